@@ -182,7 +182,7 @@ impl Setup {
         if !kept.iter().any(|name| name.starts_with('L') && self.environment.contains_key(*name)) {
             env.push(("LANG".into(), "C.UTF-8".into()));
         }
-        env.extend(crash::handed_on());
+        env.extend(crash::inherited_variables());
         Tmux::new(program, self.socket(TMUX_SOCKET), env)
     }
 

@@ -119,7 +119,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         (false, true) => Mode::UntilIdle,
         (false, false) => Mode::Serve,
     };
-    let supervised = Supervised::of(&context.environment).filter(|_| mode == Mode::Serve).map(Arc::new);
+    let supervised = Supervised::from_environment(&context.environment).filter(|_| mode == Mode::Serve).map(Arc::new);
     // From here on a signal is an order to this engine, also while it opens.
     let mut signals = Signals::listen(mode == Mode::Serve && !context.ui.is_watched())?;
     loop {

@@ -83,7 +83,7 @@ pub struct Leaving {
 impl Leaving {
     /// The daemon that gave this answer.
     pub fn of(status: &StatusView) -> Self {
-        Self { pid: status.pid, process: Identity::of(status.pid) }
+        Self { pid: status.pid, process: Identity::from_pid(status.pid) }
     }
 
     /// Whether it has ended. The process is looked at, and not the home's lock: taken for a moment only, the lock would turn
@@ -136,7 +136,7 @@ mod tests {
         let sleeper = Invocation::new("/bin/sh", "/").args(["-c", "exec sleep 100"]).env("PATH", "/usr/bin:/bin");
         let mut child = start_piped(&sleeper).expect("starts");
         let pid = child.id().expect("it runs");
-        let daemon = Leaving { pid, process: Identity::of(pid) };
+        let daemon = Leaving { pid, process: Identity::from_pid(pid) };
         // Each look holds up the waiting one, so that a lock that it took would be met at some time.
         let waits = gone(&setup, &daemon);
         tokio::pin!(waits);

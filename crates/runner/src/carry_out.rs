@@ -192,7 +192,7 @@ fn live(
 /// on, all that the agent starts is in the group; it has hardly begun.
 fn memory_group(launch: &Launch, agent: Pid) -> Option<MemoryGroup> {
     let bytes = launch.limits.memory_bytes?;
-    MemoryGroup::around(agent, &format!("orch-{}", launch.run_id), bytes)
+    MemoryGroup::create_for(agent, &format!("orch-{}", launch.run_id), bytes)
 }
 
 /// How the beginning went.

@@ -24,7 +24,7 @@ const BY_SIGNAL: i32 = 128;
 
 /// The same call, inside a container of this orch.
 pub fn contained(call: Invocation, orch: &Path) -> Invocation {
-    call.under(orch, CONTAIN)
+    call.contained_by(orch, CONTAIN)
 }
 
 /// Runs the command to its end, and ends what it leaves behind. Returns its exit code, as a shell tells it.

@@ -1,22 +1,24 @@
-//! The only adapter that reads the time. Nothing waits here, and no rule reads it: rules get `now` as an argument.
+//! The only adapter that reads the time. Nothing waits here, and no rule reads the clock: rules get `now` as an
+//! argument.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Tells what time it is. Two real clocks stand behind it: the machine's, and one that is set by hand.
+/// A source of time: the machine's clock, or one that is set by hand.
 pub trait Clock: Send + Sync {
-    /// The wall clock. It may jump, also backwards: for what is recorded and for what a person planned.
+    /// Returns the wall-clock time. It may jump, also backwards: use it for records and for times that a person
+    /// planned.
     fn now(&self) -> Timestamp;
 
-    /// The clock that never jumps: for how long something is to wait.
+    /// Returns the monotonic time: use it to measure waits.
     fn instant(&self) -> Instant {
         instant()
     }
 }
 
-/// The machine's clock.
+/// The clock of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -27,37 +29,38 @@ impl Clock for SystemClock {
     }
 }
 
-/// A point on a clock that never jumps and stands still while the machine sleeps: for measuring how long.
+/// Returns the monotonic time, which never jumps and stands still while the machine sleeps. For measuring durations.
 #[expect(clippy::disallowed_methods, reason = "the door to the monotonic clock")]
 pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// The time zone of an IANA name; without one, the machine's. The machine's own database comes first, orch's own second.
+/// Returns the time zone of an IANA name, or the machine's when `name` is `None`. The system's database takes
+/// precedence over the bundled one.
 ///
 /// # Errors
-/// There is none of that name; in words.
+/// There is no time zone of that name; the error is a message.
 pub fn zone(name: Option<&str>) -> Result<TimeZone, String> {
     let Some(name) = name else { return Ok(TimeZone::system()) };
     TimeZone::get(name).map_err(|_| format!("there is no time zone {name:?}"))
 }
 
-/// A clock that moves only when it is told to: for simulations of months, and for tests.
+/// A clock that moves only when it is advanced: for simulations of months, and for tests.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<(Timestamp, Instant)>);
 
 impl ManualClock {
-    /// Starts at `now`.
+    /// Creates a clock that stands at `now`.
     pub fn at(now: Timestamp) -> Self {
         Self(Mutex::new((now, instant())))
     }
 
-    /// The wall clock jumps to `now`, forwards or backwards.
+    /// Sets the wall clock to `now`, forwards or backwards; the monotonic clock stays.
     pub fn set(&self, now: Timestamp) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = now;
     }
 
-    /// Moves forwards by `step` and stops at the end of representable time.
+    /// Advances both clocks by `step`, up to the end of representable time.
     pub fn advance(&self, step: Duration) {
         let mut time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         time.0 = time.0.saturating_add(step).unwrap_or(Timestamp::MAX);

@@ -1,10 +1,10 @@
-//! Where the process dies on purpose: named points before and after every durable write and every side
-//! effect, at which a test can end the process without a word, as a power cut or `kill -9` would. They exist in builds
-//! with the feature `failpoints` only; elsewhere a point is nothing at all.
+//! Crash points: named points before and after every durable write and every side effect, at which a test can kill the
+//! process as a power cut or `kill -9` would. They exist only in builds with the feature `failpoints`; elsewhere a
+//! point compiles to nothing.
 //!
-//! `ORCH_CRASH_AT=<point>[:<n>]` ends the process at its n-th pass of the point, `ORCH_CRASH_AT=trace` writes down which
-//! points are passed. `ORCH_CRASH_LOG` names the file in which either is told; a file that is there already means that
-//! somebody has crashed before, and once is enough.
+//! `ORCH_CRASH_AT=<point>[:<n>]` kills the process at its n-th pass of the point, `ORCH_CRASH_AT=trace` records which
+//! points are passed. `ORCH_CRASH_LOG` names the file that either writes to; if it exists already, a process has
+//! crashed before, and there is no second crash.
 
 #[cfg(feature = "failpoints")]
 mod armed;
@@ -30,7 +30,7 @@ macro_rules! crash_point {
 
 pub use crash_point as point;
 
-/// All points, in the order of a task's life.
+/// All crash points, in the order in which a task passes them.
 pub const POINTS: &[&str] = &[
     "journal.opened",
     "journal.commit.before",
@@ -160,14 +160,14 @@ pub const POINTS: &[&str] = &[
     "press.done",
 ];
 
-/// What the programs of a run are to know of it: in ordinary builds, nothing.
+/// Returns the environment variables that a run's programs need for crash points; none in ordinary builds.
 #[cfg(not(feature = "failpoints"))]
-pub fn handed_on() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+pub fn inherited_variables() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
     Vec::new()
 }
 
-/// What the programs of a run are to know of it: where they die.
+/// Returns the environment variables that a run's programs need for crash points.
 #[cfg(feature = "failpoints")]
-pub fn handed_on() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
-    armed::orders()
+pub fn inherited_variables() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    armed::variables()
 }

@@ -1,70 +1,69 @@
-//! One watch for any number of files: a task sleeps in it until a file that it follows grew, or a directory that it
-//! follows got a new name. Straight on inotify and the runtime's own poll, because a line that an agent writes must not
-//! take the way over another thread first: each switch costs more than all the reading.
+//! Watches any number of files for growth and directories for new names, within one task. Uses inotify and the
+//! runtime's poll directly, because a hop over another thread would cost more than reading an agent's line.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// How often to look where the kernel does not announce changes.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often to poll where the kernel does not announce changes.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A file or a directory that is followed.
+/// Identifies a file or a directory that is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchId(i32);
 
-/// What happened.
+/// What changed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum News {
-    /// These changed, perhaps.
+    /// These files or directories may have changed.
     Changed(BTreeSet<WatchId>),
-    /// Everything may have changed: there was more than could be told, or nothing is announced here.
+    /// Everything may have changed: events were lost, or the kernel announces none.
     Anything,
 }
 
-/// The watch. Belongs to one task.
+/// A set of watched files and directories. Belongs to one task.
 #[derive(Debug)]
 pub struct FileWatch {
-    /// `None` where there is no inotify, or no more of it for this user.
+    /// `None` where there is no inotify, or this user's limit of instances is reached.
     files: Option<kernel::Files>,
 }
 
 impl FileWatch {
-    /// Follows nothing yet. Called within a runtime that has its I/O switched on.
+    /// Creates an empty watch. Must be called within a runtime that has its I/O driver enabled.
     ///
     /// # Errors
-    /// The process has no more descriptors.
+    /// The process has no descriptors left.
     pub fn new() -> io::Result<Self> {
         Ok(Self { files: kernel::open()? })
     }
 
-    /// Follows a file's content. `None`: nothing will be told of it, look now and then.
+    /// Watches a file's content. `None` means that its changes are not announced and the caller must poll.
     pub fn follow_file(&self, path: &Path) -> Option<WatchId> {
         kernel::follow_file(self.files.as_ref()?, path)
     }
 
-    /// Follows the names in a directory. `None`: as above.
+    /// Watches for new names in a directory. `None` as for [`Self::follow_file`].
     pub fn follow_directory(&self, path: &Path) -> Option<WatchId> {
         kernel::follow_directory(self.files.as_ref()?, path)
     }
 
-    /// Follows which names go from a directory. `None`: as above.
+    /// Watches for names removed from a directory. `None` as for [`Self::follow_file`].
     pub fn follow_removals(&self, path: &Path) -> Option<WatchId> {
         kernel::follow_removals(self.files.as_ref()?, path)
     }
 
-    /// Lets go of it.
+    /// Stops watching.
     pub fn forget(&self, id: WatchId) {
         if let Some(files) = &self.files {
             kernel::forget(files, id);
         }
     }
 
-    /// Waits for news. Nothing is lost when the waiting is given up.
+    /// Waits for changes. Cancel-safe.
     pub async fn news(&mut self) -> News {
         let Some(files) = &mut self.files else {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             return News::Anything;
         };
         kernel::news(files).await
@@ -83,12 +82,12 @@ mod kernel {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    /// Bytes of events that are read at once; more come from a flood, which must not keep the reader from its work.
-    const ROOM: usize = 16 << 10;
-    /// So many events fit into the room, however long their names: there were no more.
-    const SURELY_ALL: usize = ROOM / (16 + 256);
+    /// Bytes of events read at once; the rest of a flood waits, so that the reader can work.
+    const BUFFER_SIZE: usize = 16 << 10;
+    /// This many events always fit into the buffer, however long their names: with fewer, there were no more.
+    const SURELY_FIT: usize = BUFFER_SIZE / (16 + 256);
 
-    /// What is followed.
+    /// The watched files and their descriptors.
     #[derive(Debug)]
     pub(super) struct Files {
         inotify: AsyncFd<Inotify>,
@@ -96,11 +95,11 @@ mod kernel {
         descriptors: RefCell<HashMap<WatchId, WatchDescriptor>>,
     }
 
-    /// `None`: there is no more of it for this user.
+    /// Opens inotify; `None` when this user's limit is reached.
     pub(super) fn open() -> io::Result<Option<Files>> {
         let Ok(inotify) = Inotify::init() else { return Ok(None) };
         let inotify = registered(inotify, Interest::READABLE)?;
-        Ok(Some(Files { inotify, buffer: vec![0; ROOM], descriptors: RefCell::default() }))
+        Ok(Some(Files { inotify, buffer: vec![0; BUFFER_SIZE], descriptors: RefCell::default() }))
     }
 
     pub(super) fn follow_file(files: &Files, path: &Path) -> Option<WatchId> {
@@ -117,12 +116,12 @@ mod kernel {
 
     pub(super) fn forget(files: &Files, id: WatchId) {
         if let Some(descriptor) = files.descriptors.borrow_mut().remove(&id) {
-            // What is gone is forgotten already.
+            // The kernel has dropped a removed file already.
             files.inotify.get_ref().watches().remove(descriptor).ok();
         }
     }
 
-    /// The first event, and what there is beside it. Nothing is awaited between reading and telling.
+    /// Returns the first event with all that are available. Nothing is awaited between reading and returning.
     pub(super) async fn news(files: &mut Files) -> News {
         loop {
             let Ok(mut ready) = files.inotify.readable_mut().await else { return News::Anything };
@@ -143,8 +142,8 @@ mod kernel {
                 }
                 Err(_) => return News::Anything,
             }
-            // Asking once more only to hear that there is nothing costs as much as a line.
-            if count < SURELY_ALL {
+            // A second read that only reports that nothing is left would cost as much as a line.
+            if count < SURELY_FIT {
                 ready.clear_ready();
             }
             return News::Changed(changed);
@@ -171,7 +170,7 @@ mod kernel {
     use std::io;
     use std::path::Path;
 
-    /// Nothing is announced here.
+    /// Uninhabited: the kernel announces nothing here.
     #[derive(Debug)]
     pub(super) enum Files {}
 

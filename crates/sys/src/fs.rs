@@ -1,5 +1,5 @@
-//! The adapter of the file system: private files and directories, bounded reads, locks, and the write that loses nobody's edit.
-//! It knows nothing of what the files mean.
+//! The adapter of the file system: private files and directories, bounded reads, locks, and writes that lose no
+//! concurrent edit. It knows nothing of what the files mean.
 
 mod digest;
 mod exchange;
@@ -23,9 +23,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Mode of a private file.
+/// The mode of a private file.
 const PRIVATE_FILE: u32 = 0o600;
-/// Mode of a private directory.
+/// The mode of a private directory.
 const PRIVATE_DIR: u32 = 0o700;
 
 /// A file operation that failed. The message names the operation, the path and the cause.
@@ -36,32 +36,32 @@ pub enum FsError {
     Io {
         /// What was tried, as a verb.
         action: &'static str,
-        /// On what.
+        /// The path it was tried on.
         path: PathBuf,
-        /// Why not.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// More bytes than the caller accepts.
+    /// The file is larger than the caller accepts.
     #[error("cannot read {}: it is larger than {max} bytes", path.display())]
     TooLarge {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// The limit.
+        /// The limit, in bytes.
         max: usize,
     },
-    /// A directory, a pipe, a device.
+    /// The path is a directory, a pipe or a device.
     #[error("cannot read {}: it is not a regular file", path.display())]
     NotAFile {
-        /// What was found there.
+        /// The path that was to be read.
         path: PathBuf,
     },
-    /// Bytes that are no text.
+    /// The content is not UTF-8 text.
     #[error("cannot read {}: line {line} is not UTF-8 text", path.display())]
     NotText {
-        /// The file.
+        /// The file's path.
         path: PathBuf,
-        /// The first such line, counted from 1.
+        /// The first invalid line, counted from 1.
         line: usize,
     },
 }
@@ -72,7 +72,7 @@ impl FsError {
         Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// Whether the file or a directory above it does not exist.
+    /// Returns whether the file or a directory above it does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
@@ -87,7 +87,7 @@ impl External for FsError {
     }
 }
 
-/// What tells that a file changed, without reading it.
+/// Metadata of a file that changes when the file does; it is read without reading the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint {
     inode: u64,
@@ -96,17 +96,17 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of what is at `path` now; `None` when nothing can be found there.
+    /// Reads the fingerprint of `path`; `None` when nothing can be found there.
     pub fn of(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|found| Self::from(&found))
     }
 
-    /// When it was last written to, by the file system's clock.
+    /// Returns when the file was last written to, by the file system's clock.
     pub fn modified(&self) -> Option<Timestamp> {
         Timestamp::new(self.modified.0, i32::try_from(self.modified.1).ok()?).ok()
     }
 
-    /// There is nothing in it.
+    /// Returns whether the file is empty.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -128,11 +128,11 @@ impl From<&Metadata> for Fingerprint {
 pub enum Durability {
     /// File and directory are flushed to the disk before the call returns.
     Synced,
-    /// The change is atomic, but a power cut may undo it.
+    /// The change is atomic, but may be lost in a power cut.
     Cached,
 }
 
-/// Reads a regular file of at most `max` bytes. Never waits on a pipe.
+/// Reads a regular file of at most `max` bytes. Never blocks on a pipe.
 ///
 /// # Errors
 /// The file is missing, unreadable, larger, or not a regular file.
@@ -149,7 +149,7 @@ pub fn read_limited(path: &Path, max: usize) -> Result<Vec<u8>, FsError> {
     Ok(bytes)
 }
 
-/// Opens a regular file to be read. Never waits on a pipe.
+/// Opens a regular file for reading. Never blocks on a pipe.
 fn open_regular(path: &Path) -> Result<File, FsError> {
     let failed = |source| FsError::io("read", path, source);
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
@@ -160,7 +160,7 @@ fn open_regular(path: &Path) -> Result<File, FsError> {
     Ok(file)
 }
 
-/// The same for a text.
+/// Reads a text file of at most `max` bytes.
 ///
 /// # Errors
 /// As for [`read_limited`]; also when the bytes are not UTF-8.
@@ -172,10 +172,10 @@ pub fn read_text(path: &Path, max: usize) -> Result<String, FsError> {
     })
 }
 
-/// Makes a directory that only its owner can enter, and what is missing above it. One that exists is made private.
+/// Creates a directory that only its owner can enter, and its missing ancestors. An existing one is made private.
 ///
 /// # Errors
-/// It cannot be made, or belongs to somebody else.
+/// It cannot be created, or belongs to another user.
 pub fn create_dir_private(path: &Path) -> Result<(), FsError> {
     let failed = |source| FsError::io("make the directory", path, source);
     DirBuilder::new().recursive(true).mode(PRIVATE_DIR).create(path).map_err(failed)?;
@@ -186,15 +186,15 @@ pub fn create_dir_private(path: &Path) -> Result<(), FsError> {
     Ok(())
 }
 
-/// Makes a directory and what is missing above it, with the usual permissions. One that exists stays as it is.
+/// Creates a directory and its missing ancestors with the usual permissions. An existing one stays as it is.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be created.
 pub fn create_dirs(path: &Path) -> Result<(), FsError> {
     std::fs::create_dir_all(path).map_err(|source| FsError::io("make the directory", path, source))
 }
 
-/// Lets everybody read a file: what a package installs.
+/// Makes a file readable by all users, as an installed file is.
 ///
 /// # Errors
 /// The operating system refuses.
@@ -203,7 +203,7 @@ pub fn readable_by_all(path: &Path) -> Result<(), FsError> {
     set.map_err(|source| FsError::io("open to all", path, source))
 }
 
-/// Removes a file. One that is not there is no error; whether it was there.
+/// Removes a file. Returns whether it existed; a missing file is not an error.
 ///
 /// # Errors
 /// The operating system refuses.
@@ -215,10 +215,10 @@ pub fn remove_file(path: &Path) -> Result<bool, FsError> {
     }
 }
 
-/// Replaces a file that only orch writes: a reader sees the old content or the new one, never a part. Mode 0600.
+/// Replaces a file that only orch writes: a reader sees either the old or the new content, never a part. Mode 0600.
 ///
 /// # Errors
-/// The new content cannot be written; the old one is then still in place.
+/// The new content cannot be written; the old one is then unchanged.
 pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), FsError> {
     let temp = staged::TempFile::create(path, bytes, PRIVATE_FILE, durability)?;
     point!("private.staged");
@@ -230,11 +230,11 @@ pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Resul
     }
 }
 
-/// Replaces a file that only the caller writes, with content that does not fit into memory. It is on the disk, whole,
-/// before it has its name; leftovers of writes that were killed are removed. Mode 0600.
+/// Replaces a file that only the caller writes with content that does not fit into memory. It is flushed to the disk
+/// before it gets its name; leftovers of killed writes are removed. Mode 0600.
 ///
 /// # Errors
-/// It cannot be written; the old content is then still in place.
+/// It cannot be written; the old content is then unchanged.
 pub fn write_streamed(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FsError> {
     staged::sweep(path);
     let mut temp = staged::TempFile::create(path, &[], PRIVATE_FILE, Durability::Cached)?;
@@ -245,7 +245,7 @@ pub fn write_streamed(path: &Path, write: impl FnOnce(&mut File) -> io::Result<(
     staged::sync_parent(path)
 }
 
-/// Flushes a directory, so that names in it that were made, moved or removed survive a power cut.
+/// Flushes a directory, so that created, moved and removed names survive a power cut.
 ///
 /// # Errors
 /// It cannot be flushed.
@@ -254,8 +254,8 @@ pub fn sync_dir(path: &Path) -> Result<(), FsError> {
     synced.map_err(|source| FsError::io("flush the directory", path, source))
 }
 
-/// Flushes files that somebody else has written, and their names, in all directories from `below` on. A file or a directory
-/// that is not there is no error.
+/// Flushes files that another program has written, and the directories between them and `below`. A missing file or
+/// directory is not an error.
 ///
 /// # Errors
 /// One cannot be flushed.
@@ -270,7 +270,7 @@ pub fn sync_files(files: &[PathBuf], below: &Path) -> Result<(), FsError> {
         }
         dirs.extend(path.ancestors().skip(1).take_while(|dir| dir.starts_with(below)));
     }
-    // `git gc` removes directories that it has emptied: what was in them is in a pack, which git has flushed.
+    // `git gc` removes empty directories: their former content is in a pack, which git has flushed.
     let flush = |dir| match sync_dir(dir) {
         Err(error) if error.is_not_found() => Ok(()),
         flushed => flushed,
@@ -278,7 +278,7 @@ pub fn sync_files(files: &[PathBuf], below: &Path) -> Result<(), FsError> {
     dirs.into_iter().rev().try_for_each(flush)
 }
 
-/// Moves a file or a directory to a name that is free, on the same disk. What is not there is no error.
+/// Moves a file or a directory to a free name on the same disk. Returns whether there was one to move.
 ///
 /// # Errors
 /// The name is taken, or the operating system refuses.
@@ -293,7 +293,7 @@ pub fn move_aside(from: &Path, to: &Path) -> Result<bool, FsError> {
     Ok(true)
 }
 
-/// Copies a regular file to a private one and flushes it. What is not there is no error.
+/// Copies a regular file to a private one and flushes it. Returns whether there was one to copy.
 ///
 /// # Errors
 /// It cannot be read, or the copy cannot be written.
@@ -307,7 +307,7 @@ pub fn copy_private(from: &Path, to: &Path) -> Result<bool, FsError> {
     Ok(true)
 }
 
-/// Appends to a file in one write, making it with mode 0600 when it is missing.
+/// Appends to a file in one write; creates it with mode 0600 when it is missing.
 ///
 /// # Errors
 /// It cannot be opened or written.
@@ -317,14 +317,14 @@ pub fn append_private(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     file.write_all(bytes).map_err(failed)
 }
 
-/// An exclusive lock on a file, held until this value is dropped or the process ends, however it ends.
+/// An exclusive lock on a file, held until this value is dropped or the process ends in any way.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
 }
 
 impl FileLock {
-    /// Writes into the lock file who holds it, in place of what stands there; others read it without the lock.
+    /// Replaces the content of the lock file with a note about its holder; others read it without the lock.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -333,19 +333,20 @@ impl FileLock {
         self.file.write_all_at(text.as_bytes(), 0)
     }
 
-    /// Whether the lock file still stands at its path: one that was removed locks nobody out any more.
+    /// Returns whether the lock file is still at `path`: a removed lock file excludes nobody any more.
     pub fn is_at(&self, path: &Path) -> bool {
         let own = self.file.metadata().map(|own| (own.dev(), own.ino()));
         own.is_ok_and(|own| Some(own) == file_id(path))
     }
 }
 
-/// Which file stands at a path: the same number as long as it is the same file. `None`: there is none.
+/// Returns the device and inode of a file, which stay the same as long as it is the same file; `None` when there is
+/// none.
 pub fn file_id(path: &Path) -> Option<(u64, u64)> {
     path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()))
 }
 
-/// Takes an exclusive lock, or `None` at once when somebody else holds it. The file is made when missing, and stays.
+/// Takes an exclusive lock, or returns `None` at once when it is held. The file is created when missing, and stays.
 ///
 /// # Errors
 /// The lock file cannot be opened, or the file system has no locks.
@@ -358,7 +359,7 @@ pub fn lock_exclusive(path: &Path) -> Result<Option<FileLock>, FsError> {
     }
 }
 
-/// Takes an exclusive lock that is only ever held for moments, waiting for it.
+/// Waits for an exclusive lock that is only ever held briefly.
 ///
 /// # Errors
 /// The lock file cannot be opened, or the file system has no locks.

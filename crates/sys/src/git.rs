@@ -1,9 +1,9 @@
-//! git, by its command line: what a repository is, what a worktree holds, whether somebody changed what he must not,
-//! and the merge of a finished branch.
+//! git, through its command line: the state of a repository and of worktrees, detection of forbidden changes, and the
+//! merge of a finished branch.
 //!
 //! Every call runs git by its absolute path, without a shell, with an environment made here, under a time limit, and
-//! under settings that keep a hostile repository from starting a program (`settings`). Directories are said
-//! outright (`GIT_DIR`, `GIT_COMMON_DIR`, `GIT_WORK_TREE`): a pointer file in a checkout redirects nothing.
+//! under settings that keep a hostile repository from starting a program (`settings`). Directories are passed
+//! explicitly (`GIT_DIR`, `GIT_COMMON_DIR`, `GIT_WORK_TREE`), so that a pointer file in a checkout redirects nothing.
 //!
 //! Never here: a push, a forced update of a branch, a decision about a task.
 
@@ -78,10 +78,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long git may take to tell its version.
+/// Time limit of `git version`.
 const VERSION: Duration = Duration::from_secs(10);
 
-/// Variables of the daemon that git gets, beside `PATH`: to find the user's settings, and to reach a remote.
+/// Variables of the daemon that are passed to git beside `PATH`: it needs them to find the user's settings and to reach
+/// a remote.
 const PASSED: &[&str] = &[
     "HOME",
     "XDG_CONFIG_HOME",
@@ -100,7 +101,7 @@ const PASSED: &[&str] = &[
     "NO_PROXY",
 ];
 
-/// The installed git and the surroundings in which it runs. Cheap to clone.
+/// The installed git and the environment in which it runs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Git {
     program: PathBuf,
@@ -111,12 +112,12 @@ pub struct Git {
 }
 
 impl Git {
-    /// Finds git in the `PATH` of `environment` and asks its version. `locks` is a directory for lock files, made when
-    /// it is missing; all who work with the same repositories (daemon, CLI) must name the same one.
+    /// Finds git in the `PATH` of `environment` and reads its version. `locks` is a directory for lock files, made when
+    /// it is missing; every process that works with the same repositories (daemon, CLI) must name the same one.
     pub async fn locate(environment: &BTreeMap<String, String>, locks: &Path) -> Result<Self, GitError> {
         let path = environment.get("PATH").map_or("", String::as_str);
         let program = process::which("git", path).ok_or(GitError::GitMissing)?;
-        let environment = Arc::new(surroundings(environment));
+        let environment = Arc::new(base_environment(environment));
         let call = Invocation::new(&program, "/").arg("version").envs(environment.iter().cloned());
         let call = call.time_limit(VERSION);
         let text = process::run_async(&call).await?.text();
@@ -128,24 +129,24 @@ impl Git {
         Ok(Self { program, version, environment, locks: Locks::new(locks), ongoing: Ongoing::default() })
     }
 
-    /// Where it is.
+    /// Returns the absolute path of the program.
     pub fn program(&self) -> &Path {
         &self.program
     }
 
-    /// Commands that make no progress now.
+    /// Returns the commands that currently make no progress.
     pub fn hanging(&self) -> Vec<Hanging> {
         self.ongoing.hanging()
     }
 
-    /// Its version, major and minor.
+    /// Returns the version of git: major and minor.
     pub fn version(&self) -> (u32, u32) {
         self.version
     }
 }
 
-/// The environment of every call, without the settings.
-fn surroundings(environment: &BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
+/// Returns the environment of every call, without the settings.
+fn base_environment(environment: &BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
     let passed = PASSED.iter().filter_map(|name| Some((OsString::from(name), OsString::from(environment.get(*name)?))));
     // A relative entry would let a program be found in a checkout.
     let path = environment.get("PATH").map_or("", String::as_str).split(':').filter(|dir| dir.starts_with('/'));
@@ -182,7 +183,7 @@ mod tests {
             ("LC_ALL", "de_DE"),
         ];
         let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let result: BTreeMap<OsString, OsString> = surroundings(&given).into_iter().collect();
+        let result: BTreeMap<OsString, OsString> = base_environment(&given).into_iter().collect();
         assert_eq!(result.get(&OsString::from("PATH")), Some(&OsString::from("/bin:/usr/bin")));
         assert_eq!(result.get(&OsString::from("LC_ALL")), Some(&OsString::from("C")));
         assert!(

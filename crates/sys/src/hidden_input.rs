@@ -1,22 +1,22 @@
-//! A line from a terminal that does not show what is typed.
+//! Reads a line from a terminal without echo.
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::io::{self, BufRead};
 
-/// Puts the terminal back as it was.
-struct Shown(Termios);
+/// Restores the terminal's settings when it is dropped.
+struct EchoGuard(Termios);
 
-impl Drop for Shown {
+impl Drop for EchoGuard {
     fn drop(&mut self) {
-        // A terminal that is gone needs it no more.
+        // A terminal that is gone need not be restored.
         tcsetattr(io::stdin(), OptionalActions::Flush, &self.0).ok();
     }
 }
 
-/// Reads a line from stdin; at a terminal, nothing of it is shown.
+/// Reads a line from stdin; on a terminal, without echo.
 ///
 /// # Errors
-/// The system's own.
+/// Stdin or the terminal's settings cannot be read or changed.
 pub fn read_hidden_line() -> io::Result<String> {
     let mut line = String::new();
     if !isatty(io::stdin()) {
@@ -27,9 +27,9 @@ pub fn read_hidden_line() -> io::Result<String> {
     let mut hidden = before.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
     hidden.local_modes.insert(LocalModes::ECHONL);
-    let shown = Shown(before);
+    let guard = EchoGuard(before);
     tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
     io::stdin().lock().read_line(&mut line)?;
-    drop(shown);
+    drop(guard);
     Ok(line)
 }

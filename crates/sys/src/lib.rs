@@ -1,4 +1,4 @@
-//! The adapters, one for each kind of effect outside the process. Mechanisms; no policy.
+//! Adapters: one module for each kind of effect outside the process. They provide mechanisms and hold no policy.
 
 pub mod clock;
 pub mod crash;

@@ -1,5 +1,4 @@
-//! Which models an agent's program knows, as the program itself lists them. A program is asked once for as long as its file is the
-//! same.
+//! The models that an agent's program lists. A program is asked once as long as its file stays the same.
 
 use super::fs::Fingerprint;
 use super::process::{Invocation, run};
@@ -8,26 +7,26 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a program may take for its list.
-const TIME: Duration = Duration::from_secs(3);
-/// After which time a program that did not answer is asked again.
-const AGAIN: Duration = Duration::from_secs(60);
+/// Time limit for printing the list.
+const LIST_TIMEOUT: Duration = Duration::from_secs(3);
+/// A program that did not answer is asked again after this time.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// The variables that a program gets.
+/// The environment variables that are passed to the program.
 const VARIABLES: [&str; 4] = ["HOME", "PATH", "TMPDIR", "CODEX_HOME"];
 
 type Answer = Option<Arc<BTreeSet<String>>>;
 
-struct Known {
-    of: Option<Fingerprint>,
+struct Cached {
+    fingerprint: Option<Fingerprint>,
     asked: Instant,
     answer: Answer,
 }
 
-static KNOWN: LazyLock<Mutex<BTreeMap<PathBuf, Known>>> = LazyLock::new(Mutex::default);
+static CACHE: LazyLock<Mutex<BTreeMap<PathBuf, Cached>>> = LazyLock::new(Mutex::default);
 
-/// The models that `program` lists when it is called with `args`, read by `read`. `None`: it does not list them. Blocking,
-/// for some tenths of a second where the program was not asked before.
+/// Returns the models that `program` lists when called with `args`, parsed by `read`; `None` when it lists none. Blocks
+/// for some tenths of a second when the program was not asked before.
 pub fn listed_models(
     program: &Path,
     args: &[&str],
@@ -35,17 +34,17 @@ pub fn listed_models(
     read: fn(&str) -> Option<BTreeSet<String>>,
 ) -> Answer {
     let file = program.canonicalize().unwrap_or_else(|_| program.to_owned());
-    let of = Fingerprint::of(&file);
-    // Whoever comes meanwhile waits for the answer instead of asking, too.
-    let mut all = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let fingerprint = Fingerprint::of(&file);
+    // Concurrent callers wait on the lock for this answer instead of asking too.
+    let mut all = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = all.get(&file)
-        && known.of == of
-        && (known.answer.is_some() || known.asked.elapsed() < AGAIN)
+        && known.fingerprint == fingerprint
+        && (known.answer.is_some() || known.asked.elapsed() < RETRY_AFTER)
     {
         return known.answer.clone();
     }
-    let given = VARIABLES.iter().filter_map(|name| Some((*name, environment.get(*name)?)));
-    let call = Invocation::new(program, "/").args(args).envs(given).time_limit(TIME);
+    let variables = VARIABLES.iter().filter_map(|name| Some((*name, environment.get(*name)?)));
+    let call = Invocation::new(program, "/").args(args).envs(variables).time_limit(LIST_TIMEOUT);
     let answer = match run(&call) {
         Ok(output) if output.success() => read(&String::from_utf8_lossy(&output.stdout)).map(Arc::new),
         Ok(_) => None,
@@ -54,6 +53,6 @@ pub fn listed_models(
             None
         }
     };
-    all.insert(file, Known { of, asked: crate::clock::instant(), answer: answer.clone() });
+    all.insert(file, Cached { fingerprint, asked: crate::clock::instant(), answer: answer.clone() });
     answer
 }

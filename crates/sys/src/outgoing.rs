@@ -1,15 +1,15 @@
-//! Requests to a service that is not ours: they follow nobody elsewhere and do nothing twice, and what is read of an answer
-//! has an end. Knows no service.
+//! The HTTP client for external services: no redirects, no retries, and a size limit on response bodies. Knows no
+//! particular service.
 
 use reqwest::{Client, Response, redirect, retry};
 use std::time::Duration;
 
-/// A client for a server; `is_here`: on this machine, which is reached without a proxy.
+/// Builds a client for a server. `is_here` means that the server runs on this machine and is reached without a proxy.
 ///
 /// # Errors
 /// There are no trusted certificates on this machine.
 pub fn client(is_encrypted: bool, is_here: bool, connect: Duration) -> Result<Client, reqwest::Error> {
-    // It fails when it was done before.
+    // Fails when a provider is installed already.
     rustls::crypto::ring::default_provider().install_default().ok();
     let client = Client::builder()
         .user_agent(concat!("orch/", env!("CARGO_PKG_VERSION")))
@@ -21,12 +21,12 @@ pub fn client(is_encrypted: bool, is_here: bool, connect: Duration) -> Result<Cl
     if is_encrypted {
         return client.build();
     }
-    // Where no certificate is looked at, none needs to be on the machine.
+    // Without encryption no certificate is checked, so none needs to be installed on the machine.
     let none = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
     client.tls_backend_preconfigured(none.with_no_client_auth()).build()
 }
 
-/// The body of an answer; `None`: it is larger than that.
+/// Reads the body of a response; `None` when it is larger than `largest` bytes.
 ///
 /// # Errors
 /// The connection broke.
@@ -41,8 +41,8 @@ pub async fn body(mut response: Response, largest: usize) -> Result<Option<Vec<u
     Ok(Some(body))
 }
 
-/// What became of a request that was not answered, without its address: that may be a secret.
-pub fn told(error: &reqwest::Error) -> &'static str {
+/// Describes why a request got no answer, without its address, which may be a secret.
+pub fn describe_failure(error: &reqwest::Error) -> &'static str {
     match (error.is_timeout(), error.is_connect()) {
         (true, _) => "the server did not answer in time",
         (false, true) => "the server cannot be reached",

@@ -1,5 +1,5 @@
-//! The file of what model providers answered last. It holds no key and no address, only what tells them apart. It may be
-//! thrown away at any time: what is damaged or missing is asked for again.
+//! The cache file of the last answers of model providers. It holds no key and no address, only digests that tell them
+//! apart. It may be deleted at any time: what is damaged or missing is asked for again.
 
 use super::fs::{self, Durability, FsError};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// The largest file that is read, in bytes.
 const LARGEST: usize = 32 << 20;
-/// The form of the file.
+/// The version of the file's format.
 const FORM: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
@@ -63,7 +63,7 @@ struct ModelRecord {
     output_micros: Option<i64>,
 }
 
-/// What is known; nothing where the file is missing, damaged or of another form.
+/// Loads the cached answers; empty where the file is missing, damaged or of another format.
 pub fn load(path: &Path) -> Probes {
     let Ok(bytes) = fs::read_limited(path, LARGEST) else { return Probes::new() };
     let document = serde_json::from_slice::<Document>(&bytes).ok().filter(|document| document.form == FORM);
@@ -75,10 +75,10 @@ pub fn load(path: &Path) -> Probes {
     probes.collect()
 }
 
-/// Adds what was answered to what the file has, and tells what it has then. Others who do the same wait for each other.
+/// Merges new answers into the file and returns its new content. Concurrent writers wait for each other.
 ///
 /// # Errors
-/// The file cannot be written. Nothing of the old one is lost.
+/// The file cannot be written. Its old content is then unchanged.
 pub fn record(path: &Path, lock: &Path, answered: Probes) -> Result<Probes, FsError> {
     if let Some(dir) = path.parent() {
         fs::create_dir_private(dir)?;
@@ -133,7 +133,7 @@ fn stored(probe: &Probe) -> Record {
 }
 
 fn facts(model: ModelRecord) -> Facts {
-    let known = |(name, value): (String, bool)| {
+    let capability = |(name, value): (String, bool)| {
         let capability = Capability::ALL.into_iter().find(|capability| capability.as_str() == name)?;
         Some((capability, value))
     };
@@ -141,7 +141,7 @@ fn facts(model: ModelRecord) -> Facts {
         name: model.name,
         released: model.released,
         deprecated: model.deprecated,
-        capabilities: model.capabilities.into_iter().filter_map(known).collect(),
+        capabilities: model.capabilities.into_iter().filter_map(capability).collect(),
         context_window: model.context_window,
         max_output_tokens: model.max_output_tokens,
         input_price: model.input_micros.map(Usd::from_micros),
@@ -151,7 +151,7 @@ fn facts(model: ModelRecord) -> Facts {
     }
 }
 
-/// What a provider's list can say of a model.
+/// Converts the facts that a provider's list can contain.
 fn model(facts: Facts) -> ModelRecord {
     let named = |(capability, value): (Capability, bool)| (capability.as_str().to_owned(), value);
     ModelRecord {
@@ -208,8 +208,8 @@ mod tests {
             fs::write_private(&path, damaged, Durability::Cached).expect("written");
             assert_eq!(load(&path), Probes::new());
         }
-        let odd = String::from_utf8(whole).expect("text").replacen("rate_limited", "great", 1);
-        fs::write_private(&path, odd.as_bytes(), Durability::Cached).expect("written");
+        let unknown_state = String::from_utf8(whole).expect("text").replacen("rate_limited", "great", 1);
+        fs::write_private(&path, unknown_state.as_bytes(), Durability::Cached).expect("written");
         assert_eq!(load(&path).len(), 1, "a state that is none is left out, the rest stays");
     }
 }

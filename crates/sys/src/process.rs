@@ -1,6 +1,6 @@
-//! The only adapter of other programs and of the environment: starts programs with a working directory, an environment,
-//! a time limit and a limit of output, each said outright; knows who a process is, finds the processes of a run and
-//! ends them. No shell is ever involved, and nothing here decides what to run.
+//! The only adapter of other programs and of the environment. Starts programs with an explicit working directory,
+//! environment, time limit and output limit; identifies processes; finds and ends the processes of a run. No shell is
+//! ever involved, and nothing here decides what to run.
 
 mod attached;
 mod background;
@@ -37,5 +37,5 @@ pub use output::Output;
 pub use progress::Watch;
 pub use terminal::{Terminal, TerminalSize, start_on_terminal};
 
-/// The variable whose value marks every process of a run.
+/// The environment variable whose value marks every process of a run.
 pub const RUN_MARK: &str = "ORCH_RUN_ID";

@@ -1,7 +1,7 @@
-//! The client of model providers over HTTP: asks one for its list of models, or a model of it a question. It knows how
-//! each kind of API is asked and what its answers look like; what an answer means is `domain::availability`'s to say.
+//! The HTTP client of model providers: requests a provider's list of models, or sends a model a question. It knows the
+//! requests and responses of each kind of API; `domain::availability` interprets the results.
 //!
-//! A key leaves in a header only, over TLS or to this machine only, and to nobody whom an answer points to.
+//! A key is sent in a header only, over TLS or to this machine only, and never to a redirect's target.
 
 mod address;
 mod list;
@@ -22,30 +22,30 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// How long a connection may take.
+/// The time limit of a connection.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How long everything may take for a list.
+/// The time limit of a whole list request.
 const WHOLE: Duration = Duration::from_secs(3);
 /// The largest list of models that is read, in bytes.
 const LARGEST_LIST: usize = 4 << 20;
-/// The largest refusal that is read.
+/// The largest error response that is read, in bytes.
 const LARGEST_REFUSAL: usize = 64 << 10;
-/// The longest value of a header that is looked at.
+/// The longest header value that is read, in bytes.
 const LONGEST_VALUE: usize = 200;
 
-/// Which API a provider speaks.
+/// The kind of API that a provider has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Anthropic's.
+    /// The API of Anthropic.
     Anthropic,
-    /// OpenAI's, and that of all who are compatible.
+    /// The API of OpenAI and of all compatible providers.
     OpenAi,
-    /// Google's.
+    /// The API of Google.
     Google,
 }
 
 impl Style {
-    /// That of a provider.
+    /// Returns the API of a provider.
     pub fn of(provider: &str) -> Self {
         match provider {
             "anthropic" | "minimax" => Self::Anthropic,
@@ -61,7 +61,7 @@ impl Style {
     }
 }
 
-/// A key. Nothing shows it.
+/// A secret key. Its `Debug` output does not contain it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     text: String,
@@ -69,12 +69,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// Of an account.
+    /// The API key of an account.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_token: false }
     }
 
-    /// A token, which is sent as such in every API.
+    /// A bearer token, which is sent as such in every API.
     pub fn token(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_token: true }
     }
@@ -97,7 +97,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A question to a provider.
+/// A request for a provider's list of models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     provider: String,
@@ -106,22 +106,22 @@ pub struct Request {
     key: Option<Key>,
 }
 
-/// What it came to.
+/// The result of the request.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// In short.
+    /// The state of the provider that follows from it.
     pub outcome: Outcome,
-    /// The models that one can talk with.
+    /// The chat models of the list.
     pub models: Vec<(ModelRef, Facts)>,
-    /// How long it took.
+    /// How long the request took.
     pub took: Duration,
 }
 
 impl Request {
-    /// For the models of the provider whose API is at `base_url`.
+    /// Prepares a request for the models of the provider whose API is at `base_url`.
     ///
     /// # Errors
-    /// That is no address, or none to which the key may go, or the key cannot be sent.
+    /// The address is invalid, a key must not be sent there, or the key does not fit into a header.
     pub fn new(provider: &str, base_url: &str, key: Option<Key>) -> Result<Self, AddressError> {
         let style = Style::of(provider);
         let address = Address::of(base_url, style)?;
@@ -134,14 +134,14 @@ impl Request {
         Ok(Self { provider: provider.to_owned(), style, address, key })
     }
 
-    /// What tells this question from another one, without telling the address or the key.
+    /// Identifies this request without revealing the address or the key.
     pub fn asked(&self) -> Asked {
         let of_key = |key: &Key| fingerprint(&format!("{}\0{}", self.address.as_str(), key.text));
         let key = self.key.as_ref().map(of_key).unwrap_or_default();
         Asked { address: fingerprint(self.address.as_str()), key }
     }
 
-    /// Asks. It takes three seconds at most.
+    /// Sends the request. Takes three seconds at most.
     pub async fn models(&self) -> Reply {
         let began = clock::instant();
         let (outcome, models) = match self.ask().await {
@@ -162,7 +162,7 @@ impl Request {
             said: Said::Other,
         };
         if !response.status().is_success() {
-            // The status says most of it, whatever becomes of the rest.
+            // The status is the main information, whether or not the rest can be read.
             let body = body(response, LARGEST_REFUSAL).await.unwrap_or_default();
             answer.said = list::refusal(&body);
             return Ok((answer, Vec::new()));
@@ -180,7 +180,7 @@ impl Request {
         headers
     }
 
-    /// Where an answer points to: the host only, and nothing that repeats the key.
+    /// Returns the target of a redirect: the host only, and nothing that repeats the key.
     fn elsewhere(&self, response: &Response) -> Option<String> {
         let place = response.headers().get(LOCATION)?.to_str().ok()?;
         let host = response.url().join(place).ok()?.host_str()?.to_owned();
@@ -189,7 +189,7 @@ impl Request {
     }
 }
 
-/// Enough to tell two apart, and too little to guess from.
+/// Returns a short digest: enough to distinguish two values, too little to guess from.
 fn fingerprint(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -207,7 +207,7 @@ fn pacing(headers: &HeaderMap) -> BTreeMap<String, String> {
     HEADERS.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?.to_owned()))).collect()
 }
 
-/// The cause, from what the layers below say.
+/// Returns the cause of a failed request, from its chain of errors.
 fn failure(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
         return Failure::TimedOut;
@@ -234,10 +234,10 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
         if error.kind() == io::ErrorKind::ConnectionRefused {
             return Some(Failure::Refused);
         }
-        // What it carries stands not among the sources.
+        // The wrapped error is not in the chain of sources.
         return of_cause(error.get_ref()?);
     }
-    // The connector has no type of its own for it.
+    // The connector has no error type of its own for it.
     (cause.to_string() == "dns error").then_some(Failure::NoAddress)
 }
 

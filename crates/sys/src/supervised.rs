@@ -1,5 +1,5 @@
-//! The connection to the supervisor that has started this process: the datagrams of systemd's notification protocol, which others
-//! speak too. Says what it is told to say; when and whether, decides the caller.
+//! The connection to the supervisor that started this process: datagrams of systemd's notification protocol, which
+//! other supervisors speak too. It only sends; the caller decides what and when.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,7 +7,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
 
-/// The way to the supervisor.
+/// A connection to the supervisor.
 #[derive(Debug)]
 pub struct Supervised {
     socket: UnixDatagram,
@@ -15,46 +15,46 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// The supervisor that `environment` names; `None` where nobody waits for a word.
-    pub fn of(environment: &BTreeMap<String, String>) -> Option<Self> {
+    /// Connects to the supervisor that `environment` names; `None` where there is none or it cannot be reached.
+    pub fn from_environment(environment: &BTreeMap<String, String>) -> Option<Self> {
         let address = environment.get("NOTIFY_SOCKET").filter(|address| !address.is_empty())?;
         let socket =
             connect(address).inspect_err(|error| tracing::warn!(%error, "the supervisor cannot be reached")).ok()?;
         Some(Self { socket, watchdog: watchdog(environment, std::process::id()) })
     }
 
-    /// How long the supervisor waits between two signs of life, where it waits for any.
+    /// Returns the longest time between two signs of life that the supervisor accepts, if it expects any.
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    /// It serves: now, and with this process.
+    /// Reports that this process is ready to serve.
     pub fn ready(&self, status: &str) {
         let status: String = status.chars().filter(|c| !c.is_control()).collect();
-        self.say(&format!("READY=1\nMAINPID={}\nWATCHDOG=1\nSTATUS={status}", std::process::id()));
+        self.send(&format!("READY=1\nMAINPID={}\nWATCHDOG=1\nSTATUS={status}", std::process::id()));
     }
 
-    /// It lives.
+    /// Sends a sign of life to the watchdog.
     pub fn alive(&self) {
-        self.say("WATCHDOG=1");
+        self.send("WATCHDOG=1");
     }
 
-    /// It is about to end.
+    /// Reports that this process is about to end.
     pub fn stopping(&self) {
-        self.say("STOPPING=1");
+        self.send("STOPPING=1");
     }
 
-    /// A supervisor that does not listen does not keep anybody from working.
-    fn say(&self, words: &str) {
-        if let Err(error) = self.socket.send(words.as_bytes()) {
-            tracing::debug!(%error, "the supervisor did not hear a word");
+    /// Sends a datagram. A supervisor that does not listen must not stop the daemon, so a failure is only logged.
+    fn send(&self, message: &str) {
+        if let Err(error) = self.socket.send(message.as_bytes()) {
+            tracing::debug!(%error, "a notification to the supervisor was lost");
         }
     }
 }
 
 fn connect(address: &str) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
-    // A supervisor that reads slowly must not hold anybody up.
+    // A supervisor that reads slowly must not block this process.
     socket.set_nonblocking(true)?;
     match address.strip_prefix('@') {
         Some(name) => connect_by_name(&socket, name)?,
@@ -74,11 +74,11 @@ fn connect_by_name(_: &UnixDatagram, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// The watchdog's time, where it is meant for this process.
+/// Reads the watchdog's interval, if it is meant for this process.
 fn watchdog(environment: &BTreeMap<String, String>, own: u32) -> Option<Duration> {
     let number = |name: &str| environment.get(name).and_then(|value| value.parse::<u64>().ok());
-    let is_meant = environment.get("WATCHDOG_PID").is_none_or(|pid| pid.parse() == Ok(own));
-    number("WATCHDOG_USEC").filter(|time| is_meant && *time > 0).map(Duration::from_micros)
+    let is_for_us = environment.get("WATCHDOG_PID").is_none_or(|pid| pid.parse() == Ok(own));
+    number("WATCHDOG_USEC").filter(|time| is_for_us && *time > 0).map(Duration::from_micros)
 }
 
 #[cfg(test)]
@@ -89,33 +89,36 @@ mod tests {
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn heard(socket: &UnixDatagram) -> String {
+    fn receive(socket: &UnixDatagram) -> String {
         let mut bytes = [0; 512];
-        let count = socket.recv(&mut bytes).expect("a word");
+        let count = socket.recv(&mut bytes).expect("a datagram");
         String::from_utf8_lossy(&bytes[..count]).into_owned()
     }
 
     #[test]
-    fn a_supervisor_hears_each_word() {
+    fn a_supervisor_receives_each_notification() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         let named = environment(&[("NOTIFY_SOCKET", path.to_str().expect("text")), ("WATCHDOG_USEC", "3000000")]);
-        let supervised = Supervised::of(&named).expect("a supervisor");
+        let supervised = Supervised::from_environment(&named).expect("a supervisor");
         assert_eq!(supervised.watchdog(), Some(Duration::from_secs(3)));
         supervised.ready("serves\n/home");
-        assert_eq!(heard(&socket), format!("READY=1\nMAINPID={}\nWATCHDOG=1\nSTATUS=serves/home", std::process::id()));
+        assert_eq!(
+            receive(&socket),
+            format!("READY=1\nMAINPID={}\nWATCHDOG=1\nSTATUS=serves/home", std::process::id())
+        );
         supervised.alive();
         supervised.stopping();
-        assert_eq!([heard(&socket), heard(&socket)], ["WATCHDOG=1", "STOPPING=1"]);
+        assert_eq!([receive(&socket), receive(&socket)], ["WATCHDOG=1", "STOPPING=1"]);
         drop(socket);
         supervised.alive();
     }
 
     #[test]
-    fn without_a_supervisor_nobody_is_told() {
-        assert!(Supervised::of(&environment(&[])).is_none());
-        assert!(Supervised::of(&environment(&[("NOTIFY_SOCKET", "/nowhere/at/all")])).is_none());
+    fn without_a_supervisor_there_is_no_connection() {
+        assert!(Supervised::from_environment(&environment(&[])).is_none());
+        assert!(Supervised::from_environment(&environment(&[("NOTIFY_SOCKET", "/nowhere/at/all")])).is_none());
     }
 
     #[test]
@@ -134,7 +137,9 @@ mod tests {
         let name = format!("orch-test-{}", std::process::id());
         let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).expect("a name");
         let socket = UnixDatagram::bind_addr(&address).expect("a socket");
-        Supervised::of(&environment(&[("NOTIFY_SOCKET", &format!("@{name}"))])).expect("a supervisor").alive();
-        assert_eq!(heard(&socket), "WATCHDOG=1");
+        Supervised::from_environment(&environment(&[("NOTIFY_SOCKET", &format!("@{name}"))]))
+            .expect("a supervisor")
+            .alive();
+        assert_eq!(receive(&socket), "WATCHDOG=1");
     }
 }

@@ -1,5 +1,5 @@
-//! The adapter of tmux: one private server per home. Everything reaches it as arguments of a program, never as text for
-//! its command parser, and sessions are named exactly (`=name`).
+//! The adapter of tmux: one private server per home. Everything is passed as arguments of a program, never as text for
+//! tmux's command parser, and sessions are addressed by their exact name (`=name`).
 
 use super::process::{Invocation, ProcessError, run_async};
 use orch_core::external::{External, ExternalFailure, How};
@@ -7,27 +7,27 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The oldest tmux that orch is tried with: it starts a session's program from an argument vector, without a shell.
+/// The oldest supported tmux: it starts a session's program from an argument vector, without a shell.
 pub const MINIMUM: (u32, u32) = (3, 0);
 
-/// Why tmux did not do it.
+/// Why a tmux command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TmuxError {
-    /// Not installed.
+    /// tmux is not installed.
     #[error("tmux is not installed (looked in PATH): install it with `brew install tmux` or `apt install tmux`")]
     Missing,
-    /// Too old.
+    /// The installed tmux is older than [`MINIMUM`].
     #[error("tmux {found} is too old: orch needs {}.{} or newer; `brew upgrade tmux` or your system's packages", MINIMUM.0, MINIMUM.1)]
     TooOld {
-        /// Its version.
+        /// The installed version.
         found: String,
     },
     /// tmux answered with an error.
     #[error("tmux {command}: {message}")]
     Refused {
-        /// The subcommand.
+        /// The tmux subcommand.
         command: &'static str,
-        /// What it printed.
+        /// The text that tmux printed to stderr.
         message: String,
     },
     /// The program could not be run.
@@ -47,12 +47,12 @@ impl External for TmuxError {
     }
 }
 
-/// Whether a session was made or was there.
+/// Whether a session was created or existed already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ensured {
-    /// Made by this call.
+    /// This call created it.
     Created,
-    /// There already.
+    /// It existed already.
     Existing,
 }
 
@@ -65,12 +65,13 @@ pub struct Tmux {
 }
 
 impl Tmux {
-    /// The server behind `socket`. `env` is all that it, and so every pane, will know; keep secrets out of it.
+    /// Describes the server behind `socket`. `env` is the whole environment of the server and of every pane; keep
+    /// secrets out of it.
     pub fn new(program: PathBuf, socket: PathBuf, env: Vec<(OsString, OsString)>) -> Self {
         Self { program, socket, env }
     }
 
-    /// Tells the version, or why tmux cannot be used.
+    /// Returns the version, or why tmux cannot be used.
     pub async fn check(&self) -> Result<String, TmuxError> {
         let call = Invocation::new(&self.program, "/").arg("-V").envs(self.env.iter().cloned());
         let output = match run_async(&call).await {
@@ -81,7 +82,7 @@ impl Tmux {
         let found = text.strip_prefix("tmux ").unwrap_or(&text).to_owned();
         match parse_version(&found) {
             Some(version) if version < MINIMUM => Err(TmuxError::TooOld { found }),
-            // A development build has no number and is new.
+            // A development build has no version number and is recent.
             Some(_) | None => Ok(found),
         }
     }
@@ -105,7 +106,7 @@ impl Tmux {
         }
     }
 
-    /// Makes a detached session that runs `argv`, unless one of that name is there.
+    /// Creates a detached session that runs `argv`, unless one of that name exists.
     pub async fn ensure_session(&self, name: &str, argv: &[&OsStr]) -> Result<Ensured, TmuxError> {
         let mut args: Vec<&OsStr> = ["-d", "-s", name, "-x", "200", "-y", "50", "--"].map(OsStr::new).to_vec();
         args.extend(argv);
@@ -117,14 +118,14 @@ impl Tmux {
                 Err(TmuxError::Refused { message, .. }) if message.starts_with("duplicate session") => {
                     return Ok(Ensured::Existing);
                 }
-                // The server leaves when its last session ends; a call that meets it on its way out finds a new one.
-                Err(TmuxError::Refused { message, .. }) if tries < 4 && is_leaving(&message) => {}
+                // The server exits when its last session ends; a call that races with that exit starts a new server.
+                Err(TmuxError::Refused { message, .. }) if tries < 4 && is_exiting(&message) => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Whether there is a session of exactly this name.
+    /// Returns whether a session of exactly this name exists.
     pub async fn has_session(&self, name: &str) -> Result<bool, TmuxError> {
         let target = format!("={name}");
         match self.call("has-session", &[OsStr::new("-t"), OsStr::new(&target)]).await {
@@ -134,16 +135,16 @@ impl Tmux {
         }
     }
 
-    /// The names of all sessions; none where no server runs.
+    /// Returns the names of all sessions; empty where no server runs.
     pub async fn sessions(&self) -> Result<Vec<String>, TmuxError> {
         match self.call("list-sessions", &[OsStr::new("-F"), OsStr::new("#{session_name}")]).await {
             Ok(names) => Ok(names.lines().map(str::to_owned).collect()),
-            Err(TmuxError::Refused { message, .. }) if is_leaving(&message) => Ok(Vec::new()),
+            Err(TmuxError::Refused { message, .. }) if is_exiting(&message) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
 
-    /// Ends a session; one that is not there is fine.
+    /// Kills a session; a missing one is not an error.
     pub async fn kill_session(&self, name: &str) -> Result<(), TmuxError> {
         let target = format!("={name}");
         match self.call("kill-session", &[OsStr::new("-t"), OsStr::new(&target)]).await {
@@ -152,7 +153,7 @@ impl Tmux {
         }
     }
 
-    /// The program and arguments with which a person's terminal enters a session.
+    /// Returns the program and arguments that attach a person's terminal to a session.
     pub fn attach_argv(&self, name: &str, read_only: bool) -> Vec<OsString> {
         let mut argv: Vec<OsString> = vec![self.program.clone().into(), "-f".into(), "/dev/null".into(), "-S".into()];
         argv.push(self.socket.clone().into());
@@ -164,10 +165,10 @@ impl Tmux {
         argv
     }
 
-    /// Puts a line at the foot of a session, in the place of tmux's own.
+    /// Replaces the status line of a session with `text`.
     pub async fn label(&self, name: &str, text: &str) -> Result<(), TmuxError> {
         let target = format!("={name}:");
-        // The line is a format, in which `#` begins what tmux fills in.
+        // The line is a tmux format string, in which `#` begins a placeholder.
         let text = format!(" {} ", text.replace('#', "##"));
         for (option, value) in [
             ("status-left-length", "300"),
@@ -180,14 +181,14 @@ impl Tmux {
         Ok(())
     }
 
-    /// Its socket.
+    /// Returns the path of the server's socket.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 }
 
-/// Whether the server was on its way out: it says so, or is gone before it could say a word.
-fn is_leaving(message: &str) -> bool {
+/// Returns whether the server was about to exit: it says so, or it is gone before it could print anything.
+fn is_exiting(message: &str) -> bool {
     message.is_empty()
         || ["server exited", "lost server", "no server running", "error connecting"].iter().any(|m| message.contains(m))
 }

@@ -1,7 +1,7 @@
-//! Worktrees: one per task, made once and found again, and scratch ones for trying a merge.
+//! Worktrees: one per task, created once and found again, and scratch ones for trying a merge.
 //!
-//! Never here: overwriting a file that somebody else put there, and removing work that exists nowhere else. What is
-//! unknown is kept.
+//! Never here: overwriting a file of somebody else, and removing work that exists nowhere else. Anything unidentified
+//! is kept.
 
 mod error;
 mod hidden;
@@ -23,52 +23,52 @@ use super::git::{
 use orch_core::names::BranchName;
 use std::path::{Component, Path, PathBuf};
 
-/// Message of the commit in which orch keeps what a run left behind.
+/// The message of the commit in which orch saves what a run left uncommitted.
 const WORK_IN_PROGRESS: &str = "orch: work in progress";
 
-/// Said of a worktree that did not lead to its repository any more.
+/// The note about a worktree that no longer pointed to its repository.
 const MENDED: &str = "its link to the repository was broken and was set right";
 
-/// Which worktree is needed.
+/// The description of a required worktree.
 #[derive(Debug, Clone, Copy)]
 pub struct WorktreeRequest<'a> {
-    /// Where: absolute, computed from the task.
+    /// Its absolute path, computed from the task.
     pub path: &'a Path,
-    /// Which branch is checked out there; made when it does not exist.
+    /// The branch that is checked out there; created when it does not exist.
     pub branch: &'a BranchName,
-    /// Which branch the work starts from.
+    /// The branch from which the work starts.
     pub base: &'a BranchName,
-    /// The commit that it starts from, where that is not the tip of `base`.
+    /// The commit from which it starts, if that is not the tip of `base`.
     pub start: Option<&'a str>,
-    /// Ask the remote first (at most 20 s).
+    /// Whether to fetch from the remote first (at most 20 s).
     pub fetch: bool,
 }
 
 /// A worktree that is ready to work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worktree {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// The branch that is checked out.
+    /// The checked-out branch.
     pub branch: BranchName,
-    /// The commit from which the task's own commits count.
+    /// The commit after which the task's own commits begin.
     pub base_sha: String,
-    /// The directory was made by this call.
+    /// Whether this call created the directory.
     pub created: bool,
-    /// What a person should know, one sentence each.
+    /// Notices for the user, one sentence each.
     pub notes: Vec<String>,
-    /// Its directories, for every later command.
+    /// Its directories, for later commands.
     pub checkout: Checkout,
 }
 
 impl Repo {
-    /// Makes the worktree of a task, or finds it again with everything that is in it.
+    /// Creates the worktree of a task, or finds it again with its content.
     ///
-    /// One at a time per repository. Uncommitted work found there is committed first. After a crash at any point a
-    /// second call ends in the same state.
+    /// Calls are serialized per repository. Uncommitted work found there is committed first. After a crash at any
+    /// point, a second call ends in the same state.
     pub async fn ensure_worktree(&self, request: &WorktreeRequest<'_>) -> Result<Worktree, WorktreeError> {
         let path = prepared(request.path)?;
-        // Whoever has no remote need not ask it.
+        // Without a remote there is nothing to fetch.
         let fetch = request.fetch && self.settings(&self.main_checkout()).await?.has_remote;
         let fetched = match request.start {
             Some(sha) => Some(Base { branch: request.base.clone(), sha: require_sha(sha)?.to_owned(), note: None }),
@@ -88,14 +88,14 @@ impl Repo {
             None => self.base_from(request.base, tips.remove(request.base), false).await?,
         };
         let is_new = tip.is_none() && path.symlink_metadata().is_err() && self.linked_checkout(&path)?.is_none();
-        // A task's first run does not pay for looking at all the others.
+        // A task's first run does not list all the other worktrees.
         if !is_new && let Some(found) = self.make_way(&path, request.branch, &base).await? {
             return Ok(found);
         }
         clear_branch_lock(self.common_dir(), request.branch).await?;
         let was_missing = tip.is_none();
         match self.create(&path, request.branch, tip, &base).await {
-            // git fell over a broken worktree of somebody else's, which is mended now, after it had made the branch.
+            // git created the branch, then failed on another broken worktree, which is repaired now.
             Err(WorktreeError::Git(GitError::Failed { detail, .. }))
                 if was_missing && detail.contains("already exists") =>
             {
@@ -106,8 +106,8 @@ impl Repo {
         }
     }
 
-    /// Makes the worktree of a branch that was never there, from the local base, without a look at anything first:
-    /// git refuses by itself what would be in the way. `None`: something is, or the base is not to be had so simply.
+    /// Creates the worktree of a new branch from the local base, without checking anything first: git refuses by itself
+    /// if something is in the way. Returns `None` then, or when the base cannot be read so simply.
     async fn create_at_once(
         &self,
         path: &Path,
@@ -128,7 +128,7 @@ impl Repo {
         self.made(path, branch, sha, Vec::new()).await.map(Some)
     }
 
-    /// Finds the worktree again, or removes what a crash or a hand left of it.
+    /// Finds the worktree again, or removes what a crash or a manual deletion left of it.
     async fn make_way(&self, path: &Path, branch: &BranchName, base: &Base) -> Result<Option<Worktree>, WorktreeError> {
         let entries = self.entries().await?;
         let registered = entries.iter().skip(1).find(|entry| same_place(&entry.path, path));
@@ -142,17 +142,17 @@ impl Repo {
         Ok(None)
     }
 
-    /// The value of `ORCH_RUN_ID` in git commands that make or use the worktree at `path`.
+    /// Returns the value of `ORCH_RUN_ID` in git commands that create or use the worktree at `path`.
     pub fn worktree_mark(path: &Path) -> String {
         mark(&settled(path))
     }
 
-    /// Opens the worktree at a path, if it is registered there: for looking at it later.
+    /// Opens the worktree at a path for inspection, if it is registered there.
     pub fn open_worktree(&self, path: &Path) -> Result<Option<Checkout>, GitError> {
         self.linked_checkout(&settled(path))
     }
 
-    /// Takes over a worktree that is there.
+    /// Reuses an existing worktree.
     async fn adopt(
         &self,
         entry: &Entry,
@@ -190,7 +190,7 @@ impl Repo {
         Ok(Worktree { path: path.to_owned(), branch: branch.clone(), base_sha, created: false, notes, checkout })
     }
 
-    /// Sets right the files by which a worktree finds its repository: the repository was moved, or somebody changed them.
+    /// Repairs the files by which a worktree finds its repository: the repository was moved, or somebody changed them.
     async fn repair_pointer(&self, checkout: &Checkout) -> Result<Option<String>, WorktreeError> {
         let file = checkout.work_tree.join(".git");
         let taken = || WorktreeError::PathTaken { path: checkout.work_tree.clone() };
@@ -210,7 +210,7 @@ impl Repo {
         if points_home() { Ok(Some(MENDED.to_owned())) } else { Err(taken()) }
     }
 
-    /// Makes sure that a branch is checked out nowhere else.
+    /// Checks that a branch is checked out nowhere else.
     async fn free_branch(&self, entries: &[Entry], path: &Path, branch: &BranchName) -> Result<(), WorktreeError> {
         let full = branch.full_ref();
         let elsewhere =
@@ -225,7 +225,7 @@ impl Repo {
         }
     }
 
-    /// Makes the worktree, on the existing branch (at `tip`) if there is one.
+    /// Creates the worktree, on the existing branch (at `tip`) if there is one.
     async fn create(
         &self,
         path: &Path,
@@ -237,7 +237,7 @@ impl Repo {
         let add = Call::new(["worktree", "add", "--quiet", "--no-track"]);
         let (add, base_sha) = match tip {
             None => (add.arg("-b").arg(branch.as_str()).arg("--").arg(path).arg(&base.sha), base.sha.clone()),
-            // It has no commits of its own: nothing is lost when it starts from the newest base.
+            // The branch has no commits of its own: nothing is lost when it starts from the newest base.
             Some(tip) if self.is_ancestor(&tip, &base.sha).await? => {
                 (add.arg("-B").arg(branch.as_str()).arg("--").arg(path).arg(&base.sha), base.sha.clone())
             }
@@ -252,7 +252,7 @@ impl Repo {
         self.made(path, branch, base_sha, notes).await
     }
 
-    /// What is told of a worktree that was just made.
+    /// Returns the notices about a worktree that was just created.
     async fn made(
         &self,
         path: &Path,
@@ -272,7 +272,7 @@ impl Repo {
         Ok(Worktree { path: path.to_owned(), branch: branch.clone(), base_sha, created: true, notes, checkout })
     }
 
-    /// The commit at which a branch and its base parted, also where the base has lost that commit since.
+    /// Returns the commit at which a branch forked off its base, even if the base has lost that commit since.
     async fn shared_with(&self, branch: &str, base: &Base) -> Result<String, WorktreeError> {
         if let Some(fork) = self.lost_fork(branch, &base.branch, &base.sha).await? {
             return Ok(fork);
@@ -282,7 +282,7 @@ impl Repo {
     }
 }
 
-/// The path in the form in which git will know it, with its parent made.
+/// Creates the parent directory and returns the path in the form that git records.
 fn prepared(path: &Path) -> Result<PathBuf, WorktreeError> {
     let plain =
         path.is_absolute() && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
@@ -291,7 +291,7 @@ fn prepared(path: &Path) -> Result<PathBuf, WorktreeError> {
     Ok(settled(path))
 }
 
-/// Refuses a path where there is anything but an empty directory.
+/// Rejects a path with anything but an empty directory.
 fn require_free(path: &Path) -> Result<(), WorktreeError> {
     let taken = || WorktreeError::PathTaken { path: path.to_owned() };
     let Ok(meta) = path.symlink_metadata() else { return Ok(()) };

@@ -149,7 +149,7 @@ async fn anew_by_hand(host: &ServiceHost<'_>, drains: bool) -> Result<Exit, CliE
         return Err(CliError::Refused { message, hint });
     }
     let before = last_start(host).await;
-    let told = Identity::of(status.pid).is_some_and(|daemon| signal(&daemon, Signal::HUP));
+    let told = Identity::from_pid(status.pid).is_some_and(|daemon| signal(&daemon, Signal::HUP));
     if !told {
         let hint = Some("orch serve --replace".to_owned());
         return Err(CliError::Refused { message: format!("orch (pid {}) cannot be told to", status.pid), hint });

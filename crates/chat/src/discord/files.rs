@@ -40,7 +40,7 @@ impl Files {
         let is_encrypted = url.scheme() == "https";
         let client = outgoing::client(is_encrypted, !is_encrypted, connect);
         let client = client.map_err(|_| "no trusted certificates on this machine; install ca-certificates")?;
-        let told = |error: reqwest::Error| outgoing::told(&error).to_owned();
+        let told = |error: reqwest::Error| outgoing::describe_failure(&error).to_owned();
         let response = client.get(url).timeout(whole).send().await.map_err(told)?;
         if !response.status().is_success() {
             return Err(format!("the server answers {}", response.status().as_u16()));

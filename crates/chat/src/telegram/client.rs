@@ -229,7 +229,7 @@ async fn body(response: reqwest::Response, largest: usize) -> Result<Vec<u8>, Bo
 
 /// Without the address: the token is in it.
 fn network(error: &reqwest::Error) -> BotError {
-    BotError::Network(outgoing::told(error))
+    BotError::Network(outgoing::describe_failure(error))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Server {
 
     /// Ends it.
     pub(super) async fn end(mut self) {
-        if let Some(server) = self.child.id().and_then(Identity::of) {
+        if let Some(server) = self.child.id().and_then(Identity::from_pid) {
             signal(&server, Signal::TERM);
         }
         if timeout(GRACE, self.child.wait()).await.is_err() {

@@ -1,4 +1,4 @@
-//! The points of a build that has them: where this process dies, by its environment, read once.
+//! Crash points in a build with the feature `failpoints`: reads from the environment, once, where this process dies.
 
 use super::POINTS;
 use crate::process::env_var;
@@ -10,24 +10,24 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Names the point, and after a colon at which pass.
+/// Names the point and, after a colon, the pass.
 const AT: &str = "ORCH_CRASH_AT";
-/// Names the file in which it is told.
+/// Names the log file.
 const LOG: &str = "ORCH_CRASH_LOG";
-/// Instead of a point: write down all of them.
+/// Instead of a point: record every passed point.
 const TRACE: &str = "trace";
-/// A library between the process and its files, and its own orders: a run's programs are to have it, too.
+/// Variables of a preloaded library that intercepts file operations; a run's programs get them too.
 const LAYER: [&str; 5] = ["LD_PRELOAD", "ORCH_DISK_ROOT", "ORCH_DISK_CONTROL", "ORCH_DISK_TRACE", "ORCH_DISK_ONLY"];
 
-/// Passes a point.
+/// Passes a crash point, which may kill the process.
 pub fn pass(name: &'static str) {
     static ARMED: OnceLock<Arc<FailPointRegistry>> = OnceLock::new();
     let registry = ARMED.get_or_init(arm);
     fail_point!(Arc::clone(registry), name);
 }
 
-/// The variables, for a program that is to have them too.
-pub(super) fn orders() -> Vec<(OsString, OsString)> {
+/// Returns the variables that child programs inherit.
+pub(super) fn variables() -> Vec<(OsString, OsString)> {
     [AT, LOG].into_iter().chain(LAYER).filter_map(|name| Some((name.into(), env_var(name)?.into()))).collect()
 }
 
@@ -38,7 +38,7 @@ fn arm() -> Arc<FailPointRegistry> {
         cfg_callback(Arc::clone(&registry), name, act).expect("a callback is no text that could be wrong");
     };
     if order == TRACE {
-        POINTS.iter().for_each(|name| set(name, Box::new(|| tell(name, false).unwrap_or_default())));
+        POINTS.iter().for_each(|name| set(name, Box::new(|| log_pass(name, false).unwrap_or_default())));
         return registry;
     }
     let (wanted, pass) = order.split_once(':').unwrap_or((&order, "1"));
@@ -50,7 +50,7 @@ fn arm() -> Arc<FailPointRegistry> {
     set(
         name,
         Box::new(move || {
-            if passes.fetch_add(1, Ordering::SeqCst) + 1 == pass && tell(name, true).is_ok() {
+            if passes.fetch_add(1, Ordering::SeqCst) + 1 == pass && log_pass(name, true).is_ok() {
                 die();
             }
         }),
@@ -58,8 +58,8 @@ fn arm() -> Arc<FailPointRegistry> {
     registry
 }
 
-/// Writes a line into the log. `once`: only if nobody has written anything.
-fn tell(name: &str, once: bool) -> std::io::Result<()> {
+/// Appends a line to the log. With `once`, only if the log does not exist yet.
+fn log_pass(name: &str, once: bool) -> std::io::Result<()> {
     let Some(log) = env_var(LOG) else { return Ok(()) };
     let mut options = OpenOptions::new();
     if once {
@@ -72,10 +72,10 @@ fn tell(name: &str, once: bool) -> std::io::Result<()> {
     options.open(log)?.write_all(line.as_bytes())
 }
 
-/// No destructor, no buffer, no last word.
+/// Kills this process without running destructors or flushing buffers.
 fn die() -> ! {
     loop {
-        // Until it has come through.
+        // Repeat until the signal is delivered.
         let _ = kill_process(getpid(), Signal::KILL);
     }
 }

@@ -1,59 +1,60 @@
-//! What tells one content of a file from another without keeping either: its length and 64 bits of hash. Quick enough
-//! to be taken whenever a file passes by. Not a defence against somebody who seeks a collision.
+//! Digests of file contents: length and 64 bits of hash, to tell two contents apart without keeping either. Fast, and
+//! no defence against deliberate collisions.
 
 use super::{FsError, open_regular};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::Path;
 
-/// Bytes that are hashed at once: four words, each in a lane of its own, because one multiplication waits for the last.
+/// Bytes that are hashed at once: four words, each in its own lane, because multiplications in one lane depend on each
+/// other.
 const BLOCK: usize = 32;
 /// Bytes of a file that are in memory at once.
 pub(super) const CHUNK: usize = 128 * 1024;
 const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The digest of a content. The same in every version of orch, because it is stored and stands in names of files.
+/// The digest of a content. Stored and used in file names, so the algorithm is the same in every version of orch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// Bytes.
+    /// The length of the content, in bytes.
     length: u64,
     hash: u64,
 }
 
 impl Digest {
-    /// Of bytes at hand.
+    /// Computes the digest of bytes in memory.
     pub fn of(bytes: &[u8]) -> Self {
         let mut digester = Digester::new();
         digester.update(bytes);
         digester.finish()
     }
 
-    /// Of a regular file.
+    /// Computes the digest of a regular file.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn of_file(path: &Path) -> Result<Self, FsError> {
         let mut digester = Digester::new();
-        pass(path, |chunk| {
+        for_each_chunk(path, |chunk| {
             digester.update(chunk);
             Ok(())
         })?;
         Ok(digester.finish())
     }
 
-    /// Bytes of the content.
+    /// Returns the length of the content, in bytes.
     pub fn length(self) -> u64 {
         self.length
     }
 
-    /// Sixteen hex digits for the name of a file.
+    /// Returns the hash, which is part of the names of displaced files.
     pub(super) fn hash(self) -> u64 {
         self.hash
     }
 }
 
-/// Hands a regular file on, piece by piece.
-pub(super) fn pass(path: &Path, mut take: impl FnMut(&[u8]) -> Result<(), FsError>) -> Result<(), FsError> {
+/// Calls `take` with each chunk of a regular file.
+pub(super) fn for_each_chunk(path: &Path, mut take: impl FnMut(&[u8]) -> Result<(), FsError>) -> Result<(), FsError> {
     let mut file = open_regular(path)?;
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -66,11 +67,11 @@ pub(super) fn pass(path: &Path, mut take: impl FnMut(&[u8]) -> Result<(), FsErro
     }
 }
 
-/// Takes a digest of what comes in pieces.
+/// Computes a digest incrementally.
 #[derive(Debug, Clone)]
 pub(super) struct Digester {
     lanes: [u64; 4],
-    /// What does not fill a block yet.
+    /// Bytes that do not fill a block yet.
     rest: [u8; BLOCK],
     length: u64,
 }
@@ -98,12 +99,12 @@ impl Digester {
         self.rest[..left.len()].copy_from_slice(left);
     }
 
-    /// Bytes in `rest`.
+    /// Returns the number of bytes in `rest`.
     fn held(&self) -> usize {
         usize::try_from(self.length % BLOCK as u64).unwrap_or(0)
     }
 
-    /// Each step can be undone, so that a difference is never lost again.
+    /// Mixes in a block. Each step is invertible, so a difference is never lost again.
     fn mix(&mut self, block: &[u8; BLOCK]) {
         let (words, _) = block.as_chunks::<8>();
         for (lane, word) in self.lanes.iter_mut().zip(words) {

@@ -1,21 +1,22 @@
-//! Writing a file that a person may have open: the new content is exchanged with the live file, and what was
-//! displaced is compared with what the caller thought it replaced. It never merges; it only says that somebody saved.
+//! Writes a file that a person may have open: the new content is exchanged with the live file, and the displaced
+//! content is compared with what the caller expected to replace. It never merges; it only reports that somebody else
+//! saved.
 //!
-//! What can happen between our look at the file and our write, and what becomes of it:
+//! Races between our read of the file and our write, and their outcome:
 //! - *An editor saved by rename before the exchange*: the displaced content differs, it is put back, the caller merges.
-//! - *An editor truncated the file and is still writing it*: the displaced file differs (or is empty). It is put
-//!   back, the same file, so that the editor's open descriptor goes on writing into the live one.
-//! - *An editor saves between the exchange and the putting back*: what we find under our name on the way back is not
-//!   our content. It is newer than what we are putting back, so it is exchanged in again, until nothing newer appears.
+//! - *An editor truncated the file and is still writing it*: the displaced file differs (or is empty). The same file is
+//! put back, so that the editor's open descriptor continues to write into the live one.
+//! - *An editor saves between the exchange and the putting back*: the file found under the live name is not ours. It is
+//! newer than the one being put back, so it is exchanged in again, until nothing newer appears.
 //! - *An editor opened the file before the exchange and writes after the comparison*: it writes into the displaced
-//!   file, which is therefore kept until the next write and looked at again then, and by [`super::reclaim_late`]. Where our text
-//!   is still the live one, the displaced file takes its place again, the same file, so that the editor goes on writing
-//!   into the live one; where somebody else has saved since, it is set aside as rescued.
-//! - *This process is killed anywhere*: the name of the displaced file tells the inode that was ours and the content
-//!   that was expected, so that the next write knows which of the two it has found and whether it was edited.
+//! file, which is therefore kept until the next write and checked then, and by [`super::reclaim_late`]. Where our text
+//! is still live, the displaced file takes its place again, so that the editor continues to write into the live one;
+//! where somebody else has saved since, it is set aside as rescued.
+//! - *This process is killed anywhere*: the name of the displaced file contains our inode and the expected content's
+//! hash, so that the next write knows which of the two it has found and whether it was edited.
 
 use super::super::crash::point;
-use super::digest::{Digest, Digester, pass};
+use super::digest::{Digest, Digester, for_each_chunk};
 use super::leftovers::{Late, SwapName, keep_aside, settle_leftovers, swap_path};
 use super::staged::{TempFile, parent_of, sync_parent};
 use super::{Durability, FileLock, Fingerprint, FsError, create_dir_private, lock_briefly, read_limited};
@@ -27,19 +28,19 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Largest file that is exchanged, in bytes.
+/// The largest file that is exchanged, in bytes.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// Directory beside the lock where displaced files stay until the next write.
+/// The directory beside the lock where displaced files stay until the next write.
 pub(super) const KEEP_DIR: &str = "swap";
-/// Links followed from the path to the file.
+/// The most symbolic links followed from the path to the file.
 const MAX_LINKS: u32 = 40;
-/// How often newer saves are put in place before giving up on an editor that saves without a pause.
+/// How often newer saves are put back before giving up on an editor that saves continuously.
 const MAX_PUT_BACKS: u32 = 1_000;
 
-/// A write that went through.
+/// The result of a successful write.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Of the file that was put in place. Somebody may have saved since: then another one is found there.
+    /// The fingerprint of the file that was put in place. If somebody has saved since, the live file has another one.
     pub fingerprint: Fingerprint,
     /// Files with edits that an editor saved into a file which an earlier write had already displaced. They are not
     /// in the live file: the caller tells the person where they are, or merges them.
@@ -53,7 +54,7 @@ pub enum WriteError {
     /// merge and write again.
     #[error("somebody else saved the file meanwhile")]
     Changed {
-        /// What was found; `None` when there is no file.
+        /// The current content; `None` when there is no file.
         current: Option<Vec<u8>>,
     },
     /// The operating system refused; the old file is unchanged.
@@ -77,8 +78,8 @@ pub fn exchange_write(
     exchange_with(path, lock, new, expected_old, Late::Rescue)
 }
 
-/// The same for a caller that merges what it finds: what an editor has saved too late is put in place again instead of
-/// being set aside, and the caller is told that the file has changed.
+/// Like [`exchange_write`], for a caller that merges: a late edit of an editor is put back in place instead of being
+/// set aside, and the caller gets [`WriteError::Changed`].
 ///
 /// # Errors
 /// As for [`exchange_write`].
@@ -111,8 +112,8 @@ fn exchange_with(
     Ok(Written { fingerprint, rescued })
 }
 
-/// Appends to a file that others write too, when its content is still the expected one: what [`exchange_merged`] does
-/// with the old and the new content, but neither is ever in memory. Returns the digest of the new content too.
+/// Appends to a file that others write too, if its content is still the expected one: like [`exchange_merged`]
+/// with the old and the new content, but holds neither in memory. Also returns the digest of the new content.
 ///
 /// # Errors
 /// As for [`exchange_write`].
@@ -130,13 +131,13 @@ pub fn exchange_append(
     Ok((Written { fingerprint: swap.fingerprint, rescued }, new))
 }
 
-/// Where a link leads to that leads to nothing; `None` for everything else.
+/// Returns the target of a dangling symbolic link; `None` for everything else.
 pub fn dangling_link(path: &Path) -> Option<PathBuf> {
     let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
     (is_link && path.metadata().is_err()).then(|| resolve(path).unwrap_or_else(|_| path.to_owned()))
 }
 
-/// The file that is to be written, with nobody else of orch at it.
+/// The file to be written, under the lock that excludes other writers of orch.
 struct Place {
     _held: FileLock,
     target: PathBuf,
@@ -145,7 +146,7 @@ struct Place {
 }
 
 impl Place {
-    /// Takes the lock, finds the file and settles what earlier writes have left.
+    /// Takes the lock, resolves the file and settles what earlier writes have left.
     fn enter(path: &Path, lock: &Path, late: Late) -> Result<Self, FsError> {
         if !parent_of(lock).is_dir() {
             create_dir_private(parent_of(lock))?;
@@ -159,7 +160,7 @@ impl Place {
     }
 }
 
-/// Puts a file where there is none.
+/// Creates the file where there is none.
 fn publish(target: &Path, new: &[u8]) -> Result<Fingerprint, WriteError> {
     let swap = Swap::stage(target, new, Digest::of(&[]))?;
     match rename_if_absent(&swap.path, target) {
@@ -177,7 +178,9 @@ fn exchange(swap: &Swap, target: &Path, keep: &Path, new: Digest, old: Digest) -
     match swap_names(&swap.path, target) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Err(WriteError::Changed { current: read_if_there(target)? }),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return replace_plainly(swap, target, keep, old),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            return replace_without_exchange(swap, target, keep, old);
+        }
         Err(errno) => return Err(FsError::io("write", target, errno.into()).into()),
     }
     point!("exchange.exchanged");
@@ -194,11 +197,11 @@ fn exchange(swap: &Swap, target: &Path, keep: &Path, new: Digest, old: Digest) -
     Err(WriteError::Changed { current: read_if_there(target)? })
 }
 
-/// For file systems that cannot exchange: the old file gets a second name before the new one takes its place. A save
-/// by rename between the two calls is not noticed; nothing narrower exists there.
-pub(super) fn replace_plainly(swap: &Swap, target: &Path, keep: &Path, old: Digest) -> Result<(), WriteError> {
+/// Replaces the file on file systems that cannot exchange: the old file gets a second name before the new one takes its
+/// place. A save by rename between the two calls goes unnoticed; nothing narrower exists there.
+pub(super) fn replace_without_exchange(swap: &Swap, target: &Path, keep: &Path, old: Digest) -> Result<(), WriteError> {
     let failed = |source| FsError::io("write", target, source);
-    let second = swap_path(target, SwapName::of_theirs(old.hash()));
+    let second = swap_path(target, SwapName::foreign(old.hash()));
     std::fs::hard_link(target, &second).map_err(failed)?;
     std::fs::rename(&swap.path, target).map_err(failed)?;
     if Digest::of_file(&second)? == old {
@@ -214,13 +217,13 @@ pub(super) fn replace_plainly(swap: &Swap, target: &Path, keep: &Path, old: Dige
 /// The file beside the target that holds the new content before the exchange and the displaced one after it.
 pub(super) struct Swap {
     pub(super) path: PathBuf,
-    /// Inode of the new content.
+    /// The inode of the new content.
     own: u64,
-    /// Of the new content, taken before anybody can know it: afterwards the name may hold somebody else's save.
+    /// The fingerprint of the new content, taken before it is published: afterwards the name may hold another save.
     fingerprint: Fingerprint,
 }
 
-/// What tells one saved version from another.
+/// Identifies one saved version of a file.
 #[derive(PartialEq, Eq)]
 pub(super) struct Version {
     pub(super) inode: u64,
@@ -232,17 +235,17 @@ impl Swap {
         let like = target.metadata().ok();
         // A new file gets the mode that the user's umask gives; a replaced one is never more open than it was.
         let temp = TempFile::create(target, new, if like.is_some() { 0o600 } else { 0o666 }, Durability::Cached)?;
-        Self::settle(temp, target, like, old, Digest::of(new).hash())
+        Self::publish_staged(temp, target, like, old, Digest::of(new).hash())
     }
 
-    /// The content of the target with `added` at its end, and the digest of both together; `None` when the target does
-    /// not hold the old content.
+    /// Stages the content of the target with `added` at its end, and returns the digest of both; `None` when the target
+    /// does not hold the old content.
     fn stage_appended(target: &Path, added: &[u8], old: Digest) -> Result<Option<(Self, Digest)>, FsError> {
         let failed = |source| FsError::io("write", target, source);
         let Ok(like) = target.metadata() else { return Ok(None) };
         let temp = TempFile::open(target, 0o600)?;
         let (mut digester, mut file) = (Digester::new(), temp.file());
-        pass(target, |chunk| {
+        for_each_chunk(target, |chunk| {
             digester.update(chunk);
             file.write_all(chunk).map_err(failed)
         })?;
@@ -252,14 +255,20 @@ impl Swap {
         digester.update(added);
         file.write_all(added).map_err(failed)?;
         let new = digester.finish();
-        Ok(Some((Self::settle(temp, target, Some(like), old, new.hash())?, new)))
+        Ok(Some((Self::publish_staged(temp, target, Some(like), old, new.hash())?, new)))
     }
 
-    /// The staged content, complete and on the disk, under the name that tells what it is.
-    fn settle(temp: TempFile, target: &Path, like: Option<Metadata>, old: Digest, new: u64) -> Result<Self, FsError> {
+    /// Flushes the staged content and renames it to the name that describes it.
+    fn publish_staged(
+        temp: TempFile,
+        target: &Path,
+        like: Option<Metadata>,
+        old: Digest,
+        new: u64,
+    ) -> Result<Self, FsError> {
         let failed = |source| FsError::io("write", target, source);
         if let Some(like) = like {
-            take_after(&temp, &like).map_err(|errno| failed(errno.into()))?;
+            copy_mode_and_owner(&temp, &like).map_err(|errno| failed(errno.into()))?;
         }
         point!("exchange.staged");
         temp.file().sync_all().map_err(failed)?;
@@ -280,7 +289,7 @@ impl Swap {
             let returning = version(&self.path)?;
             match swap_names(&self.path, target) {
                 Ok(()) => {}
-                // The editor is between removing the old file and making the new one.
+                // The editor has removed the old file and not yet made the new one.
                 Err(Errno::NOENT) => match rename_if_absent(&self.path, target) {
                     Ok(()) => return sync_parent(target),
                     Err(Errno::EXIST) => continue,
@@ -290,9 +299,9 @@ impl Swap {
             }
             point!("exchange.put_back");
             if version(&self.path)? == live {
-                // Nobody saved while `live` was in place: it is ours, or was replaced by its own editor. Somebody may
-                // have it open all the same.
-                let path = swap_path(target, SwapName::of_theirs(live.content));
+                // Nobody saved while `live` was in place: it is ours, or was replaced by its own editor. An editor may
+                // still have it open.
+                let path = swap_path(target, SwapName::foreign(live.content));
                 std::fs::rename(&self.path, &path).map_err(|source| FsError::io("rename", &self.path, source))?;
                 keep_aside(&path, keep);
                 return sync_parent(target);
@@ -305,7 +314,7 @@ impl Swap {
 
 impl Drop for Swap {
     fn drop(&mut self) {
-        // Only our own content may go: after an exchange the name holds somebody's text.
+        // Only our own content may be removed: after an exchange the name holds another text.
         if self.path.symlink_metadata().is_ok_and(|found| found.ino() == self.own) {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -314,7 +323,7 @@ impl Drop for Swap {
 
 pub(super) fn version(path: &Path) -> Result<Version, FsError> {
     let found = path.metadata().map_err(|source| FsError::io("read", path, source))?;
-    // A directory that somebody has made in the file's place goes back there like a save.
+    // A directory made in the file's place is put back like a save.
     let content = if found.is_dir() { 0 } else { Digest::of_file(path)?.hash() };
     Ok(Version { inode: found.ino(), content })
 }
@@ -335,7 +344,7 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
     }
 }
 
-/// The file that a path leads to, whether or not it exists yet.
+/// Resolves the file that a path leads to, whether or not it exists yet.
 pub(super) fn resolve(path: &Path) -> Result<PathBuf, FsError> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -352,10 +361,10 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, FsError> {
 }
 
 /// Gives the new file the mode of the old one, and its owner where this user may.
-fn take_after(temp: &TempFile, like: &Metadata) -> Result<(), Errno> {
+fn copy_mode_and_owner(temp: &TempFile, like: &Metadata) -> Result<(), Errno> {
     let made = rustix::fs::fstat(temp.file())?;
     if (made.st_uid, made.st_gid) != (like.uid(), like.gid()) {
-        // Not permitted to others than root; the content matters more than who owns it.
+        // Permitted to root only; the content matters more than its owner.
         let _ = rustix::fs::fchown(temp.file(), Some(Uid::from_raw(like.uid())), Some(Gid::from_raw(like.gid())));
     }
     rustix::fs::fchmod(temp.file(), Mode::from_bits_truncate(like.mode() & 0o7777))

@@ -1,5 +1,5 @@
-//! What an earlier write has displaced: it stays until the next one, because an editor may still have it open and write into
-//! it. Names tell what each of these files is, so that a writer that was killed leaves nothing that cannot be told.
+//! Files that an earlier write has displaced: each stays until the next write, because an editor may still have it open
+//! and write into it. The name of such a file says what it is, so that a killed writer leaves nothing unidentifiable.
 
 use super::exchange::{KEEP_DIR, resolve, swap_names, version};
 use super::staged::{TEMP_SUFFIX, name_prefix, parent_of, sync_parent};
@@ -10,12 +10,12 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// In the name of a file with an edit that could not be put in place again; its content's sum follows.
+/// Marks the name of a file with an edit that could not be put back; the hash of its content follows.
 const SET_ASIDE: &str = ".rescued-";
-/// End of the name of a file that waits to be exchanged, or was displaced.
+/// The suffix of a file that waits to be exchanged or was displaced.
 const SWAP_SUFFIX: &str = ".orch-swap";
 
-/// What becomes of an edit that was saved into a file which an earlier write had displaced.
+/// What happens to an edit that was saved into a displaced file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Late {
     /// It is set aside, and the caller is told where.
@@ -24,11 +24,11 @@ pub(super) enum Late {
     PutBack,
 }
 
-/// Puts the file that our last write has displaced back in its place, when an editor that had it open has written into it
-/// since and nobody else has saved. Cheap where there is nothing to do. Returns whether it did.
+/// Puts the file that our last write displaced back in its place, if an editor has written into it since and nobody
+/// else has saved. Cheap where there is nothing to do. Returns whether it did.
 ///
 /// # Errors
-/// The file system refused; both texts are still there.
+/// A file operation failed; both texts are still there.
 pub fn reclaim_late(path: &Path, lock: &Path) -> Result<bool, FsError> {
     let keep = parent_of(lock).join(KEEP_DIR);
     if !keep.is_dir() {
@@ -52,12 +52,12 @@ pub fn reclaim_late(path: &Path, lock: &Path) -> Result<bool, FsError> {
     Ok(false)
 }
 
-/// Clears away what a writer that was cut off has left beside the file, as the next write would. Nothing is lost: what
-/// was displaced goes where displaced files are kept, or back into its place when an editor wrote into it. Cheap where
-/// there is nothing to do.
+/// Removes what a killed writer has left beside the file, as the next write would. Nothing is lost: displaced files
+/// move to the directory for them, or back into place when an editor wrote into them. Cheap where there is nothing to
+/// do.
 ///
 /// # Errors
-/// The file system refused; what was not cleared away is still there.
+/// A file operation failed; what was not removed is still there.
 pub fn clear_cut_off(path: &Path, lock: &Path) -> Result<(), FsError> {
     let keep = parent_of(lock).join(KEEP_DIR);
     let target = resolve(path)?;
@@ -67,7 +67,7 @@ pub fn clear_cut_off(path: &Path, lock: &Path) -> Result<(), FsError> {
     }
     let _held = lock_briefly(lock)?;
     create_dir_private(&keep)?;
-    // Under the lock nobody is at a write: whatever is here by now belongs to one that was cut off.
+    // Under the lock there is no other writer: everything found belongs to a killed one.
     for (path, _) in named_in(beside, &target, TEMP_SUFFIX)? {
         remove(&path)?;
     }
@@ -83,7 +83,7 @@ pub fn clear_cut_off(path: &Path, lock: &Path) -> Result<(), FsError> {
     Ok(())
 }
 
-/// The displaced files of a target, and what their names say.
+/// Returns the displaced files of a target with their parsed names.
 fn leftovers(target: &Path, keep: &Path) -> Result<Vec<(PathBuf, SwapName)>, FsError> {
     let mut found = swaps_in(parent_of(target), target)?;
     found.extend(swaps_in(keep, target)?);
@@ -95,7 +95,7 @@ fn swaps_in(place: &Path, target: &Path) -> Result<Vec<(PathBuf, SwapName)>, FsE
     Ok(named.filter_map(|(path, middle)| Some((path, parse_swap_name(&middle)?))).collect())
 }
 
-/// The files that were made for a target and end so, and what stands between the two in their names.
+/// Returns the files made for a target that have this suffix, with the middle part of their names.
 fn named_in(place: &Path, target: &Path, suffix: &str) -> Result<Vec<(PathBuf, String)>, FsError> {
     let prefix = name_prefix(target);
     let entries = place.read_dir().map_err(|source| FsError::io("list", place, source))?;
@@ -107,7 +107,7 @@ fn named_in(place: &Path, target: &Path, suffix: &str) -> Result<Vec<(PathBuf, S
     Ok(named.collect())
 }
 
-/// Puts one displaced file back, when it was written to and the live file is still what we put there.
+/// Puts one displaced file back, if it was written to and the live file is still ours.
 fn reclaim(path: &Path, name: SwapName, target: &Path, keep: &Path) -> Result<bool, FsError> {
     let SwapName { own, expected, new } = name;
     let found = version(path)?;
@@ -118,21 +118,21 @@ fn reclaim(path: &Path, name: SwapName, target: &Path, keep: &Path) -> Result<bo
     if live.inode != own || Some(live.content) != new {
         return Ok(false);
     }
-    let beside = swap_path(target, SwapName::of_theirs(live.content));
+    let beside = swap_path(target, SwapName::foreign(live.content));
     let failed = |source| FsError::io("put back", target, source);
     if path != beside {
-        // An exchange must not go over directories that the file system keeps apart.
+        // An exchange must not cross directories that are on different file systems.
         std::fs::rename(path, &beside).map_err(failed)?;
     }
     swap_names(&beside, target).map_err(|errno| failed(errno.into()))?;
     sync_parent(target)?;
-    // What came out is ours, unless somebody saved into it in this very moment: the next look tells by the name.
+    // The file that came out is ours, unless somebody saved into it just now: the next check finds out by the name.
     keep_aside(&beside, keep);
     Ok(true)
 }
 
-/// Files with edits that could not be put in place of these again, until a person has removed them: in the directory of the
-/// locks, or, where that is another file system, beside what was to be written.
+/// Returns the files with edits that could not be put back and that no person has removed yet: in the directory of the
+/// locks or, if that is another file system, beside the target.
 pub fn set_aside(paths: &[PathBuf], locks: &Path) -> Vec<PathBuf> {
     let targets = paths.iter().filter_map(|path| Some(parent_of(&resolve(path).ok()?).to_owned()));
     let places: BTreeSet<PathBuf> = targets.chain([locks.to_owned()]).collect();
@@ -154,7 +154,7 @@ pub(super) fn keep_aside(path: &Path, keep: &Path) {
     }
 }
 
-/// Looks at what earlier writes left behind. Under the lock, so nobody else uses these files.
+/// Settles what earlier writes left behind. Called under the lock, so nobody else uses these files.
 pub(super) fn settle_leftovers(target: &Path, keep: &Path, late: Late) -> Result<Vec<PathBuf>, FsError> {
     for place in [parent_of(target), keep] {
         for (path, _) in named_in(place, target, TEMP_SUFFIX)? {
@@ -163,7 +163,7 @@ pub(super) fn settle_leftovers(target: &Path, keep: &Path, late: Late) -> Result
     }
     let mut rescued = Vec::new();
     for (path, name) in leftovers(target, keep)? {
-        // Put back, it is another text than the caller expects, who reads it then.
+        // A file that was put back differs from what the caller expects, who reads it then.
         if late == Late::Rescue || !reclaim(&path, name, target, keep)? {
             rescued.extend(settle_swap(&path, name.own, name.expected, target, keep)?);
         }
@@ -171,7 +171,7 @@ pub(super) fn settle_leftovers(target: &Path, keep: &Path, late: Late) -> Result
     Ok(rescued)
 }
 
-/// Removes a leftover that is ours or unchanged; sets one aside that somebody edited.
+/// Removes a leftover that is ours or unchanged; sets one aside that was edited.
 fn settle_swap(path: &Path, own: u64, expected: u64, target: &Path, keep: &Path) -> Result<Option<PathBuf>, FsError> {
     let found = version(path)?;
     if found.inode == own || found.content == expected {
@@ -197,24 +197,24 @@ fn rest_of_name<'a>(name: &'a OsStr, prefix: &OsStr) -> Option<&'a str> {
     name.to_str()?.strip_prefix(prefix.to_str()?)
 }
 
-/// What the name of a displaced file tells.
+/// The parsed name of a displaced file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SwapName {
-    /// The inode of our content; 0: none of ours.
+    /// The inode of our content; 0 when the file is not ours.
     pub(super) own: u64,
-    /// What the displaced content should be.
+    /// The expected hash of the displaced content.
     pub(super) expected: u64,
-    /// Our content.
+    /// The hash of our content.
     pub(super) new: Option<u64>,
 }
 
 impl SwapName {
-    pub(super) fn of_theirs(expected: u64) -> Self {
+    pub(super) fn foreign(expected: u64) -> Self {
         Self { own: 0, expected, new: None }
     }
 }
 
-/// Where a file waits for its exchange, or stays after it.
+/// Returns the path where a file waits for its exchange or stays after it.
 pub(super) fn swap_path(target: &Path, SwapName { own, expected, new }: SwapName) -> PathBuf {
     let mut name = name_prefix(target);
     let new = new.map(|new| format!("-{new:016x}")).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! New content on its way to a path: a file beside the target that is complete before anybody can see it under the
-//! target's name, and that is gone again when it was not used.
+//! Staged content: a file beside its target that is complete before it becomes visible under the target's name, and
+//! that is removed if it is not used.
 
 use super::{Durability, FsError};
 use std::ffi::{OsStr, OsString};
@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// End of the name of a file that is still being written.
+/// The suffix of files that are still being written.
 pub(super) const TEMP_SUFFIX: &str = ".orch-tmp";
 
 /// A file beside its target, removed when dropped unless it was moved into place.
@@ -32,7 +32,7 @@ impl TempFile {
         Ok(temp)
     }
 
-    /// Makes an empty file in the directory of `target`.
+    /// Creates an empty file in the directory of `target`.
     pub(super) fn open(target: &Path, mode: u32) -> Result<Self, FsError> {
         let path = temp_path(target);
         let made = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
@@ -40,7 +40,7 @@ impl TempFile {
         Ok(Self { path, file })
     }
 
-    /// Writes the rest of it and flushes it to the disk.
+    /// Writes the content with `write` and flushes it to the disk.
     pub(super) fn fill(
         &mut self,
         target: &Path,
@@ -50,12 +50,12 @@ impl TempFile {
         written.map_err(|source| FsError::io("write", target, source))
     }
 
-    /// The open file.
+    /// Returns the open file.
     pub(super) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Moves it over `target`.
+    /// Renames the file over `target`.
     pub(super) fn replace(self, target: &Path) -> Result<(), FsError> {
         // After the rename there is nothing left under the temporary name, so dropping `self` removes nothing.
         std::fs::rename(&self.path, target).map_err(|source| FsError::io("replace", target, source))
@@ -64,12 +64,12 @@ impl TempFile {
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        // A failure leaves a file that the next write sweeps; there is nobody to tell it to here.
+        // A failure leaves a file that the next write removes; it cannot be reported here.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Removes what writes of `target` left behind that were killed. Nobody else may be writing it.
+/// Removes what killed writes of `target` left behind. Nobody else may be writing it.
 pub(super) fn sweep(target: &Path) {
     let prefix = name_prefix(target);
     let Ok(entries) = parent_of(target).read_dir() else { return };
@@ -77,7 +77,7 @@ pub(super) fn sweep(target: &Path) {
         let name = entry.file_name();
         let (name, prefix) = (name.as_encoded_bytes(), prefix.as_encoded_bytes());
         if name.starts_with(prefix) && name.ends_with(TEMP_SUFFIX.as_bytes()) {
-            // One that stays is in nobody's way.
+            // One that stays does no harm.
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -90,7 +90,7 @@ pub(super) fn sync_parent(path: &Path) -> Result<(), FsError> {
     synced.map_err(|source| FsError::io("flush the directory", parent, source))
 }
 
-/// The directory of a path; `.` for a bare name.
+/// Returns the directory of a path; `.` for a bare name.
 pub(super) fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -98,7 +98,7 @@ pub(super) fn parent_of(path: &Path) -> &Path {
     }
 }
 
-/// How the names of all files begin that belong to writes of `target`.
+/// Returns the common name prefix of all files that belong to writes of `target`.
 pub(super) fn name_prefix(target: &Path) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(target.file_name().unwrap_or(OsStr::new("file")));

@@ -109,10 +109,10 @@ fn what_is_appended_stands_after_what_was_expected_or_nowhere() {
 fn a_digest_is_the_same_in_whatever_pieces_the_content_comes() {
     let text: Vec<u8> = (0..1000_u32).map(|n| (n * 7 % 251) as u8).collect();
     let whole = Digest::of(&text);
-    for piece in [1, 3, 31, 32, 33, 64, 999] {
+    for chunk_length in [1, 3, 31, 32, 33, 64, 999] {
         let mut digester = digest::Digester::new();
-        text.chunks(piece).for_each(|chunk| digester.update(chunk));
-        assert_eq!(digester.finish(), whole, "{piece}");
+        text.chunks(chunk_length).for_each(|chunk| digester.update(chunk));
+        assert_eq!(digester.finish(), whole, "{chunk_length}");
     }
     for at in 0..text.len() {
         let mut other = text.clone();
@@ -279,10 +279,11 @@ fn a_file_system_without_exchange_is_served_by_a_plain_rename() {
     let keep = home.dir.path().join(".orch/swap");
     create_dir_private(&keep).expect("made");
     let swap = exchange::Swap::stage(&home.file(), b"new", Digest::of(b"old")).expect("staged");
-    exchange::replace_plainly(&swap, &home.file(), &keep, Digest::of(b"old")).expect("replaced");
+    exchange::replace_without_exchange(&swap, &home.file(), &keep, Digest::of(b"old")).expect("replaced");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "new");
     let swap = exchange::Swap::stage(&home.file(), b"newer", Digest::of(b"other")).expect("staged");
-    let refused = exchange::replace_plainly(&swap, &home.file(), &keep, Digest::of(b"other")).expect_err("changed");
+    let refused =
+        exchange::replace_without_exchange(&swap, &home.file(), &keep, Digest::of(b"other")).expect_err("changed");
     assert!(matches!(refused, WriteError::Changed { current: Some(text) } if text == b"new"));
     drop(swap);
     assert_eq!(home.clutter(), Vec::<String>::new());
@@ -335,8 +336,8 @@ fn a_lock_is_held_by_one_and_freed_by_dropping_it() {
 fn errors_name_the_path_and_the_cause() {
     let home = Home::new();
     let missing = home.dir.path().join("no/such/dir/tasks.yml");
-    let told = exchange_write(&missing, &home.lock(), b"x", None).expect_err("no directory").to_string();
-    assert!(told.contains("no/such/dir") && told.contains("No such file"), "{told}");
-    let told = write_private(&missing, b"x", Durability::Cached).expect_err("no directory").to_string();
-    assert!(told.contains("cannot write") && told.contains("tasks.yml"), "{told}");
+    let message = exchange_write(&missing, &home.lock(), b"x", None).expect_err("no directory").to_string();
+    assert!(message.contains("no/such/dir") && message.contains("No such file"), "{message}");
+    let message = write_private(&missing, b"x", Durability::Cached).expect_err("no directory").to_string();
+    assert!(message.contains("cannot write") && message.contains("tasks.yml"), "{message}");
 }

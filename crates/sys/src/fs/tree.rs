@@ -1,5 +1,5 @@
-//! Bringing files and directories from one checkout to another: copied or linked, never through a symbolic link, and
-//! never over something that is there. Blocking.
+//! Copies or links files and directories from one checkout to another, never through a symbolic link and never over an
+//! existing file. Blocking.
 
 use super::FsError;
 use std::fs::{DirBuilder, Metadata};
@@ -7,31 +7,31 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
-/// The largest file that is looked through for a path, in bytes.
+/// The largest file that is searched for a path, in bytes.
 const SEARCHED: u64 = 1 << 20;
 
-/// How something is brought.
+/// How a file or directory is brought into another checkout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bring {
-    /// As a copy of its own.
+    /// As an independent copy.
     Copy,
     /// As a link to the original. Of a directory, each entry is linked, so that it is a directory for git too.
     Link,
 }
 
-/// Brings `relative` from below `from` to below `to`. Returns whether it did: what is there already stays as it is.
+/// Brings `relative` from below `from` to below `to`. Returns whether it did: existing files stay as they are.
 ///
 /// # Errors
-/// A part of the way is a symbolic link or no directory, or the system refuses.
+/// An ancestor is a symbolic link or no directory, or the system refuses.
 pub fn bring(from: &Path, to: &Path, relative: &Path, how: Bring) -> Result<bool, FsError> {
-    let source = plain_way(from, relative)?;
-    let target = plain_way(to, relative)?;
-    let Some(kind) = found(&source)? else { return Ok(false) };
-    if found(&target)?.is_some() {
+    let source = path_without_links(from, relative)?;
+    let target = path_without_links(to, relative)?;
+    let Some(kind) = metadata_if_exists(&source)? else { return Ok(false) };
+    if metadata_if_exists(&target)?.is_some() {
         return Ok(false);
     }
     if let Some(parent) = target.parent() {
-        wrap("create", parent, std::fs::create_dir_all(parent))?;
+        with_path("create", parent, std::fs::create_dir_all(parent))?;
     }
     match how {
         Bring::Copy => copy(&source, &target, &kind)?,
@@ -46,19 +46,19 @@ pub fn bring(from: &Path, to: &Path, relative: &Path, how: Bring) -> Result<bool
     Ok(true)
 }
 
-/// Moves `relative` from below `from` to below `to`, where nothing is there yet.
+/// Moves `relative` from below `from` to below `to`, where nothing may exist yet.
 ///
 /// # Errors
 /// As [`bring`].
 pub fn relocate(from: &Path, to: &Path, relative: &Path) -> Result<(), FsError> {
-    let (source, target) = (plain_way(from, relative)?, plain_way(to, relative)?);
+    let (source, target) = (path_without_links(from, relative)?, path_without_links(to, relative)?);
     if let Some(parent) = target.parent() {
-        wrap("create", parent, std::fs::create_dir_all(parent))?;
+        with_path("create", parent, std::fs::create_dir_all(parent))?;
     }
-    wrap("move", &source, std::fs::rename(&source, &target))
+    with_path("move", &source, std::fs::rename(&source, &target))
 }
 
-/// The entries of a directory, sorted; none where there is no directory.
+/// Returns the names in a directory, sorted; empty where there is no directory.
 ///
 /// # Errors
 /// The system refuses.
@@ -66,44 +66,44 @@ pub fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>, FsError> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return wrap("read", dir, Err(error)),
+        Err(error) => return with_path("read", dir, Err(error)),
     };
     let names: io::Result<Vec<_>> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
-    let mut names = wrap("read", dir, names)?;
+    let mut names = with_path("read", dir, names)?;
     names.sort();
     Ok(names)
 }
 
-/// Removes a directory with all that is in it. One that is not there is fine.
+/// Removes a directory with its content. A missing one is not an error.
 ///
 /// # Errors
 /// The system refuses.
 pub fn remove_tree(dir: &Path) -> Result<(), FsError> {
     match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => wrap("remove", dir, Err(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => with_path("remove", dir, Err(error)),
         Err(_) | Ok(()) => Ok(()),
     }
 }
 
-/// Whether some file below `dir`, or the target of a link there, names `place`. What is too large to be looked through
-/// does not count.
+/// Returns whether a file below `dir`, or the target of a link there, contains the path `place`. Files that are too
+/// large to be searched do not count.
 ///
 /// # Errors
 /// The system refuses.
 pub fn names_place(dir: &Path, place: &Path) -> Result<bool, FsError> {
     let needle = place.as_os_str().as_encoded_bytes();
-    let mut open: Vec<PathBuf> = vec![dir.to_owned()];
-    while let Some(path) = open.pop() {
-        let Some(kind) = found(&path)? else { continue };
+    let mut pending: Vec<PathBuf> = vec![dir.to_owned()];
+    while let Some(path) = pending.pop() {
+        let Some(kind) = metadata_if_exists(&path)? else { continue };
         if kind.is_dir() {
-            open.extend(names(&path)?.into_iter().map(|name| path.join(name)));
+            pending.extend(names(&path)?.into_iter().map(|name| path.join(name)));
         } else if kind.is_symlink() {
-            let target = wrap("read", &path, std::fs::read_link(&path))?;
+            let target = with_path("read", &path, std::fs::read_link(&path))?;
             if holds(target.as_os_str().as_encoded_bytes(), needle) {
                 return Ok(true);
             }
         } else if kind.is_file() && kind.len() <= SEARCHED {
-            let bytes = wrap("read", &path, std::fs::read(&path))?;
+            let bytes = with_path("read", &path, std::fs::read(&path))?;
             if holds(&bytes, needle) {
                 return Ok(true);
             }
@@ -116,28 +116,28 @@ fn holds(bytes: &[u8], needle: &[u8]) -> bool {
     !needle.is_empty() && bytes.windows(needle.len()).any(|window| window == needle)
 }
 
-fn wrap<T>(action: &'static str, path: &Path, result: io::Result<T>) -> Result<T, FsError> {
+fn with_path<T>(action: &'static str, path: &Path, result: io::Result<T>) -> Result<T, FsError> {
     result.map_err(|source| FsError::Io { action, path: path.to_owned(), source })
 }
 
-fn found(path: &Path) -> Result<Option<Metadata>, FsError> {
+fn metadata_if_exists(path: &Path) -> Result<Option<Metadata>, FsError> {
     match path.symlink_metadata() {
         Ok(kind) => Ok(Some(kind)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => wrap("read", path, Err(error)),
+        Err(error) => with_path("read", path, Err(error)),
     }
 }
 
-/// The path of `relative` below `root`, whose directories on the way are real ones or not there.
-fn plain_way(root: &Path, relative: &Path) -> Result<PathBuf, FsError> {
-    let refuse = |path: &Path, why: &str| wrap("use", path, Err(io::Error::other(why.to_owned())));
+/// Joins `relative` to `root` and checks that its ancestors are real directories or missing.
+fn path_without_links(root: &Path, relative: &Path) -> Result<PathBuf, FsError> {
+    let refuse = |path: &Path, why: &str| with_path("use", path, Err(io::Error::other(why.to_owned())));
     let mut path = root.to_owned();
     let mut parts = relative.components().peekable();
     while let Some(part) = parts.next() {
         let Component::Normal(name) = part else { return refuse(relative, "it leads out of the checkout") };
         path.push(name);
         let is_last = parts.peek().is_none();
-        if !is_last && found(&path)?.is_some_and(|kind| !kind.is_dir()) {
+        if !is_last && metadata_if_exists(&path)?.is_some_and(|kind| !kind.is_dir()) {
             return refuse(&path, "it is not a directory");
         }
     }
@@ -146,29 +146,29 @@ fn plain_way(root: &Path, relative: &Path) -> Result<PathBuf, FsError> {
 
 fn make_dir(path: &Path, like: &Metadata) -> Result<(), FsError> {
     let mode = like.permissions().mode() & 0o777 | 0o700;
-    wrap("create", path, DirBuilder::new().mode(mode).create(path))
+    with_path("create", path, DirBuilder::new().mode(mode).create(path))
 }
 
 fn link(source: &Path, target: &Path) -> Result<(), FsError> {
-    wrap("link", target, symlink(source, target))
+    with_path("link", target, symlink(source, target))
 }
 
-/// Copies a file, a link as a link, or a directory with all that is in it. Sockets and devices are left out.
+/// Copies a file, a link as a link, or a directory with its content. Sockets and devices are skipped.
 fn copy(source: &Path, target: &Path, kind: &Metadata) -> Result<(), FsError> {
-    let mut open = vec![(source.to_owned(), target.to_owned(), kind.clone())];
-    while let Some((source, target, kind)) = open.pop() {
+    let mut pending = vec![(source.to_owned(), target.to_owned(), kind.clone())];
+    while let Some((source, target, kind)) = pending.pop() {
         if kind.is_symlink() {
-            link(&wrap("read", &source, std::fs::read_link(&source))?, &target)?;
+            link(&with_path("read", &source, std::fs::read_link(&source))?, &target)?;
         } else if kind.is_dir() {
             make_dir(&target, &kind)?;
             for name in names(&source)? {
                 let (source, target) = (source.join(&name), target.join(&name));
-                if let Some(kind) = found(&source)? {
-                    open.push((source, target, kind));
+                if let Some(kind) = metadata_if_exists(&source)? {
+                    pending.push((source, target, kind));
                 }
             }
         } else if kind.is_file() {
-            wrap("copy", &source, std::fs::copy(&source, &target))?;
+            with_path("copy", &source, std::fs::copy(&source, &target))?;
         }
     }
     Ok(())
@@ -178,24 +178,24 @@ fn copy(source: &Path, target: &Path, kind: &Metadata) -> Result<(), FsError> {
 mod tests {
     use super::*;
 
-    struct Room {
+    struct Checkouts {
         _dir: tempfile::TempDir,
         from: PathBuf,
         to: PathBuf,
     }
 
-    fn room() -> Room {
+    fn checkouts() -> Checkouts {
         let dir = tempfile::tempdir().expect("a directory");
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         for path in [&from, &to] {
-            std::fs::create_dir(path).expect("room");
+            std::fs::create_dir(path).expect("can be written");
         }
-        Room { _dir: dir, from, to }
+        Checkouts { _dir: dir, from, to }
     }
 
     fn write(path: &Path, text: &str) {
-        std::fs::create_dir_all(path.parent().expect("a directory")).expect("room");
-        super::super::write_private(path, text.as_bytes(), super::super::Durability::Cached).expect("room");
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("can be written");
+        super::super::write_private(path, text.as_bytes(), super::super::Durability::Cached).expect("can be written");
     }
 
     fn read(path: &Path) -> String {
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_copy_is_its_own_and_what_is_there_stays() {
-        let Room { from, to, .. } = &room();
+        let Checkouts { from, to, .. } = &checkouts();
         write(&from.join("a/.env"), "A=1");
         write(&from.join("a/b/c"), "c");
         symlink("/etc", from.join("a/etc")).expect("a link");
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_linked_directory_is_one_for_git_and_its_entries_lead_to_the_original() {
-        let Room { from, to, .. } = &room();
+        let Checkouts { from, to, .. } = &checkouts();
         write(&from.join("node_modules/x/index.js"), "x");
         write(&from.join(".env"), "A=1");
         for path in ["node_modules", ".env"] {
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn nothing_is_brought_over_a_link_or_out_of_the_checkout() {
-        let Room { from, to, .. } = &room();
+        let Checkouts { from, to, .. } = &checkouts();
         let outside = from.parent().expect("a directory").join("outside");
         write(&outside.join("secret"), "s");
         write(&from.join("dir/.env"), "A=1");
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_place_is_found_in_files_and_in_links() {
-        let Room { from, to, .. } = &room();
+        let Checkouts { from, to, .. } = &checkouts();
         write(&from.join("a/b"), "#!/tmp/scratch-1/.venv/bin/python\n");
         assert!(names_place(from, Path::new("/tmp/scratch-1")).expect("read"));
         assert!(!names_place(from, Path::new("/tmp/scratch-2")).expect("read"));

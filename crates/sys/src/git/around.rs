@@ -1,28 +1,28 @@
-//! Which repository a directory belongs to, read off the file system alone: no program is run.
+//! Finds the repository of a directory from the file system alone, without running a program.
 
 use crate::fs;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Longer `.git` files are none of git's.
+/// The largest `.git` file that is read, in bytes; git writes none that is longer.
 const LONGEST: usize = 8 << 10;
 
-/// Whether a directory is the top of a checkout, as git finds it: a directory `.git` with nothing in it (sandboxes leave such)
-/// is passed over.
+/// Returns whether a directory is the top of a checkout by git's rules: an empty `.git` directory (some sandboxes
+/// create one) does not count.
 pub fn is_top(dir: &Path) -> bool {
     let git = dir.join(".git");
     git.is_file() || git.join("HEAD").symlink_metadata().is_ok()
 }
 
-/// The main checkout of the repository around `dir`, with symbolic links resolved. `None`: there is no such directory, or no
-/// repository around it. A submodule is a repository of its own.
+/// Returns the main checkout of the repository around `dir`, with symbolic links resolved; `None` when there is no such
+/// directory or repository. A submodule is a repository of its own.
 pub fn main_checkout_around(dir: &Path) -> Option<PathBuf> {
     let dir = dir.canonicalize().ok()?;
     let top = dir.ancestors().find(|dir| is_top(dir))?;
     Some(main_of_linked(top).unwrap_or_else(|| top.to_owned()))
 }
 
-/// The main checkout that a linked worktree belongs to, by its `.git` file.
+/// Returns the main checkout of a linked worktree, from its `.git` file.
 fn main_of_linked(top: &Path) -> Option<PathBuf> {
     let text = fs::read_text(&top.join(".git"), LONGEST).ok()?;
     let git_dir = top.join(text.strip_prefix("gitdir:")?.trim()).canonicalize().ok()?;

@@ -1,4 +1,4 @@
-//! What work starts from: which branch, and which commit of it.
+//! Determines the base of a task's work: the branch and the commit on it.
 
 use super::call::{Call, Checkout};
 use super::error::GitError;
@@ -8,39 +8,39 @@ use orch_core::names::BranchName;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a fetch may take before the local state has to do.
+/// Time limit of a fetch; afterwards the local state is used.
 const FETCH: Duration = Duration::from_secs(20);
 
 /// The commit that work starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// The branch.
+    /// The base branch.
     pub branch: BranchName,
-    /// The commit.
+    /// The commit on that branch.
     pub sha: String,
-    /// Something a person should know, for instance that the remote was not reached.
+    /// A notice for the user, for instance that the remote was not reached.
     pub note: Option<String>,
 }
 
-/// Where a branch comes from.
+/// The remote branch that a local branch follows.
 struct Upstream {
     remote: String,
-    /// The branch there, in full.
+    /// The full name of the branch at the remote.
     theirs: String,
-    /// What is known of it here, in full.
+    /// The full name of the local remote-tracking ref.
     tracking: String,
 }
 
-/// The branch that is checked out in the main checkout at `dir`, where its HEAD file names one in plain words. A branch of a
-/// task's is none. Starts no program.
+/// Returns the branch that the HEAD file of the main checkout at `dir` names; `None` for a task's branch. Starts no
+/// program.
 pub fn checked_out(dir: &Path) -> Option<BranchName> {
     named_in(&dir.join(".git")).filter(|name| !name.is_of_a_task())
 }
 
-/// The HEAD file of a checkout says that it has another branch, or none. Starts no program.
+/// Returns whether the HEAD file of a checkout names another branch or none. Starts no program.
 pub(super) fn is_elsewhere(at: &Checkout, branch: &BranchName) -> bool {
     let Ok(text) = fs::read_text(&at.git_dir.join("HEAD"), 4096) else { return false };
-    // Where references are kept in tables, the file names none of them.
+    // In a repository with reftables the file names no branch.
     let name = text.trim_end().strip_prefix("ref: refs/heads/");
     name.is_none_or(|name| name != ".invalid" && name != branch.as_str())
 }
@@ -61,13 +61,13 @@ pub(super) async fn default_branch(repo: &Repo, configured: Option<&str>) -> Res
             None => Err(GitError::BaseBranchMissing { name: name.to_owned(), candidates: repo.branches().await? }),
         };
     }
-    // What the file says plainly needs no program; whether the branch has a commit is seen when it is used.
+    // The HEAD file needs no program; whether the branch has a commit is checked when it is used.
     if let Some(name) = repo.named_by_head_file().filter(|name| !name.is_of_a_task()) {
         return Ok(name);
     }
     let head = repo.head_state().await?;
     if let Head::Branch { name, .. } = &head
-        // Somebody who looks at a task's branch does not mean to base everything else on it.
+        // A user who has checked out a task's branch does not want other tasks based on it.
         && !name.is_of_a_task()
     {
         return Ok(name.clone());
@@ -87,8 +87,8 @@ pub(super) async fn default_branch(repo: &Repo, configured: Option<&str>) -> Res
 }
 
 impl Repo {
-    /// The commit to start from. With `fetch`, the remote is asked first, for at most 20 s; when it is not reached or
-    /// there is none, the local state does, with a note.
+    /// Returns the commit to start from. With `fetch`, the remote is asked first, for at most 20 s; when it is not
+    /// reached or there is none, the local state is used, with a note.
     ///
     /// Local commits are never left out: the remote's state is taken only where it contains the local one.
     pub async fn base(&self, branch: &BranchName, fetch: bool) -> Result<Base, GitError> {
@@ -96,7 +96,7 @@ impl Repo {
         self.base_from(branch, local, fetch).await
     }
 
-    /// As [`Self::base`], where the local tip is known.
+    /// Returns the same as [`Self::base`], where the local tip is known.
     pub(crate) async fn base_from(
         &self,
         branch: &BranchName,
@@ -149,11 +149,11 @@ impl Repo {
         Ok(local)
     }
 
-    /// Brings what is known of a remote branch up to date. A failure is a note, not an error.
+    /// Fetches a remote branch. A failure is a note, not an error.
     async fn fetch(&self, upstream: &Upstream) -> Result<Option<String>, GitError> {
         let refspec = format!("+{}:{}", upstream.theirs, upstream.tracking);
         let call = Call::new(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"])
-            // Said here, because the repository's own setting for it is a program that git would start.
+            // Set here, because the repository's own setting is a program that git would start.
             .arg("--upload-pack=git-upload-pack")
             .arg("--")
             .arg(&upstream.remote)
@@ -168,7 +168,7 @@ impl Repo {
         Ok(Some(format!("{remote} was not reached, the local state was used ({failure})")))
     }
 
-    /// The remote branch that belongs to `branch`: as configured, else the one of the same name at `origin`.
+    /// Returns the remote branch of `branch`: the configured one, else the one of the same name at `origin`.
     async fn upstream(&self, branch: &BranchName) -> Result<Option<Upstream>, GitError> {
         let format = "--format=%(upstream)%00%(upstream:remotename)%00%(upstream:remoteref)";
         let output = self.ask(&self.main_checkout(), Call::new(["for-each-ref", format, &branch.full_ref()])).await?;
@@ -188,7 +188,7 @@ impl Repo {
         Ok(Some(Upstream { remote: "origin".to_owned(), theirs, tracking }))
     }
 
-    /// The branch that the main checkout's HEAD file names, where it names one in plain words.
+    /// Returns the branch that the main checkout's HEAD file names, if any.
     fn named_by_head_file(&self) -> Option<BranchName> {
         named_in(&self.main_checkout().git_dir)
     }
@@ -198,7 +198,7 @@ impl Repo {
         Ok(self.tip(branch).await?.is_some() || self.commit_of(&at_origin).await?.is_some())
     }
 
-    /// The remote's default branch, then the names that most repositories use.
+    /// Returns the remote's default branch, then the most common names.
     async fn usual_branches(&self) -> Result<Vec<BranchName>, GitError> {
         let output =
             self.run(&self.main_checkout(), Call::new(["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"])).await?;
@@ -207,7 +207,7 @@ impl Repo {
         Ok(names.filter_map(|name| BranchName::parse(name).ok()).collect())
     }
 
-    /// Local branches that are not tasks', the last changed first.
+    /// Returns the local branches that are not tasks', the most recently changed first.
     async fn branches(&self) -> Result<Vec<String>, GitError> {
         let format = "--format=%(refname:lstrip=2)";
         let call = Call::new(["for-each-ref", "--count=50", "--sort=-committerdate", format, "refs/heads/"]);
@@ -217,7 +217,7 @@ impl Repo {
     }
 }
 
-/// Refuses a hash that is none, before it reaches a command line.
+/// Rejects text that is not a hash, before it reaches a command line.
 pub(crate) fn require_sha(text: &str) -> Result<&str, GitError> {
     if is_sha(text) {
         return Ok(text);

@@ -1,4 +1,4 @@
-//! One call of git: where it works, and under which settings it runs there.
+//! A call of git: the checkout it works in, and the settings it runs under.
 
 use super::error::GitError;
 use super::halfway::holder;
@@ -17,24 +17,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a command may take that only looks, or changes little.
+/// Time limit of a command that reads, or changes little.
 const QUICK: Duration = Duration::from_secs(60);
-/// How long a command may take that writes a whole checkout.
+/// Time limit of a command that writes a whole checkout.
 pub(crate) const CHECKOUT: Duration = Duration::from_secs(600);
-/// How long such commands may make no progress at all: use no processor time, read and write nothing, wait for no disk.
+/// How long such a command may make no progress: no processor time, no I/O, no wait for a disk.
 pub(super) const QUIET: Duration = Duration::from_secs(8);
-/// The same for a command that writes a checkout, where a filter may wait for a server.
+/// The same for a command that writes a checkout, whose filters may wait for a server.
 const QUIET_CHECKOUT: Duration = Duration::from_secs(40);
-/// How much a command may print. Lists of a hundred thousand long paths fit.
+/// The most that a command may print, in bytes. A hundred thousand long paths fit.
 const OUTPUT_LIMIT: usize = 64 << 20;
 
-/// Where a linked checkout's git directory notes the one that it shares with the others.
+/// The file in which a linked checkout's git directory names the directory shared by all checkouts.
 const COMMON_DIR_FILE: &str = "commondir";
 
-/// A checkout, with its directories said outright.
+/// A checkout with all of its directories.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Checkout {
-    /// Where the files are.
+    /// The directory of the working tree.
     pub work_tree: PathBuf,
     /// Its own git directory: `<common>` for the main checkout, `<common>/worktrees/<name>` for a linked one.
     pub git_dir: PathBuf,
@@ -43,8 +43,8 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// Refuses a linked checkout whose own note leads to another repository: git reads refs where that note says,
-    /// whatever the environment says. Whoever works in the checkout can change it.
+    /// Rejects a linked checkout whose `commondir` file names another repository: git reads refs there, whatever the
+    /// environment says, and anyone who works in the checkout can change the file.
     fn require_common_dir(&self) -> Result<(), GitError> {
         if self.git_dir == self.common_dir {
             return Ok(());
@@ -60,7 +60,7 @@ impl Checkout {
         }
     }
 
-    /// Sets that note right. Tells whether it was wrong.
+    /// Corrects the `commondir` file. Returns whether it was wrong.
     pub(crate) fn restore_common_dir(&self) -> Result<bool, GitError> {
         let Err(GitError::Redirected { file }) = self.require_common_dir() else { return Ok(false) };
         write_common_dir(&file)?;
@@ -68,13 +68,13 @@ impl Checkout {
     }
 }
 
-/// Notes what holds for every linked checkout.
+/// Writes the `commondir` file, whose content is the same for every linked checkout.
 pub(super) fn write_common_dir(file: &Path) -> Result<(), GitError> {
     let written = fs::write_private(file, b"../..\n", fs::Durability::Cached);
     written.map_err(|error| GitError::file(file, error))
 }
 
-/// A git command that is being put together.
+/// A git command under construction.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     args: Vec<OsString>,
@@ -86,7 +86,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// `git <args>`. Names that come from outside go behind `--` or `--end-of-options`, or are full ref names.
+    /// Starts a command `git <args>`. Names from outside go behind `--` or `--end-of-options`, or are full ref names.
     pub(crate) fn new<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         let (stdin, settings, variables) = (Vec::new(), Vec::new(), Vec::new());
@@ -113,13 +113,13 @@ impl Call {
         self
     }
 
-    /// How many bytes it may print before it is ended and the call fails.
+    /// Sets how many bytes it may print before it is killed and the call fails.
     pub(crate) fn output_limit(mut self, bytes: usize) -> Self {
         self.output_limit = bytes;
         self
     }
 
-    /// A setting of this call alone.
+    /// Adds a configuration setting for this call alone.
     pub(crate) fn setting(mut self, key: &str, value: &str) -> Self {
         self.settings.push((key.as_bytes().to_vec(), value.as_bytes().to_vec()));
         self
@@ -130,23 +130,23 @@ impl Call {
         self
     }
 
-    /// How long it may make no progress before it is ended.
+    /// Returns how long it may make no progress before it is killed.
     fn quiet_limit(&self) -> Duration {
         if self.time_limit > QUICK { QUIET_CHECKOUT } else { QUIET }
     }
 
-    /// The command's name for messages: `git` and the subcommand.
+    /// Returns the command's name for messages: `git` and the subcommand.
     fn label(&self) -> String {
         let word = self.args.first().map(|word| word.to_string_lossy()).unwrap_or_default();
         format!("git {word}")
     }
 }
 
-/// The configuration files of a checkout, as they were when they were read.
+/// Fingerprints of a checkout's configuration files when they were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp([Option<FileStamp>; 2]);
 
-/// Inode, size, and the times of the last change of content and of anything (seconds, nanoseconds).
+/// Inode, size, and the times of the last content and status change (seconds, nanoseconds).
 type FileStamp = (u64, u64, [i64; 4]);
 
 impl Stamp {
@@ -159,7 +159,7 @@ impl Stamp {
     }
 }
 
-/// What was learned from the configuration of each checkout, until one of its files changes.
+/// Caches what was read from each checkout's configuration until one of its files changes.
 pub(super) type Known = Remembered<Learned>;
 
 #[derive(Debug, Clone)]
@@ -170,16 +170,16 @@ pub(super) struct Learned {
 }
 
 impl Repo {
-    /// Runs a command in a checkout. A bad exit code is the caller's to judge.
+    /// Runs a command in a checkout. The caller judges a non-zero exit code.
     pub(crate) async fn run(&self, at: &Checkout, call: Call) -> Result<Output, GitError> {
         let settings = self.settings(at).await?;
         self.run_under(at, call, &settings.pairs).await
     }
 
-    /// Runs a command that must end with 0.
+    /// Runs a command that must exit with 0.
     ///
-    /// A `git worktree add` that was killed at the wrong moment makes every later git command that lists worktrees
-    /// fail, the user's too: that is mended here, and the command repeated.
+    /// A killed `git worktree add` can make every later git command that lists worktrees fail, the user's too: that is
+    /// repaired here, and the command is repeated.
     pub(crate) async fn ask(&self, at: &Checkout, call: Call) -> Result<Output, GitError> {
         let label = call.label();
         let mut output = self.run(at, call.clone()).await?;
@@ -198,7 +198,7 @@ impl Repo {
         Ok(output)
     }
 
-    /// Names the process that holds a lock which was in the way.
+    /// Adds to a lock error the process that holds the lock.
     pub(super) async fn with_holder(&self, at: &Checkout, error: GitError) -> GitError {
         let GitError::Locked { lock, holder: None } = error else { return error };
         let (at, file) = (at.clone(), lock.clone());
@@ -206,7 +206,7 @@ impl Repo {
         GitError::Locked { lock, holder: found.ok().flatten() }
     }
 
-    /// Refuses to go on while another process holds the index of a checkout.
+    /// Fails while another process holds the index lock of a checkout.
     pub(super) async fn require_index_free(&self, at: &Checkout) -> Result<(), GitError> {
         let lock = at.git_dir.join("index.lock");
         match lock.symlink_metadata() {
@@ -226,7 +226,7 @@ impl Repo {
         }
     }
 
-    /// Asks whether an object is there: git ends with 1 or 128 where it is not. One that was killed has said nothing.
+    /// Returns whether an object exists: git exits with 1 or 128 where it does not. A killed git is an error.
     pub(crate) async fn has_object(&self, at: &Checkout, object: &str) -> Result<bool, GitError> {
         let output = self.run(at, Call::new(["cat-file", "-e", object])).await?;
         match output.exit.code {
@@ -236,7 +236,7 @@ impl Repo {
         }
     }
 
-    /// Runs a command that prints one word, or ends with 1 and prints nothing where there is none.
+    /// Runs a command that prints one word, or exits with 1 and prints nothing.
     pub(super) async fn word(&self, at: &Checkout, call: Call) -> Result<Option<String>, GitError> {
         let label = call.label();
         let output = self.run(at, call).await?;
@@ -251,12 +251,12 @@ impl Repo {
         }
     }
 
-    /// The settings for a checkout. Read anew whenever its configuration has changed.
+    /// Returns the settings for a checkout, read again whenever its configuration has changed.
     pub(crate) async fn settings(&self, at: &Checkout) -> Result<Arc<Settings>, GitError> {
         Ok(self.learned(at).await?.settings)
     }
 
-    /// The configuration in force in a checkout. What stands in the user's own files may be older than they are.
+    /// Returns the effective configuration of a checkout. Values from the user's own files may be outdated.
     pub(super) async fn configuration(&self, at: &Checkout) -> Result<Arc<Vec<settings::Entry>>, GitError> {
         Ok(self.learned(at).await?.entries)
     }
@@ -273,14 +273,14 @@ impl Repo {
         Ok(learned)
     }
 
-    /// The whole configuration in force in a checkout, as git lists it, which starts no other program.
+    /// Reads the whole effective configuration of a checkout with `git config --list`, which starts no other program.
     async fn listed(&self, at: &Checkout) -> Result<Vec<settings::Entry>, GitError> {
         let call = Call::new(["config", "--list", "--show-scope", "-z", "--includes"]);
         let output = self.run_under(at, call, &settings::always()).await?;
         if !output.success() {
             return Err(failed("git config".to_owned(), &output));
         }
-        // A repository sets at least the version of its format.
+        // A repository sets at least its format version.
         let listed = settings::parse_listing(&output.stdout).filter(|listed| !listed.is_empty());
         listed.ok_or_else(|| GitError::unexpected("git config --list", "the listing breaks off"))
     }
@@ -306,12 +306,13 @@ impl Repo {
     }
 }
 
-/// The mark that git commands at work on a checkout bear, so that those of a killed daemon are found: they go on.
+/// Returns the mark of git commands that work on a checkout, by which those of a killed daemon, which continue, are
+/// found.
 pub(crate) fn mark(work_tree: &Path) -> String {
     format!("git-{}", short_hash(work_tree.as_os_str().as_bytes()))
 }
 
-/// The note of a worktree of this repository that git could not read, if that is why it failed.
+/// Returns the worktree file that git could not read, if that is why it failed.
 fn unreadable_common_dir(output: &Output, common_dir: &Path) -> Option<PathBuf> {
     let detail = output.error_text();
     let file = detail.lines().find_map(|line| line.split_once("failed to read ")?.1.rsplit_once(": "))?.0;
@@ -321,7 +322,7 @@ fn unreadable_common_dir(output: &Output, common_dir: &Path) -> Option<PathBuf> 
     is_note.then_some(file)
 }
 
-/// A failed command as an error, with the causes that a person can remove told apart.
+/// Converts a failed command into an error; causes that the user can remove get their own variants.
 pub(crate) fn failed(command: String, output: &Output) -> GitError {
     let detail = output.error_text();
     let lock = detail.lines().find_map(|line| {
@@ -334,19 +335,19 @@ pub(crate) fn failed(command: String, output: &Output) -> GitError {
     }
 }
 
-/// Whether an answer ends in the middle of a line. Only the content of an object may.
+/// Returns whether an output ends in the middle of a line, which only the content of an object may.
 fn is_cut_off(output: &Output, label: &str) -> bool {
     label != "git cat-file" && output.stdout.last().is_some_and(|last| !matches!(last, b'\n' | 0))
 }
 
-/// The first lines that say what is wrong.
+/// Returns the first lines of stderr that say what is wrong.
 pub(super) fn shortened(detail: &str) -> String {
     let text: Vec<&str> =
         detail.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("hint:")).take(6).collect();
     text.join("\n").chars().take(800).collect()
 }
 
-/// The directories of a checkout that is known by its path alone, for the commands that find out about it.
+/// Describes a checkout known by its path alone, for the commands that find out about it.
 pub(super) fn unknown_checkout_call(git: &super::Git, dir: &Path, args: &[&str]) -> Invocation {
     Invocation::new(&git.program, dir)
         .args(args)

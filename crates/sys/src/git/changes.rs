@@ -1,74 +1,74 @@
-//! What changed in a repository during a run beyond the run's own branch. PURE.
+//! Changes in a repository during a run beyond the run's own branch. PURE.
 //!
-//! A run, other runs, orch and the user all work on one repository at once, and git does not record who did what. So a
-//! change says nothing about who made it: the caller has to prove that ([`super::trace`], the run's tool calls). Left out
-//! are branches under `orch/` (other tasks), `refs/remotes/` (any fetch; the next one sets them right), and moves that
-//! orch made itself (the caller's ledger).
+//! A run, other runs, orch and the user all work on one repository at once, and git does not record who did what. A
+//! change therefore says nothing about its author: the caller has to prove that ([`super::trace`], the run's tool
+//! calls). Excluded are branches under `orch/` (other tasks), `refs/remotes/` (any fetch; the next one corrects them),
+//! and moves that orch made itself (the caller's ledger).
 
 use orch_core::count::named;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One change.
+/// A change of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Files of the main checkout, relative to its root.
+    /// Files of the main checkout changed.
     Files {
-        /// Their paths.
+        /// The changed paths, relative to that directory.
         paths: Vec<String>,
     },
-    /// What is checked out in the main checkout: branch, or commit when detached.
+    /// The main checkout has something else checked out: a branch, or a commit when detached.
     Head {
-        /// Before.
+        /// The branch or commit before the run.
         from: String,
-        /// Now.
+        /// The branch or commit now.
         to: String,
     },
-    /// A branch, a tag or an entry of the stash.
+    /// A branch, a tag or a stash entry changed.
     Ref(RefChange),
-    /// Hooks and the files beside the configuration, relative to the git directory.
+    /// Hooks or files beside the configuration changed; paths are relative to the git directory.
     Programs {
-        /// Their paths.
+        /// The changed paths, relative to that directory.
         paths: Vec<String>,
     },
-    /// Keys of the configuration.
+    /// Keys of the configuration changed.
     Settings {
-        /// The keys.
+        /// The names of the changed keys.
         keys: Vec<String>,
-        /// Whether they can make git start a program or look elsewhere.
+        /// Whether they can make git start a program or use other directories.
         danger: Danger,
     },
 }
 
-/// What a setting can do.
+/// How dangerous a setting is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Danger {
-    /// Make git start a program, or look elsewhere.
+    /// It can make git start a program or use other directories.
     Program,
-    /// Nothing of that kind.
+    /// It can do neither.
     None,
 }
 
-/// A ref that is not where it was.
+/// A ref that has moved, appeared or disappeared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefChange {
-    /// Its full name.
+    /// The full name of the ref.
     pub name: String,
-    /// Where it was; `None`: it is new.
+    /// The old commit; `None` for a new ref.
     pub before: Option<String>,
-    /// Where it is; `None`: it is gone.
+    /// The new commit; `None` for a deleted ref.
     pub after: Option<String>,
-    /// Whether it is the branch that is checked out in the main checkout, before or now.
+    /// Whether it is or was the branch checked out in the main checkout.
     pub is_checked_out: bool,
 }
 
 impl Change {
-    /// It is of an entry of the stash.
+    /// Returns whether the ref is a stash entry.
     pub fn is_stash(&self) -> bool {
         matches!(self, Self::Ref(moved) if Self::is_of_stash(&moved.name))
     }
 
-    /// The entry of the stash that is new.
+    /// Returns the commit of a new stash entry.
     pub fn new_stash(&self) -> Option<&str> {
         match self {
             Self::Ref(RefChange { before: None, after: Some(entry), .. }) if self.is_stash() => Some(entry),
@@ -78,12 +78,12 @@ impl Change {
         }
     }
 
-    /// Whether a ref's name is that of an entry of the stash.
+    /// Returns whether a name is that of a stash entry.
     pub fn is_of_stash(name: &str) -> bool {
         name.starts_with(STASH)
     }
 
-    /// One sentence.
+    /// Describes the change in one sentence.
     pub fn describe(&self) -> String {
         match self {
             Self::Files { paths } => format!("changed in the main checkout: {}", named(paths)),
@@ -107,40 +107,40 @@ impl RefChange {
 pub struct RefMove {
     /// The full name of the ref.
     pub name: String,
-    /// Where it was.
+    /// The old commit.
     pub old: String,
-    /// Where it went.
+    /// The new commit.
     pub new: String,
-    /// Whether it is there already.
+    /// Whether the move was completed.
     pub progress: MoveProgress,
 }
 
-/// How far a move of orch's own has come.
+/// The progress of a move that orch makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MoveProgress {
-    /// It may be made at any moment, or have been made by somebody who was ended before he could say so.
+    /// It may happen at any moment, or may have happened before its process was killed.
     UnderWay,
-    /// It was made.
+    /// It was completed.
     Made,
 }
 
-/// Whether changes of this ref are nobody's business.
+/// Returns whether changes of this ref are ignored.
 pub(super) fn moves_freely(name: &str) -> bool {
     ["refs/heads/orch/", "refs/orch/", "refs/remotes/"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// What the stash is. Its entries stand in its log, and are told apart by their commits.
+/// The ref of the stash. Its entries are in its reflog, and are identified by their commits.
 pub(super) const STASH: &str = "refs/stash";
 
-/// The name under which an entry of the stash stands among the refs.
+/// Returns the name that represents a stash entry among the refs.
 pub(super) fn stash_entry(sha: &str) -> String {
     format!("{STASH}@{{{}}}", sha.get(..10).unwrap_or(sha))
 }
 
-/// Refs by full name, with what they point to.
+/// Refs by full name, with the object each points to.
 pub(super) type Refs = BTreeMap<String, String>;
 
-/// A ref that is not where it was, and where orch did not put it.
+/// A move of a ref that orch did not make.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Moved<'a> {
     pub(super) name: &'a str,
@@ -148,8 +148,8 @@ pub(super) struct Moved<'a> {
     pub(super) after: Option<&'a str>,
 }
 
-/// Compares refs, less what the ledger explains. The ledger's moves are followed in its order; one that is under way
-/// may have been seen or not.
+/// Compares refs and removes the moves that the ledger explains, in its order; a pending move may or may not have
+/// happened.
 pub(super) fn moved_refs<'a>(before: &'a Refs, after: &'a Refs, ledger: &'a [RefMove]) -> Vec<Moved<'a>> {
     let added = after.keys().filter(|name| !before.contains_key(*name));
     let mut moved = Vec::new();
@@ -172,7 +172,7 @@ pub(super) fn moved_refs<'a>(before: &'a Refs, after: &'a Refs, ledger: &'a [Ref
 }
 
 impl Moved<'_> {
-    /// In words.
+    /// Describes the change in one sentence.
     pub(super) fn describe(&self) -> String {
         let short = |sha: &str| sha.get(..10).unwrap_or(sha).to_owned();
         match (self.before, self.after) {
@@ -184,14 +184,14 @@ impl Moved<'_> {
     }
 }
 
-/// The keys whose values differ between two maps, in order.
+/// Returns the keys whose values differ between two maps, in order.
 pub(super) fn differing<V: PartialEq>(before: &BTreeMap<String, V>, after: &BTreeMap<String, V>) -> Vec<String> {
     let changed = before.iter().filter(|(key, value)| after.get(*key) != Some(value)).map(|(key, _)| key);
     let added = after.keys().filter(|key| !before.contains_key(*key));
     changed.chain(added).collect::<BTreeSet<_>>().into_iter().cloned().collect()
 }
 
-/// A list that stays readable.
+/// Joins a list, shortened when it is long.
 #[cfg(test)]
 mod tests {
     use super::*;

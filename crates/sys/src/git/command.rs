@@ -1,8 +1,8 @@
-//! What a git command changes beyond the branch that it is on, by its arguments. PURE.
+//! Determines from a git command's arguments what it changes beyond its own branch. PURE.
 
 use std::path::PathBuf;
 
-/// Options of git itself that take the next argument.
+/// Options of git itself that take the next argument as their value.
 const GLOBAL_WITH_VALUE: &[&str] =
     &["-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path", "--config-env"];
 /// Commands that write into the checkout in which they run, or move the branch that is checked out there.
@@ -35,9 +35,9 @@ const OF_CHECKOUT: &[&str] = &[
 /// Of these, the ones that move the branch that is checked out, and the ones that check something else out.
 const MOVING: &[&str] = &["am", "cherry-pick", "commit", "filter-branch", "merge", "pull", "rebase", "reset", "revert"];
 const SWITCHING: &[&str] = &["bisect", "checkout", "rebase", "switch", "symbolic-ref"];
-/// Of these, the ones that leave changes behind where they stop with a conflict.
+/// Of these, the ones that leave changes behind when they stop with a conflict.
 const STOPPING: &[&str] = &["am", "cherry-pick", "merge", "pull", "rebase", "revert", "stash"];
-/// With one of these, `git branch` and `git tag` only look.
+/// Options with which `git branch` and `git tag` only list.
 const LOOKING: &[&str] = &[
     "-l",
     "--list",
@@ -62,7 +62,7 @@ const LOOKING: &[&str] = &[
     "--sort",
     "--format",
 ];
-/// Options of `git config` by which it only looks.
+/// Options of `git config` that only read.
 const LOOKING_AT_SETTINGS: &[&str] = &[
     "get",
     "list",
@@ -81,24 +81,24 @@ const LOOKING_AT_SETTINGS: &[&str] = &[
     "--blob",
     "--worktree",
 ];
-/// What `git remote` does to the configuration.
+/// Subcommands of `git remote` that change the configuration.
 const CHANGING_REMOTES: &[&str] = &["add", "rename", "remove", "rm", "set-url", "set-branches"];
 
-/// One git command that a run has made.
+/// A git command that a run executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitCommand {
-    /// Everything behind `git`.
+    /// The arguments after `git`.
     args: Vec<String>,
-    /// The checkout, or the bare directory, in which it worked; `None`: in no repository.
+    /// The checkout or bare directory it worked in; `None` outside of repositories.
     pub(super) place: Option<PathBuf>,
-    /// Where it pushed to, when that is a directory of this machine.
+    /// The local directory it pushed to, if any.
     pub(super) pushed_to: Option<PathBuf>,
-    /// Its exit code; `None`: its end was not seen.
+    /// Its exit code; `None` when its end was not recorded.
     pub(super) code: Option<i32>,
 }
 
 impl GitCommand {
-    /// From the arguments of the process, the program first.
+    /// Parses the arguments of a process, program first.
     pub(super) fn new(argv: Vec<String>) -> Self {
         let program = argv.first().and_then(|program| program.rsplit('/').next()).unwrap_or_default();
         let dashed = program.strip_prefix("git-").map(str::to_owned);
@@ -106,12 +106,12 @@ impl GitCommand {
         Self { args, place: None, pushed_to: None, code: None }
     }
 
-    /// As somebody would type it.
+    /// Renders the command as one would type it.
     pub fn line(&self) -> String {
         format!("git {}", self.args.join(" "))
     }
 
-    /// Whether it made, moved or deleted the ref with this full name, which it names.
+    /// Returns whether it created, moved or deleted the ref with this full name, which it names.
     pub fn moves(&self, full: &str) -> bool {
         let (name, args) = self.split();
         let short =
@@ -142,7 +142,7 @@ impl GitCommand {
             }
     }
 
-    /// Whether it took entries out of the stash, or may have.
+    /// Returns whether it removed entries from the stash, or may have.
     pub fn empties_stash(&self) -> bool {
         let (name, args) = self.split();
         let is_fitting = match name {
@@ -153,7 +153,7 @@ impl GitCommand {
         is_fitting && self.code == Some(0)
     }
 
-    /// Whether it put an entry into the stash, or may have.
+    /// Returns whether it added an entry to the stash, or may have.
     pub fn fills_stash(&self) -> bool {
         let (name, args) = self.split();
         let does = args.first().map_or("push", String::as_str);
@@ -169,17 +169,17 @@ impl GitCommand {
         name == "update-ref" && args.iter().any(|arg| arg == "refs/stash" || arg == "--stdin")
     }
 
-    /// Whether it moved the branch that was checked out where it worked.
+    /// Returns whether it moved the branch that was checked out where it worked.
     pub fn moves_branch(&self) -> bool {
         self.code == Some(0) && self.changes_checkout() && MOVING.contains(&self.split().0)
     }
 
-    /// Whether it checked something else out where it worked.
+    /// Returns whether it checked something else out where it worked.
     pub fn switches(&self) -> bool {
         self.code == Some(0) && self.changes_checkout() && SWITCHING.contains(&self.split().0)
     }
 
-    /// Whether it wrote into the checkout in which it worked, or moved what is checked out there.
+    /// Returns whether it wrote into the checkout in which it worked, or moved what is checked out there.
     pub fn changes_checkout(&self) -> bool {
         let (name, args) = self.split();
         let looks = match name {
@@ -191,7 +191,7 @@ impl GitCommand {
         OF_CHECKOUT.contains(&name) && !looks && (self.code == Some(0) || STOPPING.contains(&name))
     }
 
-    /// Whether it set or removed a key of the repository's configuration.
+    /// Returns whether it set or removed a key of the repository's configuration.
     pub fn sets(&self, key: &str) -> bool {
         let (name, args) = self.split();
         let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
@@ -210,14 +210,14 @@ impl GitCommand {
             }
     }
 
-    /// The directory that a `receive-pack`, the other end of a push, was called with.
+    /// Returns the directory that a `receive-pack`, the other end of a push, was called with.
     pub(super) fn received_at(&self) -> Option<PathBuf> {
         let (name, args) = self.split();
         let dir = || args.iter().rfind(|arg| !arg.starts_with('-')).map(PathBuf::from);
         (name == "receive-pack").then(dir).flatten()
     }
 
-    /// The command's name and what follows it.
+    /// Returns the subcommand and its arguments.
     fn split(&self) -> (&str, &[String]) {
         let mut rest = self.args.as_slice();
         while let Some((first, after)) = rest.split_first() {
@@ -233,9 +233,9 @@ impl GitCommand {
     }
 }
 
-/// What stands behind one of these options.
+/// Returns the value of one of these options.
 fn follows<'a>(args: &'a [String], options: &[&str]) -> Option<&'a str> {
-    // The last of several letters in one argument takes the value.
+    // The last of several combined short options takes the value.
     let is_one = |arg: &str, option: &str| match option.strip_prefix('-').filter(|letter| letter.len() == 1) {
         Some(letter) => arg.starts_with('-') && !arg.starts_with("--") && arg.ends_with(letter),
         None => arg == option,
@@ -244,7 +244,7 @@ fn follows<'a>(args: &'a [String], options: &[&str]) -> Option<&'a str> {
     args.get(at + 1).map(String::as_str)
 }
 
-/// The branch that `git rebase <upstream> <branch>` checks out first.
+/// Returns the branch that `git rebase <upstream> <branch>` checks out first.
 fn rebased(args: &[String]) -> Option<&str> {
     const WITH_VALUE: [&str; 6] = ["--onto", "-s", "--strategy", "-X", "-x", "--exec"];
     let mut names = Vec::new();

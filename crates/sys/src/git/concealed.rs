@@ -1,5 +1,5 @@
-//! Files of a checkout at which git was told not to look: `update-index --skip-worktree` and `--assume-unchanged`. No status
-//! shows what they hold, and a merge that changes them is refused all the same.
+//! Finds files whose changes git hides: `update-index --skip-worktree` and `--assume-unchanged`. No status shows them,
+//! but a merge that changes them is still refused.
 
 use super::call::{Call, Checkout};
 use super::error::GitError;
@@ -11,26 +11,26 @@ use std::path::PathBuf;
 /// A file whose changes git does not show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Concealed {
-    /// Relative to the checkout.
+    /// The path relative to the checkout.
     pub path: PathBuf,
-    /// `--skip-worktree`, and it is there all the same: a sparse checkout leaves files out by the same mark.
+    /// `--skip-worktree` on a file that exists: sparse checkouts mark the files that they leave out in the same way.
     pub is_skipped: bool,
     /// `--assume-unchanged`.
     pub is_assumed: bool,
 }
 
 impl Concealed {
-    /// The option of `git update-index` that has git look at it again.
+    /// Returns the option of `git update-index` that reveals the file again.
     pub fn shown_by(&self) -> &'static str {
         if self.is_skipped { "--no-skip-worktree" } else { "--no-assume-unchanged" }
     }
 }
 
 impl Repo {
-    /// The files of a checkout whose changes git does not show.
+    /// Returns the files of a checkout whose changes git does not show.
     ///
     /// # Errors
-    /// git gives no answer.
+    /// git fails.
     pub async fn concealed(&self, at: &Checkout) -> Result<Vec<Concealed>, GitError> {
         let listed = self.ask(at, Call::new(["ls-files", "-v", "-z"])).await?.stdout;
         let one = |line: &[u8]| {

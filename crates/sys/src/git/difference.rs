@@ -1,4 +1,4 @@
-//! Everything in which a branch differs from its base, also what came and went again on the way.
+//! The complete difference of a branch from its base, including what a commit added and a later one removed again.
 
 use super::base::require_sha;
 use super::call::{Call, Checkout};
@@ -9,38 +9,38 @@ use orch_core::change::{ChangedFile, Collision, NewPath, collisions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// The most that is looked through of the difference, and of the history, in bytes.
+/// The most that is read of the difference and of the history, in bytes.
 const PATCH: usize = 8 << 20;
 const HISTORY: usize = 16 << 20;
-/// So many files that are said to be binary are looked into, and so much of each, in bytes.
+/// How many files that attributes declare binary are inspected, and how many bytes of each.
 const HIDDEN: usize = 100;
 const ONE_HIDDEN: usize = 1 << 20;
-/// So many whole trees are looked through for paths that collide.
+/// How many whole trees are searched for colliding paths.
 const TREES: usize = 100;
 
 /// How a branch differs from its base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The files, with their modes.
+    /// The changed files with their modes.
     pub files: Vec<ChangedFile>,
-    /// The difference as text.
+    /// The diff text.
     pub patch: String,
-    /// Files that were too large to be looked through.
+    /// Files that were too large to inspect.
     pub omitted: Vec<PathBuf>,
-    /// The patches of the single commits, where there are several; `None`: they are too large.
+    /// The patches of the single commits, if there are several; `None` when they are too large.
     pub history: Option<String>,
-    /// Every file that came with some commit, and its bytes.
+    /// Every file that some commit added, with its size in bytes.
     pub blobs: Vec<(String, u64)>,
-    /// Every path that came with some commit.
+    /// Every path that some commit added.
     pub names: Vec<NewPath>,
-    /// Paths that are the same on some machines, in the tree of some commit.
+    /// Paths in the tree of some commit that collide on case-insensitive file systems.
     pub collisions: Vec<Collision>,
-    /// git's name for all files of the branch together.
+    /// The tree object of the branch's tip.
     pub tree: String,
 }
 
 impl Repo {
-    /// How `head` differs from `base`; `commits` lie between the two. Changes nothing.
+    /// Computes how `head` differs from `base`; `commits` lie between the two. Changes nothing.
     pub async fn difference(
         &self,
         at: &Checkout,
@@ -55,7 +55,7 @@ impl Repo {
             self.new_paths(at, base, head),
             self.tree_of(at, head),
         )?;
-        // Three commands tell of the same files: where they disagree, one of the answers is not whole.
+        // Three commands report the same files: where they disagree, one of the outputs is incomplete.
         let is_whole = files.is_empty() == (patch.text.is_empty() && patch.omitted.is_empty());
         if !is_whole {
             return Err(unexpected("git diff"));
@@ -65,7 +65,7 @@ impl Repo {
         Ok(Difference { files, patch, omitted, history, blobs, names, collisions, tree })
     }
 
-    /// The paths that came with each commit, also of what a later one takes out again.
+    /// Returns the paths that each commit added, including those that a later one removes.
     async fn new_paths(&self, at: &Checkout, base: &str, head: &str) -> Result<Vec<NewPath>, GitError> {
         let log =
             ["log", "-z", "--format=%x01%H", "--name-only", "--diff-filter=A", "-m", "--no-renames", "--no-ext-diff"];
@@ -74,8 +74,8 @@ impl Repo {
         Ok(parse_names(&output.stdout))
     }
 
-    /// The paths that collide in the tree of the commit that brought one of them. Few trees are read: only those of commits
-    /// that brought a path which collides with any other of the base or the branch.
+    /// Returns the paths that collide in the tree of the commit that added one of them. Only trees of commits that
+    /// added a path which collides with another one of the base or the branch are read.
     async fn collisions(&self, at: &Checkout, base: &str, names: &[NewPath]) -> Result<Vec<Collision>, GitError> {
         if names.is_empty() {
             return Ok(Vec::new());
@@ -100,7 +100,7 @@ impl Repo {
         Ok(found.into_iter().collect())
     }
 
-    /// All paths of a commit's tree.
+    /// Returns all paths of a commit's tree.
     async fn paths_of(&self, at: &Checkout, commit: &str) -> Result<Vec<String>, GitError> {
         let call = Call::new(["ls-tree", "-r", "-z", "--name-only", "--full-tree", require_sha(commit)?]);
         let names = self.ask(at, call).await?.stdout;
@@ -108,7 +108,7 @@ impl Repo {
         Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
-    /// The difference as text, also of the text that the branch's own attributes call binary.
+    /// Returns the diff text, including files that the branch's own attributes declare binary.
     async fn whole_patch(&self, at: &Checkout, base: &str, head: &str) -> Result<Patch, GitError> {
         let mut patch = self.diff(at, base, head, PATCH).await?;
         let changes = self.diff_stat(at, base, head).await?;
@@ -124,7 +124,8 @@ impl Repo {
         Ok(patch)
     }
 
-    /// The files that `other` changed since it parted from `own`, and that `head`, which contains both, has as `own` had them.
+    /// Returns the files that `other` changed since it forked from `own`, and that `head`, a merge of both, has as in
+    /// `own`.
     pub async fn undone(&self, at: &Checkout, (own, other): (&str, &str), head: &str) -> Result<Vec<String>, GitError> {
         let Some(parting) = self.merge_base(own, other).await? else { return Ok(Vec::new()) };
         let (theirs, taken, kept) = tokio::try_join!(
@@ -135,7 +136,7 @@ impl Repo {
         Ok(theirs.intersection(&taken).filter(|path| !kept.contains(*path)).cloned().collect())
     }
 
-    /// The paths in which two commits differ.
+    /// Returns the paths in which two commits differ.
     pub(super) async fn names_between(
         &self,
         at: &Checkout,
@@ -148,7 +149,7 @@ impl Repo {
         Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
-    /// git's name for all files of a commit together.
+    /// Returns the tree object of a commit.
     pub async fn tree_of(&self, at: &Checkout, commit: &str) -> Result<String, GitError> {
         let call =
             Call::new(["rev-parse", "--verify", "--end-of-options"]).arg(format!("{}^{{tree}}", require_sha(commit)?));
@@ -200,7 +201,7 @@ impl Repo {
         Ok(told.lines().filter_map(blob).collect())
     }
 
-    /// A file as it is at `commit`, as text; `None`: it is not there, or is longer than `limit` bytes.
+    /// Returns the text of a file at `commit`; `None` when it is missing or longer than `limit` bytes.
     pub async fn text_at(
         &self,
         at: &Checkout,
@@ -215,19 +216,19 @@ impl Repo {
         self.unless_too_long(at, Call::new(["cat-file", "-p"]).output_limit(limit).arg(object)).await
     }
 
-    /// Makes the tracked files of a checkout what its commit says.
+    /// Resets the tracked files of a checkout to its commit.
     pub async fn restore_tracked(&self, at: &Checkout) -> Result<(), GitError> {
         self.ask(at, Call::new(["reset", "--quiet", "--hard"])).await.map(drop)
     }
 
-    /// Makes a scratch checkout what its commit says, but for what the project ignores.
+    /// Resets a scratch checkout to its commit, except for ignored files.
     pub async fn take_back_changes(&self, at: &Checkout) -> Result<(), GitError> {
         self.ask(at, Call::new(["reset", "--quiet", "--hard"])).await?;
         self.ask(at, Call::new(["clean", "--quiet", "-d", "--force"])).await?;
         Ok(())
     }
 
-    /// Puts files of a scratch checkout back to what they are at `commit`; those that are not there go.
+    /// Restores files of a scratch checkout from `commit`; those that it does not contain are removed.
     pub async fn restore_files(&self, at: &Checkout, commit: &str, paths: &[String]) -> Result<(), GitError> {
         for path in paths {
             if self.has_object(at, &format!("{}:{path}", require_sha(commit)?)).await? {
@@ -247,7 +248,7 @@ fn unexpected(command: &str) -> GitError {
     GitError::Unexpected { command: command.to_owned(), detail: "a line of an unknown form".to_owned() }
 }
 
-/// Reads `\x01<commit>\0\n<path>\0<path>\0…`.
+/// Parses `\x01<commit>\0\n<path>\0<path>\0…`.
 fn parse_names(bytes: &[u8]) -> Vec<NewPath> {
     let (mut names, mut commit, mut is_first) = (Vec::new(), String::new(), false);
     for field in bytes.split(|byte| *byte == 0).filter(|field| !field.is_empty()) {
@@ -262,7 +263,7 @@ fn parse_names(bytes: &[u8]) -> Vec<NewPath> {
     names
 }
 
-/// Reads `:<old mode> <new mode> <old> <new> <status>\0<path>\0…`, without renames.
+/// Parses `:<old mode> <new mode> <old> <new> <status>\0<path>\0…`, without renames.
 fn parse_raw(bytes: &[u8]) -> Option<Vec<ChangedFile>> {
     let mut fields = bytes.split(|byte| *byte == 0).filter(|field| !field.is_empty());
     let mut files = Vec::new();

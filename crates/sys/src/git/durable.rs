@@ -1,5 +1,5 @@
-//! What others have committed, made to last: git does not flush the objects that it writes one by one, nor the names of
-//! branches, unless it is told to. orch's own calls tell it ([`Call::durable`]); an agent's do not.
+//! Makes commits of others durable: by default git flushes neither loose objects nor the names of branches. orch's own
+//! calls ask for it ([`Call::durable`]); an agent's do not.
 
 use super::base::require_sha;
 use super::call::{Call, Checkout};
@@ -10,18 +10,18 @@ use orch_core::names::BranchName;
 use std::path::PathBuf;
 
 impl Call {
-    /// What it commits is on the disk when it returns: objects, names, and the index.
+    /// Makes git flush objects, refs and index before the call returns.
     pub(super) fn durable(self) -> Self {
         self.setting("core.fsync", "added")
     }
 }
 
 impl Repo {
-    /// Flushes the commits from `base` to `head`, with all that they hold, and then the name of the branch: a name must not
-    /// be there before what it names. What stands in packs git has flushed itself.
+    /// Flushes the commits from `base` to `head` with all their objects, and then the name of the branch: a name must
+    /// not become durable before what it names. git itself has flushed packs.
     ///
     /// # Errors
-    /// They cannot be listed, or not be flushed.
+    /// They cannot be listed or flushed.
     pub async fn make_last(
         &self,
         at: &Checkout,

@@ -1,4 +1,4 @@
-//! What can go wrong between orch and git, in words that a person can act on.
+//! Errors of git operations, worded so that a user can act on them.
 
 use crate::fs::FsError;
 use crate::process::{ProcessError, how_of};
@@ -8,129 +8,129 @@ use orch_core::shell::word;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The oldest git that has everything used here (`merge --no-overwrite-ignore`, `worktree add --lock --reason`,
-/// configuration by environment): the one of Ubuntu 22.04.
+/// The oldest supported git, that of Ubuntu 22.04 (`merge --no-overwrite-ignore`, `worktree add --lock --reason`,
+/// configuration by environment).
 pub const OLDEST_GIT: (u32, u32) = (2, 34);
 
-/// Why git gave no answer.
+/// Why a git operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
-    /// No git in PATH.
+    /// There is no git in `PATH`.
     #[error("git is not installed, or not in PATH")]
     GitMissing,
-    /// A git without the commands that are needed.
+    /// git is too old for the commands that are needed.
     #[error("git {found} is too old: {}.{} or newer is needed", OLDEST_GIT.0, OLDEST_GIT.1)]
     TooOld {
-        /// Its version.
+        /// The installed version.
         found: String,
     },
-    /// The directory is gone.
+    /// The directory does not exist.
     #[error("directory {} does not exist", path.display())]
     DirectoryMissing {
-        /// The directory.
+        /// The path of the directory.
         path: PathBuf,
     },
-    /// The directory lies in no repository.
+    /// The directory is not in a repository.
     #[error("{} is not a git repository", path.display())]
     NotARepository {
-        /// The directory.
+        /// The path of the directory.
         path: PathBuf,
     },
     /// The repository has no commit on any branch.
     #[error("the repository {} has no commit yet", path.display())]
     NoCommits {
-        /// Its main checkout.
+        /// The repository's main checkout.
         path: PathBuf,
     },
-    /// A repository without a checkout.
+    /// The repository is bare.
     #[error("{} is a bare repository", path.display())]
     Bare {
-        /// Where it is.
+        /// The path of the repository.
         path: PathBuf,
     },
     /// git refuses to work in a directory of another user.
     #[error("{} belongs to another user, and git does not trust it", path.display())]
     AnotherOwner {
-        /// The directory.
+        /// The path of the directory.
         path: PathBuf,
     },
-    /// The repository is there but cannot be read.
+    /// The repository exists but cannot be read.
     #[error("the repository {} cannot be read: {detail}", path.display())]
     Unreadable {
-        /// The directory.
+        /// The path of the directory.
         path: PathBuf,
-        /// What git says.
+        /// The message of git.
         detail: String,
     },
-    /// A branch that is needed does not exist.
+    /// A required branch does not exist.
     #[error("branch {name:?} does not exist{}", listed(candidates))]
     BaseBranchMissing {
-        /// The branch.
+        /// The name of the branch.
         name: String,
-        /// Branches that do exist.
+        /// Branches that exist.
         candidates: Vec<String>,
     },
-    /// No branch is checked out, and no other one suggests itself as base.
+    /// No branch is checked out, and no other one is an obvious base.
     #[error("{} has a detached HEAD, and there is no base branch to choose{}", path.display(), listed(candidates))]
     DetachedHead {
-        /// The main checkout.
+        /// The path of the main checkout.
         path: PathBuf,
-        /// Branches that do exist.
+        /// Branches that exist.
         candidates: Vec<String>,
     },
     /// Another git command holds a lock.
     #[error("git's lock {} exists; {}", lock.display(), held_by(holder.as_deref()))]
     Locked {
-        /// The lock file.
+        /// The path of the lock file.
         lock: PathBuf,
-        /// The process that holds it, where that is known.
+        /// The process that holds it, if known.
         holder: Option<String>,
     },
-    /// Other work on the same repository did not end in time.
+    /// Another operation on the same repository did not end in time.
     #[error("waited too long for other work on this repository (lock {})", lock.display())]
     Busy {
-        /// orch's lock file.
+        /// The path of orch's lock file.
         lock: PathBuf,
     },
-    /// A worktree's git directory leads to another repository: somebody changed it.
+    /// A worktree's git directory names another repository: somebody changed it.
     #[error("{} does not lead to the worktree's own repository any more", file.display())]
     Redirected {
-        /// The file that says where.
+        /// The file with the wrong path.
         file: PathBuf,
     },
-    /// A command failed.
+    /// A git command failed.
     #[error("{command} failed with {exit}: {detail}")]
     Failed {
-        /// For instance `git worktree`.
+        /// The command, for instance `git worktree`.
         command: String,
-        /// How it ended.
+        /// Its exit code or signal.
         exit: Exit,
-        /// What it says.
+        /// The text that it printed to stderr.
         detail: String,
     },
-    /// A command's output was not what it promises.
+    /// The output of a git command does not have the documented format.
     #[error("{command} gave an answer that cannot be read: {detail}")]
     Unexpected {
-        /// For instance `git status`.
+        /// The command, for instance `git status`.
         command: String,
-        /// What was odd.
+        /// What was unexpected.
         detail: String,
     },
-    /// A file could not be read or made.
+    /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The kernel's word.
+        /// The error of the kernel.
         source: io::Error,
     },
-    /// git did not start, or did not end.
+    /// The git process did not start or did not end.
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
 
 impl GitError {
-    /// What the user can do, where there is something.
+    /// Returns what the user can do about it, if anything.
     pub fn hint(&self) -> Option<String> {
         let oldest = format!("{}.{}", OLDEST_GIT.0, OLDEST_GIT.1);
         match self {
@@ -156,7 +156,7 @@ impl External for GitError {
     fn external(&self) -> Option<ExternalFailure> {
         let how = match self {
             Self::GitMissing => How::NotStarted,
-            // Work is done in repositories only: whatever is none now was one.
+            // Tasks work in repositories only: a directory that is none now was one before.
             Self::DirectoryMissing { .. } | Self::NotARepository { .. } => How::Vanished,
             Self::Locked { lock, holder } => How::Locked { lock: lock.clone(), holder: holder.clone() },
             Self::Busy { lock } => How::Locked { lock: lock.clone(), holder: None },
@@ -164,7 +164,7 @@ impl External for GitError {
             Self::Unexpected { .. } | Self::Unreadable { .. } => How::Unreadable,
             Self::Io { source, .. } => how_of(source),
             Self::Process(error) => return error.external(),
-            // These are answers of git, and stay so until somebody changes the repository.
+            // These are answers of git that stay the same until somebody changes the repository.
             Self::TooOld { .. }
             | Self::NoCommits { .. }
             | Self::Bare { .. }
@@ -180,8 +180,8 @@ impl External for GitError {
     }
 }
 
-/// git tells a failed system call by its text alone, in the C locale. The text is read here and nowhere else, and only
-/// names the failure: every failure of git without an answer passes.
+/// Classifies a failure by git's text in the C locale, the only place where git reports a failed system call. Any
+/// failure of git without an answer counts as transient.
 fn how_ended(exit: Exit, detail: &str) -> How {
     const SHORT_OF: [&str; 7] = [
         "No space left on device",
@@ -201,7 +201,7 @@ fn how_ended(exit: Exit, detail: &str) -> How {
 }
 
 impl GitError {
-    /// A file operation that failed for git.
+    /// Wraps a failed file operation.
     pub(super) fn file(path: &Path, error: FsError) -> Self {
         match error {
             FsError::Io { path, source, .. } => Self::Io { path, source },
@@ -211,7 +211,7 @@ impl GitError {
         }
     }
 
-    /// An answer that is not what the command promises.
+    /// Reports an output that does not have the documented format.
     pub(super) fn unexpected(command: &str, detail: impl Into<String>) -> Self {
         Self::Unexpected { command: command.to_owned(), detail: detail.into() }
     }

@@ -1,4 +1,5 @@
-//! What a branch holds beyond its base: the evidence that orch takes itself, whatever the agent says.
+//! Collects the evidence of a task's work: what a branch holds beyond its base, read by orch itself, whatever the agent
+//! says.
 
 use super::base::require_sha;
 use super::call::{Call, Checkout};
@@ -12,49 +13,49 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// How many commits are listed at most.
+/// The most commits that are listed.
 const COMMITS_MAX: &str = "--max-count=10000";
-/// Options of every diff: no program of the repository runs, no submodule is looked into.
+/// Options of every diff: no program of the repository runs, no submodule is inspected.
 pub(super) const DIFF: [&str; 5] =
     ["diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules=dirty"];
-/// So many files are asked for one by one where they do not fit together.
+/// How many files are requested one by one when they do not fit together.
 const SINGLE: usize = 200;
-/// What a changed line takes in a patch, with its share of context: to guess which files fit.
+/// Estimated bytes of a changed line in a patch, with its share of context: to guess which files fit.
 const BYTES_PER_LINE: u64 = 80;
 
-/// What was found in a worktree.
+/// The state of a worktree compared with its base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The commit the work started from.
     pub base: String,
-    /// The commit it has come to.
+    /// The commit that is checked out now.
     pub head: String,
     /// The branch that is checked out there now; `None` when detached.
     pub branch: Option<String>,
     /// Commits from `base` to `head`, the oldest first, at most 10 000.
     pub commits: Vec<String>,
-    /// Changed files.
+    /// The number of changed files.
     pub files: u64,
-    /// The first of them, at most 100.
+    /// The first changed files, at most 100.
     pub changed: Vec<PathBuf>,
-    /// Added lines.
+    /// The number of added lines.
     pub insertions: u64,
-    /// Removed lines.
+    /// The number of removed lines.
     pub deletions: u64,
-    /// There is something that is not committed.
+    /// Whether there are uncommitted changes.
     pub dirty: bool,
-    /// The worktree is in the middle of something.
+    /// The git operation that is in progress in the worktree, if any.
     pub operation: Option<Operation>,
 }
 
-/// How one file changed.
+/// The change of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileChange {
-    /// Relative to the repository.
+    /// The path relative to the repository.
     pub path: PathBuf,
-    /// Added lines; 0 for a binary file.
+    /// Number of added lines; 0 for a binary file.
     pub insertions: u64,
-    /// Removed lines; 0 for a binary file.
+    /// Number of removed lines; 0 for a binary file.
     pub deletions: u64,
 }
 
@@ -63,15 +64,15 @@ pub struct FileChange {
 pub struct Patch {
     /// The diff. Bytes that are not UTF-8 are replaced.
     pub text: String,
-    /// Files that were left out because they would not fit.
+    /// Files that were left out because they did not fit.
     pub omitted: Vec<PathBuf>,
 }
 
-/// Changed files that are named.
+/// The most changed files that are listed.
 const NAMED: usize = 100;
 
 impl Repo {
-    /// Looks at a worktree: three git commands. Changes nothing.
+    /// Inspects a worktree with three git commands. Changes nothing.
     pub async fn evidence(&self, at: &Checkout, base: &str) -> Result<Evidence, GitError> {
         require_sha(base)?;
         let status = self.status(at, Untracked::Directories).await?;
@@ -94,8 +95,8 @@ impl Repo {
         })
     }
 
-    /// Refuses answers that cannot be whole: two commits with nothing between them although one follows the other, and files
-    /// that do not differ although the trees do.
+    /// Rejects incomplete output: no commits between two commits although one follows the other, or no changed files
+    /// although the trees differ.
     async fn require_whole(
         &self,
         at: &Checkout,
@@ -110,7 +111,7 @@ impl Repo {
             return Err(GitError::unexpected("git rev-list", "the answer breaks off"));
         }
         if changes.is_empty() && !list.is_empty() && self.tree_of(at, base).await? != self.tree_of(at, head).await? {
-            // Changed back since on the base is no difference either.
+            // A change that the base has reverted since is no difference either.
             let shared = self.merge_base(base, head).await?;
             let is_changed = match shared {
                 Some(shared) => self.tree_of(at, &shared).await? != self.tree_of(at, head).await?,
@@ -123,7 +124,7 @@ impl Repo {
         Ok(())
     }
 
-    /// How many commits `head` has that `base` has not.
+    /// Returns how many commits `head` has that `base` has not.
     pub async fn commits_between(&self, base: &str, head: &str) -> Result<usize, GitError> {
         let range = format!("{}..{}", require_sha(base)?, require_sha(head)?);
         let counted = self.ask(&self.main_checkout(), Call::new(["rev-list", "--count", &range, "--"])).await?.text();
@@ -132,8 +133,8 @@ impl Repo {
             .map_err(|_| GitError::Unexpected { command: "git rev-list --count".to_owned(), detail: counted })
     }
 
-    /// The commits of `head` that `base` does not have, the newest first: the short hash and the subject of each, of at most
-    /// `limit` of them.
+    /// Returns the commits of `head` that `base` does not have, newest first: short hash and subject of at most `limit`
+    /// commits.
     pub async fn subjects_between(&self, base: &str, head: &str, limit: usize) -> Result<Vec<String>, GitError> {
         let range = format!("{}..{}", require_sha(base)?, require_sha(head)?);
         let call = Call::new(["log", "--no-show-signature", "--no-decorate", "--no-color", "--format=%h %s"]);
@@ -141,7 +142,7 @@ impl Repo {
         Ok(self.ask(&self.main_checkout(), call).await?.text().lines().map(str::to_owned).collect())
     }
 
-    /// The files of a checkout that are not as they were at `base`, committed or not. Takes no lock.
+    /// Returns the files of a checkout that differ from `base`, committed or not. Takes no lock.
     pub async fn touched(&self, at: &Checkout, base: &str) -> Result<Vec<PathBuf>, GitError> {
         let changed = Call::new(DIFF).arg("--name-only").arg("-z").arg(require_sha(base)?).arg("--");
         let unknown = Call::new(["ls-files", "--others", "--exclude-standard", "-z", "--"]);
@@ -153,7 +154,7 @@ impl Repo {
         Ok([names(changed.stdout), names(unknown.stdout)].concat())
     }
 
-    /// The files that changed between the common ancestor of two commits and the second one.
+    /// Returns the files that changed between the merge base of two commits and the second one.
     pub async fn diff_stat(&self, at: &Checkout, base: &str, head: &str) -> Result<Vec<FileChange>, GitError> {
         let call = Call::new(DIFF).arg("--numstat").arg("-z").arg(range(base, head)?).arg("--");
         let output = self.ask(at, call).await?;
@@ -163,7 +164,7 @@ impl Repo {
         })
     }
 
-    /// The diff as text, at most `limit` bytes. When it is longer, whole files are left out and named.
+    /// Returns the diff text, at most `limit` bytes. Of a longer one, whole files are left out and named.
     pub async fn diff(&self, at: &Checkout, base: &str, head: &str, limit: usize) -> Result<Patch, GitError> {
         let all = Call::new(DIFF).arg(range(base, head)?).output_limit(limit).arg("--");
         if let Some(text) = self.unless_too_long(at, all).await? {
@@ -187,7 +188,7 @@ impl Repo {
         {
             return Ok(Patch { text, omitted });
         }
-        // Lines may be long: one file that is larger than it looks must not hide the others.
+        // Lines may be long: one file that is larger than estimated must not hide the others.
         let mut text = String::new();
         for (number, change) in fitting.into_iter().enumerate() {
             let left = limit.saturating_sub(text.len());
@@ -216,7 +217,7 @@ pub(super) fn range(base: &str, head: &str) -> Result<String, GitError> {
     Ok(format!("{}...{}", require_sha(base)?, require_sha(head)?))
 }
 
-/// Reads `<added>\t<removed>\t<path>\0…`; `-` stands for "binary".
+/// Parses `<added>\t<removed>\t<path>\0…`; `-` stands for "binary".
 fn parse_numstat(bytes: &[u8]) -> Option<Vec<FileChange>> {
     let change = |line: &[u8]| {
         let mut fields = line.splitn(3, |b| *b == b'\t');

@@ -1,7 +1,7 @@
-//! What a run must leave alone, recorded before it and compared after it: the main checkout, refs, hooks,
-//! configuration. Who made a change is not for this module to say.
+//! Records what a run must not change before it, and compares afterwards: the main checkout, refs, hooks,
+//! configuration. It does not decide who made a change.
 //!
-//! Not seen: ignored files of the main checkout (builds change them all the time), and the inside of submodules.
+//! Not covered: ignored files of the main checkout (builds change them all the time), and the inside of submodules.
 
 use super::base::require_sha;
 use super::call::{Call, Checkout};
@@ -17,36 +17,37 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// How many entries of a log are looked at: more than anybody makes during a run.
+/// How many reflog entries are read: more than any run produces.
 const LOG_ENTRIES: &str = "--max-count=500";
 
-/// A record of a repository before a run. Its size grows with the number of refs and of changed files; it holds no
-/// content and no value of the configuration, only salted hashes.
+/// A record of a repository before a run. Its size grows with the number of refs and changed files; it holds only
+/// salted hashes, no content and no value of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guard {
     salt: u64,
-    /// Branch, or commit when detached.
+    /// The checked-out branch, or the commit when detached.
     head: String,
     refs: Refs,
-    /// Changed and unknown files of the main checkout: state letters and content.
+    /// Changed and untracked files of the main checkout: status letters and a mark of the content.
     files: BTreeMap<String, (String, Mark)>,
-    /// Hooks and the files beside the configuration.
+    /// Marks of hooks and of the files beside the configuration.
     programs: BTreeMap<String, Mark>,
-    /// Keys of the repository's scope.
+    /// Configuration keys of the repository's scope.
     config: BTreeMap<String, u64>,
 }
 
 impl Guard {
-    /// Records the repository, beside the making of the worktree: it takes no lock unless orch just moves the main checkout.
+    /// Records the repository, concurrently with the creation of the worktree: it takes no lock unless orch is moving
+    /// the main checkout.
     pub async fn take(repo: &Repo) -> Result<Self, GitError> {
         Self::record(repo, marks::salt()).await
     }
 
-    /// Compares the repository with the record. `ledger` is asked after the look: what orch itself moved since, or was
-    /// about to move when it was ended, in order. Only a move that is exactly like one of them is explained by it.
+    /// Compares the repository with the record. `ledger` is called after the comparison data is read and returns, in
+    /// order, the moves that orch made since or was about to make. A change is explained only by an identical move.
     pub async fn check(&self, repo: &Repo, ledger: impl FnOnce() -> Vec<RefMove>) -> Result<Vec<Change>, GitError> {
         let now = Self::record(repo, self.salt).await?;
-        // A move of orch's own that was cut off leaves the main checkout half moved until it is settled.
+        // An interrupted move of orch's own leaves the main checkout half moved until it is settled.
         let is_half_moved = repo.move_note().exists();
         let ledger = ledger();
         let mut changes = Vec::new();
@@ -58,16 +59,16 @@ impl Guard {
         Ok(changes)
     }
 
-    /// Whether something that was not committed in the main checkout is different between two commits.
+    /// Returns whether a file with uncommitted changes in the main checkout differs between two commits.
     ///
     /// # Errors
-    /// git gives no answer.
+    /// git fails.
     pub async fn was_committed_between(&self, repo: &Repo, one: &str, two: &str) -> Result<bool, GitError> {
         let names = repo.names_between(&repo.main_checkout(), one, two).await?;
         Ok(self.files.keys().any(|path| names.contains(path)))
     }
 
-    /// Whether a change took nothing away that was there: it can be undone without knowing what was there before.
+    /// Returns whether a change only added things: it can be undone without knowing the previous state.
     pub fn is_undone_by_removing(&self, change: &Change) -> bool {
         match change {
             Change::Files { paths } => paths.iter().all(|path| !self.files.contains_key(path)),
@@ -77,30 +78,30 @@ impl Guard {
         }
     }
 
-    /// Whether a ref stood there.
+    /// Returns whether a ref pointed to a commit.
     pub fn has_ref(&self, name: &str, at: &str) -> bool {
         self.refs.get(name).is_some_and(|there| there == at)
     }
 
-    /// What was checked out in the main checkout: a branch, or a commit.
+    /// Returns what was checked out in the main checkout: a branch, or a commit.
     pub fn head(&self) -> &str {
         &self.head
     }
 
-    /// What is there while orch does not move the main checkout.
+    /// Records the state at a moment when orch is not moving the main checkout.
     async fn record(repo: &Repo, salt: u64) -> Result<Self, GitError> {
         let before = repo.moves();
         if before.is_multiple_of(2) {
-            let seen = Self::look(repo, salt).await?;
+            let seen = Self::read(repo, salt).await?;
             if repo.moves() == before {
                 return Ok(seen);
             }
         }
         let _held = repo.hold().await?;
-        Self::look(repo, salt).await
+        Self::read(repo, salt).await
     }
 
-    async fn look(repo: &Repo, salt: u64) -> Result<Self, GitError> {
+    async fn read(repo: &Repo, salt: u64) -> Result<Self, GitError> {
         let main = repo.main_checkout();
         let (status, refs, config) =
             tokio::try_join!(repo.status(&main, Untracked::Files), repo.protected_refs(), repo.configuration(&main))?;
@@ -130,7 +131,7 @@ impl Guard {
     }
 
     fn changed_head(&self, now: &Self) -> Option<Change> {
-        // A commit on the branch that is checked out shows as a move of that ref.
+        // A commit on the checked-out branch shows as a move of that ref.
         (self.head != now.head).then(|| Change::Head { from: self.head.clone(), to: now.head.clone() })
     }
 
@@ -178,13 +179,14 @@ impl Repo {
         Ok(refs)
     }
 
-    /// Whether the stash is at an entry that it does not list, because its log is gone. `git stash store` changes nothing then.
+    /// Returns whether the stash ref points to an entry that its missing reflog does not list. `git stash store`
+    /// changes nothing then.
     pub async fn is_unlisted_stash(&self, entry: &str) -> Result<bool, GitError> {
         let main = self.main_checkout();
         Ok(self.commit_of(STASH).await?.as_deref() == Some(entry) && self.log_of(&main, STASH).await?.is_empty())
     }
 
-    /// The branch that was checked out where an entry of the stash was made, in git's words: `(no branch)` for none.
+    /// Returns the branch that was checked out when a stash entry was made, as git words it: `(no branch)` for none.
     pub async fn stashed_on(&self, entry: &str) -> Result<Option<String>, GitError> {
         let call = Call::new(["log", "--max-count=1", "--no-show-signature", "--format=%s"]).arg(require_sha(entry)?);
         let subject = self.ask(&self.main_checkout(), call.arg("--")).await?.text();
@@ -192,22 +194,24 @@ impl Repo {
         Ok(on.and_then(|rest| rest.split_once(": ")).map(|(branch, _)| branch.to_owned()))
     }
 
-    /// Whether the main checkout itself has been at a commit: only git commands that run there write its HEAD log.
+    /// Returns whether the main checkout itself has been at a commit: only git commands that run there write its HEAD
+    /// reflog.
     pub async fn main_head_was_at(&self, sha: &str) -> Result<bool, GitError> {
         Ok(self.log_of(&self.main_checkout(), "HEAD").await?.iter().any(|(at, _)| at == sha))
     }
 
-    /// Whether the last move of the main checkout went to a commit. A branch that moves elsewhere moves without it.
+    /// Returns whether the last move of the main checkout's HEAD went to a commit. A branch moved elsewhere does not
+    /// count.
     pub async fn main_head_moved_to(&self, sha: &str) -> Result<bool, GitError> {
         Ok(self.log_of(&self.main_checkout(), "HEAD").await?.first().is_some_and(|(at, _)| at == sha))
     }
 
-    /// The commits that were made in a checkout, by its own HEAD log, which no other checkout writes.
+    /// Returns the commits made in a checkout, from its own HEAD reflog, which no other checkout writes.
     pub async fn made_in(&self, at: &Checkout) -> Result<BTreeSet<String>, GitError> {
         self.made_by_log(at, "HEAD").await
     }
 
-    /// The commits at which a branch was while a checkout had it checked out, by the HEAD log of that checkout.
+    /// Returns the commits at which a branch was while a checkout had it checked out, from that checkout's HEAD reflog.
     pub async fn moved_in(&self, at: &Checkout, full: &str) -> Result<BTreeSet<String>, GitError> {
         let mut entries = self.log_of(at, "HEAD").await?;
         entries.reverse();
@@ -223,7 +227,7 @@ impl Repo {
         Ok(moved)
     }
 
-    /// The commits that were made while a branch was checked out somewhere, by its own log.
+    /// Returns the commits made while a branch was checked out anywhere, from the branch's reflog.
     pub async fn made_on(&self, full: &str) -> Result<BTreeSet<String>, GitError> {
         self.made_by_log(&self.main_checkout(), full).await
     }
@@ -233,17 +237,17 @@ impl Repo {
         Ok(made.map(|(sha, _)| sha).collect())
     }
 
-    /// The commits at which a ref or a checkout has been, with why it came there, the last first.
+    /// Returns the commits at which a ref or a checkout has been with the reason of each move, newest first.
     pub(super) async fn log_of(&self, at: &Checkout, name: &str) -> Result<Vec<(String, String)>, GitError> {
         let format = "--format=%H %gs";
         let call = Call::new(["log", "--walk-reflogs", LOG_ENTRIES, "--no-show-signature", format, name, "--"]);
         let output = self.run(at, call).await?;
         let pair = |line: &str| line.split_once(' ').map(|(sha, why)| (sha.to_owned(), why.to_owned()));
-        // Without a log it fails: then nothing is known.
+        // Fails without a reflog: then nothing is known.
         Ok(output.text().lines().filter(|_| output.success()).filter_map(pair).collect())
     }
 
-    /// The commits that came to a ref when it moved, the newest first; no more than a run makes.
+    /// Returns the commits that a move added to a ref, newest first, up to the number that a run can make.
     pub async fn came(&self, before: Option<&str>, after: &str) -> Result<Vec<String>, GitError> {
         let mut call = Call::new(["rev-list", LOG_ENTRIES]).arg(require_sha(after)?);
         if let Some(before) = before {
@@ -253,7 +257,7 @@ impl Repo {
     }
 }
 
-/// Marks of what differs in the main checkout.
+/// Returns marks of the changed files of the main checkout.
 fn files(root: &Path, status: &Status, salt: u64) -> BTreeMap<String, (String, Mark)> {
     let mut left = marks::READ_AT_MOST;
     let mark = |difference: &super::status::Difference| {

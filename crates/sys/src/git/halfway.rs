@@ -1,9 +1,9 @@
-//! A move of a base branch that was cut off: git, orch or the machine died while the branch and the checkout that has it
-//! checked out were moved. What is to be done is noted on the disk before it begins, and whoever comes next brings it to
-//! an end: back to the old commit, or, when the index is at the new one already, on to that.
+//! Completes an interrupted move of a base branch: git, orch or the machine died while the branch and the checkout of
+//! it were moved. The move is recorded in a note on the disk before it begins, and the next process finishes it: back
+//! to the old commit or, when the index is at the new one already, on to that.
 //!
-//! Never here: touching a checkout in which anything is not exactly of the old or of the new commit, removing a lock that
-//! a living process may hold, overwriting a file.
+//! Never here: touching a checkout with a file that matches neither the old nor the new commit, removing a lock that a
+//! living process may hold, overwriting a file.
 
 use super::base::require_sha;
 use super::call::{CHECKOUT, Call, Checkout, mark};
@@ -23,52 +23,52 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, interval};
 
-/// How long to wait for a git that still lives.
+/// How long to wait for a git that is still running.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often to look.
+/// How often to check whether it has ended.
 const LOOK: Duration = Duration::from_millis(50);
-/// More than any note has.
+/// The largest note that is read, in bytes.
 const NOTE_AT_MOST: usize = 1 << 20;
 
-/// What is to be done.
+/// A recorded move of a branch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Note {
     pub(super) branch: BranchName,
     pub(super) old: String,
     pub(super) new: String,
-    /// The checkout that goes along; none when nobody has the branch checked out.
+    /// The checkout that moves with it; `None` when nobody has the branch checked out.
     pub(super) checkout: Option<Checkout>,
 }
 
-/// A note, and when it was written by the clock of the file system.
+/// A note with the time when it was written, by the clock of the file system.
 struct Noted {
     note: Note,
     at: SystemTime,
 }
 
-/// Where index and checkout can be brought.
+/// The commit to which index and checkout are brought.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Goal {
     Old,
     New,
 }
 
-/// What is done about a lock that is older than the note.
+/// How to treat a lock that is older than the note.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Elder {
-    /// It is somebody's.
+    /// It may belong to a living process.
     Spared,
-    /// It is in the way.
+    /// It is an obstacle that a person has to remove.
     Refused,
 }
 
-/// The mark of the git that moves a checkout, which only looks do not bear.
+/// Returns the mark of the git that moves a checkout; read-only commands do not carry it.
 pub(super) fn moving_mark(work_tree: &Path) -> String {
     format!("{}-move", mark(work_tree))
 }
 
 impl Repo {
-    /// Brings a move to its end that was cut off, if there is one.
+    /// Completes an interrupted move, if there is one.
     pub async fn finish_move(&self) -> Result<(), AdvanceError> {
         if !self.move_note().exists() {
             return Ok(());
@@ -77,7 +77,7 @@ impl Repo {
         self.finish_held_move().await
     }
 
-    /// The same for who holds the repository.
+    /// Does the same for a caller that holds the repository's lock.
     pub(super) async fn finish_held_move(&self) -> Result<(), AdvanceError> {
         if !self.move_note().exists() {
             return Ok(());
@@ -86,7 +86,7 @@ impl Repo {
         self.settle_move().await
     }
 
-    /// Notes what will be done, durably. Only who holds the repository does.
+    /// Writes the note durably. The caller must hold the repository's lock.
     pub(super) fn note_move(&self, note: &Note) -> Result<(), GitError> {
         let file = self.move_note();
         let unwritten = |error| GitError::Io { path: file.clone(), source: std::io::Error::other(error) };
@@ -94,18 +94,19 @@ impl Repo {
         fs::write_private(&file, &bytes, Durability::Synced).map_err(|error| GitError::file(&file, error))
     }
 
-    /// It is done, or nothing of it is. A note that a power cut brings back is found to be fulfilled.
+    /// Removes the note, when the move is complete or has not begun. If a power cut brings it back, it is found to be
+    /// complete.
     pub(super) fn forget_move(&self) -> Result<(), GitError> {
         stale::remove(&self.move_note())
     }
 
-    /// The same for who holds the repository, and has said that it moves.
+    /// Does the same for a caller that holds the repository's lock and has announced the move.
     pub(super) async fn settle_move(&self) -> Result<(), AdvanceError> {
         let Some(noted) = read(&self.move_note())? else { return Ok(()) };
         let note = &noted.note;
         let main = self.main_checkout();
         let at = note.checkout.as_ref().unwrap_or(&main);
-        // Another repository may be in its place by now.
+        // Another repository may have taken its place by now.
         let is_the_same = self.commit_of(&note.old).await?.is_some() && self.commit_of(&note.new).await?.is_some();
         if at.git_dir.is_dir() && is_the_same {
             if !at.work_tree.is_dir() {
@@ -127,7 +128,7 @@ impl Repo {
     async fn settle_checkout(&self, at: &Checkout, noted: &Noted) -> Result<(), AdvanceError> {
         let note = &noted.note;
         if let Some(operation) = at.operation() {
-            return Err(note.open(at, format!("a {operation} is in progress now")));
+            return Err(note.incomplete(at, format!("a {operation} is in progress now")));
         }
         let steps = self.steps(at, note).await?;
         let tip = match self.head_of(at).await? {
@@ -136,7 +137,7 @@ impl Repo {
         };
         index_lock::settle(at, tip.as_ref() == Some(&note.new))?;
         let status = self.status(at, Untracked::No).await?;
-        // Files that are new are no difference before the index knows them.
+        // New files are no difference before the index contains them.
         let has_begun = || steps.iter().any(|step| step.old.is_none() && step.was_made_since(&at.work_tree, noted.at));
         let is_half_moved = match &tip {
             Some(tip) if *tip == note.old => !status.differences.is_empty() || has_begun(),
@@ -145,7 +146,7 @@ impl Repo {
                 let differing = status.differences.iter().map(|difference| difference.path.as_path()).collect();
                 return self.settle_overtaken(at, noted, steps, &differing).await;
             }
-            // Somebody has gone on from here: whatever is uncommitted is his.
+            // Somebody has continued from here: uncommitted changes are theirs.
             Some(_) | None => false,
         };
         if is_half_moved {
@@ -160,13 +161,13 @@ impl Repo {
         }
     }
 
-    /// Whether somebody has committed onto the old commit, while git brought the files of the new one: git commits without
-    /// the lock of the index.
+    /// Returns whether somebody has committed onto the old commit while git wrote the files of the new one: git commits
+    /// without the lock of the index.
     async fn is_overtaken(&self, note: &Note, tip: &str) -> Result<bool, GitError> {
         Ok(self.is_ancestor(&note.old, tip).await? && !self.is_ancestor(&note.new, tip).await?)
     }
 
-    /// Takes the files of the new commit back, where the index has those of the old one. All else is theirs.
+    /// Reverts files of the new commit where the index has those of the old one. Everything else belongs to the user.
     async fn settle_overtaken(
         &self,
         at: &Checkout,
@@ -180,14 +181,14 @@ impl Repo {
         let left = |step: &Step| !theirs.contains(step.path.as_os_str().as_bytes());
         let steps: Vec<Step> = steps.into_iter().filter(left).collect();
         let hashes = self.hashes(at, &steps).await?;
-        let mut stands = Vec::with_capacity(steps.len());
+        let mut path_states = Vec::with_capacity(steps.len());
         for (step, hash) in steps.iter().zip(hashes) {
             let stand = self.stand(at, (&noted.note.new, noted.at), step, hash).await?;
-            // What neither commit explains is theirs.
-            stands.extend(stand.map(|stand| (step, stand)));
+            // Content of neither commit belongs to the user.
+            path_states.extend(stand.map(|stand| (step, stand)));
         }
         self.clear_locks(at, noted, Elder::Spared).await?;
-        self.put(at, &noted.note, Goal::Old, (&stands, differing)).await
+        self.write_files(at, &noted.note, Goal::Old, (&path_states, differing)).await
     }
 
     async fn settle_files(
@@ -199,9 +200,9 @@ impl Repo {
     ) -> Result<(), AdvanceError> {
         let note = &noted.note;
         let goal = self.goal(at, note, moved).await?;
-        let stands = self.stands(at, noted, steps).await?;
+        let path_states = self.path_states(at, noted, steps).await?;
         self.clear_locks(at, noted, Elder::Refused).await?;
-        self.put(at, note, goal, (&stands, differing)).await?;
+        self.write_files(at, note, goal, (&path_states, differing)).await?;
         if goal == Goal::New && !moved {
             self.move_ref(&note.branch, &note.old, &note.new).await?;
         }
@@ -211,7 +212,7 @@ impl Repo {
         }
     }
 
-    /// Which commit the index is at. `moved`: the branch is at the new one, and it goes last.
+    /// Determines which commit the index is at. `moved` means that the branch, which moves last, is at the new one.
     async fn goal(&self, at: &Checkout, note: &Note, moved: bool) -> Result<Goal, AdvanceError> {
         for (sha, goal) in [(&note.new, Goal::New), (&note.old, Goal::Old)] {
             let args = ["diff-index", "--cached", "--quiet", "--no-ext-diff", "--ignore-submodules=dirty", sha, "--"];
@@ -219,36 +220,36 @@ impl Repo {
                 return Ok(goal);
             }
         }
-        Err(note.open(at, "its index has changed meanwhile".to_owned()))
+        Err(note.incomplete(at, "its index has changed meanwhile".to_owned()))
     }
 
-    /// How each path of the move stands; an error when one of them is explained by neither commit.
-    async fn stands<'a>(
+    /// Determines the state of each path of the move; an error when one matches neither commit.
+    async fn path_states<'a>(
         &self,
         at: &Checkout,
         noted: &Noted,
         steps: &'a [Step],
     ) -> Result<Vec<(&'a Step, Stand)>, AdvanceError> {
-        let mut stands = Vec::with_capacity(steps.len());
+        let mut path_states = Vec::with_capacity(steps.len());
         for (step, hash) in steps.iter().zip(self.hashes(at, steps).await?) {
             let Some(stand) = self.stand(at, (&noted.note.new, noted.at), step, hash).await? else {
                 return Err(noted.note.changed(at, &step.path));
             };
-            stands.push((step, stand));
+            path_states.push((step, stand));
         }
-        Ok(stands)
+        Ok(path_states)
     }
 
-    /// Brings the files of the move to one of its commits. What somebody saves meanwhile stays.
-    async fn put(
+    /// Brings the files of the move to one of its commits. Files saved meanwhile stay.
+    async fn write_files(
         &self,
         at: &Checkout,
         note: &Note,
         goal: Goal,
-        (stands, differing): (&[(&Step, Stand)], &HashSet<&Path>),
+        (path_states, differing): (&[(&Step, Stand)], &HashSet<&Path>),
     ) -> Result<(), AdvanceError> {
         let mut wanted = Vec::new();
-        for (step, stand) in stands {
+        for (step, stand) in path_states {
             let side = match goal {
                 Goal::Old => &step.old,
                 Goal::New => &step.new,
@@ -260,7 +261,7 @@ impl Repo {
                         return Err(note.changed(at, &step.path));
                     }
                 }
-                // Not wanted here: the checkout is a sparse one.
+                // A sparse checkout excludes this path.
                 (_, Stand::Gone) if !differing.contains(step.path.as_path()) => continue,
                 (_, Stand::Gone) => {}
             }
@@ -270,14 +271,14 @@ impl Repo {
             }
         }
         if !wanted.is_empty() {
-            // Without force: a file that is there by now is not overwritten.
+            // Without force: a file that has appeared meanwhile is not overwritten.
             let call = Call::new(["checkout-index", "--quiet", "-u", "-z", "--stdin"]).stdin(wanted);
             self.run(at, call.time_limit(CHECKOUT)).await?;
         }
         Ok(())
     }
 
-    /// The git of an orch that died goes on, and ends the move by itself.
+    /// Waits for the git of a dead orch, which continues and completes the move by itself.
     async fn wait_for_own_git(&self, at: &Checkout, note: &Note) -> Result<(), AdvanceError> {
         let until = Instant::now() + PATIENCE;
         let mut look = interval(LOOK);
@@ -288,10 +289,10 @@ impl Repo {
                 return Ok(());
             }
         }
-        Err(note.open(at, "git is still at it".to_owned()))
+        Err(note.incomplete(at, "git is still at it".to_owned()))
     }
 
-    /// Removes the locks that the dead git left: they are younger than the note, and nobody alive can hold them.
+    /// Removes the locks that the dead git left: they are younger than the note, and no living process can hold them.
     async fn clear_locks(&self, at: &Checkout, noted: &Noted, elder: Elder) -> Result<(), AdvanceError> {
         let own = ["index.lock", "HEAD.lock", "ORIG_HEAD.lock"].map(|name| at.git_dir.join(name));
         let mut dead = Vec::new();
@@ -301,7 +302,7 @@ impl Repo {
                 self.wait_until_dead(at, &noted.note, &lock).await?;
                 dead.push(lock);
             } else if elder == Elder::Refused {
-                return Err(noted.note.open(at, format!("{} was there before it", lock.display())));
+                return Err(noted.note.incomplete(at, format!("{} was there before it", lock.display())));
             }
         }
         Ok(dead.iter().try_for_each(|lock| stale::remove(lock))?)
@@ -329,18 +330,18 @@ impl Repo {
             }
         }
         let who = who.unwrap_or_else(|| "somebody".to_owned());
-        Err(note.open(at, format!("{} may be held by {who}", lock.display())))
+        Err(note.incomplete(at, format!("{} may be held by {who}", lock.display())))
     }
 }
 
 impl Note {
-    /// It cannot be brought to an end, and why.
-    fn open(&self, at: &Checkout, reason: String) -> AdvanceError {
+    /// Returns the error that the move cannot be completed, with the reason.
+    fn incomplete(&self, at: &Checkout, reason: String) -> AdvanceError {
         AdvanceError::HalfMoved { branch: self.branch.clone(), path: at.work_tree.clone(), reason }
     }
 
     fn changed(&self, at: &Checkout, path: &Path) -> AdvanceError {
-        self.open(at, format!("{} has changed meanwhile", path.display()))
+        self.incomplete(at, format!("{} has changed meanwhile", path.display()))
     }
 }
 
@@ -353,7 +354,7 @@ fn read(file: &Path) -> Result<Option<Noted>, GitError> {
     };
     let note = match serde_json::from_slice::<Note>(&bytes) {
         Ok(note) if require_sha(&note.old).is_ok() && require_sha(&note.new).is_ok() => note,
-        // Then a checkout that is half moved waits for the person, as any that is not clean.
+        // Then a half-moved checkout waits for the user, like any other that is not clean.
         Ok(_) | Err(_) => {
             tracing::warn!(file = %file.display(), "the note of a move does not read, and is thrown away");
             stale::remove(file)?;
@@ -364,11 +365,11 @@ fn read(file: &Path) -> Result<Option<Noted>, GitError> {
     Ok(Some(Noted { note, at }))
 }
 
-/// Who may hold a lock: whoever has it open, and any git that works in the checkout but for those of orch that only look.
-/// Blocking.
+/// Describes the process that may hold a lock: one that has it open, or any git that works in the checkout except
+/// orch's read-only ones. Blocking.
 pub(super) fn holder(at: &Checkout, lock: &Path) -> Option<String> {
     let told = |pid: u32| format!("{} (pid {pid})", process::program_of(pid));
-    // It went by itself meanwhile.
+    // The lock was removed meanwhile.
     if !lock.exists() {
         return None;
     }

@@ -1,7 +1,7 @@
-//! The lock of a checkout's index, held while orch moves that checkout. `git merge` reads the index before it locks it:
-//! what somebody adds between the two is gone from the index afterwards. Here the lock comes first, and git works on a copy.
+//! The lock of a checkout's index, held while orch moves that checkout. `git merge` reads the index before it locks it,
+//! and would lose entries added in between. Here the lock is taken first, and git works on a copy.
 //!
-//! Whatever dies meanwhile leaves the lock, the copy, or both: `halfway` knows what they mean.
+//! A process that dies meanwhile leaves the lock, the copy, or both; `halfway` interprets them.
 
 use super::call::Checkout;
 use super::error::GitError;
@@ -10,10 +10,10 @@ use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The copy on which git works, beside the index.
+/// The name of the copy on which git works, beside the index.
 const COPY: &str = "index.orch";
 
-/// Holds the lock until it is dropped.
+/// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct IndexLock {
     index: PathBuf,
@@ -22,10 +22,10 @@ pub(super) struct IndexLock {
 }
 
 impl IndexLock {
-    /// Takes the lock, and makes the copy.
+    /// Takes the lock and copies the index.
     ///
     /// # Errors
-    /// [`GitError::Locked`]: somebody else holds it, or the lock of HEAD.
+    /// [`GitError::Locked`]: another process holds it, or the lock of HEAD.
     pub(super) fn take(at: &Checkout) -> Result<Self, GitError> {
         let lock = lock_of(&at.git_dir.join("index"));
         match OpenOptions::new().write(true).create_new(true).open(&lock) {
@@ -36,22 +36,22 @@ impl IndexLock {
             Err(source) => return Err(GitError::Io { path: lock, source }),
         }
         let held = Self { index: at.git_dir.join("index"), lock, copy: copy_of(at) };
-        // git writes the files before it finds that it cannot write HEAD.
+        // git would write the files before it finds that it cannot write HEAD.
         let head = lock_of(&at.git_dir.join("HEAD"));
         if head.exists() {
             return Err(GitError::Locked { lock: head, holder: None });
         }
-        copied(&held.index, &held.copy).map_err(|source| GitError::Io { path: held.copy.clone(), source })?;
+        copy_with_time(&held.index, &held.copy).map_err(|source| GitError::Io { path: held.copy.clone(), source })?;
         Ok(held)
     }
 
-    /// The index for git to work on.
+    /// Returns the path of the copy, for git to work on.
     pub(super) fn copy(&self) -> &Path {
         &self.copy
     }
 
-    /// The copy takes the place of the index.
-    pub(super) fn put(&self) -> Result<(), GitError> {
+    /// Replaces the index by the copy.
+    pub(super) fn commit(&self) -> Result<(), GitError> {
         std::fs::rename(&self.copy, &self.index).map_err(|source| GitError::Io { path: self.index.clone(), source })
     }
 }
@@ -66,8 +66,8 @@ impl Drop for IndexLock {
     }
 }
 
-/// What a dead orch has left of a move. `is_moved`: the branch was moved, which comes after the copy was written: the copy
-/// is the index then, as long as the lock has kept everybody else from that.
+/// Settles what a dead orch has left of a move. `is_moved` means that the branch was moved, which happens after the
+/// copy was written: the copy then becomes the index, as the lock has kept all others from changing it.
 pub(super) fn settle(at: &Checkout, is_moved: bool) -> Result<(), GitError> {
     let copy = copy_of(at);
     let index = at.git_dir.join("index");
@@ -78,7 +78,7 @@ pub(super) fn settle(at: &Checkout, is_moved: bool) -> Result<(), GitError> {
     stale::remove(&copy)
 }
 
-/// As git names it.
+/// Returns the path of the lock, named as git names it.
 fn lock_of(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".lock");
@@ -89,8 +89,8 @@ fn copy_of(at: &Checkout) -> PathBuf {
     at.git_dir.join(COPY)
 }
 
-/// With the time of the original: by it git knows which files it must look into, because they may have changed since unseen.
-fn copied(index: &Path, copy: &Path) -> std::io::Result<()> {
+/// Copies the index with its modification time, by which git knows which files may have changed unnoticed.
+fn copy_with_time(index: &Path, copy: &Path) -> std::io::Result<()> {
     let time = match index.metadata() {
         Ok(found) => found.modified()?,
         // A checkout without a file has none.

@@ -1,4 +1,4 @@
-//! Whether a checkout is in the middle of something: then nobody may commit or merge there in passing.
+//! Detects a git operation in progress in a checkout; nothing may be committed or merged there meanwhile.
 
 use super::call::Checkout;
 use super::repo::Repo;
@@ -8,29 +8,29 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The most that is read of git's notes on an operation, in bytes.
+/// The most that is read of git's files about an operation, in bytes.
 const NOTE: usize = 1 << 20;
 
-/// A git operation that waits for somebody to go on with it.
+/// A git operation in progress that waits to be continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// `git merge`, with conflicts or not committed.
+    /// `git merge`, with conflicts or uncommitted.
     Merge,
-    /// `git rebase`.
+    /// An unfinished `git rebase`.
     Rebase,
-    /// `git am`.
+    /// An unfinished `git am`.
     #[serde(rename = "am")]
     ApplyMail,
-    /// `git cherry-pick`.
+    /// An unfinished `git cherry-pick`.
     CherryPick,
-    /// `git revert`.
+    /// An unfinished `git revert`.
     Revert,
-    /// `git bisect`.
+    /// An unfinished `git bisect`.
     Bisect,
 }
 
-/// The files by which git itself knows.
+/// The files by which git itself recognizes each operation.
 const SIGNS: &[(&str, Operation)] = &[
     ("rebase-merge", Operation::Rebase),
     ("rebase-apply/applying", Operation::ApplyMail),
@@ -42,14 +42,14 @@ const SIGNS: &[(&str, Operation)] = &[
 ];
 
 impl Checkout {
-    /// What it is in the middle of.
+    /// Returns the operation in progress, if any.
     pub fn operation(&self) -> Option<Operation> {
         operation_in(&self.git_dir)
     }
 }
 
 impl Operation {
-    /// How it is given up.
+    /// Returns the command that aborts the operation.
     pub fn abort(self) -> &'static str {
         match self {
             Self::Merge => "merge --abort",
@@ -63,9 +63,9 @@ impl Operation {
 }
 
 impl Repo {
-    /// The checkout in which an operation is in progress that works on `branch`, and which operation. git refuses to move
-    /// such a branch by force, because the operation sets it when it ends, or goes back to it. While a branch is rebased or
-    /// bisected, nothing is checked out there by name.
+    /// Returns the checkout in which an operation on `branch` is in progress, and the operation. git refuses to
+    /// force-move such a branch, because the operation sets it at its end or returns to it. During a rebase or
+    /// bisection the branch is not checked out by name.
     pub(super) fn operation_on(&self, branch: &BranchName) -> Option<(PathBuf, Operation)> {
         let linked = std::fs::read_dir(self.common_dir.join("worktrees")).into_iter().flatten().flatten();
         let of_linked = linked.filter_map(|entry| {
@@ -82,7 +82,7 @@ impl Repo {
 fn on_branch(git_dir: &Path, branch: &BranchName) -> Option<Operation> {
     let full = branch.full_ref();
     let text = |name: &str| fs::read_text(&git_dir.join(name), NOTE).unwrap_or_default();
-    // `git rebase --update-refs` sets more than one branch when it ends.
+    // `git rebase --update-refs` sets more than one branch at its end.
     let rebases = ["rebase-merge/head-name", "rebase-apply/head-name", "rebase-merge/update-refs"];
     if rebases.iter().any(|name| text(name).lines().any(|line| line.trim_end() == full)) {
         return Some(Operation::Rebase);

@@ -1,4 +1,4 @@
-//! Merging several accepted commits into one that further work begins from.
+//! Merges several accepted commits into one from which further work begins.
 
 use super::Untracked;
 use super::base::require_sha;
@@ -9,17 +9,17 @@ use super::merge::MergeError;
 use super::repo::Repo;
 use std::path::Path;
 
-/// The merge of several commits, in a scratch worktree. No branch names it yet.
+/// The merge of several commits, in a scratch worktree. No branch points to it yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joined {
-    /// The commit that holds them all.
+    /// The commit that contains them all.
     pub sha: String,
     /// The scratch worktree, with that commit checked out.
     pub checkout: Checkout,
 }
 
 impl Repo {
-    /// Of these commits, those that no other one contains, without duplicates, in the given order.
+    /// Returns those of the commits that no other one contains, without duplicates, in the given order.
     pub async fn without_contained(&self, commits: &[String]) -> Result<Vec<String>, GitError> {
         let mut kept: Vec<String> = Vec::new();
         for (at, commit) in commits.iter().enumerate() {
@@ -34,8 +34,8 @@ impl Repo {
         Ok(kept)
     }
 
-    /// Merges `others` into `first`, one after the other, in a scratch worktree. The same commits give the same merge:
-    /// its name, its author and its date are computed from them, so that a second call after a crash doubles nothing.
+    /// Merges `others` into `first`, one after the other, in a scratch worktree. The result is deterministic: message,
+    /// author and date are computed from the commits, so that a repetition after a crash creates nothing twice.
     pub async fn joined(&self, first: &str, others: &[String], scratch: &Path) -> Result<Joined, MergeError> {
         let _held = self.hold().await?;
         let checkout = self.make_scratch(scratch, require_sha(first)?).await?;

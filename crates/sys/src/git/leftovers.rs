@@ -1,5 +1,5 @@
-//! Committing what somebody left uncommitted, so that nothing is lost. Never in the middle of a merge or a rebase, and
-//! never on another branch than the one that was named.
+//! Commits changes that were left uncommitted, so that nothing is lost. Never during a merge or a rebase, and never on
+//! another branch than the given one.
 
 use super::call::{CHECKOUT, Call, Checkout};
 use super::error::GitError;
@@ -13,59 +13,59 @@ use orch_core::shell::word;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// The name under which orch commits where there is no other.
+/// The author name of orch's commits when none is configured.
 const ORCH_NAME: &str = "orch";
-/// Its address: valid in form, deliverable nowhere.
+/// The e-mail address of orch's commits: well-formed, but not deliverable.
 const ORCH_EMAIL: &str = "orch@localhost";
 
-/// So many paths are named of what is not committed.
+/// The most uncommitted paths that are listed.
 const NAMED: usize = 20;
 
-/// Who stands in a commit as its author.
+/// The author of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Author {
-    /// Whoever is configured; orch, when nobody is.
+    /// The configured user, or orch when there is none.
     Configured,
-    /// orch.
+    /// Always orch.
     Orch,
 }
 
-/// A commit of leftovers.
+/// The result of committing leftovers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftovers {
     /// The commit; `None` when there was nothing to commit.
     pub sha: Option<String>,
-    /// What could not be committed, because it is a repository of its own inside the worktree.
+    /// Repositories inside the worktree, which cannot be committed.
     pub left_out: Vec<PathBuf>,
 }
 
-/// Why leftovers were not committed. They are untouched then.
+/// Why leftovers were not committed. They are unchanged then.
 #[derive(Debug, thiserror::Error)]
 pub enum LeftoversError {
-    /// Somebody is in the middle of something.
+    /// A git operation is in progress.
     #[error("a {operation} is in progress in {}", path.display())]
     InProgress {
-        /// The worktree.
+        /// The path of the worktree.
         path: PathBuf,
-        /// What is going on.
+        /// The operation in progress.
         operation: Operation,
     },
-    /// Conflicts are not resolved.
+    /// There are unresolved conflicts.
     #[error("{} has unresolved conflicts in {}", path.display(), named(files.iter().map(|file| file.display())))]
     Unmerged {
-        /// The worktree.
+        /// The path of the worktree.
         path: PathBuf,
         /// Files with conflicts.
         files: Vec<PathBuf>,
     },
-    /// Something else is checked out there.
+    /// Another branch is checked out.
     #[error("{} has {} checked out instead of {expected}", path.display(), found.as_deref().unwrap_or("no branch"))]
     WrongBranch {
-        /// The worktree.
+        /// The path of the worktree.
         path: PathBuf,
-        /// The branch that belongs there.
+        /// The expected branch.
         expected: BranchName,
-        /// The one that is there; `None` when detached.
+        /// The branch that is checked out; `None` when detached.
         found: Option<String>,
     },
     /// git failed.
@@ -74,7 +74,7 @@ pub enum LeftoversError {
 }
 
 impl LeftoversError {
-    /// What the user can do.
+    /// Returns what the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::InProgress { path, operation } => {
@@ -99,7 +99,7 @@ impl External for LeftoversError {
 impl Repo {
     /// Commits everything in a worktree that is neither committed nor ignored, on `branch`.
     ///
-    /// For a worktree in which nobody works any more: a lock that a killed git left behind is removed. A file whose
+    /// For a worktree in which no process works any more: a lock that a killed git left behind is removed. A file whose
     /// filter driver is configured in the repository's own scope is committed as it is.
     pub async fn commit_leftovers(
         &self,
@@ -129,7 +129,8 @@ impl Repo {
         Ok(Leftovers { sha, left_out })
     }
 
-    /// What a worktree holds that is neither committed nor ignored, in words: the first paths, and repositories inside as such.
+    /// Lists what a worktree holds that is neither committed nor ignored: the first paths, with nested repositories
+    /// marked.
     pub async fn uncommitted(&self, at: &Checkout) -> Result<Vec<String>, GitError> {
         let status = self.status(at, Untracked::Files).await?;
         let nested = status.nested();
@@ -140,15 +141,15 @@ impl Repo {
         Ok(status.differences.iter().take(NAMED).map(|difference| told(&difference.path)).collect())
     }
 
-    /// Stages everything but the repositories inside.
+    /// Stages everything except nested repositories.
     ///
-    /// Not by `git add --all`: that runs git inside every submodule, under a configuration of its own.
+    /// `git add --all` would run git inside every submodule, under a configuration of its own.
     async fn stage(&self, at: &Checkout, status: &Status) -> Result<(), GitError> {
         let nested = status.nested();
         let (mut gone, mut there) = (Vec::new(), Vec::new());
         for difference in status.differences.iter().filter(|difference| !nested.contains(&difference.path)) {
             let list = match difference.code.as_bytes().get(1) {
-                // The index has it as the checkout has it.
+                // The index matches the checkout.
                 Some(b'.') => continue,
                 Some(b'D') => &mut gone,
                 Some(_) | None => &mut there,
@@ -166,7 +167,7 @@ impl Repo {
         Ok(())
     }
 
-    /// Commits what is staged. `None` when it equals the last commit.
+    /// Commits what is staged; `None` when there is nothing new.
     async fn commit(&self, at: &Checkout, message: &str, author: Author) -> Result<Option<String>, GitError> {
         let unchanged =
             Call::new(["diff", "--cached", "--quiet", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty"]);
@@ -179,7 +180,7 @@ impl Repo {
         self.commit_at(at, "HEAD").await
     }
 
-    /// Adds to a call the names that stand in the commit.
+    /// Sets the author and committer of a call.
     pub(super) async fn signed(&self, at: &Checkout, call: Call, author: Author) -> Result<Call, GitError> {
         let known = self.settings(at).await?.has_identity;
         let call = match author {
@@ -190,7 +191,7 @@ impl Repo {
     }
 }
 
-/// A message that git takes as it is: no NUL, and not empty.
+/// Makes a message acceptable to git: no NUL, and not empty.
 pub(super) fn clean_message(message: &str) -> String {
     let text: String = message.chars().filter(|c| !c.is_control() || *c == '\n' || *c == '\t').collect();
     if text.trim().is_empty() { "orch".to_owned() } else { text }

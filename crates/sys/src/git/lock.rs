@@ -1,4 +1,4 @@
-//! One at a time per repository: parallel `git worktree add`, merges and moves of a branch get in each other's way.
+//! Serializes changes per repository: parallel `git worktree add`, merges and branch moves would interfere.
 //!
 //! Two locks: one among the tasks of this process (fair, wakes at once), and a file lock among processes (the daemon
 //! and a CLI that runs the same engine). Both end with their holder, also when it is killed.
@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep};
 
-/// How long to wait for another process before that is told; whoever needs the lock tries again.
+/// How long to wait for another process before the call fails; callers retry.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often to look whether the other process is done.
+/// How often to check whether the other process is done.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The locks of all repositories.
@@ -26,15 +26,15 @@ pub(super) struct Locks {
     here: Arc<Mutex<HashMap<PathBuf, Arc<Gate>>>>,
 }
 
-/// What the tasks of this process share about one repository.
+/// The state that the tasks of this process share about one repository.
 #[derive(Debug, Default)]
 struct Gate {
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// Raised before orch moves the main checkout and after it: odd while that goes on.
+    /// Incremented before and after orch moves the main checkout: odd during a move.
     moves: AtomicU64,
 }
 
-/// orch moves the main checkout while this lives.
+/// Marks that orch is moving the main checkout, while it lives.
 #[derive(Debug)]
 pub(super) struct Moving(Arc<Gate>);
 
@@ -44,7 +44,7 @@ impl Drop for Moving {
     }
 }
 
-/// Holds a repository until it is dropped.
+/// The lock of a repository, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     _file: FileLock,
@@ -56,7 +56,7 @@ impl Locks {
         Self { directory: directory.into(), here: Arc::default() }
     }
 
-    /// Waits until nobody else changes the repository with this common directory.
+    /// Waits for the lock of the repository with this common directory.
     pub(super) async fn hold(&self, common_dir: &Path) -> Result<Held, GitError> {
         let here = Arc::clone(&self.gate(common_dir).turn).lock_owned().await;
         let path = self.file(common_dir, "lock");
@@ -73,7 +73,7 @@ impl Locks {
         Err(GitError::Busy { lock: path })
     }
 
-    /// Where a move of a base branch of this repository is noted while it lasts.
+    /// Returns the path of the note about a base-branch move in progress.
     pub(super) fn note(&self, common_dir: &Path) -> PathBuf {
         self.file(common_dir, "move")
     }
@@ -82,15 +82,15 @@ impl Locks {
         self.directory.join(format!("git-{}.{kind}", short_hash(common_dir.as_os_str().as_encoded_bytes())))
     }
 
-    /// Says that orch moves the main checkout of this repository now. Only who holds it does.
+    /// Marks the begin of a move of the main checkout. The caller must hold the repository's lock.
     pub(super) fn moving(&self, common_dir: &Path) -> Moving {
         let gate = self.gate(common_dir);
         gate.moves.fetch_add(1, Ordering::SeqCst);
         Moving(gate)
     }
 
-    /// How often orch began or ended to move the main checkout: what was read between two equal even numbers shows
-    /// nothing half moved.
+    /// Returns how often orch began or ended to move the main checkout: data read between two equal even numbers shows
+    /// no half-moved state.
     pub(super) fn moves(&self, common_dir: &Path) -> u64 {
         self.gate(common_dir).moves.load(Ordering::SeqCst)
     }

@@ -1,7 +1,7 @@
-//! Merging a finished branch: first in a scratch worktree, where the caller tests the result, and then, when nothing
-//! has moved meanwhile, by moving the base branch. Both steps may be repeated after a crash at any point.
+//! Merges a finished branch: first in a scratch worktree, where the caller tests the result, and then, if nothing has
+//! moved meanwhile, by moving the base branch. Both steps can be repeated after a crash at any point.
 //!
-//! Never here: a merge in somebody's checkout that is not clean, a base that moves other than forward.
+//! Never here: a merge in a user's checkout that is not clean, a base that moves other than forward.
 
 use super::super::crash::point;
 use super::base::{is_elsewhere, require_sha};
@@ -21,36 +21,36 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a command that switches a checkout is waited for.
+/// How long to wait for a command that switches a checkout.
 const SWITCHING: Duration = Duration::from_secs(2);
-/// How often the lock of the main checkout's index is tried before a branch that is not checked out moves without it.
+/// How often the main checkout's index lock is tried before a branch that is not checked out moves without it.
 const HELD_UP: usize = 3;
-/// How long an operation of the person's is waited for before the merge is held for it.
+/// How long to wait for an operation of the user before the merge is held.
 const BRIEF: Duration = Duration::from_secs(3);
-/// How often to look.
+/// How often to check.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What is to be merged, and where that is tried.
+/// What to merge, and where to try it.
 #[derive(Debug, Clone, Copy)]
 pub struct MergeRequest<'a> {
     /// The finished branch.
     pub branch: &'a BranchName,
-    /// The branch it goes into.
+    /// The branch to merge into.
     pub base: &'a BranchName,
-    /// Directory for the scratch worktree: absolute, orch's own. A scratch that is there already is made anew.
+    /// The absolute path of orch's scratch worktree. An existing one is recreated.
     pub scratch: &'a Path,
-    /// Message of the merge commit.
+    /// The message of the merge commit.
     pub message: &'a str,
-    /// Its last paragraph: lines of `Key: value`.
+    /// The trailers of the message: lines of `Key: value`.
     pub trailers: &'a str,
-    /// The tip that was judged, or that a person saw: with another one there is no merge. `None`: whatever is there.
+    /// The tip that was judged or that a person approved: another one is not merged. `None` accepts any tip.
     pub expected: Option<&'a str>,
 }
 
-/// A merge that went well, not yet on the base branch.
+/// A successful merge that is not on the base branch yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Where the base branch stood.
+    /// The commit of the base branch before the merge.
     pub base_sha: String,
     /// The tip of the branch that was merged.
     pub branch_sha: String,
@@ -63,31 +63,31 @@ pub struct Candidate {
 /// The result of a merge without conflicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Merged {
-    /// To be tested, then to be put on the base branch with [`Repo::advance_base`].
+    /// The merge is to be tested, then to be put on the base branch with [`Repo::advance_base`].
     Ready(Candidate),
     /// The base branch contains it already.
     Already {
-        /// Where the base branch stands.
+        /// The commit of the base branch.
         base_sha: String,
-        /// The commit that brought it there; where that was no merge of its own, the tip of the base.
+        /// The merge commit that brought it there, or the tip of the base if there was none.
         commit: String,
     },
 }
 
-/// The base branch has the merge.
+/// The result of moving the base branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advanced {
-    /// Where the base branch stands.
+    /// The commit of the base branch.
     pub sha: String,
-    /// The user's checkout that was brought along.
+    /// The user's checkout that was moved with it.
     pub checkout: Option<PathBuf>,
-    /// It was there before this call.
+    /// Whether it contained the merge before this call.
     pub already: bool,
 }
 
 impl Repo {
-    /// Merges a branch into its base, in a scratch worktree. The base branch itself stays where it is. Where the base has lost
-    /// the commit at which the branch forked off, the commits of the branch are applied to the base as it is, and merged.
+    /// Merges a branch into its base, in a scratch worktree, without moving the base branch. Where the base has lost
+    /// the commit at which the branch forked off, the branch's commits are applied to the current base, and merged.
     pub async fn merge_candidate(&self, request: &MergeRequest<'_>) -> Result<Merged, MergeError> {
         let _held = self.hold().await?;
         let missing = |name: &BranchName| MergeError::BranchMissing { name: name.clone() };
@@ -123,7 +123,7 @@ impl Repo {
                 .arg(message)
                 .arg(commit)
                 .durable()
-                // Whoever is to resolve a conflict sees what was there before, too.
+                // For resolving a conflict, the common ancestor's text is useful, too.
                 .setting("merge.conflictStyle", "diff3")
                 .time_limit(CHECKOUT);
         let call = self.signed(at, call, Author::Configured).await?;
@@ -143,10 +143,11 @@ impl Repo {
     /// Moves the base branch from `expected_old` to `new_sha`, if it is still there, and with it the checkout that has
     /// it checked out, if that is clean.
     ///
-    /// The index of that checkout is locked from before it is read: what somebody adds is kept, or their git is refused. Whoever switches to the branch meanwhile has their checkout brought along.
+    /// The index of that checkout is locked before it is read: concurrent `git add` is either kept or refused. A
+    /// checkout that switches to the branch meanwhile is moved along.
     ///
-    /// A caller who goes away does not stop it: a git that is killed while it works on the user's own checkout would
-    /// leave its locks behind.
+    /// Dropping the future does not stop the move: a git killed while it works on the user's own checkout would leave
+    /// its locks behind.
     pub async fn advance_base(
         &self,
         base: &BranchName,
@@ -181,8 +182,8 @@ impl Repo {
         at_rest(self.main_checkout().work_tree).await;
         self.require_no_operation(base)?;
         let checkout = self.checkout_of(base).await?;
-        // git flushes what it writes, and not the directories in which that gets its names: the base must never name what a
-        // power cut may take.
+        // git flushes the files it writes, but not their directories: the base must never name objects that a power cut
+        // may lose.
         self.make_last(&self.main_checkout(), base, (old, new)).await?;
         let _moving = self.moving();
         let note = Note { branch: base.clone(), old: old.to_owned(), new: new.to_owned(), checkout };
@@ -198,7 +199,7 @@ impl Repo {
         Ok(Advanced { sha: new.to_owned(), checkout: note.checkout.map(|at| at.work_tree), already: false })
     }
 
-    /// Moves the branch, and its checkout if it has one. Whatever dies meanwhile: the note tells how to go on.
+    /// Moves the branch, and its checkout if it has one. If any process dies meanwhile, the note says how to continue.
     async fn move_noted(&self, note: &Note) -> Result<(), AdvanceError> {
         if let Some(at) = &note.checkout {
             self.require_clean(at, note).await?;
@@ -237,9 +238,9 @@ impl Repo {
         }
     }
 
-    /// The lock of the index, in a checkout that has the branch checked out and in which nothing is under way.
+    /// Takes the index lock in a checkout that has the branch checked out and in which no operation is in progress.
     async fn locked_index(&self, at: &Checkout, note: &Note) -> Result<IndexLock, AdvanceError> {
-        // A git of theirs that is at work takes the lock more than once: it is not to find it taken in between.
+        // A running git of the user takes the lock more than once, and must not find it taken in between.
         at_rest(at.work_tree.clone()).await;
         let index = match IndexLock::take(at) {
             Ok(index) => index,
@@ -256,8 +257,8 @@ impl Repo {
         Ok(index)
     }
 
-    /// Moves a branch that is not checked out, under the lock of the main checkout's index. Without the lock, a `git switch` to the
-    /// branch can run at the same time: it writes the files of the old commit, and every later command reports them as changed.
+    /// Moves a branch that is not checked out, under the main checkout's index lock. Without it, a concurrent `git
+    /// switch` to the branch would write the files of the old commit, which every later command reports as changed.
     /// When git commands keep the main checkout busy, the branch moves without the lock.
     async fn move_apart(&self, note: &Note) -> Result<(), AdvanceError> {
         let main = self.main_checkout();
@@ -276,12 +277,13 @@ impl Repo {
         self.move_ref(&note.branch, &note.old, &note.new).await
     }
 
-    /// Sees to a checkout that was switched to the branch while that moved. It has the files of the old commit: to the person it
-    /// looks as if the merge were taken back, and their next commit would do so. It is brought along, where its index is just
-    /// that of the old commit; git overwrites nothing that was changed.
+    /// Updates a checkout that was switched to the branch during its move. It has the files of the old commit: the
+    /// merge seems reverted, and the user's next commit would revert it. It is moved along where its index equals the
+    /// old commit; git overwrites no changed file.
     ///
     /// # Errors
-    /// They began to merge into the old commit there. The branch is back at that commit, so that they can go on.
+    /// The user began a merge into the old commit there. The branch is moved back to that commit, so that they can
+    /// continue.
     async fn after_a_switch(&self, base: &BranchName, (old, new): (&str, &str)) -> Result<(), AdvanceError> {
         at_rest(self.main_checkout().work_tree).await;
         let Some(at) = self.checkout_of(base).await? else { return Ok(()) };
@@ -289,7 +291,7 @@ impl Repo {
             return Ok(());
         }
         if let Some(operation) = at.operation() {
-            // git notes there where a merge begins; other operations leave what stood there.
+            // git records there where a merge begins; other operations leave the file as it is.
             if operation == Operation::Merge && self.commit_at(&at, "ORIG_HEAD").await?.as_deref() == Some(old) {
                 self.move_ref(base, new, old).await?;
                 return Err(AdvanceError::InProgress { branch: base.clone(), path: at.work_tree, operation });
@@ -306,7 +308,7 @@ impl Repo {
         Ok(())
     }
 
-    /// The checkout that has a branch checked out.
+    /// Returns the checkout that has a branch checked out.
     async fn checkout_of(&self, branch: &BranchName) -> Result<Option<Checkout>, AdvanceError> {
         let full = branch.full_ref();
         let entries = self.entries().await?;
@@ -332,10 +334,10 @@ impl Repo {
         }
     }
 
-    /// Whether the base branch could be moved now: for who wants to know before a long preparation.
+    /// Checks whether the base branch could be moved now, for callers that want to know before a long preparation.
     pub async fn require_movable(&self, base: &BranchName) -> Result<(), AdvanceError> {
         self.finish_move().await?;
-        // Most operations of a person's are over in a moment; what is held is looked at again much later.
+        // Most operations of a user end in a moment; a held merge is checked again much later.
         let until = Instant::now() + BRIEF;
         while self.operation_on(base).is_some() && Instant::now() < until {
             tokio::time::sleep(LOOK).await;
@@ -367,7 +369,7 @@ impl Repo {
         Ok(())
     }
 
-    /// Refuses a checkout in which somebody is at work.
+    /// Rejects a checkout in which somebody is at work.
     async fn require_clean(&self, at: &Checkout, note: &Note) -> Result<(), AdvanceError> {
         self.require_index_free(at).await?;
         self.require_unchanged(at, &note.branch).await?;
@@ -395,15 +397,15 @@ impl Repo {
             .variable("GIT_INDEX_FILE", &index.copy().to_string_lossy())
             .variable(RUN_MARK, &moving_mark(&at.work_tree));
         let merged = self.ask(at, call.durable().time_limit(CHECKOUT)).await;
-        // Also where git was killed: the branch moves last, when the copy is written.
+        // Also when git was killed: the branch moves last, after the copy is written.
         if merged.is_ok() || self.commit_at(at, "HEAD").await?.as_deref() == Some(&note.new) {
             point!("merge.index.before");
-            index.put()?;
+            index.commit()?;
         }
         drop(index);
         match merged {
             Ok(_) => Ok(()),
-            // git has looked once more, also at files that it does not know or that are ignored, and refused.
+            // git has checked again, including untracked and ignored files, and refused.
             Err(GitError::Failed { detail, .. })
                 if ["untracked working tree files", "lose untracked files"].iter().any(|why| detail.contains(why)) =>
             {
@@ -427,8 +429,8 @@ impl Repo {
         }
     }
 
-    /// The files in the way of a merge: where git names a directory, those in it that git does not track. A directory of which it
-    /// tracks nothing stands for all of its files.
+    /// Returns the files in the way of a merge: of a directory that git names, the untracked files in it, or the
+    /// directory itself where nothing in it is tracked.
     async fn files_in_the_way(&self, at: &Checkout, named: Vec<PathBuf>) -> Result<Vec<PathBuf>, GitError> {
         let mut files = Vec::new();
         for path in named {
@@ -444,7 +446,7 @@ impl Repo {
         Ok(files)
     }
 
-    /// Whether a file between two commits belongs to a filter that is switched off here: git would then write the
+    /// Returns whether a changed file between two commits has a filter that is disabled here: git would write the
     /// stored form, for instance a pointer instead of a picture, into the user's checkout.
     async fn touches_filter(&self, at: &Checkout, old: &str, new: &str) -> Result<bool, GitError> {
         let settings = self.settings(at).await?;
@@ -462,7 +464,7 @@ impl Repo {
     }
 }
 
-/// The git commands that run in a checkout.
+/// Returns the git commands that run in a checkout.
 fn at_work(work_tree: &Path) -> Vec<u32> {
     let pids = process::working_in(work_tree).unwrap_or_default();
     pids.into_iter().filter(|pid| process::program_of(*pid) == "git").collect()
@@ -472,7 +474,7 @@ async fn is_at_work(work_tree: PathBuf) -> bool {
     blocking(move || at_work(&work_tree)).await.is_ok_and(|pids| !pids.is_empty())
 }
 
-/// Returns when the git commands that run in a checkout now are done, or after a while.
+/// Waits, for a limited time, until the git commands that run in a checkout now are done.
 async fn at_rest(work_tree: PathBuf) {
     let at_work = move || at_work(&work_tree);
     let Ok(mut waited_for) = blocking(at_work.clone()).await else { return };
@@ -488,7 +490,7 @@ fn dirty(at: &Checkout, branch: &BranchName, files: Vec<PathBuf>) -> AdvanceErro
     AdvanceError::BaseDirty { branch: branch.clone(), path: at.work_tree.clone(), files }
 }
 
-/// The paths that git lists in a refusal: one per line, indented.
+/// Parses the paths that git lists in a refusal: one per line, indented.
 fn paths_in(detail: &str) -> Vec<PathBuf> {
     detail.lines().filter_map(|line| line.strip_prefix('\t')).map(PathBuf::from).collect()
 }

@@ -1,4 +1,4 @@
-//! Why a finished branch could not be merged, or the base branch could not be moved, and what a person can do.
+//! Why a finished branch could not be merged, or the base branch not be moved, and what the user can do.
 
 use super::concealed::Concealed;
 use super::error::GitError;
@@ -10,27 +10,27 @@ use orch_core::names::BranchName;
 use orch_core::shell::word;
 use std::path::PathBuf;
 
-/// Why there is no merge. No branch and no checkout of anybody's was touched.
+/// Why a merge failed. No branch and no checkout was touched.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
-    /// Both sides changed the same.
+    /// Both sides changed the same lines or files.
     #[error("the merge has conflicts in {}", files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "))]
     Conflict {
         /// Files with conflicts.
         files: Vec<PathBuf>,
-        /// Where the base branch stood.
+        /// The commit of the base branch.
         base_sha: String,
-        /// What each side has there, as text.
+        /// The conflicting changes of both sides, as text.
         sides: String,
     },
     /// The branch has moved since it was judged.
     #[error("{name} is at {found}, and {expected} was judged")]
     NotAsJudged {
-        /// The branch.
+        /// The name of the branch.
         name: BranchName,
-        /// What was judged, or seen by a person.
+        /// The commit that was judged or that a person approved.
         expected: String,
-        /// Where it is.
+        /// The current commit of the branch.
         found: String,
     },
     /// The base branch has lost commits on which the work builds, and the work does not apply without them.
@@ -38,32 +38,32 @@ pub enum MergeError {
         "{base} was rewritten after the work on {branch} began: it does not have {lost} any more, and the work {why}"
     )]
     BaseRewritten {
-        /// The branch.
+        /// The name of the branch.
         branch: BranchName,
-        /// Its base.
+        /// The name of the base branch.
         base: BranchName,
-        /// The first of the commits that the base has lost.
+        /// The first commit that the base has lost.
         lost: String,
         /// Why the work cannot be applied to the base as it is.
         why: String,
-        /// The command by which a person applies it.
+        /// The command with which a person can apply it.
         rebase: String,
     },
-    /// What is to be taken back is no merge that the base has.
+    /// The merge to be reverted is not on the base branch.
     #[error("{commit} is not a merge that {base} has")]
     NotAMerge {
-        /// The commit.
+        /// The hash of that commit.
         commit: String,
-        /// The base branch.
+        /// The name of the base branch.
         base: BranchName,
     },
-    /// The branch is gone.
+    /// The branch does not exist any more.
     #[error("branch {name} does not exist")]
     BranchMissing {
-        /// The branch.
+        /// The name of the branch.
         name: BranchName,
     },
-    /// The scratch worktree could not be made.
+    /// The scratch worktree could not be created.
     #[error(transparent)]
     Scratch(#[from] WorktreeError),
     /// git failed.
@@ -72,7 +72,7 @@ pub enum MergeError {
 }
 
 impl MergeError {
-    /// What the user can do.
+    /// Returns what the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Conflict { .. } => {
@@ -109,86 +109,86 @@ impl External for MergeError {
 /// Why the base branch was not moved. Nothing was touched.
 #[derive(Debug, thiserror::Error)]
 pub enum AdvanceError {
-    /// The base branch is checked out somewhere, with changes that a merge would touch or might mix with.
+    /// The base branch is checked out with changes that the merge would touch or might mix with.
     #[error("{branch} is checked out in {} with uncommitted changes: {}", path.display(), listed(files))]
     BaseDirty {
-        /// The base branch.
+        /// The name of the base branch.
         branch: BranchName,
-        /// Its checkout.
+        /// The path of its checkout.
         path: PathBuf,
-        /// What is changed there.
+        /// The changed files.
         files: Vec<PathBuf>,
     },
-    /// The merge would overwrite files of the base branch's checkout at which git was told not to look.
+    /// The merge would overwrite files of the base branch's checkout whose changes git hides.
     #[error("the merge of {branch} changes files in {} whose changes git was told not to show: {}", path.display(), listed_concealed(files))]
     Concealed {
-        /// The base branch.
+        /// The name of the base branch.
         branch: BranchName,
-        /// Its checkout.
+        /// The path of its checkout.
         path: PathBuf,
-        /// The files; at least one.
+        /// The hidden files; at least one.
         files: Vec<Concealed>,
     },
-    /// Files that git does not know, or that are ignored, lie where the merge puts files of its own.
+    /// Untracked or ignored files are in the way of files of the merge.
     #[error("{} has files that git does not track, where the merge of {branch} puts its own: {}", path.display(), listed(files))]
     FilesInTheWay {
-        /// The base branch.
+        /// The name of the base branch.
         branch: BranchName,
-        /// Its checkout.
+        /// The path of its checkout.
         path: PathBuf,
-        /// The first of them.
+        /// The first of these files.
         files: Vec<PathBuf>,
     },
-    /// An earlier move was cut off, and cannot be brought to its end without touching what somebody else did meanwhile.
+    /// An earlier move was interrupted, and cannot be completed without touching later changes of somebody else.
     #[error("a move of {branch} in {} was cut off, and {reason}", path.display())]
     HalfMoved {
-        /// The base branch.
+        /// The name of the base branch.
         branch: BranchName,
-        /// Its checkout.
+        /// The path of its checkout.
         path: PathBuf,
-        /// What is in the way.
+        /// The reason why it cannot be completed.
         reason: String,
     },
-    /// Somebody is in the middle of an operation on the base branch, which would fail if the branch moved.
+    /// A git operation on the base branch is in progress, which would fail if the branch moved.
     #[error("a {operation} of {branch} is in progress in {}", path.display())]
     InProgress {
-        /// The base branch.
+        /// The name of the base branch.
         branch: BranchName,
-        /// The checkout.
+        /// The path of the checkout.
         path: PathBuf,
-        /// What is going on.
+        /// The operation in progress.
         operation: Operation,
     },
-    /// The base branch is checked out in a directory that is not there now.
+    /// The base branch is checked out in a directory that does not exist now.
     #[error("{branch} is checked out in {}, which is not there", path.display())]
     CheckoutMissing {
-        /// The base branch.
+        /// The name of the base branch.
         branch: BranchName,
-        /// The directory.
+        /// The path of the missing directory.
         path: PathBuf,
     },
     /// The merge touches files of a filter that orch does not run in the user's checkout.
     #[error("the merge changes files in {} whose filter is configured in the repository only, and orch does not run it", path.display())]
     FilterOff {
-        /// The checkout.
+        /// The path of the checkout.
         path: PathBuf,
-        /// The base branch.
+        /// The name of the base branch.
         branch: BranchName,
-        /// The merge commit.
+        /// The hash of the merge commit.
         sha: String,
     },
     /// Somebody moved the base branch meanwhile: merge again.
     #[error("{branch} has moved meanwhile")]
     Moved {
-        /// The base branch.
+        /// The name of the base branch.
         branch: BranchName,
-        /// Where it is now; `None` when it is gone.
+        /// Its current commit; `None` when it was deleted.
         found: Option<String>,
     },
     /// The new commit does not contain the old one.
     #[error("{branch} would lose commits")]
     NotForward {
-        /// The base branch.
+        /// The name of the base branch.
         branch: BranchName,
     },
     /// git failed.
@@ -197,7 +197,7 @@ pub enum AdvanceError {
 }
 
 impl AdvanceError {
-    /// What the user can do.
+    /// Returns what the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),

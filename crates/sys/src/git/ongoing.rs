@@ -1,5 +1,5 @@
-//! The git commands that run now, and which of them make no progress: a command that hangs is named while it does, and
-//! ended when it goes on doing so.
+//! Tracks the running git commands and those that make no progress: a command that hangs is reported while it does, and
+//! killed when it continues to.
 
 use crate::process::{Invocation, Output, ProcessError, Watch, run_watched};
 use std::collections::BTreeMap;
@@ -8,25 +8,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A command that has made no progress for so long is named.
+/// A command without progress for this time is reported.
 const NAMED_AFTER: Duration = Duration::from_secs(2);
 
 /// A git command that makes no progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hanging {
-    /// For instance `git merge`.
+    /// The command, for instance `git merge`.
     pub command: String,
-    /// Its process.
+    /// The process number.
     pub pid: u32,
-    /// The common git directory of its repository, or the directory that it was to look at.
+    /// The common git directory of its repository, or the directory it was to inspect.
     pub place: PathBuf,
-    /// For how long it has made no progress.
+    /// How long it has made no progress.
     pub quiet: Duration,
-    /// After how long it is ended.
+    /// The time after which it is killed.
     pub limit: Duration,
 }
 
-/// The commands that run now.
+/// The running commands.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ongoing {
     all: Arc<Mutex<BTreeMap<u64, Hanging>>>,
@@ -34,7 +34,7 @@ pub(super) struct Ongoing {
 }
 
 impl Ongoing {
-    /// Runs a command, and knows of it while it runs.
+    /// Runs a command and tracks it meanwhile.
     pub(super) async fn run(
         &self,
         invocation: &Invocation,
@@ -44,14 +44,14 @@ impl Ongoing {
     ) -> Result<Output, ProcessError> {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let _forget = Forget { ongoing: self, number };
-        let seen = |pid, quiet| {
+        let on_sample = |pid, quiet| {
             let one = Hanging { command: label.to_owned(), pid, place: place.to_owned(), quiet, limit };
             self.locked().insert(number, one);
         };
-        run_watched(invocation, Watch { limit, seen: &seen }).await
+        run_watched(invocation, Watch { limit, on_sample: &on_sample }).await
     }
 
-    /// Those that make no progress.
+    /// Returns the commands that make no progress.
     pub(super) fn hanging(&self) -> Vec<Hanging> {
         self.locked().values().filter(|one| one.quiet >= NAMED_AFTER).cloned().collect()
     }
@@ -61,7 +61,7 @@ impl Ongoing {
     }
 }
 
-/// Forgets a command that is over, also where its caller went away.
+/// Removes a command that has ended, also when its caller was dropped.
 struct Forget<'a> {
     ongoing: &'a Ongoing,
     number: u64,

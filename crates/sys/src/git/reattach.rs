@@ -1,4 +1,4 @@
-//! Restoring the branch of a task in its worktree after another branch or a detached commit was checked out there.
+//! Restores the branch of a task in its worktree after another branch or a detached commit was checked out there.
 
 use super::call::{CHECKOUT, Call, Checkout};
 use super::error::GitError;
@@ -7,7 +7,8 @@ use super::status::Untracked;
 use orch_core::names::BranchName;
 
 impl Repo {
-    /// Checks the branch out again in its worktree, if no commit and no file is lost by that. Commits that descend from the branch
+    /// Checks the branch out again in its worktree, if that loses no commit and no file. Commits that descend from the
+    /// branch
     /// are added to it (fast-forward). Otherwise the worktree must be clean, and its commits must be on another branch. Returns a
     /// note of what was done, or `None` when nothing was. No process may work in the worktree.
     pub async fn reattach(&self, at: &Checkout, branch: &BranchName) -> Result<Option<String>, GitError> {
@@ -49,7 +50,7 @@ impl Repo {
         self.ask(at, Call::new(["checkout", "--quiet", branch.as_str(), "--"]).durable().time_limit(CHECKOUT)).await?;
         Ok(Some(format!("the agent left {branch} for {shown}; the worktree is back on {branch}")))
     }
-    /// Whether a branch got another name while a checkout had it checked out, by the HEAD log of that checkout.
+    /// Returns whether a branch was renamed while a checkout had it checked out, from that checkout's HEAD reflog.
     async fn was_renamed(&self, at: &Checkout, from: &BranchName, to: &BranchName) -> Result<bool, GitError> {
         let renamed = format!("Branch: renamed {} to {}", from.full_ref(), to.full_ref());
         Ok(self.log_of(at, "HEAD").await?.iter().any(|(_, why)| *why == renamed))

@@ -1,23 +1,23 @@
-//! What is remembered of directories as long as they are there. A repository lives as long as the daemon, and each task
-//! brings some worktrees that go again: of those nothing may stay.
+//! A cache keyed by directory. Entries of directories that no longer exist are dropped: a repository lives as long as
+//! the daemon, and each task creates worktrees that disappear again.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// So many are remembered before any is looked for.
+/// The number of entries from which missing directories are searched.
 const FEW: usize = 32;
-/// More than that are not at work at the same time: whoever comes back is looked at anew.
+/// The most entries; more directories are not in use at the same time, and a dropped one is read again.
 const MOST: usize = 256;
 
-/// By directory.
+/// The cached values by directory.
 #[derive(Debug)]
 pub(super) struct Remembered<T>(Mutex<Inner<T>>);
 
 #[derive(Debug)]
 struct Inner<T> {
     of: HashMap<PathBuf, T>,
-    /// When there are so many, those are forgotten whose directory is gone.
+    /// The number of entries at which those of missing directories are dropped.
     sweep_at: usize,
 }
 
@@ -32,12 +32,12 @@ impl<T: Clone> Remembered<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is remembered of a directory.
+    /// Returns the cached value of a directory.
     pub(super) fn of(&self, dir: &Path) -> Option<T> {
         self.locked().of.get(dir).cloned()
     }
 
-    /// Remembers something of a directory.
+    /// Caches a value for a directory.
     pub(super) fn keep(&self, dir: &Path, what: T) {
         let mut inner = self.locked();
         if inner.of.len() + 1 >= inner.sweep_at {
@@ -45,7 +45,7 @@ impl<T: Clone> Remembered<T> {
             if inner.of.len() + 1 >= MOST {
                 inner.of.clear();
             }
-            // As many again may come before it is looked again: the looks cost little for each.
+            // As many again may be added before the next search, so that each pays little for it.
             inner.sweep_at = (inner.of.len() * 2).clamp(FEW, MOST);
         }
         inner.of.insert(dir.to_owned(), what);

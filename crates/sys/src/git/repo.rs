@@ -1,4 +1,4 @@
-//! A repository: where it is, and what is checked out there.
+//! A repository: its directories, refs and checked-out commits.
 
 use super::call::{Call, Checkout, Known, QUIET, failed, shortened, unknown_checkout_call};
 use super::error::GitError;
@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A repository with a checkout of its own. Cheap to clone.
+/// A repository with a main checkout. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Repo {
     pub(super) git: Git,
@@ -22,30 +22,30 @@ pub struct Repo {
     pub(super) known: Arc<Known>,
 }
 
-/// What is checked out.
+/// What a checkout has checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Head {
     /// A branch with at least one commit.
     Branch {
-        /// Its name.
+        /// The name of the branch.
         name: BranchName,
-        /// Its commit.
+        /// The commit at its tip.
         sha: String,
     },
     /// A branch that has no commit yet.
     Unborn {
-        /// Its name.
+        /// The name of the branch.
         name: BranchName,
     },
     /// A commit without a branch.
     Detached {
-        /// The commit.
+        /// The commit that is checked out.
         sha: String,
     },
 }
 
 impl Repo {
-    /// The repository in which `dir` lies, be it in its main checkout or in a linked one.
+    /// Opens the repository of `dir`, be it in its main checkout or in a linked one.
     pub async fn discover(git: &Git, dir: &Path) -> Result<Self, GitError> {
         if !dir.is_dir() {
             return Err(GitError::DirectoryMissing { path: dir.to_owned() });
@@ -71,7 +71,7 @@ impl Repo {
         repo.root = if let (Some(".git"), Some(root)) =
             (repo.common_dir.file_name().and_then(OsStr::to_str), repo.common_dir.parent())
         {
-            // Not what git says: core.worktree could name any directory.
+            // Not git's own answer: `core.worktree` could name any directory.
             root.to_owned()
         } else if common_dir == git_dir {
             as_path(
@@ -86,7 +86,7 @@ impl Repo {
         Ok(repo)
     }
 
-    /// The main checkout, seen from a linked one.
+    /// Finds the main checkout of a linked one.
     async fn root_by_list(&self, dir: &Path) -> Result<PathBuf, GitError> {
         match self.entries().await?.into_iter().next() {
             Some(main) if main.bare => Err(GitError::Bare { path: main.path }),
@@ -103,37 +103,37 @@ impl Repo {
         Err(GitError::NoCommits { path: self.root.clone() })
     }
 
-    /// Who commits in the main checkout: `Name <address>`.
+    /// Returns the committer identity in the main checkout: `Name <address>`.
     ///
     /// # Errors
-    /// git does not know; its own words.
+    /// git knows none; the error holds its message.
     pub async fn author(&self) -> Result<String, GitError> {
         let ident = self.ask(&self.main_checkout(), Call::new(["var", "GIT_AUTHOR_IDENT"])).await?.text();
-        // Behind the address stands the time.
+        // The time follows the address.
         Ok(ident.rfind('>').map_or(ident.clone(), |end| ident[..=end].to_owned()))
     }
 
-    /// The main checkout's directory.
+    /// Returns the main checkout's directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The git directory that all checkouts share: what tells two repositories apart.
+    /// Returns the git directory that all checkouts share; it identifies the repository.
     pub fn common_dir(&self) -> &Path {
         &self.common_dir
     }
 
-    /// The main checkout.
+    /// Returns the main checkout.
     pub fn main_checkout(&self) -> Checkout {
         Checkout { work_tree: self.root.clone(), git_dir: self.common_dir.clone(), common_dir: self.common_dir.clone() }
     }
 
-    /// What is checked out in the main checkout.
+    /// Reads what is checked out in the main checkout.
     pub async fn head_state(&self) -> Result<Head, GitError> {
         self.head_of(&self.main_checkout()).await
     }
 
-    /// What is checked out in a checkout.
+    /// Reads what is checked out in a checkout.
     pub async fn head_of(&self, at: &Checkout) -> Result<Head, GitError> {
         let name = self.word(at, Call::new(["symbolic-ref", "--quiet", "HEAD"])).await?;
         let sha = self.commit_at(at, "HEAD").await?;
@@ -151,7 +151,7 @@ impl Repo {
         })
     }
 
-    /// The commit that a ref or a full hash means; `None` when there is none.
+    /// Resolves a ref or a full hash to a commit; `None` when there is none.
     pub async fn commit_of(&self, name: &str) -> Result<Option<String>, GitError> {
         self.commit_at(&self.main_checkout(), name).await
     }
@@ -161,7 +161,7 @@ impl Repo {
         self.sha(at, Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])).await
     }
 
-    /// The hash that a command prints; `None` where it ends with 1. A git that was killed has said nothing of either.
+    /// Returns the hash that a command prints; `None` where it exits with 1. A killed git is an error.
     async fn sha(&self, at: &Checkout, call: Call) -> Result<Option<String>, GitError> {
         match self.word(at, call).await? {
             Some(sha) if is_sha(&sha) => Ok(Some(sha)),
@@ -170,76 +170,76 @@ impl Repo {
         }
     }
 
-    /// The commit at the tip of a branch.
+    /// Returns the commit at the tip of a branch.
     pub async fn tip(&self, branch: &BranchName) -> Result<Option<String>, GitError> {
         self.commit_of(&branch.full_ref()).await
     }
 
-    /// The names of all local branches in the space of tasks.
+    /// Returns the names of all local branches in the namespace of tasks.
     pub async fn task_branches(&self) -> Result<Vec<String>, GitError> {
         let space = format!("refs/heads/{BRANCH_PREFIX}");
         let call = Call::new(["for-each-ref", "--format=%(refname:lstrip=2)"]).arg(space);
         Ok(self.ask(&self.main_checkout(), call).await?.text().lines().map(str::to_owned).collect())
     }
 
-    /// The tip of a branch, where it stands in a file of its own, as after each change of it; read without a program.
+    /// Reads the tip of a branch without a program, if it is in a file of its own, as after each change of it.
     pub(crate) fn loose_tip(&self, branch: &BranchName) -> Option<String> {
         let text = fs::read_text(&self.common_dir.join(branch.full_ref()), 4096).ok()?;
         let sha = text.trim_end();
         is_sha(sha).then(|| sha.to_owned())
     }
 
-    /// The tips of several branches, by one command; those that do not exist are left out.
+    /// Returns the tips of several branches with one command; missing ones are left out.
     pub(crate) async fn tips(&self, branches: &[&BranchName]) -> Result<HashMap<BranchName, String>, GitError> {
         let names = branches.iter().map(|branch| branch.full_ref());
         let call = names.fold(Call::new(["for-each-ref", "--format=%(objectname) %(refname)"]), Call::arg);
         let text = self.ask(&self.main_checkout(), call).await?.text();
         let found: HashMap<&str, &str> =
             text.lines().filter_map(|line| line.split_once(' ')).map(|(sha, name)| (name, sha)).collect();
-        // A pattern also matches what lies below it, so that each is looked up by its whole name.
+        // A pattern also matches names below it, so each result is looked up by its full name.
         let tip =
             |branch: &&BranchName| Some(((*branch).clone(), (*found.get(branch.full_ref().as_str())?).to_owned()));
         Ok(branches.iter().filter_map(tip).collect())
     }
 
-    /// The branch that work starts from and is merged into: `configured`, else what is checked out in the main
+    /// Returns the branch that work starts from and is merged into: `configured`, else what is checked out in the main
     /// checkout, else the remote's default, else `main` or `master`.
     pub async fn default_branch(&self, configured: Option<&str>) -> Result<BranchName, GitError> {
         base::default_branch(self, configured).await
     }
 
-    /// Whether `ancestor` is reachable from `descendant`; both are full hashes or full ref names.
+    /// Returns whether `ancestor` is reachable from `descendant`; both are full hashes or full ref names.
     pub async fn is_ancestor(&self, ancestor: &str, descendant: &str) -> Result<bool, GitError> {
         self.holds(&self.main_checkout(), Call::new(["merge-base", "--is-ancestor", ancestor, descendant])).await
     }
 
-    /// The newest common ancestor; `None` when the two share no history.
+    /// Returns the newest common ancestor; `None` when the two share no history.
     pub async fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
         self.sha(&self.main_checkout(), Call::new(["merge-base", one, other])).await
     }
 
-    /// Waits until nobody else of orch changes this repository.
+    /// Waits for orch's lock on changes of this repository.
     pub(crate) async fn hold(&self) -> Result<Held, GitError> {
         self.git.locks.hold(&self.common_dir).await
     }
 
-    /// Says that orch moves the main checkout, until this is dropped.
+    /// Marks that orch is moving the main checkout, until the returned value is dropped.
     pub(super) fn moving(&self) -> Moving {
         self.git.locks.moving(&self.common_dir)
     }
 
-    /// Where a move of a base branch is noted while it lasts.
+    /// Returns the path of the note about a base-branch move in progress.
     pub(super) fn move_note(&self) -> PathBuf {
         self.git.locks.note(&self.common_dir)
     }
 
-    /// How often orch began or ended to move the main checkout; odd while that goes on.
+    /// Returns how often orch began or ended to move the main checkout; odd during a move.
     pub(super) fn moves(&self) -> u64 {
         self.git.locks.moves(&self.common_dir)
     }
 }
 
-/// A full hash, SHA-1 or SHA-256.
+/// Returns whether a text is a full hash, SHA-1 or SHA-256.
 pub(crate) fn is_sha(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
@@ -248,7 +248,7 @@ fn as_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
-/// Asks git about a directory of which nothing is known. The answer comes without its last line feed.
+/// Runs git in a directory that is not known yet. Returns the output without its last line feed.
 async fn look(git: &Git, dir: &Path, args: &[&str]) -> Result<Vec<u8>, GitError> {
     let call = unknown_checkout_call(git, dir, args);
     let mut output = git.ongoing.run(&call, &call.label(), dir, QUIET).await?;

@@ -1,5 +1,5 @@
-//! Taking a merge back: tried in a scratch worktree like a merge, and brought to the base in the same way. Afterwards the
-//! branch gets its work anew on top of that, because git takes what it has once had for merged.
+//! Reverts a merge: tried in a scratch worktree like a merge, and moved to the base in the same way. Afterwards the
+//! branch gets its work as a new commit on top, because git considers the old commits merged.
 
 use super::base::require_sha;
 use super::call::{CHECKOUT, Call, Checkout, failed};
@@ -10,24 +10,24 @@ use super::repo::{Repo, is_sha};
 use orch_core::names::BranchName;
 use std::path::Path;
 
-/// A line in the message by which the commit that took a merge back is found again.
+/// The trailer that identifies the commit that reverted a merge.
 const MARK: &str = "Orch-Takes-Back";
 
-/// What is to be taken back, and where that is tried.
+/// The merge to revert, and where to try it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevertRequest<'a> {
-    /// The merge commit.
+    /// The hash of the merge commit.
     pub merge: &'a str,
-    /// The branch that has it.
+    /// The branch that contains it.
     pub base: &'a BranchName,
-    /// Directory for the scratch worktree: absolute, orch's own.
+    /// The absolute path of orch's scratch worktree.
     pub scratch: &'a Path,
-    /// Message of the commit, without the line by which it is found again.
+    /// The commit message, without the trailer.
     pub message: &'a str,
 }
 
 impl Repo {
-    /// Takes a merge back in a scratch worktree. The base branch itself stays where it is.
+    /// Reverts a merge in a scratch worktree, without moving the base branch.
     pub async fn revert_candidate(&self, request: &RevertRequest<'_>) -> Result<Merged, MergeError> {
         let _held = self.hold().await?;
         let merge = require_sha(request.merge)?;
@@ -53,7 +53,7 @@ impl Repo {
         }
     }
 
-    /// The work that `revert` took back, as one commit on top of it, for the branch that stands at `tip`.
+    /// Creates a commit on top of `revert` with the reverted work, for the branch whose tip is `tip`.
     pub async fn restored(
         &self,
         revert: &str,
@@ -68,7 +68,7 @@ impl Repo {
         Ok(Candidate { base_sha: tip.to_owned(), branch_sha: revert.to_owned(), merge_sha, checkout })
     }
 
-    /// A scratch worktree at a commit, for looking at it.
+    /// Creates a scratch worktree at a commit, for inspection.
     pub async fn scratch_at(&self, scratch: &Path, sha: &str) -> Result<Checkout, MergeError> {
         let _held = self.hold().await?;
         Ok(self.make_scratch(scratch, require_sha(sha)?).await?)
@@ -101,7 +101,7 @@ impl Repo {
         sha.ok_or_else(|| GitError::NoCommits { path: at.work_tree.clone() }.into())
     }
 
-    /// The commit that has taken this merge back, where the base has one.
+    /// Returns the commit of the base that reverted this merge, if any.
     async fn taken_back(&self, merge: &str, base_sha: &str) -> Result<Option<String>, GitError> {
         let (grep, range) = (format!("--grep={MARK}: {merge}"), format!("{merge}..{base_sha}"));
         let args = ["log", "--first-parent", "--max-count=1", "--format=%H", "--fixed-strings", &grep, &range, "--"];
@@ -109,14 +109,14 @@ impl Repo {
         Ok(is_sha(&found).then_some(found))
     }
 
-    /// The parents of a commit.
+    /// Returns the parents of a commit.
     pub async fn parents(&self, commit: &str) -> Result<Vec<String>, GitError> {
         let args = ["rev-list", "--parents", "--max-count=1", require_sha(commit)?, "--"];
         let text = self.ask(&self.main_checkout(), Call::new(args)).await?.text();
         Ok(text.split_ascii_whitespace().skip(1).map(str::to_owned).collect())
     }
 
-    /// The commit of the base that brought `branch_sha` there, when that was a merge of its own.
+    /// Returns the merge commit that brought `branch_sha` to the base, if it was a merge of its own.
     pub(super) async fn merge_of(&self, branch_sha: &str, base_sha: &str) -> Result<Option<String>, GitError> {
         let range = format!("{branch_sha}..{base_sha}");
         let args = ["rev-list", "--first-parent", "--ancestry-path", &range, "--"];

@@ -1,5 +1,5 @@
-//! Work that forked off its base at a commit that the base does not have any more: a person has amended, rebased or reset the
-//! base since. A merge would bring that commit back, so the commits of the work are applied to the base as it is now.
+//! Handles work that forked off at a commit which its base has lost because it was amended, rebased or reset. A merge
+//! would bring that commit back, so the work's commits are applied to the current base instead.
 
 use super::super::crash::point;
 use super::call::{CHECKOUT, Call, Checkout, failed};
@@ -13,12 +13,12 @@ use orch_core::names::BranchName;
 use orch_core::shell::word;
 use std::collections::BTreeSet;
 
-/// How many lost commits are read: more than a message names.
+/// How many lost commits are read: more than a message lists.
 const READ: usize = 20;
 
 impl Repo {
-    /// The newest commit of a branch that its base has had and lost, by the log of the base; `None`: there is none. Commits that
-    /// were made on the branch itself are its work, also where a person had them on the base for a while.
+    /// Returns the newest commit of a branch that its base once had and lost, from the base's reflog. Commits made on
+    /// the branch itself are its work, even if the base had them for a while.
     pub(crate) async fn lost_fork(
         &self,
         branch: &str,
@@ -39,14 +39,15 @@ impl Repo {
         Ok(ahead.into_iter().find(|commit| lost.contains(commit) && !own.contains(commit)))
     }
 
-    /// The commits that are in any of `heads` and not in `base_sha`, children first.
+    /// Returns the commits that are in any of `heads` and not in `base_sha`, children first.
     async fn ahead_of(&self, base_sha: &str, heads: impl IntoIterator<Item = &str>) -> Result<Vec<String>, GitError> {
         let call = heads.into_iter().fold(Call::new(["rev-list", "--topo-order", "--ignore-missing"]), Call::arg);
         let call = call.arg(format!("^{base_sha}")).arg("--");
         Ok(self.ask(&self.main_checkout(), call).await?.text().lines().map(str::to_owned).collect())
     }
 
-    /// Makes the merge in the scratch worktree. `fork`: the commit at which the branch forked off, where the base lost it.
+    /// Makes the merge in the scratch worktree. `fork` is the commit at which the branch forked off, if the base lost
+    /// it.
     pub(super) async fn merge_aside(
         &self,
         request: &MergeRequest<'_>,
@@ -74,11 +75,12 @@ impl Repo {
         Ok(Merged::Ready(Candidate { base_sha: base_sha.to_owned(), branch_sha: tip, merge_sha, checkout }))
     }
 
-    /// Applies the commits between `fork` and the tip of a branch to its base. Returns the last of the new commits; commits whose
-    /// changes the base has already are left out. `at` is a scratch worktree at the tip of the branch.
+    /// Applies the commits between `fork` and the tip of a branch to its base. Returns the last new commit; commits
+    /// whose changes the base has already are skipped. `at` is a scratch worktree at the tip of the branch.
     ///
     /// # Errors
-    /// [`MergeError::BaseRewritten`]: the commits do not apply without those that the base has lost, or they hold a merge.
+    /// [`MergeError::BaseRewritten`]: the commits do not apply without those that the base has lost, or include a
+    /// merge.
     async fn replay(
         &self,
         at: &Checkout,
@@ -91,7 +93,7 @@ impl Repo {
             return Err(self.base_rewritten(request, (fork, base_sha), "has a merge of its own").await?);
         }
         let call = Call::new(["rebase", "--quiet", "--no-verify", "--empty=drop", "--onto", base_sha, fork]);
-        // What a person has set for their own rebases must not move other branches or combine commits.
+        // The user's settings for rebases must not move other branches or combine commits.
         let off =
             ["rebase.updateRefs", "rebase.autoSquash", "rebase.autoStash", "rebase.rebaseMerges", "rebase.forkPoint"];
         let call = off.iter().fold(call, |call, key| call.setting(key, "false")).setting("rebase.backend", "merge");

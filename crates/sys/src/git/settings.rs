@@ -1,4 +1,5 @@
-//! Under which settings git runs: what it may never do here, whatever the repository's own configuration says. PURE.
+//! The settings under which git runs: what it must never do here, whatever the repository's own configuration says.
+//! PURE.
 //!
 //! A repository is data. Its `.git/config` can name programs for hooks, filters, merge drivers, credentials and more;
 //! an agent can write that file. What the user configured for himself (system and global scope) is trusted: a
@@ -9,30 +10,30 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-/// A key and its value, as git reads them from the environment.
+/// A configuration key and its value, as git reads them from the environment.
 pub(super) type Setting = (Vec<u8>, Vec<u8>);
 
-/// Variables for every call. What is not here is not set: no `GIT_*` is inherited.
+/// Environment variables for every call. No other `GIT_*` variable is inherited.
 pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("LANG", "C.UTF-8"),
     ("LC_ALL", "C"),
     ("GIT_TERMINAL_PROMPT", "0"),
-    // What is judged and merged is what the commits hold, and not what the repository shows in the place of it.
+    // Judge and merge what the commits contain, not replacements of the repository.
     ("GIT_NO_REPLACE_OBJECTS", "1"),
-    // Empty: nobody is asked, and the repository's core.askPass is not looked at.
+    // Empty: git asks nobody, and ignores the repository's core.askPass.
     ("GIT_ASKPASS", ""),
-    // ":" is known to git as "do nothing" and starts no program.
+    // git treats ":" as "do nothing" and starts no program.
     ("GIT_EDITOR", ":"),
     ("GIT_SEQUENCE_EDITOR", ":"),
     ("GIT_PAGER", "cat"),
     ("GIT_ALLOW_PROTOCOL", "file:http:https:ssh"),
-    // The user's own commands in the same checkout must never find our lock for a mere look.
+    // The user's own commands in the same checkout must never meet a lock for a read-only command of ours.
     ("GIT_OPTIONAL_LOCKS", "0"),
-    // A path is a path, also when it begins with ":(".
+    // Paths are literal, even those that begin with ":(".
     ("GIT_LITERAL_PATHSPECS", "1"),
 ];
 
-/// Settings for every call.
+/// Configuration settings for every call.
 const ALWAYS: &[(&str, &str)] = &[
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
@@ -41,7 +42,7 @@ const ALWAYS: &[(&str, &str)] = &[
     ("protocol.ext.allow", "never"),
     ("submodule.recurse", "false"),
     ("fetch.recurseSubmodules", "false"),
-    // Looking into a submodule means running git under that repository's configuration.
+    // Inspecting a submodule would run git under that repository's configuration.
     ("diff.ignoreSubmodules", "dirty"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
@@ -54,36 +55,36 @@ const ALWAYS: &[(&str, &str)] = &[
     ("i18n.commitEncoding", "UTF-8"),
 ];
 
-/// ssh that fails where it would have to ask.
+/// The ssh command, which fails instead of asking.
 const SSH: &str = "ssh -oBatchMode=yes";
 
-/// One line of `git config --list --show-scope -z`.
+/// One entry of `git config --list --show-scope -z`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Comes from the repository: not trusted.
+    /// Whether it comes from the repository and is not trusted.
     pub(super) of_repository: bool,
-    /// Section and variable in lower case, subsection as it is.
+    /// The key: section and variable in lower case, subsection unchanged.
     pub(super) key: Vec<u8>,
-    /// Absent: the bare key, which means true.
+    /// The value; `None` for a bare key, which means true.
     pub(super) value: Vec<u8>,
 }
 
-/// What a listing of the configuration amounts to.
+/// What is derived from a listing of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Settings {
-    /// For the command scope, in this order.
+    /// Overrides for the command scope, in this order.
     pub(super) pairs: Vec<Setting>,
-    /// Filter drivers of the repository that are switched off.
+    /// The repository's filter drivers that are disabled.
     pub(crate) filters_off: BTreeSet<Vec<u8>>,
-    /// The user's identity is known.
+    /// Whether the user's identity is configured.
     pub(super) has_identity: bool,
-    /// There is somebody to fetch from.
+    /// Whether there is a remote to fetch from.
     pub(crate) has_remote: bool,
-    /// The repository's scope includes other files: no file's age tells whether it changed.
+    /// Whether the repository's scope includes other files, so that no file's age tells whether it changed.
     pub(super) includes: bool,
 }
 
-/// Reads a listing. `None` when it is not one.
+/// Parses a listing; `None` when it is malformed.
 pub(super) fn parse_listing(bytes: &[u8]) -> Option<Vec<Entry>> {
     let mut fields = bytes.split(|b| *b == 0);
     let mut entries = Vec::new();
@@ -100,14 +101,14 @@ pub(super) fn parse_listing(bytes: &[u8]) -> Option<Vec<Entry>> {
         let of_repository = match scope {
             b"system" | b"global" => false,
             b"command" => continue,
-            // "local", "worktree", and whatever a later git adds.
+            // "local", "worktree", and scopes of later git versions.
             _unknown => true,
         };
         entries.push(Entry { of_repository, key: key.to_vec(), value: value.to_vec() });
     }
 }
 
-/// Section, subsection (empty when there is none) and variable of a key.
+/// Splits a key into section, subsection (empty when there is none) and variable.
 pub(super) fn parts(key: &[u8]) -> (&[u8], &[u8], &[u8]) {
     let first = key.iter().position(|b| *b == b'.').unwrap_or(key.len());
     let last = key.iter().rposition(|b| *b == b'.').unwrap_or(key.len());
@@ -116,12 +117,12 @@ pub(super) fn parts(key: &[u8]) -> (&[u8], &[u8], &[u8]) {
     (section, key.get(first + 1..last).unwrap_or_default(), variable)
 }
 
-/// Settings that hold before anything is known of the repository.
+/// Returns the settings used before anything is known of the repository.
 pub(super) fn always() -> Vec<Setting> {
     ALWAYS.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
 }
 
-/// The settings under which git runs with this configuration.
+/// Returns the settings under which git runs with this configuration.
 pub(super) fn settings(entries: &[Entry]) -> Settings {
     let mut result = Settings { pairs: always(), ..Settings::default() };
     let ssh = trusted(entries, b"core.sshcommand").unwrap_or(SSH.as_bytes());
@@ -130,7 +131,7 @@ pub(super) fn settings(entries: &[Entry]) -> Settings {
         override_entry(entry, entries, &mut result);
     }
     if entries.iter().any(|entry| entry.of_repository && is_credential_helper(&entry.key)) {
-        // An empty value empties the list of helpers that was read so far.
+        // An empty value clears the list of helpers read so far.
         result.pairs.push((b"credential.helper".to_vec(), Vec::new()));
         let own = entries.iter().filter(|entry| !entry.of_repository && is_credential_helper(&entry.key));
         result.pairs.extend(own.map(|entry| (entry.key.clone(), entry.value.clone())));
@@ -146,7 +147,7 @@ fn override_entry(entry: &Entry, entries: &[Entry], result: &mut Settings) {
     let (section, name, variable) = parts(&entry.key);
     match (section, variable) {
         (b"filter", b"clean" | b"smudge" | b"process") => override_filter(entry, name, entries, result),
-        // A driver cannot be unset, and an empty one would "succeed" with one side lost: this one reports a conflict.
+        // A driver cannot be unset, and an empty one would "succeed" and lose one side: this one reports a conflict.
         (b"merge", b"driver") => result.pairs.push((entry.key.clone(), neutral(entries, &entry.key, b"false"))),
         (b"core", b"alternaterefscommand") => {
             result.pairs.push((entry.key.clone(), neutral(entries, &entry.key, b"true")))
@@ -157,11 +158,11 @@ fn override_entry(entry: &Entry, entries: &[Entry], result: &mut Settings) {
     }
 }
 
-/// A filter's program that the repository names is replaced by the one that the user named for it, or by none.
+/// Replaces a filter program of the repository by the user's own one, or by none.
 fn override_filter(entry: &Entry, name: &[u8], entries: &[Entry], result: &mut Settings) {
     let value = neutral(entries, &entry.key, b"");
     if value.is_empty() {
-        // Otherwise git would refuse the files instead of taking them as they are.
+        // Otherwise git would refuse the files instead of storing them unchanged.
         result.pairs.push((join(b"filter", name, "required"), b"false".to_vec()));
         result.filters_off.insert(name.to_vec());
     }
@@ -176,7 +177,7 @@ fn neutral(entries: &[Entry], key: &[u8], nothing: &[u8]) -> Vec<u8> {
     trusted(entries, key).unwrap_or(nothing).to_vec()
 }
 
-/// What the user himself configured; the last value wins.
+/// Returns the user's own value; the last one wins.
 fn trusted<'a>(entries: &'a [Entry], key: &[u8]) -> Option<&'a [u8]> {
     entries.iter().rev().find(|entry| !entry.of_repository && entry.key == key).map(|entry| entry.value.as_slice())
 }
@@ -186,7 +187,7 @@ fn is_credential_helper(key: &[u8]) -> bool {
     section == b"credential" && variable == b"helper"
 }
 
-/// Whether a change of this key lets a program run, or work go to another place, when somebody else uses git there.
+/// Returns whether a change of this key could start a program or redirect work when somebody else uses git there.
 pub(super) fn is_dangerous(key: &[u8]) -> bool {
     let (section, _, variable) = parts(key);
     let section = String::from_utf8_lossy(section);
@@ -221,7 +222,7 @@ pub(super) fn is_dangerous(key: &[u8]) -> bool {
     }
 }
 
-/// Settings as variables: this form has no trouble with `=` in a name, and shows nothing in a list of processes.
+/// Converts settings to environment variables: this form allows `=` in a name and is invisible in process lists.
 pub(super) fn as_variables(pairs: &[Setting]) -> Vec<(OsString, OsString)> {
     let count = (OsString::from("GIT_CONFIG_COUNT"), OsString::from(pairs.len().to_string()));
     let pair = |(index, (key, value)): (usize, &Setting)| {

@@ -1,4 +1,5 @@
-//! Both sides of a conflict, for whoever is to resolve it. Bounded: a conflict may be as large as a repository.
+//! Extracts both sides of a conflict for the agent that resolves it. Bounded: a conflict may be as large as a
+//! repository.
 
 use super::call::{Call, Checkout};
 use super::error::GitError;
@@ -6,14 +7,14 @@ use super::repo::Repo;
 use super::status::Status;
 use crate::process::ProcessError;
 
-/// Files whose sides are shown at most.
+/// The most files whose sides are shown.
 const FILES: usize = 12;
-/// Bytes of one file, and of all.
+/// The most bytes per file and in total.
 const ONE: usize = 12 << 10;
 const ALL: usize = 24 << 10;
 
 impl Repo {
-    /// The hunks that are at odds in a checkout in the middle of a merge or a revert, file by file.
+    /// Returns the conflicting hunks of a checkout during a merge or a revert, file by file.
     pub(super) async fn sides(&self, at: &Checkout, status: &Status) -> Result<String, GitError> {
         let mut told = String::new();
         for (number, path) in status.unmerged.iter().enumerate() {
@@ -33,7 +34,7 @@ impl Repo {
             match self.ask(at, call).await {
                 Ok(output) => {
                     let text = String::from_utf8_lossy(&output.stdout);
-                    // What stands before the first hunk names the file once more.
+                    // The text before the first hunk repeats the file name.
                     let hunks = text.find("\n@@@").map_or(&*text, |at| &text[at + 1..]);
                     told.push_str(hunks.trim_end());
                     told.push_str("\n\n");
@@ -48,7 +49,7 @@ impl Repo {
     }
 }
 
-/// What each side did, where that is not simply a change of both.
+/// Describes what each side did, unless both simply changed the file.
 fn how(code: &str) -> Option<&'static str> {
     Some(match code {
         "DD" => "deleted by both sides",

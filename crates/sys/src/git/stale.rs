@@ -1,4 +1,4 @@
-//! What a killed git left behind: lock files in a worktree of orch's, and a note that was never written.
+//! Cleans up after a killed git: lock files in a worktree of orch's, and an incomplete worktree registration.
 
 use super::call::{Checkout, write_common_dir};
 use super::error::GitError;
@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, interval};
 
-/// A lock that does not change for so long belongs to nobody: git holds it for milliseconds.
+/// A lock that does not change for this time is abandoned: git holds it for milliseconds.
 pub(super) const STILL: Duration = Duration::from_secs(1);
-/// How long a living git may go on before the caller gets an error.
+/// How long a running git may continue before the caller gets an error.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often to look.
+/// How often to check.
 const LOOK: Duration = Duration::from_millis(20);
 
 impl Checkout {
-    /// Waits until the worktree's locks are gone, and removes one that stands still. Only for a worktree of orch's in
-    /// which no run goes on; `branch` is the task's own.
+    /// Waits until the worktree's locks are gone, and removes one that does not change. Only for a worktree of orch's
+    /// in which no run works; `branch` is the task's own.
     pub(crate) async fn clear_stale_locks(&self, branch: Option<&BranchName>) -> Result<(), GitError> {
         for lock in own_locks(&self.git_dir)? {
             clear(&lock).await?;
@@ -30,7 +30,7 @@ impl Checkout {
     }
 }
 
-/// The locks of a worktree's own index and references (`HEAD`, `ORIG_HEAD`, `AUTO_MERGE`, …).
+/// Returns the locks of a worktree's own index and references (`HEAD`, `ORIG_HEAD`, `AUTO_MERGE`, …).
 fn own_locks(git_dir: &Path) -> Result<Vec<PathBuf>, GitError> {
     let failed = |source| GitError::Io { path: git_dir.to_owned(), source };
     let mut locks = Vec::new();
@@ -43,12 +43,12 @@ fn own_locks(git_dir: &Path) -> Result<Vec<PathBuf>, GitError> {
     Ok(locks)
 }
 
-/// The same for the lock of a task's branch, before anything is made that moves it.
+/// Does the same for the lock of a task's branch, before it is moved.
 pub(crate) async fn clear_branch_lock(common_dir: &Path, branch: &BranchName) -> Result<(), GitError> {
     if branch.is_of_a_task() { clear(&common_dir.join(branch.full_ref() + ".lock")).await } else { Ok(()) }
 }
 
-/// Writes what a killed `git worktree add` did not come to write. One that lives does so within microseconds.
+/// Writes the file that a killed `git worktree add` did not write. A running one does so within microseconds.
 pub(super) async fn fill_common_dir(file: &Path) -> Result<(), GitError> {
     let mut look = interval(LOOK);
     let started = Instant::now();
@@ -56,7 +56,7 @@ pub(super) async fn fill_common_dir(file: &Path) -> Result<(), GitError> {
         look.tick().await;
         match file.metadata() {
             Ok(meta) if meta.len() == 0 => {}
-            // Written, or gone with the rest of it.
+            // It was written, or removed with the rest.
             Ok(_) | Err(_) => return Ok(()),
         }
     }
@@ -80,7 +80,7 @@ async fn clear(lock: &Path) -> Result<(), GitError> {
     Err(GitError::Locked { lock: lock.to_owned(), holder: None })
 }
 
-/// Removes a file; one that is not there is no error.
+/// Removes a file; a missing one is not an error.
 pub(super) fn remove(lock: &Path) -> Result<(), GitError> {
     match std::fs::remove_file(lock) {
         Err(source) if source.kind() != ErrorKind::NotFound => Err(GitError::Io { path: PathBuf::from(lock), source }),
@@ -88,7 +88,7 @@ pub(super) fn remove(lock: &Path) -> Result<(), GitError> {
     }
 }
 
-/// What changes when somebody writes the file or makes it anew.
+/// Returns metadata that changes when the file is written or recreated.
 pub(super) fn signs(file: &Path) -> Option<(u64, u64, i64, i64)> {
     let m = file.symlink_metadata().ok()?;
     Some((m.ino(), m.size(), m.mtime(), m.mtime_nsec()))

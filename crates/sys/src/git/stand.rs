@@ -1,4 +1,4 @@
-//! How the files of a move stand in a checkout: as the old commit has them, as the new one has them, or on the way.
+//! Determines the state of the files of a move in a checkout: as in the old commit, as in the new one, or in between.
 
 use super::call::{Call, Checkout};
 use super::error::GitError;
@@ -13,20 +13,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The largest file that may be found half written, in bytes.
+/// The largest file that may be partially written, in bytes.
 const BEGUN_AT_MOST: usize = 64 << 20;
 
-/// What changes when somebody writes a file.
+/// Metadata that changes when a file is written.
 type Signs = (u64, u64, i64, i64);
 
-/// What a path holds in one commit.
+/// The entry of a path in one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Side {
     mode: Mode,
     sha: String,
 }
 
-/// What kind of thing it is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     File { executable: bool },
@@ -34,7 +34,7 @@ enum Mode {
     Repository,
 }
 
-/// A path that the two commits of a move have differently.
+/// A path that differs between the two commits of a move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) path: PathBuf,
@@ -42,34 +42,34 @@ pub(super) struct Step {
     pub(super) new: Option<Side>,
 }
 
-/// How it stands in the checkout.
+/// The state of a path in the checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stand {
-    /// As in the old commit.
+    /// The path is as in the old commit.
     Old(Signs),
-    /// As in the new one.
+    /// The path is as in the new commit.
     New(Signs),
-    /// The beginning of what the new one has, written since the move began.
+    /// The file is a prefix of the new content, written since the move began.
     Begun(Signs),
-    /// Nothing is there.
+    /// The path does not exist.
     Gone,
-    /// A repository of its own: git leaves it alone.
+    /// The path is a nested repository, which git does not touch.
     Repository,
 }
 
-/// What is found at a path.
+/// The file system entry at a path.
 enum Found {
     Nothing,
     File {
         executable: bool,
     },
     Link(PathBuf),
-    /// A directory, something odd, or anything behind a symbolic link.
+    /// A directory, a special file, or anything behind a symbolic link.
     Other,
 }
 
 impl Step {
-    /// Whether what is at the path has come there since.
+    /// Returns whether the entry was written since.
     pub(super) fn was_made_since(&self, root: &Path, at: SystemTime) -> bool {
         root.join(&self.path).symlink_metadata().is_ok_and(|meta| !meta.is_dir() && changed(&meta) >= at)
     }
@@ -85,7 +85,7 @@ fn changed(meta: &std::fs::Metadata) -> SystemTime {
 }
 
 impl Repo {
-    /// The paths that a move changes.
+    /// Returns the paths that a move changes.
     pub(super) async fn steps(&self, at: &Checkout, note: &Note) -> Result<Vec<Step>, GitError> {
         let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", &note.old, &note.new];
         let output = self.ask(at, Call::new(args)).await?;
@@ -95,7 +95,7 @@ impl Repo {
         })
     }
 
-    /// What git would store of the regular files and links at these paths; `None` of all else.
+    /// Returns the hashes that git would store for the regular files and links at these paths; `None` for others.
     pub(super) async fn hashes(&self, at: &Checkout, steps: &[Step]) -> Result<Vec<Option<String>>, GitError> {
         let (mut hashes, mut plain) = (vec![None; steps.len()], Vec::new());
         for (index, step) in steps.iter().enumerate() {
@@ -125,7 +125,7 @@ impl Repo {
         Ok(hashes)
     }
 
-    /// How a path stands; `None`: neither commit explains what is there. `hash` is what git would store of it.
+    /// Determines the state of a path; `None` when it matches neither commit. `hash` is what git would store for it.
     pub(super) async fn stand(
         &self,
         at: &Checkout,
@@ -162,14 +162,14 @@ impl Repo {
     }
 }
 
-/// `<commit>:<path>`.
+/// Formats `<commit>:<path>`.
 fn object(commit: &str, path: &Path) -> std::ffi::OsString {
     let mut name = std::ffi::OsString::from(format!("{commit}:"));
     name.push(path);
     name
 }
 
-/// Whether git takes it for a path when it stands in a line of its own.
+/// Returns whether git accepts the path on a line of its own.
 fn is_plain(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     !bytes.starts_with(b"\"") && !bytes.contains(&b'\n') && !bytes.contains(&b'\r')
@@ -194,7 +194,8 @@ fn found(root: &Path, path: &Path) -> Found {
     }
 }
 
-/// Removes a file that is as it was seen, and the directories above it that are empty then. `false`: it is another now.
+/// Removes a file if it is unchanged, and the directories above it that become empty. Returns `false` if it has
+/// changed.
 pub(super) fn remove_unchanged(root: &Path, path: &Path, seen: &Signs) -> Result<bool, GitError> {
     let file = root.join(path);
     if signs(&file).as_ref() != Some(seen) {
@@ -209,7 +210,7 @@ pub(super) fn remove_unchanged(root: &Path, path: &Path, seen: &Signs) -> Result
     Ok(true)
 }
 
-/// `:<mode> <mode> <sha> <sha> <letter>`, then the path.
+/// Parses `:<mode> <mode> <sha> <sha> <letter>`, then the path.
 fn parse(bytes: &[u8]) -> Option<Vec<Step>> {
     let mut fields = bytes.split(|b| *b == 0);
     let mut steps = Vec::new();

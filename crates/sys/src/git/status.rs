@@ -1,4 +1,4 @@
-//! What differs in a checkout from its commit: `git status`, read byte for byte.
+//! Compares a checkout with its commit: `git status`, parsed byte by byte.
 
 use super::call::{Call, Checkout};
 use super::error::GitError;
@@ -7,41 +7,41 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// How far to look for files that git does not know.
+/// How thoroughly untracked files are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Untracked {
-    /// Not at all.
+    /// They are not listed.
     No,
-    /// A directory full of them is one entry.
+    /// An untracked directory is one entry.
     Directories,
-    /// Each file is an entry; a repository inside is one that ends with `/`.
+    /// Each file is an entry; a nested repository is one that ends with `/`.
     Files,
 }
 
-/// One path that differs.
+/// A path that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// The two letters of the states in index and checkout, for instance `.M`, `A.`, `UU`; `??` for an unknown file.
+    /// The two status letters of index and checkout, for instance `.M`, `A.`, `UU`; `??` for an untracked file.
     pub(crate) code: String,
-    /// Relative to the checkout.
+    /// The path relative to the checkout.
     pub(crate) path: PathBuf,
 }
 
-/// The state of a checkout.
+/// The status of a checkout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Status {
-    /// Its commit; `None` before the first.
+    /// The checked-out commit; `None` before the first.
     pub(crate) head: Option<String>,
-    /// Short name of the branch; `None` when detached.
+    /// The short name of the branch; `None` when detached.
     pub(crate) branch: Option<String>,
-    /// What differs.
+    /// The paths that differ.
     pub(crate) differences: Vec<Difference>,
-    /// Files with a conflict that is not resolved.
+    /// Returns the files with unresolved conflicts.
     pub(crate) unmerged: Vec<PathBuf>,
 }
 
 impl Status {
-    /// Repositories inside the checkout that git would record as a bare pointer.
+    /// Returns the nested repositories that git would record as a bare pointer.
     pub(crate) fn nested(&self) -> Vec<PathBuf> {
         let is_nested = |d: &&Difference| d.code == "??" && d.path.as_os_str().as_bytes().ends_with(b"/");
         self.differences.iter().filter(is_nested).map(|d| d.path.clone()).collect()
@@ -49,7 +49,7 @@ impl Status {
 }
 
 impl Repo {
-    /// Compares a checkout with its commit. Takes no lock and looks into no submodule.
+    /// Compares a checkout with its commit. Takes no lock and does not enter submodules.
     pub(crate) async fn status(&self, at: &Checkout, untracked: Untracked) -> Result<Status, GitError> {
         let mode = match untracked {
             Untracked::No => "--untracked-files=no",
@@ -58,7 +58,7 @@ impl Repo {
         };
         let args = ["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--ignore-submodules=dirty", mode];
         let output = self.ask(at, Call::new(args)).await?;
-        // The header comes in any case.
+        // git always prints the header.
         let parsed = output.stdout.starts_with(b"# branch.oid ").then(|| parse(&output.stdout)).flatten();
         parsed.ok_or_else(|| GitError::Unexpected {
             command: "git status".to_owned(),
@@ -79,7 +79,7 @@ fn parse(bytes: &[u8]) -> Option<Status> {
                 status.differences.push(difference);
             }
             b'?' => status.differences.push(Difference { code: "??".to_owned(), path: path(line.get(2..)?) }),
-            // "2" would be a rename, which was not asked for; "!" an ignored file, neither.
+            // "2" would be a rename and "!" an ignored file; neither was requested.
             _unknown => return None,
         }
     }
@@ -94,7 +94,7 @@ fn header(line: &str, status: &mut Status) {
     }
 }
 
-/// `1 XY <fields> <path>`: the path stands behind `blanks` blanks and may contain blanks itself.
+/// Parses `1 XY <fields> <path>`: the path follows `blanks` blanks and may contain blanks itself.
 fn difference(line: &[u8], blanks: usize) -> Option<Difference> {
     let code = String::from_utf8(line.get(2..4)?.to_vec()).ok()?;
     let file = line.splitn(blanks + 1, |b| *b == b' ').nth(blanks)?;

@@ -1,6 +1,6 @@
-//! Submodules of a fresh checkout: each gets the commit that its parent names, from the copy that the main checkout has
-//! of it. Nothing is fetched, no hook runs, and the repository's configuration is not changed. A submodule that the main
-//! checkout does not have stays empty here as it is there.
+//! Fills the submodules of a fresh checkout: each gets the commit that its parent names, from the main checkout's copy
+//! of it. Nothing is fetched, no hook runs, and the repository's configuration is not changed. A submodule that the
+//! main checkout does not have stays empty.
 
 use super::call::{CHECKOUT, Call, Checkout};
 use super::error::GitError;
@@ -11,20 +11,20 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// The file that names them.
+/// The file that lists the submodules.
 const FILE: &str = ".gitmodules";
-/// Submodules of submodules are followed so far.
+/// The nesting depth to which submodules of submodules are followed.
 const DEPTH: usize = 5;
 
-/// Why the submodules of a checkout are not there.
+/// Why the submodules of a checkout could not be filled.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmoduleError {
     /// The main checkout's copy lacks the commit.
     #[error("submodule {} is to be at {commit}, and your checkout does not have that commit", path.display())]
     CommitMissing {
-        /// The submodule, from the root of its parent.
+        /// The path of the submodule, from the root of its parent.
         path: PathBuf,
-        /// The commit.
+        /// The missing commit.
         commit: String,
     },
     /// git failed.
@@ -32,14 +32,14 @@ pub enum SubmoduleError {
     Git(#[from] GitError),
 }
 
-/// A submodule as its parent's commit has it.
+/// A submodule as recorded in its parent's commit.
 struct Link {
     path: PathBuf,
     commit: String,
 }
 
 impl Repo {
-    /// Fills the submodules of a checkout. Those that are filled already stay as they are. Returns what stays empty.
+    /// Fills the submodules of a checkout. Filled ones stay as they are. Returns those that stay empty.
     pub async fn ensure_submodules(&self, at: &Checkout) -> Result<Vec<PathBuf>, SubmoduleError> {
         let (mut empty, mut open) = (Vec::new(), vec![(at.clone(), self.common_dir().to_owned(), DEPTH)]);
         while let Some((parent, modules, depth)) = open.pop() {
@@ -65,7 +65,7 @@ impl Repo {
         Ok(empty)
     }
 
-    /// The names under which git keeps submodules, by their paths.
+    /// Returns the names under which git keeps submodules, by their paths.
     async fn names_of_submodules(&self, at: &Checkout) -> Result<BTreeMap<PathBuf, String>, GitError> {
         let call =
             Call::new(["config", "-z", "--file", FILE, "--no-includes", "--get-regexp", r"^submodule\..*\.path$"]);
@@ -76,7 +76,7 @@ impl Repo {
                 continue;
             };
             let name = key.strip_prefix("submodule.").and_then(|key| key.strip_suffix(".path"));
-            // The file is part of the commit: a name from there leads nowhere else.
+            // The file is part of the commit: a name in it must not lead elsewhere.
             let is_plain = |name: &&str| Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
             if let Some(name) = name.filter(is_plain) {
                 names.insert(PathBuf::from(path), name.to_owned());
@@ -96,7 +96,7 @@ impl Repo {
         Ok(output.stdout.split(|byte| *byte == 0).filter_map(link).collect())
     }
 
-    /// Makes a repository at `target` that takes its objects from `copy`, and checks the commit out there.
+    /// Creates a repository at `target` that borrows its objects from `copy`, and checks the commit out there.
     async fn fill(&self, target: &Path, copy: &Path, link: &Link) -> Result<Checkout, SubmoduleError> {
         let git_dir = target.join(".git");
         let own = Checkout { work_tree: target.to_owned(), git_dir: git_dir.clone(), common_dir: git_dir.clone() };

@@ -1,8 +1,9 @@
-//! The git commands of a run, by git's own account: every git that inherits these variables appends events to one file
-//! (trace2, one line of JSON each). They prove which command of which run changed the repository outside of its worktree.
+//! The git commands of a run, reported by git itself: every git that inherits these variables appends events to one
+//! file (trace2, one line of JSON each). They prove which command of which run changed the repository outside of its
+//! worktree.
 //!
-//! The file lies in the worktree's own git directory, which a sandboxed agent may write. A run that drops the variables
-//! leaves no proof: this protects people from wrong blame, not the repository from an agent that means harm.
+//! The file is in the worktree's own git directory, which a sandboxed agent may write. A run that drops the variables
+//! leaves no proof: this protects people from wrong blame, not the repository from a malicious agent.
 
 use super::call::Checkout;
 use super::command::GitCommand;
@@ -14,20 +15,20 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Name of a trace: this, the run, and the ending.
+/// The prefix of a trace file's name; the run and the extension follow.
 const PREFIX: &str = "orch-";
 const ENDING: &str = ".trace";
 /// The most that is read of one trace, in bytes. A git command takes about 5 kB.
 const READ_AT_MOST: u64 = 1 << 30;
-/// The longest event that is looked at.
+/// The longest event that is parsed, in bytes.
 const EVENT: usize = 1 << 20;
 
-/// Where the commands of a run are traced.
+/// Returns the path of a run's trace file.
 pub fn trace_file(git_dir: &Path, run: &str) -> PathBuf {
     git_dir.join(format!("{PREFIX}{run}{ENDING}"))
 }
 
-/// The variables under which git traces into a file.
+/// Returns the environment variables that make git trace into a file.
 pub fn trace_variables(file: &Path) -> [(&'static str, String); 3] {
     [
         ("GIT_TRACE2_EVENT", file.to_string_lossy().into_owned()),
@@ -51,7 +52,8 @@ pub fn forget_traces(git_dir: &Path) {
 }
 
 impl Repo {
-    /// The commands of a run that worked on this repository, or pushed into it, in order of their start. Blocking.
+    /// Returns the commands of a run that worked on this repository or pushed into it, in order of their start.
+    /// Blocking.
     pub fn traced(&self, own: &Checkout, run: &str) -> Vec<GitCommand> {
         let Ok(file) = std::fs::File::open(trace_file(&own.git_dir, run)) else { return Vec::new() };
         let mut commands = parse(BufReader::new(file.take(READ_AT_MOST)));
@@ -62,12 +64,12 @@ impl Repo {
         commands
     }
 
-    /// Whether a command worked in the main checkout.
+    /// Returns whether a command worked in the main checkout.
     pub fn is_in_main(&self, command: &GitCommand) -> bool {
         command.place.as_deref().is_some_and(|place| is_same(place, &self.root))
     }
 
-    /// Whether a place is a checkout of this repository, or its git directory.
+    /// Returns whether a path is a checkout of this repository, or its git directory.
     fn owns(&self, place: &Path, own: &Checkout) -> bool {
         let linked = || fs::read_text(&place.join(".git"), 16 << 10).unwrap_or_default();
         [&self.root, &self.common_dir, &own.work_tree, &own.git_dir].iter().any(|one| is_same(place, one))
@@ -82,11 +84,11 @@ fn is_same(one: &Path, other: &Path) -> bool {
     same_place(one, other) || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
-/// The parts of an event that are looked at.
+/// The fields of an event that are used.
 #[derive(Deserialize)]
 struct Event {
     event: String,
-    /// The process, behind those that it descends from, separated by `/`.
+    /// The process after its ancestors, separated by `/`.
     sid: String,
     #[serde(default)]
     argv: Vec<String>,
@@ -100,7 +102,7 @@ fn parse(mut lines: impl BufRead) -> Vec<GitCommand> {
     let (mut commands, mut by_process) = (Vec::<GitCommand>::new(), HashMap::<String, usize>::new());
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-        // Most events measure how long something takes.
+        // Most events only measure durations.
         let is_wanted =
             [&b"{\"event\":\"start\""[..], b"{\"event\":\"def_repo\"", b"{\"event\":\"exit\"", b"{\"event\":\"data\""]
                 .iter()

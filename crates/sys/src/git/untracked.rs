@@ -1,4 +1,4 @@
-//! What lies in a checkout beside what git tracks.
+//! Lists the untracked files of a checkout.
 
 use super::call::{CHECKOUT, Call, Checkout};
 use super::error::GitError;
@@ -8,15 +8,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 impl Repo {
-    /// Files and directories of a checkout that are not tracked, ignored ones as well. A directory in which nothing is
-    /// tracked stands for all that is in it.
+    /// Returns the untracked files and directories of a checkout, including ignored ones. A directory without tracked
+    /// files stands for its whole content.
     pub async fn untracked(&self, at: &Checkout) -> Result<Vec<PathBuf>, GitError> {
         let call = Call::new(["ls-files", "--others", "--directory", "--no-empty-directory", "-z", "--"]);
         Ok(paths(&self.ask(at, call).await?.stdout))
     }
 
-    /// Untracked files of the main checkout that match one of these patterns, or one in `file`, in the syntax of
-    /// `.gitignore`. Each file by itself.
+    /// Returns untracked files of the main checkout that match one of these patterns, or one in `file`, in the syntax
+    /// of `.gitignore`. Each file is listed.
     pub async fn untracked_matching(&self, patterns: &[String], file: Option<&Path>) -> Result<Vec<PathBuf>, GitError> {
         let call = Call::new(["ls-files", "--others", "--ignored", "-z"]).time_limit(CHECKOUT);
         let call = patterns.iter().fold(call, |call, pattern| call.arg(format!("--exclude={pattern}")));
@@ -28,14 +28,14 @@ impl Repo {
         Ok(paths(&self.ask(&self.main_checkout(), call.arg("--")).await?.stdout))
     }
 
-    /// Whether git tracks this path of the main checkout, or something below it.
+    /// Returns whether git tracks this path of the main checkout, or something below it.
     pub async fn tracks(&self, path: &Path) -> Result<bool, GitError> {
         let call = Call::new(["ls-files", "-z", "--"]).arg(path);
         Ok(!self.ask(&self.main_checkout(), call).await?.stdout.is_empty())
     }
 }
 
-/// Paths with a zero byte behind each; a directory ends with a slash. git's own directory is none of them.
+/// Parses NUL-terminated paths, without git's own directory; a directory ends with a slash.
 fn paths(bytes: &[u8]) -> Vec<PathBuf> {
     let names = bytes.split(|byte| *byte == 0).map(|name| name.strip_suffix(b"/").unwrap_or(name));
     names.filter(|name| !name.is_empty()).map(|name| PathBuf::from(OsStr::from_bytes(name))).collect()

@@ -1,4 +1,4 @@
-//! The checkouts of a repository, as git has them registered.
+//! Lists the checkouts that are registered in a repository.
 
 use super::call::{Call, Checkout};
 use super::error::GitError;
@@ -8,32 +8,32 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The reason by which git marks a worktree that it has not finished making.
+/// The lock reason with which git marks a worktree whose creation is not finished.
 const UNFINISHED: &str = "initializing";
 
-/// Whether the directory of a registered checkout is there.
+/// Whether the directory of a registered checkout exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// It is.
+    /// It exists.
     There,
-    /// It is not (deleted by hand, or on a disk that is away).
+    /// It is missing (deleted by hand, or on an unavailable disk).
     Missing,
-    /// git was ended while it made it: nobody has worked there.
+    /// git was killed during its creation: nobody has worked there.
     Unfinished,
 }
 
-/// One registered checkout.
+/// A registered checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// Where its files are.
+    /// The directory of its files.
     pub(crate) path: PathBuf,
-    /// Its commit; `None` before the first one.
+    /// The checked-out commit; `None` before the first one.
     pub(crate) head: Option<String>,
     /// The full name of the ref that is checked out; `None` when detached.
     pub(crate) branch: Option<String>,
-    /// No checkout at all (the first entry of a bare repository).
+    /// Whether it is no checkout (the first entry of a bare repository).
     pub(crate) bare: bool,
-    /// Why it is locked, if it is.
+    /// The reason of its lock, if it is locked.
     pub(crate) locked: Option<String>,
 }
 
@@ -47,24 +47,24 @@ impl Entry {
 }
 
 impl Repo {
-    /// All checkouts, the main one first.
+    /// Returns all checkouts, the main one first.
     pub(crate) async fn entries(&self) -> Result<Vec<Entry>, GitError> {
         let zero = self.git.version() >= (2, 36);
         let args: &[&str] =
             if zero { &["worktree", "list", "--porcelain", "-z"] } else { &["worktree", "list", "--porcelain"] };
         let output = self.ask(&self.main_checkout(), Call::new(args)).await?;
         let entries = parse_entries(&output.stdout, if zero { 0 } else { b'\n' });
-        // The main checkout is among them in any case.
+        // The list always contains the main checkout.
         if entries.is_empty() { Err(GitError::unexpected("git worktree list", "it is empty")) } else { Ok(entries) }
     }
 
-    /// The directories of the linked checkout at `path`: the one of `<common>/worktrees` whose pointer names it.
+    /// Returns the directories of the linked checkout at `path`: the entry of `<common>/worktrees` that points to it.
     ///
-    /// The pointer inside the checkout is not looked at, because whoever works there can change it.
+    /// The pointer inside the checkout is ignored, because anyone who works there can change it.
     pub(crate) fn linked_checkout(&self, path: &Path) -> Result<Option<Checkout>, GitError> {
         let directory = self.common_dir.join("worktrees");
         let checkout = |git_dir| Checkout { work_tree: path.to_owned(), git_dir, common_dir: self.common_dir.clone() };
-        // git names it after the directory, unless that name is taken.
+        // git names the entry after the directory, unless that name is taken.
         let likely = path.file_name().map(|name| directory.join(name)).filter(|git_dir| is_of(git_dir, path));
         if likely.is_some() {
             return Ok(likely.map(checkout));
@@ -85,19 +85,19 @@ impl Repo {
     }
 }
 
-/// Whether a git directory belongs to the checkout at a path.
+/// Returns whether a git directory belongs to the checkout at a path.
 fn is_of(git_dir: &Path, path: &Path) -> bool {
     let Ok(pointer) = fs::read_limited(&git_dir.join("gitdir"), 16 << 10) else { return false };
     let file = git_dir.join(OsStr::from_bytes(pointer.trim_ascii_end()));
     file.file_name() == Some(OsStr::new(".git")) && file.parent().is_some_and(|dir| same_place(dir, path))
 }
 
-/// Whether two paths mean one directory, also when the directory itself is gone.
+/// Returns whether two paths name the same directory, even if it no longer exists.
 pub(crate) fn same_place(one: &Path, other: &Path) -> bool {
     one == other || (one.file_name() == other.file_name() && settled(one) == settled(other))
 }
 
-/// The path with its parent's symbolic links resolved; its own last part stays as it is.
+/// Resolves the symbolic links of a path's parent; its last component stays.
 pub(crate) fn settled(path: &Path) -> PathBuf {
     match (path.parent().and_then(|parent| parent.canonicalize().ok()), path.file_name()) {
         (Some(parent), Some(name)) => parent.join(name),

@@ -1,4 +1,5 @@
-//! Programs that are not run to a result: one that takes over the user's terminal, one that is talked to for long.
+//! Programs that are started without collecting a result: attached to the user's terminal, detached, on pipes or on
+//! files.
 
 use super::invocation::{Invocation, ProcessError};
 use super::output::exit_of;
@@ -12,41 +13,41 @@ use std::process::Stdio;
 
 /// Runs a program on the user's own terminal (an editor, an attached session) until it ends.
 ///
-/// Time and output have no limit here: a person sits in front of it.
+/// Neither time nor output is limited: a person sits in front of it.
 ///
 /// # Errors
-/// When it cannot start.
+/// The program cannot be started.
 pub fn run_attached(invocation: &Invocation) -> Result<Exit, ProcessError> {
     let status = invocation.command().status().map_err(|source| invocation.start_error(source))?;
     Ok(exit_of(status))
 }
 
-/// Starts a program whose stdin and stdout are pipes in the caller's hands; its stderr is dropped. It is killed when
-/// the child is dropped. The limits of the invocation do not apply.
+/// Starts a program whose stdin and stdout are pipes held by the caller; its stderr is discarded. It is killed when the
+/// child is dropped. The limits of the invocation do not apply.
 ///
 /// # Errors
-/// When it cannot start.
+/// The program cannot be started.
 pub fn start_piped(invocation: &Invocation) -> Result<tokio::process::Child, ProcessError> {
     let mut command = tokio::process::Command::from(invocation.group_command());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     command.spawn().map_err(|source| invocation.start_error(source))
 }
 
-/// Starts a program that has everything of the caller's: directory, environment, process group, standard streams. The caller
+/// Starts a program that inherits the caller's directory, environment, process group and standard streams. The caller
 /// waits for it. Returns its process id.
 ///
 /// # Errors
-/// The kernel's own.
+/// The error of the kernel.
 #[expect(clippy::disallowed_methods, reason = "the door to other programs")]
 pub fn start_inherited(program: &OsStr, args: &[OsString]) -> io::Result<Pid> {
     Ok(Pid::from_child(&std::process::Command::new(program).args(args).spawn()?))
 }
 
-/// Starts a program that outlives its caller, with the caller's environment and no terminal to speak to: its stderr is a
-/// file, everything else the null device.
+/// Starts a program that outlives its caller, with the caller's environment and no terminal: its stderr is a file,
+/// stdin and stdout are the null device.
 ///
 /// # Errors
-/// The kernel's own.
+/// The error of the kernel.
 #[expect(clippy::disallowed_methods, reason = "the door to other programs")]
 pub fn start_detached(program: &Path, args: &[OsString], cwd: &Path, stderr: File) -> io::Result<std::process::Child> {
     let mut command = std::process::Command::new(program);
@@ -54,12 +55,12 @@ pub fn start_detached(program: &Path, args: &[OsString], cwd: &Path, stderr: Fil
     command.spawn()
 }
 
-/// Starts a program that serves its caller: its stdout is a pipe, stdin the null device, stderr the caller's own. It stays
-/// in the caller's process group, so that who ends the caller by force ends it too, and it is killed when the child is
-/// dropped. The limits of the invocation do not apply.
+/// Starts a server for the caller: its stdout is a pipe, stdin the null device, stderr the caller's. It stays in the
+/// caller's process group, so that killing the caller's group ends it too, and it is killed when the child is dropped.
+/// The limits of the invocation do not apply.
 ///
 /// # Errors
-/// When it cannot start.
+/// The program cannot be started.
 pub fn start_server(invocation: &Invocation) -> Result<tokio::process::Child, ProcessError> {
     let mut command = tokio::process::Command::from(invocation.command());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
@@ -70,7 +71,7 @@ pub fn start_server(invocation: &Invocation) -> Result<tokio::process::Child, Pr
 /// it. The limits and the stdin bytes of the invocation do not apply. Returns its process id.
 ///
 /// # Errors
-/// The kernel's own: the caller tells a missing program from an argument that is too long.
+/// The error of the kernel: the caller distinguishes a missing program from an argument that is too long.
 pub fn start_on_files(invocation: &Invocation, stdin: Option<File>, stdout: File, stderr: File) -> io::Result<Pid> {
     let mut command = invocation.group_command();
     command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).stdout(stdout).stderr(stderr);

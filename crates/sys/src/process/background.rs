@@ -1,4 +1,4 @@
-//! Runs a program beside everything else, on the runtime. Dropping the future kills the program.
+//! Runs a program on the async runtime. Dropping the future kills the program.
 
 use super::blocking::DRAIN;
 use super::invocation::{EndBy, Invocation, ProcessError};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
-/// As [`super::run`], without blocking the caller's thread.
+/// Runs a program like [`super::run`], without blocking the caller's thread.
 ///
 /// # Errors
 /// As [`super::run`].
@@ -21,7 +21,7 @@ pub async fn run_async(invocation: &Invocation) -> Result<Output, ProcessError> 
     run_within(invocation, None).await
 }
 
-/// As [`run_async`], and ends a program that makes no progress.
+/// Runs a program like [`run_async`], and kills it when it makes no progress.
 ///
 /// # Errors
 /// As [`run_async`], and [`ProcessError::NoProgress`].
@@ -43,14 +43,14 @@ async fn run_within(invocation: &Invocation, watch: Option<Watch<'_>>) -> Result
             (None, _) | (_, None) => std::future::pending().await,
         }
     };
-    let talking = timeout(invocation.time_limit, talk(invocation, &mut group.child, (&mut out, &mut err)));
-    let talked = tokio::select! {
-        talked = talking => talked,
+    let exchange = timeout(invocation.time_limit, communicate(invocation, &mut group.child, (&mut out, &mut err)));
+    let result = tokio::select! {
+        result = exchange => result,
         (pid, quiet) = stuck => {
             return Err(ProcessError::NoProgress { label: invocation.label(), pid, quiet });
         }
     };
-    match talked {
+    match result {
         Ok(exit) => exit.map(|exit| output(exit, out, err)),
         Err(_) => {
             group.end().await;
@@ -61,24 +61,24 @@ async fn run_within(invocation: &Invocation, watch: Option<Watch<'_>>) -> Result
     }
 }
 
-/// How long a container may take to end everything below it.
+/// How long a container may take to end its processes.
 const CONTAINER_END: Duration = Duration::from_secs(5);
 
-/// Ends a child that was not waited for to its end, with its process group.
+/// A child with its process group, which is killed if it is dropped before it has ended.
 struct Group {
     child: Child,
     ending: EndBy,
 }
 
 impl Group {
-    /// The leader, while it is not reaped: afterwards the number may be a stranger's.
+    /// Returns the group's leader while it is not reaped; afterwards its number may belong to another process.
     fn leader(&self) -> Option<Pid> {
         self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
     }
 
-    /// Asks a container to end everything, and waits for it; what does not listen is killed.
+    /// Asks a container to end its processes and waits for it; what does not react is killed.
     async fn end(&mut self) {
-        if self.ending == EndBy::Asking
+        if self.ending == EndBy::Ask
             && let Some(leader) = self.leader()
         {
             let _ = kill_process(leader, Signal::TERM);
@@ -95,13 +95,13 @@ impl Drop for Group {
         if let Some(leader) = self.leader() {
             let _ = match self.ending {
                 EndBy::Kill => kill_process_group(leader, Signal::KILL),
-                EndBy::Asking => kill_process(leader, Signal::TERM),
+                EndBy::Ask => kill_process(leader, Signal::TERM),
             };
         }
     }
 }
 
-async fn talk(
+async fn communicate(
     invocation: &Invocation,
     child: &mut Child,
     (out, err): (&mut Collected, &mut Collected),
@@ -114,7 +114,7 @@ async fn talk(
         };
         tokio::try_join!(write, collect(stdout, out, invocation), collect(stderr, err, invocation))
     });
-    // Both arms may be dropped half-way: `wait` is cancel-safe, and the streams keep what they have read.
+    // Both branches may be cancelled: `wait` is cancel-safe, and the streams keep what they have read.
     let exit = tokio::select! {
         exit = wait(child, invocation) => exit?,
         read = &mut streams => {
@@ -129,12 +129,12 @@ async fn talk(
 }
 
 async fn wait(child: &mut Child, invocation: &Invocation) -> Result<Exit, ProcessError> {
-    child.wait().await.map(exit_of).map_err(|source| lost(invocation, source))
+    child.wait().await.map(exit_of).map_err(|source| lost_contact(invocation, source))
 }
 
 async fn write_all(stdin: Option<ChildStdin>, bytes: &[u8]) {
     if let Some(mut pipe) = stdin {
-        // A program that does not read all of its input is not a failure.
+        // A program that does not read all of its input is no failure.
         let _ = pipe.write_all(bytes).await;
     }
 }
@@ -145,16 +145,16 @@ async fn collect(
     invocation: &Invocation,
 ) -> Result<(), ProcessError> {
     let Some(mut stream) = stream else { return Ok(()) };
-    let mut piece = vec![0; 16 << 10];
+    let mut chunk = vec![0; 16 << 10];
     loop {
-        match stream.read(&mut piece).await.map_err(|source| lost(invocation, source))? {
+        match stream.read(&mut chunk).await.map_err(|source| lost_contact(invocation, source))? {
             0 => return Ok(()),
-            count => into.push(&piece[..count]).map_err(|excess| excess.error(invocation))?,
+            count => into.push(&chunk[..count]).map_err(|excess| excess.error(invocation))?,
         }
     }
 }
 
-fn lost(invocation: &Invocation, source: io::Error) -> ProcessError {
+fn lost_contact(invocation: &Invocation, source: io::Error) -> ProcessError {
     ProcessError::Lost { label: invocation.label(), source }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_says_the_same_as_the_blocking_call() {
+    async fn it_behaves_like_the_blocking_call() {
         let call = sh("cat; echo err >&2; exit 3").stdin("some input");
         assert_eq!(run_async(&call).await.expect("runs"), super::super::run(&call).expect("runs"));
         let flood = sh("head -c 3000000 /dev/zero");
@@ -183,12 +183,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_makes_no_progress_is_named_and_ended_and_one_that_works_is_not() {
-        let (limit, told) = (Duration::from_secs(2), std::sync::Mutex::new(Vec::new()));
-        let seen = |pid, quiet| told.lock().expect("not poisoned").push((pid, quiet));
-        let watch = Watch { limit, seen: &seen };
+        let (limit, samples) = (Duration::from_secs(2), std::sync::Mutex::new(Vec::new()));
+        let on_sample = |pid, quiet| samples.lock().expect("not poisoned").push((pid, quiet));
+        let watch = Watch { limit, on_sample: &on_sample };
         let error = run_watched(&sh("sleep 100"), watch).await.expect_err("it hangs");
         assert!(matches!(&error, ProcessError::NoProgress { quiet, .. } if *quiet >= limit), "{error}");
-        assert!(told.lock().expect("not poisoned").iter().any(|(pid, quiet)| *pid > 0 && *quiet > limit / 2));
+        assert!(samples.lock().expect("not poisoned").iter().any(|(pid, quiet)| *pid > 0 && *quiet > limit / 2));
         let works = sh("i=0; while [ $i -lt 12 ]; do sleep 0.3; i=$((i+1)); echo $i; done");
         assert!(run_watched(&works, watch).await.expect("it ends").success());
     }

@@ -1,4 +1,4 @@
-//! Runs a program to its end on the calling thread: no helper threads, one poll over everything that can happen.
+//! Runs a program to its end on the calling thread, without helper threads: one poll covers every event.
 
 use super::invocation::{Invocation, ProcessError};
 use super::output::{Collected, Output, exit_of, output};
@@ -13,33 +13,32 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long output is still awaited after the program itself has ended: a server that it left behind may hold the
-/// pipes for ever.
+/// How long output is still read after the program has ended: a server that it left behind may hold the pipes for ever.
 pub(super) const DRAIN: Duration = Duration::from_millis(250);
 
-/// How often the end of a child is looked for where the kernel cannot announce it.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often a child's end is checked where the kernel cannot announce it.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Runs it and waits for its end.
+/// Runs a program and waits for its end.
 ///
 /// # Errors
-/// When it cannot start, and when it passes a limit: its process group is then killed. An exit code other than 0 is
+/// It cannot be started, or it exceeds a limit, in which case its process group is killed. An exit code other than 0 is
 /// not an error.
 pub fn run(invocation: &Invocation) -> Result<Output, ProcessError> {
     let mut command = invocation.group_command();
     let stdin = if invocation.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|source| invocation.start_error(source))?;
-    let mut talk = Talk::new(invocation, child);
-    let result = talk.run_to_end();
+    let mut conversation = Conversation::new(invocation, child);
+    let result = conversation.run_to_end();
     if result.is_err() {
-        talk.kill();
+        conversation.kill();
     }
     let exit = result?;
-    Ok(output(exit, talk.stdout.collected, talk.stderr.collected))
+    Ok(output(exit, conversation.stdout.collected, conversation.stderr.collected))
 }
 
-/// One pipe that is read into memory.
+/// A pipe that is read into memory.
 struct Source {
     pipe: Option<File>,
     collected: Collected,
@@ -50,36 +49,36 @@ impl Source {
         Self { pipe: pipe.map(non_blocking), collected: Collected::new(invocation) }
     }
 
-    /// Takes what is there, a bounded piece at a time.
+    /// Reads what is available, at most one chunk at a time.
     fn read(&mut self, invocation: &Invocation) -> Result<(), ProcessError> {
         let Some(pipe) = &mut self.pipe else { return Ok(()) };
-        let mut piece = [0; 64 << 10];
-        match pipe.read(&mut piece) {
+        let mut chunk = [0; 64 << 10];
+        match pipe.read(&mut chunk) {
             Ok(0) => self.pipe = None,
-            Ok(count) => self.collected.push(&piece[..count]).map_err(|excess| excess.error(invocation))?,
-            Err(error) if is_passing(&error) => {}
+            Ok(count) => self.collected.push(&chunk[..count]).map_err(|excess| excess.error(invocation))?,
+            Err(error) if is_transient(&error) => {}
             Err(source) => return Err(ProcessError::Lost { label: invocation.label(), source }),
         }
         Ok(())
     }
 }
 
-struct Talk<'a> {
+struct Conversation<'a> {
     invocation: &'a Invocation,
     child: Child,
-    /// Readable when the child has ended; `None` where the kernel has no such thing.
+    /// Becomes readable when the child has ended; `None` where the kernel does not support it.
     ended: Option<OwnedFd>,
     stdin: Option<(File, &'a [u8])>,
     stdout: Source,
     stderr: Source,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> Conversation<'a> {
     fn new(invocation: &'a Invocation, mut child: Child) -> Self {
         let stdin = child.stdin.take().map(|pipe| (non_blocking(pipe.into()), invocation.stdin.as_slice()));
         let stdout = Source::new(child.stdout.take().map(Into::into), invocation);
         let stderr = Source::new(child.stderr.take().map(Into::into), invocation);
-        let ended = end_of(&child);
+        let ended = exit_descriptor(&child);
         Self { invocation, child, ended, stdin, stdout, stderr }
     }
 
@@ -108,14 +107,14 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Waits until a pipe is ready, the child has ended, or `left` is over.
+    /// Waits until a pipe is ready, the child has ended, or `left` has passed.
     fn wait(&self, left: Duration, exited: bool) -> Result<(), Errno> {
         let pipes = [&self.stdout.pipe, &self.stderr.pipe];
         let mut fds: Vec<PollFd> = pipes.into_iter().flatten().map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
         fds.extend(self.stdin.as_ref().map(|(pipe, _)| PollFd::new(pipe, PollFlags::OUT)));
         let announced = self.ended.as_ref().filter(|_| !exited);
         fds.extend(announced.map(|fd| PollFd::new(fd, PollFlags::IN)));
-        let left = if exited || announced.is_some() { left } else { left.min(LOOK) };
+        let left = if exited || announced.is_some() { left } else { left.min(POLL_INTERVAL) };
         poll_for(&mut fds, left)
     }
 
@@ -123,8 +122,8 @@ impl<'a> Talk<'a> {
         let Some((pipe, rest)) = &mut self.stdin else { return };
         match pipe.write(rest) {
             Ok(count) => *rest = &rest[count..],
-            Err(error) if is_passing(&error) => return,
-            // It does not want the rest: not our failure.
+            Err(error) if is_transient(&error) => return,
+            // The program closed its stdin early: not our failure.
             Err(_) => *rest = &[],
         }
         if rest.is_empty() {
@@ -136,7 +135,7 @@ impl<'a> Talk<'a> {
         ProcessError::Lost { label: self.invocation.label(), source }
     }
 
-    /// Ends the group. The leader is not reaped before, so its number cannot belong to a stranger.
+    /// Kills the process group. The leader is not reaped before, so its number cannot belong to another process.
     fn kill(&mut self) {
         if let Ok(None) = self.child.try_wait() {
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
@@ -145,7 +144,7 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// Polls, and takes an interruption by a signal for a wake-up without news.
+/// Polls; an interruption by a signal counts as a wake-up without events.
 pub(super) fn poll_for(fds: &mut [PollFd], left: Duration) -> Result<(), Errno> {
     let timeout = Timespec::try_from(left).ok();
     match poll(fds, timeout.as_ref()) {
@@ -154,7 +153,7 @@ pub(super) fn poll_for(fds: &mut [PollFd], left: Duration) -> Result<(), Errno> 
     }
 }
 
-/// Waits for a moment, by an empty poll: where nothing announces the state that is waited for.
+/// Sleeps with an empty poll: for states that nothing announces.
 pub(super) fn pause(time: Duration) {
     let start: Instant = clock::instant();
     while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
@@ -162,23 +161,23 @@ pub(super) fn pause(time: Duration) {
     }
 }
 
-fn is_passing(error: &io::Error) -> bool {
+fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// A pipe end as a file that never blocks. Should the kernel refuse, the poll before each use is still there.
+/// Makes a pipe end non-blocking. Should the kernel refuse, each use is still preceded by a poll.
 fn non_blocking(pipe: OwnedFd) -> File {
     let _ = rustix::io::ioctl_fionbio(pipe.as_fd(), true);
     File::from(pipe)
 }
 
 #[cfg(target_os = "linux")]
-fn end_of(child: &Child) -> Option<OwnedFd> {
+fn exit_descriptor(child: &Child) -> Option<OwnedFd> {
     rustix::process::pidfd_open(Pid::from_child(child), rustix::process::PidfdFlags::empty()).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn end_of(_child: &Child) -> Option<OwnedFd> {
+fn exit_descriptor(_child: &Child) -> Option<OwnedFd> {
     None
 }
 

@@ -1,37 +1,36 @@
-//! Whether a process belongs to a run: it, or one that it descends from, bears a run's mark, or is a run's runner. Runners
-//! adopt what agents cut loose, so that forgetting its parents and its environment does not get a process out.
-
+//! Finds the run that a process belongs to: the process or one of its ancestors carries the run's mark or is the run's
+//! runner. Runners adopt orphans, so a process cannot escape by dropping its parents and its environment.
 use super::RUN_MARK;
 use super::table;
 
-/// More generations than there are.
-const GENERATIONS: usize = 1000;
+/// The most ancestors that are followed; more than any real process has.
+const MAX_ANCESTORS: usize = 1000;
 
-/// The run that a process belongs to; `None`: to none. `runner` is the word by which runners are started, before the directory
-/// of their run.
+/// Returns the run that a process belongs to, or `None`. `runner` is the subcommand that starts runners; the directory
+/// of the run follows it.
 ///
 /// # Errors
-/// It cannot be told, because the process is gone.
+/// It is unknown, because the process is gone.
 pub fn run_of(pid: u32, runner: &str) -> Result<Option<String>, String> {
-    let mut at = pid;
-    for _ in 0..GENERATIONS {
-        let Some(entry) = table::entry(at).filter(|entry| !entry.zombie) else {
-            return Err(format!("whoever asks is gone (process {pid})"));
+    let mut current = pid;
+    for _ in 0..MAX_ANCESTORS {
+        let Some(entry) = table::entry(current).filter(|entry| !entry.zombie) else {
+            return Err(format!("the calling process {pid} is gone"));
         };
         if let Some(run) = table::value(&entry, RUN_MARK).filter(|run| !run.is_empty()) {
             return Ok(Some(run));
         }
-        if let [_, word, dir, ..] = table::words(at).as_slice()
-            && word == runner
+        if let [_, subcommand, dir, ..] = table::arguments(current).as_slice()
+            && subcommand == runner
         {
             return Ok(Some(dir.rsplit('/').next().unwrap_or(dir).to_owned()));
         }
         if entry.parent <= 1 {
             return Ok(None);
         }
-        at = entry.parent;
+        current = entry.parent;
     }
-    Err(format!("process {pid} has no end of parents"))
+    Err(format!("process {pid} has more than {MAX_ANCESTORS} ancestors"))
 }
 
 #[cfg(test)]
@@ -41,8 +40,8 @@ mod tests {
     use std::io::{BufRead, BufReader};
     use std::process::Stdio;
 
-    /// Starts something that prints the number of a process and waits; what the process belongs to.
-    fn told(mark: &str, script: &str) -> Result<Option<String>, String> {
+    /// Starts a script that prints a process number and waits; returns the run of that process.
+    fn run_of_printed(mark: &str, script: &str) -> Result<Option<String>, String> {
         let call = Invocation::new("/bin/sh", "/").args(["-c", script, "__run-test"]).env("PATH", "/usr/bin:/bin");
         let mut command = call.env(RUN_MARK, mark).group_command();
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
@@ -57,13 +56,13 @@ mod tests {
 
     #[test]
     fn what_an_agent_starts_belongs_to_its_run_without_its_environment_too() {
-        assert_eq!(told("7-1-0000abcd", "echo $$; read x"), Ok(Some("7-1-0000abcd".to_owned())));
-        // In the background its input is empty: it has to wait for something else.
+        assert_eq!(run_of_printed("7-1-0000abcd", "echo $$; read x"), Ok(Some("7-1-0000abcd".to_owned())));
+        // A background job has no stdin, so it has to wait for something else.
         let bare = "env -i sh -c 'echo $$; exec sleep 1000' & wait";
-        assert_eq!(told("7-2-0000abcd", bare), Ok(Some("7-2-0000abcd".to_owned())));
+        assert_eq!(run_of_printed("7-2-0000abcd", bare), Ok(Some("7-2-0000abcd".to_owned())));
         let runner = "env -i sh -c 'env -i sleep 100 & echo $!; wait' __run /runs/7-3-0000abcd";
-        // `sh -c script __run dir` has the word elsewhere: only a runner is one.
-        assert_eq!(told("", runner), Ok(None));
+        // `sh -c script __run dir` has the subcommand in another position: it is no runner.
+        assert_eq!(run_of_printed("", runner), Ok(None));
     }
 
     #[test]

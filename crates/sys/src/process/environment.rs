@@ -1,16 +1,16 @@
-//! Reading orch's own environment, and finding programs in a search path.
+//! Reads orch's environment, and finds programs in a search path.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The value of a variable; `None` when it is unset, empty or not valid UTF-8.
+/// Returns the value of a variable; `None` when it is unset, empty or not valid UTF-8.
 #[expect(clippy::disallowed_methods, reason = "the door to the environment")]
 pub fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Every variable whose name and value are valid UTF-8.
+/// Returns every variable whose name and value are valid UTF-8.
 #[expect(clippy::disallowed_methods, reason = "the door to the environment")]
 pub fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
@@ -18,10 +18,11 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The absolute path of the program `name`, looked for in `path` (the value of a `PATH`).
+/// Returns the absolute path of the program `name`, searched in `path` (the value of a `PATH`).
 ///
-/// A name with a slash is taken as a path of its own, relative to nothing but the current directory. Empty and
-/// relative entries of `path` are skipped: what stands in a checkout must not become a program.
+/// A name with a slash is a path of its own, relative to the current directory. Empty and relative entries of `path`
+/// are
+/// skipped: a file in a checkout must not become a program.
 pub fn which(name: &str, path: &str) -> Option<PathBuf> {
     if name.is_empty() {
         return None;

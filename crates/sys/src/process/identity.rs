@@ -1,33 +1,33 @@
-//! Who a process is. A number alone may belong to a stranger tomorrow; number, boot and time of start may not.
+//! The identity of a process. Its number alone may be reused; number, boot and start time together are unique.
 
 use super::table;
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
-/// A process of this machine, for good.
+/// Identifies a process of this machine uniquely.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity {
-    /// Its number.
+    /// The process number.
     pub pid: u32,
-    /// When it started, in the system's own terms; on Linux with the boot it belongs to. To be compared only.
+    /// When it started, in a system-specific format; on Linux with the boot it belongs to. Only for comparison.
     pub started: String,
 }
 
 impl Identity {
-    /// The process that has this number now; `None` when there is none, or only what is left of an ended one.
-    pub fn of(pid: u32) -> Option<Self> {
+    /// Returns the process that has this number now; `None` when there is none or only a zombie.
+    pub fn from_pid(pid: u32) -> Option<Self> {
         table::entry(pid).filter(|entry| !entry.zombie).map(|entry| entry.identity())
     }
 
-    /// This very process.
+    /// Returns the identity of this process.
     pub fn current() -> Self {
         let pid = std::process::id();
-        Self::of(pid).unwrap_or(Self { pid, started: String::new() })
+        Self::from_pid(pid).unwrap_or(Self { pid, started: String::new() })
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process still runs.
     pub fn is_alive(&self) -> bool {
-        Self::of(self.pid).as_ref() == Some(self)
+        Self::from_pid(self.pid).as_ref() == Some(self)
     }
 
     pub(super) fn raw(&self) -> Option<Pid> {
@@ -40,12 +40,12 @@ impl Identity {
 pub fn signal(process: &Identity, signal: Signal) -> bool {
     use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
     let Some(handle) = process.raw().and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { return false };
-    // Asked after the handle was opened: if the number still means our process now, the handle does too.
+    // Checked after the handle was opened: if the number still identifies our process, so does the handle.
     process.is_alive() && pidfd_send_signal(&handle, signal).is_ok()
 }
 
-/// Sends a signal to this process. Returns whether it was sent. Without process handles there is a moment between
-/// looking and sending.
+/// Sends a signal to this process. Returns whether it was sent. Without process handles there is a short race between
+/// the check and the signal.
 #[cfg(not(target_os = "linux"))]
 pub fn signal(process: &Identity, signal: Signal) -> bool {
     process.is_alive() && process.raw().is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
@@ -70,7 +70,7 @@ mod tests {
         let call = super::super::Invocation::new("/bin/sh", "/").args(["-c", "exit 0"]);
         let mut child = call.command().spawn().expect("starts");
         let deadline = crate::clock::instant() + std::time::Duration::from_secs(10);
-        while Identity::of(child.id()).is_some() {
+        while Identity::from_pid(child.id()).is_some() {
             assert!(crate::clock::instant() < deadline);
         }
         child.wait().expect("waits");

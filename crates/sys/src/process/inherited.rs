@@ -1,6 +1,6 @@
-//! What a process inherits of signals from its parent: the mask of blocked signals and the set of ignored ones. Both
-//! survive the start of a program, and both break what orch relies on: with SIGCHLD blocked or ignored the end of a child
-//! is never seen. Each process of orch resets them before anything else, and thereby for every program that it starts.
+//! Resets the signal state that a process inherits from its parent: the mask of blocked signals and the set of ignored
+//! ones. Both survive the start of a program, and with SIGCHLD blocked or ignored the end of a child is never seen.
+//! Each process of orch resets them before anything else, and thereby for every program that it starts.
 
 use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -8,16 +8,16 @@ use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// The signals whose inherited "ignore" is reset. SIGPIPE is the standard library's, which resets it for each child; the
-/// signals of job control keep what the shell has chosen, because a handler would turn a write to the terminal into a loop.
+/// The signals whose inherited "ignore" is reset. The standard library resets SIGPIPE for each child; the signals of
+/// job control keep what the shell has chosen, because a handler would turn a write to the terminal into a loop.
 const RESET: [i32; 8] = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM];
 
-/// Unblocks every signal of the calling thread, and gives each inherited "ignore" an empty handler: this process goes on
-/// as if it ignored the signal (`nohup`, a job in the background), but a child gets the default, because a handler does
-/// not survive the start of a program. Called on the main thread before any other thread begins.
+/// Unblocks every signal of the calling thread, and gives each ignored signal an empty handler: this process still
+/// ignores the signal (`nohup`, a background job), but children get the default, because a handler does not survive the
+/// start of a program. Must be called on the main thread before any other thread starts.
 pub fn reset_signals() {
     if let Err(error) = SigSet::empty().thread_set_mask() {
-        tracing::warn!(%error, "the signals that are blocked stay blocked");
+        tracing::warn!(%error, "blocked signals stay blocked");
     }
     let ignored = ignored();
     for signal in RESET {
@@ -29,8 +29,8 @@ pub fn reset_signals() {
     }
 }
 
-/// The ignored signals as the kernel's bit set. Where it cannot be read, SIGCHLD alone: for it an empty handler does the
-/// same as the default, while another signal would no longer end this process.
+/// Returns the ignored signals as the kernel's bit set. Where it cannot be read, SIGCHLD alone: for it an empty handler
+/// equals the default, while another signal would no longer end this process.
 #[cfg(target_os = "linux")]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").ok();
@@ -46,7 +46,7 @@ fn bit(signal: i32) -> u64 {
     u32::try_from(signal - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
 }
 
-/// A bit set of `/proc/self/status`.
+/// Parses a bit set of `/proc/self/status`.
 #[cfg(target_os = "linux")]
 fn bits(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -1,4 +1,4 @@
-//! What to run and within which limits, as data.
+//! Describes a call of a program and its limits, as data, and the errors that a call can end with.
 
 use super::output::Output;
 use orch_core::external::{External, ExternalFailure, How};
@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// What happens when a program prints more than it may.
+/// What happens when a program prints more than its output limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
-    /// It is ended, and the call fails: for programs whose answer is parsed.
+    /// It is killed, and the call fails: for programs whose output is parsed.
     Kill,
-    /// It goes on, and only the end of its output is kept: for checks, whose last lines matter most.
+    /// It continues, and only the end of its output is kept: for checks, whose last lines matter most.
     KeepTail,
 }
 
-/// One call of a program. The environment is empty but for what is added; there is no shell.
+/// One call of a program. The environment holds only what is added; there is no shell.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     pub(super) program: PathBuf,
@@ -32,23 +32,23 @@ pub struct Invocation {
     pub(super) output_limit: usize,
     pub(super) excess: Excess,
     pub(super) ending: EndBy,
-    /// What is run inside of a container, for errors.
+    /// The program that runs inside a container, for error messages.
     subject: Option<PathBuf>,
 }
 
-/// How a call is ended that has taken too long, or that nobody waits for any more.
+/// How a call is ended that exceeds its time limit or is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndBy {
-    /// Its process group is killed.
+    /// Kill its process group.
     Kill,
-    /// It is asked, and ends everything below it by itself; killed, it could not.
-    Asking,
+    /// Ask the container with TERM to end its processes, which it could not do if it were killed.
+    Ask,
 }
 
 impl Invocation {
-    /// Runs `program` in `cwd`: no arguments, empty environment, empty stdin, 30 s, 16 MiB of output.
+    /// Creates a call of `program` in `cwd`: no arguments, empty environment, empty stdin, 30 s, 16 MiB of output.
     ///
-    /// A bare name is looked for in the `PATH` given with [`Self::env`].
+    /// A bare name is searched in the `PATH` given with [`Self::env`].
     pub fn new(program: impl Into<PathBuf>, cwd: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
@@ -64,12 +64,13 @@ impl Invocation {
         }
     }
 
-    /// The same call as the arguments of `container WORD`, a program that runs it and ends all of its processes with it.
+    /// Turns this call into the arguments of `container SUBCOMMAND`, a program that runs it and ends all of its
+    /// processes with it.
     #[must_use]
-    pub fn under(mut self, container: impl Into<PathBuf>, word: &str) -> Self {
+    pub fn contained_by(mut self, container: impl Into<PathBuf>, subcommand: &str) -> Self {
         let program = std::mem::replace(&mut self.program, container.into());
-        self.args.splice(0..0, [OsString::from(word), program.clone().into_os_string()]);
-        (self.ending, self.subject) = (EndBy::Asking, Some(program));
+        self.args.splice(0..0, [OsString::from(subcommand), program.clone().into_os_string()]);
+        (self.ending, self.subject) = (EndBy::Ask, Some(program));
         self
     }
 
@@ -87,35 +88,35 @@ impl Invocation {
         self
     }
 
-    /// Sets one variable.
+    /// Sets one environment variable.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.insert(name.as_ref().to_owned(), value.as_ref().to_owned());
         self
     }
 
-    /// Sets variables.
+    /// Sets environment variables.
     #[must_use]
     pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
         self.env.extend(variables.into_iter().map(|(n, v)| (n.as_ref().to_owned(), v.as_ref().to_owned())));
         self
     }
 
-    /// What the program reads from stdin, before end of file.
+    /// Sets the bytes that the program reads from stdin.
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
     }
 
-    /// After which time its process group is killed.
+    /// Sets the time after which its process group is killed.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
     }
 
-    /// How many bytes stdout and stderr may have, each, and what happens beyond.
+    /// Sets how many bytes stdout and stderr may have, each, and what happens beyond.
     #[must_use]
     pub fn output_limit(mut self, bytes: usize, excess: Excess) -> Self {
         self.output_limit = bytes;
@@ -123,8 +124,8 @@ impl Invocation {
         self
     }
 
-    /// The name under which errors speak of it: the program and its subcommand, never another argument, because
-    /// those may hold a secret.
+    /// Returns the name used in errors: the program and its subcommand, never another argument, because those may hold
+    /// a secret.
     pub fn label(&self) -> String {
         let program = self.subject.as_ref().unwrap_or(&self.program);
         let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy();
@@ -138,12 +139,12 @@ impl Invocation {
         }
     }
 
-    /// Where it runs.
+    /// Returns the working directory.
     pub fn cwd(&self) -> &Path {
         &self.cwd
     }
 
-    /// The command, without its standard streams.
+    /// Builds the command, without its standard streams.
     #[expect(clippy::disallowed_methods, reason = "the door to other programs")]
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -151,14 +152,14 @@ impl Invocation {
         command
     }
 
-    /// The command in a process group of its own, so that a limit ends its children with it.
+    /// Builds the command in a process group of its own, so that a limit ends its children too.
     pub(super) fn group_command(&self) -> Command {
         let mut command = self.command();
         command.process_group(0);
         command
     }
 
-    /// Puts a failed start into words: a missing directory looks like a missing program to the kernel.
+    /// Converts a failed start into an error: to the kernel, a missing directory looks like a missing program.
     pub(super) fn start_error(&self, source: io::Error) -> ProcessError {
         if !self.cwd.is_dir() {
             return ProcessError::NoDirectory { label: self.label(), cwd: self.cwd.clone() };
@@ -170,65 +171,65 @@ impl Invocation {
     }
 }
 
-/// Why a program gave no result. A bad exit code is not among them: that is the caller's to judge.
+/// Why a program gave no result. A non-zero exit code is none of these: the caller judges it.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// There is no such program.
+    /// The program does not exist.
     #[error("program {} not found: is it installed and in PATH?", program.display())]
     NotFound {
-        /// As it was asked for.
+        /// The path or name as requested.
         program: PathBuf,
     },
-    /// The working directory is missing.
+    /// The working directory does not exist.
     #[error("{label}: directory {} does not exist", cwd.display())]
     NoDirectory {
-        /// What was to run.
+        /// The program, as in [`Invocation::label`].
         label: String,
-        /// Where.
+        /// The missing directory.
         cwd: PathBuf,
     },
-    /// The kernel refused to start it.
+    /// The kernel refused to start the program.
     #[error("{label} did not start: {source}")]
     NotStarted {
-        /// What was to run.
+        /// The program, as in [`Invocation::label`].
         label: String,
-        /// The kernel's word.
+        /// The error of the kernel.
         source: io::Error,
     },
-    /// It took too long and was killed.
+    /// The program exceeded its time limit and was killed.
     #[error("{label} did not end within {} s and was killed", limit.as_secs_f64())]
     TimedOut {
-        /// What ran.
+        /// The program, as in [`Invocation::label`].
         label: String,
-        /// How long it had.
+        /// The time limit.
         limit: Duration,
-        /// What it had printed by then, where that was kept.
+        /// What it had printed by then, if that was kept.
         printed: Option<Box<Output>>,
     },
-    /// It used no processor time, read and wrote nothing for a while, and was killed.
+    /// The program used no processor time and did no I/O for a while, and was killed.
     #[error("{label} (pid {pid}) made no progress for {} s and was killed", quiet.as_secs())]
     NoProgress {
-        /// What ran.
+        /// The program, as in [`Invocation::label`].
         label: String,
-        /// Its process.
+        /// The process number.
         pid: u32,
-        /// For how long.
+        /// How long it made no progress.
         quiet: Duration,
     },
-    /// It printed too much and was killed.
+    /// The program exceeded its output limit and was killed.
     #[error("{label} printed more than {limit} bytes and was killed")]
     TooMuchOutput {
-        /// What ran.
+        /// The program, as in [`Invocation::label`].
         label: String,
-        /// How much it was allowed, in bytes.
+        /// The output limit, in bytes.
         limit: usize,
     },
-    /// Talking to it failed.
+    /// Reading its output or waiting for it failed.
     #[error("lost contact with {label}: {source}")]
     Lost {
-        /// What ran.
+        /// The program, as in [`Invocation::label`].
         label: String,
-        /// The kernel's word.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
@@ -238,7 +239,7 @@ impl External for ProcessError {
         let how = match self {
             Self::NotFound { .. } => How::NotStarted,
             Self::NoDirectory { .. } => How::Vanished,
-            // The same arguments are too long the next time as well.
+            // The same arguments will be too long next time as well.
             Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::ArgumentListTooLong => How::Refused,
             Self::NotStarted { .. } => How::NotStarted,
             Self::TimedOut { .. } | Self::NoProgress { .. } => How::TimedOut,
@@ -249,10 +250,10 @@ impl External for ProcessError {
     }
 }
 
-/// In which way a system call failed, by its error number.
+/// Classifies a failed system call by its error number.
 pub fn how_of(error: &io::Error) -> How {
     use io::ErrorKind as K;
-    let is_short = matches!(
+    let is_exhausted = matches!(
         error.kind(),
         K::StorageFull
             | K::QuotaExceeded
@@ -264,7 +265,7 @@ pub fn how_of(error: &io::Error) -> How {
             | K::ExecutableFileBusy
             | K::StaleNetworkFileHandle
     );
-    if is_short || PASSING.iter().any(|errno| Some(errno.raw_os_error()) == error.raw_os_error()) {
+    if is_exhausted || TRANSIENT.iter().any(|errno| Some(errno.raw_os_error()) == error.raw_os_error()) {
         How::Resources
     } else if matches!(error.kind(), K::NotFound | K::NotADirectory) {
         How::Vanished
@@ -273,15 +274,15 @@ pub fn how_of(error: &io::Error) -> How {
     }
 }
 
-/// Error numbers that have no kind of their own and pass: a device that fails, too many open files.
-const PASSING: [Errno; 4] = [Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
+/// Transient errors without an `ErrorKind`: a device that fails, too many open files.
+const TRANSIENT: [Errno; 4] = [Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_is_known_by_the_error_number() {
+    fn transient_errors_are_known_by_the_error_number() {
         for code in [5, 4, 11, 12, 24, 28, 30] {
             assert_eq!(how_of(&io::Error::from_raw_os_error(code)), How::Resources, "{code}");
         }
@@ -289,7 +290,7 @@ mod tests {
         for code in [1, 13, 17] {
             assert_eq!(how_of(&io::Error::from_raw_os_error(code)), How::Refused, "{code}");
         }
-        assert_eq!(how_of(&io::Error::other("No space left on device")), How::Refused, "words are no error number");
+        assert_eq!(how_of(&io::Error::other("No space left on device")), How::Refused, "a message is no error number");
     }
 
     #[test]

@@ -1,29 +1,29 @@
-//! What this process uses and may use.
+//! Resource limits and resource usage of this process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
 
-/// As many open files as a daemon with a thousand watchers needs. No more, because programs that it starts inherit it,
-/// and some walk through all numbers that are allowed.
+/// The open files that a daemon with a thousand watchers needs. No more, because programs that it starts inherit the
+/// limit, and some iterate over all allowed descriptors.
 const FILES: u64 = 8192;
 
-/// Allows this process more open files, as far as the system lets it.
+/// Raises this process's limit of open files, as far as the system allows.
 pub fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(FILES, |most| most.min(FILES));
     if limit.current.is_some_and(|current| current < wanted) {
-        // With the old limit it works too, for fewer watchers.
+        // The old limit works too, for fewer watchers.
         setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }).ok();
     }
 }
 
-/// How many files this process may have open; `None`: as many as it likes.
+/// Returns how many files this process may have open; `None` when unlimited.
 pub fn file_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Where this program can be started from: `known`, where it was when this process began, or, when an upgrade has taken
-/// it away there, the kernel's own name for the file that this process runs, which holds as long as it lives.
+/// Returns a path from which this program can be started: `known`, its path at start, or, when an upgrade has removed
+/// that, the kernel's name for the running file, which is valid as long as this process lives.
 pub fn own_program(known: &Path) -> PathBuf {
     let by_kernel = || PathBuf::from(format!("/proc/{}/exe", std::process::id()));
     if known.exists() {
@@ -33,7 +33,7 @@ pub fn own_program(known: &Path) -> PathBuf {
     }
 }
 
-/// Memory of this process that is in use, in bytes; `None` where the system does not tell it cheaply.
+/// Returns the resident memory of this process in bytes; `None` where the system does not report it cheaply.
 pub fn resident_memory() -> Option<u64> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = pages.split_whitespace().nth(1)?.parse().ok()?;

@@ -1,5 +1,5 @@
-//! Finding and ending the processes of one run. They bear its mark in their environment; those that dropped it are
-//! known by descent. Nothing else is ever signalled.
+//! Finds and ends the processes of one run. They carry its mark in their environment; those that dropped it are found
+//! by descent. Nothing else is ever signalled.
 
 use super::RUN_MARK;
 use super::blocking::pause;
@@ -14,47 +14,47 @@ use std::time::Duration;
 /// A process that had to be ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swept {
-    /// Who it was.
+    /// The identity of the process.
     pub process: Identity,
     /// The short name of its program.
     pub name: String,
 }
 
-/// What the processes of a run use, all together.
+/// The resources that the processes of a run use in total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Load {
-    /// Processor time since their start. It may shrink when a process ends unseen.
+    /// Processor time since their start. It may shrink when a process ends without being waited for.
     pub cpu: Duration,
-    /// Memory of their own, in bytes.
+    /// Resident unshared memory, in bytes.
     pub memory: u64,
-    /// How many they are.
+    /// Number of running processes.
     pub processes: usize,
 }
 
-/// The running processes that bear the mark of this run, without the caller.
+/// Returns the running processes that carry the mark of this run, without the caller.
 pub fn marked(run: &str) -> Vec<Identity> {
     targets(run, None).iter().map(Entry::identity).collect()
 }
 
-/// All marks that running processes bear, each once.
+/// Returns all marks of running processes, each once.
 pub fn marks() -> BTreeSet<String> {
     table::values(&table::all(), RUN_MARK)
 }
 
-/// The running processes that work below a directory: in it, or with a file of it open. `None`: it cannot be told here.
-/// Those of other people are not seen, nor are copies of the caller that are about to become another program: such a
-/// copy has open, for a moment, what the caller had open when it was made.
+/// Returns the running processes that use a directory: their working directory, root or an open file is below it.
+/// `None` where the system cannot tell. Processes of other users are not seen. Forked copies of the caller that are
+/// about to execute another program are excluded: for a moment they have open what the caller had open.
 pub fn working_in(dir: &Path) -> Option<Vec<u32>> {
-    // The kernel tells places without links.
+    // The kernel reports paths with links resolved.
     let dir = dir.canonicalize().ok()?;
     let me = std::process::id();
-    // Who has no row any more is gone.
-    let found = placed_below(&dir)?.into_iter().filter_map(table::entry);
+    // A process without a row has ended.
+    let found = using_below(&dir)?.into_iter().filter_map(table::entry);
     let (own, mut others): (Vec<Entry>, Vec<Entry>) = found.partition(|entry| entry.parent == me);
     if !own.is_empty() {
         let programs = own.into_iter().filter(|entry| !is_copy(entry.pid)).collect::<Vec<_>>();
-        // One that has become another program since it was seen keeps nothing open.
-        let still = placed_below(&dir)?;
+        // One that has executed another program since keeps nothing open.
+        let still = using_below(&dir)?;
         others.extend(programs.into_iter().filter(|entry| still.contains(&entry.pid)));
     }
     let mut pids: Vec<u32> = others.into_iter().map(|entry| entry.pid).collect();
@@ -62,37 +62,38 @@ pub fn working_in(dir: &Path) -> Option<Vec<u32>> {
     Some(pids)
 }
 
-/// Who has its place below a directory, a file of it open, or its root there, without the caller.
-fn placed_below(dir: &Path) -> Option<BTreeSet<u32>> {
+/// Returns the processes whose working directory, root or open files are below a directory, without the caller.
+fn using_below(dir: &Path) -> Option<BTreeSet<u32>> {
     let me = std::process::id();
-    let at = table::places()?;
-    Some(at.into_iter().filter(|(pid, place)| *pid != me && place.starts_with(dir)).map(|(pid, _)| pid).collect())
+    let uses = table::paths_in_use()?;
+    Some(uses.into_iter().filter(|(pid, place)| *pid != me && place.starts_with(dir)).map(|(pid, _)| pid).collect())
 }
 
-/// Whether a child still is what its parent, the caller, is, or is becoming another program: the kernel takes the old program's
-/// arguments away, closes files, and then sets the arguments of the new one.
+/// Returns whether a child is still a copy of its parent, the caller, or is just executing another program: the kernel
+/// removes the old program's arguments, closes files, and then sets the new arguments.
 fn is_copy(pid: u32) -> bool {
-    let words = table::words(pid);
-    words.is_empty() || words == table::words(std::process::id())
+    let arguments = table::arguments(pid);
+    arguments.is_empty() || arguments == table::arguments(std::process::id())
 }
 
-/// The short name of the program that a process runs.
+/// Returns the short name of the program that a process runs.
 pub fn program_of(pid: u32) -> String {
     table::name(pid)
 }
 
-/// Ends every process of a run: asks with TERM, and after `grace` kills, until none is left. With a `grace` of zero
-/// it kills at once. Returns who was ended; it gives up after a few more seconds on what even KILL does not end.
+/// Ends every process of a run: sends TERM, and after `grace` KILL, until none is left. With a `grace` of zero it kills
+/// at once. Returns the processes that were ended; it gives up after a few more seconds on those that survive even
+/// KILL.
 pub fn sweep(run: &str, grace: Duration) -> Vec<Swept> {
     sweep_all(run, None, grace)
 }
 
-/// As [`sweep`], and also ends every descendant of the caller, marked or not: for a caller that adopts orphans.
+/// Like [`sweep`], and also ends every descendant of the caller, marked or not: for a caller that adopts orphans.
 pub fn sweep_tree(run: &str, grace: Duration) -> Vec<Swept> {
     sweep_all(run, Some(std::process::id()), grace)
 }
 
-/// What the descendants of the caller use, and what it has waited for.
+/// Returns the resources used by the caller's descendants and by the children it has waited for.
 pub fn descendants_load() -> Load {
     let me = std::process::id();
     let family = table::below(me).unwrap_or_else(|| {
@@ -107,11 +108,11 @@ pub fn descendants_load() -> Load {
     })
 }
 
-/// How long KILL is repeated: a process deep in the kernel dies late, and one that forks on is chased.
+/// How long KILL is repeated: a process deep in the kernel dies late, and one that keeps forking is chased.
 const CHASE: Duration = Duration::from_secs(3);
 
-/// How long to wait for the asked ones between two looks.
-const LOOK: Duration = Duration::from_millis(10);
+/// Pause between two checks whether the signalled processes have ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 fn sweep_all(run: &str, root: Option<u32>, grace: Duration) -> Vec<Swept> {
     let start = clock::instant();
@@ -132,38 +133,39 @@ fn sweep_all(run: &str, root: Option<u32>, grace: Duration) -> Vec<Swept> {
                 signal(&process, Signal::KILL);
             } else if is_new {
                 signal(&process, Signal::TERM);
-                // A stopped process hears the question only when it goes on.
+                // A stopped process handles TERM only when it continues.
                 signal(&process, Signal::CONT);
             }
         }
-        pause(LOOK.min(grace.saturating_sub(elapsed)).max(Duration::from_millis(1)));
+        pause(POLL_INTERVAL.min(grace.saturating_sub(elapsed)).max(Duration::from_millis(1)));
     }
 }
 
-/// The running processes that bear the mark or descend from one that does or from `root`; never the caller, never `root`.
+/// Returns the running processes that carry the mark or descend from one that does or from `root`; never the caller,
+/// never `root`.
 fn targets(run: &str, root: Option<u32>) -> Vec<Entry> {
     let all = table::all();
     let me = std::process::id();
-    let mut heads: BTreeSet<u32> = table::bearing(&all, RUN_MARK, run).iter().map(|entry| entry.pid).collect();
-    heads.remove(&me);
-    heads.extend(root);
-    let family = with_descendants(&all, heads);
+    let mut roots: BTreeSet<u32> = table::with_variable(&all, RUN_MARK, run).iter().map(|entry| entry.pid).collect();
+    roots.remove(&me);
+    roots.extend(root);
+    let family = with_descendants(&all, roots);
     let spared = |entry: &Entry| entry.zombie || entry.pid == me || Some(entry.pid) == root;
     all.into_iter().filter(|entry| family.contains(&entry.pid) && !spared(entry)).collect()
 }
 
-/// `heads` and everything below them.
-fn with_descendants(all: &[Entry], heads: BTreeSet<u32>) -> BTreeSet<u32> {
+/// Returns `roots` and all their descendants.
+fn with_descendants(all: &[Entry], roots: BTreeSet<u32>) -> BTreeSet<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in all {
         children.entry(entry.parent).or_default().push(entry.pid);
     }
-    let mut open: Vec<u32> = heads.iter().copied().collect();
-    let mut family = heads;
-    while let Some(parent) = open.pop() {
+    let mut pending: Vec<u32> = roots.iter().copied().collect();
+    let mut family = roots;
+    while let Some(parent) = pending.pop() {
         for &child in children.get(&parent).into_iter().flatten() {
             if family.insert(child) {
-                open.push(child);
+                pending.push(child);
             }
         }
     }
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_bears_the_mark_is_ended_and_nothing_else() {
+    fn everything_that_carries_the_mark_is_ended_and_nothing_else() {
         let run = format!("1-1-{:08x}", std::process::id());
         let mut own = start("trap '' TERM; setsid sleep 100 & env -i sleep 100 & wait; wait; sleep 100", &run);
         let mut other = start("exec sleep 100", "somebody-else");

@@ -1,4 +1,4 @@
-//! What a program printed, held within a limit.
+//! The output of a program, collected within a limit.
 
 use super::invocation::{Excess, Invocation, ProcessError};
 use orch_core::outcome::Exit;
@@ -8,34 +8,34 @@ use std::process::ExitStatus;
 /// The result of a program that ended by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// How it ended.
+    /// Its exit code or signal.
     pub exit: Exit,
-    /// What it printed, or the end of it.
+    /// Its stdout, or the end of it.
     pub stdout: Vec<u8>,
-    /// What it printed to stderr, or the end of it.
+    /// Its stderr, or the end of it.
     pub stderr: Vec<u8>,
-    /// The beginning of stdout or stderr was dropped ([`Excess::KeepTail`]).
+    /// Whether the beginning of stdout or stderr was dropped ([`Excess::KeepTail`]).
     pub truncated: bool,
 }
 
 impl Output {
-    /// Ended with 0.
+    /// Returns whether the exit code was 0.
     pub fn success(&self) -> bool {
         self.exit.success()
     }
 
-    /// stdout as text, without white space at its ends.
+    /// Returns stdout as text, without surrounding white space.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
     }
 
-    /// stderr as text, without white space at its ends.
+    /// Returns stderr as text, without surrounding white space.
     pub fn error_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).trim().to_owned()
     }
 }
 
-/// How the standard library's status reads in our words.
+/// Converts the standard library's exit status.
 pub(super) fn exit_of(status: ExitStatus) -> Exit {
     Exit { code: status.code(), signal: status.signal() }
 }
@@ -54,7 +54,7 @@ impl Collected {
         Self { bytes: Vec::new(), limit: invocation.output_limit, excess: invocation.excess, dropped: false }
     }
 
-    /// Takes more output. `Err` when the limit is passed and the program must end.
+    /// Appends output. Returns `Err` when the limit is exceeded and the program must be killed.
     pub(super) fn push(&mut self, more: &[u8]) -> Result<(), TooMuch> {
         self.bytes.extend_from_slice(more);
         match self.excess {
@@ -76,7 +76,7 @@ impl Collected {
     }
 }
 
-/// The limit of output is passed.
+/// The output limit was exceeded.
 #[derive(Debug)]
 pub(super) struct TooMuch;
 
@@ -86,7 +86,7 @@ impl TooMuch {
     }
 }
 
-/// Puts the result together.
+/// Assembles the result.
 pub(super) fn output(exit: Exit, mut stdout: Collected, mut stderr: Collected) -> Output {
     stdout.cut();
     stderr.cut();

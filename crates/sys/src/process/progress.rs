@@ -1,37 +1,37 @@
-//! Whether a program makes progress: it uses processor time, reads, writes, or waits for a disk. One that sleeps and does
-//! nothing of that hangs.
+//! Detects programs that make no progress. Progress is processor time, bytes read or written, a change in the number of
+//! children, or a wait for a disk.
 
 use super::table;
 use crate::clock;
 use std::time::Duration;
 use tokio::time::{Instant, interval_at};
 
-/// How often a program is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often a program is sampled.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What is done about a program that makes no progress.
+/// How a program is watched for progress.
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
-    /// It is ended after so long.
+    /// It is killed after this time without progress.
     pub limit: Duration,
-    /// Is told the process, and for how long it has made no progress.
-    pub seen: &'a (dyn Fn(u32, Duration) + Send + Sync),
+    /// Called for each sample with the process number and the time without progress.
+    pub on_sample: &'a (dyn Fn(u32, Duration) + Send + Sync),
 }
 
-/// What a program and its children have done so far.
+/// What a program and its children have used so far.
 #[derive(PartialEq, Eq)]
-struct Signs {
+struct Activity {
     cpu: Duration,
     bytes: u64,
     children: usize,
-    /// One of them runs, or waits for a disk.
+    /// Whether one of them runs or waits for a disk.
     is_busy: bool,
 }
 
-fn signs(pid: u32) -> Option<Signs> {
+fn activity(pid: u32) -> Option<Activity> {
     let mut entries = table::below(pid).unwrap_or_default();
     entries.push(table::entry(pid)?);
-    Some(Signs {
+    Some(Activity {
         cpu: entries.iter().map(|entry| entry.cpu).sum(),
         bytes: entries.iter().map(|entry| table::bytes(entry.pid)).sum(),
         children: entries.len(),
@@ -39,19 +39,19 @@ fn signs(pid: u32) -> Option<Signs> {
     })
 }
 
-/// Returns when the process has made no progress for the limit, with how long that was.
+/// Waits until the process has made no progress for the limit; returns how long that was.
 pub(super) async fn stuck(pid: u32, watch: Watch<'_>) -> Duration {
-    let mut look = interval_at(Instant::now() + LOOK, LOOK);
+    let mut ticks = interval_at(Instant::now() + POLL_INTERVAL, POLL_INTERVAL);
     let (mut last, mut since) = (None, clock::instant());
     loop {
-        look.tick().await;
-        let now = signs(pid);
-        if now.is_none() || now != last || now.as_ref().is_some_and(|signs| signs.is_busy) {
+        ticks.tick().await;
+        let now = activity(pid);
+        if now.is_none() || now != last || now.as_ref().is_some_and(|activity| activity.is_busy) {
             since = clock::instant();
         }
         last = now;
         let quiet = since.elapsed();
-        (watch.seen)(pid, quiet);
+        (watch.on_sample)(pid, quiet);
         if quiet >= watch.limit {
             return quiet;
         }

@@ -1,4 +1,4 @@
-//! The kernel's table of processes, read from `/proc`.
+//! Reads the kernel's process table from `/proc`.
 
 use super::identity::Identity;
 use std::collections::BTreeSet;
@@ -7,18 +7,18 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// One row.
+/// One process.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) pid: u32,
     pub(super) parent: u32,
-    /// Ended, but not yet waited for by its parent.
+    /// It has ended, but its parent has not waited for it yet.
     pub(super) zombie: bool,
-    /// It runs, or waits for a disk.
+    /// It runs or waits for a disk.
     is_busy: bool,
-    /// Processor time of itself and of the children it has waited for.
+    /// Processor time of the process and of the children it has waited for.
     pub(super) cpu: Duration,
-    /// Time of start, in clock ticks since boot.
+    /// Start time, in clock ticks since boot.
     start: u64,
 }
 
@@ -28,10 +28,10 @@ impl Entry {
     }
 }
 
-/// One clock tick of `/proc`: 100 a second, part of the kernel's contract with programs.
+/// One clock tick of `/proc`: 100 per second, part of the kernel's ABI.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What tells this boot from others: ticks alone repeat after a restart of the machine.
+/// Returns an id of this boot: ticks alone repeat after a reboot.
 fn boot() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| {
@@ -40,30 +40,30 @@ fn boot() -> &'static str {
     })
 }
 
-/// The row of one process.
+/// Reads one process.
 pub(super) fn entry(pid: u32) -> Option<Entry> {
     parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// All rows. A process that ends while the table is read may be missing.
+/// Reads all processes. One that ends meanwhile may be missing.
 pub(super) fn all() -> Vec<Entry> {
     let Ok(dir) = fs::read_dir("/proc") else { return Vec::new() };
     dir.flatten().filter_map(|item| item.file_name().to_str()?.parse().ok()).filter_map(entry).collect()
 }
 
-/// The rows below a process, without a look at any other; `None` where the kernel does not tell a process's children.
+/// Reads the descendants of a process without reading any other; `None` where the kernel does not list children.
 pub(super) fn below(root: u32) -> Option<Vec<Entry>> {
     let mut found = Vec::new();
-    let mut open = children(root)?;
-    while let Some(pid) = open.pop() {
-        // One that has ended meanwhile has no row and no children.
+    let mut pending = children(root)?;
+    while let Some(pid) = pending.pop() {
+        // A process that has ended meanwhile has no row and no children.
         found.extend(entry(pid));
-        open.extend(children(pid).unwrap_or_default());
+        pending.extend(children(pid).unwrap_or_default());
     }
     Some(found)
 }
 
-/// The kernel lists children by the thread that started them.
+/// Returns the children of a process; the kernel lists them by the thread that started them.
 fn children(pid: u32) -> Option<Vec<u32>> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let lists = threads.flatten().map(|thread| fs::read_to_string(thread.path().join("children")));
@@ -71,7 +71,7 @@ fn children(pid: u32) -> Option<Vec<u32>> {
     Some(lists.iter().flat_map(|list| list.split_ascii_whitespace()).filter_map(|pid| pid.parse().ok()).collect())
 }
 
-/// Fields of `stat` behind the name, which may itself hold spaces and parentheses.
+/// Parses `stat`. The fields follow the name, which may itself contain spaces and parentheses.
 fn parse_stat(pid: u32, stat: &[u8]) -> Option<Entry> {
     let text = String::from_utf8_lossy(stat);
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
@@ -87,17 +87,17 @@ fn parse_stat(pid: u32, stat: &[u8]) -> Option<Entry> {
     })
 }
 
-/// The rows whose environment at their start holds `NAME=value` exactly.
-pub(super) fn bearing<'a>(entries: &'a [Entry], name: &str, value: &str) -> Vec<&'a Entry> {
+/// Returns the processes whose initial environment contains exactly `NAME=value`.
+pub(super) fn with_variable<'a>(entries: &'a [Entry], name: &str, value: &str) -> Vec<&'a Entry> {
     let wanted = format!("{name}={value}").into_bytes();
-    let bears = |entry: &&Entry| {
+    let matches = |entry: &&Entry| {
         let environ = fs::read(format!("/proc/{}/environ", entry.pid)).unwrap_or_default();
         environ.split(|&byte| byte == 0).any(|variable| variable == wanted)
     };
-    entries.iter().filter(bears).collect()
+    entries.iter().filter(matches).collect()
 }
 
-/// All values of a variable in the environments of these rows, as they were at their start.
+/// Returns all values of a variable in the initial environments of these processes.
 pub(super) fn values(entries: &[Entry], name: &str) -> BTreeSet<String> {
     let beginning = format!("{name}=").into_bytes();
     let value = |entry: &Entry| {
@@ -108,48 +108,48 @@ pub(super) fn values(entries: &[Entry], name: &str) -> BTreeSet<String> {
     entries.iter().filter(|entry| !entry.zombie).filter_map(value).collect()
 }
 
-/// The value of a variable in the environment of a row, as it was at its start.
+/// Returns the value of a variable in the initial environment of a process.
 pub(super) fn value(entry: &Entry, name: &str) -> Option<String> {
     values(std::slice::from_ref(entry), name).pop_first()
 }
 
-/// The words by which a process was started.
-pub(super) fn words(pid: u32) -> Vec<String> {
+/// Returns the command line of a process.
+pub(super) fn arguments(pid: u32) -> Vec<String> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words = line.split(|&byte| byte == 0).filter(|word| !word.is_empty());
-    words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    let arguments = line.split(|&byte| byte == 0).filter(|word| !word.is_empty());
+    arguments.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
-/// Where processes work: their directories, and the files that they have open.
-pub(super) fn places() -> Option<Vec<(u32, PathBuf)>> {
+/// Returns the directories and open files of all processes.
+pub(super) fn paths_in_use() -> Option<Vec<(u32, PathBuf)>> {
     let mut found = Vec::new();
     for item in fs::read_dir("/proc").ok()?.flatten() {
         let Some(pid) = item.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let open = fs::read_dir(item.path().join("fd")).into_iter().flatten().flatten().map(|fd| fd.path());
-        let places = open.chain(["cwd", "root"].map(|name| item.path().join(name)));
-        found.extend(places.filter_map(|link| Some((pid, fs::read_link(link).ok()?))));
+        let files = fs::read_dir(item.path().join("fd")).into_iter().flatten().flatten().map(|fd| fd.path());
+        let paths = files.chain(["cwd", "root"].map(|name| item.path().join(name)));
+        found.extend(paths.filter_map(|link| Some((pid, fs::read_link(link).ok()?))));
     }
     Some(found)
 }
 
-/// The short name of a program. Not its arguments: they may hold secrets.
+/// Returns the short name of a program. Not its arguments: they may hold secrets.
 pub(super) fn name(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).map(|name| name.trim().to_owned()).unwrap_or_default()
 }
 
-/// How much a process has read and written so far, files and pipes alike.
+/// Returns how many bytes a process has read and written so far, files and pipes alike.
 pub(super) fn bytes(pid: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
-    let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-    of("rchar:").unwrap_or(0).saturating_add(of("wchar:").unwrap_or(0))
+    let counter = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    counter("rchar:").unwrap_or(0).saturating_add(counter("wchar:").unwrap_or(0))
 }
 
-/// Whether a process runs, or waits for a disk.
+/// Returns whether a process runs or waits for a disk.
 pub(super) fn is_busy(entry: &Entry) -> bool {
     entry.is_busy
 }
 
-/// Memory of its own in bytes: resident and not shared with others.
+/// Returns its memory in bytes: resident and not shared with others.
 pub(super) fn own_memory(entry: &Entry) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", entry.pid)).unwrap_or_default();
     let own =
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_below_a_process_is_found_without_the_whole_table() {
+    fn descendants_are_found_without_reading_the_whole_table() {
         let call = super::super::Invocation::new("/bin/sh", "/").args(["-c", "sleep 100 & sleep 100 & wait"]);
         let mut child = call.env("PATH", "/usr/bin:/bin").group_command().spawn().expect("starts");
         let deadline = crate::clock::instant() + Duration::from_secs(10);
@@ -192,7 +192,7 @@ mod tests {
         assert!(own_memory(&me) > 0);
         assert!(all().iter().any(|entry| entry.pid == me.pid && entry.start == me.start));
         let path = super::super::env_var("PATH").expect("set");
-        assert_eq!(bearing(std::slice::from_ref(&me), "PATH", &path).len(), 1);
-        assert_eq!(bearing(&[me], "PATH", "other").len(), 0);
+        assert_eq!(with_variable(std::slice::from_ref(&me), "PATH", &path).len(), 1);
+        assert_eq!(with_variable(&[me], "PATH", "other").len(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! The table of processes where there is no `/proc`: as `ps` prints it. Best effort: the environment of a program
-//! that the system protects stays hidden.
+//! Reads the process table from `ps`, where there is no `/proc`. Best effort: the environment of a program that the
+//! system protects stays hidden.
 
 use super::blocking::run;
 use super::identity::Identity;
@@ -8,17 +8,17 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// One row.
+/// One process.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) pid: u32,
     pub(super) parent: u32,
-    /// Ended, but not yet waited for by its parent.
+    /// It has ended, but its parent has not waited for it yet.
     pub(super) zombie: bool,
     is_busy: bool,
-    /// Processor time of itself.
+    /// Processor time of the process alone.
     pub(super) cpu: Duration,
-    /// Date and time of start, as printed.
+    /// Start date and time, as printed.
     start: String,
     /// Resident memory, in bytes.
     resident: u64,
@@ -37,17 +37,17 @@ fn ps(args: &[&str]) -> String {
     run(&call).map(|output| output.text()).unwrap_or_default()
 }
 
-/// The row of one process.
+/// Reads one process.
 pub(super) fn entry(pid: u32) -> Option<Entry> {
     ps(&["-o", COLUMNS, "-p", &pid.to_string()]).lines().find_map(parse_row)
 }
 
-/// All rows.
+/// Reads all processes.
 pub(super) fn all() -> Vec<Entry> {
     ps(&["-ax", "-o", COLUMNS]).lines().filter_map(parse_row).collect()
 }
 
-/// The rows below a process: nothing here tells them apart from the others.
+/// Always `None`: `ps` cannot list descendants without the whole table.
 pub(super) fn below(_root: u32) -> Option<Vec<Entry>> {
     None
 }
@@ -66,7 +66,7 @@ fn parse_row(row: &str) -> Option<Entry> {
     })
 }
 
-/// `[days-][hours:]minutes:seconds[.hundredths]`.
+/// Parses `[days-][hours:]minutes:seconds[.hundredths]`.
 fn parse_time(text: &str) -> Duration {
     let (days, clock) = text.split_once('-').unwrap_or(("0", text));
     let number = |part: &str| part.parse::<f64>().unwrap_or(0.0);
@@ -74,8 +74,8 @@ fn parse_time(text: &str) -> Duration {
     Duration::try_from_secs_f64(number(days) * 86_400.0 + seconds).unwrap_or_default()
 }
 
-/// The rows whose environment holds `NAME=value`.
-pub(super) fn bearing<'a>(entries: &'a [Entry], name: &str, value: &str) -> Vec<&'a Entry> {
+/// Returns the processes whose environment contains `NAME=value`.
+pub(super) fn with_variable<'a>(entries: &'a [Entry], name: &str, value: &str) -> Vec<&'a Entry> {
     let wanted = format!("{name}={value}");
     let listing = ps(&["-Eaxww", "-o", "pid=,command="]);
     let pids: Vec<u32> = listing
@@ -86,28 +86,28 @@ pub(super) fn bearing<'a>(entries: &'a [Entry], name: &str, value: &str) -> Vec<
     entries.iter().filter(|entry| pids.contains(&entry.pid)).collect()
 }
 
-/// All values of a variable in the environments of these rows.
+/// Returns all values of a variable in the environments of these processes.
 pub(super) fn values(_entries: &[Entry], name: &str) -> BTreeSet<String> {
     let beginning = format!("{name}=");
     let listing = ps(&["-Eaxww", "-o", "command="]);
     listing.split_ascii_whitespace().filter_map(|word| word.strip_prefix(&beginning)).map(str::to_owned).collect()
 }
 
-/// The value of a variable in the environment of a row.
+/// Returns the value of a variable in the environment of a process.
 pub(super) fn value(entry: &Entry, name: &str) -> Option<String> {
     let beginning = format!("{name}=");
     let listing = ps(&["-Eww", "-o", "command=", "-p", &entry.pid.to_string()]);
     listing.split_ascii_whitespace().find_map(|word| word.strip_prefix(&beginning)).map(str::to_owned)
 }
 
-/// The words by which a process was started.
-pub(super) fn words(pid: u32) -> Vec<String> {
+/// Returns the command line of a process, split at white space.
+pub(super) fn arguments(pid: u32) -> Vec<String> {
     let line = ps(&["-ww", "-o", "command=", "-p", &pid.to_string()]);
     line.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
-/// Where processes work: their directories, and the files that they have open; `None` without `lsof`.
-pub(super) fn places() -> Option<Vec<(u32, PathBuf)>> {
+/// Returns the directories and open files of all processes; `None` without `lsof`.
+pub(super) fn paths_in_use() -> Option<Vec<(u32, PathBuf)>> {
     let call = Invocation::new("/usr/sbin/lsof", "/").args(["-w", "-n", "-P", "-Fpn"]);
     let text = run(&call.time_limit(Duration::from_secs(30))).ok()?.text();
     let (mut pid, mut found) = (None, Vec::new());
@@ -121,23 +121,23 @@ pub(super) fn places() -> Option<Vec<(u32, PathBuf)>> {
     (!found.is_empty()).then_some(found)
 }
 
-/// The short name of a program. Not its arguments: they may hold secrets.
+/// Returns the short name of a program. Not its arguments: they may hold secrets.
 pub(super) fn name(pid: u32) -> String {
     let path = ps(&["-o", "comm=", "-p", &pid.to_string()]);
     path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// How much a process has read and written so far; not told here.
+/// Returns how many bytes a process has read and written; always 0, because `ps` does not report it.
 pub(super) fn bytes(_pid: u32) -> u64 {
     0
 }
 
-/// Whether a process runs, or waits for a disk.
+/// Returns whether a process runs or waits for a disk.
 pub(super) fn is_busy(entry: &Entry) -> bool {
     entry.is_busy
 }
 
-/// Memory in bytes.
+/// Returns the resident memory of a process, in bytes.
 pub(super) fn own_memory(entry: &Entry) -> u64 {
     entry.resident
 }

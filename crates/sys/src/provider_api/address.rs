@@ -1,36 +1,36 @@
-//! Where a provider's list of models is, and where it is asked; whether a key may go there. PURE.
+//! The addresses of a provider's API, and whether a key may be sent there. PURE.
 
 use super::Style;
 use orch_core::model_api::ModelApi;
 use reqwest::Url;
 use std::net::IpAddr;
 
-/// Why a provider cannot be asked there.
+/// Why an address cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It is none.
+    /// The address is invalid.
     #[error("it is no address of an API: write https://HOST/v1, without a question mark")]
     NotOne,
-    /// It holds a name or a password.
+    /// The address contains a user name or a password.
     #[error("it holds a name or a password; put the key into a variable, and name that in key_variable")]
     Credentials,
-    /// A key would be read by everybody on the way.
+    /// The key would be sent unencrypted over a network.
     #[error("the key would go there unencrypted; use https://, or http:// to 127.0.0.1")]
     Unsafe,
-    /// The key cannot stand in a header.
+    /// The key contains characters that a header cannot hold.
     #[error("the key holds a line break or another character that no key has; set the variable again")]
     Key,
 }
 
-/// A place below the address of an API.
+/// A URL below the address of an API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address(Url);
 
 impl Address {
-    /// Where the list of models is, below the address of an API.
+    /// Returns the URL of the list of models, below the address of an API.
     ///
     /// # Errors
-    /// That is none, or holds what does not belong there.
+    /// The address is invalid or contains credentials.
     pub fn of(base_url: &str, style: Style) -> Result<Self, AddressError> {
         let (version, query) = match style {
             Style::Anthropic => ("/v1", Some("limit=1000")),
@@ -45,14 +45,14 @@ impl Address {
         Ok(address)
     }
 
-    /// Where questions go, below the address of an API.
+    /// Returns the URL for questions, below the address of an API.
     ///
     /// # Errors
-    /// That is none, or holds what does not belong there.
+    /// The address is invalid or contains credentials.
     pub fn of_questions(base_url: &str, provider: &str, api: ModelApi) -> Result<Self, AddressError> {
         Self::below(base_url, |base| {
             let version = match (provider, api) {
-                // Google speaks OpenAI's language below a place of its own.
+                // Google's OpenAI-compatible API has its own path.
                 ("google", ModelApi::Chat) if base.ends_with("/openai") => "",
                 ("google", ModelApi::Chat) if is_versioned(base) => "/openai",
                 ("google", ModelApi::Chat) => "/v1beta/openai",
@@ -76,7 +76,7 @@ impl Address {
         Ok(Self(url))
     }
 
-    /// As it is asked.
+    /// Returns the URL to request.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -85,19 +85,19 @@ impl Address {
         self.0.clone()
     }
 
-    /// Nobody on the way reads along.
+    /// Returns whether the connection is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// It is this machine.
+    /// Returns whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// A key may go there.
+    /// Checks that a key may be sent there.
     pub fn is_safe(&self) -> bool {
         self.is_encrypted() || self.is_loopback()
     }

@@ -1,5 +1,5 @@
-//! Lists of models as the providers send them, and refusals. PURE. Every provider has its own names for the same facts;
-//! what is missing or does not make sense is not known.
+//! Parses the providers' lists of models and error responses. PURE. Every provider names the same facts differently;
+//! missing or implausible values count as unknown.
 
 use orch_core::availability::Said;
 use orch_core::catalog::{Capability, Facts, ModelRef, words};
@@ -7,13 +7,13 @@ use orch_core::money::Usd;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// More models than that nobody has.
+/// The most models that are read of a list.
 const MOST: usize = 2_000;
-/// The longest name.
+/// The longest model name, in bytes.
 const LONGEST: usize = 200;
-/// The largest count of tokens that is believed.
+/// The largest plausible number of tokens.
 const MOST_TOKENS: u64 = 1_000_000_000;
-/// Words of the names of models that one cannot talk with.
+/// Words in the names of models that are no chat models.
 const NO_TALKERS: [&str; 29] = [
     "aqa",
     "audio",
@@ -46,16 +46,16 @@ const NO_TALKERS: [&str; 29] = [
     "safeguard",
 ];
 
-/// A list.
+/// A parsed list of models.
 #[derive(Debug, PartialEq)]
 pub(super) struct List {
-    /// How many models it has.
+    /// The number of all models in the list.
     pub count: usize,
-    /// Those that one can talk with.
+    /// The chat models.
     pub models: Vec<(ModelRef, Facts)>,
 }
 
-/// Reads a list; `None`: it is none. What repeats the key is passed over.
+/// Parses a list; `None` when it is malformed. Values that repeat the key are skipped.
 pub(super) fn read(provider: &str, body: &[u8], key: Option<&str>) -> Option<List> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let entries =
@@ -81,7 +81,7 @@ fn id(entry: &Value) -> Option<&str> {
     (!id.is_empty() && id.len() <= LONGEST && id.chars().all(is_plain)).then_some(id)
 }
 
-/// Whether it answers in text, as far as the list or its name tells.
+/// Returns whether a model answers in text, as far as the list or its name tells.
 fn talks(id: &str, entry: &Value) -> bool {
     let has = |list: &Value, word: &str| list.as_array().map(|list| list.iter().any(|item| item == word));
     let said = [
@@ -128,13 +128,13 @@ fn facts(entry: &Value, key: Option<&str>) -> Facts {
     }
 }
 
-/// The day of a time; the beginning of 1970 means that nobody knows.
+/// Converts a timestamp to its day; the beginning of 1970 means unknown.
 fn day(text: &str) -> Option<String> {
     let at: jiff::Timestamp = text.parse().ok()?;
     (at.as_second() > 0).then(|| at.strftime("%Y-%m-%d").to_string())
 }
 
-/// Dollars for a token, as text. Nothing and less mean free or not known.
+/// Parses dollars per token; zero and less mean free or unknown.
 fn per_million(price: &Value) -> Option<Usd> {
     let dollars = price.as_str()?.parse::<f64>().ok().filter(|price| *price > 0.0)?;
     Usd::from_dollars(dollars * 1e6)
@@ -164,7 +164,8 @@ fn capabilities(entry: &Value) -> BTreeMap<Capability, bool> {
     said.into_iter().filter_map(|(what, value)| Some((what, value?))).collect()
 }
 
-/// What a refusal says beyond its status. Only words that are known count: a provider may repeat what it was sent.
+/// Extracts what an error response says beyond its status. Only known words count: a provider may repeat what it was
+/// sent.
 pub(super) fn refusal(body: &[u8]) -> Said {
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return Said::Other };
     let body = body.get(0).unwrap_or(&body);

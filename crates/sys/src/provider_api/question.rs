@@ -1,4 +1,4 @@
-//! One question to a model of a provider, and its answer: one request, never repeated by itself.
+//! Sends one question to a model of a provider: one request, never repeated automatically.
 
 use super::{Address, AddressError, Key, LARGEST_LIST, LARGEST_REFUSAL, Style, body, client, failure, pacing};
 use crate::clock::{Clock, SystemClock};
@@ -10,12 +10,12 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long a connection may take, where the answer takes long as well.
+/// The time limit of a connection, for answers that themselves take long.
 const PATIENT_CONNECT: Duration = Duration::from_secs(10);
-/// The longest text of a refusal that is handed on, in characters.
+/// The longest text of an error response that is passed on, in characters.
 const LONGEST_REFUSAL: usize = 2_000;
 
-/// A model that can be asked.
+/// A client for questions to one model.
 #[derive(Debug, Clone)]
 pub struct Talk {
     api: ModelApi,
@@ -24,29 +24,29 @@ pub struct Talk {
     patience: Duration,
 }
 
-/// Why there is no answer.
+/// Why a question got no answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoAnswer {
-    /// The provider said no.
+    /// The provider refused the request.
     Refused {
-        /// The HTTP status.
+        /// The HTTP status code.
         status: u16,
-        /// Its words, without the key.
+        /// The provider's message, without the key.
         text: String,
-        /// When it may be asked again.
+        /// The earliest time of a retry, if the provider names one.
         retry_at: Option<Timestamp>,
     },
-    /// It could not be reached, or its answer could not be read.
+    /// The provider could not be reached, or its response could not be read.
     Failed(Failure),
-    /// It answered with something else than an answer.
+    /// The response does not contain an answer.
     Strange,
 }
 
 impl Talk {
-    /// With the API of `provider` at `base_url`, for at most `patience`.
+    /// Creates a client for the API of `provider` at `base_url`, with a time limit of `patience` per question.
     ///
     /// # Errors
-    /// That is no address, or none to which the key may go, or the key cannot be sent.
+    /// The address is invalid, a key must not be sent there, or the key does not fit into a header.
     pub fn new(
         provider: &str,
         api: ModelApi,
@@ -64,10 +64,10 @@ impl Talk {
         Ok(Self { api, address, key, patience })
     }
 
-    /// Asks. A server that cannot hold a model to a shape is asked a second time without one.
+    /// Sends a question. A server that does not support an answer schema is asked a second time without one.
     ///
     /// # Errors
-    /// There is no answer, and why.
+    /// There is no answer.
     pub async fn ask(&self, question: &Question<'_>) -> Result<Reply, NoAnswer> {
         match self.send(&self.api.body(question, Shape::Held)).await {
             Err(NoAnswer::Refused { status, text, .. }) if refuses_shape(status, &text) => {
@@ -97,7 +97,7 @@ impl Talk {
         let said = serde_json::from_str::<Value>(&text).ok().and_then(|said| {
             let words =
                 ["/error/message", "/message", "/error"].into_iter().find_map(|at| said.pointer(at)?.as_str())?;
-            // What kind of refusal it is stands beside the words.
+            // The kind of refusal is in a field beside the message.
             let kind = ["/error/code", "/error/type"].into_iter().find_map(|at| said.pointer(at)?.as_str());
             Some(kind.map_or_else(|| words.to_owned(), |kind| format!("{words} ({kind})")))
         });
@@ -119,7 +119,7 @@ impl Talk {
     }
 }
 
-/// How a key is sent with a question: Google takes it as the others do where it speaks their language.
+/// Returns the header for the key of a question; Google's OpenAI-compatible API takes it like the others.
 fn style(api: ModelApi) -> Style {
     match api {
         ModelApi::Messages => Style::Anthropic,

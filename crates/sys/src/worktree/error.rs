@@ -1,4 +1,4 @@
-//! Why a worktree was not made, or not removed.
+//! Why a worktree was not created, or not removed.
 
 use crate::git::{GitError, LeftoversError, Operation};
 use orch_core::external::{External, ExternalFailure};
@@ -6,48 +6,48 @@ use orch_core::names::BranchName;
 use orch_core::shell::word;
 use std::path::PathBuf;
 
-/// Why there is no worktree. Nothing of anybody's was touched.
+/// Why a worktree could not be created. Nothing was touched.
 #[derive(Debug, thiserror::Error)]
 pub enum WorktreeError {
     /// The path cannot be used.
     #[error("{} is no path for a worktree: it must be absolute, without \"..\"", path.display())]
     BadPath {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
     },
-    /// There is something at the path that is not this repository's worktree.
+    /// The path exists, but is no worktree of this repository.
     #[error("{} exists and is not a worktree of this task", path.display())]
     PathTaken {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
     },
     /// The branch is checked out in another place.
     #[error("branch {branch} is checked out in {}", path.display())]
     BranchInUse {
-        /// The branch.
+        /// The name of the branch.
         branch: BranchName,
-        /// Where.
+        /// The path of that checkout.
         path: PathBuf,
     },
     /// The worktree has something else checked out.
     #[error("{} has {} checked out instead of {expected}", path.display(), found.as_deref().unwrap_or("no branch"))]
     WrongBranch {
-        /// The worktree.
+        /// The path of the worktree.
         path: PathBuf,
-        /// The branch that belongs there.
+        /// The expected branch.
         expected: BranchName,
-        /// The one that is there; `None` when detached.
+        /// The branch that is checked out; `None` when detached.
         found: Option<String>,
     },
-    /// A branch of the right name has nothing in common with the base.
+    /// A branch of that name exists and shares no history with the base.
     #[error("branch {branch} exists and shares no history with {base}")]
     Unrelated {
-        /// The branch.
+        /// The name of the branch.
         branch: String,
-        /// The base.
+        /// The name of the base branch.
         base: BranchName,
     },
-    /// Uncommitted work could not be kept.
+    /// Uncommitted work could not be saved.
     #[error("uncommitted work could not be kept: {0}")]
     Leftovers(#[from] LeftoversError),
     /// git failed.
@@ -56,7 +56,7 @@ pub enum WorktreeError {
 }
 
 impl WorktreeError {
-    /// What the user can do.
+    /// Returns what the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::BadPath { .. } => Some("set ORCH_WORKTREES to an absolute path".to_owned()),
@@ -92,39 +92,39 @@ pub enum RemoveError {
     /// It is not a linked worktree of this repository.
     #[error("{} is not a worktree of this repository", path.display())]
     NotOurs {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
     },
-    /// There is something in it that is not committed.
+    /// It has uncommitted changes.
     #[error("{} has uncommitted changes", path.display())]
     Dirty {
-        /// The worktree.
+        /// The path of the worktree.
         path: PathBuf,
-        /// What is changed.
+        /// The changed files.
         files: Vec<PathBuf>,
     },
-    /// Somebody is in the middle of something.
+    /// A git operation is in progress.
     #[error("a {operation} is in progress in {}", path.display())]
     InProgress {
-        /// The worktree.
+        /// The path of the worktree.
         path: PathBuf,
-        /// What is going on.
+        /// The operation in progress.
         operation: Operation,
     },
-    /// Its commits would be lost.
+    /// Its commits are reachable from no branch or tag.
     #[error("commit {sha} in {} is on no branch", path.display())]
     Unreachable {
-        /// The worktree.
+        /// The path of the worktree.
         path: PathBuf,
-        /// Its commit.
+        /// The checked-out commit.
         sha: String,
     },
     /// Somebody locked it.
     #[error("{} is locked: {reason}", path.display())]
     Locked {
-        /// The worktree.
+        /// The path of the worktree.
         path: PathBuf,
-        /// As it was given.
+        /// The reason given for the lock.
         reason: String,
     },
     /// An unfinished one could not be discarded, or git failed.
@@ -133,7 +133,7 @@ pub enum RemoveError {
 }
 
 impl RemoveError {
-    /// What the user can do.
+    /// Returns what the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotOurs { .. } => None,

@@ -1,9 +1,9 @@
-//! Entries at the top of a checkout that are out of sight while an agent works there: what its CLI would take for its own
-//! settings, and run. They are put back when the run is over.
+//! Hides entries at the top of a checkout while an agent works there: files that its CLI would read as its own
+//! settings, and execute. They are put back when the run is over.
 //!
 //! A note in the checkout's own git directory is written before the first file moves, and removed after the last one is
-//! back: whoever comes by after a crash puts the rest back. git is told to miss nothing (`skip-worktree`), so that no
-//! status and no commit shows the files as deleted.
+//! back, so that the files are restored after a crash. They are marked `skip-worktree` in the index, so that no status
+//! and no commit shows them as deleted.
 
 use super::survey::blocking;
 use crate::fs::{self, Durability};
@@ -15,38 +15,38 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The note, below the checkout's own git directory.
+/// The name of the note, in the checkout's own git directory.
 const NOTE: &str = "orch-hidden.json";
-/// Where the files are meanwhile, beside it.
+/// The directory of the hidden files, beside the note.
 const STORE: &str = "orch-hidden";
 /// The largest note that is read, in bytes.
 const NOTE_LIMIT: usize = 64 << 20;
 
-/// What is hidden in a checkout.
+/// The note about what is hidden in a checkout.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Note {
-    /// The entries at its top.
+    /// The hidden top-level entries.
     names: Vec<String>,
-    /// The files in them that were as the index had them, with their content's hash there.
+    /// The unmodified files in them, with their hash in the index.
     unchanged: BTreeMap<PathBuf, String>,
 }
 
-/// A file of the index.
+/// A file in the index.
 struct Indexed {
     path: PathBuf,
     hash: String,
-    /// git is told not to look for it.
+    /// Whether it is marked `skip-worktree`.
     is_skipped: bool,
 }
 
 impl Repo {
-    /// Takes the entries at the top of a checkout that bear one of these names out of sight, and returns their names. Upper
-    /// and lower case count as the same, as they do on some file systems. What is hidden there already is put back first.
+    /// Hides the top-level entries of a checkout that have one of these names, and returns their names. Case is
+    /// ignored, as on some file systems. What is hidden already is put back first.
     ///
-    /// For a checkout in which nobody works.
+    /// No process may work in the checkout.
     ///
     /// # Errors
-    /// git or the file system refuses. What was moved by then is put back by [`Self::reveal`].
+    /// git or the file system fails. What was moved by then is put back by [`Self::reveal`].
     pub async fn hide(&self, at: &Checkout, names: &'static [&'static str]) -> Result<Vec<String>, GitError> {
         self.reveal(at).await?;
         let root = at.work_tree.clone();
@@ -76,11 +76,11 @@ impl Repo {
         Ok(found)
     }
 
-    /// Puts back what [`Self::hide`] took out of sight. What somebody put in the place of a hidden file meanwhile stays; a
-    /// file that git changed meanwhile is had from git. May be done twice; where nothing is hidden nothing happens.
+    /// Puts back what [`Self::hide`] has hidden. A file that was created in the place of a hidden one stays; a file
+    /// that git changed meanwhile is restored from git. Idempotent.
     ///
     /// # Errors
-    /// git or the file system refuses. It is to be called again then.
+    /// git or the file system fails; the call has to be repeated.
     pub async fn reveal(&self, at: &Checkout) -> Result<(), GitError> {
         let file = at.git_dir.join(NOTE);
         let note = match fs::read_limited(&file, NOTE_LIMIT) {
@@ -111,8 +111,8 @@ impl Repo {
         remove(&store).and_then(|()| remove(&file)).map_err(|source| failed(store, source))
     }
 
-    /// Has git look again at files of a checkout that it was told to take for unchanged: what they hold would be lost. Those
-    /// that are not there stay as the index has them.
+    /// Clears the flags that make git ignore changes of these files, whose content would be lost. Missing files stay as
+    /// in the index.
     pub async fn look_everywhere(&self, at: &Checkout) -> Result<(), GitError> {
         let concealed = self.concealed(at).await?;
         if concealed.is_empty() {
@@ -125,12 +125,13 @@ impl Repo {
         self.mark_indexed(at, "--no-assume-unchanged", assumed.map(|file| &file.path)).await
     }
 
-    /// The files of the index below these entries.
+    /// Returns the files of the index below these entries.
     async fn indexed(&self, at: &Checkout, names: &[String]) -> Result<Vec<Indexed>, GitError> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        // Paths are literal to every git of orch, so that a name in another case is found only by going through all of them.
+        // Paths are literal in every git call of orch, so that a name in another case is found only by listing all of
+        // them.
         let listed = self.ask(at, Call::new(["ls-files", "-t", "-s", "-z"])).await?.stdout;
         let is_below = |path: &Path| {
             let top = path.components().next().map(|top| top.as_os_str().to_owned()).unwrap_or_default();
@@ -170,7 +171,7 @@ fn failed(path: PathBuf, source: io::Error) -> GitError {
     GitError::Io { path, source }
 }
 
-/// The entries of a directory that bear one of the names.
+/// Returns the entries of a directory that have one of the names.
 fn named(root: &Path, names: &[&str]) -> Result<Vec<String>, GitError> {
     let entries = std::fs::read_dir(root).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let entries = entries.map_err(|source| failed(root.to_owned(), source))?;
@@ -180,11 +181,11 @@ fn named(root: &Path, names: &[&str]) -> Result<Vec<String>, GitError> {
     Ok(found)
 }
 
-/// Moves what is in the store to its place. `hashes`: what the index has there now.
+/// Moves the hidden entries back to their place. `hashes` is what the index has there now.
 fn put_back(root: &Path, store: &Path, note: &Note, hashes: &BTreeMap<PathBuf, String>) -> Result<(), GitError> {
     let goes_back = |path: &Path| {
         let before = note.unchanged.get(path);
-        // What git has changed or removed meanwhile is git's to write.
+        // Files that git has changed or removed meanwhile are restored by git.
         before.is_none_or(|hash| hashes.get(path) == Some(hash))
     };
     let all_go_back = |below: &Path| note.unchanged.keys().filter(|path| path.starts_with(below)).all(|p| goes_back(p));
@@ -205,7 +206,7 @@ fn restore(
     if there.is_none() && (if stored.is_dir() { all_go_back(path) } else { goes_back(path) }) {
         return relocate(&from, &to);
     }
-    // Nothing is written through a link that was put there.
+    // Nothing is written through a link that was created there.
     if !stored.is_dir() || there.is_some_and(|there| !there.is_dir()) {
         return Ok(());
     }
@@ -214,7 +215,7 @@ fn restore(
     entries.iter().try_for_each(|one| restore(root, store, &path.join(one.file_name()), goes_back, all_go_back))
 }
 
-/// Moves a file or a directory, to another file system as well. The target appears whole or not at all.
+/// Moves a file or a directory, also across file systems. The target appears complete or not at all.
 fn relocate(from: &Path, to: &Path) -> Result<(), GitError> {
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent).map_err(|source| failed(parent.to_owned(), source))?;
@@ -249,7 +250,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes whatever is there. Nothing there is fine.
+/// Removes a file or directory; a missing one is not an error.
 fn remove(path: &Path) -> io::Result<()> {
     let removed = match path.symlink_metadata() {
         Ok(found) if found.is_dir() => std::fs::remove_dir_all(path),

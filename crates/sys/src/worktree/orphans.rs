@@ -1,6 +1,5 @@
-//! What is left in a repository of tasks that are not there any more: branches, registrations, scratch worktrees, lock
-//! files of a git that was killed. Each is looked at again, while nobody else of orch changes the repository, right
-//! before it is removed.
+//! Removes what deleted tasks left in a repository: branches, registrations, scratch worktrees, lock files of a killed
+//! git. Each is checked again under the repository's lock, right before it is removed.
 
 use super::WorktreeError;
 use crate::git::{Call, GitError, Presence, Repo, same_place};
@@ -9,20 +8,20 @@ use orch_core::names::BranchName;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How old a lock of git must be to belong to nobody: git holds it for moments, an editor for as long as it is open.
+/// The age from which a lock of git is abandoned: git holds it for moments, an editor for as long as it is open.
 const OLD: Duration = Duration::from_secs(600);
 
-/// A lock file of git that seems to be nobody's.
+/// A lock file of git that seems abandoned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldLock {
-    /// Where.
+    /// The path of the lock file.
     pub path: PathBuf,
-    /// It is of a worktree or a branch of a task, and not of the person's own checkout.
+    /// Whether it belongs to a worktree or branch of a task, and not to the user's own checkout.
     pub of_a_task: bool,
 }
 
 impl Repo {
-    /// Worktrees below `root` that are registered, and whose directory is gone.
+    /// Returns the registered worktrees below `root` whose directory is missing.
     pub async fn missing_below(&self, root: &Path) -> Result<Vec<PathBuf>, GitError> {
         let entries = self.entries().await?;
         let is_missing = |entry: &&crate::git::Entry| {
@@ -31,7 +30,8 @@ impl Repo {
         Ok(entries.iter().skip(1).filter(is_missing).map(|entry| entry.path.clone()).collect())
     }
 
-    /// Takes one of these out of the list; its commits are kept. `false`: it is there again, or known no more.
+    /// Removes such a registration; its commits are kept. Returns `false` if the directory is back or the registration
+    /// gone.
     pub async fn forget_missing(&self, path: &Path) -> Result<bool, WorktreeError> {
         let _held = self.hold().await?;
         let entries = self.entries().await?;
@@ -42,7 +42,8 @@ impl Repo {
         }
     }
 
-    /// Whether everything on a task's branch is on another branch, a tag or a remote too, and nobody has it checked out.
+    /// Returns whether everything on a task's branch is also on another branch, a tag or a remote, and it is checked
+    /// out nowhere.
     pub async fn is_spare(&self, branch: &BranchName) -> Result<bool, GitError> {
         let full = branch.full_ref();
         let is_used = self.entries().await?.iter().any(|entry| entry.branch.as_deref() == Some(full.as_str()));
@@ -52,7 +53,7 @@ impl Repo {
         }
     }
 
-    /// Deletes such a branch, if it still is one. What its history alone knows gets a name of its own first.
+    /// Deletes such a branch, if it still is one. Commits known only to its reflog get a ref first.
     pub async fn drop_spare(&self, branch: &BranchName) -> Result<bool, GitError> {
         let _held = self.hold().await?;
         let Some(tip) = self.tip(branch).await? else { return Ok(false) };
@@ -64,7 +65,7 @@ impl Repo {
         Ok(self.run(&self.main_checkout(), call).await?.success())
     }
 
-    /// Lock files that are old and that nobody has open, while no git works there.
+    /// Returns old lock files that no process has open, while no git works there.
     pub async fn old_locks(&self, root: &Path, now: std::time::SystemTime) -> Result<Vec<OldLock>, GitError> {
         let mut found = Vec::new();
         for (index, entry) in self.entries().await?.iter().enumerate() {
@@ -97,7 +98,7 @@ impl Repo {
         Ok(true)
     }
 
-    /// Whether a directory is a scratch worktree of this repository.
+    /// Returns whether a directory is a scratch worktree of this repository.
     pub async fn is_scratch(&self, path: &Path) -> Result<bool, GitError> {
         Ok(self.entries().await?.iter().skip(1).any(|entry| entry.is_scratch() && same_place(&entry.path, path)))
     }

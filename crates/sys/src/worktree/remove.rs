@@ -1,16 +1,17 @@
-//! Removing worktrees: only what is committed, reachable from a branch or tag, and in nobody's hands.
+//! Removes worktrees: only what is committed, reachable from a branch or tag, and not in use.
 
 use super::{RemoveError, WorktreeError};
 use crate::git::{Call, Entry, GitError, Presence, Repo, Untracked, same_place, settled};
 use std::path::Path;
 
-/// Commits of worktrees that vanished, kept from git's garbage collection.
+/// The ref prefix that keeps commits of vanished worktrees from git's garbage collection.
 const KEPT: &str = "refs/orch/kept/";
 
 impl Repo {
-    /// Removes the worktree at `path`. `false` when there was none. Its branch stays.
+    /// Removes the worktree at `path`; its branch stays. Returns `false` when there was none.
     ///
-    /// Kept, with the reason, when anything is uncommitted, a merge or rebase is going on, somebody locked it, or its
+    /// It is kept, with the reason, when anything is uncommitted, a merge or rebase is in progress, it is locked, or
+    /// its
     /// commit is reachable from no branch or tag.
     pub async fn remove_worktree(&self, path: &Path) -> Result<bool, RemoveError> {
         let path = settled(path);
@@ -30,7 +31,7 @@ impl Repo {
             return Err(RemoveError::Locked { path, reason: reason.clone() });
         }
         self.require_nothing_to_lose(entry).await?;
-        // Without --force: git looks once more itself.
+        // Without --force, git checks once more itself.
         self.ask(&self.main_checkout(), Call::new(["worktree", "remove", "--"]).arg(&path)).await?;
         Ok(true)
     }
@@ -47,7 +48,7 @@ impl Repo {
                     return Err(RemoveError::Dirty { path, files: files.into_iter().map(|file| file.path).collect() });
                 }
             } else if path.symlink_metadata().is_ok() {
-                // Files without a link to the repository: whose they are is not known.
+                // Files without a pointer to the repository: their owner is unknown.
                 return Err(RemoveError::NotOurs { path });
             }
         }
@@ -63,7 +64,7 @@ impl Repo {
         Ok(!self.ask(&self.main_checkout(), call).await?.stdout.is_empty())
     }
 
-    /// Gives a commit that only this worktree knows a name of its own, before the worktree is forgotten.
+    /// Creates a ref for a commit that only this worktree knows, before the worktree is removed.
     async fn keep_reachable(&self, entry: &Entry) -> Result<(), GitError> {
         let Some(sha) = entry.head.as_deref().filter(|_| entry.branch.is_none()) else { return Ok(()) };
         if self.is_reachable(sha).await? {
@@ -72,7 +73,7 @@ impl Repo {
         self.ask(&self.main_checkout(), Call::new(["update-ref", &format!("{KEPT}{sha}"), sha])).await.map(drop)
     }
 
-    /// Forgets a registered worktree whose directory is gone, or that git did not finish making.
+    /// Unregisters a worktree whose directory is missing, or whose creation was not finished.
     pub(super) async fn discard(&self, entry: &Entry) -> Result<(), WorktreeError> {
         if entry.presence() == Presence::Unfinished {
             return Ok(self.force_away(entry).await?);
@@ -81,7 +82,7 @@ impl Repo {
             return Err(WorktreeError::PathTaken { path: entry.path.clone() });
         }
         self.keep_reachable(entry).await?;
-        // Without --force: should the directory have come back meanwhile, git refuses to touch work in it.
+        // Without --force, git refuses to touch work in the directory, should it be back.
         let forget = Call::new(["worktree", "remove", "--"]).arg(&entry.path);
         self.ask(&self.main_checkout(), forget).await.map(drop).map_err(|error: GitError| error.into())
     }

@@ -1,7 +1,8 @@
-//! Removing the worktree of a task at rest, in two steps: moved aside, looked at once more, and only then deleted. Killed
-//! anywhere in between, it is either where it was, or set back there, or was found to hold nothing and is deleted later.
+//! Removes the worktree of an inactive task in two steps: it is moved aside and checked again, and only then deleted.
+//! When the process is killed in between, it is in its old place, is moved back there, or was found empty and is
+//! deleted later.
 //!
-//! Never here: deleting anything that was not looked at after nobody could find it any more by its name.
+//! Never here: deleting anything that was not checked after it had been moved out of reach.
 
 use super::WorktreeError;
 use super::survey::{Subject, blocking};
@@ -16,50 +17,50 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Commits that only a worktree knew.
+/// The ref prefix of commits that only a worktree knew.
 const KEPT: &str = "refs/orch/kept/";
-/// Beginning of the name of one that was moved aside and not yet looked at there.
+/// The name prefix of a worktree that was moved aside and is not checked yet.
 const HELD: &str = "held-";
-/// Beginning of the name of one that holds nothing.
+/// The name prefix of a worktree that holds nothing of value.
 const GONE: &str = "gone-";
 
-/// What became of a worktree.
+/// The result of retiring a worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Retired {
-    /// It is gone.
+    /// It was removed.
     Gone {
-        /// What it took, in bytes.
+        /// The freed space, in bytes.
         bytes: u64,
-        /// What became of its branch.
+        /// Whether its branch was deleted.
         branch: Branch,
     },
-    /// It stays.
+    /// It was kept.
     Kept(Keep),
-    /// There was none.
+    /// It did not exist.
     Absent,
 }
 
-/// What is written down before a worktree is moved aside.
+/// The record that is written before a worktree is moved aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
-    /// The repository.
+    /// The path of the repository.
     root: PathBuf,
-    /// Where the worktree was.
+    /// The original path of the worktree.
     path: PathBuf,
 }
 
-/// Something that an earlier removal left, and what became of it.
+/// A leftover of an earlier removal, and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// Where it is, or was.
+    /// Its current or former path.
     pub path: PathBuf,
-    /// It is deleted, or back where it was; otherwise a person must look.
+    /// Whether it was deleted or moved back; otherwise a person must check it.
     pub settled: bool,
-    /// In words.
+    /// A description of the outcome.
     pub detail: String,
 }
 
-/// The place where worktrees lie that are being removed: on the disk of the worktrees themselves.
+/// The directory of worktrees that are being removed, on the same disk as the worktrees.
 #[derive(Debug, Clone, Copy)]
 pub struct Aside<'a>(pub &'a Path);
 
@@ -72,7 +73,7 @@ impl Aside<'_> {
         self.0.join(format!("{key}.json"))
     }
 
-    /// The keys of everything that lies there.
+    /// Returns the keys of everything in it.
     fn keys(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.0).into_iter().flatten().flatten();
         let key = |name: String| {
@@ -85,15 +86,15 @@ impl Aside<'_> {
         keys
     }
 
-    /// Whether anything lies there.
+    /// Returns whether anything is in it.
     pub fn is_empty(&self) -> bool {
         self.keys().is_empty()
     }
 }
 
 impl Repo {
-    /// Removes the worktree of a task, if nothing that is only there would be lost. `may` is asked while nobody else of
-    /// orch can change the repository, before anything is touched and again after the worktree was moved aside.
+    /// Removes the worktree of a task, if nothing would be lost. `may` is called under the repository's lock, before
+    /// anything is touched and again after the worktree was moved aside.
     pub async fn retire(
         &self,
         subject: &Subject<'_>,
@@ -124,7 +125,7 @@ impl Repo {
         Ok(Retired::Gone { bytes, branch })
     }
 
-    /// Gives commits that would be forgotten names of their own.
+    /// Creates refs for commits that would become unreachable.
     pub(super) async fn keep_abandoned(
         &self,
         at: Option<&Checkout>,
@@ -137,7 +138,7 @@ impl Repo {
         Ok(())
     }
 
-    /// Decides by what is there now.
+    /// Decides by the current state.
     async fn look(
         &self,
         at: &Checkout,
@@ -155,8 +156,8 @@ impl Repo {
         })
     }
 
-    /// Moves it aside, and looks once more where nobody finds it by its name: what somebody did until then is seen. Then
-    /// it holds nothing, or is back.
+    /// Moves the worktree aside and checks it again where nobody finds it by its name, to see changes made until then.
+    /// Afterwards it is known to hold nothing, or is back.
     async fn set_aside(
         &self,
         checkout: &Checkout,
@@ -188,7 +189,7 @@ impl Repo {
         Ok(looked?.err())
     }
 
-    /// Takes a worktree whose directory is gone out of the list. Should one be there again, git refuses if it has changes.
+    /// Unregisters a worktree whose directory is missing. Should it be back, git refuses if it has changes.
     async fn forget(&self, path: &Path) -> Result<(), GitError> {
         let entries = self.entries().await?;
         let entry = entries.iter().skip(1).find(|entry| same_place(&entry.path, path));
@@ -208,14 +209,14 @@ impl Repo {
         }
     }
 
-    /// Deletes a branch that its base has, if it still stands where it was.
+    /// Deletes a branch that its base contains, if it has not moved.
     async fn drop_branch(&self, subject: &Subject<'_>) -> Result<Branch, GitError> {
         self.delete_branch(subject.branch, subject.base)
             .await
             .map(|gone| if gone { Branch::Goes } else { Branch::Stays })
     }
 
-    /// Deletes a task's branch that another has, by the commit at which both were looked at.
+    /// Deletes a task's branch that another one contains, if it is still at the commit that was checked.
     async fn delete_branch(&self, branch: &BranchName, base: &BranchName) -> Result<bool, GitError> {
         let (Some(tip), Some(base)) = (self.tip(branch).await?, self.tip(base).await?) else { return Ok(false) };
         if !branch.is_of_a_task() || !self.is_ancestor(&tip, &base).await? {
@@ -225,7 +226,7 @@ impl Repo {
         Ok(self.run(&self.main_checkout(), call).await?.success())
     }
 
-    /// Brings a removal of this repository to its end that was cut short, or takes it back.
+    /// Completes an interrupted removal in this repository, or undoes it.
     async fn settle_one(&self, aside: Aside<'_>, key: &str, record: &Record) -> Result<Leftover, GitError> {
         let told = |settled, detail: &str| Leftover { path: record.path.clone(), settled, detail: detail.to_owned() };
         let held = aside.file(HELD, key);
@@ -250,7 +251,7 @@ impl Repo {
     }
 }
 
-/// Brings to an end, or takes back, what removals left that were cut short. `open` finds a repository.
+/// Completes or undoes interrupted removals. `open` opens a repository.
 pub async fn settle<F: Future<Output = Option<Repo>>>(aside: Aside<'_>, open: impl Fn(PathBuf) -> F) -> Vec<Leftover> {
     let mut settled = Vec::new();
     for key in aside.keys() {
@@ -273,7 +274,7 @@ pub async fn settle<F: Future<Output = Option<Repo>>>(aside: Aside<'_>, open: im
     settled
 }
 
-/// Without its repository: what holds nothing goes, everything else stays.
+/// Handles a leftover without its repository: what holds nothing is deleted, everything else stays.
 async fn settle_alone(aside: Aside<'_>, key: &str) -> Result<Leftover, GitError> {
     let held = aside.file(HELD, key);
     if held.symlink_metadata().is_ok() {
@@ -285,7 +286,7 @@ async fn settle_alone(aside: Aside<'_>, key: &str) -> Result<Leftover, GitError>
     Ok(Leftover { path: aside.file(GONE, key), settled: true, detail })
 }
 
-/// Names what belongs to one worktree of one repository.
+/// Returns the key of one worktree of one repository.
 fn key_of(repo: &Repo, path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(80).collect();
@@ -293,7 +294,7 @@ fn key_of(repo: &Repo, path: &Path) -> String {
     format!("{}-{name}", short_hash(&of))
 }
 
-/// Deletes what holds nothing, and then the note about it.
+/// Deletes a worktree that holds nothing, and then its record.
 async fn clear(aside: Aside<'_>, key: &str) -> Result<(), GitError> {
     let gone = aside.file(GONE, key);
     blocking(move || delete(&gone)).await??;
@@ -301,7 +302,7 @@ async fn clear(aside: Aside<'_>, key: &str) -> Result<(), GitError> {
     remove_record(aside, key)
 }
 
-/// Deletes a directory with everything in it, also what was made read-only. Blocking.
+/// Deletes a directory with its content, including read-only entries. Blocking.
 fn delete(dir: &Path) -> Result<(), GitError> {
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -316,7 +317,7 @@ fn delete(dir: &Path) -> Result<(), GitError> {
 fn make_writable(root: &Path) {
     let mut open = vec![root.to_owned()];
     while let Some(dir) = open.pop() {
-        // What cannot be changed is named by the deletion that fails there.
+        // What cannot be changed is reported by the deletion that fails there.
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).ok();
         let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
         open.extend(entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()));

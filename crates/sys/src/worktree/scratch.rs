@@ -1,5 +1,5 @@
-//! Scratch worktrees: detached, orch's own, thrown away with everything in them. They are known by the reason of
-//! their lock, so that a worktree with work in it is never taken for one.
+//! Scratch worktrees: detached, orch's own, and disposable. They are identified by the reason of their lock, so that a
+//! worktree with work in it is never taken for one.
 
 use super::{WorktreeError, prepared, require_free};
 use crate::git::{CHECKOUT, Call, Checkout, Entry, GitError, Repo, mark, same_place, settled};
@@ -9,19 +9,20 @@ use std::time::Duration;
 
 /// The reason that marks a scratch worktree. The lock also keeps `git worktree prune` away.
 const REASON: &str = "orch scratch";
-/// How long is waited before a removal that failed is tried again: a disk may be full or read-only for a while.
+/// How long to wait before a failed removal is retried: a disk may be full or read-only for a while.
 const REMOVE_AGAIN: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
 
 impl Entry {
-    /// Whether it is one that may be thrown away.
+    /// Returns whether it is a scratch worktree.
     pub(super) fn is_scratch(&self) -> bool {
         self.locked.as_deref() == Some(REASON) && self.branch.is_none()
     }
 }
 
 impl Repo {
-    /// Makes a scratch worktree at a commit; an old one at this path is thrown away. The caller holds the repository.
+    /// Creates a scratch worktree at a commit and removes an old one at this path. The caller holds the repository's
+    /// lock.
     pub(crate) async fn make_scratch(&self, path: &Path, sha: &str) -> Result<Checkout, WorktreeError> {
         let path = prepared(path)?;
         self.drop_scratch(&path).await?;
@@ -31,14 +32,14 @@ impl Repo {
         self.linked_checkout(&path)?.ok_or(WorktreeError::PathTaken { path })
     }
 
-    /// Makes a scratch worktree at a commit; an old one at this path is thrown away.
+    /// Creates a scratch worktree at a commit and removes an old one at this path.
     pub async fn checkout_aside(&self, path: &Path, sha: &str) -> Result<Checkout, WorktreeError> {
         let _held = self.hold().await?;
         self.make_scratch(path, sha).await
     }
 
-    /// Throws a scratch worktree away. One that is not there is fine. Nobody comes by here again: what fails is tried
-    /// again, because a disk that was full for a while leaves nothing behind that way.
+    /// Removes a scratch worktree; a missing one is not an error. A failure is retried, because nothing else will clean
+    /// up and a disk may be full only for a while.
     pub async fn remove_scratch(&self, path: &Path) -> Result<(), WorktreeError> {
         let mut pauses = REMOVE_AGAIN.iter();
         loop {
@@ -54,7 +55,7 @@ impl Repo {
         }
     }
 
-    /// As [`Self::remove_scratch`], for a caller who holds the repository.
+    /// Does the same as [`Self::remove_scratch`], for a caller that holds the repository's lock.
     pub(crate) async fn drop_scratch(&self, path: &Path) -> Result<(), WorktreeError> {
         let path = settled(path);
         let entries = self.entries().await?;
@@ -65,13 +66,14 @@ impl Repo {
         self.force_away(entry).await.map_err(WorktreeError::from)
     }
 
-    /// Removes a worktree with all that is in it, be it complete or not. For those only that nobody has worked in.
+    /// Removes a complete or incomplete worktree with its content. Only for worktrees in which nobody has worked.
     pub(super) async fn force_away(&self, entry: &Entry) -> Result<(), GitError> {
         end_orphans(&entry.path).await?;
         let git_dir = self.linked_checkout(&entry.path)?.map(|checkout| checkout.git_dir);
         let remove = Call::new(["worktree", "remove", "--force", "--force", "--"]).arg(&entry.path);
         let Err(error) = self.ask(&self.main_checkout(), remove.time_limit(CHECKOUT)).await else { return Ok(()) };
-        // git refuses one that it has hardly begun to make: then its registration goes, and the directory if empty.
+        // git refuses one that it has hardly begun to create: then its registration is removed, and the directory if
+        // empty.
         let Some(git_dir) = git_dir.filter(|dir| dir.parent() == Some(&self.common_dir().join("worktrees"))) else {
             return Err(error);
         };
@@ -82,13 +84,13 @@ impl Repo {
     }
 }
 
-/// Completes a command that makes a checkout: it bears that checkout's mark, and every file comes, also where the person's
-/// own checkout is sparse.
+/// Completes a command that creates a checkout: it carries the checkout's mark, and writes every file, even if the
+/// user's own checkout is sparse.
 pub(super) fn making(call: Call, path: &Path) -> Call {
     call.variable(process::RUN_MARK, &mark(path)).setting("core.sparseCheckout", "false").time_limit(CHECKOUT)
 }
 
-/// Ends git commands that a killed daemon left at work in a checkout.
+/// Ends git commands that a killed daemon left running in a checkout.
 async fn end_orphans(path: &Path) -> Result<(), GitError> {
     let mark = mark(path);
     let swept = tokio::task::spawn_blocking(move || process::sweep(&mark, Duration::ZERO)).await;

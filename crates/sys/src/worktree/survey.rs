@@ -1,4 +1,5 @@
-//! What is in a worktree that exists nowhere else, and who works there: the facts on which it may go. Only looks.
+//! Surveys a worktree: what exists nowhere else and who works there, the facts that decide whether it may be removed.
+//! Read-only.
 
 use crate::fs;
 use crate::git::{Call, Checkout, GitError, Head, Presence, Repo, Untracked};
@@ -9,24 +10,24 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The note in a worktree's own git directory that orch made it, with the branch that it made it for.
+/// The file in a worktree's own git directory that says that orch created it, and for which branch.
 const MADE: &str = "orch-made";
 
-/// Signs of something unfinished beside those of an operation itself.
+/// Files of unfinished work beside those of an operation itself.
 const UNFINISHED: &[&str] = &["sequencer", "MERGE_AUTOSTASH"];
 
 /// A worktree of a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// Where it is.
+    /// Its path.
     pub path: &'a Path,
-    /// The branch that belongs there.
+    /// The branch that is expected there.
     pub branch: &'a BranchName,
-    /// The branch that its work goes to.
+    /// The branch into which its work is merged.
     pub base: &'a BranchName,
 }
 
-/// Notes that orch has made a worktree.
+/// Records that orch has created a worktree.
 pub(super) fn note_made(checkout: &Checkout, branch: &BranchName) -> Result<(), GitError> {
     let file = checkout.git_dir.join(MADE);
     let written = fs::write_private(&file, branch.as_str().as_bytes(), fs::Durability::Cached);
@@ -34,13 +35,13 @@ pub(super) fn note_made(checkout: &Checkout, branch: &BranchName) -> Result<(), 
 }
 
 impl Repo {
-    /// What is known of the worktree at a path; `None` when none is registered there, or its directory is gone.
+    /// Surveys the worktree at a path; `None` when none is registered there, or its directory is missing.
     pub async fn survey(&self, subject: &Subject<'_>) -> Result<Option<Facts>, GitError> {
         let Some(checkout) = self.there(subject.path).await? else { return Ok(None) };
         self.facts(&checkout, subject).await.map(Some)
     }
 
-    /// The registered worktree at a path, while its directory is there.
+    /// Returns the registered worktree at a path, if its directory exists.
     pub(super) async fn there(&self, path: &Path) -> Result<Option<Checkout>, GitError> {
         let entries = self.entries().await?;
         let is_it = |path: &Path, other: &Path| crate::git::same_place(path, other);
@@ -49,7 +50,7 @@ impl Repo {
         if is_there { self.linked_checkout(path) } else { Ok(None) }
     }
 
-    /// The same for a checkout whose files may lie elsewhere for the moment.
+    /// Does the same for a checkout whose files may be in another directory for the moment.
     pub(super) async fn facts(&self, at: &Checkout, subject: &Subject<'_>) -> Result<Facts, GitError> {
         let walked = {
             let root = at.work_tree.clone();
@@ -98,7 +99,7 @@ impl Repo {
         })
     }
 
-    /// Whether another branch, a tag or a remote has a commit that a branch has.
+    /// Returns whether another branch, a tag or a remote contains a commit of a branch.
     pub(super) async fn is_elsewhere(&self, sha: &str, branch: &BranchName) -> Result<bool, GitError> {
         let call = Call::new(["for-each-ref", "--contains", sha, "--format=%(refname)"]);
         let call = call.arg("refs/heads/").arg("refs/tags/").arg("refs/remotes/");
@@ -114,7 +115,7 @@ impl Repo {
         }
     }
 
-    /// Stashes belong to the repository; their message tells where they were made.
+    /// Stashes belong to the repository; their message says where they were made.
     async fn stashes(&self, branch: &BranchName, is_detached: bool) -> Result<usize, GitError> {
         if self.commit_of("refs/stash").await?.is_none() {
             return Ok(0);
@@ -134,8 +135,8 @@ impl Repo {
         Ok(self.ask(at, call).await?.text().lines().count())
     }
 
-    /// Commits that were checked out there and that no branch, tag or remote has, nor the history of a branch that stays:
-    /// what was amended, reset or left behind. `leaving`: the branch goes too.
+    /// Returns commits that were checked out there and that no branch, tag or remote, nor the reflog of a remaining
+    /// branch contains: those that were amended, reset or abandoned. `leaving` means that the branch is deleted too.
     pub(super) async fn abandoned(
         &self,
         at: Option<&Checkout>,
@@ -190,7 +191,7 @@ fn operation(at: &Checkout) -> Option<String> {
     at.operation().map(|operation| operation.to_string()).or_else(|| unfinished().then(|| "merge".to_owned()))
 }
 
-/// What a directory holds beside what git tells.
+/// The content of a directory that git does not report.
 #[derive(Debug, Default)]
 struct Walked {
     nested: Vec<PathBuf>,
@@ -198,7 +199,7 @@ struct Walked {
     bytes: u64,
 }
 
-/// Looks through all of it, ignored files too; follows no link and enters no repository inside. Blocking.
+/// Walks the whole directory, including ignored files; follows no link and enters no nested repository. Blocking.
 fn walk(root: &Path) -> Result<Walked, GitError> {
     let io = |path: &Path| {
         let path = path.to_owned();
@@ -219,7 +220,7 @@ fn walk(root: &Path) -> Result<Walked, GitError> {
             signs[1] |= name == "HEAD" && meta.is_file();
             signs[2] |= name == "objects" && meta.is_dir();
             signs[3] |= name == "refs" && meta.is_dir();
-            // What another name still holds is not freed.
+            // A file with another hard link is not freed.
             if meta.is_dir() || meta.nlink() == 1 {
                 walked.bytes += meta.blocks() * 512;
             }
@@ -239,7 +240,7 @@ fn walk(root: &Path) -> Result<Walked, GitError> {
     Ok(walked)
 }
 
-/// Runs something that blocks beside the runtime.
+/// Runs a blocking function outside of the async runtime.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, GitError> {
     let gone = |error: tokio::task::JoinError| GitError::Unexpected {
         command: "looking at a worktree".to_owned(),
