@@ -1,6 +1,6 @@
-//! The task that follows the transcripts of all runs that are watched. It sleeps while nobody writes, and a run that
-//! nobody watches is none of its business. It reads a little of files that were just written, which are in memory, on the
-//! runtime's own threads: so a line is read and passed on without waking a second one.
+//! The task that follows the transcripts of all watched runs. It sleeps while nothing is written and ignores runs that
+//! nobody watches. It does small reads of files just written, which are in the page cache, on the runtime's own
+//! threads, so that a line is passed on without waking a second one.
 
 mod follow;
 mod watched;
@@ -19,23 +19,23 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-/// The most that one piece holds, in bytes.
+/// The largest chunk, in bytes.
 pub(super) const PIECE: usize = 32 << 10;
-/// How long it can delay a line that the kernel does not announce something of a run.
+/// How long a line can be delayed when the kernel does not announce some files of a run.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Of so many sweeps one is for all runs: an announcement that is missing should not be.
+/// Every nth sweep covers all runs, in case an announcement was lost.
 const ALL: u32 = 6;
 
-/// What the followers of a run are told.
+/// What the followers of a run receive.
 #[derive(Debug, Clone)]
 pub(super) enum Message {
-    /// The next piece.
+    /// The next chunk of output.
     Piece(Arc<OutputChunk>),
-    /// Somebody cut the transcript: it goes on at this offset.
+    /// The transcript was truncated: it continues at this offset.
     Cut(u64),
 }
 
-/// The task, as the hub sees it. Dropped, the task ends.
+/// The hub's handle of the task, which ends when the handle is dropped.
 pub(super) struct Capture {
     watched: Arc<Mutex<Watched>>,
     called: Arc<Notify>,
@@ -49,17 +49,17 @@ impl Drop for Capture {
 }
 
 impl Capture {
-    /// Starts the task, on the runtime that this is called in.
+    /// Starts the task on the current runtime.
     ///
     /// # Errors
-    /// The process has no more descriptors.
+    /// The process has no descriptors left.
     pub(super) fn start() -> io::Result<Self> {
         let (watched, called) = (Arc::<Mutex<Watched>>::default(), Arc::<Notify>::default());
         let task = tokio::spawn(follow_all(Arc::clone(&watched), Arc::clone(&called), FileWatch::new()?));
         Ok(Self { watched, called, task: task.abort_handle() })
     }
 
-    /// Follows a run from now on. `None`: it is over. Reads a little of its files.
+    /// Follows a run from now on; `None` when it is over. Reads a little of its files.
     ///
     /// # Errors
     /// Its transcript cannot be read.
@@ -70,14 +70,14 @@ impl Capture {
         if files.is_over() {
             return Ok(None);
         }
-        // Read before the runs are held: the task must not wait for that.
+        // Read before the lock is taken: the task must not wait for that.
         let new = Follow::begin(files)?;
         let joined = locked(&self.watched).add(new);
         self.called.notify_one();
         Ok(Some(joined))
     }
 
-    /// How many runs are followed.
+    /// Returns the number of followed runs.
     pub(super) fn count(&self) -> usize {
         locked(&self.watched).count()
     }

@@ -1,36 +1,36 @@
-//! A transcript piece by piece, in whole lines, without holding more of it than a piece.
+//! Reads a transcript in chunks of whole lines, with one chunk in memory.
 
 use super::text::Text;
 use std::io;
 
-/// The longest line that is kept in one piece, in bytes: a longer one is cut.
+/// The longest line that fits into one chunk, in bytes: a longer one is split.
 const LONGEST: usize = 64 << 20;
 
-/// Reads a text from one place to another.
+/// Reads a range of a text in chunks.
 pub struct Pieces<'a> {
     text: &'a Text,
-    /// Where the next piece begins.
+    /// The offset of the next chunk.
     at: u64,
     until: u64,
     size: usize,
     longest: usize,
-    /// What was read from `at - given` on.
+    /// The bytes read from `at - given` on.
     buffer: Vec<u8>,
-    /// Bytes of it that were handed out already.
+    /// How many of these bytes were returned already.
     given: usize,
 }
 
-/// A piece: whole lines, unless a line is longer than any piece.
+/// A chunk of whole lines, unless a line is longer than any chunk.
 #[derive(Debug)]
 pub struct Piece<'a> {
-    /// Where it begins.
+    /// The offset of its first byte in the text.
     pub offset: u64,
-    /// Its bytes, never none.
+    /// Its bytes, never empty.
     pub bytes: &'a [u8],
 }
 
 impl<'a> Pieces<'a> {
-    /// From `begin`, where a line begins, to `until` or the end of the text, in pieces of about `size` bytes.
+    /// Reads from `begin`, the start of a line, to `until` or the end of the text, in chunks of about `size` bytes.
     pub fn new(text: &'a Text, begin: u64, until: u64, size: usize) -> Self {
         Self { text, at: begin, until, size, longest: LONGEST, buffer: Vec::new(), given: 0 }
     }
@@ -39,7 +39,7 @@ impl<'a> Pieces<'a> {
         Self { longest, ..self }
     }
 
-    /// The next piece; `None` at the end.
+    /// Reads the next chunk; `None` at the end.
     ///
     /// # Errors
     /// The text cannot be read.
@@ -68,7 +68,7 @@ impl<'a> Pieces<'a> {
         Ok(Some(Piece { offset, bytes: &self.buffer[..self.given] }))
     }
 
-    /// Reads until that much is there. Returns whether there is no more.
+    /// Reads until `wanted` bytes are buffered. Returns whether the end was reached.
     fn fill(&mut self, wanted: usize) -> io::Result<bool> {
         let held = self.buffer.len();
         if held >= wanted {

@@ -1,4 +1,4 @@
-//! The files of a run that watchers read, and the places in them.
+//! The files of a run that watchers read, and positions in them.
 
 use super::text::Text;
 use jiff::Timestamp;
@@ -9,43 +9,43 @@ use orch_sys::fs;
 use std::io;
 use std::path::PathBuf;
 
-/// The most that is read of a list of marks: four years of output without a pause.
+/// The largest list of marks that is read, in bytes: four years of output without a pause.
 const MARKS: usize = 512 << 20;
 
-/// Where the output of one run is.
+/// The paths of one run's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFiles {
-    /// The task.
+    /// The task of the run.
     pub task: TaskId,
-    /// The run.
+    /// The id of the run.
     pub run: RunId,
-    /// Its directory.
+    /// The directory of the run.
     pub dir: PathBuf,
-    /// What is watched, as a rule the transcript: append-only, whole lines.
+    /// The watched file, usually the transcript: append-only, whole lines.
     pub followed: PathBuf,
-    /// The same once it was packed.
+    /// The packed form of the watched file.
     pub packed: PathBuf,
-    /// When which part of it was written, where that is known.
+    /// The list of write times of the watched file, if known.
     pub timeline: Option<PathBuf>,
-    /// How the lines of the transcript look.
+    /// The list of the styles of the transcript's lines.
     pub styles: PathBuf,
-    /// Is there when everything is written.
+    /// The outcome file, which exists when everything is written.
     pub outcome: PathBuf,
 }
 
-/// Where to begin.
+/// The position from which to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// At this byte.
+    /// From this byte offset.
     Offset(u64),
-    /// With the last lines that are there.
+    /// With the last existing lines.
     Tail(usize),
-    /// With what was written at this time or later.
+    /// With output written at this time or later.
     Since(Timestamp),
 }
 
 impl RunFiles {
-    /// The files of a run in its directory.
+    /// Returns the paths of a run's files in its directory.
     pub fn of(task: TaskId, run: RunId, dir: PathBuf, part: Part) -> Self {
         let followed = match part {
             Part::Output => output::TRANSCRIPT,
@@ -59,12 +59,12 @@ impl RunFiles {
         Self { task, run, dir, followed, packed, timeline, styles, outcome }
     }
 
-    /// Everything is written.
+    /// Returns whether everything is written.
     pub fn is_over(&self) -> bool {
         self.outcome.exists()
     }
 
-    /// The byte at which to begin. A transcript that is not there yet is empty.
+    /// Resolves a start to a byte offset. A missing transcript counts as empty.
     ///
     /// # Errors
     /// It cannot be read.
@@ -77,13 +77,13 @@ impl RunFiles {
                     Some(offset) => Ok(offset),
                     None => self.length(),
                 },
-                // Nothing tells: better all of it than nothing.
+                // No times are known: return everything rather than nothing.
                 None => Ok(0),
             },
         }
     }
 
-    /// When which part was written, see [`timeline`]. `None`: nothing tells.
+    /// Reads the list of write times, see [`timeline`]; `None` when there is none.
     pub fn marks(&self) -> Option<Vec<u8>> {
         fs::read_limited(self.timeline.as_ref()?, MARKS).ok()
     }
@@ -109,7 +109,7 @@ impl RunFiles {
     }
 }
 
-/// The last line end at or before `length`: where live output can begin.
+/// Returns the last line end at or before `length`, where live output can begin.
 pub(super) fn last_line_end(text: &Text, length: u64) -> io::Result<u64> {
     const STEP: u64 = 64 << 10;
     let mut end = length;

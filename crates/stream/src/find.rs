@@ -1,5 +1,5 @@
-//! Lines of one transcript that match a pattern, with their numbers and the lines around them. Only a piece of the
-//! transcript is in memory, and only a part of a very long line is shown.
+//! Finds lines of one transcript that match a pattern, with their numbers and surrounding lines. Only a chunk of the
+//! transcript is in memory, and only a part of a very long line is returned.
 
 use super::chunks::Pieces;
 use super::text::Text;
@@ -8,59 +8,59 @@ use orch_core::pattern::Pattern;
 use std::io;
 use std::ops::{ControlFlow, Range};
 
-/// What is read at once.
+/// The size of a chunk that is read at once, in bytes.
 const PIECE: usize = 1 << 20;
-/// The most of one line that is shown, in bytes.
+/// The longest part of one line that is returned, in bytes.
 const SHOWN: usize = 4 << 10;
-/// What is kept of a long line before its first match.
+/// How much of a long line before its first match is returned, in bytes.
 const LEAD: usize = 1 << 10;
-/// How far back lines before a match are looked for.
+/// How far back context lines are searched, in bytes.
 const BACK: u64 = 1 << 20;
 
-/// A line that matches.
+/// A matching line with its context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
-    /// The line.
+    /// The matching line.
     pub line: Line,
-    /// Where in its text it matches, in bytes.
+    /// The matches in its text, as byte ranges.
     pub matches: Vec<Range<usize>>,
-    /// The lines before it.
+    /// The context lines before it.
     pub before: Vec<Line>,
-    /// The lines after it.
+    /// The context lines after it.
     pub after: Vec<Line>,
 }
 
-/// A line as it is shown.
+/// A line, possibly shortened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Its number in the transcript, from 1.
+    /// The line number in the transcript, from 1.
     pub number: u64,
-    /// Where it begins, in bytes of the transcript.
+    /// The byte offset of its start in the transcript.
     pub offset: u64,
-    /// Its text, without the line feed; bytes that are no text are replaced.
+    /// Its text, without the line feed; invalid UTF-8 is replaced.
     pub text: String,
-    /// It is longer, and this is a part of it.
+    /// Whether only a part of the line is included.
     pub is_cut: bool,
 }
 
-/// A part of a transcript that begins and ends between two lines.
+/// A range of whole lines of a transcript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Its first byte.
+    /// The offset of its first byte.
     pub begin: u64,
-    /// After its last byte.
+    /// The offset after its last byte.
     pub end: u64,
-    /// How many lines are before it.
+    /// The number of lines before it.
     pub lines: u64,
 }
 
 impl Span {
-    /// All of a transcript.
+    /// Returns the range of a whole transcript.
     pub const ALL: Self = Self { begin: 0, end: u64::MAX, lines: 0 };
 }
 
-/// Looks through a part of a transcript and hands over every line that matches, with `context` lines on both sides,
-/// until `take` breaks off.
+/// Searches a range of a transcript and calls `take` for every matching line, with `context` lines on both sides, until
+/// it breaks.
 ///
 /// # Errors
 /// The transcript cannot be read.
@@ -79,7 +79,7 @@ pub fn find<B>(
             from = line.end + 1;
             lines += count(&piece.bytes[counted..line.start]);
             counted = line.start;
-            let hit = hit(text, piece.offset, piece.bytes, line, lines + 1, pattern, context)?;
+            let hit = to_hit(text, piece.offset, piece.bytes, line, lines + 1, pattern, context)?;
             if let ControlFlow::Break(why) = take(hit) {
                 return Ok(ControlFlow::Break(why));
             }
@@ -89,7 +89,7 @@ pub fn find<B>(
     Ok(ControlFlow::Continue(()))
 }
 
-/// How many lines begin before `offset`, where one begins.
+/// Returns how many lines begin before `offset`, which is the start of a line.
 ///
 /// # Errors
 /// The transcript cannot be read.
@@ -101,12 +101,12 @@ pub fn lines_before(text: &Text, offset: u64) -> io::Result<u64> {
     Ok(lines)
 }
 
-/// Line feeds.
+/// Counts line feeds.
 pub fn count(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-fn hit(
+fn to_hit(
     text: &Text,
     at: u64,
     bytes: &[u8],
@@ -121,7 +121,7 @@ fn hit(
         _ => (before(text, offset, number, context)?, after(text, at + line.end as u64 + 1, number, context)?),
     };
     let line = &bytes[line];
-    // In a line of many megabytes, only what is shown is looked at again.
+    // Of a line of many megabytes, only the returned part is matched again.
     let first = pattern.first(line).unwrap_or(0..0);
     let begin = if line.len() <= SHOWN { 0 } else { first.start.saturating_sub(LEAD) };
     let shown = &line[begin..line.len().min(begin + SHOWN)];
@@ -129,12 +129,12 @@ fn hit(
         true => pattern.spans(shown),
         false => Vec::from_iter(Some(first.start - begin..(first.end - begin).min(shown.len()))),
     };
-    let (told, matches) = as_text(shown, &spans);
-    let line = Line { number, offset, text: told, is_cut: shown.len() < line.len() };
+    let (content, matches) = as_text(shown, &spans);
+    let line = Line { number, offset, text: content, is_cut: shown.len() < line.len() };
     Ok(Hit { line, matches, before, after })
 }
 
-/// Bytes as text, and where their spans are in it.
+/// Converts bytes to text, and their spans to ranges in it.
 fn as_text(bytes: &[u8], spans: &[Range<usize>]) -> (String, Vec<Range<usize>>) {
     if let Ok(text) = std::str::from_utf8(bytes)
         && spans.iter().all(|span| text.is_char_boundary(span.start) && text.is_char_boundary(span.end))
@@ -159,7 +159,7 @@ fn line(number: u64, offset: u64, bytes: &[u8]) -> Line {
     Line { number, offset, text, is_cut }
 }
 
-/// The lines that end before `offset`, which begins line `number`.
+/// Returns the lines that end before `offset`, the start of line `number`.
 fn before(text: &Text, offset: u64, number: u64, context: usize) -> io::Result<Vec<Line>> {
     let mut room: u64 = 16 << 10;
     loop {
@@ -181,7 +181,7 @@ fn before(text: &Text, offset: u64, number: u64, context: usize) -> io::Result<V
     }
 }
 
-/// The lines from `offset` on, where line `number` + 1 begins.
+/// Returns the lines from `offset` on, the start of line `number` + 1.
 fn after(text: &Text, mut offset: u64, mut number: u64, context: usize) -> io::Result<Vec<Line>> {
     let mut lines = Vec::new();
     let mut pieces = Pieces::new(text, offset, u64::MAX, 16 << 10);

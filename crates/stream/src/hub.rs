@@ -1,4 +1,4 @@
-//! Where watchers come from: any number of them, each with its own place in the output of a run.
+//! Creates subscriptions: any number of watchers, each with its own position in the output of a run.
 
 use super::capture::Capture;
 use super::files::{RunFiles, Start};
@@ -6,16 +6,16 @@ use super::subscription::Subscription;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The hub. Cheap to clone; the task behind it ends with the last of hub and watchers.
+/// Creates subscriptions. Cheap to clone; its task ends when the hub and all watchers are dropped.
 #[derive(Clone, Default)]
 pub struct Hub {
-    /// Started with the first watcher.
+    /// The task, started for the first watcher.
     capture: Arc<Mutex<Option<Arc<Capture>>>>,
 }
 
 impl Hub {
-    /// Follows the output of one run from a place on to its end. Called within a runtime. Reads a little of its files:
-    /// not for a thread that must never wait for a disk.
+    /// Follows the output of one run from a position to its end. Must be called within a runtime. Reads a little of its
+    /// files: not for a thread that must never wait for a disk.
     ///
     /// # Errors
     /// Its files cannot be read, or the process has no more descriptors.
@@ -26,7 +26,7 @@ impl Hub {
         Ok(Subscription::new(files.clone(), offset, joined.map(|joined| (joined, capture))))
     }
 
-    /// How many runs are followed now.
+    /// Returns the number of runs that are followed now.
     pub fn followed(&self) -> usize {
         let capture = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
         capture.as_ref().map_or(0, |capture| capture.count())

@@ -1,5 +1,5 @@
-//! What finished runs take on the disk, and the three things that can be done about it: pack a transcript, drop the
-//! agent's raw output, drop a transcript. Each may be done twice and be killed at any point. When is not decided here.
+//! The disk usage of finished runs, and the three ways to reduce it: pack a transcript, delete the agent's raw output,
+//! delete a transcript. Each is idempotent and can be interrupted at any point. The caller decides when.
 
 use super::chunks::Pieces;
 use super::files::RunFiles;
@@ -13,25 +13,25 @@ use orch_sys::fs::{self, FsError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What is read at once when two texts are compared.
+/// How much is read at once when two texts are compared, in bytes.
 const PIECE: usize = 1 << 20;
 
-/// What one run keeps.
+/// The disk usage of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// Its files.
+    /// The paths of its files.
     pub files: RunFiles,
-    /// When it ended; `None`: it has not.
+    /// When it ended; `None` while it goes on.
     pub ended: Option<Timestamp>,
-    /// Bytes of raw output.
+    /// The size of its raw output, in bytes.
     pub raw: u64,
-    /// Bytes of the transcript and its times, and of the events, packed or not.
+    /// The size of transcript, times and events, packed or not, in bytes.
     pub text: u64,
-    /// Something of it can be packed.
+    /// Whether some of it is not packed yet.
     pub is_plain: bool,
 }
 
-/// All runs that have a directory here, in no order. What is no run's is left alone.
+/// Returns all runs that have a directory in `runs`, in no particular order. Other entries are ignored.
 ///
 /// # Errors
 /// The directory cannot be listed.
@@ -41,13 +41,13 @@ pub fn kept(runs: &Path) -> Result<Vec<Kept>, FsError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(FsError::io("list", runs, error)),
     };
-    Ok(entries.flatten().filter_map(|entry| RunFiles::at(entry.path())).map(look).collect())
+    Ok(entries.flatten().filter_map(|entry| RunFiles::at(entry.path())).map(measure).collect())
 }
 
-/// What is read of a run, in three parts.
+/// The parts of a run that watchers read.
 const PARTS: [Part; 3] = [Part::Output, Part::Events, Part::Raw];
 
-fn look(files: RunFiles) -> Kept {
+fn measure(files: RunFiles) -> Kept {
     let size = |path: &Path| path.metadata().map_or(0, |found| found.len());
     let ended = files.outcome.metadata().and_then(|found| found.modified()).ok();
     Kept {
@@ -59,14 +59,14 @@ fn look(files: RunFiles) -> Kept {
     }
 }
 
-/// What the agent printed, as it was and masked.
+/// Returns the files with the agent's output, raw and masked.
 fn raw(files: &RunFiles) -> Vec<PathBuf> {
     let RunFiles { followed, packed, .. } = files.part(Part::Raw);
     let unmasked = [output::EVENTS, output::STDERR, output::SCREEN].map(|name| files.dir.join(name));
     unmasked.into_iter().chain([followed, packed]).collect()
 }
 
-/// What it said and did.
+/// Returns the files that show what the agent said and did.
 fn text(files: &RunFiles) -> Vec<PathBuf> {
     let [output, events] = [Part::Output, Part::Events].map(|part| files.part(part));
     let paths = [output.followed, output.packed, events.followed, events.packed];
@@ -74,7 +74,7 @@ fn text(files: &RunFiles) -> Vec<PathBuf> {
 }
 
 impl RunFiles {
-    /// The files of the run whose directory this is. `None`: it is no run's.
+    /// Returns the files of the run with this directory; `None` when it is no run's.
     pub fn at(dir: PathBuf) -> Option<Self> {
         let run: RunId = dir.file_name()?.to_str()?.parse().ok()?;
         Some(Self::of(run.task()?, run, dir, Part::Output))
@@ -85,11 +85,11 @@ impl RunFiles {
     }
 }
 
-/// Packs what is read of a run that is over, part by part. The plain form of a part goes last, when the packed one was
-/// read back and is the same; an open reader keeps it.
+/// Packs the watched files of a finished run one by one. The plain form of a file is deleted last, after the packed one
+/// was read back and compared; an open reader keeps it.
 ///
 /// # Errors
-/// A file cannot be read or written. Every part is whole in any case.
+/// A file cannot be read or written. Every part is complete in any case.
 pub fn pack(files: &RunFiles) -> Result<(), FsError> {
     PARTS.iter().try_for_each(|part| pack_one(&files.part(*part)))
 }
@@ -97,7 +97,7 @@ pub fn pack(files: &RunFiles) -> Result<(), FsError> {
 fn pack_one(files: &RunFiles) -> Result<(), FsError> {
     let failed = |source| FsError::io("pack", &files.followed, source);
     let Some(plain) = Text::plain(&files.followed).map_err(failed)? else { return Ok(()) };
-    // Somebody may have been killed before the last step.
+    // An earlier call may have been killed before its last step.
     if !is_packed(&plain, &files.packed) {
         point!("pack.before");
         fs::write_streamed(&files.packed, |to| packed::pack(&plain, to))?;
@@ -112,7 +112,7 @@ fn pack_one(files: &RunFiles) -> Result<(), FsError> {
     Ok(())
 }
 
-/// Whether a packed form is there and holds exactly this text.
+/// Returns whether a packed form exists and holds exactly this text.
 fn is_packed(plain: &Text, path: &Path) -> bool {
     let Ok(Some(packed)) = Text::packed(path) else { return false };
     let same = || -> io::Result<bool> {
@@ -129,7 +129,7 @@ fn is_packed(plain: &Text, path: &Path) -> bool {
     same().unwrap_or(false)
 }
 
-/// Drops the raw output of a run.
+/// Deletes the raw output of a run.
 ///
 /// # Errors
 /// It cannot be removed.
@@ -137,7 +137,7 @@ pub fn drop_raw(files: &RunFiles) -> Result<(), FsError> {
     raw(files).iter().try_for_each(|path| remove(path))
 }
 
-/// Drops the transcript of a run and what else tells of its work, in every form.
+/// Deletes the transcript of a run and its other records, in every form.
 ///
 /// # Errors
 /// It cannot be removed.

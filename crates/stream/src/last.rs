@@ -1,15 +1,15 @@
-//! The last line of a transcript, for who only wants to know what an agent is about.
+//! The last line of a transcript, for a short view of what an agent is doing.
 
 use super::files::RunFiles;
 use orch_core::output::last_line_of;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// How much of the end is looked at, in bytes.
+/// How much of the end is read, in bytes.
 const END: u64 = 8 << 10;
 
-/// The last line with something in it; of one that is longer than a few kilobytes, its end. `None`: nothing was said
-/// yet, or it cannot be read. Blocking.
+/// Returns the last non-empty line; of one that is longer than a few kilobytes, its end. `None` when there is none yet,
+/// or it cannot be read. Blocking.
 pub fn last_line(files: &RunFiles) -> Option<String> {
     let file = File::open(&files.followed).ok()?;
     let length = file.metadata().ok()?.len();

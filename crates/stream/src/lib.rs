@@ -1,6 +1,6 @@
-//! Live output. The transcript of a run is the stream: append-only, so an offset is a cursor. One thread follows the
-//! transcripts that somebody watches and hands what is new to everybody; whoever comes late, or was too slow, reads
-//! the file. Mechanism only: whoever watches never slows the one who writes.
+//! Live output. The transcript of a run is the stream: append-only, so an offset is a cursor. One task follows the
+//! watched transcripts and passes new output to all watchers; late or slow ones read the file. Mechanism only: a
+//! watcher never slows the writer.
 
 mod capture;
 mod chunks;

@@ -1,6 +1,6 @@
-//! The packed form of a transcript: independent `zstd` frames, each about half a megabyte of whole lines, and at the end
-//! the table of their places as the seekable format of the zstd project writes it. Any zstd reads it as one file; here
-//! an offset of the unpacked text stays an offset. Damage is an error, never a wrong byte.
+//! The packed form of a transcript: independent `zstd` frames, each about half a megabyte of whole lines, followed by
+//! the seek table of zstd's seekable format. Any zstd reads it as one file, and offsets are those of the unpacked text.
+//! Damage is an error, never a wrong byte.
 
 use super::chunks::Pieces;
 use super::text::Text;
@@ -11,22 +11,22 @@ use std::sync::{Mutex, PoisonError};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
-/// Bytes of text in one frame, where lines are not longer.
+/// The size of a frame's text, in bytes, unless a line is longer.
 const FRAME: usize = 512 << 10;
-/// The most that a frame can hold: a longer line is cut.
+/// The most text in a frame, in bytes: a longer line is split.
 const LARGEST: usize = 4 << 20;
-/// Fast, and a fifth of the text or less is left.
+/// The compression level: fast, and the result is at most a fifth of the text.
 const LEVEL: i32 = 3;
-/// Begins the frame of the table, which every zstd skips.
+/// The magic number of the table's frame, which every zstd skips.
 const TABLE: u32 = 0x184D_2A5E;
-/// Ends it.
+/// The magic number at the end of the table.
 const SEEKABLE: u32 = 0x8F92_EAB1;
-// Bytes before the entries of the table, of one entry, and after them.
+// Sizes in bytes of the table's header, of one entry, and of its footer.
 const HEAD: usize = 8;
 const ENTRY: usize = 8;
 const FOOT: usize = 9;
 
-/// A packed text, open for reading at any place.
+/// An open packed text with random access.
 pub(super) struct Packed {
     file: File,
     frames: Vec<Frame>,
@@ -34,7 +34,7 @@ pub(super) struct Packed {
     last: Mutex<Last>,
 }
 
-/// Where a frame lies, in the file and in the text.
+/// The position of a frame in the file and in the text.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     place: u64,
@@ -43,7 +43,7 @@ struct Frame {
     length: usize,
 }
 
-/// The frame that was read last.
+/// The frame that was decompressed last.
 struct Last {
     index: usize,
     text: Vec<u8>,
@@ -59,10 +59,10 @@ fn number(bytes: &[u8]) -> u32 {
 }
 
 impl Packed {
-    /// Opens one.
+    /// Opens a packed text.
     ///
     /// # Errors
-    /// It cannot be read, or its table is not there whole.
+    /// It cannot be read, or its table is incomplete.
     pub(super) fn open(file: File) -> io::Result<Self> {
         let frames = frames(&file)?;
         let length = frames.last().map_or(0, |frame| frame.offset + frame.length as u64);
@@ -70,12 +70,12 @@ impl Packed {
         Ok(Self { file, frames, length, last: Mutex::new(last) })
     }
 
-    /// Bytes of the text.
+    /// Returns the length of the text, in bytes.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    /// Reads a part of one frame. 0: the end.
+    /// Reads from one frame. Returns 0 at the end.
     pub(super) fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let index = self.frames.partition_point(|frame| frame.offset + frame.length as u64 <= offset);
         let Some(frame) = self.frames.get(index) else { return Ok(0) };
@@ -97,7 +97,7 @@ impl Packed {
     }
 }
 
-/// The places of all frames, checked against the file's length.
+/// Reads the positions of all frames, checked against the file's length.
 fn frames(file: &File) -> io::Result<Vec<Frame>> {
     let whole = file.metadata()?.len();
     let foot_at = whole.checked_sub((HEAD + FOOT) as u64).ok_or_else(|| damaged("it is too short"))? + HEAD as u64;

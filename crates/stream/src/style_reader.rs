@@ -1,35 +1,35 @@
-//! Reads the list that tells how the lines of a transcript look, see [`orch_core::styled`]. A list that is missing,
-//! short or damaged colours less, and nothing else: the text never depends on it.
+//! Reads the list of the styles of a transcript's lines, see [`orch_core::styled`]. A missing, short or damaged
+//! list only means less colour: the text never depends on it.
 
 use orch_core::styled::{LineStyle, Styles};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// No record is longer, in bytes.
+/// The longest record, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// Reads along with somebody who goes through the transcript, as a rule forwards.
+/// Reads styles along with a reader of the transcript, usually forwards.
 pub struct StyleReader {
     path: PathBuf,
     file: Option<BufReader<File>>,
-    /// Half a record at the end of what is there.
+    /// An incomplete record at the end of the list.
     half: String,
-    /// Read, and not asked for yet.
+    /// Records read ahead.
     ahead: Option<LineStyle>,
-    /// The line that the last one asked for may have begun.
+    /// The line in which the last request may have ended.
     last: Option<LineStyle>,
-    /// Up to here was asked.
+    /// The end of the last request.
     asked: u64,
 }
 
 impl StyleReader {
-    /// For the list at `path`; it need not be there yet.
+    /// Creates a reader for the list at `path`, which may not exist yet.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), file: None, half: String::new(), ahead: None, last: None, asked: 0 }
     }
 
-    /// The styles of the lines that lie between two places of the transcript, if only in part.
+    /// Returns the styles of the lines that overlap a range of the transcript.
     pub fn between(&mut self, begin: u64, end: u64) -> Styles {
         if begin < self.asked {
             *self = Self::new(&self.path);
@@ -47,12 +47,12 @@ impl StyleReader {
                 styles.insert(style.offset, style);
             }
         }
-        // A long line comes in several pieces.
+        // A long line comes in several chunks.
         self.last = styles.last_key_value().map(|(_, style)| style.clone()).filter(|style| style.end() > end);
         styles
     }
 
-    /// The next whole record that is one.
+    /// Reads the next complete valid record.
     fn next(&mut self) -> Option<LineStyle> {
         loop {
             if self.file.is_none() {
@@ -65,7 +65,7 @@ impl StyleReader {
                 if self.half.len() as u64 > LONGEST {
                     self.half.clear();
                 }
-                // The rest may still come.
+                // The rest may still be written.
                 return None;
             }
             let style = LineStyle::parse(&self.half);

@@ -1,4 +1,4 @@
-//! One watcher: what is in the file first, then what comes, without a gap and without a double between the two.
+//! One watcher: first the content of the file, then live output, without a gap or a duplicate between the two.
 
 use super::capture::{Capture, Joined, Message, PIECE, Piece, read_piece};
 use super::files::RunFiles;
@@ -11,21 +11,21 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// What a watcher gets next.
+/// What a watcher receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// A piece of output.
+    /// A chunk of output.
     Output(Arc<OutputChunk>),
-    /// It was too slow for what came live: these bytes follow out of the file.
+    /// The watcher was too slow for live output: these bytes follow from the file.
     Lagged {
-        /// The first of them.
+        /// The offset of the first such byte.
         from: u64,
-        /// After the last of them.
+        /// The offset after the last such byte.
         to: u64,
     },
-    /// Somebody cut the transcript: what follows begins at this offset.
+    /// The transcript was truncated: output continues at this offset.
     Cut {
-        /// Where.
+        /// The offset of the following output.
         offset: u64,
     },
 }
@@ -33,19 +33,19 @@ pub enum Delivery {
 /// A watcher of one run.
 pub struct Subscription {
     files: RunFiles,
-    /// Everything before it was delivered.
+    /// The offset before which everything was delivered.
     cursor: u64,
-    /// What comes live; `None`: the run was over before, everything is in the file.
+    /// The live output; `None` when the run was over before and everything is in the file.
     live: Option<broadcast::Receiver<Message>>,
-    /// Up to here the file is read before anything live; `None`: to its end.
+    /// The offset up to which the file is read before anything live; `None` for its end.
     file_until: Option<u64>,
     text: Option<Arc<Text>>,
-    /// When what was written, as it stood when the file was first read.
+    /// The write times, as they were when the file was first read.
     marks: Option<Arc<Vec<u8>>>,
-    /// Came live, and waits until the file was read up to it.
+    /// A live chunk that waits until the file was read up to it.
     next: Option<Arc<OutputChunk>>,
     ended: bool,
-    /// Lives as long as somebody watches.
+    /// Keeps the task alive as long as there is a watcher.
     _capture: Option<Arc<Capture>>,
 }
 
@@ -56,17 +56,17 @@ impl Subscription {
         Self { _capture: capture, files, cursor, live, file_until, text: None, marks: None, next: None, ended: false }
     }
 
-    /// The run.
+    /// Returns the files of the run.
     pub fn files(&self) -> &RunFiles {
         &self.files
     }
 
-    /// Everything before this offset was delivered.
+    /// Returns the offset before which everything was delivered.
     pub fn cursor(&self) -> u64 {
         self.cursor
     }
 
-    /// The next delivery; `None` after the final piece. May be dropped half-way: nothing is lost by it.
+    /// Waits for the next delivery; `None` after the final chunk. Cancel-safe.
     ///
     /// # Errors
     /// The transcript cannot be read.
@@ -76,14 +76,14 @@ impl Subscription {
         }
         loop {
             if self.file_until.is_none_or(|until| self.cursor < until) {
-                if let Some(chunk) = self.out_of_file().await? {
+                if let Some(chunk) = self.read_from_file().await? {
                     return Ok(Some(Delivery::Output(chunk)));
                 }
                 if self.live.is_none() {
                     self.ended = true;
                     return Ok(Some(Delivery::Output(Arc::new(self.chunk(String::new(), 0, true)))));
                 }
-                // The file has no more than that, whatever was announced.
+                // The file ends here, whatever was announced.
                 let offset = self.next.as_ref().map_or(self.cursor, |next| next.offset);
                 self.file_until = Some(offset);
                 if offset > self.cursor {
@@ -108,9 +108,9 @@ impl Subscription {
                     self.file_until = Some(offset);
                     return Ok(Some(Delivery::Cut { offset }));
                 }
-                // The next piece tells how much it was.
+                // The next chunk says how much it was.
                 Err(RecvError::Lagged(_)) => {}
-                // The run ended while nobody was told: the file has the rest.
+                // The run ended without an announcement: the file has the rest.
                 Err(RecvError::Closed) => {
                     self.live = None;
                     self.file_until = None;
@@ -119,7 +119,7 @@ impl Subscription {
         }
     }
 
-    /// What is new of a live piece; a gap before it is read first.
+    /// Returns the new part of a live chunk; a gap before it is read first.
     fn admit(&mut self, chunk: Arc<OutputChunk>) -> Option<Delivery> {
         if chunk.offset > self.cursor {
             let (from, to) = (self.cursor, chunk.offset);
@@ -140,7 +140,7 @@ impl Subscription {
         if seen == 0 {
             return Some(Delivery::Output(chunk));
         }
-        // A cursor in the middle of a character, or in what was no text, begins with the next piece.
+        // A cursor inside a character, or in invalid UTF-8, starts with the next chunk.
         let content = chunk.content.get(seen..)?.to_owned();
         Some(Delivery::Output(Arc::new(OutputChunk {
             offset: chunk.offset + seen as u64,
@@ -149,7 +149,7 @@ impl Subscription {
         })))
     }
 
-    async fn out_of_file(&mut self) -> io::Result<Option<Arc<OutputChunk>>> {
+    async fn read_from_file(&mut self) -> io::Result<Option<Arc<OutputChunk>>> {
         let text = match &self.text {
             Some(text) => Arc::clone(text),
             None => match Text::open(&self.files)? {

@@ -1,4 +1,4 @@
-//! Watchers of real files, written by somebody else at the same time.
+//! Watchers of real files that are written concurrently.
 
 use super::capture::{PIECE, read_piece};
 use super::text::Text;
@@ -53,20 +53,20 @@ async fn next(watched: &mut Subscription) -> Option<Delivery> {
 
 /// Everything up to the end, checked to be without gaps and doubles.
 async fn rest(watched: &mut Subscription) -> (String, usize) {
-    let (mut told, mut at, mut finals) = (String::new(), watched.cursor(), 0);
+    let (mut received, mut at, mut finals) = (String::new(), watched.cursor(), 0);
     while let Some(delivery) = next(watched).await {
         match delivery {
             Delivery::Output(chunk) => {
                 assert_eq!(chunk.offset, at, "{chunk:?}");
                 at = chunk.end;
                 finals += usize::from(chunk.is_final);
-                told.push_str(&chunk.content);
+                received.push_str(&chunk.content);
             }
             Delivery::Lagged { from, to } => assert!(from == at && to > from),
             Delivery::Cut { offset } => at = offset,
         }
     }
-    (told, finals)
+    (received, finals)
 }
 
 fn content(delivery: Option<Delivery>) -> String {
@@ -108,9 +108,9 @@ async fn one_who_does_not_read_slows_nobody_and_loses_nothing() {
     room.write("last\n");
     room.end();
     for watched in [&mut reader, &mut sleeper] {
-        let (told, finals) = rest(watched).await;
-        assert_eq!((told.len(), finals), (20_000_005, 1));
-        assert!(told.ends_with("x\nlast\n"));
+        let (received, finals) = rest(watched).await;
+        assert_eq!((received.len(), finals), (20_000_005, 1));
+        assert!(received.ends_with("x\nlast\n"));
     }
 }
 
@@ -151,8 +151,8 @@ async fn a_transcript_that_is_cut_or_removed_is_told_and_ends_nothing_early() {
     std::fs::remove_file(room.files().followed).expect("removed");
     room.write("four\n");
     room.end();
-    let (told, finals) = rest(&mut watched).await;
-    assert!(told.ends_with("three\nfour\n") && finals == 1, "{told:?}");
+    let (received, finals) = rest(&mut watched).await;
+    assert!(received.ends_with("three\nfour\n") && finals == 1, "{received:?}");
     let mut nothing = hub.subscribe(&room.files(), Start::Tail(5)).expect("an empty transcript");
     assert_eq!(rest(&mut nothing).await, (String::new(), 1));
 }
@@ -175,8 +175,8 @@ async fn bytes_that_are_no_text_keep_their_places() {
     room.write("é\nend\n");
     room.end();
     let mut watched = hub.subscribe(&room.files(), Start::Offset(0)).expect("readable");
-    let (told, _) = rest(&mut watched).await;
-    assert!(told.starts_with("a\u{fffd}\u{fffd}\0b\nyyy") && told.ends_with("yé\nend\n"));
+    let (received, _) = rest(&mut watched).await;
+    assert!(received.starts_with("a\u{fffd}\u{fffd}\0b\nyyy") && received.ends_with("yé\nend\n"));
     assert_eq!(watched.cursor(), 100_013);
 }
 

@@ -1,5 +1,4 @@
-//! A transcript to be read at any place, whichever form it has: as it was written, or packed. An offset means the same
-//! in both.
+//! Random access to a transcript in either form, plain or packed. An offset means the same in both.
 
 use super::files::RunFiles;
 use super::packed::Packed;
@@ -25,12 +24,12 @@ fn open(path: &Path) -> io::Result<Option<File>> {
 }
 
 impl Text {
-    /// Opens what is read of a run. `None`: there is none, not yet or not any more.
+    /// Opens the watched text of a run; `None` when it does not exist yet or any more.
     ///
     /// # Errors
     /// It cannot be read, or its packed form is damaged.
     pub fn open(files: &RunFiles) -> io::Result<Option<Self>> {
-        // In this order: the plain form goes only when the packed one is there.
+        // In this order: the plain form is removed only when the packed one exists.
         if let Some(text) = Self::plain(&files.followed)? {
             return Ok(Some(text));
         }
@@ -46,10 +45,10 @@ impl Text {
         Ok(Some(Self(Form::Packed(Packed::open(file)?))))
     }
 
-    /// Bytes that are there.
+    /// Returns the current length, in bytes.
     ///
     /// # Errors
-    /// The system cannot tell.
+    /// The system cannot report it.
     pub fn length(&self) -> io::Result<u64> {
         match &self.0 {
             Form::Plain(file) => Ok(file.metadata()?.len()),
@@ -57,7 +56,7 @@ impl Text {
         }
     }
 
-    /// Fills `bytes` from `offset` on. Returns how many there were: fewer only at the end.
+    /// Fills `bytes` from `offset` on. Returns the number of bytes read: fewer only at the end.
     ///
     /// # Errors
     /// It cannot be read, or is damaged there.
@@ -74,7 +73,7 @@ impl Text {
         Ok(filled)
     }
 
-    /// Reads once. 0: the end.
+    /// Reads once. Returns 0 at the end.
     pub(super) fn read_some(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         match &self.0 {
             Form::Plain(file) => file.read_at(bytes, offset),
@@ -82,7 +81,7 @@ impl Text {
         }
     }
 
-    /// The bytes from `begin` to `end`, or to the end of the text.
+    /// Reads the bytes from `begin` to `end`, or to the end of the text.
     ///
     /// # Errors
     /// As for [`Self::read_at`].

@@ -1,4 +1,4 @@
-//! One run that is followed: what is new in its file, in pieces, until the run is over.
+//! One followed run: reads what is new in its file, in chunks, until the run is over.
 
 use super::Message;
 use crate::files::{RunFiles, last_line_end};
@@ -10,43 +10,43 @@ use std::io;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
-/// How many pieces wait for a slow subscriber; then it reads the file.
+/// How many chunks wait for a slow subscriber; then it reads the file.
 const QUEUE: usize = 64;
-/// What is watched of one run: its file, its directory, and the directory of all.
+/// What is watched of one run: its file, its directory, and the directory of all runs.
 const PLACES: usize = 3;
 
-/// One that is followed.
+/// A followed run.
 pub(super) struct Follow {
     files: RunFiles,
     text: Option<Text>,
-    /// Everything before it was told.
+    /// The offset before which everything was sent.
     offset: u64,
     followers: broadcast::Sender<Message>,
     of_file: Option<WatchId>,
     of_directory: Option<WatchId>,
-    /// The directory of all runs. That one of them is removed is said there at once, and in the removed one only when
-    /// nobody has a file of it open.
+    /// The directory of all runs. It announces the removal of a run at once; the removed directory only when nobody has
+    /// a file of it open.
     of_parent: Option<WatchId>,
-    /// The run may have ended.
+    /// Whether the run may have ended.
     perhaps_over: bool,
 }
 
-/// What a look found.
+/// The result of a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The next look waits for news.
+    /// Nothing new: the next poll waits for an announcement.
     All,
-    /// There may be more to read.
+    /// Something was sent, and there may be more to read.
     More,
-    /// The run is over, and everything was told.
+    /// The run is over, and everything was sent.
     End,
 }
 
-/// What a new follower gets.
+/// What a new follower receives.
 pub(crate) struct Joined {
-    /// What comes from now on.
+    /// The receiver of everything new.
     pub(crate) live: broadcast::Receiver<Message>,
-    /// Where that begins.
+    /// The offset at which that begins.
     pub(crate) offset: u64,
 }
 
@@ -66,17 +66,17 @@ impl Follow {
         Joined { live: self.followers.subscribe(), offset: self.offset }
     }
 
-    /// The file that is followed.
+    /// Returns the path of the followed file.
     pub(super) fn file(&self) -> &std::path::Path {
         &self.files.followed
     }
 
-    /// What is watched for it.
+    /// Returns the watches of this run.
     pub(super) fn places(&self) -> impl Iterator<Item = WatchId> + use<> {
         [self.of_file, self.of_directory, self.of_parent].into_iter().flatten()
     }
 
-    /// Not everything of it is announced: it must be looked at now and then.
+    /// Returns whether some of it is not announced, so that it must be polled.
     pub(super) fn is_unannounced(&self) -> bool {
         self.places().count() < PLACES
     }
@@ -85,23 +85,23 @@ impl Follow {
         self.followers.receiver_count() > 0
     }
 
-    /// There is news of this place.
+    /// Records an announcement.
     pub(super) fn note(&mut self, place: WatchId) {
         self.perhaps_over |= [self.of_directory, self.of_parent].contains(&Some(place));
     }
 
-    /// Nobody knows what happened.
-    pub(super) fn doubt(&mut self) {
+    /// Records that anything may have changed.
+    pub(super) fn assume_changed(&mut self) {
         self.perhaps_over = true;
     }
 
-    /// Not everything that can be watched is watched by now.
-    pub(super) fn lacks_attention(&self) -> bool {
+    /// Returns whether some files or directories are not watched yet.
+    pub(super) fn has_missing_watches(&self) -> bool {
         self.of_directory.is_none() || self.of_file.is_none()
     }
 
-    /// Asks for news of what is there by now.
-    pub(super) fn attend(&mut self, watch: &FileWatch) {
+    /// Watches the files and directories that exist by now.
+    pub(super) fn add_watches(&mut self, watch: &FileWatch) {
         if self.of_directory.is_none() {
             self.of_directory = watch.follow_directory(&self.files.dir);
             self.of_parent = self.files.dir.parent().and_then(|parent| watch.follow_removals(parent));
@@ -114,10 +114,10 @@ impl Follow {
         }
     }
 
-    /// Tells the next piece, or the end.
-    pub(super) fn tell(&mut self, buffer: &mut [u8]) -> Found {
-        // Only a new name in the directory, or the sweep, can mean the end. Looked at before reading: what is written
-        // before the outcome is then surely read.
+    /// Sends the next chunk, or the end.
+    pub(super) fn poll(&mut self, buffer: &mut [u8]) -> Found {
+        // Only a new name in the directory, or the sweep, can mean the end. Checked before reading, so that everything
+        // written before the outcome is surely read.
         let over = self.perhaps_over && (self.files.is_over() || !self.files.dir.is_dir());
         self.perhaps_over = over;
         match self.read(buffer, over) {
@@ -149,7 +149,7 @@ impl Follow {
             return Ok(Read::Nothing);
         }
         self.offset = length;
-        // Nobody listening is fine.
+        // No receiver is fine.
         self.followers.send(Message::Cut(length)).ok();
         Ok(Read::Cut)
     }
@@ -169,23 +169,23 @@ impl Follow {
     }
 }
 
-/// What there is behind what was told.
+/// What follows the sent output in the file.
 enum Read {
     Piece(Piece),
     Nothing,
-    /// Somebody cut the file.
+    /// The file was truncated.
     Cut,
 }
 
-/// A piece of a file as text, and how many bytes it takes there.
+/// A chunk of a file as text, and its length in the file in bytes.
 pub(crate) struct Piece {
     pub(crate) content: String,
     pub(crate) length: u64,
-    /// The buffer was full: there may be more behind it, however little of it was handed out.
+    /// Whether the buffer was full: there may be more behind it, however little of it was returned.
     pub(crate) has_more: bool,
 }
 
-/// The next piece from `offset` on that fits into `buffer`. `None`: there is none, or its line is still being written.
+/// Reads the next chunk from `offset` on that fits into `buffer`; `None` when there is none, or its line is incomplete.
 pub(crate) fn read_piece(text: &Text, offset: u64, buffer: &mut [u8], is_all: bool) -> io::Result<Option<Piece>> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -195,7 +195,7 @@ pub(crate) fn read_piece(text: &Text, offset: u64, buffer: &mut [u8], is_all: bo
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         }
-        // What is written while this is read is the next piece.
+        // Output written during this read belongs to the next chunk.
         if buffer[filled - 1] == b'\n' {
             break;
         }

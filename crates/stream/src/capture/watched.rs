@@ -1,48 +1,48 @@
-//! Everything that is followed. A line costs what its own run costs, however many others there are.
+//! All followed runs. The cost of a line depends on its own run only, however many others there are.
 
 use super::follow::{Follow, Found, Joined};
 use orch_sys::file_watch::{FileWatch, News, WatchId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-/// One followed run, as long as it is followed; never given out again.
+/// Identifies a followed run; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(u64);
 
-/// What is followed.
+/// The followed runs.
 #[derive(Default)]
 pub(super) struct Watched {
     runs: BTreeMap<Key, Follow>,
     keys: HashMap<PathBuf, Key>,
     last: u64,
-    /// Whom news of a place concern.
+    /// The runs that an announcement of a watch concerns.
     places: HashMap<WatchId, BTreeSet<Key>>,
-    /// Those of which there may be something to read.
+    /// The runs that may have something to read.
     due: BTreeSet<Key>,
 }
 
-/// What to wait for.
+/// What the task does next.
 pub(super) enum Next {
-    /// Nothing: there is more to read.
+    /// Continue: there is more to read.
     More,
-    /// That somebody writes.
+    /// Wait for an announcement.
     News,
-    /// That somebody watches.
+    /// Wait for a watcher.
     Call,
 }
 
 impl Watched {
-    /// How many runs are followed.
+    /// Returns the number of followed runs.
     pub(super) fn count(&self) -> usize {
         self.runs.len()
     }
 
-    /// Follows a run that is followed already.
+    /// Adds a follower to a run that is followed already.
     pub(super) fn join(&self, file: &Path) -> Option<Joined> {
         Some(self.runs.get(self.keys.get(file)?)?.joined())
     }
 
-    /// Follows a run, unless somebody was quicker.
+    /// Follows a run, unless another caller was quicker.
     pub(super) fn add(&mut self, new: Follow) -> Joined {
         if let Some(joined) = self.join(new.file()) {
             return joined;
@@ -55,11 +55,11 @@ impl Watched {
         joined
     }
 
-    /// Takes news down; they are looked at in the next step.
+    /// Records announcements, which the next step handles.
     pub(super) fn note(&mut self, news: &News) {
         match news {
             News::Anything => {
-                self.runs.values_mut().for_each(Follow::doubt);
+                self.runs.values_mut().for_each(Follow::assume_changed);
                 self.due.extend(self.runs.keys());
             }
             News::Changed(places) => {
@@ -76,11 +76,11 @@ impl Watched {
         }
     }
 
-    /// Has those looked at of which not everything is announced, and lets go of those that nobody follows any more.
+    /// Schedules the runs of which not everything is announced, and removes those without followers.
     pub(super) fn sweep(&mut self) {
         for (key, follow) in &mut self.runs {
             if follow.is_unannounced() {
-                follow.doubt();
+                follow.assume_changed();
                 self.due.insert(*key);
             } else if !follow.has_followers() {
                 self.due.insert(*key);
@@ -88,7 +88,7 @@ impl Watched {
         }
     }
 
-    /// One piece of each run that has news.
+    /// Reads one chunk of each scheduled run.
     pub(super) fn step(&mut self, watch: &FileWatch, buffer: &mut [u8]) -> Next {
         for key in std::mem::take(&mut self.due) {
             let Some(follow) = self.runs.get_mut(&key) else { continue };
@@ -96,13 +96,13 @@ impl Watched {
                 self.forget(key, watch);
                 continue;
             }
-            if follow.lacks_attention() {
-                follow.attend(watch);
+            if follow.has_missing_watches() {
+                follow.add_watches(watch);
                 for place in follow.places() {
                     self.places.entry(place).or_default().insert(key);
                 }
             }
-            match follow.tell(buffer) {
+            match follow.poll(buffer) {
                 Found::All => {}
                 Found::More => drop(self.due.insert(key)),
                 Found::End => self.forget(key, watch),

@@ -1,5 +1,4 @@
-//! Packed transcripts: the same bytes at the same offsets, whatever was in them, and whatever happened while they were
-//! packed.
+//! Packed transcripts: the same bytes at the same offsets, whatever the content, and whenever packing is interrupted.
 
 use super::*;
 use crate::{Delivery, Hit, Hub, Span, Start, find};
@@ -50,8 +49,8 @@ impl Room {
     }
 }
 
-/// Three megabytes of lines, with a long one, and with what is no text.
-fn odd() -> Vec<u8> {
+/// Returns three megabytes of lines, including a long one and invalid UTF-8.
+fn mixed_content() -> Vec<u8> {
     let mut text: Vec<u8> = (0..40_000).flat_map(|n| format!("line {n} says something\n").into_bytes()).collect();
     text.extend(b"a\0b \xff\xfe\xc3 needle\n");
     text.extend(vec![b'x'; 5 << 20]);
@@ -61,7 +60,7 @@ fn odd() -> Vec<u8> {
 
 #[test]
 fn a_packed_transcript_has_the_same_bytes_at_the_same_places() {
-    let text = odd();
+    let text = mixed_content();
     let room = Room::new(&text);
     let before = room.found("needle", 1);
     let tail = room.files.place(Start::Tail(3)).expect("readable");
@@ -86,7 +85,7 @@ fn a_packed_transcript_has_the_same_bytes_at_the_same_places() {
 
 #[test]
 fn every_zstd_reads_it() {
-    let text = odd();
+    let text = mixed_content();
     let room = Room::new(&text);
     pack(&room.files).expect("packed");
     let packed = std::fs::read(&room.files.packed).expect("readable");
@@ -97,10 +96,10 @@ fn every_zstd_reads_it() {
 fn packing_that_was_killed_is_done_again() {
     let text = b"one\ntwo\n".repeat(1000);
     let room = Room::new(&text);
-    // Killed while it wrote.
+    // Killed during the write.
     let temp = room.files.dir.join(".transcript.log.zst.99-0.orch-tmp");
     room.write(&temp, b"half");
-    // Killed by a power cut after which the file is not what was written.
+    // A power cut, after which the file has other content.
     room.write(&room.files.packed, b"half");
     assert_eq!(room.all(), text, "the plain one counts as long as it is there");
     pack(&room.files).expect("packed");
@@ -115,7 +114,7 @@ fn packing_that_was_killed_is_done_again() {
 
 #[test]
 fn a_damaged_file_is_told_and_never_read_wrongly() {
-    let text = odd();
+    let text = mixed_content();
     let room = Room::new(&text);
     pack(&room.files).expect("packed");
     let whole = std::fs::read(&room.files.packed).expect("readable");
@@ -143,12 +142,12 @@ async fn a_reader_keeps_its_place_while_the_transcript_is_packed_and_dropped() {
     let text = "a line\n".repeat(100_000);
     let room = Room::new(text.as_bytes());
     let mut early = Hub::default().subscribe(&room.files, Start::Offset(0)).expect("readable");
-    let mut told = String::new();
+    let mut received = String::new();
     let mut step = 0;
     while let Some(delivery) = early.next().await.expect("readable") {
         let Delivery::Output(chunk) = delivery else { panic!("{delivery:?}") };
-        assert_eq!(chunk.offset, told.len() as u64);
-        told.push_str(&chunk.content);
+        assert_eq!(chunk.offset, received.len() as u64);
+        received.push_str(&chunk.content);
         step += 1;
         if step == 2 {
             pack(&room.files).expect("packed");
@@ -160,7 +159,7 @@ async fn a_reader_keeps_its_place_while_the_transcript_is_packed_and_dropped() {
             drop_text(&room.files).expect("dropped");
         }
     }
-    assert_eq!(told, text);
+    assert_eq!(received, text);
     assert!(Text::open(&room.files).expect("no error").is_none());
 }
 
@@ -171,23 +170,23 @@ fn what_runs_keep_is_counted_and_raw_output_can_go_alone() {
     room.write(&room.files.dir.join(output::STDERR), b"123");
     let runs = room.files.dir.parent().expect("a parent");
     room.write(&runs.join("no-run"), b"left alone");
-    let look = || kept(runs).expect("readable").remove(0);
-    let first = look();
+    let measure = || kept(runs).expect("readable").remove(0);
+    let first = measure();
     assert_eq!((first.raw, first.text, first.is_plain), (8, 5, true));
     assert!(first.ended.is_some());
     room.write(&room.files.dir.join(output::RAW), b"1234567");
     room.write(&room.files.dir.join(output::ACTIVITY), b"123456789");
-    assert_eq!((look().raw, look().text), (15, 14));
+    assert_eq!((measure().raw, measure().text), (15, 14));
     drop_raw(&room.files).expect("twice is fine");
     pack(&room.files).expect("packed");
-    assert_eq!((look().raw, look().is_plain), (0, false));
+    assert_eq!((measure().raw, measure().is_plain), (0, false));
     assert_eq!(room.all(), b"text\n");
     let events = RunFiles::of(room.files.task, room.files.run.clone(), room.files.dir.clone(), Part::Events);
     let events = Text::open(&events).expect("readable").expect("packed as well");
     assert_eq!(events.range(0, 99).expect("readable"), b"123456789");
     room.write(&room.files.styles, b"0 4 1\n");
     drop_text(&room.files).expect("dropped");
-    assert!(!room.files.styles.exists() && look().text == 0);
+    assert!(!room.files.styles.exists() && measure().text == 0);
     assert_eq!(kept(Path::new("/nowhere/at/all")).expect("nothing"), []);
 }
 
