@@ -1,5 +1,5 @@
-//! YAML: reading into types, and changing single values of a text that belongs to a person. The only place that names
-//! the YAML crates. It opens no file; it never writes a document anew.
+//! YAML: deserializes documents, and changes single values of a user's text. The only module that names the YAML
+//! crates. It opens no file, and never rewrites a document.
 
 pub mod edit;
 mod error;
@@ -16,32 +16,32 @@ pub use tree::{Decoded, Kind, Lines, NodeId, Tree, position_of};
 
 use serde::de::DeserializeOwned;
 
-/// Largest text that is read, in bytes.
+/// The largest text that is read, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Deepest nesting that is read. A level takes up to 34 kB of stack in a build without optimization, and threads have 2 MB.
+/// The deepest nesting. A level takes up to 34 kB of stack in an unoptimized build, and threads have 2 MB.
 const MAX_DEPTH: usize = 32;
-/// Most keys and values in one text: ten times what ten thousand tasks need.
+/// The most keys and values in one text: ten times what ten thousand tasks need.
 const MAX_NODES: usize = 2_000_000;
-/// Most nodes that aliases may add by repetition.
+/// The most nodes that aliases may add by repetition.
 const MAX_REPLAYED: usize = 50_000;
-/// Most aliases in one text that is read as an outline: each may stand for an entry that is nowhere written.
+/// The most aliases in an outline: each may stand for an entry that is written nowhere.
 const MAX_ALIASES: usize = 5_000;
 
-/// Reads one YAML document into a type. Duplicate keys are errors; an empty document is read as `null`.
+/// Deserializes one YAML document. Duplicate keys are errors; an empty document is read as `null`.
 ///
 /// # Errors
-/// The text is larger than [`MAX_BYTES`], is no YAML, is too deeply nested, or does not fit the type. Faults of the
-/// YAML itself are told before faults of the type.
+/// The text is larger than [`MAX_BYTES`], is no YAML, is too deeply nested, or does not fit the type. Syntax errors are
+/// reported before type errors.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     too_large(text)?;
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-        // A reader that knows the type stops at the first value that does not fit, which may be long before the
-        // bracket that was left open; the latter is what helps.
+        // The typed reader stops at the first value that does not fit, which may be long before an unclosed bracket;
+        // the latter is the helpful error.
         syntax_fault(text).unwrap_or_else(|| YamlError::from_reader(text, &error))
     })
 }
 
-/// The same for a text that may be empty, all comments, or `null`: then the type's default.
+/// Deserializes a text that may be empty, all comments, or `null`: then returns the type's default.
 ///
 /// # Errors
 /// As for [`read`].
@@ -70,7 +70,7 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
-/// The first place where the text is no YAML at all, when there is one.
+/// Returns the first syntax error, if any.
 fn syntax_fault(text: &str) -> Option<YamlError> {
     granit_parser::Parser::new_from_str(text)
         .take(2 * MAX_NODES)

@@ -1,5 +1,5 @@
-//! Changing single values of a text that belongs to a person: the changes are spliced in, every other byte stays, and
-//! the result is read again and compared with what was meant. What does not compare is not written.
+//! Changes single values of a user's text: changes are spliced in, every other byte stays, and the result is parsed
+//! again and compared with the intended change. A result that differs is not written.
 
 mod append;
 mod block;
@@ -22,23 +22,23 @@ use serde_json::Value;
 use std::cell::OnceCell;
 use std::ops::Range;
 
-/// A change that was not made. The text is as it was.
+/// Why a change was not made. The text is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// The text is no YAML to begin with.
+    /// The text is no valid YAML.
     #[error("{0}")]
     Yaml(#[from] YamlError),
-    /// The place holds something that cannot take the change.
+    /// The value there cannot take the change.
     #[error("line {line}, column {column}: expected {expected} here")]
     Unsuitable {
-        /// Line, counted from 1.
+        /// The line, counted from 1.
         line: u32,
-        /// Column in characters, counted from 1.
+        /// The column in characters, counted from 1.
         column: u32,
-        /// What should be there.
+        /// The expected kind of value.
         expected: &'static str,
     },
-    /// The changed text would not read back as meant: an anchor shared by others, or an unusual way of writing.
+    /// The changed text would not read back as intended: a shared anchor, or an unusual syntax.
     #[error("the change cannot be made without disturbing the rest of the file; make it by hand")]
     Unverified,
 }
@@ -46,22 +46,22 @@ pub enum EditError {
 /// A changed text with its outline.
 #[derive(Debug)]
 pub struct Edited {
-    /// The text.
+    /// The changed text.
     pub text: String,
-    /// Its outline.
+    /// The outline of the text.
     pub tree: Tree,
-    /// Its values that are not written as they read.
+    /// Its values that are written with escapes, folding or blocks.
     pub decoded: Decoded,
 }
 
-/// Replaces a range of the text.
+/// A replacement of a byte range of the text.
 #[derive(Debug)]
 struct Change {
     range: Range<usize>,
     text: String,
 }
 
-/// What the change means: these nodes are replaced by nodes with these marks.
+/// The intended effect: these nodes are replaced by nodes with these marks.
 #[derive(Debug)]
 struct Patch {
     nodes: Range<usize>,
@@ -77,16 +77,16 @@ pub struct Editor<'a> {
     quoting: Quoting,
     changes: Vec<Change>,
     patches: Vec<Patch>,
-    /// The outermost collections in brackets and braces, once somebody asked.
+    /// The outermost flow collections, computed on demand.
     flows: OnceCell<Vec<Range<NodeId>>>,
-    /// Values that are not written as they read, once somebody asked.
+    /// Values that differ from their spelling, computed on demand.
     decoded: OnceCell<Decoded>,
 }
 
-/// Makes the changes that `describe` asks for, in the most readable way that reads back as meant.
+/// Makes the changes that `describe` requests, in the most readable way that reads back as intended.
 ///
 /// # Errors
-/// What `describe` returns; [`EditError::Unverified`] when no way reads back as meant.
+/// The error of `describe`; [`EditError::Unverified`] when no way reads back as intended.
 pub fn edit<'a>(
     text: &'a str,
     tree: &'a Tree,
@@ -98,7 +98,7 @@ pub fn edit<'a>(
         editor.finish()
     };
     match attempt(Quoting::AsNeeded) {
-        // Some reader of YAML may take an unquoted or a block value otherwise than meant; quotes leave no doubt.
+        // Some YAML reader may interpret an unquoted or block value differently; quotes are unambiguous.
         Err(EditError::Unverified) => attempt(Quoting::Double),
         done => done,
     }
@@ -120,7 +120,7 @@ impl<'a> Editor<'a> {
         self.patches.push(Patch { nodes, marks });
     }
 
-    /// The node is replaced by this value.
+    /// Records that the node is replaced by this value.
     fn patch_value(&mut self, node: NodeId, value: &Value) {
         self.patch(node..self.tree.after(node), marks_of(value));
     }
@@ -134,7 +134,7 @@ impl<'a> Editor<'a> {
         matches!(self.tree.kind(node), Kind::Sequence { flow: true } | Kind::Mapping { flow: true })
     }
 
-    /// Whether some collection around the node is written in brackets or braces.
+    /// Returns whether a collection around the node is in flow style.
     fn is_inside_flow(&self, node: NodeId) -> bool {
         let outermost = self.flows.get_or_init(|| {
             let mut found: Vec<Range<NodeId>> = Vec::new();
@@ -149,14 +149,14 @@ impl<'a> Editor<'a> {
         next > 0 && outermost[next - 1].end > node
     }
 
-    /// Nothing at all is written for this value.
+    /// Returns whether the value is not written at all.
     fn is_unwritten(&self, node: NodeId) -> bool {
         self.tree.kind(node) == Kind::Plain && self.tree.range(node).is_empty()
     }
 
-    /// Applies the changes and compares what reads back with what was meant.
+    /// Applies the changes and compares the parsed result with the intended one.
     fn finish(mut self) -> Result<Edited, EditError> {
-        // Both sorts are stable: insertions at one place stay in the order they were asked for.
+        // Both sorts are stable: insertions at one place stay in the order of their requests.
         self.changes.sort_by_key(|change| (change.range.start, change.range.end));
         self.patches.sort_by_key(|patch| (patch.nodes.start, patch.nodes.end));
         let text = self.splice().ok_or(EditError::Unverified)?;
@@ -167,7 +167,7 @@ impl<'a> Editor<'a> {
         Ok(Edited { text, tree, decoded })
     }
 
-    /// The changed text; `None` when two changes touch the same bytes.
+    /// Returns the changed text; `None` when two changes touch the same bytes.
     fn splice(&self) -> Option<String> {
         let added: usize = self.changes.iter().map(|change| change.text.len()).sum();
         let mut text = String::with_capacity(self.text.len() + added);

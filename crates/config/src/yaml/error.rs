@@ -1,39 +1,38 @@
-//! What can be wrong with a YAML text, with the place and the line it stands in. Never the name of the file: the
-//! caller knows it, and adds it.
+//! Errors of a YAML text, with position and snippet. Never the name of the file: the caller knows and adds it.
 
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
 use std::fmt;
 
-/// Longest part of a line that a snippet shows, in characters.
+/// The longest part of a line in a snippet, in characters.
 const SNIPPET_WIDTH: usize = 100;
 
-/// Said of a file with more than one document.
+/// The message for a file with more than one document.
 pub(super) const SECOND_DOCUMENT: &str = "only one YAML document is expected here, a second one begins";
-/// Said of a list that is made of aliases.
+/// The message for a list that is made of aliases.
 pub(super) const TOO_MANY_ALIASES: &str = "the YAML has more than 5000 aliases (`*name`): write the entries out";
-/// Said of a text that would exhaust memory.
+/// The message for a text that would exhaust memory.
 pub(super) const TOO_COMPLEX: &str = "the YAML is too deeply nested, or its aliases multiply";
 
-/// A text that is no YAML, or not the YAML that was expected.
+/// An error of a text that is no YAML, or not the expected YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct YamlError {
-    /// Line, counted from 1; 0 when the fault has no place (a file too large).
+    /// The line, counted from 1; 0 when the error has no position (a file too large).
     pub line: u32,
-    /// Column in characters, counted from 1; 0 when the fault has no place.
+    /// The column in characters, counted from 1; 0 when the error has no position.
     pub column: u32,
-    /// What is wrong: a lower-case fragment without the place.
+    /// The message: a lower-case fragment without the position.
     pub message: String,
-    /// The line at fault with a mark under the place; two lines of text without a final line feed.
+    /// The erroneous line with a caret under the position; two lines of text without a final line feed.
     pub snippet: Option<String>,
 }
 
 impl YamlError {
-    /// A fault at a place of `text`.
+    /// Creates an error at a position of `text`.
     pub fn at(text: &str, line: u32, column: u32, message: impl Into<String>) -> Self {
         Self { line, column, message: message.into(), snippet: snippet(text, line, column) }
     }
 
-    /// A fault of the text as a whole.
+    /// Creates an error without a position.
     pub(super) fn whole(message: impl Into<String>) -> Self {
         Self { line: 0, column: 0, message: message.into(), snippet: None }
     }
@@ -54,7 +53,7 @@ impl YamlError {
 }
 
 impl fmt::Display for YamlError {
-    /// `line 2, column 1: message`, without the snippet.
+    /// Formats `line 2, column 1: message`, without the snippet.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line > 0 {
             write!(f, "line {}, column {}: ", self.line, self.column)?;
@@ -69,12 +68,12 @@ fn clamp(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// An error found while an alias was followed is told by its cause.
+/// Returns the cause of an error that occurred while following an alias.
 fn innermost(error: &Error) -> &Error {
     if let Error::AliasError { error, .. } = error { innermost(error) } else { error }
 }
 
-/// The reader's words, except where they speak of its own programming interface.
+/// Returns the reader's message, except where it refers to its own API.
 fn message_of(error: &Error) -> String {
     if let Error::DuplicateMappingKey { key: Some(key), .. } = error {
         return format!("the key `{key}` is already set above");
@@ -91,7 +90,7 @@ fn message_of(error: &Error) -> String {
     UserMessageFormatter.format_message(error).into_owned()
 }
 
-/// The line with a caret under the column; long lines are cut around the place.
+/// Returns the line with a caret under the column; long lines are shortened around it.
 fn snippet(text: &str, line: u32, column: u32) -> Option<String> {
     let source = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
     let at = (column as usize).saturating_sub(1);

@@ -1,23 +1,23 @@
-//! Single values: what they mean, as a mark to compare by, and how they are written so that they read back as meant.
+//! Scalars: their meaning, as a comparable mark, and how to write them so that they read back as intended.
 
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Mark of a value that is `null` or not written.
+/// The mark of a value that is `null` or not written.
 pub(super) const MARK_NULL: u32 = 1;
-/// Mark of the end of a collection.
+/// The mark of the end of a collection.
 pub(super) const MARK_END: u32 = 2;
 const MARK_SEQUENCE: u32 = 3;
 const MARK_MAPPING: u32 = 4;
-/// Hashed marks have this bit, so that they never equal the ones above.
+/// The bit that all hashed marks have, so that they never equal the ones above.
 const HASHED: u32 = 0x8000_0000;
 
-/// Words that some reader of YAML takes for something else than text.
+/// Words that some YAML reader does not read as text.
 const RESERVED: [&str; 14] =
     ["null", "~", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf", "<<", "="];
 
-/// What a plain scalar, or a quoted one, says, as a hash. Written differently, the same value has the same hash.
+/// Hashes the meaning of a plain or quoted scalar: the same value has the same hash in every spelling.
 pub(super) fn hash(text: &str, plain: bool, tag: Option<&str>) -> u64 {
     let mut hasher = DefaultHasher::new();
     match tag {
@@ -28,12 +28,12 @@ pub(super) fn hash(text: &str, plain: bool, tag: Option<&str>) -> u64 {
     hasher.finish()
 }
 
-/// The mark that stands for a hash.
+/// Converts a hash to a mark.
 pub(super) fn mark(hash: u64) -> u32 {
     if hash == u64::from(MARK_NULL) { MARK_NULL } else { (hash ^ (hash >> 32)) as u32 | HASHED }
 }
 
-/// The mark of a text.
+/// Returns the mark of a string.
 pub(super) fn mark_of_str(text: &str) -> u32 {
     mark(hash(text, false, None))
 }
@@ -50,7 +50,7 @@ pub(super) fn mark_of_start(mapping: bool, tag: Option<&str>) -> u32 {
     }
 }
 
-/// An alias means what it stands for.
+/// Returns the mark of an alias, which has the meaning of its target.
 pub(super) fn mark_of_alias(whole: u32) -> u32 {
     mix_marks(HASHED, whole)
 }
@@ -59,7 +59,7 @@ pub(super) fn mix_marks(sum: u32, mark: u32) -> u32 {
     (sum.rotate_left(5) ^ mark).wrapping_mul(0x9e37_79b1) | HASHED
 }
 
-/// The marks that a value has in the outline of a text, in order.
+/// Returns the marks that a value has in an outline, in order.
 pub(super) fn marks_of(value: &Value) -> Vec<u32> {
     let mut marks = Vec::new();
     collect_marks(value, &mut marks);
@@ -88,20 +88,20 @@ fn collect_marks(value: &Value, marks: &mut Vec<u32>) {
     }
 }
 
-/// How strings are quoted.
+/// How strings are quoted in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quoting {
-    /// None where that is safe, else double quotes.
+    /// No quotes where that is safe, else double quotes.
     AsNeeded,
     /// Single quotes where that is safe, else double quotes.
     Single,
-    /// Double quotes.
+    /// Always double quotes.
     Double,
 }
 
-/// Writes a value on one line. `in_flow`: inside of brackets or braces.
+/// Writes a value on one line. `in_flow` means inside of brackets or braces.
 pub(super) fn inline(value: &Value, quoting: Quoting, in_flow: bool) -> String {
-    // What stands inside of brackets follows the stricter rules and does not take over single quotes.
+    // Values inside of brackets follow the stricter rules and do not keep single quotes.
     let inner = if quoting == Quoting::Double { Quoting::Double } else { Quoting::AsNeeded };
     match value {
         Value::Null => "null".to_owned(),
@@ -139,7 +139,7 @@ pub(super) fn literal(text: &str, indent: usize, line_end: &str) -> Option<Strin
     if !fits {
         return None;
     }
-    // Without the number the first line would set the indentation.
+    // Without the indentation indicator, the first line would set the indentation.
     let explicit = if body.starts_with([' ', '\t', '\n']) { "2" } else { "" };
     let chomp = if text.len() == body.len() { "-" } else { "" };
     let mut written = format!("|{explicit}{chomp}");
@@ -182,7 +182,7 @@ fn escape(c: char, written: &mut String) {
     };
 }
 
-/// A character that YAML carries as it is, that no editor drops, and that does not turn the line around.
+/// Returns whether YAML keeps a character unchanged, no editor drops it, and it does not change the text direction.
 fn is_harmless(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{85}' | '\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
@@ -202,7 +202,7 @@ fn plain_is_safe(text: &str, in_flow: bool) -> bool {
         && !(in_flow && has_flow_indicator(text))
 }
 
-/// Characters that mean something inside of brackets; a colon within a word does not.
+/// Returns whether a text has characters with a meaning inside of brackets; a colon within a word has none.
 fn has_flow_indicator(text: &str) -> bool {
     let bytes = text.as_bytes();
     let in_word = |at: usize| bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric);
@@ -220,7 +220,7 @@ fn is_reserved(text: &str) -> bool {
     text.len() <= 5 && RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-/// Whether a plain scalar may be a number, a truth value, a date: everything that begins like one counts.
+/// Returns whether a plain scalar might be a number, a boolean or a date: everything that begins like one counts.
 fn may_be_no_text(text: &str) -> bool {
     is_reserved(text) || text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
 }

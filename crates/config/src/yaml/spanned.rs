@@ -1,16 +1,16 @@
-//! A value that remembers where in the text it was written.
+//! A value with its position in the text.
 
 use serde::{Deserialize, Deserializer};
 use std::ops::Deref;
 
-/// A value with the place it was read from; line and column count from 1, and are 0 when it was not read from YAML.
+/// A value with the position it was read from; line and column count from 1, and are 0 when it was not read from YAML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spanned<T> {
-    /// The value.
+    /// The deserialized value.
     pub value: T,
-    /// Line of the value.
+    /// The line of the value.
     pub line: u32,
-    /// Column of the value, in characters.
+    /// The column of the value, in characters.
     pub column: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What reads, and how mistakes are told.
+//! Tests of deserialization and of its error messages.
 
 use super::*;
 use serde::Deserialize;

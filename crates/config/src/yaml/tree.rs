@@ -1,5 +1,5 @@
-//! The outline of a YAML text: for every node its kind and the bytes it stands on, and a mark of its meaning. Twenty
-//! bytes a node, so that a file of ten thousand tasks can be kept at hand. It holds no text of its own.
+//! The outline of a YAML text: the kind, byte range and mark (hash of the meaning) of every node. Twenty bytes per
+//! node, so that a file of ten thousand tasks can stay in memory. It holds no text of its own.
 
 mod build;
 mod place;
@@ -11,62 +11,62 @@ use std::ops::Range;
 
 pub(super) use place::{indicator, line_start, next_line};
 
-/// What a node is, and how it is written.
+/// The kind and style of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A scalar without quotes; also one that is not written at all (`status:`), of no bytes.
+    /// A plain scalar; also an empty one that is not written at all (`status:`).
     Plain,
-    /// A scalar in single quotes.
+    /// A single-quoted scalar.
     Single,
-    /// A scalar in double quotes.
+    /// A double-quoted scalar.
     Double,
-    /// A literal or folded block.
+    /// A literal or folded block scalar.
     Block,
-    /// `*name`.
+    /// An alias, `*name`.
     Alias,
     /// A list; `flow` is `[a, b]`.
     Sequence {
-        /// In brackets.
+        /// Whether it is in brackets.
         flow: bool,
     },
-    /// Keys and values; `flow` is `{a: b}`.
+    /// A mapping; `flow` is `{a: b}`.
     Mapping {
-        /// In braces.
+        /// Whether it is in braces.
         flow: bool,
     },
     /// The end of the collection that `next` names.
     End,
 }
 
-/// One node. Nodes stand in the order of the text; a collection is followed by its children and an end.
+/// One node. Nodes are in the order of the text; a collection is followed by its children and an end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
     start: u32,
     end: u32,
-    /// Collection: the index after its end. End: its collection. Alias: what it stands for.
+    /// For a collection the index after its end, for an end its collection, for an alias its target.
     next: u32,
     mark: u32,
     kind: Kind,
 }
 
-/// Index of a node in a [`Tree`].
+/// The index of a node in a [`Tree`].
 pub type NodeId = usize;
 
-/// Values of the scalars that are not written as they read (escapes, folded lines, blocks).
+/// Values of the scalars that differ from their spelling (escapes, folded lines, blocks).
 pub type Decoded = HashMap<u32, Box<str>>;
 
 /// The outline of one document.
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: Vec<Node>,
-    /// Byte offset at which the document's content begins: after `---` where there is one.
+    /// The byte offset at which the document's content begins: after `---` where there is one.
     body_start: u32,
-    /// Byte offset at which it ends: before `...` where there is one.
+    /// The byte offset at which it ends: before `...` where there is one.
     body_end: u32,
 }
 
 impl Tree {
-    /// Reads the outline of a text, and the values that are not written as they read.
+    /// Parses the outline of a text, and the values that differ from their spelling.
     ///
     /// # Errors
     /// The text is no YAML, too large, too deeply nested, holds a second document, or sets a key twice.
@@ -74,37 +74,38 @@ impl Tree {
         build::parse(text)
     }
 
-    /// The outermost node; `None` when the document is empty or only comments.
+    /// Returns the root node; `None` when the document is empty or only comments.
     pub fn root(&self) -> Option<NodeId> {
         (!self.nodes.is_empty()).then_some(0)
     }
 
-    /// What a node is.
+    /// Returns the kind of a node.
     pub fn kind(&self, id: NodeId) -> Kind {
         self.nodes[id].kind
     }
 
-    /// Where it stands: for a block scalar with its header, for a block collection from its first to its last node.
+    /// Returns the byte range of a node: for a block scalar with its header, for a block collection from its first to
+    /// its last node.
     pub fn range(&self, id: NodeId) -> Range<usize> {
         self.nodes[id].start as usize..self.nodes[id].end as usize
     }
 
-    /// Where the document's content stands.
+    /// Returns the byte range of the document's content.
     pub(super) fn body(&self) -> Range<usize> {
         self.body_start as usize..self.body_end as usize
     }
 
-    /// What a node means, as a hash; written differently, the same value has the same mark.
+    /// Returns a hash of a node's meaning; the same value has the same mark in every spelling.
     pub(super) fn mark(&self, id: NodeId) -> u32 {
         self.nodes[id].mark
     }
 
-    /// Number of nodes, ends included.
+    /// Returns the number of nodes, including ends.
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// The index after a node and all its children.
+    /// Returns the index after a node and all its children.
     pub fn after(&self, id: NodeId) -> NodeId {
         match self.nodes[id].kind {
             Kind::Sequence { .. } | Kind::Mapping { .. } => self.nodes[id].next as usize,
@@ -112,12 +113,12 @@ impl Tree {
         }
     }
 
-    /// The end node of a collection.
+    /// Returns the end node of a collection.
     pub(super) fn end_of(&self, collection: NodeId) -> NodeId {
         self.after(collection) - 1
     }
 
-    /// The node itself, or what an alias stands for.
+    /// Returns the node itself, or the target of an alias.
     pub fn resolve(&self, id: NodeId) -> NodeId {
         match self.nodes[id].kind {
             Kind::Alias => self.nodes[id].next as usize,
@@ -131,7 +132,7 @@ impl Tree {
         }
     }
 
-    /// The children of a list, the keys and values of a mapping in turn, nothing for others.
+    /// Returns the items of a list or the alternating keys and values of a mapping; empty for other nodes.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let mut next = id + 1;
         let end = match self.nodes[id].kind {
@@ -145,35 +146,35 @@ impl Tree {
         })
     }
 
-    /// The keys of a mapping with their values.
+    /// Returns the keys of a mapping with their values.
     pub fn pairs(&self, mapping: NodeId) -> impl Iterator<Item = (NodeId, NodeId)> + '_ {
         let mut children = self.children(mapping);
         std::iter::from_fn(move || Some((children.next()?, children.next()?)))
     }
 
-    /// The key and the value of a mapping under `name`.
+    /// Returns the key and the value of a mapping under `name`.
     pub fn pair(&self, mapping: NodeId, name: &str) -> Option<(NodeId, NodeId)> {
-        // A key is taken by its spelling, also where it could be a number or a truth value (`1:`, `on:`).
+        // A key is compared by its spelling, even if it could be a number or a boolean (`1:`, `on:`).
         let marks = [scalar::mark_of_str(name), scalar::mark(scalar::hash(name, true, None))];
         self.pairs(mapping).find(|(key, _)| marks.contains(&self.nodes[*key].mark))
     }
 
-    /// Nothing is written there, or `null`.
+    /// Returns whether the value is not written or `null`.
     pub fn is_null(&self, id: NodeId) -> bool {
         self.nodes[id].mark == scalar::MARK_NULL
     }
 
-    /// A list, or an alias of one.
+    /// Returns whether it is a list, or an alias of one.
     pub fn is_sequence(&self, id: NodeId) -> bool {
         matches!(self.kind(self.resolve(id)), Kind::Sequence { .. })
     }
 
-    /// A mapping, or an alias of one.
+    /// Returns whether it is a mapping, or an alias of one.
     pub fn is_mapping(&self, id: NodeId) -> bool {
         matches!(self.kind(self.resolve(id)), Kind::Mapping { .. })
     }
 
-    /// The value of a scalar as text; `None` for collections.
+    /// Returns the value of a scalar as text; `None` for collections.
     pub fn text<'a>(&self, source: &'a str, decoded: &'a Decoded, id: NodeId) -> Option<Cow<'a, str>> {
         let id = self.resolve(id);
         match self.nodes[id].kind {
@@ -193,32 +194,33 @@ impl Tree {
         if matches!(self.nodes[id].kind, Kind::Single | Kind::Double) { range.start + 1..range.end - 1 } else { range }
     }
 
-    /// Line and column of a node, counted from 1; the column in characters.
+    /// Returns line and column of a node, counted from 1; the column in characters.
     pub fn position(&self, source: &str, id: NodeId) -> (u32, u32) {
         position_of(source, self.range(id).start)
     }
 }
 
-/// Line and column of a byte of a text, counted from 1; the column in characters. For many places see [`Lines`].
+/// Returns line and column of a byte of a text, counted from 1; the column in characters. For many positions see
+/// [`Lines`].
 pub fn position_of(source: &str, offset: usize) -> (u32, u32) {
     let line = source.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
     position_in(source, line, line_start(source, offset), offset)
 }
 
-/// Where the lines of a text begin.
+/// An index of the line starts of a text.
 #[derive(Debug)]
 pub struct Lines {
     starts: Vec<u32>,
 }
 
 impl Lines {
-    /// Looks through a text.
+    /// Indexes a text.
     pub fn of(source: &str) -> Self {
         let feeds = source.bytes().zip(1_u32..).filter(|(byte, _)| *byte == b'\n');
         Self { starts: std::iter::once(0).chain(feeds.map(|(_, next)| next)).collect() }
     }
 
-    /// Line and column of a byte, counted from 1; the column in characters.
+    /// Returns line and column of a byte, counted from 1; the column in characters.
     pub fn position(&self, source: &str, offset: usize) -> (u32, u32) {
         let line = self.starts.partition_point(|start| *start as usize <= offset).saturating_sub(1);
         position_in(source, line, self.starts[line] as usize, offset)

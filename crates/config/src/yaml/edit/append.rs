@@ -1,4 +1,4 @@
-//! Appending items to a list that may be written in brackets or below its key, be empty, or not be there yet.
+//! Appends items to a list that may be in flow or block style, empty, or missing.
 
 use super::put::Pair;
 use super::{EditError, Editor};
@@ -11,7 +11,7 @@ impl Editor<'_> {
     /// Appends items to the list under `key` of the document, or to the document when that is a list itself.
     ///
     /// # Errors
-    /// Something else than a list is there.
+    /// The value is no list.
     pub fn append(&mut self, key: &str, items: Vec<Value>) -> Result<(), EditError> {
         let Some(root) = self.tree.root() else {
             self.write_document(key, items);
@@ -60,7 +60,7 @@ impl Editor<'_> {
         }
     }
 
-    /// `from`: a place before the first dash.
+    /// Appends to a block list; `from` is an offset before the first dash.
     fn append_to(&mut self, list: NodeId, from: usize, items: Vec<Value>) -> Result<(), EditError> {
         let end = self.tree.end_of(list);
         let last = self.tree.children(list).last();
@@ -83,7 +83,7 @@ impl Editor<'_> {
         };
         let range = self.tree.range(last);
         let margin = &self.text[line_start(self.text, range.start)..range.start];
-        // Items that stand on lines of their own are joined by one that does, too.
+        // If the items are on lines of their own, the new one is, too.
         let own_lines = !margin.is_empty() && margin.bytes().all(|byte| byte == b' ');
         let between = if own_lines { format!(",{}{margin}", self.line_end) } else { ", ".to_owned() };
         self.change(range.end..range.end, format!("{between}{}", texts.join(&between)));
@@ -103,7 +103,7 @@ impl Editor<'_> {
         self.insert_lines_below(range.end, column, &lines);
     }
 
-    /// Takes a value away, with the blanks before it; with its line when it stands there alone.
+    /// Removes a value with the blanks before it, and its line when it is alone there.
     fn erase(&mut self, value: NodeId) {
         let range = self.tree.range(value);
         let start = self.text[..range.start].trim_end_matches(' ').len();
@@ -148,7 +148,7 @@ impl Editor<'_> {
         self.patch(0..self.tree.len(), marks_of(document));
     }
 
-    /// Brackets with nothing but blanks between them.
+    /// Returns whether brackets contain only blanks.
     fn is_bare_brackets(&self, list: NodeId) -> bool {
         let raw = &self.text[self.tree.range(list)];
         raw.strip_prefix('[')

@@ -1,4 +1,4 @@
-//! How new keys and items look, and where in the text they go.
+//! The layout of new keys and items, and their position in the text.
 
 use super::Editor;
 use crate::yaml::Kind;
@@ -6,18 +6,18 @@ use crate::yaml::scalar::{Quoting, inline, literal};
 use crate::yaml::tree::{NodeId, indicator, line_start, next_line};
 use serde_json::Value;
 
-/// How much deeper a child stands than its parent.
+/// The indentation of a child relative to its parent.
 const STEP: usize = 2;
 
 impl Editor<'_> {
-    /// `key: value` without indentation and without the last line end; `column` is where the key will stand.
+    /// Renders `key: value` without indentation and without the last line end; `column` is where the key will be.
     pub(super) fn pair_text(&self, key: &str, value: &Value, column: usize) -> String {
-        // A key is quoted by the stricter rules of brackets, which are right everywhere.
+        // A key is quoted by the stricter flow rules, which are valid everywhere.
         let key = inline(&Value::String(key.to_owned()), self.quoting, true);
         format!("{key}:{}", self.value_text(value, column))
     }
 
-    /// What comes after the colon of a key at `column`: a value on the same line, or lines below.
+    /// Renders what follows the colon of a key at `column`: a value on the same line, or lines below.
     pub(super) fn value_text(&self, value: &Value, column: usize) -> String {
         if is_tall(value) {
             let lines = self.block_lines(value, column + STEP);
@@ -32,7 +32,7 @@ impl Editor<'_> {
         format!(" {}", inline(value, self.quoting, false))
     }
 
-    /// The lines of a mapping or a list whose keys or dashes stand at `column`, each with its line end.
+    /// Renders the lines of a mapping or a list whose keys or dashes are at `column`, each with its line end.
     pub(super) fn block_lines(&self, value: &Value, column: usize) -> String {
         let margin = " ".repeat(column);
         let line_end = self.line_end;
@@ -46,7 +46,7 @@ impl Editor<'_> {
         }
     }
 
-    /// An item with its dash at `column`, without indentation and without the last line end.
+    /// Renders an item with its dash at `column`, without indentation and without the last line end.
     fn item_text(&self, item: &Value, column: usize) -> String {
         match item {
             Value::Object(pairs) if !pairs.is_empty() => {
@@ -59,8 +59,8 @@ impl Editor<'_> {
         }
     }
 
-    /// Inserts whole lines after everything that belongs to the node which ends at `end`: the rest of its line, and
-    /// the comments below that stand deeper than `column`.
+    /// Inserts whole lines after everything that belongs to the node which ends at `end`: the rest of its line, and the
+    /// comments below that are indented deeper than `column`.
     pub(super) fn insert_lines_below(&mut self, end: usize, column: usize, lines: &str) {
         let at = self.below(end, column);
         self.insert_lines(at, lines);
@@ -71,19 +71,20 @@ impl Editor<'_> {
         if at == 0 || self.text[..at].ends_with(['\n', '\u{feff}']) {
             self.change(at..at, lines);
         } else {
-            // The last line has no end; it gets one, and the new last line has none.
+            // The last line has no line end; it gets one, and the new last line has none.
             let lines = lines.strip_suffix(self.line_end).unwrap_or(lines);
             self.change(at..at, format!("{}{lines}", self.line_end));
         }
     }
 
-    /// The beginning of the line after what ends at `end`.
+    /// Returns the start of the line after `end`.
     pub(super) fn line_below(&self, end: usize) -> usize {
         let ended = end > 0 && self.text.as_bytes()[end - 1] == b'\n';
         if ended { end } else { next_line(self.text, end) }
     }
 
-    /// Deeper comments belong to what stands above them; put before them, a block scalar would swallow them.
+    /// Returns the offset after deeper comments, which belong to the node above; inserted before them, a block scalar
+    /// would include them.
     pub(super) fn below(&self, end: usize, column: usize) -> usize {
         let mut at = self.line_below(end);
         let mut next = at;
@@ -102,7 +103,7 @@ impl Editor<'_> {
         at
     }
 
-    /// The column at which the keys of a block mapping stand.
+    /// Returns the column of the keys of a block mapping.
     pub(super) fn key_column(&self, mapping: NodeId) -> usize {
         let starts = || self.tree.pairs(mapping).map(|(key, _)| self.tree.range(key).start);
         let own_line =
@@ -110,12 +111,13 @@ impl Editor<'_> {
         own_line.or_else(|| starts().next()).map_or(0, |start| self.column(start))
     }
 
-    /// How many characters stand before `at` on its line.
+    /// Returns how many characters precede `at` on its line.
     pub(super) fn column(&self, at: usize) -> usize {
         self.text[line_start(self.text, at)..at].trim_start_matches('\u{feff}').chars().count()
     }
 
-    /// The column of the dashes of a block list; `from`: a place before its first dash, after the token before it.
+    /// Returns the column of the dashes of a block list; `from` is an offset before its first dash, after the previous
+    /// token.
     pub(super) fn dash_column(&self, list: NodeId, from: usize) -> Option<usize> {
         let first = self.tree.range(self.tree.children(list).next()?).start;
         let mut at = indicator(self.text, from)?;
@@ -129,14 +131,14 @@ impl Editor<'_> {
         None
     }
 
-    /// Whether lines can be inserted after the line on which this value ends.
+    /// Returns whether lines can be inserted after the line on which this value ends.
     pub(super) fn ends_its_line(&self, value: NodeId) -> bool {
         let last = (value..self.tree.after(value)).rev().find(|node| self.tree.kind(*node) != Kind::End);
         last.is_none_or(|last| self.tree.kind(last) != Kind::Block)
     }
 }
 
-/// Values that are written on lines of their own below their key: mappings, and lists of mappings.
+/// Returns whether a value is written on lines below its key: mappings, and lists of mappings.
 fn is_tall(value: &Value) -> bool {
     match value {
         Value::Object(pairs) => !pairs.is_empty(),

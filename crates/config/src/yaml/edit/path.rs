@@ -1,14 +1,14 @@
-//! Setting one value by its path, as `config set` does.
+//! Sets one value by its path, as `config set` does.
 
 use super::{EditError, Editor, edit};
 use crate::yaml::{Kind, Tree};
 use serde_json::{Map, Value};
 
-/// Sets the value at a path of keys (and, within lists, of indices counted from 0), making missing parents. Every
+/// Sets the value at a path of keys (and, within lists, of indices counted from 0), creating missing parents. Every
 /// byte outside of the changed value stays.
 ///
 /// # Errors
-/// The text is no YAML; a value on the way is no mapping; the change would not read back as meant.
+/// The text is no YAML; a parent is no mapping; the change would not read back as intended.
 pub fn set_path(text: &str, path: &[&str], value: &Value) -> Result<String, EditError> {
     let (tree, _) = Tree::parse(text)?;
     Ok(edit(text, &tree, |editor| editor.set_path(path, value))?.text)
@@ -50,7 +50,7 @@ impl Editor<'_> {
     }
 }
 
-/// The value under the rest of the path.
+/// Nests the value in mappings for the rest of the path.
 fn nested(path: &[&str], value: &Value) -> Value {
     path.iter().rev().fold(value.clone(), |value, key| Value::Object(Map::from_iter([((*key).to_owned(), value)])))
 }

@@ -1,4 +1,4 @@
-//! Setting keys of a mapping, and turning a bare item into a mapping.
+//! Sets keys of a mapping, and turns a bare item into a mapping.
 
 use super::{EditError, Editor};
 use crate::yaml::scalar::{self, Quoting, inline, mark_of_str, marks_of};
@@ -37,7 +37,7 @@ impl Editor<'_> {
         Ok(())
     }
 
-    /// The value after which a missing key goes.
+    /// Returns the value after which a missing key goes.
     fn neighbour(&self, mapping: NodeId, key: &str, order: &[&str]) -> Option<NodeId> {
         let usable = |value: &NodeId| self.is_flow(mapping) || self.ends_its_line(*value);
         match order.iter().position(|name| *name == key) {
@@ -96,7 +96,7 @@ impl Editor<'_> {
         }
     }
 
-    /// Replaces a value. `key` is its key, when it stands in a mapping.
+    /// Replaces a value. `key` is its key, if it is in a mapping.
     pub(super) fn set(&mut self, key: Option<NodeId>, value: NodeId, new: &Value, in_flow: bool) {
         let old = &self.tree;
         let meant = marks_of(new);
@@ -133,7 +133,7 @@ impl Editor<'_> {
         }
     }
 
-    /// A block of lines below its key becomes a value on the key's line.
+    /// Replaces a block of lines below its key by a value on the key's line.
     fn replace_block(&mut self, key: NodeId, value: NodeId, text: &str) {
         let Some(colon) = indicator(self.text, self.tree.range(key).end) else { return };
         let range = self.tree.range(value);
@@ -143,7 +143,7 @@ impl Editor<'_> {
         self.change(first..end, "");
     }
 
-    /// The quoting of the old value is kept where there was any.
+    /// Returns the quoting of the old value, to keep it.
     fn like(&self, value: NodeId) -> Quoting {
         match (self.quoting, self.tree.kind(value)) {
             (Quoting::AsNeeded, Kind::Single) => Quoting::Single,
@@ -189,7 +189,7 @@ impl Editor<'_> {
         Ok(())
     }
 
-    /// `own`: the pair that the item itself becomes.
+    /// Writes the mapping; `own` is the pair that the item itself becomes.
     fn write_promoted(&mut self, item: NodeId, own: &str, before: &[&Pair], after: &[&Pair]) {
         let range = self.tree.range(item);
         let quoting = self.quoting;
@@ -216,11 +216,11 @@ impl Editor<'_> {
         }
     }
 
-    /// The value of a scalar that is not written as it reads. Seldom needed, so the text is read once more for it.
+    /// Decodes a scalar that differs from its spelling. Rarely needed, so the text is parsed again for it.
     fn decode(&self, node: NodeId) -> Result<Value, EditError> {
         if self.decoded.get().is_none() {
             let (_, decoded) = Tree::parse(self.text)?;
-            // Set only here, so it is not set yet.
+            // It is set only here, so it is not set yet.
             let _ = self.decoded.set(decoded);
         }
         let decoded = self.decoded.get().ok_or(EditError::Unverified)?;
@@ -229,7 +229,7 @@ impl Editor<'_> {
     }
 }
 
-/// The pairs in the given order; those it does not name come last, as they are.
+/// Sorts the pairs by the given order; those it does not name come last, in their own order.
 fn sorted<'p>(pairs: &'p [Pair], order: &[&str]) -> Vec<&'p Pair> {
     let mut sorted: Vec<&Pair> = pairs.iter().collect();
     sorted.sort_by_key(|(key, _)| order.iter().position(|name| name == key).unwrap_or(order.len()));

@@ -1,5 +1,5 @@
-//! Appending to a list that is the last thing of a text, without the text: what stands before cannot be disturbed by
-//! whole lines after it, so it is enough to know where the dashes stand.
+//! Appends to a list at the end of a text without the text: whole lines after it cannot change what precedes them, so
+//! the column of the dashes is enough.
 
 use super::{Editor, Kind, Tree};
 use crate::yaml::scalar::{Quoting, marks_of};
@@ -9,9 +9,9 @@ use serde_json::Value;
 /// How items are appended to a text that ends with the list they belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tail {
-    /// Where the dashes stand.
+    /// The column of the dashes.
     column: usize,
-    /// Lines end as on Windows.
+    /// Whether lines end with CR LF.
     crlf: bool,
 }
 
@@ -45,7 +45,7 @@ impl Tail {
         last.then_some(Self { column, crlf: editor.line_end == "\r\n" })
     }
 
-    /// The lines of the items, to be put after the text; `None` when they would not read back as meant.
+    /// Renders the lines of the items, to be put after the text; `None` when they would not read back as intended.
     pub fn lines(self, items: &[Value]) -> Option<String> {
         let items = Value::Array(items.to_vec());
         let meant = marks_of(&items);

@@ -1,11 +1,11 @@
-//! Taking an item out of a list, with what belongs to it.
+//! Removes an item from a list, with its comments.
 
 use super::{EditError, Editor};
 use crate::yaml::tree::{NodeId, line_start};
 
 impl Editor<'_> {
-    /// Takes an item out of a list: its lines, and the comments that stand deeper than its dash. The last one leaves an
-    /// empty list.
+    /// Removes an item from a list: its lines, and the comments that are indented deeper than its dash. Removing the
+    /// last one leaves an empty list.
     ///
     /// # Errors
     /// The item shares a line with something else.
@@ -25,13 +25,13 @@ impl Editor<'_> {
         let start = self.dash_line(item).ok_or(EditError::Unverified)?;
         let column = self.text[start..].len() - self.text[start..].trim_start_matches(' ').len();
         let end = self.below(self.tree.range(item).end, column);
-        // Without items a list in lines is nothing at all; in brackets it is still one.
+        // A block list without items would be nothing at all; in brackets it is still a list.
         let empty = format!("{}[]{}", " ".repeat(column.max(1)), self.line_end);
         self.change(start..end, if items.len() == 1 { empty } else { String::new() });
         Ok(())
     }
 
-    /// The beginning of the line with the dash of an item that stands alone before it.
+    /// Returns the start of the line of an item's dash, if nothing precedes the dash on it.
     fn dash_line(&self, item: NodeId) -> Option<usize> {
         let start = self.tree.range(item).start;
         let line = line_start(self.text, start);

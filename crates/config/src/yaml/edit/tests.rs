@@ -1,4 +1,4 @@
-//! Edits of documents of every kind: what is meant, and nothing else.
+//! Edits of all kinds of documents: the intended change, and nothing else.
 
 use super::*;
 use crate::yaml::read;
@@ -97,7 +97,7 @@ fn a_way_of_writing_that_is_not_understood_is_refused_and_not_guessed() {
     assert_eq!(set("? a\n: 1\n", "a", json!(2)), "? a\n: 2\n");
 }
 
-/// A value with nothing that has two spellings: texts, small integers, lists, mappings.
+/// Generates values with one spelling: texts, small integers, lists, mappings.
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -134,7 +134,7 @@ fn takes_path(model: &Value, path: &[&str]) -> bool {
     }
 }
 
-/// The text with items at the end of its list of tasks, made without reading it.
+/// Appends items to the list of tasks at the end of a text, without parsing it.
 fn appended(text: &str, items: &[Value]) -> Option<String> {
     let (tree, _) = Tree::parse(text).ok()?;
     Some(format!("{text}{}", Tail::of(text, &tree, "tasks")?.lines(items)?))
@@ -179,7 +179,7 @@ fn a_text_that_ends_otherwise_has_to_be_read() {
 }
 
 proptest! {
-    /// The judge is another reader of YAML here, too.
+    /// Checked with another YAML reader here, too.
     #[test]
     fn what_is_appended_unread_reads_back(
         before in "(tasks:\n)?( {0,2}-[a-c:|>&*!#'\" -]{0,6}\n {0,4}[a-c:|>#'\" -]{0,6}\n{0,2}){0,3}",
@@ -194,7 +194,7 @@ proptest! {
         }
     }
 
-    /// The judge is another reader of YAML than the one that the change was checked with.
+    /// Checked with another YAML reader than the one that verifies the change.
     #[test]
     fn any_value_at_any_path_reads_back(first in values(), second in values(), crlf: bool) {
         let mut model = json!({});

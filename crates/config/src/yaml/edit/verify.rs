@@ -1,9 +1,9 @@
-//! Comparing the outline of a changed text with the old outline and the changes that were meant.
+//! Compares the outline of a changed text with the old outline and the intended changes.
 
 use super::Patch;
 use crate::yaml::Tree;
 
-/// Whether `new` is `old` with the patches (in order) applied.
+/// Returns whether `new` is `old` with the patches (in order) applied.
 pub(super) fn is_as_meant(old: &Tree, patches: &[Patch], new: &Tree) -> bool {
     let (mut in_old, mut in_new) = (0, 0);
     for patch in patches {

@@ -1,4 +1,4 @@
-//! From the parser's events to the outline, in one pass.
+//! Builds the outline from the parser's events, in one pass.
 
 use super::place::{indicator, line_start};
 use super::{Decoded, Kind, Node, Tree};
@@ -8,25 +8,25 @@ use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// Bytes of text per node that room is made for at once: a little less than tasks need.
+/// The bytes of text per node by which memory is reserved: a little less than tasks need.
 const BYTES_PER_NODE: usize = 14;
 
-/// A collection whose end has not come yet.
+/// A collection that is not complete yet.
 struct Open {
     node: u32,
     anchor: usize,
     mapping: bool,
-    /// In a mapping: the next node is a key.
+    /// Whether the next node is a key of a mapping.
     key_next: bool,
-    /// Where its last node ended.
+    /// The end of its last node.
     last_end: usize,
     keys: Keys,
 }
 
-/// Stands for the hash of a key that is a collection or an alias: too unusual to be compared with others.
+/// Replaces the hash of a key that is a collection or an alias: too unusual to be compared with others.
 const UNCOMPARED: u64 = u64::MAX;
 
-/// Hashes of the keys of one mapping. Most mappings have few, and there are many mappings.
+/// The hashes of the keys of one mapping. Most mappings have few keys, and there are many mappings.
 #[derive(Default)]
 struct Keys {
     few: Vec<u64>,
@@ -34,7 +34,7 @@ struct Keys {
 }
 
 impl Keys {
-    /// `false` when it was there before.
+    /// Returns `false` when the hash was present before.
     fn insert(&mut self, hash: u64) -> bool {
         if self.few.contains(&hash) || self.many.contains(&hash) {
             return false;
@@ -48,13 +48,13 @@ impl Keys {
     }
 }
 
-/// What an alias may stand for.
+/// A node that aliases may refer to.
 #[derive(Clone, Copy)]
 struct Anchored {
     node: u32,
-    /// The mark of all it holds.
+    /// The mark of its whole content.
     whole: u32,
-    /// What it is called where it is a key.
+    /// Its hash as a key.
     name: u64,
 }
 
@@ -63,11 +63,11 @@ struct Builder<'a> {
     tree: Tree,
     decoded: Decoded,
     open: Vec<Open>,
-    /// By the parser's number for it.
+    /// The anchors by the parser's number.
     anchors: HashMap<usize, Anchored>,
     documents: u32,
     aliases: usize,
-    /// Where the last token ended; indicators of the next node come after it.
+    /// The end of the last token; indicators of the next node come after it.
     last_end: usize,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    // The parser may learn new events; those that are no nodes do not concern the outline.
+    // The parser may gain new events; those that are no nodes do not concern the outline.
     fn take(&mut self, event: Event<'a>, span: Span) -> Result<(), YamlError> {
         let range = span.byte_range().unwrap_or(0..0);
         if self.tree.nodes.len() > MAX_NODES || self.open.len() > MAX_DEPTH {
@@ -164,9 +164,9 @@ impl<'a> Builder<'a> {
             ScalarStyle::DoubleQuoted => (Kind::Double, range),
             ScalarStyle::Literal | ScalarStyle::Folded => (Kind::Block, self.block(range)),
         };
-        // The parser calls a value that is not written `~`.
+        // The parser reports a missing value as `~`.
         let shown = if range.is_empty() { "" } else { &*value };
-        // A key is taken by its spelling, whatever tag it bears: so it is found, and so it is there twice.
+        // A key is compared by its spelling, whatever its tag: for lookup and for duplicates.
         let name = scalar::hash(shown, kind == Kind::Plain, None);
         let is_key = self.key(name, span)?;
         let tag = tag.as_deref().filter(|_| !is_key).map(Tag::to_string);
@@ -190,11 +190,11 @@ impl<'a> Builder<'a> {
             return Err(self.fault(span, TOO_MANY_ALIASES));
         }
         let range = span.byte_range().unwrap_or(0..0);
-        // An alias inside of what it names has no mark yet.
+        // An alias inside of its own target has no mark yet.
         let within = Anchored { node: 0, whole: 0, name: UNCOMPARED };
         let Anchored { node, whole, name } = self.anchors.get(&anchor).copied().unwrap_or(within);
         let is_key = self.key(name, span)?;
-        // As a key it is called what it stands for.
+        // As a key it is named like its target.
         let is_name = is_key && name != UNCOMPARED;
         let mark = if is_name { scalar::mark(name) } else { scalar::mark_of_alias(whole) };
         self.push(Node { start: small(range.start), end: small(range.end), next: node, mark, kind: Kind::Alias });
@@ -219,7 +219,7 @@ impl<'a> Builder<'a> {
         let Some(open) = self.open.pop() else { return };
         let node = self.tree.nodes[open.node as usize];
         let flow = matches!(node.kind, Kind::Sequence { flow: true } | Kind::Mapping { flow: true });
-        // A block collection has no token of its own at its end.
+        // A block collection has no end token of its own.
         let end = if flow { token_end } else { open.last_end };
         self.push(Node {
             start: small(end),
@@ -239,7 +239,7 @@ impl<'a> Builder<'a> {
         self.grew_to(end);
     }
 
-    /// Counts keys and values of the innermost mapping, and refuses a key that was there before. Tells whether it is one.
+    /// Counts keys and values of the innermost mapping, and rejects a duplicate key. Returns whether the node is a key.
     fn key(&mut self, hash: u64, span: &Span) -> Result<bool, YamlError> {
         let Some(open) = self.open.last_mut().filter(|open| open.mapping) else { return Ok(false) };
         let is_key = open.key_next;
@@ -268,7 +268,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A value of which nothing is written stands after the colon of its key, or where the parser says.
+    /// Returns the position of a missing value: after the colon of its key, or where the parser says.
     fn unwritten(&self, reported: usize) -> std::ops::Range<usize> {
         let is_value = self.open.last().is_some_and(|open| open.mapping && !open.key_next);
         match indicator(self.text, self.last_end) {
@@ -277,15 +277,15 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A block scalar from its header to the end of its last line; the parser reports from its first content to the
-    /// indentation of what follows.
+    /// Returns the range of a block scalar from its header to the end of its last line; the parser reports from its
+    /// first content to the indentation of what follows.
     fn block(&self, reported: std::ops::Range<usize>) -> std::ops::Range<usize> {
         let bytes = self.text.as_bytes();
         let mut from = self.last_end;
         let start = loop {
             match indicator(self.text, from) {
                 Some(at) if at < reported.end && matches!(bytes[at], b'|' | b'>') => break at,
-                // The colon of the key, the dash of the item.
+                // The colon of the key, or the dash of the item.
                 Some(at) if at < reported.start => from = at + 1,
                 Some(_) | None => break reported.start,
             }
@@ -313,7 +313,7 @@ fn written_as_read(text: &str, range: &std::ops::Range<usize>, kind: Kind, value
     }
 }
 
-/// Offsets and counts fit: texts are limited to [`crate::yaml::MAX_BYTES`].
+/// Converts an offset or count, which fits because texts are limited to [`crate::yaml::MAX_BYTES`].
 fn small(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

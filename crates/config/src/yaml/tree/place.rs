@@ -1,16 +1,16 @@
-//! Finding places in a text that the parser does not report: lines, and the indicators between two nodes.
+//! Finds positions that the parser does not report: lines, and the indicators between two nodes.
 
-/// Where the line begins that holds `at`.
+/// Returns the start of the line that contains `at`.
 pub(in super::super) fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |feed| feed + 1)
 }
 
-/// Where the line after the one that holds `at` begins; the text's length when it is the last.
+/// Returns the start of the line after the one that contains `at`; the text's length when it is the last.
 pub(in super::super) fn next_line(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |feed| at + feed + 1)
 }
 
-/// The first indicator at or after `from`: what follows white space, comments, anchors and tags. Its offset.
+/// Returns the offset of the first indicator at or after `from`, skipping white space, comments, anchors and tags.
 pub(in super::super) fn indicator(text: &str, from: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = from;
