@@ -89,7 +89,7 @@ impl Repo {
         };
         let is_new = tip.is_none() && path.symlink_metadata().is_err() && self.linked_checkout(&path)?.is_none();
         // A task's first run does not list all the other worktrees.
-        if !is_new && let Some(found) = self.make_way(&path, request.branch, &base).await? {
+        if !is_new && let Some(found) = self.find_or_clear(&path, request.branch, &base).await? {
             return Ok(found);
         }
         clear_branch_lock(self.common_dir(), request.branch).await?;
@@ -129,7 +129,12 @@ impl Repo {
     }
 
     /// Finds the worktree again, or removes what a crash or a manual deletion left of it.
-    async fn make_way(&self, path: &Path, branch: &BranchName, base: &Base) -> Result<Option<Worktree>, WorktreeError> {
+    async fn find_or_clear(
+        &self,
+        path: &Path,
+        branch: &BranchName,
+        base: &Base,
+    ) -> Result<Option<Worktree>, WorktreeError> {
         let entries = self.entries().await?;
         let registered = entries.iter().skip(1).find(|entry| same_place(&entry.path, path));
         match registered.map(|entry| (entry, entry.presence())) {

@@ -372,7 +372,7 @@ async fn moved_from_worktree(scene: &Scene<'_>, change: &Change) -> Option<Strin
         let made_there = scene.repo.made_on(name).await.ok()?;
         made.retain(|sha| made_there.contains(sha));
     }
-    let came = scene.repo.came(before.as_deref(), after).await.ok()?;
+    let came = scene.repo.commits_added(before.as_deref(), after).await.ok()?;
     let own = came.iter().find(|sha| made.contains(*sha))?;
     Some(format!("its commit {} is there, and nobody merged it", own.get(..10).unwrap_or(own)))
 }

@@ -160,10 +160,10 @@ impl Stamp {
 }
 
 /// Caches what was read from each checkout's configuration until one of its files changes.
-pub(super) type Known = Remembered<Learned>;
+pub(super) type Known = Remembered<CachedConfiguration>;
 
 #[derive(Debug, Clone)]
-pub(super) struct Learned {
+pub(super) struct CachedConfiguration {
     stamp: Stamp,
     settings: Arc<Settings>,
     entries: Arc<Vec<settings::Entry>>,
@@ -253,24 +253,25 @@ impl Repo {
 
     /// Returns the settings for a checkout, read again whenever its configuration has changed.
     pub(crate) async fn settings(&self, at: &Checkout) -> Result<Arc<Settings>, GitError> {
-        Ok(self.learned(at).await?.settings)
+        Ok(self.cached_configuration(at).await?.settings)
     }
 
     /// Returns the effective configuration of a checkout. Values from the user's own files may be outdated.
     pub(super) async fn configuration(&self, at: &Checkout) -> Result<Arc<Vec<settings::Entry>>, GitError> {
-        Ok(self.learned(at).await?.entries)
+        Ok(self.cached_configuration(at).await?.entries)
     }
 
-    async fn learned(&self, at: &Checkout) -> Result<Learned, GitError> {
+    async fn cached_configuration(&self, at: &Checkout) -> Result<CachedConfiguration, GitError> {
         let stamp = Stamp::of(at);
         let known = self.known.of(&at.git_dir);
-        if let Some(learned) = known.filter(|known| known.stamp == stamp && !known.settings.includes) {
-            return Ok(learned);
+        if let Some(cached_configuration) = known.filter(|known| known.stamp == stamp && !known.settings.includes) {
+            return Ok(cached_configuration);
         }
         let entries = Arc::new(self.listed(at).await?);
-        let learned = Learned { stamp, settings: Arc::new(settings::settings(&entries)), entries };
-        self.known.keep(&at.git_dir, learned.clone());
-        Ok(learned)
+        let cached_configuration =
+            CachedConfiguration { stamp, settings: Arc::new(settings::settings(&entries)), entries };
+        self.known.keep(&at.git_dir, cached_configuration.clone());
+        Ok(cached_configuration)
     }
 
     /// Reads the whole effective configuration of a checkout with `git config --list`, which starts no other program.

@@ -217,9 +217,9 @@ mod tests {
         let (before, after) = (refs(&[("refs/heads/main", "1")]), refs(&[("refs/heads/main", "3")]));
         let ledger = [step("refs/heads/main", "1", "2"), step("refs/heads/main", "2", "3")];
         assert_eq!(moved_refs(&before, &after, &ledger), []);
-        let told = moved_refs(&before, &after, &ledger[..1]);
-        assert_eq!(told, [Moved { name: "refs/heads/main", before: Some("2"), after: Some("3") }]);
-        assert_eq!(told[0].describe(), "refs/heads/main moved from 2 to 3");
+        let moves = moved_refs(&before, &after, &ledger[..1]);
+        assert_eq!(moves, [Moved { name: "refs/heads/main", before: Some("2"), after: Some("3") }]);
+        assert_eq!(moves[0].describe(), "refs/heads/main moved from 2 to 3");
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn made_and_deleted_refs_are_told() {
         let (before, after) = (refs(&[("refs/tags/a", "1")]), refs(&[("refs/tags/b", "1")]));
-        let told: Vec<String> = moved_refs(&before, &after, &[]).iter().map(Moved::describe).collect();
-        assert_eq!(told, ["refs/tags/a was deleted (it was at 1)", "refs/tags/b was made at 1"]);
+        let moves: Vec<String> = moved_refs(&before, &after, &[]).iter().map(Moved::describe).collect();
+        assert_eq!(moves, ["refs/tags/a was deleted (it was at 1)", "refs/tags/b was made at 1"]);
     }
 }

@@ -194,11 +194,11 @@ impl Repo {
             let (size, path) = line.strip_prefix("blob ")?.split_once(' ')?;
             Some((path.to_owned(), size.parse().ok()?))
         };
-        let told = String::from_utf8_lossy(&sizes);
-        if told.lines().count() != asked {
+        let sizes_text = String::from_utf8_lossy(&sizes);
+        if sizes_text.lines().count() != asked {
             return Err(GitError::unexpected("git cat-file", "the answer breaks off"));
         }
-        Ok(told.lines().filter_map(blob).collect())
+        Ok(sizes_text.lines().filter_map(blob).collect())
     }
 
     /// Returns the text of a file at `commit`; `None` when it is missing or longer than `limit` bytes.

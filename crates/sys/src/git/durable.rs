@@ -22,7 +22,7 @@ impl Repo {
     ///
     /// # Errors
     /// They cannot be listed or flushed.
-    pub async fn make_last(
+    pub async fn make_durable(
         &self,
         at: &Checkout,
         branch: &BranchName,

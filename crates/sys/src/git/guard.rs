@@ -248,7 +248,7 @@ impl Repo {
     }
 
     /// Returns the commits that a move added to a ref, newest first, up to the number that a run can make.
-    pub async fn came(&self, before: Option<&str>, after: &str) -> Result<Vec<String>, GitError> {
+    pub async fn commits_added(&self, before: Option<&str>, after: &str) -> Result<Vec<String>, GitError> {
         let mut call = Call::new(["rev-list", LOG_ENTRIES]).arg(require_sha(after)?);
         if let Some(before) = before {
             call = call.arg(format!("^{}", require_sha(before)?));

@@ -311,11 +311,11 @@ impl Repo {
     async fn wait_until_dead(&self, at: &Checkout, note: &Note, lock: &Path) -> Result<(), AdvanceError> {
         let until = Instant::now() + PATIENCE;
         let mut look = interval(LOOK);
-        let (mut signs, mut since) = (stale::signs(lock), Instant::now());
+        let (mut signs, mut since) = (stale::fingerprint(lock), Instant::now());
         let mut who = None;
         while Instant::now() < until {
             look.tick().await;
-            let now = stale::signs(lock);
+            let now = stale::fingerprint(lock);
             if now.is_none() {
                 return Ok(());
             }
@@ -368,7 +368,7 @@ fn read(file: &Path) -> Result<Option<Noted>, GitError> {
 /// Describes the process that may hold a lock: one that has it open, or any git that works in the checkout except
 /// orch's read-only ones. Blocking.
 pub(super) fn holder(at: &Checkout, lock: &Path) -> Option<String> {
-    let told = |pid: u32| format!("{} (pid {pid})", process::program_of(pid));
+    let describe = |pid: u32| format!("{} (pid {pid})", process::program_of(pid));
     // The lock was removed meanwhile.
     if !lock.exists() {
         return None;
@@ -378,7 +378,7 @@ pub(super) fn holder(at: &Checkout, lock: &Path) -> Option<String> {
         let Some(there) = process::working_in(dir) else { return Some("somebody: it cannot be told here".to_owned()) };
         let may = |pid: &u32| !looks.contains(pid) && (dir == lock || process::program_of(*pid).starts_with("git"));
         if let Some(pid) = there.into_iter().find(may) {
-            return Some(told(pid));
+            return Some(describe(pid));
         }
     }
     None

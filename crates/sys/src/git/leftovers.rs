@@ -134,11 +134,11 @@ impl Repo {
     pub async fn uncommitted(&self, at: &Checkout) -> Result<Vec<String>, GitError> {
         let status = self.status(at, Untracked::Files).await?;
         let nested = status.nested();
-        let told = |path: &PathBuf| match nested.contains(path) {
+        let describe = |path: &PathBuf| match nested.contains(path) {
             true => format!("{} is a git repository of its own", path.display()),
             false => path.display().to_string(),
         };
-        Ok(status.differences.iter().take(NAMED).map(|difference| told(&difference.path)).collect())
+        Ok(status.differences.iter().take(NAMED).map(|difference| describe(&difference.path)).collect())
     }
 
     /// Stages everything except nested repositories.

@@ -58,7 +58,7 @@ impl Locks {
 
     /// Waits for the lock of the repository with this common directory.
     pub(super) async fn hold(&self, common_dir: &Path) -> Result<Held, GitError> {
-        let here = Arc::clone(&self.gate(common_dir).turn).lock_owned().await;
+        let here = Arc::clone(&self.state_of(common_dir).turn).lock_owned().await;
         let path = self.file(common_dir, "lock");
         let io = |source| GitError::Io { path: path.clone(), source };
         std::fs::create_dir_all(&self.directory).map_err(io)?;
@@ -84,7 +84,7 @@ impl Locks {
 
     /// Marks the begin of a move of the main checkout. The caller must hold the repository's lock.
     pub(super) fn moving(&self, common_dir: &Path) -> Moving {
-        let gate = self.gate(common_dir);
+        let gate = self.state_of(common_dir);
         gate.moves.fetch_add(1, Ordering::SeqCst);
         Moving(gate)
     }
@@ -92,10 +92,10 @@ impl Locks {
     /// Returns how often orch began or ended to move the main checkout: data read between two equal even numbers shows
     /// no half-moved state.
     pub(super) fn moves(&self, common_dir: &Path) -> u64 {
-        self.gate(common_dir).moves.load(Ordering::SeqCst)
+        self.state_of(common_dir).moves.load(Ordering::SeqCst)
     }
 
-    fn gate(&self, common_dir: &Path) -> Arc<Gate> {
+    fn state_of(&self, common_dir: &Path) -> Arc<Gate> {
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(here.entry(common_dir.to_owned()).or_default())
     }

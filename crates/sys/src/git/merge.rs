@@ -184,7 +184,7 @@ impl Repo {
         let checkout = self.checkout_of(base).await?;
         // git flushes the files it writes, but not their directories: the base must never name objects that a power cut
         // may lose.
-        self.make_last(&self.main_checkout(), base, (old, new)).await?;
+        self.make_durable(&self.main_checkout(), base, (old, new)).await?;
         let _moving = self.moving();
         let note = Note { branch: base.clone(), old: old.to_owned(), new: new.to_owned(), checkout };
         self.move_noted(&note).await?;
@@ -192,7 +192,7 @@ impl Repo {
         if found.as_deref() != Some(new) {
             return Err(AdvanceError::Moved { branch: base.clone(), found });
         }
-        self.make_last(&self.main_checkout(), base, (old, new)).await?;
+        self.make_durable(&self.main_checkout(), base, (old, new)).await?;
         if note.checkout.is_none() {
             self.after_a_switch(base, (old, new)).await?;
         }
@@ -207,7 +207,7 @@ impl Repo {
         self.note_move(note)?;
         point!("merge.noted");
         let moved = match &note.checkout {
-            None => self.move_apart(note).await,
+            None => self.move_unchecked_out(note).await,
             Some(at) => match self.locked_index(at, note).await {
                 Ok(index) => self.move_checkout(at, note, index).await,
                 Err(error) => {
@@ -260,7 +260,7 @@ impl Repo {
     /// Moves a branch that is not checked out, under the main checkout's index lock. Without it, a concurrent `git
     /// switch` to the branch would write the files of the old commit, which every later command reports as changed.
     /// When git commands keep the main checkout busy, the branch moves without the lock.
-    async fn move_apart(&self, note: &Note) -> Result<(), AdvanceError> {
+    async fn move_unchecked_out(&self, note: &Note) -> Result<(), AdvanceError> {
         let main = self.main_checkout();
         for _ in 0..HELD_UP {
             at_rest(main.work_tree.clone()).await;

@@ -43,7 +43,8 @@ impl Repo {
         let Some(tip) = tip else { return Ok(None) };
         let made = self.made_in(at).await?;
         let is_kept = self.is_ancestor(&sha, &tip).await?
-            || found.is_some() && !self.came(Some(&tip), &sha).await?.iter().any(|commit| made.contains(commit));
+            || found.is_some()
+                && !self.commits_added(Some(&tip), &sha).await?.iter().any(|commit| made.contains(commit));
         if !is_kept || !self.status(at, Untracked::Files).await?.differences.is_empty() {
             return Ok(None);
         }

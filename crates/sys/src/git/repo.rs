@@ -50,7 +50,7 @@ impl Repo {
         if !dir.is_dir() {
             return Err(GitError::DirectoryMissing { path: dir.to_owned() });
         }
-        let lines = look(
+        let lines = discover_with(
             git,
             dir,
             &["rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir", "--is-bare-repository"],
@@ -75,7 +75,7 @@ impl Repo {
             root.to_owned()
         } else if common_dir == git_dir {
             as_path(
-                &look(git, dir, &["rev-parse", "--show-toplevel"])
+                &discover_with(git, dir, &["rev-parse", "--show-toplevel"])
                     .await
                     .map_err(|_| GitError::Bare { path: dir.to_owned() })?,
             )
@@ -249,7 +249,7 @@ fn as_path(bytes: &[u8]) -> PathBuf {
 }
 
 /// Runs git in a directory that is not known yet. Returns the output without its last line feed.
-async fn look(git: &Git, dir: &Path, args: &[&str]) -> Result<Vec<u8>, GitError> {
+async fn discover_with(git: &Git, dir: &Path, args: &[&str]) -> Result<Vec<u8>, GitError> {
     let call = unknown_checkout_call(git, dir, args);
     let mut output = git.ongoing.run(&call, &call.label(), dir, QUIET).await?;
     if !output.success() {

@@ -16,16 +16,16 @@ const ALL: usize = 24 << 10;
 impl Repo {
     /// Returns the conflicting hunks of a checkout during a merge or a revert, file by file.
     pub(super) async fn sides(&self, at: &Checkout, status: &Status) -> Result<String, GitError> {
-        let mut told = String::new();
+        let mut rendered = String::new();
         for (number, path) in status.unmerged.iter().enumerate() {
             let left = status.unmerged.len() - number;
-            if number == FILES || told.len() >= ALL {
-                told.push_str(&format!("({left} more files are in conflict)\n"));
+            if number == FILES || rendered.len() >= ALL {
+                rendered.push_str(&format!("({left} more files are in conflict)\n"));
                 break;
             }
             let code = status.differences.iter().find(|difference| difference.path == *path).map(|d| d.code.as_str());
             let name = path.display();
-            told.push_str(&match how(code.unwrap_or_default()) {
+            rendered.push_str(&match how(code.unwrap_or_default()) {
                 Some(how) => format!("{name}: {how}\n"),
                 None => format!("{name}:\n"),
             });
@@ -33,19 +33,19 @@ impl Repo {
             let call = Call::new(diff).output_limit(ONE).arg("--").arg(path);
             match self.ask(at, call).await {
                 Ok(output) => {
-                    let text = String::from_utf8_lossy(&output.stdout);
+                    let diff = String::from_utf8_lossy(&output.stdout);
                     // The text before the first hunk repeats the file name.
-                    let hunks = text.find("\n@@@").map_or(&*text, |at| &text[at + 1..]);
-                    told.push_str(hunks.trim_end());
-                    told.push_str("\n\n");
+                    let hunks = diff.find("\n@@@").map_or(&*diff, |at| &diff[at + 1..]);
+                    rendered.push_str(hunks.trim_end());
+                    rendered.push_str("\n\n");
                 }
                 Err(GitError::Process(ProcessError::TooMuchOutput { .. })) => {
-                    told.push_str("(too much to show here)\n\n");
+                    rendered.push_str("(too much to show here)\n\n");
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(told)
+        Ok(rendered)
     }
 }
 

@@ -64,13 +64,13 @@ pub(super) async fn fill_common_dir(file: &Path) -> Result<(), GitError> {
 }
 
 async fn clear(lock: &Path) -> Result<(), GitError> {
-    let Some(mut seen) = signs(lock) else { return Ok(()) };
+    let Some(mut seen) = fingerprint(lock) else { return Ok(()) };
     let started = Instant::now();
     let mut since = started;
     let mut look = interval(LOOK);
     while started.elapsed() < PATIENCE {
         look.tick().await;
-        match signs(lock) {
+        match fingerprint(lock) {
             None => return Ok(()),
             Some(now) if now != seen => (seen, since) = (now, Instant::now()),
             Some(_) if since.elapsed() >= STILL => return remove(lock),
@@ -89,7 +89,7 @@ pub(super) fn remove(lock: &Path) -> Result<(), GitError> {
 }
 
 /// Returns metadata that changes when the file is written or recreated.
-pub(super) fn signs(file: &Path) -> Option<(u64, u64, i64, i64)> {
+pub(super) fn fingerprint(file: &Path) -> Option<(u64, u64, i64, i64)> {
     let m = file.symlink_metadata().ok()?;
     Some((m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
 }

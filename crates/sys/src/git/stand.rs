@@ -118,8 +118,8 @@ impl Repo {
         }
         let lines =
             plain.iter().flat_map(|index| [steps[*index].path.as_os_str().as_bytes(), b"\n"].concat()).collect();
-        let told = self.ask(at, Call::new(["hash-object", "--stdin-paths"]).stdin(lines)).await?.text();
-        for (index, sha) in plain.into_iter().zip(told.lines()) {
+        let printed = self.ask(at, Call::new(["hash-object", "--stdin-paths"]).stdin(lines)).await?.text();
+        for (index, sha) in plain.into_iter().zip(printed.lines()) {
             hashes[index] = Some(sha.to_owned());
         }
         Ok(hashes)

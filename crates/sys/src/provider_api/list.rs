@@ -64,7 +64,7 @@ pub(super) fn read(provider: &str, body: &[u8], key: Option<&str>) -> Option<Lis
     if named.is_empty() && !entries.is_empty() {
         return None;
     }
-    let is_fit = |(id, entry): &&(&str, &Value)| !key.is_some_and(|key| id.contains(key)) && talks(id, entry);
+    let is_fit = |(id, entry): &&(&str, &Value)| !key.is_some_and(|key| id.contains(key)) && is_chat_model(id, entry);
     let models: BTreeMap<ModelRef, Facts> = named
         .iter()
         .filter(is_fit)
@@ -82,7 +82,7 @@ fn id(entry: &Value) -> Option<&str> {
 }
 
 /// Returns whether a model answers in text, as far as the list or its name tells.
-fn talks(id: &str, entry: &Value) -> bool {
+fn is_chat_model(id: &str, entry: &Value) -> bool {
     let has = |list: &Value, word: &str| list.as_array().map(|list| list.iter().any(|item| item == word));
     let said = [
         entry.pointer("/capabilities/completion_chat").and_then(Value::as_bool),

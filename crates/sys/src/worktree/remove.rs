@@ -25,7 +25,7 @@ impl Repo {
             return Err(RemoveError::NotOurs { path });
         }
         if entry.is_scratch() || entry.presence() == Presence::Unfinished {
-            return Ok(self.force_away(entry).await.map(|()| true)?);
+            return Ok(self.remove_by_force(entry).await.map(|()| true)?);
         }
         if let Some(reason) = &entry.locked {
             return Err(RemoveError::Locked { path, reason: reason.clone() });
@@ -76,7 +76,7 @@ impl Repo {
     /// Unregisters a worktree whose directory is missing, or whose creation was not finished.
     pub(super) async fn discard(&self, entry: &Entry) -> Result<(), WorktreeError> {
         if entry.presence() == Presence::Unfinished {
-            return Ok(self.force_away(entry).await?);
+            return Ok(self.remove_by_force(entry).await?);
         }
         if entry.path.symlink_metadata().is_ok() && std::fs::remove_dir(&entry.path).is_err() {
             return Err(WorktreeError::PathTaken { path: entry.path.clone() });

@@ -106,7 +106,7 @@ impl Repo {
         let (bytes, branch) = {
             let _held = self.hold().await?;
             let Some(checkout) = self.there(subject.path).await? else { return Ok(Retired::Absent) };
-            let (bytes, branch) = match self.look(&checkout, subject, policy, may).await? {
+            let (bytes, branch) = match self.check(&checkout, subject, policy, may).await? {
                 Ok(free) => free,
                 Err(keep) => return Ok(Retired::Kept(keep)),
             };
@@ -139,7 +139,7 @@ impl Repo {
     }
 
     /// Decides by the current state.
-    async fn look(
+    async fn check(
         &self,
         at: &Checkout,
         subject: &Subject<'_>,
@@ -178,7 +178,7 @@ impl Repo {
         fs::move_aside(subject.path, &held).map_err(failed(subject.path))?;
         point!("gc.held");
         let moved = Checkout { work_tree: held.clone(), ..checkout.clone() };
-        let looked = self.look(&moved, subject, policy, may).await;
+        let looked = self.check(&moved, subject, policy, may).await;
         if let Ok(Ok(_)) = looked {
             fs::move_aside(&held, &aside.file(GONE, key)).map_err(failed(&held))?;
             point!("gc.free");
@@ -228,7 +228,8 @@ impl Repo {
 
     /// Completes an interrupted removal in this repository, or undoes it.
     async fn settle_one(&self, aside: Aside<'_>, key: &str, record: &Record) -> Result<Leftover, GitError> {
-        let told = |settled, detail: &str| Leftover { path: record.path.clone(), settled, detail: detail.to_owned() };
+        let leftover =
+            |settled, detail: &str| Leftover { path: record.path.clone(), settled, detail: detail.to_owned() };
         let held = aside.file(HELD, key);
         {
             let _held = self.hold().await?;
@@ -236,18 +237,18 @@ impl Repo {
                 let is_free = record.path.symlink_metadata().is_err() && self.linked_checkout(&record.path)?.is_some();
                 if !is_free {
                     let detail = format!("its place is taken; what was in it is in {}", held.display());
-                    return Ok(told(false, &detail));
+                    return Ok(leftover(false, &detail));
                 }
                 fs::move_aside(&held, &record.path).map_err(failed(&held))?;
                 remove_record(aside, key)?;
-                return Ok(told(true, "put back: its removal was cut short before it was looked at"));
+                return Ok(leftover(true, "put back: its removal was cut short before it was looked at"));
             }
             if aside.file(GONE, key).symlink_metadata().is_ok() {
                 self.forget(&record.path).await?;
             }
         }
         clear(aside, key).await?;
-        Ok(told(true, "its removal was cut short, and is done now"))
+        Ok(leftover(true, "its removal was cut short, and is done now"))
     }
 }
 

@@ -63,11 +63,11 @@ impl Repo {
         if !entry.is_scratch() {
             return Err(WorktreeError::PathTaken { path });
         }
-        self.force_away(entry).await.map_err(WorktreeError::from)
+        self.remove_by_force(entry).await.map_err(WorktreeError::from)
     }
 
     /// Removes a complete or incomplete worktree with its content. Only for worktrees in which nobody has worked.
-    pub(super) async fn force_away(&self, entry: &Entry) -> Result<(), GitError> {
+    pub(super) async fn remove_by_force(&self, entry: &Entry) -> Result<(), GitError> {
         end_orphans(&entry.path).await?;
         let git_dir = self.linked_checkout(&entry.path)?.map(|checkout| checkout.git_dir);
         let remove = Call::new(["worktree", "remove", "--force", "--force", "--"]).arg(&entry.path);
