@@ -1,5 +1,5 @@
-//! The composition root: the only file that wires everything. Opens an engine on a home, puts the API in front of it,
-//! and lets events from outside wake it.
+//! The composition root: the only module that wires everything together. Opens an engine on a home, serves the API in
+//! front of it, and wakes it on outside events. It holds no rules.
 
 mod bounded;
 mod channels;
@@ -42,41 +42,41 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Name of the socket on which runners wake the engine.
+/// The name of the socket on which runners wake the engine.
 const WAKE_SOCKET: &str = "wake.sock";
-/// Connections to the socket may be one for so many of the descriptors, because one that does not read takes two; the
-/// engine needs the rest.
-const SHARE: u64 = 3;
-/// How long requests that are under way may take when the engine leaves.
-const DRAIN: std::time::Duration = std::time::Duration::from_millis(500);
-/// How long what works beside the engine may take to end: answers that wait for the pace of a chat are said meanwhile.
-/// With nothing to say it ends at once, so that nobody waits for the next daemon.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
-/// How long a command waits for an engine that is just starting or leaving.
+/// Connections to the socket may use one of this many descriptors, because one that does not read takes two; the engine
+/// needs the rest.
+const DESCRIPTOR_SHARE: u64 = 3;
+/// How long open requests may take at shutdown.
+const DRAIN_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(500);
+/// How long services beside the engine may take to end at shutdown, in which they send messages that a chat's rate limit
+/// holds back. With nothing to send they end at once, so that the next daemon need not wait.
+const SERVICES_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long a command waits for an engine that is starting or shutting down.
 const HANDOVER: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Where and with what to work.
+/// The home and the settings of an engine.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Paths.
+    /// The paths of the home.
     pub home: Home,
     /// The process's environment.
     pub environment: BTreeMap<String, String>,
     /// Dotted settings from the command line.
     pub flags: Vec<(String, String)>,
-    /// This program.
+    /// The path of this program.
     pub orch: PathBuf,
 }
 
-/// Why no engine could be opened.
+/// Why an engine could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process runs the engine of this home.
-    #[error("another orch{} runs on {} already", holder.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default(), home.display())]
+    #[error("another orch{} already runs on {}", holder.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default(), home.display())]
     Busy {
-        /// The home.
+        /// The root of the home.
         home: PathBuf,
-        /// The process, where it can be told.
+        /// The process, if it is known.
         holder: Option<Holder>,
     },
     /// A directory or file cannot be used.
@@ -85,35 +85,35 @@ pub enum OpenError {
     /// A socket cannot be opened.
     #[error("cannot open the socket {}: {source}", path.display())]
     Socket {
-        /// Its path.
+        /// The path of the socket.
         path: PathBuf,
-        /// Why.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The journal is damaged, and this is not the one to mend it.
+    /// The journal is damaged, and this command does not repair it.
     #[error("{cause}")]
     Damaged {
-        /// What was found.
+        /// The damage that was found.
         cause: String,
     },
-    /// The journal is damaged again, a short time after it was rebuilt: one more rebuild would not be the last one.
+    /// The journal is damaged again shortly after it was rebuilt, so another rebuild would not help.
     #[error("the journal was rebuilt at {at} and is damaged again: {cause}")]
     DamagedAgain {
-        /// When it was rebuilt.
+        /// The time of the last rebuild.
         at: Timestamp,
-        /// What was found now.
+        /// The damage that was found now.
         cause: String,
     },
-    /// A restore was cut short, and the home is of two times.
+    /// A restore was interrupted, and the home is inconsistent.
     #[error("restoring {file} was cut short")]
     Restoring {
-        /// The backup.
+        /// The file of the backup.
         file: String,
     },
-    /// A backup could not be brought back.
+    /// A backup could not be restored.
     #[error(transparent)]
     Restore(RestoreError),
     /// A damaged journal could not be rebuilt.
@@ -123,13 +123,13 @@ pub enum OpenError {
 
 /// A running engine with its API.
 pub struct Running {
-    /// The engine.
+    /// The handle of the engine.
     pub handle: EngineHandle,
-    /// Requests without a socket.
+    /// A client that calls the API without a socket.
     pub client: Client,
-    /// What wakes and stops it.
+    /// The signals that wake and stop the engine.
     pub signals: Signals,
-    /// What became of a journal that was found damaged on the way.
+    /// The report on a damaged journal that was rebuilt while opening.
     pub rebuilt: Option<Box<Damage>>,
     journal: Journal,
     home: Home,
@@ -137,15 +137,15 @@ pub struct Running {
     server: JoinHandle<()>,
     services: Vec<JoinHandle<()>>,
     closing: CancellationToken,
-    parting: CancellationToken,
+    shutting_down: CancellationToken,
     sockets: Sockets,
     _watcher: Option<notify::RecommendedWatcher>,
     _lock: Arc<Held>,
 }
 
 impl Setup {
-    /// Where sockets go when the home's own path is too long for one. Whoever opens the home first writes it down, so
-    /// that a caller without `XDG_RUNTIME_DIR` (cron) finds the same place.
+    /// Returns the directory of sockets for a home whose own path is too long for one. The first process that opens the home
+    /// records it, so that a caller without `XDG_RUNTIME_DIR` (cron) finds the same one.
     fn runtime_dir(&self) -> Option<PathBuf> {
         let recorded = fs::read_text(&self.runtime_file(), 4096).ok().map(PathBuf::from).filter(|dir| dir.is_dir());
         recorded.or_else(|| self.environment.get("XDG_RUNTIME_DIR").map(PathBuf::from))
@@ -159,17 +159,17 @@ impl Setup {
         self.home.socket_path(name, self.runtime_dir().as_deref(), rustix::process::getuid().as_raw())
     }
 
-    /// The API's socket.
+    /// Returns the path of the API's socket.
     pub fn api_socket(&self) -> PathBuf {
         self.socket(API_SOCKET)
     }
 
-    /// Where an engine of this home is reached: by the API, and by runners that wake it.
+    /// Returns the paths of an engine's sockets: the API's, and the one on which runners wake it.
     pub fn sockets(&self) -> [PathBuf; 2] {
         [self.api_socket(), self.socket(WAKE_SOCKET)]
     }
 
-    /// tmux, as this home uses it: a server of its own that knows nothing but how to find programs.
+    /// Returns this home's own tmux server, which gets only the variables that are needed to find programs.
     pub fn tmux(&self) -> Tmux {
         let path = self.environment.get("PATH").map_or("", String::as_str);
         let program = which("tmux", path).unwrap_or_else(|| PathBuf::from("tmux"));
@@ -186,12 +186,12 @@ impl Setup {
         Tmux::new(program, self.socket(TMUX_SOCKET), env)
     }
 
-    /// Another process has this home.
+    /// Returns the error that another process has this home.
     pub fn busy(&self) -> OpenError {
         OpenError::Busy { home: self.home.root().to_owned(), holder: self.holder() }
     }
 
-    /// Makes the home and its private places.
+    /// Creates the home and its private directories.
     pub fn prepare(&self) -> Result<(), FsError> {
         fs::create_dir_private(self.home.root())?;
         fs::create_dir_private(&self.home.state())?;
@@ -210,23 +210,23 @@ impl Setup {
         Ok(())
     }
 
-    /// Whether this orch could open the home's journal. Blocking, and short.
+    /// Checks whether this version of orch can open the home's journal. Blocks briefly.
     pub fn check_journal(&self) -> Result<(), OpenError> {
         Ok(Journal::check(&self.home.journal())?)
     }
 
-    /// A client of the daemon, when one answers.
+    /// Returns a client of the daemon, if one answers.
     pub async fn connect(&self) -> Option<Client> {
         let socket = self.api_socket();
         UnixStream::connect(&socket).await.ok()?;
         Some(Client::new(Transport::Socket(socket)))
     }
 
-    /// A client of the daemon, or of an engine opened in this process for one command.
+    /// Returns a client of the daemon, or of an engine that is opened in this process for one command.
     pub async fn connect_or_open(&self, mode: Mode) -> Result<(Client, Option<Running>), OpenError> {
-        // A deadline, so that a process that holds the lock and never answers is named.
-        let patience = tokio::time::sleep(HANDOVER);
-        tokio::pin!(patience);
+        // After the deadline, a process that holds the lock and never answers is reported.
+        let deadline = tokio::time::sleep(HANDOVER);
+        tokio::pin!(deadline);
         loop {
             if let Some(client) = self.connect().await {
                 return Ok((client, None));
@@ -235,7 +235,7 @@ impl Setup {
                 Ok(running) => return Ok((running.client.clone(), Some(running))),
                 Err(busy @ OpenError::Busy { .. }) => {
                     tokio::select! {
-                        () = &mut patience => return Err(busy),
+                        () = &mut deadline => return Err(busy),
                         () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
                     }
                 }
@@ -244,7 +244,7 @@ impl Setup {
         }
     }
 
-    /// What the settings of this home are read from.
+    /// Returns the sources of this home's settings.
     pub fn sources(&self) -> Sources {
         Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone())
     }
@@ -272,22 +272,22 @@ impl Setup {
     pub async fn open(&self, mode: Mode) -> Result<Running, OpenError> {
         self.prepare()?;
         let lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(|| self.busy())?;
-        let lock = Arc::new(Held::by_this_process(lock, mode));
+        let lock = Arc::new(Held::new(lock, mode));
         let (journal, loaded, rebuilt) = self.open_journal(mode).await?;
         let signals = Signals::default();
         if loaded.unexamined {
-            journal::examine_beside(&self.home, &signals, &journal);
+            journal::examine_in_background(&self.home, &signals, &journal);
         }
         let [_, wake_socket] = self.sockets();
-        let state = State::of(&lock, self.home.lock(), self.home.journal());
-        let (sockets, face) = Sockets::open(self, state, &signals)?;
+        let state = State::new(&lock, self.home.lock(), self.home.journal());
+        let (sockets, listener) = Sockets::open(self, state, &signals)?;
         let [settings_changed, channels_changed, providers_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
-        // One command reads the files once; who stays hears of changes.
+        // A short command reads the files once; every other mode follows changes.
         let watcher = match mode {
             Mode::Command => None,
             Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => {
                 let all = [&settings_changed, &channels_changed, &providers_changed];
-                watch_or_look(self.home.root(), &signals, all.map(Arc::clone))
+                watch_or_poll(self.home.root(), &signals, all.map(Arc::clone))
             }
         };
         let deps = Arc::new(self.deps(journal.clone(), wake_socket.clone()));
@@ -304,12 +304,12 @@ impl Setup {
             run_of: unix::run_of,
             displaced: self.displaced(),
         };
-        let (engine_of, parting) = (handle.clone(), CancellationToken::new());
+        let (engine_of, shutting_down) = (handle.clone(), CancellationToken::new());
         let (process, readers) = (Arc::new(process), Readers::default());
         let (registry, asked) = ChannelRegistry::new();
-        let routes = router(ApiState { engine: engine_of, process, registry, readers, parting: parting.clone() });
+        let routes = router(ApiState { engine: engine_of, process, registry, readers, parting: shutting_down.clone() });
         let closing = signals.shutdown.child_token();
-        let listener = Bounded::new(face, SHARE, usize::MAX);
+        let listener = Bounded::new(listener, DESCRIPTOR_SHARE, usize::MAX);
         let server = tokio::spawn(serve(listener, routes.clone(), closing.clone()));
         let mut services = Vec::new();
         if matches!(mode, Mode::Serve | Mode::UntilIdle) {
@@ -329,7 +329,7 @@ impl Setup {
             server,
             services,
             closing,
-            parting,
+            shutting_down,
             sockets,
             _watcher: watcher,
             _lock: lock,
@@ -338,40 +338,40 @@ impl Setup {
 }
 
 impl Running {
-    /// Lets go of the engine: it finishes what its mode demands, and leaves.
+    /// Waits until the engine has finished what its mode demands, and shuts down.
     pub async fn finish(self) -> EngineExit {
-        // Nobody new comes in; who is in is answered. The server holds a handle too: without it the engine sees that
-        // nobody can ask any more.
+        // New connections are refused, open requests are answered. The server holds a handle too: once all handles are
+        // dropped, the engine knows that no more commands can come.
         drop(self.sockets);
         self.closing.cancel();
-        self.parting.cancel();
+        self.shutting_down.cancel();
         drop((self.handle, self.client));
         tokio::join!(drain(self.server), drain_all(self.services));
         let exit = self.engine.await.unwrap_or_default();
-        part(&self.home, &self.journal, exit, &self.signals).await
+        close_journal(&self.home, &self.journal, exit, &self.signals).await
     }
 
-    /// Serves until the engine leaves by itself or is told to.
+    /// Serves until the engine ends by itself or is told to.
     pub async fn serve(self) -> EngineExit {
         let exit = self.engine.await.unwrap_or_default();
         drop(self.sockets);
         self.closing.cancel();
-        self.parting.cancel();
+        self.shutting_down.cancel();
         drop((self.handle, self.client));
         tokio::join!(drain(self.server), drain_all(self.services));
-        part(&self.home, &self.journal, exit, &self.signals).await
+        close_journal(&self.home, &self.journal, exit, &self.signals).await
     }
 }
 
-/// The journal is left in order, while the lock is still held; one that is damaged is left as it is.
-async fn part(home: &Home, journal: &Journal, exit: EngineExit, signals: &Signals) -> EngineExit {
+/// Closes the journal while the lock is still held. A damaged one is left unchanged.
+async fn close_journal(home: &Home, journal: &Journal, exit: EngineExit, signals: &Signals) -> EngineExit {
     if let Some(missing) = signals.displaced.get() {
-        return journal::write_anew(home, journal, exit, missing).await;
+        return journal::rewrite(home, journal, exit, missing).await;
     }
     match &exit.damage {
         Some(cause) => {
-            journal::distrust(home, cause);
-            // Who comes next copies the files, which nobody may change meanwhile.
+            journal::mark_damaged(home, cause);
+            // The next process copies the files, which must not change meanwhile.
             journal.abandon().await;
         }
         None => journal.leave().await,
@@ -379,14 +379,14 @@ async fn part(home: &Home, journal: &Journal, exit: EngineExit, signals: &Signal
     exit
 }
 
-/// Lets requests that are under way be answered.
+/// Waits for open requests, at most [`DRAIN_TIMEOUT`].
 async fn drain(server: JoinHandle<()>) {
-    end_by(tokio::time::Instant::now() + DRAIN, server).await;
+    end_by(tokio::time::Instant::now() + DRAIN_TIMEOUT, server).await;
 }
 
-/// Lets what works beside the engine say its last words, all at the same time.
+/// Waits for the services beside the engine, at most [`SERVICES_TIMEOUT`] for all of them.
 async fn drain_all(services: Vec<JoinHandle<()>>) {
-    let deadline = tokio::time::Instant::now() + LAST_WORDS;
+    let deadline = tokio::time::Instant::now() + SERVICES_TIMEOUT;
     for service in services {
         end_by(deadline, service).await;
     }
@@ -399,15 +399,14 @@ async fn end_by(deadline: tokio::time::Instant, work: JoinHandle<()>) {
     }
 }
 
-/// Editors replace files by renaming, so the directory is watched and not the files.
-/// The watcher of the home. The kernel has so many for each person, and other programs may have taken them all: then files
-/// are looked at with every tick, and nothing else is worse.
-fn watch_or_look(root: &Path, signals: &Signals, settings: [Arc<Notify>; 3]) -> Option<notify::RecommendedWatcher> {
+/// Watches the home's directory, not its files, because editors replace files by renaming. The kernel limits watches per
+/// user; when other programs use them all, the files are polled instead.
+fn watch_or_poll(root: &Path, signals: &Signals, settings: [Arc<Notify>; 3]) -> Option<notify::RecommendedWatcher> {
     let watched = watch(root, signals, settings);
-    let told = |error: &notify::Error| {
-        tracing::warn!(%error, dir = %root.display(), "the home cannot be watched; its files are looked at now and then");
+    let warn = |error: &notify::Error| {
+        tracing::warn!(%error, dir = %root.display(), "the home cannot be watched; its files are polled");
     };
-    watched.inspect_err(told).ok()
+    watched.inspect_err(warn).ok()
 }
 
 fn watch(root: &Path, signals: &Signals, settings: [Arc<Notify>; 3]) -> notify::Result<notify::RecommendedWatcher> {
@@ -415,7 +414,7 @@ fn watch(root: &Path, signals: &Signals, settings: [Arc<Notify>; 3]) -> notify::
     let target = linked(root);
     let seen = target.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // An error means that events were missed: look.
+        // An error means that events were missed: assume a change.
         let concerns = |is_it: &dyn Fn(&Path) -> bool| {
             let seen = |event: &notify::Event| !event.kind.is_access() && event.paths.iter().any(|path| is_it(path));
             event.as_ref().map_or(true, seen)
@@ -431,7 +430,7 @@ fn watch(root: &Path, signals: &Signals, settings: [Arc<Notify>; 3]) -> notify::
     if let Some(dir) = target.as_deref().and_then(Path::parent)
         && let Err(error) = watcher.watch(dir, RecursiveMode::NonRecursive)
     {
-        // It is looked at now and then all the same.
+        // The file is polled all the same.
         tracing::warn!(%error, dir = %dir.display(), "the file that tasks.yml is a link to cannot be watched");
     }
     Ok(watcher)
@@ -441,7 +440,7 @@ fn is_watched(path: &Path) -> bool {
     is_settings(path) || path.file_name().is_some_and(|name| name == "tasks.yml" || name == "jobs.yml")
 }
 
-/// The file that `tasks.yml` is a link to, when it is one.
+/// Returns the target of `tasks.yml`, if that is a symbolic link.
 fn linked(root: &Path) -> Option<PathBuf> {
     let file = root.join("tasks.yml");
     file.is_symlink().then(|| file.canonicalize().ok()).flatten()

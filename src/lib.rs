@@ -1,6 +1,6 @@
-//! orch: tasks in, judged and integrated work of coding agents out.
+//! orch runs coding agents on tasks, checks their work and integrates it.
 //!
-//! The rooms, and who may import whom, are in `specs.md`; `tests/it/tidy.rs` enforces it.
+//! `specs.md` describes the modules and which may import which; `tests/it/tidy.rs` enforces it.
 
 pub mod cli;
 pub mod daemon;

@@ -1,5 +1,5 @@
-//! Entry point: hands a run to the runner, a conversation to the bridge and a turn to the scripted agent before anything
-//! else starts, and everything else to the command line.
+//! Entry point: dispatches the hidden commands to the runner, the bridge and the scripted agent before anything else
+//! starts, and everything else to the command line.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     if let [_, word, run_dir] = args.as_slice()
         && word == orch_runner::SUBCOMMAND
     {
-        // The runner knows 0, 1 and 7.
+        // The runner returns 0, 1 or 7.
         return ExitCode::from(u8::try_from(orch_runner::run(Path::new(run_dir))).unwrap_or(1));
     }
     if let [_, word, program, rest @ ..] = args.as_slice()

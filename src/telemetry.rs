@@ -1,5 +1,5 @@
-//! Where the program's own log goes: to a file of limited size while it serves, to stderr when it is asked for.
-//! Tokens never reach it: every line passes the redactor.
+//! The program's own log: to a file of limited size while it serves, to stderr on request. Tokens never reach the file:
+//! every line passes the redactor. It is not for messages to users.
 
 use orch_core::redact::Redactor;
 use std::fs::{File, OpenOptions};
@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What is logged when `ORCH_LOG` says nothing.
+/// The filter when `ORCH_LOG` is not set.
 const DEFAULT_FILTER: &str = "warn,orch=info";
 
-/// A log file that is moved aside when it is full.
+/// A log file that is rotated when it is full.
 pub struct RotatingFile {
     path: PathBuf,
     file: File,
@@ -24,7 +24,7 @@ pub struct RotatingFile {
 }
 
 impl RotatingFile {
-    /// Opens (0600) and goes on at its end. Every line passes `redactor`.
+    /// Opens the file (mode 0600) for appending. Every line passes `redactor`.
     pub fn open(path: &Path, max_bytes: u64, keep: u32, redactor: Redactor) -> io::Result<Self> {
         let file = append_to(path)?;
         let written = file.metadata()?.len();
@@ -55,7 +55,7 @@ impl RotatingFile {
 
     fn line(&mut self, line: &[u8]) -> io::Result<()> {
         if self.written > 0 && self.written + line.len() as u64 > self.max_bytes {
-            // A log that cannot be moved aside grows on: no line is lost for that.
+            // A log that cannot be rotated grows beyond its limit, so that no line is lost.
             self.rotate().ok();
         }
         let text = String::from_utf8_lossy(line);
@@ -93,13 +93,13 @@ impl<'a> MakeWriter<'a> for SharedFile {
 
 /// Where log lines go.
 pub enum Sink {
-    /// To this file.
+    /// A file.
     File(RotatingFile),
-    /// To stderr.
+    /// Standard error.
     Stderr,
 }
 
-/// Starts logging. `filter` is `ORCH_LOG`; a filter that does not read is told on the first line of the log.
+/// Starts logging. `filter` is `ORCH_LOG`; an invalid filter is reported on the first line of the log.
 pub fn start(sink: Sink, filter: Option<&str>) {
     let (parsed, bad) = match filter.map(EnvFilter::try_new) {
         Some(Ok(parsed)) => (parsed, None),
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_log_is_moved_aside_and_only_so_many_are_kept() {
+    fn a_full_log_is_rotated_and_a_limited_number_is_kept() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("orch.log");
         let mut log = RotatingFile::open(&path, 64, 2, Redactor::new(Vec::<(String, String)>::new())).expect("open");

@@ -311,7 +311,7 @@ async fn journal(setup: &Setup, wish: MendWish) -> Vec<Finding> {
         findings.push(Finding::new("journal", Verdict::Ok, detail));
     } else if size.is_ok() {
         let looking = setup.clone();
-        let looked = tokio::task::spawn_blocking(move || looking.look().map_err(|error| error.to_string()));
+        let looked = tokio::task::spawn_blocking(move || looking.verify_journal().map_err(|error| error.to_string()));
         findings.push(match looked.await.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(()) => Finding::new("journal", Verdict::Ok, format!("{} is whole", path.display())),
             Err(error) => Finding::new("journal", Verdict::Bad, error)

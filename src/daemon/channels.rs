@@ -1,5 +1,5 @@
-//! Keeps the channels as the settings say: each that is on has a service that tells it what happens, and one that is
-//! turned off forgets what it was to be told. Follows the settings while the daemon runs.
+//! Runs the channels according to the settings: each enabled channel has a service that sends it notifications, and the
+//! queue of a disabled one is deleted. Follows the settings while the daemon runs.
 
 use super::Setup;
 use jiff::tz::TimeZone;
@@ -27,32 +27,32 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How soon it is looked again: for a token that was missing, and where changes of files are not told.
-const LOOK: Duration = Duration::from_secs(30);
+/// How often the settings are read again, for a token that was missing and where changes of files are not reported.
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What keeps the channels.
+/// The service that runs the channels.
 pub(super) struct Channels {
     pub(super) sources: Sources,
     pub(super) engine: EngineHandle,
-    /// By which people in chats are answered: the routes of the commands.
+    /// The client that executes the commands of people in chats.
     pub(super) client: Client,
-    /// The settings may have changed.
+    /// Notified when the settings may have changed.
     pub(super) changed: Arc<Notify>,
-    /// Who waits until what the channels are set up with was read once more.
+    /// Requests to read the settings again, which are answered afterwards.
     pub(super) asked: mpsc::Receiver<Asked>,
     pub(super) closing: CancellationToken,
 }
 
-/// What decides about a channel: another one, and it is started anew.
+/// The configuration of a channel. When it changes, the channel is restarted.
 #[derive(PartialEq)]
 struct Wanted {
-    /// Its settings, and those of all notifications; what is secret is only referred to.
+    /// Its settings and those of all notifications, with references in place of secrets.
     settings: serde_json::Value,
-    /// What the references mean now.
+    /// The present values of the references.
     secrets: Vec<Result<Secret, String>>,
 }
 
-/// A channel at work.
+/// A running channel.
 struct Open {
     wanted: Wanted,
     stop: CancellationToken,
@@ -60,39 +60,39 @@ struct Open {
 }
 
 impl Channels {
-    /// Keeps them until the daemon leaves; what is being said then is said to its end.
-    pub(super) async fn keep(mut self) {
+    /// Runs the channels until the daemon shuts down; a message that is being sent then is completed.
+    pub(super) async fn run(mut self) {
         let mut settings: Option<Settings> = None;
         let mut open: BTreeMap<ChannelKind, Open> = BTreeMap::new();
-        let mut waits: Option<Asked> = None;
+        let mut pending: Option<Asked> = None;
         loop {
             let read = self.sources.load(&[], settings.as_ref());
-            // Nobody knows what is on: nothing is begun, and nothing forgotten.
+            // With unreadable settings no channel is started or stopped.
             if read.unread.is_none() {
                 for kind in ChannelKind::ALL {
-                    self.mind(kind, &read.config, &mut open).await;
+                    self.update(kind, &read.config, &mut open).await;
                 }
             }
             settings = Some(read);
-            if let Some(asked) = waits.take() {
-                // Who waits no longer need not be told.
+            if let Some(asked) = pending.take() {
+                // The requester may have given up.
                 asked.send(()).ok();
             }
             tokio::select! {
                 () = self.closing.cancelled() => break,
                 () = self.changed.notified() => {}
-                Some(asked) = self.asked.recv() => waits = Some(asked),
-                () = tokio::time::sleep(LOOK) => {}
+                Some(asked) = self.asked.recv() => pending = Some(asked),
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
-        // Nobody who asks from here on is to wait for last words.
+        // Later requests must not wait for the shutdown of the channels.
         drop(self.asked);
         for (_, open) in open {
             close(open).await;
         }
     }
 
-    async fn mind(&self, kind: ChannelKind, config: &Config, open: &mut BTreeMap<ChannelKind, Open>) {
+    async fn update(&self, kind: ChannelKind, config: &Config, open: &mut BTreeMap<ChannelKind, Open>) {
         if !config.channels.is_on(kind) {
             if let Some(open) = open.remove(&kind) {
                 close(open).await;
@@ -108,17 +108,17 @@ impl Channels {
         }
         let stop = self.closing.child_token();
         let service = self.start(kind, config, &wanted, stop.clone());
-        let trouble = service.as_ref().err().cloned();
-        if let Some(why) = &trouble {
-            tracing::error!(channel = %kind, why, "a channel is set up and has no effect");
+        let problem = service.as_ref().err().cloned();
+        if let Some(why) = &problem {
+            tracing::error!(channel = %kind, why, "a channel is enabled and has no effect");
         }
-        // The next message tells more than this.
-        let kept = match trouble {
+        // Success is recorded with the next message.
+        let recorded = match problem {
             Some(why) => self.engine.keep(kind, TROUBLE, Some(why)).await,
             None => Ok(()),
         };
-        if let Err(error) = kept {
-            tracing::warn!(channel = %kind, %error, "how a channel fares cannot be written down");
+        if let Err(error) = recorded {
+            tracing::warn!(channel = %kind, %error, "the state of a channel cannot be recorded");
         }
         open.insert(kind, Open { wanted, stop, service: service.ok() });
     }
@@ -146,10 +146,10 @@ impl Channels {
         Wanted { settings: serde_json::json!([own.unwrap_or_default(), all.unwrap_or_default()]), secrets }
     }
 
-    /// Starts its services.
+    /// Starts the service of a channel.
     ///
     /// # Errors
-    /// It cannot be used as it is set up; in words.
+    /// What is wrong with its configuration, for a person.
     fn start(
         &self,
         kind: ChannelKind,
@@ -181,7 +181,7 @@ impl Channels {
         }
     }
 
-    /// A channel in which people speak, too.
+    /// Starts a channel that also receives messages.
     fn chat<C: TwoWay + Clone + 'static>(
         &self,
         kind: ChannelKind,
@@ -189,14 +189,14 @@ impl Channels {
         config: &Config,
         stop: CancellationToken,
     ) -> JoinHandle<()> {
-        let says = self.notifier(kind, channel.clone(), config, stop.clone());
+        let notifier = self.notifier(kind, channel.clone(), config, stop.clone());
         let client = self.client.clone();
         tokio::spawn(async move {
-            tokio::join!(says, channel.run(client, stop));
+            tokio::join!(notifier, channel.run(client, stop));
         })
     }
 
-    /// What tells a channel about the history.
+    /// Returns the task that sends a channel's notifications.
     fn notifier<C: orch_chat::Channel + 'static>(
         &self,
         kind: ChannelKind,
@@ -204,22 +204,22 @@ impl Channels {
         config: &Config,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + Send + use<C> {
-        let told = &config.notifications;
-        let level = match told.level {
+        let notifications = &config.notifications;
+        let level = match notifications.level {
             Level::All => queue::Level::All,
             Level::ErrorsOnly => queue::Level::Errors,
             Level::None => queue::Level::Nothing,
         };
         let filter = config.channels.filter(kind).clone();
-        let rules = queue::Rules { level, filter, quiet: told.quiet_hours, zone: TimeZone::system() };
+        let rules = queue::Rules { level, filter, quiet: notifications.quiet_hours, zone: TimeZone::system() };
         let redactor = config.redactor(&self.sources.environment);
-        let setup = notifier::Setup { kind, channel, rules, daily_summary: told.daily_summary, redactor };
+        let setup = notifier::Setup { kind, channel, rules, daily_summary: notifications.daily_summary, redactor };
         notifier::run(setup, self.engine.clone(), stop)
     }
 
-    /// What a channel that is off was to be told is not told when it is on again.
+    /// Deletes the queue of a disabled channel, so that it is not sent when the channel is enabled again.
     async fn forget(&self, kind: ChannelKind) {
-        let forgotten = async {
+        let deletion = async {
             if self.engine.kept(kind, PLACE).await?.is_none() && self.engine.kept(kind, TROUBLE).await?.is_none() {
                 return Ok(());
             }
@@ -230,9 +230,9 @@ impl Channels {
             let kept = [PLACE, DROPPED, TROUBLE, LISTENING].map(gone).into_iter().chain([streams]);
             self.engine.post(rows, kept.collect()).await
         };
-        let done: Result<(), orch_engine::handle::EngineError> = forgotten.await;
+        let done: Result<(), orch_engine::handle::EngineError> = deletion.await;
         if let Err(error) = done {
-            tracing::warn!(channel = %kind, %error, "a channel that is off cannot be forgotten yet");
+            tracing::warn!(channel = %kind, %error, "the queue of a disabled channel cannot be deleted yet");
         }
     }
 }
@@ -242,12 +242,12 @@ async fn close(open: Open) {
     if let Some(service) = open.service
         && let Err(error) = service.await
     {
-        tracing::error!(%error, "a channel ended badly");
+        tracing::error!(%error, "a channel's service failed");
     }
 }
 
 impl Setup {
-    /// Keeps the channels as long as the engine is there.
+    /// Starts the service, which runs until `closing`.
     pub(super) fn keep_channels(
         &self,
         engine: EngineHandle,
@@ -256,6 +256,6 @@ impl Setup {
         closing: CancellationToken,
     ) -> JoinHandle<()> {
         let sources = Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone());
-        tokio::spawn(Channels { sources, engine, client, changed, asked, closing }.keep())
+        tokio::spawn(Channels { sources, engine, client, changed, asked, closing }.run())
     }
 }

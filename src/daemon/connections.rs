@@ -1,7 +1,7 @@
-//! Serving the API on a listener. Whoever connects and sends no whole request is dropped after seconds, and costs little
-//! until then: nothing is made for a connection before its first byte, and its buffer has a limit.
+//! Serves the API on a listener. A connection without a complete request is dropped after seconds, and costs little until
+//! then: nothing is allocated for it before its first byte, and its buffer is limited.
 
-use super::bounded::Placed;
+use super::bounded::Permitted;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -20,18 +20,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// How long the head of a request may take, also of one more on the same connection.
-const HEAD: Duration = Duration::from_secs(5);
+/// How long the head of each request may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the body of a request may take; all of them are small.
-const BODY: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest head of a request, in bytes.
-const BUFFER: usize = 32 << 10;
+const MAX_HEAD: usize = 32 << 10;
 
-/// Serves until `closing`; then what is under way is answered, and the connections end. What a handler learns of the peer
-/// is the listener's address of it.
+/// Serves until `closing`; then open requests are answered, and the connections end. Handlers get the listener's address of
+/// the peer.
 pub(super) async fn serve<L, S>(mut listener: L, routes: Router, closing: CancellationToken)
 where
-    L: Listener<Io = Placed<S>>,
+    L: Listener<Io = Permitted<S>>,
     L::Addr: Clone + Send + Sync + 'static,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -41,36 +41,36 @@ where
             accepted = listener.accept() => accepted,
             () = closing.cancelled() => break,
         };
-        connections.spawn(converse(connection, peer, routes.clone(), closing.clone()));
+        connections.spawn(serve_connection(connection, peer, routes.clone(), closing.clone()));
     }
     drop(listener);
     connections.close();
     connections.wait().await;
 }
 
-async fn converse<S, P>(mut connection: Placed<S>, peer: P, routes: Router, closing: CancellationToken)
+async fn serve_connection<S, P>(mut connection: Permitted<S>, peer: P, routes: Router, closing: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     P: Clone + Send + Sync + 'static,
 {
-    let begun = tokio::select! {
-        begun = connection.first_byte() => begun,
+    let is_alive = tokio::select! {
+       received = connection.first_byte() => received,
         () = closing.cancelled() => false,
     };
-    if !begun {
+    if !is_alive {
         return;
     }
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(in_time);
+        let mut request = request.map(with_timeout);
         request.extensions_mut().insert(ConnectInfo(peer.clone()));
         routes.clone().oneshot(request)
     });
-    // Boxed: the room is taken only now.
+    // Boxed, so that the memory is allocated only now.
     let mut served = Box::pin(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .max_buf_size(BUFFER)
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(connection), service),
     );
     let served = tokio::select! {
@@ -85,17 +85,17 @@ where
     }
 }
 
-/// The body of a request, which ends in an error when it does not arrive in time.
-fn in_time(body: Incoming) -> Body {
-    if hyper::body::Body::is_end_stream(&body) { Body::empty() } else { Body::from_stream(until(body, BODY)) }
+/// Returns the body of a request, which ends in an error when it does not arrive in time.
+fn with_timeout(body: Incoming) -> Body {
+    if hyper::body::Body::is_end_stream(&body) { Body::empty() } else { Body::from_stream(until(body, BODY_TIMEOUT)) }
 }
 
-fn until(body: Incoming, patience: Duration) -> impl Stream<Item = io::Result<axum::body::Bytes>> {
-    let deadline = Instant::from_std(orch_sys::clock::instant()) + patience;
+fn until(body: Incoming, timeout: Duration) -> impl Stream<Item = io::Result<axum::body::Bytes>> {
+    let deadline = Instant::from_std(orch_sys::clock::instant()) + timeout;
     stream::unfold(Some(body.into_data_stream()), move |body| async move {
         let mut body = body?;
         match tokio::time::timeout_at(deadline, body.next()).await {
-            Ok(Some(piece)) => Some((piece.map_err(io::Error::other), Some(body))),
+            Ok(Some(chunk)) => Some((chunk.map_err(io::Error::other), Some(body))),
             Ok(None) => None,
             Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
         }

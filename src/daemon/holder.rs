@@ -1,5 +1,5 @@
-//! Who has a home: the holder of its lock writes into the lock file which process it is. So a daemon is found and can be
-//! ended also while nothing answers at its socket.
+//! The process that holds a home: it writes its identity into the lock file, so that a daemon can be found and ended even
+//! while its socket does not answer.
 
 use super::Setup;
 use orch_engine::Mode;
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 
-/// The largest note that is read, in bytes.
-const LARGEST: usize = 4096;
+/// The largest lock file that is read, in bytes.
+const MAX_NOTE: usize = 4096;
 
-/// The process that has a home.
+/// The process that holds a home.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The process.
+    /// The identity of the process.
     pub process: Identity,
-    /// What its engine was started for.
+    /// The mode of its engine.
     pub mode: String,
 }
 
 impl Holder {
-    /// It stays until it is told to leave: no short command, and nobody's `orch task run`.
+    /// Returns whether the process is a daemon, and neither a short command nor `orch task run`.
     pub fn is_daemon(&self) -> bool {
         [Mode::Serve, Mode::Once, Mode::UntilIdle].iter().any(|mode| mode.as_str() == self.mode)
     }
@@ -34,21 +34,21 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The lock of a home, with the note of who holds it.
+/// The lock of a home, with the note on its holder.
 pub(super) struct Held(FileLock);
 
 impl Held {
-    /// Notes that this process holds it. Without the note, others only know that somebody does.
-    pub(super) fn by_this_process(lock: FileLock, mode: Mode) -> Self {
+    /// Writes this process into the lock file. Without that, others only see that the home is locked.
+    pub(super) fn new(lock: FileLock, mode: Mode) -> Self {
         let holder = Holder { process: Identity::current(), mode: mode.as_str().to_owned() };
         let noted = serde_json::to_string(&holder).map_err(std::io::Error::other).and_then(|text| lock.note(&text));
         if let Err(error) = noted {
-            tracing::warn!(%error, "which process holds the home is not written into its lock");
+            tracing::warn!(%error, "the holder of the home cannot be written into its lock");
         }
         Self(lock)
     }
 
-    /// Whether the lock file still stands there.
+    /// Returns whether the lock file is still at this path.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         self.0.is_at(path)
     }
@@ -56,15 +56,15 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // A note that stays names a process that ends soon.
+        // A note that stays names a process that is about to end.
         self.0.note("").ok();
     }
 }
 
 impl Setup {
-    /// The living process that has this home, where it can be told.
+    /// Returns the live process that holds this home, if it is known.
     pub fn holder(&self) -> Option<Holder> {
-        let text = fs::read_text(&self.home.lock(), LARGEST).ok()?;
+        let text = fs::read_text(&self.home.lock(), MAX_NOTE).ok()?;
         serde_json::from_str::<Holder>(&text).ok().filter(|holder| holder.process.is_alive())
     }
 }

@@ -1,5 +1,4 @@
-//! Opening the journal of a home. One that is damaged is rebuilt by whoever runs tasks; a short command tells it and
-//! leaves it alone.
+//! Opens the journal of a home. A process that runs tasks rebuilds a damaged one; a short command only reports it.
 
 use super::{OpenError, Setup};
 use jiff::{SignedDuration, Timestamp};
@@ -13,22 +12,22 @@ use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::fs::{self, Durability, FsError};
 use std::path::Path;
 
-/// In it stands when a suspected journal was found to be whole.
+/// The file with the time at which a suspected journal was last found to be intact.
 const ACQUITTED: &str = "acquitted";
-/// A journal that is damaged again within this time is not rebuilt by itself.
-const SOON: SignedDuration = SignedDuration::from_mins(10);
+/// A journal that is damaged again within this time is not rebuilt automatically.
+const REBUILD_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
 
-/// How often the lock of a home is tried that a short command may have, and how long is waited in between.
-const TRIES: u32 = 50;
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+/// How often the lock of a home is tried that a short command may hold, and the wait in between.
+const MAX_TRIES: u32 = 50;
+const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 
 impl Setup {
-    /// Opens the journal, and tells of the damage that was mended on the way. The engine's lock is held.
+    /// Opens the journal, and returns the report on a damage that was repaired. The caller holds the engine's lock.
     pub(super) async fn open_journal(&self, mode: Mode) -> Result<(Journal, Loaded, Option<Damage>), OpenError> {
         if let Some(file) = interrupted_restore(&self.home) {
             return Err(OpenError::Restoring { file });
         }
-        let (path, care) = (self.home.journal(), care_of(mode));
+        let (path, care) = (self.home.journal(), care_for(mode));
         let cause = match known_damage(&self.home, SystemClock.now()) {
             Some(cause) => cause,
             None => match Journal::open_with(&path, care) {
@@ -39,7 +38,7 @@ impl Setup {
         if care == Care::Some {
             return Err(OpenError::Damaged { cause });
         }
-        if let Some(at) = rebuilt_just_now(&self.home, SystemClock.now()) {
+        if let Some(at) = recently_rebuilt(&self.home, SystemClock.now()) {
             return Err(OpenError::DamagedAgain { at, cause });
         }
         let damage = self.rebuild(&cause).await?;
@@ -47,10 +46,10 @@ impl Setup {
         Ok((journal, loaded, Some(damage)))
     }
 
-    /// Looks at the whole journal while no engine runs, and rebuilds it when it is damaged.
+    /// Checks the whole journal while no engine runs, and rebuilds it if it is damaged.
     ///
     /// # Errors
-    /// An engine runs, or the disk does not take a new journal.
+    /// An engine runs, or a new journal cannot be written.
     pub async fn mend(&self) -> Result<Option<Damage>, OpenError> {
         self.prepare()?;
         let _lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(|| self.busy())?;
@@ -60,7 +59,7 @@ impl Setup {
         let cause = match known_damage(&self.home, SystemClock.now()) {
             Some(cause) => cause,
             None if !self.home.journal().exists() => return Ok(None),
-            None => match self.look() {
+            None => match self.verify_journal() {
                 Ok(()) => return Ok(None),
                 Err(error) if error.is_damage() => error.to_string(),
                 Err(error) => return Err(error.into()),
@@ -69,21 +68,21 @@ impl Setup {
         self.rebuild(&cause).await.map(Some)
     }
 
-    /// Brings a backup back while no engine runs.
+    /// Restores a backup while no engine runs.
     ///
     /// # Errors
-    /// An engine runs, something stands in the way, or the file is no good.
+    /// An engine runs, the state of the home forbids it, or the file is unusable.
     pub async fn restore(&self, file: &Path, wish: RestoreWish) -> Result<Restored, OpenError> {
         self.prepare()?;
         let _lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(|| self.busy())?;
         restore(&self.home, &self.environment, file, wish, SystemClock.now()).await.map_err(OpenError::Restore)
     }
 
-    /// Whether the journal is whole. Also while an engine runs.
+    /// Checks that the journal is intact, also while an engine runs.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn look(&self) -> Result<(), JournalError> {
+    /// The damage.
+    pub fn verify_journal(&self) -> Result<(), JournalError> {
         whole(&self.home.journal())
     }
 
@@ -92,21 +91,21 @@ impl Setup {
     }
 }
 
-fn care_of(mode: Mode) -> Care {
+fn care_for(mode: Mode) -> Care {
     match mode {
         Mode::Command => Care::Some,
         Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => Care::All,
     }
 }
 
-/// When the journal was rebuilt, if that is so short a time ago that what damages it is at work still. A person may have
-/// it rebuilt all the same.
-fn rebuilt_just_now(home: &Home, now: Timestamp) -> Option<Timestamp> {
+/// Returns when the journal was rebuilt, if that is so recent that the cause of the damage must persist. A person may still
+/// rebuild it by a command.
+fn recently_rebuilt(home: &Home, now: Timestamp) -> Option<Timestamp> {
     let at = last_damage(home)?.at;
-    (now.duration_since(at).abs() < SOON).then_some(at)
+    (now.duration_since(at).abs() < REBUILD_INTERVAL).then_some(at)
 }
 
-/// What is known of the journal's damage before it is opened.
+/// Returns the damage that is known before the journal is opened.
 fn known_damage(home: &Home, now: Timestamp) -> Option<String> {
     if let Ok(cause) = fs::read_text(&suspect(home), 64 << 10)
         && !is_acquitted(home, &cause, now)
@@ -114,58 +113,58 @@ fn known_damage(home: &Home, now: Timestamp) -> Option<String> {
         return Some(cause);
     }
     if interrupted_rebuild(home) {
-        return Some("rebuilding it was cut short".to_owned());
+        return Some("rebuilding it was interrupted".to_owned());
     }
     let has_runs = || home.runs().read_dir().is_ok_and(|mut runs| runs.next().is_some());
     (!home.journal().exists() && has_runs()).then(|| format!("{} is gone", home.journal().display()))
 }
 
-/// A journal that is suspected is looked at whole: what an engine took for damage may have been a disk that failed for a
-/// moment. It is acquitted once in a while only: what is suspected again so soon is damaged in a way that no look finds.
+/// Checks a suspected journal as a whole, because a temporary failure of the disk may have looked like damage. A journal
+/// that is suspected again within [`REBUILD_INTERVAL`] counts as damaged in a way that no check finds.
 fn is_acquitted(home: &Home, cause: &str, now: Timestamp) -> bool {
     let note = home.damaged().join(ACQUITTED);
     let last = fs::read_text(&note, 64).ok().and_then(|text| text.trim().parse::<Timestamp>().ok());
-    if last.is_some_and(|last| now.duration_since(last).abs() < SOON) {
+    if last.is_some_and(|last| now.duration_since(last).abs() < REBUILD_INTERVAL) {
         return false;
     }
     if let Err(error) = whole(&home.journal()) {
-        tracing::warn!(%error, cause, "the journal was suspected and is not acquitted");
+        tracing::warn!(%error, cause, "the journal was suspected and is damaged");
         return false;
     }
     let noted = fs::write_private(&note, now.to_string().as_bytes(), Durability::Synced);
     let believed = noted.and_then(|()| believe(home));
     match &believed {
-        Ok(()) => tracing::info!(cause, "the journal was suspected, examined, and is whole"),
-        Err(error) => tracing::warn!(%error, "that the journal is whole cannot be written down"),
+        Ok(()) => tracing::info!(cause, "the journal was suspected, checked, and is intact"),
+        Err(error) => tracing::warn!(%error, "cannot record that the journal is intact"),
     }
     believed.is_ok()
 }
 
-/// The engine found damage while it ran: whoever opens the journal next rebuilds it.
-pub(super) fn distrust(home: &Home, cause: &str) {
-    tracing::error!(cause, "the journal is damaged; nothing more is begun, and it will be rebuilt");
+/// Records that the engine found damage while it ran: the next process that opens the journal rebuilds it.
+pub(super) fn mark_damaged(home: &Home, cause: &str) {
+    tracing::error!(cause, "the journal is damaged; no more runs start, and it will be rebuilt");
     let written = fs::create_dir_private(&home.damaged())
         .and_then(|()| fs::write_private(&suspect(home), cause.as_bytes(), Durability::Synced));
     if let Err(error) = written {
-        tracing::error!(%error, "that it is damaged cannot be written down");
+        tracing::error!(%error, "cannot record that the journal is damaged");
     }
 }
 
-/// The files of the engine's state were removed while it ran: what the journal holds is written to its place again, unless
-/// another engine runs there by now. When that cannot be done, the engine is not opened again: it would know of nothing.
-pub(super) async fn write_anew(home: &Home, journal: &Journal, exit: EngineExit, missing: &str) -> EngineExit {
+/// Writes the journal again after the engine's state was removed while it ran, unless another engine runs there by now. If
+/// that fails, the engine is not opened again, because it would have no state.
+pub(super) async fn rewrite(home: &Home, journal: &Journal, exit: EngineExit, missing: &str) -> EngineExit {
     let written = save(home, journal).await;
     journal.abandon().await;
     match written {
         Ok(()) => {
-            tracing::warn!(missing, "the journal is written anew; what runs had in their directories is lost");
+            tracing::warn!(missing, "the journal is written again; the files in the directories of runs are lost");
             note_displaced(home, missing);
             EngineExit { damage: Some(missing.to_owned()), ..exit }
         }
         Err(error) => {
-            let why = format!("{missing}, and it cannot be written anew: {error}");
-            tracing::error!("{why}");
-            EngineExit { damage: None, unwritten: Some(why), ..exit }
+            let reason = format!("{missing}, and the journal cannot be written again: {error}");
+            tracing::error!("{reason}");
+            EngineExit { damage: None, unwritten: Some(reason), ..exit }
         }
     }
 }
@@ -173,58 +172,58 @@ pub(super) async fn write_anew(home: &Home, journal: &Journal, exit: EngineExit,
 async fn save(home: &Home, journal: &Journal) -> Result<(), String> {
     let text = |error: FsError| error.to_string();
     fs::create_dir_private(home.root()).and_then(|()| fs::create_dir_private(&home.state())).map_err(text)?;
-    let (mut tries, mut lock) = (TRIES, None);
+    let (mut tries, mut lock) = (MAX_TRIES, None);
     while lock.is_none() {
         lock = fs::lock_exclusive(&home.lock()).map_err(text)?;
         tries -= 1;
         if lock.is_none() && tries == 0 {
-            return Err("another orch runs there by now".to_owned());
+            return Err("another orch runs there now".to_owned());
         }
         if lock.is_none() {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY).await;
         }
     }
     if home.journal().exists() {
-        // Of a command that came in between, and knew of nothing.
+        // It belongs to a command that ran in between without any state.
         set_journal_aside(home, SystemClock.now()).map_err(text)?;
     }
     journal.save_to(&home.journal()).await.map_err(|error| error.to_string())
 }
 
-/// Where it stands that the state was removed under an engine.
+/// The file that says that the state was removed while an engine ran.
 const DISPLACED: &str = "removed.txt";
 
 fn note_displaced(home: &Home, missing: &str) {
     let file = home.state().join(DISPLACED);
     let text = format!(
-        "{missing}: the journal was written anew, what runs had said until then is lost; when you have read this, remove {}",
+        "{missing}: the journal was written again, the output of earlier runs is lost; when you have read this, remove {}",
         file.display()
     );
     if let Err(error) = fs::write_private(&file, text.as_bytes(), Durability::Cached) {
-        tracing::warn!(%error, "that the state was removed cannot be written down");
+        tracing::warn!(%error, "cannot record that the state was removed");
     }
 }
 
 impl Setup {
-    /// That orch's own state was removed while an engine ran, until a person removes the note of it.
+    /// Returns the note that orch's state was removed while an engine ran, until a person removes it.
     pub fn displaced(&self) -> Option<String> {
         fs::read_text(&self.home.state().join(DISPLACED), 4096).ok()
     }
 }
 
-/// Looks at a journal that is too large to be examined before anybody is served.
-pub(super) fn examine_beside(home: &Home, signals: &Signals, journal: &Journal) {
+/// Checks a journal in the background that is too large to be checked before the engine starts.
+pub(super) fn examine_in_background(home: &Home, signals: &Signals, journal: &Journal) {
     let (home, damaged, trust) = (home.clone(), signals.damaged.clone(), journal.trust());
     tokio::task::spawn_blocking(move || match whole(&home.journal()) {
         Ok(()) => {
             trust();
-            tracing::info!("the journal was examined and is whole");
+            tracing::info!("the journal was checked and is intact");
         }
         Err(error) if error.is_damage() => {
-            distrust(&home, &error.to_string());
+            mark_damaged(&home, &error.to_string());
             damaged.cancel();
         }
-        Err(error) => tracing::warn!(%error, "the journal could not be examined"),
+        Err(error) => tracing::warn!(%error, "the journal could not be checked"),
     });
 }
 
@@ -234,7 +233,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[tokio::test]
-    async fn a_journal_that_is_damaged_again_at_once_is_not_rebuilt_for_ever() {
+    async fn a_journal_that_is_damaged_again_at_once_is_not_rebuilt_forever() {
         let dir = tempfile::tempdir().expect("a directory");
         let home = Home::new(dir.path(), None);
         let orch = "/bin/false".into();
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_journal_that_was_suspected_wrongly_is_used_as_it_is_and_not_for_ever() {
+    async fn a_journal_that_was_suspected_wrongly_is_used_unchanged_but_only_once() {
         let dir = tempfile::tempdir().expect("a directory");
         let home = Home::new(dir.path(), None);
         let orch = "/bin/false".into();
@@ -265,12 +264,12 @@ mod tests {
         setup.prepare().expect("made");
         let (journal, _, _) = setup.open_journal(Mode::Serve).await.expect("a journal");
         journal.leave().await;
-        distrust(&home, "a disk that failed for a moment");
-        // A short command as well.
+        mark_damaged(&home, "a disk that failed for a moment");
+        // This holds for a short command as well.
         let (journal, _, damage) = setup.open_journal(Mode::Command).await.expect("acquitted");
         assert!(damage.is_none() && !suspect(&home).exists());
         journal.leave().await;
-        distrust(&home, "again");
+        mark_damaged(&home, "again");
         let refused = setup.open_journal(Mode::Command).await.map(|_| ());
         assert!(matches!(refused, Err(OpenError::Damaged { ref cause }) if cause == "again"), "{refused:?}");
         let (journal, _, damage) = setup.open_journal(Mode::Serve).await.expect("rebuilt");
@@ -292,7 +291,7 @@ mod tests {
         fs::write_private(&kept.join("report.json"), document.as_bytes(), Durability::Cached).expect("written");
         for (minutes, recent) in [(0, true), (9, true), (-9, true), (11, false), (-11, false)] {
             let now = at + SignedDuration::from_mins(minutes);
-            assert_eq!(rebuilt_just_now(&home, now).is_some(), recent, "{minutes}");
+            assert_eq!(recently_rebuilt(&home, now).is_some(), recent, "{minutes}");
         }
     }
 }

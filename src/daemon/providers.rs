@@ -1,6 +1,5 @@
-//! Asks the providers of the agents' models in the background whether they answer, and writes down what they and the runs
-//! say. Nobody waits for it: what is known is used, and what is not known is found out beside the work. They are asked once at
-//! the start, and then only while there is work to do.
+//! Probes the providers of the agents' models in the background, and records what probes and runs show. The engine never
+//! waits for it and uses what is known. Providers are probed once at the start, and then only while there is work to do.
 
 use super::Setup;
 use futures::future::join_all;
@@ -26,133 +25,133 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The shortest time between two rounds, whatever happens meanwhile.
-const APART: Duration = Duration::from_secs(5);
-/// How soon a provider that fails is asked again, while something is to be done.
-const AGAIN: Duration = Duration::from_secs(10);
+/// The shortest time between two rounds.
+const MIN_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a failing provider is probed while there is work to do.
+const FAILING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long nothing is looked at where there is nobody to ask.
-const LONG: SignedDuration = SignedDuration::from_secs(300);
+/// The time to the next round when there is no provider to probe.
+const IDLE_INTERVAL: SignedDuration = SignedDuration::from_secs(300);
 
-/// Who asks them.
+/// The background service.
 pub(super) struct Providers {
     sources: Sources,
     engine: EngineHandle,
-    /// The settings may have changed.
+    /// Notified when the settings may have changed.
     changed: Arc<Notify>,
     closing: CancellationToken,
 }
 
-/// Whose models the settings and the agents that are installed can lead to.
+/// The providers whose models the settings and the installed agents can use.
 enum Used {
-    /// Everybody's: an agent has models of all.
+    /// All of them: an agent has models of every provider.
     All,
-    /// Theirs.
-    Of(BTreeSet<String>),
+    /// These.
+    Only(BTreeSet<String>),
 }
 
 impl Used {
-    fn is(&self, provider: &str) -> bool {
+    fn contains(&self, provider: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Of(providers) => providers.contains(provider),
+            Self::Only(providers) => providers.contains(provider),
         }
     }
 }
 
-/// What is kept from one round to the next.
+/// The state between rounds.
 #[derive(Default)]
-struct Kept {
+struct RoundState {
     settings: Option<Settings>,
-    /// Every answer is good until then.
+    /// When the first answer expires.
     good_until: Option<Timestamp>,
-    /// Somebody who is used fails.
+    /// Whether a provider in use fails.
     is_failing: bool,
 }
 
-/// What one round is made of, read beside the runtime.
-struct Stand {
+/// The inputs of one round, which are read on a blocking thread.
+struct Round {
     settings: Settings,
-    /// Those whose last answer is too old.
+    /// The providers whose last answer has expired.
     due: Vec<(String, Request)>,
     known: Probes,
-    /// Somebody of those who are used fails.
+    /// Whether a provider in use fails.
     is_failing: bool,
-    /// The answers of the others are good until then.
+    /// When the first of the other answers expires.
     good_until: Option<Timestamp>,
 }
 
 impl Providers {
-    async fn keep(self) {
+    async fn run(self) {
         let observed = self.engine.observed();
         let mut feed = self.engine.follow();
-        let mut kept = Kept::default();
+        let mut state = RoundState::default();
         loop {
-            let again = self.round(&mut kept).await;
+            let again = self.round(&mut state).await;
             tokio::select! {
                 () = self.closing.cancelled() => return,
-                () = tokio::time::sleep(APART) => {}
+                () = tokio::time::sleep(MIN_INTERVAL) => {}
             }
             if !feed.is_empty() {
-                // Whatever happened meanwhile is one reason to look.
+                // All that happened meanwhile is one reason for a round.
                 feed = feed.resubscribe();
                 continue;
             }
             tokio::select! {
                 () = self.closing.cancelled() => return,
-                () = self.changed.notified() => kept = Kept::default(),
+                () = self.changed.notified() => state = RoundState::default(),
                 () = observed.news() => {}
-                // Missed entries are a reason, too; and an engine that is gone closes this soon.
+                // Missed entries are a reason, too; and when the engine is gone, `closing` follows soon.
                 _ = feed.recv() => {}
-                () = tokio::time::sleep(AGAIN), if again => {}
+                () = tokio::time::sleep(FAILING_INTERVAL), if again => {}
             }
         }
     }
 
-    /// Writes down what runs have shown, and asks whom it is time to ask. Whether somebody fails for whom there is work.
-    async fn round(&self, kept: &mut Kept) -> bool {
+    /// Records what runs have shown, and probes the providers that are due. Returns whether a failing provider holds up work.
+    async fn round(&self, state: &mut RoundState) -> bool {
         let noted = self.engine.observed().take();
         if !noted.is_empty() {
             self.record(noted).await;
         }
         let is_at_work = self.engine.look().await.is_ok_and(|view| is_at_work(&view));
         let now = SystemClock.now();
-        let is_first = kept.settings.is_none();
-        if !is_first && (!is_at_work || kept.good_until.is_some_and(|until| now < until)) {
-            return kept.is_failing && is_at_work;
+        let is_first = state.settings.is_none();
+        if !is_first && (!is_at_work || state.good_until.is_some_and(|until| now < until)) {
+            return state.is_failing && is_at_work;
         }
-        let (sources, known) = (self.sources.clone(), kept.settings.take());
-        let stand = tokio::task::spawn_blocking(move || Stand::look(&sources, known, now));
-        let Ok(stand) = stand.await else { return false };
-        let asked = stand.due.iter().map(|(provider, request)| ask(provider, request));
+        let (sources, known) = (self.sources.clone(), state.settings.take());
+        let round = tokio::task::spawn_blocking(move || Round::read(&sources, known, now));
+        let Ok(round) = round.await else { return false };
+        let asked = round.due.iter().map(|(provider, request)| ask(provider, request));
         let answered: Probes = tokio::select! {
             () = self.closing.cancelled() => return false,
             answered = join_all(asked) => answered.into_iter().collect(),
         };
         let fails = |probe: &Probe| probe.verdict.state != Standing::Available;
-        answered.iter().for_each(|(provider, probe)| tell(provider, probe, stand.known.get(provider)));
-        let is_news =
-            answered.iter().any(|(provider, probe)| fails(probe) || stand.known.get(provider).is_some_and(fails));
-        let good = answered.values().map(|probe| probe.verdict.fresh_until(probe.at)).chain(stand.good_until).min();
-        *kept = Kept {
-            settings: Some(stand.settings),
-            is_failing: stand.is_failing || answered.values().any(fails),
-            good_until: good.or_else(|| now.checked_add(LONG).ok()),
+        answered.iter().for_each(|(provider, probe)| log_failure(provider, probe, round.known.get(provider)));
+        let is_changed =
+            answered.iter().any(|(provider, probe)| fails(probe) || round.known.get(provider).is_some_and(fails));
+        let good = answered.values().map(|probe| probe.verdict.fresh_until(probe.at)).chain(round.good_until).min();
+        *state = RoundState {
+            settings: Some(round.settings),
+            is_failing: round.is_failing || answered.values().any(fails),
+            good_until: good.or_else(|| now.checked_add(IDLE_INTERVAL).ok()),
         };
         if !answered.is_empty() {
             self.record(answered).await;
         }
-        if is_news && let Err(error) = self.engine.mind_providers().await {
-            tracing::debug!(%error, "the engine does not hear of providers any more");
+        if is_changed && let Err(error) = self.engine.mind_providers().await {
+            tracing::debug!(%error, "the engine cannot be notified of providers");
         }
-        kept.is_failing && is_at_work
+        state.is_failing && is_at_work
     }
 
     async fn record(&self, probes: Probes) {
         let home = self.sources.home.clone();
         let written = tokio::task::spawn_blocking(move || record(&home, probes)).await;
         if let Ok(Err(error)) = written {
-            tracing::warn!(%error, "what providers answered is not kept");
+            tracing::warn!(%error, "the answers of providers cannot be recorded");
         }
     }
 }
@@ -161,7 +160,7 @@ fn record(home: &Home, probes: Probes) -> Result<Probes, orch_sys::fs::FsError> 
     probes::record(&home.providers_file(), &home.providers_lock(), probes)
 }
 
-/// Something is to be done that does not wait for a person.
+/// Returns whether any open task does not wait for a person.
 fn is_at_work(view: &View) -> bool {
     let is_open = |status: Option<Status>| match status {
         Some(Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Blocked) => true,
@@ -179,26 +178,26 @@ async fn ask(provider: &str, request: &Request) -> (String, Probe) {
     (provider.to_owned(), Probe { asked: request.asked(), at, verdict, took_ms, listed })
 }
 
-/// A failure goes into the log when it begins, and when it becomes another one.
-fn tell(provider: &str, probe: &Probe, before: Option<&Probe>) {
+/// Logs a failure when it begins, and when it changes.
+fn log_failure(provider: &str, probe: &Probe, before: Option<&Probe>) {
     let (verdict, known) = (&probe.verdict, before.map(|before| (before.verdict.state, before.verdict.why.as_str())));
     if verdict.state != Standing::Available && known != Some((verdict.state, verdict.why.as_str())) {
         tracing::info!(provider, state = verdict.state.as_str(), why = verdict.why, "a provider fails");
     }
 }
 
-impl Stand {
-    fn look(sources: &Sources, settings: Option<Settings>, now: Timestamp) -> Self {
+impl Round {
+    fn read(sources: &Sources, settings: Option<Settings>, now: Timestamp) -> Self {
         let settings = settings.unwrap_or_else(|| sources.load(&[], None));
         let known = probes::load(&sources.home.providers_file());
-        // While nothing is known of the settings, nobody is asked in their name.
+        // Without readable settings no provider is probed.
         if settings.unread.is_some() || !settings.config.router.probes {
             return Self { settings, due: Vec::new(), known, is_failing: false, good_until: None };
         }
         let (config, environment) = (&settings.config, &sources.environment);
         let book = ModelBook::look(config, environment, known.clone(), now, &|id, _| id.to_owned());
         let used = used(config, &settings.installed, &book);
-        let mut due = book.questions(environment, |provider| used.is(provider));
+        let mut due = book.questions(environment, |provider| used.contains(provider));
         let mut good_until: Option<Timestamp> = None;
         due.retain(|(provider, request)| {
             let known = known.get(provider).filter(|probe| probe.asked == request.asked());
@@ -207,12 +206,12 @@ impl Stand {
             good_until = good_until.into_iter().chain(until).min();
             until.is_none()
         });
-        let is_failing = book.failing.keys().any(|provider| used.is(provider));
+        let is_failing = book.failing.keys().any(|provider| used.contains(provider));
         Self { settings, due, known, is_failing, good_until }
     }
 }
 
-/// Whom the agents that tasks may go to are served by.
+/// Returns the providers of the agents that tasks may go to.
 fn used(config: &Config, installed: &[String], book: &ModelBook) -> Used {
     let rungs = || {
         let chains = Complexity::ALL.into_iter().flat_map(|complexity| config.fallback.chain(complexity));
@@ -236,14 +235,14 @@ fn used(config: &Config, installed: &[String], book: &ModelBook) -> Used {
     let resolver = book.resolver();
     providers.extend(models.filter_map(|model| {
         let found = resolver.resolve(&model, &Needs::default()).map(|found| found.model.id.provider.clone());
-        // A model that no list shows yet: its provider is the one to be asked for it.
+        // The provider of a model that is in no list yet is probed for it.
         found.ok().or_else(|| provider_in(&model).map(str::to_owned))
     }));
-    Used::Of(providers)
+    Used::Only(providers)
 }
 
 impl Setup {
-    /// Watches providers as long as the engine is there.
+    /// Starts the service, which runs until `closing`.
     pub(super) fn watch_providers(
         &self,
         engine: EngineHandle,
@@ -251,6 +250,6 @@ impl Setup {
         closing: CancellationToken,
     ) -> JoinHandle<()> {
         let sources = Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone());
-        tokio::spawn(Providers { sources, engine, changed, closing }.keep())
+        tokio::spawn(Providers { sources, engine, changed, closing }.run())
     }
 }

@@ -1,10 +1,9 @@
-//! What an engine has in the file system while it runs: its sockets, its lock, its journal. Other programs remove such
-//! files (a cleaner of the runtime directory, `rm -rf`), so it is looked now and then whether they are still there. A socket
-//! is bound again; without the lock or the journal the engine leaves, so that nothing is begun twice, and comes back with
-//! the journal written anew.
+//! Watches the files of a running engine: its sockets, its lock, its journal. Other programs may remove them (a cleaner of
+//! the runtime directory, `rm -rf`). A missing socket is bound again; without the lock or the journal the engine shuts
+//! down, so that nothing starts twice, and restarts with the journal written again.
 
 use super::holder::Held;
-use super::unix::Face;
+use super::unix::ApiListener;
 use super::{OpenError, Setup, WAKE_SOCKET};
 use orch_config::home::API_SOCKET;
 use orch_engine::Signals;
@@ -17,11 +16,11 @@ use tokio::net::{UnixDatagram, UnixListener};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-/// How often it is looked.
-const LOOK: Duration = Duration::from_secs(2);
+/// How often the files are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The sockets of an engine. They go with it, however it ends, while the lock is still held, so that no other engine's are
-/// meant.
+/// The sockets of an engine. Dropping this removes them, which must happen while the lock is held, so that they cannot be
+/// another engine's.
 pub(super) struct Sockets {
     open: Arc<Mutex<Open>>,
     registry: JoinHandle<()>,
@@ -29,7 +28,7 @@ pub(super) struct Sockets {
 
 /// The files that must stay while an engine runs.
 pub(super) struct State {
-    /// Not held by the one who watches: whoever opened the engine lets go of it.
+    /// The lock and its path. Weak, because the owner of the engine releases it.
     lock: (Weak<Held>, PathBuf),
     journal: ((u64, u64), PathBuf),
 }
@@ -37,20 +36,20 @@ pub(super) struct State {
 struct Open {
     api: Bound,
     wake: Bound,
-    /// Where a listener goes that takes the place of one whose socket was removed.
+    /// Sends the new listener after the socket was removed.
     listeners: mpsc::Sender<UnixListener>,
     waker: JoinHandle<()>,
     is_over: bool,
 }
 
-/// A socket at its path.
+/// A socket and the identity of its file.
 struct Bound {
     path: PathBuf,
     file: Option<(u64, u64)>,
 }
 
 impl Bound {
-    fn at(path: &Path) -> Self {
+    fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), file: file_id(path) }
     }
 
@@ -60,12 +59,12 @@ impl Bound {
 }
 
 impl State {
-    /// As it stands now; `None` where there is no journal at its path.
-    pub(super) fn of(lock: &Arc<Held>, lock_path: PathBuf, journal: PathBuf) -> Option<Self> {
+    /// Records the present files; `None` if there is no journal at its path.
+    pub(super) fn new(lock: &Arc<Held>, lock_path: PathBuf, journal: PathBuf) -> Option<Self> {
         Some(Self { lock: (Arc::downgrade(lock), lock_path), journal: (file_id(&journal)?, journal) })
     }
 
-    /// What was removed, or replaced by a file of somebody else.
+    /// Describes a file that was removed or replaced by another program, if any was.
     fn missing(&self) -> Option<String> {
         let gone = |path: &Path| format!("{} was removed while orch ran", path.display());
         let (lock, path) = &self.lock;
@@ -78,16 +77,20 @@ impl State {
 }
 
 impl Sockets {
-    /// Binds both, and keeps them and the state under watch.
-    pub(super) fn open(setup: &Setup, state: Option<State>, signals: &Signals) -> Result<(Self, Face), OpenError> {
+    /// Binds both sockets, and starts watching them and the state.
+    pub(super) fn open(
+        setup: &Setup,
+        state: Option<State>,
+        signals: &Signals,
+    ) -> Result<(Self, ApiListener), OpenError> {
         let [api, wake] = setup.sockets();
         let listener = listen(&api)?;
         let waker = spawn_waker(&wake, &signals.wake)?;
         let (listeners, replaced) = mpsc::channel(1);
-        let open = Open { api: Bound::at(&api), wake: Bound::at(&wake), listeners, waker, is_over: false };
+        let open = Open { api: Bound::new(&api), wake: Bound::new(&wake), listeners, waker, is_over: false };
         let open = Arc::new(Mutex::new(open));
-        let registry = tokio::spawn(keep(Arc::clone(&open), state, setup.clone(), signals.clone()));
-        Ok((Self { open, registry }, Face::new(listener, replaced)))
+        let registry = tokio::spawn(watch(Arc::clone(&open), state, setup.clone(), signals.clone()));
+        Ok((Self { open, registry }, ApiListener::new(listener, replaced)))
     }
 }
 
@@ -99,26 +102,23 @@ impl Drop for Sockets {
         open.waker.abort();
         for socket in [&open.api, &open.wake] {
             if socket.is_there() {
-                // Gone already is fine.
+                // The file may be gone already.
                 std::fs::remove_file(&socket.path).ok();
             }
         }
     }
 }
 
-async fn keep(open: Arc<Mutex<Open>>, state: Option<State>, setup: Setup, signals: Signals) {
+async fn watch(open: Arc<Mutex<Open>>, state: Option<State>, setup: Setup, signals: Signals) {
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
         if let Some(missing) = state.as_ref().and_then(State::missing) {
-            tracing::error!(
-                missing,
-                "orch's own state was removed; the journal is written anew, and orch begins again"
-            );
+            tracing::error!(missing, "orch's own state was removed; the journal is written again, and orch restarts");
             signals.displace(missing);
             return;
         }
         if let Err(error) = locked(&open).ensure(&setup, &signals) {
-            tracing::warn!(%error, "a socket was removed, and cannot be made again");
+            tracing::warn!(%error, "a socket was removed and cannot be created again");
         }
     }
 }
@@ -137,13 +137,13 @@ impl Open {
             && let Ok(place) = self.listeners.clone().try_reserve_owned()
         {
             place.send(listen(&self.api.path)?);
-            self.api = Bound::at(&self.api.path);
-            tracing::warn!(socket = %self.api.path.display(), "the socket was removed, and is made again");
+            self.api = Bound::new(&self.api.path);
+            tracing::warn!(socket = %self.api.path.display(), "the socket was removed and is created again");
         }
         if !self.wake.is_there() {
             let waker = spawn_waker(&self.wake.path, &signals.wake)?;
             std::mem::replace(&mut self.waker, waker).abort();
-            self.wake = Bound::at(&self.wake.path);
+            self.wake = Bound::new(&self.wake.path);
         }
         Ok(())
     }
@@ -153,7 +153,7 @@ fn locked(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A socket file that an engine left behind is in the way; the lock says that it is nobody's.
+/// Binds the API's socket. A file that an earlier engine left is removed: the lock says that none is running.
 fn listen(path: &Path) -> Result<UnixListener, OpenError> {
     let failed = |source| OpenError::Socket { path: path.to_owned(), source };
     std::fs::remove_file(path).ok();
@@ -170,7 +170,7 @@ fn spawn_waker(path: &Path, wake: &Arc<Notify>) -> Result<JoinHandle<()>, OpenEr
     let wake = Arc::clone(wake);
     Ok(tokio::spawn(async move {
         let mut nothing = [0; 16];
-        // A datagram says "look"; what it holds does not matter.
+        // Any datagram is a wake-up; its content does not matter.
         while socket.recv(&mut nothing).await.is_ok() {
             wake.notify_one();
         }

@@ -1,5 +1,5 @@
-//! The API over TCP, where `http.listen` says so: the same routes behind a gate. Follows the setting while the daemon
-//! runs, and tells where it listens, or why it does not.
+//! The API over TCP, if `http.listen` is set: the same routes behind an authentication gate. Follows the setting while the
+//! daemon runs, and reports the address, or why it does not listen.
 
 use super::Setup;
 use super::bounded::Bounded;
@@ -17,35 +17,35 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at the same time: any program of the machine may open them, and none may take all descriptors.
-const MOST: usize = 2048;
-/// They may take one in so many of the descriptors.
-const SHARE: u64 = 4;
-/// How soon an address that was busy is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
-/// How short a token may be that somebody wrote by hand, in characters.
-const SHORTEST_TOKEN: usize = 32;
+/// The most connections at the same time: any program on the machine may open them.
+const MAX_CONNECTIONS: usize = 2048;
+/// They may use one of this many descriptors.
+const DESCRIPTOR_SHARE: u64 = 4;
+/// How often a busy address is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+/// The shortest token that is accepted from a file written by hand, in characters.
+const MIN_TOKEN: usize = 32;
 
-/// What keeps listening as the settings say.
-pub(super) struct TcpFace {
+/// Listens according to the settings.
+pub(super) struct TcpService {
     pub(super) sources: Sources,
     pub(super) routes: Router,
-    /// Told where it listens.
-    pub(super) told: Arc<Listening>,
-    /// The settings may have changed.
+    /// Reports the address in the API.
+    pub(super) listening: Arc<Listening>,
+    /// Notified when the settings may have changed.
     pub(super) changed: Arc<Notify>,
     pub(super) closing: CancellationToken,
 }
 
-/// A listener at work.
+/// An open listener.
 struct Open {
     wanted: String,
     stop: CancellationToken,
 }
 
-impl TcpFace {
-    /// Listens until the daemon leaves.
-    pub(super) async fn keep(self) {
+impl TcpService {
+    /// Listens until the daemon shuts down.
+    pub(super) async fn run(self) {
         let mut settings: Option<Settings> = None;
         let mut open: Option<Open> = None;
         loop {
@@ -56,7 +56,7 @@ impl TcpFace {
                 if let Some(open) = open.take() {
                     open.stop.cancel();
                 }
-                self.told.closed();
+                self.listening.closed();
                 open = match wanted.clone() {
                     Some(wanted) => self.open(wanted).await,
                     None => None,
@@ -66,7 +66,7 @@ impl TcpFace {
             tokio::select! {
                 () = self.closing.cancelled() => return,
                 () = self.changed.notified() => {}
-                () = tokio::time::sleep(AGAIN), if failed => {}
+                () = tokio::time::sleep(RETRY), if failed => {}
             }
         }
     }
@@ -76,7 +76,7 @@ impl TcpFace {
             Ok(stop) => Some(Open { wanted, stop }),
             Err(why) => {
                 tracing::error!(listen = wanted, why, "http.listen has no effect");
-                self.told.failed(format!("http.listen {wanted}: {why}"));
+                self.listening.failed(format!("http.listen {wanted}: {why}"));
                 None
             }
         }
@@ -89,23 +89,23 @@ impl TcpFace {
         let routes = Gate::new(address, &token).before(self.routes.clone());
         let stop = self.closing.child_token();
         let stopping = stop.clone();
-        self.told.open(address);
+        self.listening.open(address);
         tracing::info!(%address, "the API listens");
         tokio::spawn(async move {
-            // A line must not wait for the next one; where that cannot be had, it waits.
+            // Each line is sent at once; if that option fails, lines are delayed.
             let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-            let bounded = Bounded::new(listener, SHARE, MOST);
+            let bounded = Bounded::new(listener, DESCRIPTOR_SHARE, MAX_CONNECTIONS);
             serve(bounded, routes, stopping).await;
         });
         Ok(stop)
     }
 }
 
-/// The token: made when it is first needed, and kept.
+/// Returns the token, which is created when it is first needed.
 fn token(path: &Path) -> Result<String, FsError> {
     match fs::read_text(path, 4096) {
-        Ok(text) if text.trim().len() >= SHORTEST_TOKEN => return Ok(text.trim().to_owned()),
-        // Somebody emptied it: that is how a new one is asked for.
+        Ok(text) if text.trim().len() >= MIN_TOKEN => return Ok(text.trim().to_owned()),
+        // An emptied file is a request for a new token.
         Ok(_) => {}
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),
@@ -116,16 +116,16 @@ fn token(path: &Path) -> Result<String, FsError> {
 }
 
 impl Setup {
-    /// Keeps the API on TCP as the settings say, until `closing`.
+    /// Serves the API over TCP according to the settings, until `closing`.
     pub(super) fn keep_tcp(
         &self,
         routes: Router,
-        told: Arc<Listening>,
+        listening: Arc<Listening>,
         changed: Arc<Notify>,
         closing: CancellationToken,
     ) {
         let sources = Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone());
-        tokio::spawn(TcpFace { sources, routes, told, changed, closing }.keep());
+        tokio::spawn(TcpService { sources, routes, listening, changed, closing }.run());
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_token_is_made_once_for_its_owner_alone_and_again_when_it_was_emptied() {
+    fn a_token_is_created_once_for_its_owner_alone_and_again_when_the_file_was_emptied() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("http-token");
         let first = token(&path).expect("a token");

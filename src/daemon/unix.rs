@@ -1,6 +1,6 @@
-//! Connections to the API over its socket. Of such a connection only what comes in wakes the daemon: the usual registration
-//! also tells that there is room to write, each time that the other side has read something, and for a watcher that would
-//! be a second wake-up for each line. There is always room, but for whoever does not read.
+//! Connections to the API over its Unix socket. They are registered for reading only: registration for writing would wake the
+//! daemon each time the peer has read something, a second wake-up per line for a watcher. Writing blocks only for a peer
+//! that does not read.
 
 use axum::serve::Listener;
 use orch_runner::SUBCOMMAND;
@@ -18,28 +18,28 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
-/// The listener.
-pub(super) struct Face {
+/// The listener of the API's socket.
+pub(super) struct ApiListener {
     listener: UnixListener,
-    /// One that takes its place, because its socket was removed.
+    /// Receives a new listener after the socket was removed.
     replaced: mpsc::Receiver<UnixListener>,
 }
 
-impl Face {
-    /// `replaced` gives the listeners that take the place of this one.
+impl ApiListener {
+    /// Creates the listener. `replaced` receives the listeners that replace it.
     pub(super) fn new(listener: UnixListener, replaced: mpsc::Receiver<UnixListener>) -> Self {
         Self { listener, replaced }
     }
 }
 
-/// A connection.
+/// A connection to the socket.
 pub(super) struct Connection {
     stream: AsyncFd<UnixStream>,
-    /// The same once more, while it takes nothing: told when it does.
+    /// A duplicate that is registered for writing while the peer does not read.
     full: Option<AsyncFd<OwnedFd>>,
 }
 
-impl Listener for Face {
+impl Listener for ApiListener {
     type Io = Connection;
     type Addr = Peer;
 
@@ -55,7 +55,7 @@ impl Listener for Face {
             let pid = stream.peer_cred().ok().and_then(|known| u32::try_from(known.pid()?).ok());
             match stream.into_std().and_then(Connection::new) {
                 Ok(connection) => return (connection, pid.map_or(Peer::Unknown, Peer::Process)),
-                Err(error) => tracing::warn!(%error, "a connection cannot be taken"),
+                Err(error) => tracing::warn!(%error, "a connection cannot be accepted"),
             }
         }
     }
@@ -65,17 +65,17 @@ impl Listener for Face {
     }
 }
 
-/// The run that whoever asks belongs to.
+/// Returns the run that the peer's process belongs to.
 pub(super) fn run_of(peer: Peer) -> Result<Option<String>, String> {
     match peer {
         Peer::Own => process::run_of(std::process::id(), SUBCOMMAND),
         Peer::Process(pid) => process::run_of(pid, SUBCOMMAND),
-        Peer::Unknown => Err("the system does not tell who asks".to_owned()),
+        Peer::Unknown => Err("the system does not report the peer's process".to_owned()),
     }
 }
 
 impl Connection {
-    /// `stream` does not block.
+    /// Registers a non-blocking stream.
     fn new(stream: UnixStream) -> io::Result<Self> {
         Ok(Self { stream: registered(stream, Interest::READABLE)?, full: None })
     }
@@ -87,7 +87,7 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         loop {
             if let Some(full) = &self.full {
-                // Told once, it is asked anew by trying.
+                // The readiness is consumed; the next write tests it again.
                 ready!(full.poll_write_ready(context))?.clear_ready();
             }
             match write(self.stream.get_ref()) {
@@ -132,9 +132,9 @@ impl AsyncWrite for Connection {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
+        buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_with(context, |mut stream| stream.write_vectored(pieces))
+        self.poll_with(context, |mut stream| stream.write_vectored(buffers))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_is_read_to_the_end() {
+    async fn incoming_data_is_read_to_the_end() {
         let (mut here, mut there) = pair();
         let mut text = [0; 3];
         for word in ["one", "two"] {
@@ -172,7 +172,7 @@ mod tests {
         }
         drop(there);
         assert_eq!(here.read(&mut text).await.expect("the end"), 0);
-        assert!(here.write_all(b"x").await.is_err(), "nobody is there");
+        assert!(here.write_all(b"x").await.is_err(), "the peer is gone");
     }
 
     #[tokio::test]

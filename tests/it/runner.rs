@@ -6,7 +6,7 @@ use crate::kit::write_file;
 use orch_core::agents::{DialectKind, LaunchSpec, Stdin};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::outcome::{Exit, FailureClass, Outcome, RunKind};
-use orch_runner::{Launch, Limits, RunDir, RunReport, RunState, Stop, bury, inspect};
+use orch_runner::{Launch, Limits, RunDir, RunReport, RunState, Stop, finish_lost, inspect};
 use orch_sys::process::{marked, sweep};
 use rustix::process::Signal;
 use std::collections::BTreeMap;

@@ -130,14 +130,14 @@ fn the_scripted_agent_takes_messages_over_an_open_conversation() {
     let stage = Stage::new();
     let mut reader = DialectKind::Claude.dialect().live_reader(&Value::Null).expect("claude can be talked to");
     let mut lines = reader.open(&task("write a.txt a\ncommit First"));
-    lines.extend(reader.say(MessageId(3), "well done"));
+    lines.extend(reader.send_message(MessageId(3), "well done"));
     let stdin = lines.join("\n") + "\n";
     let ran = stage.program_as(RunKind::Work, new(), Answer::json_schema(), &stdin, true).run().ok();
     let events: Vec<AgentEvent> = ran.stdout.lines().flat_map(|line| reader.line(line)).collect();
     assert!(events.contains(&AgentEvent::Heard { message: MessageId(3) }), "{events:?}");
     assert!(events.contains(&AgentEvent::Text { text: "I am told: well done".into() }), "{events:?}");
     assert_eq!(events.iter().filter(|event| **event == AgentEvent::TurnEnded).count(), 2);
-    assert!(reader.rests());
+    assert!(reader.is_idle());
     assert_eq!(stage.work.subjects("work"), ["First", "Begin"]);
     stage.sealed.finish();
 }

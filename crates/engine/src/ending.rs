@@ -34,7 +34,7 @@ pub fn ended(deps: &Deps, settings: &Settings, run: &RunId) -> Result<Option<Ove
             let why = "the run's directory is gone";
             over(gone(deps, run, why), Some(why.to_owned()))
         }
-        Ok(RunState::Lost { started }) => match orch_runner::bury(&dir, &environment_of(deps, settings, &dir)) {
+        Ok(RunState::Lost { started }) => match orch_runner::finish_lost(&dir, &environment_of(deps, settings, &dir)) {
             Ok(report) => {
                 let who = started.map_or_else(String::new, |started| format!(" (process {})", started.runner.pid));
                 over(report, Some(format!("its runner{who} is gone without a report")))

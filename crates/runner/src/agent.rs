@@ -13,27 +13,28 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// What programs take a terminal for of which nothing is known.
-const USUAL_TERMINAL: &str = "xterm-256color";
+/// The terminal type for an agent when the runner's own is unknown.
+const DEFAULT_TERM: &str = "xterm-256color";
 
-/// What the daemon handed over, what the dialect sets, and the marks of the run; nothing that leads to orch's tmux.
-pub(super) fn environment(launch: &Launch, handed: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let mut env = handed.clone();
+/// Builds the agent's environment: the daemon's variables, the dialect's, and the marks of the run; nothing that leads
+/// to orch's tmux.
+pub(super) fn environment(launch: &Launch, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut env = given.clone();
     env.extend(launch.spec.env.clone());
     env.retain(|name, _| name != "TMUX" && name != "TMUX_PANE");
     env.insert(RUN_MARK.to_owned(), launch.run_id.to_string());
     env.insert("ORCH_TASK_ID".to_owned(), launch.task_id.to_string());
     env.insert("ORCH_AGENT".to_owned(), launch.agent.clone());
     if launch.spec.stdin == Stdin::Terminal {
-        env.insert("TERM".to_owned(), process::env_var("TERM").unwrap_or_else(|| USUAL_TERMINAL.to_owned()));
-        // The size of the terminal is its own to tell.
+        env.insert("TERM".to_owned(), process::env_var("TERM").unwrap_or_else(|| DEFAULT_TERM.to_owned()));
+        // The program asks its terminal for the size.
         env.retain(|name, _| name != "COLUMNS" && name != "LINES");
     }
     env.extend(launch.model.iter().map(|model| ("ORCH_MODEL".to_owned(), model.clone())));
     env
 }
 
-/// The files that are the agent's stdout and stderr. Files, never pipes: a CLI loses what a full pipe does not take.
+/// The files that are the agent's stdout and stderr. Never pipes: a CLI loses what a full pipe does not accept.
 pub(super) struct Streams {
     stdout: File,
     stderr: File,
@@ -45,31 +46,31 @@ impl Streams {
         Ok(Self { stdout: open(&dir.events())?, stderr: open(&dir.stderr())? })
     }
 
-    /// The same files once more, for another try.
+    /// Duplicates the handles, for another start.
     pub(super) fn again(&self) -> io::Result<Self> {
         Ok(Self { stdout: self.stdout.try_clone()?, stderr: self.stderr.try_clone()? })
     }
 }
 
-/// An agent that runs.
-pub(super) struct Begun {
+/// An agent whose process runs.
+pub(super) struct StartedAgent {
     pub(super) pid: Pid,
-    /// The other end of its stdin, where a conversation is held open.
+    /// The writing end of its stdin, if its conversation stays open.
     pub(super) stdin: Option<PipeWriter>,
-    /// The other side of its terminal, where it has one.
-    pub(super) stage: Option<Relay>,
+    /// The relay between its terminal and the pane, if it has a terminal.
+    pub(super) relay: Option<Relay>,
 }
 
-/// Starts the agent in a process group of its own, and where it wants a terminal, in a session of its own.
+/// Starts the agent in a process group of its own, or, if it needs a terminal, in a session of its own.
 ///
 /// # Errors
-/// As the failure of the run, in words.
+/// The failure of the run.
 pub(super) fn start(
     dir: &RunDir,
     launch: &Launch,
     env: &BTreeMap<String, String>,
     streams: Streams,
-) -> Result<Begun, Failure> {
+) -> Result<StartedAgent, Failure> {
     let spec = &launch.spec;
     let crashed = |detail: String| Failure::new(FailureClass::Crashed, detail);
     dir.write_side_files(&spec.files).map_err(|error| crashed(error.to_string()))?;
@@ -79,9 +80,9 @@ pub(super) fn start(
     let invocation = Invocation::new(&spec.program, &spec.cwd).args(&spec.args).envs(env);
     let (stdin, ours) = match spec.stdin {
         Stdin::Terminal => {
-            let (pid, stage) =
+            let (pid, relay) =
                 Relay::start(&invocation, dir, streams.stdout).map_err(|error| not_started(&spec.program, &error))?;
-            return Ok(Begun { pid, stdin: None, stage: Some(stage) });
+            return Ok(StartedAgent { pid, stdin: None, relay: Some(relay) });
         }
         Stdin::Null => (None, None),
         Stdin::Prompt => {
@@ -97,10 +98,10 @@ pub(super) fn start(
     };
     let pid = process::start_on_files(&invocation, stdin, streams.stdout, streams.stderr)
         .map_err(|error| not_started(&spec.program, &error))?;
-    Ok(Begun { pid, stdin: ours, stage: None })
+    Ok(StartedAgent { pid, stdin: ours, relay: None })
 }
 
-/// A program that is not there, or is no program, is the agent's fault; anything else is the machine's.
+/// Classifies a failed start: a missing or unusable program is the agent's fault, anything else the machine's.
 fn not_started(program: &Path, error: &io::Error) -> Failure {
     use io::ErrorKind::{ExecutableFileBusy, NotFound, PermissionDenied};
     let no_program = error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error());

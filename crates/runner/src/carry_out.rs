@@ -1,5 +1,5 @@
-//! The whole of a run, in its order: take it, start the agent, follow it, sweep, report, wake. Whatever goes wrong
-//! after the run was taken ends in a report; what goes wrong before leaves no trace.
+//! The steps of a run in order: claim it, start the agent, follow it, sweep, report, wake the daemon. Whatever goes
+//! wrong after the claim ends in a report; what goes wrong before leaves no trace.
 
 use super::again::Starts;
 use super::agent::{self, Streams};
@@ -13,7 +13,7 @@ use super::render::Renderer;
 use super::report::{RunReport, Stop};
 use super::signals::Signals;
 use super::supervise::{Ended, Supervisor};
-use super::talk::Talk;
+use super::talk::Conversation;
 use super::transcript::Transcript;
 use super::wake::wake;
 use super::watch::Watch;
@@ -32,16 +32,16 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-/// Time between two looks whether a full disk has room again.
-const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
-/// How long a program that does not start may be in the middle of being replaced.
-const REPLACED: Duration = Duration::from_secs(6);
-/// Time between two looks whether it starts.
-const LOOK_FOR_PROGRAM: Duration = Duration::from_millis(200);
-/// How often a report is tried that a disk with room refuses.
-const TRIES: u32 = 5;
+/// How often a report that a full disk refused is tried again.
+const DISK_RETRY: Duration = Duration::from_secs(1);
+/// How long a missing program may be in the middle of an upgrade.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(6);
+/// How often the start of such a program is tried again.
+const START_RETRY: Duration = Duration::from_millis(200);
+/// How often a report that a disk with room refused is tried in all.
+const MAX_TRIES: u32 = 5;
 
-/// Why a runner left without carrying out the run.
+/// Why a runner did not carry out the run.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunError {
     /// Another runner has the run, or had it.
@@ -50,27 +50,27 @@ pub(super) enum RunError {
     /// A file of the run cannot be used.
     #[error(transparent)]
     Files(#[from] RunFileError),
-    /// The kernel refused something the runner cannot do without.
-    #[error("cannot watch over an agent: {0}")]
+    /// The kernel refused something that the runner needs.
+    #[error("cannot supervise an agent: {0}")]
     System(#[from] io::Error),
 }
 
-/// Carries out the run in `run_dir`. Returns the exit code: 0 when the report is written, however the agent fared;
+/// Carries out the run in `run_dir`. Returns the exit code: 0 when the report is written, whatever became of the agent;
 /// 7 when the run had been started before, and nothing was touched; 1 when it could not be carried out.
 pub fn run(run_dir: &Path) -> i32 {
     let dir = match std::path::absolute(run_dir) {
         Ok(path) => RunDir::new(path),
-        Err(error) => return say(&error.into(), 1),
+        Err(error) => return report_error(&error.into(), 1),
     };
     match carry_out(&dir) {
         Ok(()) => 0,
-        Err(error @ RunError::Taken) => say(&error, 7),
-        Err(error @ (RunError::Files(_) | RunError::System(_))) => say(&error, 1),
+        Err(error @ RunError::Taken) => report_error(&error, 7),
+        Err(error @ (RunError::Files(_) | RunError::System(_))) => report_error(&error, 1),
     }
 }
 
-/// A last word on the pane.
-fn say(error: &RunError, code: i32) -> i32 {
+/// Prints the error on the pane and returns `code`.
+fn report_error(error: &RunError, code: i32) -> i32 {
     let _ = writeln!(io::stderr(), "orch: {error}");
     code
 }
@@ -94,23 +94,24 @@ fn carry_out(dir: &RunDir) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Writes the report. On a full disk it waits for room: without a report, a run that ended well would be lost. Whoever
-/// does not want to wait ends the runner. What the disk refuses otherwise is tried a few times more.
+/// Writes the report. On a full disk it waits for room, because a run that ended well would be lost without a report; a
+/// stop signal ends the wait. Other transient errors are retried a few times.
 fn write_report(dir: &RunDir, report: &RunReport, signals: &Signals, watch: &Watch) -> Result<(), RunError> {
     point!("outcome.before");
     let mut tries = 0;
     loop {
         tries += 1;
-        match dir.write(&dir.outcome(), report, Durability::Synced).and_then(|()| dir.keep()) {
+        match dir.write(&dir.outcome(), report, Durability::Synced).and_then(|()| dir.sync_parents()) {
             Err(RunFileError::File(FsError::Io { source, .. }))
-                if (is_full(&source) || (is_passing(&source) && tries < TRIES)) && signals.stop_asked().is_none() =>
+                if (is_full(&source) || (is_transient(&source) && tries < MAX_TRIES))
+                    && signals.stop_source().is_none() =>
             {
-                watch.wait(signals, LOOK_FOR_ROOM, None);
+                watch.wait(signals, DISK_RETRY, None);
             }
             done => {
                 done?;
                 point!("outcome.after");
-                dir.forget_how_to_read_again();
+                dir.remove_reread_files();
                 point!("outcome.settled");
                 return Ok(());
             }
@@ -123,10 +124,10 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
 }
 
-/// From the start of the agent to the report.
+/// Runs the agent, from its start to the report.
 ///
 /// # Errors
-/// Only as long as no agent runs: once it does, there is a report.
+/// Only before an agent runs: once it does, there is a report.
 fn run_agent(
     dir: &RunDir,
     launch: &Launch,
@@ -144,29 +145,29 @@ fn run_agent(
     reading.follow_live();
     let mut starts = Starts::default();
     loop {
-        let begun = begin(dir, launch, env, streams, &mut reading, (signals, &*watch));
-        let (ended, swept) = live(begun, dir, launch, signals, watch, &mut reading);
-        let again = starts.again(dir, &ended, &mut reading, signals, watch);
-        match again.then(|| Streams::create(dir)) {
+        let start = start_agent(dir, launch, env, streams, &mut reading, (signals, &*watch));
+        let (ended, swept) = follow_agent(start, dir, launch, signals, watch, &mut reading);
+        let restart = starts.should_restart(dir, &ended, &mut reading, signals, watch);
+        match restart.then(|| Streams::create(dir)) {
             Some(Ok(next)) => streams = next,
             Some(Err(_)) | None => return Ok(conclude::report(launch, started, env, reading, ended, &swept)),
         }
     }
 }
 
-/// From the start of the agent's process to the end of the last one that it started.
-fn live(
-    begun: Begun,
+/// Follows the agent until the last process that it started is gone.
+fn follow_agent(
+    start: AgentStart,
     dir: &RunDir,
     launch: &Launch,
     signals: &Signals,
     watch: &mut Watch,
     reading: &mut Reading,
 ) -> (Ended, Vec<Swept>) {
-    match begun {
-        Begun::Agent { agent, stage } => {
-            if let Some(stage) = &stage {
-                reading.counted_by(stage.printed());
+    match start {
+        AgentStart::Agent { agent, relay } => {
+            if let Some(relay) = &relay {
+                reading.count_output_by(relay.printed());
             }
             let group = memory_group(launch, agent.0);
             let mut ended = Supervisor::new(dir, launch, agent, signals, watch).follow(reading);
@@ -174,69 +175,71 @@ fn live(
             if ended.stop.is_none() && group.as_ref().is_some_and(MemoryGroup::has_killed) {
                 ended.stop = Some(Stop::Limit { failure: launch.limits.out_of_memory(None) });
             }
-            // Who was made to end has had its time.
+            // An agent that orch ended has had its grace period.
             let grace = if ended.stop.is_some() { Duration::ZERO } else { conclude::SWEEP_GRACE };
             let swept = sweep_tree(launch.run_id.as_str(), grace);
             point!("runner.swept");
-            if let Some(stage) = stage {
-                stage.finish();
+            if let Some(relay) = relay {
+                relay.finish();
             }
             (ended, swept)
         }
-        Begun::Stopped(reason) => (Ended { stop: Some(Stop::Asked { reason }), ..Ended::default() }, Vec::new()),
-        Begun::Failed(failure) => (Ended { failure: Some(failure), ..Ended::default() }, Vec::new()),
+        AgentStart::Stopped(reason) => (Ended { stop: Some(Stop::Asked { reason }), ..Ended::default() }, Vec::new()),
+        AgentStart::Failed(failure) => (Ended { failure: Some(failure), ..Ended::default() }, Vec::new()),
     }
 }
 
-/// The kernel holds the limit of memory, where it can: then no burst between two looks is the machine's to bear. From here
-/// on, all that the agent starts is in the group; it has hardly begun.
+/// Lets the kernel enforce the memory limit where it can, so that no burst between two measurements harms the machine.
+/// The agent has hardly begun: everything that it starts from here on is in the group.
 fn memory_group(launch: &Launch, agent: Pid) -> Option<MemoryGroup> {
     let bytes = launch.limits.memory_bytes?;
     MemoryGroup::create_for(agent, &format!("orch-{}", launch.run_id), bytes)
 }
 
-/// How the beginning went.
-enum Begun {
-    /// The agent runs; perhaps it can be talked to, perhaps it has a terminal.
-    Agent { agent: (Pid, Option<Talk>), stage: Option<Relay> },
-    /// Somebody was quicker and stopped the run.
+/// The result of starting the agent.
+enum AgentStart {
+    /// The agent runs, with an open conversation or a terminal if its launch asks for one.
+    Agent { agent: (Pid, Option<Conversation>), relay: Option<Relay> },
+    /// The run was stopped before the agent started. Holds the reason.
     Stopped(String),
     /// The agent did not start.
     Failed(Failure),
 }
 
-fn begin(
+fn start_agent(
     dir: &RunDir,
     launch: &Launch,
     env: &BTreeMap<String, String>,
     mut streams: Streams,
     reading: &mut Reading,
     (signals, watch): (&Signals, &Watch),
-) -> Begun {
-    let begun = instant();
+) -> AgentStart {
+    let started = instant();
     let agent = loop {
         if let Some(reason) = dir.stop_requested() {
-            return Begun::Stopped(reason);
+            return AgentStart::Stopped(reason);
         }
         point!("runner.agent.before");
         let again = streams.again();
         match (agent::start(dir, launch, env, streams), again) {
             (Ok(agent), _) => break agent,
-            // Somebody replaces the program just now: it is away, empty, or still being written.
-            (Err(failure), Ok(again)) if failure.class == FailureClass::AgentMissing && begun.elapsed() < REPLACED => {
+            // The program is being replaced: it is missing, empty, or still being written.
+            (Err(failure), Ok(again))
+                if failure.class == FailureClass::AgentMissing && started.elapsed() < UPGRADE_TIMEOUT =>
+            {
                 streams = again;
-                watch.wait(signals, LOOK_FOR_PROGRAM, None);
+                watch.wait(signals, START_RETRY, None);
             }
-            (Err(failure), _) => return Begun::Failed(failure),
+            (Err(failure), _) => return AgentStart::Failed(failure),
         }
     };
     point!("runner.agent.after");
-    match agent.stdin.map(|stdin| Talk::open(stdin, dir, reading)).transpose() {
-        Ok(talk) => Begun::Agent { agent: (agent.pid, talk), stage: agent.stage },
-        // Its stdin is closed by now, so it ends by itself; its report tells what it made of that.
+    match agent.stdin.map(|stdin| Conversation::open(stdin, dir, reading)).transpose() {
+        Ok(talk) => AgentStart::Agent { agent: (agent.pid, talk), relay: agent.relay },
+        // Its stdin is closed by now, so the agent exits by itself, and its output says why.
         Err(error) => {
-            reading.transcript.aside(&format!("the agent was told nothing: {error}"));
-            Begun::Agent { agent: (agent.pid, None), stage: agent.stage }
+            reading.transcript.aside(&format!("the prompt could not be sent to the agent: {error}"));
+            AgentStart::Agent { agent: (agent.pid, None), relay: agent.relay }
         }
     }
 }
@@ -244,9 +247,9 @@ fn begin(
 fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
     let renderer = Renderer::new(launch.redactor(env)).below(&launch.spec.cwd);
     let pane = match launch.spec.stdin {
-        // It has the pane for itself.
+        // The agent has the pane for itself.
         Stdin::Terminal => None,
-        // A descriptor of its own, so that each batch is one write.
+        // A descriptor of its own is unbuffered: each batch is one write.
         Stdin::Null | Stdin::Prompt | Stdin::Live => {
             Some(Pane::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
         }
@@ -254,13 +257,13 @@ fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Re
     Reading::open(dir, launch, Transcript::open(dir, renderer, pane)?)
 }
 
-/// What a disk with room may give once.
-fn is_passing(error: &io::Error) -> bool {
+/// Returns whether a disk with room may give this error once and then no more.
+fn is_transient(error: &io::Error) -> bool {
     let known = [Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|errno| known.contains(&errno))
 }
 
-/// Makes the kernel hand this process every orphan below it, so that none is out of sight.
+/// Makes this process the subreaper: the kernel hands it every orphan below it, so that none escapes.
 pub(super) fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));

@@ -1,14 +1,14 @@
-//! Changes of files as a few lines: name and counts, then what went and what came. PURE.
+//! Renders changes of files as a few lines: name and counts, then removed and added lines. PURE.
 
 use super::fit::{Rendered, Style, more};
 use orch_core::edit::FileEdit;
 
-/// Most lines of a result that are changes.
+/// The most lines of changes that one result shows.
 const LINES: usize = 12;
-/// Most characters of one of them.
+/// The most characters of one such line.
 const WIDTH: usize = 200;
 
-/// The lines of a result that changed files. `head` goes before the first name; `clean` makes text fit for the transcript.
+/// Renders a result that changed files. `head` stands before the first name; `clean` makes text safe for the transcript.
 pub(super) fn changes(
     mark: &str,
     head: &[String],
@@ -32,17 +32,17 @@ pub(super) fn changes(
         }
         shown += usize::from(index > 0);
         lines.push(name);
-        let mut told = 0;
-        // Masked as a whole: a secret may go over several lines.
+        let mut rendered = 0;
+        // Masked as a whole: a secret may span several lines.
         for line in changed(&clean(edit.diff.as_deref().unwrap_or_default())) {
             if shown >= LINES {
                 break;
             }
-            told += u64::from(line.style != Style::Result);
+            rendered += u64::from(line.style != Style::Result);
             shown += 1;
             lines.push(Rendered { text: format!("{indent}{}", line.text), ..line });
         }
-        left_out += (edit.added.unwrap_or(0) + edit.removed.unwrap_or(0)).saturating_sub(told);
+        left_out += (edit.added.unwrap_or(0) + edit.removed.unwrap_or(0)).saturating_sub(rendered);
     }
     if left_out > 0 {
         lines.push(more(Style::Result, &indent, usize::try_from(left_out).unwrap_or(usize::MAX)));
@@ -50,7 +50,7 @@ pub(super) fn changes(
     lines
 }
 
-/// What went and what came, with a line between two places that are not beside each other.
+/// Returns removed and added lines, with a separator between places that are not adjacent.
 fn changed(diff: &str) -> Vec<Rendered> {
     let mut lines: Vec<Rendered> = Vec::new();
     let mut is_gap = false;

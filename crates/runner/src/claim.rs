@@ -1,4 +1,5 @@
-//! A run starts at most once, whatever is retried: the lock says that its runner lives, the file that it ever did.
+//! Claims a run, so that it starts at most once however often a start is retried: the lock says that its runner is alive,
+//! the file that there was one.
 
 use super::carry_out::RunError;
 use super::launch::{RunDir, RunFileError};
@@ -11,22 +12,22 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-/// Who runs a run, and since when. Stored as `started.json`.
+/// The runner of a run, and its start. Stored as `started.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The runner's process.
     pub runner: Identity,
-    /// When it took the run.
+    /// When it claimed the run.
     pub at: Timestamp,
 }
 
-/// Makes sure that no runner takes a run any more. `false`: one has it, or had it.
+/// Voids a run: no runner can claim it any more. Returns `false` if one has claimed it already.
 ///
 /// # Errors
-/// When the run's directory cannot be used.
+/// The run's directory cannot be used.
 pub fn void(dir: &RunDir) -> Result<bool, RunFileError> {
     if dir.started().exists() || !dir.launch().exists() {
-        // Without a launch there is nothing to take.
+        // Without a launch there is nothing to claim.
         return Ok(!dir.started().exists());
     }
     let Some(_lock) = fs::lock_exclusive(&dir.lock())? else { return Ok(false) };
@@ -37,7 +38,7 @@ pub fn void(dir: &RunDir) -> Result<bool, RunFileError> {
     }
 }
 
-/// Makes the mark that a run was taken, exclusively.
+/// Creates the mark of the claim; fails if it exists.
 fn mark(dir: &RunDir) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.started())
 }
@@ -50,7 +51,7 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Takes the run. Of any number of runners, at any time, one succeeds.
+    /// Claims the run. Of any number of runners, at any time, one succeeds.
     ///
     /// The mark is not flushed to the disk: a power cut that loses it ends the run's processes as well.
     pub(super) fn take(dir: &RunDir, at: Timestamp) -> Result<Self, RunError> {

@@ -1,9 +1,9 @@
-//! After the agent: ends what it left behind, reads the rest, and puts the report together.
+//! Builds the report once the agent is gone: reads the rest of its output and writes the last lines of the transcript.
 
 use super::claim::Started;
 use super::launch::Launch;
 use super::reading::Reading;
-use super::report::{RunReport, Stop, drop_words};
+use super::report::{RunReport, Stop, withhold_texts};
 use super::supervise::Ended;
 use orch_core::outcome::{Ending, Exit, Failure, FailureClass};
 use orch_sys::clock::{Clock, SystemClock};
@@ -11,16 +11,16 @@ use orch_sys::process::Swept;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a process that is left behind may take to end when it is asked to.
+/// How long a process that the agent left behind may take to exit when it is asked to.
 pub(super) const SWEEP_GRACE: Duration = Duration::from_secs(1);
 
-/// How much unread output is read after a run that ended by itself.
-const MOST: u64 = 256 << 20;
+/// How many bytes of unread output are read after a run that ended by itself.
+const MAX_REST: u64 = 256 << 20;
 
-/// How much of it after a run that was made to end, perhaps because of a flood.
-const MOST_AFTER_STOP: u64 = 16 << 20;
+/// How many of them after a run that orch stopped, perhaps because of a flood.
+const MAX_REST_AFTER_STOP: u64 = 16 << 20;
 
-/// The report on a run whose output was followed. All its processes are gone.
+/// Builds the report on a run whose output was followed. All its processes must be gone.
 pub(super) fn report(
     launch: &Launch,
     started: &Started,
@@ -30,15 +30,15 @@ pub(super) fn report(
     swept: &[Swept],
 ) -> RunReport {
     let Ended { exit, stop: mut stopped, failure } = ended;
-    reading.finish_lines(if stopped.is_some() { MOST_AFTER_STOP } else { MOST });
+    reading.finish_lines(if stopped.is_some() { MAX_REST_AFTER_STOP } else { MAX_REST });
     let turn_ended = reading.reader().turn_ended();
     let known = exit.unwrap_or(Exit { code: None, signal: None });
     // How a process died after its turn was over says nothing about the turn.
     let forced = exit.is_none() || matches!(stopped, Some(Stop::Limit { .. } | Stop::Lingering));
-    let told = if turn_ended && forced { Exit { code: Some(0), signal: None } } else { known };
-    let mut ending = reading.ending(told, env);
-    if let Some(why) = reading.untold() {
-        drop_words(&mut ending, launch.kind, why);
+    let effective = if turn_ended && forced { Exit { code: Some(0), signal: None } } else { known };
+    let mut ending = reading.ending(effective, env);
+    if let Some(reason) = reading.withheld() {
+        withhold_texts(&mut ending, launch.kind, reason);
     }
     if turn_ended && ending.failure.is_none() && matches!(stopped, Some(Stop::Limit { .. })) {
         stopped = Some(Stop::Lingering);
@@ -46,24 +46,24 @@ pub(super) fn report(
     if failure.is_some() {
         ending.failure = failure;
     } else if exit.is_none() && stopped.is_none() && !turn_ended {
-        ending.failure = Some(unseen(ending.failure.take()));
+        ending.failure = Some(unknown_end(ending.failure.take()));
     }
     let mut report = blank(launch, started, ending);
     (report.exit, report.stopped) = (exit, stopped);
     report.swept = swept.iter().map(|one| format!("{} (pid {})", one.name, one.process.pid)).collect();
-    last_lines(&mut report, reading);
+    write_last_lines(&mut report, reading);
     report
 }
 
-/// The failure of a run whose end nobody saw, unless its output tells of a better reason.
-fn unseen(known: Option<Failure>) -> Failure {
+/// Returns the failure of a run whose end is unknown, unless its output gives a more specific one.
+fn unknown_end(known: Option<Failure>) -> Failure {
     let vague = |failure: &Failure| matches!(failure.class, FailureClass::Crashed | FailureClass::Killed);
     known.filter(|failure| !vague(failure)).unwrap_or_else(|| {
-        Failure::new(FailureClass::Crashed, "its runner was killed, and nobody saw how the agent ended")
+        Failure::new(FailureClass::Crashed, "its runner was killed, and how the agent ended is unknown")
     })
 }
 
-/// The report on a run whose agent did not start.
+/// Builds the report on a run whose agent did not start.
 pub(super) fn not_started(launch: &Launch, started: &Started, failure: Failure) -> RunReport {
     blank(launch, started, Ending { failure: Some(failure), ..Ending::default() })
 }
@@ -83,25 +83,25 @@ fn blank(launch: &Launch, started: &Started, ending: Ending) -> RunReport {
     }
 }
 
-/// The last lines of the transcript.
-fn last_lines(report: &mut RunReport, mut reading: Reading) {
-    let mut told = Vec::new();
-    told.extend(reading.untold().map(str::to_owned));
-    if report.failure().is_some() && told.is_empty() {
+/// Writes the last lines of the transcript and closes it.
+fn write_last_lines(report: &mut RunReport, mut reading: Reading) {
+    let mut notes = Vec::new();
+    notes.extend(reading.withheld().map(str::to_owned));
+    if report.failure().is_some() && notes.is_empty() {
         let stderr = reading.stderr_tail();
         let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = &lines[lines.len().saturating_sub(8)..];
-        told.extend(last.iter().map(|line| format!("stderr: {line}")));
+        notes.extend(last.iter().map(|line| format!("stderr: {line}")));
     }
-    if reading.starts_before() > 0 {
-        let times = reading.starts_before() + 1;
-        told.push(format!("it was started {times} times, because another start of the program was at its files"));
+    if reading.earlier_starts() > 0 {
+        let times = reading.earlier_starts() + 1;
+        notes.push(format!("it was started {times} times, because another start of the program used its files"));
     }
     if !report.swept.is_empty() {
-        told.push(format!("ended what was left behind: {}", report.swept.join(", ")));
+        notes.push(format!("ended processes that were left behind: {}", report.swept.join(", ")));
     }
-    told.push(report.summary());
-    reading.transcript.end(&told);
+    notes.push(report.summary());
+    reading.transcript.end(&notes);
     reading.end_records(&report.outcome(), &report.ending);
     let (length, lost) = reading.transcript.close();
     report.transcript_bytes = length;

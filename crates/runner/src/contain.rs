@@ -1,7 +1,7 @@
-//! Runs one command so that nothing of it is left: a check, the command of a job. The container is the parent that the
-//! kernel gives to every orphan below it, so a process that forgets its parents and its environment is still found; when
-//! the command ends, or the container is asked to end, everything below it is ended. It has the command's own standard
-//! streams, says nothing, and ends with the command's exit code.
+//! Runs one command (a check, the command of a job) so that no process of it is left behind. The container is the
+//! subreaper of its descendants, so even a process that has left its session and cleared its environment is found. When
+//! the command exits, or the container is asked to end, everything below it is ended. It shares the command's standard
+//! streams, prints nothing, and exits with the command's exit code.
 
 use super::carry_out::adopt_orphans;
 use super::signals::Signals;
@@ -16,30 +16,30 @@ use std::time::Duration;
 
 /// The hidden subcommand: `orch __contain PROGRAM [ARGUMENT…]`.
 pub const CONTAIN: &str = "__contain";
-/// How long what a command leaves behind may take to end when it is asked to.
+/// How long a process that the command leaves behind may take to exit when it is asked to.
 const GRACE: Duration = Duration::from_millis(200);
-/// The exit codes by which shells tell that a program cannot be run, and that a signal ended it.
+/// The exit code with which shells report that a program cannot be run, and their base for the number of a signal.
 const CANNOT_RUN: u8 = 126;
 const BY_SIGNAL: i32 = 128;
 
-/// The same call, inside a container of this orch.
+/// Wraps a call so that it runs inside a container.
 pub fn contained(call: Invocation, orch: &Path) -> Invocation {
     call.contained_by(orch, CONTAIN)
 }
 
-/// Runs the command to its end, and ends what it leaves behind. Returns its exit code, as a shell tells it.
+/// Runs the command to its end, and ends what it leaves behind. Returns its exit code as a shell reports it.
 pub fn contain(program: &OsString, args: &[OsString]) -> u8 {
     let Ok(signals) = Signals::install() else { return CANNOT_RUN };
     adopt_orphans();
     let Ok(command) = start_inherited(program, args) else { return CANNOT_RUN };
     let exit = follow(command, &signals);
-    // The mark also finds what belongs to the command and is no descendant.
+    // The mark also finds processes of the command that are not descendants.
     let mark = env_var(RUN_MARK).unwrap_or_else(|| format!("{CONTAIN}-{}", std::process::id()));
     sweep_tree(&mark, GRACE);
     exit.map_or(CANNOT_RUN, code)
 }
 
-/// Waits for the end of the command, and for the orphans that come to this process. `None`: it was asked to end before.
+/// Waits for the command to exit, and reaps the orphans that this process adopts. `None` when it was asked to end before.
 fn follow(command: Pid, signals: &Signals) -> Option<Exit> {
     loop {
         signals.drain();
@@ -51,10 +51,10 @@ fn follow(command: Pid, signals: &Signals) -> Option<Exit> {
             Ok(None) => {}
             Err(_) => return None,
         }
-        if signals.stop_asked().is_some() {
+        if signals.stop_source().is_some() {
             return None;
         }
-        // An interruption is a reason to look again.
+        // An interruption is a reason to check again.
         let _ = poll(&mut [PollFd::new(&signals.wake, PollFlags::IN)], None);
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_is_told_as_shells_do() {
+    fn a_signal_is_reported_as_shells_do() {
         assert_eq!(code(Exit { code: Some(3), signal: None }), 3);
         assert_eq!(code(Exit { code: None, signal: Some(9) }), 137);
         assert_eq!(code(Exit { code: None, signal: None }), CANNOT_RUN);

@@ -1,34 +1,34 @@
-//! Lines for a person: text that was cleaned and masked, with its colours, cut to the room that there is for it. PURE.
+//! Lines for a person: text that was cleaned and masked, with its colours, cut to a limit of lines and characters. PURE.
 
 use super::sanitize::sanitize_styled;
 use orch_core::redact::{Carry, Redactor};
 use orch_core::styled::{Pen, Span};
 
-/// What kind of line it is; a terminal has a colour for each, the log has none.
+/// The kind of a line. A terminal shows each kind in a colour; the log has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// The agent speaks.
+    /// Text that the agent says.
     Speech,
-    /// The agent thinks.
+    /// The agent's reasoning.
     Thought,
-    /// A tool is called.
+    /// A tool call.
     Tool,
-    /// What the tool gave back.
+    /// The result of a tool call.
     Result,
-    /// A line that is new in a file.
+    /// A line that was added to a file.
     Added,
-    /// A line that is gone from a file.
+    /// A line that was removed from a file.
     Removed,
-    /// Something is odd.
+    /// A warning.
     Warning,
-    /// Something failed.
+    /// A failure.
     Error,
-    /// orch itself speaks.
+    /// A note by orch itself.
     Note,
 }
 
 impl Style {
-    /// How a terminal shows it where the text has no colour of its own.
+    /// Returns the pen for text that has no colour of its own.
     pub fn pen(self) -> Pen {
         Pen::of(match self {
             Self::Speech => "",
@@ -45,40 +45,40 @@ impl Style {
 /// One line, without its line feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// Its kind.
+    /// The kind of the line.
     pub style: Style,
-    /// Its text: no control characters but tabs.
+    /// The text, without control characters except tabs.
     pub text: String,
-    /// Where the agent gave it other colours.
+    /// The colours that the agent gave it.
     pub spans: Vec<Span>,
 }
 
 impl Rendered {
-    /// A line without colours of its own.
+    /// Creates a line without colours of its own.
     pub fn plain(style: Style, text: impl Into<String>) -> Self {
         Self { style, text: text.into(), spans: Vec::new() }
     }
 }
 
-/// How much of one event is shown.
+/// How much of one event is shown at most.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct MaxSize {
     pub(super) lines: usize,
     /// Characters of one line.
     pub(super) width: usize,
 }
 
-/// Text that was cleaned of what a terminal would act on, and then of secrets, with the colours that it had.
+/// Text that was sanitized and then masked, with the colours that it had.
 #[derive(Debug)]
 pub(super) struct Clean {
     pub(super) text: String,
-    /// Of each line, in order; shorter than the text where no colours are left.
+    /// The colours of each line, in order; fewer than lines when the rest has none.
     colours: Vec<Vec<Span>>,
 }
 
 impl Clean {
-    /// Cleans and masks. A line in which a secret was masked loses its colours: their places are no longer known.
-    pub(super) fn of(text: &str, redactor: &Redactor, carry: &mut Carry) -> Self {
+    /// Sanitizes and masks `text`. A line in which a secret was masked loses its colours: their places are no longer known.
+    pub(super) fn new(text: &str, redactor: &Redactor, carry: &mut Carry) -> Self {
         let (clean, spans) = sanitize_styled(text);
         let masked = redactor.next_text(carry, &clean);
         if spans.is_empty() {
@@ -97,12 +97,12 @@ impl Clean {
         Self { text: masked.into_owned(), colours }
     }
 
-    /// Text without colours, which is clean already.
+    /// Wraps text without colours that is clean already.
     pub(super) fn plain(text: String) -> Self {
         Self { text, colours: Vec::new() }
     }
 
-    /// The lines from the first that is not empty to the last that is not blank, each with its colours.
+    /// Returns the lines from the first that is not empty to the last that is not blank, each with its colours.
     fn lines(&self) -> impl Iterator<Item = (&str, &[Span])> {
         let skipped = self.text.len() - self.text.trim_start_matches('\n').len();
         let colours = self.colours.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
@@ -110,7 +110,7 @@ impl Clean {
     }
 }
 
-/// The colours of each line. What a line does not end goes on in the next one.
+/// Splits colours by line. A colour that a line does not end continues in the next one.
 fn by_line(text: &str, spans: &[Span]) -> Vec<Vec<Span>> {
     let mut spans = spans.iter().peekable();
     let (mut begin, mut pen) = (0, Pen::default());
@@ -127,35 +127,35 @@ fn by_line(text: &str, spans: &[Span]) -> Vec<Vec<Span>> {
     text.split('\n').map(of_line).collect()
 }
 
-/// What stands before the lines of one event.
+/// The prefixes of the lines of one event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lead<'a> {
-    /// Before the first.
+    /// The prefix of the first line.
     pub(super) first: &'a str,
-    /// So many blanks before the others.
+    /// The number of blanks before the other lines.
     pub(super) indent: usize,
 }
 
 impl<'a> Lead<'a> {
-    /// A mark, with the other lines below what follows it.
+    /// Puts `mark` before the first line and aligns the others with the text behind it.
     pub(super) fn mark(mark: &'a str) -> Self {
         Self { first: mark, indent: mark.chars().count() }
     }
 }
 
-/// The first lines of a text, and a last line that says what is left out. Of an empty text nothing.
-pub(super) fn cut(style: Style, lead: Lead<'_>, text: &Clean, room: Room) -> Vec<Rendered> {
+/// Returns the first lines of a text, and a last line that says how much is left out. An empty text yields no lines.
+pub(super) fn cut(style: Style, lead: Lead<'_>, text: &Clean, max: MaxSize) -> Vec<Rendered> {
     let indent = " ".repeat(lead.indent);
     let mut lines = Vec::new();
     let mut left_out = 0_usize;
     for (index, (line, spans)) in text.lines().enumerate() {
-        if index < room.lines {
+        if index < max.lines {
             lines.push(shorten(
                 style,
                 if index == 0 { lead.first } else { &indent },
                 line.trim_end(),
                 spans,
-                room.width,
+                max.width,
             ));
         } else {
             left_out += 1;
@@ -163,13 +163,13 @@ pub(super) fn cut(style: Style, lead: Lead<'_>, text: &Clean, room: Room) -> Vec
     }
     match (left_out, lines.last_mut()) {
         (0, _) | (_, None) => {}
-        (count, Some(last)) if room.lines == 1 => last.text.push_str(&format!(" … ({count} more {})", plural(count))),
+        (count, Some(last)) if max.lines == 1 => last.text.push_str(&format!(" … ({count} more {})", plural(count))),
         (count, Some(_)) => lines.push(more(style, &indent, count)),
     }
     lines
 }
 
-/// The line that tells how many are left out.
+/// Returns the line that says how many lines are left out.
 pub(super) fn more(style: Style, indent: &str, count: usize) -> Rendered {
     Rendered::plain(style, format!("{indent}… {count} more {}", plural(count)))
 }
@@ -199,11 +199,11 @@ mod tests {
     use super::*;
     use orch_core::styled::paint;
 
-    const ROOM: Room = Room { lines: 3, width: 10 };
+    const ROOM: MaxSize = MaxSize { lines: 3, width: 10 };
 
     fn shown(text: &str) -> Vec<String> {
         let redactor = Redactor::new([("API_KEY", "canary-value-1")]);
-        let clean = Clean::of(text, &redactor, &mut Carry::default());
+        let clean = Clean::new(text, &redactor, &mut Carry::default());
         let lines = cut(Style::Speech, Lead::mark("> "), &clean, ROOM);
         lines.iter().map(|line| paint(&line.text, 0, line.style.pen(), &line.spans, |text| text.into())).collect()
     }

@@ -1,4 +1,4 @@
-//! How the agent fares, as a file in the run's directory: written when it changes, so that it can be told whoever lives.
+//! The agent's health, as a file in the run's directory. It is written when it changes, so that it survives the runner.
 
 use super::launch::{Launch, RunDir};
 use super::wake::wake;
@@ -9,26 +9,25 @@ use orch_sys::fs::Durability;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// Tells of changes.
-pub(super) struct HealthReport {
+/// Writes the health down when it changes.
+pub(super) struct HealthReporter {
     dir: RunDir,
     wake_socket: Option<PathBuf>,
     enabled: bool,
-    told: State,
+    reported: State,
 }
 
-impl HealthReport {
+impl HealthReporter {
     pub(super) fn new(dir: &RunDir, launch: &Launch) -> Self {
         let (wake_socket, enabled) = (launch.wake_socket.clone(), launch.limits.health.enabled);
-        Self { dir: dir.clone(), wake_socket, enabled, told: State::Healthy }
+        Self { dir: dir.clone(), wake_socket, enabled, reported: State::Healthy }
     }
 
-    /// Writes it down when it is another than before. The daemon is called where it has something to do; that an agent
-    /// is quiet for a while it sees at its next look, with all the others of which that is true. `at`: now, as the monitor
-    /// counts.
-    pub(super) fn tell(&mut self, monitor: &Monitor, at: Duration) {
+    /// Writes the health down if it has changed since the last report. Wakes the daemon only when it has something to do;
+    /// an agent that is merely quiet is noticed at the daemon's next check. `at` is the present on the monitor's clock.
+    pub(super) fn report(&mut self, monitor: &Monitor, at: Duration) {
         let state = monitor.state();
-        if !self.enabled || state == self.told {
+        if !self.enabled || state == self.reported {
             return;
         }
         let silence = SignedDuration::try_from(monitor.quiet_for(at)).unwrap_or_default();
@@ -40,9 +39,9 @@ impl HealthReport {
             processes: monitor.processes(),
             asked: 0,
         };
-        // Not told now (a full disk), it is told at the next look.
+        // A failed write (a full disk) is repeated at the next check.
         if self.dir.write(&self.dir.health(), &health, Durability::Cached).is_ok() {
-            let before = std::mem::replace(&mut self.told, state);
+            let before = std::mem::replace(&mut self.reported, state);
             if [before, state].iter().any(|state| matches!(state, State::Stale | State::Dead)) {
                 wake(self.wake_socket.as_deref());
             }
@@ -51,13 +50,13 @@ impl HealthReport {
 }
 
 impl RunDir {
-    /// How the agent of a run fares, when that was written down after `known`; and when it was.
+    /// Reads the health of a run's agent and the time at which it was written, if that is another time than `known`.
     pub fn read_health(&self, known: Option<SystemTime>) -> Option<(Health, SystemTime)> {
         let written = std::fs::metadata(self.health()).and_then(|found| found.modified()).ok()?;
         if known == Some(written) {
             return None;
         }
-        // A damaged one tells nothing; the next change is written anew.
+        // A damaged file is ignored; the next change replaces it.
         Some((self.read(&self.health()).ok()?, written))
     }
 }

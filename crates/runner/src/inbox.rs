@@ -1,5 +1,6 @@
-//! Messages of the person to the agent of a run, as files in its directory: what the daemon hands over, what the runner
-//! took to pass on, what the agent has heard. They work whoever lives, and a message is passed on at most once.
+//! Messages to the agent of a run, as files in its directory: `message-` by the daemon, `claim-` by the runner when it
+//! passes one on, `receipt-` when the agent has read it. They survive daemon and runner, and each message is passed on
+//! at most once.
 
 use super::launch::{RunDir, RunFileError};
 use super::transcript::Transcript;
@@ -15,40 +16,41 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-/// A message on its way to an agent. Stored as `message-<id>.json`.
+/// A message to be delivered to an agent. Stored as `message-<id>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handed {
-    /// Which.
+    /// The id of the message.
     pub id: MessageId,
-    /// Who says it.
+    /// The author.
     #[serde(default)]
     pub from: Author,
-    /// What was written.
+    /// The text as it was written.
     pub text: String,
-    /// The words in which the agent is told.
-    pub told: String,
+    /// The text that the agent gets.
+    #[serde(rename = "told")]
+    pub rendered: String,
 }
 
-/// The agent has taken up a message. Stored as `receipt-<id>.json`.
+/// Confirms that the agent has read a message. Stored as `receipt-<id>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Which.
+    /// The id of the message.
     pub id: MessageId,
-    /// When that was seen.
+    /// When the runner saw that.
     pub at: Timestamp,
 }
 
 impl RunDir {
-    fn letter(&self, kind: &str, id: MessageId) -> PathBuf {
+    fn message_file(&self, kind: &str, id: MessageId) -> PathBuf {
         self.path().join(format!("{kind}-{id}.json"))
     }
 
-    /// Hands a message to the runner, if the run can take one. To be done again is to do nothing.
+    /// Hands a message to the runner, if the run can take one. A repeated call does nothing.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// The file cannot be written.
     pub fn hand_over(&self, message: &Handed) -> Result<(), RunFileError> {
-        let path = self.letter("message", message.id);
+        let path = self.message_file("message", message.id);
         if path.exists() {
             return Ok(());
         }
@@ -58,24 +60,27 @@ impl RunDir {
         Ok(())
     }
 
-    /// What the agent has heard so far, of the messages handed over and of those in its prompt.
+    /// Returns the receipts so far, for the messages handed over and for those in the prompt.
     pub fn receipts(&self) -> Vec<Receipt> {
-        self.letters("receipt").into_iter().filter_map(|id| self.read(&self.letter("receipt", id)).ok()).collect()
+        self.message_ids("receipt")
+            .into_iter()
+            .filter_map(|id| self.read(&self.message_file("receipt", id)).ok())
+            .collect()
     }
 
-    /// Takes the messages that nobody has taken yet, oldest first. A damaged one is left alone.
+    /// Claims the messages that are not claimed yet, and returns them oldest first. A damaged one is skipped.
     pub(super) fn take_messages(&self) -> Vec<Handed> {
-        let taken = self.letters("message").into_iter().filter(|id| self.claim(*id));
+        let taken = self.message_ids("message").into_iter().filter(|id| self.claim(*id));
         taken.filter_map(|id| self.handed(id)).collect()
     }
 
     fn handed(&self, id: MessageId) -> Option<Handed> {
-        self.read(&self.letter("message", id)).ok()
+        self.read(&self.message_file("message", id)).ok()
     }
 
-    /// Of any number of claims, one succeeds.
+    /// Claims a message. Of any number of claims, one succeeds.
     fn claim(&self, id: MessageId) -> bool {
-        let claim = self.letter("claim", id);
+        let claim = self.message_file("claim", id);
         if claim.exists() {
             return false;
         }
@@ -85,13 +90,13 @@ impl RunDir {
                 point!("message.claim.after");
                 true
             }
-            // A claim that cannot be recorded is none: better said with the next turn than said twice.
+            // A claim that cannot be recorded is none: better deliver the message with the next turn than twice.
             Err(error) => error.kind() == ErrorKind::Interrupted && self.claim(id),
         }
     }
 
     fn confirm(&self, id: MessageId) -> Result<(), RunFileError> {
-        let path = self.letter("receipt", id);
+        let path = self.message_file("receipt", id);
         if path.exists() {
             return Ok(());
         }
@@ -101,8 +106,8 @@ impl RunDir {
         Ok(())
     }
 
-    /// The numbers of all files of a kind, in order.
-    fn letters(&self, kind: &str) -> Vec<MessageId> {
+    /// Returns the ids of all files of a kind, in order.
+    fn message_ids(&self, kind: &str) -> Vec<MessageId> {
         let number = |entry: std::fs::DirEntry| {
             let name = entry.file_name();
             let number = name.to_str()?.strip_prefix(kind)?.strip_prefix('-')?.strip_suffix(".json")?;
@@ -115,20 +120,20 @@ impl RunDir {
     }
 }
 
-/// Tells what the agent heard: to the person in the transcript, to the daemon by a receipt.
+/// Reports what the agent has read: in the transcript for the person, by a receipt for the daemon.
 pub(super) struct Inbox {
     dir: RunDir,
-    /// What the prompt says, until the agent shows a sign of life.
+    /// The messages in the prompt, until the agent's first event.
     in_prompt: Vec<Handed>,
-    news: bool,
+    new_receipts: bool,
 }
 
 impl Inbox {
     pub(super) fn new(dir: &RunDir, in_prompt: Vec<Handed>) -> Self {
-        Self { dir: dir.clone(), in_prompt, news: false }
+        Self { dir: dir.clone(), in_prompt, new_receipts: false }
     }
 
-    /// To be called with each event, after it was rendered. What it adds to the transcript depends on nothing else.
+    /// Handles an event, after it was rendered. What it adds to the transcript depends on the event alone.
     pub(super) fn event(&mut self, event: &AgentEvent, transcript: &mut Transcript) {
         let heard: Vec<Handed> = match event {
             AgentEvent::Started { .. } => std::mem::take(&mut self.in_prompt),
@@ -149,12 +154,12 @@ impl Inbox {
                 Author::Orch => "orch",
             };
             transcript.note(&format!("message from {from}: {}", message.text));
-            self.news |= self.dir.confirm(message.id).is_ok();
+            self.new_receipts |= self.dir.confirm(message.id).is_ok();
         }
     }
 
-    /// Whether there are receipts since the last call.
-    pub(super) fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.news)
+    /// Returns whether there are new receipts since the last call.
+    pub(super) fn take_new_receipts(&mut self) -> bool {
+        std::mem::take(&mut self.new_receipts)
     }
 }

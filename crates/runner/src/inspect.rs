@@ -1,5 +1,5 @@
-//! What the daemon asks about a run's directory: whether it was started, whether its runner lives, how it ended. And
-//! what is left to do when a runner was killed: nothing of its agent's work may be lost.
+//! Inspects a run's directory for the daemon: whether the run was started, whether its runner is alive, how it read_report.
+//! Finishes the run of a killed runner, so that nothing of its agent's work is lost.
 
 use super::agent;
 use super::claim::Started;
@@ -20,46 +20,46 @@ use orch_sys::process::{Identity, sweep};
 use std::collections::BTreeMap;
 use std::io;
 
-/// How a run stands.
+/// The state of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunState {
-    /// Its runner has not taken it. It may be started.
+    /// No runner has claimed the run. It may be started.
     NotStarted,
-    /// Its runner lives.
+    /// Its runner is alive.
     Running {
-        /// Who that is; `None` while it is being written.
+        /// The runner; `None` while the file is being written.
         started: Option<Started>,
     },
     /// Its runner has written the report.
     Ended(Box<RunReport>),
-    /// Its runner is gone without a report. The agent may still run: see [`bury`].
+    /// Its runner is gone without a report. The agent may still run: see [`finish_lost`].
     Lost {
-        /// Who the runner was.
+        /// The runner that is gone.
         started: Option<Started>,
     },
 }
 
-/// Looks at a run's directory. Changes nothing.
+/// Reads the state of a run from its directory. Changes nothing.
 ///
 /// # Errors
-/// When the directory cannot be read, or its report is damaged.
+/// The directory cannot be read, or its report is damaged.
 pub fn inspect(dir: &RunDir) -> Result<RunState, RunFileError> {
-    if let Some(report) = ended(dir)? {
+    if let Some(report) = read_report(dir)? {
         return Ok(RunState::Ended(Box::new(report)));
     }
     if !dir.started().exists() {
         return Ok(RunState::NotStarted);
     }
     let started = dir.read::<Started>(&dir.started()).ok();
-    // Who starts a run holds the lock before it leaves the mark, so taking the lock here is in nobody's way.
+    // A runner holds the lock before it writes the mark, so taking the lock here cannot keep one from starting.
     let Some(_lock) = fs::lock_exclusive(&dir.lock())? else { return Ok(RunState::Running { started }) };
-    Ok(match ended(dir)? {
+    Ok(match read_report(dir)? {
         Some(report) => RunState::Ended(Box::new(report)),
         None => RunState::Lost { started },
     })
 }
 
-fn ended(dir: &RunDir) -> Result<Option<RunReport>, RunFileError> {
+fn read_report(dir: &RunDir) -> Result<Option<RunReport>, RunFileError> {
     match dir.read(&dir.outcome()) {
         Ok(report) => Ok(Some(report)),
         Err(RunFileError::File(error)) if error.is_not_found() => Ok(None),
@@ -67,61 +67,61 @@ fn ended(dir: &RunDir) -> Result<Option<RunReport>, RunFileError> {
     }
 }
 
-/// Why a lost run could not be brought to its end.
+/// Why a lost run could not be finished.
 #[derive(Debug, thiserror::Error)]
-pub enum BuryError {
-    /// It is not lost.
-    #[error("run {run} is not lost: its runner lives")]
-    Lives {
-        /// The run.
+pub enum FinishLostError {
+    /// The run is not lost.
+    #[error("run {run} is not lost: its runner is alive")]
+    Alive {
+        /// The id of the run.
         run: String,
     },
-    /// Its files cannot be used.
+    /// The files of the run cannot be used.
     #[error(transparent)]
     Files(#[from] RunFileError),
 }
 
-impl External for BuryError {
+impl External for FinishLostError {
     fn external(&self) -> Option<ExternalFailure> {
         match self {
             Self::Files(error) => error.external(),
-            Self::Lives { .. } => None,
+            Self::Alive { .. } => None,
         }
     }
 }
 
-/// Brings a lost run to its end: ends what is left of its processes, reads all of its output, and writes the report
-/// that its runner would have written. When the agent's turn had ended well, so has the run; else it has crashed.
+/// Finishes a lost run: ends what is left of its processes, reads all of its output, and writes the report that its
+/// runner would have written. If the agent's turn had read_report well, so has the run; otherwise it has crashed.
 ///
-/// `env` is the environment that the agent was given: it tells which values are secret and where the CLI keeps its
-/// session records. When it lacks a secret that the agent was given, nothing that the agent said is told any more, but
-/// that it is not told. Doing it twice gives the first report again. It takes as long as the processes take to end, a few
-/// seconds at most: not for the engine's own thread.
+/// `env` is the environment that the agent was given: it says which values are secret and where the CLI keeps its
+/// session records. If it lacks a secret that the agent had, the agent's remaining output is withheld, and a note says
+/// so. A second call returns the first report again. The call lasts as long as the processes take to exit, a few
+/// seconds at most: do not make it on the engine's thread.
 ///
 /// # Errors
-/// When the runner lives, or files cannot be read or written.
-pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, BuryError> {
+/// The runner is alive, or files cannot be read or written.
+pub fn finish_lost(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, FinishLostError> {
     let launch = dir.read_launch()?;
     let _lock: FileLock = fs::lock_exclusive(&dir.lock())
         .map_err(RunFileError::from)?
-        .ok_or_else(|| BuryError::Lives { run: launch.run_id.to_string() })?;
-    if let Some(report) = ended(dir)? {
+        .ok_or_else(|| FinishLostError::Alive { run: launch.run_id.to_string() })?;
+    if let Some(report) = read_report(dir)? {
         return Ok(report);
     }
     let now = SystemClock.now();
     let started = dir
         .read::<Started>(&dir.started())
         .unwrap_or(Started { runner: Identity { pid: 0, started: String::new() }, at: now });
-    // A secret file that was never read must not outlive the run.
+    // A file of secrets that was never read must not outlive the run.
     let _ = std::fs::remove_file(dir.env());
     let swept = sweep(launch.run_id.as_str(), conclude::SWEEP_GRACE);
     point!("bury.swept");
     let stop = dir.stop_requested().map(|reason| Stop::Asked { reason });
     let report = if reading::has_output(dir) {
         pty::recover(dir).map_err(|source| unreadable(dir, source))?;
-        let untold = dir.lost_secrets(env);
+        let withheld = dir.unknown_secrets(env);
         let env = agent::environment(&launch, env);
-        let reading = reread(dir, &launch, &env, untold).map_err(|source| unreadable(dir, source))?;
+        let reading = reread(dir, &launch, &env, withheld).map_err(|source| unreadable(dir, source))?;
         conclude::report(&launch, &started, &env, reading, Ended { stop, ..Ended::default() }, &swept)
     } else {
         let failure = Failure::new(FailureClass::Crashed, "its runner was killed before the agent started");
@@ -131,26 +131,26 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
     };
     point!("bury.before");
     dir.write(&dir.outcome(), &report, Durability::Synced)?;
-    dir.keep()?;
+    dir.sync_parents()?;
     point!("bury.after");
-    dir.forget_how_to_read_again();
+    dir.remove_reread_files();
     Ok(report)
 }
 
-/// Reads the output from its beginning; what the runner had put into the transcript is not put there again, and nothing
-/// is when `untold` says why.
+/// Reads the output from its beginning. What the runner wrote to the transcript is not written again; nothing is
+/// written if `withheld` holds a reason.
 fn reread(
     dir: &RunDir,
     launch: &Launch,
     env: &BTreeMap<String, String>,
-    untold: Option<String>,
+    withheld: Option<String>,
 ) -> io::Result<Reading> {
     let renderer = Renderer::new(launch.redactor(env)).below(&launch.spec.cwd);
     let mut transcript = Transcript::open(dir, renderer, None)?;
-    transcript.continue_where_it_ended()?;
+    transcript.resume()?;
     let mut reading = Reading::open(dir, launch, transcript)?;
-    if let Some(why) = untold {
-        reading.tell_nothing(why);
+    if let Some(reason) = withheld {
+        reading.withhold(reason);
     }
     Ok(reading)
 }

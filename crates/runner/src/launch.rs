@@ -1,5 +1,5 @@
-//! What the daemon hands to the runner, and where the files of a run are. Secrets travel in a file of their own that
-//! is gone as soon as it was read.
+//! What the daemon hands to the runner, and the layout of a run's directory. Secrets are in a file of their own, which
+//! the runner removes as it reads it.
 
 use super::inbox::Handed;
 use super::own_lines;
@@ -20,35 +20,35 @@ use std::time::Duration;
 /// Everything the runner needs to know, without secrets. Stored as `launch.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
-    /// The run; also the mark that its processes bear.
+    /// The id of the run; its processes carry it as a mark in their environment.
     pub run_id: RunId,
-    /// The task.
+    /// The id of the task.
     pub task_id: TaskId,
-    /// What the run is for.
+    /// The purpose of the run.
     pub kind: RunKind,
-    /// Name of the agent, as in `agents.<name>`.
+    /// The name of the agent, as in `agents.<name>`.
     pub agent: String,
-    /// Model, as the CLI names it.
+    /// The model, as the CLI names it.
     pub model: Option<String>,
-    /// Which dialect its output speaks.
+    /// The dialect of its output.
     pub dialect: DialectKind,
-    /// How to start it.
+    /// How to start the agent.
     pub spec: LaunchSpec,
-    /// When to end it.
+    /// When to end the run.
     #[serde(default)]
     pub limits: Limits,
-    /// What the person has masked beside secret values and known tokens.
+    /// The user's own patterns to mask, in addition to secret values and known tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redact: Vec<Pattern>,
-    /// What the person says in the prompt.
+    /// The user's messages that are part of the prompt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Handed>,
-    /// Datagram socket of the daemon that is told of start and end.
+    /// The daemon's datagram socket that is notified of start and end.
     #[serde(default)]
     pub wake_socket: Option<PathBuf>,
 }
 
-/// Limits that orch holds by itself, whatever the CLI does. Times in milliseconds, sizes in bytes.
+/// Limits that orch enforces, whatever the CLI does. Times in milliseconds, sizes in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
@@ -58,29 +58,29 @@ pub struct Limits {
     pub silence_ms: u64,
     /// How long the agent may take to end after it was asked to.
     pub grace_ms: u64,
-    /// How long its process may stay after its turn has ended.
+    /// How long its process may live on after its turn has ended.
     pub linger_ms: u64,
-    /// How much it may print; `None`: as much as the disk holds.
+    /// How much it may print; `None` for no limit.
     pub max_output_bytes: Option<u64>,
-    /// How much memory all of its processes may have of their own; `None`: no limit.
+    /// How much private memory all of its processes together may use; `None` for no limit.
     pub memory_bytes: Option<u64>,
-    /// How its health is watched.
+    /// How its health is checked.
     pub health: HealthCheck,
 }
 
-/// When the runner looks how its agent fares.
+/// How the runner checks the health of its agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {
-    /// It is told; without this, only the limit of silence is held.
+    /// Whether health is reported; otherwise only the limit of silence is enforced.
     pub enabled: bool,
-    /// Time between two looks, in milliseconds; less where the limit of silence is short.
+    /// The time between two checks, in milliseconds; less where the limit of silence is short.
     pub interval_ms: u64,
-    /// A look that takes longer says nothing.
+    /// The longest time a check may take, in milliseconds; a slower one is ignored.
     pub timeout_ms: u64,
-    /// Looks that must agree before a verdict, beside the first.
+    /// How many checks after the first must agree before a verdict.
     pub max_retries: u32,
-    /// Silent for so long, the agent is stale.
+    /// The silence after which the agent is stale, in milliseconds.
     pub stale_ms: u64,
 }
 
@@ -91,7 +91,7 @@ impl Default for HealthCheck {
 }
 
 impl Launch {
-    /// What masks the secrets of a run with this environment.
+    /// Returns the redactor for a run with this environment.
     pub(super) fn redactor(&self, env: &BTreeMap<String, String>) -> Redactor {
         Redactor::from_environment(env).with_patterns(&self.redact)
     }
@@ -126,15 +126,15 @@ pub enum RunFileError {
     /// A file does not hold what it should.
     #[error("{} is damaged: {source}", path.display())]
     Damaged {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error of the parser.
         source: serde_json::Error,
     },
     /// A side file of the agent would land outside of the run's directory.
     #[error("side file {} is not inside the run's directory", path.display())]
     Outside {
-        /// Where it would land.
+        /// The path that it names.
         path: PathBuf,
     },
 }
@@ -148,23 +148,23 @@ impl External for RunFileError {
     }
 }
 
-/// The largest control file that is read.
-const LARGEST: usize = 64 << 20;
+/// The largest control file that is read, in bytes.
+const MAX_FILE: usize = 64 << 20;
 
 /// The directory of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir(PathBuf);
 
 impl RunDir {
-    /// The directory at this path, whether it exists or not.
+    /// Names the directory at this path, whether it exists or not.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// Makes the directory and writes what the runner needs: the prompt, the environment of the agent and the launch.
+    /// Creates the directory and writes what the runner needs: the prompt, the environment of the agent and the launch.
     ///
     /// # Errors
-    /// When a file cannot be written; the run must not be started then.
+    /// A file cannot be written; the run must not be started then.
     pub fn prepare(&self, launch: &Launch, env: &BTreeMap<String, String>, prompt: &str) -> Result<(), RunFileError> {
         fs::create_dir_private(&self.0)?;
         point!("prompt.before");
@@ -177,28 +177,28 @@ impl RunDir {
         Ok(())
     }
 
-    /// Flushes the names of the directory and of the one that it is in: a report that was flushed is lost with them.
+    /// Flushes the directory's entry and its parent's to the disk: without them a flushed report would be lost.
     ///
     /// # Errors
-    /// They cannot be flushed.
-    pub(super) fn keep(&self) -> Result<(), RunFileError> {
+    /// The directories cannot be flushed.
+    pub(super) fn sync_parents(&self) -> Result<(), RunFileError> {
         let runs = self.0.parent().unwrap_or(&self.0);
         [runs, runs.parent().unwrap_or(runs)].into_iter().try_for_each(|dir| Ok(fs::sync_dir(dir)?))
     }
 
-    /// Writes the agent's environment. To be done right before each start: the runner removes it.
+    /// Writes the agent's environment. Call this right before each start: the runner removes the file.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// The file cannot be written.
     pub fn write_env(&self, env: &BTreeMap<String, String>) -> Result<(), RunFileError> {
         point!("env.before");
-        self.keep_digests(env)?;
+        self.store_digests(env)?;
         self.write(&self.env(), env, Durability::Cached)?;
         point!("env.after");
         Ok(())
     }
 
-    /// The path itself.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -218,17 +218,17 @@ impl RunDir {
         self.0.join("prompt.md")
     }
 
-    /// `run.lock`: held by the runner as long as it lives.
+    /// `run.lock`: held by the runner while it is alive.
     pub fn lock(&self) -> PathBuf {
         self.0.join("run.lock")
     }
 
-    /// `started.json`: who the runner is. It exists if and only if the run was ever started.
+    /// `started.json`: a [`super::Started`]. It exists if and only if the run was ever started.
     pub fn started(&self) -> PathBuf {
         self.0.join("started.json")
     }
 
-    /// `health.json`: a [`orch_core::health::Health`]; once there is something to tell.
+    /// `health.json`: a [`orch_core::health::Health`]; once it has changed.
     pub fn health(&self) -> PathBuf {
         self.0.join("health.json")
     }
@@ -248,7 +248,7 @@ impl RunDir {
         self.0.join(output::STDERR)
     }
 
-    /// `pty.raw`: what an agent that only has a screen wrote to its terminal, raw.
+    /// `screen.raw`: what an agent with a screen wrote to its terminal, raw.
     pub fn screen(&self) -> PathBuf {
         self.0.join(output::SCREEN)
     }
@@ -263,7 +263,7 @@ impl RunDir {
         self.0.join(output::TIMELINE)
     }
 
-    /// `transcript.styles`: how the lines of the transcript look on a terminal, see [`orch_core::styled`].
+    /// `transcript.styles`: the styles of the transcript's lines, see [`orch_core::styled`].
     pub fn styles(&self) -> PathBuf {
         self.0.join(output::STYLES)
     }
@@ -283,9 +283,9 @@ impl RunDir {
         self.0.join(output::OUTCOME)
     }
 
-    /// The report is written: nobody reads the agent's output again.
-    pub(super) fn forget_how_to_read_again(&self) {
-        self.forget_digests();
+    /// Removes what only a second reading of the output needs, once the report is written.
+    pub(super) fn remove_reread_files(&self) {
+        self.remove_digests();
         [self.transcript(), self.raw(), self.activity()].iter().for_each(|file| own_lines::forget(file));
     }
 
@@ -297,12 +297,12 @@ impl RunDir {
     /// Reads `launch.json`.
     ///
     /// # Errors
-    /// When it is missing or damaged.
+    /// The file is missing or damaged.
     pub fn read_launch(&self) -> Result<Launch, RunFileError> {
         self.read(&self.launch())
     }
 
-    /// Reads the agent's environment and removes the file in the same breath, also when it is damaged.
+    /// Reads the agent's environment and removes the file, even if it is damaged.
     pub(super) fn take_env(&self) -> Result<BTreeMap<String, String>, RunFileError> {
         let path = self.env();
         let env = self.read(&path);
@@ -328,7 +328,7 @@ impl RunDir {
     }
 
     pub(super) fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunFileError> {
-        let bytes = fs::read_limited(path, LARGEST)?;
+        let bytes = fs::read_limited(path, MAX_FILE)?;
         serde_json::from_slice(&bytes).map_err(|source| RunFileError::Damaged { path: path.to_owned(), source })
     }
 

@@ -1,7 +1,7 @@
 //! What runs inside the tmux pane: starts one agent, follows its output, holds its limits, ends everything that it
 //! started, and writes the report. It knows one run directory and nothing else: no configuration, no journal, no
-//! task file; the daemon may be away all the time. A hundred of them live at once, so: no runtime, no logging,
-//! little memory.
+//! task file; the daemon may be down all the time. A hundred runners may be alive at once, so: no async runtime, no
+//! logging, little memory.
 
 mod again;
 mod agent;
@@ -45,12 +45,12 @@ pub use claim::{Started, void};
 pub use contain::{CONTAIN, contain, contained};
 pub use fit::{Rendered, Style};
 pub use inbox::{Handed, Receipt};
-pub use inspect::{BuryError, RunState, bury, inspect};
+pub use inspect::{FinishLostError, RunState, finish_lost, inspect};
 pub use launch::{HealthCheck, Launch, Limits, RunDir, RunFileError};
 pub use render::Renderer;
 pub use report::{RunReport, Stop};
 pub use sanitize::sanitize;
 pub use stop::StopRequest;
 
-/// The hidden subcommand behind which the runner stands: `orch __run <run directory>`.
+/// The hidden subcommand that starts the runner: `orch __run <run directory>`.
 pub const SUBCOMMAND: &str = "__run";

@@ -1,4 +1,5 @@
-//! When a run has to end, and how its agent fares until then. PURE: time and measurements come in, a reason goes out.
+//! Decides when a run has to end, and tracks the agent's health until then. PURE: takes times and measurements, returns
+//! a reason.
 
 use super::launch::Limits;
 use orch_core::health::{Monitor, Rules, Sample};
@@ -6,31 +7,31 @@ use orch_core::outcome::{Failure, FailureClass};
 use orch_sys::process::Load;
 use std::time::{Duration, Instant};
 
-/// How often memory is measured, when it is limited.
-const MEMORY_LOOK: Duration = Duration::from_secs(2);
+/// How often memory is measured, if it is limited.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The shortest time between two looks at processor time during a silence.
-const SHORTEST: Duration = Duration::from_millis(20);
+/// The shortest time between two measurements of processor time during a silence.
+const MIN_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Watches one run.
+/// Enforces the limits of one run.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     limits: Limits,
     started: Instant,
     monitor: Monitor,
     memory_measured: Instant,
-    /// Since when the turn is over while the process stays.
+    /// When the turn ended, while the process stays.
     turn_over: Option<Instant>,
 }
 
 /// Why the watchdog wants the process to end.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Alarm {
-    /// A limit is passed.
+    /// A limit is exceeded.
     Limit(Failure),
-    /// It takes the machine's memory or disk: each moment that it is given to leave makes it worse.
+    /// It uses up the machine's memory or disk, so it gets no grace period.
     Excess(Failure),
-    /// The turn ended well, and something keeps the process from leaving.
+    /// The turn ended well, and something keeps the process alive.
     Lingering,
 }
 
@@ -40,20 +41,20 @@ impl Watchdog {
         let health = limits.health;
         let interval = Duration::from_millis(if health.enabled { health.interval_ms } else { u64::MAX });
         let stale_after = Duration::from_millis(health.stale_ms);
-        let interval = interval.min(silence / 4).min(stale_after / 2).max(SHORTEST);
+        let interval = interval.min(silence / 4).min(stale_after / 2).max(MIN_INTERVAL);
         let rules = Rules { interval, stale_after, retries: health.max_retries };
         let monitor = Monitor::new(rules, Duration::ZERO);
         Self { limits, started: now, monitor, memory_measured: now, turn_over: None }
     }
 
-    /// How the agent fares, and the time by which that is counted.
+    /// Returns the health monitor, and the present on its clock.
     pub(super) fn health(&self, now: Instant) -> (&Monitor, Duration) {
         (&self.monitor, now - self.started)
     }
 
-    /// Looks at the state of the run. `output` is the number of bytes printed so far. `load` is asked only when it
-    /// matters, because it costs time; `None`: it took too long to be true.
-    pub(super) fn look(
+    /// Checks the limits. `output` is the number of bytes printed so far. `load` is called only when it matters, because it
+    /// takes time; it returns `None` when the measurement took too long.
+    pub(super) fn check(
         &mut self,
         now: Instant,
         output: u64,
@@ -65,16 +66,16 @@ impl Watchdog {
         if self.turn_over.is_some_and(|since| now - since >= Duration::from_millis(self.limits.linger_ms)) {
             return Some(Alarm::Lingering);
         }
-        let excess = self.too_much(output).or_else(|| self.too_big(now, load)).map(Alarm::Excess);
-        excess.or_else(|| self.too_long(now).or_else(|| self.too_silent(now, load)).map(Alarm::Limit))
+        let excess = self.check_output(output).or_else(|| self.check_memory(now, load)).map(Alarm::Excess);
+        excess.or_else(|| self.check_timeout(now).or_else(|| self.check_silence(now, load)).map(Alarm::Limit))
     }
 
-    /// How long until the next look is due.
-    pub(super) fn next_look(&self, now: Instant) -> Duration {
+    /// Returns how long until the next check is due.
+    pub(super) fn next_check(&self, now: Instant) -> Duration {
         let timeout = self.started + Duration::from_millis(self.limits.timeout_ms);
-        let health = self.started + self.next_health_look(now);
+        let health = self.started + self.next_health_check(now);
         let lingering = self.turn_over.map(|since| since + Duration::from_millis(self.limits.linger_ms));
-        let memory = self.limits.memory_bytes.map(|_| self.memory_measured + MEMORY_LOOK);
+        let memory = self.limits.memory_bytes.map(|_| self.memory_measured + MEMORY_INTERVAL);
         let due = [Some(timeout), Some(health), lingering, memory].into_iter().flatten().min();
         due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
     }
@@ -83,27 +84,27 @@ impl Watchdog {
         Duration::from_millis(self.limits.silence_ms)
     }
 
-    /// The monitor's own time, or the end of what silence may last.
-    fn next_health_look(&self, now: Instant) -> Duration {
+    /// Returns when the monitor or the limit of silence is due, whichever is first.
+    fn next_health_check(&self, now: Instant) -> Duration {
         let now = now - self.started;
         let left = self.silence().saturating_sub(self.monitor.quiet_for(now));
         if left.is_zero() { self.monitor.due() } else { self.monitor.due().min(now + left) }
     }
 
-    fn too_long(&self, now: Instant) -> Option<Failure> {
+    fn check_timeout(&self, now: Instant) -> Option<Failure> {
         let limit = Duration::from_millis(self.limits.timeout_ms);
         (now - self.started >= limit)
             .then(|| Failure::new(FailureClass::Timeout, format!("it took longer than {}", seconds(limit))))
     }
 
-    fn too_much(&self, output: u64) -> Option<Failure> {
+    fn check_output(&self, output: u64) -> Option<Failure> {
         let limit = self.limits.max_output_bytes.filter(|&limit| output > limit)?;
         Some(Failure::new(FailureClass::Incomplete, format!("it printed more than {limit} bytes")))
     }
 
-    fn too_big(&mut self, now: Instant, load: &mut dyn FnMut() -> Option<Load>) -> Option<Failure> {
+    fn check_memory(&mut self, now: Instant, load: &mut dyn FnMut() -> Option<Load>) -> Option<Failure> {
         let limit = self.limits.memory_bytes?;
-        if now - self.memory_measured < MEMORY_LOOK {
+        if now - self.memory_measured < MEMORY_INTERVAL {
             return None;
         }
         self.memory_measured = now;
@@ -111,14 +112,14 @@ impl Watchdog {
         (used > limit).then(|| self.limits.out_of_memory(Some(used)))
     }
 
-    /// The first look of a silence only sets the mark; later ones say whether there was work since.
-    fn too_silent(&mut self, now: Instant, load: &mut dyn FnMut() -> Option<Load>) -> Option<Failure> {
+    /// Checks for a silence without work. The first sample of a silence is only the reference for the later ones.
+    fn check_silence(&mut self, now: Instant, load: &mut dyn FnMut() -> Option<Load>) -> Option<Failure> {
         let at = now - self.started;
         if !self.monitor.is_due(at) && self.monitor.quiet_for(at) < self.silence() {
             return None;
         }
         let found = load();
-        // The agent itself is waited for elsewhere.
+        // The supervisor reaps the agent itself.
         let sample = found.map(|load| Sample { alive: true, cpu: load.cpu, processes: load.processes });
         self.monitor.look(at, sample);
         (found.is_some() && self.monitor.quiet_for(at) >= self.silence()).then(|| {
@@ -129,7 +130,7 @@ impl Watchdog {
 }
 
 impl Limits {
-    /// The failure of a run that wanted more memory than it may have. `used`: bytes, where somebody has added them up.
+    /// Returns the failure of a run that needs more memory than it may use. `used` is in bytes, if it was measured.
     pub(super) fn out_of_memory(&self, used: Option<u64>) -> Failure {
         let allowed = self.memory_bytes.unwrap_or_default() >> 20;
         let detail = match used {
@@ -155,13 +156,13 @@ mod tests {
         Limits { timeout_ms: 100_000, silence_ms: 8_000, linger_ms: 3_000, ..Limits::default() }
     }
 
-    /// Looks once a second; returns the second of the first alarm, and the alarm.
+    /// Checks once a second; returns the second of the first alarm, and the alarm.
     fn watch(limits: Limits, mut seen: impl FnMut(u32) -> (u64, bool, Load)) -> Option<(u32, Alarm)> {
         let start = instant();
         let mut dog = Watchdog::new(limits, start);
         (1..=200).find_map(|second| {
             let (output, ended, load) = seen(second);
-            dog.look(start + SECOND * second, output, ended, &mut || Some(load)).map(|alarm| (second, alarm))
+            dog.check(start + SECOND * second, output, ended, &mut || Some(load)).map(|alarm| (second, alarm))
         })
     }
 
@@ -212,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn the_next_look_is_never_later_than_what_it_would_find() {
+    fn the_next_check_is_never_later_than_what_it_would_find() {
         let start = instant();
         let mut dog = Watchdog::new(limits(), start);
-        assert_eq!(dog.next_look(start), SECOND * 2);
-        assert_eq!(dog.look(start + SECOND, 1, true, &mut || Some(Load::default())), None);
-        assert_eq!(dog.next_look(start + SECOND), SECOND * 2);
-        assert_eq!(dog.look(start + SECOND * 3, 1, true, &mut || Some(Load::default())), None);
-        assert_eq!(dog.next_look(start + SECOND * 3), SECOND);
+        assert_eq!(dog.next_check(start), SECOND * 2);
+        assert_eq!(dog.check(start + SECOND, 1, true, &mut || Some(Load::default())), None);
+        assert_eq!(dog.next_check(start + SECOND), SECOND * 2);
+        assert_eq!(dog.check(start + SECOND * 3, 1, true, &mut || Some(Load::default())), None);
+        assert_eq!(dog.next_check(start + SECOND * 3), SECOND);
     }
 }

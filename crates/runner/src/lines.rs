@@ -1,40 +1,40 @@
-//! Cuts a stream of bytes into whole lines, with bounded memory. PURE.
+//! Splits a stream of bytes into whole lines, with bounded memory. PURE.
 
 use std::borrow::Cow;
 
-/// The longest line that is handed on; what is beyond stays in the file only.
-pub(super) const LONGEST: usize = 8 << 20;
+/// The longest line that is passed on, in bytes; what is beyond stays in the file only.
+pub(super) const MAX_LINE: usize = 8 << 20;
 
 /// One line, without its line feed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// The text; bytes that are no UTF-8 are replaced.
+    /// The text; bytes that are not UTF-8 are replaced.
     pub(super) text: Cow<'a, str>,
-    /// How many bytes at its end are missing here.
+    /// How many bytes at its end were dropped.
     pub(super) dropped: u64,
 }
 
-/// Keeps the beginning of a line until its end arrives.
+/// Buffers the beginning of a line until its end arrives.
 #[derive(Debug)]
 pub(super) struct Splitter {
     longest: usize,
-    begun: Vec<u8>,
+    partial: Vec<u8>,
     dropped: u64,
-    /// Up to the next line feed nothing is handed on.
+    /// Everything up to the next line feed is dropped.
     skipping: bool,
 }
 
 impl Splitter {
     pub(super) fn new(longest: usize) -> Self {
-        Self { longest, begun: Vec::new(), dropped: 0, skipping: false }
+        Self { longest, partial: Vec::new(), dropped: 0, skipping: false }
     }
 
-    /// For a stream that begins in the middle of a line: the rest of that line is left out.
+    /// Drops the rest of the current line, for a stream that begins in the middle of one.
     pub(super) fn skip_to_next_line(&mut self) {
         self.skipping = true;
     }
 
-    /// Takes the next bytes and hands on every line that they complete.
+    /// Takes the next bytes and passes on every line that they complete.
     pub(super) fn push(&mut self, mut bytes: &[u8], on_line: &mut dyn FnMut(Line<'_>)) {
         if self.skipping {
             let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else { return };
@@ -43,31 +43,31 @@ impl Splitter {
         }
         while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
             let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
-            if self.begun.is_empty() && self.dropped == 0 && line.len() <= self.longest {
+            if self.partial.is_empty() && self.dropped == 0 && line.len() <= self.longest {
                 on_line(Line { text: String::from_utf8_lossy(line), dropped: 0 });
             } else {
-                self.keep(line);
+                self.buffer(line);
                 self.finish(on_line);
             }
             bytes = rest;
         }
-        self.keep(bytes);
+        self.buffer(bytes);
     }
 
-    /// The stream is over: hands on a last line that has no line feed.
+    /// Ends the stream: passes on a last line that has no line feed.
     pub(super) fn finish(&mut self, on_line: &mut dyn FnMut(Line<'_>)) {
-        if !self.begun.is_empty() || self.dropped > 0 {
-            on_line(Line { text: String::from_utf8_lossy(&self.begun), dropped: self.dropped });
+        if !self.partial.is_empty() || self.dropped > 0 {
+            on_line(Line { text: String::from_utf8_lossy(&self.partial), dropped: self.dropped });
         }
-        self.begun.clear();
+        self.partial.clear();
         // One huge line must not hold its memory for the rest of the run.
-        self.begun.shrink_to(1 << 20);
+        self.partial.shrink_to(1 << 20);
         self.dropped = 0;
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        let room = self.longest.saturating_sub(self.begun.len()).min(bytes.len());
-        self.begun.extend_from_slice(&bytes[..room]);
+    fn buffer(&mut self, bytes: &[u8]) {
+        let room = self.longest.saturating_sub(self.partial.len()).min(bytes.len());
+        self.partial.extend_from_slice(&bytes[..room]);
         self.dropped += (bytes.len() - room) as u64;
     }
 }
@@ -77,11 +77,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn split(longest: usize, pieces: &[&[u8]]) -> Vec<(String, u64)> {
+    fn split(longest: usize, chunks: &[&[u8]]) -> Vec<(String, u64)> {
         let mut lines = Vec::new();
         let mut splitter = Splitter::new(longest);
         let mut on_line = |line: Line<'_>| lines.push((line.text.into_owned(), line.dropped));
-        pieces.iter().for_each(|piece| splitter.push(piece, &mut on_line));
+        chunks.iter().for_each(|chunk| splitter.push(chunk, &mut on_line));
         splitter.finish(&mut on_line);
         lines
     }
@@ -97,14 +97,14 @@ mod tests {
         let mut lines = Vec::new();
         let mut splitter = Splitter::new(9);
         splitter.skip_to_next_line();
-        for piece in [b"half".as_slice(), b" a line\nwhole\n"] {
-            splitter.push(piece, &mut |line| lines.push(line.text.into_owned()));
+        for chunk in [b"half".as_slice(), b" a line\nwhole\n"] {
+            splitter.push(chunk, &mut |line| lines.push(line.text.into_owned()));
         }
         assert_eq!(lines, ["whole"]);
     }
 
     #[test]
-    fn bytes_that_are_no_text_do_not_stop_it() {
+    fn bytes_that_are_not_utf8_are_replaced() {
         assert_eq!(split(99, &[b"a\xff\0b\n"]), [("a\u{fffd}\0b".into(), 0)]);
     }
 

@@ -1,7 +1,6 @@
-//! Which lines of a file of lines the runner said of its own accord. Who reads the agent's output again after a crash
-//! gets the same lines from it, counts those that are there already, and must not count these. The list stands beside
-//! the file, is written before the lines themselves, and is only there while it is needed: between the first such line
-//! and the report.
+//! Records which lines of a transcript or record file orch itself wrote. After a crash the agent's output is rendered
+//! again and the lines that are already in the file are skipped by count; orch's own lines must not be counted. The list
+//! lies beside the file, is written before the lines themselves, and exists from the first such line to the report.
 
 use orch_sys::fs::{self, Durability};
 use std::collections::BTreeMap;
@@ -11,30 +10,30 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// What the name of the list has more than that of the file.
+/// The suffix of the list's name, after the name of the file.
 const SUFFIX: &str = ".own";
 
-/// Why the runner said something.
+/// Why orch wrote a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// To tell what it does, or what is missing.
+    /// To report what it does, or what is missing.
     Aside,
-    /// From here on only the end of the output was read.
+    /// To mark that from here on only the end of the output was read.
     Skip,
-    /// The last word.
+    /// To close the file.
     End,
 }
 
-/// Lines of its own that follow each other.
+/// A block of orch's own lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Own {
-    /// Where they begin, in bytes.
+    /// The byte offset at which they begin.
     pub(super) offset: u64,
-    /// How many they are.
+    /// The number of lines.
     pub(super) lines: u64,
-    /// How many lines from the agent's output are missing in their place.
+    /// How many lines of the agent's output are missing in their place.
     pub(super) stand_for: u64,
-    /// What they are.
+    /// Why they were written.
     pub(super) kind: Kind,
 }
 
@@ -65,17 +64,17 @@ impl Own {
 /// The list beside one file.
 pub(super) struct OwnLines {
     path: PathBuf,
-    /// Made when there is something to write.
+    /// Opened when there is something to write.
     file: Option<File>,
 }
 
 impl OwnLines {
-    /// Beside this file.
-    pub(super) fn beside(file: &Path) -> Self {
-        Self { path: place(file), file: None }
+    /// Returns the list for this file.
+    pub(super) fn for_file(file: &Path) -> Self {
+        Self { path: list_path(file), file: None }
     }
 
-    /// Adds lines that are about to be written. What was about to be written at the same place before was not.
+    /// Adds lines that are about to be written. They replace an entry at the same offset, whose write failed.
     pub(super) fn add(&mut self, own: Own) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
@@ -84,13 +83,13 @@ impl OwnLines {
         let length = file.metadata()?.len();
         let written = file.write_all(own.record().as_bytes());
         if written.is_err() {
-            // Half a record would spoil the next one.
+            // A partial record would corrupt the next one.
             let _ = file.set_len(length);
         }
         written
     }
 
-    /// All that are on the list, by their places.
+    /// Loads the list, keyed by byte offset.
     pub(super) fn load(&self) -> io::Result<BTreeMap<u64, Own>> {
         let text = match std::fs::read(&self.path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -109,13 +108,13 @@ impl OwnLines {
     }
 }
 
-/// Removes the list beside a file that is read from the agent's output no more.
+/// Removes the list of a file that no further reading will continue.
 pub(super) fn forget(file: &Path) {
-    // Gone already, or kept: nobody reads it once the report is there.
-    let _ = std::fs::remove_file(place(file));
+    // A list that stays is harmless: it is not read once the report exists.
+    let _ = std::fs::remove_file(list_path(file));
 }
 
-fn place(file: &Path) -> PathBuf {
+fn list_path(file: &Path) -> PathBuf {
     let mut path = OsString::from(file);
     path.push(SUFFIX);
     path.into()
@@ -126,9 +125,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_word_on_a_place_counts_and_half_a_record_does_not() {
+    fn the_last_record_of_an_offset_counts_and_a_partial_record_does_not() {
         let home = tempfile::tempdir().expect("a directory");
-        let mut list = OwnLines::beside(&home.path().join("log"));
+        let mut list = OwnLines::for_file(&home.path().join("log"));
         let own = |offset, stand_for, kind| Own { offset, lines: 1, stand_for, kind };
         for one in [own(5, 0, Kind::Aside), own(5, 7, Kind::Aside), own(90, 0, Kind::Skip), own(99, 0, Kind::End)] {
             list.add(one).expect("writable");

@@ -1,4 +1,4 @@
-//! The tmux pane: what a person sees at once. It may be slow, stuck or gone; nothing ever waits for it.
+//! Shows the transcript's lines in the tmux pane. The pane may be slow, stuck or gone; the run never waits for it.
 
 use super::fit::Rendered;
 use orch_core::styled::paint;
@@ -11,28 +11,28 @@ use std::time::Duration;
 /// How many batches may wait for a slow pane.
 const QUEUE: usize = 16;
 
-/// How many lines of one batch are shown: more than any screen holds.
-const SHOWN: usize = 300;
+/// The most lines of one batch that are shown: more than any screen holds.
+const BATCH_LINES: usize = 300;
 
-/// How long the end of the run waits for the last lines to appear.
-const FAREWELL: Duration = Duration::from_millis(300);
+/// How long [`Pane::close`] waits for the last lines to appear.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Hands lines to a thread that writes them.
+/// Queues lines for a thread that writes them.
 pub(super) struct Pane {
     queue: SyncSender<String>,
     closed: Receiver<()>,
-    /// Lines that did not fit since the last one that did.
+    /// How many lines did not fit since the last batch that did.
     skipped: usize,
 }
 
 impl Pane {
-    /// A pane that writes to `out`. Its errors are ignored: the terminal may be gone while the agent works on.
+    /// Creates a pane that writes to `out`. Write errors are ignored: the terminal may be gone while the agent works on.
     pub(super) fn new(mut out: impl Write + Send + 'static) -> Self {
         let (queue, batches) = sync_channel::<String>(QUEUE);
         let (ended, closed) = sync_channel::<()>(1);
         let write = move || {
             for batch in batches {
-                // A pane that is gone is no reason to stop: the transcript is written elsewhere.
+                // A terminal that is gone is no reason to stop: the transcript is written elsewhere.
                 let _ = out.write_all(batch.as_bytes()).and_then(|()| out.flush());
             }
             let _ = ended.send(());
@@ -44,12 +44,12 @@ impl Pane {
 
     /// Shows these lines, or counts them as skipped when the pane is behind.
     pub(super) fn show(&mut self, lines: &[Rendered]) {
-        let skipped = self.skipped + lines.len().saturating_sub(SHOWN);
+        let skipped = self.skipped + lines.len().saturating_sub(BATCH_LINES);
         let mut batch = String::new();
         if skipped > 0 {
             batch.push_str(&format!("\x1b[2m… {skipped} lines skipped here; the transcript has them\x1b[0m\n"));
         }
-        for line in &lines[lines.len().saturating_sub(SHOWN)..] {
+        for line in &lines[lines.len().saturating_sub(BATCH_LINES)..] {
             batch.push_str(&paint(&line.text, 0, line.style.pen(), &line.spans, |text| Cow::Borrowed(text)));
             batch.push('\n');
         }
@@ -59,11 +59,11 @@ impl Pane {
         };
     }
 
-    /// Waits a moment for what is queued.
+    /// Waits at most [`CLOSE_TIMEOUT`] for what is queued.
     pub(super) fn close(self) {
         drop(self.queue);
-        // A pane that does not take its last lines in time is left.
-        let _ = self.closed.recv_timeout(FAREWELL);
+        // The last lines are dropped when the pane does not take them in time.
+        let _ = self.closed.recv_timeout(CLOSE_TIMEOUT);
     }
 }
 
@@ -74,18 +74,18 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Condvar, Mutex};
 
-    /// A terminal that takes nothing until it is let go.
+    /// A terminal that accepts nothing until it is released.
     #[derive(Default)]
     struct Terminal {
-        /// Whether it takes anything, and what it has taken.
+        /// Whether it accepts writes, and what it has accepted.
         state: Mutex<(bool, Vec<u8>)>,
-        freed: Condvar,
+        released: Condvar,
     }
 
     impl Terminal {
-        fn let_go(&self) {
+        fn release(&self) {
             self.state.lock().expect("lock").0 = true;
-            self.freed.notify_all();
+            self.released.notify_all();
         }
 
         fn shown(&self) -> String {
@@ -98,7 +98,7 @@ mod tests {
     impl Write for Writer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let state = self.0.state.lock().expect("lock");
-            let mut state = self.0.freed.wait_while(state, |(free, _)| !*free).expect("lock");
+            let mut state = self.0.released.wait_while(state, |(free, _)| !*free).expect("lock");
             state.1.extend_from_slice(bytes);
             Ok(bytes.len())
         }
@@ -119,7 +119,7 @@ mod tests {
             pane.show(&lines(10));
         }
         assert!(pane.skipped > 0, "the terminal has taken one batch at most");
-        terminal.let_go();
+        terminal.release();
         let mut tries = 0;
         while pane.skipped > 0 {
             pane.show(&lines(1));
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn a_flood_is_cut_to_what_a_person_could_see() {
         let terminal = Arc::new(Terminal::default());
-        terminal.let_go();
+        terminal.release();
         let mut pane = Pane::new(Writer(Arc::clone(&terminal)));
-        pane.show(&lines(SHOWN + 5));
+        pane.show(&lines(BATCH_LINES + 5));
         pane.close();
         let shown = terminal.shown();
         assert!(shown.starts_with("\x1b[2m… 5 lines skipped"), "{shown}");

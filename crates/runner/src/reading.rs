@@ -1,8 +1,8 @@
-//! Follows the agent's output: every whole line goes through the dialect's reader into the transcript.
+//! Follows the agent's output: passes every whole line through the dialect's reader into transcript and records.
 
 use super::inbox::Inbox;
 use super::launch::{Launch, RunDir};
-use super::lines::{LONGEST, Line, Splitter};
+use super::lines::{Line, MAX_LINE, Splitter};
 use super::records::Records;
 use super::report::redact_ending;
 use super::sanitize::sanitize;
@@ -24,120 +24,120 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How much is read before everything else gets its turn.
-const TURN: usize = 256 << 10;
+/// The most bytes that one step reads, so that other work gets its turn.
+const STEP_BYTES: usize = 256 << 10;
 
-/// How much of the end of stderr is looked at.
+/// How many bytes of the end of stderr are read.
 const STDERR_TAIL: u64 = 8 << 10;
 
-/// How many bytes of a secret at the end of a line make it wait for the next one.
-const LEAST_BEGINNING: usize = 4;
+/// How many bytes of a secret's beginning at the end of a text hold it back until the next one arrives.
+const MIN_PREFIX: usize = 4;
 
-/// Who reads the output.
-enum Voice {
-    /// Of an agent that was told everything at the start.
-    Told(Box<dyn EventReader>),
-    /// Of one whose conversation is held open.
+/// The dialect's reader for the output.
+enum OutputReader {
+    /// For an agent that gets everything at the start.
+    OneShot(Box<dyn EventReader>),
+    /// For an agent whose conversation stays open.
     Live(Box<dyn LiveReader>),
 }
 
-impl Voice {
-    fn of(launch: &Launch) -> Self {
+impl OutputReader {
+    fn new(launch: &Launch) -> Self {
         let dialect = launch.dialect.dialect();
         let live = dialect.live_reader(&launch.spec.opening).filter(|_| launch.spec.stdin == Stdin::Live);
-        live.map_or_else(|| Self::Told(dialect.reader(launch.kind)), Self::Live)
+        live.map_or_else(|| Self::OneShot(dialect.reader(launch.kind)), Self::Live)
     }
 
     fn reader(&self) -> &dyn EventReader {
         match self {
-            Self::Told(reader) => &**reader,
+            Self::OneShot(reader) => &**reader,
             Self::Live(reader) => &**reader,
         }
     }
 
     fn reader_mut(&mut self) -> &mut dyn EventReader {
         match self {
-            Self::Told(reader) => &mut **reader,
+            Self::OneShot(reader) => &mut **reader,
             Self::Live(reader) => &mut **reader,
         }
     }
 }
 
-/// One pass over the output of a run.
+/// One reading of the output of a run.
 pub(super) struct Reading {
-    voice: Voice,
+    reader: OutputReader,
     inbox: Inbox,
     records: Records,
     clock: Clock,
     events: File,
     stderr: File,
-    /// Where stderr of the agent's present process begins.
+    /// The offset at which the stderr of the agent's present process begins.
     stderr_start: u64,
-    /// How many processes of the agent came before that one.
-    starts_before: u32,
+    /// How many processes of the agent preceded it.
+    earlier_starts: u32,
     splitter: Splitter,
-    seam: ChunkRedactor<Said>,
-    piece: Vec<u8>,
-    /// How much is printed, where the files do not tell.
+    chunks: ChunkRedactor<EventChunk>,
+    buffer: Vec<u8>,
+    /// Counts the bytes printed, where the lengths of the files do not.
     printed: Option<Arc<AtomicU64>>,
-    /// Why nothing that the agent says is told.
-    untold: Option<String>,
+    /// Why the agent's output is withheld, if it is.
+    withheld: Option<String>,
     pub(super) transcript: Transcript,
 }
 
 impl Reading {
-    /// From the beginning of the output. The files must exist.
+    /// Begins at the start of the output. The files must exist.
     pub(super) fn open(dir: &RunDir, launch: &Launch, mut transcript: Transcript) -> io::Result<Self> {
         let model = launch.model.as_ref().map_or(String::new(), |model| format!(" ({model})"));
         transcript.note(&format!("task {}, run {}: {}{model}", launch.task_id, launch.run_id, launch.agent));
         Ok(Self {
-            voice: Voice::of(launch),
+            reader: OutputReader::new(launch),
             inbox: Inbox::new(dir, launch.messages.clone()),
             records: Records::open(dir)?,
             clock: Clock::default(),
             events: File::open(dir.events())?,
             stderr: File::open(dir.stderr())?,
             stderr_start: 0,
-            starts_before: 0,
-            splitter: Splitter::new(LONGEST),
-            seam: ChunkRedactor::new(0),
-            piece: vec![0; 64 << 10],
+            earlier_starts: 0,
+            splitter: Splitter::new(MAX_LINE),
+            chunks: ChunkRedactor::new(0),
+            buffer: vec![0; 64 << 10],
             printed: None,
-            untold: None,
+            withheld: None,
             transcript,
         })
     }
 
-    /// Nothing of what the agent said is told from now on: its secrets could not be masked.
-    pub(super) fn tell_nothing(&mut self, why: String) {
-        self.transcript.tell_nothing();
-        self.records.tell_nothing();
-        self.untold = Some(why);
+    /// Withholds the agent's output from now on, because its secrets cannot be masked.
+    pub(super) fn withhold(&mut self, reason: String) {
+        self.transcript.withhold();
+        self.records.withhold();
+        self.withheld = Some(reason);
     }
 
-    /// Why nothing of what the agent said is told; `None`: it is.
-    pub(super) fn untold(&self) -> Option<&str> {
-        self.untold.as_deref()
+    /// Returns why the agent's output is withheld, if it is.
+    pub(super) fn withheld(&self) -> Option<&str> {
+        self.withheld.as_deref()
     }
 
-    /// The agent is about to start: what it prints is read as it comes.
+    /// Starts the clock: the agent is about to start, and its output is read as it arrives.
     pub(super) fn follow_live(&mut self) {
         self.clock.start();
     }
 
-    /// Reads what is new, up to a bound. Returns whether there may be more at once.
+    /// Reads new output, up to [`STEP_BYTES`]. Returns whether there may be more.
     pub(super) fn step(&mut self) -> bool {
-        let mut left = TURN;
+        let mut left = STEP_BYTES;
         let at = self.clock.at();
         while left > 0 {
-            let count = match self.events.read(&mut self.piece) {
+            let count = match self.events.read(&mut self.buffer) {
                 Ok(count @ 1..) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Ok(_) | Err(_) => break,
             };
             left = left.saturating_sub(count);
-            let (bytes, mut hearing, splitter) = self.hearing(count, at);
-            splitter.push(bytes, &mut |line| hearing.line(&line));
+            let (bytes, mut sink, splitter) = self.sink(count, at);
+            splitter.push(bytes, &mut |line| sink.line(&line));
         }
         self.transcript.flush();
         self.records.flush();
@@ -145,31 +145,31 @@ impl Reading {
         left == 0
     }
 
-    /// Reads to the end, the last line included, whether it is complete or not. Nobody may write any more. Of more
-    /// than `most` bytes only the end is read, and the gap is marked: a flood must not put off the report for ever. What
-    /// an earlier reading told is read in any case, because only so it is known what is new.
+    /// Reads to the end, including an incomplete last line. No process may write any more. Of more than `most` bytes only
+    /// the end is read, and the gap is marked: a flood must not delay the report forever. What an earlier reading rendered
+    /// is read in any case, to find what is new.
     pub(super) fn finish_lines(&mut self, most: u64) {
-        let knew = self.transcript.has_known() || self.records.has_known();
+        let was_known = self.transcript.has_known() || self.records.has_known();
         while (self.transcript.has_known() || self.records.has_known()) && self.step() {}
-        if !knew {
-            // The beginning of what is unread is told in any case: on a busy machine a flood may be larger than `most`
+        if !was_known {
+            // The beginning of the unread output is rendered in any case: on a busy machine a flood may exceed `most`
             // before any of it was read.
             self.step();
         }
         self.skip_to_last(most);
         while self.step() {}
         let at = self.clock.at();
-        let (_, mut hearing, splitter) = self.hearing(0, at);
-        splitter.finish(&mut |line| hearing.line(&line));
-        hearing.finish();
+        let (_, mut sink, splitter) = self.sink(0, at);
+        splitter.finish(&mut |line| sink.line(&line));
+        sink.finish();
         self.transcript.end_of_events();
     }
 
-    /// What was read last, who takes its lines, and who finds them.
-    fn hearing(&mut self, count: usize, at: Option<Duration>) -> (&[u8], Hearing<'_>, &mut Splitter) {
-        let Self { voice, inbox, records, clock, splitter, piece, transcript, seam, .. } = self;
-        let (reader, watch) = (voice.reader_mut(), &mut clock.watch);
-        (&piece[..count], Hearing { reader, inbox, transcript, records, seam, watch, at }, splitter)
+    /// Returns the bytes that were read last, the sink for their lines, and the splitter.
+    fn sink(&mut self, count: usize, at: Option<Duration>) -> (&[u8], LineSink<'_>, &mut Splitter) {
+        let Self { reader, inbox, records, clock, splitter, buffer, transcript, chunks, .. } = self;
+        let (reader, watch) = (reader.reader_mut(), &mut clock.watch);
+        (&buffer[..count], LineSink { reader, inbox, transcript, records, chunks, watch, at }, splitter)
     }
 
     fn skip_to_last(&mut self, most: u64) {
@@ -179,19 +179,19 @@ impl Reading {
         if start <= here || self.events.seek(SeekFrom::Start(start)).is_err() {
             return;
         }
-        self.splitter = Splitter::new(LONGEST);
+        self.splitter = Splitter::new(MAX_LINE);
         self.splitter.skip_to_next_line();
         let gap = start - here;
         self.records.skip();
         self.transcript.skip(&format!("{gap} bytes of output are left out here; the run's directory has them"));
     }
 
-    /// What is printed is counted there, and not by the length of the files.
-    pub(super) fn counted_by(&mut self, printed: Arc<AtomicU64>) {
+    /// Counts the output by `printed`, and not by the lengths of the files.
+    pub(super) fn count_output_by(&mut self, printed: Arc<AtomicU64>) {
         self.printed = Some(printed);
     }
 
-    /// Bytes printed so far.
+    /// Returns the number of bytes printed so far.
     pub(super) fn output_bytes(&self) -> u64 {
         if let Some(printed) = &self.printed {
             return printed.load(Ordering::Relaxed);
@@ -200,60 +200,61 @@ impl Reading {
     }
 
     pub(super) fn reader(&self) -> &dyn EventReader {
-        self.voice.reader()
+        self.reader.reader()
     }
 
-    /// The open conversation, where there is one.
+    /// Returns the open conversation, if there is one.
     pub(super) fn live(&mut self) -> Option<&mut dyn LiveReader> {
-        match &mut self.voice {
-            Voice::Told(_) => None,
-            Voice::Live(reader) => Some(&mut **reader),
+        match &mut self.reader {
+            OutputReader::OneShot(_) => None,
+            OutputReader::Live(reader) => Some(&mut **reader),
         }
     }
 
-    /// Whether the agent has heard something since the last call.
-    pub(super) fn take_news(&mut self) -> bool {
-        self.inbox.take_news()
+    /// Returns whether the agent has read a message since the last call.
+    pub(super) fn take_new_receipts(&mut self) -> bool {
+        self.inbox.take_new_receipts()
     }
 
-    /// Puts together what the output amounts to; secrets are masked. `finish_lines` comes first.
+    /// Concludes how the run ended, with secrets masked. Call `finish_lines` first.
     pub(super) fn ending(&mut self, exit: Exit, env: &BTreeMap<String, String>) -> Ending {
-        session_record::read(self.voice.reader_mut(), env);
+        session_record::read(self.reader.reader_mut(), env);
         let stderr = self.stderr_tail();
-        let mut ending = self.voice.reader_mut().finish(exit, &stderr);
-        name_reset(&mut ending, SystemClock.now());
+        let mut ending = self.reader.reader_mut().finish(exit, &stderr);
+        fill_retry_at(&mut ending, SystemClock.now());
         let renderer = self.transcript.renderer();
         redact_ending(&mut ending, &|text| renderer.clean(text), renderer.redactor());
         ending
     }
 
-    /// The last word in the records.
+    /// Writes the last document of the records.
     pub(super) fn end_records(&mut self, outcome: &Outcome, ending: &Ending) {
         self.records.ended(outcome, ending);
     }
 
-    /// Whether the agent ended before it began, and would do better a little later. Nobody may write any more.
+    /// Returns whether the agent's start collided with another one, so that a later start may succeed. No process may write
+    /// any more.
     pub(super) fn collided(&mut self, exit: Exit) -> bool {
         let silent = self.events.metadata().is_ok_and(|found| found.len() == 0);
         silent && {
             let stderr = self.stderr_tail();
-            self.voice.reader().collided(exit, &stderr)
+            self.reader.reader().is_start_collision(exit, &stderr)
         }
     }
 
-    /// The agent is started once more: what is on stderr so far is of the process before. The transcript tells it at
-    /// the end only, because who reads the events again after a crash cannot know it.
-    pub(super) fn start_again(&mut self) {
-        self.starts_before += 1;
+    /// Records that the agent is started again: stderr so far belongs to the earlier process. The transcript reports it at
+    /// the end only, because a second reading of the events after a crash cannot know it.
+    pub(super) fn record_restart(&mut self) {
+        self.earlier_starts += 1;
         self.stderr_start = self.stderr.metadata().map_or(0, |found| found.len());
     }
 
-    /// How many starts of the agent collided, see [`Self::collided`].
-    pub(super) fn starts_before(&self) -> u32 {
-        self.starts_before
+    /// Returns how many starts of the agent collided, see [`Self::collided`].
+    pub(super) fn earlier_starts(&self) -> u32 {
+        self.earlier_starts
     }
 
-    /// The end of the agent's stderr, as text. It is masked as a whole: who splits it into lines splits secrets, too.
+    /// Returns the end of the agent's stderr as text. It is masked as a whole, because splitting it would split secrets.
     pub(super) fn stderr_tail(&mut self) -> String {
         let length = self.stderr.metadata().map_or(0, |found| found.len());
         let start = length.saturating_sub(STDERR_TAIL).max(self.stderr_start);
@@ -265,14 +266,14 @@ impl Reading {
         if start == self.stderr_start {
             return renderer.clean(&text);
         }
-        // The rest of a word that was cut may be the rest of a secret, which nothing could tell.
+        // The rest of a word that was cut may be the rest of a secret, which could not be recognized.
         let rest = text.find(char::is_whitespace).map(|end| sanitize(&text[end..]));
         rest.map_or(String::new(), |rest| renderer.redactor().rest_of_text(&rest))
     }
 }
 
-/// Adds the time at which the provider serves again, where the words of the failure tell it and nothing else did.
-fn name_reset(ending: &mut Ending, now: Timestamp) {
+/// Sets the time at which the provider's limit resets from the text of the failure, if it is unknown otherwise.
+fn fill_retry_at(ending: &mut Ending, now: Timestamp) {
     let Some(failure) = &mut ending.failure else { return };
     let is_limit = matches!(failure.class, FailureClass::RateLimited | FailureClass::Overloaded);
     if is_limit && failure.retry_at.is_none() {
@@ -280,45 +281,45 @@ fn name_reset(ending: &mut Ending, now: Timestamp) {
     }
 }
 
-/// When events come: known as long as everything that is there is read at once.
+/// The arrival time of events. It is known only while each step reads all output that is there.
 #[derive(Default)]
 struct Clock {
     watch: Stopwatch,
-    begun: Option<Instant>,
-    /// There was more than one turn's worth to read: what comes next may be old.
+    started: Option<Instant>,
+    /// The last step left output unread: the next events may be old.
     is_behind: bool,
 }
 
 impl Clock {
-    /// From now on events are read as they come.
+    /// Starts the clock: from now on events are read as they arrive.
     fn start(&mut self) {
-        self.begun = Some(instant());
+        self.started = Some(instant());
     }
 
     fn at(&self) -> Option<Duration> {
-        self.begun.filter(|_| !self.is_behind).map(|begun| instant().duration_since(begun))
+        self.started.filter(|_| !self.is_behind).map(|started| instant().duration_since(started))
     }
 }
 
-/// Who takes lines of output. Lines and texts that may hold the beginning of a secret wait for the next.
-struct Hearing<'a> {
+/// Processes lines of output. Lines and texts that may end with the beginning of a secret are held back until the next.
+struct LineSink<'a> {
     reader: &'a mut dyn EventReader,
     inbox: &'a mut Inbox,
     transcript: &'a mut Transcript,
     records: &'a mut Records,
-    seam: &'a mut ChunkRedactor<Said>,
+    chunks: &'a mut ChunkRedactor<EventChunk>,
     watch: &'a mut Stopwatch,
-    /// When they came.
+    /// When the lines arrived.
     at: Option<Duration>,
 }
 
-impl Hearing<'_> {
+impl LineSink<'_> {
     fn line(&mut self, line: &Line<'_>) {
         self.records.line(self.transcript.renderer().redactor(), &line.text);
         self.watch.next_line();
         for mut event in self.reader.line(&line.text) {
             self.watch.time(&mut event, self.at);
-            let decided = self.seam.push(self.transcript.renderer().redactor(), Said(event));
+            let decided = self.chunks.push(self.transcript.renderer().redactor(), EventChunk(event));
             self.events(decided);
         }
         if line.dropped > 0 {
@@ -327,15 +328,15 @@ impl Hearing<'_> {
         }
     }
 
-    /// Nothing more comes.
+    /// Processes what is held back. No more lines follow.
     fn finish(&mut self) {
-        let held = self.seam.finish();
+        let held = self.chunks.finish();
         self.events(held);
         self.records.finish(self.transcript.renderer().redactor());
     }
 
-    fn events(&mut self, events: Vec<Said>) {
-        for Said(event) in events {
+    fn events(&mut self, events: Vec<EventChunk>) {
+        for EventChunk(event) in events {
             self.records.event(self.transcript.renderer().redactor(), &event);
             self.transcript.event(&event);
             self.inbox.event(&event, self.transcript);
@@ -343,10 +344,10 @@ impl Hearing<'_> {
     }
 }
 
-/// An event, as a piece of what the agent says.
-struct Said(AgentEvent);
+/// An event, as a chunk of the agent's text.
+struct EventChunk(AgentEvent);
 
-impl Chunk for Said {
+impl Chunk for EventChunk {
     fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String)) {
         let (id, text) = match &mut self.0 {
             AgentEvent::Text { text } => (0, text),
@@ -361,11 +362,11 @@ impl Chunk for Said {
             | AgentEvent::Heard { .. }
             | AgentEvent::TurnEnded => return,
         };
-        visit(Thread { id, least: LEAST_BEGINNING }, text);
+        visit(Thread { id, least: MIN_PREFIX }, text);
     }
 }
 
-/// Whether there is any output to read.
+/// Returns whether there are files of output to read.
 pub(super) fn has_output(dir: &RunDir) -> bool {
     let exists = |path: &Path| path.is_file();
     exists(&dir.events()) && exists(&dir.stderr())

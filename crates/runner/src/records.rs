@@ -1,9 +1,9 @@
-//! What programs may read of a run: the agent's own lines and what they mean, both masked, one JSON document a line.
-//! The raw output is never handed out. Masked here, because only the runner surely knows the agent's secrets: a later
-//! daemon may have been started with others.
+//! Records of a run for programs: the agent's own lines and the events in them, both masked, one JSON document per line.
+//! The raw output is never handed out. Masking happens here because only the runner is sure to know the agent's secrets:
+//! a later daemon may have been started with others.
 
 use super::launch::RunDir;
-use super::log_file::{Left, LogFile, Lost};
+use super::log_file::{LogFile, Lost, Resumed};
 use super::own_lines::Kind;
 use super::sanitize::sanitize;
 use orch_core::outcome::{AgentEvent, Ending, Outcome};
@@ -13,51 +13,51 @@ use serde_json::{Value, json};
 use std::io;
 use std::path::Path;
 
-/// How much of the agent's own lines is kept a second time, in bytes. A flood is in the raw file alone.
-const MOST: u64 = 64 << 20;
+/// The largest record file, in bytes. What is beyond is in the raw output only.
+const MAX_BYTES: u64 = 64 << 20;
 
-/// How many bytes of a secret at the end of a text make its line wait for the next ones.
-const LEAST_BEGINNING: usize = 4;
-/// For how many lines, when they have no text of that place: other messages come between the deltas of a text.
-const PATIENCE: usize = 8;
-/// Keys under which CLIs say a text in pieces.
+/// How many bytes of a secret's beginning at the end of a text hold its line back until the next ones arrive.
+const MIN_PREFIX: usize = 4;
+/// For how many lines without text at that place it is held back: other messages come between the deltas of a text.
+const MAX_HELD_LINES: usize = 8;
+/// Keys under which CLIs send a text in deltas.
 const DELTAS: [&str; 3] = ["delta", "partial_json", "textDelta"];
-/// Of the hash FNV-1a, which tells the places of texts in documents apart.
+/// Constants of the hash FNV-1a, which identifies the places of texts in documents.
 const SEED: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// Writes the two files of one run.
 pub(super) struct Records {
-    raw: Growing,
-    events: Growing,
-    seam: ChunkRedactor<Raw>,
-    /// What is open at the end of the last line of text, and of the last that was said.
-    key: Carry,
-    speech: Carry,
+    raw: RecordFile,
+    events: RecordFile,
+    chunks: ChunkRedactor<RawLine>,
+    /// What the last raw line and the last text event leave open: a private key may span several.
+    raw_carry: Carry,
+    text_carry: Carry,
 }
 
-/// A line of the agent.
-enum Raw {
+/// A line of the agent's output.
+enum RawLine {
     Document(Value),
     Text(String),
 }
 
-impl Chunk for Raw {
+impl Chunk for RawLine {
     fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String)) {
         match self {
-            Self::Document(document) => texts(document, Thread { id: 0, least: LEAST_BEGINNING }, visit),
-            Self::Text(text) => visit(Thread { id: 1, least: LEAST_BEGINNING }, text),
+            Self::Document(document) => visit_texts(document, Thread { id: 0, least: MIN_PREFIX }, visit),
+            Self::Text(text) => visit(Thread { id: 1, least: MIN_PREFIX }, text),
         }
     }
 }
 
-/// The texts of a document; each belongs together with those under the same keys of other documents.
-fn texts(value: &mut Value, at: Thread, visit: &mut dyn FnMut(Thread, &mut String)) {
+/// Visits the texts of a document. Texts under the same keys of different documents continue each other.
+fn visit_texts(value: &mut Value, at: Thread, visit: &mut dyn FnMut(Thread, &mut String)) {
     match value {
         Value::String(text) => visit(at, text),
         Value::Array(items) => {
             for (index, item) in (0_u64..).zip(items) {
-                texts(item, Thread { id: (at.id ^ index).wrapping_mul(PRIME), ..at }, visit);
+                visit_texts(item, Thread { id: (at.id ^ index).wrapping_mul(PRIME), ..at }, visit);
             }
         }
         Value::Object(fields) => {
@@ -65,89 +65,89 @@ fn texts(value: &mut Value, at: Thread, visit: &mut dyn FnMut(Thread, &mut Strin
                 let id = name.bytes().fold(at.id ^ SEED, |id, byte| (id ^ u64::from(byte)).wrapping_mul(PRIME));
                 // Deltas are a few letters each.
                 let least = if DELTAS.contains(&name.as_str()) { 1 } else { at.least };
-                texts(field, Thread { id, least }, visit);
+                visit_texts(field, Thread { id, least }, visit);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// A file, and what is waiting to be written to it.
-struct Growing {
+/// A record file, and what is buffered for it.
+struct RecordFile {
     file: LogFile,
     waiting: String,
     length: u64,
     full: bool,
-    /// How many lines of what comes are in the file already.
+    /// How many of the next lines are in the file already.
     known: u64,
-    /// The last document is there.
+    /// The file has its last document.
     is_ended: bool,
 }
 
 impl Records {
-    /// From the beginning of the output. Lines that are there from an earlier reading are not written again.
+    /// Opens the records for a reading of the whole output. Lines from an earlier reading are not written again.
     pub(super) fn open(dir: &RunDir) -> io::Result<Self> {
-        let (raw, events) = (Growing::open(&dir.raw())?, Growing::open(&dir.activity())?);
-        let (key, speech) = (Carry::default(), Carry::default());
-        Ok(Self { raw, events, seam: ChunkRedactor::new(PATIENCE), key, speech })
+        let (raw, events) = (RecordFile::open(&dir.raw())?, RecordFile::open(&dir.activity())?);
+        let (raw_carry, text_carry) = (Carry::default(), Carry::default());
+        Ok(Self { raw, events, chunks: ChunkRedactor::new(MAX_HELD_LINES), raw_carry, text_carry })
     }
 
-    /// Whether what comes next is in the files already.
+    /// Returns whether the next line is in the files already.
     pub(super) fn has_known(&self) -> bool {
         [&self.raw, &self.events].iter().any(|file| file.known > 0 && !file.full)
     }
 
-    /// A line of the agent, as it stands in its output.
+    /// Records a line of the agent's output.
     pub(super) fn line(&mut self, redactor: &Redactor, line: &str) {
-        // Some end a line with two characters.
+        // Some programs end a line with CR LF.
         let line = line.strip_suffix('\r').unwrap_or(line);
         let raw = match serde_json::from_str::<Value>(line) {
-            Ok(document @ (Value::Object(_) | Value::Array(_))) => Raw::Document(document),
-            // Of an agent that speaks no JSON: its text.
-            Ok(_) | Err(_) => Raw::Text(sanitize(line)),
+            Ok(document @ (Value::Object(_) | Value::Array(_))) => RawLine::Document(document),
+            // A line that is no JSON document is recorded as text.
+            Ok(_) | Err(_) => RawLine::Text(sanitize(line)),
         };
-        let decided = self.seam.push(redactor, raw);
+        let decided = self.chunks.push(redactor, raw);
         self.raw_lines(redactor, decided);
     }
 
-    /// Nothing more comes.
+    /// Writes what is held back. No more lines follow.
     pub(super) fn finish(&mut self, redactor: &Redactor) {
-        let held = self.seam.finish();
+        let held = self.chunks.finish();
         self.raw_lines(redactor, held);
     }
 
-    fn raw_lines(&mut self, redactor: &Redactor, lines: Vec<Raw>) {
+    fn raw_lines(&mut self, redactor: &Redactor, lines: Vec<RawLine>) {
         for line in lines {
             match line {
-                Raw::Document(mut document) => {
+                RawLine::Document(mut document) => {
                     redactor.json(&mut document);
                     self.raw.push(&document.to_string());
                 }
-                // What is drawn over itself is several lines.
-                Raw::Text(text) => {
-                    let text = redactor.next_text(&mut self.key, &text);
+                // A progress display that overwrites itself becomes several lines.
+                RawLine::Text(text) => {
+                    let text = redactor.next_text(&mut self.raw_carry, &text);
                     text.split('\n').for_each(|line| self.raw.push(line));
                 }
             }
         }
     }
 
-    /// What a line meant.
+    /// Records an event.
     pub(super) fn event(&mut self, redactor: &Redactor, event: &AgentEvent) {
         let Ok(mut document) = serde_json::to_value(event) else { return };
-        // What a terminal acts on could stand between the characters of a secret.
+        // Control characters could stand between the characters of a secret.
         sanitize_json(&mut document);
         match (event, document.get_mut("text")) {
-            // A private key may be printed over several pieces of speech.
+            // A private key may be printed over several text events.
             (AgentEvent::Text { .. }, Some(Value::String(text))) => {
-                *text = redactor.next_text(&mut self.speech, text).into_owned();
+                *text = redactor.next_text(&mut self.text_carry, text).into_owned();
             }
             _ => redactor.json(&mut document),
         }
         self.events.document(document);
     }
 
-    /// How the run went; the last document of the events.
+    /// Writes the last document of the events: how the run ended.
     pub(super) fn ended(&mut self, outcome: &Outcome, ending: &Ending) {
         let Ending { usage, cost, usage_is_thread_total, .. } = ending;
         self.flush();
@@ -157,18 +157,18 @@ impl Records {
         }));
     }
 
-    /// Nothing more is written but how the run went.
-    pub(super) fn tell_nothing(&mut self) {
+    /// Writes nothing from now on, except how the run ended.
+    pub(super) fn withhold(&mut self) {
         (self.raw.full, self.events.full) = (true, true);
     }
 
-    /// From here on not the whole output is read.
+    /// Marks that a part of the output is skipped here.
     pub(super) fn skip(&mut self) {
         self.flush();
         [&mut self.raw, &mut self.events].into_iter().for_each(|file| file.file.skip());
     }
 
-    /// Writes what is waiting. A record that cannot be written is missing: nothing else depends on it.
+    /// Writes what is buffered. A record that cannot be written is missing: nothing else depends on it.
     pub(super) fn flush(&mut self) {
         self.raw.flush();
         self.events.flush();
@@ -186,12 +186,12 @@ fn sanitize_json(value: &mut Value) {
     }
 }
 
-impl Growing {
+impl RecordFile {
     fn open(path: &Path) -> io::Result<Self> {
         let mut file = LogFile::open(path)?;
-        let Left { known, is_ended } = file.go_on()?;
+        let Resumed { known, is_ended } = file.resume()?;
         let length = file.length();
-        let full = is_ended || length > MOST;
+        let full = is_ended || length > MAX_BYTES;
         Ok(Self { file, waiting: String::new(), length, full, known, is_ended })
     }
 
@@ -199,10 +199,10 @@ impl Growing {
         self.push(&dated(document));
     }
 
-    /// Writes the last document, however much there is; once.
+    /// Writes the last document once, whatever the size of the file.
     fn end(&mut self, document: Value) {
         if !self.is_ended {
-            self.is_ended = self.file.write_own(Kind::End, &format!("{}\n", dated(document)), lost);
+            self.is_ended = self.file.write_own(Kind::End, &format!("{}\n", dated(document)), gap_line);
         }
     }
 
@@ -216,7 +216,7 @@ impl Growing {
         }
         self.waiting.push_str(line);
         self.waiting.push('\n');
-        if self.length + self.waiting.len() as u64 > MOST {
+        if self.length + self.waiting.len() as u64 > MAX_BYTES {
             self.full = true;
             self.waiting.push_str("{\"type\":\"cut\",\"reason\":\"the rest is too much\"}\n");
         }
@@ -225,21 +225,21 @@ impl Growing {
     fn flush(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         if !waiting.is_empty() {
-            self.file.write(&waiting, lost);
+            self.file.write(&waiting, gap_line);
             self.length = self.file.length();
         }
     }
 }
 
-/// A document with its time.
+/// Adds the present time to a document.
 fn dated(document: Value) -> String {
     let at = Value::String(SystemClock.now().to_string());
     let fields = document.as_object().cloned().unwrap_or_default();
     Value::Object([("at".to_owned(), at)].into_iter().chain(fields).collect()).to_string()
 }
 
-/// The line that marks a gap.
-fn lost(lost: &Lost) -> String {
+/// Renders the line that marks a gap.
+fn gap_line(lost: &Lost) -> String {
     let Lost { lines, cause } = lost;
     format!("{}\n", json!({"type": "lost", "lines": lines, "reason": cause}))
 }

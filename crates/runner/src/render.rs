@@ -1,89 +1,89 @@
-//! Turns an agent's events into lines that a person can follow. PURE. Everything an agent says is cleaned of what a
-//! terminal would act on, then of secrets, and only then cut: a cut must not hide half a secret from the search. The number
-//! of lines of an event never depends on how long something took: who reads the events again must count the same.
+//! Renders an agent's events as lines for a person. PURE. Text of the agent is sanitized first, then masked, and only then
+//! cut: a cut must not hide half a secret from the search. The number of lines of an event never depends on how long
+//! something took, because a second reading of the events must count the same.
 
 use super::answer_text::readable;
 use super::changes::changes;
-use super::fit::{Clean, Lead, Rendered, Room, Style, cut};
+use super::fit::{Clean, Lead, MaxSize, Rendered, Style, cut};
 use super::sanitize::sanitize;
 use orch_core::outcome::AgentEvent;
 use orch_core::redact::{Carry, Redactor};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// Speech is shown whole, within reason: the rest is in the raw file.
-const SPEECH: Room = Room { lines: 2000, width: 16_000 };
-const THOUGHT: Room = Room { lines: 12, width: 1000 };
-const CALL: Room = Room { lines: 1, width: 300 };
-const RESULT: Room = Room { lines: 8, width: 240 };
-const MESSAGE: Room = Room { lines: 8, width: 1000 };
+/// Text is shown almost whole; the rest is in the raw file.
+const TEXT: MaxSize = MaxSize { lines: 2000, width: 16_000 };
+const THOUGHT: MaxSize = MaxSize { lines: 12, width: 1000 };
+const CALL: MaxSize = MaxSize { lines: 1, width: 300 };
+const RESULT: MaxSize = MaxSize { lines: 8, width: 240 };
+const MESSAGE: MaxSize = MaxSize { lines: 8, width: 1000 };
 
-/// Most characters by which a call is named again, where its result does not follow it.
-const AGAIN: usize = 80;
-/// So many calls may be open at once; of more than that, results do not name their calls.
-const OPEN: usize = 1024;
-/// So many different warnings are remembered.
-const WARNINGS: usize = 64;
-/// What takes less is over at once, and not worth a word.
-const WORTH_TELLING: u64 = 100;
+/// The most characters of a call that a result repeats, if it does not follow its call.
+const CALL_NAME: usize = 80;
+/// The most open calls that are remembered; results of further calls do not name them.
+const MAX_OPEN: usize = 1024;
+/// The most different warnings that are remembered.
+const MAX_WARNINGS: usize = 64;
+/// Shorter durations, in milliseconds, are not shown.
+const MIN_DURATION: u64 = 100;
 
 /// Renders one run.
 #[derive(Debug)]
 pub struct Renderer {
     redactor: Redactor,
-    /// A private key may be printed over several pieces of speech.
-    speech: Carry,
-    /// The agent's directory: what lies in it is named from there on.
+    /// A private key may span several texts.
+    text_carry: Carry,
+    /// The agent's directory, with a slash: files in it are shown by their relative paths.
     root: Option<String>,
-    /// Calls without a result yet, as they are named.
+    /// Calls without a result yet: their rendered beginnings by id.
     open: HashMap<String, String>,
-    /// The call whose line was the last one.
+    /// The id of the call whose line was rendered last.
     last: Option<String>,
-    /// What was said last, while nothing was done since.
-    said: Option<String>,
-    /// Warnings that were shown.
+    /// The last text, unless a call followed it.
+    last_text: Option<String>,
+    /// The warnings that were shown.
     warned: HashSet<String>,
 }
 
 impl Renderer {
-    /// Masks what `redactor` knows.
+    /// Creates a renderer that masks with `redactor`.
     pub fn new(redactor: Redactor) -> Self {
         Self {
             redactor,
-            speech: Carry::default(),
+            text_carry: Carry::default(),
             root: None,
             open: HashMap::new(),
             last: None,
-            said: None,
+            last_text: None,
             warned: HashSet::new(),
         }
     }
 
-    /// Names files below this directory by their place in it.
+    /// Shows files below this directory by their relative paths.
     #[must_use]
     pub fn below(self, root: &Path) -> Self {
         Self { root: root.to_str().map(|root| format!("{}/", root.trim_end_matches('/'))), ..self }
     }
 
-    /// What masks the secrets.
+    /// Returns the redactor.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
     }
 
-    /// The lines for one event.
+    /// Renders one event.
     pub fn event(&mut self, event: &AgentEvent) -> Vec<Rendered> {
         let lines = match event {
             AgentEvent::Started { session_id, model } => self.started(session_id.as_deref(), model.as_deref()),
-            AgentEvent::Text { text } => self.speech(text),
+            AgentEvent::Text { text } => self.text(text),
             AgentEvent::Reasoning { text } => cut(Style::Thought, Lead::mark("· "), &self.styled(text), THOUGHT),
             AgentEvent::ToolCall { id, name, input } => return self.call(id, name, input),
             AgentEvent::ToolResult { .. } => self.result(event),
             AgentEvent::Retry { class, attempt, detail } => {
-                self.told(Style::Warning, "↻ ", &format!("{class}, try {attempt}: {detail}"))
+                self.message(Style::Warning, "↻ ", &format!("{class}, try {attempt}: {detail}"))
             }
             AgentEvent::Warning { text } => self.warning(text),
-            AgentEvent::Error { class, text } => self.told(Style::Error, "✗ ", &format!("{class}: {text}")),
-            // What was said is known to who carries the message; what was spent is told at the end.
+            AgentEvent::Error { class, text } => self.message(Style::Error, "✗ ", &format!("{class}: {text}")),
+            // The inbox reports messages, and the last line of the run its usage.
             AgentEvent::Heard { .. } | AgentEvent::Spent { .. } | AgentEvent::TurnEnded => Vec::new(),
         };
         if !lines.is_empty() {
@@ -92,21 +92,21 @@ impl Renderer {
         lines
     }
 
-    /// Lines in which orch speaks of the run.
+    /// Renders a note by orch itself.
     pub fn note(&self, text: &str) -> Vec<Rendered> {
-        self.told(Style::Note, "— ", text)
+        self.message(Style::Note, "— ", text)
     }
 
-    /// Cleaned and masked, not cut.
+    /// Sanitizes and masks `text`, without cutting it.
     pub fn clean(&self, text: &str) -> String {
         self.redactor.text(&sanitize(text)).into_owned()
     }
 
     fn styled(&self, text: &str) -> Clean {
-        Clean::of(text, &self.redactor, &mut Carry::default())
+        Clean::new(text, &self.redactor, &mut Carry::default())
     }
 
-    fn told(&self, style: Style, mark: &str, text: &str) -> Vec<Rendered> {
+    fn message(&self, style: Style, mark: &str, text: &str) -> Vec<Rendered> {
         cut(style, Lead::mark(mark), &Clean::plain(self.clean(text)), MESSAGE)
     }
 
@@ -117,63 +117,63 @@ impl Renderer {
         self.note(&text)
     }
 
-    /// Programs repeat their warnings, on several ways and at each turn.
+    /// Renders a warning once: programs repeat their warnings at each turn.
     fn warning(&mut self, text: &str) -> Vec<Rendered> {
         if self.warned.contains(text) {
             return Vec::new();
         }
-        if self.warned.len() < WARNINGS {
+        if self.warned.len() < MAX_WARNINGS {
             self.warned.insert(text.to_owned());
         }
-        self.told(Style::Warning, "! ", text)
+        self.message(Style::Warning, "! ", text)
     }
 
-    /// What the agent says, with its answer in words; of an answer, what it has just said is not said again.
-    fn speech(&mut self, text: &str) -> Vec<Rendered> {
+    /// Renders text, and an answer in JSON in readable form, without repeating the text before it.
+    fn text(&mut self, text: &str) -> Vec<Rendered> {
         let Some((before, answer)) = readable(text) else {
-            self.said = Some(text.trim().to_owned());
-            return self.spoken(text);
+            self.last_text = Some(text.trim().to_owned());
+            return self.text_lines(text);
         };
-        let said = self.said.take().unwrap_or_default();
-        let is_news = |part: &&str| !part.is_empty() && !said.contains(part.trim());
-        let told: Vec<&str> = [before, &answer].into_iter().filter(is_news).collect();
-        if told.is_empty() { Vec::new() } else { self.spoken(&told.join("\n")) }
+        let last = self.last_text.take().unwrap_or_default();
+        let is_new = |part: &&str| !part.is_empty() && !last.contains(part.trim());
+        let new: Vec<&str> = [before, &answer].into_iter().filter(is_new).collect();
+        if new.is_empty() { Vec::new() } else { self.text_lines(&new.join("\n")) }
     }
 
-    fn spoken(&mut self, text: &str) -> Vec<Rendered> {
-        let clean = Clean::of(text, &self.redactor, &mut self.speech);
-        match cut(Style::Speech, Lead::mark(""), &clean, SPEECH) {
+    fn text_lines(&mut self, text: &str) -> Vec<Rendered> {
+        let clean = Clean::new(text, &self.redactor, &mut self.text_carry);
+        match cut(Style::Speech, Lead::mark(""), &clean, TEXT) {
             lines if lines.is_empty() => vec![Rendered::plain(Style::Speech, "")],
             lines => lines,
         }
     }
 
     fn call(&mut self, id: &str, name: &str, input: &str) -> Vec<Rendered> {
-        // A command is shown as it is.
+        // A command is shown unchanged.
         let is_command = matches!(name, "Bash" | "bash" | "shell");
         let input = if is_command { input.to_owned() } else { self.shorter_paths(input) };
         let call = self.clean(&if input.is_empty() { name.to_owned() } else { format!("{name}: {input}") });
-        if self.open.len() < OPEN {
-            self.open.insert(id.to_owned(), call.chars().take(AGAIN).collect());
+        if self.open.len() < MAX_OPEN {
+            self.open.insert(id.to_owned(), call.chars().take(CALL_NAME).collect());
         }
         self.last = Some(id.to_owned());
-        self.said = None;
+        self.last_text = None;
         cut(Style::Tool, Lead::mark("▸ "), &Clean::plain(call), CALL)
     }
 
-    /// A list of files, named from the agent's directory on.
+    /// Shortens a list of files to paths relative to the agent's directory.
     fn shorter_paths(&self, input: &str) -> String {
         let Some(root) = &self.root else { return input.to_owned() };
         let parts: Vec<&str> = input.split(", ").map(|part| part.strip_prefix(root.as_str()).unwrap_or(part)).collect();
         parts.join(", ")
     }
 
-    /// How it went, how long it took, and the beginning of what came of it.
+    /// Renders a result: its success, its duration, and the beginning of its output.
     fn result(&mut self, event: &AgentEvent) -> Vec<Rendered> {
         let AgentEvent::ToolResult { id, ok, output, took_ms, edits } = event else { return Vec::new() };
         let call = self.open.remove(id.as_str());
         let call = call.filter(|_| self.last.as_ref() != Some(id));
-        let took = took_ms.filter(|took| *took >= WORTH_TELLING).map(duration);
+        let took = took_ms.filter(|took| *took >= MIN_DURATION).map(duration);
         let mut head: Vec<String> = [call, took].into_iter().flatten().collect();
         let style = if *ok { Style::Result } else { Style::Error };
         let mark = if *ok { "  ✓ " } else { "  ✗ " };
@@ -194,7 +194,7 @@ impl Renderer {
     }
 }
 
-/// A duration for a person.
+/// Formats a duration for a person.
 pub(super) fn duration(milliseconds: u64) -> String {
     let (seconds, tenths) = (milliseconds / 1000, milliseconds % 1000 / 100);
     match seconds {
@@ -270,7 +270,7 @@ with a gap.
     }
 
     #[test]
-    fn the_last_message_is_told_once_and_its_answer_in_words() {
+    fn the_last_message_is_shown_once_with_its_answer_as_text() {
         let text = |text: &str| AgentEvent::Text { text: text.into() };
         let answer = r#"{"status":"done","summary":"Added it.","files_changed":["a"]}"#;
         assert_eq!(render(&[text("I begin."), text(answer)]), "I begin.\nAdded it.\n");
@@ -286,7 +286,7 @@ with a gap.
     }
 
     #[test]
-    fn a_warning_is_told_once_in_a_run() {
+    fn a_warning_is_shown_once_in_a_run() {
         let warning = |text: &str| AgentEvent::Warning { text: text.into() };
         let events = [warning("no bubblewrap"), warning("another"), AgentEvent::TurnEnded, warning("no bubblewrap")];
         assert_eq!(render(&events), "! no bubblewrap\n! another\n");
@@ -334,14 +334,14 @@ with a gap.
             diff: Some("@@\n-old\u{1b}[2J\n+canary-value-1\n".into()),
             ..FileEdit::unknown("src/lib.rs", EditKind::Update)
         };
-        let told = |edits: Vec<FileEdit>| {
+        let shown = |edits: Vec<FileEdit>| {
             let output = "The file was updated.".to_owned();
             render(&[AgentEvent::ToolResult { id: String::new(), ok: true, output, took_ms: Some(500), edits }])
         };
         let expected = "  ✓ 0.5 s · src/lib.rs +1 −1\n    - old\n    + [REDACTED:API_KEY]\n";
-        assert_eq!(told(vec![edit]), expected);
+        assert_eq!(shown(vec![edit]), expected);
         let unknown = FileEdit::unknown("src/lib.rs", EditKind::Update);
-        assert_eq!(told(vec![unknown]), "  ✓ 0.5 s · The file was updated.\n");
+        assert_eq!(shown(vec![unknown]), "  ✓ 0.5 s · The file was updated.\n");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a run ended, as the runner saw it: the last thing it writes.
+//! The report on how a run ended: the last file that the runner writes.
 
 use super::render::duration;
 use jiff::Timestamp;
@@ -9,57 +9,57 @@ use orch_core::redact::Redactor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Why the agent's process did not end by itself.
+/// Why orch ended the agent's process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Stop {
-    /// Somebody asked for it.
+    /// A person or the engine asked for it.
     Asked {
-        /// Their reason, for a person.
+        /// The reason, for a person.
         reason: String,
     },
-    /// It passed a limit of orch's own, or was in a state from which it does not come back.
+    /// It exceeded one of orch's limits, or was in a state that it cannot leave by itself.
     Limit {
-        /// Which one.
+        /// The limit or state.
         failure: Failure,
     },
-    /// Its turn had ended; only something that it left behind kept it from leaving.
+    /// Its turn had ended; only something that it left behind kept its process alive.
     Lingering,
 }
 
 /// The report on one run. Stored as `outcome.json`; secrets are masked in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
-    /// The run.
+    /// The id of the run.
     pub run_id: RunId,
-    /// What it was for.
+    /// The purpose of the run.
     pub kind: RunKind,
-    /// When the runner took it.
+    /// When the runner claimed it.
     pub started_at: Timestamp,
     /// When its last process was gone.
     pub ended_at: Timestamp,
-    /// How the agent's process ended; `None` when it did not start, or nobody saw its end.
+    /// How the agent's process ended; `None` when it did not start, or its end is unknown.
     pub exit: Option<Exit>,
-    /// What its output amounts to.
+    /// What the dialect's reader concluded from the output.
     pub ending: Ending,
-    /// Set when orch ended the process.
+    /// Why orch ended the process, if it did.
     pub stopped: Option<Stop>,
     /// Processes that were left behind and had to be ended, one line each.
     pub swept: Vec<String>,
-    /// What went wrong beside the agent's own work.
+    /// What went wrong apart from the agent's own work.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// Length of the transcript.
+    /// Length of the transcript in bytes.
     pub transcript_bytes: u64,
 }
 
 impl RunReport {
-    /// What a run of [`RunKind::Work`] amounts to.
+    /// Returns the outcome of a run of [`RunKind::Work`].
     pub fn outcome(&self) -> Outcome {
         self.stop_outcome().unwrap_or_else(|| Outcome::of(&self.ending))
     }
 
-    /// Why there is no answer to look at, for runs whose answer has another format; `None` when there may be one.
+    /// Returns why there is no answer, for runs whose answer has another format; `None` when there may be one.
     pub fn failure(&self) -> Option<Outcome> {
         self.stop_outcome().or_else(|| self.ending.failure.clone().map(Outcome::Failed))
     }
@@ -72,28 +72,29 @@ impl RunReport {
         }
     }
 
-    /// A CLI that waits for its provider passes orch's limits too: the provider is then the cause, and not the task.
+    /// Returns the provider's failure if there is one, else `limit`: a CLI that waits for its provider exceeds orch's limits
+    /// too, and then the provider is the cause, not the task.
     fn cause<'a>(&'a self, limit: &'a Failure) -> &'a Failure {
         let of_provider = self.ending.failure.as_ref().filter(|f| f.class.side() == Side::Provider);
         of_provider.unwrap_or(limit)
     }
 
-    /// One line for a person.
+    /// Summarizes the run in one line for a person.
     pub(super) fn summary(&self) -> String {
         let what = match (&self.stopped, &self.ending.failure) {
             (Some(Stop::Asked { reason }), _) => reason.clone(),
             (Some(Stop::Limit { failure }), _) | (_, Some(failure)) => format!("{}: {}", failure.class, failure.detail),
             (Some(Stop::Lingering), None) => "the turn ended well, the process was ended".to_owned(),
-            (None, None) => format!("the turn ended well{}", self.answered()),
+            (None, None) => format!("the turn ended well{}", self.describe_answer()),
         };
         let exit = self.exit.map_or(String::new(), |exit| format!(", {exit}"));
         let took = self.ended_at.duration_since(self.started_at).as_millis();
         let took = duration(u64::try_from(took).unwrap_or_default());
-        format!("run ended: {}{exit}, after {took}; {}", what.lines().next().unwrap_or_default(), self.spent())
+        format!("run ended: {}{exit}, after {took}; {}", what.lines().next().unwrap_or_default(), self.describe_usage())
     }
 
-    /// What the agent says of its work.
-    fn answered(&self) -> String {
+    /// Describes what the agent says of its work.
+    fn describe_answer(&self) -> String {
         match (self.kind, Outcome::of(&self.ending)) {
             (RunKind::Route | RunKind::Review, _) | (_, Outcome::Cancelled { .. }) => String::new(),
             (RunKind::Work, Outcome::Finished { answer }) => match answer.status {
@@ -106,22 +107,23 @@ impl RunReport {
         }
     }
 
-    /// What it used, in words: what is unknown is said to be so.
-    fn spent(&self) -> String {
+    /// Describes tokens and cost; what is unknown is called unknown.
+    fn describe_usage(&self) -> String {
         let Ending { usage, cost, usage_is_thread_total, .. } = &self.ending;
-        let told = [(usage.input, "in"), (usage.output, "out"), (usage.cached, "cached")];
-        let told: Vec<String> = told.iter().filter_map(|(count, what)| Some(format!("{} {what}", (*count)?))).collect();
-        let tokens = match (told.is_empty(), usage_is_thread_total) {
+        let counts = [(usage.input, "in"), (usage.output, "out"), (usage.cached, "cached")];
+        let counts: Vec<String> =
+            counts.iter().filter_map(|(count, what)| Some(format!("{} {what}", (*count)?))).collect();
+        let tokens = match (counts.is_empty(), usage_is_thread_total) {
             (true, _) => "tokens unknown".to_owned(),
-            (false, false) => format!("tokens: {}", told.join(", ")),
-            (false, true) => format!("tokens of the whole conversation: {}", told.join(", ")),
+            (false, false) => format!("tokens: {}", counts.join(", ")),
+            (false, true) => format!("tokens of the whole conversation: {}", counts.join(", ")),
         };
         let cost = cost.map_or_else(|| "cost unknown".to_owned(), |cost| cost.to_string());
         format!("{tokens}; {cost}")
     }
 }
 
-/// Masks secrets in everything that an agent may have put there.
+/// Masks secrets in every text that comes from the agent.
 pub(super) fn redact_ending(ending: &mut Ending, clean: &dyn Fn(&str) -> String, redactor: &Redactor) {
     // Written without `..`, so that a new field cannot be forgotten here.
     let Ending {
@@ -136,23 +138,23 @@ pub(super) fn redact_ending(ending: &mut Ending, clean: &dyn Fn(&str) -> String,
         failure,
         usage_is_thread_total: _,
     } = ending;
-    // An agent's last words may be a part of what it said: the last line of several.
+    // The final text may begin inside a secret: it may be only the last of several lines.
     let clean = |text: &str| redactor.rest_of_text(&clean(text));
     for text in [session_id, model, final_text].into_iter().flatten().chain(denials) {
         *text = clean(text);
     }
     if let Some(value) = structured {
         redactor.json(value);
-        in_texts(value, &clean);
+        map_texts(value, &clean);
     }
     if let Some(Failure { class: _, detail, retry_at: _, round: _ }) = failure {
         *detail = clean(detail);
     }
 }
 
-/// Puts `instead` in the place of everything that the agent worded. What orch goes by stays: the class of a failure, the
-/// status of work, the conversation, what was used.
-pub(super) fn drop_words(ending: &mut Ending, kind: RunKind, instead: &str) {
+/// Replaces every text that the agent wrote by `instead`. What orch decides by stays: the class of a failure, the status
+/// of the work, the conversation, the usage.
+pub(super) fn withhold_texts(ending: &mut Ending, kind: RunKind, instead: &str) {
     let answer = Answer::parse(ending.structured.as_ref(), ending.final_text.as_deref());
     let answer = answer.ok().filter(|_| kind == RunKind::Work);
     ending.structured = answer.map(|answer| json!({"status": answer.status, "summary": instead}));
@@ -161,11 +163,11 @@ pub(super) fn drop_words(ending: &mut Ending, kind: RunKind, instead: &str) {
     ending.denials.iter_mut().chain(detail).for_each(|text| instead.clone_into(text));
 }
 
-fn in_texts(value: &mut Value, clean: &dyn Fn(&str) -> String) {
+fn map_texts(value: &mut Value, clean: &dyn Fn(&str) -> String) {
     match value {
         Value::String(text) => *text = clean(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| in_texts(item, clean)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| in_texts(field, clean)),
+        Value::Array(items) => items.iter_mut().for_each(|item| map_texts(item, clean)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| map_texts(field, clean)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

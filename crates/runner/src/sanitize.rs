@@ -1,9 +1,9 @@
-//! Takes everything out of an agent's text that a terminal would act on. What is left is text, tabs and line feeds; its
-//! colours are told beside it.
+//! Removes everything from an agent's text that a terminal would act on. What is left is text, tabs and line feeds;
+//! colours are returned beside it.
 
 use orch_core::styled::{Pen, Span};
 
-/// What the text is inside of.
+/// The state of the parser.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Text,
@@ -11,40 +11,40 @@ enum State {
     Escape,
     /// Inside `ESC [ …` up to its final byte.
     Control,
-    /// Inside a string that only the terminal reads (title, clipboard, device command).
+    /// Inside a string that only a terminal reads (title, clipboard, device command).
     Hidden,
     /// After an ESC within such a string.
     HiddenEscape,
 }
 
-/// More parameters than this no graphic rendition has.
-const PARAMETERS: usize = 64;
+/// The most characters of parameters that a graphic rendition has.
+const MAX_PARAMETERS: usize = 64;
 
-/// The text without escape sequences, control characters and marks that turn the direction of writing around.
+/// Returns the text without escape sequences, control characters and marks that change the direction of writing.
 /// Carriage returns end a line, as in progress displays. A hidden string ends with its line at the latest, so that
 /// an unfinished one cannot swallow what follows.
 pub fn sanitize(text: &str) -> String {
-    read(text).clean
+    clean(text).text
 }
 
-/// The same, and how it looks from which byte of the clean text on.
+/// Like [`sanitize`], and also returns the colours by their byte offsets in the clean text.
 pub(super) fn sanitize_styled(text: &str) -> (String, Vec<Span>) {
-    let Cleaner { clean, spans, .. } = read(text);
-    (clean, spans)
+    let Cleaner { text, spans, .. } = clean(text);
+    (text, spans)
 }
 
 /// The clean text so far.
 #[derive(Default)]
 struct Cleaner {
-    clean: String,
+    text: String,
     /// Parameters of the sequence that is being read.
     parameters: String,
     pen: Pen,
     spans: Vec<Span>,
 }
 
-fn read(text: &str) -> Cleaner {
-    let mut cleaner = Cleaner { clean: String::with_capacity(text.len()), ..Cleaner::default() };
+fn clean(text: &str) -> Cleaner {
+    let mut cleaner = Cleaner { text: String::with_capacity(text.len()), ..Cleaner::default() };
     let mut state = State::Text;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -59,27 +59,27 @@ fn read(text: &str) -> Cleaner {
 }
 
 impl Cleaner {
-    /// A control sequence begins.
+    /// Begins a control sequence.
     fn begin(&mut self) -> State {
         self.parameters.clear();
         State::Control
     }
 
     fn parameter(&mut self, c: char) -> State {
-        if self.parameters.len() < PARAMETERS {
+        if self.parameters.len() < MAX_PARAMETERS {
             self.parameters.push(c);
         }
         State::Control
     }
 
-    /// A control sequence is over: only a graphic rendition means something here.
+    /// Ends a control sequence. Only graphic renditions matter here.
     fn control(&mut self, last: char) -> State {
         let plain = |c: char| c.is_ascii_digit() || matches!(c, ';' | ':');
-        if last == 'm' && self.parameters.len() < PARAMETERS && self.parameters.chars().all(plain) {
+        if last == 'm' && self.parameters.len() < MAX_PARAMETERS && self.parameters.chars().all(plain) {
             let before = self.pen;
             self.pen.apply(&self.parameters);
             if self.pen != before {
-                self.spans.push(Span { at: self.clean.len(), pen: self.pen });
+                self.spans.push(Span { at: self.text.len(), pen: self.pen });
             }
         }
         State::Text
@@ -89,7 +89,7 @@ impl Cleaner {
 fn step(state: State, c: char, cleaner: &mut Cleaner) -> State {
     match (state, c) {
         (_, '\n') => {
-            cleaner.clean.push('\n');
+            cleaner.text.push('\n');
             State::Text
         }
         // Cancel and substitute end any sequence.
@@ -107,19 +107,19 @@ fn step(state: State, c: char, cleaner: &mut Cleaner) -> State {
         (State::Escape, _) => State::Text,
         (State::Control, ' '..='?') => cleaner.parameter(c),
         (State::Control, '@'..='~') => cleaner.control(c),
-        // Not a byte of such a sequence: it is broken off, and this is text again.
+        // Not a byte of such a sequence: the sequence is aborted, and this is text again.
         (State::Control, _) => step(State::Text, c, cleaner),
         (State::Text, _) => {
-            if c == '\t' || !(c.is_control() || turns_direction(c)) {
-                cleaner.clean.push(c);
+            if c == '\t' || !(c.is_control() || is_direction_mark(c)) {
+                cleaner.text.push(c);
             }
             State::Text
         }
     }
 }
 
-/// Marks that make text read in another order than it is written.
-fn turns_direction(c: char) -> bool {
+/// Returns whether the character makes text read in another order than it is written.
+fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -151,12 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_told_beside_the_text_and_nothing_else_is() {
+    fn colours_are_returned_beside_the_text_and_nothing_else_is() {
         let (text, spans) =
             sanitize_styled("a\u{1b}[1;31mb\u{1b}[2J\u{1b}[?25m\u{1b}]0;t\u{7}ü\u{9b}0mc\u{1b}[>4;1md\u{1b}[0m");
         assert_eq!(text, "abücd");
-        let told: Vec<(usize, String)> = spans.iter().map(|span| (span.at, span.pen.parameters())).collect();
-        assert_eq!(told, [(1, "1;31".to_owned()), (4, String::new())]);
+        let found: Vec<(usize, String)> = spans.iter().map(|span| (span.at, span.pen.parameters())).collect();
+        assert_eq!(found, [(1, "1;31".to_owned()), (4, String::new())]);
         let flood = format!("\u{1b}[{}mx", "1;".repeat(10_000));
         assert_eq!(sanitize_styled(&flood), ("x".to_owned(), Vec::new()));
     }

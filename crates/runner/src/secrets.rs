@@ -1,6 +1,5 @@
-//! Whether an environment still has the secrets that a run was started with. Only what was masked then can be masked
-//! again, and the values themselves are kept nowhere: beside the names there are digests under a key of the run's own,
-//! and they are gone as soon as the report is written.
+//! Checks whether an environment still has the secrets that a run was started with, because only known values can be
+//! masked. The values are not stored: only names and digests under a key of the run's own, until the report is written.
 
 use super::launch::{RunDir, RunFileError};
 use orch_core::redact::is_masked;
@@ -10,11 +9,11 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What is kept of the secrets of a run. Stored as `secrets.json`.
+/// The digests of a run's secrets. Stored as `secrets.json`.
 #[derive(Serialize, Deserialize)]
 struct Secrets {
     key: String,
-    /// By the names of the variables.
+    /// Digests by the names of the variables.
     digests: BTreeMap<String, String>,
 }
 
@@ -23,34 +22,34 @@ impl RunDir {
         self.path().join("secrets.json")
     }
 
-    /// Keeps what tells later whether an environment has the same secrets as this one.
-    pub(super) fn keep_digests(&self, env: &BTreeMap<String, String>) -> Result<(), RunFileError> {
+    /// Stores the digests of the secrets in `env`.
+    pub(super) fn store_digests(&self, env: &BTreeMap<String, String>) -> Result<(), RunFileError> {
         let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
         let masked = env.iter().filter(|(name, value)| is_masked(name, value));
         let digests = masked.map(|(name, value)| (name.clone(), digest(&key, name, value))).collect();
         self.write(&self.secrets(), &Secrets { key, digests }, Durability::Cached)
     }
 
-    /// Why this environment cannot mask what the run was started with, in words; `None`: it can.
-    pub(super) fn lost_secrets(&self, env: &BTreeMap<String, String>) -> Option<String> {
+    /// Returns a note for a person if this environment lacks secrets that the run was started with; `None` if it has all.
+    pub(super) fn unknown_secrets(&self, env: &BTreeMap<String, String>) -> Option<String> {
         let lost: Vec<String> = match self.read::<Secrets>(&self.secrets()) {
             Ok(Secrets { key, digests }) => {
                 let is_same =
                     |name: &String, kept: &String| env.get(name).is_some_and(|v| digest(&key, name, v) == *kept);
                 digests.into_iter().filter(|(name, kept)| !is_same(name, kept)).map(|(name, _)| name).collect()
             }
-            // Nobody knows how many there were.
+            // Without the file, the number of secrets is unknown.
             Err(_) => vec!["none of them".to_owned()],
         };
         let lost = Some(lost.join(", ")).filter(|lost| !lost.is_empty())?;
         Some(format!(
-            "what it said last is not shown: its secrets are not known any more ({lost}); the run's directory has it"
+            "its last output is not shown: its secrets are no longer known ({lost}); the run's directory has it"
         ))
     }
 
-    /// The report is written: nothing is masked for this run any more.
-    pub(super) fn forget_digests(&self) {
-        // Kept, it goes with the run: they are digests, not the values.
+    /// Removes the digests once the report is written.
+    pub(super) fn remove_digests(&self) {
+        // A file that stays is removed with the run, and holds no values.
         let _ = std::fs::remove_file(self.secrets());
     }
 }
@@ -73,15 +72,15 @@ mod tests {
     fn only_an_environment_with_the_same_secrets_will_do_and_no_value_is_kept() {
         let home = tempfile::tempdir().expect("a directory");
         let dir = RunDir::new(home.path());
-        assert!(dir.lost_secrets(&env(&[])).is_some(), "nothing is known");
+        assert!(dir.unknown_secrets(&env(&[])).is_some(), "nothing is known");
         let first = [("API_KEY", "canary-value-1"), ("GH_TOKEN", "canary-value-2"), ("HOME", "/home/me")];
-        dir.keep_digests(&env(&first)).expect("writable");
+        dir.store_digests(&env(&first)).expect("writable");
         let kept = std::fs::read_to_string(dir.secrets()).expect("readable");
         assert!(!kept.contains("canary") && !kept.contains("HOME"), "{kept}");
         assert_eq!(dir.secrets().metadata().expect("a file").permissions().mode() & 0o777, 0o600);
         let more = [("API_KEY", "canary-value-1"), ("GH_TOKEN", "canary-value-2"), ("OTHER_KEY", "canary-value-3")];
-        assert_eq!(dir.lost_secrets(&env(&more)), None);
-        let other = dir.lost_secrets(&env(&[("API_KEY", "canary-value-9")])).expect("lost");
+        assert_eq!(dir.unknown_secrets(&env(&more)), None);
+        let other = dir.unknown_secrets(&env(&[("API_KEY", "canary-value-9")])).expect("lost");
         assert!(other.contains("(API_KEY, GH_TOKEN)") && !other.contains("canary"), "{other}");
     }
 }

@@ -1,5 +1,5 @@
-//! Signals to the runner. All of those that an agent might inherit as ignored get a handler here, because a handled
-//! signal is back to its default after the start of another program, and an ignored one stays ignored.
+//! Signals to the runner. Every signal that an agent might inherit as ignored gets a handler here: `exec` resets a
+//! handled signal to its default, but leaves an ignored one ignored.
 
 use signal_hook::consts::{
     SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH,
@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// A stream that is readable after each change of the terminal's size.
+/// Returns a stream that is readable after each change of the terminal's size.
 pub(super) fn window_changes() -> io::Result<UnixStream> {
     let (changes, sender) = UnixStream::pair()?;
     changes.set_nonblocking(true)?;
@@ -18,26 +18,26 @@ pub(super) fn window_changes() -> io::Result<UnixStream> {
     Ok(changes)
 }
 
-/// By what somebody asked for the end of a run.
+/// The kind of signal that asked for the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// Ctrl-C, or its like, in the pane.
+pub(super) enum StopSource {
+    /// A key such as Ctrl-C in the pane.
     Keys,
     /// A signal from elsewhere.
     Signal,
 }
 
-/// What has arrived so far.
+/// The signals that have arrived so far.
 pub(super) struct Signals {
     /// Readable after any signal that the runner acts on.
     pub(super) wake: UnixStream,
-    /// The signal that asked for the end; 0: none has.
+    /// The number of the signal that asked for the end; 0 for none.
     stop: Arc<AtomicUsize>,
 }
 
 impl Signals {
-    /// Takes over: INT, TERM and QUIT ask for the end of the run; HUP says that the terminal is gone, which stops
-    /// nothing; CHLD wakes; the others are only brought back to default for the agent.
+    /// Installs the handlers: INT, TERM and QUIT ask for the end of the run; HUP (the terminal is gone) stops nothing;
+    /// CHLD wakes; the others are handled only so that the agent gets their defaults.
     pub(super) fn install() -> io::Result<Self> {
         let (wake, sender) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
@@ -54,16 +54,16 @@ impl Signals {
         Ok(Self { wake, stop })
     }
 
-    /// By what somebody asked for the end.
-    pub(super) fn stop_asked(&self) -> Option<Asked> {
+    /// Returns what kind of signal has asked for the end, if any has.
+    pub(super) fn stop_source(&self) -> Option<StopSource> {
         match i32::try_from(self.stop.load(Ordering::SeqCst)) {
             Ok(0) => None,
-            Ok(SIGINT | SIGQUIT) => Some(Asked::Keys),
-            Ok(_) | Err(_) => Some(Asked::Signal),
+            Ok(SIGINT | SIGQUIT) => Some(StopSource::Keys),
+            Ok(_) | Err(_) => Some(StopSource::Signal),
         }
     }
 
-    /// Forgets the wake-ups so far; what they stand for is looked up by the caller.
+    /// Discards the wake-ups so far; the caller then checks what has changed.
     pub(super) fn drain(&self) {
         let mut bytes = [0; 64];
         while matches!((&self.wake).read(&mut bytes), Ok(count) if count == bytes.len()) {}

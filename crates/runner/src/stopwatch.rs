@@ -1,40 +1,40 @@
-//! How long each tool call takes, by the time at which call and result were read. PURE: the time is handed in. Where the
-//! CLI tells it, or where it cannot be known, nothing is measured: no duration is better than a false one.
+//! Measures how long each tool call takes, from the times at which call and result were read. PURE: time is an argument.
+//! Where the CLI reports a duration, or none can be known, nothing is measured: no duration is better than a false one.
 
 use orch_core::outcome::AgentEvent;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// So many calls may be open at once; of more than that, the duration is unknown.
-const OPEN: usize = 1024;
+/// The most calls that are measured at once; further calls have no duration.
+const MAX_OPEN: usize = 1024;
 
 /// Measures the calls of one run.
 #[derive(Debug, Default)]
 pub(super) struct Stopwatch {
-    /// When each open call was read, and in which line.
+    /// The time and the line at which each open call was read, by its id.
     open: HashMap<String, (Duration, u64)>,
     line: u64,
 }
 
 impl Stopwatch {
-    /// The events that follow stand in the next line. A result in the line of its call was told at its end only.
+    /// Begins the next line of output. A result in the same line as its call has no duration: both were printed at the end.
     pub(super) fn next_line(&mut self) {
         self.line += 1;
     }
 
-    /// Puts the duration into a result that has none. `at` is when the event came, counted from any fixed moment; `None`:
-    /// nobody knows, it is read long after.
+    /// Sets the duration of a result that has none. `at` is when the event arrived, since any fixed moment; `None` when
+    /// that is unknown because the event is read late.
     pub(super) fn time(&mut self, event: &mut AgentEvent, at: Option<Duration>) {
         match event {
             AgentEvent::ToolCall { id, .. } => {
                 self.open.remove(id.as_str());
-                if let Some(at) = at.filter(|_| self.open.len() < OPEN) {
+                if let Some(at) = at.filter(|_| self.open.len() < MAX_OPEN) {
                     self.open.insert(id.clone(), (at, self.line));
                 }
             }
             AgentEvent::ToolResult { id, took_ms, .. } => {
-                let begun = self.open.remove(id.as_str()).filter(|(_, line)| *line != self.line);
-                let between = || at?.checked_sub(begun?.0);
+                let started = self.open.remove(id.as_str()).filter(|(_, line)| *line != self.line);
+                let between = || at?.checked_sub(started?.0);
                 *took_ms = took_ms.or_else(|| u64::try_from(between()?.as_millis()).ok());
             }
             AgentEvent::Started { .. }
@@ -58,11 +58,11 @@ mod tests {
         AgentEvent::ToolCall { id: id.into(), name: "Bash".into(), input: String::new() }
     }
 
-    fn result(id: &str, told: Option<u64>) -> AgentEvent {
-        AgentEvent::ToolResult { id: id.into(), ok: true, output: String::new(), took_ms: told, edits: Vec::new() }
+    fn result(id: &str, took_ms: Option<u64>) -> AgentEvent {
+        AgentEvent::ToolResult { id: id.into(), ok: true, output: String::new(), took_ms, edits: Vec::new() }
     }
 
-    /// The durations of the results among events, each in a line of its own, at these seconds.
+    /// Returns the durations of the results, with each event in a line of its own at the given second.
     fn durations(events: Vec<(AgentEvent, Option<u64>)>) -> Vec<Option<u64>> {
         let mut watch = Stopwatch::default();
         let timed = events.into_iter().filter_map(|(mut event, at)| {
@@ -91,15 +91,15 @@ mod tests {
         let late =
             vec![(call("a"), None), (result("a", None), Some(5)), (call("b"), Some(6)), (result("b", None), None)];
         assert_eq!(durations(late), [None, None]);
-        assert_eq!(durations(vec![(result("never begun", None), Some(5))]), [None]);
+        assert_eq!(durations(vec![(result("never started", None), Some(5))]), [None]);
         assert_eq!(durations(vec![(call("a"), Some(5)), (result("a", Some(42)), Some(9))]), [Some(42)]);
     }
 
     #[test]
-    fn a_call_that_is_told_at_its_end_only_has_no_duration() {
+    fn a_call_that_is_printed_with_its_result_has_no_duration() {
         let mut watch = Stopwatch::default();
-        let (mut begun, mut ended) = (call("a"), result("a", None));
-        watch.time(&mut begun, Some(Duration::from_secs(1)));
+        let (mut started, mut ended) = (call("a"), result("a", None));
+        watch.time(&mut started, Some(Duration::from_secs(1)));
         watch.time(&mut ended, Some(Duration::from_secs(1)));
         assert_eq!(ended, result("a", None));
     }
@@ -110,6 +110,6 @@ mod tests {
         for id in 0..5000 {
             watch.time(&mut call(&id.to_string()), Some(Duration::ZERO));
         }
-        assert_eq!(watch.open.len(), OPEN);
+        assert_eq!(watch.open.len(), MAX_OPEN);
     }
 }

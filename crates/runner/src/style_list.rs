@@ -1,13 +1,13 @@
-//! The list beside the transcript that tells how its lines look, see [`orch_core::styled`]. It is written before the
-//! lines themselves, so that who sees a line finds its style. Nothing depends on it: what cannot be written is missing.
+//! The styles of the transcript's lines, in a file beside it, see [`orch_core::styled`]. Each record is written before
+//! its line, so that a reader of the line finds it. Nothing depends on it: what cannot be written is missing.
 
 use super::fit::Rendered;
 use orch_core::styled::LineStyle;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-/// More colours than this are not kept, in bytes.
-const MOST: u64 = 16 << 20;
+/// The largest list, in bytes. Styles beyond it are dropped.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// The list of one run.
 pub(super) struct StyleList {
@@ -22,7 +22,7 @@ impl StyleList {
         Ok(Self { file, length })
     }
 
-    /// Takes back what is told of lines at `offset` and after, and half a record.
+    /// Removes the records of lines at `offset` and after, and a partial record.
     pub(super) fn cut(&mut self, offset: u64) -> io::Result<()> {
         let mut bytes = Vec::new();
         self.file.read_to_end(&mut bytes)?;
@@ -34,13 +34,13 @@ impl StyleList {
         self.file.set_len(self.length)
     }
 
-    /// The length of the list in bytes.
+    /// Returns the length of the list in bytes.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    /// Takes back what was added since the list had that length.
-    pub(super) fn take_back(&mut self, length: u64) {
+    /// Shortens the list to an earlier length.
+    pub(super) fn truncate(&mut self, length: u64) {
         if self.file.set_len(length).is_ok() {
             self.length = length;
         }
@@ -53,12 +53,12 @@ impl StyleList {
             records.extend(LineStyle::record(offset, line.text.len(), line.style.pen(), &line.spans));
             offset += line.text.len() as u64 + 1;
         }
-        if records.is_empty() || self.length + records.len() as u64 > MOST {
+        if records.is_empty() || self.length + records.len() as u64 > MAX_BYTES {
             return;
         }
         match self.file.write_all(records.as_bytes()) {
             Ok(()) => self.length += records.len() as u64,
-            // Half a record would spoil the next one.
+            // A partial record would corrupt the next one.
             Err(_) => drop(self.file.set_len(self.length)),
         }
     }

@@ -1,12 +1,12 @@
-//! The life of the agent's process, from its start to its end: follows it, holds its limits, ends it.
+//! Supervises the agent's process until it is gone: follows its output, enforces its limits, ends it.
 
-use super::health::HealthReport;
+use super::health::HealthReporter;
 use super::launch::{Launch, RunDir};
 use super::limits::{Alarm, Watchdog};
 use super::reading::Reading;
 use super::report::Stop;
 use super::signals::Signals;
-use super::talk::Talk;
+use super::talk::Conversation;
 use super::wake::wake;
 use super::watch::Watch;
 use jiff::SignedDuration;
@@ -17,40 +17,40 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The share of the grace in which an agent that was told to stop in its own words may do so, before it gets a signal.
-const FOR_WORD: f64 = 0.6;
-/// How long a killed process may take to disappear before it is given up.
-const DEATH: Duration = Duration::from_secs(5);
+/// The share of the grace period in which an agent may end its interrupted turn by itself, before it gets a signal.
+const INTERRUPT_SHARE: f64 = 0.6;
+/// How long a killed process may take to disappear before the supervisor gives up on it.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest sleep of a CLI before it repeats a request that its provider's limit refused.
-const LONGEST_SLEEP: Duration = Duration::from_secs(120);
+/// The longest sleep allowed to a CLI before it repeats a request that its provider's limit refused.
+const MAX_RETRY_SLEEP: Duration = Duration::from_secs(120);
 
-/// How far the end of the process has been driven.
+/// How far the shutdown of the process has come.
 #[derive(Clone, Copy)]
 enum Phase {
-    /// It works.
+    /// The agent works.
     Working,
-    /// Its turn was interrupted, and its process has until then to leave before it is asked to, and to the last to end.
+    /// Its turn was interrupted. It gets a signal at `until`, and is killed at `last`.
     Interrupted { until: Instant, last: Instant },
-    /// It was asked to end and has until then.
-    Asked { until: Instant },
-    /// It was killed; what is not gone until then will never go.
+    /// It got a signal to end, and is killed at `until`.
+    Signalled { until: Instant },
+    /// It was killed. A process that is still there at `until` is given up.
     Killed { until: Instant },
 }
 
-/// Watches over one agent.
+/// Supervises one agent.
 pub(super) struct Supervisor<'a> {
     dir: &'a RunDir,
     agent: Pid,
-    talk: Option<Talk>,
+    talk: Option<Conversation>,
     wake_socket: Option<&'a Path>,
     grace: Duration,
     signals: &'a Signals,
     watch: &'a mut Watch,
     watchdog: Watchdog,
-    health_report: HealthReport,
-    /// How long a look at the processes may take.
-    patience: Duration,
+    health: HealthReporter,
+    /// How long a measurement of the processes may take before it counts as failed.
+    check_timeout: Duration,
     phase: Phase,
     stop: Option<Stop>,
 }
@@ -58,20 +58,20 @@ pub(super) struct Supervisor<'a> {
 /// How the agent's process ended.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
-    /// `None`: it did not start, could not be ended, or nobody saw its end.
+    /// `None` when it did not start, could not be ended, or its end is unknown.
     pub(super) exit: Option<Exit>,
-    /// Why orch ended it, when it did.
+    /// Why orch ended it, if it did.
     pub(super) stop: Option<Stop>,
-    /// Why it did not start.
+    /// Why it did not start, if it did not.
     pub(super) failure: Option<Failure>,
 }
 
 impl<'a> Supervisor<'a> {
-    /// Over the process `agent` of `launch`; `talk` where a conversation is held open.
+    /// Supervises the process `agent` of `launch`; `talk` is its open conversation, if it has one.
     pub(super) fn new(
         dir: &'a RunDir,
         launch: &'a Launch,
-        (agent, talk): (Pid, Option<Talk>),
+        (agent, talk): (Pid, Option<Conversation>),
         signals: &'a Signals,
         watch: &'a mut Watch,
     ) -> Self {
@@ -86,8 +86,8 @@ impl<'a> Supervisor<'a> {
             signals,
             watch,
             watchdog,
-            health_report: HealthReport::new(dir, launch),
-            patience: Duration::from_millis(limits.health.timeout_ms),
+            health: HealthReporter::new(dir, launch),
+            check_timeout: Duration::from_millis(limits.health.timeout_ms),
             phase: Phase::Working,
             stop: None,
         }
@@ -97,76 +97,78 @@ impl<'a> Supervisor<'a> {
     pub(super) fn follow(mut self, reading: &mut Reading) -> Ended {
         loop {
             let more = reading.step();
-            if reading.take_news() {
+            if reading.take_new_receipts() {
                 wake(self.wake_socket);
             }
             if let Some(talk) = &mut self.talk {
-                talk.go_on(self.dir, reading);
+                talk.advance(self.dir, reading);
             }
             if let Reaped::Agent(exit) = reap(self.agent) {
                 return Ended { exit, stop: self.stop, failure: None };
             }
             let now = clock::instant();
             let wait = match self.phase {
-                Phase::Working => self.look(now, reading),
-                // A turn that begins now is one that nobody wants any more.
-                Phase::Interrupted { until, last } if now >= until || unheard(reading) => self.ask(now, last),
-                Phase::Asked { until } if now >= until => self.kill(now),
+                Phase::Working => self.check(now, reading),
+                // A pending message would start another turn, which is no longer wanted.
+                Phase::Interrupted { until, last } if now >= until || has_pending_message(reading) => {
+                    self.signal(now, last)
+                }
+                Phase::Signalled { until } if now >= until => self.kill(now),
                 Phase::Killed { until } if now >= until => return Ended { exit: None, stop: self.stop, failure: None },
-                Phase::Interrupted { until, .. } | Phase::Asked { until } | Phase::Killed { until } => until - now,
+                Phase::Interrupted { until, .. } | Phase::Signalled { until } | Phase::Killed { until } => until - now,
             };
-            let room = self.talk.as_ref().and_then(Talk::room);
-            self.watch.wait(self.signals, if more { Duration::ZERO } else { wait }, room);
+            let writable = self.talk.as_ref().and_then(Conversation::writable);
+            self.watch.wait(self.signals, if more { Duration::ZERO } else { wait }, writable);
         }
     }
 
-    /// Looks for a reason to end it. Returns how long nothing is due.
-    fn look(&mut self, now: Instant, reading: &mut Reading) -> Duration {
-        self.stop = self.asked().or_else(|| self.alarmed(now, reading));
+    /// Checks for a reason to end the agent, and begins its shutdown if there is one. Returns how long nothing is due.
+    fn check(&mut self, now: Instant, reading: &mut Reading) -> Duration {
+        self.stop = self.requested_stop().or_else(|| self.limit_stop(now, reading));
         let (monitor, at) = self.watchdog.health(now);
-        self.health_report.tell(monitor, at);
-        let Some(stop) = &self.stop else { return self.watchdog.next_look(now) };
+        self.health.report(monitor, at);
+        let Some(stop) = &self.stop else { return self.watchdog.next_check(now) };
         reading.transcript.aside(&match stop {
             Stop::Asked { reason } => format!("ending the agent: {reason}"),
             Stop::Limit { failure } => format!("ending the agent: {}: {}", failure.class, failure.detail),
-            Stop::Lingering => "ending the agent: its turn is over, but its process stays".to_owned(),
+            Stop::Lingering => "ending the agent: its turn is over, but its process did not exit".to_owned(),
         });
         if self.grace.is_zero() {
             return self.kill(now);
         }
-        let by_word = matches!(stop, Stop::Asked { .. });
-        if by_word && self.talk.as_mut().is_some_and(|talk| talk.interrupt(reading)) {
-            let for_word = self.grace.mul_f64(FOR_WORD);
-            self.phase = Phase::Interrupted { until: now + for_word, last: now + self.grace };
-            return for_word;
+        let may_interrupt = matches!(stop, Stop::Asked { .. });
+        if may_interrupt && self.talk.as_mut().is_some_and(|talk| talk.interrupt(reading)) {
+            let wait = self.grace.mul_f64(INTERRUPT_SHARE);
+            self.phase = Phase::Interrupted { until: now + wait, last: now + self.grace };
+            return wait;
         }
-        self.ask(now, now + self.grace)
+        self.signal(now, now + self.grace)
     }
 
-    /// Only the agent itself: on this signal it ends its own tools, which live in groups of their own.
-    fn ask(&mut self, now: Instant, until: Instant) -> Duration {
-        // It may have ended by itself meanwhile.
+    /// Signals only the agent itself: on this signal it ends its own tools, which run in process groups of their own.
+    fn signal(&mut self, now: Instant, until: Instant) -> Duration {
+        // The agent may have exited meanwhile.
         let _ = kill_process(self.agent, Signal::INT);
-        self.phase = Phase::Asked { until };
+        self.phase = Phase::Signalled { until };
         until.saturating_duration_since(now)
     }
 
-    fn asked(&self) -> Option<Stop> {
-        let signalled = || self.signals.stop_asked().map(|asked| self.dir.told_asked(asked));
+    fn requested_stop(&self) -> Option<Stop> {
+        let signalled = || self.signals.stop_source().map(|source| self.dir.describe_stop(source));
         self.dir.stop_requested().or_else(signalled).map(|reason| Stop::Asked { reason })
     }
 
-    fn alarmed(&mut self, now: Instant, reading: &Reading) -> Option<Stop> {
-        if let Some(failure) = reading.reader().hopeless() {
+    fn limit_stop(&mut self, now: Instant, reading: &Reading) -> Option<Stop> {
+        if let Some(failure) = reading.reader().fatal_failure() {
             return Some(Stop::Limit { failure });
         }
-        if let Some(failure) = self.sleeps(now, reading) {
+        if let Some(failure) = self.long_retry_sleep(now, reading) {
             return Some(Stop::Limit { failure });
         }
         let ended = reading.reader().turn_ended();
-        let patience = self.patience;
-        let mut load = || load_within(patience);
-        match self.watchdog.look(now, reading.output_bytes(), ended, &mut load)? {
+        let timeout = self.check_timeout;
+        let mut load = || load_within(timeout);
+        match self.watchdog.check(now, reading.output_bytes(), ended, &mut load)? {
             Alarm::Limit(failure) => Some(Stop::Limit { failure }),
             Alarm::Excess(failure) => {
                 self.grace = Duration::ZERO;
@@ -176,43 +178,44 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// The CLI sleeps until its provider's limit ends. Its task can wait for that without a process, and its slot is free meanwhile.
-    fn sleeps(&self, now: Instant, reading: &Reading) -> Option<Failure> {
-        let waits_for = reading.reader().waits_for().filter(|failure| failure.class == FailureClass::RateLimited)?;
-        let until = waits_for.retry_at.map(|at| at.duration_since(SystemClock.now()));
-        let is_long = until.is_some_and(|left| left > SignedDuration::try_from(LONGEST_SLEEP).unwrap_or_default());
+    /// Returns the rate limit for which the CLI sleeps too long. The task can wait for its end without a process, which
+    /// frees the slot meanwhile.
+    fn long_retry_sleep(&self, now: Instant, reading: &Reading) -> Option<Failure> {
+        let failure = reading.reader().retrying_after().filter(|failure| failure.class == FailureClass::RateLimited)?;
+        let until = failure.retry_at.map(|at| at.duration_since(SystemClock.now()));
+        let is_long = until.is_some_and(|left| left > SignedDuration::try_from(MAX_RETRY_SLEEP).unwrap_or_default());
         let (monitor, at) = self.watchdog.health(now);
-        (is_long || monitor.quiet_for(at) >= LONGEST_SLEEP).then(|| waits_for.clone())
+        (is_long || monitor.quiet_for(at) >= MAX_RETRY_SLEEP).then(|| failure.clone())
     }
 
-    /// The agent is not waited for yet, so its number is still its own.
+    /// Kills the agent's process group. The agent is not reaped yet, so its pid cannot be another process's.
     fn kill(&mut self, now: Instant) -> Duration {
         let _ = kill_process_group(self.agent, Signal::KILL);
-        self.phase = Phase::Killed { until: now + DEATH };
-        DEATH
+        self.phase = Phase::Killed { until: now + KILL_TIMEOUT };
+        KILL_TIMEOUT
     }
 }
 
-/// What the agent and its processes use, unless it takes so long to find out that it is past.
-fn load_within(patience: Duration) -> Option<Load> {
-    let begun = clock::instant();
+/// Measures what the agent and its processes use. `None` when it took so long that the result is outdated.
+fn load_within(timeout: Duration) -> Option<Load> {
+    let started = clock::instant();
     let load = descendants_load();
-    (begun.elapsed() <= patience).then_some(load)
+    (started.elapsed() <= timeout).then_some(load)
 }
 
-/// Whether the turn is over and something that was said will begin another one.
-fn unheard(reading: &mut Reading) -> bool {
-    reading.live().is_some_and(|live| live.turn_ended() && !live.rests())
+/// Returns whether the turn is over and a message that was sent will begin another one.
+fn has_pending_message(reading: &mut Reading) -> bool {
+    reading.live().is_some_and(|live| live.turn_ended() && !live.is_idle())
 }
 
 enum Reaped {
-    /// The agent has ended.
+    /// The agent has exited.
     Agent(Option<Exit>),
-    /// It runs.
+    /// The agent still runs.
     Nothing,
 }
 
-/// Waits for everything that has ended: the agent, and orphans that came to us.
+/// Reaps every child that has exited: the agent, and orphans that this process adopted.
 fn reap(agent: Pid) -> Reaped {
     loop {
         match wait(WaitOptions::NOHANG) {
@@ -221,7 +224,7 @@ fn reap(agent: Pid) -> Reaped {
             }
             Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
             Ok(None) => return Reaped::Nothing,
-            // No children at all: its end was seen by somebody else.
+            // No children at all: another part of the process has reaped the agent.
             Err(_) => return Reaped::Agent(None),
         }
     }

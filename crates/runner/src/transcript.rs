@@ -1,9 +1,9 @@
-//! The readable output of a run: first into `transcript.log`, then onto the pane. Only whole lines are written, so
-//! that an offset at the end of the file is always between two lines.
+//! Writes the readable output of a run to `transcript.log`, then to the pane. Only whole lines are written, so that the
+//! end of the file is always between two lines.
 
 use super::fit::Rendered;
 use super::launch::RunDir;
-use super::log_file::{Left, LogFile, Lost};
+use super::log_file::{LogFile, Lost, Resumed};
 use super::own_lines::Kind;
 use super::pane::Pane;
 use super::render::Renderer;
@@ -17,32 +17,32 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// When this much is waiting, it is written without waiting for the end of the turn.
-const FULL: usize = 256 << 10;
-/// How exactly the time of a line can be told later.
-const BETWEEN_MARKS: Duration = Duration::from_millis(250);
+/// The size of the buffer in bytes; a full one is written at once.
+const BUFFER: usize = 256 << 10;
+/// The resolution of the times in the timeline.
+const MARK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Writes one run's transcript.
 pub(super) struct Transcript {
     renderer: Renderer,
     file: LogFile,
-    /// When which part of the log was written.
+    /// The timeline: when which part of the log was written.
     times: File,
-    /// How its lines look.
+    /// The styles of its lines.
     styles: StyleList,
-    /// When the last mark was made there.
+    /// When the last mark of the timeline was written.
     marked: Option<Instant>,
-    /// Rendered, not yet written.
+    /// Lines that are rendered and not written yet.
     waiting: Vec<Rendered>,
     waiting_bytes: usize,
     pane: Option<Pane>,
-    /// How many lines of what is rendered are in the file already, from an earlier reading of the same events. Lines, and
-    /// not bytes: who reads them again does not know how long the calls took.
+    /// How many of the next rendered lines are in the file already, from an earlier reading of the same events. Lines and
+    /// not bytes, because a second reading does not know how long the calls took.
     known: u64,
-    /// Its last word is in the file.
+    /// The last lines are in the file.
     is_ended: bool,
-    /// Nothing that is rendered from events is written.
-    is_silent: bool,
+    /// Lines that are rendered from events are not written.
+    is_withheld: bool,
 }
 
 impl Transcript {
@@ -62,14 +62,14 @@ impl Transcript {
             pane,
             known: 0,
             is_ended: false,
-            is_silent: false,
+            is_withheld: false,
         })
     }
 
-    /// What is in the file now counts as the beginning of what will be rendered, and is not written again. Half a line
-    /// at its end is cut off, with all that was noted of it.
-    pub(super) fn continue_where_it_ended(&mut self) -> io::Result<()> {
-        Left { known: self.known, is_ended: self.is_ended } = self.file.go_on()?;
+    /// Continues a file of an earlier reading: what it holds counts as the beginning of what will be rendered, and is not
+    /// written again. A partial line at its end is cut off, with its marks and styles.
+    pub(super) fn resume(&mut self) -> io::Result<()> {
+        Resumed { known: self.known, is_ended: self.is_ended } = self.file.resume()?;
         let length = self.length();
         let mut marks = Vec::new();
         self.times.read_to_end(&mut marks)?;
@@ -79,12 +79,12 @@ impl Transcript {
         self.styles.cut(length)
     }
 
-    /// Nothing but the last word is written from now on.
-    pub(super) fn tell_nothing(&mut self) {
-        self.is_silent = true;
+    /// Writes nothing but the last lines from now on.
+    pub(super) fn withhold(&mut self) {
+        self.is_withheld = true;
     }
 
-    /// Whether what comes next is in the file already.
+    /// Returns whether the next line is in the file already.
     pub(super) fn has_known(&self) -> bool {
         self.known > 0
     }
@@ -93,29 +93,29 @@ impl Transcript {
         &self.renderer
     }
 
-    /// Adds what an agent did.
+    /// Adds an event of the agent.
     pub(super) fn event(&mut self, event: &AgentEvent) {
         let lines = self.renderer.event(event);
         self.add(lines);
     }
 
-    /// Adds what orch has to say of the agent's output. Who reads that again says it again.
+    /// Adds a note that follows from the agent's output: a second reading adds it again.
     pub(super) fn note(&mut self, text: &str) {
         let lines = self.renderer.note(text);
         self.add(lines);
     }
 
-    /// Adds what orch has to say of what it does: nobody could tell it from the agent's output.
+    /// Adds a note about what orch does, which does not follow from the agent's output.
     pub(super) fn aside(&mut self, text: &str) {
         self.own(Kind::Aside, &[text.to_owned()]);
     }
 
-    /// Adds that from here on only the end of the output is read.
+    /// Adds a note that from here on only the end of the output is read.
     pub(super) fn skip(&mut self, text: &str) {
         self.own(Kind::Skip, &[text.to_owned()]);
     }
 
-    /// Adds the last word, unless an earlier reading had it.
+    /// Adds the last lines, unless an earlier reading wrote them.
     pub(super) fn end(&mut self, texts: &[String]) {
         if !self.is_ended {
             self.own(Kind::End, texts);
@@ -124,7 +124,7 @@ impl Transcript {
 
     fn own(&mut self, kind: Kind, texts: &[String]) {
         self.flush();
-        if self.is_silent && kind != Kind::End {
+        if self.is_withheld && kind != Kind::End {
             return;
         }
         let lines: Vec<Rendered> = texts.iter().flat_map(|text| self.renderer.note(text)).collect();
@@ -132,7 +132,7 @@ impl Transcript {
         self.show(&lines);
     }
 
-    /// What follows is new, whatever was counted: to be called when all events are read.
+    /// Ends the comparison with an earlier reading: what follows is new. Call this when all events are read.
     pub(super) fn end_of_events(&mut self) {
         self.flush();
         self.known = 0;
@@ -141,12 +141,12 @@ impl Transcript {
     fn add(&mut self, lines: Vec<Rendered>) {
         self.waiting_bytes += lines.iter().map(|line| line.text.len() + 1).sum::<usize>();
         self.waiting.extend(lines);
-        if self.waiting_bytes > FULL {
+        if self.waiting_bytes > BUFFER {
             self.flush();
         }
     }
 
-    /// Writes everything that is waiting.
+    /// Writes everything that is buffered.
     pub(super) fn flush(&mut self) {
         if self.waiting.is_empty() {
             return;
@@ -155,7 +155,7 @@ impl Transcript {
         self.waiting_bytes = 0;
         let known = usize::try_from(self.known).map_or(lines.len(), |known| known.min(lines.len()));
         self.known -= known as u64;
-        if known < lines.len() && !self.is_silent {
+        if known < lines.len() && !self.is_withheld {
             self.write(None, &lines[known..]);
         }
         self.show(&lines);
@@ -167,46 +167,46 @@ impl Transcript {
         }
     }
 
-    /// Writes lines of the agent's output, or of orch's own.
+    /// Writes lines from the agent's output, or orch's own.
     fn write(&mut self, own: Option<Kind>, lines: &[Rendered]) {
         let text: String = lines.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect();
         self.mark();
         let renderer = &self.renderer;
-        let tell = |lost: &Lost| told(renderer, lost);
+        let gap = |lost: &Lost| gap_line(renderer, lost);
         let styled = self.styles.length();
         // The line that marks a gap comes before these.
-        if self.file.close_gap(tell) {
+        if self.file.close_gap(gap) {
             self.styles.add(self.file.length(), lines.iter());
         }
         let is_written = match own {
-            None => self.file.write(&text, tell),
-            Some(kind) => self.file.write_own(kind, &text, tell),
+            None => self.file.write(&text, gap),
+            Some(kind) => self.file.write_own(kind, &text, gap),
         };
         if !is_written {
-            // Others will stand where these were to be.
-            self.styles.take_back(styled);
+            // Other lines will take their place.
+            self.styles.truncate(styled);
         }
     }
 
-    /// Notes that what comes is written now. A mark that cannot be written is missing, no more.
+    /// Adds a mark with the present time to the timeline. A mark that cannot be written is missing, with no other effect.
     fn mark(&mut self) {
         let now = instant();
-        if self.marked.is_some_and(|last| now.duration_since(last) < BETWEEN_MARKS) {
+        if self.marked.is_some_and(|last| now.duration_since(last) < MARK_INTERVAL) {
             return;
         }
         self.marked = Some(now);
         let mark = Mark { offset: self.length(), at: SystemClock.now() };
         if self.times.write_all(mark.line().as_bytes()).is_err() {
-            // Half a mark would put all that follow out of their places.
+            // A partial mark would misalign all later ones.
             let length = self.times.metadata().map_or(0, |found| found.len());
             let _ = self.times.set_len(length - length % MARK as u64);
         }
     }
 
-    /// Does something while the log takes nothing.
+    /// Calls `act` while the log accepts no writes.
     #[cfg(test)]
     pub(super) fn with_full_disk(&mut self, act: impl FnOnce(&mut Self)) {
-        // What is open for reading takes nothing, on every system.
+        // A file that is open for reading accepts no writes on any system.
         let path = tempfile::NamedTempFile::new().expect("a file");
         path.as_file().set_len(self.length()).expect("a file of the same length");
         let file = self.file.swap_file(File::open(path.path()).expect("a file"));
@@ -214,12 +214,12 @@ impl Transcript {
         self.file.swap_file(file);
     }
 
-    /// The length of the log in bytes.
+    /// Returns the length of the log in bytes.
     pub(super) fn length(&self) -> u64 {
         self.file.length()
     }
 
-    /// Writes what is left and lets go of the pane. Returns the length, and what is missing, in words.
+    /// Writes what is left and closes the pane. Returns the length in bytes, and a description of what is missing.
     pub(super) fn close(mut self) -> (u64, Option<String>) {
         self.flush();
         let lost = self.file.lost();
@@ -232,8 +232,8 @@ impl Transcript {
     }
 }
 
-/// The line that marks a gap.
-fn told(renderer: &Renderer, lost: &Lost) -> String {
+/// Renders the line that marks a gap.
+fn gap_line(renderer: &Renderer, lost: &Lost) -> String {
     let lines = if lost.lines == 1 { "line" } else { "lines" };
     let note = renderer.note(&format!("{} {lines} could not be written here: {}", lost.lines, lost.cause));
     note.iter().map(|line| format!("{}\n", line.text)).collect()

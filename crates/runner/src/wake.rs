@@ -1,9 +1,9 @@
-//! Tells the daemon to look. Carries no data, and nothing depends on it being heard.
+//! Wakes the daemon. The message carries no data, and nothing depends on its arrival.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-/// Sends one empty datagram. The daemon may be away, or its queue full: it will look by itself.
+/// Sends one empty datagram. A daemon that is down or whose queue is full checks by itself later.
 pub(super) fn wake(socket: Option<&Path>) {
     let Some(socket) = socket else { return };
     let _ = UnixDatagram::unbound().and_then(|sender| {

@@ -1,5 +1,5 @@
-//! Waits until something may have changed: the agent's output, a request to stop, a signal, or a time. It says
-//! nothing of what changed; everything is looked up afterwards.
+//! Waits until something may have changed: the agent's output, a stop request, a signal, or a time. It does not say what
+//! changed; the caller checks everything afterwards.
 
 use super::launch::{Launch, RunDir, RunFileError};
 use super::signals::Signals;
@@ -12,49 +12,49 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often to look where the kernel does not announce changes of files.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often to check where the kernel does not report changes of files.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The same while a run is not prepared yet, which takes a few milliseconds as a rule.
-const LOOK_FOR_LAUNCH: Duration = Duration::from_millis(5);
-/// How long a runner waits for its run to be prepared. A checkout may take longer: then it is started again.
-const PREPARING: Duration = Duration::from_secs(60);
+/// The same while the run is being prepared, which usually takes a few milliseconds.
+const LAUNCH_POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// How long a runner waits for its run to be prepared. If a checkout takes longer, the runner is started again.
+const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Sleeps until there may be news. One for the life of a runner: the kernel takes tens of milliseconds to close one.
+/// Sleeps until something may have changed. A runner has only one: the kernel takes tens of milliseconds to close one.
 pub(super) struct Watch {
-    /// `None` where there is no inotify, or no more of it for this user.
+    /// `None` where there is no inotify, or its limit for this user is reached.
     files: Option<OwnedFd>,
-    /// The launch was not read yet.
+    /// Whether the launch is still awaited.
     waiting: Arc<AtomicBool>,
 }
 
 impl Watch {
-    /// Watches the run's directory. Until the launch was read, the signals that end a terminal end the process.
+    /// Watches the run's directory. Until the launch is read, the signals of a closing terminal end the process.
     pub(super) fn new(dir: &RunDir) -> Self {
         let waiting = Arc::new(AtomicBool::new(true));
         for signal in [SIGHUP, SIGINT, SIGTERM] {
-            // Where that is not possible, the wait ends by itself.
+            // If that fails, the wait ends by its timeout.
             let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&waiting));
         }
         Self { files: watch_directory(dir), waiting }
     }
 
-    /// Watches the run's output as well, which must exist.
+    /// Watches the run's output as well; the file must exist.
     pub(super) fn follow_output(&mut self, dir: &RunDir) {
         if self.files.as_ref().is_some_and(|files| !watch_output(files, dir)) {
-            // Without news of the output, it must be looked at.
+            // Output that cannot be watched must be polled.
             self.files = None;
         }
     }
 
-    /// Reads the launch as soon as it is there: the session is opened before the run is prepared. The end of the
-    /// terminal, or a request to end, ends the wait and the process with it, also where whoever started tmux had these
-    /// signals ignored; nothing was begun.
+    /// Reads the launch as soon as it exists: the session is opened before the run is prepared. A hangup of the terminal or
+    /// a request to end stops the process during the wait, even if tmux was started with these signals ignored; nothing has
+    /// begun by then.
     ///
     /// # Errors
-    /// When it is damaged, or still missing after a minute.
+    /// The launch is damaged, or still missing after [`LAUNCH_TIMEOUT`].
     pub(super) fn await_launch(&self, dir: &RunDir) -> Result<Launch, RunFileError> {
-        let until = instant() + PREPARING;
+        let until = instant() + LAUNCH_TIMEOUT;
         let launch = self.read_when_there(dir, until);
         self.waiting.store(false, Ordering::SeqCst);
         launch
@@ -66,20 +66,20 @@ impl Watch {
                 Err(RunFileError::File(error)) if error.is_not_found() && instant() < until => {}
                 result => return result,
             }
-            let limit = if self.files.is_some() { PREPARING } else { LOOK_FOR_LAUNCH };
+            let limit = if self.files.is_some() { LAUNCH_TIMEOUT } else { LAUNCH_POLL_INTERVAL };
             let mut fds: Vec<_> = self.files.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
             let _ = poll(&mut fds, Timespec::try_from(limit).ok().as_ref());
             self.drain();
         }
     }
 
-    /// Returns at the first news, when `capacity` is there, or after `limit`.
-    pub(super) fn wait(&self, signals: &Signals, limit: Duration, room: Option<PollFd<'_>>) {
-        let limit = if self.files.is_some() { limit } else { limit.min(LOOK) };
+    /// Returns at the first change, when `writable` is ready, or after `limit`.
+    pub(super) fn wait(&self, signals: &Signals, limit: Duration, writable: Option<PollFd<'_>>) {
+        let limit = if self.files.is_some() { limit } else { limit.min(POLL_INTERVAL) };
         let mut fds = vec![PollFd::new(&signals.wake, PollFlags::IN)];
         fds.extend(self.files.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
-        fds.extend(room);
-        // An interruption by a signal is news as well.
+        fds.extend(writable);
+        // An interruption by a signal counts as a change.
         let _ = poll(&mut fds, Timespec::try_from(limit).ok().as_ref());
         signals.drain();
         self.drain();

@@ -33,9 +33,9 @@ impl Tried {
     fn of(channel: ChannelKind, trial: Trial) -> Self {
         let (state, found, error) = match trial {
             Trial::Found(found) => ("found", Some(found), None),
-            Trial::Said => ("sent", None, None),
-            Trial::Untried(why) => ("untried", None, Some(why)),
-            Trial::Unreached(why) => ("unreached", None, Some(why)),
+            Trial::Sent => ("sent", None, None),
+            Trial::NoSecret(why) => ("untried", None, Some(why)),
+            Trial::Unreachable(why) => ("unreached", None, Some(why)),
             Trial::Refused(why) => ("refused", None, Some(why)),
         };
         Self { channel, state, found, error }
@@ -95,9 +95,9 @@ mod tests {
         assert!(found.is_right() && !found.told().contains('\u{1b}'), "{}", found.told());
         let refused = of(Trial::Refused("Telegram refuses the bot's token".to_owned()));
         assert!(!refused.is_right() && refused.told().contains("refused: Telegram"), "{}", refused.told());
-        let open = of(Trial::Untried("the variable TG is not set".to_owned()));
+        let open = of(Trial::NoSecret("the variable TG is not set".to_owned()));
         assert!(open.is_open() && !open.is_right() && open.told().contains("TG"), "{}", open.told());
-        assert_eq!(of(Trial::Said).told(), "it was said");
-        assert!(of(Trial::Unreached("gone".to_owned())).told().contains("nobody answered: gone"));
+        assert_eq!(of(Trial::Sent).told(), "it was said");
+        assert!(of(Trial::Unreachable("gone".to_owned())).told().contains("nobody answered: gone"));
     }
 }

@@ -118,7 +118,7 @@ fn children_that_outlive_the_agent_are_ended_and_named() {
     let named =
         |line: &String| ["sleep", "setsid", "env", "sh"].iter().any(|n| line.starts_with(&format!("{n} (pid ")));
     assert!(report.swept.iter().all(named), "{:?}", report.swept);
-    assert!(room.transcript().contains("— ended what was left behind: "), "{}", room.transcript());
+    assert!(room.transcript().contains("— ended processes that were left behind: "), "{}", room.transcript());
 }
 
 #[test]

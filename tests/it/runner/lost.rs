@@ -1,7 +1,7 @@
 //! A runner that was killed: what it leaves, and how that is brought to its end.
 
 use super::*;
-use orch_runner::BuryError;
+use orch_runner::FinishLostError;
 
 /// Kills the runner as soon as the agent has made `file`, and everything of the agent lives on.
 fn lose(room: &Room, file: &str) {
@@ -18,12 +18,12 @@ fn a_run_whose_runner_was_killed_is_found_ended_and_reported_once() {
     let room = Room::new(script);
     lose(&room, "begun");
     assert!(room.marked() >= 2, "the agent works on");
-    let report = bury(&room.dir(), &room.env).expect("buried");
+    let report = finish_lost(&room.dir(), &room.env).expect("buried");
     assert_eq!(room.marked(), 0);
     assert_eq!((class(&report), report.exit), (FailureClass::Crashed, None));
     assert!(report.swept.len() >= 2, "{:?}", report.swept);
     assert_eq!(room.report(), report);
-    assert_eq!(bury(&room.dir(), &room.env).expect("twice is once"), report);
+    assert_eq!(finish_lost(&room.dir(), &room.env).expect("twice is once"), report);
     assert_eq!(room.runner().run().code, Some(7), "it never starts again");
 }
 
@@ -36,7 +36,7 @@ fn work_that_was_finished_before_the_burial_counts() {
     lose(&room, "begun");
     write_file(&room.work("go"), "");
     room.wait_for("ended");
-    let report = bury(&room.dir(), &room.env).expect("buried");
+    let report = finish_lost(&room.dir(), &room.env).expect("buried");
     assert_eq!(summary(&report), "made it");
     assert_eq!(report.exit, None);
     let transcript = room.transcript();
@@ -81,7 +81,7 @@ fn a_call_whose_runner_was_killed_meanwhile_has_no_false_duration_and_no_line_co
     running.finish(RUN);
     write_file(&room.work("go"), "");
     room.wait_for("ended");
-    bury(&room.dir(), &room.env).expect("buried");
+    finish_lost(&room.dir(), &room.env).expect("buried");
     let transcript = room.transcript();
     let (_, told) = transcript.split_once("▸ Bash: make 1\n  ✓ ").unwrap_or_else(|| panic!("{transcript}"));
     let (took, told) = told.split_once(" s · made 1\n").unwrap_or_else(|| panic!("{transcript}"));
@@ -114,7 +114,7 @@ fn no_line_is_lost_and_none_comes_twice_when_the_runner_is_killed_while_it_ends_
     running.finish(RUN);
     write_file(&room.work("go"), "");
     room.wait_for("ended");
-    bury(&room.dir(), &room.env).expect("buried");
+    finish_lost(&room.dir(), &room.env).expect("buried");
     let transcript = room.transcript();
     let told: Vec<&str> = transcript.lines().filter(|line| ["one", "two", "three"].contains(line)).collect();
     assert_eq!(told, ["one", "two", "three"], "{transcript}");
@@ -125,7 +125,7 @@ fn a_lost_run_that_was_asked_to_stop_is_cancelled() {
     let room = Room::new("touch begun; exec sleep 1000");
     lose(&room, "begun");
     room.dir().request_stop("enough").expect("writable");
-    let report = bury(&room.dir(), &room.env).expect("buried");
+    let report = finish_lost(&room.dir(), &room.env).expect("buried");
     assert!(matches!(report.outcome(), Outcome::Cancelled { detail } if detail == "enough"));
 }
 
@@ -134,7 +134,7 @@ fn a_living_run_is_not_buried() {
     let room = Room::new("touch begun; while [ ! -e go ]; do sleep 0.01; done; echo done");
     let running = room.start();
     room.wait_for("begun");
-    assert!(matches!(bury(&room.dir(), &room.env), Err(BuryError::Lives { .. })));
+    assert!(matches!(finish_lost(&room.dir(), &room.env), Err(FinishLostError::Alive { .. })));
     write_file(&room.work("go"), "");
     running.finish(RUN);
     assert_eq!(summary(&room.report()), "done");
@@ -146,7 +146,7 @@ fn a_runner_that_died_before_its_agent_started_leaves_a_crash() {
     let dir = room.prepare();
     write_file(&dir.started(), "{\"half");
     assert_eq!(inspect(&dir).expect("readable"), RunState::Lost { started: None });
-    let report = bury(&dir, &room.env).expect("buried");
+    let report = finish_lost(&dir, &room.env).expect("buried");
     assert_eq!(class(&report), FailureClass::Crashed);
     assert!(!dir.env().exists(), "its secrets are gone");
     assert!(!room.work("begun").exists());
@@ -169,8 +169,8 @@ fn what_a_lost_run_said_last_is_not_shown_when_its_secrets_are_not_known_any_mor
     room.wait_for("ended");
     let mut env = room.env.clone();
     env.remove("SOME_TOKEN");
-    let report = bury(&room.dir(), &env).expect("buried");
-    assert!(summary(&report).starts_with("what it said last is not shown: "), "the status stays: {report:?}");
+    let report = finish_lost(&room.dir(), &env).expect("buried");
+    assert!(summary(&report).starts_with("its last output is not shown: "), "the status stays: {report:?}");
     assert_eq!(report.ending.session_id.as_deref(), Some("s-1"));
     let dir = room.dir();
     for path in [dir.transcript(), dir.raw(), dir.activity(), dir.outcome()] {
@@ -178,7 +178,7 @@ fn what_a_lost_run_said_last_is_not_shown_when_its_secrets_are_not_known_any_mor
         assert!(!text.contains("canary"), "{}: {text}", path.display());
     }
     let transcript = room.transcript();
-    assert!(transcript.contains("\n— what it said last is not shown: "), "{transcript}");
+    assert!(transcript.contains("\n— its last output is not shown: "), "{transcript}");
     assert!(transcript.contains("(SOME_TOKEN)"), "{transcript}");
     let activity = std::fs::read_to_string(dir.activity()).expect("readable");
     assert!(activity.lines().last().is_some_and(|line| line.contains("run_ended")), "{activity}");

@@ -137,7 +137,7 @@ fn what_a_killed_runner_did_not_tell_any_more_is_told_at_the_burial() {
     wait_until("the first lines", SOON, || room.transcript().contains("\ntwo\n"));
     running.signal(Signal::KILL);
     running.finish(RUN);
-    let report = bury(&room.dir(), &room.env).expect("buried");
+    let report = finish_lost(&room.dir(), &room.env).expect("buried");
     assert_eq!(class(&report), FailureClass::Crashed);
     assert_eq!(room.lines(), ["one", "two", "a question?"]);
     assert_eq!(room.marked(), 0);

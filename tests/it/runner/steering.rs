@@ -183,7 +183,7 @@ fn what_a_killed_runner_had_passed_on_is_settled_by_what_the_agent_printed() {
     for id in ["1", "2"] {
         let _ = std::fs::remove_file(room.dir().path().join(format!("receipt-{id}.json")));
     }
-    bury(&room.dir(), &room.env).expect("buried");
+    finish_lost(&room.dir(), &room.env).expect("buried");
     assert_eq!(receipts(&room), [1]);
     assert_eq!(room.transcript().matches("— message from you: ").count(), 1, "{}", room.transcript());
 }

@@ -1,6 +1,6 @@
-//! A question that goes to a provider's API instead of a program. The runner starts orch's own bridge for it, which sends the
-//! request and prints one line; so it has the same limits, the same end and the same record as a run of a CLI. The key is in
-//! the bridge's environment, never in a file.
+//! The dialect for a question to a provider's API instead of a program. The runner starts orch's own bridge, which sends
+//! the request and prints one line, so that limits, ending and records are those of any run. The key is in the bridge's
+//! environment, never in a file.
 
 use super::argv::owned;
 use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, Stdin, errors, text};
@@ -15,69 +15,69 @@ pub const NAME: &str = "api";
 /// The hidden subcommand: `orch __ask FILE`, with the prompt on stdin.
 pub const BRIDGE: &str = "__ask";
 
-/// Whom to ask and how. Written into the run's directory.
+/// The provider and model to ask. Written into the run's directory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// Whose API.
+    /// The name of the provider.
     pub provider: String,
-    /// In which language.
+    /// The protocol of its API.
     pub api: ModelApi,
-    /// Where it is.
+    /// The address of its API.
     pub base_url: String,
-    /// The variable with the key; none where no key is asked for.
+    /// The variable with the key; `None` when the API needs no key.
     pub key_variable: Option<String>,
-    /// The model, by its name there.
+    /// The model, as the provider names it.
     pub model: String,
 }
 
-/// What the bridge finds in its file.
+/// The contents of the bridge's file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ask {
-    /// Whom.
+    /// The provider and model to ask.
     pub endpoint: Endpoint,
-    /// JSON Schema of the answer.
+    /// The JSON Schema of the answer.
     pub schema: Value,
 }
 
-/// What the bridge prints.
+/// A line that the bridge prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line {
-    /// The question leaves.
+    /// The question is about to be sent.
     Asked {
-        /// For this model.
+        /// The model that is asked.
         model: String,
     },
-    /// The answer came.
+    /// The provider answered.
     Answered {
         /// The model that gave it.
         model: Option<String>,
-        /// Its words.
+        /// The answer as text.
         text: Option<String>,
-        /// In its shape.
+        /// The answer in the form of the schema.
         structured: Option<Value>,
-        /// What it took.
+        /// The tokens that it used.
         tokens: Tokens,
-        /// Why it broke off, where it did.
+        /// Why the answer is incomplete, if it is.
         cut: Option<String>,
     },
     /// The provider refused.
     Refused {
         /// The HTTP status.
         status: u64,
-        /// Its words.
+        /// The text of the refusal.
         text: String,
-        /// When it may be asked again.
+        /// When the provider may be asked again.
         retry_at: Option<Timestamp>,
     },
-    /// There was no answer that could be read.
+    /// There was no readable answer.
     Unanswered {
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// It could not be asked.
+    /// The question could not be sent.
     Lacking {
-        /// What is missing.
+        /// What is missing for it.
         why: String,
     },
 }
@@ -92,7 +92,7 @@ impl Dialect for Api {
         if request.kind != RunKind::Route {
             return Err(refused("the run", "it answers routing questions only"));
         }
-        let endpoint = request.endpoint.clone().ok_or_else(|| refused("the model", "nobody knows where it is"))?;
+        let endpoint = request.endpoint.clone().ok_or_else(|| refused("the model", "its address is unknown"))?;
         let file = request.run_dir.join("ask.json");
         let path = file.to_str().ok_or_else(|| refused("the run's directory", "its path is not UTF-8"))?;
         let variables: Vec<&str> = endpoint.key_variable.iter().map(String::as_str).collect();
@@ -117,7 +117,7 @@ impl Dialect for Api {
     }
 }
 
-/// What is known so far.
+/// The state of reading one run.
 #[derive(Debug, Default)]
 struct Reader {
     ending: Option<Ending>,
@@ -136,7 +136,7 @@ impl EventReader for Reader {
         said.map(|said| AgentEvent::Text { text: text::cut(&said, text::SPEECH) }).into_iter().collect()
     }
 
-    fn hopeless(&self) -> Option<Failure> {
+    fn fatal_failure(&self) -> Option<Failure> {
         None
     }
 

@@ -1,26 +1,26 @@
-//! An argument vector that cannot be misread: a value from outside stands as `--flag=value` in one argument, so that it
-//! never becomes an option of its own.
+//! Builds an argument vector that cannot be misread: a value from outside is one argument of the form `--flag=value`, so
+//! that it never becomes an option of its own.
 
 use super::{LaunchRefused, LaunchRequest, Session};
 use std::path::Path;
 
-/// Linux's limit for one argument, with its closing zero.
-const LONGEST: usize = 128 * 1024 - 1;
+/// Linux's limit for one argument, without its terminating zero byte.
+const MAX_ARG: usize = 128 * 1024 - 1;
 
-/// Builds the arguments for one agent.
+/// Collects the arguments for one agent.
 pub(super) struct Argv {
     agent: &'static str,
     args: Vec<String>,
 }
 
 impl Argv {
-    /// Starts with orch's own words.
+    /// Starts with orch's own arguments.
     pub(super) fn new(agent: &'static str, own: &[&str]) -> Self {
         Self { agent, args: own.iter().map(|&arg| arg.to_owned()).collect() }
     }
 
-    /// Adds orch's own words.
-    pub(super) fn words(&mut self, own: &[&str]) {
+    /// Adds more of orch's own arguments.
+    pub(super) fn extend(&mut self, own: &[&str]) {
         self.args.extend(own.iter().map(|&arg| arg.to_owned()));
     }
 
@@ -36,7 +36,7 @@ impl Argv {
         Ok(())
     }
 
-    /// Adds the model, if one is wanted.
+    /// Adds the model, if the request names one.
     pub(super) fn model(&mut self, request: &LaunchRequest) -> Result<(), LaunchRefused> {
         if let Some(model) = checked_model(self.agent, request)? {
             self.value("--model", model);
@@ -44,19 +44,19 @@ impl Argv {
         Ok(())
     }
 
-    /// Adds what the user configured, unchanged.
+    /// Adds the user's own arguments, unchanged.
     pub(super) fn extra(&mut self, request: &LaunchRequest) {
         self.args.extend(request.extra_args.iter().cloned());
     }
 
-    /// The finished vector; refuses what no program can be started with.
+    /// Returns the vector; refuses arguments with which no program can be started.
     pub(super) fn finish(self) -> Result<Vec<String>, LaunchRefused> {
         for arg in &self.args {
             if arg.contains('\0') {
                 return Err(refused(self.agent, "an argument", "it holds a zero byte".to_owned()));
             }
-            if arg.len() > LONGEST {
-                let reason = format!("it has {} bytes, and the longest possible are {LONGEST}", arg.len());
+            if arg.len() > MAX_ARG {
+                let reason = format!("it has {} bytes, and the limit is {MAX_ARG}", arg.len());
                 return Err(refused(self.agent, "an argument", reason));
             }
         }
@@ -64,7 +64,7 @@ impl Argv {
     }
 }
 
-/// The model, if one is wanted: a name, neither empty nor shaped like an option.
+/// Returns the model, if the request names one; refuses an empty name and one that looks like an option.
 pub(super) fn checked_model<'a>(
     agent: &'static str,
     request: &'a LaunchRequest,
@@ -76,7 +76,7 @@ pub(super) fn checked_model<'a>(
     Ok(Some(model))
 }
 
-/// The conversation's id: letters, digits, `-` and `_`, not shaped like an option.
+/// Returns the conversation's id; it must consist of letters, digits, `-` and `_`, and not look like an option.
 pub(super) fn checked_id<'a>(agent: &'static str, session: &'a Session) -> Result<&'a str, LaunchRefused> {
     let (Session::New { id } | Session::Resume { id }) = session;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -86,7 +86,7 @@ pub(super) fn checked_id<'a>(agent: &'static str, session: &'a Session) -> Resul
     Ok(id)
 }
 
-/// A path as text; arguments and JSON cannot hold any other.
+/// Returns a path as text; refuses one that is not UTF-8, because arguments and JSON cannot hold it.
 pub(super) fn text_of<'a>(agent: &'static str, field: &'static str, path: &'a Path) -> Result<&'a str, LaunchRefused> {
     path.to_str().ok_or_else(|| refused(agent, field, format!("{} is not valid UTF-8", path.display())))
 }
@@ -95,7 +95,7 @@ pub(super) fn refused(agent: &'static str, field: &'static str, reason: String) 
     LaunchRefused::BadValue { agent, field, reason }
 }
 
-/// Names of variables, owned.
+/// Copies names of variables.
 pub(super) fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }

@@ -1,7 +1,7 @@
-//! Claude Code (and what is compatible with it): how it is launched. Its events are read in [`reader`].
+//! Launches Claude Code and compatible CLIs. [`reader`] reads their events.
 //!
-//! The repository's own settings, hooks and MCP servers stay off unless the user trusts the repository; the user's
-//! settings in HOME stay in force. Values from outside never become options of their own.
+//! The repository's settings, hooks and MCP servers stay off unless the user trusts the repository; the user's settings
+//! in HOME stay in force. Values from outside never become options.
 
 mod failure;
 mod live;
@@ -15,12 +15,12 @@ use std::collections::BTreeMap;
 
 const NAME: &str = "claude";
 
-/// Tools that change nothing.
-const READING: &str = "Read,Grep,Glob";
+/// The tools of a reviewing agent: they change nothing.
+const REVIEW_TOOLS: &str = "Read,Grep,Glob";
 
-/// Tools of an agent that works. Those that schedule, wake, make worktrees or start other agents are orch's business, and
-/// without them a request is less than half as long.
-const WORKING: &str = "Bash,Edit,Write,Read,Grep,Glob,NotebookEdit,WebFetch,WebSearch,TaskOutput,TaskStop";
+/// The tools of a working agent. Scheduling, worktrees and other agents are orch's responsibility, and without those tools
+/// a request is less than half as long.
+const WORK_TOOLS: &str = "Bash,Edit,Write,Read,Grep,Glob,NotebookEdit,WebFetch,WebSearch,TaskOutput,TaskStop";
 
 /// The dialect of Claude Code.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ impl Dialect for Claude {
         let mut argv = Argv::new(NAME, &["-p", "--output-format", "stream-json", "--verbose"]);
         let live = request.live && request.kind == RunKind::Work;
         if live {
-            argv.words(&["--input-format", "stream-json", "--replay-user-messages"]);
+            argv.extend(&["--input-format", "stream-json", "--replay-user-messages"]);
         }
         argv.model(request)?;
         let flag = match &request.session {
@@ -39,19 +39,19 @@ impl Dialect for Claude {
             Session::Resume { .. } => "--resume",
         };
         argv.value(flag, checked_id(NAME, &request.session)?);
-        argv.words(&["--permission-mode", "dontAsk"]);
+        argv.extend(&["--permission-mode", "dontAsk"]);
         let tools = match request.kind {
-            RunKind::Work => WORKING,
-            RunKind::Review => READING,
+            RunKind::Work => WORK_TOOLS,
+            RunKind::Review => REVIEW_TOOLS,
             RunKind::Route => "",
         };
-        // What exists, and what is allowed of it: the mode refuses whatever else would have to be asked for.
-        argv.words(&["--tools", tools, "--allowedTools", tools]);
+        // The tools that exist, and those that are allowed: the mode refuses everything that would need a permission.
+        argv.extend(&["--tools", tools, "--allowedTools", tools]);
         for rule in protection(request)? {
             argv.value("--disallowedTools", &rule);
         }
         if !request.trust_repository {
-            argv.words(&["--setting-sources", "user", "--strict-mcp-config"]);
+            argv.extend(&["--setting-sources", "user", "--strict-mcp-config"]);
         }
         argv.value("--json-schema", &request.answer_schema.to_string());
         argv.extra(request);
@@ -76,8 +76,8 @@ impl Dialect for Claude {
     }
 }
 
-/// No traffic but to the model, nothing shared between tasks, no `@path` in a task's text pulled in, and few retries:
-/// orch itself decides when and where to try again.
+/// Returns the environment: no traffic except to the model, nothing shared between tasks, no expansion of `@path` in a
+/// task's text, and few retries, because orch itself decides when and where to retry.
 fn environment(kind: RunKind) -> BTreeMap<String, String> {
     let (retries, answer_begins_within_ms) = match kind {
         RunKind::Work | RunKind::Review => ("2", "180000"),
@@ -95,8 +95,8 @@ fn environment(kind: RunKind) -> BTreeMap<String, String> {
     .into()
 }
 
-/// Rules that keep a working agent out of the user's own checkout. Reading it stays possible; what these rules cannot
-/// hold is found afterwards by looking at the checkout.
+/// Returns the rules that keep a working agent out of the user's own checkout. Reading it stays possible; changes that
+/// these rules cannot prevent are found afterwards by inspecting the checkout.
 fn protection(request: &LaunchRequest) -> Result<Vec<String>, LaunchRefused> {
     let (RunKind::Work, true, Some(main)) = (request.kind, request.sandbox, request.main_dir.as_deref()) else {
         return Ok(Vec::new());
@@ -104,11 +104,11 @@ fn protection(request: &LaunchRequest) -> Result<Vec<String>, LaunchRefused> {
     Ok(rules(text_of(NAME, "the main directory", main)?, request.worktree.starts_with(main)))
 }
 
-/// The rules for `main`. With the worktree inside of it, a rule for everything below would shut the agent out of its
-/// own directory: then only the checkout's root itself is closed.
+/// Returns the rules for `main`. If the worktree is inside of it, a rule for everything below would exclude the agent's
+/// own directory: then the rules cover only the root of the checkout.
 fn rules(main: &str, worktree_inside: bool) -> Vec<String> {
-    // Signs that the grammar of the rules would read as its own are left to its wildcards: `?` in a path pattern,
-    // `*` in a command.
+    // Characters with a meaning in the grammar of the rules are replaced by its wildcards: `?` in a path pattern, `*` in
+    // a command.
     let main = main.trim_end_matches('/');
     if main.is_empty() {
         return Vec::new();

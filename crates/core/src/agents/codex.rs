@@ -1,8 +1,8 @@
-//! Codex CLI: how it is launched. Its events are read in [`reader`], its session file in [`record`].
+//! Launches Codex CLI. [`reader`] reads its events, [`record`] its session file.
 //!
-//! The user's `config.toml`, and with it the model provider, stays in force. Codex bounds its retries per provider, and
-//! a dialect does not know which provider the user chose: set here is only what holds for all of them (no endless wait
-//! for the network). The rest is bounded by the runner's own limits.
+//! The user's `config.toml`, and with it the model provider, stays in force. Codex limits retries per provider, and a
+//! dialect does not know which provider the user chose: only what holds for all of them is set here (no endless wait for
+//! the network). The runner's own limits bound the rest.
 
 mod failure;
 mod live;
@@ -32,20 +32,20 @@ impl Dialect for Codex {
         sandbox(&mut argv, request)?;
         argv.path("--cd", "the working directory", &request.worktree)?;
         argv.model(request)?;
-        // As settings rather than `--disable`: a version that does not know a feature passes over the setting.
-        argv.words(&["-c", "features.unbounded_connection_retries=false"]);
-        argv.words(&["-c", "check_for_update_on_startup=false"]);
+        // As settings rather than `--disable`: a version that does not know a feature ignores the setting.
+        argv.extend(&["-c", "features.unbounded_connection_retries=false"]);
+        argv.extend(&["-c", "check_for_update_on_startup=false"]);
         if !request.trust_repository {
-            argv.words(&["-c", "project_doc_max_bytes=0"]);
+            argv.extend(&["-c", "project_doc_max_bytes=0"]);
         }
         let schema = request.run_dir.join("answer-schema.json");
         argv.path("--output-schema", "the run's directory", &schema)?;
         argv.extra(request);
-        // Options of `exec` hold for `resume` too, and only there: they come before it.
+        // The options of `exec` also apply to `resume`, but only before that word.
         if let Session::Resume { .. } = &request.session {
-            argv.words(&["resume", checked_id(NAME, &request.session)?]);
+            argv.extend(&["resume", checked_id(NAME, &request.session)?]);
         }
-        argv.words(&["-"]);
+        argv.extend(&["-"]);
         Ok(LaunchSpec {
             program: request.command.clone(),
             args: argv.finish()?,
@@ -58,7 +58,7 @@ impl Dialect for Codex {
         })
     }
 
-    /// Its MCP servers and hooks start once the person has trusted the checkout in Codex, whatever `-c projects` says.
+    /// The MCP servers and hooks start once the user has trusted the checkout in Codex, whatever `-c projects` says.
     fn unstoppable_settings(&self) -> &'static [&'static str] {
         &[".codex"]
     }
@@ -72,7 +72,7 @@ impl Dialect for Codex {
     }
 }
 
-/// The models that `codex debug models` lists for a person to choose from; `None`: this is no such list.
+/// Parses the selectable models of `codex debug models`; `None` when the output is no such list.
 pub fn listed_models(output: &str) -> Option<BTreeSet<String>> {
     #[derive(Deserialize)]
     struct List {
@@ -89,8 +89,7 @@ pub fn listed_models(output: &str) -> Option<BTreeSet<String>> {
     Some(shown.map(|model| model.slug).collect())
 }
 
-/// Whether the person's own arguments are of a kind that every command of Codex understands. With others it is started
-/// as ever.
+/// Returns whether every command of Codex understands the user's own arguments. With others, `exec` is used.
 fn are_settings(args: &[String]) -> bool {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -103,18 +102,18 @@ fn are_settings(args: &[String]) -> bool {
     true
 }
 
-/// The same run over `codex app-server`, which takes messages while it works. What `exec` is told by options is said with
-/// the requests for the thread and its turns here.
+/// Launches the run over `codex app-server`, which takes messages while it works. What are options of `exec` are
+/// parameters of the requests for the thread and its turns here.
 ///
-/// A thread that begins with write access makes Codex trust the directory: it notes so in the user's own `config.toml`, for
-/// good, and from then on the repository's MCP servers and hooks start. So the thread begins read-only, and every turn
-/// brings its sandbox along.
+/// A thread that begins with write access makes Codex trust the directory: it records that permanently in the user's own
+/// `config.toml`, and from then on the repository's MCP servers and hooks start. So the thread begins read-only, and
+/// every turn sets its own sandbox.
 fn live_launch(request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused> {
     let mut argv = Argv::new(NAME, &["app-server"]);
-    argv.words(&["-c", "features.unbounded_connection_retries=false"]);
-    argv.words(&["-c", "check_for_update_on_startup=false"]);
+    argv.extend(&["-c", "features.unbounded_connection_retries=false"]);
+    argv.extend(&["-c", "check_for_update_on_startup=false"]);
     if !request.trust_repository {
-        argv.words(&["-c", "project_doc_max_bytes=0"]);
+        argv.extend(&["-c", "project_doc_max_bytes=0"]);
     }
     argv.extra(request);
     let mut thread = json!({
@@ -145,7 +144,7 @@ fn live_launch(request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused> {
     })
 }
 
-/// What a turn of a live run may do, as `turn/start` is told.
+/// Returns the permissions of a live run's turns, as parameters of `turn/start`.
 fn turn_policy(request: &LaunchRequest) -> Result<Value, LaunchRefused> {
     let policy = match request.codex_sandbox {
         CodexSandbox::FullAuto | CodexSandbox::WorkspaceWrite => {
@@ -159,28 +158,28 @@ fn turn_policy(request: &LaunchRequest) -> Result<Value, LaunchRefused> {
     Ok(json!({ "approvalPolicy": "never", "sandboxPolicy": policy }))
 }
 
-/// The mode, and what it takes to commit under it.
+/// Adds the sandbox mode, and what a commit needs under it.
 fn sandbox(argv: &mut Argv, request: &LaunchRequest) -> Result<(), LaunchRefused> {
     match (request.kind, request.codex_sandbox) {
-        (RunKind::Review, _) => argv.words(&["--sandbox", "read-only"]),
+        (RunKind::Review, _) => argv.extend(&["--sandbox", "read-only"]),
         (RunKind::Route, _) => {
-            argv.words(&["--sandbox", "read-only", "--skip-git-repo-check"]);
+            argv.extend(&["--sandbox", "read-only", "--skip-git-repo-check"]);
             for off in ["shell_tool", "unified_exec", "multi_agent", "goals"] {
-                argv.words(&["-c", &format!("features.{off}=false")]);
+                argv.extend(&["-c", &format!("features.{off}=false")]);
             }
-            argv.words(&["-c", "web_search=\"disabled\""]);
+            argv.extend(&["-c", "web_search=\"disabled\""]);
         }
         (RunKind::Work, CodexSandbox::FullAuto | CodexSandbox::WorkspaceWrite) => {
-            argv.words(&["--sandbox", "workspace-write", "-c", "sandbox_workspace_write.network_access=true"]);
+            argv.extend(&["--sandbox", "workspace-write", "-c", "sandbox_workspace_write.network_access=true"]);
             git_directories(argv, request)?;
         }
-        (RunKind::Work, CodexSandbox::DangerFullAccess) => argv.words(&["--sandbox", "danger-full-access"]),
-        (RunKind::Work, CodexSandbox::None) => argv.words(&["--dangerously-bypass-approvals-and-sandbox"]),
+        (RunKind::Work, CodexSandbox::DangerFullAccess) => argv.extend(&["--sandbox", "danger-full-access"]),
+        (RunKind::Work, CodexSandbox::None) => argv.extend(&["--dangerously-bypass-approvals-and-sandbox"]),
     }
     Ok(())
 }
 
-/// The sandbox keeps every git directory read-only that is not named: of a linked worktree, both.
+/// Makes the git directories writable, both of them for a linked worktree: the sandbox keeps unnamed ones read-only.
 fn git_directories(argv: &mut Argv, request: &LaunchRequest) -> Result<(), LaunchRefused> {
     git_roots(request).iter().try_for_each(|dir| argv.path("--add-dir", "the git directory", dir))
 }

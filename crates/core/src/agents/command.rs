@@ -1,5 +1,5 @@
-//! Any program that a user declares. It speaks no protocol: exit code 0 means finished, and a JSON answer on the last
-//! line of its output is its report. Placeholders are replaced inside of one argument each, never split into two.
+//! The dialect of any program that a user declares. It has no protocol: exit code 0 means finished, and a JSON answer on
+//! the last line of output is its report. A placeholder is replaced inside one argument, which is never split.
 
 use super::argv::{Argv, checked_model, owned, text_of};
 use super::text::{SPEECH, cut, object, one_line};
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 const NAME: &str = "command";
 
-/// Most bytes of a line that can be an answer.
-const LONGEST_ANSWER: usize = 1 << 20;
-/// Most bytes of output that are kept as the text of a routing or review answer.
-const KEPT: usize = 256 * 1024;
+/// The longest line that can be an answer, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
+/// How many bytes of output are kept as the text of a routing or review answer.
+const MAX_TEXT: usize = 256 * 1024;
 
 /// The dialect of declared programs.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ impl Dialect for Command {
             env: [("ORCH_PROMPT_FILE".to_owned(), prompt_file.to_owned())].into(),
             pass_env: owned(&[]),
             stdin: match (request.mode, request.prompt) {
-                // A terminal is typed into by nobody but a person: the prompt is in its file.
+                // Only a person types into a terminal: the prompt is in its file.
                 (Mode::Screen, _) => Stdin::Terminal,
                 (Mode::Lines, PromptVia::Stdin) => Stdin::Prompt,
                 (Mode::Lines, PromptVia::File) => Stdin::Null,
@@ -53,7 +53,7 @@ impl Dialect for Command {
     }
 }
 
-/// Replaces the placeholders in one pass, so that a value that looks like one stays what it is.
+/// Replaces the placeholders in one pass, so that a value that looks like a placeholder is not replaced.
 fn filled(template: &str, values: &[(&str, &str)]) -> String {
     let (mut out, mut rest) = (String::new(), template);
     while let Some(at) = rest.find('{') {
@@ -75,12 +75,12 @@ fn filled(template: &str, values: &[(&str, &str)]) -> String {
     out
 }
 
-/// What is known of one run so far.
+/// The state of reading one run.
 #[derive(Debug)]
 struct Reader {
     kind: RunKind,
     started: bool,
-    /// The last line that is not empty.
+    /// The last line that is not blank.
     last: String,
     /// The end of the whole output.
     text: String,
@@ -91,7 +91,7 @@ impl EventReader for Reader {
         if line.trim().is_empty() {
             return Vec::new();
         }
-        self.last = if line.len() <= LONGEST_ANSWER { line.to_owned() } else { cut(line, SPEECH) };
+        self.last = if line.len() <= MAX_ANSWER { line.to_owned() } else { cut(line, SPEECH) };
         self.keep(line);
         let text = AgentEvent::Text { text: cut(line, SPEECH) };
         if std::mem::replace(&mut self.started, true) {
@@ -100,7 +100,7 @@ impl EventReader for Reader {
         vec![AgentEvent::Started { session_id: None, model: None }, text]
     }
 
-    fn hopeless(&self) -> Option<Failure> {
+    fn fatal_failure(&self) -> Option<Failure> {
         None
     }
 
@@ -124,30 +124,30 @@ impl Reader {
     fn keep(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
-        if self.text.len() > 2 * KEPT {
-            let mut from = self.text.len() - KEPT;
+        if self.text.len() > 2 * MAX_TEXT {
+            let mut from = self.text.len() - MAX_TEXT;
             while !self.text.is_char_boundary(from) {
                 from += 1;
             }
-            // Half a line may hold half a secret.
+            // A partial line may hold a partial secret.
             from += self.text[from..].find('\n').map_or(0, |end| end + 1);
             self.text.drain(..from);
         }
     }
 
-    /// The answer of a program that ended well. A last line that claims a status is taken at its word, and read
-    /// strictly later; one that is no answer at all becomes the summary of a finished one.
+    /// Returns the answer of a program that ended well. A last line with a status is the answer, and is validated later; any
+    /// other line becomes the summary of an answer with the status `done`.
     fn report(&self) -> Option<Value> {
-        let told = object(self.last.trim());
+        let answer = object(self.last.trim());
         match self.kind {
             // A report that was cut off is not the summary of finished work.
-            RunKind::Work if told.is_none() && self.last.trim().starts_with(r#"{"status""#) => None,
-            RunKind::Work => Some(told.filter(|told| told.get("status").is_some()).unwrap_or_else(|| {
+            RunKind::Work if answer.is_none() && self.last.trim().starts_with(r#"{"status""#) => None,
+            RunKind::Work => Some(answer.filter(|answer| answer.get("status").is_some()).unwrap_or_else(|| {
                 let summary = one_line(&self.last, 500);
-                let summary = if summary.is_empty() { "ended without a word".to_owned() } else { summary };
+                let summary = if summary.is_empty() { "ended without output".to_owned() } else { summary };
                 json!({"status": "done", "summary": summary})
             })),
-            RunKind::Review | RunKind::Route => told,
+            RunKind::Review | RunKind::Route => answer,
         }
     }
 }
@@ -170,7 +170,7 @@ mod tests {
         let Outcome::Finished { answer } = Outcome::of(&ending(&["working", "all\tdone", ""], 0)) else { panic!() };
         assert_eq!(answer.summary, "all done");
         let Outcome::Finished { answer } = Outcome::of(&ending(&[], 0)) else { panic!() };
-        assert_eq!(answer.summary, "ended without a word");
+        assert_eq!(answer.summary, "ended without output");
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn another_exit_code_is_a_failure_with_the_last_words() {
+    fn another_exit_code_is_a_failure_with_the_stderr_summary() {
         let failure = ending(&[r#"{"status":"done","summary":"s"}"#], 3).failure.expect("a failure");
         assert_eq!((failure.class, failure.detail.as_str()), (FailureClass::Crashed, "exit code 3: boom"));
     }

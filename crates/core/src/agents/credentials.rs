@@ -1,27 +1,27 @@
-//! Where the agent CLIs look for credentials: names of variables and of files, never what is in them. PURE.
+//! Where the agent CLIs look for credentials: names of variables and of files, never their contents. PURE.
 
 use super::DialectKind;
 use crate::catalog::Tier;
 use std::collections::BTreeSet;
 
-/// Where a CLI may have its credentials.
+/// The places of a CLI's credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credentials {
-    /// Variables, each of which is enough.
+    /// Variables, each of which is sufficient.
     pub variables: &'static [&'static str],
-    /// The variable that names the directory of its files, the directory below HOME where it is not set, and the file.
+    /// Its credentials file: the variable that names the directory, the directory below HOME if that is unset, and the name.
     pub file: (&'static str, &'static str, &'static str),
-    /// Files of its settings, each below the directory that a variable names or one below HOME.
+    /// Its settings files, in the same form.
     pub settings: &'static [(&'static str, &'static str, &'static str)],
-    /// Words in its settings, or among its arguments, that may lead it to another address or another key.
+    /// Words in its settings or arguments that may direct it to another address or another key.
     pub diverts: &'static [&'static str],
-    /// They may also be where this cannot be seen (the keychain of macOS).
+    /// Whether they may also be in a keychain that cannot be checked (macOS).
     pub keychain: bool,
-    /// What logs a person in.
+    /// The command that logs a person in.
     pub login: &'static str,
 }
 
-/// Where a kind of CLI has them; `None` for programs of which orch knows nothing.
+/// Returns the places for a kind of CLI; `None` for programs that orch does not know.
 pub fn credentials(kind: DialectKind) -> Option<Credentials> {
     match kind {
         DialectKind::Claude => Some(Credentials {
@@ -55,7 +55,7 @@ pub fn credentials(kind: DialectKind) -> Option<Credentials> {
     }
 }
 
-/// Short names of models that a kind of CLI has itself, for models of its own provider.
+/// Returns a CLI's own short names for models of its provider.
 pub fn own_model_names(kind: DialectKind) -> &'static [&'static str] {
     match kind {
         DialectKind::Claude => &["haiku", "sonnet", "opus", "fable", "opusplan"],
@@ -63,8 +63,7 @@ pub fn own_model_names(kind: DialectKind) -> &'static [&'static str] {
     }
 }
 
-/// How a kind of CLI lists the models that it knows: its arguments, and what reads its answer. `None`: it has no list of them
-/// that is had without the network.
+/// Returns how a kind of CLI lists the models that it knows; `None` when it has no such list without the network.
 pub fn model_list(kind: DialectKind) -> Option<ModelList> {
     match kind {
         DialectKind::Codex => Some((&["debug", "models", "--bundled"], super::codex::listed_models)),
@@ -72,10 +71,10 @@ pub fn model_list(kind: DialectKind) -> Option<ModelList> {
     }
 }
 
-/// Arguments, and what reads the answer.
+/// The arguments that print a list of models, and the parser of the output.
 pub type ModelList = (&'static [&'static str], fn(&str) -> Option<BTreeSet<String>>);
 
-/// The model of each tier for versions of a kind of CLI that know it; for others the catalog has a say.
+/// Returns the model of each tier for versions of a CLI that know it; for others the catalog decides.
 /// Source: `model_map` of the seed `orch`.
 pub fn first_of_tier(kind: DialectKind) -> &'static [(Tier, &'static str)] {
     match kind {
@@ -86,7 +85,7 @@ pub fn first_of_tier(kind: DialectKind) -> &'static [(Tier, &'static str)] {
     }
 }
 
-/// The provider that an agent speaks with and is paid for; `None`: whichever its model is of, or nobody knows.
+/// Returns the provider that an agent uses and pays; `None` when that depends on its model or is unknown.
 pub fn provider_of(kind: DialectKind, name: &str) -> Option<&'static str> {
     match (kind, name) {
         (DialectKind::Claude, "kimi") => Some("moonshotai"),

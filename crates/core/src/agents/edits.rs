@@ -1,21 +1,21 @@
-//! Changes of files as the agent CLIs tell them, brought into one form: unified hunks without names, cut to a readable
-//! length, with the number of lines that came and went.
+//! Converts the CLIs' reports of changed files into one form: unified hunks without names, cut to a readable length, with
+//! the number of added and removed lines.
 
 use super::text::{str_at, string_at};
 use crate::edit::{EditKind, FileEdit};
 use serde_json::Value;
 use similar::TextDiff;
 
-/// Most lines of a diff that an event carries.
-const LINES: usize = 200;
-/// Most characters of one of them.
-const WIDTH: usize = 400;
-/// Texts of more lines than this are not compared.
-const COMPARED: usize = 4000;
-/// Unchanged lines around a change.
-const AROUND: usize = 2;
+/// The most lines of a diff that an event carries.
+const MAX_LINES: usize = 200;
+/// The most characters of one such line.
+const MAX_WIDTH: usize = 400;
+/// The most lines of two texts that are compared.
+const MAX_COMPARED: usize = 4000;
+/// The number of unchanged lines around a change.
+const CONTEXT: usize = 2;
 
-/// From hunks as they are: lines that begin with ` `, `+`, `-` or `@@`. Lines of other kinds are passed over.
+/// Creates an edit from lines of hunks, which begin with ` `, `+`, `-` or `@@`. Other lines are skipped.
 pub(super) fn from_lines<'a>(path: String, kind: EditKind, lines: impl Iterator<Item = &'a str>) -> FileEdit {
     let (mut added, mut removed, mut count) = (0, 0, 0_usize);
     let mut diff = String::new();
@@ -28,8 +28,8 @@ pub(super) fn from_lines<'a>(path: String, kind: EditKind, lines: impl Iterator<
             Some(_) | None => continue,
         }
         count += 1;
-        if count <= LINES {
-            let end = line.char_indices().nth(WIDTH).map_or(line.len(), |(end, _)| end);
+        if count <= MAX_LINES {
+            let end = line.char_indices().nth(MAX_WIDTH).map_or(line.len(), |(end, _)| end);
             diff.push_str(line[..end].trim_end_matches(['\r', '\n']));
             diff.push_str(if end < line.len() { "…\n" } else { "\n" });
         }
@@ -37,38 +37,39 @@ pub(super) fn from_lines<'a>(path: String, kind: EditKind, lines: impl Iterator<
     FileEdit { path, kind, moved_to: None, added: Some(added), removed: Some(removed), diff: Some(diff) }
 }
 
-/// From a unified diff, with or without the names of the files.
+/// Creates an edit from a unified diff, with or without the names of the files.
 pub(super) fn from_unified(path: String, kind: EditKind, diff: &str) -> FileEdit {
     let names = |line: &&str| line.starts_with("--- ") || line.starts_with("+++ ");
-    // Only what stands before the first hunk is no part of it.
+    // Only the lines before the first hunk are headers.
     let begin = diff.lines().take_while(|line| !line.starts_with("@@")).count();
     let hunks = diff.lines().skip(if begin < diff.lines().count() { begin } else { 0 });
     from_lines(path, kind, hunks.skip_while(names))
 }
 
-/// A whole file that came or went.
+/// Creates an edit for a file that was added or deleted as a whole.
 pub(super) fn from_whole(path: String, kind: EditKind, text: &str) -> FileEdit {
     let sign = if kind == EditKind::Delete { '-' } else { '+' };
     let lines: Vec<String> = text.lines().map(|line| format!("{sign}{line}")).collect();
     from_lines(path, kind, lines.iter().map(String::as_str))
 }
 
-/// From passages and what they were replaced by, in order.
-pub(super) fn from_passages<'a>(path: String, passages: impl Iterator<Item = (&'a str, &'a str)>) -> FileEdit {
+/// Creates an edit from pairs of old and new texts, in order.
+pub(super) fn from_replacements<'a>(path: String, passages: impl Iterator<Item = (&'a str, &'a str)>) -> FileEdit {
     let mut lines: Vec<String> = Vec::new();
     for (old, new) in passages {
-        if old.lines().count() + new.lines().count() > COMPARED {
+        if old.lines().count() + new.lines().count() > MAX_COMPARED {
             return FileEdit::unknown(path, EditKind::Update);
         }
         let diff = TextDiff::from_lines(old, new);
-        let hunks = diff.unified_diff().context_radius(AROUND).missing_newline_hint(false).to_string();
-        // Numbers of lines within the passage say nothing about the file.
+        let hunks = diff.unified_diff().context_radius(CONTEXT).missing_newline_hint(false).to_string();
+        // Line numbers within the text say nothing about the file.
         lines.extend(hunks.lines().map(|line| if line.starts_with("@@") { "@@".to_owned() } else { line.to_owned() }));
     }
     from_lines(path, EditKind::Update, lines.iter().map(String::as_str))
 }
 
-/// What a tool with the fields of Claude Code's `Edit`, `MultiEdit`, `Write` is called with. `None`: it changes no file.
+/// Creates an edit from the input of a tool with the fields of Claude Code's `Edit`, `MultiEdit` or `Write`. `None` when
+/// the tool changes no file.
 pub(super) fn from_input(name: &str, input: &Value) -> Option<FileEdit> {
     let path = ["/file_path", "/filePath", "/notebook_path"].iter().find_map(|at| string_at(input, at));
     let pair = |edit: &Value| {
@@ -78,12 +79,12 @@ pub(super) fn from_input(name: &str, input: &Value) -> Option<FileEdit> {
     match name.to_ascii_lowercase().as_str() {
         "edit" => {
             let (old, new) = pair(input)?;
-            Some(from_passages(path?, [(old.as_str(), new.as_str())].into_iter()))
+            Some(from_replacements(path?, [(old.as_str(), new.as_str())].into_iter()))
         }
         "multiedit" => {
             let edits = input.get("edits").and_then(Value::as_array)?;
             let pairs: Vec<(String, String)> = edits.iter().filter_map(pair).collect();
-            Some(from_passages(path?, pairs.iter().map(|(old, new)| (old.as_str(), new.as_str()))))
+            Some(from_replacements(path?, pairs.iter().map(|(old, new)| (old.as_str(), new.as_str()))))
         }
         "write" => Some(from_whole(path?, EditKind::Add, str_at(input, "/content")?)),
         "notebookedit" => Some(FileEdit::unknown(path?, EditKind::Update)),
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn told(edit: &FileEdit) -> (Option<u64>, Option<u64>, &str) {
+    fn summary(edit: &FileEdit) -> (Option<u64>, Option<u64>, &str) {
         (edit.added, edit.removed, edit.diff.as_deref().unwrap_or("-"))
     }
 
@@ -108,11 +109,11 @@ mod tests {
     fn a_replaced_passage_becomes_a_small_diff() {
         let input = json!({"file_path": "a.rs", "old_string": "one\ntwo\nthree", "new_string": "one\n2\nthree"});
         let edit = from_input("Edit", &input).expect("an edit");
-        assert_eq!(told(&edit), (Some(1), Some(1), "@@\n one\n-two\n+2\n three\n"));
+        assert_eq!(summary(&edit), (Some(1), Some(1), "@@\n one\n-two\n+2\n three\n"));
         let input = json!({"file_path": "a.rs", "edits": [
             {"old_string": "a", "new_string": "b"}, {"old_string": "c", "new_string": ""}]});
         let edit = from_input("MultiEdit", &input).expect("an edit");
-        assert_eq!(told(&edit), (Some(1), Some(2), "@@\n-a\n+b\n@@\n-c\n"));
+        assert_eq!(summary(&edit), (Some(1), Some(2), "@@\n-a\n+b\n@@\n-c\n"));
     }
 
     #[test]
@@ -120,15 +121,15 @@ mod tests {
         let diff =
             "Index: x\n====\n--- a\n+++ b\n@@ -1,2 +1,2 @@\n-- gone\n+++ came\n same\n\\ No newline at end of file\n";
         let edit = from_unified("x".into(), EditKind::Update, diff);
-        assert_eq!(told(&edit), (Some(1), Some(1), "@@ -1,2 +1,2 @@\n-- gone\n+++ came\n same\n"));
+        assert_eq!(summary(&edit), (Some(1), Some(1), "@@ -1,2 +1,2 @@\n-- gone\n+++ came\n same\n"));
     }
 
     #[test]
     fn counts_are_of_all_lines_and_the_diff_of_the_first() {
         let edit = from_whole("big".into(), EditKind::Add, &"line\n".repeat(10_000));
         assert_eq!((edit.added, edit.removed), (Some(10_000), Some(0)));
-        assert_eq!(edit.diff.expect("a diff").lines().count(), LINES);
-        let many = "x\n".repeat(COMPARED);
+        assert_eq!(edit.diff.expect("a diff").lines().count(), MAX_LINES);
+        let many = "x\n".repeat(MAX_COMPARED);
         let input = json!({"file_path": "a", "old_string": many, "new_string": "y"});
         assert_eq!(from_input("Edit", &input).expect("an edit").added, None);
     }

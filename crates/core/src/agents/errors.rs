@@ -1,14 +1,14 @@
-//! What the errors of providers and the exits of processes mean. The status comes first, the text last, and what
-//! nobody knows stays unknown.
+//! Classifies the errors of providers and the exits of processes: by the status first, by the text last. An error that
+//! matches nothing stays unclassified.
 
-use super::text::last_words;
+use super::text::stderr_summary;
 use crate::outcome::{Exit, Failure, FailureClass};
 use jiff::Timestamp;
 
-/// Words of an error's text (in lower case) and the class they give away; the first line that fits wins. Money comes
-/// before limits, because an exhausted quota is reported like a rate limit; limits come before the network, because
-/// they name it in passing.
-const TELLING: &[(FailureClass, &[&str])] = &[
+/// The class of an error by words of its text, in lower case; the first line that matches wins. Money comes before
+/// limits, because an exhausted quota is reported like a rate limit; limits come before the network, because their
+/// texts mention it.
+const BY_TEXT: &[(FailureClass, &[&str])] = &[
     (
         FailureClass::Budget,
         &[
@@ -96,30 +96,30 @@ const TELLING: &[(FailureClass, &[&str])] = &[
     ),
 ];
 
-/// The class of an HTTP status; `text` tells apart what shares one.
+/// Returns the class of an HTTP status; `text` distinguishes errors with the same status.
 pub(super) fn by_status(status: u64, text: &str) -> Option<FailureClass> {
-    let told = by_text(text);
+    let from_text = by_text(text);
     match status {
         401 | 403 => Some(FailureClass::Auth),
         402 => Some(FailureClass::Budget),
         404 => Some(FailureClass::ModelNotFound),
         408 => Some(FailureClass::Network),
         413 => Some(FailureClass::ContextTooLong),
-        429 if told == Some(FailureClass::Budget) => told,
+        429 if from_text == Some(FailureClass::Budget) => from_text,
         429 => Some(FailureClass::RateLimited),
         500..=599 => Some(FailureClass::Overloaded),
-        _ => told,
+        _ => from_text,
     }
 }
 
-/// The class that an error's text gives away.
+/// Returns the class of an error by its text.
 pub(super) fn by_text(text: &str) -> Option<FailureClass> {
     let text = text.to_lowercase();
     let fits = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    TELLING.iter().find(|(_, words)| fits(words)).map(|(class, _)| *class)
+    BY_TEXT.iter().find(|(_, words)| fits(words)).map(|(class, _)| *class)
 }
 
-/// The HTTP status in words such as "unexpected status 401 Unauthorized" or "last status: 429".
+/// Finds the HTTP status in a text such as "unexpected status 401 Unauthorized" or "last status: 429".
 pub(super) fn status_in(text: &str) -> Option<u64> {
     text.match_indices("status").find_map(|(at, word)| {
         let rest = text[at + word.len()..].trim_start_matches([':', ' ', '=']);
@@ -128,20 +128,20 @@ pub(super) fn status_in(text: &str) -> Option<u64> {
     })
 }
 
-/// A time given in seconds since 1970.
+/// Converts seconds since 1970.
 pub(super) fn unix(seconds: i64) -> Option<Timestamp> {
     Timestamp::from_second(seconds).ok()
 }
 
-/// What it means that the process ended before the CLI said how its turn went.
+/// Returns the failure of a process that exited before the CLI reported how its turn went.
 ///
-/// `waiting` is the failure that the CLI was about to try again: somebody who ends it then ends that wait, and the
-/// provider's trouble is the better reason than the signal. `silent`: nothing was ever printed to stdout.
+/// `waiting` is the failure after which the CLI was about to retry: it is a better reason than the signal that ended the
+/// wait. `silent` means that nothing was printed to stdout.
 pub(super) fn unfinished(exit: Exit, stderr: &str, waiting: Option<&Failure>, silent: bool) -> Failure {
-    let said = last_words(stderr);
+    let summary = stderr_summary(stderr);
     match signal(exit) {
         Some(signal) if is_crash(signal) => {
-            Failure::new(FailureClass::Crashed, with_words(format!("crashed by signal {signal}"), &said))
+            Failure::new(FailureClass::Crashed, with_stderr(format!("crashed by signal {signal}"), &summary))
         }
         Some(signal) => match waiting {
             Some(waiting) => {
@@ -150,14 +150,15 @@ pub(super) fn unfinished(exit: Exit, stderr: &str, waiting: Option<&Failure>, si
             }
             None => Failure::new(FailureClass::Killed, format!("ended by signal {signal}")),
         },
-        None if silent && matches!(exit.code, Some(126 | 127)) => {
-            Failure::new(FailureClass::AgentMissing, with_words("the program could not be started".to_owned(), &said))
-        }
-        None => Failure::new(FailureClass::Crashed, with_words(exit.to_string(), &said)),
+        None if silent && matches!(exit.code, Some(126 | 127)) => Failure::new(
+            FailureClass::AgentMissing,
+            with_stderr("the program could not be started".to_owned(), &summary),
+        ),
+        None => Failure::new(FailureClass::Crashed, with_stderr(exit.to_string(), &summary)),
     }
 }
 
-/// The signal that ended the process, also when a shell or the program itself turned it into an exit code.
+/// Returns the signal that ended the process, also when a shell or the program itself turned it into an exit code.
 pub(super) fn signal(exit: Exit) -> Option<i32> {
     match (exit.code, exit.signal) {
         (_, Some(signal)) => Some(signal),
@@ -166,13 +167,13 @@ pub(super) fn signal(exit: Exit) -> Option<i32> {
     }
 }
 
-/// Signals that a program earns by its own fault: ILL, TRAP, ABRT, BUS, FPE, SEGV.
+/// Returns whether a signal means a fault of the program: ILL, TRAP, ABRT, BUS, FPE, SEGV.
 fn is_crash(signal: i32) -> bool {
     matches!(signal, 4..=8 | 11)
 }
 
-fn with_words(what: String, said: &str) -> String {
-    if said.is_empty() { what } else { format!("{what}: {said}") }
+fn with_stderr(what: String, summary: &str) -> String {
+    if summary.is_empty() { what } else { format!("{what}: {summary}") }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! How a person goes on in an agent's own interactive program. PURE.
+//! How a person continues in an agent's own interactive program. PURE.
 
 use super::DialectKind;
 
-/// The arguments with which an agent's program opens its own screen, in the conversation of that id where there is one.
-/// `None`: it has no such screen that orch knows of.
+/// Returns the arguments with which an agent's program opens its interactive screen, in the given conversation if there is
+/// one. `None` when orch knows of no such screen.
 pub fn interactive(kind: DialectKind, session: Option<&str>) -> Option<Vec<String>> {
     let with = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     Some(match (kind, session) {
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_cli_goes_on_in_its_conversation() {
+    fn each_cli_continues_its_conversation() {
         let args = |kind, session| interactive(kind, session).map(|args| args.join(" "));
         assert_eq!(args(DialectKind::Claude, Some("a-1")).as_deref(), Some("--resume a-1"));
         assert_eq!(args(DialectKind::Codex, Some("a-1")).as_deref(), Some("resume a-1"));

@@ -1,5 +1,5 @@
-//! Dialects of the agent CLIs. PURE: a request becomes an argument vector and an environment, lines of output
-//! become events, an exit becomes an [`Ending`]. One file per agent; no file is opened and no process started here.
+//! Dialects of the agent CLIs, one file each. PURE: a request becomes an argument vector and an environment, lines of
+//! output become events, an exit becomes an [`Ending`]. Opens no file and starts no process.
 
 pub mod api;
 mod argv;
@@ -23,7 +23,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Which dialect an agent speaks. Several agents may share one (`agents.<name>.kind`).
+/// The dialect of an agent. Several agents may share one (`agents.<name>.kind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DialectKind {
@@ -33,24 +33,24 @@ pub enum DialectKind {
     Codex,
     /// OpenCode.
     Opencode,
-    /// Any program: exit code and last line of output decide.
+    /// Any program: its exit code and its last line of output decide.
     Command,
-    /// No program: a provider is asked over HTTP.
+    /// No program: a question to a provider over HTTP.
     Api,
 }
 
-/// Conversation to start or to go on with.
+/// The conversation to start or to continue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum Session {
-    /// A new one. `id` (a UUID) is used where the CLI lets the caller choose.
+    /// Starts a new conversation. `id` (a UUID) is used where the CLI lets the caller choose.
     New {
-        /// The id to use.
+        /// The id for the new conversation.
         id: String,
     },
-    /// Go on with this one.
+    /// Continues a conversation.
     Resume {
-        /// The id as the CLI told it.
+        /// The id that the CLI reported.
         id: String,
     },
 }
@@ -59,14 +59,14 @@ pub enum Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CodexSandbox {
-    /// Files sandboxed, network on.
+    /// Writes limited to the workspace, network on.
     #[default]
     FullAuto,
-    /// The same, by the explicit mode.
+    /// The same as `FullAuto`, by the name of Codex's own mode.
     WorkspaceWrite,
     /// No sandbox.
     DangerFullAccess,
-    /// All of the CLI's own sandboxing bypassed.
+    /// No sandbox and no approvals: both are bypassed.
     None,
 }
 
@@ -74,18 +74,18 @@ pub enum CodexSandbox {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptVia {
-    /// On stdin.
+    /// The prompt is on stdin.
     #[default]
     Stdin,
-    /// As a file, named by `{prompt_file}` among the arguments and by `ORCH_PROMPT_FILE`.
+    /// The prompt is in a file, named by `{prompt_file}` among the arguments and by `ORCH_PROMPT_FILE`.
     File,
 }
 
-/// What a `command` agent has for its output (`agents.<name>.mode`).
+/// How a `command` agent prints its output (`agents.<name>.mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// It prints lines.
+    /// It prints lines to stdout.
     #[default]
     Lines,
     /// It draws on a terminal of its own.
@@ -104,56 +104,56 @@ pub struct GitDirs {
 /// Everything a dialect needs to know to launch one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchRequest {
-    /// The task.
+    /// The id of the task.
     pub task_id: TaskId,
-    /// The run.
+    /// The id of the run.
     pub run_id: RunId,
-    /// What it is for. `Route` and `Review` must not be able to change anything.
+    /// The purpose of the run. `Route` and `Review` must not be able to change anything.
     pub kind: RunKind,
-    /// Program: an absolute path.
+    /// The absolute path of the program.
     pub command: PathBuf,
     /// `agents.<name>.args`, appended to orch's own arguments.
     pub extra_args: Vec<String>,
-    /// Model, as the CLI names it; `None`: the CLI's default.
+    /// The model, as the CLI names it; `None` for the CLI's default.
     pub model: Option<String>,
-    /// Conversation.
+    /// The conversation to start or to continue.
     pub session: Session,
-    /// Working directory of the agent: the worktree, or an empty directory for a routing question.
+    /// The agent's working directory: the worktree, or an empty directory for a routing question.
     pub worktree: PathBuf,
-    /// The user's own checkout, read-only for the agent. `None` when there is none to protect.
+    /// The user's own checkout, which the agent must not change. `None` when there is none to protect.
     pub main_dir: Option<PathBuf>,
-    /// Present when `worktree` is a linked worktree.
+    /// The git directories, when `worktree` is a linked worktree.
     pub git_dirs: Option<GitDirs>,
     /// The run's directory (0700), for side files such as a schema.
     pub run_dir: PathBuf,
-    /// File with the prompt's text; it reaches the agent on stdin.
+    /// The file with the prompt.
     pub prompt_file: PathBuf,
-    /// How a `command` agent gets the prompt.
+    /// How the prompt reaches a `command` agent.
     #[serde(default)]
     pub prompt: PromptVia,
-    /// What a `command` agent has for its output.
+    /// How a `command` agent prints its output.
     #[serde(default)]
     pub mode: Mode,
-    /// Title of the conversation, where a CLI wants one.
+    /// The title of the conversation, for CLIs that take one.
     pub title: String,
-    /// JSON Schema of the answer.
+    /// The JSON Schema of the answer.
     pub answer_schema: serde_json::Value,
     /// `workflow.sandbox`: keep the agent out of `main_dir` by the CLI's own rules.
     pub sandbox: bool,
-    /// Mode of codex.
+    /// The sandbox mode of Codex.
     pub codex_sandbox: CodexSandbox,
-    /// The user trusts the repository's own agent configuration (hooks, MCP servers, instruction files).
+    /// Whether the user trusts the repository's own agent configuration (hooks, MCP servers, instruction files).
     pub trust_repository: bool,
-    /// orch's own program, for a dialect that needs one of it between the runner and the agent.
+    /// The path of orch's own program, for a dialect that runs it between the runner and the agent.
     pub orch: PathBuf,
-    /// Open a conversation that takes messages while the agent works, where the dialect can.
+    /// Whether to open a conversation that takes messages while the agent works, if the dialect can.
     pub live: bool,
-    /// Where the model is, for [`DialectKind::Api`].
+    /// The provider and model, for [`DialectKind::Api`].
     #[serde(default)]
     pub endpoint: Option<api::Endpoint>,
 }
 
-/// What stands on the agent's stdin.
+/// What the agent's stdin is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stdin {
@@ -161,30 +161,30 @@ pub enum Stdin {
     Prompt,
     /// The null device.
     Null,
-    /// A terminal in the runner's hands, which is stdout and stderr as well.
+    /// A terminal that the runner controls, which is stdout and stderr as well.
     Terminal,
-    /// A pipe in the runner's hands, through which the dialect's [`LiveReader`] speaks.
+    /// A pipe from the runner, for the lines of the dialect's [`LiveReader`].
     Live,
 }
 
 /// How to start a process. Passed on as data: never through a shell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaunchSpec {
-    /// Absolute path of the program.
+    /// The absolute path of the program.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments of the program.
     pub args: Vec<String>,
-    /// Working directory.
+    /// The working directory.
     pub cwd: PathBuf,
-    /// Variables that the dialect sets. No secrets: this is written to disk.
+    /// The variables that the dialect sets. No secrets: this is written to disk.
     pub env: BTreeMap<String, String>,
-    /// Names (a trailing `*` matches any rest) that are handed through from the daemon beside the defaults.
+    /// The variables that the daemon passes on in addition to the defaults. A trailing `*` matches any rest.
     pub pass_env: Vec<String>,
-    /// Standard input.
+    /// What its stdin is.
     pub stdin: Stdin,
     /// Files to write before the start: absolute path inside `run_dir`, and content.
     pub files: BTreeMap<PathBuf, String>,
-    /// With [`Stdin::Live`]: what the dialect's reader must know to open the conversation.
+    /// With [`Stdin::Live`]: what the dialect's reader needs to open the conversation.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub opening: Value,
 }
@@ -192,85 +192,84 @@ pub struct LaunchSpec {
 /// A request that a dialect cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LaunchRefused {
-    /// A value that the CLI would misread.
-    #[error("{field} cannot be handed to {agent}: {reason}")]
+    /// A value that the CLI would misinterpret.
+    #[error("{field} cannot be passed to {agent}: {reason}")]
     BadValue {
         /// The dialect.
         agent: &'static str,
-        /// What is wrong.
+        /// The name of the value.
         field: &'static str,
-        /// Why.
+        /// Why the value is refused.
         reason: String,
     },
 }
 
-/// One agent CLI, as data in and data out.
+/// An agent CLI, as pure functions.
 pub trait Dialect: Send + Sync {
-    /// The argument vector and environment for a run.
+    /// Builds the argument vector and the environment for a run.
     fn launch(&self, request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused>;
 
-    /// Names at the top of a checkout from which the CLI takes settings, and with them programs to start, though it is told
-    /// not to. They are hidden from it unless the user trusts the repository.
+    /// Returns the files and directories at the top of a checkout from which the CLI takes settings, and programs to start,
+    /// even when its options forbid that. They are hidden from it unless the user trusts the repository.
     fn unstoppable_settings(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// A fresh reader for the output of one run.
+    /// Creates a reader for the output of one run.
     fn reader(&self, kind: RunKind) -> Box<dyn EventReader>;
 
-    /// A fresh reader for a run that was launched with [`Stdin::Live`], from its [`LaunchSpec::opening`]; `None` where the
+    /// Creates a reader for a run that was launched with [`Stdin::Live`], from its [`LaunchSpec::opening`]; `None` if the
     /// dialect has no such launch.
     fn live_reader(&self, _opening: &Value) -> Option<Box<dyn LiveReader>> {
         None
     }
 }
 
-/// The open conversation of one run: what its output means, and what to write to its stdin. Every line is written with
-/// a line feed behind it, in the order in which it is handed out.
+/// The open conversation of one run: reads its output and returns the lines to write to its stdin. The caller writes each
+/// line with a line feed, in the order in which they are returned.
 pub trait LiveReader: EventReader {
-    /// What opens the conversation with its first message.
+    /// Returns the lines that open the conversation with its first message.
     fn open(&mut self, prompt: &str) -> Vec<String>;
 
-    /// Says something to the agent, whatever it is doing. [`AgentEvent::Heard`] tells that it was taken up.
-    fn say(&mut self, message: MessageId, text: &str) -> Vec<String>;
+    /// Sends a message to the agent, whatever it is doing. [`AgentEvent::Heard`] confirms it.
+    fn send_message(&mut self, message: MessageId, text: &str) -> Vec<String>;
 
-    /// Ends the running turn, its commands included, and keeps the conversation. Nothing: there is no turn to end.
+    /// Ends the running turn, including its commands, and keeps the conversation. Returns no lines when no turn runs.
     fn interrupt(&mut self) -> Vec<String>;
 
-    /// What the output calls for. To be asked after every few lines; each line is handed out once.
-    fn replies(&mut self) -> Vec<String> {
+    /// Takes the lines that the output calls for. Call this after every few lines of output.
+    fn take_replies(&mut self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Whether the turn is over and nothing that was said waits to be taken up: the process may be let go.
-    fn rests(&self) -> bool;
+    /// Returns whether the turn is over and no message is pending, so that the process may exit.
+    fn is_idle(&self) -> bool;
 }
 
-/// Reads one run's output, line by line, and says at the end what it amounts to.
+/// Reads one run's output line by line, and concludes at the end how the run went.
 pub trait EventReader: Send {
     /// Reads one whole line of stdout (without its line feed). Unknown lines yield nothing.
     fn line(&mut self, line: &str) -> Vec<AgentEvent>;
 
-    /// A reason to end the process now: the CLI is in a state from which it does not come back (an endless loop of
+    /// Returns a reason to end the process now: the CLI is in a state that it does not leave by itself (an endless loop of
     /// empty steps, an unbounded wait for the network).
-    fn hopeless(&self) -> Option<Failure>;
+    fn fatal_failure(&self) -> Option<Failure>;
 
-    /// Why the CLI waits now before it repeats a request by itself, where it told so; with the time of the next try where it told
-    /// that.
-    fn waits_for(&self) -> Option<&Failure> {
+    /// Returns the failure after which the CLI waits to repeat a request by itself, with the time of the next try if known.
+    fn retrying_after(&self) -> Option<&Failure> {
         None
     }
 
-    /// Whether the turn is over and only background work keeps the process alive.
+    /// Returns whether the turn is over, so that only background work keeps the process alive.
     fn turn_ended(&self) -> bool;
 
-    /// Whether the CLI, which printed nothing to stdout, ended so because another process of it was making or changing
-    /// its own files at that moment: no model was asked, and the same start goes well a little later.
-    fn collided(&self, _exit: Exit, _stderr_tail: &str) -> bool {
+    /// Returns whether the CLI exited without output because another process of it was creating or changing its own files:
+    /// no model was asked, and a later start succeeds.
+    fn is_start_collision(&self, _exit: Exit, _stderr_tail: &str) -> bool {
         false
     }
 
-    /// The end of the file name of the CLI's own session record below its home (codex), once known.
+    /// Returns the end of the file name of the CLI's own session record below its home (codex), once known.
     fn session_record_suffix(&self) -> Option<String> {
         None
     }
@@ -278,12 +277,12 @@ pub trait EventReader: Send {
     /// Reads one line of that session record.
     fn session_record_line(&mut self, _line: &str) {}
 
-    /// Puts together what is known. `stderr_tail` is the last few kilobytes of stderr.
+    /// Concludes how the run went. `stderr_tail` is the last few kilobytes of stderr.
     fn finish(&mut self, exit: Exit, stderr_tail: &str) -> Ending;
 }
 
 impl DialectKind {
-    /// The dialect itself.
+    /// Returns the dialect.
     pub fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::Claude => &claude::Claude,

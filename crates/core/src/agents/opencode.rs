@@ -1,8 +1,8 @@
-//! OpenCode: how it is launched. Its events are read in [`reader`], and [`live`] talks to it while it works, over the
-//! server that [`conversation`] speaks with.
+//! Launches OpenCode. [`reader`] reads its events, [`live`] keeps its conversation open, and [`conversation`] drives the
+//! server behind that.
 //!
 //! The user's `opencode.json` stays in force; the repository's stays off unless the user trusts it. A question to the
-//! user would be refused and end the turn, so that every permission is either given or denied beforehand.
+//! user would be refused and end the turn, so every permission is granted or denied beforehand.
 
 mod bridge_message;
 pub mod conversation;
@@ -22,10 +22,10 @@ use std::collections::BTreeMap;
 
 const NAME: &str = "opencode";
 
-/// The hidden subcommand behind which the bridge to OpenCode's server stands; the server's own command line follows.
+/// The hidden subcommand of the bridge to OpenCode's server; the server's own command line follows it.
 pub const BRIDGE: &str = "__opencode";
 
-/// Most characters of a conversation's title.
+/// The most characters of a conversation's title.
 const TITLE: usize = 200;
 
 /// The dialect of OpenCode.
@@ -43,8 +43,8 @@ impl Dialect for Opencode {
         if let Session::Resume { .. } = &request.session {
             argv.value("--session", checked_id(NAME, &request.session)?);
         }
-        // It tries again in silence: only this log tells why.
-        argv.words(&["--print-logs", "--log-level", "ERROR"]);
+        // It retries silently: only this log says why.
+        argv.extend(&["--print-logs", "--log-level", "ERROR"]);
         argv.extra(request);
         Ok(LaunchSpec {
             program: request.command.clone(),
@@ -58,7 +58,7 @@ impl Dialect for Opencode {
         })
     }
 
-    /// Plugins in there are run in spite of `OPENCODE_DISABLE_PROJECT_CONFIG` and `OPENCODE_PURE` (1.18).
+    /// Plugins in these are run in spite of `OPENCODE_DISABLE_PROJECT_CONFIG` and `OPENCODE_PURE` (1.18).
     fn unstoppable_settings(&self) -> &'static [&'static str] {
         &[".opencode", "opencode.json", "opencode.jsonc"]
     }
@@ -72,14 +72,14 @@ impl Dialect for Opencode {
     }
 }
 
-/// Without a title, it asks the model for one.
+/// Returns a title that is never empty: without one, OpenCode asks the model for it.
 fn title(request: &LaunchRequest) -> String {
     let title = one_line(&request.title, TITLE);
     if title.is_empty() { "task".to_owned() } else { title }
 }
 
-/// What the server is told instead of options. `None`: the run is not live, or is wanted in a way that only the one-shot
-/// command knows.
+/// Returns the server's parameters in the place of options. `None` when the run is not live, or needs an option that only
+/// the one-shot command has.
 fn opening(request: &LaunchRequest) -> Result<Option<Opening>, LaunchRefused> {
     if !request.live || request.kind != RunKind::Work {
         return Ok(None);
@@ -97,7 +97,7 @@ fn opening(request: &LaunchRequest) -> Result<Option<Opening>, LaunchRefused> {
     Ok(Some(opening))
 }
 
-/// The person's own arguments, where the server knows all of them.
+/// Converts the user's own arguments, if the server supports all of them.
 fn options(args: &[String]) -> Option<Opening> {
     let mut opening = Opening::default();
     let mut args = args.iter();
@@ -114,10 +114,10 @@ fn options(args: &[String]) -> Option<Opening> {
     Some(opening)
 }
 
-/// The same run over `opencode serve`, which takes messages while it works. The process is the bridge to it.
+/// Launches the run over `opencode serve`, which takes messages while it works. The agent's process is the bridge to it.
 fn live_launch(request: &LaunchRequest, opening: &Opening) -> Result<LaunchSpec, LaunchRefused> {
     let mut argv = Argv::new(NAME, &[BRIDGE, text_of(NAME, "the program", &request.command)?, "serve"]);
-    argv.words(&["--hostname=127.0.0.1", "--port=0", "--print-logs", "--log-level", "ERROR"]);
+    argv.extend(&["--hostname=127.0.0.1", "--port=0", "--print-logs", "--log-level", "ERROR"]);
     Ok(LaunchSpec {
         program: request.orch.clone(),
         args: argv.finish()?,
@@ -141,7 +141,7 @@ fn environment(request: &LaunchRequest) -> Result<BTreeMap<String, String>, Laun
     Ok(env)
 }
 
-/// The permissions of a run. They come on top of the user's own, and of two rules that fit the later one wins.
+/// Returns the permissions of a run. They are added to the user's own; of two matching rules the later one wins.
 fn permission(request: &LaunchRequest) -> Result<Value, LaunchRefused> {
     match request.kind {
         RunKind::Route => Ok(json!({"*": "deny"})),
@@ -156,7 +156,7 @@ fn permission(request: &LaunchRequest) -> Result<Value, LaunchRefused> {
     }
 }
 
-/// Directories outside the worktree are open (compilers and caches live there), but the user's own checkout.
+/// Returns the rules for directories outside the worktree: open, for compilers and caches, except the user's own checkout.
 fn outside(request: &LaunchRequest) -> Result<Value, LaunchRefused> {
     let mut rules = Map::new();
     rules.insert("*".to_owned(), json!("allow"));

@@ -1,12 +1,12 @@
-//! When a provider serves again, in the words of its error or of the CLI that repeats them: "try again in 1h 20m", "try again at
-//! 3:04 PM", "resets 3pm (Europe/Berlin)", "retry-after: 3600", a date of HTTP or of ISO 8601, seconds since 1970. One reader for
-//! all CLIs. PURE: the present and the zone of this machine are handed in.
+//! Parses when a provider's limit resets from an error's text: "try again in 1h 20m", "try again at 3:04 PM", "resets 3pm
+//! (Europe/Berlin)", "retry-after: 3600", a date of HTTP or of ISO 8601, seconds since 1970. One parser for all CLIs.
+//! PURE: the present and the machine's zone are arguments.
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-/// Words (in lower case) that a time stands behind, and what a bare number behind them counts; the first that is followed by a
+/// Words (in lower case) that precede a time, and the unit of a bare number behind them. The first that is followed by a
 /// time wins.
 const ANCHORS: [(&str, Bare); 13] = [
     ("retry-after-ms", Bare::Milliseconds),
@@ -23,7 +23,7 @@ const ANCHORS: [(&str, Bare); 13] = [
     ("limit reached|", Bare::Nothing),
     ("until", Bare::Nothing),
 ];
-/// Words between such a word and its time.
+/// Words that may stand between such a word and its time.
 const FILLERS: [&str; 10] =
     ["again ", "at ", "in ", "on ", "after ", "about ", "approximately ", "is ", "will be ", "date "];
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -36,15 +36,15 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
     ("sat", Weekday::Saturday),
     ("sun", Weekday::Sunday),
 ];
-/// A time of day is told to the minute: one that is past by less than this is meant now, and not tomorrow.
+/// Times of day are rounded to the minute: one that is past by less than this means now, not tomorrow.
 const JUST_NOW: SignedDuration = SignedDuration::from_mins(5);
-/// How soon is tried again what was to be had a moment ago.
+/// The wait for such a time.
 const SOON: SignedDuration = SignedDuration::from_secs(60);
-/// The smallest number that counts seconds since 1970, and milliseconds.
+/// The smallest numbers that count as seconds and milliseconds since 1970.
 const EPOCH_SECONDS: f64 = 1e9;
 const EPOCH_MILLISECONDS: f64 = 1e12;
 
-/// What a number without a unit counts.
+/// The unit of a number without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bare {
     Seconds,
@@ -52,7 +52,7 @@ enum Bare {
     Nothing,
 }
 
-/// What was found.
+/// A parsed time.
 enum Found {
     Wait(SignedDuration),
     At(Timestamp),
@@ -70,32 +70,33 @@ struct Clock {
     zone: Option<TimeZone>,
 }
 
-/// When the provider serves again, by an error's text that was printed at `now` on a machine in `zone`. `None`: it does not say.
+/// Returns when the limit resets, from an error's text that was printed at `now` on a machine in `zone`. `None` when the
+/// text does not say.
 pub fn reset_in(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-    match found(text)? {
+    match parse(text)? {
         Found::Wait(wait) => now.checked_add(wait).ok(),
         Found::At(at) => Some(at),
         Found::Clock(clock) => clock.after(now, zone),
     }
 }
 
-/// The wait that an error's text names, where it is told as a wait.
+/// Returns the wait that an error's text names, if it names a duration.
 pub(super) fn wait_in(text: &str) -> Option<SignedDuration> {
-    match found(text)? {
+    match parse(text)? {
         Found::Wait(wait) => Some(wait),
         Found::At(_) | Found::Clock(_) => None,
     }
 }
 
-fn found(text: &str) -> Option<Found> {
+fn parse(text: &str) -> Option<Found> {
     let lower = text.to_ascii_lowercase();
     ANCHORS.iter().find_map(|(anchor, bare)| {
         let places = lower.match_indices(anchor).map(|(at, _)| &text[at + anchor.len()..]);
-        places.into_iter().find_map(|rest| moment(rest, *bare))
+        places.into_iter().find_map(|rest| parse_time(rest, *bare))
     })
 }
 
-fn moment(rest: &str, bare: Bare) -> Option<Found> {
+fn parse_time(rest: &str, bare: Bare) -> Option<Found> {
     let mut rest = rest;
     loop {
         rest = rest.trim_start_matches([' ', ':', '=', '"', '\'', ',', '|', '~']);
@@ -111,7 +112,7 @@ fn starts(text: &str, word: &str) -> bool {
     text.get(..word.len()).is_some_and(|front| front.eq_ignore_ascii_case(word))
 }
 
-/// A whole date with its zone, as ISO 8601 and HTTP write it.
+/// Parses a full date with its zone, in the formats of ISO 8601 and HTTP.
 fn dated(rest: &str) -> Option<Timestamp> {
     let word: &str = rest.split([' ', '"', '\'', ',', ')', ']', '}']).next()?;
     let iso = || word.trim_end_matches('.').parse().ok();
@@ -129,7 +130,7 @@ fn dated(rest: &str) -> Option<Timestamp> {
     iso().or_else(http).or_else(spaced)
 }
 
-/// A number: a wait with its units, or one that its place or its size gives a meaning.
+/// Parses a number: a duration with units, or a bare number whose unit follows from its anchor or its size.
 fn numbered(rest: &str, bare: Bare) -> Option<Found> {
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
     let number: f64 = rest[..end].trim_end_matches('.').parse().ok()?;
@@ -156,7 +157,7 @@ fn positive(seconds: f64) -> Option<SignedDuration> {
     (seconds > 0.0).then(|| SignedDuration::try_from_secs_f64(seconds).ok()).flatten()
 }
 
-/// "11.054s", "1h 20m", "2 days 3 hours".
+/// Parses a duration such as "11.054s", "1h 20m" or "2 days 3 hours".
 fn with_units(mut rest: &str) -> Option<SignedDuration> {
     let mut total = 0.0;
     loop {
@@ -180,7 +181,7 @@ fn with_units(mut rest: &str) -> Option<SignedDuration> {
 }
 
 impl Clock {
-    /// "3pm (Europe/Berlin)", "3:04 PM", "15:04 UTC", "Nov 25th, 2026 3:04 PM", "Oct 9 at 5am (UTC)", "Monday 9am".
+    /// Parses a time such as "3pm (Europe/Berlin)", "15:04 UTC", "Nov 25th, 2026 3:04 PM", "Oct 9 at 5am (UTC)", "Monday 9am".
     fn read(rest: &str) -> Option<Self> {
         let mut clock = Self::default();
         let mut words = rest.split([' ', ',', '\u{202f}']).filter(|word| !word.is_empty()).take(8).peekable();
@@ -206,7 +207,7 @@ impl Clock {
         clock.time.is_some().then_some(clock)
     }
 
-    /// A word of a date.
+    /// Takes one word of a date. Returns `false` if it is none.
     fn take_date(&mut self, word: &str) -> bool {
         let front = word.get(..3).map(str::to_ascii_lowercase);
         let front = front.filter(|_| word.chars().all(|c| c.is_ascii_alphabetic()));
@@ -229,7 +230,7 @@ impl Clock {
         true
     }
 
-    /// The first such time that is not past.
+    /// Returns the first such time that is not past.
     fn after(self, now: Timestamp, local: &TimeZone) -> Option<Timestamp> {
         let (time, zone) = (self.time?, self.zone.unwrap_or_else(|| local.clone()));
         let today = now.to_zoned(zone.clone()).date();
@@ -261,7 +262,7 @@ impl Clock {
     }
 }
 
-/// "3pm", "3:04" and "PM", "15:04"; and whether the next word was a part of it.
+/// Parses "3pm", "3:04" and "PM", or "15:04". Returns also whether the next word was a part of it.
 fn time_of_day(word: &str, next: Option<&str>) -> Option<(Time, bool)> {
     let digits_end = word.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(word.len());
     let (digits, own) = word.split_at(digits_end);
@@ -300,8 +301,8 @@ fn zone(name: &str) -> Option<TimeZone> {
 mod tests {
     use super::*;
 
-    /// What a text means that was printed at noon of 22 November 2026 (a Sunday) in New York, where it is 17:00 UTC.
-    fn told(text: &str) -> Option<String> {
+    /// Parses a text that was printed at noon of 22 November 2026 (a Sunday) in New York, which is 17:00 UTC.
+    fn parsed(text: &str) -> Option<String> {
         let now = "2026-11-22T17:00:00Z".parse().expect("a time");
         reset_in(text, now, &TimeZone::get("America/New_York").expect("a zone")).map(|at| at.to_string())
     }
@@ -331,7 +332,7 @@ mod tests {
             ("limited until 2026-11-22 18:30:00 UTC", "2026-11-22T18:30:00Z"),
         ];
         for (text, at) in table {
-            assert_eq!(told(text).as_deref(), Some(at), "{text}");
+            assert_eq!(parsed(text).as_deref(), Some(at), "{text}");
         }
     }
 
@@ -349,14 +350,14 @@ mod tests {
             "resets 13pm",
             "",
         ] {
-            assert_eq!(told(text), None, "{text}");
+            assert_eq!(parsed(text), None, "{text}");
         }
     }
 
     #[test]
     fn a_minute_that_has_just_begun_is_now_and_not_tomorrow() {
-        assert_eq!(told("try again at 11:59 AM").as_deref(), Some("2026-11-22T17:01:00Z"));
-        assert_eq!(told("try again at 11:50 AM").as_deref(), Some("2026-11-23T16:50:00Z"));
+        assert_eq!(parsed("try again at 11:59 AM").as_deref(), Some("2026-11-22T17:01:00Z"));
+        assert_eq!(parsed("try again at 11:50 AM").as_deref(), Some("2026-11-23T16:50:00Z"));
     }
 
     #[test]

@@ -381,7 +381,7 @@ fn what_a_cli_would_misread_is_refused_with_the_reason() {
         assert_eq!(refused(&LaunchRequest { model: Some(model.to_owned()), ..request(RunKind::Work) }).len(), 4);
     }
     let model = LaunchRequest { model: Some("-x".to_owned()), ..request(RunKind::Work) };
-    assert_eq!(refused(&model)[0], "the model cannot be handed to claude: \"-x\" is not a model's name");
+    assert_eq!(refused(&model)[0], "the model cannot be passed to claude: \"-x\" is not a model's name");
     let session = Session::Resume { id: "--last".to_owned() };
     assert_eq!(refused(&LaunchRequest { session, ..request(RunKind::Work) }).len(), 3);
     let long = vec!["x".repeat(1 << 17)];

@@ -1,38 +1,38 @@
-//! Small pieces for reading what an agent CLI prints: JSON by path, lines cut to a readable length. Cuts fall between
-//! characters, and nothing here panics, whatever the text.
+//! Functions for reading the output of agent CLIs: JSON by path, text cut to a readable length. Cuts fall between
+//! characters, and nothing here panics on any text.
 
 use serde_json::{Map, Value};
 
-/// Most characters of a tool's output that an event carries.
+/// The most characters of a tool's output that an event carries.
 pub(super) const TOOL_OUTPUT: usize = 8_000;
-/// Most characters of one piece of speech that an event carries.
+/// The most characters of one text of the agent that an event carries.
 pub(super) const SPEECH: usize = 100_000;
-/// Most characters of the one line that says what a tool call does.
+/// The most characters of the line that describes a tool call.
 const TOOL_INPUT: usize = 400;
-/// Most characters of an error's text.
+/// The most characters of an error's text.
 const DETAIL: usize = 600;
 
-/// The JSON object on a line, if there is one.
+/// Parses the JSON object on a line, if there is one.
 pub(super) fn object(line: &str) -> Option<Value> {
     serde_json::from_str::<Map<String, Value>>(line).ok().map(Value::Object)
 }
 
-/// The text at a JSON pointer.
+/// Returns the text at a JSON pointer.
 pub(super) fn str_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer)?.as_str()
 }
 
-/// The non-empty text at a JSON pointer, owned.
+/// Returns the non-empty text at a JSON pointer, owned.
 pub(super) fn string_at(value: &Value, pointer: &str) -> Option<String> {
     str_at(value, pointer).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// The natural number at a JSON pointer.
+/// Returns the natural number at a JSON pointer.
 pub(super) fn u64_at(value: &Value, pointer: &str) -> Option<u64> {
     value.pointer(pointer)?.as_u64()
 }
 
-/// The first `max` characters, with a note on what was left out.
+/// Returns the first `max` characters, with a note on what was left out.
 pub(super) fn cut(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         None => text.to_owned(),
@@ -40,7 +40,7 @@ pub(super) fn cut(text: &str, max: usize) -> String {
     }
 }
 
-/// One line without control characters and terminal sequences, at most `max` characters.
+/// Joins a text to one line of at most `max` characters, without control characters and terminal sequences.
 pub(super) fn one_line(text: &str, max: usize) -> String {
     let mut line = String::new();
     let (mut count, mut chars, mut gap) = (0, text.chars(), false);
@@ -64,7 +64,7 @@ pub(super) fn one_line(text: &str, max: usize) -> String {
     line
 }
 
-/// Passes over the rest of a terminal sequence: up to its final letter.
+/// Skips the rest of a terminal sequence, up to its final letter.
 fn skip_sequence(chars: &mut std::str::Chars<'_>) {
     if chars.as_str().starts_with('[') {
         chars.next();
@@ -76,20 +76,20 @@ fn skip_sequence(chars: &mut std::str::Chars<'_>) {
     }
 }
 
-/// An error's text as one line.
+/// Renders an error's text as one line.
 pub(super) fn detail(text: &str) -> String {
     one_line(text, DETAIL)
 }
 
-/// The last few lines of a program's stderr as one line.
-pub(super) fn last_words(stderr: &str) -> String {
+/// Renders the last few lines of a program's stderr as one line.
+pub(super) fn stderr_summary(stderr: &str) -> String {
     let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
     detail(&lines[lines.len().saturating_sub(3)..].join("\n"))
 }
 
-/// The one line that tells a person what a tool call does: the command, the path, the pattern.
+/// Describes a tool call in one line for a person: the command, the path, the pattern.
 pub(super) fn tool_input(input: &Value) -> String {
-    const TELLING: [&str; 14] = [
+    const DESCRIPTIVE_KEYS: [&str; 14] = [
         "command",
         "cmd",
         "file_path",
@@ -107,10 +107,10 @@ pub(super) fn tool_input(input: &Value) -> String {
     ];
     let text = match input {
         Value::String(text) => text.clone(),
-        Value::Object(fields) => match TELLING.iter().find_map(|key| fields.get(*key)?.as_str()) {
-            Some(telling) => match (fields.get("pattern"), fields.get("path").and_then(Value::as_str)) {
-                (Some(_), Some(path)) => format!("{telling} in {path}"),
-                _ => telling.to_owned(),
+        Value::Object(fields) => match DESCRIPTIVE_KEYS.iter().find_map(|key| fields.get(*key)?.as_str()) {
+            Some(description) => match (fields.get("pattern"), fields.get("path").and_then(Value::as_str)) {
+                (Some(_), Some(path)) => format!("{description} in {path}"),
+                _ => description.to_owned(),
             },
             None if fields.is_empty() => String::new(),
             None => input.to_string(),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_call_is_told_by_what_it_acts_on() {
+    fn a_tool_call_is_described_by_what_it_acts_on() {
         assert_eq!(tool_input(&json!({"description": "d", "command": "ls\n  -l"})), "ls -l");
         assert_eq!(tool_input(&json!({"pattern": "fn main", "path": "src"})), "fn main in src");
         assert_eq!(tool_input(&json!({"a": 1})), r#"{"a":1}"#);

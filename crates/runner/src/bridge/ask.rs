@@ -1,5 +1,5 @@
-//! One question to a provider's API in the place of an agent's program: what to ask is in a file of the run, the prompt comes
-//! on stdin, the key from the environment; the answer is one line.
+//! Asks a provider's API one question in the place of an agent's program: the request is in a file of the run, the prompt on
+//! stdin, the key in the environment; the answer is one line on stdout.
 
 use orch_core::agents::api::{Ask, Endpoint, Line};
 use orch_core::model_api::{Question, Reply};
@@ -15,35 +15,35 @@ use std::time::Duration;
 pub const SUBCOMMAND: &str = orch_core::agents::api::BRIDGE;
 
 /// The largest file that is read, in bytes.
-const LARGEST: usize = 8 << 20;
+const MAX_FILE: usize = 8 << 20;
 /// The longest prompt, in bytes.
-const LONGEST: u64 = 8 << 20;
-/// The runner's own limit ends it sooner.
-const PATIENCE: Duration = Duration::from_secs(600);
+const MAX_PROMPT: u64 = 8 << 20;
+/// The longest wait for the answer. The runner's own limit is shorter.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Asks what is in `file`. Returns the exit code: 0 when there is an answer, 1 when there is none and a line says why.
+/// Asks the question in `file`. Returns the exit code: 0 when there is an answer, 1 when there is none and a line says why.
 pub fn run(file: &OsStr) -> u8 {
     let line = match ask(Path::new(file)) {
         Ok(line) => line,
         Err(error) => Line::Lacking { why: error.to_string() },
     };
     let is_answered = matches!(line, Line::Answered { .. });
-    let is_told = print(&line).is_ok();
-    u8::from(!(is_answered && is_told))
+    let is_printed = print(&line).is_ok();
+    u8::from(!(is_answered && is_printed))
 }
 
 fn ask(file: &Path) -> Result<Line, Box<dyn std::error::Error>> {
-    let Ask { endpoint, schema } = serde_json::from_str(&fs::read_text(file, LARGEST)?)?;
+    let Ask { endpoint, schema } = serde_json::from_str(&fs::read_text(file, MAX_FILE)?)?;
     let mut prompt = String::new();
-    io::stdin().take(LONGEST).read_to_string(&mut prompt)?;
+    io::stdin().take(MAX_PROMPT).read_to_string(&mut prompt)?;
     let Endpoint { provider, api, base_url, model, .. } = &endpoint;
-    let talk = Talk::new(provider, *api, base_url, key(&endpoint)?, PATIENCE)
+    let talk = Talk::new(provider, *api, base_url, key(&endpoint)?, TIMEOUT)
         .map_err(|error| format!("providers.{provider}.base_url: {error}"))?;
     print(&Line::Asked { model: format!("{provider}/{model}") })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let question = Question { provider, model, prompt: &prompt, schema: &schema };
     let answered = runtime.block_on(talk.ask(&question));
-    Ok(told(&endpoint, answered))
+    Ok(answer_line(&endpoint, answered))
 }
 
 fn key(endpoint: &Endpoint) -> Result<Option<Key>, String> {
@@ -56,7 +56,7 @@ fn key(endpoint: &Endpoint) -> Result<Option<Key>, String> {
     }
 }
 
-fn told(endpoint: &Endpoint, answered: Result<Reply, NoAnswer>) -> Line {
+fn answer_line(endpoint: &Endpoint, answered: Result<Reply, NoAnswer>) -> Line {
     match answered {
         Ok(Reply { model, text, structured, tokens, cut }) => Line::Answered { model, text, structured, tokens, cut },
         Err(NoAnswer::Refused { status, text, retry_at }) => {

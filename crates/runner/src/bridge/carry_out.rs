@@ -1,7 +1,7 @@
-//! The loop of the bridge: what the runner says, what the server tells and answers, and signals go into the
-//! conversation; what it wants done is done.
+//! The loop of the bridge: feeds the runner's messages, the server's events and responses, and signals to the
+//! conversation, and carries out its steps.
 
-use super::client::{Client, Events, TalkError};
+use super::client::{Client, ClientError, Events};
 use super::server::Server;
 use orch_core::agents::opencode::BridgeMessage;
 use orch_core::agents::opencode::conversation::{Answer, Ask, Conversation, Purpose, Step};
@@ -16,44 +16,44 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How long a server that listens may take to answer at all: it may have to install its plugins first.
-const WELCOME: Duration = Duration::from_secs(120);
+/// How long a listening server may take to answer its first request: it may have to install plugins first.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Why there was no conversation.
+/// Why the conversation failed.
 #[derive(Debug, thiserror::Error)]
 enum BridgeError {
-    /// The kernel refused something that is needed.
-    #[error("cannot stand between the runner and the agent: {0}")]
+    /// The kernel refused something that the bridge needs.
+    #[error("the bridge between runner and agent cannot start: {0}")]
     System(#[from] io::Error),
     /// The server did not start.
     #[error(transparent)]
     NotStarted(#[from] ProcessError),
-    /// It does not talk.
+    /// A request failed.
     #[error(transparent)]
-    Talk(#[from] TalkError),
-    /// Anybody on this machine could speak to it.
-    #[error("this version of opencode serves whoever asks, with or without a password; set agents.<name>.live: false")]
+    Client(#[from] ClientError),
+    /// The server accepts requests from everybody on this machine.
+    #[error("this version of opencode accepts requests without a password; set agents.<name>.live: false")]
     Unguarded,
-    /// It listens, and says nothing.
+    /// The server listens, but does not answer.
     #[error("the server listens, but did not answer within {} s", .0.as_secs())]
     Silent(Duration),
-    /// It ended, with this exit code.
+    /// The server exited by itself, with this code.
     #[error("the server ended by itself")]
     Ended(u8),
-    /// The conversation cannot be had.
+    /// The server refused the conversation.
     #[error("{0}")]
     NoConversation(String),
 }
 
 impl BridgeError {
-    /// As a shell tells it, so that a program that is not there is told from one that fails.
+    /// Returns the exit code as a shell would, so that a missing program differs from one that fails.
     fn code(&self) -> u8 {
         match self {
             Self::NotStarted(ProcessError::NotFound { .. }) => 127,
             Self::Ended(code) => *code,
             Self::System(_)
             | Self::NotStarted(_)
-            | Self::Talk(_)
+            | Self::Client(_)
             | Self::Unguarded
             | Self::Silent(_)
             | Self::NoConversation(_) => 1,
@@ -61,9 +61,9 @@ impl BridgeError {
     }
 }
 
-/// How a conversation ended that was had.
-enum Over {
-    /// All is said and done; something may have failed on the way.
+/// How a conversation ended.
+enum End {
+    /// The runner closed it after the last turn.
     Done { failed: bool },
     /// A signal ended it.
     Signal,
@@ -73,36 +73,36 @@ enum Over {
 pub fn run(program: &OsStr, args: &[OsString]) -> u8 {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&error.into()),
+        Err(error) => return report_error(&error.into()),
     };
     match runtime.block_on(carry_out(program, args)) {
-        Ok(Over::Done { failed }) => u8::from(failed),
-        Ok(Over::Signal) => 130,
-        Err(error) => complain(&error),
+        Ok(End::Done { failed }) => u8::from(failed),
+        Ok(End::Signal) => 130,
+        Err(error) => report_error(&error),
     }
 }
 
-/// A last word on stderr.
-fn complain(error: &BridgeError) -> u8 {
+/// Prints the error on stderr, and returns its exit code.
+fn report_error(error: &BridgeError) -> u8 {
     let _ = writeln!(io::stderr(), "orch: {error}");
     error.code()
 }
 
-async fn carry_out(program: &OsStr, args: &[OsString]) -> Result<Over, BridgeError> {
-    let mut ears = Ears::open()?;
+async fn carry_out(program: &OsStr, args: &[OsString]) -> Result<End, BridgeError> {
+    let mut inputs = Inputs::open()?;
     let directory = std::env::current_dir()?;
     let start = Server::start(program, args, &directory);
     let (mut server, client) = tokio::select! {
         started = start => started?,
-        () = ears.signals.wait() => return Ok(Over::Signal),
+        () = inputs.signals.wait() => return Ok(End::Signal),
     };
-    let Some(client) = client else { return Err(BridgeError::Ended(server.ended().await)) };
+    let Some(client) = client else { return Err(BridgeError::Ended(server.exiting().await)) };
     let over = tokio::select! {
         biased;
-        () = ears.signals.wait() => Ok(Over::Signal),
+        () = inputs.signals.wait() => Ok(End::Signal),
         code = server.gone() => Err(BridgeError::Ended(code)),
-        events = welcome(&client, WELCOME) => match events {
-            Ok(events) => converse(&client, events, &directory, &mut ears).await,
+        events = connect(&client, CONNECT_TIMEOUT) => match events {
+            Ok(events) => converse(&client, events, &directory, &mut inputs).await,
             Err(error) => Err(error),
         },
     };
@@ -110,8 +110,8 @@ async fn carry_out(program: &OsStr, args: &[OsString]) -> Result<Over, BridgeErr
     over
 }
 
-/// The first requests: whether the server keeps others out, and its events from now on.
-async fn welcome(client: &Client, within: Duration) -> Result<Events, BridgeError> {
+/// Sends the first requests: checks that the server requires the password, and subscribes to its events.
+async fn connect(client: &Client, within: Duration) -> Result<Events, BridgeError> {
     let asked = async {
         if !client.is_guarded().await? {
             return Err(BridgeError::Unguarded);
@@ -121,59 +121,64 @@ async fn welcome(client: &Client, within: Duration) -> Result<Events, BridgeErro
     timeout(within, asked).await.unwrap_or(Err(BridgeError::Silent(within)))
 }
 
-async fn converse(client: &Client, mut events: Events, directory: &Path, ears: &mut Ears) -> Result<Over, BridgeError> {
+async fn converse(
+    client: &Client,
+    mut events: Events,
+    directory: &Path,
+    inputs: &mut Inputs,
+) -> Result<End, BridgeError> {
     let mut conversation = Conversation::new(&directory.to_string_lossy());
     let mut asked = JoinSet::new();
     loop {
         carry_out_steps(&mut conversation, client, &mut asked)?;
-        if ears.closed && conversation.rests() {
-            return Ok(Over::Done { failed: conversation.failed() });
+        if inputs.closed && conversation.is_idle() {
+            return Ok(End::Done { failed: conversation.failed() });
         }
-        match news(&mut events, &mut asked, ears).await {
-            News::Event(event) => conversation.event(&event, SystemClock.now()),
-            News::Answer(purpose, answer) => conversation.answered(purpose, answer, SystemClock.now()),
-            News::BridgeMessage(line) => {
-                if let Some(told) = BridgeMessage::parse(&line) {
-                    conversation.told(told, SystemClock.now());
+        match next_input(&mut events, &mut asked, inputs).await {
+            Input::Event(event) => conversation.handle_event(&event, SystemClock.now()),
+            Input::Answer(purpose, answer) => conversation.handle_answer(purpose, answer, SystemClock.now()),
+            Input::BridgeMessage(line) => {
+                if let Some(message) = BridgeMessage::parse(&line) {
+                    conversation.handle_message(message, SystemClock.now());
                 }
             }
-            // Nothing was ever said: there is nothing to wait for.
-            News::Closed if !conversation.is_open() => return Ok(Over::Done { failed: false }),
-            News::Closed => ears.closed = true,
-            News::Signal => return Ok(Over::Signal),
-            News::Gone => return Err(BridgeError::Ended(1)),
+            // The conversation was never opened: there is nothing to wait for.
+            Input::Closed if !conversation.is_open() => return Ok(End::Done { failed: false }),
+            Input::Closed => inputs.closed = true,
+            Input::Signal => return Ok(End::Signal),
+            Input::Gone => return Err(BridgeError::Ended(1)),
         }
     }
 }
 
-/// What may happen.
-enum News {
-    /// The server tells of something.
+/// An input of the loop.
+enum Input {
+    /// An event of the server.
     Event(serde_json::Value),
-    /// It answers.
+    /// A response of the server.
     Answer(Purpose, Answer),
-    /// The runner says something.
+    /// A line of the runner.
     BridgeMessage(String),
-    /// The runner has nothing more to say, or is gone.
+    /// The runner has closed stdin, or is gone.
     Closed,
-    /// Somebody wants the end.
+    /// A signal asks for the end.
     Signal,
     /// The server is gone.
     Gone,
 }
 
-/// Waits for the next of them. What the server told comes before its answers: an answer ends what it told of.
-async fn news(events: &mut Events, asked: &mut JoinSet<(Purpose, Answer)>, ears: &mut Ears) -> News {
-    let Ears { lines, closed, signals } = ears;
+/// Waits for the next input. Events come before responses, because a response ends the turn of the events before it.
+async fn next_input(events: &mut Events, asked: &mut JoinSet<(Purpose, Answer)>, inputs: &mut Inputs) -> Input {
+    let Inputs { lines, closed, signals } = inputs;
     tokio::select! {
         biased;
-        () = signals.wait() => News::Signal,
-        event = events.next() => event.map_or(News::Gone, News::Event),
+        () = signals.wait() => Input::Signal,
+        event = events.next() => event.map_or(Input::Gone, Input::Event),
         Some(answer) = asked.join_next() => match answer {
-            Ok((purpose, answer)) => News::Answer(purpose, answer),
-            Err(_) => News::Gone,
+            Ok((purpose, answer)) => Input::Answer(purpose, answer),
+            Err(_) => Input::Gone,
         },
-        line = lines.recv(), if !*closed => line.map_or(News::Closed, News::BridgeMessage),
+        line = lines.recv(), if !*closed => line.map_or(Input::Closed, Input::BridgeMessage),
     }
 }
 
@@ -182,9 +187,9 @@ fn carry_out_steps(
     client: &Client,
     asked: &mut JoinSet<(Purpose, Answer)>,
 ) -> Result<(), BridgeError> {
-    for step in conversation.steps() {
+    for step in conversation.take_steps() {
         match step {
-            // One write for each line: whoever reads along sees whole ones.
+            // One write per line, so that readers see whole lines.
             Step::Print(line) => {
                 let line = client.masked(&line) + "\n";
                 io::stdout().write_all(line.as_bytes())?;
@@ -193,7 +198,7 @@ fn carry_out_steps(
             Step::Ask(ask) => {
                 asked.spawn(answer(client.clone(), ask));
             }
-            Step::Leave(why) => return Err(BridgeError::NoConversation(why)),
+            Step::Exit(reason) => return Err(BridgeError::NoConversation(reason)),
         }
     }
     Ok(())
@@ -204,18 +209,18 @@ async fn answer(client: Client, ask: Ask) -> (Purpose, Answer) {
     (ask.purpose, answer.ok())
 }
 
-/// What comes from outside of the conversation: the runner's words and signals.
-struct Ears {
+/// The inputs from outside of the conversation: the runner's lines and signals.
+struct Inputs {
     lines: UnboundedReceiver<String>,
-    /// No more words will come.
+    /// Whether stdin is closed.
     closed: bool,
     signals: Signals,
 }
 
-impl Ears {
+impl Inputs {
     fn open() -> Result<Self, io::Error> {
         let (sender, lines) = mpsc::unbounded_channel();
-        // A thread of its own, which the end of the process ends: whatever stdin is, reading it holds nothing up.
+        // A thread of its own, because reading stdin may block. It ends with the process.
         std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
             for line in io::stdin().lines() {
                 if !line.is_ok_and(|line| sender.send(line).is_ok()) {
@@ -227,7 +232,7 @@ impl Ears {
     }
 }
 
-/// The signals that ask for the end.
+/// The signals that ask the bridge to end.
 struct Signals([Signal; 4]);
 
 impl Signals {
@@ -254,11 +259,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_server_that_listens_and_never_answers_is_not_waited_for_without_end() {
+    async fn the_wait_for_a_server_that_listens_and_never_answers_is_bounded() {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = silent.local_addr().expect("an address");
         let client = Client { address, user: "orch", password: "secret".to_owned() };
-        let welcomed = welcome(&client, Duration::from_millis(1)).await;
-        assert!(matches!(welcomed, Err(BridgeError::Silent(_))));
+        let connected = connect(&client, Duration::from_millis(1)).await;
+        assert!(matches!(connected, Err(BridgeError::Silent(_))));
     }
 }

@@ -1,4 +1,5 @@
-//! HTTP to the server, each request over a connection of its own: a message is answered only when its turn is over.
+//! The HTTP client of the server. Each request has a connection of its own, because the response to a message comes only
+//! when its turn is over.
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -9,63 +10,68 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
-/// Why the server cannot be spoken with.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TalkError {
-    /// No connection.
+pub(super) enum ClientError {
+    /// The connection could not be made.
     #[error("cannot reach the server at {address}: {source}")]
     Unreachable {
-        /// Where it should be.
+        /// The server's address.
         address: SocketAddr,
-        /// The kernel's word.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// The connection broke.
-    #[error("the server broke off: {0}")]
+    #[error("the connection to the server broke: {0}")]
     Broken(#[from] hyper::Error),
-    /// A request that cannot be said.
-    #[error("no request: {0}")]
-    Unspeakable(#[from] hyper::http::Error),
-    /// It refused.
+    /// The request could not be built.
+    #[error("the request is invalid: {0}")]
+    Invalid(#[from] hyper::http::Error),
+    /// The server refused the request.
     #[error("the server answered {0}")]
     Refused(StatusCode),
 }
 
-/// The server, and what lets us in.
+/// The address of the server, and its credentials.
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) address: SocketAddr,
-    /// What goes before the password.
+    /// The user name for the password.
     pub(super) user: &'static str,
     pub(super) password: String,
 }
 
 impl Client {
-    /// A text without the password: the commands of the agent see it in their environment.
+    /// Masks the password in a text: the agent's commands see it in their environment.
     pub(super) fn masked(&self, text: &str) -> String {
         text.replace(&self.password, "[REDACTED:OPENCODE_SERVER_PASSWORD]")
     }
 
-    /// Asks, and waits for the whole answer: its status, and its body where that is JSON.
-    pub(super) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value), TalkError> {
+    /// Sends a request and waits for the whole response. Returns its status, and its body if that is JSON.
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value), ClientError> {
         let response = self.send(method, path, body, true).await?;
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await?.to_bytes();
         Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
     }
 
-    /// Whether the server turns those away who do not know the password.
-    pub(super) async fn is_guarded(&self) -> Result<bool, TalkError> {
+    /// Returns whether the server refuses requests without the password.
+    pub(super) async fn is_guarded(&self) -> Result<bool, ClientError> {
         Ok(self.send("GET", "/session/status", None, false).await?.status() == StatusCode::UNAUTHORIZED)
     }
 
-    /// The server's events, from now on.
-    pub(super) async fn events(&self) -> Result<Events, TalkError> {
+    /// Subscribes to the server's events.
+    pub(super) async fn events(&self) -> Result<Events, ClientError> {
         let response = self.send("GET", "/event", None, true).await?;
         if !response.status().is_success() {
-            return Err(TalkError::Refused(response.status()));
+            return Err(ClientError::Refused(response.status()));
         }
-        Ok(Events { body: response.into_body(), rest: Vec::new(), looked: 0 })
+        Ok(Events { body: response.into_body(), rest: Vec::new(), searched: 0 })
     }
 
     async fn send(
@@ -73,15 +79,16 @@ impl Client {
         method: &str,
         path: &str,
         body: Option<&Value>,
-        known: bool,
-    ) -> Result<Response<Incoming>, TalkError> {
+        authorize: bool,
+    ) -> Result<Response<Incoming>, ClientError> {
         let address = self.address;
-        let stream = TcpStream::connect(address).await.map_err(|source| TalkError::Unreachable { address, source })?;
+        let stream =
+            TcpStream::connect(address).await.map_err(|source| ClientError::Unreachable { address, source })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // Ends with the connection; an error shows in the answer.
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(path).header(HOST, address.to_string());
-        if known {
+        if authorize {
             let pass = base64(&format!("{}:{}", self.user, self.password));
             request = request.header(AUTHORIZATION, format!("Basic {pass}"));
         }
@@ -97,38 +104,38 @@ impl Client {
 pub(super) struct Events {
     body: Incoming,
     rest: Vec<u8>,
-    /// How much of `rest` holds no end of an event.
-    looked: usize,
+    /// How many bytes of `rest` were searched for the end of an event.
+    searched: usize,
 }
 
 impl Events {
-    /// The next event; `None`: there will be no other. Cancelled, it loses nothing.
+    /// Returns the next event; `None` at the end of the stream. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<Value> {
         loop {
-            if let Some(at) = memchr::memmem::find(&self.rest[self.looked..], b"\n\n") {
-                let block: Vec<u8> = self.rest.drain(..self.looked + at + 2).collect();
-                self.looked = 0;
+            if let Some(at) = memchr::memmem::find(&self.rest[self.searched..], b"\n\n") {
+                let block: Vec<u8> = self.rest.drain(..self.searched + at + 2).collect();
+                self.searched = 0;
                 match data(&block) {
                     Some(event) => return Some(event),
                     None => continue,
                 }
             }
-            self.looked = self.rest.len().saturating_sub(1);
-            if let Ok(piece) = self.body.frame().await?.ok()?.into_data() {
-                self.rest.extend_from_slice(&piece);
+            self.searched = self.rest.len().saturating_sub(1);
+            if let Ok(chunk) = self.body.frame().await?.ok()?.into_data() {
+                self.rest.extend_from_slice(&chunk);
             }
         }
     }
 }
 
-/// The JSON of one event.
+/// Parses the JSON of one event.
 fn data(block: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(block).ok()?;
     let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data:")).collect();
     serde_json::from_str(&lines.join("\n")).ok()
 }
 
-/// As basic authentication wants it.
+/// Encodes a text for basic authentication.
 fn base64(text: &str) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let letter = |bits: u32| char::from(LETTERS[(bits & 63) as usize]);
@@ -156,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_coded_as_http_wants_it() {
+    fn a_password_is_encoded_for_basic_authentication() {
         for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("a?>~", "YT8+fg==")] {
             assert_eq!(base64(plain), coded);
         }

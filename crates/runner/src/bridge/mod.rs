@@ -1,8 +1,7 @@
-//! The process between the runner and an agent that speaks HTTP: starts `opencode serve`, says to it what the runner says
-//! on stdin, prints what it answers in the lines of `opencode run`, and ends it. What is said and what the answers mean
-//! is decided in `agents::opencode::conversation`; here it is only carried out. It knows no run directory, no
-//! configuration and no task, writes no file, and lives no longer than its server. A question to a provider's API, which
-//! needs no server, is [`ask`]'s.
+//! The process between the runner and an agent that is an HTTP server: starts `opencode serve`, sends it the runner's
+//! messages from stdin, prints its events as the lines of `opencode run`, and ends it. The decisions are made in
+//! `agents::opencode::conversation`; the bridge only carries them out. It knows no run directory, no configuration and no
+//! task, writes no file, and ends with its server. A question to a provider's API, which needs no server, is in [`ask`].
 
 pub mod ask;
 mod carry_out;

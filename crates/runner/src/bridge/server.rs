@@ -1,5 +1,4 @@
-//! The life of `opencode serve`: started where and as the agent would be, with a password that nobody else knows, and
-//! ended with us.
+//! Starts and ends `opencode serve`. It gets the agent's directory and environment, and a password of its own.
 
 use super::client::Client;
 use orch_sys::process::{Identity, Invocation, ProcessError, environment, signal, start_server};
@@ -14,19 +13,19 @@ use tokio::process::Child;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// How long the server may take to end when it is asked to.
+/// How long the server may take to exit when it is asked to.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The name that goes with the password.
+/// The user name for the password.
 const USER: &str = "orch";
 
-/// A server that runs.
+/// A running server.
 pub(super) struct Server {
     child: Child,
 }
 
 impl Server {
-    /// Starts `program` in `directory` and waits until it listens. `None`: it ended before.
+    /// Starts `program` in `directory` and waits until it listens. The client is `None` when it exited before.
     pub(super) async fn start(
         program: &OsStr,
         args: &[OsString],
@@ -46,37 +45,37 @@ impl Server {
                     break;
                 }
             }
-            // Whatever else it prints must not fill the pipe.
+            // Its further output must not fill the pipe.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         }
         let client = address.map(|address| Client { address, user: USER, password });
         Ok((Self { child }, client))
     }
 
-    /// Waits until it has ended by itself. Returns its exit code; of one that a signal ended, that of a shell.
+    /// Waits until the server exits by itself. Returns its exit code, or 1 if that is 0 or unknown.
     pub(super) async fn gone(&mut self) -> u8 {
         let code = self.child.wait().await.ok().and_then(|status| status.code());
         code.and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1)
     }
 
-    /// Likewise of one that is about to: it has closed its stdout.
-    pub(super) async fn ended(&mut self) -> u8 {
+    /// Like [`Self::gone`], for a server that has closed its stdout and is about to exit.
+    pub(super) async fn exiting(&mut self) -> u8 {
         timeout(GRACE, self.gone()).await.unwrap_or(1)
     }
 
-    /// Ends it.
+    /// Ends the server.
     pub(super) async fn end(mut self) {
         if let Some(server) = self.child.id().and_then(Identity::from_pid) {
             signal(&server, Signal::TERM);
         }
         if timeout(GRACE, self.child.wait()).await.is_err() {
-            // It ended just now, or the sweep of the run finds it.
+            // It has just exited, or the sweep of the run finds it.
             let _ = self.child.kill().await;
         }
     }
 }
 
-/// The address in the line by which it tells that it listens.
+/// Parses the address in the line with which the server announces that it listens.
 fn listening(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening on http://")?;
     rest.trim().trim_end_matches('/').parse().ok()
@@ -87,9 +86,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_is_read_out_of_the_line_that_tells_it() {
-        let told = "opencode server listening on http://127.0.0.1:36367";
-        assert_eq!(listening(told).map(|address| address.port()), Some(36367));
+    fn the_address_is_parsed_from_the_line_that_announces_it() {
+        let line = "opencode server listening on http://127.0.0.1:36367";
+        assert_eq!(listening(line).map(|address| address.port()), Some(36367));
         assert_eq!(listening("Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured."), None);
     }
 }

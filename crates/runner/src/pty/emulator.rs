@@ -1,7 +1,7 @@
-//! From the bytes of a terminal to lines of text, each told once. PURE. An emulator keeps what the screen shows; when to
-//! look is the caller's, but for the looks without which something would get lost.
+//! Turns the bytes of a terminal into lines of text, each emitted once. PURE. An emulator holds what the screen shows; the
+//! caller decides when to read it, except where output would otherwise get lost.
 
-use super::frame::{Frame, Moment, Sight};
+use super::frame::{Frame, Moment, Snapshot};
 use super::intake::Intake;
 use avt::parser::{DecMode, EdScope, Function, Parser, XtwinopsOp};
 use avt::{Line, Observation, Observer, Operation, ScreenKind, Terminal};
@@ -9,92 +9,92 @@ use orch_sys::process::TerminalSize;
 use std::time::Instant;
 use unicode_width::UnicodeWidthChar;
 
-/// The longest line in bytes; what is beyond is left out of it.
-const LONGEST: usize = 1 << 20;
+/// The longest line in bytes; the rest of it is dropped.
+const MAX_LINE: usize = 1 << 20;
 
-/// How many lines may leave the screen before the next look.
-const GONE: usize = 512;
+/// How many lines may scroll off before the screen is read.
+const MAX_GONE: usize = 512;
 
-/// The screen of one program, and what was told of it.
+/// The screen of one program, and the lines emitted so far.
 pub(super) struct Screen {
     intake: Intake,
     parser: Parser,
     terminal: Terminal,
-    usual: Frame,
-    /// What full-screen programs switch to.
+    primary: Frame,
+    /// The screen that full-screen programs switch to.
     alternate: Frame,
-    leaving: Leaving,
-    /// How much may have scrolled out of sight unnoticed since the last look, where that can happen.
-    scrolled: Scrolled,
-    told: Vec<String>,
+    scrolled_off: ScrolledOff,
+    /// An estimate of what may have scrolled out of sight unnoticed since the screen was last read.
+    scroll: ScrollEstimate,
+    emitted: Vec<String>,
     source: Source,
 }
 
 /// Where the bytes come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// A program. That it asks for another size changes nothing: the pane has the size that it has.
+    /// A program. Its requests for another size are ignored, because the pane decides.
     Program,
-    /// What was kept of one, with its sizes among it.
-    Kept,
+    /// A raw file, which holds the sizes as well.
+    RawFile,
 }
 
-/// The largest screen that is believed.
-const LARGEST: u16 = 1000;
+/// The largest number of columns or rows that is accepted from a raw file.
+const MAX_SIDE: u16 = 1000;
 
-/// Lines that scroll off the top.
+/// Lines that scrolled off the top.
 #[derive(Default)]
-struct Leaving {
-    /// The beginning of a line, the rest of which is still on the screen.
-    begun: String,
+struct ScrolledOff {
+    /// The beginning of a line whose rest is still on the screen.
+    partial: String,
     lines: Vec<String>,
 }
 
-/// An estimate from above.
+/// An upper bound for what scrolled since the screen was last read.
 #[derive(Default)]
-struct Scrolled {
+struct ScrollEstimate {
     lines: usize,
     printed: usize,
-    /// Height of the part that scrolls by itself, when it is not all of the screen.
-    part: Option<usize>,
+    /// The height of the scrolling region, if that is not the whole screen.
+    region: Option<usize>,
 }
 
-/// What a function does to what is seen, beside drawing.
+/// The effect of a terminal function on the screen, apart from drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// Nothing else.
+    /// It only draws.
     Draws,
-    /// A part is erased.
+    /// It erases a part of the screen.
     Erases,
-    /// Everything is erased.
+    /// It erases the whole screen.
     Clears,
-    /// The other screen is shown.
+    /// It switches to the other screen.
     Switches,
 }
 
 impl Screen {
-    /// An empty screen.
+    /// Creates an empty screen.
     pub(super) fn new(size: TerminalSize) -> Self {
         let (columns, rows) = (usize::from(size.columns.max(1)), usize::from(size.rows.max(1)));
         Self {
             intake: Intake::default(),
             parser: Parser::new(),
             terminal: Terminal::new(columns, rows).expect("a screen of at least one character"),
-            usual: Frame::default(),
+            primary: Frame::default(),
             alternate: Frame::painted(),
-            leaving: Leaving::default(),
-            scrolled: Scrolled::default(),
-            told: Vec::new(),
+            scrolled_off: ScrolledOff::default(),
+            scroll: ScrollEstimate::default(),
+            emitted: Vec::new(),
             source: Source::Program,
         }
     }
 
-    /// An empty screen for bytes that were kept, see [`kept_size`].
+    /// Creates an empty screen for the bytes of a raw file, see [`encode_size`].
     pub(super) fn replaying(size: TerminalSize) -> Self {
-        Self { source: Source::Kept, ..Self::new(size) }
+        Self { source: Source::RawFile, ..Self::new(size) }
     }
 
-    /// Takes what the program wrote. Looks only where something would otherwise get lost.
+    /// Takes output of the program. Reads the screen only where output would otherwise get lost.
     pub(super) fn write(&mut self, bytes: &[u8], now: Instant) {
         let mut text = String::with_capacity(bytes.len());
         self.intake.push(bytes, &mut |c| text.push(c));
@@ -105,59 +105,59 @@ impl Screen {
         }
     }
 
-    /// Another size. Lines that are broken in other places are the same lines.
+    /// Changes the size. Lines that wrap at other places are the same lines.
     pub(super) fn resize(&mut self, size: TerminalSize, now: Instant) {
-        self.see(Moment::Passing, now);
+        self.read_screen(Moment::Passing, now);
         let (cols, rows) = (usize::from(size.columns.max(1)), usize::from(size.rows.max(1)));
-        self.terminal.resize_with(cols, rows, &mut self.leaving);
-        self.scrolled.part = None;
+        self.terminal.resize_with(cols, rows, &mut self.scrolled_off);
+        self.scroll.region = None;
     }
 
-    /// Looks, and returns the lines that are new since the last call.
-    pub(super) fn look(&mut self, now: Instant) -> Vec<String> {
-        self.see(Moment::Passing, now);
-        std::mem::take(&mut self.told)
+    /// Reads the screen, and returns the lines that are new since the last call.
+    pub(super) fn new_lines(&mut self, now: Instant) -> Vec<String> {
+        self.read_screen(Moment::Passing, now);
+        std::mem::take(&mut self.emitted)
     }
 
-    /// The last look: whatever is still to be told.
+    /// Reads the screen for the last time, and returns all remaining lines.
     pub(super) fn finish(&mut self, now: Instant) -> Vec<String> {
-        self.see(Moment::Last, now);
-        std::mem::take(&mut self.told)
+        self.read_screen(Moment::Last, now);
+        std::mem::take(&mut self.emitted)
     }
 
-    /// When the next look is due though nothing is written; `None`: it is not.
-    pub(super) fn next_look(&self) -> Option<Instant> {
-        self.frame().next_look()
+    /// Returns when the screen must be read even without output; `None` if it need not be.
+    pub(super) fn next_check(&self) -> Option<Instant> {
+        self.frame().next_check()
     }
 
-    /// What brings an empty terminal to the same size and content, for [`Self::replaying`].
-    pub(super) fn kept(&self) -> String {
+    /// Returns the sequences that give an empty terminal the same size and content, for [`Self::replaying`].
+    pub(super) fn snapshot(&self) -> String {
         let (columns, rows) = self.terminal.size();
         let short = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
         let size = TerminalSize { columns: short(columns), rows: short(rows) };
-        kept_size(size) + &self.drawn()
+        encode_size(size) + &self.redraw()
     }
 
-    /// What brings an empty terminal of the same size to show the same.
-    pub(super) fn drawn(&self) -> String {
+    /// Returns the sequences that draw the same content on an empty terminal of the same size.
+    pub(super) fn redraw(&self) -> String {
         self.terminal.dump()
     }
 
-    fn is_usual(&self) -> bool {
+    fn is_primary(&self) -> bool {
         self.terminal.active_screen_kind() == ScreenKind::Primary
     }
 
     fn frame(&self) -> &Frame {
-        if self.is_usual() { &self.usual } else { &self.alternate }
+        if self.is_primary() { &self.primary } else { &self.alternate }
     }
 
     fn frame_mut(&mut self) -> &mut Frame {
-        if self.is_usual() { &mut self.usual } else { &mut self.alternate }
+        if self.is_primary() { &mut self.primary } else { &mut self.alternate }
     }
 
     fn apply(&mut self, function: Function, now: Instant) {
-        if let (Source::Kept, Function::Xtwinops(XtwinopsOp::Resize(columns, rows))) = (self.source, &function) {
-            let size = TerminalSize { columns: (*columns).min(LARGEST), rows: (*rows).min(LARGEST) };
+        if let (Source::RawFile, Function::Xtwinops(XtwinopsOp::Resize(columns, rows))) = (self.source, &function) {
+            let size = TerminalSize { columns: (*columns).min(MAX_SIDE), rows: (*rows).min(MAX_SIDE) };
             return self.resize(size, now);
         }
         let effect = self.effect(&function);
@@ -165,30 +165,30 @@ impl Screen {
             Effect::Draws => {}
             Effect::Erases => self.frame_mut().erase(),
             Effect::Clears | Effect::Switches => {
-                self.see(Moment::Last, now);
-                if effect == Effect::Clears || !self.is_usual() {
+                self.read_screen(Moment::Last, now);
+                if effect == Effect::Clears || !self.is_primary() {
                     self.frame_mut().clear(now);
                 }
-                if effect == Effect::Clears && self.is_usual() {
-                    self.leaving.begun.clear();
+                if effect == Effect::Clears && self.is_primary() {
+                    self.scrolled_off.partial.clear();
                 }
             }
         }
-        self.scrolled.count(&function, self.terminal.size());
-        if self.is_usual() && matches!(function, Function::Ed(EdScope::All)) {
-            // The emulator would keep what is cleared as history; it was told.
+        self.scroll.count(&function, self.terminal.size());
+        if self.is_primary() && matches!(function, Function::Ed(EdScope::All)) {
+            // The emulator would keep cleared lines as history, but they were emitted already.
             self.execute(Function::Ed(EdScope::Above));
             self.execute(Function::Ed(EdScope::Below));
         } else {
             self.execute(function);
         }
-        if self.leaving.lines.len() >= GONE || self.scrolled.is_much(self.terminal.size(), self.is_usual()) {
-            self.see(Moment::Passing, now);
+        if self.scrolled_off.lines.len() >= MAX_GONE || self.scroll.is_much(self.terminal.size(), self.is_primary()) {
+            self.read_screen(Moment::Passing, now);
         }
     }
 
     fn execute(&mut self, function: Function) {
-        self.terminal.execute_with(Operation::Function(function), &mut self.leaving);
+        self.terminal.execute_with(Operation::Function(function), &mut self.scrolled_off);
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "a terminal has sixty functions, of which these count here")]
@@ -207,13 +207,13 @@ impl Screen {
         }
     }
 
-    fn see(&mut self, moment: Moment, now: Instant) {
-        let usual = self.is_usual();
-        let mut sight = Sight::default();
+    fn read_screen(&mut self, moment: Moment, now: Instant) {
+        let primary = self.is_primary();
+        let mut snapshot = Snapshot::default();
         let mut line = String::new();
-        if usual {
-            sight.gone = std::mem::take(&mut self.leaving.lines);
-            line.clone_from(&self.leaving.begun);
+        if primary {
+            snapshot.gone = std::mem::take(&mut self.scrolled_off.lines);
+            line.clone_from(&self.scrolled_off.partial);
         }
         let (screen, cursor) = (self.terminal.screen(), self.terminal.cursor().row);
         let mut on_it = false;
@@ -227,41 +227,41 @@ impl Screen {
             }
             let text = line.trim_end();
             if !text.is_empty() {
-                sight.cursor = sight.cursor.or_else(|| on_it.then_some(sight.rows.len()));
-                sight.rows.push(text.to_owned());
+                snapshot.cursor = snapshot.cursor.or_else(|| on_it.then_some(snapshot.rows.len()));
+                snapshot.rows.push(text.to_owned());
             }
             line.clear();
             on_it = false;
         }
-        let new = self.frame_mut().look(sight, moment, now);
-        self.told.extend(new);
-        (self.scrolled.lines, self.scrolled.printed) = (0, 0);
+        let new = self.frame_mut().update(snapshot, moment, now);
+        self.emitted.extend(new);
+        (self.scroll.lines, self.scroll.printed) = (0, 0);
     }
 }
 
-/// How a size is written among the bytes that are kept: as a program would ask for it.
-pub(super) fn kept_size(size: TerminalSize) -> String {
+/// Encodes a size for the raw file, as the sequence with which a program would request it.
+pub(super) fn encode_size(size: TerminalSize) -> String {
     format!("\x1b[8;{};{}t", size.rows, size.columns)
 }
 
-impl Observer for Leaving {
+impl Observer for ScrolledOff {
     type Output = ();
 
     fn evicted(&mut self, _: &mut Observation<'_>, line: &Line) {
-        add(&mut self.begun, line);
+        add(&mut self.regionial, line);
         if !line.is_wrapped() {
-            let text = self.begun.trim_end();
+            let text = self.regionial.trim_end();
             if !text.is_empty() {
                 self.lines.push(text.to_owned());
             }
-            self.begun.clear();
+            self.regionial.clear();
         }
     }
 
     fn end(&mut self, _: &mut Observation<'_>) {}
 }
 
-impl Scrolled {
+impl ScrollEstimate {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a terminal has sixty functions, of which these scroll")]
     fn count(&mut self, function: &Function, (_, rows): (usize, usize)) {
         match function {
@@ -272,29 +272,30 @@ impl Scrolled {
             Function::Decstbm(top, bottom) => {
                 let top = usize::from(*top).max(1);
                 let bottom = if *bottom == 0 { rows } else { rows.min(usize::from(*bottom)) };
-                self.part = (top > 1 && bottom > top).then(|| bottom - top + 1);
+                self.region = (top > 1 && bottom > top).then(|| bottom - top + 1);
             }
-            Function::Ris => self.part = None,
+            Function::Ris => self.region = None,
             _ => {}
         }
     }
 
-    /// Whether half of what is seen may have gone out of sight. What leaves the usual screen at its top is not lost.
-    fn is_much(&self, (columns, rows): (usize, usize), usual: bool) -> bool {
-        let height = self.part.unwrap_or(rows);
-        let unnoticed = !usual || self.part.is_some();
+    /// Returns whether half of the screen may have scrolled out of sight. Lines that leave the primary screen at its
+    /// top are not lost.
+    fn is_much(&self, (columns, rows): (usize, usize), primary: bool) -> bool {
+        let height = self.region.unwrap_or(rows);
+        let unnoticed = !primary || self.region.is_some();
         unnoticed && self.lines + self.printed / columns >= (height / 2).max(1)
     }
 }
 
-/// Adds the characters of a row, as far as there is room.
+/// Appends the characters of a row, up to the longest line.
 fn add(line: &mut String, row: &Line) {
-    // A wide character that did not fit at the end of the row before has left a gap there.
+    // A wide character that did not fit at the end of the previous row has left a blank there.
     let is_wide = |c: char| c.width() == Some(2);
     if line.ends_with(' ') && row.chars().next().is_some_and(is_wide) {
         line.pop();
     }
-    if line.len() < LONGEST {
+    if line.len() < MAX_LINE {
         line.extend(row.chars());
     }
 }

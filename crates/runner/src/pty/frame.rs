@@ -1,76 +1,76 @@
-//! What is new on a screen. PURE. Compares the lines that are there now with those of the look before, and tells each
-//! line once: when the cursor has left it, or when it has stood still for a while.
+//! Finds the new lines of a screen. PURE. Compares each snapshot with the one before, and emits each line once: when the
+//! cursor has left it, or when it has not changed for a while.
 //!
-//! A line that is written anew while the cursor is still on it (a progress bar) is one line, told in its last state. One
-//! that is written over after it was left (a display of several bars, a full screen) is told once it rests. What is
-//! drawn again after it was erased was told before. A full-screen program paints the same lines over and over, wherever
-//! they are by then (paging back, a panel that was closed): of those each text is told once.
+//! A line that is rewritten while the cursor is on it (a progress bar) is one line, emitted in its last state. One that
+//! is overwritten after the cursor left it (several bars, a full screen) is emitted once it settles. What is drawn again
+//! after it was erased is not emitted again. A full-screen program paints the same lines over and over at different
+//! places (paging back, a closed panel): each text of those is emitted once.
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-/// How long a line that may still change stands still before it is told.
-pub(super) const SETTLED: Duration = Duration::from_millis(1200);
+/// How long a line that may still change must stay the same before it is emitted.
+pub(super) const SETTLE_TIME: Duration = Duration::from_millis(1200);
 
-/// How long after it was erased the same line is the old one drawn again. Later it is a new line that reads the same.
-const AGAIN: Duration = Duration::from_secs(10);
+/// How long after it was erased an equal line counts as the old one drawn again. Later it is a new line.
+const REDRAW_TIME: Duration = Duration::from_secs(10);
 
-/// Most lines that are remembered of what was erased.
-const ERASED: usize = 1000;
+/// The most erased lines that are remembered.
+const MAX_ERASED: usize = 1000;
 
-/// How many lines of full-screen programs are remembered.
-const PAINTED: usize = 20_000;
+/// The most lines of full-screen programs that are remembered.
+const MAX_PAINTED: usize = 20_000;
 
-/// A line of the last look.
+/// A line of the last snapshot.
 #[derive(Debug, Clone)]
 struct Row {
     text: String,
-    told: bool,
-    /// The cursor was elsewhere since it appeared.
+    emitted: bool,
+    /// Whether the cursor was elsewhere since it appeared.
     left: bool,
-    /// Since when it reads so.
+    /// When it got its present text.
     since: Instant,
 }
 
-/// What can be seen now.
+/// What the screen shows now.
 #[derive(Debug, Default)]
-pub(super) struct Sight {
-    /// Lines that left the screen since the last look, in order; they cannot change any more.
+pub(super) struct Snapshot {
+    /// The lines that scrolled off since the last snapshot, in order; they cannot change any more.
     pub(super) gone: Vec<String>,
-    /// Lines on the screen.
+    /// The lines on the screen.
     pub(super) rows: Vec<String>,
-    /// Which of them the cursor is on.
+    /// The index of the row with the cursor.
     pub(super) cursor: Option<usize>,
 }
 
-/// How final what is seen is.
+/// Whether a snapshot is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
-    /// It may go on changing.
+    /// The screen may go on changing.
     Passing,
-    /// It is about to disappear: nothing may be left untold.
+    /// The screen is about to disappear: everything must be emitted.
     Last,
 }
 
-/// What was seen and told so far.
+/// The lines of the last snapshot, and what was emitted.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
     rows: Vec<Row>,
-    /// Told lines that were erased, and may be drawn again.
+    /// Emitted lines that were erased and may be drawn again.
     erased: Vec<String>,
-    /// Until when they may.
-    again_until: Option<Instant>,
-    /// Something was told since everything was erased.
+    /// Until when an equal line counts as drawn again.
+    redraw_until: Option<Instant>,
+    /// Whether anything was emitted since the screen was cleared.
     news: bool,
-    /// Something was erased since the last look.
+    /// Whether anything was erased since the last snapshot.
     erasing: bool,
-    /// Where each text is told once: what was told, by its hash.
+    /// On the screen of full-screen programs: the texts that were emitted.
     painted: Option<Painted>,
 }
 
-/// Texts that were told, oldest first.
+/// The hashes of emitted texts, oldest first.
 #[derive(Debug, Default)]
 struct Painted {
     order: VecDeque<u64>,
@@ -78,30 +78,30 @@ struct Painted {
 }
 
 impl Frame {
-    /// For the screen of full-screen programs.
+    /// Creates a frame for full-screen programs, which emits each text once.
     pub(super) fn painted() -> Self {
         Self { painted: Some(Painted::default()), ..Self::default() }
     }
 
-    /// Compares, and returns what is to be told.
-    pub(super) fn look(&mut self, sight: Sight, moment: Moment, now: Instant) -> Vec<String> {
-        let gone = sight.gone.len();
-        let cursor = sight.cursor.map(|row| gone + row);
-        let texts: Vec<String> = sight.gone.into_iter().chain(sight.rows).collect();
-        let mut rows = self.carried(texts, now);
+    /// Compares the snapshot with the last one, and returns the lines to emit.
+    pub(super) fn update(&mut self, snapshot: Snapshot, moment: Moment, now: Instant) -> Vec<String> {
+        let gone = snapshot.gone.len();
+        let cursor = snapshot.cursor.map(|row| gone + row);
+        let texts: Vec<String> = snapshot.gone.into_iter().chain(snapshot.rows).collect();
+        let mut rows = self.carry_over(texts, now);
         let mut new = Vec::new();
         for (index, row) in rows.iter_mut().enumerate() {
             let on_it = cursor == Some(index);
-            let rests = now.saturating_duration_since(row.since) >= SETTLED;
-            let due = moment == Moment::Last || index < gone || rests || !(on_it || row.left);
+            let settled = now.saturating_duration_since(row.since) >= SETTLE_TIME;
+            let due = moment == Moment::Last || index < gone || settled || !(on_it || row.left);
             row.left |= !on_it;
-            if due && !row.told {
-                row.told = true;
+            if due && !row.emitted {
+                row.emitted = true;
                 new.push(row.text.clone());
             }
         }
         self.rows = rows.split_off(gone);
-        if self.again_until.is_some_and(|until| now > until) {
+        if self.redraw_until.is_some_and(|until| now > until) {
             self.erased.clear();
         }
         let mut new = self.without_known(new);
@@ -112,31 +112,31 @@ impl Frame {
         new
     }
 
-    /// All of the screen is about to be erased; the last look was just now. What was drawn again in part only, before it
-    /// was erased once more, stands for the whole.
+    /// Handles that the whole screen is about to be erased, right after a snapshot. Lines that were drawn again only in part
+    /// before this are remembered as a whole.
     pub(super) fn clear(&mut self, now: Instant) {
         if std::mem::take(&mut self.news) {
             self.erased.clear();
         }
         self.erased.splice(..0, self.rows.drain(..).map(|row| row.text));
-        self.again_until = Some(now + AGAIN);
+        self.redraw_until = Some(now + REDRAW_TIME);
     }
 
-    /// A part of the screen is erased: what is missing at the next look may be drawn again.
+    /// Handles that a part of the screen is erased: lines that are missing in the next snapshot may be drawn again.
     pub(super) fn erase(&mut self) {
         self.erasing = true;
     }
 
-    /// When a line that has not been told will have rested; `None`: everything is told.
-    pub(super) fn next_look(&self) -> Option<Instant> {
-        self.rows.iter().filter(|row| !row.told).map(|row| row.since + SETTLED).min()
+    /// Returns when the next pending line settles; `None` when everything is emitted.
+    pub(super) fn next_check(&self) -> Option<Instant> {
+        self.rows.iter().filter(|row| !row.emitted).map(|row| row.since + SETTLE_TIME).min()
     }
 
-    /// The lines of now with what is known of them from the look before.
-    fn carried(&mut self, texts: Vec<String>, now: Instant) -> Vec<Row> {
+    /// Returns the new rows, with the state of those that were in the last snapshot.
+    fn carry_over(&mut self, texts: Vec<String>, now: Instant) -> Vec<Row> {
         let old = std::mem::take(&mut self.rows);
         let erasing = std::mem::take(&mut self.erasing);
-        // What only grew at its end must not be compared in another way: equal lines could change places.
+        // The common beginning is matched first, because a diff could match equal lines in another way.
         let same = old.iter().zip(&texts).take_while(|(row, text)| row.text == **text).count();
         let before: Vec<&str> = old[same..].iter().map(|row| row.text.as_str()).collect();
         let after: Vec<&str> = texts[same..].iter().map(String::as_str).collect();
@@ -148,47 +148,47 @@ impl Frame {
                     states.extend(old[same..][old_index..old_index + len].iter().map(Row::state).map(Some));
                 }
                 DiffOp::Delete { old_index, old_len, .. } => {
-                    vanished.extend(old[same..][old_index..old_index + old_len].iter().filter(|row| row.told));
+                    vanished.extend(old[same..][old_index..old_index + old_len].iter().filter(|row| row.emitted));
                 }
                 DiffOp::Insert { new_len, .. } => states.extend(std::iter::repeat_n(None, new_len)),
                 DiffOp::Replace { old_index, old_len, new_len, .. } => {
                     let replaced = &old[same..][old_index..old_index + old_len];
                     let rewritten = replaced.iter().map(|row| Some((false, row.left, now)));
                     states.extend(rewritten.chain(std::iter::repeat(None)).take(new_len));
-                    vanished.extend(replaced.iter().filter(|row| row.told));
+                    vanished.extend(replaced.iter().filter(|row| row.emitted));
                 }
             }
         }
         if erasing {
             self.erased.extend(vanished.into_iter().map(|row| row.text.clone()));
-            self.again_until = Some(now + AGAIN);
+            self.redraw_until = Some(now + REDRAW_TIME);
         }
         let rows = texts.into_iter().zip(states).map(|(text, state)| {
-            let (told, left, since) = state.unwrap_or((false, false, now));
-            Row { text, told, left, since }
+            let (emitted, left, since) = state.unwrap_or((false, false, now));
+            Row { text, emitted, left, since }
         });
         rows.collect()
     }
 
-    /// Leaves out what was told before it was erased. What it matches, and all before it, is forgotten: a line that comes
-    /// yet again is a new one.
+    /// Removes lines that were emitted before they were erased. The matched lines and all before them are forgotten: the next
+    /// equal line is a new one.
     fn without_known(&mut self, new: Vec<String>) -> Vec<String> {
         if self.erased.is_empty() || new.is_empty() {
             return new;
         }
         let mut passed = 0;
-        let mut told = Vec::new();
+        let mut emitted = Vec::new();
         for op in capture_diff_slices(Algorithm::Myers, &self.erased, &new) {
             match op {
                 DiffOp::Equal { old_index, len, .. } => passed = old_index + len,
                 DiffOp::Delete { .. } => {}
                 DiffOp::Insert { new_index, new_len, .. } | DiffOp::Replace { new_index, new_len, .. } => {
-                    told.extend_from_slice(&new[new_index..new_index + new_len]);
+                    emitted.extend_from_slice(&new[new_index..new_index + new_len]);
                 }
             }
         }
-        self.erased.drain(..passed.max(self.erased.len().saturating_sub(ERASED)));
-        told
+        self.erased.drain(..passed.max(self.erased.len().saturating_sub(MAX_ERASED)));
+        emitted
     }
 }
 
@@ -201,7 +201,7 @@ impl Painted {
         if is_new {
             self.order.push_back(hash);
         }
-        if self.order.len() > PAINTED
+        if self.order.len() > MAX_PAINTED
             && let Some(oldest) = self.order.pop_front()
         {
             self.known.remove(&oldest);
@@ -212,6 +212,6 @@ impl Painted {
 
 impl Row {
     fn state(&self) -> (bool, bool, Instant) {
-        (self.told, self.left, self.since)
+        (self.emitted, self.left, self.since)
     }
 }

@@ -1,13 +1,13 @@
-//! From what a program writes to its terminal to the characters that its screen is made of. PURE. Bytes that are no
-//! text are replaced, however they are cut into pieces; strings that only a terminal reads (title, clipboard, device
-//! commands) are left out, and end with their line at the latest, so that an unfinished one cannot hide what follows.
+//! Decodes what a program writes to its terminal into the characters for its screen. PURE. Invalid UTF-8 is replaced,
+//! wherever the bytes are split; strings that only a terminal reads (title, clipboard, device commands) are left out, and
+//! end with their line at the latest, so that an unfinished one cannot hide what follows.
 
-/// What the stream is inside of.
+/// The state of the parser.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum State {
     #[default]
     Text,
-    /// After ESC, which is held back until it is known what it begins.
+    /// After ESC, which is held back until its sequence is known.
     Escape,
     /// Inside a string that is left out.
     Hidden,
@@ -15,26 +15,26 @@ enum State {
     HiddenEscape,
 }
 
-/// Reads one stream.
+/// The decoder of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    /// The beginning of a character whose end has not come.
-    begun: Vec<u8>,
+    /// The beginning of a character whose end has not arrived.
+    partial: Vec<u8>,
     state: State,
 }
 
 impl Intake {
-    /// Takes the next bytes and hands on every character that they complete.
+    /// Takes the next bytes and passes on every character that they complete.
     pub(super) fn push(&mut self, bytes: &[u8], take: &mut dyn FnMut(char)) {
-        let mut joined = std::mem::take(&mut self.begun);
+        let mut joined = std::mem::take(&mut self.partial);
         joined.extend_from_slice(bytes);
         let mut chunks = joined.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
             chunk.valid().chars().for_each(|c| self.step(c, take));
             let rest = chunk.invalid();
-            let may_go_on = chunks.peek().is_none() && could_go_on(rest);
-            if may_go_on {
-                self.begun = rest.to_vec();
+            let may_continue = chunks.peek().is_none() && is_char_prefix(rest);
+            if may_continue {
+                self.partial = rest.to_vec();
             } else if !rest.is_empty() {
                 self.step(char::REPLACEMENT_CHARACTER, take);
             }
@@ -72,8 +72,8 @@ impl Intake {
     }
 }
 
-/// Whether these bytes are the beginning of a character.
-fn could_go_on(bytes: &[u8]) -> bool {
+/// Returns whether these bytes are the beginning of a character.
+fn is_char_prefix(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
@@ -82,10 +82,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(pieces: &[&[u8]]) -> String {
+    fn read(chunks: &[&[u8]]) -> String {
         let mut intake = Intake::default();
         let mut text = String::new();
-        pieces.iter().for_each(|piece| intake.push(piece, &mut |c| text.push(c)));
+        chunks.iter().for_each(|chunk| intake.push(chunk, &mut |c| text.push(c)));
         text
     }
 

@@ -1,6 +1,6 @@
-//! Agents that only have a screen: a program on a terminal of its own, with the runner between it and the pane. What it
-//! shows becomes lines, which are appended to the file that any other agent would have printed them to; so whoever
-//! follows that file needs not know. Nothing is typed for the program but what a person types in the pane.
+//! Agents with a screen: a program on a terminal of its own, with the runner between it and the pane. What it shows
+//! becomes lines, appended to the file to which any other agent prints, so that readers of that file need no special
+//! case. The only input for the program is what a person types in the pane.
 
 mod emulator;
 mod frame;
@@ -15,5 +15,5 @@ pub(super) use relay::Relay;
 
 use orch_sys::process::TerminalSize;
 
-/// The size of a terminal that nobody looks at.
-const UNSEEN: TerminalSize = TerminalSize { columns: 200, rows: 50 };
+/// The size of the terminal when the pane's size is unknown.
+const DEFAULT_SIZE: TerminalSize = TerminalSize { columns: 200, rows: 50 };

@@ -1,7 +1,7 @@
-//! The pane that a person may look at and type into. It may be slow, stuck or gone; nothing ever waits for it. What it
-//! could not take in time is not sent later: it is shown how things stand by then.
+//! The runner's own terminal, the pane, in which a person sees the program and types. It may be slow, stuck or gone; the
+//! run never waits for it. Output that it did not take in time is dropped, and the present screen is drawn instead.
 
-use super::UNSEEN;
+use super::DEFAULT_SIZE;
 use orch_sys::process::TerminalSize;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
@@ -10,75 +10,75 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// How much may wait for a slow pane.
-const MOST: usize = 256 << 10;
+/// The most bytes that are buffered for a slow pane.
+const MAX_UNSENT: usize = 256 << 10;
 
-/// How long the end waits for the last bytes to appear.
-const FAREWELL: Duration = Duration::from_millis(300);
+/// How long [`PaneTerminal::restore`] waits for the last bytes to appear.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Ends a sequence that was cut, and begins with an empty screen.
-const ANEW: &str = "\x18\x1bc";
+/// Aborts a partial sequence and resets the terminal.
+const RESET: &str = "\x18\x1bc";
 
-/// Leaves the alternate screen, shows the cursor, ends colours, reporting of the mouse and bracketed paste.
-const RESTORED: &str = "\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\r\n";
+/// Leaves the alternate screen, shows the cursor, ends colours, mouse reporting and bracketed paste.
+const RESTORE: &str = "\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\r\n";
 
-/// A person's terminal: the runner's own stdin and stdout.
-pub(super) struct Person {
-    /// `None` once it is gone.
+/// The pane's terminal: the runner's own stdin and stdout.
+pub(super) struct PaneTerminal {
+    /// The output; `None` once it is gone.
     output: Option<File>,
-    /// `None` when it is no terminal, or gone.
+    /// The input; `None` when it is no terminal, or gone.
     input: Option<File>,
-    /// How the terminal was set before.
+    /// The terminal's settings before.
     before: Option<Termios>,
     unsent: Vec<u8>,
-    /// Something was left out since the last time that everything was sent.
-    behind: bool,
+    /// Whether output was dropped since the buffer was last empty.
+    has_dropped: bool,
 }
 
-impl Person {
-    /// Takes over the runner's terminal: each key goes to the program as it is typed.
+impl PaneTerminal {
+    /// Takes over the runner's terminal in raw mode, so that each key reaches the program as it is typed.
     ///
     /// # Errors
-    /// When there are no more descriptors.
-    pub(super) fn meet() -> io::Result<Self> {
+    /// The process has no descriptors left.
+    pub(super) fn take_over() -> io::Result<Self> {
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let before = tcgetattr(&output).ok();
         if let Some(mut raw) = before.clone() {
             raw.make_raw();
-            // A terminal that refuses shows what is typed twice, and works.
+            // A terminal that refuses raw mode works, but echoes what is typed twice.
             let _ = tcsetattr(&output, OptionalActions::Now, &raw);
         }
         let input = Some(input).filter(|input| isatty(input));
         for file in [Some(&output), input.as_ref()].into_iter().flatten() {
             let _ = rustix::io::ioctl_fionbio(file, true);
         }
-        Ok(Self { output: Some(output), input, before, unsent: Vec::new(), behind: false })
+        Ok(Self { output: Some(output), input, before, unsent: Vec::new(), has_dropped: false })
     }
 
-    /// The size of the pane.
+    /// Returns the size of the pane.
     pub(super) fn size(&self) -> TerminalSize {
         let size = self.output.as_ref().and_then(|output| tcgetwinsize(output).ok());
         let seen = size.filter(|size| size.ws_col > 0 && size.ws_row > 0);
-        seen.map_or(UNSEEN, |size| TerminalSize { columns: size.ws_col, rows: size.ws_row })
+        seen.map_or(DEFAULT_SIZE, |size| TerminalSize { columns: size.ws_col, rows: size.ws_row })
     }
 
-    /// Shows what the program wrote, as far as there is room.
+    /// Buffers output of the program, unless the buffer is full.
     pub(super) fn show(&mut self, bytes: &[u8]) {
-        if self.unsent.len() + bytes.len() > MOST {
-            self.behind = true;
+        if self.unsent.len() + bytes.len() > MAX_UNSENT {
+            self.has_dropped = true;
         }
-        if !self.behind {
+        if !self.has_dropped {
             self.unsent.extend_from_slice(bytes);
         }
     }
 
-    /// Sends what waits, and then, when something was left out, what the screen shows by now.
+    /// Sends what is buffered, and then, if output was dropped, draws the present screen.
     pub(super) fn send(&mut self, drawn: &dyn Fn() -> String) {
         self.push();
-        if self.behind && self.unsent.is_empty() {
-            self.behind = false;
-            self.unsent.extend_from_slice(ANEW.as_bytes());
+        if self.has_dropped && self.unsent.is_empty() {
+            self.has_dropped = false;
+            self.unsent.extend_from_slice(RESET.as_bytes());
             self.unsent.extend_from_slice(drawn().as_bytes());
             self.push();
         }
@@ -97,11 +97,11 @@ impl Person {
         self.unsent.drain(..sent);
         if self.output.is_none() {
             self.unsent.clear();
-            self.behind = false;
+            self.has_dropped = false;
         }
     }
 
-    /// What was typed since the last call.
+    /// Reads what was typed since the last call.
     pub(super) fn typed(&mut self, into: &mut Vec<u8>) {
         let Some(input) = &mut self.input else { return };
         let mut piece = [0; 4096];
@@ -112,31 +112,31 @@ impl Person {
         }
     }
 
-    /// What to wait for: keys where `listening`, and room where something is unsent.
-    pub(super) fn awaited(&self, listening: bool) -> impl Iterator<Item = PollFd<'_>> {
-        let keys = self.input.as_ref().filter(|_| listening).map(|input| PollFd::new(input, PollFlags::IN));
-        let room = self.output.as_ref().filter(|_| !self.unsent.is_empty());
-        keys.into_iter().chain(room.map(|output| PollFd::new(output, PollFlags::OUT)))
+    /// Returns what to poll for: input if `wants_keys`, and room in the output while something is unsent.
+    pub(super) fn poll_fds(&self, wants_keys: bool) -> impl Iterator<Item = PollFd<'_>> {
+        let keys = self.input.as_ref().filter(|_| wants_keys).map(|input| PollFd::new(input, PollFlags::IN));
+        let writable = self.output.as_ref().filter(|_| !self.unsent.is_empty());
+        keys.into_iter().chain(writable.map(|output| PollFd::new(output, PollFlags::OUT)))
     }
 
-    /// Gives the terminal back as it was.
-    pub(super) fn part(mut self, drawn: &dyn Fn() -> String) {
+    /// Sends the rest and restores the terminal's settings.
+    pub(super) fn restore(mut self, drawn: &dyn Fn() -> String) {
         for _ in 0..2 {
             self.send(drawn);
-            let mut room: Vec<PollFd<'_>> = self.awaited(false).collect();
-            if room.is_empty() {
+            let mut writable: Vec<PollFd<'_>> = self.poll_fds(false).collect();
+            if writable.is_empty() {
                 break;
             }
-            let _ = poll(&mut room, Timespec::try_from(FAREWELL).ok().as_ref());
+            let _ = poll(&mut writable, Timespec::try_from(CLOSE_TIMEOUT).ok().as_ref());
         }
     }
 }
 
-impl Drop for Person {
+impl Drop for PaneTerminal {
     fn drop(&mut self) {
         let (Some(output), Some(before)) = (&mut self.output, &self.before) else { return };
-        // All that can be done for a terminal that may be gone.
-        let _ = output.write(RESTORED.as_bytes());
+        // Errors are ignored: the terminal may be gone.
+        let _ = output.write(RESTORE.as_bytes());
         let _ = tcsetattr(&*output, OptionalActions::Now, before);
         let _ = rustix::io::ioctl_fionbio(&*output, false);
     }

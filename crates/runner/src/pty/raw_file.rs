@@ -1,13 +1,13 @@
-//! Everything that a program wrote to its terminal, in a file of bounded size that only the user can read. It is never
-//! shown: it may hold secrets. Beyond the bound it begins anew with what draws the screen as it is.
+//! Stores everything that a program wrote to its terminal in a file of bounded size that only the user can read. The file
+//! is never shown: it may hold secrets. When full, it begins anew with the sequences that draw the present screen.
 
 use super::super::launch::RunDir;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-/// The largest file.
-const MOST: u64 = 64 << 20;
+/// The largest file, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Appends to the file.
 pub(super) struct RawFile {
@@ -17,22 +17,23 @@ pub(super) struct RawFile {
 }
 
 impl RawFile {
-    /// Opens the file of a run.
+    /// Opens the raw file of a run.
     ///
     /// # Errors
-    /// The kernel's own.
+    /// The kernel's error.
     pub(super) fn open(dir: &RunDir) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.screen())?;
         let length = file.metadata()?.len();
-        Ok(Self { file, length, most: MOST })
+        Ok(Self { file, length, most: MAX_BYTES })
     }
 
-    /// Appends. What a full disk does not take is missing here, and nowhere else.
+    /// Appends `bytes`; `drawn` draws the screen when the file begins anew. Bytes that a full disk refuses are missing here,
+    /// and nowhere else.
     pub(super) fn write(&mut self, bytes: &[u8], drawn: &dyn Fn() -> String) {
         if self.length + bytes.len() as u64 > self.most && self.file.set_len(0).is_ok() {
             let drawn = drawn();
             self.length = drawn.len() as u64;
-            // On a full disk: it serves recovery alone, and the lines are told in any case.
+            // A failure is harmless: the file serves recovery only, and the lines are written in any case.
             let _ = self.file.write_all(drawn.as_bytes());
         }
         self.length += bytes.len() as u64;

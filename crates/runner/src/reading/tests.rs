@@ -1,4 +1,4 @@
-//! What is read again after a runner was killed: no line is lost, and none comes twice.
+//! Tests of a second reading after a runner was killed: no line is lost, and none is repeated.
 
 use super::*;
 use crate::launch::Limits;
@@ -12,7 +12,7 @@ use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// A run whose output is written by the test. A reading that is dropped stands for a runner that was killed.
+/// A run whose output the test writes. A dropped reading stands for a killed runner.
 struct Run {
     _home: tempfile::TempDir,
     dir: RunDir,
@@ -65,19 +65,19 @@ impl Run {
         Transcript::open(&self.dir, Renderer::new(Redactor::default()), None).expect("files")
     }
 
-    /// As the runner reads.
+    /// Reads as the runner does.
     fn reading(&self) -> Reading {
         Reading::open(&self.dir, &self.launch, self.transcript()).expect("files")
     }
 
-    /// As a burial reads.
+    /// Reads as `finish_lost` does.
     fn again(&self) -> Reading {
         let mut transcript = self.transcript();
-        transcript.continue_where_it_ended().expect("files");
+        transcript.resume().expect("files");
         Reading::open(&self.dir, &self.launch, transcript).expect("files")
     }
 
-    /// The runner reads all that is there, and is killed.
+    /// Reads all that is there as a runner that is then killed.
     fn read_and_die(&self) {
         let mut reading = self.reading();
         while reading.step() {}
@@ -89,14 +89,14 @@ impl Run {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// The transcript without its first two lines, which name the run and tell that it has started.
-    fn told(&self) -> Vec<String> {
+    /// Returns the transcript without its first two lines, which name the run and say that it has started.
+    fn transcript_lines(&self) -> Vec<String> {
         self.lines_of(&self.dir.transcript())[2..].to_vec()
     }
 }
 
 #[test]
-fn what_is_new_after_a_flood_that_was_told_already_is_told_with_what_was_left_out() {
+fn new_output_after_a_flood_that_was_rendered_is_rendered_with_the_gap_marked() {
     let run = Run::new();
     run.print_lines((0..2000).map(|n| format!("before {n}")));
     run.read_and_die();
@@ -104,33 +104,33 @@ fn what_is_new_after_a_flood_that_was_told_already_is_told_with_what_was_left_ou
     let mut reading = run.again();
     reading.finish_lines(100);
     drop(reading);
-    for lines in [run.told(), run.lines_of(&run.dir.raw())] {
+    for lines in [run.transcript_lines(), run.lines_of(&run.dir.raw())] {
         let before: Vec<&String> = lines.iter().filter(|line| line.starts_with("before ")).collect();
         assert_eq!(before.len(), 2000);
         assert_eq!(lines.last().map(String::as_str), Some("after 39999"));
         assert!(!lines.contains(&"after 30000".to_owned()), "the limit holds for what is new");
     }
-    assert!(run.told().iter().any(|line| line.contains(" bytes of output are left out here")));
+    assert!(run.transcript_lines().iter().any(|line| line.contains(" bytes of output are left out here")));
 }
 
 #[test]
-fn of_a_flood_that_came_before_anything_was_read_the_beginning_and_the_end_are_told() {
+fn of_a_flood_before_the_first_reading_the_beginning_and_the_end_are_rendered() {
     let run = Run::new();
     run.print_lines((0..40_000).map(|n| format!("line {n}")));
     let mut reading = run.reading();
     reading.finish_lines(100);
     drop(reading);
-    let told = run.told();
+    let lines = run.transcript_lines();
     assert_eq!(
-        (told.first().map(String::as_str), told.last().map(String::as_str)),
+        (lines.first().map(String::as_str), lines.last().map(String::as_str)),
         (Some("line 0"), Some("line 39999"))
     );
-    assert!(told.contains(&"line 1000".to_owned()) && !told.contains(&"line 30000".to_owned()));
-    assert!(told.iter().any(|line| line.contains(" bytes of output are left out here")));
+    assert!(lines.contains(&"line 1000".to_owned()) && !lines.contains(&"line 30000".to_owned()));
+    assert!(lines.iter().any(|line| line.contains(" bytes of output are left out here")));
 }
 
 #[test]
-fn half_a_line_at_the_end_of_the_transcript_is_written_again_and_whole() {
+fn a_partial_line_at_the_end_of_the_transcript_is_written_again_as_a_whole() {
     let run = Run::new();
     run.print_lines(["one", "two"]);
     run.read_and_die();
@@ -138,11 +138,11 @@ fn half_a_line_at_the_end_of_the_transcript_is_written_again_and_whole() {
     log.set_len(log.metadata().expect("known").len() - 2).expect("writable");
     run.print_lines(["three"]);
     run.again().finish_lines(u64::MAX);
-    assert_eq!(run.told(), ["one", "two", "three"]);
+    assert_eq!(run.transcript_lines(), ["one", "two", "three"]);
 }
 
 #[test]
-fn what_orch_said_of_its_own_accord_hides_no_line_of_the_agent() {
+fn orchs_own_lines_hide_no_line_of_the_agent() {
     let run = Run::new();
     run.print_lines(["one"]);
     let mut reading = run.reading();
@@ -152,30 +152,30 @@ fn what_orch_said_of_its_own_accord_hides_no_line_of_the_agent() {
     run.print_lines(["two", "three"]);
     for _ in 0..2 {
         run.again().finish_lines(u64::MAX);
-        assert_eq!(run.told(), ["one", "— ending the agent: enough", "two", "three"]);
+        assert_eq!(run.transcript_lines(), ["one", "— ending the agent: enough", "two", "three"]);
     }
 }
 
 #[test]
-fn a_farewell_stands_once_and_after_a_torn_one_a_whole_one() {
+fn the_last_lines_are_written_once_and_again_after_a_partial_write() {
     let run = Run::new();
     run.print_lines(["one"]);
     let last = ["stderr: oh".to_owned(), "run ended".to_owned()];
-    let bury = |torn: u64| {
+    let finish = |torn: u64| {
         let log = OpenOptions::new().write(true).open(run.dir.transcript()).expect("a transcript");
         log.set_len(log.metadata().expect("known").len() - torn).expect("writable");
         let mut reading = run.again();
         reading.finish_lines(u64::MAX);
         reading.transcript.end(&last);
         drop(reading);
-        assert_eq!(run.told(), ["one", "— stderr: oh", "— run ended"]);
+        assert_eq!(run.transcript_lines(), ["one", "— stderr: oh", "— run ended"]);
     };
     run.read_and_die();
-    [0, 0, 3, 14, 0].into_iter().for_each(bury);
+    [0, 0, 3, 14, 0].into_iter().for_each(finish);
 }
 
 #[test]
-fn what_was_read_after_a_part_was_left_out_is_read_anew() {
+fn output_after_a_gap_is_read_anew() {
     let run = Run::new();
     run.print_lines(["one"]);
     run.read_and_die();
@@ -183,7 +183,7 @@ fn what_was_read_after_a_part_was_left_out_is_read_anew() {
     let mut once = Vec::new();
     for _ in 0..2 {
         run.again().finish_lines(100);
-        let now = [run.told(), run.lines_of(&run.dir.raw())];
+        let now = [run.transcript_lines(), run.lines_of(&run.dir.raw())];
         assert!(once.is_empty() || once == now, "{once:?} {now:?}");
         once = now.to_vec();
     }
@@ -208,10 +208,10 @@ fn lines_that_a_full_disk_did_not_take_are_not_written_after_the_line_that_count
     drop(reading);
     run.print_lines(["five", "six"]);
     run.again().finish_lines(u64::MAX);
-    let told = run.told();
-    let (gap, rest) = told[1..].split_first().expect("a gap");
-    assert!(gap.starts_with("— 4 lines could not be written here: "), "{told:?}");
-    assert_eq!((told[0].as_str(), rest), ("one", ["five".to_owned(), "six".to_owned()].as_slice()));
+    let lines = run.transcript_lines();
+    let (gap, rest) = lines[1..].split_first().expect("a gap");
+    assert!(gap.starts_with("— 4 lines could not be written here: "), "{lines:?}");
+    assert_eq!((lines[0].as_str(), rest), ("one", ["five".to_owned(), "six".to_owned()].as_slice()));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn carriage_returns_make_no_empty_lines_and_hide_none() {
 }
 
 #[test]
-fn the_end_of_a_run_is_told_once_however_much_was_told_before() {
+fn the_end_of_a_run_is_recorded_once_however_much_was_recorded_before() {
     let run = Run::new();
     let line = format!("{}\n", "x".repeat((1 << 20) - 1));
     let many: String = (0..65).map(|_| line.as_str()).collect();

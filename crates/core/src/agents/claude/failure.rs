@@ -1,13 +1,13 @@
-//! What the errors of Claude Code mean: by the CLI's own name for the error, then the HTTP status, then the text.
+//! Classifies the errors of Claude Code: by the CLI's own name for the error, then the HTTP status, then the text.
 
 use crate::agents::errors;
 use crate::agents::text::detail;
 use crate::outcome::{Failure, FailureClass};
 use jiff::Timestamp;
 
-/// How a turn ended badly, put together from its last lines.
+/// The error of a failed turn, from its last lines.
 #[derive(Debug, Default)]
-pub(super) struct Trouble<'a> {
+pub(super) struct TurnError<'a> {
     /// `subtype` of the `result`.
     pub subtype: &'a str,
     /// `terminal_reason` of the `result`.
@@ -16,14 +16,14 @@ pub(super) struct Trouble<'a> {
     pub status: Option<u64>,
     /// `error` of the last `assistant` line.
     pub error: &'a str,
-    /// What the CLI said.
+    /// The text that the CLI printed.
     pub text: &'a str,
-    /// When the subscription's limit ends, if one was hit.
+    /// When the subscription's limit resets, if one was reached.
     pub reset: Option<Timestamp>,
 }
 
-impl Trouble<'_> {
-    /// The failure it amounts to.
+impl TurnError<'_> {
+    /// Returns the failure of the turn.
     pub(super) fn failure(&self) -> Failure {
         let class = self.class().unwrap_or(FailureClass::Crashed);
         let text = if class == FailureClass::Killed {
@@ -53,12 +53,12 @@ impl Trouble<'_> {
         if self.reason == "prompt_too_long" {
             return Some(FailureClass::ContextTooLong);
         }
-        of_error(self.error, self.status, self.text)
+        classify(self.error, self.status, self.text)
     }
 }
 
-/// The class of an error by its name in `assistant` and `api_retry` lines.
-pub(super) fn of_error(error: &str, status: Option<u64>, text: &str) -> Option<FailureClass> {
+/// Returns the class of an error by its name in `assistant` and `api_retry` lines.
+pub(super) fn classify(error: &str, status: Option<u64>, text: &str) -> Option<FailureClass> {
     let by_status = || status.and_then(|status| errors::by_status(status, text)).or_else(|| errors::by_text(text));
     match error {
         "authentication_failed" => Some(FailureClass::Auth),
@@ -66,7 +66,7 @@ pub(super) fn of_error(error: &str, status: Option<u64>, text: &str) -> Option<F
         "rate_limit" => Some(FailureClass::RateLimited),
         "overloaded" => Some(FailureClass::Overloaded),
         "model_not_found" => Some(FailureClass::ModelNotFound),
-        // Without a status no server was heard: refused, reset, timed out.
+        // Without a status no server answered: refused, reset, timed out.
         "server_error" if status.is_none() => Some(by_status().unwrap_or(FailureClass::Network)),
         "server_error" => Some(by_status().unwrap_or(FailureClass::Overloaded)),
         _ => by_status(),

@@ -1,7 +1,7 @@
-//! Reads the `stream-json` events of Claude Code. The last `result` line decides how the turn ended; the exit code
-//! only tells how a process ended that printed none.
+//! Reads the `stream-json` events of Claude Code. The last `result` line decides how the turn ended; the exit code counts
+//! only for a process that printed none.
 
-use super::failure::{Trouble, of_error};
+use super::failure::{TurnError, classify};
 use super::live;
 use crate::agents::edits;
 use crate::agents::text::{SPEECH, TOOL_OUTPUT, cut, detail, object, one_line, str_at, string_at, tool_input, u64_at};
@@ -14,43 +14,43 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The tool by which the CLI takes an answer in a schema's form.
+/// The tool with which the model gives an answer in the form of a schema.
 const ANSWER_TOOL: &str = "StructuredOutput";
 
-/// So many calls may be open at once; of more than that, what they change is told by their results alone.
-const OPEN_CALLS: usize = 256;
+/// The most open calls whose intended change is remembered; the edits of further ones come from their results alone.
+const MAX_OPEN_CALLS: usize = 256;
 
-/// What is known of one run so far.
+/// The state of reading one run.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     started: bool,
     session_id: Option<String>,
     model: Option<String>,
-    /// The agent's last words, as opposed to the CLI's.
-    said: Option<String>,
-    /// `error` of the last failed request, and what the CLI said of it.
+    /// The agent's last text, as opposed to the CLI's.
+    last_text: Option<String>,
+    /// `error` of the last failed request, and the CLI's text on it.
     error: Option<(String, String)>,
-    /// A request that is about to be repeated.
+    /// The failure of a request that is about to be repeated.
     waiting: Option<Failure>,
     reset: Option<Timestamp>,
-    /// The CLI, not a model, spoke last: no model was called.
+    /// Whether the last text came from the CLI and not from a model.
     synthetic: bool,
     result: Option<Value>,
     usage: Usage,
-    /// What the CLI has told of the tokens, turn by turn and message by message.
+    /// The tokens that the CLI has reported so far, per turn and per message.
     so_far: Usage,
-    /// The message whose tokens were counted last: each of its blocks is a line that tells them again.
+    /// The message whose tokens were counted last: the line of each of its blocks repeats them.
     counted: String,
-    /// What calls that are under way are about to change.
+    /// The changes that open calls are about to make, by their ids.
     intended: BTreeMap<String, FileEdit>,
-    /// Calls by which the answer was handed over.
+    /// The ids of the calls that gave the answer.
     answers: BTreeSet<String>,
     cost: Option<Usd>,
     denials: Vec<(String, String)>,
     lines: bool,
     cut_off: bool,
-    /// Said to the agent and not yet taken up.
-    pub(super) unheard: BTreeSet<MessageId>,
+    /// Messages that the agent has not confirmed yet.
+    pub(super) unconfirmed: BTreeSet<MessageId>,
 }
 
 impl EventReader for Reader {
@@ -67,7 +67,7 @@ impl EventReader for Reader {
         match str_at(&event, "/type").unwrap_or_default() {
             "system" => self.system(&event),
             "assistant" => self.assistant(&event),
-            "user" => match live::heard(&event) {
+            "user" => match live::receipt(&event) {
                 Some(message) => self.heard(message),
                 None => self.tool_results(&event),
             },
@@ -77,11 +77,11 @@ impl EventReader for Reader {
         }
     }
 
-    fn hopeless(&self) -> Option<Failure> {
+    fn fatal_failure(&self) -> Option<Failure> {
         None
     }
 
-    fn waits_for(&self) -> Option<&Failure> {
+    fn retrying_after(&self) -> Option<&Failure> {
         self.waiting.as_ref()
     }
 
@@ -98,7 +98,7 @@ impl EventReader for Reader {
         Ending {
             session_id: self.session_id.clone(),
             model: self.model.clone(),
-            final_text: answer.and_then(|result| string_at(result, "/result")).or_else(|| self.said.clone()),
+            final_text: answer.and_then(|result| string_at(result, "/result")).or_else(|| self.last_text.clone()),
             structured: answer.and_then(|result| result.get("structured_output")).filter(|v| !v.is_null()).cloned(),
             usage: self.usage,
             usage_is_thread_total: false,
@@ -121,7 +121,7 @@ impl Reader {
         }
     }
 
-    /// Each turn begins with one of these.
+    /// Reads the line with which each turn begins.
     fn init(&mut self, event: &Value) -> Vec<AgentEvent> {
         self.session_id = string_at(event, "/session_id").or(self.session_id.take());
         self.model = string_at(event, "/model").or(self.model.take());
@@ -132,16 +132,16 @@ impl Reader {
         vec![AgentEvent::Started { session_id: self.session_id.clone(), model: self.model.clone() }]
     }
 
-    /// The CLI repeats what it was told when it takes it up.
+    /// Reads a receipt: the CLI repeats a message when it reads it.
     fn heard(&mut self, message: MessageId) -> Vec<AgentEvent> {
-        self.unheard.remove(&message);
+        self.unconfirmed.remove(&message);
         vec![AgentEvent::Heard { message }]
     }
 
     fn retry(&mut self, event: &Value) -> Vec<AgentEvent> {
         let error = str_at(event, "/error").unwrap_or_default();
         let status = u64_at(event, "/error_status");
-        let class = of_error(error, status, "").unwrap_or(FailureClass::Network);
+        let class = classify(error, status, "").unwrap_or(FailureClass::Network);
         let delay = event.pointer("/retry_delay_ms").and_then(Value::as_f64).unwrap_or_default() / 1e3;
         let what = status.map_or("no connection".to_owned(), |status| format!("status {status}"));
         let detail = format!("{what} ({error}), next try in {delay:.1} s");
@@ -166,7 +166,7 @@ impl Reader {
         events
     }
 
-    /// What a message has read. What it has written is told at the end of the turn only.
+    /// Returns the input tokens of a message. The output tokens are reported only at the end of the turn.
     fn message_tokens(&mut self, event: &Value) -> Option<AgentEvent> {
         let id = str_at(event, "/message/id").filter(|id| !id.is_empty() && *id != self.counted)?;
         let at = |name: &str| u64_at(event, &format!("/message/usage/{name}"));
@@ -184,7 +184,7 @@ impl Reader {
         AgentEvent::Spent { usage: self.so_far, cost_usd: self.cost, usage_is_thread_total: false }
     }
 
-    /// A tool's result; the line tells what was changed, but for CLIs that only look like this one.
+    /// Reads tools' results; the line reports the changed lines, except with some compatible CLIs.
     fn tool_results(&mut self, event: &Value) -> Vec<AgentEvent> {
         let blocks = event.pointer("/message/content").and_then(Value::as_array);
         let results = blocks.into_iter().flatten().filter(|block| str_at(block, "/type") == Some("tool_result"));
@@ -193,12 +193,12 @@ impl Reader {
             str_at(block, "/tool_use_id").is_some_and(|id| self.answers.contains(id)) && !has_failed(block)
         };
         let results: Vec<&Value> = results.filter(|block| !is_receipt(block)).collect();
-        let mut told = event.get("tool_use_result").and_then(changed);
+        let mut reported = event.get("tool_use_result").and_then(changed);
         let result = |block: &Value| {
             let id = string_at(block, "/tool_use_id").unwrap_or_default();
             let ok = block.get("is_error").and_then(Value::as_bool) != Some(true);
             let intended = self.intended.remove(&id);
-            let edit = if ok { intended.and_then(|intended| told.take().or(Some(intended))) } else { None };
+            let edit = if ok { intended.and_then(|intended| reported.take().or(Some(intended))) } else { None };
             let output = cut(&content(block.get("content").unwrap_or(&Value::Null)), TOOL_OUTPUT);
             AgentEvent::ToolResult { id, ok, output, took_ms: None, edits: edit.into_iter().collect() }
         };
@@ -210,13 +210,13 @@ impl Reader {
         match (str_at(block, "/type")?, error) {
             ("text", Some(error)) => {
                 self.error = Some((error.to_owned(), text.to_owned()));
-                let class = of_error(error, None, text).unwrap_or(FailureClass::Crashed);
+                let class = classify(error, None, text).unwrap_or(FailureClass::Crashed);
                 Some(AgentEvent::Error { class, text: detail(text) })
             }
             ("text", None) if self.synthetic => Some(AgentEvent::Warning { text: detail(text) }),
             ("text", None) => {
                 if own {
-                    self.said = Some(text.to_owned());
+                    self.last_text = Some(text.to_owned());
                 }
                 Some(AgentEvent::Text { text: cut(text, SPEECH) })
             }
@@ -234,13 +234,13 @@ impl Reader {
         let id = string_at(block, "/id").unwrap_or_default();
         let name = one_line(str_at(block, "/name").unwrap_or("tool"), 80);
         let input = block.get("input").unwrap_or(&Value::Null);
-        if let Some(edit) = edits::from_input(&name, input).filter(|_| self.intended.len() < OPEN_CALLS) {
+        if let Some(edit) = edits::from_input(&name, input).filter(|_| self.intended.len() < MAX_OPEN_CALLS) {
             self.intended.insert(id.clone(), edit);
         }
         AgentEvent::ToolCall { id, name, input: tool_input(input) }
     }
 
-    /// Printed with a subscription login only.
+    /// Reads a line on the subscription's limit, which is printed only with such a login.
     fn rate_limit(&mut self, event: &Value) -> Vec<AgentEvent> {
         let reset = event.pointer("/rate_limit_info/resetsAt").and_then(Value::as_i64).and_then(errors::unix);
         let kind = str_at(event, "/rate_limit_info/rateLimitType").unwrap_or("subscription");
@@ -271,7 +271,7 @@ impl Reader {
             }
         }
         let mut events = Vec::new();
-        // A failed request was told already, by its `assistant` line.
+        // A failed request was reported by its `assistant` line already.
         if let Some(failure) = self.verdict(&result).filter(|_| self.error.is_none()) {
             events.push(AgentEvent::Error { class: failure.class, text: failure.detail });
         }
@@ -281,7 +281,7 @@ impl Reader {
         events
     }
 
-    /// What the turn's `result` says; `None` is success.
+    /// Returns the failure of the turn according to its `result`; `None` for success.
     fn verdict(&self, result: &Value) -> Option<Failure> {
         let subtype = str_at(result, "/subtype").unwrap_or_default();
         let errors: Vec<&str> =
@@ -292,16 +292,16 @@ impl Reader {
             return unasked
                 .then(|| Failure::new(FailureClass::Crashed, detail(&format!("the model was never asked: {text}"))));
         }
-        let (error, said) = self.error.as_ref().map_or(("", ""), |(error, said)| (error.as_str(), said.as_str()));
-        let trouble = Trouble {
+        let (name, said) = self.error.as_ref().map_or(("", ""), |(name, said)| (name.as_str(), said.as_str()));
+        let error = TurnError {
             subtype,
             reason: str_at(result, "/terminal_reason").unwrap_or_default(),
             status: u64_at(result, "/api_error_status"),
-            error,
+            error: name,
             text: if text.is_empty() { said } else { &text },
             reset: self.reset,
         };
-        Some(trouble.failure())
+        Some(error.failure())
     }
 
     fn unfinished(&self, exit: Exit, stderr: &str) -> Failure {
@@ -309,7 +309,7 @@ impl Reader {
             return Failure::new(FailureClass::SessionLost, detail(stderr));
         }
         match (exit.success(), self.cut_off) {
-            // Seen when it is interrupted while it waits for the model.
+            // This happens when it is interrupted while it waits for the model.
             (true, false) if self.lines => match &self.waiting {
                 Some(waiting) => waiting.clone(),
                 None => Failure::new(FailureClass::Killed, "interrupted: exit code 0 without a result"),
@@ -324,12 +324,12 @@ fn warning(text: &str) -> Vec<AgentEvent> {
     vec![AgentEvent::Warning { text: detail(text) }]
 }
 
-/// What a line says that a tool has changed: hunks, or the content of a file that is new.
-fn changed(told: &Value) -> Option<FileEdit> {
-    let path = string_at(told, "/filePath")?;
-    let hunks = told.get("structuredPatch").and_then(Value::as_array)?;
-    if str_at(told, "/type") == Some("create") {
-        return Some(edits::from_whole(path, EditKind::Add, str_at(told, "/content")?));
+/// Reads the reported change of a tool: hunks, or the content of a new file.
+fn changed(report: &Value) -> Option<FileEdit> {
+    let path = string_at(report, "/filePath")?;
+    let hunks = report.get("structuredPatch").and_then(Value::as_array)?;
+    if str_at(report, "/type") == Some("create") {
+        return Some(edits::from_whole(path, EditKind::Add, str_at(report, "/content")?));
     }
     let place = |hunk: &Value| {
         let at = |name: &str| u64_at(hunk, name).unwrap_or_default();
@@ -345,14 +345,14 @@ fn changed(told: &Value) -> Option<FileEdit> {
     Some(edits::from_lines(path, EditKind::Update, lines.iter().map(String::as_str)))
 }
 
-/// A tool's output: a text, or a list of blocks.
+/// Reads a tool's output: a text, or a list of blocks.
 fn content(value: &Value) -> String {
     let Some(blocks) = value.as_array() else { return value.as_str().unwrap_or_default().to_owned() };
     let texts: Vec<&str> = blocks.iter().filter_map(|block| str_at(block, "/text")).collect();
     texts.join("\n")
 }
 
-/// The process's tokens: `modelUsage` counts all of its turns and models, `usage` the last turn only.
+/// Reads the process's tokens: `modelUsage` counts all of its turns and models, `usage` only the last turn.
 fn usage(result: &Value) -> Usage {
     let models = result.get("modelUsage").and_then(Value::as_object).filter(|models| !models.is_empty());
     let Some(models) = models else {
@@ -370,7 +370,7 @@ fn usage(result: &Value) -> Usage {
     })
 }
 
-/// The sum of what is known.
+/// Adds the known values.
 fn add(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.saturating_add(other)),

@@ -1,11 +1,11 @@
-//! What the errors of Codex mean. On stdout they are text only; its session file adds a code.
+//! Classifies the errors of Codex. On stdout they are text only; its session file adds a code.
 
 use crate::agents::errors::{by_status, by_text, status_in};
 use crate::outcome::FailureClass;
 use serde_json::Value;
 
-/// The class of an error's text.
-pub(super) fn of_text(text: &str) -> Option<FailureClass> {
+/// Returns the class of an error's text.
+pub(super) fn by_text_or_status(text: &str) -> Option<FailureClass> {
     if text.contains("no rollout found") {
         return Some(FailureClass::SessionLost);
     }
@@ -15,8 +15,8 @@ pub(super) fn of_text(text: &str) -> Option<FailureClass> {
     }
 }
 
-/// The class of a `codex_error_info`: a name, or an object with the name as its only key.
-pub(super) fn of_code(code: &Value) -> Option<FailureClass> {
+/// Returns the class of a `codex_error_info`: a name, or an object with the name as its only key.
+pub(super) fn by_code(code: &Value) -> Option<FailureClass> {
     let (name, facts) = match code {
         Value::String(name) => (name.as_str(), &Value::Null),
         Value::Object(fields) => fields.iter().next().map(|(name, facts)| (name.as_str(), facts))?,
@@ -40,13 +40,13 @@ pub(super) fn of_code(code: &Value) -> Option<FailureClass> {
     }
 }
 
-/// The class of an error with both: the code decides, except where the text knows that money ran out (a quota bears
-/// the code of a limit) and where there is no code that says anything.
-pub(super) fn of_both(code: &Value, text: &str) -> Option<FailureClass> {
-    let told = of_text(text);
-    match of_code(code) {
-        Some(FailureClass::RateLimited) if told == Some(FailureClass::Budget) => told,
+/// Returns the class of an error with code and text. The code decides, unless it is unknown or the text says that money
+/// ran out (an exhausted quota has the code of a rate limit).
+pub(super) fn by_code_or_text(code: &Value, text: &str) -> Option<FailureClass> {
+    let from_text = by_text_or_status(text);
+    match by_code(code) {
+        Some(FailureClass::RateLimited) if from_text == Some(FailureClass::Budget) => from_text,
         Some(class) => Some(class),
-        None => told,
+        None => from_text,
     }
 }

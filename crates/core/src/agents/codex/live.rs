@@ -1,8 +1,8 @@
-//! Talking to Codex while it works: `codex app-server`, JSON-RPC over stdin and stdout, one object a line. What it tells is
-//! brought into the words of `codex exec --json` and read by the same reader. Ids of requests are computed, so that an
-//! answer can be understood by who did not ask: a run whose runner was killed is read again from its beginning.
+//! The open conversation with `codex app-server`: JSON-RPC over stdin and stdout, one object per line. Its notifications
+//! are converted to the events of `codex exec --json` and read by the same reader. Ids of requests are computed, so that
+//! a second reading after a crash understands the answers without having sent the requests.
 
-use super::failure::of_text;
+use super::failure::by_text_or_status;
 use super::reader::Reader;
 use super::record::usage;
 use crate::agents::text::{detail, object, str_at, string_at};
@@ -12,26 +12,26 @@ use crate::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, Usage};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How orch names its messages, which Codex repeats with the item that it makes of each.
+/// The prefix of the client ids of orch's messages, which Codex repeats in the item for each.
 const MARK: &str = "orch-message-";
 
-/// What a request was for; each has an id of its own.
+/// A request; each has an id of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Hello,
+enum Call {
+    Initialize,
     Thread,
     FirstTurn,
     Interrupt,
-    /// A message into the running turn.
+    /// Sends a message into the running turn.
     Steer(MessageId),
-    /// A message that begins a turn.
+    /// Sends a message that begins a turn.
     Turn(MessageId),
 }
 
-impl Asked {
+impl Call {
     fn id(self) -> u64 {
         match self {
-            Self::Hello => 1,
+            Self::Initialize => 1,
             Self::Thread => 2,
             Self::FirstTurn => 3,
             Self::Interrupt => 4,
@@ -40,10 +40,10 @@ impl Asked {
         }
     }
 
-    fn of(id: u64) -> Option<Self> {
+    fn from_id(id: u64) -> Option<Self> {
         let message = MessageId(id.saturating_sub(10) / 2);
         match id {
-            1 => Some(Self::Hello),
+            1 => Some(Self::Initialize),
             2 => Some(Self::Thread),
             3 => Some(Self::FirstTurn),
             4 => Some(Self::Interrupt),
@@ -58,27 +58,27 @@ impl Asked {
 #[derive(Debug)]
 pub(super) struct Live {
     reader: Reader,
-    /// What the launch says of thread and turn, see [`opening`].
+    /// The launch's parameters for thread and turns, see [`opening`].
     opening: Value,
     prompt: String,
     thread: Option<String>,
-    /// The turn that runs.
+    /// The id of the running turn.
     turn: Option<String>,
     total: Value,
-    /// A turn of this run was begun.
-    has_begun: bool,
-    /// Tokens of this run's own requests.
+    /// Whether a turn of this run began.
+    has_turn: bool,
+    /// The tokens of this run's own requests.
     own: Usage,
-    /// Said, or to be said, and not yet taken up.
-    unheard: BTreeMap<MessageId, String>,
-    /// Those of them that no turn was told.
-    waiting: BTreeSet<MessageId>,
-    /// Why there will be no turn.
+    /// Messages that the agent has not confirmed yet.
+    unconfirmed: BTreeMap<MessageId, String>,
+    /// Those of them that were not sent yet.
+    unsent: BTreeSet<MessageId>,
+    /// Why no turn can run, if none can.
     broken: Option<String>,
     replies: Vec<String>,
 }
 
-/// What the launch hands on: the request for the thread, what every turn says of itself, and the form of the answer.
+/// Builds the launch's parameters: the request for the thread, the settings of every turn, and the schema of the answer.
 pub(super) fn opening(method: &str, params: &Value, turn: &Value, schema: &Value) -> Value {
     json!({ "method": method, "params": params, "turn": turn, "schema": schema })
 }
@@ -92,21 +92,21 @@ impl Live {
             thread: None,
             turn: None,
             total: Value::Null,
-            has_begun: false,
+            has_turn: false,
             own: Usage::default(),
-            unheard: BTreeMap::new(),
-            waiting: BTreeSet::new(),
+            unconfirmed: BTreeMap::new(),
+            unsent: BTreeSet::new(),
             broken: None,
             replies: Vec::new(),
         }
     }
 
-    fn request(asked: Asked, method: &str, params: &Value) -> String {
-        json!({ "id": asked.id(), "method": method, "params": params }).to_string()
+    fn request(call: Call, method: &str, params: &Value) -> String {
+        json!({ "id": call.id(), "method": method, "params": params }).to_string()
     }
 
-    /// Begins a turn with these words.
-    fn begin(&mut self, asked: Asked, mark: &str, text: &str) {
+    /// Begins a turn with this text.
+    fn start_turn(&mut self, call: Call, mark: &str, text: &str) {
         let mut params = json!({
             "threadId": self.thread, "clientUserMessageId": mark, "outputSchema": self.opening["schema"],
             "input": [{ "type": "text", "text": text }],
@@ -114,84 +114,84 @@ impl Live {
         for (name, value) in self.opening["turn"].as_object().into_iter().flatten() {
             params[name] = value.clone();
         }
-        self.replies.push(Self::request(asked, "turn/start", &params));
+        self.replies.push(Self::request(call, "turn/start", &params));
     }
 
-    /// Tells what waits: into the running turn, or by a turn of its own.
-    fn tell(&mut self) {
+    /// Sends unsent messages: into the running turn, or by a turn of their own.
+    fn send_unsent(&mut self) {
         let Some(thread) = self.thread.clone().filter(|_| self.broken.is_none()) else { return };
         if let Some(turn) = self.turn.clone() {
-            for message in std::mem::take(&mut self.waiting) {
-                let text = self.unheard.get(&message).cloned().unwrap_or_default();
+            for message in std::mem::take(&mut self.unsent) {
+                let text = self.unconfirmed.get(&message).cloned().unwrap_or_default();
                 let params = json!({
                     "threadId": thread, "expectedTurnId": turn, "clientUserMessageId": format!("{MARK}{message}"),
                     "input": [{ "type": "text", "text": text }],
                 });
-                self.replies.push(Self::request(Asked::Steer(message), "turn/steer", &params));
+                self.replies.push(Self::request(Call::Steer(message), "turn/steer", &params));
             }
         } else if self.reader.turn_ended()
-            && let Some(message) = self.waiting.pop_first()
+            && let Some(message) = self.unsent.pop_first()
         {
-            let text = self.unheard.get(&message).cloned().unwrap_or_default();
-            self.begin(Asked::Turn(message), &format!("{MARK}{message}"), &text);
+            let text = self.unconfirmed.get(&message).cloned().unwrap_or_default();
+            self.start_turn(Call::Turn(message), &format!("{MARK}{message}"), &text);
         }
     }
 
     fn answer(&mut self, id: u64, answer: &Value) -> Vec<AgentEvent> {
-        let Some(asked) = Asked::of(id) else { return Vec::new() };
+        let Some(call) = Call::from_id(id) else { return Vec::new() };
         if let Some(error) = answer.get("error") {
-            return self.refused(asked, str_at(error, "/message").unwrap_or("refused without a word"));
+            return self.refused(call, str_at(error, "/message").unwrap_or("refused without a reason"));
         }
-        match asked {
-            Asked::Hello => {
+        match call {
+            Call::Initialize => {
                 self.replies.push(json!({ "method": "initialized" }).to_string());
                 let method = str_at(&self.opening, "/method").unwrap_or("thread/start").to_owned();
-                self.replies.push(Self::request(Asked::Thread, &method, &self.opening["params"]));
+                self.replies.push(Self::request(Call::Thread, &method, &self.opening["params"]));
                 Vec::new()
             }
-            Asked::Thread => {
+            Call::Thread => {
                 self.thread = string_at(answer, "/result/thread/id");
                 let prompt = std::mem::take(&mut self.prompt);
-                self.begin(Asked::FirstTurn, "orch-prompt", &prompt);
+                self.start_turn(Call::FirstTurn, "orch-prompt", &prompt);
                 self.reader.event(&json!({ "type": "thread.started", "thread_id": self.thread }))
             }
-            Asked::FirstTurn | Asked::Turn(_) => {
+            Call::FirstTurn | Call::Turn(_) => {
                 self.turn = string_at(answer, "/result/turn/id").or(self.turn.take());
-                self.tell();
+                self.send_unsent();
                 Vec::new()
             }
-            Asked::Interrupt | Asked::Steer(_) => Vec::new(),
+            Call::Interrupt | Call::Steer(_) => Vec::new(),
         }
     }
 
-    fn refused(&mut self, asked: Asked, why: &str) -> Vec<AgentEvent> {
-        match asked {
-            // Its turn ended in this very moment: another one, then.
-            Asked::Steer(message) => {
-                self.waiting.insert(message);
-                self.tell();
+    fn refused(&mut self, call: Call, reason: &str) -> Vec<AgentEvent> {
+        match call {
+            // Its turn has just ended: the message goes into another one.
+            Call::Steer(message) => {
+                self.unsent.insert(message);
+                self.send_unsent();
                 Vec::new()
             }
-            Asked::Interrupt => Vec::new(),
-            Asked::Hello | Asked::Thread | Asked::FirstTurn | Asked::Turn(_) => {
-                self.broken = Some(why.to_owned());
-                let class = of_text(why).unwrap_or(FailureClass::Crashed);
-                vec![AgentEvent::Error { class, text: detail(why) }]
+            Call::Interrupt => Vec::new(),
+            Call::Initialize | Call::Thread | Call::FirstTurn | Call::Turn(_) => {
+                self.broken = Some(reason.to_owned());
+                let class = by_text_or_status(reason).unwrap_or(FailureClass::Crashed);
+                vec![AgentEvent::Error { class, text: detail(reason) }]
             }
         }
     }
 
-    fn news(&mut self, method: &str, params: &Value) -> Vec<AgentEvent> {
-        // Agents that this one starts have threads of their own.
+    fn notification(&mut self, method: &str, params: &Value) -> Vec<AgentEvent> {
+        // Subagents have threads of their own.
         if str_at(params, "/threadId").is_some_and(|thread| Some(thread) != self.thread.as_deref()) {
             return Vec::new();
         }
         match method {
             "turn/started" => {
                 self.turn = string_at(params, "/turn/id");
-                self.has_begun = true;
+                self.has_turn = true;
                 let events = self.reader.event(&json!({ "type": "turn.started" }));
-                self.tell();
+                self.send_unsent();
                 events
             }
             "item/started" => self.item(params, "item.started"),
@@ -207,7 +207,7 @@ impl Live {
                 self.reader.event(&json!({ "type": "error", "message": text }))
             }
             "thread/tokenUsage/updated" => {
-                self.total = in_words_of_record(params.pointer("/tokenUsage/total").unwrap_or(&Value::Null));
+                self.total = as_record_usage(params.pointer("/tokenUsage/total").unwrap_or(&Value::Null));
                 self.spent(params)
             }
             "turn/completed" => self.turn_end(params),
@@ -215,23 +215,23 @@ impl Live {
         }
     }
 
-    /// The tokens of this run: the sum of its requests. Told before a turn runs, they are of an earlier run.
+    /// Adds up the tokens of this run's requests. Those reported before a turn runs are an earlier run's.
     fn spent(&mut self, params: &Value) -> Vec<AgentEvent> {
-        let Some(last) = params.pointer("/tokenUsage/last").filter(|_| self.has_begun) else { return Vec::new() };
-        self.own = self.own.plus(usage(&in_words_of_record(last)));
+        let Some(last) = params.pointer("/tokenUsage/last").filter(|_| self.has_turn) else { return Vec::new() };
+        self.own = self.own.plus(usage(&as_record_usage(last)));
         vec![AgentEvent::Spent { usage: self.own, cost_usd: None, usage_is_thread_total: false }]
     }
 
     fn item(&mut self, params: &Value, kind: &str) -> Vec<AgentEvent> {
         let Some(item) = params.get("item") else { return Vec::new() };
         if str_at(item, "/type") != Some("userMessage") {
-            return self.reader.event(&json!({ "type": kind, "item": in_words_of_exec(item) }));
+            return self.reader.event(&json!({ "type": kind, "item": as_exec_item(item) }));
         }
         let number = str_at(item, "/clientId").and_then(|mark| mark.strip_prefix(MARK)?.parse().ok());
         match number.map(MessageId).filter(|_| kind == "item.started") {
             Some(message) => {
-                self.unheard.remove(&message);
-                self.waiting.remove(&message);
+                self.unconfirmed.remove(&message);
+                self.unsent.remove(&message);
                 vec![AgentEvent::Heard { message }]
             }
             None => Vec::new(),
@@ -247,34 +247,34 @@ impl Live {
             "failed" => self.reader.event(&json!({ "type": "turn.failed", "error": { "message": error } })),
             _ => self.reader.event(&json!({ "type": "turn.completed", "usage": usage })),
         };
-        self.tell();
+        self.send_unsent();
         events
     }
 }
 
 impl EventReader for Live {
     fn line(&mut self, line: &str) -> Vec<AgentEvent> {
-        let Some(told) = object(line) else { return Vec::new() };
-        let id = told.get("id").cloned();
-        match (str_at(&told, "/method"), id) {
+        let Some(message) = object(line) else { return Vec::new() };
+        let id = message.get("id").cloned();
+        match (str_at(&message, "/method"), id) {
             (Some(_), Some(id)) => {
-                // Whatever it wants: nobody is there to be asked.
-                let error = json!({ "code": -32601, "message": "nobody can answer this" });
+                // Every request is refused, because no person is present.
+                let error = json!({ "code": -32601, "message": "requests cannot be answered in this run" });
                 self.replies.push(json!({ "id": id, "error": error }).to_string());
                 Vec::new()
             }
-            (Some(method), None) => self.news(method, &told["params"]),
-            (None, Some(id)) => id.as_u64().map_or_else(Vec::new, |id| self.answer(id, &told)),
+            (Some(method), None) => self.notification(method, &message["params"]),
+            (None, Some(id)) => id.as_u64().map_or_else(Vec::new, |id| self.answer(id, &message)),
             (None, None) => Vec::new(),
         }
     }
 
-    fn hopeless(&self) -> Option<Failure> {
-        self.reader.hopeless()
+    fn fatal_failure(&self) -> Option<Failure> {
+        self.reader.fatal_failure()
     }
 
-    fn waits_for(&self) -> Option<&Failure> {
-        self.reader.waits_for()
+    fn retrying_after(&self) -> Option<&Failure> {
+        self.reader.retrying_after()
     }
 
     fn turn_ended(&self) -> bool {
@@ -291,9 +291,9 @@ impl EventReader for Live {
 
     fn finish(&mut self, exit: Exit, stderr_tail: &str) -> Ending {
         let mut ending = self.reader.finish(exit, stderr_tail);
-        if let Some(why) = &self.broken {
-            let class = of_text(why).unwrap_or(FailureClass::Crashed);
-            ending.failure = Some(Failure::new(class, detail(why)));
+        if let Some(reason) = &self.broken {
+            let class = by_text_or_status(reason).unwrap_or(FailureClass::Crashed);
+            ending.failure = Some(Failure::new(class, detail(reason)));
         }
         ending
     }
@@ -303,43 +303,43 @@ impl LiveReader for Live {
     fn open(&mut self, prompt: &str) -> Vec<String> {
         self.prompt = prompt.to_owned();
         let client = json!({ "name": "orch", "version": env!("CARGO_PKG_VERSION") });
-        vec![Self::request(Asked::Hello, "initialize", &json!({ "clientInfo": client }))]
+        vec![Self::request(Call::Initialize, "initialize", &json!({ "clientInfo": client }))]
     }
 
-    fn say(&mut self, message: MessageId, text: &str) -> Vec<String> {
-        self.unheard.insert(message, text.to_owned());
-        self.waiting.insert(message);
-        self.tell();
-        self.replies()
+    fn send_message(&mut self, message: MessageId, text: &str) -> Vec<String> {
+        self.unconfirmed.insert(message, text.to_owned());
+        self.unsent.insert(message);
+        self.send_unsent();
+        self.take_replies()
     }
 
     fn interrupt(&mut self) -> Vec<String> {
         let Some(turn) = &self.turn else { return Vec::new() };
         let params = json!({ "threadId": self.thread, "turnId": turn });
-        // No other turn.
-        self.waiting.clear();
-        vec![Self::request(Asked::Interrupt, "turn/interrupt", &params)]
+        // No further turn begins.
+        self.unsent.clear();
+        vec![Self::request(Call::Interrupt, "turn/interrupt", &params)]
     }
 
-    fn replies(&mut self) -> Vec<String> {
+    fn take_replies(&mut self) -> Vec<String> {
         std::mem::take(&mut self.replies)
     }
 
-    fn rests(&self) -> bool {
-        self.broken.is_some() || self.reader.turn_ended() && self.unheard.is_empty()
+    fn is_idle(&self) -> bool {
+        self.broken.is_some() || self.reader.turn_ended() && self.unconfirmed.is_empty()
     }
 }
 
-/// A count of tokens as `exec` and the session file tell it.
-fn in_words_of_record(counts: &Value) -> Value {
+/// Converts a count of tokens to the form of `exec` and the session file.
+fn as_record_usage(counts: &Value) -> Value {
     json!({
         "input_tokens": counts.get("inputTokens"), "cached_input_tokens": counts.get("cachedInputTokens"),
         "output_tokens": counts.get("outputTokens"),
     })
 }
 
-/// An item as `exec` tells it.
-fn in_words_of_exec(item: &Value) -> Value {
+/// Converts an item to the form of `exec`.
+fn as_exec_item(item: &Value) -> Value {
     let mut item = item.clone();
     let Some(fields) = item.as_object_mut() else { return item };
     let kind = match fields.get("type").and_then(Value::as_str).unwrap_or_default() {
@@ -395,7 +395,7 @@ mod tests {
         lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
-    /// A conversation that has come as far as its first turn.
+    /// Returns a conversation that has sent the request for its first turn.
     fn begun() -> Live {
         let mut live = Live::new(&opening(
             "thread/start",
@@ -405,11 +405,11 @@ mod tests {
         ));
         assert_eq!(parsed(&live.open("do it"))[0]["method"], "initialize");
         live.line(r#"{"id":1,"result":{}}"#);
-        let asked = parsed(&live.replies());
+        let asked = parsed(&live.take_replies());
         assert_eq!((&asked[0]["method"], &asked[1]["method"]), (&json!("initialized"), &json!("thread/start")));
         let started = live.line(r#"{"id":2,"result":{"thread":{"id":"t-1"}}}"#);
         assert_eq!(started, [AgentEvent::Started { session_id: Some("t-1".into()), model: None }]);
-        let asked = parsed(&live.replies());
+        let asked = parsed(&live.take_replies());
         assert_eq!((&asked[0]["params"]["input"][0]["text"], &asked[0]["id"]), (&json!("do it"), &json!(3)));
         assert_eq!(asked[0]["params"]["sandboxPolicy"]["type"], "dangerFullAccess", "the thread alone is read-only");
         live
@@ -421,7 +421,7 @@ mod tests {
         );
     }
 
-    /// The tokens of a request are told.
+    /// Reports the tokens of a request.
     fn tokens(live: &mut Live, input: u64) -> Vec<AgentEvent> {
         let last = json!({ "inputTokens": input, "cachedInputTokens": 10, "outputTokens": 1 });
         let params = json!({ "threadId": "t-1", "tokenUsage": { "last": last, "total": {} } });
@@ -436,29 +436,29 @@ mod tests {
     #[test]
     fn a_message_goes_into_the_running_turn_and_is_heard_by_its_mark() {
         let mut live = begun();
-        assert_eq!(live.say(MessageId(4), "too early"), [] as [String; 0], "until there is a turn");
+        assert_eq!(live.send_message(MessageId(4), "too early"), [] as [String; 0], "until there is a turn");
         live.line(r#"{"id":3,"result":{"turn":{"id":"u-1"}}}"#);
-        let told = parsed(&live.replies());
-        assert_eq!((&told[0]["method"], &told[0]["params"]["expectedTurnId"]), (&json!("turn/steer"), &json!("u-1")));
-        assert!(!live.rests());
+        let sent = parsed(&live.take_replies());
+        assert_eq!((&sent[0]["method"], &sent[0]["params"]["expectedTurnId"]), (&json!("turn/steer"), &json!("u-1")));
+        assert!(!live.is_idle());
         assert_eq!(heard(&mut live, 4), [AgentEvent::Heard { message: MessageId(4) }]);
         turn_ends(&mut live, "completed");
-        assert!(live.rests() && live.turn_ended());
+        assert!(live.is_idle() && live.turn_ended());
     }
 
     #[test]
     fn a_message_that_came_too_late_for_its_turn_begins_another() {
         let mut live = begun();
         live.line(r#"{"id":3,"result":{"turn":{"id":"u-1"}}}"#);
-        live.say(MessageId(1), "one more thing");
+        live.send_message(MessageId(1), "one more thing");
         turn_ends(&mut live, "completed");
-        assert!(live.replies().is_empty() && !live.rests());
+        assert!(live.take_replies().is_empty() && !live.is_idle());
         live.line(r#"{"id":12,"error":{"code":-32600,"message":"no active turn to steer"}}"#);
-        let told = parsed(&live.replies());
-        assert_eq!((&told[0]["method"], &told[0]["id"]), (&json!("turn/start"), &json!(13)));
+        let sent = parsed(&live.take_replies());
+        assert_eq!((&sent[0]["method"], &sent[0]["id"]), (&json!("turn/start"), &json!(13)));
         heard(&mut live, 1);
         turn_ends(&mut live, "completed");
-        assert!(live.rests());
+        assert!(live.is_idle());
     }
 
     #[test]
@@ -467,7 +467,7 @@ mod tests {
         live.open("go on");
         live.line(r#"{"id":1,"result":{}}"#);
         live.line(r#"{"id":2,"error":{"code":-32600,"message":"no rollout found for thread id gone"}}"#);
-        assert!(live.rests());
+        assert!(live.is_idle());
         let ending = live.finish(Exit { code: Some(0), signal: None }, "");
         assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::SessionLost));
     }
@@ -478,10 +478,10 @@ mod tests {
         assert!(live.interrupt().is_empty(), "there is no turn yet");
         live.line(r#"{"id":3,"result":{"turn":{"id":"u-1"}}}"#);
         live.line(r#"{"id":"x","method":"item/commandExecution/requestApproval","params":{}}"#);
-        assert_eq!(parsed(&live.replies())[0]["error"]["code"], -32601);
+        assert_eq!(parsed(&live.take_replies())[0]["error"]["code"], -32601);
         assert_eq!(parsed(&live.interrupt())[0]["params"]["turnId"], "u-1");
         turn_ends(&mut live, "interrupted");
-        assert!(live.rests());
+        assert!(live.is_idle());
         let ending = live.finish(Exit { code: Some(0), signal: None }, "");
         assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::Killed));
     }
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_thread_does_is_nobodys_business_here() {
+    fn events_of_another_thread_are_ignored() {
         let mut live = begun();
         live.line(r#"{"id":3,"result":{"turn":{"id":"u-1"}}}"#);
         let other = json!({"method": "turn/completed", "params": {"threadId": "t-2", "turn": {"status": "completed"}}});

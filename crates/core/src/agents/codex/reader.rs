@@ -1,7 +1,7 @@
 //! Reads the events of `codex exec --json`. `turn.completed` and `turn.failed` decide how the turn ended; the session
-//! file, where it was found, adds what stdout does not tell.
+//! file, if it is found, adds what stdout lacks.
 
-use super::failure::{of_both, of_text};
+use super::failure::{by_code_or_text, by_text_or_status};
 use super::record::{Record, usage};
 use crate::agents::edits;
 use crate::agents::text::{SPEECH, TOOL_OUTPUT, cut, detail, object, one_line, str_at, string_at, tool_input, u64_at};
@@ -11,25 +11,25 @@ use crate::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, Usage};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
-/// So many times in a row Codex may wait for the network (5, 10, 20, 40 s apart) before that counts as for ever.
-const PATIENCE: u32 = 4;
+/// How often in a row Codex may wait for the network (5, 10, 20, 40 s) before that counts as endless.
+const MAX_NETWORK_WAITS: u32 = 4;
 
-/// How the turn ended, by the CLI's word.
+/// How the turn ended, according to the CLI.
 #[derive(Debug)]
 enum Turn {
     Completed,
     Failed(String),
-    /// Somebody ended it over the open conversation.
+    /// It was interrupted over the open conversation.
     Interrupted,
 }
 
-/// What is known of one run so far.
+/// The state of reading one run.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     thread_id: Option<String>,
-    said: Option<String>,
+    final_text: Option<String>,
     open_calls: HashSet<String>,
-    /// The text of the last error that was no retry.
+    /// The text of the last error that was not retried.
     error: Option<String>,
     waiting: Option<Failure>,
     network_waits: u32,
@@ -52,11 +52,11 @@ impl EventReader for Reader {
         events
     }
 
-    fn hopeless(&self) -> Option<Failure> {
-        self.waiting.clone().filter(|_| self.network_waits >= PATIENCE)
+    fn fatal_failure(&self) -> Option<Failure> {
+        self.waiting.clone().filter(|_| self.network_waits >= MAX_NETWORK_WAITS)
     }
 
-    fn waits_for(&self) -> Option<&Failure> {
+    fn retrying_after(&self) -> Option<&Failure> {
         self.waiting.as_ref()
     }
 
@@ -79,12 +79,12 @@ impl EventReader for Reader {
             Some(Turn::Interrupted) => Some(Failure::new(FailureClass::Killed, "the turn was interrupted")),
             None => Some(self.unfinished(exit, stderr_tail)),
         };
-        // The session file tells apart the last turn only.
+        // The session file has the tokens of the last turn only.
         let own = self.record.own_usage(self.total).filter(|_| self.turns < 2);
         Ending {
             session_id: self.thread_id.clone(),
             model: self.record.model.clone(),
-            final_text: self.said.clone(),
+            final_text: self.final_text.clone(),
             structured: None,
             usage: own.or(self.total).unwrap_or_default(),
             usage_is_thread_total: own.is_none() && self.total.is_some(),
@@ -120,7 +120,7 @@ impl Reader {
         }
     }
 
-    /// The turn was ended over the open conversation.
+    /// Records that the turn was interrupted over the open conversation.
     pub(super) fn interrupted(&mut self, total: &Value) -> Vec<AgentEvent> {
         self.total = Some(total).filter(|total| total.is_object()).map(usage).or(self.total);
         self.turn = Some(Turn::Interrupted);
@@ -138,7 +138,7 @@ impl Reader {
         let text = str_at(item, "/text").unwrap_or_default();
         match (str_at(item, "/type").unwrap_or_default(), completed) {
             ("agent_message", true) => {
-                self.said = Some(text.to_owned());
+                self.final_text = Some(text.to_owned());
                 vec![AgentEvent::Text { text: cut(text, SPEECH) }]
             }
             ("reasoning", true) => vec![AgentEvent::Reasoning { text: cut(text, SPEECH) }],
@@ -148,12 +148,12 @@ impl Reader {
         }
     }
 
-    /// A tool call: some items are reported at their end only.
+    /// Reads a tool call: some items are reported at their end only.
     fn call(&mut self, item: &Value, kind: &str, completed: bool) -> Vec<AgentEvent> {
         let id = string_at(item, "/id").unwrap_or_default();
         let mut events = Vec::new();
         if self.open_calls.insert(id.clone()) {
-            let (name, input) = told(item, kind);
+            let (name, input) = describe_call(item, kind);
             events.push(AgentEvent::ToolCall { id: id.clone(), name, input });
         }
         if completed {
@@ -173,11 +173,11 @@ impl Reader {
     fn error(&mut self, message: &str) -> Vec<AgentEvent> {
         let Some(rest) = message.strip_prefix("Reconnecting") else {
             self.error = Some(message.to_owned());
-            let class = of_text(message).unwrap_or(FailureClass::Crashed);
+            let class = by_text_or_status(message).unwrap_or(FailureClass::Crashed);
             return vec![AgentEvent::Error { class, text: detail(message) }];
         };
         let rest = rest.trim_start_matches(['.', '…', ' ']);
-        let class = of_text(rest).unwrap_or(FailureClass::Network);
+        let class = by_text_or_status(rest).unwrap_or(FailureClass::Network);
         let attempt = if rest.starts_with("waiting for network") {
             self.network_waits += 1;
             self.network_waits
@@ -195,22 +195,22 @@ impl Reader {
     }
 
     fn failed(&mut self, message: &str) -> Vec<AgentEvent> {
-        let told = self.error.as_deref() == Some(message);
+        let is_reported = self.error.as_deref() == Some(message);
         self.turn = Some(Turn::Failed(message.to_owned()));
-        let class = of_text(message).unwrap_or(FailureClass::Crashed);
+        let class = by_text_or_status(message).unwrap_or(FailureClass::Crashed);
         let error = AgentEvent::Error { class, text: detail(message) };
-        if told { vec![AgentEvent::TurnEnded] } else { vec![error, AgentEvent::TurnEnded] }
+        if is_reported { vec![AgentEvent::TurnEnded] } else { vec![error, AgentEvent::TurnEnded] }
     }
 
     fn failure(&self, text: &str) -> Failure {
         let code = self.record.code(text).unwrap_or(&Value::Null);
-        let class = of_both(code, text).unwrap_or(FailureClass::Crashed);
+        let class = by_code_or_text(code, text).unwrap_or(FailureClass::Crashed);
         Failure { retry_at: self.record.retry_at(class, text), ..Failure::new(class, detail(text)) }
     }
 
     fn unfinished(&self, exit: Exit, stderr: &str) -> Failure {
-        if let Some(hopeless) = self.hopeless() {
-            return hopeless;
+        if let Some(fatal_failure) = self.fatal_failure() {
+            return fatal_failure;
         }
         if let Some(error) = &self.error {
             return self.failure(error);
@@ -220,27 +220,27 @@ impl Reader {
         }
         match (exit.code, &self.thread_id, &self.waiting) {
             (Some(0 | 1), Some(_), Some(waiting)) => waiting.clone(),
-            // SIGINT ends the turn without a word.
+            // SIGINT ends the turn without any output.
             (Some(1), Some(_), None) => {
-                Failure::new(FailureClass::Killed, "interrupted: the turn ended without a word")
+                Failure::new(FailureClass::Killed, "interrupted: the turn ended without a result")
             }
             _ => errors::unfinished(exit, stderr, self.waiting.as_ref(), !self.lines),
         }
     }
 }
 
-/// Name and one line of what an item does.
-fn told(item: &Value, kind: &str) -> (String, String) {
+/// Returns the name of an item's tool, and one line on what it does.
+fn describe_call(item: &Value, kind: &str) -> (String, String) {
     match kind {
         "command_execution" => {
             ("shell".to_owned(), tool_input(&json!(without_shell(str_at(item, "/command").unwrap_or_default()))))
         }
         "file_change" => {
-            let told = |change| {
+            let describe = |change| {
                 let (kind, path) = (str_at(change, "/kind"), str_at(change, "/path"));
                 format!("{} ({})", path.unwrap_or("?"), kind.unwrap_or("change"))
             };
-            let paths: Vec<String> = changes(item).map(told).collect();
+            let paths: Vec<String> = changes(item).map(describe).collect();
             ("edit".to_owned(), tool_input(&json!(paths.join(", "))))
         }
         "mcp_tool_call" => {
@@ -261,8 +261,8 @@ fn changes(item: &Value) -> impl Iterator<Item = &Value> {
     item.get("changes").and_then(Value::as_array).into_iter().flatten()
 }
 
-/// One change of a `file_change`. `exec` tells place and kind only; the open conversation tells the lines too: hunks, or
-/// the whole of a file that came or went.
+/// Reads one change of a `file_change`. `exec` reports path and kind only; the open conversation reports the lines too:
+/// hunks, or the whole of an added or deleted file.
 fn edit(change: &Value) -> FileEdit {
     let path = string_at(change, "/path").unwrap_or_else(|| "?".to_owned());
     let kind = match str_at(change, "/kind") {
@@ -279,13 +279,13 @@ fn edit(change: &Value) -> FileEdit {
     FileEdit { moved_to, ..edit }
 }
 
-/// How long a call took, where its item tells.
+/// Returns how long a call took in milliseconds, if its item says so.
 fn took(item: &Value) -> Option<u64> {
     let between = || u64_at(item, "/completed_ms")?.checked_sub(u64_at(item, "/started_ms")?);
     u64_at(item, "/duration_ms").or_else(between)
 }
 
-/// The command inside of `/bin/bash -lc '…'`.
+/// Returns the command inside of `/bin/bash -lc '…'`.
 fn without_shell(command: &str) -> String {
     let inner = command.split_once(" -lc ").filter(|(shell, _)| !shell.contains(' ') && shell.ends_with("sh"));
     let Some((_, inner)) = inner else { return command.to_owned() };

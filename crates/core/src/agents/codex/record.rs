@@ -1,5 +1,5 @@
-//! Codex's own session file: the code and the reset time of an error, the tokens of each turn, the model. One file
-//! holds every run of a conversation; what counts is its last turn.
+//! Reads Codex's own session file: the code and the reset time of an error, the tokens of each turn, the model. One file
+//! holds every run of a conversation; its last turn is the one that counts.
 
 use crate::agents::errors::unix;
 use crate::agents::reset::wait_in;
@@ -8,18 +8,18 @@ use crate::outcome::{FailureClass, Usage};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// What the session file says of its last turn.
+/// The last turn of the session file.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// The model of the last turn.
     pub model: Option<String>,
     /// The conversation's tokens before the last turn.
     before: Usage,
-    /// The conversation's tokens by now.
+    /// The conversation's tokens so far.
     total: Option<Usage>,
-    /// A turn was begun.
-    begun: bool,
-    /// The last turn ended.
+    /// Whether a turn began.
+    has_turn: bool,
+    /// Whether the last turn ended.
     completed: bool,
     /// The last turn's error, and when it was written.
     error: Option<(Value, Option<Timestamp>)>,
@@ -41,7 +41,7 @@ impl Record {
         self.model = string_at(&event, "/payload/model").or_else(|| self.model.take());
         match str_at(&event, "/payload/type").unwrap_or_default() {
             "task_started" => {
-                (self.begun, self.completed, self.error) = (true, false, None);
+                (self.has_turn, self.completed, self.error) = (true, false, None);
                 self.before = self.total.unwrap_or(Usage { input: Some(0), output: Some(0), cached: Some(0) });
                 self.limits.clear();
             }
@@ -69,14 +69,14 @@ impl Record {
         }
     }
 
-    /// The code of the last turn's error, if it is the error with this text.
+    /// Returns the code of the last turn's error, if that is the error with this text.
     pub(super) fn code(&self, text: &str) -> Option<&Value> {
-        self.error_of(text)?.0.get("codex_error_info")
+        self.error_with_text(text)?.0.get("codex_error_info")
     }
 
-    /// When the provider serves again after the error with this text.
+    /// Returns when the provider's limit resets, after the error with this text.
     pub(super) fn retry_at(&self, class: FailureClass, text: &str) -> Option<Timestamp> {
-        let (_, at) = self.error_of(text).filter(|_| class == FailureClass::RateLimited)?;
+        let (_, at) = self.error_with_text(text).filter(|_| class == FailureClass::RateLimited)?;
         if let Some(wait) = wait_in(text) {
             return at.as_ref().and_then(|at| at.checked_add(wait).ok());
         }
@@ -87,19 +87,19 @@ impl Record {
         })
     }
 
-    fn error_of(&self, text: &str) -> Option<&(Value, Option<Timestamp>)> {
+    fn error_with_text(&self, text: &str) -> Option<&(Value, Option<Timestamp>)> {
         self.error.as_ref().filter(|(error, _)| str_at(error, "/message") == Some(text))
     }
 
-    /// The tokens of the last turn alone, given the total that stdout told (`None`: it told none, the turn broke off).
-    pub(super) fn own_usage(&self, told: Option<Usage>) -> Option<Usage> {
-        let total = self.total.filter(|_| self.begun)?;
-        let ours = told.map_or(!self.completed, |told| told == total);
-        ours.then(|| total.since(self.before))
+    /// Returns the tokens of the last turn alone. `reported` is the total on stdout; `None` when the turn broke off without.
+    pub(super) fn own_usage(&self, reported: Option<Usage>) -> Option<Usage> {
+        let total = self.total.filter(|_| self.has_turn)?;
+        let is_same_turn = reported.map_or(!self.completed, |reported| reported == total);
+        is_same_turn.then(|| total.since(self.before))
     }
 }
 
-/// A count of tokens; Codex counts the cached ones among the input.
+/// Reads a count of tokens; Codex includes the cached ones in the input.
 pub(super) fn usage(counts: &Value) -> Usage {
     let cached = u64_at(counts, "/cached_input_tokens");
     Usage {

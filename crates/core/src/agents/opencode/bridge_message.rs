@@ -1,23 +1,23 @@
-//! What the runner says to the process that stands between it and the server of OpenCode (the bridge), one JSON object a
-//! line, and the words that the bridge adds to those of `opencode run`.
+//! The lines between the runner and the bridge, the process in front of OpenCode's server: what the runner sends, one JSON
+//! object per line, and the kinds of lines that the bridge adds to those of `opencode run`.
 
 use crate::message::MessageId;
 use serde::{Deserialize, Serialize};
 
-/// The prompt has become part of the conversation: a line of the bridge.
-pub(super) const BEGUN: &str = "orch.begun";
-/// The model is asked with a message, which the line names.
-pub(super) const HEARD: &str = "orch.heard";
-/// The server did not take up a message.
-pub(super) const UNSAID: &str = "orch.unsaid";
+/// The prompt has become part of the conversation.
+pub(super) const OPENED: &str = "orch.begun";
+/// The model is asked with the message that the line names.
+pub(super) const READ: &str = "orch.heard";
+/// The server did not take the message that the line names.
+pub(super) const DROPPED: &str = "orch.unsaid";
 /// The server asks the model again after a failure.
 pub(super) const RETRY: &str = "orch.retry";
-/// The server told of an error when no turn ran.
-pub(super) const TROUBLE: &str = "orch.trouble";
-/// The turn is over, and no other one begins by itself.
-pub(super) const REST: &str = "orch.rest";
+/// The server reported an error while no turn ran.
+pub(super) const ERROR: &str = "orch.trouble";
+/// The turn is over, and no other one will begin by itself.
+pub(super) const IDLE: &str = "orch.rest";
 
-/// The model, as the server wants it named.
+/// The model, in the form of the server's API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Model {
     #[serde(rename = "providerID")]
@@ -26,11 +26,11 @@ pub(super) struct Model {
     pub(super) model: String,
 }
 
-/// What `opencode run` is told by its options.
+/// The parameters that are options of `opencode run`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Opening {
-    /// The conversation to go on with.
+    /// The id of the conversation to continue.
     pub(super) session: Option<String>,
     pub(super) title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ pub struct Opening {
     pub(super) agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) variant: Option<String>,
-    /// Whether thoughts are told.
+    /// Whether to print the model's reasoning.
     pub(super) thinking: bool,
 }
 
@@ -47,31 +47,31 @@ pub struct Opening {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum BridgeMessage {
-    /// The first: the conversation and its first message.
+    /// Opens the conversation. This is the first line.
     Open {
-        /// The conversation.
+        /// The parameters of the conversation.
         opening: Opening,
-        /// The prompt.
+        /// The first message.
         prompt: String,
     },
-    /// A message, whatever the agent is doing.
+    /// Sends a message, whatever the agent is doing.
     Say {
-        /// Which.
+        /// The id of the message.
         message: MessageId,
-        /// What the agent is told.
+        /// The text for the agent.
         text: String,
     },
-    /// End the turn, keep the conversation.
+    /// Ends the turn and keeps the conversation.
     Interrupt,
 }
 
 impl BridgeMessage {
-    /// Reads a line; what is none of ours is passed over.
+    /// Parses a line; `None` for a line of another kind.
     pub fn parse(line: &str) -> Option<Self> {
         serde_json::from_str(line).ok()
     }
 
-    /// As a line.
+    /// Renders the message as a line.
     pub(super) fn line(&self) -> String {
         serde_json::to_string(self).expect("names, texts and numbers are JSON")
     }

@@ -1,4 +1,4 @@
-//! What the errors of OpenCode mean: by its name for the error, then the HTTP status, then the text.
+//! Classifies the errors of OpenCode: by its name for the error, then the HTTP status, then the text.
 
 use crate::agents::errors::{by_status, by_text};
 use crate::agents::reset::wait_in;
@@ -7,13 +7,13 @@ use crate::outcome::{Failure, FailureClass};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-/// The failure that an `error` event tells.
-pub(super) fn of_event(event: &Value) -> Failure {
+/// Returns the failure of an `error` event.
+pub(super) fn from_event(event: &Value) -> Failure {
     let name = str_at(event, "/error/name").unwrap_or_default();
     let message = message(event);
     let body = str_at(event, "/error/data/responseBody").unwrap_or_default();
     let text = format!("{message} {body}");
-    let class = of_name(name, &message).or_else(|| match u64_at(event, "/error/data/statusCode") {
+    let class = by_name(name, &message).or_else(|| match u64_at(event, "/error/data/statusCode") {
         Some(status) => by_status(status, &text),
         None => by_text(&text),
     });
@@ -23,20 +23,20 @@ pub(super) fn of_event(event: &Value) -> Failure {
     Failure { retry_at, ..Failure::new(class, detail(said)) }
 }
 
-fn of_name(name: &str, message: &str) -> Option<FailureClass> {
+fn by_name(name: &str, message: &str) -> Option<FailureClass> {
     match name {
         "ContextOverflowError" => Some(FailureClass::ContextTooLong),
         "ProviderAuthError" => Some(FailureClass::Auth),
         "ProviderModelNotFoundError" => Some(FailureClass::ModelNotFound),
         "MessageAbortedError" => Some(FailureClass::Killed),
         "MessageOutputLengthError" => Some(FailureClass::Incomplete),
-        // This is all it says of a model that its configuration does not know.
+        // This is its error for a model that its configuration does not know.
         "UnknownError" if message.starts_with("Unexpected server error") => Some(FailureClass::ModelNotFound),
         _ => None,
     }
 }
 
-/// The message; inside a stream it is the provider's error as JSON text.
+/// Returns the message; for a failed stream it is the provider's error as JSON text.
 fn message(event: &Value) -> String {
     let message = string_at(event, "/error/data/message").unwrap_or_default();
     match object(&message) {
@@ -49,7 +49,7 @@ fn message(event: &Value) -> String {
     }
 }
 
-/// When the provider serves again: by its header, else by its words, counted from the event.
+/// Returns when the provider's limit resets: by its header, else by its text, relative to the event.
 fn retry_at(event: &Value, message: &str) -> Option<Timestamp> {
     let now = event.get("timestamp").and_then(Value::as_i64).and_then(|at| Timestamp::from_millisecond(at).ok())?;
     let header = |name: &str| str_at(event, &format!("/error/data/responseHeaders/{name}"));
@@ -64,8 +64,8 @@ fn retry_at(event: &Value, message: &str) -> Option<Timestamp> {
     now.checked_add(wait).ok()
 }
 
-/// The failure that the last request failed with, by the log on stderr, if that is newer than `last_event`.
-pub(super) fn of_log(stderr: &str, last_event: Option<Timestamp>) -> Option<Failure> {
+/// Returns the failure of the last request from the log on stderr, if that is newer than `last_event`.
+pub(super) fn from_log(stderr: &str, last_event: Option<Timestamp>) -> Option<Failure> {
     let line = stderr.lines().rfind(|line| line.contains("message=\"stream error\""))?;
     let at: Timestamp = line.strip_prefix("timestamp=")?.split(' ').next()?.parse().ok()?;
     if last_event.is_some_and(|event| event > at) {
@@ -79,9 +79,8 @@ pub(super) fn of_log(stderr: &str, last_event: Option<Timestamp>) -> Option<Fail
     Some(Failure { retry_at, ..Failure::new(class, detail(error)) })
 }
 
-/// Whether it failed at its own database, as it does when two of it start at once on one that is new or has to be
-/// brought to a new version: both make the tables, and one of them finds them made. It does not print SQLite's reason,
-/// only the statement.
+/// Returns whether it failed at its own database. That happens when two of its processes start at once on a new or outdated
+/// one: both create the tables, and one of them fails. It prints only the statement, not SQLite's reason.
 pub(super) fn is_collision(stderr: &str) -> bool {
     let locked = ["database is locked", "database schema is locked", "locking protocol"];
     let makes = |statement: &str| ["CREATE ", "ALTER ", "DROP "].iter().any(|verb| statement.starts_with(verb));
@@ -89,7 +88,7 @@ pub(super) fn is_collision(stderr: &str) -> bool {
     failed || locked.iter().any(|words| stderr.contains(words))
 }
 
-/// The session's id in the log on stderr: all that is known when no event was printed.
+/// Finds the session's id in the log on stderr, the only source when no event was printed.
 pub(super) fn session_in_log(stderr: &str) -> Option<String> {
     let (_, rest) = stderr.rsplit_once("session.id=")?;
     let id: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();

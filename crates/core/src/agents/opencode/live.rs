@@ -1,8 +1,8 @@
-//! Talking to OpenCode while it works. Its one-shot command takes no input then, but its server does: the agent's process
-//! is the bridge to one (`conversation.rs` decides what the bridge does). It prints the lines of `opencode run`, which the
-//! same reader reads, and a few of its own, of which this file knows the meaning.
+//! The open conversation with OpenCode. Its one-shot command takes no input while it works, but its server does: the
+//! agent's process is the bridge to it (`conversation.rs` decides what the bridge does). The bridge prints the lines of
+//! `opencode run`, which the same reader reads, and a few of its own, which this file reads.
 
-use super::bridge_message::{BEGUN, BridgeMessage, HEARD, Opening, REST, RETRY, TROUBLE, UNSAID};
+use super::bridge_message::{BridgeMessage, DROPPED, ERROR, IDLE, OPENED, Opening, READ, RETRY};
 use super::reader::Reader;
 use crate::agents::errors::by_text;
 use crate::agents::text::{detail, object, str_at, u64_at};
@@ -18,13 +18,13 @@ use std::collections::BTreeMap;
 pub(super) struct Live {
     reader: Reader,
     opening: Opening,
-    /// Whether there is a turn that could be ended.
-    begun: bool,
-    /// Whether the bridge said that the turn is over, and nothing since.
-    resting: bool,
-    /// What was said and not taken up.
-    unheard: BTreeMap<MessageId, String>,
-    /// Why the server waits before it repeats a request, and until when.
+    /// Whether there is a turn that could be interrupted.
+    is_open: bool,
+    /// Whether the last line of the bridge was that the turn is over.
+    is_idle: bool,
+    /// Messages that the agent has not confirmed yet.
+    unconfirmed: BTreeMap<MessageId, String>,
+    /// The failure after which the server waits to repeat a request, with the time of the next try.
     waiting: Option<Failure>,
 }
 
@@ -36,22 +36,22 @@ impl Live {
     fn own_line(&mut self, kind: &str, line: &Value) -> Vec<AgentEvent> {
         let message = u64_at(line, "/message").map(MessageId);
         match (kind, message) {
-            (BEGUN, _) => {
-                (self.begun, self.resting) = (true, false);
-                self.reader.sign_of_life(line).into_iter().collect()
+            (OPENED, _) => {
+                (self.is_open, self.is_idle) = (true, false);
+                self.reader.started(line).into_iter().collect()
             }
-            (HEARD, Some(message)) => {
-                self.resting = false;
-                self.reader.turn_begins();
-                self.unheard.remove(&message);
+            (READ, Some(message)) => {
+                self.is_idle = false;
+                self.reader.turn_started();
+                self.unconfirmed.remove(&message);
                 vec![AgentEvent::Heard { message }]
             }
-            (UNSAID, Some(message)) => {
-                self.unheard.remove(&message);
+            (DROPPED, Some(message)) => {
+                self.unconfirmed.remove(&message);
                 Vec::new()
             }
             (RETRY, _) => {
-                self.resting = false;
+                self.is_idle = false;
                 let text = str_at(line, "/text").unwrap_or_default();
                 let class = by_text(text).unwrap_or(FailureClass::Overloaded);
                 let attempt = u64_at(line, "/attempt").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
@@ -60,9 +60,9 @@ impl Live {
                 self.waiting = Some(Failure { retry_at, ..Failure::new(class, detail(text)) });
                 vec![AgentEvent::Retry { class, attempt, detail: detail(text) }]
             }
-            (TROUBLE, _) => vec![self.reader.trouble(line)],
-            (REST, _) => {
-                self.resting = true;
+            (ERROR, _) => vec![self.reader.idle_error(line)],
+            (IDLE, _) => {
+                self.is_idle = true;
                 Vec::new()
             }
             (_, _) => Vec::new(),
@@ -77,31 +77,31 @@ impl EventReader for Live {
         match own {
             Some(own) => self.own_line(str_at(&own, "/type").unwrap_or_default(), &own),
             None => {
-                self.resting = false;
+                self.is_idle = false;
                 self.reader.line(line)
             }
         }
     }
 
-    fn hopeless(&self) -> Option<Failure> {
-        self.reader.hopeless()
+    fn fatal_failure(&self) -> Option<Failure> {
+        self.reader.fatal_failure()
     }
 
-    fn waits_for(&self) -> Option<&Failure> {
+    fn retrying_after(&self) -> Option<&Failure> {
         self.waiting.as_ref()
     }
 
     fn turn_ended(&self) -> bool {
-        self.resting
+        self.is_idle
     }
 
-    fn collided(&self, exit: Exit, stderr_tail: &str) -> bool {
-        self.reader.collided(exit, stderr_tail)
+    fn is_start_collision(&self, exit: Exit, stderr_tail: &str) -> bool {
+        self.reader.is_start_collision(exit, stderr_tail)
     }
 
     fn finish(&mut self, exit: Exit, stderr_tail: &str) -> Ending {
         let mut ending = self.reader.finish(exit, stderr_tail);
-        // Whoever ended it while it waited ended a wait for the provider.
+        // If it was ended during a wait for the provider, the provider is the cause.
         if let (Some(failure), Some(waiting)) = (&mut ending.failure, &self.waiting) {
             *failure = waiting.clone();
         }
@@ -112,25 +112,25 @@ impl EventReader for Live {
 impl LiveReader for Live {
     fn open(&mut self, prompt: &str) -> Vec<String> {
         let open = BridgeMessage::Open { opening: self.opening.clone(), prompt: prompt.to_owned() };
-        // When the start before this one collided with another's, what was said to it was said to nobody.
+        // After a collision of the previous start, the messages that were sent to it are sent again.
         let again =
-            self.unheard.iter().map(|(message, text)| BridgeMessage::Say { message: *message, text: text.clone() });
-        [open].into_iter().chain(again).map(|told| told.line()).collect()
+            self.unconfirmed.iter().map(|(message, text)| BridgeMessage::Say { message: *message, text: text.clone() });
+        [open].into_iter().chain(again).map(|message| message.line()).collect()
     }
 
-    fn say(&mut self, message: MessageId, text: &str) -> Vec<String> {
-        self.unheard.insert(message, text.to_owned());
-        // It goes into the turn that runs, or begins another.
-        self.resting = false;
+    fn send_message(&mut self, message: MessageId, text: &str) -> Vec<String> {
+        self.unconfirmed.insert(message, text.to_owned());
+        // The message goes into the running turn, or begins another.
+        self.is_idle = false;
         vec![BridgeMessage::Say { message, text: text.to_owned() }.line()]
     }
 
     fn interrupt(&mut self) -> Vec<String> {
-        if self.begun && !self.resting { vec![BridgeMessage::Interrupt.line()] } else { Vec::new() }
+        if self.is_open && !self.is_idle { vec![BridgeMessage::Interrupt.line()] } else { Vec::new() }
     }
 
-    fn rests(&self) -> bool {
-        self.resting && self.unheard.is_empty()
+    fn is_idle(&self) -> bool {
+        self.is_idle && self.unconfirmed.is_empty()
     }
 }
 
@@ -139,78 +139,78 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn said(live: &mut Live, line: Value) -> Vec<AgentEvent> {
+    fn read(live: &mut Live, line: Value) -> Vec<AgentEvent> {
         live.line(&line.to_string())
     }
 
     fn step(live: &mut Live, reason: &str) {
-        said(live, json!({ "type": "step_start", "sessionID": "ses_1" }));
-        said(live, json!({ "type": "step_finish", "part": { "reason": reason } }));
+        read(live, json!({ "type": "step_start", "sessionID": "ses_1" }));
+        read(live, json!({ "type": "step_finish", "part": { "reason": reason } }));
     }
 
     #[test]
     fn a_wait_for_the_provider_is_known_with_its_end_until_something_else_happens() {
         let mut live = Live::default();
-        said(&mut live, json!({ "type": BEGUN, "sessionID": "ses_1" }));
+        read(&mut live, json!({ "type": OPENED, "sessionID": "ses_1" }));
         let retry = json!({ "type": RETRY, "attempt": 1, "text": "Rate limit reached", "next": 1_795_374_000_000_i64 });
-        said(&mut live, retry);
-        let waits = live.waits_for().expect("it waits").clone();
+        read(&mut live, retry);
+        let waits = live.retrying_after().expect("it waits").clone();
         assert_eq!(waits.class, FailureClass::RateLimited);
         assert_eq!(waits.retry_at.map(|at| at.as_second()), Some(1_795_374_000));
         let ending = live.finish(Exit { code: None, signal: Some(15) }, "");
-        assert_eq!(ending.failure, Some(waits), "who ends it ends a wait for the provider");
-        said(&mut live, json!({ "type": "step_start", "sessionID": "ses_1" }));
-        assert_eq!(live.waits_for(), None);
+        assert_eq!(ending.failure, Some(waits), "it was ended during a wait for the provider");
+        read(&mut live, json!({ "type": "step_start", "sessionID": "ses_1" }));
+        assert_eq!(live.retrying_after(), None);
     }
 
     #[test]
-    fn the_bridge_is_let_go_when_it_rests_and_everything_was_heard() {
+    fn the_bridge_may_exit_when_it_is_idle_and_every_message_was_read() {
         let mut live = Live::default();
         assert!(live.open("do\nit").iter().all(|line| !line.contains('\n')) && live.interrupt().is_empty());
-        let started = said(&mut live, json!({ "type": BEGUN, "sessionID": "ses_1" }));
+        let started = read(&mut live, json!({ "type": OPENED, "sessionID": "ses_1" }));
         assert_eq!(started, [AgentEvent::Started { session_id: Some("ses_1".into()), model: None }]);
-        live.say(MessageId(3), "use the new API");
+        live.send_message(MessageId(3), "use the new API");
         step(&mut live, "stop");
         assert!(!live.turn_ended(), "only the bridge knows what comes next");
         assert_eq!(BridgeMessage::parse(&live.interrupt()[0]), Some(BridgeMessage::Interrupt));
-        said(&mut live, json!({ "type": REST }));
-        assert!(live.turn_ended() && !live.rests(), "a message waits: another turn begins");
+        read(&mut live, json!({ "type": IDLE }));
+        assert!(live.turn_ended() && !live.is_idle(), "a message waits: another turn begins");
         assert_eq!(
-            said(&mut live, json!({ "type": HEARD, "message": 3 })),
+            read(&mut live, json!({ "type": READ, "message": 3 })),
             [AgentEvent::Heard { message: MessageId(3) }]
         );
         assert!(!live.turn_ended());
         step(&mut live, "stop");
-        said(&mut live, json!({ "type": REST }));
-        assert!(live.rests() && live.interrupt().is_empty());
+        read(&mut live, json!({ "type": IDLE }));
+        assert!(live.is_idle() && live.interrupt().is_empty());
         assert_eq!(live.finish(Exit { code: Some(0), signal: None }, "").failure, None);
     }
 
     #[test]
     fn the_end_of_one_turn_is_not_taken_for_that_of_the_next() {
         let mut live = Live::default();
-        said(&mut live, json!({ "type": BEGUN, "sessionID": "ses_1" }));
+        read(&mut live, json!({ "type": OPENED, "sessionID": "ses_1" }));
         step(&mut live, "stop");
-        said(&mut live, json!({ "type": HEARD, "message": 3 }));
-        // Aborted before the model said a word, of which there is no event.
-        said(&mut live, json!({ "type": REST }));
+        read(&mut live, json!({ "type": READ, "message": 3 }));
+        // The turn was aborted before any event of the model.
+        read(&mut live, json!({ "type": IDLE }));
         assert!(live.finish(Exit { code: Some(0), signal: None }, "").failure.is_some());
     }
 
     #[test]
-    fn a_message_that_the_server_refused_holds_nothing_up_and_has_no_receipt() {
+    fn a_refused_message_blocks_nothing_and_has_no_receipt() {
         let mut live = Live::default();
-        live.say(MessageId(3), "use the new API");
-        assert_eq!(said(&mut live, json!({ "type": UNSAID, "message": 3 })), []);
-        said(&mut live, json!({ "type": REST }));
-        assert!(live.rests());
+        live.send_message(MessageId(3), "use the new API");
+        assert_eq!(read(&mut live, json!({ "type": DROPPED, "message": 3 })), []);
+        read(&mut live, json!({ "type": IDLE }));
+        assert!(live.is_idle());
     }
 
     #[test]
-    fn a_repeated_request_is_told_with_its_reason() {
+    fn a_repeated_request_is_reported_with_its_reason() {
         let line = json!({ "type": RETRY, "attempt": 2, "text": "Too Many Requests" });
-        let told = said(&mut Live::default(), line);
+        let events = read(&mut Live::default(), line);
         let detail = "Too Many Requests".to_owned();
-        assert_eq!(told, [AgentEvent::Retry { class: FailureClass::RateLimited, attempt: 2, detail }]);
+        assert_eq!(events, [AgentEvent::Retry { class: FailureClass::RateLimited, attempt: 2, detail }]);
     }
 }

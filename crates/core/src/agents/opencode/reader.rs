@@ -1,7 +1,7 @@
-//! Reads the events of `opencode run --format json`. The last `step_finish` decides how the turn ended: an error before
-//! it was recovered from, whatever the exit code says.
+//! Reads the events of `opencode run --format json`. The last `step_finish` decides how the turn ended: OpenCode has
+//! recovered from an error before it, whatever the exit code says.
 
-use super::failure::{is_collision, of_event, of_log, session_in_log};
+use super::failure::{from_event, from_log, is_collision, session_in_log};
 use crate::agents::edits;
 use crate::agents::text::{SPEECH, TOOL_OUTPUT, cut, detail, object, one_line, str_at, string_at, tool_input, u64_at};
 use crate::agents::{EventReader, errors};
@@ -11,27 +11,27 @@ use crate::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, Usage};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// So many empty steps in a row mean that the answers are no model's, and that it would go on for ever.
-const EMPTY_STEPS: u32 = 3;
+/// This many empty steps in a row mean that the address is not a model's, and that the run would not end.
+const MAX_EMPTY_STEPS: u32 = 3;
 
-/// What is known of one run so far.
+/// The state of reading one run.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     session_id: Option<String>,
     lines: bool,
     last_event: Option<Timestamp>,
-    /// Text of the step that runs or ran last.
-    said: Vec<String>,
-    /// The last text of any step.
-    said_before: Option<String>,
-    /// How many steps in a row began without anything in between: requests that failed inside their stream.
+    /// The texts of the current or last step.
+    texts: Vec<String>,
+    /// The last text of an earlier step.
+    earlier_text: Option<String>,
+    /// How many steps in a row began with nothing in between: requests whose stream failed.
     restarts: u32,
     empty_steps: u32,
-    /// Why the last step ended; `None` while one runs.
+    /// The reason for which the last step ended; `None` while one runs.
     reason: Option<String>,
     error: Option<Failure>,
     usage: Option<Usage>,
-    /// The steps' price; a step with tokens and no price makes it unknown.
+    /// The cost of the steps; a step with tokens and no price makes it unknown.
     cost: Option<Usd>,
     unpriced: bool,
     denials: Vec<String>,
@@ -54,7 +54,7 @@ impl EventReader for Reader {
             "tool_use" => events.extend(self.tool(&event)),
             "step_finish" => events.extend(self.step_finish(&event)),
             "error" => {
-                let failure = of_event(&event);
+                let failure = from_event(&event);
                 events.push(AgentEvent::Error { class: failure.class, text: failure.detail.clone() });
                 self.error = Some(failure);
             }
@@ -63,27 +63,27 @@ impl EventReader for Reader {
         events
     }
 
-    fn hopeless(&self) -> Option<Failure> {
-        let why = || format!("{} empty answers in a row: the address answers, but not as a model", self.empty_steps);
-        (self.empty_steps >= EMPTY_STEPS).then(|| Failure::new(FailureClass::Network, why()))
+    fn fatal_failure(&self) -> Option<Failure> {
+        let reason = || format!("{} empty answers in a row: the address answers, but not as a model", self.empty_steps);
+        (self.empty_steps >= MAX_EMPTY_STEPS).then(|| Failure::new(FailureClass::Network, reason()))
     }
 
     fn turn_ended(&self) -> bool {
         self.reason.as_deref() == Some("stop")
     }
 
-    fn collided(&self, exit: Exit, stderr_tail: &str) -> bool {
+    fn is_start_collision(&self, exit: Exit, stderr_tail: &str) -> bool {
         !self.lines && exit.code.is_some_and(|code| code != 0) && is_collision(stderr_tail)
     }
 
     fn finish(&mut self, exit: Exit, stderr_tail: &str) -> Ending {
         let failure = self.failure(exit, stderr_tail);
-        let said = (!self.said.is_empty()).then(|| self.said.join("\n"));
+        let text = (!self.texts.is_empty()).then(|| self.texts.join("\n"));
         Ending {
             session_id: self.session_id.clone().or_else(|| session_in_log(stderr_tail)),
             model: None,
-            // After a good end only the last step counts: what was said before it is no answer.
-            final_text: said.or_else(|| self.said_before.clone().filter(|_| failure.is_some())),
+            // After a good end only the text of the last step is the answer.
+            final_text: text.or_else(|| self.earlier_text.clone().filter(|_| failure.is_some())),
             structured: None,
             usage: self.usage.unwrap_or_default(),
             usage_is_thread_total: false,
@@ -96,16 +96,16 @@ impl EventReader for Reader {
 }
 
 impl Reader {
-    /// The first event of a known kind is the first sign of life.
+    /// Reports the start of the agent at the first event of a known kind.
     fn start(&mut self, event: &Value, kind: &str) -> Vec<AgentEvent> {
         let at = event.get("timestamp").and_then(Value::as_i64).and_then(|at| Timestamp::from_millisecond(at).ok());
         self.last_event = at.or(self.last_event);
         let known = ["step_start", "text", "reasoning", "tool_use", "step_finish", "error"].contains(&kind);
-        if known { self.sign_of_life(event).into_iter().collect() } else { Vec::new() }
+        if known { self.started(event).into_iter().collect() } else { Vec::new() }
     }
 
-    /// The conversation's id, when it was not known before.
-    pub(super) fn sign_of_life(&mut self, event: &Value) -> Option<AgentEvent> {
+    /// Returns the start of the agent, if the conversation's id was unknown before.
+    pub(super) fn started(&mut self, event: &Value) -> Option<AgentEvent> {
         self.lines = true;
         if self.session_id.is_some() {
             return None;
@@ -114,20 +114,20 @@ impl Reader {
         self.session_id.clone().map(|id| AgentEvent::Started { session_id: Some(id), model: None })
     }
 
-    /// Another turn, whose end is still to come.
-    pub(super) fn turn_begins(&mut self) {
+    /// Records that another turn begins.
+    pub(super) fn turn_started(&mut self) {
         self.reason = None;
     }
 
-    /// An error that came when no turn ran: it takes nothing back from one that ended well, and where one failed it is the
-    /// reason only if no other is known.
-    pub(super) fn trouble(&mut self, event: &Value) -> AgentEvent {
-        let failure = of_event(event);
-        let told = AgentEvent::Error { class: failure.class, text: failure.detail.clone() };
+    /// Records an error while no turn ran: it does not change a turn that ended well, and is the reason for a failed one only
+    /// if no other is known.
+    pub(super) fn idle_error(&mut self, event: &Value) -> AgentEvent {
+        let failure = from_event(event);
+        let reported = AgentEvent::Error { class: failure.class, text: failure.detail.clone() };
         if !self.turn_ended() {
             self.error.get_or_insert(failure);
         }
-        told
+        reported
     }
 
     fn progress(&mut self) {
@@ -136,10 +136,10 @@ impl Reader {
 
     fn step_start(&mut self) -> Option<AgentEvent> {
         self.reason = None;
-        if let Some(text) = self.said.pop() {
-            self.said_before = Some(text);
+        if let Some(text) = self.texts.pop() {
+            self.earlier_text = Some(text);
         }
-        self.said.clear();
+        self.texts.clear();
         self.restarts += 1;
         let attempt = self.restarts - 1;
         let detail = "the answer broke off, the request is repeated".to_owned();
@@ -149,16 +149,16 @@ impl Reader {
     fn text(&mut self, event: &Value) -> Option<AgentEvent> {
         let text = str_at(event, "/part/text")?;
         if event.pointer("/part/synthetic").and_then(Value::as_bool) == Some(true) {
-            // The CLI speaks to the model: the turn goes on.
+            // A text of the CLI for the model: the turn continues.
             self.reason = None;
             return Some(AgentEvent::Warning { text: detail(text) });
         }
         self.progress();
-        self.said.push(text.to_owned());
+        self.texts.push(text.to_owned());
         Some(AgentEvent::Text { text: cut(text, SPEECH) })
     }
 
-    /// Printed when the tool has ended.
+    /// Reads a tool call with its result, which is printed when the tool has ended.
     fn tool(&mut self, event: &Value) -> Vec<AgentEvent> {
         self.progress();
         let Some(part) = event.get("part") else { return Vec::new() };
@@ -208,8 +208,8 @@ impl Reader {
         if let Some(error) = &self.error {
             return Some(error.clone());
         }
-        if let Some(hopeless) = self.hopeless() {
-            return Some(hopeless);
+        if let Some(fatal_failure) = self.fatal_failure() {
+            return Some(fatal_failure);
         }
         match self.reason.as_deref() {
             Some("stop") => None,
@@ -230,12 +230,12 @@ impl Reader {
             let what = format!("the answer broke off {} times", self.restarts.saturating_sub(1));
             (self.restarts > 1).then(|| Failure::new(FailureClass::Overloaded, what))
         };
-        let waiting = of_log(stderr, self.last_event).or_else(restarting);
+        let waiting = from_log(stderr, self.last_event).or_else(restarting);
         errors::unfinished(exit, stderr, waiting.as_ref(), !self.lines)
     }
 }
 
-/// What a tool has changed: `edit` tells the lines, `write` the content; what it wrote over is unknown then.
+/// Reads the change of a tool: `edit` reports the lines, `write` the content without what it replaced.
 fn changed(part: &Value, name: &str) -> Option<FileEdit> {
     let input = part.pointer("/state/input")?;
     let diff = ["/state/metadata/diff", "/state/metadata/filediff/patch"].iter().find_map(|at| str_at(part, at));
@@ -251,7 +251,7 @@ fn changed(part: &Value, name: &str) -> Option<FileEdit> {
     }
 }
 
-/// One model call's tokens. What was written is what remains of the total, whether or not thinking is counted apart.
+/// Reads the tokens of one request. The output is the rest of the total, whether or not reasoning is counted separately.
 fn tokens(event: &Value) -> Usage {
     let at = |name: &str| u64_at(event, &format!("/part/tokens/{name}"));
     let (input, read, write) = (at("input"), at("cache/read"), at("cache/write").unwrap_or(0));

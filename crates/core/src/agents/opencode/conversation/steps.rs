@@ -1,45 +1,45 @@
-//! What a conversation wants done: the types of its steps, without anything that decides on them.
+//! The steps of a conversation, as types without decisions.
 
 use serde_json::Value;
 
-/// What a request to the server is for.
+/// The purpose of a request to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The conversation itself.
+    /// Creates or reads the session.
     Session,
-    /// What is said in it so far.
+    /// Lists the messages so far.
     History,
-    /// Taking a message back.
-    TakeBack,
-    /// A message; the answer comes when the turn is over.
-    Say(usize),
-    /// Anything whose answer changes nothing.
-    Aside,
+    /// Deletes a message.
+    Delete,
+    /// Posts the message of this index; the response comes when the turn is over.
+    Post(usize),
+    /// A request whose response is ignored.
+    Ignored,
 }
 
 /// A request to the server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
-    /// What for.
+    /// The purpose of the request.
     pub purpose: Purpose,
-    /// HTTP method.
+    /// The HTTP method.
     pub method: &'static str,
-    /// Path and query.
+    /// The path and query.
     pub path: String,
-    /// JSON to send.
+    /// The JSON body.
     pub body: Option<Value>,
 }
 
-/// What is to be done next.
+/// The next thing to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Print this line.
+    /// Prints this line.
     Print(String),
-    /// Ask the server.
+    /// Sends this request to the server.
     Ask(Ask),
-    /// There is no conversation: say why on stderr, and leave.
-    Leave(String),
+    /// Exits with this error on stderr: there is no conversation.
+    Exit(String),
 }
 
-/// The server's answer; `None`: there was none.
+/// The status and body of the server's response; `None` when there was none.
 pub type Answer = Option<(u16, Value)>;

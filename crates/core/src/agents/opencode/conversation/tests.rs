@@ -1,4 +1,4 @@
-//! The conversation over the recorded events of a real server, and over what seldom happens.
+//! Tests of the conversation with the recorded events of a real server, and of rare cases.
 
 use super::*;
 use crate::agents::EventReader;
@@ -26,7 +26,7 @@ fn asks(steps: &[Step]) -> Vec<&Ask> {
     steps.iter().filter_map(|step| if let Step::Ask(ask) = step { Some(ask) } else { None }).collect()
 }
 
-/// The types of the lines, with the message that they name.
+/// Returns the types of the printed lines, with the message that they name.
 fn kinds(steps: &[Step]) -> Vec<String> {
     let lines = steps.iter().filter_map(|step| if let Step::Print(line) = step { Some(line) } else { None });
     let kind = |line: &String| {
@@ -37,12 +37,12 @@ fn kinds(steps: &[Step]) -> Vec<String> {
     lines.map(kind).collect()
 }
 
-/// A conversation whose session is made and whose prompt is posted.
+/// Returns a conversation whose session is created and whose prompt is posted.
 fn opened() -> Conversation {
     let mut conversation = Conversation::new("/w");
-    conversation.told(opening(None), now());
-    conversation.answered(Purpose::Session, Some((200, json!({ "id": SESSION, "directory": "/w" }))), now());
-    let steps = conversation.steps();
+    conversation.handle_message(opening(None), now());
+    conversation.handle_answer(Purpose::Session, Some((200, json!({ "id": SESSION, "directory": "/w" }))), now());
+    let steps = conversation.take_steps();
     let asked = asks(&steps);
     assert_eq!(
         (asked[0].path.as_str(), &asked[0].body.as_ref().unwrap()["permission"][0]["action"]),
@@ -53,50 +53,50 @@ fn opened() -> Conversation {
     conversation
 }
 
-/// The server keeps a message of ours under the id `msg_<mark>`.
-fn keep(conversation: &mut Conversation, mark: &Value) {
+/// Lets the server store a message of orch's under the id `msg_<mark>`.
+fn store(conversation: &mut Conversation, mark: &Value) {
     let message = format!("msg_{}", mark.as_str().map_or_else(|| mark.to_string(), str::to_owned));
     let part = json!({
         "type": "text", "id": format!("prt_of_{message}"), "messageID": message, "sessionID": SESSION,
         "metadata": { "orch": mark },
     });
     let properties = json!({ "sessionID": SESSION, "part": part });
-    conversation.event(&json!({ "type": "message.part.updated", "properties": properties }), now());
+    conversation.handle_event(&json!({ "type": "message.part.updated", "properties": properties }), now());
 }
 
 fn answer_begins(conversation: &mut Conversation, parent: &str) {
     let info = json!({ "role": "assistant", "parentID": parent, "sessionID": SESSION });
     let properties = json!({ "sessionID": SESSION, "info": info });
-    conversation.event(&json!({ "type": "message.updated", "properties": properties }), now());
+    conversation.handle_event(&json!({ "type": "message.updated", "properties": properties }), now());
 }
 
 fn status(conversation: &mut Conversation, kind: &str) {
     let properties = json!({ "sessionID": SESSION, "status": { "type": kind } });
-    conversation.event(&json!({ "type": "session.status", "properties": properties }), now());
+    conversation.handle_event(&json!({ "type": "session.status", "properties": properties }), now());
 }
 
-/// The prompt is being worked on.
+/// Returns a conversation whose prompt is being answered.
 fn working() -> Conversation {
     let mut conversation = opened();
-    keep(&mut conversation, &json!("prompt"));
+    store(&mut conversation, &json!("prompt"));
     status(&mut conversation, "busy");
     answer_begins(&mut conversation, "msg_prompt");
-    assert_eq!(kinds(&conversation.steps()), [BEGUN]);
+    assert_eq!(kinds(&conversation.take_steps()), [OPENED]);
     conversation
 }
 
-/// The posts of a turn that is over are answered.
+/// Answers the posts of a turn that is over.
 fn answer_all(conversation: &mut Conversation) {
-    if conversation.work == Work::Quiet {
-        let all = 0..conversation.said.len();
-        all.for_each(|index| conversation.answered(Purpose::Say(index), Some((200, json!({}))), now()));
+    if conversation.work == Work::Idle {
+        let all = 0..conversation.messages.len();
+        all.for_each(|index| conversation.handle_answer(Purpose::Post(index), Some((200, json!({}))), now()));
     }
 }
 
 fn part(conversation: &mut Conversation, mut part: Value) {
     part["sessionID"] = json!(SESSION);
     let properties = json!({ "sessionID": SESSION, "part": part });
-    conversation.event(&json!({ "type": "message.part.updated", "properties": properties }), now());
+    conversation.handle_event(&json!({ "type": "message.part.updated", "properties": properties }), now());
 }
 
 fn call(id: &str, compacted: Option<u64>) -> Value {
@@ -108,23 +108,23 @@ fn call(id: &str, compacted: Option<u64>) -> Value {
 fn error(conversation: &mut Conversation, message: &str) {
     let error = json!({ "name": "UnknownError", "data": { "message": message } });
     let properties = json!({ "sessionID": SESSION, "error": error });
-    conversation.event(&json!({ "type": "session.error", "properties": properties }), now());
+    conversation.handle_event(&json!({ "type": "session.error", "properties": properties }), now());
 }
 
-/// The prompt's turn is over, and so is the conversation.
-fn rested() -> (Conversation, Vec<Step>) {
+/// Returns a conversation whose first turn is over.
+fn idle() -> (Conversation, Vec<Step>) {
     let mut conversation = working();
     part(&mut conversation, json!({ "type": "step-start", "id": "prt_1" }));
     part(&mut conversation, call("prt_2", None));
     part(&mut conversation, json!({ "type": "step-finish", "id": "prt_3", "reason": "stop" }));
     status(&mut conversation, "idle");
-    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
-    let steps = conversation.steps();
-    assert_eq!(kinds(&steps), ["step_start", "tool_use", "step_finish", REST]);
+    conversation.handle_answer(Purpose::Post(0), Some((200, json!({}))), now());
+    let steps = conversation.take_steps();
+    assert_eq!(kinds(&steps), ["step_start", "tool_use", "step_finish", IDLE]);
     (conversation, steps)
 }
 
-/// What the runner makes of these lines: the reader, and how many events they are.
+/// Reads the printed lines as the runner does. Returns the reader and the number of events.
 fn read(steps: &[Step]) -> (Live, usize) {
     let mut live = Live::new(&Value::Null);
     let lines = steps.iter().filter_map(|step| if let Step::Print(line) = step { Some(line) } else { None });
@@ -132,7 +132,7 @@ fn read(steps: &[Step]) -> (Live, usize) {
     (live, events)
 }
 
-/// Replays the recording as if orch had said what was said then. Returns what is to be done.
+/// Replays the recording as if orch had sent its messages. Returns the steps.
 fn replayed() -> Vec<Step> {
     let mut conversation = opened();
     let (mut steps, mut said) = (Vec::new(), 0_u64);
@@ -142,16 +142,16 @@ fn replayed() -> Vec<Step> {
             let mark = if said == 0 { json!("prompt") } else { json!(said) };
             if said > 0 {
                 answer_all(&mut conversation);
-                conversation.told(say(said), now());
+                conversation.handle_message(say(said), now());
             }
             said += 1;
             event["properties"]["part"]["metadata"] = json!({ MARK: mark });
         }
-        conversation.event(&event, now());
-        steps.extend(conversation.steps());
+        conversation.handle_event(&event, now());
+        steps.extend(conversation.take_steps());
     }
     answer_all(&mut conversation);
-    steps.extend(conversation.steps());
+    steps.extend(conversation.take_steps());
     steps
 }
 
@@ -181,118 +181,121 @@ fn a_recorded_conversation_becomes_the_lines_that_the_reader_knows() {
 }
 
 #[test]
-fn a_message_is_heard_when_an_answer_to_it_or_to_a_later_one_begins() {
+fn a_message_is_read_when_an_answer_to_it_or_to_a_later_one_begins() {
     let mut conversation = working();
-    conversation.told(say(4), now());
-    conversation.told(say(5), now());
-    let steps = conversation.steps();
+    conversation.handle_message(say(4), now());
+    conversation.handle_message(say(5), now());
+    let steps = conversation.take_steps();
     assert_eq!(asks(&steps).len(), 1, "one after the other, so that their order stays");
-    keep(&mut conversation, &json!(4));
-    keep(&mut conversation, &json!(5));
+    store(&mut conversation, &json!(4));
+    store(&mut conversation, &json!(5));
     answer_begins(&mut conversation, "msg_prompt");
-    assert_eq!(kinds(&conversation.steps()), [] as [String; 0], "that is the answer to the prompt still");
+    assert_eq!(kinds(&conversation.take_steps()), [] as [String; 0], "that is the answer to the prompt still");
     answer_begins(&mut conversation, "msg_5");
     answer_begins(&mut conversation, "msg_5");
-    assert_eq!(kinds(&conversation.steps()), ["orch.heard 4", "orch.heard 5"]);
+    assert_eq!(kinds(&conversation.take_steps()), ["orch.heard 4", "orch.heard 5"]);
 }
 
 #[test]
 fn a_message_that_came_as_the_turn_ended_is_posted_again_as_the_same_one() {
     let mut conversation = working();
-    conversation.told(say(4), now());
-    conversation.steps();
-    keep(&mut conversation, &json!(4));
+    conversation.handle_message(say(4), now());
+    conversation.take_steps();
+    store(&mut conversation, &json!(4));
     status(&mut conversation, "idle");
-    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
-    assert!(!conversation.rests());
-    conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
-    let steps = conversation.steps();
+    conversation.handle_answer(Purpose::Post(0), Some((200, json!({}))), now());
+    assert!(!conversation.is_idle());
+    conversation.handle_answer(Purpose::Post(1), Some((200, json!({}))), now());
+    let steps = conversation.take_steps();
     let body = asks(&steps)[0].body.clone().expect("a body");
     assert_eq!((&body["messageID"], &body["parts"][0]["id"]), (&json!("msg_4"), &json!("prt_of_msg_4")));
-    assert!(!conversation.rests(), "{steps:?}");
+    assert!(!conversation.is_idle(), "{steps:?}");
     status(&mut conversation, "busy");
     answer_begins(&mut conversation, "msg_4");
     status(&mut conversation, "idle");
-    conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
-    assert_eq!(kinds(&conversation.steps()), ["orch.heard 4", "orch.rest"]);
+    conversation.handle_answer(Purpose::Post(1), Some((200, json!({}))), now());
+    assert_eq!(kinds(&conversation.take_steps()), ["orch.heard 4", "orch.rest"]);
 }
 
 #[test]
-fn a_message_of_which_the_server_makes_nothing_is_given_up_and_holds_nothing_up() {
+fn a_message_that_the_server_does_not_process_is_given_up_and_blocks_nothing() {
     let mut conversation = working();
-    conversation.told(say(4), now());
-    keep(&mut conversation, &json!(4));
-    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    conversation.handle_message(say(4), now());
+    store(&mut conversation, &json!(4));
+    conversation.handle_answer(Purpose::Post(0), Some((200, json!({}))), now());
     let mut posts = 0;
-    while !conversation.rests() {
-        posts += asks(&conversation.steps()).len();
+    while !conversation.is_idle() {
+        posts += asks(&conversation.take_steps()).len();
         assert!(posts <= 3);
         status(&mut conversation, "busy");
         status(&mut conversation, "idle");
-        conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
+        conversation.handle_answer(Purpose::Post(1), Some((200, json!({}))), now());
     }
-    assert_eq!((posts, kinds(&conversation.steps())), (3, vec!["orch.unsaid 4".to_owned(), "orch.rest".to_owned()]));
+    assert_eq!(
+        (posts, kinds(&conversation.take_steps())),
+        (3, vec!["orch.unsaid 4".to_owned(), "orch.rest".to_owned()])
+    );
     assert!(!conversation.failed());
 }
 
 #[test]
-fn what_the_server_refuses_is_told_once_and_the_turn_is_over() {
+fn a_refusal_is_reported_once_and_ends_the_turn() {
     let error = json!({ "name": "UnknownError", "data": { "message": "Unexpected server error." } });
     let refuse = |conversation: &mut Conversation| {
-        conversation.answered(Purpose::Say(0), Some((500, error.clone())), now());
+        conversation.handle_answer(Purpose::Post(0), Some((500, error.clone())), now());
     };
     // The answer alone.
     let mut conversation = opened();
     refuse(&mut conversation);
-    assert_eq!(kinds(&conversation.steps()), ["error", "orch.rest"]);
-    assert!(conversation.rests() && conversation.failed());
+    assert_eq!(kinds(&conversation.take_steps()), ["error", "orch.rest"]);
+    assert!(conversation.is_idle() && conversation.failed());
     // The server told it as an event too, and that says more.
     let mut conversation = opened();
-    keep(&mut conversation, &json!("prompt"));
+    store(&mut conversation, &json!("prompt"));
     status(&mut conversation, "busy");
     let told = json!({ "name": "UnknownError", "data": { "message": "Model not found: fake/nope." } });
     let properties = json!({ "sessionID": SESSION, "error": told });
-    conversation.event(&json!({ "type": "session.error", "properties": properties }), now());
+    conversation.handle_event(&json!({ "type": "session.error", "properties": properties }), now());
     status(&mut conversation, "idle");
     refuse(&mut conversation);
-    assert_eq!(kinds(&conversation.steps()), [BEGUN, "error", REST]);
+    assert_eq!(kinds(&conversation.take_steps()), [OPENED, "error", IDLE]);
 }
 
 #[test]
-fn an_interrupt_aborts_the_turn_that_runs_and_one_that_begins_after_it_and_says_nothing_more() {
+fn an_interrupt_aborts_the_running_turn_and_a_later_one_and_posts_nothing_more() {
     let mut conversation = working();
-    conversation.told(say(4), now());
-    conversation.steps();
-    keep(&mut conversation, &json!(4));
-    conversation.told(BridgeMessage::Interrupt, now());
-    conversation.told(say(5), now());
+    conversation.handle_message(say(4), now());
+    conversation.take_steps();
+    store(&mut conversation, &json!(4));
+    conversation.handle_message(BridgeMessage::Interrupt, now());
+    conversation.handle_message(say(5), now());
     status(&mut conversation, "busy");
-    let steps = conversation.steps();
+    let steps = conversation.take_steps();
     let paths: Vec<&str> = asks(&steps).iter().map(|ask| ask.path.rsplit('/').next().unwrap()).collect();
     assert_eq!(paths, ["abort", "abort"]);
     status(&mut conversation, "idle");
-    assert!(!conversation.rests(), "its commands end first");
-    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
-    conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
-    assert_eq!(kinds(&conversation.steps()), [REST]);
+    assert!(!conversation.is_idle(), "its commands end first");
+    conversation.handle_answer(Purpose::Post(0), Some((200, json!({}))), now());
+    conversation.handle_answer(Purpose::Post(1), Some((200, json!({}))), now());
+    assert_eq!(kinds(&conversation.take_steps()), [IDLE]);
 }
 
 #[test]
-fn a_conversation_that_goes_on_takes_back_what_nobody_heard_before_it_says_anything() {
+fn a_resumed_conversation_deletes_unread_messages_before_it_posts_anything() {
     let mut conversation = Conversation::new("/w");
-    conversation.told(opening(Some("ses_1")), now());
-    conversation.answered(Purpose::Session, Some((200, json!({ "id": "ses_1", "directory": "/w" }))), now());
+    conversation.handle_message(opening(Some("ses_1")), now());
+    conversation.handle_answer(Purpose::Session, Some((200, json!({ "id": "ses_1", "directory": "/w" }))), now());
     let user = |id: &str, mark: Value| json!({ "info": { "id": id, "role": "user" }, "parts": [{ "metadata": { MARK: mark } }] });
     let assistant = json!({ "info": { "id": "msg_b", "role": "assistant" }, "parts": [] });
     let history = json!([user("msg_a", json!(1)), assistant, user("msg_c", json!("prompt")), user("msg_d", json!(2))]);
-    conversation.steps();
-    conversation.answered(Purpose::History, Some((200, history)), now());
-    let steps = conversation.steps();
+    conversation.take_steps();
+    conversation.handle_answer(Purpose::History, Some((200, history)), now());
+    let steps = conversation.take_steps();
     let asked: Vec<(&str, &str)> = asks(&steps).iter().map(|ask| (ask.method, ask.path.as_str())).collect();
     assert_eq!(asked, [("DELETE", "/session/ses_1/message/msg_d")]);
-    conversation.answered(Purpose::TakeBack, None, now());
-    let steps = conversation.steps();
-    assert_eq!(asks(&steps)[0].purpose, Purpose::Say(0));
+    conversation.handle_answer(Purpose::Delete, None, now());
+    let steps = conversation.take_steps();
+    assert_eq!(asks(&steps)[0].purpose, Purpose::Post(0));
 }
 
 #[test]
@@ -301,58 +304,58 @@ fn a_conversation_that_is_unknown_or_of_another_place_is_lost() {
         [(404, json!({ "name": "NotFoundError" })), (200, json!({ "id": "ses_1", "directory": "/elsewhere" }))]
     {
         let mut conversation = Conversation::new("/w");
-        conversation.told(opening(Some("ses_1")), now());
-        conversation.steps();
-        conversation.answered(Purpose::Session, Some(answer), now());
-        let steps = conversation.steps();
-        let [Step::Leave(why)] = steps.as_slice() else { panic!("{steps:?}") };
+        conversation.handle_message(opening(Some("ses_1")), now());
+        conversation.take_steps();
+        conversation.handle_answer(Purpose::Session, Some(answer), now());
+        let steps = conversation.take_steps();
+        let [Step::Exit(why)] = steps.as_slice() else { panic!("{steps:?}") };
         let ending = Live::new(&Value::Null).finish(Exit { code: Some(1), signal: None }, why);
         assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::SessionLost), "{why}");
     }
 }
 
 #[test]
-fn nobody_is_asked_anything_and_what_others_do_is_not_told() {
+fn permissions_and_questions_are_rejected_and_events_of_subagents_are_ignored() {
     let mut conversation = working();
     let asked = |kind: &str| json!({ "type": kind, "properties": { "id": "x_1", "sessionID": "ses_of_a_subagent" } });
-    conversation.event(&asked("permission.asked"), now());
-    conversation.event(&asked("question.asked"), now());
-    let steps = conversation.steps();
+    conversation.handle_event(&asked("permission.asked"), now());
+    conversation.handle_event(&asked("question.asked"), now());
+    let steps = conversation.take_steps();
     let paths: Vec<&str> = asks(&steps).iter().map(|ask| ask.path.as_str()).collect();
     assert_eq!(paths, ["/permission/x_1/reply", "/question/x_1/reject"]);
     assert_eq!(asks(&steps)[0].body, Some(json!({ "reply": "reject" })));
     let part = json!({ "type": "step-start", "sessionID": "ses_of_a_subagent" });
     let properties = json!({ "sessionID": "ses_of_a_subagent", "part": part });
-    conversation.event(&json!({ "type": "message.part.updated", "properties": properties }), now());
-    assert_eq!(conversation.steps(), []);
+    conversation.handle_event(&json!({ "type": "message.part.updated", "properties": properties }), now());
+    assert_eq!(conversation.take_steps(), []);
 }
 
 #[test]
-fn a_part_that_is_updated_after_the_end_is_not_told_again_and_stalls_nothing() {
-    let (mut conversation, mut steps) = rested();
+fn a_part_that_is_updated_after_the_end_is_not_printed_again_and_stalls_nothing() {
+    let (mut conversation, mut steps) = idle();
     part(&mut conversation, call("prt_2", None));
     part(&mut conversation, call("prt_2", Some(2)));
     part(&mut conversation, call("prt_of_an_earlier_run", Some(2)));
-    assert_eq!(conversation.steps(), []);
+    assert_eq!(conversation.take_steps(), []);
     // One that is new is told, and that the turn is over is said again.
     part(&mut conversation, call("prt_4", None));
-    steps.extend(conversation.steps());
-    assert_eq!(kinds(&steps[4..]), ["tool_use", REST]);
+    steps.extend(conversation.take_steps());
+    assert_eq!(kinds(&steps[4..]), ["tool_use", IDLE]);
     let (mut live, _) = read(&steps);
-    assert!(conversation.rests() && live.turn_ended());
+    assert!(conversation.is_idle() && live.turn_ended());
     assert_eq!(live.finish(Exit { code: Some(0), signal: None }, "").failure, None);
 }
 
 #[test]
-fn an_error_after_the_end_is_told_and_neither_stalls_nor_fails_what_is_finished() {
-    let (mut conversation, mut steps) = rested();
+fn an_error_after_the_end_is_printed_and_neither_stalls_nor_fails_what_is_finished() {
+    let (mut conversation, mut steps) = idle();
     let (_, before) = read(&steps);
     error(&mut conversation, "the cache cannot be written");
-    steps.extend(conversation.steps());
-    assert_eq!(kinds(&steps[4..]), [TROUBLE, REST]);
+    steps.extend(conversation.take_steps());
+    assert_eq!(kinds(&steps[4..]), [ERROR, IDLE]);
     let (mut live, events) = read(&steps);
     assert_eq!(events, before + 1);
-    assert!(conversation.rests() && live.turn_ended() && !conversation.failed());
+    assert!(conversation.is_idle() && live.turn_ended() && !conversation.failed());
     assert_eq!(live.finish(Exit { code: Some(0), signal: None }, "").failure, None);
 }
 
@@ -360,41 +363,41 @@ fn an_error_after_the_end_is_told_and_neither_stalls_nor_fails_what_is_finished(
 fn an_error_that_comes_after_a_turn_that_never_ended_well_is_its_failure() {
     let mut conversation = working();
     status(&mut conversation, "idle");
-    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    conversation.handle_answer(Purpose::Post(0), Some((200, json!({}))), now());
     error(&mut conversation, "Model not found: fake/nope.");
-    let (mut live, _) = read(&conversation.steps());
+    let (mut live, _) = read(&conversation.take_steps());
     assert!(live.turn_ended());
     let failure = live.finish(Exit { code: Some(0), signal: None }, "").failure;
     assert_eq!(failure.map(|failure| failure.class), Some(FailureClass::ModelNotFound));
 }
 
 #[test]
-fn what_is_said_after_an_interrupt_is_followed_by_the_word_that_the_turn_is_over() {
-    let (mut conversation, _) = rested();
-    conversation.told(BridgeMessage::Interrupt, now());
-    conversation.steps();
-    conversation.told(say(4), now());
-    assert_eq!(kinds(&conversation.steps()), [REST]);
-    assert!(conversation.rests());
+fn a_message_after_an_interrupt_is_followed_by_the_report_that_the_turn_is_over() {
+    let (mut conversation, _) = idle();
+    conversation.handle_message(BridgeMessage::Interrupt, now());
+    conversation.take_steps();
+    conversation.handle_message(say(4), now());
+    assert_eq!(kinds(&conversation.take_steps()), [IDLE]);
+    assert!(conversation.is_idle());
 }
 
 #[test]
-fn a_message_that_waits_behind_one_that_is_given_up_is_still_said() {
+fn a_message_behind_one_that_is_given_up_is_still_posted() {
     let mut conversation = working();
     for message in [4, 5] {
-        conversation.told(say(message), now());
-        keep(&mut conversation, &json!(message));
+        conversation.handle_message(say(message), now());
+        store(&mut conversation, &json!(message));
     }
     status(&mut conversation, "idle");
-    (0..3).for_each(|index| conversation.answered(Purpose::Say(index), Some((200, json!({}))), now()));
+    (0..3).for_each(|index| conversation.handle_answer(Purpose::Post(index), Some((200, json!({}))), now()));
     for _ in 0..2 {
         status(&mut conversation, "idle");
-        conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
+        conversation.handle_answer(Purpose::Post(1), Some((200, json!({}))), now());
     }
-    let steps = conversation.steps();
+    let steps = conversation.take_steps();
     assert_eq!(kinds(&steps)[0], "orch.unsaid 4");
-    assert_eq!(asks(&steps).last().map(|ask| ask.purpose), Some(Purpose::Say(2)));
-    assert!(!conversation.rests());
+    assert_eq!(asks(&steps).last().map(|ask| ask.purpose), Some(Purpose::Post(2)));
+    assert!(!conversation.is_idle());
 }
 
 #[test]
@@ -402,37 +405,37 @@ fn a_message_that_the_server_refuses_does_not_fail_the_turn_that_ends_well() {
     let body = json!({ "name": "BadRequest", "data": { "message": "agent not found" } });
     // While the turn runs.
     let mut conversation = working();
-    conversation.told(say(4), now());
-    conversation.steps();
-    conversation.answered(Purpose::Say(1), Some((400, body.clone())), now());
+    conversation.handle_message(say(4), now());
+    conversation.take_steps();
+    conversation.handle_answer(Purpose::Post(1), Some((400, body.clone())), now());
     part(&mut conversation, json!({ "type": "step-finish", "id": "prt_3", "reason": "stop" }));
     status(&mut conversation, "idle");
-    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
-    let steps = conversation.steps();
-    assert_eq!(kinds(&steps), ["orch.unsaid 4", "step_finish", REST]);
-    assert!(conversation.rests() && !conversation.failed());
+    conversation.handle_answer(Purpose::Post(0), Some((200, json!({}))), now());
+    let steps = conversation.take_steps();
+    assert_eq!(kinds(&steps), ["orch.unsaid 4", "step_finish", IDLE]);
+    assert!(conversation.is_idle() && !conversation.failed());
     assert_eq!(read(&steps).0.finish(Exit { code: Some(0), signal: None }, "").failure, None);
     // After it, and told as an event too.
-    let (mut conversation, mut steps) = rested();
-    conversation.told(say(4), now());
+    let (mut conversation, mut steps) = idle();
+    conversation.handle_message(say(4), now());
     error(&mut conversation, "agent not found");
-    conversation.answered(Purpose::Say(1), Some((500, body)), now());
-    steps.extend(conversation.steps());
-    assert_eq!(kinds(&steps)[4..], [TROUBLE, "orch.unsaid 4", REST]);
-    assert!(conversation.rests() && !conversation.failed());
+    conversation.handle_answer(Purpose::Post(1), Some((500, body)), now());
+    steps.extend(conversation.take_steps());
+    assert_eq!(kinds(&steps)[4..], [ERROR, "orch.unsaid 4", IDLE]);
+    assert!(conversation.is_idle() && !conversation.failed());
     assert_eq!(read(&steps).0.finish(Exit { code: Some(0), signal: None }, "").failure, None);
 }
 
 #[test]
-fn what_the_server_says_of_a_message_that_was_heard_is_the_failure_of_its_turn() {
-    let (mut conversation, _) = rested();
-    conversation.told(say(4), now());
-    keep(&mut conversation, &json!(4));
+fn an_error_for_a_message_that_was_read_fails_its_turn() {
+    let (mut conversation, _) = idle();
+    conversation.handle_message(say(4), now());
+    store(&mut conversation, &json!(4));
     status(&mut conversation, "busy");
     answer_begins(&mut conversation, "msg_4");
     status(&mut conversation, "idle");
     let body = json!({ "name": "UnknownError", "data": { "message": "Unexpected server error." } });
-    conversation.answered(Purpose::Say(1), Some((500, body)), now());
-    assert_eq!(kinds(&conversation.steps()), ["orch.heard 4", "error", REST]);
+    conversation.handle_answer(Purpose::Post(1), Some((500, body)), now());
+    assert_eq!(kinds(&conversation.take_steps()), ["orch.heard 4", "error", IDLE]);
     assert!(conversation.failed());
 }
