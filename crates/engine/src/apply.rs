@@ -385,7 +385,7 @@ async fn hand_over(deps: &Arc<Deps>, run: RunId, message: Message, project: Opti
             },
             Err(error) => return Report::Broken(error),
         };
-        let handed = Handed { id: message.id, from: message.from, text: message.text, told };
+        let handed = Handed { id: message.id, from: message.from, text: message.text, rendered: told };
         match deps.run_dir(&run).hand_over(&handed) {
             Ok(()) => Report::Nothing,
             Err(error) => Report::Broken(error.to_string()),

@@ -429,7 +429,7 @@ fn handed(said: &[Message]) -> Vec<Handed> {
         id: message.id,
         from: message.from,
         text: message.text.clone(),
-        told: message.text.clone(),
+        rendered: message.text.clone(),
     };
     said.iter().map(of).collect()
 }

@@ -1,4 +1,4 @@
-//! Inspects a run's directory for the daemon: whether the run was started, whether its runner is alive, how it read_report.
+//! Inspects a run's directory for the daemon: whether the run was started, whether its runner is alive, how it ended.
 //! Finishes the run of a killed runner, so that nothing of its agent's work is lost.
 
 use super::agent;
@@ -91,7 +91,7 @@ impl External for FinishLostError {
 }
 
 /// Finishes a lost run: ends what is left of its processes, reads all of its output, and writes the report that its
-/// runner would have written. If the agent's turn had read_report well, so has the run; otherwise it has crashed.
+/// runner would have written. If the agent's turn had ended well, so has the run; otherwise it has crashed.
 ///
 /// `env` is the environment that the agent was given: it says which values are secret and where the CLI keeps its
 /// session records. If it lacks a secret that the agent had, the agent's remaining output is withheld, and a note says

@@ -30,7 +30,7 @@ pub(super) struct Lost {
     pub(super) cause: String,
 }
 
-/// The state in which an earlier writer resumed the file.
+/// The state in which an earlier writer left the file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Resumed {
     /// How many lines of the agent's output it has processed.

@@ -1,4 +1,4 @@
-//! Finds the session record that a CLI keeps subdirectories its home (codex), and feeds it to the dialect's reader line by line.
+//! Finds the session record that a CLI keeps below its home (codex), and feeds it to the dialect's reader line by line.
 
 use super::lines::{MAX_LINE, Splitter};
 use orch_core::agents::EventReader;

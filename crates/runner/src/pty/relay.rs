@@ -145,7 +145,7 @@ impl RelayThread {
         let interest = if self.typed.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         let mut fds = vec![PollFd::new(&self.ended, PollFlags::IN), PollFd::new(&self.window, PollFlags::IN)];
         fds.extend(self.terminal.as_ref().map(|terminal| PollFd::new(terminal, interest)));
-        fds.extend(self.pane.awaited(self.terminal.is_some() && self.typed.len() < MAX_TYPED));
+        fds.extend(self.pane.poll_fds(self.terminal.is_some() && self.typed.len() < MAX_TYPED));
         // An interruption by a signal counts as an event.
         let _ = poll(&mut fds, limit.as_ref());
         !fds[0].revents().is_empty()
