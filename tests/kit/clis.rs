@@ -1,5 +1,5 @@
-//! The real agent CLIs: where they are installed, and how each is pointed at the scripted model server. It never
-//! skips and never falls back to a real endpoint: without the CLIs a test fails, and says what to do.
+//! The real agent CLIs: where they are installed, and how each is pointed at the scripted model server. It never skips
+//! and never falls back to a real endpoint: without the CLIs a test fails with instructions.
 
 use std::path::{Path, PathBuf};
 
@@ -14,20 +14,20 @@ pub enum Agent {
     Opencode,
 }
 
-/// What a CLI needs to find the model server and nothing else.
+/// The configuration that points a CLI at the model server only.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Variables.
+    /// The environment variables.
     pub env: Vec<(&'static str, String)>,
-    /// Files: path relative to HOME, and text.
+    /// The files: the path relative to HOME, and the text.
     pub files: Vec<(&'static str, String)>,
 }
 
 impl Agent {
-    /// All of them.
+    /// All agents.
     pub const ALL: [Self; 3] = [Self::Claude, Self::Codex, Self::Opencode];
 
-    /// Name of the command, and of the agent in orch.
+    /// The name of the command, and of the agent in orch.
     pub fn name(self) -> &'static str {
         match self {
             Self::Claude => "claude",
@@ -45,7 +45,7 @@ impl Agent {
         }
     }
 
-    /// Arguments of a run whose prompt comes on stdin.
+    /// The arguments of a run with its prompt on stdin.
     pub fn run_args(self) -> Vec<String> {
         let args: &[&str] = match self {
             Self::Claude => &[
@@ -67,7 +67,7 @@ impl Agent {
         args.iter().map(ToString::to_string).collect()
     }
 
-    /// Arguments of a run that goes on with a conversation.
+    /// The arguments of a run that continues a conversation.
     pub fn resume_args(self, session: &str) -> Vec<String> {
         let mut args = self.run_args();
         match self {
@@ -79,7 +79,7 @@ impl Agent {
     }
 }
 
-/// How `agent` is pointed at the server at `url` (`http://127.0.0.1:<port>`).
+/// Returns the configuration that points `agent` at the server at `url` (`http://127.0.0.1:<port>`).
 pub fn setup(agent: Agent, url: &str) -> Setup {
     let variables = |pairs: &[(&'static str, &str)]| pairs.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
     match agent {
@@ -110,8 +110,8 @@ pub fn setup(agent: Agent, url: &str) -> Setup {
     }
 }
 
-/// The part of orch's `config.yml` that goes with [`setup`]: models that the CLIs' setup knows, and what orch does
-/// not hand through from the daemon's environment by itself.
+/// Returns the part of orch's `config.yml` for [`setup`]: the models of the CLIs' setup, and variables that orch does not
+/// pass on from the daemon's environment by default.
 pub fn orch_config() -> String {
     let models = Agent::ALL.map(|agent| format!("{}: {}", agent.name(), agent.model())).join(", ");
     let map: String =
@@ -152,7 +152,7 @@ fn opencode_config(url: &str) -> String {
         "limit": { "context": 200_000, "output": 8192 },
         "cost": { "input": 1.0, "output": 5.0, "cache_read": 0.1, "cache_write": 1.25 }
     });
-    // OpenCode itself adds `$schema` to a global configuration without it, whoever starts it.
+    // OpenCode adds `$schema` to a global configuration without it.
     let config = serde_json::json!({
         "$schema": "https://opencode.ai/config.json",
         "share": "disabled",
@@ -169,7 +169,7 @@ fn opencode_config(url: &str) -> String {
 }
 
 /// The directory of the installed commands: `ORCH_TEST_CLIS`, or where `scripts/install-agent-clis` puts them.
-/// Panics where one is missing.
+/// Panics if one is missing.
 pub fn directory() -> PathBuf {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/agent-clis/node_modules/.bin");
     #[expect(clippy::disallowed_methods, reason = "tests are told by their caller where the CLIs are")]

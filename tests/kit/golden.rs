@@ -1,8 +1,8 @@
-//! Texts that are compared with a file of `tests/fixtures/rendered/`; `ORCH_BLESS=1` writes it anew.
+//! Compares texts with files of `tests/fixtures/rendered/`; `ORCH_BLESS=1` updates the files.
 
 use std::path::Path;
 
-/// Without what differs each time: hashes, durations, and where it all is.
+/// Replaces what differs each time: hashes, durations, and the path of the box.
 pub fn steady(text: &str, root: &Path) -> String {
     let text = text.replace(&root.display().to_string(), "BOX");
     let mut steady = String::new();
@@ -14,7 +14,7 @@ pub fn steady(text: &str, root: &Path) -> String {
     steady.lines().map(|line| format!("{}\n", without_time(line))).collect()
 }
 
-/// Without the time that stands at the end of a line of facts (`in_progress · bot · 3 s`), or that a run took (`after 0.9 s`).
+/// Replaces the time at the end of a line of facts (`in_progress · bot · 3 s`), or that a run took (`after 0.9 s`).
 fn without_time(line: &str) -> String {
     if let Some((before, rest)) = line.split_once(" after ")
         && let Some((number, rest)) = rest.split_once(" s;")
@@ -31,7 +31,7 @@ fn without_time(line: &str) -> String {
     }
 }
 
-/// The text is that of the file.
+/// Asserts that the text equals the file.
 pub fn assert_is(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rendered").join(name);
     if orch_sys::process::env_var("ORCH_BLESS").is_some() {

@@ -1,4 +1,4 @@
-//! Requests as any program may send them: byte by byte, over a Unix socket or TCP, also such as no client would send.
+//! Raw HTTP requests over a Unix socket or TCP, including malformed ones that no client would send.
 
 use super::wait::{RUN, SOON};
 use serde_json::Value;
@@ -26,24 +26,24 @@ impl Connection for TcpStream {
     }
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub struct Answer {
-    /// Its status.
+    /// The status.
     pub status: u16,
-    /// Its headers, names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Its body, without the marks of chunks.
+    /// The body, with its chunks joined.
     pub body: String,
 }
 
 impl Answer {
-    /// The value of a header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
@@ -55,12 +55,12 @@ pub fn ask(socket: &Path, method: &str, path: &str, body: &str) -> Answer {
     request(UnixStream::connect(socket).expect("a daemon"), method, path, &head, body)
 }
 
-/// Reads over a Unix socket.
+/// Sends a GET request over a Unix socket.
 pub fn get(socket: &Path, path: &str) -> Answer {
     ask(socket, "GET", path, "")
 }
 
-/// Sends exactly this request, and reads the answer to its end.
+/// Sends exactly this request, and reads the response to its end.
 pub fn request(
     mut connection: impl Connection,
     method: &str,
@@ -73,7 +73,7 @@ pub fn request(
     let mut reader = BufReader::new(connection);
     let (status, headers) = head(&mut reader);
     let mut body = Vec::new();
-    // A connection that is cut after the answer is as good as closed.
+    // A connection that breaks after the response counts as closed.
     drop(reader.read_to_end(&mut body));
     let is_chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
     let body = if is_chunked { joined(&body) } else { body };
@@ -85,7 +85,7 @@ fn send(connection: &mut impl Write, method: &str, path: &str, headers: &[(&str,
     let length = body.len();
     let text =
         format!("{method} {path} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}");
-    // It may be refused before it is read to its end.
+    // The server may refuse the request before it has read all of it.
     drop(connection.write_all(text.as_bytes()));
 }
 
@@ -120,19 +120,19 @@ pub struct Events {
     lines: BufReader<UnixStream>,
 }
 
-/// One of them.
+/// One server-sent event.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// Its place.
+    /// The id of the event.
     pub id: Option<String>,
-    /// Its kind.
+    /// The name of the event.
     pub name: String,
-    /// What it says.
+    /// The data of the event.
     pub data: Value,
 }
 
 impl Events {
-    /// Opens one.
+    /// Opens a stream.
     pub fn open(socket: &Path, path: &str, headers: &[(&str, &str)]) -> Self {
         let mut stream = UnixStream::connect(socket).expect("a daemon");
         stream.patience(RUN);
@@ -147,7 +147,7 @@ impl Events {
 impl Iterator for Events {
     type Item = Event;
 
-    /// The next event; the marks of chunks and signs of life are passed over.
+    /// Returns the next event; chunk headers and keep-alive comments are skipped.
     fn next(&mut self) -> Option<Event> {
         let (mut id, mut name, mut data) = (None, String::new(), None);
         loop {

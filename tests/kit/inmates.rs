@@ -1,4 +1,4 @@
-//! Finding the processes of a box, whatever their parent, session or group has become. By `/proc`, so on Linux only.
+//! Finds the processes of a box, whatever their parent, session or group. Uses `/proc`, so it works on Linux only.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::path::Path;
 /// A process of a box.
 #[derive(Debug, Clone)]
 pub struct Inmate {
-    /// Its id.
+    /// The process id.
     pub pid: i32,
-    /// Its command line, with spaces between the arguments.
+    /// The command line, with spaces between the arguments.
     pub command: String,
 }
 
-/// The processes that have `root` in their environment, or stand in it; without this one.
+/// Returns the processes with `root` in their environment, or with a working directory in it, except this one.
 pub fn of(root: &Path) -> Vec<Inmate> {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -1,5 +1,5 @@
-//! Journals of every version that an orch ever wrote, as that orch left them (`tests/fixtures/journals`), and whether the
-//! present code finds in one all that was said there.
+//! Journals of every version that any orch wrote (`tests/fixtures/journals`), and checks that the present code reads all
+//! of their content.
 
 use super::dice::Dice;
 use super::read_file;
@@ -11,22 +11,22 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// All versions.
+/// Returns all versions.
 pub fn versions() -> std::ops::RangeInclusive<usize> {
     1..=SCHEMA
 }
 
-/// What makes the journal of a version.
+/// Returns the SQL that creates the journal of a version.
 pub fn fixture(version: usize) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/journals/v{version}.sql"))
 }
 
-/// Makes the journal of a version, as recorded, at `path`.
+/// Creates the recorded journal of a version at `path`.
 pub fn make(version: usize, path: &Path) {
     make_of(version, path, &read_file(&fixture(version)));
 }
 
-/// Makes a journal that the same orch may have left: of what is recorded, some was never said.
+/// Creates a journal that the same version may have written, with a random part of the recorded content.
 pub fn make_some(version: usize, path: &Path, dice: &mut Dice) {
     let may_lack =
         ["messages", "cooldowns", "breakers", "pauses", "projects", "jobs", "firings", "batches", "spends", "recorded"];
@@ -36,7 +36,7 @@ pub fn make_some(version: usize, path: &Path, dice: &mut Dice) {
             return true;
         };
         match table {
-            // The history ends somewhere; nothing is missing in the middle of it.
+            // The history is cut at its end only; nothing is missing in its middle.
             "events" => {
                 history_ends |= dice.below(4) == 0;
                 !history_ends
@@ -57,7 +57,7 @@ fn make_of(version: usize, path: &Path, text: &str) {
     assert_eq!(found, version);
 }
 
-/// What stands in a journal, row by row, in the words of whoever wrote it; read without any code of orch.
+/// Reads the rows of a journal as they were written, without any code of orch.
 #[derive(Debug, Default)]
 struct Said {
     tasks: Vec<Value>,
@@ -78,7 +78,7 @@ impl Said {
     fn at(path: &Path) -> Self {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("a journal");
         let rows = |sql: &str| -> Vec<Value> {
-            // A table that this version had not has no rows.
+            // A table that this version did not have has no rows.
             let Ok(mut statement) = connection.prepare(sql) else { return Vec::new() };
             let rows = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
             rows.map(|row| serde_json::from_str(&row.expect("a row")).expect("a document")).collect()
@@ -106,7 +106,7 @@ impl Said {
     }
 }
 
-/// What the present code says of the same.
+/// Reads the same with the present code.
 fn says(journal: &Journal, loaded: &orch_store::journal::Loaded) -> Said {
     let tasks = journal.tasks_after(orch_core::ids::TaskId(0), 1000).expect("tasks");
     let of_tasks = || tasks.iter().map(|task| task.id);
@@ -143,7 +143,7 @@ fn says(journal: &Journal, loaded: &orch_store::journal::Loaded) -> Said {
     }
 }
 
-/// Of what a person recorded, what a sample tells.
+/// Returns the content of a recorded sample.
 const RECORDED: &str =
     "SELECT json_object('type', json_extract(data, '$.task_type'), 'agent', json_extract(data, '$.agent'),
         'model', json_extract(data, '$.model'), 'cost', json_extract(data, '$.cost'),
@@ -162,7 +162,7 @@ fn json_of(thing: &impl Serialize) -> Value {
     serde_json::to_value(thing).expect("it can be written")
 }
 
-/// Whether everything that was said is said now, in the same words. More may be said; nothing at all is as good as null.
+/// Returns whether the new content includes all of the old, unchanged. Additions are allowed; a missing value equals null.
 fn lacks(place: &str, then: &Value, now: &Value, found: &mut Vec<String>) {
     match (then, now) {
         (Value::Object(then), Value::Object(_)) => {
@@ -203,8 +203,7 @@ fn compare(what: &str, then: &Said, now: &Said) -> Vec<String> {
     found
 }
 
-/// Opens a journal with the present code, twice, and stores every task and run of it once more: what is lost or said
-/// otherwise by that.
+/// Opens a journal with the present code twice, and stores every task and run again. Returns what that loses or changes.
 pub async fn replay(path: &Path) -> Vec<String> {
     let then = Said::at(path);
     let (journal, loaded) = Journal::open(path).expect("it opens");

@@ -1,24 +1,24 @@
-//! What a person wants to read when a test with real programs has failed: the daemon's last words, and of every run
-//! how it ended and the end of what was printed. Read only; the box is gone afterwards.
+//! The report on a failed test with real programs: the end of the daemon's log, and of every run its outcome and the end
+//! of its output. Only reads; the box is removed afterwards.
 
 use std::path::Path;
 
-/// The most that is told of one file, in bytes.
+/// The most bytes that are shown of one file.
 const TAIL: usize = 6 << 10;
 
-/// Files of a run, in the order in which they tell its story. The events come last: they are the longest.
+/// The files of a run in the order of the report. The events come last because they are the longest.
 const FILES: [&str; 6] = ["started.json", "stop.json", "outcome.json", "stderr.log", "transcript.log", "events.jsonl"];
 
-/// Everything worth telling of the state directory `state` and of a daemon that said `stderr`.
+/// Renders the report on the state directory `state` and on a daemon with this `stderr`.
 pub fn of(state: &Path, stderr: &str) -> String {
-    let mut told = section("daemon's stderr", stderr) + &file(&state.join("orch.log"), "orch.log");
+    let mut report = section("daemon's stderr", stderr) + &file(&state.join("orch.log"), "orch.log");
     let mut runs: Vec<_> = std::fs::read_dir(state.join("runs")).into_iter().flatten().flatten().collect();
     runs.sort_by_key(std::fs::DirEntry::file_name);
     for run in runs {
         let name = run.file_name().to_string_lossy().into_owned();
-        told.extend(FILES.iter().map(|each| file(&run.path().join(each), &format!("run {name}: {each}"))));
+        report.extend(FILES.iter().map(|each| file(&run.path().join(each), &format!("run {name}: {each}"))));
     }
-    told
+    report
 }
 
 fn file(path: &Path, title: &str) -> String {

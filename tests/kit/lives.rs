@@ -1,5 +1,5 @@
-//! The lives that a task can have, over the pure state machine: every one up to a depth, and long ones at random. What must
-//! hold of each: no loop without a person, no attempt too many, and always a way to an end.
+//! Explores the sequences of events that a task can go through, over the pure state machine: all of them up to a depth, and
+//! long random ones. Each must have no loop without a person, no attempt too many, and always a way to an end.
 
 use super::dice::Dice;
 use jiff::Timestamp;
@@ -19,12 +19,12 @@ use orch_core::task::{BlockedOn, FileState, Postponed, ReviewStage, Spec, State,
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Work runs that may follow each other when nobody asks for any.
+/// How many runs may follow each other without a person's request.
 pub const MOST_RUNS: u32 = 60;
-/// Attempts that are allowed where every life is walked through.
+/// The number of allowed attempts in the exhaustive search.
 const MAX_ATTEMPTS: u32 = 2;
 
-/// Who causes an event.
+/// The cause of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
     /// The engine, or an agent.
@@ -32,7 +32,7 @@ enum Cause {
     Person,
 }
 
-/// The settings that a task lives under.
+/// The settings of a task.
 struct Terms {
     max_attempts: u32,
     alternatives: Vec<String>,
@@ -46,7 +46,7 @@ fn run_id(ordinal: u32) -> RunId {
     RunId::new(TaskId(1), ordinal, 7)
 }
 
-/// The run that every event speaks of; 99 is one that is long over.
+/// The run of every event; 99 is one that ended long ago.
 fn current() -> RunId {
     run_id(1)
 }
@@ -102,7 +102,7 @@ fn integrated(run: RunId) -> Event {
     Event::Integrated { run, integration: with(IntegrationState::Merged) }
 }
 
-/// It is merged, and the base fails its checks all the same.
+/// The task is merged, and the base fails its checks all the same.
 fn red() -> IntegrationProblem {
     let integration = with(IntegrationState::Merged);
     IntegrationProblem::Red { integration, failure: failure(FailureClass::ChecksFailed) }
@@ -129,7 +129,7 @@ fn wait() -> IntegrationProblem {
     IntegrationProblem::Wait(Postponed { detail: "dirty".into(), until: now(), reason: HoldReason::BaseDirty })
 }
 
-/// One of each kind that the rules tell apart.
+/// Returns one event of each kind that the rules distinguish.
 fn alphabet() -> Vec<(Cause, Event)> {
     use Cause::{Itself, Person};
     use FailureClass as C;
@@ -204,7 +204,7 @@ fn step_it(task: &Task, event: &Event, terms: &Terms) -> Result<Task, Refused> {
     )
 }
 
-/// What distinguishes two tasks: everything but how many runs there were, which only ever grows.
+/// Returns what distinguishes two tasks: everything except the number of runs, which only grows.
 fn mark(task: &Task) -> u64 {
     let mut hasher = DefaultHasher::new();
     format!("{:?}{:?}{:?}", task.state, task.route, task.conversation.is_some()).hash(&mut hasher);
@@ -220,7 +220,7 @@ fn mark(task: &Task) -> u64 {
     hasher.finish()
 }
 
-/// What would be best now.
+/// Returns the event that brings the task closest to its end.
 fn good(task: &Task) -> Option<Event> {
     Some(match &task.state {
         State::New { .. } => chosen(),
@@ -250,18 +250,18 @@ fn reaches_its_end(mut task: Task, terms: &Terms) -> bool {
     false
 }
 
-/// What came of walking through every life.
+/// The result of the exhaustive search.
 #[derive(Debug, Default)]
 pub struct Walked {
-    /// So many states were met.
+    /// The number of distinct states.
     pub states: usize,
-    /// The longest chain of runs that begin by themselves; more than [`MOST_RUNS`]: there may be no end of it.
+    /// The longest chain of runs without a person; more than [`MOST_RUNS`] may be endless.
     pub most_runs: u32,
-    /// What must not be.
+    /// The violations that were found.
     pub wrong: Vec<String>,
 }
 
-/// Every life of so many events; `alternatives` are the agents that could take the task over.
+/// Explores every sequence of `depth` events; `alternatives` are the agents that could take over the task.
 pub fn every_life(depth: usize, alternatives: &[&str]) -> Walked {
     let terms = Terms {
         max_attempts: MAX_ATTEMPTS,
@@ -271,7 +271,7 @@ pub fn every_life(depth: usize, alternatives: &[&str]) -> Walked {
     let mut wrong = Vec::new();
     let mut known = HashMap::from([(mark(&born()), 0_usize)]);
     let mut tasks = vec![born()];
-    // (from, to, begins a run), for what happens by itself.
+    // (from, to, begins a run), for events without a person.
     let mut edges: Vec<(usize, usize, u32)> = Vec::new();
     let mut level = 0..1;
     for _ in 0..depth {
@@ -299,7 +299,7 @@ pub fn every_life(depth: usize, alternatives: &[&str]) -> Walked {
     Walked { states: tasks.len(), most_runs: most_runs(tasks.len(), &edges), wrong }
 }
 
-/// Where a task can go from where, and by which event; by whom: itself, or a person.
+/// Returns the transitions between states, each with its events and whether a person causes them.
 pub fn moves() -> BTreeMap<(&'static str, &'static str), BTreeSet<String>> {
     let terms = Terms { max_attempts: MAX_ATTEMPTS, alternatives: vec!["codex".to_owned()] };
     let alphabet = alphabet();
@@ -333,7 +333,7 @@ fn name_of(event: &Event) -> String {
     words.collect::<String>().trim_start().to_owned()
 }
 
-/// The longest chain of runs that begin by themselves. A loop is cut off beyond [`MOST_RUNS`].
+/// Returns the longest chain of runs without a person. A loop is cut off beyond [`MOST_RUNS`].
 fn most_runs(states: usize, edges: &[(usize, usize, u32)]) -> u32 {
     let mut longest = vec![0; states];
     loop {
@@ -352,7 +352,7 @@ fn most_runs(states: usize, edges: &[(usize, usize, u32)]) -> u32 {
     }
 }
 
-/// Any event at all, of the current run or of an old one.
+/// Returns a random event of the current run or of an old one.
 fn any_event(dice: &mut Dice, alphabet: &[(Cause, Event)]) -> (Cause, Event) {
     let class = dice.pick(FailureClass::ALL);
     let late = run_id(99);
@@ -374,7 +374,7 @@ fn any_event(dice: &mut Dice, alphabet: &[(Cause, Event)]) -> (Cause, Event) {
     }
 }
 
-/// A long life of a seed; what is wrong with it, and the fewest events that show it.
+/// Runs a long random sequence from a seed. Returns a violation, with the shortest sequence that shows it.
 pub fn random_life(seed: u64) -> Option<String> {
     let mut dice = Dice::new(seed);
     let alphabet = alphabet();
@@ -390,7 +390,7 @@ pub fn random_life(seed: u64) -> Option<String> {
     let mut events: Vec<(Cause, Event)> = Vec::new();
     let mut at = task.clone();
     while events.len() < length {
-        // Half of what happens is what a task is on its way to; else few lives get far.
+        // Half of the events lead towards the end; otherwise few sequences get far.
         let event = match good(&at).filter(|_| dice.below(2) == 0) {
             Some(event @ (Event::UnblockAsked | Event::RetryAsked)) => (Cause::Person, event),
             Some(event) => (Cause::Itself, event),

@@ -37,7 +37,7 @@ pub fn write_file(path: &Path, text: &str) {
     written.unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
 }
 
-/// Nothing below a directory holds a secret.
+/// Asserts that no file below a directory contains a secret.
 pub fn nothing_holds(secret: &str, dir: &Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -49,7 +49,7 @@ pub fn nothing_holds(secret: &str, dir: &Path) {
     }
 }
 
-/// Reads a file; the test fails where it cannot.
+/// Reads a file; the test fails if it cannot be read.
 pub fn read_file(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
 }

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 /// Serves scripted model answers on 127.0.0.1.
 #[derive(Parser)]
 struct Args {
-    /// Port; 0 takes a free one.
+    /// Port; 0 for a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// Script (JSON); without it, the standard one of orch's tests.
@@ -52,7 +52,7 @@ fn serve(args: &Args) -> Result<Infallible, Box<dyn Error>> {
     }
 }
 
-/// What to set up by hand for one CLI.
+/// Returns the instructions to configure one CLI by hand.
 fn block(agent: Agent, url: &str) -> String {
     let setup = setup(agent, url);
     let files = setup.files.iter().map(|(path, text)| format!("$HOME/{path}:\n{text}\n"));
@@ -75,7 +75,7 @@ fn say(text: &str) {
     println!("{text}");
 }
 
-/// The error with its causes.
+/// Prints the error with its causes.
 #[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "messages of this program are for its user")]
 fn complain(error: &dyn Error) {
     let mut text = format!("model-server: {error}");

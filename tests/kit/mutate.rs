@@ -1,9 +1,8 @@
-//! Bytes that went wrong: what is sound is spoilt in ways that parsers stumble over. From a seed, so that each can be had
-//! again.
+//! Mutates valid input in ways that are difficult for parsers. Reproducible from a seed.
 
 use super::dice::Dice;
 
-/// What parsers of text, YAML, JSON, HTTP and terminals have special cases for.
+/// Fragments for which parsers of text, YAML, JSON, HTTP and terminals have special cases.
 const PIECES: [&[u8]; 48] = [
     b"\0",
     b"\r\n",
@@ -55,7 +54,7 @@ const PIECES: [&[u8]; 48] = [
     b"\x1bP",
 ];
 
-/// Text without sense, of at most so many characters.
+/// Returns random text of at most `most` characters.
 pub fn noise(dice: &mut Dice, most: usize) -> String {
     let length = dice.at(most);
     let character = |dice: &mut Dice| match dice.below(8) {
@@ -66,7 +65,7 @@ pub fn noise(dice: &mut Dice, most: usize) -> String {
     (0..length).map(|_| character(dice)).collect()
 }
 
-/// Something sound, changed in a few places.
+/// Returns valid input with a few mutations.
 pub fn spoilt(sound: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut bytes = sound.to_vec();
     for _ in 0..=dice.below(6) {
@@ -81,7 +80,7 @@ fn spoil(bytes: &mut Vec<u8>, dice: &mut Dice) {
     match dice.below(12) {
         0 => bytes.truncate(one),
         1 => drop(bytes.drain(from..to)),
-        // A part twice, elsewhere, or many times.
+        // Repeats a part elsewhere, or many times.
         2 => {
             let part = bytes[from..to].to_vec();
             bytes.splice(one..one, part);
@@ -102,11 +101,11 @@ fn spoil(bytes: &mut Vec<u8>, dice: &mut Dice) {
             }
         }
         7 => {
-            // Deep, or wide.
+            // Nests deeply, or repeats.
             let piece = dice.pick(&PIECES).repeat(dice.pick(&[2, 20, 300, 5000]));
             bytes.splice(one..one, piece);
         }
-        // A line is gone, or stands further in.
+        // Removes or indents a line.
         8 => {
             let start = bytes[..one].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let end = bytes[one..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| one + at + 1);

@@ -1,5 +1,5 @@
-//! Starting programs in tests: the environment is empty but for what is given, the output goes to files, every wait
-//! has a deadline, and what a test leaves running is ended with its process group.
+//! Starts programs in tests: the environment is empty except for given variables, output goes to files, every wait has a
+//! deadline, and a program that a test leaves running is killed with its process group.
 
 use super::wait;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// A program to be run.
+/// A program to run.
 #[derive(Debug, Clone)]
 pub struct Program {
     path: PathBuf,
@@ -22,10 +22,10 @@ pub struct Program {
     deadline: Duration,
 }
 
-/// How a program ended, and all it said.
+/// The exit and the output of a program.
 #[derive(Debug, Clone)]
 pub struct Ran {
-    /// Exit code; `None` when a signal ended it.
+    /// The exit code; `None` when a signal ended it.
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
@@ -36,7 +36,7 @@ pub struct Ran {
     what: String,
 }
 
-/// A program that runs. Dropped, it is killed with its process group.
+/// A running program. Dropping it kills its process group.
 pub struct Running {
     child: Child,
     what: String,
@@ -63,31 +63,31 @@ impl Program {
         self
     }
 
-    /// Sets variables. There are no others.
+    /// Sets variables; the environment has no others.
     pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(mut self, env: impl IntoIterator<Item = (K, V)>) -> Self {
         self.env.extend(env.into_iter().map(|(key, value)| (key.as_ref().to_owned(), value.as_ref().to_owned())));
         self
     }
 
-    /// What stands on its standard input; nothing by default.
+    /// Sets its standard input; empty by default.
     pub fn stdin(mut self, text: impl AsRef<[u8]>) -> Self {
         self.stdin = text.as_ref().to_owned();
         self
     }
 
-    /// Time after which `run` kills it and panics.
+    /// Sets the time after which `run` kills it and panics.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the program to its end.
     pub fn run(self) -> Ran {
         let deadline = self.deadline;
         self.start().finish(deadline)
     }
 
-    /// Starts it, as the leader of a process group of its own.
+    /// Starts the program as the leader of a process group of its own.
     pub fn start(self) -> Running {
         let [mut stdin, stdout, stderr] = [(); 3].map(|()| tempfile::tempfile().expect("a temporary file"));
         stdin.write_all(&self.stdin).and_then(|()| stdin.seek(SeekFrom::Start(0))).expect("a temporary file");
@@ -101,7 +101,7 @@ impl Program {
         Running { child, what, stdout, stderr }
     }
 
-    /// A bare name is found in the program's own `PATH`, not in that of the test.
+    /// Resolves a bare name in the program's own `PATH`, not in the test's.
     fn looked_up(&self) -> PathBuf {
         if self.path.components().count() > 1 {
             return self.path.clone();
@@ -112,28 +112,28 @@ impl Program {
 }
 
 impl Running {
-    /// Its process id, which is also its group's.
+    /// Returns its process id, which is also its group's.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    /// Whether it has not ended yet.
+    /// Returns whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.exit().is_none()
     }
 
-    /// Sends it a signal; not to its group.
+    /// Sends a signal to the process, not to its group.
     pub fn signal(&self, signal: Signal) {
-        // It may have ended meanwhile: then nobody is there to be told.
+        // The process may have exited meanwhile.
         let _ = rustix::process::kill_process(self.pid(), signal);
     }
 
-    /// What it has printed until now: standard output, and standard error.
+    /// Returns its standard output and standard error so far.
     pub fn said(&self) -> (String, String) {
         (read_all(&self.stdout), read_all(&self.stderr))
     }
 
-    /// Waits for its end. At the deadline it is killed with its group, and the test fails with what it said.
+    /// Waits for its end. At the deadline its group is killed, and the test fails with its output.
     pub fn finish(mut self, deadline: Duration) -> Ran {
         let Some(status) = wait::poll(deadline, || self.exit()) else {
             self.kill_group();
@@ -168,23 +168,23 @@ impl Drop for Running {
 }
 
 impl Ran {
-    /// Itself, if it ended with 0; else the test fails with what it said.
+    /// Asserts that the exit code is 0; a failure shows the output.
     pub fn ok(self) -> Self {
         self.code_is(0)
     }
 
-    /// Itself, if it ended with `code`; else the test fails with what it said.
+    /// Asserts that the exit code is `code`; a failure shows the output.
     pub fn code_is(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
         self
     }
 
-    /// Standard output as one JSON document; the test fails where it is none.
+    /// Parses standard output as one JSON document; the test fails if it is none.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not one JSON document ({error}): {self}"))
     }
 
-    /// Standard output as JSON lines; lines that are not JSON are left out.
+    /// Parses standard output as JSON lines; other lines are skipped.
     pub fn json_lines(&self) -> Vec<serde_json::Value> {
         self.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
@@ -197,12 +197,12 @@ impl std::fmt::Display for Ran {
     }
 }
 
-/// The executable `name` in a list of directories as in `PATH`.
+/// Finds the executable `name` in a list of directories as in `PATH`.
 pub fn find_program(name: &Path, path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| is_executable(file))
 }
 
-/// Whether `file` is a program that may be run.
+/// Returns whether `file` is an executable file.
 pub fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)

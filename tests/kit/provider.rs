@@ -1,5 +1,5 @@
-//! A provider of models that answers each question (its list of models, or one to a model) as a test wants it: well, badly, or
-//! never.
+//! A provider of models that answers each request (for its list of models, or to a model) as a test wants: correctly,
+//! wrongly, or never.
 
 use super::wait::poll;
 use rustls::pki_types::PrivateKeyDer;
@@ -12,61 +12,61 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How the head of a good answer begins.
+/// The beginning of the head of a good answer.
 const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
-/// The first byte of a connection that is to become safe.
+/// The first byte of a TLS handshake.
 const TLS_GREETING: u8 = 22;
 
-/// How it answers.
+/// How the provider answers.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// So: a status, headers and a body.
+    /// A status, headers and a body.
     With(u16, Vec<(&'static str, String)>, String),
-    /// These bytes, whatever they are.
+    /// These raw bytes.
     Bytes(Vec<u8>),
-    /// The head of a good answer, and then a body without end.
+    /// The head of a good answer, and then an endless body.
     Endless,
-    /// The head of a good answer and the beginning of its body, and then nothing more.
+    /// The head of a good answer and the beginning of its body; the connection stays open.
     HalfThenNothing,
-    /// The same, and then the connection is gone.
+    /// The same, and then the connection is closed.
     Half,
     /// The head of a good answer, and then its body at one byte a second.
     Trickle,
-    /// Never.
+    /// No answer.
     Never,
 }
 
 impl Answer {
-    /// A list of these models.
+    /// Answers with a list of these models.
     pub fn models(ids: &[&str]) -> Self {
         let models: Vec<_> = ids.iter().map(|id| serde_json::json!({"id": id, "object": "model"})).collect();
         Self::With(200, Vec::new(), serde_json::json!({"object": "list", "data": models}).to_string())
     }
 
-    /// Nothing but a status.
+    /// Answers with a status and no body.
     pub fn status(status: u16) -> Self {
         Self::With(status, Vec::new(), r#"{"error":{"message":"no"}}"#.to_owned())
     }
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// `GET /v1/models`.
+    /// The method and path, such as `GET /v1/models`.
     pub line: String,
-    /// Its headers as they came, one a line, names in lower case.
+    /// The headers in the order of arrival, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Its body.
+    /// The body.
     pub body: String,
 }
 
 impl Seen {
-    /// The body, a document.
+    /// Parses the body as JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).expect("a document")
     }
 
-    /// The value of a header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -77,14 +77,14 @@ pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures
 
 #[derive(Debug)]
 struct Shared {
-    /// Before all others, each once.
+    /// Answers that come before the regular one, each once.
     first: Mutex<VecDeque<Answer>>,
     answer: Mutex<Answer>,
     seen: Mutex<Vec<Seen>>,
     stopped: AtomicBool,
 }
 
-/// One, on loopback, until it is dropped.
+/// A provider on loopback, until it is dropped.
 #[derive(Debug)]
 pub struct Provider {
     address: SocketAddr,
@@ -94,12 +94,12 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Starts one.
+    /// Starts a provider.
     pub fn start(answer: Answer) -> Self {
         Self::with(answer, None)
     }
 
-    /// Starts one that speaks TLS, with a certificate for `localhost` and `127.0.0.1` that [`AUTHORITY`] signed.
+    /// Starts a provider with TLS, and a certificate for `localhost` and `127.0.0.1` that [`AUTHORITY`] signed.
     pub fn start_safe(answer: Answer) -> Self {
         let certificate = include_bytes!("../fixtures/tls/server.der").to_vec().into();
         let key = PrivateKeyDer::try_from(include_bytes!("../fixtures/tls/server.key.der").to_vec()).expect("a key");
@@ -120,22 +120,22 @@ impl Provider {
         Self { address, scheme, shared, thread: Some(thread) }
     }
 
-    /// Where its API is.
+    /// Returns the address of its API.
     pub fn url(&self) -> String {
         format!("{}://{}/v1", self.scheme, self.address)
     }
 
-    /// It answers so from now on.
+    /// Sets the answer from now on.
     pub fn answers(&self, answer: Answer) {
         *locked(&self.shared.answer) = answer;
     }
 
-    /// Before that, it answers so once.
+    /// Adds an answer that is given once before the regular one.
     pub fn answers_first(&self, answer: Answer) {
         locked(&self.shared.first).push_back(answer);
     }
 
-    /// What came so far.
+    /// Returns the requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         locked(&self.shared.seen).clone()
     }
@@ -144,7 +144,7 @@ impl Provider {
 impl Drop for Provider {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // It waits for somebody.
+        // A connection ends its wait in `accept`.
         drop(TcpStream::connect(self.address));
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
@@ -157,7 +157,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn serve(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<Shared>) {
-    // Those that get no answer stay open for as long as there is a provider.
+    // Connections without an answer stay open as long as the provider runs.
     let mut open: Vec<Box<dyn Connection>> = Vec::new();
     for connection in listener.incoming().filter_map(Result::ok) {
         if shared.stopped.load(Ordering::SeqCst) {
@@ -190,7 +190,7 @@ fn safe(connection: TcpStream, config: &Arc<ServerConfig>) -> Option<Box<dyn Con
     Some(Box::new(StreamOwned::new(server, connection)))
 }
 
-/// Whoever greets as TLS does is answered as by a server that has none.
+/// Answers a TLS handshake as a server without TLS does.
 fn plain(mut connection: TcpStream) -> Option<Box<dyn Connection>> {
     let mut first = [0; 8_192];
     if connection.peek(&mut first).is_ok_and(|length| length > 0) && first[0] == TLS_GREETING {
@@ -216,9 +216,9 @@ fn read(connection: &mut impl Read) -> Option<Seen> {
     Some(seen)
 }
 
-/// Gives the connection back when it must stay open.
+/// Sends the answer. Returns the connection if it must stay open.
 fn speak(mut connection: Box<dyn Connection>, answer: &Answer) -> Option<Box<dyn Connection>> {
-    // Whoever asked may have left.
+    // The client may have closed the connection.
     let mut say = |bytes: &[u8]| connection.write_all(bytes).and_then(|()| connection.flush());
     match answer {
         Answer::With(status, headers, body) => {
@@ -249,7 +249,7 @@ fn speak(mut connection: Box<dyn Connection>, answer: &Answer) -> Option<Box<dyn
     }
 }
 
-/// Says a byte a second until whoever asked has left.
+/// Sends a byte per second until the client closes the connection.
 fn trickle(mut connection: Box<dyn Connection>, shared: &Shared) {
     let head = format!("{GOOD}content-length: 9999\r\n\r\n");
     if connection.write_all(head.as_bytes()).is_err() {

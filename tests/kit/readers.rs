@@ -1,27 +1,27 @@
-//! Programs of others that read what orch writes for them (units, the formula, a package, workflows). A test does without one that
-//! is not there and says so; CI must have those that it can have.
+//! External programs that check files which orch writes for them (units, the formula, a package, workflows). A test skips
+//! a missing program with a message; CI must have those that can be installed.
 
 use super::process::find_program;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What the tests' own environment calls so.
+/// Reads a variable of the tests' own environment.
 fn variable(name: &str) -> String {
     orch_sys::process::env_var(name).unwrap_or_default()
 }
 
-/// A program in the `PATH` of the tests.
+/// Finds a program in the `PATH` of the tests.
 pub fn reader(name: &str) -> Option<PathBuf> {
     find_program(Path::new(name), std::ffi::OsStr::new(&variable("PATH")))
 }
 
-/// Says that a test could not do what it is for; also where the test passes, whose output nobody else shows.
+/// Prints that a test was skipped, to stderr, because the output of a passing test is not shown.
 pub fn skipped(what: &str, why: &str) {
     writeln!(std::io::stderr(), "skipped: {what}: {why}").ok();
 }
 
-/// The same for want of a program. CI has it installed (`scripts/setup test`) where there is a package manager of Linux: where
-/// that does not note that it could not be had, it is missing because something is wrong.
+/// Skips a test because a program is missing. In CI `scripts/setup test` installs it where Linux has a package manager: unless
+/// that recorded that it is unavailable, a missing program is an error.
 pub fn left_out(what: &str, program: &str) {
     let is_had = cfg!(target_os = "linux") && ["apt-get", "dnf", "pacman"].iter().any(|name| reader(name).is_some());
     let noted = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/not-had");

@@ -12,7 +12,7 @@ pub struct Repo {
 }
 
 impl Repo {
-    /// Makes one in `dir`, with an identity, the branch `main` and one commit of a `README.md`.
+    /// Creates one in `dir`, with an identity, the branch `main` and one commit of a `README.md`.
     pub fn create(dir: &Path, env: Vec<(OsString, OsString)>) -> Self {
         let repo = Self::create_empty(dir, env);
         repo.write("README.md", "# A project\n");
@@ -20,30 +20,30 @@ impl Repo {
         repo
     }
 
-    /// The same without a commit.
+    /// Creates one without a commit.
     pub fn create_empty(dir: &Path, env: Vec<(OsString, OsString)>) -> Self {
         std::fs::create_dir_all(dir).expect("a directory in the box");
         let repo = Self { dir: dir.to_owned(), env };
         repo.git(["init", "--quiet", "--initial-branch=main"]);
         repo.git(["config", "user.name", "Test Person"]);
         repo.git(["config", "user.email", "person@example.invalid"]);
-        // A commit leaves no process behind that a test would find, or not.
+        // A commit must leave no background process behind, which a test might find.
         repo.git(["config", "maintenance.autoDetach", "false"]);
         repo.git(["config", "gc.autoDetach", "false"]);
         repo
     }
 
-    /// A checkout that is there.
+    /// Uses an existing checkout.
     pub fn at(dir: &Path, env: Vec<(OsString, OsString)>) -> Self {
         Self { dir: dir.to_owned(), env }
     }
 
-    /// Where it is.
+    /// The directory of the work tree.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Runs git, which must succeed; returns what it printed, without the line's end.
+    /// Runs git, which must succeed; returns its output without the final line feed.
     pub fn git<const N: usize>(&self, args: [&str; N]) -> String {
         self.try_git(args).ok().stdout.trim_end().to_owned()
     }
@@ -58,35 +58,35 @@ impl Repo {
         super::write_file(&self.dir.join(path), text);
     }
 
-    /// A file of the work tree.
+    /// Reads a file of the work tree.
     pub fn read(&self, path: &str) -> String {
         super::read_file(&self.dir.join(path))
     }
 
-    /// A file as it stands in a commit; `None` where it does not exist there.
+    /// Reads a file from a commit; `None` if it does not exist there.
     pub fn show(&self, commit: &str, path: &str) -> Option<String> {
         let ran = self.try_git(["show", &format!("{commit}:{path}")]);
         (ran.code == Some(0)).then_some(ran.stdout)
     }
 
-    /// Commits all there is in the work tree, and returns the commit.
+    /// Commits everything in the work tree, and returns the commit.
     pub fn commit(&self, message: &str) -> String {
         self.git(["add", "--all"]);
         self.git(["commit", "--quiet", "--allow-empty", "--message", message]);
         self.head()
     }
 
-    /// The commit that is checked out.
+    /// Returns the commit that is checked out.
     pub fn head(&self) -> String {
         self.git(["rev-parse", "HEAD"])
     }
 
-    /// Subjects of the commits that `revision` reaches, newest first.
+    /// Returns the subjects of the commits that `revision` reaches, newest first.
     pub fn subjects(&self, revision: &str) -> Vec<String> {
         self.git(["log", "--format=%s", revision]).lines().map(str::to_owned).collect()
     }
 
-    /// A linked worktree on a new branch.
+    /// Adds a linked worktree on a new branch.
     pub fn worktree(&self, dir: &Path, branch: &str) -> Self {
         self.git(["worktree", "add", "--quiet", "--no-track", "-b", branch, &dir.to_string_lossy()]);
         Self { dir: dir.to_owned(), env: self.env.clone() }

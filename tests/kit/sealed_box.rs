@@ -1,6 +1,5 @@
-//! A sealed box: a directory with its own HOME, its own `ORCH_HOME` and an environment of its own, in which the real
-//! orch runs real programs. Whatever runs in it is found by the box's directory, and ended when the box is dropped,
-//! also when the test fails.
+//! A sealed box: a directory with its own HOME, `ORCH_HOME` and environment, in which the real orch runs real programs.
+//! Its processes are found by the box's directory, and ended when the box is dropped, also when the test fails.
 
 use super::clis::{self, Agent};
 use super::inmates::{self, Inmate};
@@ -17,14 +16,14 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// The orch that is tested.
+/// The path of the tested orch.
 pub const ORCH: &str = env!("CARGO_BIN_EXE_orch");
 
-/// A directory name with all that paths may hold and programs trip over, long enough that no socket fits below it.
+/// A directory name with characters that programs often mishandle, too long for a socket below it.
 const AWKWARD: &str =
     "a long path with  spaces, 'single' and \"double\" quotes, $(dollar) #{brace} %s & ünïcödé 日本 مرحبا";
 
-/// The box.
+/// A sealed box.
 pub struct SealedBox {
     root: TempDir,
     base: PathBuf,
@@ -34,12 +33,12 @@ pub struct SealedBox {
 }
 
 impl SealedBox {
-    /// A box with short paths.
+    /// Creates a box with short paths.
     pub fn new() -> Self {
         Self::below(None)
     }
 
-    /// A box whose `ORCH_HOME` and repositories lie below a path that is long and full of odd characters.
+    /// Creates a box whose `ORCH_HOME` and repositories have a long path with unusual characters.
     pub fn awkward() -> Self {
         Self::below(Some(AWKWARD))
     }
@@ -70,7 +69,7 @@ impl SealedBox {
 
     // ---- places
 
-    /// The box's directory, always short and plain. It is part of the environment of everything in the box.
+    /// Returns the box's directory, which is always short and plain, and in the environment of every process in the box.
     pub fn root(&self) -> &Path {
         self.root.path()
     }
@@ -90,7 +89,7 @@ impl SealedBox {
         self.path("run")
     }
 
-    /// First directory of `PATH`: for programs of the test's own.
+    /// Returns the first directory of `PATH`, for the test's own programs.
     pub fn bin(&self) -> PathBuf {
         self.path("bin")
     }
@@ -104,14 +103,14 @@ impl SealedBox {
         self.root.path().join(name)
     }
 
-    /// Directory of the tree where awkward paths are wanted.
+    /// Returns the directory below which paths are awkward.
     pub fn base(&self) -> &Path {
         &self.base
     }
 
     // ---- environment
 
-    /// Sets a variable for everything that is started in the box from now on.
+    /// Sets a variable for all programs that are started from now on.
     pub fn set(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
         self.unset(&key);
         self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
@@ -122,23 +121,23 @@ impl SealedBox {
         self.env.retain(|(name, _)| name != key.as_ref());
     }
 
-    /// The program that is orch here from now on: another build, or a copy that nobody replaces.
+    /// Sets the orch that the box runs from now on: another build, or a copy that is not replaced.
     pub fn is_run_by(&mut self, orch: impl Into<PathBuf>) {
         self.program = orch.into();
     }
 
-    /// The program that is orch here.
+    /// Returns the orch that the box runs.
     pub fn orch_program(&self) -> &Path {
         &self.program
     }
 
-    /// The environment.
+    /// Returns the environment of the box.
     pub fn env(&self) -> Vec<(OsString, OsString)> {
         self.env.clone()
     }
 
-    /// Puts real agent CLIs into `PATH`, points them at `server`, and gives orch the config that goes with it:
-    /// `config` follows that part, and must not hold `model_map` or `agents`.
+    /// Puts real agent CLIs into `PATH`, points them at `server`, and writes orch's config for it. `config` is appended, and
+    /// must not contain `model_map` or `agents`.
     pub fn with_agents(&mut self, agents: &[Agent], server: &ModelServer, config: &str) {
         let directory = clis::directory();
         for agent in agents {
@@ -152,8 +151,8 @@ impl SealedBox {
 
     /// Writes a program into [`Self::bin`].
     ///
-    /// It is written by another process: a file that this one had open for writing could be inherited by a child
-    /// that another test starts at that moment, and would then be "busy".
+    /// Another process writes the file, because a child that another test starts at that moment could inherit a handle that
+    /// is open for writing, and the program would be "busy".
     pub fn program(&self, name: &str, script: &str) -> PathBuf {
         let file = self.bin().join(name);
         let args = [OsStr::new("-m"), OsStr::new("755"), OsStr::new("/dev/stdin"), file.as_os_str()];
@@ -161,8 +160,8 @@ impl SealedBox {
         file
     }
 
-    /// The directories of the programs of this machine, without the agent CLIs that may be installed in them: a box
-    /// has the agents that the test gives it, and no others.
+    /// Returns the machine's directories of programs without installed agent CLIs: a box has only the agents that the test
+    /// gives it.
     fn program_dirs(&self) -> Vec<PathBuf> {
         #[expect(clippy::disallowed_methods, reason = "the box borrows git, tmux and node from the test's own PATH")]
         let own = std::env::var_os("PATH").unwrap_or_default();
@@ -177,7 +176,7 @@ impl SealedBox {
         dirs.into_iter().enumerate().map(|(index, dir)| self.without_agents(index, dir)).collect()
     }
 
-    /// `dir` itself, or where it holds an agent CLI, a directory of links to everything else in it.
+    /// Returns `dir`, or, if it contains an agent CLI, a directory of links to everything else in it.
     fn without_agents(&self, index: usize, dir: PathBuf) -> PathBuf {
         let is_agent = |name: &OsStr| Agent::ALL.iter().any(|agent| name == agent.name());
         if !Agent::ALL.iter().any(|agent| dir.join(agent.name()).exists()) {
@@ -199,12 +198,12 @@ impl SealedBox {
 
     // ---- what the user does
 
-    /// A new repository `name` with one commit, see [`Repo::create`].
+    /// Creates a repository `name` with one commit, see [`Repo::create`].
     pub fn repo(&self, name: &str) -> Repo {
         Repo::create(&self.base.join(name), self.env())
     }
 
-    /// A new repository `name` without a commit.
+    /// Creates a repository `name` without a commit.
     pub fn empty_repo(&self, name: &str) -> Repo {
         Repo::create_empty(&self.base.join(name), self.env())
     }
@@ -224,18 +223,17 @@ impl SealedBox {
         super::read_file(&self.tasks_file())
     }
 
-    /// A program to be run in the box, in its base directory.
+    /// Returns a program to run in the box's base directory.
     pub fn run_program(&self, program: impl AsRef<Path>) -> Program {
         self.run_program_in(program, &self.base)
     }
 
-    /// A program to be run in the box, in `dir`.
+    /// Returns a program to run in the box, in `dir`.
     pub fn run_program_in(&self, program: impl AsRef<Path>, dir: &Path) -> Program {
         Program::new(program, dir).envs(self.env())
     }
 
-    /// Runs orch in the box's base directory. A task is added where a person would add it: in the repository, where the box
-    /// has only one.
+    /// Runs orch in the box's base directory; `task add` runs in the repository if the box has only one, as a user would do.
     pub fn orch<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
         let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         let words: Vec<&OsStr> = args.iter().take(2).map(OsString::as_os_str).collect();
@@ -244,7 +242,7 @@ impl SealedBox {
         self.orch_in(dir.as_deref().unwrap_or(&self.base), args)
     }
 
-    /// A registered repository `shop` in which nothing begins, because everything is paused.
+    /// Creates a registered repository `shop` in which no task starts, because everything is paused.
     pub fn quiet_repo(&self) -> Repo {
         let repo = self.repo("shop");
         self.orch_in(repo.dir(), ["init"]).ok();
@@ -252,7 +250,7 @@ impl SealedBox {
         repo
     }
 
-    /// The main checkout of the only repository in the base directory.
+    /// Returns the main checkout of the only repository in the base directory.
     fn only_checkout(&self) -> Option<PathBuf> {
         let entries = std::fs::read_dir(&self.base).expect("the box is readable");
         let dirs = entries.map(|entry| entry.expect("the box is readable").path());
@@ -281,31 +279,31 @@ impl SealedBox {
         self.daemon = Some(daemon);
     }
 
-    /// The running daemon.
+    /// Returns the running daemon.
     pub fn daemon(&mut self) -> &mut Running {
         self.daemon.as_mut().expect("this box has a daemon")
     }
 
-    /// Kills the daemon as a crash would, without a word of warning.
+    /// Kills the daemon with SIGKILL, like a crash.
     pub fn kill_daemon(&mut self) {
         let daemon = self.daemon.take().expect("this box has a daemon");
         daemon.signal(Signal::KILL);
         daemon.finish(SOON);
     }
 
-    /// Ends the daemon by SIGTERM, and returns how it went.
+    /// Ends the daemon by SIGTERM, and returns its exit and output.
     pub fn stop_daemon(&mut self) -> Ran {
         let daemon = self.daemon.take().expect("this box has a daemon");
         daemon.signal(Signal::TERM);
         daemon.finish(SOON)
     }
 
-    /// How the daemon went that leaves, or left, by itself.
+    /// Waits for the daemon to end by itself, and returns its exit and output.
     pub fn ended_daemon(&mut self) -> Ran {
         self.daemon.take().expect("this box has a daemon").finish(SOON)
     }
 
-    /// Starts another daemon, which takes the place of the running one, and returns when it serves.
+    /// Starts another daemon that replaces the running one, and returns when it serves.
     pub fn replace_daemon(&mut self) {
         let next = self.run_program(ORCH).args(["serve", "--replace"]).start();
         let old = self.daemon.replace(next).expect("this box has a daemon");
@@ -313,14 +311,13 @@ impl SealedBox {
         wait::wait_until("the next daemon's socket", SOON, || self.socket().is_some());
     }
 
-    /// The socket that answers now: in the state directory, or where its path would be too long, in the runtime
-    /// directory.
+    /// Returns the API's socket: in the state directory, or in the runtime directory if its path would be too long.
     pub fn socket(&self) -> Option<PathBuf> {
         let not_tmux = |path: &PathBuf| !is_of_tmux(path);
         self.sockets().into_iter().filter(not_tmux).find(|path| UnixStream::connect(path).is_ok())
     }
 
-    /// The socket of orch's own tmux, while there is one.
+    /// Returns the socket of orch's own tmux, if there is one.
     pub fn tmux_socket(&self) -> Option<PathBuf> {
         self.sockets().into_iter().find(|path| is_of_tmux(path))
     }
@@ -342,12 +339,12 @@ impl SealedBox {
 
     // ---- the end
 
-    /// The processes of the box.
+    /// Returns the processes of the box.
     pub fn inmates(&self) -> Vec<Inmate> {
         inmates::of(self.root())
     }
 
-    /// Ends the daemon and tmux, and fails the test if anything else of the box still runs.
+    /// Ends the daemon and tmux, and fails the test if another process of the box still runs.
     pub fn finish(mut self) {
         if self.daemon.is_some() {
             self.stop_daemon();
@@ -359,21 +356,21 @@ impl SealedBox {
 
     fn end_tmux(&self) {
         for socket in self.sockets().iter().filter(|path| is_of_tmux(path)) {
-            // An old socket without a server is none of our business.
+            // An old socket without a server is ignored.
             self.run_program_in("tmux", self.root())
                 .args([OsStr::new("-S"), socket.as_os_str(), OsStr::new("kill-server")])
                 .run();
         }
     }
 
-    /// What a person wants to read when the test has failed.
+    /// Renders the report on a failed test.
     #[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "the test harness shows it with the failure")]
     fn tell_the_end(&self) {
         let (_, stderr) = self.daemon.as_ref().map(Running::said).unwrap_or_default();
         eprintln!("{}", last_words::of(&self.orch_home().join(".orch"), &stderr));
     }
 
-    /// Ends everything in the box. Repeats it until nobody is left: a process may be starting another one just now.
+    /// Kills all processes of the box, repeatedly until none is left, because a process may just start another one.
     fn sweep(&self) {
         wait::poll(SOON, || {
             let inmates = self.inmates();
@@ -408,7 +405,7 @@ mod tests {
         state.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty())
     }
 
-    /// Leaves a process behind that has left its parent, its session and its environment.
+    /// Starts a process that has left its parent, its session and its environment.
     fn leave_behind(sealed: &SealedBox) -> i32 {
         let ran = sealed.run_program("sh").args(["-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!"]).run().ok();
         ran.stdout.trim().parse().expect("a process id")

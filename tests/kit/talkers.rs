@@ -1,4 +1,4 @@
-//! Many tasks whose agents talk at once, as a chat sees them: an API that streams, and the measure of what becomes of it.
+//! Measures a chat with many tasks that stream output at once, from a simulated API.
 
 use super::telegram::{BotApi, Kind, Limits as Rules, TOKEN};
 use super::wait::{RUN, wait_until};
@@ -18,23 +18,23 @@ use std::convert::Infallible;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// The group that they talk in.
+/// The id of the chat group.
 const GROUP: i64 = -1_001;
-/// Who asks for it.
+/// The id of the person who asks for the streams.
 const ADA: i64 = 42;
 
-/// What became of it.
+/// The measurements.
 #[derive(Debug, Clone, Copy)]
 pub struct Figures {
-    /// Requests that wrote something.
+    /// The number of requests that wrote a message.
     pub requests: usize,
-    /// How many of all came too soon.
+    /// The number of requests that exceeded a limit.
     pub provoked: usize,
-    /// Messages that showed their task's last state at the end.
+    /// The number of messages that showed their task's last state at the end.
     pub last_states: usize,
-    /// Messages there are of the tasks.
+    /// The number of messages of the tasks.
     pub messages: usize,
-    /// The most that waited.
+    /// The largest number of waiting messages.
     pub most_waiting: usize,
 }
 
@@ -46,7 +46,7 @@ fn task(id: u64, status: &str) -> Value {
     })
 }
 
-/// An event as it goes over the wire; the last one is the end of the task.
+/// Renders an event of the stream; the last one is the end of the task.
 fn event(id: u64, line: u64, lines: u64) -> Result<String, Infallible> {
     let event = if line < lines {
         json!({
@@ -59,7 +59,7 @@ fn event(id: u64, line: u64, lines: u64) -> Result<String, Infallible> {
     Ok(format!("data: {event}\n\n"))
 }
 
-/// An API with tasks that each say `lines` lines, one at each `pause`, and are done.
+/// Creates an API with tasks that each print `lines` lines, one per `pause`, and are done.
 fn talkers(lines: u64, pause: Duration) -> Client {
     let show = |Path(id): Path<u64>| async move { task(id, "in_progress").to_string() };
     let talk = move |Path(id): Path<u64>| async move {
@@ -77,14 +77,14 @@ fn talkers(lines: u64, pause: Duration) -> Client {
     Client::new(Transport::InProcess(routes))
 }
 
-/// So many tasks stream into one group for so long, by Telegram's clock; ours runs `faster`.
+/// Streams `tasks` tasks into one group for the time `lasts` of Telegram's clock; the test's clock runs `faster` times as fast.
 pub async fn crowd(tasks: u64, lasts: Duration, faster: u32) -> Figures {
     let api = BotApi::with(Rules::TELEGRAM.faster(faster));
     api.chat(GROUP, Kind::Group);
     let (users, limits) = (BTreeSet::from([ADA]), Limits::TELEGRAM.faster(faster));
     let setup = Setup { token: Secret::new(TOKEN), chat: GROUP, users, api_url: api.url(), limits };
     let telegram = Telegram::new(setup, ChannelStore::in_memory()).expect("a sound setup");
-    // Each says something twice a second.
+    // Each prints a line twice a second.
     let pause = Duration::from_millis(500) / faster;
     let lines = lasts.as_millis() as u64 / 500;
     let cancel = CancellationToken::new();

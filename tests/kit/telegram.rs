@@ -1,6 +1,6 @@
-//! A Bot API on loopback that behaves like Telegram's, until it is dropped: it holds questions open, repeats what was not
-//! confirmed, enforces what a chat allows (a request too many is answered 429, and counted), and says no in Telegram's
-//! own words. People in its chats are played by the test.
+//! A simulated Bot API on loopback, until it is dropped: it supports long polling, repeats unconfirmed updates, enforces the
+//! limits of chats (a request too many gets 429 and is counted), and uses Telegram's error texts. The test plays the
+//! people in its chats.
 
 mod html;
 mod rules;
@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
-/// The token that it knows.
+/// The valid token.
 pub const TOKEN: &str = "123456789:AAF-the_secret_of_the_bot";
 
 struct Shared {
@@ -38,12 +38,12 @@ pub struct BotApi {
 }
 
 impl BotApi {
-    /// Starts one with Telegram's limits.
+    /// Starts a server with Telegram's limits.
     pub fn start() -> Self {
         Self::with(Limits::TELEGRAM)
     }
 
-    /// Starts one with other limits.
+    /// Starts a server with other limits.
     pub fn with(limits: Limits) -> Self {
         let shared = Arc::new(Shared { world: Mutex::new(ServerState::new(limits)), news: Notify::new() });
         let (stop, stopped) = oneshot::channel();
@@ -54,7 +54,7 @@ impl BotApi {
         Self { address, shared, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Where it is.
+    /// Returns the address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -63,25 +63,25 @@ impl BotApi {
         self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// There is a chat.
+    /// Adds a chat.
     pub fn chat(&self, chat: i64, kind: Kind) {
         self.world().chat(chat, kind);
     }
 
-    /// Something happens: an update without its number. Returns the number.
+    /// Adds an update, which is given without its number. Returns the number.
     pub fn happens(&self, update: Value) -> i64 {
         let id = self.world().happens(update);
         self.shared.news.notify_waiters();
         id
     }
 
-    /// Somebody writes.
+    /// Writes a message as a person.
     pub fn writes(&self, user: i64, chat: i64, text: &str) -> i64 {
         let message = self.world().message(user, chat, text);
         self.happens(json!({"message": message}))
     }
 
-    /// Somebody writes, with more about the message.
+    /// Writes a message as a person, with further fields.
     pub fn writes_with(&self, user: i64, chat: i64, text: &str, more: &Value) -> i64 {
         let mut message = self.world().message(user, chat, text);
         for (key, value) in more.as_object().into_iter().flatten() {
@@ -90,93 +90,93 @@ impl BotApi {
         self.happens(json!({"message": message}))
     }
 
-    /// Somebody answers a message.
+    /// Replies to a message as a person.
     pub fn answers(&self, user: i64, chat: i64, message: i64, text: &str) -> i64 {
         let answered = json!({"message_id": message, "chat": {"id": chat, "type": "group"}});
         self.writes_with(user, chat, text, &json!({"reply_to_message": answered}))
     }
 
-    /// Somebody presses the button with this label under the newest message that has one.
+    /// Presses the button with this label under the newest message that has one, as a person.
     pub fn presses(&self, user: i64, chat: i64, label: &str) -> i64 {
         let (message, token) = self.button(chat, label).unwrap_or_else(|| panic!("no button {label}"));
         self.presses_token(user, chat, message, &token)
     }
 
-    /// Somebody presses a button that bears this.
+    /// Presses the button with this data as a person.
     pub fn presses_token(&self, user: i64, chat: i64, message: i64, token: &str) -> i64 {
         let update = self.world().press(user, chat, message, token);
         self.happens(update)
     }
 
-    /// The newest button with this label: its message, and what it bears.
+    /// Returns the message and the data of the newest button with this label.
     pub fn button(&self, chat: i64, label: &str) -> Option<(i64, String)> {
         self.world().button(chat, label)
     }
 
-    /// All messages of a chat as they are shown now, oldest first.
+    /// Returns the present messages of a chat, oldest first.
     pub fn messages(&self, chat: i64) -> Vec<Seen> {
         self.world().messages(chat)
     }
 
-    /// The texts of all messages of the bot in a chat.
+    /// Returns the texts of the bot's messages in a chat.
     pub fn texts(&self, chat: i64) -> Vec<String> {
         self.messages(chat).into_iter().filter(|seen| seen.by_bot).map(|seen| seen.text).collect()
     }
 
-    /// A chat as a person sees it.
+    /// Renders a chat as a person sees it.
     pub fn transcript(&self, chat: i64) -> String {
         self.messages(chat).iter().map(Seen::told).collect()
     }
 
-    /// Somebody deletes a message.
+    /// Deletes a message.
     pub fn deletes(&self, chat: i64, message: i64) {
         self.world().delete(chat, message);
     }
 
-    /// The next call of this method is answered so.
+    /// Sets the response to the next call of this method.
     pub fn next_answers(&self, method: &str, status: u16, description: &str, parameters: Value) {
         self.world().force(method, status, description, parameters);
     }
 
-    /// Every call is answered so, until that is taken back with `None`.
+    /// Sets the response to every call, until it is reset with `None`.
     pub fn all_answer(&self, outcome: Option<(u16, &str)>) {
         self.world().force_all(outcome);
         self.shared.news.notify_waiters();
     }
 
-    /// No wrong answers any more.
+    /// Gives only correct responses from now on.
     pub fn heal(&self) {
         let mut world = self.world();
         world.force_all(None);
         world.forget_forced();
     }
 
-    /// Each answer to getUpdates repeats the one before, and comes in another order.
+    /// Makes each response to getUpdates repeat the one before, in another order.
     pub fn repeats_and_shuffles(&self) {
         self.world().is_unruly = true;
     }
 
-    /// How often a method was called.
+    /// Returns how often a method was called.
     pub fn calls(&self, method: &str) -> usize {
         self.world().calls.iter().filter(|(called, _)| called == method).count()
     }
 
-    /// What was handed to the calls of a method.
+    /// Returns the parameters of the calls of a method.
     pub fn takes(&self, method: &str) -> Vec<Value> {
         self.world().calls.iter().filter(|(called, _)| called == method).map(|(_, takes)| takes.clone()).collect()
     }
 
-    /// How many requests came too soon.
+    /// Returns how many requests exceeded a limit.
     pub fn provoked(&self) -> usize {
         self.world().provoked
     }
 
-    /// Whether all that happened was confirmed.
+    /// Returns whether all updates were confirmed.
     pub fn is_heard(&self) -> bool {
         self.world().is_heard()
     }
 
-    /// A file that can be fetched.
+    /// Adds a file that can be fetched.
     pub fn file(&self, id: &str, bytes: &[u8]) {
         self.world().files.insert(id.to_owned(), bytes.to_vec());
     }
@@ -201,7 +201,7 @@ fn serve(shared: Arc<Shared>, stopped: oneshot::Receiver<()>, told: &std::sync::
             .route("/{token}/{method}", any(answer))
             .route("/file/{token}/{*path}", any(fetch))
             .with_state(shared);
-        // Questions that are held open end with it.
+        // Open long polls end with the server.
         tokio::select! {
             served = async { axum::serve(listener, routes).await } => served.expect("it serves"),
             _ = stopped => {}
@@ -228,7 +228,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    // Before anything else, as Telegram does.
+    // This is checked first, as Telegram does.
     let Some(takes) = takes(&headers, &body) else {
         return told(Outcome::Refused(400, "Bad Request: JSON object expected".to_owned(), Value::Null));
     };
@@ -246,7 +246,7 @@ async fn answer(
     told(outcome)
 }
 
-/// Held open until there is something to tell, or the time is over.
+/// Answers a long poll when there is an update, or after its timeout.
 async fn updates(shared: &Shared, takes: &Value) -> Outcome {
     locked(shared).confirm(takes["offset"].as_i64());
     let timeout = Duration::from_secs(takes["timeout"].as_u64().unwrap_or_default());
@@ -281,8 +281,8 @@ fn told(outcome: Outcome) -> Response {
     (status, [("content-type", "application/json")], body.to_string()).into_response()
 }
 
-/// What a method takes, as JSON or as a form with a file; nothing at all is as good as an empty object. `None`: it is JSON
-/// and no object.
+/// Parses the parameters of a method, from JSON or a form with a file; an empty body counts as an empty object. `None` for
+/// JSON that is no object.
 fn takes(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
     let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some((_, boundary)) = kind.split_once("boundary=") else {

@@ -1,4 +1,4 @@
-//! A real terminal to run commands in: a pane of a tmux of its own.
+//! A real terminal to run commands in: a pane of a separate tmux server.
 
 use super::process::Ran;
 use super::sealed_box::SealedBox;
@@ -18,31 +18,31 @@ impl<'a> Terminal<'a> {
         terminal
     }
 
-    /// The one that was made before.
+    /// Returns the terminal that was created before.
     pub fn of(sealed: &'a SealedBox) -> Self {
         Self { sealed }
     }
 
-    /// Ends it, and all that runs in it. Another one may be made when this returns.
+    /// Ends the terminal and everything in it. Another one may be created when this returns.
     pub fn close(self) {
         self.tmux(&["kill-server"]).ok();
-        // One that is on its way out would still answer there.
+        // A server that is shutting down would still answer there.
         std::fs::remove_file(self.sealed.root().join("tmux-terminal")).ok();
     }
 
-    /// Asks tmux.
+    /// Runs a tmux command.
     pub fn tmux(&self, args: &[&str]) -> Ran {
         let socket = self.sealed.root().join("tmux-terminal");
         let socket = socket.to_str().expect("a plain path");
         self.sealed.run_program("tmux").args([&["-S", socket], args].concat()).run()
     }
 
-    /// What it shows.
+    /// Returns the text on its screen.
     pub fn screen(&self) -> String {
         self.tmux(&["capture-pane", "-p", "-t", "=t:"]).stdout
     }
 
-    /// Waits until it shows this.
+    /// Waits until the screen shows `what`.
     pub fn shows(&self, what: &str) {
         let mut last = String::new();
         let seen = wait::poll(RUN, || {

@@ -1,5 +1,5 @@
-//! A real `systemd --user` in a box: with a mount namespace of its own, in which the system looks as if systemd had booted it.
-//! Needs root, for the namespace and for a control group.
+//! A real `systemd --user` in a box, with a mount namespace of its own in which the system looks as if systemd had booted
+//! it. Needs root, for the namespace and for a control group.
 
 use super::process::{Running, find_program};
 use super::sealed_box::SealedBox;
@@ -7,7 +7,7 @@ use super::wait::{self, SOON};
 use rustix::process::Signal;
 use std::path::Path;
 
-/// Sets the stage, starts systemd on it, and clears the stage when that has ended.
+/// The script that sets up the namespace, runs systemd in it, and cleans up afterwards.
 const STAGE: &str = "set -e\n\
     mount -t cgroup2 none /sys/fs/cgroup\n\
     mount -t tmpfs none /run\n\
@@ -25,16 +25,16 @@ const STAGE: &str = "set -e\n\
     find $group -depth -type d -exec rmdir {} ';' 2> /dev/null\n\
     exit 0\n";
 
-/// The manager.
+/// A running user manager.
 pub struct UserManager {
     running: Running,
 }
 
 impl UserManager {
-    /// Starts it.
+    /// Starts the manager.
     ///
     /// # Errors
-    /// It cannot run here; why.
+    /// Why it cannot run here.
     pub fn start(sealed: &SealedBox) -> Result<Self, String> {
         let systemd =
             ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"].into_iter().find(|path| Path::new(path).exists());
@@ -57,7 +57,7 @@ impl UserManager {
         Ok(Self { running })
     }
 
-    /// Ends it, and with it what it started.
+    /// Ends the manager and everything that it started.
     pub fn stop(self) {
         self.running.signal(Signal::TERM);
         self.running.finish(SOON);

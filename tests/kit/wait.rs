@@ -1,11 +1,11 @@
-//! Waiting for a state. The only place in the tests that looks at a clock or pauses; no test waits for a time.
+//! Waiting for a state. The only module of the tests that reads a clock or sleeps; no test waits for a time.
 
 use std::time::{Duration, Instant};
 
-/// Limit for what takes milliseconds when all is well; only a bug reaches it.
+/// The limit for what normally takes milliseconds; only a bug reaches it.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Limit for a whole run of an agent CLI on a busy machine.
+/// The limit for a whole run of an agent CLI on a busy machine.
 pub const RUN: Duration = Duration::from_secs(120);
 
 /// Waits until `ready`; panics at the deadline, naming `what` was awaited.
@@ -18,7 +18,7 @@ pub fn wait_some<T>(what: &str, deadline: Duration, ready: impl FnMut() -> Optio
     poll(deadline, ready).unwrap_or_else(|| panic!("waited {deadline:?} in vain for {what}"))
 }
 
-/// Waits until `ready` and returns in that very moment: it looks without a pause, for what must follow at once.
+/// Waits until `ready` and returns at once: it polls without a pause, for a test that must act at that moment.
 pub fn catch(what: &str, deadline: Duration, mut ready: impl FnMut() -> bool) {
     let caught = poll_every(Duration::ZERO, deadline, || ready().then_some(()));
     caught.unwrap_or_else(|| panic!("waited {deadline:?} in vain for {what}"));
@@ -29,7 +29,7 @@ pub fn poll<T>(deadline: Duration, ready: impl FnMut() -> Option<T>) -> Option<T
     poll_every(Duration::from_micros(200), deadline, ready)
 }
 
-/// `pause` is the first one; each is twice as long as the one before, up to a hundredth of a second.
+/// Polls with growing pauses: `pause` is the first, each is twice as long as the one before, up to 10 ms.
 #[expect(clippy::disallowed_methods, reason = "the one clock and the one pause of the tests")]
 fn poll_every<T>(mut pause: Duration, deadline: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;

@@ -1,4 +1,5 @@
-//! A server that takes webhooks as real ones do: well, too busy, broken, slow, cut off, gone and back at the same address.
+//! A server for webhooks that behaves as real ones do: it accepts, is busy, fails, is slow, breaks off, and goes down and
+//! up again at the same address.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -14,37 +15,37 @@ use std::thread::JoinHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// How it answers one request.
+/// How the server answers one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Taken.
+    /// The request is accepted.
     Good,
-    /// A status; with 429 and 503, when to come again, in seconds.
+    /// A status; with 429 and 503, the value of `retry-after` in seconds.
     Status(u16, Option<u64>),
-    /// Taken, and the connection is gone before that is said.
+    /// The request is accepted, and the connection closed without a response.
     Cut,
-    /// Taken, and nothing is said until it is stopped.
+    /// The request is accepted, and not answered until the server stops.
     Never,
 }
 
-/// A request that was taken.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Taken {
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body as it came.
+    /// The raw body.
     pub body: String,
-    /// How it was answered.
+    /// The answer to it.
     pub answer: Answer,
 }
 
 impl Taken {
-    /// A header's text.
+    /// Returns the text of a header.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The document.
+    /// Parses the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("a document")
     }
@@ -52,7 +53,7 @@ impl Taken {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The next answers; then all are good.
+    /// The next answers; all later ones are good.
     answers: Mutex<VecDeque<Answer>>,
     taken: Mutex<Vec<Taken>>,
 }
@@ -61,7 +62,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One, on loopback, until it is dropped.
+/// A server on loopback, until it is dropped.
 pub struct Receiver {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -70,7 +71,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts one.
+    /// Starts a server.
     pub fn start() -> Self {
         let mut new = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -82,33 +83,33 @@ impl Receiver {
         new
     }
 
-    /// Where it listens.
+    /// Returns the address.
     pub fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
 
-    /// The next answers, in this order.
+    /// Adds the next answers, in this order.
     pub fn answers(&self, answers: &[Answer]) {
         locked(&self.shared.answers).extend(answers);
     }
 
-    /// No other answers than good ones any more.
+    /// Gives only good answers from now on.
     pub fn heal(&self) {
         locked(&self.shared.answers).clear();
     }
 
-    /// All that were taken.
+    /// Returns all requests.
     pub fn taken(&self) -> Vec<Taken> {
         locked(&self.shared.taken).clone()
     }
 
-    /// The texts of those that were answered well.
+    /// Returns the texts of the requests with a good answer.
     pub fn told(&self) -> Vec<String> {
         let good = self.taken().into_iter().filter(|taken| taken.answer == Answer::Good);
         good.map(|taken| taken.json()["text"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    /// Nobody listens there any more.
+    /// Stops listening.
     pub fn down(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
@@ -116,7 +117,7 @@ impl Receiver {
         }
     }
 
-    /// It listens at the same address again.
+    /// Listens at the same address again.
     pub fn up(&mut self) {
         self.stop = CancellationToken::new();
         let (stop, shared, wanted) = (self.stop.clone(), Arc::clone(&self.shared), self.address);

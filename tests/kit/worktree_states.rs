@@ -1,4 +1,4 @@
-//! The states in which worktrees are left: each thing that may be true of one, alone and mixed.
+//! The states in which worktrees are left: each possible feature, alone and combined.
 
 use super::dice::Dice;
 use super::process::Running;
@@ -9,7 +9,7 @@ use orch_core::gc::Reason;
 use orch_sys::worktree::Worktree;
 use std::path::PathBuf;
 
-/// One thing that is done in a worktree.
+/// One feature of a worktree's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
     /// Work is committed and merged into the base.
@@ -62,26 +62,26 @@ pub enum Deed {
 
 use Deed::*;
 
-/// What is done, in this order.
+/// The features, in the order in which they are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State(Vec<Deed>);
 
-/// What is there that must not get lost.
+/// The work in a worktree that must not get lost.
 #[derive(Default)]
 pub struct Made {
     /// Commits that must be reachable afterwards.
     pub commits: Vec<String>,
-    /// What is checked out in the end.
+    /// The commit that is checked out at the end.
     pub head: String,
     /// Files that must be there afterwards, with their text.
     pub edits: Vec<(PathBuf, String)>,
-    /// Commits of repositories inside, and where these are.
+    /// The commits of nested repositories, with the paths of these.
     nested: Vec<(String, PathBuf)>,
     process: Option<Running>,
 }
 
 impl State {
-    /// A random mixture.
+    /// Returns a random combination.
     pub fn any(dice: &mut Dice) -> Self {
         const FIRST: [Option<Deed>; 5] = [None, Some(Merged), Some(Unpushed), Some(Pushed), Some(Amended)];
         const THEN: [Deed; 18] = [
@@ -107,7 +107,7 @@ impl State {
         let mut deeds: Vec<Deed> = FIRST[dice.at(5)].into_iter().collect();
         for _ in 0..dice.below(3) {
             let deed = THEN[dice.at(18)];
-            // What stops half-way or leaves the branch comes last.
+            // Features that stop half-way or leave the branch come last.
             let is_last = deeds.last().is_some_and(|last| last.is_unfinished());
             if !is_last && !deeds.contains(&deed) {
                 deeds.push(deed);
@@ -119,7 +119,7 @@ impl State {
         Self(deeds)
     }
 
-    /// Each alone, and why it is kept; `None`: it may go.
+    /// Returns each feature alone, with the reason to keep the worktree; `None` if it may be removed.
     pub fn each() -> Vec<(Self, Option<Reason>)> {
         let alone = |deed| Self(vec![deed]);
         vec![
@@ -150,7 +150,7 @@ impl State {
         ]
     }
 
-    /// Nothing is only there.
+    /// Returns whether nothing exists only in the worktree.
     pub fn is_free(&self) -> bool {
         self.0.iter().all(|deed| matches!(deed, Merged | Pushed | Ignored | DetachedHere | Abandoned))
     }
@@ -162,12 +162,12 @@ impl Deed {
     }
 }
 
-/// Whether a commit is in a repository inside that is still there.
+/// Returns whether a commit is in a nested repository that still exists.
 pub fn is_nested(made: &Made, sha: &str) -> bool {
     made.nested.iter().any(|(commit, dir)| commit == sha && dir.join(".git").exists())
 }
 
-/// Ends what works there.
+/// Ends the processes in the worktree.
 pub fn release(made: Made) {
     if let Some(process) = made.process {
         process.signal(rustix::process::Signal::KILL);
@@ -175,7 +175,7 @@ pub fn release(made: Made) {
     }
 }
 
-/// Does all of it.
+/// Makes all features of the state.
 pub fn make(yard: &Yard, worktree: &Worktree, state: &State) -> Made {
     let mut made = Made::default();
     for deed in &state.0 {
@@ -192,7 +192,7 @@ fn one(yard: &Yard, worktree: &Worktree, deed: Deed, made: &mut Made) {
     let mut edit = |name: &str| {
         tree.write(name, &unique);
         let path = worktree.path.join(name);
-        // What stood there before is gone by the person's own hand.
+        // The person has removed what was there before.
         made.edits.retain(|(known, _)| *known != path);
         made.edits.push((path, unique.clone()));
     };
@@ -304,7 +304,7 @@ fn submodule(yard: &Yard, tree: &Project, made: &mut Made, unique: &str) {
     let recorded = inner.head();
     let sha = commit(&inner, "inner.txt", unique);
     inner.git(["branch", "work"]);
-    // What the outer repository records is as it was: git tells nothing of what is in there.
+    // The outer repository's record is unchanged, so git does not report the changes inside.
     inner.git(["checkout", "--quiet", &recorded]);
     inner.write("README.md", unique);
     made.edits.push((dir.join("README.md"), unique.to_owned()));
@@ -312,7 +312,7 @@ fn submodule(yard: &Yard, tree: &Project, made: &mut Made, unique: &str) {
     made.commits.push(sha);
 }
 
-/// Commits this file alone.
+/// Commits only this file.
 fn commit(tree: &Project, name: &str, text: &str) -> String {
     tree.write(name, text);
     tree.git(["add", "--force", name]);

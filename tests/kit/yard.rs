@@ -1,5 +1,5 @@
-//! A repository whose worktrees are made, left in all states in which people and agents leave them, and cleaned up by orch's
-//! own code over real git; and what may have got lost by it.
+//! Tests the cleanup of worktrees: creates worktrees in all states in which people and agents leave them, removes them by
+//! orch's own code over real git, and checks that nothing was lost.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -16,18 +16,18 @@ use orch_sys::worktree::{Aside, Retired, Subject, Worktree, WorktreeRequest};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// A repository in a box, and orch's git on it.
+/// A repository in a box, with orch's git on it.
 pub struct Yard {
     /// The box.
     pub sealed: SealedBox,
-    /// The person's checkout.
+    /// The user's checkout.
     pub project: Project,
-    /// The same, as orch has it.
+    /// The same repository, as orch's type.
     pub repo: Repo,
 }
 
 impl Yard {
-    /// With a repository of two commits.
+    /// Creates a yard with a repository of two commits.
     pub async fn new() -> Self {
         let sealed = SealedBox::new();
         let project = sealed.repo("shop");
@@ -44,17 +44,17 @@ impl Yard {
         Self { sealed, project, repo }
     }
 
-    /// A place in the box.
+    /// Returns a path in the box.
     pub fn path(&self, name: &str) -> PathBuf {
         self.sealed.root().join(name)
     }
 
-    /// Where worktrees wait to be deleted.
+    /// Returns the directory of worktrees that wait to be deleted.
     pub fn aside(&self) -> PathBuf {
         self.path("trees/.removed")
     }
 
-    /// The worktree of a task.
+    /// Creates the worktree of a task.
     pub async fn worktree(&self, task: u64) -> Worktree {
         let branch = names::branch(TaskId(task), "x");
         let path = self.path("trees").join(names::worktree_dir("shop", &branch));
@@ -62,53 +62,53 @@ impl Yard {
         self.repo.ensure_worktree(&request).await.unwrap()
     }
 
-    /// git in a worktree.
+    /// Returns git in a worktree.
     pub fn inside(&self, worktree: &Worktree) -> Project {
         Project::at(&worktree.path, self.sealed.env())
     }
 
-    /// Cleans a worktree up.
+    /// Cleans up a worktree.
     pub async fn retire(&self, worktree: &Worktree, policy: &Policy) -> Retired {
         let base = main();
         let subject = Subject { path: &worktree.path, branch: &worktree.branch, base: &base };
         self.repo.retire(&subject, policy, Aside(&self.aside()), &|| Ok(())).await.unwrap()
     }
 
-    /// Fails unless git finds the repository in order.
+    /// Asserts that git finds the repository intact.
     pub fn assert_sound(&self) {
         self.project.git(["fsck", "--full", "--strict", "--no-dangling"]);
     }
 
-    /// Whether a branch, a tag, a remote, or whatever else keeps commits from being forgotten has this one.
+    /// Returns whether any reference (a branch, a tag, a remote) reaches this commit.
     fn is_kept(&self, sha: &str) -> bool {
         !self.project.try_git(["for-each-ref", "--count=1", "--contains", sha]).stdout.is_empty()
     }
 }
 
-/// The base.
+/// Returns the base branch.
 pub fn main() -> BranchName {
     BranchName::parse("main").unwrap()
 }
 
-/// All may go that holds nothing.
+/// Returns a policy that removes every worktree without unsaved work.
 pub fn policy() -> Policy {
     Policy { after: SignedDuration::ZERO, keep_failed: false, delete_merged_branches: false }
 }
 
-/// What came of a number of worktrees.
+/// The results for a number of worktrees.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Worktrees that went.
+    /// The number of removed worktrees.
     pub removed: usize,
-    /// And those that stayed.
+    /// The number of kept worktrees.
     pub kept: usize,
-    /// Commits and edits that are nowhere any more.
+    /// Commits and edits that were lost.
     pub lost: Vec<String>,
-    /// Those that hold nothing and stayed all the same.
+    /// Worktrees without unsaved work that were kept all the same.
     pub stuck: Vec<String>,
 }
 
-/// Makes `count` worktrees in random states, cleans up, and looks for everything that was in them.
+/// Creates `count` worktrees in random states, cleans up, and checks for everything that was in them.
 pub async fn clean_up_worktrees(count: u64, seed: u64) -> Tally {
     let yard = Yard::new().await;
     let mut dice = Dice::new(seed);
@@ -119,25 +119,25 @@ pub async fn clean_up_worktrees(count: u64, seed: u64) -> Tally {
         let made: Made = states::make(&yard, &worktree, &state);
         let delete_merged_branches = dice.below(2) == 0;
         let retired = yard.retire(&worktree, &Policy { delete_merged_branches, ..policy() }).await;
-        let told = || format!("{state:?}: {retired:?}");
+        let describe = || format!("{state:?}: {retired:?}");
         match &retired {
             Retired::Gone { .. } => tally.removed += 1,
             Retired::Kept(_) => tally.kept += 1,
-            Retired::Absent => tally.lost.push(told()),
+            Retired::Absent => tally.lost.push(describe()),
         }
         if matches!(retired, Retired::Gone { .. }) == worktree.path.exists() {
-            tally.lost.push(format!("half done, {}", told()));
+            tally.lost.push(format!("half done, {}", describe()));
         }
         let gone = |(path, text): &(PathBuf, String)| std::fs::read_to_string(path).ok().as_ref() != Some(text);
-        tally.lost.extend(made.edits.iter().filter(|edit| gone(edit)).map(|edit| format!("{edit:?}, {}", told())));
+        tally.lost.extend(made.edits.iter().filter(|edit| gone(edit)).map(|edit| format!("{edit:?}, {}", describe())));
         let is_there = |sha: &&String| {
             let as_it_was = worktree.path.exists() && yard.inside(&worktree).head() == made.head;
             as_it_was || yard.is_kept(sha) || states::is_nested(&made, sha)
         };
         let missing = made.commits.iter().filter(|sha| !is_there(sha));
-        tally.lost.extend(missing.map(|sha| format!("{sha}, {}", told())));
+        tally.lost.extend(missing.map(|sha| format!("{sha}, {}", describe())));
         if state.is_free() && matches!(retired, Retired::Kept(_)) {
-            tally.stuck.push(told());
+            tally.stuck.push(describe());
         }
         states::release(made);
     }

@@ -81,7 +81,7 @@ fn a_message_to_a_start_that_collided_is_said_to_the_next_one() {
         id: MessageId(3),
         from: orch_core::message::Author::Person,
         text: "use it".to_owned(),
-        told: "use it".to_owned(),
+        rendered: "use it".to_owned(),
     };
     room.dir().hand_over(&said).expect("writable");
     assert_eq!(running.finish(RUN).code, Some(0));

@@ -19,7 +19,7 @@ fn live(script: &str) -> Room {
 }
 
 fn message(id: u64, text: &str) -> Handed {
-    Handed { id: MessageId(id), from: Author::Person, text: text.into(), told: format!("The person says: {text}") }
+    Handed { id: MessageId(id), from: Author::Person, text: text.into(), rendered: format!("The person says: {text}") }
 }
 
 fn receipts(room: &Room) -> Vec<u64> {

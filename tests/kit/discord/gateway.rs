@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_websockets::{CloseCode, Message, ServerBuilder, WebSocketStream};
 
-/// The intent to read what is written.
+/// The intent to read the content of messages.
 const READING: u64 = 1 << 15;
 
 /// Serves until it is dropped.
@@ -29,7 +29,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 struct Connection {
     session: Option<String>,
-    /// Events that were told.
+    /// The number of events that were sent.
     told: usize,
     epoch: usize,
     /// See `ServerState::deaf`.
@@ -88,7 +88,7 @@ async fn converse(mut socket: WebSocketStream<TcpStream>, shared: &Shared) {
     }
 }
 
-/// What a test wants of the connections that are open.
+/// A test's request to the open connections.
 enum Ordered {
     Close(u16),
     Tell(Value),
@@ -106,7 +106,7 @@ fn ordered(connection: &mut Connection, shared: &Shared) -> Option<Ordered> {
     }
 }
 
-/// What a client says. An error is the code that the connection is closed with.
+/// Handles a message of the client. The error is the code with which the connection is closed.
 fn hear(said: &Value, connection: &mut Connection, shared: &Shared) -> Result<Vec<Value>, u16> {
     let mut book = shared.book();
     let data = &said["d"];

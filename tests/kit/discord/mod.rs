@@ -1,6 +1,6 @@
-//! A Discord of one's own on loopback: its REST API and its gateway, as strict as the real ones. It numbers messages,
-//! refuses what is too long, too fast or unknown, forgets nothing a session missed, and closes connections with any code.
-//! Whoever speaks with it too fast is counted.
+//! A simulated Discord on loopback: its REST API and its gateway, as strict as the real ones. It numbers messages, refuses
+//! what is too long, too fast or unknown, replays what a session missed, closes connections with any code, and counts
+//! requests that exceed a limit.
 
 mod gateway;
 mod rest;
@@ -16,45 +16,45 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{Notify, oneshot};
 
-/// The token that is taken.
+/// The valid token.
 pub const TOKEN: &str = "MTIz.discord-token-of-the-tests.abcdefghijklmnop";
-/// The bot's own application and user.
+/// The id of the bot's application and user.
 pub const APPLICATION: u64 = 900;
-/// The server.
+/// The id of the guild.
 pub const GUILD: u64 = 800;
-/// The channel that a person gave the bot.
+/// The id of the bot's channel.
 pub const CHANNEL: u64 = 700;
-/// A person who is listed.
+/// The id of a person who is listed.
 pub const OWNER: u64 = 42;
-/// One who is not.
+/// The id of a person who is not listed.
 pub const STRANGER: u64 = 666;
 
-/// An answer that is given in place of the right one.
+/// An error that is returned in place of the correct answer.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// To requests whose `METHOD path` has these words.
+    /// The text in `METHOD path` of the requests that get it.
     pub to: String,
-    /// So often.
+    /// How often it is returned.
     pub times: usize,
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
     /// Discord's own code of the error, or seconds to wait for a 429.
     pub code: u64,
 }
 
-/// Who speaks.
+/// A person.
 #[derive(Debug, Clone)]
 pub struct Person {
-    /// By id.
+    /// The user id.
     pub id: u64,
-    /// By the name that is shown.
+    /// The display name.
     pub name: String,
-    /// Roles.
+    /// The ids of the roles.
     pub roles: Vec<u64>,
 }
 
 impl Person {
-    /// Of this id, without roles.
+    /// Creates a person with this id and without roles.
     pub fn new(id: u64) -> Self {
         Self { id, name: format!("person{id}"), roles: Vec::new() }
     }
@@ -62,12 +62,12 @@ impl Person {
 
 struct Shared {
     book: Mutex<ServerState>,
-    /// Something happened that a connection may have to tell.
+    /// Wakes the connections, which may have an event to send.
     news: Notify,
 }
 
 impl Shared {
-    /// A test that panicked while it held the lock must not take the server with it.
+    /// Locks the state, also after a test panicked while it held the lock.
     fn book(&self) -> MutexGuard<'_, ServerState> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -87,7 +87,7 @@ pub struct Discord {
 }
 
 impl Discord {
-    /// Starts on free ports.
+    /// Starts a server on free ports.
     pub fn start() -> Self {
         let free = || {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -112,91 +112,91 @@ impl Discord {
         Self { shared, rest: rest_at, gateway: gateway_at, stop: Some(stop), thread: Some(thread.expect("a thread")) }
     }
 
-    /// Where the API is.
+    /// Returns the address of the API.
     pub fn api_url(&self) -> String {
         format!("http://{}", self.rest)
     }
 
-    /// Where the gateway is.
+    /// Returns the address of the gateway.
     pub fn gateway_url(&self) -> String {
         format!("ws://{}", self.gateway)
     }
 
-    /// Every request until now.
+    /// Returns every request so far.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.book().requests.clone()
     }
 
-    /// All messages of a channel or thread, oldest first, as they stand now.
+    /// Returns the present messages of a channel or thread, oldest first.
     pub fn messages(&self, channel: u64) -> Vec<Posted> {
         self.shared.book().messages(channel)
     }
 
-    /// All messages that the bot wrote, wherever, oldest first.
+    /// Returns all messages of the bot in all channels, oldest first.
     pub fn said(&self) -> Vec<Posted> {
         self.shared.book().of(APPLICATION)
     }
 
-    /// The threads that were begun: id and name.
+    /// Returns the ids and names of the threads.
     pub fn threads(&self) -> Vec<(u64, String)> {
         self.shared.book().threads()
     }
 
-    /// The names of the commands that are registered.
+    /// Returns the names of the registered commands.
     pub fn commands(&self) -> Vec<Value> {
         self.shared.book().commands.clone()
     }
 
-    /// How often somebody was too fast.
+    /// Returns how many requests exceeded a rate limit.
     pub fn too_fast(&self) -> usize {
         self.shared.book().too_fast
     }
 
-    /// Sessions that were begun anew, and ones that were resumed.
+    /// Returns the numbers of new and of resumed sessions.
     pub fn sessions(&self) -> (usize, usize) {
         let book = self.shared.book();
         (book.identified, book.resumed)
     }
 
-    /// Connections to the gateway that are open.
+    /// Returns the number of open connections to the gateway.
     pub fn connections(&self) -> usize {
         self.shared.book().connections
     }
 
-    /// The next answers are these.
+    /// Adds errors for the next requests.
     pub fn fail(&self, fault: Fault) {
         self.shared.book().faults.push(fault);
     }
 
-    /// Every request is refused for so many seconds, as by the limit of the whole bot: without a word on buckets.
+    /// Refuses every request for this many seconds, as by the bot's global limit, without headers of a bucket.
     pub fn refuse_all(&self, seconds: u64) {
         self.shared.book().refuses_all = Some(seconds);
     }
 
-    /// No wrong answers any more.
+    /// Gives only correct answers from now on.
     pub fn heal(&self) {
         self.shared.book().refuses_all = None;
         self.shared.book().faults.clear();
     }
 
-    /// The bot may (not) read what is written.
+    /// Sets whether the bot may read the content of messages.
     pub fn allow_reading(&self, allowed: bool) {
         self.shared.book().reading = allowed;
     }
 
-    /// The token is (not) taken.
+    /// Sets whether the token is valid.
     pub fn take_token(&self, taken: bool) {
         self.shared.book().takes_token = taken;
     }
 
-    /// Closes every connection to the gateway. `resumable`: the sessions are kept.
+    /// Closes every connection to the gateway. The sessions are kept if `resumable`.
     pub fn close(&self, code: u16, resumable: bool) {
         let mut book = self.shared.book();
         if !resumable {
             book.sessions.clear();
         }
         if code == 4007 {
-            // Whoever goes on with the number that was wrong is told the same again.
+            // A client that resumes with the wrong number gets the same events again.
             book.spoiled = book.sessions.keys().cloned().collect();
         }
         (book.closing, book.order) = (Some(code), None);
@@ -213,12 +213,12 @@ impl Discord {
         self.shared.tell();
     }
 
-    /// Asks every connection to be opened anew.
+    /// Asks every client to reconnect.
     pub fn ask_to_reconnect(&self) {
         self.order(json!({ "op": 7, "d": null }));
     }
 
-    /// Tells every connection that its session is none any more. `resumable`: it may be tried.
+    /// Tells every client that its session is invalid. With `resumable` it may try to resume.
     pub fn invalidate(&self, resumable: bool) {
         if !resumable {
             self.shared.book().sessions.clear();
@@ -226,62 +226,62 @@ impl Discord {
         self.order(json!({ "op": 9, "d": resumable }));
     }
 
-    /// The connections that are open hear nothing and say nothing from now on, and stay open.
+    /// Makes the open connections unresponsive without closing them.
     pub fn deafen(&self) {
         self.shared.book().deaf += 1;
     }
 
-    /// How often a client has to tell that it is there, in milliseconds; of connections from now on.
+    /// Sets the heartbeat interval of new connections, in milliseconds.
     pub fn beats(&self, millis: u64) {
         self.shared.book().heartbeat = millis;
     }
 
-    /// Nobody who identifies is taken: they are answered with this code.
+    /// Refuses every identify with this code.
     pub fn refuse(&self, code: Option<u16>) {
         self.shared.book().refuses = code;
     }
 
-    /// How often somebody tried to identify.
+    /// Returns how often a client tried to identify.
     pub fn attempts(&self) -> usize {
         self.shared.book().attempts
     }
 
-    /// Somebody has these roles from now on.
+    /// Sets a person's roles.
     pub fn has_roles(&self, who: &Person) {
         self.shared.book().roles.insert(who.id, who.roles.clone());
     }
 
-    /// The channel in which somebody speaks with the bot alone.
+    /// Returns a person's direct channel with the bot.
     pub fn direct(&self, user: u64) -> u64 {
         self.shared.book().direct(user)
     }
 
-    /// Who is told of what is said in a thread.
+    /// Returns the members of a thread.
     pub fn members(&self, thread: u64) -> Vec<u64> {
         self.shared.book().members(thread)
     }
 
-    /// Somebody deletes a channel or a thread.
+    /// Deletes a channel or a thread.
     pub fn remove(&self, channel: u64) {
         self.shared.book().remove(channel);
     }
 
-    /// Somebody locks a thread.
+    /// Locks a thread.
     pub fn lock(&self, thread: u64) {
         self.shared.book().lock(thread);
     }
 
-    /// Everything that was said, as a person sees it.
+    /// Renders all messages as a person sees them.
     pub fn transcript(&self) -> String {
         self.shared.book().transcript()
     }
 
-    /// A message is deleted by somebody.
+    /// Deletes a message.
     pub fn delete(&self, channel: u64, message: u64) {
         self.shared.book().delete(channel, message);
     }
 
-    /// Somebody writes. Returns the message's id.
+    /// Writes a message as a person. Returns its id.
     pub fn write(&self, who: &Person, channel: u64, text: &str, reply_to: Option<u64>) -> u64 {
         let id = self.shared.book().write(who, channel, text, reply_to, &[]);
         self.shared.tell();
@@ -294,7 +294,7 @@ impl Discord {
         kept
     }
 
-    /// Somebody writes, with a file.
+    /// Writes a message with a file as a person.
     pub fn write_with(&self, who: &Person, channel: u64, text: &str, (name, bytes): (&str, &[u8])) -> u64 {
         let kept = self.keep(name, bytes);
         let id = self.shared.book().write(who, channel, text, None, &[kept]);
@@ -302,7 +302,7 @@ impl Discord {
         id
     }
 
-    /// Somebody adds a task by a command, with a file. Returns the interaction's token.
+    /// Adds a task by a command with a file. Returns the interaction's token.
     pub fn add_with(&self, who: &Person, channel: u64, title: &str, (name, bytes): (&str, &[u8])) -> String {
         let kept = self.keep(name, bytes);
         let id = kept["id"].as_str().unwrap_or_default().to_owned();
@@ -316,13 +316,13 @@ impl Discord {
         token
     }
 
-    /// The same event once more, as after a resume that went wrong.
+    /// Sends the last event again, as after a wrong resume.
     pub fn repeat_last_event(&self) {
         self.shared.book().repeat();
         self.shared.tell();
     }
 
-    /// Somebody gives a command. Returns the interaction's token.
+    /// Sends a command as a person. Returns the interaction's token.
     pub fn command(&self, who: &Person, channel: u64, name: &str, options: &[(&str, &str)]) -> String {
         let options: Vec<Value> =
             options.iter().map(|(name, value)| json!({ "name": name, "type": 3, "value": value })).collect();
@@ -332,7 +332,7 @@ impl Discord {
         token
     }
 
-    /// Somebody presses a button under a message. Returns the interaction's token.
+    /// Presses a button under a message as a person. Returns the interaction's token.
     pub fn press(&self, who: &Person, message: &Posted, custom_id: &str) -> String {
         let data = json!({ "custom_id": custom_id, "component_type": 2 });
         let token = self.shared.book().interact(who, message.channel, 3, data, Some(message.id));
@@ -340,7 +340,7 @@ impl Discord {
         token
     }
 
-    /// What an interaction was answered with: whether it was acknowledged, and the messages.
+    /// Returns the answer to an interaction: whether it was acknowledged, and the messages.
     pub fn answered(&self, token: &str) -> (bool, Vec<Posted>) {
         self.shared.book().answered(token)
     }

@@ -78,7 +78,7 @@ async fn answer(
     response.body(body).expect("a response")
 }
 
-/// A limit that is no route's own: it comes without the headers of a bucket.
+/// Returns the refusal of a global limit, which has no headers of a bucket.
 fn refusal_of_all(book: &ServerState) -> Option<Told> {
     let seconds = book.refuses_all?;
     let body = json!({ "message": "You are being rate limited.", "retry_after": seconds, "global": false });
@@ -96,7 +96,7 @@ fn fault(book: &mut ServerState, what: &str) -> Option<Told> {
     })
 }
 
-/// What belongs to an interaction needs its token only.
+/// Returns whether a request is authorized. One that belongs to an interaction needs only the interaction's token.
 fn is_authorized(book: &ServerState, path: &str, headers: &HeaderMap) -> bool {
     let is_of_an_interaction = path.starts_with("/interactions/") || path.starts_with("/webhooks/");
     let sent = headers.get("authorization").and_then(|value| value.to_str().ok());
@@ -226,7 +226,7 @@ fn me() -> Value {
     json!({ "id": APPLICATION.to_string(), "username": "orch", "discriminator": "0", "avatar": null, "bot": true })
 }
 
-/// The JSON of a request, and the files of one in parts.
+/// Parses the JSON of a request, and the files of a multipart one.
 fn read(headers: &HeaderMap, body: &[u8]) -> (Value, Vec<(String, String)>) {
     let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some(boundary) = kind.split("boundary=").nth(1) else {

@@ -1,4 +1,4 @@
-//! What the server knows: channels, messages, sessions, rates. Every rule of the service that a client can break is here.
+//! The state of the server: channels, messages, sessions, rates. Every rule that a client can break is here.
 
 use super::{APPLICATION, CHANNEL, Fault, GUILD, Person, Session};
 use orch_sys::clock::{Clock, SystemClock};
@@ -7,37 +7,37 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Messages and edits in one channel: so many in so long.
+/// The limit of messages and edits in one channel: the number, and the time.
 const RATE: (usize, Duration) = (5, Duration::from_secs(5));
-/// The longest message.
+/// The longest message, in characters.
 const LONGEST: usize = 2000;
-/// Ids are times: milliseconds from here, and 22 bits.
+/// The epoch of ids, which hold the milliseconds since then and 22 further bits.
 const BEGIN: i64 = 1_420_070_400_000;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
-    /// Its number.
+    /// The id of the message.
     pub id: u64,
-    /// Where it stands.
+    /// The id of its channel or thread.
     pub channel: u64,
-    /// Who wrote it.
+    /// The id of the author.
     pub author: u64,
-    /// As it stands now.
+    /// The present text.
     pub text: String,
-    /// Its buttons: label and id.
+    /// The labels and ids of its buttons.
     pub buttons: Vec<(String, String)>,
-    /// Names and contents of the files with it.
+    /// The names and contents of its files.
     pub files: Vec<(String, String)>,
-    /// How often it was edited.
+    /// The number of edits.
     pub edits: usize,
-    /// The flags that it was sent with.
+    /// The flags of the message.
     pub flags: u64,
-    /// The message that it answers.
+    /// The id of the message that it answers.
     pub reply_to: Option<u64>,
     /// The command that it answers.
     pub command: Option<String>,
-    /// The files that a person sent with it, as Discord tells of them.
+    /// The files that a person sent with it, in Discord's JSON.
     pub attached: Vec<Value>,
 }
 
@@ -46,7 +46,7 @@ pub struct Posted {
 pub struct Request {
     /// `METHOD /path`, without the version.
     pub what: String,
-    /// What came with it.
+    /// The body of the request.
     pub body: Value,
     /// The status of the answer.
     pub status: u16,
@@ -56,9 +56,9 @@ pub struct Request {
 struct Channel {
     name: String,
     parent: Option<u64>,
-    /// The person who speaks with the bot alone there.
+    /// The person of a direct channel.
     direct: Option<u64>,
-    /// Who is told of what is said in a thread.
+    /// The members of a thread.
     members: BTreeSet<u64>,
     is_locked: bool,
     messages: Vec<Posted>,
@@ -78,7 +78,7 @@ pub(super) struct ServerState {
     pub requests: Vec<Request>,
     pub commands: Vec<Value>,
     pub faults: Vec<Fault>,
-    /// Every request is refused for so many seconds.
+    /// Every request is refused for this many seconds.
     pub refuses_all: Option<u64>,
     pub too_fast: usize,
     pub reading: bool,
@@ -89,21 +89,21 @@ pub(super) struct ServerState {
     pub connections: usize,
     pub closing: Option<u16>,
     pub epoch: usize,
-    /// What every connection is told now, in place of a close.
+    /// The message that every connection gets now, in place of a close.
     pub order: Option<Value>,
-    /// Connections of before this number hear nothing and say nothing.
+    /// Connections with a lower number are unresponsive.
     pub deaf: usize,
-    /// Identifying is answered with this code.
+    /// The code with which identify is refused.
     pub refuses: Option<u16>,
-    /// Sessions whose numbers are wrong.
+    /// The sessions with wrong sequence numbers.
     pub spoiled: BTreeSet<String>,
-    /// How often somebody tried to identify.
+    /// The number of identify attempts.
     pub attempts: usize,
-    /// How often a client has to tell that it is there, in milliseconds.
+    /// The heartbeat interval, in milliseconds.
     pub heartbeat: u64,
-    /// Roles, by person.
+    /// The roles of each person.
     pub roles: BTreeMap<u64, Vec<u64>>,
-    /// Files that people sent, by their addresses.
+    /// The files that people sent, by their paths.
     pub kept: BTreeMap<String, Vec<u8>>,
     channels: BTreeMap<u64, Channel>,
     interactions: BTreeMap<String, Interaction>,
@@ -175,7 +175,8 @@ impl ServerState {
         }
     }
 
-    /// The wait that is asked of somebody who is too fast.
+    /// Counts a message against the channel's limit. Returns how many are left, and the seconds to the reset; the error is
+    /// the wait in seconds.
     pub fn pace(&mut self, channel: u64) -> Result<(usize, f64), f64> {
         let now = Instant::now();
         let Some(known) = self.channels.get_mut(&channel) else { return Ok((RATE.0, 0.0)) };
@@ -194,12 +195,12 @@ impl ServerState {
         Ok((RATE.0 - known.recent.len(), reset(known)))
     }
 
-    /// The most that a channel takes.
+    /// Returns the number of messages that a channel allows at once.
     pub fn rate() -> usize {
         RATE.0
     }
 
-    /// A message that the bot sends; an error is Discord's code.
+    /// Adds a message of the bot. The error is Discord's code.
     pub fn post(&mut self, channel: u64, body: &Value, files: Vec<(String, String)>) -> Result<Posted, u64> {
         let text = body["content"].as_str().unwrap_or_default().to_owned();
         if text.chars().count() > LONGEST {
@@ -214,7 +215,7 @@ impl ServerState {
             return Err(50_083);
         }
         if let Some(found) = nonce.as_ref().and_then(|nonce| known.nonces.get(nonce)) {
-            // The same message again.
+            // A repeated message is stored once.
             let found = *found;
             return known.messages.iter().find(|message| message.id == found).cloned().ok_or(10_008);
         }
@@ -261,7 +262,7 @@ impl ServerState {
         if !known.messages.iter().any(|known| known.id == message) {
             return Err(10_008);
         }
-        // A thread has the number of the message it was begun under, and there is one at most.
+        // A thread has the id of the message under which it was created, and there is at most one.
         if self.channels.contains_key(&message) {
             return Err(160_004);
         }
@@ -270,7 +271,7 @@ impl ServerState {
         Ok(message)
     }
 
-    /// Somebody is told of what is said in a thread.
+    /// Adds a member to a thread.
     pub fn join(&mut self, thread: u64, user: u64) -> Result<(), u64> {
         let known = self.channels.get_mut(&thread).filter(|channel| channel.parent.is_some()).ok_or(10_003_u64)?;
         known.members.insert(user);
@@ -281,19 +282,19 @@ impl ServerState {
         self.channels.get(&thread).map(|channel| channel.members.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// Somebody deletes a channel or a thread.
+    /// Deletes a channel or a thread.
     pub fn remove(&mut self, channel: u64) {
         self.channels.remove(&channel);
     }
 
-    /// Somebody locks a thread.
+    /// Locks a thread.
     pub fn lock(&mut self, thread: u64) {
         if let Some(known) = self.channels.get_mut(&thread) {
             known.is_locked = true;
         }
     }
 
-    /// The channel in which somebody speaks with the bot alone.
+    /// Returns a person's direct channel with the bot.
     pub fn direct(&mut self, user: u64) -> u64 {
         let there = self.channels.iter().find(|(_, channel)| channel.direct == Some(user)).map(|(id, _)| *id);
         there.unwrap_or_else(|| {
@@ -304,7 +305,7 @@ impl ServerState {
         })
     }
 
-    /// The threads that are not put away.
+    /// Returns the threads that are not archived.
     pub fn active(&self) -> Vec<Value> {
         let threads = self.channels.iter().filter(|(_, channel)| channel.parent.is_some());
         threads.filter_map(|(id, _)| self.channel_json(*id)).collect()
@@ -326,14 +327,14 @@ impl ServerState {
 
     pub fn after(&self, channel: u64, message: u64) -> Vec<Value> {
         let later = self.messages(channel).into_iter().filter(|known| known.id > message);
-        // The newest first, as the real one has them.
+        // Newest first, as in the real API.
         let mut page: Vec<_> = later.take(100).collect();
         page.reverse();
         let told = |known: &Posted| self.message_json(known, &Person::new(known.author), known.reply_to, self.reading);
         page.iter().map(told).collect()
     }
 
-    /// A message as Discord tells it.
+    /// Renders a message as Discord's JSON.
     pub fn message_json(&self, message: &Posted, who: &Person, reply_to: Option<u64>, reads: bool) -> Value {
         let content = if reads || message.author == APPLICATION { message.text.as_str() } else { "" };
         let mut value = json!({
@@ -351,7 +352,7 @@ impl ServerState {
         value
     }
 
-    /// Keeps a file that a person sends. Returns what stands in the message, without the host.
+    /// Stores a file that a person sends. Returns its JSON in the message, without the host.
     pub fn keep(&mut self, name: &str, bytes: &[u8]) -> Value {
         let id = self.number();
         let path = format!("/files/{id}/{name}");
@@ -359,7 +360,7 @@ impl ServerState {
         json!({ "id": id.to_string(), "filename": name, "size": bytes.len(), "url": path, "proxy_url": path })
     }
 
-    /// A person writes, and sends files with it.
+    /// Adds a person's message with files.
     pub fn write(&mut self, who: &Person, channel: u64, text: &str, reply_to: Option<u64>, files: &[Value]) -> u64 {
         let id = self.number();
         let message = Posted {
@@ -389,7 +390,7 @@ impl ServerState {
         id
     }
 
-    /// A person gives a command or presses a button.
+    /// Adds a person's command or pressed button.
     pub fn interact(&mut self, who: &Person, channel: u64, kind: u64, data: Value, message: Option<u64>) -> String {
         let id = self.number();
         let token = format!("token-{id}");
@@ -415,7 +416,7 @@ impl ServerState {
     fn happen(&mut self, name: &str, data: &Value) {
         for session in self.sessions.values_mut() {
             let mut data = data.clone();
-            // Without the intent the words are left out.
+            // Without the intent the content is left out.
             if name == "MESSAGE_CREATE" && session.intents & (1 << 15) == 0 {
                 data["content"] = json!("");
             }
@@ -433,7 +434,7 @@ impl ServerState {
 
     pub fn acknowledge(&mut self, token: &str, body: &Value) -> Result<(), u64> {
         let known = self.interactions.get_mut(token).ok_or(10_062_u64)?;
-        // It was acknowledged before.
+        // The interaction was acknowledged before.
         if known.acknowledged {
             return Err(40_060);
         }
@@ -452,7 +453,7 @@ impl ServerState {
         }
     }
 
-    /// The first answer, or one more.
+    /// Adds the first answer to an interaction, or a further one.
     pub fn answer(
         &mut self,
         token: &str,
@@ -478,7 +479,7 @@ impl ServerState {
         }
     }
 
-    /// Everything that was said, as a person sees it.
+    /// Renders all messages as a person sees them.
     pub fn transcript(&self) -> String {
         let mut all: Vec<(&Channel, &Posted)> =
             self.channels.values().flat_map(|channel| channel.messages.iter().map(move |one| (channel, one))).collect();
@@ -494,14 +495,14 @@ impl ServerState {
     }
 }
 
-/// When something with this id was made.
+/// Returns the time in an id.
 fn time_of(id: u64) -> String {
     let millis = i64::try_from(id >> 22).expect("some milliseconds") + BEGIN;
     let at = jiff::Timestamp::from_millisecond(millis).expect("a time");
     at.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
 }
 
-/// A command as a person sees that somebody gave it.
+/// Renders a command as other people see it.
 fn told(data: &Value) -> String {
     let options = data["options"].as_array().into_iter().flatten();
     let options = options.map(|one| {
@@ -522,7 +523,7 @@ fn seen(channel: &Channel, message: &Posted) -> String {
     format!("{command}{who}{thread}:\n{}\n", lines.join("\n"))
 }
 
-/// Without what takes the meaning of punctuation, and what nobody sees.
+/// Removes escapes of punctuation and invisible characters.
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     let mut chars = text.chars().filter(|c| *c != '\u{200b}').peekable();

@@ -1,5 +1,5 @@
-//! Chooses the answer to a request: which rule, which step, and what that comes to for this protocol and these tools.
-//! Pure but for the counters of `first`, which the caller keeps.
+//! Chooses the answer to a request: the rule, the step, and the reply for this protocol and these tools. Pure, except for
+//! the counters of `first`, which the caller owns.
 
 use super::request::Asked;
 use super::script::{Action, Fail, FailKind, Garbage, Rule, Say, Script, Take, Usage, When};
@@ -13,9 +13,9 @@ pub type Counters = BTreeMap<(String, usize), u64>;
 /// What to do with one request.
 #[derive(Debug, Clone)]
 pub struct Chosen {
-    /// The rule, if any fits.
+    /// The rule, if any matches.
     pub rule: Option<String>,
-    /// The step of it.
+    /// The step of the rule.
     pub step: usize,
     /// What to wait for before the answer.
     pub holds: Vec<Hold>,
@@ -26,66 +26,66 @@ pub struct Chosen {
 /// A reason to wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hold {
-    /// Until the test opens it.
+    /// Until the test opens the gate.
     Gate(String),
-    /// For a time.
+    /// For a duration.
     Delay(Duration),
 }
 
 /// An answer.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// The model speaks.
+    /// The model answers.
     Speak(Box<Speech>),
     /// The provider refuses.
     Fail(Fail),
-    /// Nothing, ever.
+    /// There is never an answer.
     Silent,
-    /// Something that is no answer.
+    /// A response that is no answer of a model.
     Garbage(Garbage),
 }
 
-/// What the model says.
+/// An answer of the model.
 #[derive(Debug, Clone, Default)]
 pub struct Speech {
-    /// Thoughts.
+    /// The reasoning.
     pub reasoning: Option<String>,
-    /// Text; may be empty when there is a call.
+    /// The text; may be empty when there is a call.
     pub text: String,
     /// A tool call.
     pub call: Option<Call>,
-    /// Tokens to report, when the script says so.
+    /// The tokens to report, if the script sets them.
     pub usage: Option<Usage>,
     /// Headers of the response.
     pub headers: BTreeMap<String, String>,
-    /// Where it breaks off.
+    /// Where the answer breaks off, if it does.
     pub cut: Option<Cut>,
 }
 
 /// A tool call.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The tool.
+    /// The name of the tool.
     pub name: String,
-    /// Its input.
+    /// The input of the call.
     pub input: Value,
 }
 
-/// How an answer breaks off, after so many events.
+/// How an answer breaks off, after the given number of events.
 #[derive(Debug, Clone, Copy)]
 pub enum Cut {
-    /// Nothing more comes.
+    /// The stream stalls.
     Hang { after: usize },
     /// The connection closes.
     Drop { after: usize },
-    /// An error event comes.
+    /// An error event is sent.
     Break { after: usize, kind: FailKind },
 }
 
 /// The tool by which Claude Code takes a structured answer.
 const STRUCTURED: &str = "StructuredOutput";
 
-/// Said where an answer is cut short and its words do not matter.
+/// The text of an answer that is cut off.
 const CUT_TEXT: &str = "This answer is long enough to be sent in several events, and it will not reach its end.";
 
 /// Chooses the answer to `asked`.
@@ -108,7 +108,7 @@ pub fn choose(script: &Script, asked: &Asked, counters: &mut Counters) -> Chosen
     Chosen { rule: Some(rule.name.clone()), step, holds, reply }
 }
 
-/// The first rule that fits the newest message, else an older one; with the message that it fits.
+/// Returns the first rule that matches the newest message, else an older one, with the matching message.
 fn find<'a>(script: &'a Script, asked: &'a Asked) -> Option<(&'a Rule, &'a str)> {
     let fitting = |message: &'a str| script.rules.iter().find(|r| fits(&r.when, message, asked)).map(|r| (r, message));
     asked.turns.iter().rev().find_map(|message| fitting(message))
@@ -125,7 +125,7 @@ fn fits(when: &When, message: &str, asked: &Asked) -> bool {
         && when.protocol.is_none_or(|protocol| asked.protocol == protocol)
 }
 
-/// Where `word` stands in `text` with no letter, digit, `-` or `_` before and after it.
+/// Finds `word` in `text` with no letter, digit, `-` or `_` before and after it.
 fn find_word(text: &str, word: &str) -> Option<usize> {
     let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '-' || c == '_');
     text.match_indices(word)
@@ -133,7 +133,7 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
         .map(|(at, _)| at)
 }
 
-/// The values of `{key}`: what the rule takes out of the message, and the model's name.
+/// Returns the values of `{key}`: those that the rule takes from the message, and the model's name.
 fn values(rule: Option<&Rule>, message: &str, asked: &Asked) -> Vec<(String, String)> {
     let start = rule.and_then(|rule| rule.when.words.first()).and_then(|word| find_word(message, word)).unwrap_or(0);
     let taken = rule.into_iter().flat_map(|rule| &rule.take).map(|(key, take)| {
@@ -143,7 +143,7 @@ fn values(rule: Option<&Rule>, message: &str, asked: &Asked) -> Vec<(String, Str
     taken.chain([("{model}".to_owned(), asked.model.clone())]).collect()
 }
 
-/// The word after `take.after`. Only characters that a shell leaves alone: values go into commands.
+/// Returns the word after `take.after`. Only characters without a meaning to a shell, because values go into commands.
 fn word_after<'a>(text: &'a str, take: &Take) -> Option<&'a str> {
     let boundary = |at: usize| !text[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '-');
     let (at, _) = text.match_indices(&take.after).find(|(at, _)| boundary(*at))?;
@@ -160,7 +160,7 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Carries an action over into holds and a reply. `count` adds to the step's counter and tells it.
+    /// Converts an action to holds and a reply. `count` increments the step's counter and returns it.
     fn play(&self, action: &Action, count: &mut dyn FnMut(u64) -> u64) -> (Vec<Hold>, Reply) {
         let now = |reply| (Vec::new(), reply);
         match action {
@@ -213,7 +213,7 @@ impl Scene<'_> {
         })
     }
 
-    /// The request has no shell, so it does not ask for work: it asks for a title, or the like.
+    /// Answers a request without a shell, which is for a title or the like and not for work.
     fn side_answer(&self) -> Reply {
         match self.aside {
             Some(Action::Text(text)) => speak(Speech { text: self.fill(text), ..Speech::default() }),
@@ -270,7 +270,7 @@ fn cut(cut: Cut) -> Reply {
     speak(Speech { text: CUT_TEXT.to_owned(), cut: Some(cut), ..Speech::default() })
 }
 
-/// orch's report of work, with every field present.
+/// Returns orch's report of work with every field.
 fn full_report(given: &Value) -> Value {
     let mut report = json!({"status": "done", "summary": "", "accomplished": [], "remaining": [], "files_changed": [],
         "blockers": [], "reason": "", "learnings": [], "delegations": [], "result": ""});

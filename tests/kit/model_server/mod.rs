@@ -22,36 +22,36 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
-/// One request, as it is remembered. It is remembered when it comes, before anything holds its answer.
+/// A recorded request. It is recorded on arrival, before anything holds its answer.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Ordinal, from 1.
+    /// The ordinal, from 1.
     pub number: u64,
-    /// What was asked.
+    /// The parsed request.
     pub asked: Arc<Asked>,
-    /// The rule that answered, if one fits.
+    /// The rule that answered, if any matched.
     pub rule: Option<String>,
-    /// Its step: how many tool results follow the newest user message.
+    /// The step of the rule: the number of tool results after the newest user message.
     pub step: usize,
-    /// Whether it was authorized by a key or token at all.
+    /// Whether the request had a key or token.
     pub authorized: bool,
 }
 
 impl Seen {
-    /// Whether `rule` answered.
+    /// Returns whether `rule` answered.
     pub fn is(&self, rule: &str) -> bool {
         self.rule.as_deref() == Some(rule)
     }
 }
 
-/// What the server's threads share.
+/// The state that the server's threads share.
 struct Shared {
     book: Mutex<ServerState>,
     changed: Condvar,
     open: watch::Sender<BTreeSet<String>>,
 }
 
-/// What changes while the server runs.
+/// The mutable state.
 #[derive(Default)]
 struct ServerState {
     script: Script,
@@ -61,13 +61,13 @@ struct ServerState {
 }
 
 impl Shared {
-    /// A test that panicked while it held the lock must not take the server with it.
+    /// Locks the state, also after a test panicked while it held the lock.
     fn book(&self) -> MutexGuard<'_, ServerState> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A running server. It stops when it is dropped, whatever it was in the middle of.
+/// A running server. Dropping it stops it at once.
 pub struct ModelServer {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -76,12 +76,12 @@ pub struct ModelServer {
 }
 
 impl ModelServer {
-    /// Starts on a free port.
+    /// Starts a server on a free port.
     pub fn start(script: Script) -> Self {
         Self::start_on(0, script).expect("a free port of the loopback interface can be had")
     }
 
-    /// Starts on a port of one's choice, for instance where another server was before.
+    /// Starts a server on a given port, for instance that of an earlier server.
     pub fn start_on(port: u16, script: Script) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
@@ -97,27 +97,27 @@ impl ModelServer {
         Ok(Self { shared, address, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// `http://127.0.0.1:<port>`, without a path.
+    /// Returns `http://127.0.0.1:<port>`, without a path.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The port.
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Every request until now, oldest first.
+    /// Returns every request so far, oldest first.
     pub fn requests(&self) -> Vec<Seen> {
         self.shared.book().seen.clone()
     }
 
-    /// Method and path of every request that no protocol knows.
+    /// Returns method and path of every request of an unknown protocol.
     pub fn strays(&self) -> Vec<String> {
         self.shared.book().strays.clone()
     }
 
-    /// Waits until `ready` holds for the requests, and returns them. Panics at the deadline, with what was seen.
+    /// Waits until `ready` holds for the requests, and returns them. Panics at the deadline with the requests so far.
     pub fn wait_for(&self, what: &str, deadline: Duration, ready: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
         let book = self.shared.book();
         let waited = self.shared.changed.wait_timeout_while(book, deadline, |book| !ready(&book.seen));
@@ -131,27 +131,27 @@ impl ModelServer {
         book.seen.clone()
     }
 
-    /// Waits until `rule` has been asked for, and returns the first such request.
+    /// Waits until `rule` has answered, and returns the first such request.
     pub fn wait_for_rule(&self, rule: &str, deadline: Duration) -> Seen {
         let seen = self.wait_for(&format!("request for {rule:?}"), deadline, |all| all.iter().any(|one| one.is(rule)));
         seen.into_iter().find(|one| one.is(rule)).expect("wait_for returned because there is one")
     }
 
-    /// Opens a gate: answers held at it go out, and later ones pass.
+    /// Opens a gate: answers that it holds are sent, and later ones pass.
     pub fn open(&self, gate: &str) {
         self.shared.open.send_modify(|open| {
             open.insert(gate.to_owned());
         });
     }
 
-    /// Closes a gate for the answers to come.
+    /// Closes a gate for later answers.
     pub fn close(&self, gate: &str) {
         self.shared.open.send_modify(|open| {
             open.remove(gate);
         });
     }
 
-    /// Goes on with another script; what was seen is kept.
+    /// Replaces the script; the recorded requests are kept.
     pub fn follow(&self, script: Script) {
         let mut book = self.shared.book();
         book.script = script;

@@ -15,14 +15,14 @@ pub enum Protocol {
     Chat,
 }
 
-/// The result of a tool call, as the model is told it.
+/// The result of a tool call, as the model gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolResult {
-    /// Name of the tool, where the conversation still holds the call.
+    /// The name of the tool, if the conversation still contains the call.
     pub tool: Option<String>,
-    /// What it printed; for Claude Code also what was said to the agent while it worked.
+    /// The output; for Claude Code also messages to the agent while it worked.
     pub text: String,
-    /// Whether the CLI marked it as an error (Messages only: the other protocols have no such mark).
+    /// Whether the CLI marked it as an error (Messages only).
     pub failed: bool,
 }
 
@@ -35,9 +35,9 @@ pub struct Asked {
     pub model: String,
     /// Whether the answer is to be streamed.
     pub stream: bool,
-    /// Names of the tools on offer.
+    /// The names of the offered tools.
     pub tools: Vec<String>,
-    /// What the user said, oldest first, without what the CLI itself slips in under the user's name.
+    /// The user's messages, oldest first, without those that the CLI adds in the user's name.
     pub turns: Vec<String>,
     /// Tool results after the newest user message.
     pub results: Vec<ToolResult>,
@@ -45,10 +45,10 @@ pub struct Asked {
     pub body: Value,
 }
 
-/// The names under which the CLIs offer a shell, with the key of the command line in the tool's input.
+/// The names of the CLIs' shell tools, with the key of the command line in their input.
 const SHELLS: [(&str, &str); 3] = [("Bash", "command"), ("bash", "command"), ("exec_command", "cmd")];
 
-/// Openings of texts that a CLI, not the user, puts into a user message.
+/// The beginnings of texts that a CLI, not the user, puts into a user message.
 const INSERTED: [&str; 8] = [
     "<system-reminder>",
     "[structured-output-enforce]",
@@ -83,23 +83,23 @@ impl Asked {
         }
     }
 
-    /// What the user said last.
+    /// Returns the user's last message.
     pub fn newest(&self) -> &str {
         self.turns.last().map_or("", String::as_str)
     }
 
-    /// The shell tool on offer: its name, and the key of the command line in its input.
+    /// Returns the name of the offered shell tool, and the key of the command line in its input.
     pub fn shell(&self) -> Option<(&'static str, &'static str)> {
         SHELLS.into_iter().find(|(name, _)| self.tools.iter().any(|tool| tool == name))
     }
 
-    /// Whether `tool` is on offer.
+    /// Returns whether `tool` is offered.
     pub fn offers(&self, tool: &str) -> bool {
         self.tools.iter().any(|offered| offered == tool)
     }
 }
 
-/// What is kept of a conversation while it is read from its oldest message to its newest.
+/// The state of reading a conversation from its oldest message to its newest.
 #[derive(Default)]
 struct Conversation {
     turns: Vec<String>,
@@ -125,7 +125,7 @@ impl Conversation {
         self.results.push(ToolResult { tool, text: texts(output).join("\n"), failed });
     }
 
-    /// One message of Anthropic Messages.
+    /// Reads a message of Anthropic Messages.
     fn message(&mut self, message: &Value) {
         let content = &message["content"];
         if message["role"] == "assistant" {
@@ -147,7 +147,7 @@ impl Conversation {
         }
     }
 
-    /// One message of Chat Completions.
+    /// Reads a message of Chat Completions.
     fn chat_message(&mut self, message: &Value) {
         match text_of(&message["role"]) {
             "user" => self.user(texts(&message["content"])),
@@ -159,7 +159,7 @@ impl Conversation {
         }
     }
 
-    /// One input item of Responses.
+    /// Reads an input item of Responses.
     fn item(&mut self, item: &Value) {
         match text_of(&item["type"]) {
             "function_call" | "custom_tool_call" => self.call(&item["call_id"], &item["name"]),
@@ -185,7 +185,7 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// The texts of a content, which is a string or a list of blocks.
+/// Returns the texts of a content, which is a string or a list of blocks.
 fn texts(content: &Value) -> Vec<&str> {
     match content.as_str() {
         Some(text) => vec![text],

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// All that a model server knows to say.
+/// All answers of a model server.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Script {
-    /// Tried in order; the first that fits answers.
+    /// The rules, tried in order; the first that matches answers.
     pub rules: Vec<Rule>,
-    /// Answer where no rule fits.
+    /// The answer when no rule matches.
     #[serde(default)]
     pub otherwise: Option<Action>,
     /// Answer to a side request: one that offers no shell where the script wants a command run (a CLI asking for a
@@ -22,13 +22,13 @@ pub struct Script {
     pub aside: Option<Action>,
 }
 
-/// When to answer, and what.
+/// A condition with its answers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Name, as it appears in the record of requests.
+    /// The name, as it appears in the record of requests.
     pub name: String,
-    /// Condition.
+    /// The condition.
     pub when: When,
     /// Values taken out of the user's message, for use as `{key}` in texts, commands and names of gates.
     #[serde(default)]
@@ -72,7 +72,7 @@ pub struct Take {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
-    /// Says this and ends the turn.
+    /// Answers with this text and ends the turn.
     Text(String),
     /// The same with everything that an answer can carry.
     Say(Say),
@@ -92,7 +92,7 @@ pub enum Action {
     Drop { after: usize },
     /// Sends an error event inside the stream, after so many events of an answer.
     Break { after: usize, kind: FailKind },
-    /// Answers 200 with something that no model says.
+    /// Answers 200 with a body that is no model's answer.
     Garbage(Garbage),
     /// Streams so many megabytes of text.
     Flood { megabytes: usize },
@@ -136,7 +136,7 @@ pub struct Usage {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fail {
-    /// What is wrong.
+    /// The kind of the refusal.
     pub kind: FailKind,
     /// HTTP status, where it is not the usual one of `kind`.
     #[serde(default)]
@@ -175,7 +175,7 @@ pub enum FailKind {
     Context,
 }
 
-/// What no model says.
+/// A body that is no model's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Garbage {
@@ -191,16 +191,16 @@ pub enum BadScript {
     /// The file cannot be read.
     #[error("cannot read the script {path}")]
     Unreadable { path: String, source: std::io::Error },
-    /// It is no script.
+    /// The file is no valid script.
     #[error("{path} is not a script for the model server")]
     Malformed { path: String, source: serde_json::Error },
-    /// A rule says nothing.
+    /// A rule has no steps.
     #[error("{path}: the rule {rule:?} has no steps")]
     NoSteps { path: String, rule: String },
 }
 
 impl Script {
-    /// What orch's own tests use: routing, work, and every fault of a provider. Its words are listed in the kit's README.
+    /// Returns the script of orch's own tests: routing, work, and every fault of a provider. The kit's README lists its words.
     pub fn standard() -> Self {
         let read = |name: &str, text: &str| Self::parse(name, text).unwrap_or_else(|error| panic!("{error:?}"));
         let mut script = read("route.json", include_str!("../../fixtures/scenarios/route.json"));

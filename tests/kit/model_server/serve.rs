@@ -1,4 +1,4 @@
-//! The HTTP side of the model server: takes a request in, looks up what to do, and does it, event by event.
+//! The HTTP side of the model server: receives a request, chooses the answer, and sends it event by event.
 
 use super::choose::{Chosen, Cut, Hold, Reply, Speech, choose};
 use super::request::{Asked, Protocol};
@@ -81,7 +81,7 @@ async fn answer(shared: &Shared, protocol: Protocol, headers: &HeaderMap, body: 
     }
 }
 
-/// Chooses the answer and remembers the request.
+/// Chooses the answer and records the request.
 fn note(shared: &Shared, asked: &Arc<Asked>, headers: &HeaderMap) -> (u64, Chosen) {
     let mut book = shared.book();
     let book = &mut *book;
@@ -115,7 +115,7 @@ fn spoken(asked: &Asked, speech: &Speech, number: u64) -> Response {
             ([(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")], body).into_response()
         }
         None => axum::Json(wire::document(protocol, speech, &envelope)).into_response(),
-        // One document cannot be cut after some events: its first half goes out.
+        // One document cannot be cut after some events: its first half is sent.
         cut => {
             let mut half = wire::document(protocol, speech, &envelope).to_string();
             half.truncate(half.floor_char_boundary(half.len() / 2));
@@ -126,7 +126,7 @@ fn spoken(asked: &Asked, speech: &Speech, number: u64) -> Response {
     response
 }
 
-/// The events, and then what `cut` says. Between two events others get their turn, so that each leaves by itself.
+/// Streams the events, and then breaks off as `cut` says. Yields between events, so that each is sent by itself.
 fn stream_body(events: Vec<String>, cut: Option<Cut>) -> Body {
     let events = stream::iter(events).then(|event| async move {
         tokio::task::yield_now().await;

@@ -1,9 +1,9 @@
-//! What a message in HTML shows, and whether Telegram would take it.
+//! Parses messages in HTML as Telegram does: what they show, and whether they are accepted.
 
-/// The text without markup.
+/// Returns the text without markup.
 ///
 /// # Errors
-/// It is not sound, in Telegram's words.
+/// Telegram's error for invalid markup.
 pub fn shown(html: &str) -> Result<String, String> {
     let (mut text, mut rest, mut open) = (String::new(), html, Vec::new());
     let bad = |what: &str| Err(format!("Bad Request: can't parse entities: {what}"));
@@ -25,7 +25,7 @@ pub fn shown(html: &str) -> Result<String, String> {
             rest = after;
         } else {
             let known = [("&lt;", '<'), ("&gt;", '>'), ("&amp;", '&'), ("&quot;", '"')];
-            // What is no entity is text.
+            // An unknown entity is text.
             let (entity, c) = known.into_iter().find(|(entity, _)| rest.starts_with(entity)).unwrap_or(("&", '&'));
             text.push(c);
             rest = &rest[entity.len()..];

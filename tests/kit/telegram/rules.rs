@@ -1,37 +1,37 @@
-//! The rules by which the Bot API answers, and what it remembers.
+//! The rules and the state of the Bot API.
 
 use super::html::shown;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// What a chat allows.
+/// The limits of a chat.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// One message or edit in that time.
+    /// The time for one message or edit.
     pub apart: Duration,
-    /// Twenty in a group in that time.
+    /// The time for twenty of them in a group.
     pub group_span: Duration,
 }
 
 impl Limits {
-    /// Telegram's.
+    /// Telegram's limits.
     pub const TELEGRAM: Self = Self { apart: Duration::from_secs(1), group_span: Duration::from_secs(60) };
 
-    /// The same in a time that runs so much faster.
+    /// Scales the limits to a clock that runs `times` as fast.
     pub fn faster(self, times: u32) -> Self {
         Self { apart: self.apart / times, group_span: self.group_span / times }
     }
 }
 
-/// What a chat is.
+/// The kind of a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Of one person with the bot.
+    /// A chat of one person with the bot.
     Private,
-    /// Of several.
+    /// A group.
     Group,
-    /// Of several, with topics.
+    /// A group with topics.
     Forum,
 }
 
@@ -44,7 +44,7 @@ impl Kind {
     }
 }
 
-/// What comes of a call.
+/// The result of a call.
 pub enum Outcome {
     Done(Value),
     Refused(u16, String, Value),
@@ -54,30 +54,30 @@ fn refused(description: &str) -> Outcome {
     Outcome::Refused(400, format!("Bad Request: {description}"), Value::Null)
 }
 
-/// A message as it is shown.
+/// A message as it is displayed.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Its number.
+    /// The id of the message.
     pub id: i64,
-    /// The bot wrote it.
+    /// Whether the bot wrote it.
     pub by_bot: bool,
-    /// Its text, without markup.
+    /// The text, without markup.
     pub text: String,
-    /// The labels of its buttons, and what they bear.
+    /// The labels and the data of its buttons.
     pub buttons: Vec<(String, String)>,
-    /// The topic that it stands in.
+    /// The id of its topic.
     pub topic: Option<i64>,
-    /// What it answers.
+    /// The id of the message that it replies to.
     pub answers: Option<i64>,
-    /// How often it was changed.
+    /// The number of edits.
     pub edits: usize,
-    /// The name and the text of its file.
+    /// The name and the content of its file.
     pub document: Option<(String, String)>,
     html: String,
 }
 
 impl Seen {
-    /// As a person sees it.
+    /// Renders the message as a person sees it.
     pub fn told(&self) -> String {
         let who = if self.by_bot { "orch" } else { "Ada" };
         let place = self.topic.map(|topic| format!(" (topic {topic})")).unwrap_or_default();
@@ -96,7 +96,7 @@ struct Chat {
     topics: i64,
 }
 
-/// Everything there is.
+/// The state of the server.
 pub struct ServerState {
     limits: Limits,
     chats: BTreeMap<i64, Chat>,
@@ -146,7 +146,7 @@ impl ServerState {
         self.last_message
     }
 
-    /// A person's message, which stands in the chat from now on.
+    /// Adds a person's message to the chat.
     pub fn message(&mut self, user: i64, chat: i64, text: &str) -> Value {
         let id = self.number();
         let kind = self.chats.get(&chat).map_or("group", |chat| chat.kind.word());
@@ -211,7 +211,7 @@ impl ServerState {
         Some(self.forced.remove(at).1)
     }
 
-    /// What comes before the offset was handled.
+    /// Confirms the updates before the offset.
     pub fn confirm(&mut self, offset: Option<i64>) {
         if let Some(offset) = offset {
             self.updates.retain(|update| update["update_id"].as_i64().is_some_and(|id| id >= offset));
@@ -267,7 +267,7 @@ impl ServerState {
         }
     }
 
-    /// What counts against the limits of a chat. Too much is not done.
+    /// Counts a call against the limits of a chat. A call beyond them is refused.
     #[expect(clippy::disallowed_methods, reason = "the server has a clock of its own")]
     fn write(&mut self, method: &str, takes: &Value) -> Outcome {
         let Some(id) = takes["chat_id"].as_i64() else { return refused("chat_id is empty") };
@@ -347,7 +347,7 @@ fn edit(chat: &mut Chat, method: &str, takes: &Value) -> Outcome {
     Outcome::Done(json!({"message_id": id}))
 }
 
-/// What is shown of a text; it must not be longer than a message.
+/// Returns the displayed text; refuses one that is longer than a message.
 fn visible(html: &str, takes: &Value) -> Result<String, String> {
     let text = if takes["parse_mode"] == "HTML" { shown(html)? } else { html.to_owned() };
     let units = text.encode_utf16().count();

@@ -5,7 +5,7 @@ use super::super::script::Usage;
 use super::{Envelope, pieces};
 use serde_json::{Value, json};
 
-/// The events of a streamed answer.
+/// Renders the events of a streamed answer.
 pub fn events(speech: &Speech, envelope: &Envelope) -> Vec<String> {
     let chunk = |delta: Value, finish: Value| {
         frame(envelope, json!([{"index": 0, "delta": delta, "finish_reason": finish}]), Value::Null)
@@ -21,7 +21,7 @@ pub fn events(speech: &Speech, envelope: &Envelope) -> Vec<String> {
     events
 }
 
-/// The answer as one document.
+/// Renders the answer as one document.
 pub fn document(speech: &Speech, envelope: &Envelope) -> Value {
     let mut message = json!({"role": "assistant", "content": speech.text});
     if let Some(mut call) = call(speech, envelope) {
@@ -33,7 +33,7 @@ pub fn document(speech: &Speech, envelope: &Envelope) -> Value {
         "choices": [choice], "usage": usage(envelope.usage)})
 }
 
-/// Time stamp of every answer; no CLI looks at it, and a fixed one makes answers repeatable.
+/// The time stamp of every answer. No CLI reads it, and a fixed one makes answers reproducible.
 const CREATED: u64 = 1_700_000_000;
 
 fn frame(envelope: &Envelope, choices: Value, usage: Value) -> String {

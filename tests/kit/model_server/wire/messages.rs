@@ -5,7 +5,7 @@ use super::super::script::Usage;
 use super::{Envelope, named_event, pieces};
 use serde_json::{Value, json};
 
-/// The events of a streamed answer.
+/// Renders the events of a streamed answer.
 pub fn events(speech: &Speech, envelope: &Envelope) -> Vec<String> {
     let mut start = message(envelope, json!([]), Value::Null);
     start["usage"]["output_tokens"] = json!(1);
@@ -19,7 +19,7 @@ pub fn events(speech: &Speech, envelope: &Envelope) -> Vec<String> {
     events.iter().map(named_event).collect()
 }
 
-/// The answer as one document.
+/// Renders the answer as one document.
 pub fn document(speech: &Speech, envelope: &Envelope) -> Value {
     let content = blocks(speech, envelope)
         .into_iter()

@@ -1,4 +1,4 @@
-//! What the model says, in the words of each protocol: a list of server-sent events, or one document. Pure.
+//! Renders the model's answer in each protocol: a list of server-sent events, or one document. Pure.
 
 mod chat;
 mod messages;
@@ -10,18 +10,18 @@ use super::request::{Asked, Protocol};
 use super::script::Usage;
 use serde_json::Value;
 
-/// What an answer carries beside its words.
+/// The metadata of an answer.
 pub struct Envelope {
-    /// Number of the request; makes the ids in the answer unique.
+    /// The number of the request, which makes the ids in the answer unique.
     pub number: u64,
-    /// The model that speaks.
+    /// The name of the model.
     pub model: String,
     /// Tokens to report.
     pub usage: Usage,
 }
 
 impl Envelope {
-    /// For the answer `speech` to `asked`. Tokens that the script does not state are reckoned at four bytes each.
+    /// Creates the metadata of the answer `speech` to `asked`. Tokens that the script does not set are estimated at four bytes each.
     pub fn new(number: u64, asked: &Asked, speech: &Speech) -> Self {
         let said = speech.text.len() + speech.call.as_ref().map_or(0, |call| call.input.to_string().len());
         let reckoned = |bytes: usize| (bytes as u64 / 4).max(1);
@@ -34,7 +34,7 @@ impl Envelope {
     }
 }
 
-/// The events of an answer, in order, each ready to be sent; cut short where the speech is.
+/// Renders the events of an answer, in order; cut off where the speech is.
 pub fn events(protocol: Protocol, speech: &Speech, envelope: &Envelope) -> Vec<String> {
     let mut events = match protocol {
         Protocol::Messages => messages::events(speech, envelope),
@@ -53,7 +53,7 @@ pub fn events(protocol: Protocol, speech: &Speech, envelope: &Envelope) -> Vec<S
     events
 }
 
-/// The same answer as one document.
+/// Renders the answer as one document.
 pub fn document(protocol: Protocol, speech: &Speech, envelope: &Envelope) -> Value {
     match protocol {
         Protocol::Messages => messages::document(speech, envelope),
@@ -62,12 +62,12 @@ pub fn document(protocol: Protocol, speech: &Speech, envelope: &Envelope) -> Val
     }
 }
 
-/// A server-sent event with a name, which is also the `type` of its data.
+/// Renders a server-sent event with a name, which is also the `type` of its data.
 fn named_event(data: &Value) -> String {
     format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
 }
 
-/// Cuts a text into a few pieces, as a model sends it.
+/// Splits a text into a few chunks, as a model sends it.
 fn pieces(text: &str) -> Vec<&str> {
     let size = text.len().div_ceil(5).clamp(16, 64 * 1024);
     let mut pieces = Vec::new();

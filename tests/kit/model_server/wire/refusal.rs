@@ -1,11 +1,11 @@
-//! How a provider refuses: status, headers and body for each kind of refusal in each protocol. Pure: `now` is given.
+//! Renders a provider's refusals: status, headers and body for each kind and protocol. Pure: `now` is an argument.
 
 use super::super::request::Protocol;
 use super::super::script::{Fail, FailKind};
 use super::named_event;
 use serde_json::{Value, json};
 
-/// A refusal, ready to be sent.
+/// A rendered refusal.
 #[derive(Debug)]
 pub struct Refusal {
     /// HTTP status.
@@ -16,7 +16,7 @@ pub struct Refusal {
     pub body: Value,
 }
 
-/// The refusal of a request for `model`; `now` is in Unix seconds.
+/// Renders the refusal of a request for `model`; `now` is in Unix seconds.
 pub fn refusal(protocol: Protocol, fail: &Fail, model: &str, now: i64) -> Refusal {
     let resets_at = now + i64::try_from(fail.retry_after.unwrap_or(3600)).unwrap_or(i64::MAX / 2);
     let mut headers = Vec::new();
@@ -34,7 +34,7 @@ pub fn refusal(protocol: Protocol, fail: &Fail, model: &str, now: i64) -> Refusa
     Refusal { status: fail.status.unwrap_or_else(|| status(protocol, fail.kind)), headers, body }
 }
 
-/// The same inside a stream that has already begun.
+/// Renders the refusal as an event of a stream that has already begun.
 pub fn event(protocol: Protocol, kind: FailKind, model: &str) -> String {
     let body = body(protocol, kind, model);
     match protocol {
@@ -137,7 +137,7 @@ fn openai_error(kind: FailKind, model: &str) -> (&'static str, Option<&'static s
     (name, code, message.to_owned())
 }
 
-/// What a subscription's answer says of its windows, once the first of them is used up.
+/// Returns the headers on a subscription's windows, once the first of them is used up.
 fn plan_headers(protocol: Protocol, resets_at: i64) -> Vec<(String, String)> {
     let next_week = resets_at + 4 * 24 * 3600;
     let named = |prefix: &str, values: &[(&str, String)]| {

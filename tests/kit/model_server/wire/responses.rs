@@ -5,7 +5,7 @@ use super::super::script::Usage;
 use super::{Envelope, named_event, pieces};
 use serde_json::{Value, json};
 
-/// The events of a streamed answer.
+/// Renders the events of a streamed answer.
 pub fn events(speech: &Speech, envelope: &Envelope) -> Vec<String> {
     let mut events =
         vec![json!({"type": "response.created", "response": response(envelope, "in_progress", json!([]))})];
@@ -21,7 +21,7 @@ pub fn events(speech: &Speech, envelope: &Envelope) -> Vec<String> {
     events.iter().map(named_event).collect()
 }
 
-/// The answer as one document.
+/// Renders the answer as one document.
 pub fn document(speech: &Speech, envelope: &Envelope) -> Value {
     let mut response = response(envelope, "completed", items(speech, envelope).into());
     response["usage"] = usage(envelope.usage);
@@ -47,7 +47,7 @@ fn items(speech: &Speech, envelope: &Envelope) -> Vec<Value> {
     items
 }
 
-/// The item as it is announced, before its content has come.
+/// Returns the item as it is announced before its content.
 fn opened(item: &Value) -> Value {
     let mut item = item.clone();
     for (key, empty) in [("content", json!([])), ("summary", json!([])), ("arguments", json!(""))] {
