@@ -185,10 +185,10 @@ mod tests {
             here.shutdown().await.expect("shut down");
         });
         // Several times full and empty again.
-        let (mut got, mut piece) = (Vec::new(), vec![0; 700_000]);
+        let (mut got, mut buffer) = (Vec::new(), vec![0; 700_000]);
         let read = tokio::task::spawn_blocking(move || {
-            while let count @ 1.. = there.read(&mut piece).expect("read") {
-                got.extend_from_slice(&piece[..count]);
+            while let count @ 1.. = there.read(&mut buffer).expect("read") {
+                got.extend_from_slice(&buffer[..count]);
             }
             got
         });

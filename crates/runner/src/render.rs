@@ -282,7 +282,7 @@ with a gap.
             "a program may print lines that are the same"
         );
         let between = [text("Added it."), call("1", "Read", "a"), text(answer)];
-        assert_eq!(render(&between), "Added it.\n▸ Read: a\nAdded it.\n", "said after something else it is news");
+        assert_eq!(render(&between), "Added it.\n▸ Read: a\nAdded it.\n", "after something else it is shown again");
     }
 
     #[test]

@@ -130,10 +130,10 @@ impl EventReader for Reader {
             return vec![AgentEvent::Started { session_id: None, model: Some(model) }];
         }
         let ending = ending(line);
-        let said = ending.failure.as_ref().map(|failure| failure.detail.clone()).or_else(|| ending.final_text.clone());
-        let said = said.or_else(|| ending.structured.as_ref().map(Value::to_string));
+        let text = ending.failure.as_ref().map(|failure| failure.detail.clone()).or_else(|| ending.final_text.clone());
+        let text = text.or_else(|| ending.structured.as_ref().map(Value::to_string));
         self.ending = Some(ending);
-        said.map(|said| AgentEvent::Text { text: text::cut(&said, text::SPEECH) }).into_iter().collect()
+        text.map(|text| AgentEvent::Text { text: text::cut(&text, text::SPEECH) }).into_iter().collect()
     }
 
     fn fatal_failure(&self) -> Option<Failure> {
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(
             (ending.usage, ending.cost, ending.failure),
             (tokens, None, None),
-            "whoever knows the prices adds them"
+            "the cost is added where prices are known"
         );
     }
 

@@ -104,9 +104,9 @@ impl PaneTerminal {
     /// Reads what was typed since the last call.
     pub(super) fn typed(&mut self, into: &mut Vec<u8>) {
         let Some(input) = &mut self.input else { return };
-        let mut piece = [0; 4096];
-        match input.read(&mut piece) {
-            Ok(count @ 1..) => into.extend_from_slice(&piece[..count]),
+        let mut buffer = [0; 4096];
+        match input.read(&mut buffer) {
+            Ok(count @ 1..) => into.extend_from_slice(&buffer[..count]),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Ok(_) | Err(_) => self.input = None,
         }

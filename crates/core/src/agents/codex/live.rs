@@ -396,7 +396,7 @@ mod tests {
     }
 
     /// Returns a conversation that has sent the request for its first turn.
-    fn begun() -> Live {
+    fn opened() -> Live {
         let mut live = Live::new(&opening(
             "thread/start",
             &json!({ "cwd": "/w", "sandbox": "read-only" }),
@@ -435,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_message_goes_into_the_running_turn_and_is_heard_by_its_mark() {
-        let mut live = begun();
+        let mut live = opened();
         assert_eq!(live.send_message(MessageId(4), "too early"), [] as [String; 0], "until there is a turn");
         live.line(r#"{"id":3,"result":{"turn":{"id":"u-1"}}}"#);
         let sent = parsed(&live.take_replies());
@@ -448,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_message_that_came_too_late_for_its_turn_begins_another() {
-        let mut live = begun();
+        let mut live = opened();
         live.line(r#"{"id":3,"result":{"turn":{"id":"u-1"}}}"#);
         live.send_message(MessageId(1), "one more thing");
         turn_ends(&mut live, "completed");
@@ -474,7 +474,7 @@ mod tests {
 
     #[test]
     fn an_interrupted_turn_ends_the_conversation_and_a_question_is_turned_down() {
-        let mut live = begun();
+        let mut live = opened();
         assert!(live.interrupt().is_empty(), "there is no turn yet");
         live.line(r#"{"id":3,"result":{"turn":{"id":"u-1"}}}"#);
         live.line(r#"{"id":"x","method":"item/commandExecution/requestApproval","params":{}}"#);
@@ -488,8 +488,8 @@ mod tests {
 
     #[test]
     fn tokens_are_summed_over_this_runs_requests_and_of_no_earlier_run() {
-        let mut live = begun();
-        assert_eq!(tokens(&mut live, 5000), [], "it goes on with a conversation: this was said before");
+        let mut live = opened();
+        assert_eq!(tokens(&mut live, 5000), [], "the conversation is resumed: these are an earlier run's");
         live.line(r#"{"method":"turn/started","params":{"threadId":"t-1","turn":{"id":"u-1"}}}"#);
         tokens(&mut live, 110);
         let usage = Usage { input: Some(300), output: Some(2), cached: Some(20) };
@@ -498,7 +498,7 @@ mod tests {
 
     #[test]
     fn events_of_another_thread_are_ignored() {
-        let mut live = begun();
+        let mut live = opened();
         live.line(r#"{"id":3,"result":{"turn":{"id":"u-1"}}}"#);
         let other = json!({"method": "turn/completed", "params": {"threadId": "t-2", "turn": {"status": "completed"}}});
         assert_eq!(live.line(&other.to_string()), []);

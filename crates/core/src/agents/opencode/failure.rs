@@ -18,9 +18,9 @@ pub(super) fn from_event(event: &Value) -> Failure {
         None => by_text(&text),
     });
     let class = class.unwrap_or(FailureClass::Crashed);
-    let said = if message.is_empty() { name } else { &message };
+    let text = if message.is_empty() { name } else { &message };
     let retry_at = retry_at(event, &message).filter(|_| class == FailureClass::RateLimited);
-    Failure { retry_at, ..Failure::new(class, detail(said)) }
+    Failure { retry_at, ..Failure::new(class, detail(text)) }
 }
 
 fn by_name(name: &str, message: &str) -> Option<FailureClass> {

@@ -135,16 +135,16 @@ fn read(steps: &[Step]) -> (Live, usize) {
 /// Replays the recording as if orch had sent its messages. Returns the steps.
 fn replayed() -> Vec<Step> {
     let mut conversation = opened();
-    let (mut steps, mut said) = (Vec::new(), 0_u64);
+    let (mut steps, mut sent) = (Vec::new(), 0_u64);
     for event in RECORDED.lines() {
         let mut event: Value = serde_json::from_str(event).expect("JSON");
         if str_at(&event, "/properties/part/text").is_some_and(|text| text.starts_with("Please do")) {
-            let mark = if said == 0 { json!("prompt") } else { json!(said) };
-            if said > 0 {
+            let mark = if sent == 0 { json!("prompt") } else { json!(sent) };
+            if sent > 0 {
                 answer_all(&mut conversation);
-                conversation.handle_message(say(said), now());
+                conversation.handle_message(say(sent), now());
             }
-            said += 1;
+            sent += 1;
             event["properties"]["part"]["metadata"] = json!({ MARK: mark });
         }
         conversation.handle_event(&event, now());
@@ -249,12 +249,12 @@ fn a_refusal_is_reported_once_and_ends_the_turn() {
     refuse(&mut conversation);
     assert_eq!(kinds(&conversation.take_steps()), ["error", "orch.rest"]);
     assert!(conversation.is_idle() && conversation.failed());
-    // The server told it as an event too, and that says more.
+    // The server reports it as an event too, which has more details.
     let mut conversation = opened();
     store(&mut conversation, &json!("prompt"));
     status(&mut conversation, "busy");
-    let told = json!({ "name": "UnknownError", "data": { "message": "Model not found: fake/nope." } });
-    let properties = json!({ "sessionID": SESSION, "error": told });
+    let details = json!({ "name": "UnknownError", "data": { "message": "Model not found: fake/nope." } });
+    let properties = json!({ "sessionID": SESSION, "error": details });
     conversation.handle_event(&json!({ "type": "session.error", "properties": properties }), now());
     status(&mut conversation, "idle");
     refuse(&mut conversation);
@@ -337,7 +337,7 @@ fn a_part_that_is_updated_after_the_end_is_not_printed_again_and_stalls_nothing(
     part(&mut conversation, call("prt_2", Some(2)));
     part(&mut conversation, call("prt_of_an_earlier_run", Some(2)));
     assert_eq!(conversation.take_steps(), []);
-    // One that is new is told, and that the turn is over is said again.
+    // A new one is printed, followed by another report that the turn is over.
     part(&mut conversation, call("prt_4", None));
     steps.extend(conversation.take_steps());
     assert_eq!(kinds(&steps[4..]), ["tool_use", IDLE]);
@@ -415,7 +415,7 @@ fn a_message_that_the_server_refuses_does_not_fail_the_turn_that_ends_well() {
     assert_eq!(kinds(&steps), ["orch.unsaid 4", "step_finish", IDLE]);
     assert!(conversation.is_idle() && !conversation.failed());
     assert_eq!(read(&steps).0.finish(Exit { code: Some(0), signal: None }, "").failure, None);
-    // After it, and told as an event too.
+    // After the turn, and reported as an event too.
     let (mut conversation, mut steps) = idle();
     conversation.handle_message(say(4), now());
     error(&mut conversation, "agent not found");
