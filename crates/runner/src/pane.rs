@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_pane_holds_nobody_up_and_says_later_what_it_missed() {
+    fn a_stuck_pane_blocks_nothing_and_reports_skipped_lines_later() {
         let terminal = Arc::new(Terminal::default());
         let mut pane = Pane::new(Writer(Arc::clone(&terminal)));
         for _ in 0..1000 {

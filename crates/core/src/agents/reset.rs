@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_time_is_no_time() {
+    fn a_text_without_a_time_has_no_reset() {
         for text in [
             "try again in a moment",
             "try again later",

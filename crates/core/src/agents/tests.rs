@@ -292,7 +292,7 @@ fn opencode_gets_a_title_of_one_line_and_no_question_to_ask() {
 }
 
 #[test]
-fn a_live_opencode_is_a_server_behind_orchs_own_program_and_is_told_what_the_options_would_say() {
+fn a_live_opencode_is_a_server_behind_orchs_own_program_and_gets_the_options_as_parameters() {
     let live = |model: &str, args: &[&str]| LaunchRequest {
         live: true,
         model: Some(model.to_owned()),
@@ -373,7 +373,7 @@ fn the_real_schema_fits_into_an_argument() {
 }
 
 #[test]
-fn what_a_cli_would_misread_is_refused_with_the_reason() {
+fn a_value_that_a_cli_would_misread_is_refused_with_the_reason() {
     let refused = |request: &LaunchRequest| -> Vec<String> {
         EVERY.iter().filter_map(|kind| kind.dialect().launch(request).err()).map(|e| e.to_string()).collect()
     };

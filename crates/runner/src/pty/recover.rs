@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_follows_the_last_told_line_is_missed() {
+    fn only_lines_after_the_last_written_one_are_missing() {
         for (written, shown, expected) in [
             ("", "a b", "a b"),
             ("a b", "a b", ""),

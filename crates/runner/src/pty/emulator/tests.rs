@@ -137,7 +137,7 @@ fn a_screen_drawn_anew_elsewhere_looks_the_same() {
 }
 
 #[test]
-fn what_is_kept_is_shown_again_in_the_sizes_that_it_had() {
+fn a_raw_file_is_replayed_in_its_recorded_sizes() {
     let now = instant();
     let sizes = [TerminalSize { columns: 9, rows: 3 }, TerminalSize { columns: 30, rows: 4 }];
     let mut screen = Screen::new(sizes[0]);
