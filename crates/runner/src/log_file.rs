@@ -48,7 +48,7 @@ impl LogFile {
     /// Appends to the file at `path`, and keeps a list of the lines that are none of the agent's output.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        Ok(Self { own: Some(OwnLines::beside(path)), ..Self::new(file) })
+        Ok(Self { own: Some(OwnLines::for_file(path)), ..Self::new(file) })
     }
 
     /// Continues where an earlier writer was interrupted. What it left unfinished is cut off: a partial line, a partial

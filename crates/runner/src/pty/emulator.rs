@@ -248,13 +248,13 @@ impl Observer for ScrolledOff {
     type Output = ();
 
     fn evicted(&mut self, _: &mut Observation<'_>, line: &Line) {
-        add(&mut self.regionial, line);
+        add(&mut self.partial, line);
         if !line.is_wrapped() {
-            let text = self.regionial.trim_end();
+            let text = self.partial.trim_end();
             if !text.is_empty() {
                 self.lines.push(text.to_owned());
             }
-            self.regionial.clear();
+            self.partial.clear();
         }
     }
 
