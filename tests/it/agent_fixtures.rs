@@ -102,8 +102,8 @@ impl Case {
         let usage = ending.usage;
         let tokens = [usage.input, usage.output, usage.cached].map(|n| or_dash(n.map(|n| n.to_string()))).join("/");
         let total = if ending.usage_is_thread_total { " of thread" } else { "" };
-        let hopeless = if reader.hopeless().is_some() { " hopeless" } else { "" };
-        let collided = reader.collided(self.exit(), self.stderr());
+        let hopeless = if reader.fatal_failure().is_some() { " hopeless" } else { "" };
+        let collided = reader.is_start_collision(self.exit(), self.stderr());
         let columns = [
             self.name.clone(),
             end,
@@ -126,7 +126,7 @@ impl Case {
 
     fn other_row(&self) -> String {
         let (events, reader, _) = self.read();
-        assert!(events.is_empty() && reader.hopeless().is_none(), "{}: read as events: {events:?}", self.name);
+        assert!(events.is_empty() && reader.fatal_failure().is_none(), "{}: read as events: {events:?}", self.name);
         for line in self.stdout.lines() {
             assert!(serde_json::from_str::<Value>(line).is_ok_and(|value| value.is_object()), "{}: {line}", self.name);
         }
@@ -341,7 +341,7 @@ proptest! {
                 for line in &lines {
                     reader.line(line);
                     reader.session_record_line(line);
-                    let _ = (reader.hopeless(), reader.turn_ended(), reader.session_record_suffix());
+                    let _ = (reader.fatal_failure(), reader.turn_ended(), reader.session_record_suffix());
                 }
                 let ending = reader.finish(Exit { code, signal }, &stderr);
                 let _ = Outcome::of(&ending);

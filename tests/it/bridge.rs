@@ -239,8 +239,8 @@ fn servers_that_start_at_once_on_a_new_database_work_or_are_to_be_started_again(
     for running in all {
         let ran = running.finish(RUN);
         let reader = DialectKind::Opencode.dialect().live_reader(&Value::Null).expect("it is live");
-        let collided =
-            ran.stdout.is_empty() && reader.collided(Exit { code: ran.code, signal: ran.signal }, &ran.stderr);
+        let collided = ran.stdout.is_empty()
+            && reader.is_start_collision(Exit { code: ran.code, signal: ran.signal }, &ran.stderr);
         assert!(collided || class(&ran).is_none(), "{ran}");
     }
     room.close();
