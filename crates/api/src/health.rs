@@ -23,7 +23,7 @@ impl HealthView {
     /// Of a run that is under way.
     pub fn of(run: &Run, now: Timestamp) -> Option<Self> {
         let health = run.health.as_ref().filter(|_| run.phase == Phase::Running)?;
-        Some(Self { state: health.state, since: health.since, told: health.told(now), asked: health.asked })
+        Some(Self { state: health.state, since: health.since, told: health.describe(now), asked: health.asked })
     }
 
     /// In words, where there is something to tell.

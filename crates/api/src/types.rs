@@ -214,7 +214,7 @@ impl EvidenceView {
     /// What the checks leave open, one line each: those that do not pass, and those that did not run.
     pub fn unproved(&self) -> Vec<String> {
         let red = self.checks.iter().filter(|check| check.state != CheckState::Passed);
-        let red = red.map(|check| format!("`{}` {}", check.command, check.went()));
+        let red = red.map(|check| format!("`{}` {}", check.command, check.describe_result()));
         let not_run = self.unapproved.iter().map(|command| format!("`{command}` did not run: it is not approved"));
         red.chain(not_run).collect()
     }

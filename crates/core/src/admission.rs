@@ -1,64 +1,64 @@
-//! How many agents the machine bears now: a rule with hysteresis over samples of its load and its memory, and the floor
-//! under its disks. PURE: samples and the time are handed in. Never looks at a task.
+//! How many agents the machine can run now: a rule with hysteresis over samples of load and memory, and the minimum of
+//! free disk space. PURE: samples and time are arguments. Knows nothing of tasks.
 
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
 
 /// How long a level is kept before it is eased. Tightening does not wait.
 pub const EASE: SignedDuration = SignedDuration::from_secs(30);
-/// After so long without a sample, what was learned before is forgotten: the machine was idle, or the clock jumped.
+/// Time without a sample after which the state starts anew: the machine was idle, or the clock jumped.
 pub const STALE: SignedDuration = SignedDuration::from_secs(120);
 
-/// Memory is short below this share of it, and is no more above the second one.
+/// Share of available memory below which memory is short, and above which it no longer is.
 const MEMORY: (f64, f64) = (0.10, 0.15);
-/// So is it when tasks wait for memory for this share of the time, in percent, until the second one.
+/// Percentage of time that tasks wait for memory above which memory is short, and below which it no longer is.
 const PRESSURE: (f64, f64) = (20.0, 10.0);
-/// Load for each processor above which the machine is overloaded, and down to which it stays so.
+/// Load per processor above which the machine is overloaded, and down to which it stays so.
 const OVERLOADED: (f64, f64) = (0.85, 0.75);
-/// The same for a busy one.
+/// Load per processor above which the machine is busy, and down to which it stays so.
 const BUSY: (f64, f64) = (0.70, 0.60);
-/// Load for each processor below which the machine has room for more, and up to which it keeps it.
+/// Load per processor below which more agents may run than configured, and up to which that holds.
 const FREE: (f64, f64) = (0.40, 0.50);
 
-/// The machine at one moment. `None`: nobody knows, and nothing is limited by it.
+/// A sample of the machine. A value of `None` is unknown and limits nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Sample {
     /// Load average of the last minute, divided by the number of processors.
     pub load: Option<f64>,
-    /// Memory that can be had without swapping, as a share of all memory.
+    /// Memory available without swapping, as a share of all memory.
     pub available: Option<f64>,
-    /// Share of the last ten seconds in which something waited for memory, in percent.
+    /// Share of the last ten seconds in which tasks waited for memory, in percent.
     pub pressure: Option<f64>,
 }
 
-/// How loaded the processors are; the later, the worse.
+/// The load level of the processors, in increasing order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
-    /// Room for more than was asked for.
+    /// More agents may run than configured.
     Free,
-    /// As it should be.
+    /// As many agents run as configured.
     #[default]
     Normal,
-    /// Half as many are enough.
+    /// Half as many agents run.
     Busy,
-    /// One at a time.
+    /// One agent runs at a time.
     Overloaded,
 }
 
-/// What the settings allow the rule to do.
+/// What the settings let the rule change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Short memory lowers the slots.
+    /// Whether short memory lowers the slots.
     pub by_memory: bool,
-    /// Load lowers the slots, and raises them.
+    /// Whether load lowers and raises the slots.
     pub by_load: bool,
     /// `engine.max_parallel`.
     pub base: usize,
-    /// Never more than this; below `base` it counts as `base`.
+    /// The upper limit of the slots; a value below `base` counts as `base`.
     pub ceiling: usize,
 }
 
-/// What lowered the slots.
+/// The reason for fewer slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strain {
     /// Memory is short.
@@ -67,25 +67,25 @@ pub enum Strain {
     Load,
 }
 
-/// How many may run now.
+/// How many agents may run now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// So many.
+    /// The number of agents.
     pub slots: usize,
-    /// Why they are fewer than `engine.max_parallel`.
+    /// Why the slots are fewer than `engine.max_parallel`.
     pub strain: Option<Strain>,
-    /// The figures behind it.
+    /// The sample behind the decision.
     pub sample: Sample,
 }
 
 impl Pace {
-    /// Nothing was measured: what was asked for.
+    /// Returns the configured slots, for a machine without a sample.
     pub fn unmeasured(base: usize) -> Self {
         Self { slots: base, strain: None, sample: Sample::default() }
     }
 
-    /// The figures, for a person.
-    pub fn words(&self) -> String {
+    /// Describes the figures behind fewer slots; empty if there is no strain.
+    pub fn describe(&self) -> String {
         let percent = |share: f64| (share * 100.0).round();
         match self.strain {
             None => String::new(),
@@ -97,14 +97,14 @@ impl Pace {
                 let available =
                     self.sample.available.map(|a| format!("{:.0} % of the memory is available", percent(a)));
                 let pressure = self.sample.pressure.map(|p| format!("programs wait for it {p:.0} % of the time"));
-                let told: Vec<String> = available.into_iter().chain(pressure).collect();
-                if told.is_empty() { "memory is short".to_owned() } else { told.join(", ") }
+                let figures: Vec<String> = available.into_iter().chain(pressure).collect();
+                if figures.is_empty() { "memory is short".to_owned() } else { figures.join(", ") }
             }
         }
     }
 }
 
-/// What was learned from the samples so far.
+/// The state derived from the samples so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Governor {
     level: Level,
@@ -115,7 +115,7 @@ pub struct Governor {
 }
 
 impl Governor {
-    /// What is known after one more sample.
+    /// Returns the state after one more sample.
     #[must_use]
     pub fn observe(&self, sample: Sample, now: Timestamp) -> Self {
         let fresh = self.last.is_some_and(|(at, _)| (SignedDuration::ZERO..=STALE).contains(&now.duration_since(at)));
@@ -124,12 +124,12 @@ impl Governor {
         match sample.load.map(|load| before.level.after(load)) {
             None => next.level = Level::Normal,
             Some(level) if level >= before.level => next.level = level,
-            // Eased one step at a time, so that a burst of starts meets the load it makes.
-            Some(_) if has_rested(before.level_since, now) => next.level = before.level.eased(),
+            // Eased one step at a time, so that a burst of starts is measured before the next step.
+            Some(_) if has_held_long_enough(before.level_since, now) => next.level = before.level.eased(),
             Some(_) => {}
         }
         let is_short = before.is_short_after(sample);
-        if is_short || sample.available.or(sample.pressure).is_none() || has_rested(before.short_since, now) {
+        if is_short || sample.available.or(sample.pressure).is_none() || has_held_long_enough(before.short_since, now) {
             next.is_short = is_short;
         }
         if next.level != before.level || next.level_since.is_none() {
@@ -141,12 +141,12 @@ impl Governor {
         next
     }
 
-    /// When the last sample was taken.
-    pub fn last_look(&self) -> Option<Timestamp> {
+    /// Returns when the last sample was taken.
+    pub fn last_sample_at(&self) -> Option<Timestamp> {
         self.last.map(|(at, _)| at)
     }
 
-    /// How many may run by what is known.
+    /// Returns how many agents may run.
     pub fn pace(&self, rule: Rule) -> Pace {
         let Some((_, sample)) = self.last else { return Pace::unmeasured(rule.base) };
         let base = rule.base.max(1);
@@ -168,12 +168,12 @@ impl Governor {
     }
 }
 
-fn has_rested(since: Option<Timestamp>, now: Timestamp) -> bool {
+fn has_held_long_enough(since: Option<Timestamp>, now: Timestamp) -> bool {
     since.is_some_and(|since| now.duration_since(since) >= EASE)
 }
 
 impl Level {
-    /// The level after a sample: each is left later than it is entered.
+    /// Returns the level after a sample: each level is left later than it is entered.
     fn after(self, load: f64) -> Self {
         let stays = |bounds: (f64, f64), level: Self| if self >= level { bounds.1 } else { bounds.0 };
         if load > stays(OVERLOADED, Self::Overloaded) {
@@ -196,18 +196,18 @@ impl Level {
     }
 }
 
-/// A disk with less room than `engine.min_free_disk_mb`.
+/// A disk with less free space than `engine.min_free_disk_mb`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortage {
-    /// What lies on it.
+    /// A directory on the disk.
     pub dir: PathBuf,
-    /// Megabytes (of 1,000,000 bytes) that are free.
+    /// Free space in megabytes (1,000,000 bytes).
     pub free_mb: u64,
-    /// The floor.
+    /// The required minimum in megabytes.
     pub floor_mb: u64,
 }
 
-/// The disk that is shortest of room, if it is below the floor. `free`: bytes for each directory, where they are known.
+/// Returns the disk with the least free space, if that is below the floor. `free`: bytes per directory, where known.
 pub fn shortage(free: &[(PathBuf, Option<u64>)], floor_mb: u64) -> Option<Shortage> {
     let known = free.iter().filter_map(|(dir, free)| Some((dir, (*free)? / 1_000_000)));
     let (dir, free_mb) = known.filter(|(_, free)| *free < floor_mb).min_by_key(|(_, free)| *free)?;
@@ -283,9 +283,9 @@ mod tests {
         ]);
         assert_eq!(seen, [1, 1, 1, 5, 1]);
         let pace = Governor::default().observe(short(0.09, 3.0), start()).pace(RULE);
-        assert_eq!(pace.words(), "9 % of the memory is available, programs wait for it 3 % of the time");
+        assert_eq!(pace.describe(), "9 % of the memory is available, programs wait for it 3 % of the time");
         let pace = Governor::default().observe(load(0.93), start()).pace(RULE);
-        assert_eq!((pace.strain, pace.words().as_str()), (Some(Strain::Load), "the load is 93 % of the processors"));
+        assert_eq!((pace.strain, pace.describe().as_str()), (Some(Strain::Load), "the load is 93 % of the processors"));
     }
 
     #[test]

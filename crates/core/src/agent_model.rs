@@ -1,8 +1,8 @@
-//! Which name an agent's program is given for the model that was asked for. PURE: [`Resolver`] finds the model; here it is held
-//! against what the agent can have, and written as its program writes it.
+//! The model name that an agent's program is given for the requested model. PURE: [`Resolver`] finds the model; this
+//! module checks that the agent can use it, and writes the name as its program does.
 //!
-//! A tag, a tier and an alias of the person's are never known to a program: they become a model, or nothing begins. A plain
-//! name that the catalog does not have may be one that the program knows: it is passed on as it is, and marked.
+//! A tag, a tier and a person's alias are unknown to every program: they are resolved to a model, or nothing starts. A
+//! plain name that the catalog lacks may be known to the program: it is passed on unchanged, with a warning.
 
 use super::catalog::{Capability, ModelRef, Tier};
 use super::images;
@@ -11,67 +11,67 @@ use super::resolve::{Needs, Reference, Resolution, ResolveError, Resolver, parse
 use super::task::Spec;
 use super::task_type::{Proof, TaskType};
 
-/// The longest name, in bytes.
+/// The longest model name, in bytes.
 const LONGEST: usize = 200;
 
-/// Providers who sell the models of others under the names that these have at their own.
+/// Providers that resell models under the names of their makers.
 const RESELLERS: [&str; 2] = ["opencode", "openrouter"];
 
-/// What an agent's program can have.
+/// The models that an agent's program can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach<'a> {
     /// The agent's name.
     pub agent: &'a str,
-    /// The only provider whose models it has; `None`: any.
+    /// The only provider whose models the agent can use; `None` means any.
     pub provider: Option<&'a str>,
-    /// Short names that its program has itself, and of which it knows best what they mean.
+    /// Short names that the program itself resolves.
     pub own_names: &'static [&'static str],
-    /// The models of tiers for a program that lists them.
+    /// The model of each tier, for a program that lists its models.
     pub first_of_tier: &'static [(Tier, &'static str)],
-    /// It writes models as `provider/model`.
+    /// Whether the program writes models as `provider/model`.
     pub full_names: bool,
-    /// It speaks with another server than its provider's: what names mean there is not known.
+    /// Whether it talks to another server than its provider's, where the meaning of names is unknown.
     pub is_elsewhere: bool,
-    /// There is no program: orch asks the provider itself, with a key, and must know whom.
+    /// Whether orch calls the provider itself with a key, without a program, and so must know the provider.
     pub by_key: bool,
 }
 
-/// A model for an agent's program.
+/// A model name for an agent's program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// As the program writes it.
+    /// The name as the program writes it.
     pub name: String,
-    /// The model of the catalog; `None`: the catalog does not have it.
+    /// The model in the catalog; `None` if the catalog lacks it.
     pub model: Option<ModelRef>,
-    /// Why this one, where more than its name was said.
+    /// Why this model was chosen, if the request was more than its name.
     pub reason: Option<String>,
-    /// What is odd about it.
+    /// Warnings about the choice.
     pub warnings: Vec<String>,
 }
 
-/// Why an agent cannot have a model, and what to do.
+/// Why an agent cannot use a model, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Misfit {
-    /// What stands in the way.
+    /// The reason.
     pub reason: String,
     /// What the person can do.
     pub hint: String,
-    /// A choice was asked for, and nothing that the agent's program lists fits: it may make its own.
+    /// Whether the agent may use its default because nothing that its program lists fits the request.
     pub leaves_choice: bool,
 }
 
-/// What an agent's program is told of a model.
+/// The model that is passed to an agent's program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Chosen {
-    /// This one.
+    /// This model.
     Named(Named),
-    /// Nothing: it takes its own default. Why, where a model was asked for.
+    /// No model: the program uses its default. The reason, if a model was requested.
     OwnDefault(Option<String>),
 }
 
 impl Chosen {
-    /// The model, if there is one.
+    /// Returns the model, if there is one.
     pub fn named(self) -> Option<Named> {
         match self {
             Self::Named(named) => Some(named),
@@ -80,7 +80,7 @@ impl Chosen {
     }
 }
 
-/// What a task needs of its model, by its labels `needs:vision`, `needs:web` and so on. Other words mean nothing here.
+/// Returns the needs given by the labels `needs:vision`, `needs:web` and so on. Other labels are ignored.
 pub fn needs_of_labels(labels: &[String]) -> Needs {
     let word = |label: &String| {
         let (key, word) = label.split_once(':')?;
@@ -91,8 +91,8 @@ pub fn needs_of_labels(labels: &[String]) -> Needs {
     Needs { capabilities: labels.iter().filter_map(word).collect(), ..Needs::default() }
 }
 
-/// What a task needs of its model, by its labels, by what kind of work it is (who is asked for more than a text needs tools), and
-/// by the images that it refers to, unless a label says that nobody has to look at them.
+/// Returns a task's needs by its labels, by its type (all but text tasks need tools), and by the images that it refers
+/// to, unless a label says that they need not be seen.
 pub fn needs_of_task(spec: &Spec) -> Needs {
     let changes_files = TaskType::of(spec).proof() != Proof::Text;
     let is_of_text = spec.labels.iter().any(|label| is_for_text_alone(label));
@@ -100,16 +100,16 @@ pub fn needs_of_task(spec: &Spec) -> Needs {
     Needs { changes_files, sees_images: !is_of_text && refers(), ..needs_of_labels(&spec.labels) }
 }
 
-/// `needs:text`: the images that a task refers to are not to be looked at.
+/// Returns whether the label is `needs:text`: images that the task refers to need not be seen.
 pub fn is_for_text_alone(label: &str) -> bool {
     let Some((key, word)) = label.split_once(':') else { return false };
     key.trim().eq_ignore_ascii_case("needs") && word.trim().eq_ignore_ascii_case("text")
 }
 
-/// Whether a text can be an argument of a program without being read as something else.
+/// Checks that a text can be a program's argument without being read as something else.
 ///
 /// # Errors
-/// It cannot.
+/// The text is empty, too long, contains white space, or looks like an option.
 pub fn check_word(text: &str) -> Result<(), Misfit> {
     let is_plain = !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     if is_plain && !text.starts_with('-') && text.len() <= LONGEST {
@@ -124,14 +124,14 @@ pub fn check_word(text: &str) -> Result<(), Misfit> {
 }
 
 impl Reach<'_> {
-    /// The model that `reference` means for this agent.
+    /// Returns the name of the model that `reference` means for this agent.
     ///
     /// # Errors
-    /// It means nothing, nothing that this agent can have, or nothing that has what is needed.
+    /// The reference means nothing, nothing that this agent can use, or nothing that meets the needs.
     pub fn name(&self, resolver: Resolver<'_>, reference: &str, needs: &Needs) -> Result<Named, Misfit> {
         check_word(reference)?;
         let named = self.find(resolver, reference, needs)?;
-        // It becomes an argument of a program, and providers' own lists are data.
+        // The name becomes an argument of a program, and providers' lists are untrusted data.
         check_word(&named.name)?;
         Ok(named)
     }
@@ -172,14 +172,14 @@ impl Reach<'_> {
         }
     }
 
-    /// The model of a tier that the program's own list has.
+    /// Returns the model of a tier that the program itself lists.
     fn first_of<'r>(&'r self, reference: &str, usability: &ProviderAccess) -> Option<&'r str> {
         let Ok(Reference::Tier(tier)) = parse(reference) else { return None };
         let (_, name) = self.first_of_tier.iter().find(|(of, _)| *of == tier)?;
         usability.only()?.models.contains(*name).then_some(*name)
     }
 
-    /// Where a program's own list leaves no choice, it is the program's.
+    /// Leaves the choice to the program where its own list has nothing that fits.
     fn nothing_listed(&self, usability: &ProviderAccess, error: ResolveError) -> Misfit {
         let misfit = Misfit::from(error);
         match usability.only() {
@@ -188,17 +188,17 @@ impl Reach<'_> {
         }
     }
 
-    /// What is odd about a name that the program does not list.
+    /// Warns about a name that the program does not list.
     fn unlisted(&self, usability: &ProviderAccess, name: &str) -> Option<String> {
         let list = usability.only().filter(|list| !list.models.is_empty() && !list.models.contains(name))?;
         let names = list.models.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         Some(format!("{} does not list {name} and may do worse with it; it lists {names}", self.agent))
     }
 
-    /// Nothing is known of what a program takes by itself: enough where nothing is needed.
+    /// Checks that the program's default model will do. It is unknown, so it does only where nothing is needed.
     ///
     /// # Errors
-    /// Something is needed.
+    /// The task needs a capability.
     pub fn own_choice(&self, needs: &Needs) -> Result<(), Misfit> {
         let Some(capability) = needs.capabilities.first() else { return Ok(()) };
         Err(Misfit {
@@ -208,7 +208,7 @@ impl Reach<'_> {
         })
     }
 
-    /// The providers that this agent can have. It is installed, so its own one is taken to be usable.
+    /// Returns the providers that this agent can use. It is installed, so its own provider counts as usable.
     fn within(&self, all: &ProviderAccess) -> ProviderAccess {
         let by_login = || Way::LoggedIn { agent: self.agent.to_owned(), by: "its program is installed".to_owned() };
         let mut own = all.of_program(self.agent);
@@ -217,9 +217,9 @@ impl Reach<'_> {
                 own.retain(|id, _| id == provider);
                 own.allow(provider, by_login());
             }
-            // A login of a program is none that orch has.
+            // orch cannot use the login of a program.
             None if self.by_key => own.retain(|_, way| matches!(way, Way::Key(_) | Way::Declared)),
-            // A login of another agent's program is none of this one's.
+            // This agent cannot use the login of another agent's program.
             None => own.retain(|_, way| !matches!(way, Way::LoggedIn { .. })),
         }
         own
@@ -229,11 +229,11 @@ impl Reach<'_> {
         self.provider.is_none_or(|provider| provider == id.provider)
     }
 
-    /// The program gets the model that the name means, by the name that its provider has for it. Where that is not known
-    /// to be the program's language, the name is passed on as it was typed.
+    /// Resolves a plain name to its provider's name for the model. Where the program's naming is unknown, the typed
+    /// name is passed on.
     fn plain(&self, name: String, found: &Resolution<'_>) -> Result<Named, Misfit> {
         if !self.has(&found.model.id) && !self.is_elsewhere {
-            // Who sells everybody's models tells nothing about whose they are.
+            // A reseller's catalog entry does not tell whose model it is.
             if !RESELLERS.contains(&found.model.id.provider.as_str()) {
                 return Err(self.of_another(found));
             }
@@ -280,7 +280,7 @@ impl Reach<'_> {
         Ok(Named { name, model: Some(model.clone()), reason: Some(found.reason.clone()), warnings })
     }
 
-    /// What the catalog does not have may be a name of the program's own. What is needed is not known of it.
+    /// Passes on a name that the catalog lacks, which may be the program's own. Its capabilities are unknown.
     fn unknown(&self, name: String, may_pass: bool, error: ResolveError, needs: &Needs) -> Result<Named, Misfit> {
         let is_unknown = matches!(error, ResolveError::UnknownModel { .. } | ResolveError::UnknownProvider { .. });
         if !is_unknown || !may_pass {
@@ -297,7 +297,7 @@ impl Reach<'_> {
         Ok(Named { name, model: None, reason: None, warnings })
     }
 
-    /// Without a program in between, whose model it is must be known; of the model itself nothing needs to be.
+    /// Resolves a model for direct calls: its provider must be known, the model itself need not.
     fn asked_directly(
         &self,
         reference: &str,

@@ -1,7 +1,8 @@
-//! The answer that orch asks of an agent. One type makes the prompt text, the validator, the JSON Schema and the docs.
+//! The answer that orch asks of an agent. One type defines the prompt text, the validator, the JSON Schema and the
+//! docs.
 //!
-//! The reading is generic over the type, so that a routing or a review answer goes the same way. It must never guess
-//! a status: what cannot be read as agreed is [`Malformed`], with words that a repair request can use.
+//! Reading is generic over the type, so routing and review answers use the same code. It never guesses a status: what
+//! does not follow the format is [`Malformed`], with a reason that a repair request can use.
 
 mod objects;
 
@@ -78,10 +79,10 @@ pub struct Answer {
     pub result: String,
 }
 
-/// How an answer is to be given.
+/// Asks for the answer's format; the fields follow.
 pub const END_WITH_JSON: &str = "End your last message with one JSON object and write nothing after it. Its fields:";
 
-/// The fields of an answer of type `T`, a line each.
+/// Describes the fields of an answer of type `T`, one per line.
 pub fn describe_type<T: JsonSchema>() -> String {
     describe(&loose_schema::<T>())
 }
@@ -90,24 +91,24 @@ pub fn describe_type<T: JsonSchema>() -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the answer is not in the agreed format: {reason}")]
 pub struct Malformed {
-    /// What was wrong, as a clause.
+    /// What is wrong, as a clause.
     pub reason: String,
 }
 
 impl Answer {
-    /// The schema handed to a CLI that takes one, in the form that all of them accept: no reference, every field
+    /// Returns the schema for CLIs that take one, in the form that all of them accept: no references, every field
     /// required, no other field allowed.
     pub fn json_schema() -> Value {
         strict_schema::<Self>()
     }
 
-    /// The description of the format for the prompt.
+    /// Returns the description of the format for the prompt.
     pub fn prompt_text() -> String {
         format!("{END_WITH_JSON}\n\n{}", describe_type::<Self>())
     }
 
-    /// Reads the report: the structured answer if the CLI delivered one, else the last JSON object with a `status`
-    /// in the text. Fields that are not known are passed over; a missing status or a wrong type is malformed.
+    /// Reads the report: the structured answer if the CLI delivered one, else the last JSON object with a `status` in
+    /// the text. Unknown fields are ignored; a missing status or a wrong type is malformed.
     pub fn parse(structured: Option<&Value>, final_text: Option<&str>) -> Result<Self, Malformed> {
         read(structured, final_text, "status")
     }
@@ -127,21 +128,22 @@ where
     serde_json::from_value(value).map_err(|error| Malformed { reason: error.to_string() })
 }
 
-/// The loose schema of `T`. Making one takes a hundred times as long as reading an answer, so it is made once.
+/// Returns the loose schema of `T`. It is cached, because making one takes a hundred times as long as reading an
+/// answer.
 fn shape_of<T: JsonSchema + 'static>() -> Arc<Value> {
     static SHAPES: LazyLock<Mutex<HashMap<TypeId, Arc<Value>>>> = LazyLock::new(Mutex::default);
     let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
     Arc::clone(shapes.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(loose_schema::<T>())))
 }
 
-/// The last JSON object in `text` that has the field `key`: the whole text, inside a fence, or among prose.
+/// Returns the last JSON object in `text` that has the field `key`: the whole text, inside a fence, or among prose.
 pub fn object_in_text(text: &str, key: &str) -> Result<Map<String, Value>, Malformed> {
     let malformed = |reason: String| Malformed { reason };
     if text.trim().is_empty() {
         return Err(malformed("there was no answer".to_owned()));
     }
     let (mut found, mut other, mut broken, mut at) = (None, false, None, 0);
-    let mut objects = Objects::of(text);
+    let mut objects = Objects::new(text);
     while let Some(offset) = text[at..].find('{') {
         at += offset;
         let end = objects.end(at);
@@ -160,27 +162,27 @@ pub fn object_in_text(text: &str, key: &str) -> Result<Map<String, Value>, Malfo
     })
 }
 
-/// What is wrong with the object that begins here.
+/// Returns the syntax error of the object that starts here.
 fn cause_in(text: &str) -> Option<String> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Map<String, Value>>();
     stream.next()?.err().map(|cause| cause.to_string())
 }
 
-/// The strict JSON Schema of `T` (OpenAI's rules for structured output, which the others accept too).
+/// Returns the strict JSON Schema of `T` (OpenAI's rules for structured output, which the others accept too).
 pub fn strict_schema<T: JsonSchema>() -> Value {
     let mut schema = loose_schema::<T>();
     tighten(&mut schema);
     schema
 }
 
-/// One line per field of a schema made here: name, whether it must be there, type, meaning.
+/// Describes the fields of a schema, one per line: name, whether required, type, meaning.
 pub fn describe(schema: &Value) -> String {
     let required = names(schema.get("required"));
     let mut lines = Vec::new();
     for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         let must = if required.contains(&name.as_str()) { "required; " } else { "" };
         let about = field.get("description").and_then(Value::as_str).unwrap_or_default();
-        lines.push(format!("- `{name}` ({must}{}): {about}", type_in_words(field)));
+        lines.push(format!("- `{name}` ({must}{}): {about}", describe_type_of(field)));
     }
     lines.join("\n")
 }
@@ -195,7 +197,7 @@ fn loose_schema<T: JsonSchema>() -> Value {
     schema
 }
 
-/// Drops what structured output does not know and turns a choice between constants into an `enum`.
+/// Drops keywords that structured output does not support and turns a choice of constants into an `enum`.
 fn simplify(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
     for key in ["title", "default", "format", "$schema"] {
@@ -217,7 +219,7 @@ fn simplify(schema: &mut Value) {
     }
 }
 
-/// Every field required, no field beside.
+/// Makes every field required and allows no others.
 fn tighten(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
     if let Some(fields) = object.get("properties").and_then(Value::as_object) {
@@ -241,7 +243,7 @@ fn subschemas(object: &mut Map<String, Value>) -> impl Iterator<Item = &mut Valu
     })
 }
 
-/// `oneOf` of constants as names and meanings, in order.
+/// Returns the names and meanings of a `oneOf` of constants, in order.
 fn constants(one_of: &Value) -> Option<Vec<(String, String)>> {
     let choice = |schema: &Value| {
         let name = schema.get("const")?.as_str()?.to_owned();
@@ -255,7 +257,7 @@ fn names(list: Option<&Value>) -> Vec<&str> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-fn type_in_words(schema: &Value) -> String {
+fn describe_type_of(schema: &Value) -> String {
     if schema.get("enum").is_some() {
         return names(schema.get("enum")).iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" | ");
     }
@@ -269,10 +271,10 @@ fn type_in_words(schema: &Value) -> String {
 
 fn plural(items: &Value) -> String {
     let Some(fields) = items.get("properties").and_then(Value::as_object) else {
-        return format!("{}s", type_in_words(items));
+        return format!("{}s", describe_type_of(items));
     };
     let fields: Vec<String> =
-        fields.iter().map(|(name, field)| format!("`{name}`: {}", type_in_words(field))).collect();
+        fields.iter().map(|(name, field)| format!("`{name}`: {}", describe_type_of(field))).collect();
     format!("objects {{{}}}", fields.join(", "))
 }
 
@@ -283,7 +285,7 @@ fn names_of_types(schema: &Value) -> Vec<&str> {
     }
 }
 
-/// Compares `value` with a schema made here; the error names the field.
+/// Validates `value` against a schema of this module; the error names the field.
 fn check(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
     let place = if path.is_empty() { "the answer".to_owned() } else { format!("`{path}`") };
     let kind = match value {
@@ -298,11 +300,11 @@ fn check(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
     let types = names_of_types(schema);
     let fits = types.is_empty() || types.contains(&kind) || (kind == "integer" && types.contains(&"number"));
     if !fits {
-        return Err(format!("{place} must be a {}, but is {}", type_in_words(schema), shown(value)));
+        return Err(format!("{place} must be a {}, but is {}", describe_type_of(schema), excerpt(value)));
     }
     let choices = names(schema.get("enum"));
     if value.as_str().is_some_and(|text| !choices.is_empty() && !choices.contains(&text)) {
-        return Err(format!("{place} must be one of {}, but is {}", type_in_words(schema), shown(value)));
+        return Err(format!("{place} must be one of {}, but is {}", describe_type_of(schema), excerpt(value)));
     }
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
         check(item, schema.get("items").unwrap_or(&Value::Null), &format!("{path}[{index}]"))?;
@@ -324,13 +326,13 @@ fn check_fields(value: &Value, schema: &Value, path: &str) -> Result<(), String>
     Ok(())
 }
 
-/// A value as it stands in an error: short.
-fn shown(value: &Value) -> String {
+/// Shortens a value for an error message.
+fn excerpt(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= 60 { text } else { text.chars().take(57).chain("...".chars()).collect() }
 }
 
-/// A field that is `null` says nothing: it counts as absent.
+/// Removes fields that are `null`, which count as absent.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => fields

@@ -1,5 +1,5 @@
-//! What a provider's answer to a request for its list of models says: whether it can be used now, and until when not.
-//! PURE: who asks, what came back and what time it is are arguments.
+//! What a provider's answer to a model list request says: whether it can be used now, and if not, until when. PURE: the
+//! request, the reply and the time are arguments.
 
 mod observed;
 mod pacing;
@@ -12,23 +12,23 @@ use crate::catalog::{Facts, ModelRef};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
-/// How long an answer that it can be used is good for.
-const GOOD_FOR: SignedDuration = SignedDuration::from_secs(300);
-/// The same of a limit on requests that does not say when it ends, and of a key that was refused.
+/// How long a good answer stays fresh.
+const AVAILABLE_FOR: SignedDuration = SignedDuration::from_secs(300);
+/// How long a rate limit without an end, or a refused key, stays fresh.
 const REFUSAL_FOR: SignedDuration = SignedDuration::from_secs(60);
-/// The same of everything else that went wrong.
-const TROUBLE_FOR: SignedDuration = SignedDuration::from_secs(30);
-/// How long a provider is left alone at most because it said so.
-const LEFT_ALONE: SignedDuration = SignedDuration::from_hours(1);
-/// How long a refused key counts against a provider, unless another key is there.
-const REFUSED_KEY: SignedDuration = SignedDuration::from_hours(24);
-/// Clocks that differ by more are told of.
+/// How long any other failure stays fresh.
+const UNAVAILABLE_FOR: SignedDuration = SignedDuration::from_secs(30);
+/// The longest cooldown that a provider's own announcement can cause.
+const MAX_COOLDOWN: SignedDuration = SignedDuration::from_hours(1);
+/// How long a refused key counts against a provider, unless the key changes.
+const INVALID_KEY_COUNTS_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// Clock difference above which the person is told.
 const SKEW: SignedDuration = SignedDuration::from_secs(120);
 
-/// What a server answers that has no list of models.
+/// Statuses of a server that has no model list.
 const NO_LIST: [u16; 3] = [404, 405, 501];
 
-/// How a provider stands.
+/// The state of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// It can be used.
@@ -37,15 +37,15 @@ pub enum State {
     Unavailable,
     /// It answers again later.
     RateLimited,
-    /// It does not take the key, or there is none.
+    /// The key is refused or missing.
     InvalidKey,
 }
 
 impl State {
-    /// All of them, in the order of their codes.
+    /// All states, in the order of their codes.
     pub const ALL: [Self; 4] = [Self::Available, Self::Unavailable, Self::RateLimited, Self::InvalidKey];
 
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Available => "available",
@@ -55,12 +55,12 @@ impl State {
         }
     }
 
-    /// The state of that name.
-    pub fn of(name: &str) -> Option<Self> {
+    /// Returns the state with this stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
-    /// The exit code of a check; of several providers the highest counts.
+    /// Returns the exit code of a check; for several providers the highest counts.
     pub fn code(self) -> u8 {
         match self {
             Self::Available => 0,
@@ -71,64 +71,64 @@ impl State {
     }
 }
 
-/// What a request came to.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// There was an answer.
+    /// The provider answered.
     Answered(Answer),
-    /// There was none, or not a whole one.
+    /// There was no complete answer.
     Failed(Failure),
 }
 
-/// An answer, as far as it matters here.
+/// The relevant parts of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Those of [`HEADERS`] that it had, by names in lower case.
+    /// The headers among [`HEADERS`], with names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// To which host it points, when it points elsewhere.
+    /// The host that a redirect points to.
     pub elsewhere: Option<String>,
-    /// What its body says.
+    /// The content of the body.
     pub said: Said,
 }
 
-/// What the body of an answer says.
+/// The content of an answer's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Said {
-    /// A list with so many models.
+    /// A list with this number of models.
     Models(usize),
-    /// The key is not valid, whatever the status.
+    /// The key is invalid, whatever the status.
     BadKey,
-    /// The account has nothing left.
+    /// The account has no credit left.
     NoCredit,
-    /// Nothing that is understood.
+    /// Nothing that orch understands.
     #[default]
     Other,
 }
 
-/// Why there was no answer.
+/// Why there was no complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// Not in time.
+    /// The time limit passed.
     TimedOut,
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     Refused,
-    /// The host has no address.
+    /// The host name has no address.
     NoAddress,
-    /// No connection, for another reason.
+    /// The connection failed for another reason.
     NoConnection,
-    /// The connection is not safe, and why.
+    /// The TLS connection failed, with the reason.
     Tls(String),
-    /// It is not whole, or not HTTP.
+    /// The answer is incomplete or not HTTP.
     CutOff,
-    /// More than orch reads.
+    /// The answer is larger than orch reads.
     TooLarge,
 }
 
 impl Failure {
-    /// For a person, after the name of the provider.
-    pub fn told(&self) -> String {
+    /// Describes the failure, to follow the provider's name.
+    pub fn describe(&self) -> String {
         match self {
             Self::TimedOut => "does not answer in time".to_owned(),
             Self::Refused => "refuses the connection: nobody listens there".to_owned(),
@@ -141,92 +141,93 @@ impl Failure {
     }
 }
 
-/// How a provider stands, and why.
+/// The state of a provider, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// How.
+    /// The state.
     pub state: State,
-    /// When it says that it answers again.
+    /// When the provider says that it answers again.
     pub until: Option<Timestamp>,
     /// Why: a phrase that follows the provider's name.
     pub why: String,
-    /// It tells something of the models themselves, and not only that there is no list of them.
+    /// Whether it says something about the models, and not only that there is no list of them.
     pub is_conclusive: bool,
 }
 
 impl Verdict {
-    /// One without a time.
+    /// Creates a verdict without an end.
     pub fn new(state: State, why: impl Into<String>) -> Self {
         Self { state, until: None, why: why.into(), is_conclusive: true }
     }
 
-    /// Until when nobody needs to ask again, after it was asked `at` that time.
+    /// Returns until when an answer received `at` that time makes another request unnecessary.
     pub fn fresh_until(&self, at: Timestamp) -> Timestamp {
-        let told = self.until.map(|until| until.min(after(at, LEFT_ALONE))).filter(|until| *until > at);
+        let announced = self.until.map(|until| until.min(after(at, MAX_COOLDOWN))).filter(|until| *until > at);
         match self.state {
-            State::Available => after(at, GOOD_FOR),
-            State::RateLimited => told.unwrap_or(after(at, REFUSAL_FOR)),
+            State::Available => after(at, AVAILABLE_FOR),
+            State::RateLimited => announced.unwrap_or(after(at, REFUSAL_FOR)),
             State::InvalidKey => after(at, REFUSAL_FOR).min(self.counts_until(at)),
-            State::Unavailable => told.unwrap_or(after(at, TROUBLE_FOR)),
+            State::Unavailable => announced.unwrap_or(after(at, UNAVAILABLE_FOR)),
         }
     }
 
-    /// Until when it counts where a model is chosen: longer than it is fresh, because choosing asks nobody.
+    /// Returns until when the verdict counts in the choice of a model: longer than it is fresh, because choosing sends
+    /// no request.
     pub fn counts_until(&self, at: Timestamp) -> Timestamp {
         match self.state {
-            State::Available | State::Unavailable => self.until.unwrap_or(after(at, GOOD_FOR)),
+            State::Available | State::Unavailable => self.until.unwrap_or(after(at, AVAILABLE_FOR)),
             State::RateLimited => self.until.unwrap_or(after(at, REFUSAL_FOR)),
-            State::InvalidKey => self.until.unwrap_or(after(at, REFUSED_KEY)),
+            State::InvalidKey => self.until.unwrap_or(after(at, INVALID_KEY_COUNTS_FOR)),
         }
     }
 
-    /// Whether an answer had `at` that time needs not be asked for again; a time that is yet to come is of a clock that
+    /// Returns whether an answer received `at` that time is still fresh. A time in the future comes from a clock that
     /// was set back.
     pub fn is_fresh(&self, at: Timestamp, now: Timestamp) -> bool {
         at <= now && now < self.fresh_until(at)
     }
 
-    /// Whether an answer had `at` that time still counts where a model is chosen.
+    /// Returns whether an answer received `at` that time still counts in the choice of a model.
     pub fn counts(&self, at: Timestamp, now: Timestamp) -> bool {
         self.is_conclusive && at <= now && now < self.counts_until(at)
     }
 }
 
-/// Whom a question went to, and with what key: fingerprints, from which neither can be read.
+/// The address and the key of a request, as fingerprints from which neither can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Of the address.
+    /// The fingerprint of the address.
     pub address: String,
-    /// Of the key; empty without one.
+    /// The fingerprint of the key; empty without one.
     pub key: String,
 }
 
-/// The models that a provider has, as it says itself.
+/// The models that a provider lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// When it said so.
+    /// When the list was received.
     pub at: Timestamp,
-    /// Those that one can talk with.
+    /// The models for conversation, with their facts.
     pub models: Vec<(ModelRef, Facts)>,
 }
 
-/// What is known of a provider since it was asked last.
+/// The last known state of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// Who was asked.
+    /// The address and the key that were used.
     pub asked: Asked,
-    /// When.
+    /// The time of the request.
     pub at: Timestamp,
-    /// How it stands.
+    /// The state of the provider.
     pub verdict: Verdict,
-    /// How long the answer took.
+    /// How long the answer took, in milliseconds.
     pub took_ms: u64,
-    /// Its models, when it ever told them.
+    /// The last model list received.
     pub listed: Option<Listed>,
 }
 
 impl Probe {
-    /// The same after an earlier one: a list that the provider had at that address is not forgotten when it fails.
+    /// Keeps the model list of an earlier probe of the same address, if this one has none.
     #[must_use]
     pub fn following(mut self, earlier: Option<&Self>) -> Self {
         if self.listed.is_none() {
@@ -237,22 +238,22 @@ impl Probe {
     }
 }
 
-/// What is known of all providers that were asked, by name.
+/// The last probe of each provider, by name.
 pub type Probes = BTreeMap<String, Probe>;
 
 fn after(at: Timestamp, span: SignedDuration) -> Timestamp {
     at.saturating_add(span).unwrap_or(Timestamp::MAX)
 }
 
-/// When a provider that refused with this status and these headers may be asked again, as far as it said so.
+/// Returns when a provider that refused with this status and headers may be asked again, if it said so.
 pub fn resumes(status: u16, headers: &BTreeMap<String, String>, now: Timestamp) -> Option<Timestamp> {
     if status == 429 { pacing::reset(headers, now) } else { pacing::retry_after(headers, now) }
 }
 
-/// What an answer that came `now` says.
+/// Judges an answer received at `now`.
 pub fn judge(outcome: &Outcome, now: Timestamp) -> Verdict {
     match outcome {
-        Outcome::Failed(failure) => Verdict::new(State::Unavailable, failure.told()),
+        Outcome::Failed(failure) => Verdict::new(State::Unavailable, failure.describe()),
         Outcome::Answered(answer) => {
             let (state, why) = by_status(answer);
             let until = match state {
@@ -261,7 +262,7 @@ pub fn judge(outcome: &Outcome, now: Timestamp) -> Verdict {
                 State::Available | State::InvalidKey => None,
             };
             let why = format!("{why}{}", skewed(&answer.headers, now));
-            // A key that may not see the list may be good for everything else.
+            // A key that may not read the list may be good for everything else.
             let is_of_the_list = NO_LIST.contains(&answer.status) || (answer.status, answer.said) == (403, Said::Other);
             Verdict { state, until, why, is_conclusive: !is_of_the_list }
         }
@@ -296,7 +297,7 @@ fn by_status(answer: &Answer) -> (State, String) {
     }
 }
 
-/// What a person should know of the clocks.
+/// Describes a large difference between the clocks.
 fn skewed(headers: &BTreeMap<String, String>, now: Timestamp) -> String {
     let Some(skew) = pacing::skew(headers, now).filter(|skew| skew.abs() > SKEW) else { return String::new() };
     let which = if skew.is_positive() { "ahead of" } else { "behind" };

@@ -1,5 +1,5 @@
-//! A batch: a named set of tasks with a concurrency, an order and perhaps a budget of its own. Plain data, and the rules of
-//! what may be one, what it has spent and when it is over. Which of its tasks begins next is decided in `plan`.
+//! A batch: a named set of tasks with a concurrency, an order and an optional budget. Plain data, with the rules for
+//! what is valid, what was spent and when it is over. `plan` decides which task starts next.
 
 mod refusal;
 mod table;
@@ -18,25 +18,25 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How many of a batch run at the same time where nobody says.
+/// The default concurrency of a batch.
 pub const CONCURRENCY: u32 = 4;
-/// The most that a batch may run at the same time.
+/// The highest concurrency of a batch.
 pub const MOST_AT_ONCE: u32 = 1_000;
-/// The most tasks of one batch.
+/// The most tasks in a batch.
 pub const MOST_TASKS: usize = 1_000;
 
-/// The name of a batch: letters, digits, `.`, `_` and `-`. No two open batches have the same.
+/// The name of a batch: letters, digits, `.`, `_` and `-`. Unique among open batches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct BatchName(String);
 
-/// Why a text is no name of a batch.
+/// A text that is not a valid batch name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no name of a batch: up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit")]
 pub struct BadBatchName(pub String);
 
 impl BatchName {
-    /// As text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -59,73 +59,73 @@ impl FromStr for BatchName {
 /// A task in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Which.
+    /// The task.
     pub task: TaskId,
-    /// What it had cost before it was put in.
+    /// What the task had cost before it joined.
     pub before: Usd,
-    /// What it has cost since, as far as prices are known.
+    /// What the task has cost since, as far as prices are known.
     pub spent: Usd,
 }
 
 /// A batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
-    /// Its number: the next batch of the same name has another.
+    /// The batch's number; a later batch of the same name has another.
     pub number: u64,
-    /// Its name.
+    /// The batch's name.
     pub name: BatchName,
-    /// Its tasks, in the order in which they begin.
+    /// The tasks, in starting order.
     pub members: Vec<Member>,
-    /// So many of them run at the same time.
+    /// How many of them run at the same time.
     pub concurrency: u32,
-    /// Where it has spent so much, nothing more of it begins.
+    /// Total cost at which no more tasks start.
     pub budget: Option<Usd>,
-    /// Since when there is it.
+    /// When the batch was created.
     pub created_at: Timestamp,
-    /// When a person gave it up.
+    /// When a person cancelled it.
     pub cancelled_at: Option<Timestamp>,
-    /// How it ended; `None`: it is open.
+    /// The end of the batch; `None` while it is open.
     pub end: Option<End>,
 }
 
 /// The end of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// When.
+    /// When the batch ended.
     pub at: Timestamp,
-    /// How its tasks stood then, in their order.
+    /// The tasks at that time, in their order.
     pub rows: Vec<Row>,
 }
 
-/// A task of a batch, as it is told.
+/// A task of a batch in a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// Which.
+    /// The task.
     pub task: TaskId,
-    /// The first of its title.
+    /// The beginning of the task's title.
     pub title: String,
-    /// How it stands.
+    /// The task's status.
     pub status: Status,
-    /// What it has cost in the batch.
+    /// What the task has cost within the batch.
     pub spent: Usd,
 }
 
-/// Where a batch stands.
+/// The state of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchState {
     /// Some of its tasks are not over.
     Open,
-    /// It was given up; what runs of it is being stopped.
+    /// It was cancelled; its running tasks are being stopped.
     Cancelling,
     /// All of its tasks are over.
     Completed,
-    /// It was given up, and all of its tasks are over.
+    /// It was cancelled, and all of its tasks are over.
     Cancelled,
 }
 
 impl BatchState {
-    /// The stable word.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -135,7 +135,7 @@ impl BatchState {
         }
     }
 
-    /// It is over.
+    /// Returns whether the batch is over.
     pub fn is_over(self) -> bool {
         match self {
             Self::Completed | Self::Cancelled => true,
@@ -145,7 +145,7 @@ impl BatchState {
 }
 
 impl Batch {
-    /// Where it stands.
+    /// Returns the state.
     pub fn state(&self) -> BatchState {
         match (&self.end, self.cancelled_at) {
             (None, None) => BatchState::Open,
@@ -155,27 +155,27 @@ impl Batch {
         }
     }
 
-    /// Whether this task is in it.
+    /// Returns whether the task is in the batch.
     pub fn holds(&self, task: TaskId) -> bool {
         self.members.iter().any(|member| member.task == task)
     }
 
-    /// Its tasks, in their order.
+    /// Returns the tasks, in starting order.
     pub fn tasks(&self) -> impl Iterator<Item = TaskId> + '_ {
         self.members.iter().map(|member| member.task)
     }
 
-    /// What it has spent, as far as prices are known.
+    /// Returns what the batch has spent, as far as prices are known.
     pub fn spent(&self) -> Usd {
         self.members.iter().map(|member| member.spent).sum()
     }
 
-    /// It has spent all that it may.
+    /// Returns whether the budget is used up.
     pub fn is_spent(&self) -> bool {
         self.budget.is_some_and(|budget| self.spent() >= budget)
     }
 
-    /// Takes notice of what a task has cost up to now; never less than before.
+    /// Records what a task has cost up to now; the amount never decreases.
     pub fn pay(&mut self, task: TaskId, cost: Usd) {
         for member in self.members.iter_mut().filter(|member| member.task == task) {
             let since = Usd::from_micros(cost.micros().saturating_sub(member.before.micros()));
@@ -183,7 +183,7 @@ impl Batch {
         }
     }
 
-    /// Takes in the parts that one of its tasks hands on: they come right after it.
+    /// Adds the subtasks that one of its tasks delegated, right after that task.
     pub fn join(&mut self, whole: TaskId, parts: &[TaskId]) {
         let Some(at) = self.members.iter().position(|member| member.task == whole) else { return };
         let new: Vec<Member> = parts
@@ -194,13 +194,14 @@ impl Batch {
         self.members.splice(at + 1..at + 1, new);
     }
 
-    /// The command that gives it more: twice its budget, or half as much again as it has spent where that is more.
+    /// Returns the command that raises the budget: twice the budget, or one and a half times what is spent if that is
+    /// more.
     pub fn raise(&self) -> Option<String> {
         let more = (self.budget?.dollars() * 2.0).max(self.spent().dollars() * 1.5);
         Some(format!("orch batch set {} --budget {}", self.name, proposed(more)))
     }
 
-    /// `$3.20 of $10.00`, or `$3.20` without a budget.
+    /// Describes the spending: `$3.20 of $10.00`, or `$3.20` without a budget.
     pub fn money(&self) -> String {
         match self.budget {
             Some(budget) => format!("{} of {budget}", self.spent()),

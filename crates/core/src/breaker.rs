@@ -1,6 +1,6 @@
-//! Circuit breakers: where failure follows failure, nothing more begins for a while, then one run tries. One for each
-//! agent, each project and each check of a project, apart from each other. PURE: says when one opens and closes, and
-//! neither stores it nor holds a task.
+//! Circuit breakers: after repeated failures nothing more starts for a while, then one run tries. One breaker per
+//! agent, per project and per check of a project. PURE: decides when one opens and closes; neither stores it nor holds
+//! a task.
 
 use super::ids::TaskId;
 use super::outcome::{Failure, FailureClass, Side};
@@ -12,28 +12,28 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A half-open breaker that nobody has tried for so long is closed: its agent or project may be gone.
+/// How long a half-open breaker waits for a try before it closes: its agent or project may be gone.
 pub const FORGET: SignedDuration = SignedDuration::from_hours(24);
 
-/// What keeps failing.
+/// What a breaker protects.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Target {
     /// An agent: its program, or the provider behind it.
     Agent {
-        /// Its name.
+        /// The agent's name.
         name: String,
     },
-    /// Whatever is done in a project.
+    /// All work in a project.
     Project {
-        /// Its directory.
+        /// The project's directory.
         dir: PathBuf,
     },
     /// One check of a project.
     Check {
         /// The project's directory.
         dir: PathBuf,
-        /// The shell line.
+        /// The check's shell command.
         command: String,
     },
 }
@@ -49,12 +49,12 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// An agent's.
+    /// Returns the target of an agent.
     pub fn agent(name: &str) -> Self {
         Self::Agent { name: name.to_owned() }
     }
 
-    /// The project whose starts it stops, unless it is an agent's.
+    /// Returns the project directory of a project's or a check's breaker.
     pub fn dir(&self) -> Option<&Path> {
         match self {
             Self::Agent { .. } => None,
@@ -66,46 +66,46 @@ impl Target {
 /// `breaker.*` of the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Failures in a row that open one; 0: none ever opens.
+    /// Failures in a row that open a breaker; 0 disables breakers.
     pub failures: u32,
-    /// Older failures do not count.
+    /// Age at which failures stop counting.
     pub window: SignedDuration,
-    /// How long it stays open the first time.
+    /// How long a breaker stays open the first time.
     pub cool_down: SignedDuration,
-    /// How long at most, as it is doubled from time to time.
+    /// The longest time it stays open, as the time doubles with each opening.
     pub longest: SignedDuration,
 }
 
 /// A failure that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Of which task.
+    /// The task whose run failed.
     pub task: TaskId,
-    /// When.
+    /// The time of the failure.
     pub at: Timestamp,
 }
 
-/// How a breaker stands.
+/// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
     /// Failures are counted.
     Closed,
-    /// Nothing begins there.
+    /// Nothing starts.
     Open {
-        /// Since when.
+        /// When it opened.
         since: Timestamp,
-        /// Until then.
+        /// When it becomes half-open.
         until: Timestamp,
     },
-    /// One at a time may try.
+    /// One run at a time may try.
     HalfOpen {
-        /// Since when.
+        /// When it became half-open.
         since: Timestamp,
     },
 }
 
-/// The word for a state. The names are part of the JSON contract.
+/// The name of a state. The names are part of the JSON contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateName {
@@ -118,7 +118,7 @@ pub enum StateName {
 }
 
 impl StateName {
-    /// The stable word.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -131,31 +131,31 @@ impl StateName {
 /// One breaker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
-    /// Of what.
+    /// What it protects.
     pub target: Target,
-    /// How it stands.
+    /// The current state.
     pub state: State,
     /// The last failures in a row, oldest first.
     pub failures: Vec<Seen>,
-    /// The last one in words: one line.
+    /// The last failure's description, one line.
     pub detail: String,
     /// How often it has opened since it was last closed.
     pub opened: u32,
 }
 
-/// What became of a breaker.
+/// A state change of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It opened, for the first time or again.
     Opened,
-    /// One may try.
+    /// One run may try.
     HalfOpened,
     /// It closed.
     Closed,
 }
 
 impl Change {
-    /// The word in the history.
+    /// Returns the event's name in the history.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Opened => "breaker.opened",
@@ -165,10 +165,10 @@ impl Change {
     }
 }
 
-/// What a failure of a run or of its result speaks against. Each speaks against one thing only.
+/// Returns what a failed run or result is counted against: at most one target.
 ///
-/// `check`: the check that failed, where one did. `is_cooling`: the agent is being left alone already, so that this is
-/// one more word of the failure that was seen.
+/// `check`: the check that failed, if one did. `is_cooling`: the agent is cooling down already, so the failure is the
+/// one already counted.
 pub fn blamed(
     failure: &Failure,
     agent: &str,
@@ -178,7 +178,7 @@ pub fn blamed(
 ) -> Option<Target> {
     let agent = || Some(Target::agent(agent));
     match failure.class.side() {
-        // A time told by the provider is no riddle: the cooldown waits for it.
+        // A provider that says when it answers again needs no breaker: the cooldown waits for it.
         Side::Provider => (!is_cooling && failure.retry_at.is_none()).then(agent).flatten(),
         Side::Process => agent(),
         Side::Quality => {
@@ -186,19 +186,19 @@ pub fn blamed(
             if failure.class != FailureClass::ChecksFailed {
                 return Some(Target::Project { dir });
             }
-            // Checks on a merge result are named in words only: they speak against nothing.
+            // A failed check on a merge result is known as text only, so it counts against nothing.
             Some(Target::Check { dir, command: check?.to_owned() })
         }
     }
 }
 
 impl Breaker {
-    /// One that has seen nothing yet.
+    /// Creates a closed breaker without failures.
     pub fn new(target: Target) -> Self {
         Self { target, state: State::Closed, failures: Vec::new(), detail: String::new(), opened: 0 }
     }
 
-    /// The word for its state.
+    /// Returns the name of the state.
     pub fn state_name(&self) -> StateName {
         match self.state {
             State::Closed => StateName::Closed,
@@ -207,7 +207,7 @@ impl Breaker {
         }
     }
 
-    /// Until when nothing begins there.
+    /// Returns until when nothing starts.
     pub fn shut_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.state {
             State::Open { since, until } => Some(until).filter(|until| is_to_come(*until, since, now)),
@@ -215,7 +215,7 @@ impl Breaker {
         }
     }
 
-    /// After a failure there.
+    /// Returns the breaker after a failure.
     #[must_use]
     pub fn failed(mut self, task: TaskId, detail: &str, rule: &Rule, now: Timestamp) -> (Self, Option<Change>) {
         if rule.failures == 0 {
@@ -223,7 +223,7 @@ impl Breaker {
         }
         let first = detail.lines().next().unwrap_or_default();
         match self.state {
-            // It was under way when the breaker opened, and says nothing new.
+            // The run was under way when the breaker opened, and shows nothing new.
             State::Open { .. } => return (self, None),
             State::HalfOpen { .. } => self.count(task, rule, now),
             State::Closed => {
@@ -241,12 +241,12 @@ impl Breaker {
         (self, Some(Change::Opened))
     }
 
-    /// After a success there: nothing is left of it. `Some` where that closes it.
+    /// Returns the change that a success causes. It resets the breaker.
     pub fn closes(&self) -> Option<Change> {
         (self.state != State::Closed).then_some(Change::Closed)
     }
 
-    /// As time passes: `None`, it is forgotten, because what it has seen is too old.
+    /// Returns the breaker as time passes; `None` if all it has recorded is too old.
     #[must_use]
     pub fn in_time(mut self, rule: &Rule, now: Timestamp) -> (Option<Self>, Option<Change>) {
         match self.state {
@@ -271,7 +271,7 @@ impl Breaker {
     fn count(&mut self, task: TaskId, rule: &Rule, now: Timestamp) {
         self.failures.retain(|seen| !is_old(seen.at, rule, now));
         if self.target.dir().is_some() {
-            // An attempt that fails is everyday business of one task: only different tasks say something of a project.
+            // Retries of one task are normal, so a project counts each task once.
             self.failures.retain(|seen| seen.task != task);
         }
         self.failures.push(Seen { task, at: now });
@@ -283,7 +283,7 @@ impl Breaker {
     fn is_enough(&self, rule: &Rule) -> bool {
         let most = usize::try_from(rule.failures).unwrap_or(usize::MAX);
         let tasks: BTreeSet<TaskId> = self.failures.iter().map(|seen| seen.task).collect();
-        // One task that fails again and again is its own matter: its attempts are counted.
+        // One task that fails again and again is limited by its attempts, not by a breaker.
         self.failures.len() >= most && tasks.len() >= most.min(2)
     }
 }

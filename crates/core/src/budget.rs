@@ -1,8 +1,8 @@
-//! Budgets: what may be spent on a provider, in a project and in a day, and what is left of it. PURE: says how
-//! an account stands, and neither stores what is spent nor holds a task.
+//! Budgets: limits on spending per provider, project and day, and what is left of them. PURE: computes balances;
+//! neither stores what is spent nor holds a task.
 //!
-//! An account is the name of a provider or of an agent; a run is charged to each account that it is of. Thresholds,
-//! billing types and exit codes are those of the budget tracker of the aidevops supervisor.
+//! An account is named after a provider or an agent; a run is charged to each of its accounts. Thresholds, billing
+//! types and exit codes are those of the budget tracker of the aidevops supervisor.
 
 mod balances;
 mod ledger;
@@ -20,22 +20,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A task with this label keeps its model where money is short, and may spend the last of a budget.
+/// A task with this label keeps its model when money is short, and may spend the last of a budget.
 pub const CRITICAL: &str = "critical";
-/// Days that the average looks back over.
+/// Days over which averages are taken.
 pub const AVERAGED: i64 = 7;
-/// Seconds.
+/// Seconds of an hour.
 const HOUR: f64 = 3600.0;
-/// Hours that a rate of today is taken over at least: a first minute tells nothing of the rest.
+/// The least number of hours over which today's rate is taken: the first minutes say little about the rest.
 const LEAST_OF_DAY: f64 = 1.0;
-/// The same of the rate of a period.
+/// The same for the rate of a period.
 const LEAST_OF_PERIOD: f64 = 24.0;
 
 /// How a provider is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Billing {
-    /// For what is used.
+    /// By usage.
     #[default]
     Token,
     /// In advance, for a period.
@@ -43,7 +43,7 @@ pub enum Billing {
 }
 
 impl Billing {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
@@ -52,19 +52,19 @@ impl Billing {
     }
 }
 
-/// What an allowance is counted in.
+/// The unit of an allowance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Dollars.
     #[default]
     Usd,
-    /// Runs: each is one request to the person's plan.
+    /// Runs; each is one request to the person's plan.
     Requests,
 }
 
 impl Unit {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Usd => "usd",
@@ -72,8 +72,7 @@ impl Unit {
         }
     }
 
-    /// What was spent, in this unit. A run without a price counts as much as one with a price does on the average; where
-    /// none has one, `None`.
+    /// Converts spending to this unit. A run without a price counts as an average one; `None` if no run has a price.
     fn used(self, spend: Spend, typical: Option<Usd>) -> Option<f64> {
         match self {
             Self::Requests => Some(spend.runs as f64),
@@ -82,8 +81,8 @@ impl Unit {
         }
     }
 
-    /// An amount in words.
-    pub fn told(self, amount: f64) -> String {
+    /// Formats an amount with its unit.
+    pub fn describe(self, amount: f64) -> String {
         match self {
             Self::Usd => Usd::from_dollars(amount).map_or_else(|| "?".to_owned(), |usd| usd.to_string()),
             Self::Requests => format!("{amount:.0} requests"),
@@ -94,30 +93,30 @@ impl Unit {
 /// A period of a subscription.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Period {
-    /// Its first day.
+    /// The first day.
     pub start: Date,
-    /// The day after its last one.
+    /// The day after the last one.
     pub end: Date,
-    /// What it allows.
+    /// The amount that it allows.
     pub allowance: f64,
-    /// Of what.
+    /// The unit of the allowance.
     pub unit: Unit,
-    /// The share of it that is kept for the person: 0.2 is a fifth.
+    /// The share kept for the person: 0.2 is a fifth.
     pub reserve: f64,
 }
 
 impl Period {
-    /// What orch may use of it.
+    /// Returns the amount that orch may use.
     fn share(&self) -> f64 {
         self.allowance * (1.0 - self.reserve)
     }
 
-    /// Whether a day is one of it.
+    /// Returns whether a day is in the period.
     fn has(&self, day: Date) -> bool {
         self.start <= day && day < self.end
     }
 
-    /// What orch may have used at the end of `day`, when it is spread evenly.
+    /// Returns the amount that orch may have used by the end of `day` if it is spread evenly.
     fn pace(&self, day: Date) -> f64 {
         let length = days_between(self.start, self.end).max(1) as f64;
         let passed = (days_between(self.start, day) + 1) as f64;
@@ -125,23 +124,23 @@ impl Period {
     }
 }
 
-/// What was agreed with a provider.
+/// The terms agreed with a provider.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Terms {
-    /// By use; with a limit for each day, where there is one.
+    /// Paid by usage, with an optional daily limit.
     Token {
-        /// For a day.
+        /// The daily limit.
         daily: Option<Usd>,
     },
-    /// By the period. Without one nothing is known that could be used up.
+    /// Paid per period. Without a known period nothing is limited.
     Subscription {
-        /// The present one.
+        /// The present period.
         period: Option<Period>,
     },
 }
 
 impl Terms {
-    /// How it is paid.
+    /// Returns how the account is paid.
     pub fn billing(&self) -> Billing {
         match self {
             Self::Token { .. } => Billing::Token,
@@ -153,26 +152,26 @@ impl Terms {
 /// One provider, or one agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
-    /// What was agreed.
+    /// The agreed terms.
     pub terms: Terms,
-    /// The lower, the sooner it is recommended.
+    /// Accounts with a lower value are recommended first.
     pub priority: i64,
 }
 
 /// `budget.*` of the settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
-    /// For everything in a day.
+    /// The daily limit for everything.
     pub per_day: Option<Usd>,
-    /// For each project in a day.
+    /// The daily limit for each project.
     pub per_project: Option<Usd>,
-    /// The share of a limit from which on cheaper models are taken.
+    /// Share of a limit from which on cheaper models are used.
     pub degrade: f64,
     /// The same for the allowance of a subscription.
     pub warn: f64,
-    /// The share from which on nothing more begins.
+    /// Share of a limit from which on nothing more starts.
     pub exhaust: f64,
-    /// By name.
+    /// The accounts by name.
     pub accounts: BTreeMap<String, Account>,
 }
 
@@ -183,43 +182,43 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Whether anything is limited or counted.
+    /// Returns whether nothing is limited or counted.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.per_day.is_none() && self.per_project.is_none()
     }
 
-    /// Whether an account is paid in advance for a period that is known.
+    /// Returns whether an account is paid in advance for a known period.
     pub fn has_period(&self, account: &str) -> bool {
         let terms = self.accounts.get(account).map(|account| &account.terms);
         matches!(terms, Some(Terms::Subscription { period: Some(_) }))
     }
 
-    /// The first day of which anything has to be known on `today`.
+    /// Returns the first day whose spending matters on `today`.
     pub fn since(&self, today: Date) -> Date {
         let starts = self.accounts.values().filter_map(|account| match &account.terms {
             Terms::Subscription { period: Some(period) } => Some(period.start),
             Terms::Subscription { period: None } | Terms::Token { .. } => None,
         });
         let averaged = today.saturating_sub(AVERAGED.days());
-        // What is more than a year ago is of no period that goes on.
+        // A period that goes on started at most a year ago.
         starts.chain([averaged]).min().unwrap_or(averaged).max(today.saturating_sub(366.days()))
     }
 }
 
-/// How much is left.
+/// How much of a budget is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Enough.
+    /// Enough is left.
     Ok,
-    /// Little: cheaper models are taken.
+    /// Little is left: cheaper models are used.
     Degraded,
-    /// Nothing more begins; what is critical does while anything at all is left.
+    /// Nothing more starts; critical tasks do while anything at all is left.
     Exhausted,
 }
 
 impl Level {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -229,79 +228,80 @@ impl Level {
     }
 }
 
-/// How an account stands.
+/// The balance of an account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
     /// How much is left.
     pub level: Level,
-    /// Nothing at all is: not for what is critical either.
+    /// Whether nothing at all is left, not even for critical tasks.
     pub is_over: bool,
-    /// Why it is so, in words.
+    /// The reason, as text.
     pub why: String,
-    /// What counts, in this unit.
+    /// The unit of the amounts.
     pub unit: Unit,
-    /// What the runs of the day or the period told of their costs.
+    /// The reported costs of the runs of the day or period.
     pub spend: Spend,
-    /// What is spent; `None`: runs were made, and none of them told a price.
+    /// The amount spent; `None` if there were runs and none reported a price.
     pub used: Option<f64>,
-    /// What is set aside for the runs under way: for each its own amount, else what one costs on the average.
+    /// The amount reserved for runs in progress: each run's own amount, else the average.
     pub reserved: f64,
-    /// The runs under way.
+    /// The number of runs in progress.
     pub in_flight: u64,
-    /// Those of them for which nothing is set aside, because no price is known.
+    /// The number of runs in progress without a reservation, because no price is known.
     pub unknown: u64,
-    /// What may be spent; `None`: there is no limit.
+    /// The limit, if there is one.
     pub limit: Option<f64>,
-    /// When what is spent counts no more, or when its period begins.
+    /// When the spending is reset, or when the period starts.
     pub until: Option<Timestamp>,
 }
 
-/// What is spent when.
+/// Spending rates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Burn {
-    /// An hour, over the time since midnight (at least an hour of it); `None`: no price is known.
+    /// Per hour since midnight (over at least one hour); `None` if no price is known.
     pub per_hour: Option<f64>,
-    /// Hours until what is left is spent at that rate, of a period at that of its time so far (at least a day of it); 0: nothing
-    /// is left, or it is not its period; `None`: never, no limit, or no price is known.
+    /// Hours until the rest is spent: at today's rate, or at the rate of the period so far (over at least one day). 0
+    /// if nothing is left or the period is not the present one; `None` if never, if there is no limit, or if no price
+    /// is known.
     pub hours_left: Option<f64>,
-    /// A day, over the days before today.
+    /// Per day, averaged over the days before today.
     pub per_day: Option<f64>,
-    /// What today, or the period, will have taken at its end, at the same rate.
+    /// The predicted total at the end of the day or period, at the same rate.
     pub forecast: Option<f64>,
 }
 
-/// How the account stands at `now`. `in_flight`: what is set aside for each run of it that has not ended.
+/// Returns the balance of an account at `now`. `in_flight`: the reservation of each of its unfinished runs.
 pub fn standing(
     rules: &Rules,
     name: &str,
-    book: &SpendLedger,
+    ledger: &SpendLedger,
     in_flight: &[Option<Usd>],
     now: Timestamp,
     zone: &TimeZone,
 ) -> Standing {
     let today = now.to_zoned(zone.clone()).date();
-    let typical = book.typical(today, name);
+    let typical = ledger.typical(today, name);
     match rules.accounts.get(name).map(|account| &account.terms) {
         None | Some(Terms::Token { daily: None }) => {
-            let spend = book.of_day(today, name);
+            let spend = ledger.of_day(today, name);
             let why = "it has no limit".to_owned();
             Standing { used: Unit::Usd.used(spend, typical), ..unlimited(why, Unit::Usd, spend) }
         }
         Some(Terms::Token { daily: Some(daily) }) => {
             let limit = Limit { most: daily.dollars(), from: rules.degrade, of: "today", per: Per::Day };
-            limit.standing(rules, book.of_day(today, name), typical, in_flight, now, zone)
+            limit.standing(rules, ledger.of_day(today, name), typical, in_flight, now, zone)
         }
         Some(Terms::Subscription { period: None }) => {
             let why = "its period is not known, so that nothing limits it: `orch budget configure-period`".to_owned();
-            unlimited(why, Unit::Requests, book.of_day(today, name))
+            unlimited(why, Unit::Requests, ledger.of_day(today, name))
         }
         Some(Terms::Subscription { period: Some(period) }) => {
-            of_period(rules, period, name, book, in_flight, now, zone)
+            of_period(rules, period, name, ledger, in_flight, now, zone)
         }
     }
 }
 
-/// How much of a daily limit for everything, or for a project, is left.
+/// Returns the balance of the daily limit for everything or for a project.
 fn of_cap(
     rules: &Rules,
     most: Usd,
@@ -325,14 +325,14 @@ fn of_period(
     rules: &Rules,
     period: &Period,
     name: &str,
-    book: &SpendLedger,
+    ledger: &SpendLedger,
     in_flight: &[Option<Usd>],
     now: Timestamp,
     zone: &TimeZone,
 ) -> Standing {
     let today = now.to_zoned(zone.clone()).date();
-    let spend = book.between(period.start, period.end, name);
-    let typical = book.typical(today, name);
+    let spend = ledger.between(period.start, period.end, name);
+    let typical = ledger.typical(today, name);
     let limit = Limit { most: period.share(), from: rules.warn, of: "of the period", per: Per::Period(period) };
     let standing = limit.standing(rules, spend, typical, in_flight, now, zone);
     if today >= period.end {
@@ -345,24 +345,24 @@ fn of_period(
     }
     let (pace, used) = (period.pace(today), standing.used.unwrap_or(0.0) + standing.reserved);
     if standing.level == Level::Ok && used > pace {
-        let (used, pace) = (period.unit.told(used), period.unit.told(pace));
+        let (used, pace) = (period.unit.describe(used), period.unit.describe(pace));
         let why = format!("{used} are used, and evenly spread it would be {pace} by tonight");
         return Standing { level: Level::Degraded, why, ..standing };
     }
     standing
 }
 
-/// By when a limit begins anew.
+/// The time span of a limit.
 #[derive(Clone, Copy)]
 enum Per<'a> {
     Day,
     Period(&'a Period),
 }
 
-/// A limit that what is spent is compared with.
+/// A limit with which spending is compared.
 struct Limit<'a> {
     most: f64,
-    /// The share from which on it is degraded.
+    /// The share from which on the account is degraded.
     from: f64,
     of: &'static str,
     per: Per<'a>,
@@ -400,14 +400,14 @@ impl Limit<'_> {
         } else {
             Level::Ok
         };
-        let why = self.words(unit, spend, used, reserved);
+        let why = self.describe(unit, spend, used, reserved);
         let is_over = together >= self.most;
         let limit = Some(self.most);
         Standing { level, is_over, why, unit, spend, used, reserved, in_flight, unknown, limit, until }
     }
 
-    fn words(&self, unit: Unit, spend: Spend, used: Option<f64>, reserved: f64) -> String {
-        let most = unit.told(self.most);
+    fn describe(&self, unit: Unit, spend: Spend, used: Option<f64>, reserved: f64) -> String {
+        let most = unit.describe(self.most);
         let Some(used) = used else {
             return format!(
                 "none of {} runs {} told a price, so that the limit of {most} holds nothing",
@@ -415,12 +415,12 @@ impl Limit<'_> {
             );
         };
         let under_way =
-            if reserved > 0.0 { format!(" and about {} under way", unit.told(reserved)) } else { String::new() };
+            if reserved > 0.0 { format!(" and about {} under way", unit.describe(reserved)) } else { String::new() };
         let guessed = match (unit, spend.unpriced) {
             (Unit::Requests, _) | (Unit::Usd, 0) => String::new(),
             (Unit::Usd, unpriced) => format!(" ({unpriced} runs without a price are counted as the others cost)"),
         };
-        format!("{}{under_way} of {most} {} are spent{guessed}", unit.told(used), self.of)
+        format!("{}{under_way} of {most} {} are spent{guessed}", unit.describe(used), self.of)
     }
 }
 
@@ -429,18 +429,18 @@ pub fn burn(
     rules: &Rules,
     name: &str,
     standing: &Standing,
-    book: &SpendLedger,
+    ledger: &SpendLedger,
     now: Timestamp,
     zone: &TimeZone,
 ) -> Burn {
     let today = now.to_zoned(zone.clone()).date();
-    let typical = book.typical(today, name);
+    let typical = ledger.typical(today, name);
     let unit = standing.unit;
     let since = |day: Date| start_of(day, zone).map_or(0.0, |start| now.duration_since(start).as_secs_f64() / HOUR);
     let hours_today = since(today).max(LEAST_OF_DAY);
-    let per_hour = unit.used(book.of_day(today, name), typical).map(|used| used / hours_today);
+    let per_hour = unit.used(ledger.of_day(today, name), typical).map(|used| used / hours_today);
     let before = today.saturating_sub(AVERAGED.days());
-    let per_day = unit.used(book.between(before, today, name), typical).map(|used| used / AVERAGED as f64);
+    let per_day = unit.used(ledger.between(before, today, name), typical).map(|used| used / AVERAGED as f64);
     let left = standing.limit.zip(standing.used).map(|(limit, used)| limit - used);
     // How long it lasts and what it will have taken go by one rate, so that they never contradict each other.
     let (rate, left, end) = match rules.accounts.get(name).map(|account| &account.terms) {

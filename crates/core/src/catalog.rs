@@ -1,5 +1,5 @@
-//! The models that orch knows: a built-in table with its date and source, what providers tell, what the person says,
-//! and last what names make likely. PURE. Who says what is kept for each fact; which model is taken is `domain::resolve`'s.
+//! The models that orch knows, from a built-in table, providers' lists, the person's configuration, and guesses from
+//! names, in this order. PURE. Records the source of each fact; `domain::resolve` chooses the model.
 
 mod builtin;
 mod infer;
@@ -16,64 +16,64 @@ use builtin::BUILT_IN;
 use spelling::{Rank, spellings};
 use std::collections::{BTreeMap, HashMap};
 
-/// Who serves models.
+/// A provider of models.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Provider {
-    /// Its name in references.
+    /// The name in references.
     pub id: String,
-    /// For people.
+    /// The display name.
     pub name: Option<String>,
-    /// Variables, each of which may hold its key.
+    /// Environment variables that may hold its key.
     pub key_variables: Vec<String>,
-    /// Where its API is.
+    /// The base URL of its API.
     pub base_url: Option<String>,
-    /// Other names that people have for it.
+    /// Other common names.
     pub also: Vec<String>,
-    /// The person wrote it down under `providers`.
+    /// Whether the person configured it under `providers`.
     pub declared: bool,
 }
 
 /// Another name for a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
-    /// As it was written.
+    /// The alias as it was written.
     pub name: String,
     /// Any reference: a model, another alias, a tag, a tier.
     pub target: String,
-    /// Whose it is.
+    /// The source of the alias.
     pub origin: AliasOrigin,
 }
 
-/// Whose an alias is.
+/// The source of an alias.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AliasOrigin {
-    /// Built in, by that source and day.
+    /// Built in; its source and date.
     BuiltIn(String),
-    /// The person's.
+    /// Defined by the person.
     Own,
 }
 
-/// A name that was in use, and what has its place.
+/// A model name that is no longer in use, and its successor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retired {
     /// `provider/model`.
     pub name: String,
     /// `provider/model`.
     pub successor: String,
-    /// By what source and of which day.
+    /// The source and its date.
     pub about: String,
 }
 
-/// What is known beside the built-in table.
+/// Facts beyond the built-in table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Additions {
-    /// What providers told of their models.
+    /// Models as listed by providers.
     pub api: Vec<(ModelRef, Facts)>,
-    /// What the person says.
+    /// Facts set by the person.
     pub overrides: Vec<(ModelRef, Facts)>,
-    /// The person's aliases.
+    /// Aliases set by the person.
     pub aliases: BTreeMap<String, String>,
-    /// What the person says of providers.
+    /// Providers set by the person.
     pub providers: Vec<Provider>,
 }
 
@@ -91,23 +91,23 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The built-in table alone.
+    /// Creates the catalog of the built-in table alone.
     pub fn built_in() -> Self {
         Self::with(&Additions::default())
     }
 
-    /// The built-in table and what is added to it.
+    /// Creates the catalog of the built-in table and the additions.
     pub fn with(additions: &Additions) -> Self {
         let built_in = &*BUILT_IN;
-        Self::of(built_in.about.clone(), &built_in.models, additions)
+        Self::build(built_in.about.clone(), &built_in.models, additions)
     }
 
-    /// The additions alone, with the built-in providers: for a table of one's own.
+    /// Creates the catalog of the additions alone, with the built-in providers.
     pub fn without_built_in_models(additions: &Additions) -> Self {
-        Self::of("no built-in model".to_owned(), &[], additions)
+        Self::build("no built-in model".to_owned(), &[], additions)
     }
 
-    fn of(about: String, table: &[(ModelRef, Facts)], additions: &Additions) -> Self {
+    fn build(about: String, table: &[(ModelRef, Facts)], additions: &Additions) -> Self {
         let mut models: BTreeMap<ModelRef, Model> = BTreeMap::new();
         let layers = [
             (Source::Catalog, table),
@@ -116,12 +116,12 @@ impl Catalog {
         ];
         for (source, said) in layers {
             for (id, facts) in said {
-                let begun = || {
+                let new = || {
                     let mut model = Model::unknown(id.clone());
                     model.learn(&infer(&id.model), Source::Inferred);
                     model
                 };
-                models.entry(id.clone()).or_insert_with(begun).learn(facts, source);
+                models.entry(id.clone()).or_insert_with(new).learn(facts, source);
             }
         }
         let mut catalog = Self {
@@ -159,22 +159,22 @@ impl Catalog {
         }
     }
 
-    /// What the built-in table is taken from, and when.
+    /// Returns the source and date of the built-in table.
     pub fn about(&self) -> &str {
         &self.about
     }
 
-    /// All models, by provider and name.
+    /// Returns all models, by provider and name.
     pub fn models(&self) -> &[Model] {
         &self.models
     }
 
-    /// All providers: where nothing else decides, the earlier one is preferred.
+    /// Returns all providers; where nothing else decides, the earlier one is preferred.
     pub fn providers(&self) -> &[Provider] {
         &self.providers
     }
 
-    /// The provider of that name, in any case and by any of its names.
+    /// Returns the provider with this name, in any case and by any of its names.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         let exact = self.providers.iter().find(|provider| provider.id == name);
         let wanted = squash(name);
@@ -186,17 +186,17 @@ impl Catalog {
         })
     }
 
-    /// Where the provider stands among all.
+    /// Returns the provider's position among all.
     pub fn rank(&self, provider: &str) -> usize {
         self.providers.iter().position(|known| known.id == provider).unwrap_or(usize::MAX)
     }
 
-    /// The model of exactly that name.
+    /// Returns the model with exactly this name.
     pub fn model(&self, id: &ModelRef) -> Option<&Model> {
         self.by_id.get(id).map(|at| &self.models[*at])
     }
 
-    /// The models that are written like that, of one provider or of all: only those whose name is nearest.
+    /// Returns the models with this spelling, of one provider or of all: only those whose name is nearest.
     pub fn spelled(&self, name: &str, provider: Option<&str>) -> Vec<&Model> {
         let found = self.by_spelling.get(&squash(name)).map(Vec::as_slice).unwrap_or_default();
         let of_provider = |(_, at): &&(Rank, usize)| provider.is_none_or(|id| self.models[*at].id.provider == id);
@@ -208,24 +208,24 @@ impl Catalog {
         found.into_iter().map(|at| &self.models[at]).collect()
     }
 
-    /// The person's alias of that name.
+    /// Returns the person's alias with this name.
     pub fn own_alias(&self, name: &str) -> Option<&Alias> {
         self.own_aliases.get(&squash(name))
     }
 
-    /// The built-in alias of that name.
+    /// Returns the built-in alias with this name.
     pub fn alias(&self, name: &str) -> Option<&Alias> {
         self.aliases.get(&squash(name))
     }
 
-    /// Every alias, the person's first, by name.
+    /// Returns all aliases by name, the person's first.
     pub fn aliases(&self) -> Vec<&Alias> {
         let mut all: Vec<&Alias> = self.own_aliases.values().chain(self.aliases.values()).collect();
         all.sort_by(|a, b| (a.origin != AliasOrigin::Own, &a.name).cmp(&(b.origin != AliasOrigin::Own, &b.name)));
         all
     }
 
-    /// Names that were in use and are written like that, of one provider or of all.
+    /// Returns the retired model with this spelling, of one provider or of all.
     pub fn retired(&self, name: &str, provider: Option<&str>) -> Option<&Retired> {
         let found = self.retired.get(&squash(name))?;
         let of_provider = |retired: &&Retired| {
@@ -242,7 +242,7 @@ fn own(aliases: &BTreeMap<String, String>) -> HashMap<String, Alias> {
     aliases.iter().map(alias).collect()
 }
 
-/// The built-in ones in their order, then those that only the person or a model names, by name.
+/// Returns the built-in providers in their order, then the others by name.
 fn providers(models: &BTreeMap<ModelRef, Model>, declared: &[Provider]) -> Vec<Provider> {
     let mut providers = BUILT_IN.providers.clone();
     let mut others: BTreeMap<String, Provider> = BTreeMap::new();

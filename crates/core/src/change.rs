@@ -1,5 +1,5 @@
-//! What a change holds that no verdict should overlook, found by orch itself in the difference between base and branch.
-//! PURE: git's words go in, findings come out.
+//! What a change contains that the verdict must consider, found in the difference between base and branch. PURE: git's
+//! output is the input, findings are the output.
 
 mod deciders;
 mod form;
@@ -20,13 +20,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// The most that is told of one kind.
+/// The most findings reported of one kind.
 const MAX_OF_A_KIND: usize = 20;
-/// The same of a kind whose files are put back: what is left out here is not looked at again.
+/// The same for kinds whose files are restored from the base: files beyond the limit are not checked again.
 const MAX_PUT_BACK: usize = 500;
 /// orch's own configuration of a project.
 pub(super) const PROJECT_FILE: &str = ".orch.yml";
-/// git's mode of a commit of another repository.
+/// git's mode of a submodule.
 const SUBMODULE: u32 = 0o160_000;
 /// git's mode of a symbolic link.
 const LINK: u32 = 0o120_000;
@@ -34,42 +34,42 @@ const LINK: u32 = 0o120_000;
 /// A file that differs between base and branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedFile {
-    /// From the root of the repository.
+    /// The path from the repository's root.
     pub path: String,
-    /// git's mode on the base; 0: it was not there.
+    /// git's mode on the base; 0 if the file did not exist.
     pub old_mode: u32,
-    /// git's mode on the branch; 0: it is not there any more.
+    /// git's mode on the branch; 0 if the file was deleted.
     pub new_mode: u32,
 }
 
-/// Everything about a change that is looked at.
+/// All examined parts of a change.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
-    /// Its files.
+    /// The changed files.
     pub files: &'a [ChangedFile],
-    /// The difference between base and branch, as `git diff` writes it.
+    /// The difference between base and branch, in the format of `git diff`.
     pub patch: &'a str,
-    /// The patches of its commits one by one, where there are several: what came and went again is in the history.
+    /// The patches of the single commits, if there are several: content that was removed again is still in the history.
     pub history: &'a str,
-    /// Files that came with it, at any commit, and how many bytes they have.
+    /// Files added at any commit, with their sizes in bytes.
     pub blobs: &'a [(String, u64)],
-    /// Paths that came with it, at any commit.
+    /// Paths added at any commit.
     pub names: &'a [NewPath],
     /// Paths that are the same on some machines, in the tree of any commit.
     pub collisions: &'a [Collision],
 }
 
-/// What is looked for.
+/// The rules for findings.
 pub struct Rules<'a> {
-    /// Only these may change; empty: all may.
+    /// The paths that may change; all if empty.
     pub allowed: &'a GlobSet,
-    /// Larger files are found, in bytes; `None`: none is.
+    /// The largest accepted file, in bytes; `None` means no limit.
     pub max_file: Option<u64>,
     /// `workflow.checks`.
     pub checks: &'a [String],
-    /// The commands of the scripts that these run on the base, and of those that they run for checking.
+    /// The commands of the scripts that the checks run on the base, and of the checking scripts that those run.
     pub followed: &'a [String],
-    /// Whether a line holds a secret.
+    /// Returns whether a line contains a secret.
     pub is_secret: &'a dyn Fn(&str) -> bool,
 }
 
@@ -163,17 +163,17 @@ impl FindingKind {
     }
 }
 
-/// One thing that was found.
+/// A finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// What.
+    /// The kind.
     pub kind: FindingKind,
-    /// The file, from the root of the repository; empty: the branch as a whole.
+    /// The path from the repository's root; empty for the branch as a whole.
     pub path: String,
-    /// The line in the file as it is on the branch, from 1, where there is one.
+    /// The line number in the branch's version of the file, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// In words, never the secret itself.
+    /// The description, never the secret itself.
     pub detail: String,
 }
 
@@ -188,17 +188,17 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
-    /// Without a line.
+    /// Creates a finding without a line.
     pub fn new(kind: FindingKind, path: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { kind, path: path.into(), line: None, detail: detail.into() }
     }
 
-    /// The checks are run once more with this file as it is on the base: it says how the checks go, or what is expected.
-    /// The checks themselves are never taken from the branch.
+    /// Returns whether the checks run once more with the base's version of this file, because it decides how the checks
+    /// go or what they expect. The checks themselves are never taken from the branch.
     pub fn is_put_back(&self, task_type: &TaskType) -> bool {
         match self.kind {
             FindingKind::TestsWeakened | FindingKind::ChecksChanged => self.path != PROJECT_FILE,
-            // Whoever was asked for tests changes nothing else.
+            // A task that writes tests changes nothing else.
             FindingKind::OnlyExpectations => *task_type != TaskType::Test,
             FindingKind::RewroteHistory
             | FindingKind::ConflictMarkers
@@ -222,9 +222,9 @@ impl Finding {
     }
 }
 
-/// Looks through a change. Ordered by kind, a limited number of each.
+/// Examines a change. The findings are ordered by kind, with a limited number of each.
 pub fn findings(change: &Change<'_>, rules: &Rules<'_>) -> Vec<Finding> {
-    let lines: Vec<Line<'_>> = Lines::of(change.patch).collect();
+    let lines: Vec<Line<'_>> = Lines::new(change.patch).collect();
     let mut found = of_files(change.files, &lines, rules);
     found.extend(outside_links(change.files, &lines));
     found.extend(markers(&lines));
@@ -282,7 +282,7 @@ fn outside_links(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether a link in `path` to `target` leaves the repository.
+/// Returns whether a link at `path` to `target` leads out of the repository.
 fn leads_outside(path: &str, target: &str) -> bool {
     let mut depth = path.matches('/').count();
     target.starts_with('/')
@@ -302,7 +302,7 @@ fn leads_outside(path: &str, target: &str) -> bool {
         })
 }
 
-/// A conflict that git wrote: all its three marks, in one file.
+/// Finds conflicts written by git: all three markers in one file.
 fn markers(lines: &[Line<'_>]) -> Vec<Finding> {
     let added = |line: &&Line<'_>| line.mark == Mark::Added;
     let begins = |line: &Line<'_>| line.text.starts_with("<<<<<<< ");
@@ -323,7 +323,7 @@ fn secrets(lines: &[Line<'_>], history: &str, rules: &Rules<'_>) -> Vec<Finding>
         .map(|line| Finding::at(FindingKind::Secret, line, "it looks like a secret"))
         .collect();
     let known: BTreeSet<String> = found.iter().map(|finding| finding.path.clone()).collect();
-    let gone = Lines::of(history).filter(|line| is_new(&line)).filter(|line| !known.contains(&line.path));
+    let gone = Lines::new(history).filter(|line| is_new(&line)).filter(|line| !known.contains(&line.path));
     let paths: BTreeSet<String> = gone.map(|line| line.path).collect();
     found.extend(paths.into_iter().map(|path| {
         Finding::new(FindingKind::Secret, path, "what looks like a secret is still in a commit of the branch")

@@ -1,29 +1,29 @@
-//! What a person is told in a channel, and what he can press under it: words without the markup of any service. PURE.
+//! Messages to a person in a channel and the buttons below them, without the markup of any service. PURE.
 
 use super::ids::TaskId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A way to the person beside the terminal.
+/// A kind of channel to the person, beside the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChannelKind {
-    /// A chat by the Telegram Bot API.
+    /// A chat through the Telegram Bot API.
     Telegram,
     /// A channel of a Discord server.
     Discord,
-    /// Requests to a URL.
+    /// HTTP requests to a URL.
     Webhook,
-    /// Notifications of the desktop this machine shows.
+    /// Desktop notifications of this machine.
     Desktop,
 }
 
 impl ChannelKind {
-    /// All there are.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Telegram, Self::Discord, Self::Webhook, Self::Desktop];
 
-    /// As it is written in configuration, commands and the journal.
+    /// Returns the name used in configuration, commands and the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Telegram => "telegram",
@@ -40,79 +40,79 @@ impl fmt::Display for ChannelKind {
     }
 }
 
-/// A piece of a line.
+/// A part of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
-    /// Ordinary words.
+    /// Plain text.
     Plain(String),
-    /// What catches the eye.
+    /// Emphasized text.
     Bold(String),
     /// A command, a name, a path.
     Code(String),
 }
 
-/// A paragraph, or text of a machine. Any text in it is data: who renders it escapes it.
+/// A paragraph or preformatted text. Its text is data: the renderer must escape it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Block {
     /// One line.
     Line(Vec<Span>),
-    /// Output, a diff, a table: as it is, in columns.
+    /// Output, a diff, a table: preformatted.
     Block(String),
 }
 
 impl Block {
-    /// A line of ordinary words.
+    /// Creates a line of plain text.
     pub fn plain(text: impl Into<String>) -> Self {
         Self::Line(vec![Span::Plain(text.into())])
     }
 }
 
-/// What a button asks for. Bound to one task as it stands and, where work is ruled on, to one commit.
+/// The action of a button. Bound to one task in its present state and, for decisions on work, to one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Press {
-    /// The work at this commit is accepted.
+    /// Approves the work at this commit.
     Approve {
-        /// Of this task.
+        /// The task.
         task: TaskId,
         /// The commit that was shown.
         commit: String,
     },
-    /// The work at this commit is sent back; the words are asked for.
+    /// Sends the work at this commit back; the person is asked for the reason.
     RequestChanges {
-        /// Of this task.
+        /// The task.
         task: TaskId,
         /// The commit that was shown.
         commit: String,
     },
-    /// The difference is shown.
+    /// Shows the difference.
     ShowDiff {
-        /// Of this task.
+        /// The task.
         task: TaskId,
     },
-    /// From the beginning.
+    /// Restarts the task from the beginning.
     Retry {
-        /// This task.
+        /// The task.
         task: TaskId,
-        /// As it has stood since then, when the button was shown; when it has moved since, nothing is done.
+        /// When the task's state shown with the button began; the button does nothing if the state has changed since.
         #[serde(default)]
         since: Option<Timestamp>,
     },
-    /// It may go on.
+    /// Lets the task go on.
     Unblock {
-        /// This task.
+        /// The task.
         task: TaskId,
-        /// As it has stood since then, when the button was shown; when it has moved since, nothing is done.
+        /// When the task's state shown with the button began; the button does nothing if the state has changed since.
         #[serde(default)]
         since: Option<Timestamp>,
     },
-    /// Given up.
+    /// Cancels the task.
     Cancel {
-        /// This task.
+        /// The task.
         task: TaskId,
-        /// As it has stood since then, when the button was shown; when it has moved since, nothing is done.
+        /// When the task's state shown with the button began; the button does nothing if the state has changed since.
         #[serde(default)]
         since: Option<Timestamp>,
     },
@@ -121,38 +121,38 @@ pub enum Press {
 /// A button under a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {
-    /// What stands on it.
+    /// The label.
     pub label: String,
-    /// What it asks for.
+    /// The action.
     pub press: Press,
 }
 
-/// Text that is too long for a message and goes with it as a file.
+/// Text that is too long for a message and is attached as a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// The file's name, e.g. `7.diff`.
     pub name: String,
-    /// What is in it.
+    /// The file's contents.
     pub text: String,
 }
 
-/// One thing that is said in a channel.
+/// One message in a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChatMessage {
-    /// The words.
+    /// The text.
     pub passages: Vec<Block>,
-    /// What can be pressed under them.
+    /// The buttons below the text.
     pub buttons: Vec<Button>,
-    /// What goes with them.
+    /// The attached file.
     pub document: Option<Document>,
-    /// The task it is about: it belongs into that task's thread.
+    /// The task that it is about; the message goes to that task's thread.
     pub task: Option<TaskId>,
-    /// It makes a sound even where others do not.
+    /// Whether it makes a sound even if other messages do not.
     pub is_urgent: bool,
 }
 
 impl ChatMessage {
-    /// The words without any markup, a line each.
+    /// Returns the text without markup, one line per block.
     pub fn plain_text(&self) -> String {
         let mut text = String::new();
         for passage in &self.passages {

@@ -1,57 +1,57 @@
-//! Claims: who has taken a task for themselves, and what others may do about it. PURE.
+//! Claims: who has taken a task, and what others may do about it. PURE.
 
 use super::task::Task;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// After so long a claim is called stale. It is shown as that, and not taken.
+/// Age at which a claim is shown as stale. A stale claim is not taken over.
 pub const STALE: SignedDuration = SignedDuration::from_hours(24);
-/// The longest name of somebody, in characters.
+/// The longest name of a claimant, in characters.
 pub const MAX_NAME: usize = 200;
 
-/// Who has a task, and since when.
+/// Who has claimed a task, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// Who.
+    /// The claimant's name.
     pub by: String,
-    /// Since when.
+    /// The time of the claim.
     pub since: Timestamp,
 }
 
-/// Whether two names are of the same person: `@Ada` is `ada`.
+/// Returns whether two names mean the same person: `@Ada` is `ada`.
 pub fn is_same(one: &str, other: &str) -> bool {
     let plain = |name: &str| name.trim().trim_start_matches('@').to_lowercase();
     plain(one) == plain(other)
 }
 
 impl Task {
-    /// Who has claimed it: by a command or in `tasks.yml`, else whose orch began to work on it.
+    /// Returns who has claimed the task, by a command or in `tasks.yml`; else whose orch started it.
     pub fn claimed_by(&self) -> Option<&str> {
         let named = self.spec.assignee.as_deref().map(str::trim).filter(|name| !name.is_empty());
         named.or_else(|| self.claim.as_ref().map(|claim| claim.by.as_str()))
     }
 
-    /// Since when, as far as orch has seen it.
+    /// Returns the time of the claim, as far as orch knows it.
     pub fn claimed_since(&self) -> Option<Timestamp> {
         let by = self.claimed_by()?;
         let known = self.claim.as_ref().filter(|claim| is_same(&claim.by, by)).map(|claim| claim.since);
         Some(known.unwrap_or(self.created_at))
     }
 
-    /// Its claim is older than a day, and nobody has begun anything since.
+    /// Returns whether the claim is older than a day and the task has not changed since.
     pub fn is_claim_stale(&self, now: Timestamp) -> bool {
         self.claimed_since().is_some_and(|since| now.duration_since(since.max(self.updated_at)) >= STALE)
     }
 
-    /// Who keeps the orch of `identity` from beginning it. What an orch of this home has begun by itself keeps nobody off:
-    /// whoever runs it may be called otherwise tomorrow.
-    pub fn is_kept_from(&self, identity: &str) -> Option<&str> {
+    /// Returns the assignee that keeps the orch of `identity` from starting the task. A claim made by a run of this
+    /// home keeps nobody off, because the identity may change from one start to the next.
+    pub fn assigned_to_other(&self, identity: &str) -> Option<&str> {
         let named = self.spec.assignee.as_deref().map(str::trim).filter(|name| !name.is_empty());
         named.filter(|name| !is_same(name, identity))
     }
 
-    /// Who else has claimed it, for somebody who wants it.
-    pub fn is_anothers(&self, name: &str) -> Option<&str> {
+    /// Returns the claimant, if it is not `name`.
+    pub fn claimed_by_other(&self, name: &str) -> Option<&str> {
         self.claimed_by().filter(|by| !is_same(by, name))
     }
 }
@@ -75,11 +75,11 @@ mod tests {
 
     #[test]
     fn a_name_in_the_file_keeps_others_off_and_what_orch_began_does_not() {
-        assert_eq!(task(Some("@Ada"), None).is_kept_from("ada"), None);
-        assert_eq!(task(Some("ada"), None).is_kept_from("bob"), Some("ada"));
-        assert_eq!(task(Some(" "), None).is_kept_from("bob"), None);
+        assert_eq!(task(Some("@Ada"), None).assigned_to_other("ada"), None);
+        assert_eq!(task(Some("ada"), None).assigned_to_other("bob"), Some("ada"));
+        assert_eq!(task(Some(" "), None).assigned_to_other("bob"), None);
         let begun = task(None, Some(("ada@here", 1)));
-        assert_eq!((begun.is_kept_from("ada@there"), begun.is_anothers("bob")), (None, Some("ada@here")));
+        assert_eq!((begun.assigned_to_other("ada@there"), begun.claimed_by_other("bob")), (None, Some("ada@here")));
         assert_eq!(task(None, None).claimed_by(), None);
     }
 

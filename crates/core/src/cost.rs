@@ -1,8 +1,9 @@
-//! What was spent, and on what: the charges of runs, added up by task, agent, model, project or day. PURE.
+//! Spending by task, agent, model, project or day, summed up from the charges of runs. PURE.
 //!
-//! The figure that matters is the cost per merged change. A merged task counts once, in the group of the run that wrote what
-//! was merged, and with it all that was spent on that task: its reviews, its routing and earlier attempts, by whomever, are the
-//! overhead of that run. What was spent on a task that is not merged counts in the group of its last work, as overhead too.
+//! The figure that matters is the cost per merged change. A merged task counts once, in the group of the run that wrote
+//! the merged work, together with everything spent on that task: its reviews, routing and earlier attempts by any agent
+//! are the overhead of that run. Spending on a task that is not merged counts as overhead in the group of its last work
+//! run.
 
 use super::ids::TaskId;
 use super::money::{Spend, Usd};
@@ -15,32 +16,32 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// A run that has ended, with what its task has to do with money.
+/// The cost of a finished run, with the facts of its task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
-    /// For which task.
+    /// The task.
     pub task: TaskId,
-    /// Its title; empty where the task is gone.
+    /// The task's title; empty if the task no longer exists.
     pub title: String,
-    /// The task's repository, where it names one.
+    /// The task's repository, if it names one.
     pub project: Option<PathBuf>,
-    /// The task's change is merged.
+    /// Whether the task's change is merged.
     pub merged: bool,
-    /// What the run was for.
+    /// The purpose of the run.
     pub kind: RunKind,
-    /// By which agent.
+    /// The agent.
     pub agent: String,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: Option<String>,
     /// When the run ended.
     pub ended_at: Timestamp,
-    /// What it cost; `None`: not known.
+    /// The cost, if known.
     pub cost: Option<Usd>,
-    /// The cost is computed from tokens and the catalog's prices.
+    /// Whether the cost is computed from tokens and catalog prices.
     pub computed: bool,
 }
 
-/// What charges are added up by.
+/// The key by which charges are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
@@ -58,10 +59,10 @@ pub enum By {
 }
 
 impl By {
-    /// All of them.
+    /// All keys.
     pub const ALL: [Self; 5] = [Self::Task, Self::Agent, Self::Model, Self::Project, Self::Day];
 
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Task => "task",
@@ -73,34 +74,34 @@ impl By {
     }
 }
 
-/// One group.
+/// A group of charges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Group {
-    /// What its charges have in common; `None`: a run without a model of its own, a task without a directory.
+    /// The common value of the key; `None` for a run without a model or a task without a directory.
     pub key: Option<String>,
-    /// Of [`By::Task`], the title.
+    /// The title, for [`By::Task`].
     pub title: Option<String>,
-    /// What was spent.
+    /// The spending.
     pub spend: Spend,
-    /// For how many of its runs the cost is computed from tokens and the catalog's prices.
+    /// The number of runs whose cost is computed from tokens and catalog prices.
     pub computed: u64,
-    /// For how many tasks.
+    /// The number of tasks.
     pub tasks: u64,
-    /// How many merged changes its runs have written.
+    /// The number of merged changes written by its runs.
     pub merged: u64,
-    /// What was spent on the tasks that count for it, by whomever.
+    /// The spending on the tasks that count for this group, by any agent.
     pub credited: Spend,
-    /// The part of that which is the runs that wrote what was merged.
+    /// The part of `credited` that paid for the runs that wrote merged work.
     pub writing: Spend,
 }
 
 impl Group {
-    /// What a merged change cost, with its overhead; `None` where nothing is merged, or no price is known.
+    /// Returns the cost per merged change with overhead; `None` if nothing is merged or no price is known.
     pub fn per_merged(&self) -> Option<Usd> {
         self.credited.sum().and_then(|sum| self.for_each_merged(sum))
     }
 
-    /// The part of that which is overhead: reviews, routing, earlier attempts, and what came to nothing.
+    /// Returns the overhead part of that: reviews, routing, earlier attempts and work that was not merged.
     pub fn overhead_per_merged(&self) -> Option<Usd> {
         let overhead = Usd::from_micros(self.credited.sum()?.micros() - self.writing.known.micros());
         self.for_each_merged(overhead)
@@ -112,16 +113,16 @@ impl Group {
     }
 }
 
-/// In which order groups are told.
+/// The order of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Days as they come, all else by what was spent, the most first.
+    /// Days chronologically, everything else by spending, the highest first.
     Spent,
-    /// By the cost of a merged change, the cheapest first; groups without one last, by what was spent.
+    /// By the cost per merged change, the cheapest first; groups without one last, by spending.
     PerMerged,
 }
 
-/// Adds charges up, those of a day by the days of `zone`.
+/// Groups charges; days are those of `zone`.
 pub fn groups(charges: &[Charge], by: By, zone: &TimeZone, order: Order) -> Vec<Group> {
     let keys: Vec<Option<String>> = charges.iter().map(|charge| key(charge, by, zone)).collect();
     let mut groups: BTreeMap<&Option<String>, (Group, BTreeSet<TaskId>)> = BTreeMap::new();
@@ -135,7 +136,7 @@ pub fn groups(charges: &[Charge], by: By, zone: &TimeZone, order: Order) -> Vec<
     }
     let written = last_work(charges);
     for (at, charge) in charges.iter().enumerate() {
-        // What no work was done for counts where it was spent.
+        // Spending on a task without a work run counts where it occurred.
         let credited = written.get(&charge.task).copied().unwrap_or(at);
         if let Some((group, _)) = groups.get_mut(&keys[credited]) {
             group.credited.add(charge.cost);
@@ -155,7 +156,7 @@ pub fn groups(charges: &[Charge], by: By, zone: &TimeZone, order: Order) -> Vec<
     told
 }
 
-/// All of it together.
+/// Sums up all charges.
 pub fn total(charges: &[Charge]) -> Group {
     let (mut spend, mut writing, mut merged) = (Spend::default(), Spend::default(), 0);
     charges.iter().for_each(|charge| spend.add(charge.cost));
@@ -184,7 +185,7 @@ fn key(charge: &Charge, by: By, zone: &TimeZone) -> Option<String> {
     }
 }
 
-/// For each task, the place of the last run of work: of a merged task, the one that wrote what was merged.
+/// Returns the index of each task's last work run: of a merged task, the one that wrote the merged work.
 fn last_work(charges: &[Charge]) -> BTreeMap<TaskId, usize> {
     let mut last: BTreeMap<TaskId, usize> = BTreeMap::new();
     for (at, charge) in charges.iter().enumerate().filter(|(_, charge)| charge.kind == RunKind::Work) {
@@ -200,7 +201,7 @@ fn by_spend(a: &Group, b: &Group) -> Ordering {
     Reverse(a.spend.known).cmp(&Reverse(b.spend.known)).then_with(|| natural(a).cmp(&natural(b)))
 }
 
-/// Numbers of tasks as numbers; what has no key last.
+/// Sorts task numbers as numbers, and groups without a key last.
 fn natural(group: &Group) -> (bool, u64, &str) {
     let key = group.key.as_deref();
     (key.is_none(), key.and_then(|key| key.parse().ok()).unwrap_or(0), key.unwrap_or_default())

@@ -1,16 +1,16 @@
-//! Numbers and lists in sentences. PURE.
+//! Counts and lists in sentences. PURE.
 
-/// `1 file`, `2 files`, `0 files`; `one` is the word for one of them, which becomes many by an s.
-pub fn of(count: impl TryInto<u64>, one: &str) -> String {
-    // What does not fit into 64 bits is many.
+/// Formats a count: `1 file`, `2 files`, `0 files`; the plural of `one` is formed with an s.
+pub fn plural(count: impl TryInto<u64>, one: &str) -> String {
+    // A number that does not fit into 64 bits is plural.
     let count = count.try_into().unwrap_or(u64::MAX);
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
-/// So many names stand in a sentence.
+/// The most names in a sentence.
 const NAMED: usize = 5;
 
-/// `a, b and c more`: the first few names, and how many there are beside them.
+/// Lists names as `a, b and c more`: the first few, and the number of the rest.
 pub fn named<N: std::fmt::Display>(names: impl IntoIterator<Item = N>) -> String {
     let mut names = names.into_iter();
     let first: Vec<String> = names.by_ref().take(NAMED).map(|name| name.to_string()).collect();
@@ -22,7 +22,7 @@ pub fn named<N: std::fmt::Display>(names: impl IntoIterator<Item = N>) -> String
 
 #[cfg(test)]
 mod tests {
-    use super::{named, of};
+    use super::{named, plural};
 
     #[test]
     fn of_many_names_the_first_stand_in_the_sentence() {
@@ -32,6 +32,9 @@ mod tests {
 
     #[test]
     fn one_is_one_and_all_others_are_many() {
-        assert_eq!([of(0_u32, "run"), of(1_usize, "run"), of(12_u64, "file")], ["0 runs", "1 run", "12 files"]);
+        assert_eq!(
+            [plural(0_u32, "run"), plural(1_usize, "run"), plural(12_u64, "file")],
+            ["0 runs", "1 run", "12 files"]
+        );
     }
 }

@@ -1,29 +1,29 @@
-//! Cycles of tasks that wait for each other, and so for ever. PURE: the caller says which task waits for which.
+//! Cycles of tasks that wait for each other forever. PURE: the caller says which task waits for which.
 
 use super::ids::TaskId;
 use std::collections::HashMap;
 
-/// Members that are named at most.
+/// The most members that are named.
 const NAMED: usize = 12;
-/// Circles that are told at once; who does away with these may ask again.
+/// The most cycles found at once; the caller may search again after removing these.
 const AT_ONCE: usize = 100;
 
 /// Tasks of which each waits for the next, and the last for the first.
 pub type Cycle = Vec<TaskId>;
 
 enum Seen {
-    /// On the way from the start, at this place of it.
+    /// On the path from the start, at this index.
     OnPath(usize),
-    /// Everything that can be reached from it was looked at.
+    /// Everything reachable from it was visited.
     Done,
 }
 
-/// The cycles that can be reached from `starts`; each begins with another task. Whoever takes the first task out of each
-/// has taken all of them away, as far as there are not more than a hundred.
+/// Finds the cycles reachable from `starts`, each with a different first task. Removing the first task of each breaks
+/// all cycles, unless there are more than a hundred.
 pub fn cycles(starts: impl IntoIterator<Item = TaskId>, waits_for: &dyn Fn(TaskId) -> Vec<TaskId>) -> Vec<Cycle> {
     let mut seen: HashMap<TaskId, Seen> = HashMap::new();
     let mut found: HashMap<TaskId, Cycle> = HashMap::new();
-    // Without recursion: chains may be as long as there are tasks.
+    // Iterative, because chains may be as long as there are tasks.
     let mut path: Vec<(TaskId, std::vec::IntoIter<TaskId>)> = Vec::new();
     for start in starts {
         let mut next = (!seen.contains_key(&start)).then_some(start);
@@ -53,8 +53,8 @@ pub fn cycles(starts: impl IntoIterator<Item = TaskId>, waits_for: &dyn Fn(TaskI
     found
 }
 
-/// A cycle in words, beginning with its member at `at`: `2 → 4 → 3 → 2`.
-pub fn told(cycle: &[TaskId], at: usize) -> String {
+/// Renders a cycle starting with its member at `at`: `2 → 4 → 3 → 2`.
+pub fn render(cycle: &[TaskId], at: usize) -> String {
     let names = cycle.iter().cycle().skip(at).take(cycle.len().min(NAMED)).map(ToString::to_string);
     let more = (cycle.len() > NAMED).then(|| "…".to_owned());
     let again = cycle.get(at).map(ToString::to_string);
@@ -81,10 +81,10 @@ mod tests {
         assert_eq!(found(&waits, &[1]), [[2, 4, 3]]);
         assert_eq!(found(&waits, &[5]), [[0; 0]; 0]);
         let cycle = [2, 4, 3].map(TaskId);
-        assert_eq!((told(&cycle, 0), told(&cycle, 2)), ("2 → 4 → 3 → 2".to_owned(), "3 → 2 → 4 → 3".to_owned()));
+        assert_eq!((render(&cycle, 0), render(&cycle, 2)), ("2 → 4 → 3 → 2".to_owned(), "3 → 2 → 4 → 3".to_owned()));
         assert_eq!(found(&Waits::from([(7, vec![7])]), &[7]), [[7]], "on itself");
         let long: Vec<TaskId> = (1..=20).map(TaskId).collect();
-        assert!(told(&long, 0).ends_with("12 → … → 1"), "{}", told(&long, 0));
+        assert!(render(&long, 0).ends_with("12 → … → 1"), "{}", render(&long, 0));
     }
 
     #[test]

@@ -1,51 +1,51 @@
-//! Which cheaper model takes the work of a dear one where money is short. PURE. It goes by rungs, whatever the settings call
-//! their models: those of the two highest give way to one of the middle one, as the budget tracker of the aidevops supervisor
-//! has it. What a task needs is never given up for it.
+//! Which cheaper model replaces an expensive one when money is short. PURE. Decided by tiers, whatever names the
+//! settings use: the two highest tiers are replaced by the middle one, as in the budget tracker of the aidevops
+//! supervisor. A task's needs are always met.
 
 use super::agent_model::{Named, Reach};
 use super::catalog::{Model, Tier};
 use super::money::Usd;
 use super::resolve::{Needs, Reference, Resolver, Selection, needs_of, parse};
 
-/// The rung that the work of a dear model goes down to.
-const LOWER: Tier = Tier::Sonnet;
-/// So many aliases are followed to what an asked model needs.
+/// The tier that replaces an expensive one.
+const CHEAPER_TIER: Tier = Tier::Sonnet;
+/// The most aliases followed to find what the requested model needs.
 const ALIASES: usize = 8;
-/// Prices are those of a million tokens, limits those of a thousand.
+/// Tokens per unit of a price (a million), in units of a limit (a thousand).
 const THOUSANDS: i64 = 1000;
 
-/// A model that would be asked for while money is short.
+/// A model requested while money is short.
 #[derive(Debug, Clone, Copy)]
 pub struct Dear<'a> {
-    /// What its agent's program can have.
+    /// The models that its agent's program can use.
     pub reach: Reach<'a>,
-    /// The models as they stand for that agent.
+    /// The resolver for that agent.
     pub resolver: Resolver<'a>,
-    /// What the task needs.
+    /// The needs of the task.
     pub needs: &'a Needs,
-    /// The model, as it is asked for.
+    /// The requested model.
     pub asked: &'a str,
-    /// `model_map` of the agent for complex, medium and simple tasks.
+    /// The agent's `model_map` for complex, medium and simple tasks.
     pub mapped: [Option<&'a str>; 3],
 }
 
-/// What becomes of it.
+/// The decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {
-    /// It is not dear, or nobody knows that it is.
+    /// The model is not expensive, or not known to be.
     Same,
-    /// It is dear and stays: why.
+    /// The model is expensive and is kept, with the reason.
     Kept(String),
-    /// Another takes its place.
+    /// A cheaper model replaces it.
     Cheaper {
-        /// As the program is given it.
+        /// The name passed to the program.
         name: String,
-        /// `claude-sonnet-5 (tier sonnet) instead of opus (anthropic/claude-opus-5, tier opus)`.
+        /// The reason: `claude-sonnet-5 (tier sonnet) instead of opus (anthropic/claude-opus-5, tier opus)`.
         told: String,
     },
 }
 
-/// What stands for the dear one while another is looked for.
+/// What is known of the expensive model.
 struct Height<'m> {
     tier: Option<Tier>,
     price: Option<Usd>,
@@ -53,7 +53,7 @@ struct Height<'m> {
 }
 
 impl Dear<'_> {
-    /// What becomes of it.
+    /// Decides whether a cheaper model replaces this one.
     pub fn way(&self) -> Way {
         let Ok(named) = self.reach.name(self.resolver, self.asked, self.needs) else { return Way::Same };
         let model = self.model(&named);
@@ -69,7 +69,7 @@ impl Dear<'_> {
         }
     }
 
-    /// `provider/model` of what is asked for, where the catalog has it.
+    /// Returns `provider/model` of the requested model, if the catalog has it.
     pub fn full_name(&self) -> Option<String> {
         let named = self.reach.name(self.resolver, self.asked, self.needs).ok()?;
         Some(named.model.map_or(named.name, |model| model.to_string()))
@@ -77,25 +77,26 @@ impl Dear<'_> {
 
     fn down_from(&self, dear: &Height<'_>) -> Way {
         let needs = self.needs.and(&self.needs_of_asked());
-        let of_tier = |model: &Model| model.facts().tier == Some(LOWER) && dear.is_above(model);
+        let of_tier = |model: &Model| model.facts().tier == Some(CHEAPER_TIER) && dear.is_above(model);
         let of_any = |model: &Model| model.facts().tier < dear.tier && dear.is_known_above(model);
         let found = self
             .mapped_below(&needs, &of_tier)
             .or_else(|| self.of_lower_tier(&needs, dear))
             .or_else(|| self.mapped_below(&needs, &of_any));
         if let Some(found) = found {
-            let told = self.told(&found.name, self.model(&found), dear);
+            let told = self.describe(&found.name, self.model(&found), dear);
             return Way::Cheaper { name: found.name, told };
         }
         let without_needs = self.of_lower_tier(&Needs::default(), dear);
-        let lacks = without_needs.and_then(|found| Some((found.name.clone(), needs.lacking(self.model(&found)?)?)));
-        Way::Kept(match lacks {
-            Some((name, lacks)) => format!("{name} {lacks}"),
-            None => format!("{} has no cheaper model of tier {LOWER}", self.reach.agent),
+        let missing = without_needs.and_then(|found| Some((found.name.clone(), needs.lacking(self.model(&found)?)?)));
+        Way::Kept(match missing {
+            Some((name, missing)) => format!("{name} {missing}"),
+            None => format!("{} has no cheaper model of tier {CHEAPER_TIER}", self.reach.agent),
         })
     }
 
-    /// A model on no known rung: that of complex tasks gives way to that of medium ones, by the person's own words.
+    /// Replaces a model without a known tier: the one for complex tasks by the one for medium tasks, as mapped by the
+    /// person.
     fn as_mapped(&self, dear: &Height<'_>) -> Way {
         let [complex, medium, _] = self.mapped;
         let Some(medium) = medium.filter(|medium| complex == Some(self.asked) && *medium != self.asked) else {
@@ -103,12 +104,12 @@ impl Dear<'_> {
         };
         let needs = self.needs.and(&self.needs_of_asked());
         match self.reach.name(self.resolver, medium, &needs) {
-            Ok(_) => Way::Cheaper { name: medium.to_owned(), told: self.told(medium, None, dear) },
+            Ok(_) => Way::Cheaper { name: medium.to_owned(), told: self.describe(medium, None, dear) },
             Err(misfit) => Way::Kept(misfit.reason),
         }
     }
 
-    /// The model of `model_map` for less hard tasks that fits.
+    /// Returns the model of `model_map` for easier tasks that fits.
     fn mapped_below(&self, needs: &Needs, fits: &dyn Fn(&Model) -> bool) -> Option<Named> {
         let [_, medium, simple] = self.mapped;
         let named = [medium, simple].into_iter().flatten();
@@ -116,7 +117,8 @@ impl Dear<'_> {
         found.find(|named| self.model(named).is_some_and(fits))
     }
 
-    /// The best model of the lower tier that costs less. At a server of which nothing is known, only the person knows names.
+    /// Returns the best model of the cheaper tier that costs less. For an unknown server only the person knows model
+    /// names.
     fn of_lower_tier(&self, needs: &Needs, dear: &Height<'_>) -> Option<Named> {
         if self.reach.is_elsewhere {
             return None;
@@ -126,12 +128,13 @@ impl Dear<'_> {
         let limit = below.into_iter().chain(own.max_cost_per_1k_tokens).min();
         let selection = Selection { max_cost_per_1k_tokens: limit, ..own.clone() };
         let resolver = Resolver { selection: &selection, ..self.resolver };
-        let named = self.reach.name(resolver, &format!("tier:{LOWER}"), needs).ok()?;
-        let fits = self.model(&named).is_some_and(|model| model.facts().tier == Some(LOWER) && dear.is_above(model));
+        let named = self.reach.name(resolver, &format!("tier:{CHEAPER_TIER}"), needs).ok()?;
+        let fits =
+            self.model(&named).is_some_and(|model| model.facts().tier == Some(CHEAPER_TIER) && dear.is_above(model));
         fits.then_some(named)
     }
 
-    fn told(&self, name: &str, model: Option<&Model>, dear: &Height<'_>) -> String {
+    fn describe(&self, name: &str, model: Option<&Model>, dear: &Height<'_>) -> String {
         let tier = |tier: Option<Tier>| tier.map(|tier| format!("tier {tier}"));
         let about =
             |parts: Vec<String>| if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
@@ -145,7 +148,7 @@ impl Dear<'_> {
         self.resolver.catalog.model(named.model.as_ref()?)
     }
 
-    /// What the tag needs that is asked for, behind aliases of the person's as well.
+    /// Returns the needs of the requested tag, followed through the person's aliases.
     fn needs_of_asked(&self) -> Needs {
         let mut reference = self.asked.to_owned();
         for _ in 0..ALIASES {
@@ -163,12 +166,12 @@ impl Dear<'_> {
 }
 
 impl Height<'_> {
-    /// It costs more than that one, as far as anybody knows.
+    /// Returns whether it costs more than the other model, or a price is unknown.
     fn is_above(&self, other: &Model) -> bool {
         self.price.zip(other.average_price()).is_none_or(|(own, its)| its < own)
     }
 
-    /// It is known to cost more.
+    /// Returns whether it is known to cost more.
     fn is_known_above(&self, other: &Model) -> bool {
         self.price.zip(other.average_price()).is_some_and(|(own, its)| its < own)
     }

@@ -1,4 +1,4 @@
-//! Work that an agent hands on: what is refused and why, and what the tasks made of it look like. PURE.
+//! Work that an agent delegates: which delegations are refused and why, and the tasks created from them. PURE.
 
 use super::answer::Delegation;
 use super::evidence::Evidence;
@@ -8,28 +8,28 @@ use super::outcome::{Failure, FailureClass};
 use super::task::{Spec, Task};
 use std::path::PathBuf;
 
-/// The longest title of a part, in characters.
+/// The longest title of a subtask, in characters.
 const MAX_TITLE: usize = 500;
-/// The longest body of a part, in characters.
+/// The longest body of a subtask, in characters.
 const MAX_BODY: usize = 100_000;
-/// Labels of a part at most, and the longest.
+/// The most labels of a subtask, and the longest label in characters.
 const MAX_LABELS: usize = 20;
 const MAX_LABEL: usize = 200;
-/// Of a title, in a refusal.
-const SHOWN: usize = 80;
-/// Refusals that are told at once.
-const TOLD: usize = 5;
-/// A label that names an agent without demanding it.
+/// Characters of a title that a refusal shows.
+const SHOWN_TITLE: usize = 80;
+/// Refusals that are reported at once.
+const MAX_REASONS: usize = 5;
+/// The label key that suggests an agent without demanding it.
 pub const SUGGESTED: &str = "suggested";
 
-/// Where a task stands that hands work on.
+/// The position of a task that delegates work, with the limits that apply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Standing {
-    /// It and the tasks that it is a part of, the nearest first.
-    pub line: Vec<(TaskId, String)>,
-    /// Parts that its agents have made before.
-    pub handed_on: usize,
-    /// Those of them that are done.
+pub struct DelegationContext {
+    /// The task and its ancestors, the nearest first.
+    pub ancestry: Vec<(TaskId, String)>,
+    /// The number of subtasks that its agents created before.
+    pub delegated: usize,
+    /// The subtasks that are done.
     pub done: Vec<TaskId>,
     /// `workflow.max_delegations`.
     pub max_delegations: u32,
@@ -37,19 +37,19 @@ pub struct Standing {
     pub max_depth: u32,
 }
 
-/// The verdict on a run: where work is handed on that may not be, its agent is told and goes on with the work itself. Who
-/// has handed all of it on need not change anything more: what its parts did was judged.
-pub fn weigh(verdict: Verdict, evidence: &mut Evidence, standing: &Standing) -> Verdict {
+/// Applies the delegation limits to a verdict. If a delegation is refused, the agent is told and does the work itself.
+/// A task that delegated all of its work needs no change of its own: its subtasks were judged.
+pub fn weigh(verdict: Verdict, evidence: &mut Evidence, context: &DelegationContext) -> Verdict {
     match &verdict {
-        Verdict::HandOn { delegations } => match refusal(delegations, standing) {
+        Verdict::HandOn { delegations } => match refusal(delegations, context) {
             Some(why) => Verdict::Fail(Failure::new(
                 FailureClass::Incomplete,
                 format!("orch made no task of what you handed on: {why}. Do the work yourself, or hand on less of it."),
             )),
             None => verdict,
         },
-        Verdict::Fail(failure) if failure.class == FailureClass::NoChange && !standing.done.is_empty() => {
-            let parts: Vec<String> = standing.done.iter().map(ToString::to_string).collect();
+        Verdict::Fail(failure) if failure.class == FailureClass::NoChange && !context.done.is_empty() => {
+            let parts: Vec<String> = context.done.iter().map(ToString::to_string).collect();
             evidence.notes.push(format!("no change of its own: the work was done by its parts {}", parts.join(", ")));
             Verdict::Accept
         }
@@ -57,9 +57,9 @@ pub fn weigh(verdict: Verdict, evidence: &mut Evidence, standing: &Standing) -> 
     }
 }
 
-/// Why these pieces are not handed on; `None`: they are. All of them or none.
-pub fn refusal(delegations: &[Delegation], standing: &Standing) -> Option<String> {
-    let (depth, most) = (standing.line.len(), standing.max_depth as usize);
+/// Returns why the delegations are refused; `None` if all are accepted. They are accepted all or none.
+pub fn refusal(delegations: &[Delegation], context: &DelegationContext) -> Option<String> {
+    let (depth, most) = (context.ancestry.len(), context.max_depth as usize);
     if depth > most {
         return Some(match most {
             0 => "handing work on is switched off (workflow.max_delegation_depth: 0)".to_owned(),
@@ -70,34 +70,34 @@ pub fn refusal(delegations: &[Delegation], standing: &Standing) -> Option<String
             ),
         });
     }
-    let room = (standing.max_delegations as usize).saturating_sub(standing.handed_on);
-    if delegations.len() > room {
-        let before = match standing.handed_on {
+    let remaining = (context.max_delegations as usize).saturating_sub(context.delegated);
+    if delegations.len() > remaining {
+        let before = match context.delegated {
             0 => String::new(),
             made => format!(", of which {made} were made before"),
         };
         return Some(format!(
             "{} pieces are too many: at most {} for one task{before} (workflow.max_delegations)",
             delegations.len(),
-            standing.max_delegations
+            context.max_delegations
         ));
     }
     let wrong: Vec<String> =
-        delegations.iter().enumerate().filter_map(|(at, one)| problem(delegations, at, one, standing)).collect();
+        delegations.iter().enumerate().filter_map(|(at, one)| problem(delegations, at, one, context)).collect();
     (!wrong.is_empty()).then(|| {
-        let more = wrong.len().saturating_sub(TOLD);
+        let more = wrong.len().saturating_sub(MAX_REASONS);
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        format!("{}{more}", wrong[..wrong.len().min(TOLD)].join("; "))
+        format!("{}{more}", wrong[..wrong.len().min(MAX_REASONS)].join("; "))
     })
 }
 
-fn problem(all: &[Delegation], at: usize, one: &Delegation, standing: &Standing) -> Option<String> {
+fn problem(all: &[Delegation], at: usize, one: &Delegation, context: &DelegationContext) -> Option<String> {
     let number = at + 1;
-    let title = plain(&one.title);
+    let title = single_line(&one.title);
     if title.is_empty() {
         return Some(format!("piece {number} has no title"));
     }
-    let shown: String = title.chars().take(SHOWN).collect();
+    let shown: String = title.chars().take(SHOWN_TITLE).collect();
     if title.chars().count() > MAX_TITLE {
         return Some(format!("the title of piece {number} is longer than {MAX_TITLE} characters"));
     }
@@ -109,32 +109,32 @@ fn problem(all: &[Delegation], at: usize, one: &Delegation, standing: &Standing)
             "piece {number} ({shown}) has more than {MAX_LABELS} labels, or a longer one than {MAX_LABEL} characters"
         ));
     }
-    let same = |other: &str| plain(other).to_lowercase() == title.to_lowercase();
-    if let Some((id, _)) = standing.line.iter().find(|(_, other)| same(other)) {
+    let same = |other: &str| single_line(other).to_lowercase() == title.to_lowercase();
+    if let Some((id, _)) = context.ancestry.iter().find(|(_, other)| same(other)) {
         let whose =
-            if standing.line.first().is_some_and(|(own, _)| own == id) { "itself" } else { "of which it is a part" };
+            if context.ancestry.first().is_some_and(|(own, _)| own == id) { "itself" } else { "of which it is a part" };
         return Some(format!("piece {number} ({shown}) is task {id} {whose}: that would go round in a circle"));
     }
     let before = all[..at].iter().position(|other| same(&other.title));
     before.map(|before| format!("piece {number} ({shown}) is piece {} again", before + 1))
 }
 
-/// One line, with single blanks.
-fn plain(text: &str) -> String {
+/// Normalizes a text to one line with single spaces.
+fn single_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The task for a piece of `parent`, whose repository is at `dir`.
+/// Creates the spec of a subtask of `parent`, whose repository is at `dir`.
 pub fn spec_of(delegation: &Delegation, parent: &Task, dir: Option<PathBuf>) -> Spec {
-    let mut labels: Vec<String> = delegation.labels.iter().map(|label| plain(label)).collect();
-    let agent = plain(&delegation.suggested_agent);
+    let mut labels: Vec<String> = delegation.labels.iter().map(|label| single_line(label)).collect();
+    let agent = single_line(&delegation.suggested_agent);
     if !agent.is_empty() {
         let agent: String = agent.chars().take(MAX_LABEL).collect();
         labels.push(format!("{SUGGESTED}:{agent}"));
     }
     labels.retain(|label| !label.is_empty());
     Spec {
-        title: plain(&delegation.title),
+        title: single_line(&delegation.title),
         body: delegation.body.trim().to_owned(),
         labels,
         priority: parent.spec.priority,
@@ -154,54 +154,56 @@ mod tests {
         Delegation { title: title.to_owned(), ..Delegation::default() }
     }
 
-    fn standing(line: &[(u64, &str)], handed_on: usize) -> Standing {
+    fn context(line: &[(u64, &str)], handed_on: usize) -> DelegationContext {
         let line = line.iter().map(|(id, title)| (TaskId(*id), (*title).to_owned())).collect();
-        Standing { line, handed_on, done: Vec::new(), max_delegations: 3, max_depth: 2 }
+        DelegationContext { ancestry: line, delegated: handed_on, done: Vec::new(), max_delegations: 3, max_depth: 2 }
     }
 
-    fn told(titles: &[&str], standing: &Standing) -> String {
+    fn refusal_of(titles: &[&str], context: &DelegationContext) -> String {
         let pieces: Vec<Delegation> = titles.iter().map(|title| piece(title)).collect();
-        refusal(&pieces, standing).unwrap_or_default()
+        refusal(&pieces, context).unwrap_or_default()
     }
 
     #[test]
     fn as_many_as_are_allowed_and_as_deep_as_is_allowed() {
-        let own = standing(&[(1, "Whole")], 0);
-        assert_eq!(told(&["A", "B", "C"], &own), "");
-        assert!(told(&["A", "B", "C", "D"], &own).starts_with("4 pieces are too many: at most 3"));
-        let later = standing(&[(1, "Whole")], 2);
-        assert!(told(&["A", "B"], &later).contains("of which 2 were made before"));
-        assert_eq!(told(&["C"], &later), "");
-        assert_eq!(told(&["A"], &standing(&[(2, "Part"), (1, "Whole")], 0)), "");
+        let own = context(&[(1, "Whole")], 0);
+        assert_eq!(refusal_of(&["A", "B", "C"], &own), "");
+        assert!(refusal_of(&["A", "B", "C", "D"], &own).starts_with("4 pieces are too many: at most 3"));
+        let later = context(&[(1, "Whole")], 2);
+        assert!(refusal_of(&["A", "B"], &later).contains("of which 2 were made before"));
+        assert_eq!(refusal_of(&["C"], &later), "");
+        assert_eq!(refusal_of(&["A"], &context(&[(2, "Part"), (1, "Whole")], 0)), "");
         assert!(
-            told(&["A"], &standing(&[(3, "Deep"), (2, "Part"), (1, "Whole")], 0)).contains("2 deep in parts of parts")
+            refusal_of(&["A"], &context(&[(3, "Deep"), (2, "Part"), (1, "Whole")], 0))
+                .contains("2 deep in parts of parts")
         );
-        let off = Standing { max_depth: 0, ..own };
-        assert!(told(&["A"], &off).contains("switched off"));
+        let off = DelegationContext { max_depth: 0, ..own };
+        assert!(refusal_of(&["A"], &off).contains("switched off"));
     }
 
     #[test]
     fn a_part_does_not_hand_its_own_work_back_to_whoever_handed_it_on() {
-        let part = standing(&[(2, "Write the  tests"), (1, "Build it")], 0);
+        let part = context(&[(2, "Write the  tests"), (1, "Build it")], 0);
         assert!(
-            told(&["build IT"], &part).contains("is task 1 of which it is a part: that would go round in a circle")
+            refusal_of(&["build IT"], &part)
+                .contains("is task 1 of which it is a part: that would go round in a circle")
         );
-        assert!(told(&["write the tests"], &part).contains("is task 2 itself"));
-        assert!(told(&["A", "a "], &part).contains("piece 2 (a) is piece 1 again"));
+        assert!(refusal_of(&["write the tests"], &part).contains("is task 2 itself"));
+        assert!(refusal_of(&["A", "a "], &part).contains("piece 2 (a) is piece 1 again"));
     }
 
     #[test]
     fn what_has_no_title_or_is_too_long_is_refused_with_its_number() {
-        let own = standing(&[(1, "Whole")], 0);
-        assert_eq!(told(&["A", " \n "], &own), "piece 2 has no title");
-        assert!(told(&[&"x".repeat(501)], &own).contains("longer than 500"));
+        let own = context(&[(1, "Whole")], 0);
+        assert_eq!(refusal_of(&["A", " \n "], &own), "piece 2 has no title");
+        assert!(refusal_of(&[&"x".repeat(501)], &own).contains("longer than 500"));
         let labels = Delegation { labels: vec!["l".into(); 21], ..piece("A") };
         assert!(refusal(&[labels], &own).is_some_and(|why| why.contains("20 labels")));
     }
 
     #[test]
     fn a_refusal_goes_back_to_the_agent_and_what_is_good_stays() {
-        let own = standing(&[(1, "Whole")], 0);
+        let own = context(&[(1, "Whole")], 0);
         let hands_on =
             |count: usize| Verdict::HandOn { delegations: (0..count).map(|n| piece(&n.to_string())).collect() };
         let weighed = |verdict| weigh(verdict, &mut Evidence::default(), &own);
@@ -215,9 +217,9 @@ mod tests {
     #[test]
     fn whoever_has_handed_all_of_it_on_need_not_change_anything_itself() {
         let none = || Verdict::Fail(Failure::new(FailureClass::NoChange, "no file differs"));
-        let alone = standing(&[(1, "Whole")], 2);
+        let alone = context(&[(1, "Whole")], 2);
         assert_eq!(weigh(none(), &mut Evidence::default(), &alone), none(), "nothing of it is done");
-        let with_parts = Standing { done: vec![TaskId(2), TaskId(3)], ..alone };
+        let with_parts = DelegationContext { done: vec![TaskId(2), TaskId(3)], ..alone };
         let mut evidence = Evidence::default();
         assert_eq!(weigh(none(), &mut evidence, &with_parts), Verdict::Accept);
         assert_eq!(evidence.notes, ["no change of its own: the work was done by its parts 2, 3"]);
@@ -247,9 +249,9 @@ mod tests {
             titles in prop::collection::vec("[a-c \\n]{0,3}", 0..8), depth in 1usize..5, handed_on in 0usize..5,
         ) {
             let line: Vec<(u64, &str)> = (0..depth as u64).map(|id| (id + 1, "abc")).collect();
-            let standing = standing(&line, handed_on);
+            let context = context(&line, handed_on);
             let pieces: Vec<Delegation> = titles.iter().map(|title| piece(title)).collect();
-            if !pieces.is_empty() && refusal(&pieces, &standing).is_none() {
+            if !pieces.is_empty() && refusal(&pieces, &context).is_none() {
                 prop_assert!(pieces.len() + handed_on <= 3 && depth <= 2);
                 prop_assert!(titles.iter().all(|title| !title.trim().is_empty()));
             }

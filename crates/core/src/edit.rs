@@ -1,46 +1,46 @@
-//! What an agent changed in a file, told the same way for every agent. PURE.
+//! A file change reported by an agent, in one form for every agent. PURE.
 
 use serde::{Deserialize, Serialize};
 
-/// What became of the file.
+/// The kind of a file change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EditKind {
-    /// It is new.
+    /// The file was created.
     Add,
-    /// It was there, and is otherwise now.
+    /// The file was changed.
     Update,
-    /// It is gone.
+    /// The file was deleted.
     Delete,
 }
 
-/// A change of one file, by the agent's word.
+/// A change of one file, as reported by the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEdit {
-    /// The file, as the agent names it.
+    /// The path, as the agent names it.
     pub path: String,
-    /// What became of it.
+    /// The kind of the change.
     pub kind: EditKind,
-    /// Its new place, when it was moved as well.
+    /// The new path, if the file was moved as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
-    /// Lines that are new; `None`: the agent did not say.
+    /// The number of added lines, if the agent reported it.
     pub added: Option<u64>,
-    /// Lines that are gone; `None`: the agent did not say.
+    /// The number of removed lines, if the agent reported it.
     pub removed: Option<u64>,
-    /// The changed lines with some around them, in the unified format without the names of files. `None`: unknown.
+    /// The changed lines with context, in the unified format without file names; `None` if unknown.
     pub diff: Option<String>,
 }
 
 impl FileEdit {
-    /// A change of which only the place is known.
+    /// Creates a change of which only the path and the kind are known.
     pub fn unknown(path: impl Into<String>, kind: EditKind) -> Self {
         Self { path: path.into(), kind, moved_to: None, added: None, removed: None, diff: None }
     }
 
-    /// One line for a person: `src/lib.rs +3 −1`, or `src/lib.rs (update)` where the lines are unknown. `name` says how a
-    /// file is named.
-    pub fn told(&self, name: impl Fn(&str) -> String) -> String {
+    /// Describes the change in one line: `src/lib.rs +3 −1`, or `src/lib.rs (update)` where the lines are unknown.
+    /// `name` renders a path.
+    pub fn describe(&self, name: impl Fn(&str) -> String) -> String {
         let path = name(&self.path);
         let moved = self.moved_to.as_ref().map(|to| format!(", now {}", name(to))).unwrap_or_default();
         match (self.added, self.removed) {
@@ -51,7 +51,7 @@ impl FileEdit {
 }
 
 impl EditKind {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Add => "add",

@@ -1,4 +1,4 @@
-//! Upwards after work that was not good enough: the rungs of a ladder, and which one comes next.
+//! Escalation after insufficient work: the rungs of a ladder, and which one is next.
 
 use super::model_policy::is_sticky;
 use super::outcome::FailureClass;
@@ -8,14 +8,14 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
-/// When work goes to a stronger model, how often, and to which.
+/// When a task moves to a stronger model, how often, and to which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Escalation {
-    /// Failures of the work on one rung that lead to the next; at least 1.
+    /// Failures on one rung that lead to the next; at least 1.
     pub after: u32,
-    /// Steps up that a task may take; 0: none.
+    /// The most steps up per task; 0 means none.
     pub max_steps: u32,
-    /// From the weakest to the strongest; empty: the agent's own models by `model_map`, for harder and harder tasks.
+    /// From the weakest to the strongest. If empty, the agent's own models by `model_map` for increasing complexity.
     pub ladder: Vec<Rung>,
 }
 
@@ -25,19 +25,19 @@ impl Default for Escalation {
     }
 }
 
-/// One step of a ladder, written `agent` or `agent/model`.
+/// A rung of a ladder, written `agent` or `agent/model`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rung {
     /// The agent's name, as in `agents.<name>`.
     pub agent: String,
-    /// The model, as the agent's CLI names it; `None`: that of `model_map` for the task.
+    /// The model, as the agent's CLI names it; `None` means that of `model_map` for the task.
     pub model: Option<String>,
 }
 
 impl FromStr for Rung {
     type Err = String;
 
-    /// The agent's name goes up to the first slash: names of models have slashes of their own.
+    /// Parses `agent` or `agent/model`. The agent's name ends at the first slash; model names may contain slashes.
     fn from_str(text: &str) -> Result<Self, String> {
         let (agent, model) = match text.split_once('/') {
             Some((agent, model)) => (agent, Some(model)),
@@ -70,26 +70,26 @@ impl Rung {
     }
 }
 
-/// What a step up may choose from.
+/// The options of a step up.
 #[derive(Clone, Copy)]
 pub struct Choice<'a> {
     /// Other agents that could take the task now.
     pub alternatives: &'a [String],
-    /// The same, and those who could if they were not left alone now.
+    /// The same agents, and those that could take it but for a cooldown.
     pub candidates: &'a [String],
-    /// `router.agents`: who takes over where no chain or ladder names others.
+    /// `router.agents`: the agents used where no chain or ladder names others.
     pub routed: &'a [String],
-    /// `model_map`.
+    /// `model_map`: the model of an agent for a complexity.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
-    /// Whether an agent is left alone with a model now.
+    /// Returns whether an agent with a model is cooling down.
     pub rests: &'a dyn Fn(&str, Option<&str>) -> bool,
-    /// Whether a run of an agent with a model is paid in advance, with something left.
+    /// Returns whether a run of an agent with a model is paid in advance, with credit left.
     pub is_paid_ahead: &'a dyn Fn(&str, Option<&str>) -> bool,
 }
 
 impl Escalation {
-    /// Where a task goes whose work has failed once more, where that is higher up: not where a person has named the model,
-    /// and only within the agent that a person has named.
+    /// Returns the next rung of a task whose work has failed again, if it is due. A model named by the person is kept,
+    /// and so is an agent.
     pub fn next(&self, task: &Task, class: FailureClass, choice: Choice<'_>) -> Option<RouteResult> {
         let current = task.route.as_deref()?;
         let is_due = task.tier_failures + 1 >= self.after && task.steps_up < self.max_steps;
@@ -121,8 +121,8 @@ impl Escalation {
         Some(to(&rung.agent, model, &from))
     }
 
-    /// The first rung above the present one whose agent can take the task. What stands on none begins at the second, because
-    /// the first is for what is easiest.
+    /// Returns the first rung above the present one whose agent can take the task. A task on no rung starts at the
+    /// second, because the first is for the easiest work.
     fn rung_above(&self, task: &Task, current: &RouteResult, choice: Choice<'_>) -> Option<&Rung> {
         let stands_on = self.ladder.iter().rposition(|rung| rung.is_of(current));
         let first = stands_on.map_or(1.min(self.ladder.len() - 1), |at| at + 1);

@@ -1,4 +1,4 @@
-//! What can happen to a task, as data. What it does to the task is said in `lifecycle`.
+//! What can happen to a task, as data. `lifecycle` defines the effect of each event on the task's state.
 
 use super::cycle::Cycle;
 use super::evidence::{Evidence, Integration};
@@ -14,207 +14,208 @@ use super::task::{BlockedOn, Postponed, Workplace};
 /// Something that happened to a task.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A routing question was begun.
+    /// A routing question was started.
     RouteAsked {
-        /// As this run.
+        /// The run that asks the question.
         run: RunId,
     },
     /// An agent was chosen.
     RouteChosen {
-        /// The choice.
+        /// The chosen agent and model.
         route: RouteResult,
-        /// A routing question failed on the way.
+        /// Whether a routing question failed before the choice was made.
         failed: bool,
     },
     /// No agent can be chosen before a person acts.
     RouteImpossible {
-        /// Why.
+        /// The reason, shown to the person.
         reason: String,
     },
-    /// The model that was asked for is none that the agent can have.
+    /// The agent cannot use the requested model.
     ModelRefused {
-        /// Why, and what to do.
+        /// The reason and what to do about it.
         reason: String,
     },
-    /// The routing question is to be asked again later (its provider is not to be had).
+    /// The routing question is asked again later because its provider is unavailable.
     RoutePostponed {
-        /// When.
+        /// The earliest time of the next attempt.
         until: jiff::Timestamp,
     },
-    /// Whoever is to do it is left alone because a provider failed, and somebody else may be free.
+    /// The chosen agent is cooling down after a provider failure, and another agent may be available.
     ProviderRests {
-        /// What the failure was.
+        /// The class of the provider's failure.
         class: FailureClass,
     },
-    /// A work run was begun.
+    /// A work run was started.
     Launched {
-        /// Which.
+        /// The run that was started.
         run: RunId,
     },
-    /// The run's worktree is there.
+    /// The run's worktree was created.
     Placed {
-        /// Where.
+        /// The worktree and its branch.
         place: Workplace,
     },
     /// The run could not be started.
     LaunchFailed {
-        /// Which.
+        /// The run that could not be started.
         run: RunId,
-        /// What stood in the way.
+        /// The cause.
         problem: LaunchProblem,
     },
     /// A work run ended.
     RunEnded {
-        /// Which.
+        /// The run that ended.
         run: RunId,
-        /// Which agent ran.
+        /// The agent that ran.
         agent: String,
-        /// With which model, as its program was given it.
+        /// The model as it was passed to the agent's program.
         model: Option<String>,
-        /// What its CLI said at the end.
+        /// What the agent's CLI reported at the end.
         ending: Box<Ending>,
-        /// What that amounts to.
+        /// The result derived from `ending`.
         outcome: Outcome,
     },
-    /// The evidence of a run was weighed.
+    /// The evidence of a run was judged.
     Judged {
-        /// Which.
+        /// The run that was judged.
         run: RunId,
-        /// The conclusion.
+        /// The verdict.
         verdict: Verdict,
-        /// What it stands on.
+        /// The evidence behind the verdict.
         evidence: Evidence,
-        /// Who looks at it next, should it be good.
+        /// Who reviews the work next if the verdict is good.
         reviewers: Reviewers,
     },
     /// The evidence of a run could not be gathered for minutes, because an external call fails.
     NotJudged {
-        /// Which.
+        /// The run that could not be judged.
         run: RunId,
-        /// Which call, and why.
+        /// The call that fails, and its error.
         failure: ExternalFailure,
     },
-    /// A review was begun.
+    /// A review was started.
     ReviewAsked {
-        /// The run whose work is looked at.
+        /// The run whose work is reviewed.
         run: RunId,
-        /// The run that looks.
+        /// The run of the reviewer.
         review: RunId,
     },
-    /// Nobody can review now.
+    /// No reviewer is available now.
     ReviewPostponed {
-        /// The run whose work is to be looked at.
+        /// The run whose work waits for a review.
         run: RunId,
-        /// Why, and until when.
+        /// The reason, and the time of the next attempt.
         wait: Postponed,
     },
-    /// A review was made.
+    /// A review was completed.
     Reviewed {
-        /// The run whose work was looked at.
+        /// The run whose work was reviewed.
         run: RunId,
-        /// What was said.
+        /// The reviewer's decision and remarks.
         review: Review,
     },
-    /// A review came to nothing: it says neither yes nor no.
+    /// A review failed without a decision.
     ReviewFailed {
-        /// The run whose work was to be looked at.
+        /// The run whose work was under review.
         run: RunId,
-        /// Who failed.
+        /// The reviewer that failed.
         agent: String,
-        /// Why.
+        /// The cause.
         failure: Failure,
-        /// No other reviewer can be asked for this work.
+        /// Whether no other reviewer can be asked for this work.
         is_last: bool,
     },
-    /// It waits for parts of it before it goes on: for those that its agent has handed on, and others that are open.
+    /// The task waits for subtasks before it goes on: those that its agent delegated, and others that are open.
     HandedOn {
-        /// Which run.
+        /// The run that delegated the work.
         run: RunId,
-        /// What was seen of its work.
+        /// The evidence of the run's own work.
         evidence: Evidence,
-        /// Made by it.
+        /// The subtasks created from this run's delegations.
         made: Vec<TaskId>,
-        /// All that it waits for.
+        /// All subtasks that the task waits for.
         awaited: Vec<TaskId>,
     },
-    /// A part that it waits for came to nothing.
+    /// A subtask that the task waits for failed.
     PartFailed {
-        /// Which.
+        /// The subtask that failed.
         part: TaskId,
-        /// Why, in words.
+        /// The reason, as text.
         why: String,
-        /// It was given up; otherwise it asks a person itself.
+        /// Whether the subtask was cancelled; otherwise the subtask itself asks a person.
         is_given_up: bool,
     },
-    /// The branch is where it belongs.
+    /// The branch was integrated.
     Integrated {
-        /// Which run's work.
+        /// The run whose work was integrated.
         run: RunId,
-        /// How.
+        /// The mode and the result of the integration.
         integration: Integration,
     },
-    /// The branch could not be brought there.
+    /// The branch could not be integrated.
     NotIntegrated {
-        /// Which run's work.
+        /// The run whose work could not be integrated.
         run: RunId,
-        /// Why.
+        /// The cause.
         problem: IntegrationProblem,
     },
-    /// The wait before another try at the integration is over.
+    /// The wait before the next integration attempt is over.
     IntegrationDue,
-    /// A person decides about its work.
+    /// A person decides about the task's work.
     Ruled {
-        /// The run whose work that is.
+        /// The run whose work is decided about.
         run: RunId,
-        /// What they decide.
+        /// The decision.
         ruling: ReviewDecision,
-        /// Who, where that is known.
+        /// The name of the person, if known.
         by: Option<String>,
     },
-    /// A person gives the task up.
+    /// A person cancels the task.
     CancelAsked {
-        /// In words.
+        /// The reason, as text.
         reason: String,
     },
-    /// A person stops the agent, and keeps its conversation.
+    /// A person stops the agent; its conversation is kept.
     InterruptAsked,
     /// orch shuts down and stops the agent; the task goes on at the next start.
     ShutdownAsked,
-    /// A message of a person waits for an agent, and none works.
+    /// A person's message waits for an agent, and no run is in progress.
     MessageWaits,
-    /// A person wants it done again.
+    /// A person restarts the task from the beginning.
     RetryAsked,
-    /// A person wants a blocked or questioned task to go on.
+    /// A person lets a blocked task, or one that asks a question, go on.
     UnblockAsked,
-    /// A person wants it to run now.
+    /// A person starts the task now, past its waits.
     RunAsked {
-        /// Also where that is paused.
+        /// Whether the task may start although its queue is paused.
         past_pause: bool,
     },
-    /// It waits on something.
+    /// The task starts to wait.
     Blocked(BlockedOn),
-    /// What it waited for is there.
+    /// The condition that the task waited for is met.
     Unblocked,
-    /// It waits for itself, over these others.
+    /// The task depends on itself through the other tasks of this cycle.
     WaitsForItself(Cycle),
 }
 
 /// Why a run could not be started.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LaunchProblem {
-    /// The repository's directory is gone.
+    /// The repository's directory does not exist.
     MissingDir(std::path::PathBuf),
-    /// Only a person can mend it; no agent was started.
+    /// Only a person can fix the cause; no agent was started.
     Ask(String),
-    /// The workspace cannot be made ready: the project's own setup, which only a person can mend.
+    /// The project's own workspace setup fails, which only a person can fix.
     Setup(String),
-    /// The task's last run, which nobody judged, did what no run may. A person puts it back, or keeps it, before the next.
+    /// The task's previous run was never judged and changed what no run may change. A person reverts or keeps that
+    /// change before the next run.
     PutBack(String),
-    /// The agent's side failed.
+    /// The agent's program or its provider failed.
     Failed(Failure),
     /// An external call failed, and may succeed later.
     External(ExternalFailure),
-    /// The base branch of work that was begun is away. It is waited for, however long: whoever renamed it knows.
+    /// The base branch of work in progress is missing. orch waits for it without a limit: whoever renamed it knows.
     BaseAway(ExternalFailure),
 }
 
@@ -230,18 +231,18 @@ impl From<StepProblem> for LaunchProblem {
 /// Why an accepted branch did not reach its base.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IntegrationProblem {
-    /// The work must be done once more: conflict, or checks that fail on the merge result.
+    /// The work must be redone: there is a conflict, or checks fail on the merge result.
     Work(Failure),
-    /// Something of the person's stands in the way; tried again by itself.
+    /// The person's own changes are in the way; orch tries again by itself.
     Wait(Postponed),
-    /// It is there, and the checks fail on the base all the same.
+    /// The branch is merged, but the checks fail on the base.
     Red {
-        /// What became of the branch.
+        /// The result of the integration.
         integration: Integration,
         /// The check that fails.
         failure: Failure,
     },
-    /// Only a person can mend it.
+    /// Only a person can fix the cause.
     Ask(String),
     /// An external call failed, and may succeed later.
     External(ExternalFailure),

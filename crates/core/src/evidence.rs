@@ -1,4 +1,4 @@
-//! What orch saw for itself of a task's result, and what became of it.
+//! What orch itself observed about a task's result, and how it was integrated.
 
 use super::change::Finding;
 use super::review::Review;
@@ -8,33 +8,33 @@ use serde::{Deserialize, Serialize};
 /// One check of `workflow.checks`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
-    /// The shell line.
+    /// The shell command.
     pub command: String,
-    /// How it went.
+    /// The result.
     pub state: CheckState,
-    /// Exit code, when it exited by itself.
+    /// The exit code, if the command exited by itself.
     pub exit_code: Option<i32>,
-    /// Wall time.
+    /// Wall time in milliseconds.
     pub duration_ms: u64,
-    /// The end of its output, redacted.
+    /// The end of the command's output, redacted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output_tail: String,
-    /// It failed, and passed when it was run once more on the same files.
+    /// Whether it failed and then passed on the same files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flaky: bool,
-    /// How it goes on the commit that the branch began from, where that was looked at.
+    /// Its result on the commit that the branch started from, if it was run there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_base: Option<CheckState>,
-    /// It is a command of `workspace.setup`, which makes the checkout ready for the checks.
+    /// Whether this is a command of `workspace.setup`, which prepares the checkout for the checks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_setup: bool,
-    /// How it goes with the base's own files in place of those that decide about it and were changed.
+    /// Its result when changed files that decide about it are replaced by the base's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_base_rules: Option<CheckState>,
 }
 
 impl Check {
-    /// A check as it went.
+    /// Creates a check with its result and without details.
     pub fn new(command: impl Into<String>, state: CheckState) -> Self {
         let (command, output_tail) = (command.into(), String::new());
         Self {
@@ -50,24 +50,24 @@ impl Check {
         }
     }
 
-    /// It did not pass on the base either.
-    pub fn was_red(&self) -> bool {
+    /// Returns whether the check also fails on the base.
+    pub fn fails_on_base(&self) -> bool {
         self.on_base.is_some_and(|state| state != CheckState::Passed)
     }
 
-    /// The checkout cannot be made ready, on the base neither: that says nothing of the work.
-    pub fn is_fault_of_setup(&self) -> bool {
-        self.is_setup && self.state != CheckState::Passed && self.was_red()
+    /// Returns whether the checkout cannot be prepared on the base either, which says nothing about the work.
+    pub fn is_broken_setup(&self) -> bool {
+        self.is_setup && self.state != CheckState::Passed && self.fails_on_base()
     }
 
-    /// It passes, and does not with the base's own files in place of those that were changed.
-    pub fn passes_by_its_own_rules(&self) -> bool {
+    /// Returns whether the check passes, but fails with the base's own files in place of the changed ones.
+    pub fn passes_only_with_changed_files(&self) -> bool {
         let by_base_rules = self.by_base_rules.is_some_and(|state| state != CheckState::Passed);
         self.state == CheckState::Passed && by_base_rules
     }
 
-    /// How it went, to stand behind its command: "failed with exit code 1, as it does on the base".
-    pub fn went(&self) -> String {
+    /// Describes the result, to follow the command: "failed with exit code 1, as it does on the base".
+    pub fn describe_result(&self) -> String {
         let how = match (self.state, self.exit_code) {
             (CheckState::Passed, _) => "passed".to_owned(),
             (CheckState::Failed, Some(code)) => format!("failed with exit code {code}"),
@@ -79,17 +79,17 @@ impl Check {
         if self.flaky {
             more.push_str(" when it was run once more (flaky)");
         }
-        if self.was_red() {
+        if self.fails_on_base() {
             more.push_str(", as it does on the base");
         }
-        if self.passes_by_its_own_rules() {
+        if self.passes_only_with_changed_files() {
             more.push_str(", but not with the base's own files");
         }
         how + &more
     }
 }
 
-/// How a check went.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckState {
@@ -97,71 +97,71 @@ pub enum CheckState {
     Passed,
     /// Another exit code, or a signal.
     Failed,
-    /// Ended by orch's time limit.
+    /// Stopped at orch's time limit.
     TimedOut,
     /// Could not be started.
     NotStarted,
 }
 
-/// What orch saw for itself.
+/// What orch itself observed about a run's work.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evidence {
-    /// Commit the branch started from.
+    /// The commit the branch started from.
     pub base: String,
-    /// Commit that was judged.
+    /// The commit that was judged.
     pub head: String,
     /// Commits ahead of the base, oldest first.
     pub commits: Vec<String>,
-    /// Changed files.
+    /// The number of changed files.
     pub files: u64,
-    /// The first of them, at most 100, from the repository's root.
+    /// The first changed paths, at most 100, relative to the repository's root.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
-    /// Added lines.
+    /// The number of added lines.
     pub insertions: u64,
-    /// Removed lines.
+    /// The number of removed lines.
     pub deletions: u64,
-    /// Checks, in the order of the configuration.
+    /// The checks, in the order of the configuration.
     pub checks: Vec<Check>,
-    /// Commands of the project's checks that did not run, because the person has not approved them.
+    /// Commands of the project's checks that did not run because the person has not approved them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unapproved: Vec<String>,
     /// Changes outside the worktree that the run is held responsible for.
     pub violations: Vec<String>,
-    /// Where the run moved the base branch itself: what a person types to see that and to take it back.
+    /// If the run moved the base branch itself: the commands with which a person inspects and reverts that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub take_back: Option<String>,
-    /// What the worktree holds that is neither committed nor ignored and could not be committed, at most 20 paths.
+    /// Paths in the worktree that are neither committed nor ignored and could not be committed, at most 20.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub uncommitted: Vec<String>,
-    /// What the change holds that no verdict should overlook.
+    /// Findings in the change that the verdict must consider.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// What the reviewer said of this commit.
+    /// The reviewer's statement on this commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
-    /// The files as they were judged: git's name for all of them together.
+    /// The git tree of the judged files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
-    /// What speaks for the work where the evidence is good, in words: the reason why it is accepted, once whoever is to look at
-    /// it has accepted it ([`Task::is_accepted`](super::task::Task::is_accepted)).
+    /// The reason for acceptance, as text, where the evidence is good. It counts once the reviewers have accepted the
+    /// work ([`Task::is_accepted`](super::task::Task::is_accepted)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
-    /// Things worth knowing that decide nothing.
+    /// Remarks that decide nothing.
     pub notes: Vec<String>,
 }
 
-/// What became of an accepted branch.
+/// The integration of an accepted branch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Integration {
-    /// By which mode.
+    /// The mode that was used.
     pub mode: IntegrateMode,
-    /// How far.
+    /// The result.
     pub state: IntegrationState,
-    /// The commit that holds the result.
+    /// The commit that holds the work.
     pub commit: Option<String>,
-    /// After a revert: the commit by which orch has put the work back onto the task's branch.
+    /// After a revert: the commit with which orch restored the work on the task's branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<String>,
 }
@@ -177,14 +177,14 @@ pub enum IntegrateMode {
     Merge,
 }
 
-/// How far integration came.
+/// The result of an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntegrationState {
-    /// The branch is there for the person.
+    /// The branch is kept for the person.
     Kept,
-    /// The base branch holds it.
+    /// The base branch contains the work.
     Merged,
-    /// It was merged and taken back; `commit` is the one that took it back.
+    /// The work was merged and reverted; `commit` is the reverting one.
     Reverted,
 }

@@ -1,5 +1,5 @@
-//! What became of an external program or a system call that gave no usable answer. The adapters classify it where they
-//! see it, by exit status, signal, error number and file; nothing that an agent or a person wrote is ever part of that.
+//! Failures of external programs and system calls. The adapters classify them where they occur, by exit status, signal,
+//! error number and file; text from an agent or a person is never used for that.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,40 +7,40 @@ use std::path::PathBuf;
 /// A call that gave no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalFailure {
-    /// In which way it failed.
+    /// The kind of the failure.
     pub how: How,
-    /// For a person: what was called, on what, and why it failed.
+    /// What was called, on what, and why it failed, for a person.
     pub detail: String,
 }
 
-/// In which way a call failed.
+/// The kind of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum How {
     /// A signal ended the program before it could answer.
     Killed {
-        /// Its number.
+        /// The signal's number.
         signal: i32,
     },
-    /// The program is not there, or the system did not start it.
+    /// The program does not exist, or the system did not start it.
     NotStarted,
-    /// It did not end within its time, or made no progress, and was ended.
+    /// It exceeded its time limit, or made no progress, and was stopped.
     TimedOut,
     /// Another process holds a lock.
     Locked {
         /// The lock file.
         lock: PathBuf,
-        /// The process that holds it, where that is known.
+        /// The process that holds it, if known.
         holder: Option<String>,
     },
-    /// The system is short of something, or a device fails: space, memory, open files, input and output.
+    /// The system lacks a resource, or a device fails: space, memory, open files, input and output.
     Resources,
-    /// A file or a directory was there and is gone.
+    /// A file or a directory has disappeared.
     Vanished,
-    /// The answer is missing, cut off or of an unknown form.
+    /// The answer is missing, incomplete or of an unknown form.
     Unreadable,
-    /// The program ended with this code and gave no reason that orch knows.
+    /// The program exited with this code for no reason that orch recognizes.
     Exited {
-        /// The code.
+        /// The exit code.
         code: i32,
     },
     /// The system refuses for a reason that stays until somebody changes it, such as a permission.
@@ -48,12 +48,12 @@ pub enum How {
 }
 
 impl ExternalFailure {
-    /// A failure with its words.
+    /// Creates a failure with its description.
     pub fn new(how: How, detail: impl fmt::Display) -> Self {
         Self { how, detail: detail.to_string() }
     }
 
-    /// Whether the same call may succeed later without any help. This is the only place that decides it.
+    /// Returns whether the same call may succeed later by itself. Only this function decides that.
     pub fn passes(&self) -> bool {
         match self.how {
             How::Killed { .. }
@@ -75,9 +75,9 @@ impl fmt::Display for ExternalFailure {
     }
 }
 
-/// An error of an adapter that knows whether an external call failed.
+/// An adapter's error that may stem from a failed external call.
 pub trait External: fmt::Display {
-    /// The failed call; `None`: the call was answered, and the answer is what this error says.
+    /// Returns the failed call; `None` if the call was answered and this error is about the answer.
     fn external(&self) -> Option<ExternalFailure>;
 }
 
@@ -86,7 +86,7 @@ pub trait External: fmt::Display {
 pub enum StepProblem {
     /// An external call failed, and may succeed later.
     External(ExternalFailure),
-    /// Only a person can change it. In words.
+    /// Only a person can change it; the question to them.
     Ask(String),
 }
 

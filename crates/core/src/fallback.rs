@@ -1,4 +1,4 @@
-//! Sideways after a failure of a provider: the agents that take the work over, in the person's own order. PURE.
+//! Fallback after a provider failure: the agents that take over, in the person's order. PURE.
 
 use super::escalation::{Choice, Rung};
 use super::model_policy::is_sticky;
@@ -12,20 +12,20 @@ use serde::Serialize;
 /// The most rungs of a chain.
 pub const DEPTH: usize = 5;
 
-/// Who takes over, the first first, by how hard the task is. An empty chain is that of all installed agents of
-/// `router.agents`, each with its own model of `model_map`.
+/// The agents that take over, in order, by complexity of the task. An empty chain means all installed agents of
+/// `router.agents`, each with its model of `model_map`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Fallback {
-    /// Of simple tasks.
+    /// The chain for simple tasks.
     pub simple: Vec<Rung>,
-    /// Of medium ones.
+    /// The chain for medium tasks.
     pub medium: Vec<Rung>,
-    /// Of complex ones.
+    /// The chain for complex tasks.
     pub complex: Vec<Rung>,
 }
 
 impl Fallback {
-    /// The chain of a complexity.
+    /// Returns the chain for a complexity.
     pub fn chain(&self, complexity: Complexity) -> &[Rung] {
         match complexity {
             Complexity::Simple => &self.simple,
@@ -34,8 +34,9 @@ impl Fallback {
         }
     }
 
-    /// Who takes over a task whose provider has failed: the first of its chain who is free. That is another agent than the one
-    /// that failed, or the same one with a model of another provider. `None`: nobody is, or the person has named the agent.
+    /// Returns the route of a task whose provider has failed: the first available rung of its chain, with another
+    /// agent, or with the same agent and a model of another provider. `None` if no rung is available or the person has
+    /// named the agent.
     pub fn next(&self, task: &Task, class: FailureClass, choice: Choice<'_>) -> Option<RouteResult> {
         let current = task.route.as_deref()?;
         let mut rungs = self.rungs(task, choice, choice.alternatives).into_iter();
@@ -46,7 +47,7 @@ impl Fallback {
         Some(RouteResult { agent, model, reason, ..current.clone() })
     }
 
-    /// When the first of those who could take over besides its own agent is no longer left alone. `None`: there is nobody.
+    /// Returns when the first cooldown ends among the rungs that could take over; `None` if there are none.
     pub fn earliest(
         &self,
         task: &Task,
@@ -60,8 +61,8 @@ impl Fallback {
         others.filter_map(|(agent, model)| rests_until(&agent, model.as_deref())).min()
     }
 
-    /// The chain of a task: agents with their models; where there is none, `all` with their own models of `model_map`, those
-    /// first that are paid in advance. The order of a chain is the person's own word.
+    /// Returns the chain of a task as agents with models. Where it is empty, `all` with their models of `model_map`,
+    /// those paid in advance first. A configured order is kept.
     fn rungs(&self, task: &Task, choice: Choice<'_>, all: &[String]) -> Vec<(String, Option<String>)> {
         let Some(current) = task.route.as_deref() else { return Vec::new() };
         if task.agent_is_pinned() || is_sticky(task) {
@@ -90,8 +91,8 @@ fn provider_of(route: &RouteResult) -> Option<&str> {
     route.model.as_deref().and_then(provider_in)
 }
 
-/// Whether that agent can take over with that model now. The one that failed can where its program has models of several
-/// providers and this one is of a provider that is not left alone.
+/// Returns whether an agent with a model can take over now. The failed agent can if its program has models of several
+/// providers and this model's provider is not the failed one.
 fn is_free(
     current: &RouteResult,
     class: FailureClass,

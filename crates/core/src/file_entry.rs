@@ -1,61 +1,62 @@
-//! How a task stands in `tasks.yml`, as far as orch knows: what it wrote there, what somebody else's save has confirmed,
-//! and which older values an old copy may still bring back. PURE; reads and writes no file.
+//! The state of a task in `tasks.yml`, as far as orch knows it: what it wrote, what somebody's save has confirmed, and
+//! which older values an old copy may still bring back. PURE; reads and writes no file.
 
 use super::spec_merge::{Clash, Field, Merged, differing, merge};
 use super::task::{Spec, Status, Task};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// How long after orch wrote something a save without it is still taken for an old copy, although the same old copy was
-/// written over before.
+/// Time after a write during which a save without it is still taken for an old copy, even though the same old copy was
+/// overwritten before.
 const STALE: SignedDuration = SignedDuration::from_secs(10);
-/// How many earlier versions are remembered.
+/// The most earlier versions that are remembered.
 const REMEMBERED: usize = 8;
 
-/// Where the task stands in `tasks.yml`.
+/// Where the task is in `tasks.yml`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "file", rename_all = "snake_case")]
 pub enum FileState {
-    /// Born through the API and not yet written there.
+    /// Created through the API and not written yet.
     #[default]
     Pending,
-    /// It stood there, and an old copy of the file was saved over it: to be written there once more.
+    /// It was written, and an old copy of the file was saved over it: to be written again.
     PutBack,
-    /// Written there, with these values of orch's own fields.
+    /// Written, with these values of orch's own fields.
     Written {
-        /// The status last written or read; another word in the file is a request of the person, unless it is among
+        /// The status last written or read. Another word in the file is a request of the person, unless it is in
         /// `since`.
         status: Option<Status>,
-        /// What the status has been since then: orch's own words, that a write may have brought into the file.
+        /// Later values of the status: orch's own, which a write may have put into the file.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         since: Vec<Status>,
-        /// Results (branch, attempts) stand there too. A save that knows nothing of them is an old copy.
+        /// Whether results (branch, attempts) were written too. A save without them is an old copy.
         #[serde(default)]
         results: bool,
-        /// Whether somebody has saved the file with it.
+        /// Whether somebody has saved the file with the entry.
         #[serde(default, skip_serializing_if = "Seen::is_yes")]
         seen: Seen,
     },
-    /// The person took it out of the file.
+    /// The person removed it from the file.
     Removed {
-        /// By that it was given up: to put it back takes it up again.
+        /// Whether that cancelled the task: restoring the entry takes it up again.
         #[serde(default)]
         gave_up: bool,
     },
 }
 
 impl FileState {
-    /// The person took it out.
+    /// Returns whether the person removed the entry.
     pub fn is_removed(&self) -> bool {
         matches!(self, Self::Removed { .. })
     }
 
-    /// It stands there.
+    /// Returns whether the entry was written.
     pub fn is_written(&self) -> bool {
         matches!(self, Self::Written { .. })
     }
 
-    /// Whether somebody has saved the file with it; what does not stand there was not put there either.
+    /// Returns whether somebody has saved the file with the entry; an entry that is not in the file needs no
+    /// confirmation.
     pub fn seen(&self) -> Seen {
         match self {
             Self::Written { seen, .. } => *seen,
@@ -64,26 +65,26 @@ impl FileState {
     }
 }
 
-/// Whether a save of somebody's has had the entry as orch wrote it. Until then a save that lacks it is an old copy.
+/// Whether somebody has saved the file with the entry as orch wrote it. Until then a save without it is an old copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Seen {
-    /// One has.
+    /// Somebody has.
     #[default]
     Yes,
-    /// orch wrote the whole entry.
+    /// No; orch wrote the whole entry.
     Appended,
-    /// orch gave it its id.
+    /// No; orch added its id.
     Numbered,
-    /// orch wrote the whole entry once more, after an old copy had been saved over it.
+    /// No; orch wrote the whole entry again after an old copy was saved over it.
     Again {
-        /// When.
+        /// The time of that write.
         at: Timestamp,
     },
 }
 
 impl Seen {
-    /// A save without the entry is an old copy: it was opened before the entry was written, as far as one can tell.
+    /// Returns whether a save without the entry is an old copy, opened before the entry was written.
     pub fn outlives_old_copy(self, now: Timestamp) -> bool {
         match self {
             Self::Appended => true,
@@ -97,18 +98,18 @@ impl Seen {
     }
 }
 
-/// What the file says of a wish that a command has changed.
+/// The file's version of a spec that a command has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// What stands there.
+    /// The present contents of the file.
     pub now: Spec,
-    /// What stood there before and was written over: an editor that was opened then may save it again.
+    /// Overwritten contents: an editor opened before may save them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     before: Vec<Spec>,
-    /// An old copy was saved over it already, and that was told.
+    /// Whether an old copy was saved over the entry before, and that was reported.
     #[serde(default)]
     told: bool,
-    /// When it was written last.
+    /// When the entry was last written.
     #[serde(default)]
     written: Option<Timestamp>,
 }
@@ -118,8 +119,8 @@ impl FileEntry {
         Self { now, before: Vec::new(), told: false, written: None }
     }
 
-    /// What may stand in the file without anybody having typed it. After an old copy was written over, and a while, the
-    /// old values are believed.
+    /// Returns the versions that the file may contain without a person's edit. Some time after an old copy was
+    /// overwritten, old values count as edits again.
     fn versions(&self, now: Timestamp) -> Vec<Spec> {
         let is_believed = self.told && self.written.is_none_or(|at| now.duration_since(at) >= STALE);
         let before: &[Spec] = if is_believed { &[] } else { &self.before };
@@ -128,17 +129,17 @@ impl FileEntry {
 }
 
 impl Task {
-    /// The file does not yet say what a command wants.
+    /// Returns whether the file lacks a command's change.
     pub fn is_unwritten(&self) -> bool {
         self.filed.as_ref().is_some_and(|filed| filed.now != self.spec)
     }
 
-    /// The fields that are to be written.
+    /// Returns the fields to be written.
     pub fn unwritten(&self) -> Vec<Field> {
         self.filed.as_ref().map_or_else(Vec::new, |filed| differing(&filed.now, &self.spec))
     }
 
-    /// A command wants something else.
+    /// Applies a command's change to the spec.
     pub fn want(&mut self, spec: Spec) {
         let old = std::mem::replace(&mut self.spec, spec);
         if self.file.is_removed() || old == self.spec {
@@ -146,12 +147,12 @@ impl Task {
         }
         let filed = self.filed.get_or_insert_with(|| Box::new(FileEntry::new(old.clone())));
         if filed.now != old {
-            // A write of it may be under way.
+            // A write of the old version may be in progress.
             filed.remember(old);
         }
     }
 
-    /// A write has put this there.
+    /// Records a completed write.
     pub fn was_written(&mut self, written: &Spec, now: Timestamp) {
         if self.filed.is_none() && *written == self.spec {
             return;
@@ -167,8 +168,8 @@ impl Task {
         }
     }
 
-    /// Takes over what the file says. `own`: it is what orch has written itself. Also returns what an old copy brought
-    /// back, and is written over once more.
+    /// Merges the file's version. `own`: it is what orch wrote. Also returns what an old copy brought back, which will
+    /// be overwritten again.
     pub fn take_file_entry(&mut self, theirs: &Spec, own: bool, now: Timestamp) -> (Merged, Vec<Clash>) {
         let Some(mut filed) = self.filed.take() else {
             let merged = merge(&[], &self.spec, theirs);
@@ -182,7 +183,7 @@ impl Task {
         let merged = merge(&filed.versions(now), &self.spec, theirs);
         self.spec = merged.spec.clone();
         if merged.spec == *theirs {
-            // Somebody's save says it: nothing older is to be expected.
+            // A person's save agrees: no older version is to be expected.
             return (merged, Vec::new());
         }
         let is_echo = |field: &Field| !field.is_same(&filed.now, theirs);

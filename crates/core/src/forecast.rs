@@ -1,9 +1,8 @@
-//! What a run will likely cost, by what comparable ones have cost. PURE.
+//! The expected cost of a run, from the costs of comparable runs. PURE.
 //!
-//! The narrowest group that has enough priced runs speaks: the same project, type and complexity; then any project; then any
-//! type; then any complexity; always of the same agent and model. Where no group has enough, the widest speaks, however few
-//! there are. Where none of them told a price, nothing is known: that is no price of zero, and what other models cost is no
-//! answer.
+//! The narrowest group with enough priced runs is used: the same project, type and complexity; then any project; then
+//! any type; then any complexity; always the same agent and model. If no group has enough, the widest is used. If none
+//! of its runs reported a price, the cost is unknown: not zero, and not that of other models.
 
 use super::money::Usd;
 use super::route::Complexity;
@@ -11,23 +10,23 @@ use super::task_type::TaskType;
 use super::track_record::{Sample, Worker};
 use std::path::PathBuf;
 
-/// So many priced runs make a group that speaks for itself.
+/// The number of priced runs that make a group sufficient.
 pub const ENOUGH: usize = 5;
 
-/// What is to be done, and by whom.
+/// The kind of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
-    /// The repository, where one is known.
+    /// The repository, if known.
     pub project: Option<PathBuf>,
-    /// What kind of work.
+    /// The type of the task.
     pub task_type: TaskType,
-    /// How hard it is thought to be.
+    /// The expected complexity.
     pub complexity: Complexity,
-    /// Who does it.
+    /// The agent and its model.
     pub worker: Worker,
 }
 
-/// What the runs of a group have in common with what is to be done, beside agent and model.
+/// A property shared by the runs of a group, besides agent and model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trait {
     /// The repository.
@@ -39,7 +38,7 @@ pub enum Trait {
 }
 
 impl Trait {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Project => "project",
@@ -50,7 +49,7 @@ impl Trait {
 
     fn is_shared(self, kind: &Kind, sample: &Sample) -> bool {
         match self {
-            // Two that belong nowhere have nothing in common.
+            // Two tasks without a project have nothing in common.
             Self::Project => kind.project.is_some() && kind.project == sample.project,
             Self::Type => kind.task_type == sample.task_type,
             Self::Complexity => Some(kind.complexity) == sample.complexity,
@@ -62,31 +61,31 @@ impl Trait {
 const GROUPS: [&[Trait]; 4] =
     [&[Trait::Project, Trait::Type, Trait::Complexity], &[Trait::Type, Trait::Complexity], &[Trait::Complexity], &[]];
 
-/// What one run will likely cost.
+/// The expected cost of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forecast {
-    /// A quarter of the runs cost less.
+    /// The first quartile.
     pub low: Usd,
-    /// Half of them cost less.
+    /// The median.
     pub median: Usd,
-    /// A quarter of them cost more.
+    /// The third quartile.
     pub high: Usd,
-    /// How many priced runs say so; at least 1.
+    /// The number of priced runs used; at least 1.
     pub samples: usize,
-    /// What they have in common with what is to be done, beside agent and model.
+    /// The properties that the runs share with the expected one.
     pub group: &'static [Trait],
 }
 
 /// What is known of the cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {
-    /// What it will likely cost; `None`: no run of this agent and model has told a price.
+    /// The expected cost; `None` if no run of this agent and model reported a price.
     pub forecast: Option<Forecast>,
-    /// Runs of this agent and model that told none.
+    /// The number of runs of this agent and model without a price.
     pub unpriced: usize,
 }
 
-/// What a run of this kind will likely cost, by these samples in any order.
+/// Estimates the cost of a run of this kind from samples in any order.
 pub fn outlook(kind: &Kind, samples: &[Sample]) -> Outlook {
     let by_worker = |sample: &&Sample| sample.agent == kind.worker.agent && sample.model == kind.worker.model;
     let (priced, unpriced): (Vec<&Sample>, Vec<&Sample>) =
@@ -105,13 +104,13 @@ pub fn outlook(kind: &Kind, samples: &[Sample]) -> Outlook {
     Outlook { forecast, unpriced: unpriced.len() }
 }
 
-/// So many quarters of these are not above it; between two of them, as far as it lies. `None`: there are none.
+/// Returns a quartile, interpolated between samples; `None` if there are none.
 fn quartile(sorted: &[Usd], quarters: usize) -> Option<Usd> {
     let place = sorted.len().checked_sub(1)? * quarters;
     let (below, part) = (sorted.get(place / 4)?, place % 4);
     let above = sorted.get(place / 4 + 1).unwrap_or(below);
     let step = i128::from(above.micros()) - i128::from(below.micros());
-    // Between two amounts lies an amount.
+    // The result is an amount between the two.
     let micros = i64::try_from(i128::from(below.micros()) + step * part as i128 / 4).ok()?;
     Some(Usd::from_micros(micros))
 }

@@ -1,6 +1,6 @@
-//! Which worktrees of tasks at rest may go, and whether their branches may. A worktree goes only when everything that
-//! is in it exists elsewhere, and nobody is at work there; what is not known holds it. PURE: the facts are gathered by
-//! others, and gathered again right before anything is done.
+//! Which worktrees of finished tasks may be removed, and their branches with them. A worktree is removed only if
+//! everything in it exists elsewhere and no process uses it; unknown facts keep it. PURE: others gather the facts, and
+//! again right before a removal.
 
 #[cfg(test)]
 mod tests;
@@ -13,14 +13,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// What a person wants of cleaning up.
+/// The person's settings for cleaning up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// How long a worktree is kept after its task came to rest.
+    /// How long a worktree is kept after its task finished.
     pub after: SignedDuration,
-    /// The worktree of a task that was given up after a failure stays.
+    /// Whether the worktree of a task cancelled after a failure is kept.
     pub keep_failed: bool,
-    /// A branch goes with its worktree, once its base has it.
+    /// Whether a branch is deleted with its worktree once its base contains it.
     pub delete_merged_branches: bool,
 }
 
@@ -29,56 +29,56 @@ pub struct Policy {
 pub enum Head {
     /// The task's branch.
     Own,
-    /// Another branch, or one without a commit.
+    /// Another branch, or a branch without a commit.
     Other(String),
     /// A commit without a branch.
     Detached {
-        /// A branch, a tag or a remote has it.
+        /// Whether a branch, a tag or a remote contains it.
         reachable: bool,
     },
 }
 
-/// Who is at work in the directory.
+/// Processes that use the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
-    /// Nobody.
+    /// None.
     Nobody,
     /// These processes.
     Processes(Vec<u32>),
-    /// It cannot be told here.
+    /// It cannot be determined on this system.
     Unknown,
 }
 
-/// Everything that is known of one worktree.
+/// The facts about one worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// orch made it: its mark is there, and the registration is that of its path.
+    /// Whether orch created it: its mark exists, and the registration matches its path.
     pub made_by_orch: bool,
-    /// Why it is locked, when it is.
+    /// The reason for its lock, if it is locked.
     pub locked: Option<String>,
     /// What is checked out.
     pub head: Head,
-    /// A merge, rebase or the like that waits for somebody to go on with it.
+    /// The merge, rebase or similar operation in progress.
     pub operation: Option<String>,
-    /// Files that differ from the commit, or that git does not know and does not ignore.
+    /// Files that differ from the commit, or that are untracked and not ignored.
     pub changed: Vec<PathBuf>,
-    /// Files whose changes git was told not to look at.
+    /// Files whose changes git was told to ignore.
     pub concealed: Vec<PathBuf>,
-    /// Repositories inside, submodules among them: their commits are only there.
+    /// Repositories inside, including submodules: their commits exist only there.
     pub nested: Vec<PathBuf>,
-    /// Directories of another file system inside.
+    /// Mount points inside.
     pub mounted: Vec<PathBuf>,
-    /// Stashes that were made here.
+    /// The number of stashes made here.
     pub stashes: usize,
-    /// References that only this worktree has.
+    /// The number of references that only this worktree has.
     pub own_refs: usize,
-    /// Another branch, a tag or a remote has all commits of the task's branch.
+    /// Whether another branch, a tag or a remote contains all commits of the task's branch.
     pub kept_elsewhere: bool,
-    /// The base branch has them.
+    /// Whether the base branch contains them.
     pub merged: bool,
-    /// Processes that work there.
+    /// Processes that use the directory.
     pub presence: Presence,
-    /// What its removal frees, in bytes.
+    /// The bytes that its removal frees.
     pub bytes: u64,
 }
 
@@ -147,7 +147,7 @@ impl Reason {
         Self::Unknown,
     ];
 
-    /// The stable word.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoTask => "no_task",
@@ -172,44 +172,44 @@ impl Reason {
     }
 }
 
-/// Why a worktree stays, for programs and for people.
+/// Why a worktree is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keep {
-    /// The word.
+    /// The reason as a stable name.
     pub reason: Reason,
-    /// The sentence.
+    /// The reason as a sentence.
     pub detail: String,
 }
 
 impl Keep {
-    /// Stays, and why.
+    /// Creates a reason to keep a worktree.
     pub fn because(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }
     }
 }
 
-/// What becomes of the branch of a worktree that goes.
+/// What happens to the branch of a removed worktree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Branch {
-    /// It stays.
+    /// It is kept.
     Stays,
-    /// It goes: its base has all of it.
+    /// It is deleted: its base contains all of it.
     Goes,
 }
 
-/// What is decided about one worktree.
+/// The decision about one worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes.
+    /// It is removed.
     Remove(Branch),
-    /// It stays.
+    /// It is kept.
     Keep(Keep),
 }
 
-/// Whether the task itself lets its worktree go: at rest, and for long enough by a clock that may jump.
+/// Checks whether the task allows to remove its worktree: finished, and for long enough.
 ///
 /// # Errors
-/// Why it does not.
+/// The reason to keep it.
 pub fn at_rest(task: &Task, policy: &Policy, now: Timestamp) -> Result<(), Keep> {
     let status = task.status();
     if !status.is_final() {
@@ -227,9 +227,9 @@ pub fn at_rest(task: &Task, policy: &Policy, now: Timestamp) -> Result<(), Keep>
     Ok(())
 }
 
-/// Whether the worktree may go, and with it its branch.
+/// Decides whether the worktree may be removed, and its branch with it.
 pub fn decide(facts: &Facts, policy: &Policy) -> Verdict {
-    match hindrance(facts) {
+    match reason_to_keep(facts) {
         Some(keep) => Verdict::Keep(keep),
         None if policy.delete_merged_branches && facts.merged && facts.head == Head::Own => {
             Verdict::Remove(Branch::Goes)
@@ -238,8 +238,8 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Verdict {
     }
 }
 
-/// The first thing that holds it.
-fn hindrance(facts: &Facts) -> Option<Keep> {
+/// Returns the first reason to keep the worktree.
+fn reason_to_keep(facts: &Facts) -> Option<Keep> {
     let keep = |reason, detail: String| Some(Keep { reason, detail });
     if !facts.made_by_orch {
         return keep(Reason::NotOurs, "orch did not make it".to_owned());
@@ -264,10 +264,10 @@ fn hindrance(facts: &Facts) -> Option<Keep> {
             return keep(Reason::Detached, "a commit that no branch has is checked out".to_owned());
         }
     }
-    in_files(facts).or_else(|| in_refs(facts))
+    files_to_keep(facts).or_else(|| refs_to_keep(facts))
 }
 
-fn in_files(facts: &Facts) -> Option<Keep> {
+fn files_to_keep(facts: &Facts) -> Option<Keep> {
     let lists = [
         (Reason::Changed, &facts.changed, "no commit has"),
         (Reason::Concealed, &facts.concealed, "git was told not to look at"),
@@ -282,7 +282,7 @@ fn in_files(facts: &Facts) -> Option<Keep> {
     })
 }
 
-fn in_refs(facts: &Facts) -> Option<Keep> {
+fn refs_to_keep(facts: &Facts) -> Option<Keep> {
     let keep = |reason, detail: &str| Some(Keep::because(reason, detail));
     if facts.stashes > 0 {
         return keep(Reason::Stash, "a stash was made there");
@@ -296,7 +296,7 @@ fn in_refs(facts: &Facts) -> Option<Keep> {
     None
 }
 
-/// The task that a branch, or the directory of its worktree, is named after.
+/// Returns the task that a branch, or the directory of its worktree, is named after.
 pub fn task_of_branch(name: &str) -> Option<TaskId> {
     let rest = name.strip_prefix(BRANCH_PREFIX)?;
     let id = rest.split('-').next()?;

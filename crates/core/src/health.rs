@@ -1,54 +1,54 @@
-//! Whether an agent is alive, from what its processes do: output, processor time, processes that come and go. PURE: time
-//! and samples come in, a state comes out. Never from what stands on a screen.
+//! Whether an agent is alive, judged by what its processes do: output, processor time, processes that start and end.
+//! PURE: time and samples are arguments. Screen contents are never considered.
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What counts as work: more than this share of one processor. A program that only waits uses less: opencode, whose own
-/// clockwork goes on while it waits for its model, up to 1.5 % on a slow machine.
+/// The share of one processor above which an agent counts as working. An agent that only waits uses less: opencode's
+/// own timers use up to 1.5 % on a slow machine while it waits for its model.
 const WORKING_SHARE: f64 = 0.03;
 
-/// The first pause before a doubt is looked into again; each is twice as long as the one before.
+/// The first pause before a suspicion is checked again; each pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Looks with work, one after the other, that lift the verdict [`State::Stale`]. Output lifts it at once.
+/// Consecutive samples with work that end [`State::Stale`]. Output ends it at once.
 const RECOVERY: u32 = 2;
 
-/// How a run's agent fares.
+/// The health of a run's agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It shows signs of life.
+    /// It shows activity.
     Healthy,
-    /// It has shown none for a while, as agents do that wait for their model.
+    /// It has shown no activity for a while, which is normal while it waits for its model.
     Quiet,
-    /// It has shown none for so long that it is asked what it does.
+    /// It has shown no activity for so long that orch asks it for its state.
     Stale,
-    /// Its process is gone, and nobody told how it ended.
+    /// Its process is gone, and no ending was reported.
     Dead,
 }
 
-/// How an agent fares, and since when. Kept with its run.
+/// The health of an agent and its duration. Stored with the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// The verdict.
+    /// The current state.
     pub state: State,
-    /// The last sign of life; of [`State::Healthy`]: the first one after a silence.
+    /// The last activity; for [`State::Healthy`], the first one after a silence.
     pub since: Timestamp,
-    /// What it has printed by then, in bytes.
+    /// The size of its output until then, in bytes.
     pub output_bytes: u64,
-    /// Its processes.
+    /// The number of its processes.
     pub processes: usize,
-    /// How often orch has asked it what it does.
+    /// How often orch has asked it for its state.
     #[serde(default)]
     pub asked: u32,
 }
 
 impl Health {
-    /// In words: `quiet for 12 min: no output, no processor time`.
-    pub fn told(&self, now: Timestamp) -> String {
+    /// Describes the health: `quiet for 12 min: no output, no processor time`.
+    pub fn describe(&self, now: Timestamp) -> String {
         let lasts = span(now.duration_since(self.since));
         match self.state {
             State::Healthy => format!("at work for {lasts}"),
@@ -58,7 +58,7 @@ impl Health {
     }
 }
 
-/// A span in its largest unit: `40 s`, `12 min`, `3 h`.
+/// Formats a duration in its largest unit: `40 s`, `12 min`, `3 h`.
 pub fn span(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
     match seconds {
@@ -68,97 +68,97 @@ pub fn span(span: SignedDuration) -> String {
     }
 }
 
-/// When to look, and what to make of it.
+/// When samples are taken, and how they are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
-    /// Time between two looks.
+    /// The time between two samples.
     pub interval: Duration,
-    /// Quiet for so long, it is stale.
+    /// The time without activity after which an agent is stale.
     pub stale_after: Duration,
-    /// Looks that must agree before a verdict, beside the first.
+    /// Additional samples that must agree with the first before the state changes.
     pub retries: u32,
 }
 
-/// What a look found.
+/// The result of one sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// Its process is there.
+    /// Whether the agent's process exists.
     pub alive: bool,
     /// Processor time of all its processes since their start. It may shrink when one ends.
     pub cpu: Duration,
-    /// How many there are.
+    /// The number of its processes.
     pub processes: usize,
 }
 
-/// Watches one agent. All times count from the same moment.
+/// Monitors one agent. All times are measured from the same moment.
 #[derive(Debug)]
 pub struct Monitor {
     rules: Rules,
     state: State,
-    /// The last sign of life.
-    sign: Duration,
+    /// The time of the last activity.
+    last_activity: Duration,
     output: u64,
-    /// The last look of this silence, and what it found.
+    /// The last sample of the current silence, and its time.
     last: Option<(Duration, Sample)>,
-    /// Looks in a row that agree on a verdict which is not given yet.
-    doubts: u32,
-    /// Looks in a row that could not be had.
-    failed: u32,
-    /// Looks in a row with work, of a stale one.
+    /// Consecutive samples that agree on a state which is not reported yet.
+    suspicions: u32,
+    /// Consecutive samples that failed.
+    failed_samples: u32,
+    /// Consecutive samples with work of a stale agent.
     recovering: u32,
     due: Duration,
 }
 
 impl Monitor {
-    /// Of an agent that begins at `at`.
+    /// Creates the monitor of an agent that starts at `at`.
     pub fn new(rules: Rules, at: Duration) -> Self {
         Self {
             rules,
             state: State::Healthy,
-            sign: at,
+            last_activity: at,
             output: 0,
             last: None,
-            doubts: 0,
-            failed: 0,
+            suspicions: 0,
+            failed_samples: 0,
             recovering: 0,
             due: at + rules.interval,
         }
     }
 
-    /// How much it has printed by now: more than before is a sign of life that needs no look.
-    pub fn printed(&mut self, at: Duration, output: u64) {
+    /// Records the size of the output. Growth is activity that needs no sample.
+    pub fn record_output(&mut self, at: Duration, output: u64) {
         if output != self.output {
             self.output = output;
-            self.alive(at);
+            self.record_activity(at);
             (self.state, self.last, self.due) = (State::Healthy, None, at + self.rules.interval);
         }
     }
 
-    /// Whether a look is due.
+    /// Returns whether a sample is due.
     pub fn is_due(&self, at: Duration) -> bool {
         at >= self.due
     }
 
-    /// Takes what a look found; `None`: it could not be had in time, which says nothing about the agent.
-    pub fn look(&mut self, at: Duration, found: Option<Sample>) {
+    /// Records a sample. `None` means that it could not be taken in time, which says nothing about the agent.
+    pub fn record_sample(&mut self, at: Duration, found: Option<Sample>) {
         let Some(sample) = found else {
-            self.failed += 1;
-            return self.look_again(at, self.failed);
+            self.failed_samples += 1;
+            return self.retry_soon(at, self.failed_samples);
         };
-        self.failed = 0;
+        self.failed_samples = 0;
         let before = self.last.replace((at, sample));
         if !sample.alive {
-            return self.doubt(at, State::Dead);
+            return self.suspect(at, State::Dead);
         }
         if before.is_some_and(|before| is_work(before, (at, sample))) {
-            self.works(at);
+            self.record_work(at);
         } else {
             self.recovering = 0;
         }
         let quiet = self.quiet_for(at);
-        // Without an earlier look nothing is known of its work.
+        // Without an earlier sample nothing is known about the agent's work.
         if quiet >= self.rules.stale_after && self.state < State::Stale && before.is_some() {
-            return self.doubt(at, State::Stale);
+            return self.suspect(at, State::Stale);
         }
         if quiet >= self.rules.interval * 2 {
             self.state = self.state.max(State::Quiet);
@@ -166,39 +166,39 @@ impl Monitor {
         self.plan_next(at);
     }
 
-    /// How long it has shown no sign of life, as far as looks tell.
+    /// Returns the time since the last known activity.
     pub fn quiet_for(&self, at: Duration) -> Duration {
-        at.saturating_sub(self.sign)
+        at.saturating_sub(self.last_activity)
     }
 
-    /// The verdict.
+    /// Returns the current state.
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// When the next look is due.
+    /// Returns when the next sample is due.
     pub fn due(&self) -> Duration {
         self.due
     }
 
-    /// What it has printed.
+    /// Returns the size of the output, in bytes.
     pub fn output(&self) -> u64 {
         self.output
     }
 
-    /// Its processes at the last look.
+    /// Returns the number of processes at the last sample.
     pub fn processes(&self) -> usize {
         self.last.map_or(0, |(_, sample)| sample.processes)
     }
 
-    fn alive(&mut self, at: Duration) {
-        (self.sign, self.doubts, self.recovering) = (at, 0, 0);
+    fn record_activity(&mut self, at: Duration) {
+        (self.last_activity, self.suspicions, self.recovering) = (at, 0, 0);
     }
 
-    /// It computes. One that was given up takes more than a twitch to be taken back.
-    fn works(&mut self, at: Duration) {
+    /// Records work. An agent that was stale or dead needs [`RECOVERY`] samples with work to count as healthy again.
+    fn record_work(&mut self, at: Duration) {
         let recovering = self.recovering + 1;
-        self.alive(at);
+        self.record_activity(at);
         match self.state {
             State::Healthy | State::Quiet => self.state = State::Healthy,
             State::Stale | State::Dead if recovering >= RECOVERY => self.state = State::Healthy,
@@ -206,18 +206,19 @@ impl Monitor {
         }
     }
 
-    /// A verdict is given when as many looks agree as the rules want.
-    fn doubt(&mut self, at: Duration, verdict: State) {
-        self.doubts += 1;
-        if self.doubts > self.rules.retries {
-            (self.state, self.doubts) = (verdict, 0);
+    /// Changes the state once enough samples agree.
+    fn suspect(&mut self, at: Duration, verdict: State) {
+        self.suspicions += 1;
+        if self.suspicions > self.rules.retries {
+            (self.state, self.suspicions) = (verdict, 0);
             return self.plan_next(at);
         }
-        self.look_again(at, self.doubts);
+        self.retry_soon(at, self.suspicions);
     }
 
-    /// Sooner than usual, and later with each time; after as many times as the rules want, when it is usual.
-    fn look_again(&mut self, at: Duration, times: u32) {
+    /// Schedules the next sample sooner than usual, later with each repetition, and at the usual interval after the
+    /// last retry.
+    fn retry_soon(&mut self, at: Duration, times: u32) {
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1)));
         let pause = if times > self.rules.retries { self.rules.interval } else { pause.min(self.rules.interval) };
         self.due = at + pause;
@@ -225,7 +226,7 @@ impl Monitor {
 
     fn plan_next(&mut self, at: Duration) {
         let usual = at + self.rules.interval;
-        let stale = self.sign + self.rules.stale_after;
+        let stale = self.last_activity + self.rules.stale_after;
         self.due = if stale > at { usual.min(stale) } else { usual };
     }
 }
@@ -254,7 +255,7 @@ mod tests {
         let mut told = Vec::new();
         while monitor.due() <= end {
             let (at, before) = (monitor.due(), monitor.state());
-            monitor.look(at, found(at));
+            monitor.record_sample(at, found(at));
             assert!(monitor.due() > at, "time goes on");
             if monitor.state() != before {
                 told.push((at.as_secs(), monitor.state()));
@@ -295,19 +296,19 @@ mod tests {
         let mut monitor = Monitor::new(RULES, Duration::ZERO);
         watch(&mut monitor, SECOND * 500, |_| Some(IDLE));
         let twitch = Sample { cpu: SECOND * 5, ..IDLE };
-        monitor.look(SECOND * 510, Some(twitch));
-        monitor.look(SECOND * 540, Some(twitch));
+        monitor.record_sample(SECOND * 510, Some(twitch));
+        monitor.record_sample(SECOND * 540, Some(twitch));
         assert_eq!(monitor.state(), State::Stale);
-        monitor.look(SECOND * 570, Some(Sample { cpu: SECOND * 10, ..IDLE }));
-        monitor.printed(SECOND * 571, 1);
+        monitor.record_sample(SECOND * 570, Some(Sample { cpu: SECOND * 10, ..IDLE }));
+        monitor.record_output(SECOND * 571, 1);
         assert_eq!((monitor.state(), monitor.quiet_for(SECOND * 581)), (State::Healthy, SECOND * 10));
     }
 
     #[test]
     fn work_over_two_looks_brings_a_stale_one_back() {
         let mut monitor = Monitor::new(RULES, Duration::ZERO);
-        let works = |at: Duration| Some(Sample { cpu: at.saturating_sub(SECOND * 600), ..IDLE });
-        let told = watch(&mut monitor, SECOND * 900, works);
+        let record_work = |at: Duration| Some(Sample { cpu: at.saturating_sub(SECOND * 600), ..IDLE });
+        let told = watch(&mut monitor, SECOND * 900, record_work);
         assert_eq!(told[..2], [(60, State::Quiet), (451, State::Stale)]);
         assert_eq!(told[2].1, State::Healthy);
         assert!((631..=692).contains(&told[2].0), "{told:?}");
@@ -334,9 +335,9 @@ mod tests {
         let since: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
         let of = |state| Health { state, since, output_bytes: 0, processes: 1, asked: 0 };
         let now = since + SignedDuration::from_mins(12);
-        assert_eq!(of(State::Stale).told(now), "quiet for 12 min: no output, no processor time");
-        assert_eq!(of(State::Healthy).told(since + SignedDuration::from_secs(5)), "at work for 5 s");
-        assert_eq!(of(State::Dead).told(since - SignedDuration::from_secs(5)), "its process is gone for 0 s");
+        assert_eq!(of(State::Stale).describe(now), "quiet for 12 min: no output, no processor time");
+        assert_eq!(of(State::Healthy).describe(since + SignedDuration::from_secs(5)), "at work for 5 s");
+        assert_eq!(of(State::Dead).describe(since - SignedDuration::from_secs(5)), "its process is gone for 0 s");
     }
 
     #[derive(Debug, Clone, Copy)]
@@ -349,7 +350,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: who shows a sign of life within the time is never stale; who shows none for that time and the
+        /// Whatever happens: who shows a last_activity of life within the time is never stale; who shows none for that time and the
         /// pauses is; and no two looks are closer than the first pause.
         #[test]
         fn nobody_is_stale_who_lives_and_everybody_is_who_does_not(
@@ -364,29 +365,29 @@ mod tests {
             let rules = Rules { retries, ..RULES };
             let mut monitor = Monitor::new(rules, Duration::ZERO);
             let (mut output, mut cpu, mut processes) = (0, Duration::ZERO, 2);
-            let (mut sign, mut hidden) = (0, false);
+            let (mut last_activity, mut hidden) = (0, false);
             for second in 0..life.len() as u64 * 60 {
                 let at = SECOND * u32::try_from(second).expect("small");
                 let does = life[usize::try_from(second / 60).expect("small")];
                 match does {
-                    Does::Prints => (output, sign) = (output + 1, second),
+                    Does::Prints => (output, last_activity) = (output + 1, second),
                     // More than before is only seen by who has seen how much it was before.
-                    Does::Computes => (cpu, sign) = (cpu + SECOND / 10, if hidden { sign } else { second }),
+                    Does::Computes => (cpu, last_activity) = (cpu + SECOND / 10, if hidden { last_activity } else { second }),
                     Does::Forks if second % 60 == 0 => {
-                        (processes, sign) = (processes + 1, if hidden { sign } else { second });
+                        (processes, last_activity) = (processes + 1, if hidden { last_activity } else { second });
                     }
                     Does::Forks | Does::Sleeps | Does::Hides => {}
                 }
                 hidden |= matches!(does, Does::Hides);
                 let before = monitor.state();
-                monitor.printed(at, output);
+                monitor.record_output(at, output);
                 while monitor.is_due(at) {
                     let due = monitor.due();
                     let found = Sample { alive: true, cpu, processes };
-                    monitor.look(at, Some(found).filter(|_| !matches!(does, Does::Hides)));
+                    monitor.record_sample(at, Some(found).filter(|_| !matches!(does, Does::Hides)));
                     prop_assert!(monitor.due() >= due.min(at) + FIRST_PAUSE);
                 }
-                let silent = second - sign;
+                let silent = second - last_activity;
                 if before != State::Stale && monitor.state() == State::Stale {
                     prop_assert!(silent + 120 >= 450 || matches!(does, Does::Computes | Does::Forks | Does::Hides), "{silent}");
                 }

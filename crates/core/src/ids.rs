@@ -1,4 +1,4 @@
-//! Identities: of tasks and of runs. Newtypes, so that one is never taken for the other.
+//! Identifiers of tasks and runs, as newtypes so that they cannot be confused.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// Why a text is no task id.
+/// A text that is not a task id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a task id: expected a positive number such as 7 or #7")]
 pub struct BadTaskId(pub String);
@@ -30,7 +30,7 @@ pub struct BadTaskId(pub String);
 impl FromStr for TaskId {
     type Err = BadTaskId;
 
-    /// Accepts `7` and `#7`.
+    /// Parses `7` and `#7`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let digits = text.strip_prefix('#').unwrap_or(text);
         match digits.parse::<u64>() {
@@ -40,39 +40,39 @@ impl FromStr for TaskId {
     }
 }
 
-/// The name of one run: `<task>-<ordinal>-<8 hex digits>`.
+/// The name of a run: `<task>-<ordinal>-<8 hex digits>`.
 ///
-/// The last part makes it unique over all homes of a machine, because it is also the mark by which the
-/// processes of the run are found and ended.
+/// The last part makes it unique across all homes of a machine, because it also marks the run's processes so that they
+/// can be found and stopped.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// Names the `ordinal`-th run of `task`; `salt` is 32 random bits.
+    /// Creates the name of the `ordinal`-th run of `task`; `salt` is 32 random bits.
     pub fn new(task: TaskId, ordinal: u32, salt: u32) -> Self {
         Self(format!("{task}-{ordinal}-{salt:08x}"))
     }
 
-    /// The name as text: letters, digits and `-` only, safe as a file name.
+    /// Returns the name as text: letters, digits and `-` only, safe as a file name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The task it belongs to.
+    /// Returns the task of the run.
     pub fn task(&self) -> Option<TaskId> {
         self.0.split('-').next()?.parse().ok()
     }
 }
 
 impl RunId {
-    /// Its place among the runs of its task, from 1.
+    /// Returns the run's position among the runs of its task, from 1.
     pub fn ordinal(&self) -> Option<u32> {
         self.0.split('-').nth(1)?.parse().ok()
     }
 }
 
-/// Why a text is no run id.
+/// A text that is not a run id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a run id: expected <task>-<ordinal>-<8 hex digits>")]
 pub struct BadRunId(pub String);

@@ -1,15 +1,15 @@
-//! Whether a task's text refers to an image, so that who does the work must be able to look at it. PURE. Goes by how references
-//! are written, and not by what is said about them: a label says where nobody has to look.
+//! Whether a task's text refers to an image, so that its model must accept images. PURE. Judged by the form of
+//! references, not by what the text says about them; a label states that nobody needs to see them.
 
-/// What the names of files with images end in. A drawing in SVG is a text.
+/// File extensions of images. An SVG drawing is text.
 const ENDINGS: [&str; 11] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif"];
-/// What stands around a path or an address in a text, and is no part of it.
+/// Characters around a path or an address that are not part of it.
 const AROUND: &[char] = &['"', '\'', '`', '(', ')', '[', ']', '<', '>', '{', '}', ',', ';', '|', '“', '”', '‘', '’'];
-/// What may end a sentence after it.
+/// Punctuation that may follow it.
 const AFTER: &[char] = &['.', ':', '!', '?'];
 
-/// The first image that a text refers to: Markdown's `![…](…)`, an `<img`, or a path or address that ends as those of images do.
-/// What stands between fences is code.
+/// Returns the first image that a text refers to: Markdown's `![…](…)`, an `<img`, or a path or address with an image
+/// extension. Fenced code is ignored.
 pub fn refers_to(text: &str) -> Option<&str> {
     let mut fence: Option<&str> = None;
     text.lines().find_map(|line| {
@@ -43,7 +43,7 @@ fn bare(word: &str) -> &str {
     word.trim_end_matches(AFTER)
 }
 
-/// `![what](where)` and `![what][name]`, whatever the address ends in, but for a drawing.
+/// Finds `![what](where)` and `![what][name]`, with any address but that of a drawing.
 fn embedded(line: &str) -> Option<&str> {
     let places = line.match_indices("![").map(|(at, _)| &line[at..]);
     places.into_iter().find_map(|rest| {
@@ -70,7 +70,7 @@ fn is_image(word: &str) -> bool {
     ends_in(word, &ENDINGS)
 }
 
-/// Whether a path or an address has a name and one of these endings. A pattern such as `*.png` names no file.
+/// Returns whether a path or address has a name and one of these extensions. A pattern such as `*.png` names no file.
 fn ends_in(word: &str, endings: &[&str]) -> bool {
     let path = word.split(['?', '#']).next().unwrap_or_default();
     let Some((before, ending)) = path.rsplit_once('.') else { return false };

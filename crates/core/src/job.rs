@@ -1,5 +1,5 @@
-//! What recurs: a job of `jobs.yml`, what orch remembers of it, and each of its firings. Plain data; when it fires is
-//! decided in [`due`].
+//! Recurring jobs: a job of `jobs.yml`, what orch remembers of it, and its firings. Plain data; [`due`] decides when a
+//! job fires.
 
 pub mod due;
 pub mod title;
@@ -16,11 +16,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// How many of its last times are remembered of a job.
+/// The most past times remembered per job.
 pub const REMEMBERED: usize = 256;
-/// How long a command may take when the job does not say.
+/// The default time limit of a command.
 pub const TIMEOUT: SignedDuration = SignedDuration::from_mins(30);
-/// The longest delay and the longest time limit that a job may have.
+/// The longest delay and the longest time limit of a job.
 pub const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(24);
 
 /// The name of a job: letters, digits, `.`, `_` and `-`; unique within one `ORCH_HOME`.
@@ -28,18 +28,18 @@ pub const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(24);
 #[serde(transparent)]
 pub struct JobId(String);
 
-/// Why a text is no name of a job.
+/// A text that is not a valid job name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no name of a job: up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit")]
 pub struct BadJobId(pub String);
 
 impl JobId {
-    /// As text, safe as a file name.
+    /// Returns the name as text, safe as a file name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name that a title makes: `triage-new-issues`.
+    /// Derives a name from a title: `triage-new-issues`.
     pub fn of_title(title: &str) -> Self {
         let mut name = String::new();
         for word in title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
@@ -53,7 +53,7 @@ impl JobId {
         Self(if name.is_empty() { format!("job-{:08x}", fingerprint(title.as_bytes()) as u32) } else { name })
     }
 
-    /// The same name with a number behind it.
+    /// Returns the name with a number appended.
     pub fn numbered(&self, number: usize) -> Self {
         Self(format!("{}-{number}", self.0))
     }
@@ -87,10 +87,10 @@ pub enum CatchUp {
 }
 
 impl CatchUp {
-    /// All, as they are written.
+    /// All values with their names.
     pub const ALL: [(&'static str, Self); 3] = [("skip", Self::Skip), ("once", Self::Once), ("all", Self::All)];
 
-    /// As it is written.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Skip => "skip",
@@ -114,10 +114,10 @@ pub enum Overlap {
 }
 
 impl Overlap {
-    /// All, as they are written.
+    /// All values with their names.
     pub const ALL: [(&'static str, Self); 3] = [("skip", Self::Skip), ("queue", Self::Queue), ("allow", Self::Allow)];
 
-    /// As it is written.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Skip => "skip",
@@ -127,38 +127,38 @@ impl Overlap {
     }
 }
 
-/// A job as the person wants it.
+/// A job as the person configured it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
-    /// Its name.
+    /// The job's name.
     pub id: JobId,
-    /// Five fields, or a name for them; found good.
+    /// A valid cron expression of five fields, or a name for one.
     pub schedule: String,
-    /// The IANA name of its time zone; `None`: the machine's.
+    /// The IANA name of the time zone; `None` means the machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tz: Option<String>,
-    /// What stands in each task that it makes; title and body are templates.
+    /// The spec of each task that it creates; title and body are templates.
     pub task: Spec,
-    /// A command that it runs instead of making tasks.
+    /// A command to run instead of creating tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// How long the command may take.
+    /// The time limit of the command, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
-    /// Whether it fires.
+    /// Whether the job fires.
     pub enabled: bool,
-    /// See [`CatchUp`].
+    /// What happens to missed times.
     pub catch_up: CatchUp,
-    /// See [`Overlap`]; `None`: as `catch_up` suggests.
+    /// What happens when firings overlap; the default follows from `catch_up`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<Overlap>,
-    /// It fires up to so much later, always by the same.
+    /// The maximum delay of its firings; a job's own delay is constant.
     #[serde(default)]
     pub jitter_seconds: u64,
 }
 
 impl JobSpec {
-    /// What holds where nothing is said: who wants every time made up for does not want the second of them skipped.
+    /// Returns the overlap rule. By default every time is kept only if `catch_up` asks for all of them.
     pub fn overlap(&self) -> Overlap {
         self.overlap.unwrap_or(match self.catch_up {
             CatchUp::Skip | CatchUp::Once => Overlap::Skip,
@@ -166,25 +166,25 @@ impl JobSpec {
         })
     }
 
-    /// By how much it fires later than its times: a share of `jitter` that its name decides, so that it is the same
-    /// after a crash, and times keep their order.
+    /// Returns how much later than its times the job fires: a share of `jitter_seconds` derived from its name, so that
+    /// it survives a crash and times keep their order.
     pub fn delay(&self) -> SignedDuration {
         let share = fingerprint(self.id.as_str().as_bytes()) % (self.jitter_seconds + 1);
         SignedDuration::from_secs(i64::try_from(share).unwrap_or(0))
     }
 
-    /// How long its command may take, in seconds.
+    /// Returns the time limit of its command, in seconds.
     pub fn timeout(&self) -> u64 {
         self.timeout_seconds.unwrap_or(TIMEOUT.unsigned_abs().as_secs())
     }
 
-    /// The command that it runs, not begun.
+    /// Returns the command as a firing that has not started.
     pub fn command(&self) -> Option<Made> {
         let (run, dir) = (self.run.clone()?, self.task.dir.clone());
         Some(Made::Command { run, dir, timeout_seconds: self.timeout(), end: None })
     }
 
-    /// Times are counted anew when these differ: what was due before is nobody's wish any more.
+    /// Returns whether the timing is the same. If it differs, times that were due before are dropped.
     fn counts_as(&self, other: &Self) -> bool {
         self.schedule == other.schedule && self.tz == other.tz && self.enabled == other.enabled
     }
@@ -193,40 +193,40 @@ impl JobSpec {
 /// What orch remembers of a job. Stored together with each firing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRecord {
-    /// The last form of it that read.
+    /// The last valid version of its configuration.
     pub spec: JobSpec,
-    /// Times up to this one are dealt with.
+    /// Times up to this one are handled.
     pub through: Timestamp,
-    /// The latest times that were dealt with one by one, in seconds.
+    /// The latest times handled individually, in seconds.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub recent: BTreeSet<i64>,
-    /// Of times up to this one it is not remembered whether they were dealt with one by one: they count as such.
+    /// Times up to this one count as handled; which of them were is no longer remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgotten: Option<Timestamp>,
-    /// Times that wait until the firing before is over.
+    /// Times that wait for the previous firing to end.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub waiting: VecDeque<Timestamp>,
-    /// The task that it made last.
+    /// The last task that it created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_task: Option<TaskId>,
 }
 
 impl JobRecord {
-    /// A job that is seen for the first time: nothing before `now` counts.
+    /// Creates the record of a new job: times before `now` do not count.
     pub fn new(spec: JobSpec, now: Timestamp) -> Self {
         Self { spec, through: now, recent: BTreeSet::new(), forgotten: None, waiting: VecDeque::new(), last_task: None }
     }
 
-    /// The same job as the person wants it now.
+    /// Returns the record after a change of the configuration.
     pub fn becomes(&self, spec: JobSpec, now: Timestamp) -> Self {
         if self.spec.counts_as(&spec) {
             return Self { spec, ..self.clone() };
         }
-        // What a person has changed just now is to count, also where the clock was ahead before.
+        // A change by the person counts from now, even if the clock was ahead before.
         Self { spec, through: now, forgotten: None, waiting: VecDeque::new(), ..self.clone() }
     }
 
-    /// This time was dealt with.
+    /// Records that a time was handled.
     pub fn remember(&mut self, due: Timestamp) {
         self.recent.insert(due.as_second());
         while self.recent.len() > REMEMBERED {
@@ -235,13 +235,13 @@ impl JobRecord {
         }
     }
 
-    /// This time was dealt with by itself before.
+    /// Returns whether a time was handled individually.
     pub fn remembers(&self, due: Timestamp) -> bool {
         self.recent.contains(&due.as_second())
     }
 
-    /// Times up to this one are dealt with at `now`. Where the clock stands before that, it was ahead or is wrong now: what
-    /// comes up to then comes again, but for what is remembered.
+    /// Limits the handled times to `now`. If the clock was ahead before, the times since then fire again, except for
+    /// those remembered.
     pub fn rewind(&mut self, now: Timestamp) {
         let known = self.through.min(now);
         self.through = self.forgotten.map_or(known, |forgotten| forgotten.max(known));
@@ -263,7 +263,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The stable word.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Schedule => "schedule",
@@ -274,17 +274,17 @@ impl Cause {
     }
 }
 
-/// What makes two firings the same: the job, and its time.
+/// The identity of a firing: the job and its time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FiringKey {
     /// The job.
     pub job: JobId,
-    /// The time for which it fired; for one that a person asked for, when that was.
+    /// The time for which it fired; for a firing requested by a person, the time of the request.
     pub due: Timestamp,
 }
 
 impl FiringKey {
-    /// Safe as a file name and as the mark of processes.
+    /// Returns a name that is safe as a file name and as the mark of processes.
     pub fn name(&self) -> String {
         format!("{}-{}", self.job, self.due.as_millisecond())
     }
@@ -313,7 +313,7 @@ pub enum CommandState {
 }
 
 impl CommandState {
-    /// The stable word.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -324,8 +324,8 @@ impl CommandState {
         }
     }
 
-    /// For a person, after "its command".
-    pub fn told(self) -> &'static str {
+    /// Describes the result, to follow "its command".
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Passed => "passed",
             Self::Failed => "failed",
@@ -336,43 +336,43 @@ impl CommandState {
     }
 }
 
-/// The end of a command.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandEnd {
-    /// How.
+    /// How it ended.
     pub state: CommandState,
-    /// Its exit code, where it had one.
+    /// The exit code, if there is one.
     pub exit_code: Option<i32>,
-    /// How long it took.
+    /// The run time in milliseconds.
     pub duration_ms: u64,
-    /// The last of what it printed; or why it could not be started.
+    /// The end of its output, or why it could not be started.
     pub tail: String,
 }
 
-/// What came of a firing.
+/// The result of a firing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "made", rename_all = "snake_case")]
 pub enum Made {
-    /// A task.
+    /// A task was created.
     Task {
-        /// Which.
+        /// The task.
         task: TaskId,
     },
-    /// A command was started, or is to be.
+    /// A command was started or will be.
     Command {
-        /// Which, for a shell.
+        /// The shell command.
         run: String,
-        /// Where; `None`: in the only project.
+        /// The working directory; `None` means the only project.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dir: Option<PathBuf>,
-        /// How long it may take.
+        /// The time limit, in seconds.
         timeout_seconds: u64,
-        /// Its end, when that came.
+        /// The command's result, once it has ended.
         end: Option<CommandEnd>,
     },
-    /// Nothing, and why.
+    /// Nothing was done.
     Nothing {
-        /// For a person.
+        /// The reason, for a person.
         why: String,
     },
 }
@@ -384,22 +384,22 @@ pub struct Firing {
     pub job: JobId,
     /// The time for which it fired.
     pub due: Timestamp,
-    /// When it did.
+    /// When it fired.
     pub at: Timestamp,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// What came of it.
+    /// The result.
     #[serde(flatten)]
     pub made: Made,
 }
 
 impl Firing {
-    /// What makes it the same as another.
+    /// Returns the identity of the firing.
     pub fn key(&self) -> FiringKey {
         FiringKey { job: self.job.clone(), due: self.due }
     }
 
-    /// Its command is under way, or to be begun.
+    /// Returns whether its command is running or will be started.
     pub fn is_open(&self) -> bool {
         match &self.made {
             Made::Command { end, .. } => end.is_none(),
@@ -408,10 +408,10 @@ impl Firing {
     }
 }
 
-/// Reads a span of time: `90s`, `5m`, `1h 30m`, or a plain number of seconds.
+/// Parses a duration: `90s`, `5m`, `1h 30m`, or a plain number of seconds.
 ///
 /// # Errors
-/// It is none, is negative, or longer than a day; in words.
+/// The text is no duration, is negative, or is longer than a day; as text.
 pub fn parse_span(text: &str) -> Result<u64, String> {
     let seconds = match text.trim().parse::<u64>() {
         Ok(seconds) => Some(seconds),
@@ -423,10 +423,10 @@ pub fn parse_span(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a time up to a day, such as 90s, 5m or 1h".to_owned())
 }
 
-/// The complexity that a word names.
+/// Parses the name of a complexity.
 ///
 /// # Errors
-/// None of that name.
+/// There is no complexity of that name.
 pub fn parse_complexity(text: &str) -> Result<Complexity, String> {
     text.parse().map_err(|error: <Complexity as FromStr>::Err| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Reported is not accepted: evidence in, verdict out, with the reason in words.
+//! Judges a finished run: evidence in, verdict with its reason out. An agent's report alone is never accepted.
 
 use super::answer::{Answer, AnswerStatus, Delegation};
 use super::change::{Finding, FindingKind, PROJECT_FILE};
@@ -8,74 +8,74 @@ use super::outcome::{Failure, FailureClass};
 use super::question::QuestionKind;
 use super::task_type::{Proof, TaskType};
 
-/// What orch concludes from a run that ended well by its own word.
+/// The conclusion about a run that reported success.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// The work is what was asked for, as far as orch can see.
+    /// As far as orch can see, the work is what was asked for.
     Accept,
-    /// It is not; the failure says why, and goes back to the agent.
+    /// The work is not accepted; the failure says why and goes back to the agent.
     Fail(Failure),
-    /// Pieces of it are to be done by others first.
+    /// Subtasks must be done first.
     HandOn {
-        /// The pieces.
+        /// The delegated subtasks.
         delegations: Vec<Delegation>,
     },
-    /// Only a person can go on.
+    /// A person must decide.
     Ask {
-        /// What they are asked.
+        /// The question to the person.
         question: String,
-        /// What it is about: the agent's own question, work that orch does not accept by itself, or a setup that keeps it
-        /// from being judged.
+        /// The subject: the agent's own question, work that orch does not accept by itself, or a setup that prevents a
+        /// judgement.
         kind: QuestionKind,
     },
 }
 
-/// What is judged: the agent's word, and what orch has seen for itself.
+/// What is judged: the agent's report and the evidence.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
-    /// What the agent reports.
+    /// The agent's report.
     pub answer: &'a Answer,
-    /// What was seen.
+    /// What orch observed.
     pub evidence: &'a Evidence,
-    /// What kind of work it was.
+    /// The type of the task.
     pub task_type: &'a TaskType,
 }
 
-/// Judges a finished run. The rules are tried in this order; the first that speaks decides.
+/// Judges a finished run. The rules are tried in this order; the first that matches decides.
 pub fn judge(case: &Case<'_>) -> Verdict {
     let checks = &case.evidence.checks;
-    before_the_checks(case)
+    verdict_before_checks(case)
         .or_else(|| broken_setup(checks))
         .or_else(|| failed_checks(checks, case.task_type))
-        .or_else(|| checks_without_approval(&case.evidence.unapproved))
-        .or_else(|| checks_of_its_own_making(checks))
-        .or_else(|| checks_that_tell_nothing(checks))
-        .or_else(|| fix_that_says_nothing_new(case))
+        .or_else(|| unapproved_checks(&case.evidence.unapproved))
+        .or_else(|| checks_rewritten_by_change(checks))
+        .or_else(|| inconclusive_checks(checks))
+        .or_else(|| fix_without_code_change(case))
         .or_else(|| only_weaker_tests(case))
-        .or_else(|| undone_work(&case.evidence.findings))
-        .or_else(|| other_settings(&case.evidence.findings))
+        .or_else(|| reverted_base_work(&case.evidence.findings))
+        .or_else(|| changed_settings(&case.evidence.findings))
         .unwrap_or(Verdict::Accept)
 }
 
-/// What speaks whatever the checks say.
-fn before_the_checks(case: &Case<'_>) -> Option<Verdict> {
+/// Applies the rules that do not depend on the checks.
+fn verdict_before_checks(case: &Case<'_>) -> Option<Verdict> {
     let evidence = case.evidence;
     outside_changes(evidence)
-        .or_else(|| hands_on(case.answer))
+        .or_else(|| delegated_work(case.answer))
         .or_else(|| agent_asks(case.answer))
         .or_else(|| unfinished(case.answer))
-        .or_else(|| left_uncommitted(evidence))
-        .or_else(|| change_where_a_text_was_asked_for(case))
-        .or_else(|| nothing_to_show(case))
+        .or_else(|| uncommitted_files(evidence))
+        .or_else(|| unexpected_change(case))
+        .or_else(|| missing_result(case))
         .or_else(|| unacceptable_change(&evidence.findings))
 }
 
-/// Whether running the checks can still change the verdict.
+/// Returns whether running the checks can still change the verdict.
 pub fn depends_on_checks(case: &Case<'_>) -> bool {
-    !case.evidence.commits.is_empty() && before_the_checks(case).is_none()
+    !case.evidence.commits.is_empty() && verdict_before_checks(case).is_none()
 }
 
-/// Why work was accepted: what there is to show for it.
+/// Describes why work is accepted: its size and its checks.
 pub fn accepted_because(case: &Case<'_>) -> String {
     let evidence = case.evidence;
     let count = |number: u64, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
@@ -91,31 +91,31 @@ pub fn accepted_because(case: &Case<'_>) -> String {
             count(evidence.files, "file")
         ));
     }
-    parts.extend(evidence.checks.iter().map(|check| format!("`{}` {}", check.command, check.went())));
+    parts.extend(evidence.checks.iter().map(|check| format!("`{}` {}", check.command, check.describe_result())));
     if evidence.checks.is_empty() && !evidence.commits.is_empty() {
         parts.push("no check is configured".to_owned());
     }
     parts.join("; ")
 }
 
-/// Whatever else it did: an agent that reached out of its worktree has not done what it was asked.
+/// Rejects a run that changed anything outside its worktree, whatever else it did.
 fn outside_changes(evidence: &Evidence) -> Option<Verdict> {
-    let told = evidence.violations.join("\n");
+    let violations = evidence.violations.join("\n");
     let has_moved_base = evidence.take_back.as_ref().map(|take_back| {
-        // Whatever began now would begin from there.
+        // The next run would start from there.
         let question = format!(
-            "the agent moved the base branch itself, and nothing has judged what it put there: {take_back}\n{told}"
+            "the agent moved the base branch itself, and nothing has judged what it put there: {take_back}\n{violations}"
         );
         Verdict::Ask { question, kind: QuestionKind::Setup }
     });
-    let failed = || Verdict::Fail(Failure::new(FailureClass::SandboxViolation, told.as_str()));
-    has_moved_base.or_else(|| (!told.is_empty()).then(failed))
+    let failed = || Verdict::Fail(Failure::new(FailureClass::SandboxViolation, violations.as_str()));
+    has_moved_base.or_else(|| (!violations.is_empty()).then(failed))
 }
 
-/// An agent that asks a person is heard first: the answer may change what there is to hand on.
-fn hands_on(answer: &Answer) -> Option<Verdict> {
-    let hands_on = !answer.delegations.is_empty() && answer.status != AnswerStatus::NeedsReview;
-    hands_on.then(|| Verdict::HandOn { delegations: answer.delegations.clone() })
+/// Delegates, unless the agent asks a person: the answer may change what is to be delegated.
+fn delegated_work(answer: &Answer) -> Option<Verdict> {
+    let delegated_work = !answer.delegations.is_empty() && answer.status != AnswerStatus::NeedsReview;
+    delegated_work.then(|| Verdict::HandOn { delegations: answer.delegations.clone() })
 }
 
 fn agent_asks(answer: &Answer) -> Option<Verdict> {
@@ -140,8 +140,8 @@ fn unfinished(answer: &Answer) -> Option<Verdict> {
     })
 }
 
-/// What is neither committed nor ignored would be lost: nothing beside it is accepted.
-fn left_uncommitted(evidence: &Evidence) -> Option<Verdict> {
+/// Rejects files that are neither committed nor ignored, because they would be lost.
+fn uncommitted_files(evidence: &Evidence) -> Option<Verdict> {
     (!evidence.uncommitted.is_empty()).then(|| {
         let detail = format!(
             "the worktree holds what is not committed and would be lost:\n{}\nWhat to do: commit it, delete it, or add it to \
@@ -153,8 +153,8 @@ fn left_uncommitted(evidence: &Evidence) -> Option<Verdict> {
     })
 }
 
-/// Whoever was asked to read and to tell has changed nothing.
-fn change_where_a_text_was_asked_for(case: &Case<'_>) -> Option<Verdict> {
+/// Rejects a change by a task that was to produce a text only.
+fn unexpected_change(case: &Case<'_>) -> Option<Verdict> {
     let is_change = case.evidence.files > 0;
     (case.task_type.proof() == Proof::Text && is_change).then(|| {
         let detail = format!(
@@ -166,8 +166,8 @@ fn change_where_a_text_was_asked_for(case: &Case<'_>) -> Option<Verdict> {
     })
 }
 
-/// "Done" needs something that is there: a change or, where that is what was asked for, a text.
-fn nothing_to_show(case: &Case<'_>) -> Option<Verdict> {
+/// Rejects "done" without a result: a change or, where the task asks for one, a text.
+fn missing_result(case: &Case<'_>) -> Option<Verdict> {
     let has_change = !case.evidence.commits.is_empty() && case.evidence.files > 0;
     let has_text = !case.answer.result.trim().is_empty();
     let (is_there, class, detail) = match case.task_type.proof() {
@@ -182,7 +182,7 @@ fn nothing_to_show(case: &Case<'_>) -> Option<Verdict> {
     (!is_there).then(|| Verdict::Fail(Failure::new(class, detail)))
 }
 
-/// What no change may hold, each with what to do about it.
+/// Rejects a change with contents that are never accepted, with a remedy for each.
 fn unacceptable_change(findings: &[Finding]) -> Option<Verdict> {
     let refused: Vec<&Finding> = findings.iter().filter(|finding| finding.kind.refuses()).collect();
     let mut lines: Vec<String> = refused.iter().map(ToString::to_string).collect();
@@ -194,10 +194,10 @@ fn unacceptable_change(findings: &[Finding]) -> Option<Verdict> {
     (!refused.is_empty()).then(|| Verdict::Fail(Failure::new(FailureClass::Unacceptable, lines.join("\n"))))
 }
 
-/// Where no checkout can be made ready, no check has said anything: that is for the person to mend.
+/// Asks the person about a setup that fails on the base too: no check has said anything.
 fn broken_setup(checks: &[Check]) -> Option<Verdict> {
-    let check = checks.iter().find(|check| check.is_fault_of_setup())?;
-    let (command, went, output) = (&check.command, check.went(), check.output_tail.trim_end());
+    let check = checks.iter().find(|check| check.is_broken_setup())?;
+    let (command, went, output) = (&check.command, check.describe_result(), check.output_tail.trim_end());
     let question = format!(
         "`{command}` of workspace.setup {went}; nothing could be checked. Mend it in .orch.yml or in the project, and \
          `orch init` approves the file\n{output}"
@@ -205,22 +205,22 @@ fn broken_setup(checks: &[Check]) -> Option<Verdict> {
     Some(Verdict::Ask { question, kind: QuestionKind::Setup })
 }
 
-/// The failure that the first check which did not pass amounts to. One that does not pass on the base either is nobody's
-/// fault here, unless to mend it was the task.
+/// Returns the failure of the first check that did not pass. A check that also fails on the base is not blamed on the
+/// work, unless fixing it was the task.
 pub fn failed_checks(checks: &[Check], task_type: &TaskType) -> Option<Verdict> {
-    let is_blamed = |check: &Check| !check.is_fault_of_setup() && (task_type.mends() || !check.was_red());
+    let is_blamed = |check: &Check| !check.is_broken_setup() && (task_type.mends() || !check.fails_on_base());
     let failed = |check: &&Check| check.state != CheckState::Passed && is_blamed(check);
     let check = checks.iter().find(failed)?;
     let within = match check.state {
         CheckState::TimedOut => format!(" ({} s)", check.duration_ms / 1000),
         CheckState::Passed | CheckState::Failed | CheckState::NotStarted => String::new(),
     };
-    let detail = format!("check `{}` {}{within}\n{}", check.command, check.went(), check.output_tail);
+    let detail = format!("check `{}` {}{within}\n{}", check.command, check.describe_result(), check.output_tail);
     Some(Verdict::Fail(Failure::new(FailureClass::ChecksFailed, detail.trim_end())))
 }
 
-/// What the project's own checks have not judged is no accepted work, whatever else is green.
-fn checks_without_approval(unapproved: &[String]) -> Option<Verdict> {
+/// Asks for approval of the project's checks that did not run, whatever else passes.
+fn unapproved_checks(unapproved: &[String]) -> Option<Verdict> {
     let first = unapproved.first()?;
     let more = match unapproved.len() {
         1 => String::new(),
@@ -233,9 +233,9 @@ fn checks_without_approval(unapproved: &[String]) -> Option<Verdict> {
     Some(Verdict::Ask { question, kind: QuestionKind::Setup })
 }
 
-/// A check that passes only because the change has rewritten it proves nothing.
-fn checks_of_its_own_making(checks: &[Check]) -> Option<Verdict> {
-    let check = checks.iter().find(|check| check.passes_by_its_own_rules())?;
+/// Asks about a check that passes only because the change rewrote it.
+fn checks_rewritten_by_change(checks: &[Check]) -> Option<Verdict> {
+    let check = checks.iter().find(|check| check.passes_only_with_changed_files())?;
     let question = format!(
         "check `{}` passes, but only with the files that the agent has changed for it; with those of the base it does not",
         check.command
@@ -243,8 +243,8 @@ fn checks_of_its_own_making(checks: &[Check]) -> Option<Verdict> {
     Some(Verdict::Ask { question, kind: QuestionKind::Ready })
 }
 
-/// What is broken is not mended by blank space and comments, however green the checks are.
-fn fix_that_says_nothing_new(case: &Case<'_>) -> Option<Verdict> {
+/// Asks about a fix in which only white space and comments differ, even if the checks pass.
+fn fix_without_code_change(case: &Case<'_>) -> Option<Verdict> {
     let only_form = case.evidence.findings.iter().any(|finding| finding.kind == FindingKind::OnlyForm);
     (only_form && case.task_type.mends()).then(|| {
         let question = "the task is to mend something, and only blank space and comments differ: is that all of it?";
@@ -252,8 +252,8 @@ fn fix_that_says_nothing_new(case: &Case<'_>) -> Option<Verdict> {
     })
 }
 
-/// A change of nothing but tests and expected values proves nothing where it takes something back: whatever it expected
-/// before may be what is broken. A `fix` mends what is tested, so that for it every change of the tests alone is one.
+/// Asks about a change of nothing but tests and expected values if it removes something: what the tests expected before
+/// may be what is broken. A `fix` repairs tested code, so any change of tests alone is asked about.
 fn only_weaker_tests(case: &Case<'_>) -> Option<Verdict> {
     let found = |kind: FindingKind| case.evidence.findings.iter().filter(move |finding| finding.kind == kind);
     let takes_back = case.evidence.deletions > 0 || found(FindingKind::TestsWeakened).next().is_some();
@@ -268,8 +268,8 @@ fn only_weaker_tests(case: &Case<'_>) -> Option<Verdict> {
     })
 }
 
-/// What says how all later work is judged is a person's to change, whoever writes it.
-fn other_settings(findings: &[Finding]) -> Option<Verdict> {
+/// Asks about a change of the settings that decide how later work is judged.
+fn changed_settings(findings: &[Finding]) -> Option<Verdict> {
     let is_settings = |finding: &Finding| finding.kind == FindingKind::ChecksChanged && finding.path == PROJECT_FILE;
     findings.iter().any(is_settings).then(|| {
         let question = format!(
@@ -280,8 +280,8 @@ fn other_settings(findings: &[Finding]) -> Option<Verdict> {
     })
 }
 
-/// A merge commit that keeps one side only reverts commits of the base. Only a person may accept that.
-fn undone_work(findings: &[Finding]) -> Option<Verdict> {
+/// Asks about a merge commit that reverts commits of the base. Only a person may accept that.
+fn reverted_base_work(findings: &[Finding]) -> Option<Verdict> {
     let undone: Vec<&str> =
         findings.iter().filter(|one| one.kind == FindingKind::Undone).map(|one| one.path.as_str()).collect();
     (!undone.is_empty()).then(|| {
@@ -294,11 +294,11 @@ fn undone_work(findings: &[Finding]) -> Option<Verdict> {
     })
 }
 
-/// Where every check was red before and still is, nothing tells whether the work is good.
-fn checks_that_tell_nothing(checks: &[Check]) -> Option<Verdict> {
+/// Asks where every check failed before the change and still does: nothing tells whether the work is good.
+fn inconclusive_checks(checks: &[Check]) -> Option<Verdict> {
     let first = checks.iter().find(|check| check.state != CheckState::Passed)?;
     checks.iter().all(|check| check.state != CheckState::Passed).then(|| {
-        let (command, went, output) = (&first.command, first.went(), first.output_tail.trim_end());
+        let (command, went, output) = (&first.command, first.describe_result(), first.output_tail.trim_end());
         let question = format!(
             "no check can tell whether this is done: `{command}` {went}, without the change. Where it needs what git does \
              not bring (packages, .env), `workspace:` in .orch.yml brings it; where it is the wrong check, mend it there: \
@@ -477,14 +477,14 @@ mod tests {
 
     #[test]
     fn a_check_that_was_red_before_is_nobodys_fault_unless_to_mend_it_was_the_task() {
-        let was_red = Check { on_base: Some(CheckState::Failed), ..check(CheckState::Failed) };
+        let fails_on_base = Check { on_base: Some(CheckState::Failed), ..check(CheckState::Failed) };
         let green = check(CheckState::Passed);
-        let both = Evidence { checks: vec![was_red.clone(), green], ..evidence() };
+        let both = Evidence { checks: vec![fails_on_base.clone(), green], ..evidence() };
         assert_eq!(judge(&answer(AnswerStatus::Done), &both), Verdict::Accept);
         assert_eq!(class(&of_type("fix", &answer(AnswerStatus::Done), &both)), Some(FailureClass::ChecksFailed));
         let broke = Check { on_base: Some(CheckState::Passed), ..check(CheckState::Failed) };
         assert_eq!(class(&judge(&answer(AnswerStatus::Done), &checked(broke))), Some(FailureClass::ChecksFailed));
-        let alone = judge(&answer(AnswerStatus::Done), &checked(was_red));
+        let alone = judge(&answer(AnswerStatus::Done), &checked(fails_on_base));
         assert!(
             matches!(&alone, Verdict::Ask { question, kind: QuestionKind::Setup } if question.contains("no check can tell")),
             "{alone:?}"
@@ -521,8 +521,8 @@ mod tests {
             assert_eq!(failure.class, FailureClass::Unacceptable);
             assert!(failure.detail.starts_with("a: found\n") && failure.detail.contains(kind.remedy()));
         }
-        let told = Evidence { findings: vec![found(FindingKind::CiChanged)], ..evidence() };
-        assert_eq!(judge(&answer(AnswerStatus::Done), &told), Verdict::Accept);
+        let ci_only = Evidence { findings: vec![found(FindingKind::CiChanged)], ..evidence() };
+        assert_eq!(judge(&answer(AnswerStatus::Done), &ci_only), Verdict::Accept);
     }
 
     #[test]
@@ -559,14 +559,14 @@ mod tests {
 
     #[test]
     fn research_needs_a_text_and_no_change_and_code_needs_a_change() {
-        let mut told = answer(AnswerStatus::Done);
-        told.result = "It uses port 8080.".to_owned();
-        assert_eq!(of_type("research", &told, &Evidence::default()), Verdict::Accept);
+        let mut reported = answer(AnswerStatus::Done);
+        reported.result = "It uses port 8080.".to_owned();
+        assert_eq!(of_type("research", &reported, &Evidence::default()), Verdict::Accept);
         let silent = of_type("research", &answer(AnswerStatus::Done), &Evidence::default());
         assert_eq!(class(&silent), Some(FailureClass::Incomplete));
-        assert_eq!(class(&of_type("research", &told, &evidence())), Some(FailureClass::Unacceptable));
-        assert_eq!(class(&of_type("fix", &told, &Evidence::default())), Some(FailureClass::NoChange));
-        assert_eq!(of_type("ops", &told, &Evidence::default()), Verdict::Accept);
+        assert_eq!(class(&of_type("research", &reported, &evidence())), Some(FailureClass::Unacceptable));
+        assert_eq!(class(&of_type("fix", &reported, &Evidence::default())), Some(FailureClass::NoChange));
+        assert_eq!(of_type("ops", &reported, &Evidence::default()), Verdict::Accept);
         assert_eq!(
             class(&of_type("ops", &answer(AnswerStatus::Done), &Evidence::default())),
             Some(FailureClass::NoChange)

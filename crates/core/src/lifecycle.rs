@@ -50,7 +50,7 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::RouteChosen { route, failed } => routed::on_chosen(&mut next, route, *failed),
         Event::RouteImpossible { reason } => routed::on_impossible(&mut next, reason),
         Event::ModelRefused { reason } => routed::on_model_refused(&mut next, reason),
-        Event::ProviderRests { class } => routed::on_resting(&mut next, *class, context),
+        Event::ProviderRests { class } => routed::on_provider_cooldown(&mut next, *class, context),
         Event::RoutePostponed { until } => routed::on_postponed(&mut next, *until),
         Event::Launched { run } => on_launched(&mut next, run),
         Event::Placed { place } => on_placed(&mut next, place),
@@ -133,7 +133,7 @@ fn on_launched(task: &mut Task, run: &RunId) -> Result<(), Refused> {
     task.runs += 1;
     task.next_model = None;
     if task.is_merged() {
-        // What comes now is not merged.
+        // The new run's work is not merged yet.
         task.integration = None;
     }
     task.attempts += u32::from(counts || task.attempts == 0);
@@ -146,19 +146,14 @@ fn on_placed(task: &mut Task, place: &Workplace) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The task's run in progress must be `run`.
+/// Returns how `run` was started and why it is being stopped, if it is the task's run in progress.
 fn current_run(task: &Task, run: &RunId) -> Result<(NextRun, Option<StopFor>), Refused> {
-    match &task.state {
-        State::InProgress { run: current, next, stopping } if current == run => Ok((next.clone(), *stopping)),
-        State::InProgress { .. }
-        | State::New { .. }
-        | State::Routed { .. }
-        | State::InReview { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => Err(Refused::Stale { run: run.clone() }),
+    if let State::InProgress { run: current, next, stopping } = &task.state
+        && current == run
+    {
+        return Ok((next.clone(), *stopping));
     }
+    Err(Refused::Stale { run: run.clone() })
 }
 
 fn on_launch_failed(
@@ -214,15 +209,15 @@ fn on_run_ended(
     if let Some(cost) = ending.cost {
         task.cost = Some(task.cost.unwrap_or_default() + cost);
     }
-    // What could not be gone on with was no conversation, whatever its CLI called it.
+    // A conversation that could not be resumed is not kept, whatever session id the CLI reports.
     let was_lost = matches!(outcome, Outcome::Failed(failure) if failure.class == FailureClass::SessionLost);
     if let Some(session_id) = ending.session_id.as_ref().filter(|_| !was_lost) {
         let (agent, model) = (agent.to_owned(), model.map(str::to_owned));
         let talk = Conversation { agent, session_id: session_id.clone(), model };
         task.conversation = Some(Box::new(talk));
     }
-    // What ended by itself before it heard of a shutdown counts as what it is.
-    if let Some(stop) = stopping.filter(|stop| *stop != StopFor::Shutdown || was_cut_off(outcome)) {
+    // A run that ended by itself before the shutdown reached it counts with its own result.
+    if let Some(stop) = stopping.filter(|stop| *stop != StopFor::Shutdown || was_stopped_early(outcome)) {
         stopped(task, stop, next);
         return Ok(());
     }
@@ -231,7 +226,7 @@ fn on_run_ended(
             task.provider_failures = 0;
             task.repaired = false;
             task.summary = Some(answer.summary.clone());
-            parts::heard(task);
+            parts::clear_awaited(task);
             task.state = State::InReview { run: run.clone(), review: ReviewStage::Judging };
         }
         Outcome::Failed(failure) => fail(task, failure, context),
@@ -240,7 +235,7 @@ fn on_run_ended(
     Ok(())
 }
 
-fn was_cut_off(outcome: &Outcome) -> bool {
+fn was_stopped_early(outcome: &Outcome) -> bool {
     use super::outcome::FailureClass as C;
     match outcome {
         Outcome::Cancelled { .. } => true,
@@ -249,23 +244,23 @@ fn was_cut_off(outcome: &Outcome) -> bool {
     }
 }
 
-/// `begun`: how the run that was stopped began.
-fn stopped(task: &mut Task, stop: StopFor, begun: NextRun) {
+/// Applies `stop` to a task whose run has ended; `started_as` is how that run was started.
+fn stopped(task: &mut Task, stop: StopFor, started_as: NextRun) {
     match stop {
         StopFor::Cancel => {
             task.put_back_in_line();
             task.state = State::Cancelled { reason: "cancelled while it ran".to_owned() };
         }
-        StopFor::Retry => begin_again(task),
+        StopFor::Retry => restart(task),
         StopFor::Interrupt => interrupted(task),
         StopFor::Shutdown => {
-            let next = NextRun::Resumed { before: begun.feedback() };
+            let next = NextRun::Resumed { before: started_as.feedback() };
             task.state = State::Routed { next, counts: false, not_before: None };
         }
     }
 }
 
-/// Waits for the person's word, with which the conversation goes on.
+/// Asks the person for a message, with which the conversation continues.
 fn interrupted(task: &mut Task) {
     let id = task.id;
     let question = format!(
@@ -275,8 +270,8 @@ fn interrupted(task: &mut Task) {
     ask(task, QuestionKind::Question, question);
 }
 
-/// Back to the beginning. The branch and what is on it stay.
-fn begin_again(task: &mut Task) {
+/// Resets the task to its beginning. The branch and its commits stay.
+fn restart(task: &mut Task) {
     task.state = match model_policy::keeps_route(task) {
         true => State::Routed { next: NextRun::Fresh, counts: true, not_before: None },
         false => State::NEW,
@@ -332,8 +327,8 @@ fn count_failure(task: &mut Task, failure: &Failure) {
     match failure.class.side() {
         Side::Provider => task.provider_failures += 1,
         Side::Quality | Side::Process => {
-            // A lost conversation is no attempt: it says nothing of whether the provider can be had, and must not let the two
-            // follow each other for ever.
+            // A lost conversation does not count: it says nothing about the provider, and the two kinds of failure must
+            // not follow each other for ever.
             if failure.class != C::SessionLost {
                 task.provider_failures = 0;
             }
@@ -354,19 +349,14 @@ fn count_failure(task: &mut Task, failure: &Failure) {
     }
 }
 
-/// The run under judgement must be `run`.
+/// Returns the stage of the review, if `run` is the run under judgement.
 fn reviewed_run(task: &Task, run: &RunId) -> Result<ReviewStage, Refused> {
-    match &task.state {
-        State::InReview { run: current, review } if current == run => Ok(review.clone()),
-        State::InReview { .. }
-        | State::New { .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => Err(Refused::Stale { run: run.clone() }),
+    if let State::InReview { run: current, review } = &task.state
+        && current == run
+    {
+        return Ok(review.clone());
     }
+    Err(Refused::Stale { run: run.clone() })
 }
 
 fn on_judged(
@@ -378,12 +368,12 @@ fn on_judged(
     let ReviewStage::Judging = reviewed_run(task, run)? else { return Err(Refused::Stale { run: run.clone() }) };
     task.evidence = Some(Box::new(evidence.clone()));
     if let Some(integration) = &mut task.integration {
-        // What was judged now is newer than what a revert has put back.
+        // The work judged now is newer than what a revert has restored.
         integration.restored = None;
     }
     match verdict {
-        Verdict::Accept => reviewed::hand_on(task, run, reviewers),
-        // The record of the next run would include the change, so that no later verdict reports it.
+        Verdict::Accept => reviewed::start_review(task, run, reviewers),
+        // The next run's baseline would include the change, so no later verdict would report it.
         Verdict::Fail(failure) if failure.class == FailureClass::SandboxViolation => {
             count_failure(task, failure);
             task.last_failure = Some(Box::new(failure.clone()));
@@ -393,14 +383,14 @@ fn on_judged(
             );
             step_again::ask_about_setup(task, &question);
         }
-        Verdict::Fail(failure) => not_accepted(task, failure, evidence, context),
+        Verdict::Fail(failure) => reject(task, failure, evidence, context),
         Verdict::Ask { question, kind: QuestionKind::Question } => ask(task, QuestionKind::Question, question.clone()),
         Verdict::Ask { question, kind: QuestionKind::Setup } => step_again::ask_about_setup(task, question),
         Verdict::Ask { question, kind: QuestionKind::Ready | QuestionKind::Failed } => {
             let kind = kind_of_work(task, QuestionKind::Failed);
             ask(task, kind, question.clone());
         }
-        // With the tasks that it makes of them: `Event::HandedOn`.
+        // `Event::HandedOn` handles this verdict together with the subtasks.
         Verdict::HandOn { .. } => return Err(refused(task, "what is handed on must be tasks first")),
     }
     Ok(())
@@ -413,8 +403,9 @@ fn on_not_judged(task: &mut Task, run: &RunId, failure: &ExternalFailure) -> Res
     Ok(())
 }
 
-/// Work that comes back to what was refused before goes round in a circle: a person is asked before more is spent on it.
-fn not_accepted(task: &mut Task, failure: &Failure, evidence: &Evidence, context: &Context<'_>) {
+/// Fails the task for rejected work. Asks a person if the work returned to an earlier rejected state, before more is
+/// spent on it.
+fn reject(task: &mut Task, failure: &Failure, evidence: &Evidence, context: &Context<'_>) {
     let cycle = evidence.tree.as_ref().and_then(|tree| {
         let stood_still = task.rejected_trees.iter().rev().take_while(|before| *before == tree).count();
         let was_there = task.rejected_trees.contains(tree);
@@ -445,7 +436,7 @@ fn on_integrated(task: &mut Task, run: &RunId, integration: &Integration) -> Res
             task.put_back_in_line();
             task.state = State::Done;
         }
-        IntegrationState::Reverted => decided::taken_back(task, integration),
+        IntegrationState::Reverted => decided::ask_after_revert(task, integration),
     }
     Ok(())
 }
@@ -463,13 +454,15 @@ fn on_not_integrated(
     match (problem, kind) {
         (IntegrationProblem::Work(failure), None | Some(OrderKind::Approve)) => fail(task, failure, context),
         (IntegrationProblem::Work(failure), Some(kind @ (OrderKind::Merge | OrderKind::Revert))) => {
-            decided::not_carried_out(task, kind, failure);
+            decided::ask_about_failed_order(task, kind, failure);
         }
         (IntegrationProblem::Wait(wait), _) => {
             let review = ReviewStage::Integrating { waiting: Some(wait.clone()), order };
             task.state = State::InReview { run: run.clone(), review };
         }
-        (IntegrationProblem::Red { integration, failure }, _) => decided::base_is_red(task, integration, failure),
+        (IntegrationProblem::Red { integration, failure }, _) => {
+            decided::ask_about_red_base(task, integration, failure)
+        }
         (IntegrationProblem::External(failure), _) => {
             let review = ReviewStage::Integrating { waiting: None, order };
             let resume_at = State::InReview { run: run.clone(), review };

@@ -251,7 +251,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        if let Some(by) = task.is_kept_from(self.snapshot.identity) {
+        if let Some(by) = task.assigned_to_other(self.snapshot.identity) {
             let since = task.claimed_since().map(|since| format!(" since {since}")).unwrap_or_default();
             let stale = if task.is_claim_stale(self.now) { ", which is stale" } else { "" };
             let detail = format!("claimed by {by}{since}{stale}; this orch is {}", self.snapshot.identity);

@@ -273,7 +273,7 @@ fn after_conflict(task: &Task, failure: &Failure, can_resume: bool) -> Next {
     if stalled == 0 || (has_moved && stalled < MAX_STALLED_ROUNDS) {
         return Next::Again { run: again(failure, can_resume), counts: false, route: None, not_before: None };
     }
-    let (files, rounds) = (conflict::named(&failure.detail), count::of(stalled, "round"));
+    let (files, rounds) = (conflict::summary(&failure.detail), count::plural(stalled, "round"));
     let question = format!("the branch conflicts with its base again, after {rounds} without progress: {files}");
     Next::Ask { kind: QuestionKind::Failed, question }
 }

@@ -14,7 +14,7 @@ use super::{
     difference, ending, gc, health, hidden, integration_job, overlap, prompt_inputs, question, start_recovery, tryout,
     upkeep, verify,
 };
-use orch_core::delegation::Standing;
+use orch_core::delegation::DelegationContext;
 use orch_core::evidence::Check;
 use orch_core::external::StepProblem;
 use orch_core::ids::{RunId, TaskId};
@@ -142,7 +142,7 @@ pub enum Job {
         /// The task.
         task: Arc<Task>,
         /// What its agent may hand on.
-        standing: Standing,
+        standing: DelegationContext,
         /// The run.
         run: RunId,
     },
@@ -350,7 +350,7 @@ async fn judge(
     deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
-    of: (&Arc<Task>, &Standing),
+    of: (&Arc<Task>, &DelegationContext),
     run: RunId,
 ) -> Report {
     let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Judge(run.clone()), Some(of.0.id));

@@ -125,11 +125,11 @@ impl Engine {
             if self.state.batch(&name).is_some() {
                 return Err(BadBatch::Exists(name.clone()));
             }
-            BadBatch::of_concurrency(&name, concurrency)?;
-            BadBatch::of_budget(&name, budget)?;
+            BadBatch::check_concurrency(&name, concurrency)?;
+            BadBatch::check_budget(&name, budget)?;
             let status = |id: TaskId| found.get(&id).map(|task| task.status());
             let batch_of = |id: TaskId| self.state.batch_of(id).map(|batch| batch.name.clone());
-            BadBatch::of_tasks(&name, &tasks, status, batch_of)
+            BadBatch::check_tasks(&name, &tasks, status, batch_of)
         };
         check().map_err(|bad| refused(&bad))?;
         let member = |id: &TaskId| {
@@ -159,7 +159,7 @@ impl Engine {
         let before = self.open_batch(name)?;
         let concurrency = concurrency.unwrap_or(before.concurrency);
         let budget = budget.unwrap_or(before.budget);
-        let check = BadBatch::of_concurrency(name, concurrency).and_then(|()| BadBatch::of_budget(name, budget));
+        let check = BadBatch::check_concurrency(name, concurrency).and_then(|()| BadBatch::check_budget(name, budget));
         check.map_err(|bad| refused(&bad))?;
         let batch = Batch { concurrency, budget, ..before.clone() };
         if batch == before {

@@ -205,7 +205,7 @@ impl Engine {
         let asked = route.model.clone().filter(|_| !balances.stops.is_empty())?;
         let (full_name, way) = self.cheaper_way(task, &route.agent, &asked, now);
         let dir = directory_of(task, &self.state.projects).ok();
-        let words = balances.degrades(task, dir.as_deref(), &route.agent, Some(&full_name)).map(Stop::words)?;
+        let words = balances.degrades(task, dir.as_deref(), &route.agent, Some(&full_name)).map(Stop::describe)?;
         let word = match (task.spec.model.is_some(), is_sticky(task)) {
             (true, _) => Some("the task names it"),
             (false, true) => Some("its model stays, by its policy"),
@@ -297,7 +297,7 @@ impl Engine {
                 Level::Degraded | Level::Ok => (SHORT, "cheaper models are taken"),
             };
             let raise = stop.raise.as_ref().map(|command| format!("{TO_RAISE}{command}")).unwrap_or_default();
-            change_set.note(&mut self.state, now, None, None, kind, format!("{}; {follows}{raise}", stop.words()));
+            change_set.note(&mut self.state, now, None, None, kind, format!("{}; {follows}{raise}", stop.describe()));
         }
     }
 
@@ -313,7 +313,7 @@ impl Engine {
             Vec::new()
         });
         let level = |stop: &Stop| {
-            let of_scope = format!("{}: ", stop.scope.told());
+            let of_scope = format!("{}: ", stop.scope.describe());
             let last = lines.iter().rev().find(|(_, text)| text.starts_with(&of_scope));
             last.map(|(kind, _)| if kind == EXHAUSTED { Level::Exhausted } else { Level::Degraded })
         };

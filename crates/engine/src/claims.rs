@@ -41,7 +41,7 @@ impl Engine {
             let hint = "there is nothing left to claim; `orch task retry` does it again";
             return Err(EngineError::Refused { task: id, source: Refused::State { status: task.status(), hint } });
         }
-        if let Some(other) = task.is_anothers(&by).filter(|_| !claiming.force) {
+        if let Some(other) = task.claimed_by_other(&by).filter(|_| !claiming.force) {
             return Err(claimed(&task, other, now));
         }
         let before = task.claimed_by().map(str::to_owned);
@@ -73,7 +73,7 @@ impl Engine {
 
     /// A person wants it run, and it is somebody else's.
     pub(super) fn refuse_claimed(&self, task: &Task, now: Timestamp) -> Result<(), EngineError> {
-        match task.is_kept_from(&self.settings.identity) {
+        match task.assigned_to_other(&self.settings.identity) {
             Some(other) if !task.status().is_final() => Err(claimed(task, other, now)),
             Some(_) | None => Ok(()),
         }

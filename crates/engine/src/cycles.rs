@@ -5,7 +5,7 @@ use super::handle::EngineError;
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::cycle::{cycles, told};
+use orch_core::cycle::{cycles, render};
 use orch_core::ids::TaskId;
 use orch_core::task::{Spec, Task};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ impl Engine {
             let of_wanted = (task == id).then_some(wanted.depends_on.as_slice());
             self.waits_for(task, of_wanted, &parts)
         };
-        let around = |cycle: &Vec<TaskId>| cycle.iter().position(|task| *task == id).map(|at| told(cycle, at));
+        let around = |cycle: &Vec<TaskId>| cycle.iter().position(|task| *task == id).map(|at| render(cycle, at));
         match cycles([id], &waits_for).iter().find_map(around) {
             None => Ok(()),
             Some(cycle) => Err(EngineError::Invalid {
@@ -68,7 +68,7 @@ impl Engine {
                 let Some(at) = cycle.iter().position(|task| before.contains_key(task)) else { continue };
                 let Some(was) = before.remove(&cycle[at]) else { continue };
                 refused.insert(cycle[at]);
-                all_told.extend(self.refuse_circle(change_set, (cycle[at], was), &told(cycle, at), (known, now)));
+                all_told.extend(self.refuse_circle(change_set, (cycle[at], was), &render(cycle, at), (known, now)));
             }
             if refused.is_empty() {
                 break;

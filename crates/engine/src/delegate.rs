@@ -5,7 +5,7 @@ use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::answer::Delegation;
-use orch_core::delegation::{Standing, spec_of};
+use orch_core::delegation::{DelegationContext, spec_of};
 use orch_core::event::Event;
 use orch_core::evidence::Evidence;
 use orch_core::ids::{RunId, TaskId};
@@ -17,12 +17,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl Engine {
-    /// What an agent that works on `task` may hand on.
-    pub(super) fn standing(&self, task: &Task) -> Standing {
+    /// Returns the limits within which an agent that works on `task` may delegate.
+    pub(super) fn delegation_context(&self, task: &Task) -> DelegationContext {
         let workflow = &self.settings.for_task(task, &self.state.projects).workflow;
-        Standing {
-            line: self.state.line_of(task),
-            handed_on: task.handed_on().len(),
+        DelegationContext {
+            ancestry: self.state.line_of(task),
+            delegated: task.handed_on().len(),
             done: task.handed_on().iter().filter(|part| self.state.is_done(**part)).copied().collect(),
             max_delegations: workflow.max_delegations,
             max_depth: workflow.max_delegation_depth,

@@ -55,13 +55,13 @@ impl Moved {
         let figures = match &self.files {
             Some(files) => {
                 let (added, removed) = files.iter().fold((0, 0), |sum, file| (sum.0 + file.1, sum.1 + file.2));
-                format!("+{added} \u{2212}{removed} in {}", count::of(files.len(), "file"))
+                format!("+{added} \u{2212}{removed} in {}", count::plural(files.len(), "file"))
             }
             None => "the judged commit is not there any more".to_owned(),
         };
         let since = match self.commits.len() {
             0 => "the branch was rewritten or set back".to_owned(),
-            new => format!("{} since", count::of(new, "commit")),
+            new => format!("{} since", count::plural(new, "commit")),
         };
         let head = format!("{since}: {figures}");
         std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")

@@ -63,8 +63,8 @@ impl Engine {
                 let since = run.health.as_ref().map_or(now, |known| known.since);
                 Some(("worker:healthy", format!("at work again, after {}", span(health.since.duration_since(since)))))
             }
-            (Fares::Healthy | Fares::Quiet | Fares::Dead, Fares::Stale) => Some(("worker:stale", health.told(now))),
-            (Fares::Healthy | Fares::Quiet | Fares::Stale, Fares::Dead) => Some(("worker:dead", health.told(now))),
+            (Fares::Healthy | Fares::Quiet | Fares::Dead, Fares::Stale) => Some(("worker:stale", health.describe(now))),
+            (Fares::Healthy | Fares::Quiet | Fares::Stale, Fares::Dead) => Some(("worker:dead", health.describe(now))),
             (Fares::Stale, Fares::Stale) | (Fares::Dead, Fares::Dead) => None,
             (_, Fares::Quiet) | (Fares::Healthy | Fares::Quiet, Fares::Healthy) => None,
         };
@@ -88,7 +88,7 @@ impl Engine {
     }
 
     fn ask_agent(&mut self, change_set: &mut ChangeSet, run: &Run, health: &Health, now: Timestamp) {
-        let text = format!("are you still at work? You are {}", health.told(now));
+        let text = format!("are you still at work? You are {}", health.describe(now));
         let message = Message::of_orch(self.state.next_message_id(), run.task, run.id.clone(), text, now);
         let told = format!("orch asks: {}", message.text);
         change_set.put_message(&mut self.state, message);

@@ -31,7 +31,8 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         Event::RunEnded { outcome, .. } => ("run_ended", format!("{}; {}", ended(outcome), then())),
         Event::Judged { evidence, .. } => {
             let seen = evidence.accepted.clone().unwrap_or_else(|| {
-                let (commits, files) = (count::of(evidence.commits.len(), "commit"), count::of(evidence.files, "file"));
+                let (commits, files) =
+                    (count::plural(evidence.commits.len(), "commit"), count::plural(evidence.files, "file"));
                 format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions)
             });
             ("judged", format!("{seen}; {}", then()))

@@ -329,7 +329,7 @@ impl<'a> Queue<'a> {
                 let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
                 let redactor = self.config.redactor(&self.deps.environment);
                 let sides = orch_runner::sanitize(&redactor.text(&sides));
-                let detail = conflict::told(files.iter().map(String::as_str), &sides);
+                let detail = conflict::render(files.iter().map(String::as_str), &sides);
                 let round = self.round(base_sha, heads).await;
                 let failure = Failure::new(FailureClass::Conflict, detail);
                 IntegrationProblem::Work(Failure { round: Some(Box::new(round)), ..failure })
@@ -435,12 +435,12 @@ impl<'a> Queue<'a> {
             env: &env,
         };
         let checks = checking.run_all(Place::AsItIs(dir)).await;
-        if let Some(check) = checks.iter().find(|check| check.is_fault_of_setup()) {
+        if let Some(check) = checks.iter().find(|check| check.is_broken_setup()) {
             let unready = Unready::Setup(Box::new(check.clone()));
             return Err(self.wait(unready.told(), SETUP_AGAIN, HoldReason::Setup));
         }
         if let Some(check) = checks.iter().find(|check| !task_type.mends() && self.says_nothing_now(check)) {
-            let (command, went, base) = (&check.command, check.went(), &self.base);
+            let (command, went, base) = (&check.command, check.describe_result(), &self.base);
             let detail =
                 format!("`{command}` passed on the branch, and now {went}: mend {base}, or what the check needs");
             return Err(self.wait(detail, SETUP_AGAIN, HoldReason::Setup));
@@ -463,7 +463,7 @@ impl Queue<'_> {
     fn says_nothing_now(&self, check: &Check) -> bool {
         let judged = self.task.evidence.iter().flat_map(|evidence| &evidence.checks);
         let mut before = judged.filter(|one| one.command == check.command);
-        let is_red = check.state != CheckState::Passed && check.was_red();
+        let is_red = check.state != CheckState::Passed && check.fails_on_base();
         self.task.order().is_none() && is_red && before.any(|one| one.state == CheckState::Passed)
     }
 

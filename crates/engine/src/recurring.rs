@@ -339,7 +339,7 @@ impl Engine {
             }
         };
         let took = Duration::from_millis(end.duration_ms).as_secs_f64();
-        let text = format!("{}: its command {}{code}, {took:.1} s{last}", key.job, end.state.told());
+        let text = format!("{}: its command {}{code}, {took:.1} s{last}", key.job, end.state.describe());
         *ended = Some(end);
         change_set.note(&mut self.state, now, None, None, kind, text);
         change_set.put_firing(&mut self.state, firing);

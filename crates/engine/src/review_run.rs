@@ -149,7 +149,7 @@ pub async fn clear(deps: &Arc<Deps>, dir: &Path, run: &RunId) {
 
 /// How long nobody looks again for a reviewer: the first time, or twice the last wait.
 fn next_wait(task: &Task) -> SignedDuration {
-    let last = task.review_put_off().map_or(SignedDuration::ZERO, |wait| wait.until.duration_since(task.updated_at));
+    let last = task.postponed_review().map_or(SignedDuration::ZERO, |wait| wait.until.duration_since(task.updated_at));
     (last + last).clamp(WAIT, LONGEST_WAIT)
 }
 
@@ -238,7 +238,7 @@ impl Engine {
 
     /// Agents may be asked again: reviews that waited for that go on.
     pub(super) fn reviewers_are_back(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
-        let waits = |task: &&Arc<Task>| task.review_put_off().is_some_and(|wait| wait.until == Timestamp::MAX);
+        let waits = |task: &&Arc<Task>| task.postponed_review().is_some_and(|wait| wait.until == Timestamp::MAX);
         let waiting: Vec<TaskId> = self.state.tasks.values().filter(waits).map(|task| task.id).collect();
         for id in waiting {
             self.postpone_review(change_set, id, "a pause has ended", now, now);

@@ -385,7 +385,7 @@ impl Settings {
     pub fn unapproved_projects(&self) -> BTreeMap<PathBuf, String> {
         let unapproved = self.projects.iter().filter(|(_, config)| !config.workflow.unapproved_checks.is_empty());
         let told = |(dir, config): (&PathBuf, &Arc<Config>)| {
-            let checks = count::of(config.workflow.unapproved_checks.len(), "command");
+            let checks = count::plural(config.workflow.unapproved_checks.len(), "command");
             let file = project_file(dir);
             let told = format!("{checks} not approved in {}: read that file, then `orch init` there", file.display());
             (dir.clone(), told)

@@ -17,7 +17,7 @@ use super::leases;
 use super::settings::{Settings, directory_of};
 use orch_config::raw::ChecksIn;
 use orch_core::answer::Answer;
-use orch_core::delegation::{self, Standing};
+use orch_core::delegation::{self, DelegationContext};
 use orch_core::evidence::Evidence;
 use orch_core::external::{ExternalFailure, How, StepProblem};
 use orch_core::ids::RunId;
@@ -58,7 +58,7 @@ pub async fn judge(
     deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
-    (task, standing): (&Arc<Task>, &Standing),
+    (task, standing): (&Arc<Task>, &DelegationContext),
     run: &RunId,
 ) -> Result<Judgement, StepProblem> {
     let task_type = TaskType::of(&task.spec);

@@ -45,7 +45,7 @@ impl Unready {
             Self::Setup(check) => {
                 let tail = check.output_tail.trim_end();
                 let end = if tail.is_empty() { String::new() } else { format!("\n{tail}") };
-                format!("`{}` of workspace.setup {}{end}", check.command, check.went())
+                format!("`{}` of workspace.setup {}{end}", check.command, check.describe_result())
             }
             Self::Files(problem) => problem.clone(),
         }
@@ -190,7 +190,7 @@ impl Workspace<'_> {
                 let (check, output) = run_check(self.deps, command, self.run, &at.work_tree, limit, self.env).await;
                 let output = self.config.redactor(&self.deps.environment).text(&output).into_owned();
                 said.push_str(&format!("$ {command}\n{}", orch_runner::sanitize(&output)));
-                said.push_str(&format!("({}, {} ms)\n", check.went(), check.duration_ms));
+                said.push_str(&format!("({}, {} ms)\n", check.describe_result(), check.duration_ms));
                 let is_done = check.state == CheckState::Passed;
                 let tail = orch_runner::sanitize(&output);
                 last = Some(Check { output_tail: last_lines(&tail), is_setup: true, ..check });

@@ -19,7 +19,7 @@ pub(super) fn changes(
     let mut lines: Vec<Rendered> = Vec::new();
     let (mut shown, mut left_out) = (0_usize, 0_u64);
     for (index, edit) in edits.iter().enumerate() {
-        let name = edit.told(&clean);
+        let name = edit.describe(&clean);
         let lead = if index == 0 {
             format!("{mark}{}", head.iter().map(|part| format!("{part} · ")).collect::<String>())
         } else {

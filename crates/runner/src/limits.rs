@@ -61,7 +61,7 @@ impl Watchdog {
         turn_ended: bool,
         load: &mut dyn FnMut() -> Option<Load>,
     ) -> Option<Alarm> {
-        self.monitor.printed(now - self.started, output);
+        self.monitor.record_output(now - self.started, output);
         self.turn_over = turn_ended.then(|| self.turn_over.unwrap_or(now));
         if self.turn_over.is_some_and(|since| now - since >= Duration::from_millis(self.limits.linger_ms)) {
             return Some(Alarm::Lingering);
@@ -121,7 +121,7 @@ impl Watchdog {
         let found = load();
         // The supervisor reaps the agent itself.
         let sample = found.map(|load| Sample { alive: true, cpu: load.cpu, processes: load.processes });
-        self.monitor.look(at, sample);
+        self.monitor.record_sample(at, sample);
         (found.is_some() && self.monitor.quiet_for(at) >= self.silence()).then(|| {
             let detail = format!("it printed nothing and did no work for {}", seconds(self.silence()));
             Failure::new(FailureClass::Stalled, detail)

@@ -104,7 +104,7 @@ fn probe(provider: &str, record: Record) -> Option<Probe> {
         asked: Asked { address: record.address, key: record.key },
         at: record.at,
         verdict: Verdict {
-            state: State::of(&record.state)?,
+            state: State::from_name(&record.state)?,
             until: record.until,
             why: record.why,
             is_conclusive: record.is_conclusive,

@@ -71,7 +71,7 @@ fn when(batch: &BatchView, now: &Now) -> String {
 pub fn summary(batch: &BatchView) -> String {
     let known = Status::ALL.iter().filter_map(|status| Some((status.as_str(), batch.counts.get(status.as_str())?)));
     let counts: Vec<String> = known.map(|(word, count)| format!("{count} {word}")).collect();
-    let tasks = count::of(batch.tasks.len(), "task");
+    let tasks = count::plural(batch.tasks.len(), "task");
     let busy = if batch.state.is_over() { String::new() } else { format!(", {} busy", busy(batch)) };
     format!("{tasks} ({}){busy}, {}", counts.join(", "), money(batch))
 }

@@ -48,8 +48,8 @@ fn row<'a>(name: &'a str, standing: &'a LimitView, now: &Now) -> [Cell<'a>; 6] {
         cell(name),
         (standing.level.as_str().into(), Some(role)),
         cell(used(standing)),
-        cell(if standing.reserved > 0.0 { unit.told(standing.reserved) } else { String::new() }),
-        cell(standing.limit.map_or_else(|| "no limit".to_owned(), |limit| unit.told(limit))),
+        cell(if standing.reserved > 0.0 { unit.describe(standing.reserved) } else { String::new() }),
+        cell(standing.limit.map_or_else(|| "no limit".to_owned(), |limit| unit.describe(limit))),
         cell(standing.until.map(|until| now.local(until)).unwrap_or_default()),
     ]
 }
@@ -58,8 +58,10 @@ fn row<'a>(name: &'a str, standing: &'a LimitView, now: &Now) -> [Cell<'a>; 6] {
 fn used(standing: &LimitView) -> String {
     match standing.used {
         None => "?".to_owned(),
-        Some(used) if standing.unit == Unit::Usd && standing.unpriced > 0 => format!("~{}", standing.unit.told(used)),
-        Some(used) => standing.unit.told(used),
+        Some(used) if standing.unit == Unit::Usd && standing.unpriced > 0 => {
+            format!("~{}", standing.unit.describe(used))
+        }
+        Some(used) => standing.unit.describe(used),
     }
 }
 
@@ -82,7 +84,7 @@ pub fn burn_rates(accounts: &[AccountView], now: &Now, columns: usize, paint: Pa
         .map(|account| {
             let standing = &account.standing;
             let amount =
-                |amount: Option<f64>| amount.map_or_else(|| "?".to_owned(), |amount| standing.unit.told(amount));
+                |amount: Option<f64>| amount.map_or_else(|| "?".to_owned(), |amount| standing.unit.describe(amount));
             let left = standing.limit.zip(standing.used).map(|(limit, used)| (limit - used).max(0.0));
             let left = left.map(|left| if account.hours_left == Some(0.0) { 0.0 } else { left });
             [

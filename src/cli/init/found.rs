@@ -128,7 +128,7 @@ impl Found {
         }
         for check in &self.tried {
             let role = if check.state == CheckState::Passed { Role::Good } else { Role::Bad };
-            field("on base", format!("{}: {}", line(&check.command), paint.text(role, check.went())));
+            field("on base", format!("{}: {}", line(&check.command), paint.text(role, check.describe_result())));
             if check.state != CheckState::Passed {
                 let lines: Vec<&str> = check.output_tail.lines().collect();
                 let (first, last) = ends(&lines);

@@ -22,7 +22,7 @@ fn nothing(view: &PatternsView) -> String {
         view.label.as_ref().map(|label| format!("with the label {label}")),
     ];
     let of = of.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let all = count::of(view.total, "judged run");
+    let all = count::plural(view.total, "judged run");
     text::line(&format!("no judged run is {of}; there are {all} in all")).into_owned() + "\n"
 }
 

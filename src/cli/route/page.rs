@@ -59,7 +59,7 @@ fn cost(outlook: &OutlookView, chosen: &str) -> String {
     let Some(ForecastView { low_usd, median_usd, high_usd, samples, group }) = &outlook.forecast else {
         return format!("unknown: no priced run by {chosen} yet{unpriced}");
     };
-    let runs = count::of(*samples, "run");
+    let runs = count::plural(*samples, "run");
     let of = match group.split_last() {
         None => format!("{runs} by {chosen}, whatever the task"),
         Some((last, [])) => format!("{runs} by {chosen} of this {last}"),

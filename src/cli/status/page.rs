@@ -114,7 +114,7 @@ impl Page {
             Some(sum) => sum.to_string(),
             None => "unknown".to_owned(),
         };
-        let runs = count::of(today.runs, "run");
+        let runs = count::plural(today.runs, "run");
         let unpriced = match today.unpriced {
             0 => String::new(),
             some => format!(", {some} without a price"),

@@ -310,7 +310,7 @@ fn outcome(run: &RunView) -> (Role, String) {
 
 fn evidence_fields(view: &mut DetailView, evidence: &EvidenceView) {
     let (files, plus, minus) = (evidence.files, evidence.insertions, evidence.deletions);
-    let files = count::of(files, "file");
+    let files = count::plural(files, "file");
     view.field("base", line(short(&evidence.base)));
     let commits: Vec<_> = evidence.commits.iter().map(|sha| line(short(sha))).collect();
     let listed = if commits.is_empty() { "none".to_owned() } else { commits.join(" ") };
@@ -335,7 +335,7 @@ fn evidence_fields(view: &mut DetailView, evidence: &EvidenceView) {
 
 fn one_check(view: &mut DetailView, check: &Check) {
     let role = if check.state == CheckState::Passed { Role::Good } else { Role::Bad };
-    let verdict = view.paint.text(role, check.went()).into_owned();
+    let verdict = view.paint.text(role, check.describe_result()).into_owned();
     view.field("check", format!("{} {verdict} after {}", line(&check.command), took(check.duration_ms)));
     if check.state != CheckState::Passed && !check.output_tail.trim().is_empty() {
         view.out.push_str(&indented(&check.output_tail, &" ".repeat(NAMES + 4)));

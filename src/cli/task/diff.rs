@@ -32,7 +32,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 fn told(diff: &DiffView, paint: Paint) -> String {
     let (base, head) = (short(&diff.base), short(&diff.head));
-    let commits = count::of(diff.commits, "commit");
+    let commits = count::plural(diff.commits, "commit");
     let whole = format!("{} at {head}: {commits} on {} ({base})", line(&diff.branch), line(&diff.base_branch));
     let mut told = format!("{}\n", paint.text(Role::Faint, whole));
     if let (Some(judged), Some(moved)) = (&diff.judged, &diff.moved) {
@@ -73,7 +73,7 @@ fn stat(diff: &DiffView, paint: Paint) -> String {
         let pad = " ".repeat(widest - width(name));
         told.push_str(&format!("  {name}{pad} | {:>5} {bar}\n", plus + minus));
     }
-    let files = count::of(diff.files.len(), "file");
+    let files = count::plural(diff.files.len(), "file");
     told.push_str(&format!("  {files}, +{} −{}\n", diff.insertions, diff.deletions));
     told
 }

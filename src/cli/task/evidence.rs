@@ -141,8 +141,12 @@ fn seen(evidence: &EvidenceView) -> String {
 }
 
 fn one_check(check: &Check) -> String {
-    let mut out =
-        format!("### Check {}\n\n{} ({} ms).\n\n", code_span(&check.command), check.went(), check.duration_ms);
+    let mut out = format!(
+        "### Check {}\n\n{} ({} ms).\n\n",
+        code_span(&check.command),
+        check.describe_result(),
+        check.duration_ms
+    );
     if check.state != CheckState::Passed && !check.output_tail.trim().is_empty() {
         out.push_str(&format!("{}\n\n", fence(&check.output_tail)));
     }

@@ -52,7 +52,7 @@ async fn all(context: &Context) -> Result<Exit, CliError> {
         context.ui.data("no task is blocked or needs review\n")?;
     } else {
         let ids: Vec<String> = sent.iter().map(|id| format!("#{id}")).collect();
-        context.ui.data(&format!("{} sent on: {}\n", count::of(sent.len(), "task"), ids.join(" ")))?;
+        context.ui.data(&format!("{} sent on: {}\n", count::plural(sent.len(), "task"), ids.join(" ")))?;
         context.ui.note("next: orch task list");
     }
     link.close().await?;

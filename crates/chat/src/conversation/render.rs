@@ -237,7 +237,7 @@ fn spend(today: &SpendView) -> String {
 
 fn money(sum: Option<Usd>, runs: u64, unpriced: u64) -> String {
     let sum = sum.map_or_else(|| "unknown".to_owned(), |sum| sum.to_string());
-    let runs = count::of(runs, "run");
+    let runs = count::plural(runs, "run");
     let unpriced = if unpriced > 0 { format!(", {unpriced} without a price") } else { String::new() };
     format!("{sum} ({runs}{unpriced})")
 }
@@ -286,7 +286,7 @@ pub fn task(view: &TaskView) -> ChatMessage {
         passages.push(Block::plain(cut(summary, LONGEST_WORDS)));
     }
     if let Some(Some(evidence)) = &view.evidence {
-        let (commits, files) = (count::of(evidence.commits.len(), "commit"), count::of(evidence.files, "file"));
+        let (commits, files) = (count::plural(evidence.commits.len(), "commit"), count::plural(evidence.files, "file"));
         let told = format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions);
         passages.push(Block::Line(vec![words(format!("{told}, at ")), code(short(&evidence.head))]));
     }
@@ -386,7 +386,7 @@ pub fn receipt(view: &MessageView) -> ChatMessage {
 
 /// What a branch would change, and buttons for whoever has seen it.
 pub fn diff(view: &DiffView, status: Status) -> ChatMessage {
-    let commits = count::of(view.commits, "commit");
+    let commits = count::plural(view.commits, "commit");
     let mut passages = vec![
         Block::Line(vec![bold(format!("#{} {} → {}", view.task_id, view.branch, view.base_branch))]),
         Block::Line(vec![
@@ -394,7 +394,7 @@ pub fn diff(view: &DiffView, status: Status) -> ChatMessage {
                 "{commits}, +{} −{} in {}, at ",
                 view.insertions,
                 view.deletions,
-                count::of(view.files.len(), "file")
+                count::plural(view.files.len(), "file")
             )),
             code(short(&view.head)),
         ]),

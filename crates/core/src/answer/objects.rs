@@ -1,21 +1,21 @@
-//! Where JSON objects end in a text that is mostly something else. What a broken one holds is remembered, so that the work
-//! grows with the text and not with its square, whatever it is made of.
+//! Finds where JSON objects end in a text that is mostly prose. Results found inside broken objects are remembered, so
+//! that the work is linear in the text.
 
 use std::collections::HashMap;
 
-/// Collections within each other that the reader of JSON takes.
-const DEEPEST: usize = 127;
+/// The deepest nesting that the JSON parser accepts.
+const MAX_DEPTH: usize = 127;
 
 /// Finds the ends of objects.
 pub(super) struct Objects<'a> {
     bytes: &'a [u8],
-    /// Where the objects end that were met within broken ones; `None`: broken as well.
+    /// The ends of objects found inside broken ones; `None` if broken as well.
     known: HashMap<usize, Option<usize>>,
-    /// Bytes that were looked at so far.
-    looked: usize,
+    /// The number of bytes examined so far.
+    examined: usize,
 }
 
-/// What may come next.
+/// What the grammar allows next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wants {
     KeyOrEnd,
@@ -26,21 +26,21 @@ enum Wants {
     CommaOrEnd,
 }
 
-/// A collection whose end has not come yet.
+/// A collection that is not closed yet.
 struct Open {
     at: usize,
     is_object: bool,
     wants: Wants,
-    /// Collections within each other, itself among them.
+    /// The nesting depth of the collection, itself included.
     height: usize,
 }
 
 impl<'a> Objects<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
-        Self { bytes: text.as_bytes(), known: HashMap::new(), looked: 0 }
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), known: HashMap::new(), examined: 0 }
     }
 
-    /// The place after the object that begins at `at`; `None` when there is none that is whole.
+    /// Returns the offset after the object that starts at `at`; `None` if it is not complete.
     pub(super) fn end(&mut self, at: usize) -> Option<usize> {
         if let Some(known) = self.known.remove(&at) {
             return known;
@@ -54,14 +54,14 @@ impl<'a> Objects<'a> {
                 return whole.last().and_then(|(_, end)| *end);
             }
         }
-        self.looked += self.bytes.len().min(next + 1) - at;
-        // What begins at one of those that are open comes to the same bad end.
+        self.examined += self.bytes.len().min(next + 1) - at;
+        // Objects that are still open when the text breaks are broken as well.
         let broken = open.iter().skip(1).filter(|open| open.is_object).map(|open| (open.at, None));
         self.known.extend(whole.into_iter().chain(broken));
         None
     }
 
-    /// Takes the next thing. Returns the place after it; `None` where none fits.
+    /// Reads the next token. Returns the offset after it; `None` if it does not fit.
     fn step(&self, from: usize, open: &mut Vec<Open>, whole: &mut Vec<(usize, Option<usize>)>) -> Option<usize> {
         let at = from + self.bytes[from..].iter().position(|byte| !b" \t\r\n".contains(byte))?;
         let innermost = open.last_mut()?;
@@ -138,14 +138,14 @@ impl Open {
     }
 }
 
-/// The innermost collection ends. One that is too deep counts as broken.
+/// Closes the innermost collection. One that is nested too deeply counts as broken.
 fn close(open: &mut Vec<Open>, whole: &mut Vec<(usize, Option<usize>)>, end: usize) {
     let Some(closed) = open.pop() else { return };
     if let Some(around) = open.last_mut() {
         around.height = around.height.max(closed.height + 1);
     }
     if closed.is_object {
-        whole.push((closed.at, (closed.height <= DEEPEST).then_some(end)));
+        whole.push((closed.at, (closed.height <= MAX_DEPTH).then_some(end)));
     }
 }
 
@@ -156,15 +156,15 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Map, Value};
 
-    /// Bytes that are looked at in vain until all of a text is through.
+    /// Bytes that are examined at in vain until all of a text is through.
     fn looked_in_vain(text: &str) -> usize {
-        let mut objects = Objects::of(text);
+        let mut objects = Objects::new(text);
         let mut at = 0;
         while let Some(offset) = text[at..].find('{') {
             at += offset;
             at = objects.end(at).unwrap_or(at + 1);
         }
-        objects.looked
+        objects.examined
     }
 
     /// The same, beginning anew at each brace.
@@ -188,8 +188,8 @@ mod tests {
     fn megabytes_of_braces_are_looked_at_three_times_at_most() {
         for pattern in ["{", "{\"a\":", "{\"a\":[", "{\":", "[\"{\",", "{\"{\":[", "{ ", "{\"\\\"", "{\"a\":{}, "] {
             let text = pattern.repeat(3_000_000 / pattern.len());
-            let looked = looked_in_vain(&text);
-            assert!(looked <= 3 * text.len(), "{looked} bytes for {} of {pattern:?}", text.len());
+            let examined = looked_in_vain(&text);
+            assert!(examined <= 3 * text.len(), "{examined} bytes for {} of {pattern:?}", text.len());
         }
     }
 

@@ -1,12 +1,12 @@
-//! What runs show of the providers of their models.
+//! What runs show about the providers of their models.
 
 use super::{State, Verdict};
 use crate::outcome::{Failure, FailureClass};
 use crate::retry;
 use jiff::Timestamp;
 
-/// What a failure that leaves an agent alone says of its provider; a test says that none is forgotten.
-const SAID: [(FailureClass, State, &str); 5] = [
+/// What each provider failure that causes a cooldown says about the provider; a test checks that none is missing.
+const OBSERVATIONS: [(FailureClass, State, &str); 5] = [
     (FailureClass::RateLimited, State::RateLimited, "limited a run"),
     (FailureClass::Auth, State::InvalidKey, "refused the credentials of a run"),
     (FailureClass::Budget, State::RateLimited, "let a run go no further: no credit"),
@@ -15,26 +15,26 @@ const SAID: [(FailureClass, State, &str); 5] = [
 ];
 
 impl Verdict {
-    /// What a run's failure says of its provider, and until when: as long as its agent is left alone. `None`: nothing.
+    /// Returns what a run's failure says about its provider, valid for the agent's cooldown; `None` if it says nothing.
     pub fn observed(failure: &Failure, now: Timestamp) -> Option<Self> {
         let until = retry::cooldown(failure, now)?;
-        let (_, state, why) = SAID.into_iter().find(|(class, _, _)| *class == failure.class)?;
+        let (_, state, why) = OBSERVATIONS.into_iter().find(|(class, _, _)| *class == failure.class)?;
         Some(Self { until: Some(until), ..Self::new(state, why) })
     }
 
-    /// What a run shows that ended well.
+    /// Returns the verdict of a run that ended well.
     pub fn worked() -> Self {
         Self::new(State::Available, "has just served a run")
     }
 
-    /// What counts when a person lets a provider that failed be tried again.
+    /// Returns the verdict for a provider that a person lets be tried again.
     pub fn given_a_chance() -> Self {
         Self::new(State::Available, "is tried again by hand")
     }
 }
 
 impl State {
-    /// The failure that a run would have with a provider that stands so.
+    /// Returns the failure class of a run with a provider in this state.
     pub fn class(self) -> Option<FailureClass> {
         match self {
             Self::Available => None,

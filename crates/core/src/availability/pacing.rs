@@ -1,5 +1,5 @@
-//! When a provider says that it answers again. Every provider has its own headers for it, as spans or as times by its own
-//! clock, which may be wrong: a time is taken as its distance from the answer's `date`.
+//! When a provider says that it answers again. Each provider has its own headers for that, as durations or as times by
+//! its own clock, which may be wrong: a time is taken relative to the answer's `date`.
 
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -27,39 +27,39 @@ pub const HEADERS: [&str; 19] = [
     "ratelimit-reset",
 ];
 
-/// Beyond that nobody is believed.
-const FARTHEST: SignedDuration = SignedDuration::from_hours(31 * 24);
-/// A number from here on is a time in seconds since 1970, and a thousand times as large one in milliseconds.
+/// The longest wait that is believed.
+const MAX_SPAN: SignedDuration = SignedDuration::from_hours(31 * 24);
+/// Numbers from here on are seconds since 1970, and numbers a thousand times as large milliseconds.
 const EPOCH_SECONDS: f64 = 1e9;
 const EPOCH_MILLIS: f64 = 1e12;
 
 type Headers = BTreeMap<String, String>;
 
-/// By how much the provider's clock is ahead; `None`: it does not tell its time.
+/// Returns how far the provider's clock is ahead; `None` if it does not tell its time.
 pub fn skew(headers: &Headers, now: Timestamp) -> Option<SignedDuration> {
     Some(date(headers.get("date")?)?.duration_since(now))
 }
 
-/// When it wants to be asked again, as the general header says.
+/// Returns when the provider wants to be asked again, by the general header.
 pub fn retry_after(headers: &Headers, now: Timestamp) -> Option<Timestamp> {
-    let theirs = their_time(headers, now);
+    let theirs = provider_time(headers, now);
     let millis = headers.get("retry-after-ms").and_then(|text| seconds(text, 1e-3));
     let span = millis.or_else(|| {
         let text = headers.get("retry-after")?;
         seconds(text, 1.0).or_else(|| Some(date(text)?.duration_since(theirs)))
     });
-    in_reach(span?, now)
+    capped(span?, now)
 }
 
-/// When its limit ends: as the general header says, or else as its own headers do. Of those what is used up counts, and
-/// of that what comes back last; when nothing is said to be used up, what comes back first.
+/// Returns when the limit ends: by the general header, else by the provider's own headers. Of those the last end of a
+/// used-up limit counts; if none is said to be used up, the first end of any.
 pub fn reset(headers: &Headers, now: Timestamp) -> Option<Timestamp> {
     if let Some(at) = retry_after(headers, now) {
         return Some(at);
     }
-    let theirs = their_time(headers, now);
+    let theirs = provider_time(headers, now);
     let resets = HEADERS.iter().filter(|name| name.contains("-reset")).filter_map(|name| {
-        let at = in_reach(until_reset(headers.get(*name)?, theirs)?, now)?;
+        let at = capped(until_reset(headers.get(*name)?, theirs)?, now)?;
         let left = headers.get(&name.replace("-reset", "-remaining")).and_then(|text| text.trim().parse::<f64>().ok());
         Some((at, left == Some(0.0)))
     });
@@ -68,16 +68,16 @@ pub fn reset(headers: &Headers, now: Timestamp) -> Option<Timestamp> {
     used_up.or_else(|| resets.iter().map(|(at, _)| *at).min())
 }
 
-fn their_time(headers: &Headers, now: Timestamp) -> Timestamp {
+fn provider_time(headers: &Headers, now: Timestamp) -> Timestamp {
     headers.get("date").and_then(|text| date(text)).unwrap_or(now)
 }
 
-fn in_reach(span: SignedDuration, now: Timestamp) -> Option<Timestamp> {
-    let span = Some(span).filter(|span| span.is_positive())?.min(FARTHEST);
+fn capped(span: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+    let span = Some(span).filter(|span| span.is_positive())?.min(MAX_SPAN);
     now.saturating_add(span).ok()
 }
 
-/// A span, a time by the provider's clock, or seconds since 1970.
+/// Parses a duration, a time by the provider's clock, or seconds since 1970.
 fn until_reset(text: &str, theirs: Timestamp) -> Option<SignedDuration> {
     let text = text.trim();
     if let Ok(at) = text.parse::<Timestamp>() {
@@ -102,12 +102,12 @@ fn seconds(text: &str, unit: f64) -> Option<SignedDuration> {
     Some(SignedDuration::try_from_secs_f64(number * unit).unwrap_or(SignedDuration::MAX))
 }
 
-/// A date as HTTP has it.
+/// Parses an HTTP date.
 fn date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text.trim()).ok().map(|at| at.timestamp())
 }
 
-/// A span as Go writes it: `6m0s`, `1.5s`, `20ms`.
+/// Parses a duration in Go's notation: `6m0s`, `1.5s`, `20ms`.
 fn span(text: &str) -> Option<SignedDuration> {
     let (mut rest, mut sum) = (text, 0.0);
     while !rest.is_empty() {

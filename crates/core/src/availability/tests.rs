@@ -75,8 +75,8 @@ fn whoever_cannot_be_reached_is_unavailable() {
 fn states_have_the_documented_codes_and_names() {
     assert_eq!(State::ALL.map(State::code), [0, 1, 2, 3]);
     assert_eq!(State::ALL.map(State::as_str), ["available", "unavailable", "rate_limited", "invalid_key"]);
-    assert_eq!(State::ALL.map(|state| State::of(state.as_str())), State::ALL.map(Some));
-    assert_eq!(State::of("great"), None);
+    assert_eq!(State::ALL.map(|state| State::from_name(state.as_str())), State::ALL.map(Some));
+    assert_eq!(State::from_name("great"), None);
 }
 
 #[test]

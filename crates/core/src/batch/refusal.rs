@@ -1,4 +1,4 @@
-//! What may not be a batch, and what to do instead.
+//! Why a batch cannot be made or changed, and what to do instead.
 
 use super::{BatchName, MOST_AT_ONCE, MOST_TASKS};
 use crate::ids::TaskId;
@@ -6,37 +6,37 @@ use crate::money::Usd;
 use crate::task::Status;
 use std::collections::BTreeSet;
 
-/// Why a batch cannot be made or changed. Nothing of it was.
+/// Why a batch cannot be made or changed. Nothing of the request was applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadBatch {
     /// It names no task.
     #[error("batch {0} names no task")]
     Empty(BatchName),
-    /// It names too many.
+    /// It names too many tasks.
     #[error("batch {0} names {1} tasks, and {MOST_TASKS} are the most")]
     TooMany(BatchName, usize),
-    /// There are no such tasks.
+    /// Some tasks do not exist.
     #[error("batch {0}: there is no {tasks}", tasks = tasks(.1))]
     Unknown(BatchName, Vec<TaskId>),
-    /// Named more than once.
+    /// Some tasks are named more than once.
     #[error("batch {0} names {tasks} more than once", tasks = tasks(.1))]
     Twice(BatchName, Vec<TaskId>),
-    /// Over already.
+    /// A task is over already.
     #[error("batch {0}: task {1} is {status} already", status = .2.as_str())]
     Over(BatchName, TaskId, Status),
-    /// In another batch that is open.
+    /// A task is in another open batch.
     #[error("batch {0}: task {1} is in batch {2}, which is open")]
     Taken(BatchName, TaskId, BatchName),
     /// Another open batch has the name.
     #[error("there is an open batch {0} already")]
     Exists(BatchName),
-    /// Nothing, or too much, would run.
+    /// The concurrency is zero or too high.
     #[error("batch {0} cannot run {1} tasks at the same time: from 1 to {MOST_AT_ONCE}")]
     Concurrency(BatchName, u32),
-    /// A budget that allows nothing.
+    /// The budget is not positive.
     #[error("batch {0} cannot have a budget of {1}: it must be more than nothing")]
     Budget(BatchName, Usd),
-    /// It has ended, or there never was one.
+    /// The batch has ended or never existed.
     #[error("batch {0} is not open")]
     NotOpen(BatchName),
 }
@@ -48,7 +48,7 @@ fn tasks(ids: &[TaskId]) -> String {
 }
 
 impl BadBatch {
-    /// What to do instead.
+    /// Returns what to do instead.
     pub fn hint(&self) -> String {
         match self {
             Self::Empty(name) => format!("orch batch create {name} --tasks 4,5,6"),
@@ -71,7 +71,7 @@ impl BadBatch {
         }
     }
 
-    /// The present state forbids it, not the order itself.
+    /// Returns whether the present state forbids the request, rather than the request itself.
     pub fn is_conflict(&self) -> bool {
         match self {
             Self::Over(..) | Self::Taken(..) | Self::Exists(_) | Self::NotOpen(_) => true,
@@ -84,31 +84,31 @@ impl BadBatch {
         }
     }
 
-    /// Whether so many at a time may be.
+    /// Checks the concurrency.
     ///
     /// # Errors
-    /// They may not.
-    pub fn of_concurrency(name: &BatchName, concurrency: u32) -> Result<(), Self> {
+    /// It is out of range.
+    pub fn check_concurrency(name: &BatchName, concurrency: u32) -> Result<(), Self> {
         let fits = (1..=MOST_AT_ONCE).contains(&concurrency);
         if fits { Ok(()) } else { Err(Self::Concurrency(name.clone(), concurrency)) }
     }
 
-    /// Whether this may be a budget.
+    /// Checks the budget.
     ///
     /// # Errors
-    /// It may not.
-    pub fn of_budget(name: &BatchName, budget: Option<Usd>) -> Result<(), Self> {
+    /// It is not positive.
+    pub fn check_budget(name: &BatchName, budget: Option<Usd>) -> Result<(), Self> {
         match budget.filter(|budget| *budget <= Usd::ZERO) {
             Some(budget) => Err(Self::Budget(name.clone(), budget)),
             None => Ok(()),
         }
     }
 
-    /// Whether these tasks may be a batch. `status` tells how a task stands, `batch_of` in which open batch it is.
+    /// Checks that the tasks can form a batch. `status` returns a task's status, `batch_of` its open batch.
     ///
     /// # Errors
-    /// They may not.
-    pub fn of_tasks(
+    /// They cannot.
+    pub fn check_tasks(
         name: &BatchName,
         tasks: &[TaskId],
         status: impl Fn(TaskId) -> Option<Status>,

@@ -49,7 +49,7 @@ fn what_may_not_be_a_batch_is_named_with_what_to_do_instead() {
     let batch_of = |id: TaskId| (id.0 == 3).then(|| name("other"));
     let refused = |ids: &[u64]| {
         let ids: Vec<TaskId> = ids.iter().map(|id| TaskId(*id)).collect();
-        let error = BadBatch::of_tasks(&name("night"), &ids, status, batch_of).err()?;
+        let error = BadBatch::check_tasks(&name("night"), &ids, status, batch_of).err()?;
         assert!(error.hint().len() > 10);
         Some(error.to_string())
     };
@@ -62,8 +62,8 @@ fn what_may_not_be_a_batch_is_named_with_what_to_do_instead() {
     assert_eq!(refused(&[3]).as_deref(), Some("batch night: task 3 is in batch other, which is open"));
     let many: Vec<u64> = (1..=1001).collect();
     assert!(refused(&many).is_some_and(|why| why.contains("1001 tasks")));
-    assert!(BadBatch::of_concurrency(&name("n"), 0).is_err() && BadBatch::of_concurrency(&name("n"), 1).is_ok());
-    let budget = |micros| BadBatch::of_budget(&name("n"), Some(Usd::from_micros(micros)));
+    assert!(BadBatch::check_concurrency(&name("n"), 0).is_err() && BadBatch::check_concurrency(&name("n"), 1).is_ok());
+    let budget = |micros| BadBatch::check_budget(&name("n"), Some(Usd::from_micros(micros)));
     assert!(budget(0).is_err() && budget(-1).is_err() && budget(1).is_ok());
 }
 

@@ -1,4 +1,4 @@
-//! What was spent, by day, account and project: sums of charges, and of what a person has recorded.
+//! Spending by day, account and project: sums of run charges and of a person's records.
 
 use super::{AVERAGED, Payees};
 use crate::cost::Charge;
@@ -11,51 +11,51 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What a person says was spent beside orch's runs.
+/// Spending outside of orch's runs, recorded by a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// The account.
     pub account: String,
-    /// When.
+    /// The time of the spending.
     pub at: Timestamp,
-    /// How much; `None`: not known.
+    /// The amount, if known.
     pub cost: Option<Usd>,
-    /// With which model.
+    /// The model that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// For what, in words.
+    /// What it was for, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// What is to be paid for one run.
+/// The cost of one run.
 #[derive(Debug, Clone, Copy)]
 pub struct Bill<'a> {
-    /// The accounts that it is of; each once.
+    /// The accounts of the run; each counts once.
     pub accounts: [Option<&'a str>; 2],
     /// The project.
     pub project: Option<&'a Path>,
-    /// How much; `None`: not known.
+    /// The amount, if known.
     pub cost: Option<Usd>,
 }
 
-/// One day.
+/// The spending of one day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Day {
-    /// Everything.
+    /// The total.
     pub all: Spend,
     accounts: BTreeMap<String, Spend>,
     projects: BTreeMap<PathBuf, Spend>,
 }
 
-/// All days that are known.
+/// The spending of all known days.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SpendLedger {
     days: BTreeMap<Date, Day>,
 }
 
 impl SpendLedger {
-    /// Counts a run.
+    /// Adds the cost of a run.
     pub fn charge(&mut self, date: Date, bill: Bill<'_>) {
         let day = self.days.entry(date).or_default();
         day.all.add(bill.cost);
@@ -68,7 +68,7 @@ impl SpendLedger {
         }
     }
 
-    /// Enters charges and records by the days of `zone`. `only`: the project of tasks that name none.
+    /// Adds charges and records by the days of `zone`. `only`: the project of tasks that name none.
     pub fn enter(
         &mut self,
         payees: &Payees,
@@ -89,55 +89,55 @@ impl SpendLedger {
         }
     }
 
-    /// Forgets what is known from that day on.
+    /// Forgets the spending from that day on.
     pub fn cut(&mut self, from: Date) {
         self.days.split_off(&from);
     }
 
-    /// What was spent on everything.
+    /// Returns the total spending of a day.
     pub fn day(&self, date: Date) -> Spend {
         self.days.get(&date).map(|day| day.all).unwrap_or_default()
     }
 
-    /// What was spent on an account in a day.
+    /// Returns an account's spending of a day.
     pub fn of_day(&self, date: Date, account: &str) -> Spend {
         self.days.get(&date).and_then(|day| day.accounts.get(account)).copied().unwrap_or_default()
     }
 
-    /// What was spent in a project in a day.
+    /// Returns a project's spending of a day.
     pub fn of_project(&self, date: Date, project: &Path) -> Spend {
         self.days.get(&date).and_then(|day| day.projects.get(project)).copied().unwrap_or_default()
     }
 
-    /// The projects that something was spent in on a day.
+    /// Returns the projects with spending on a day.
     pub fn projects(&self, date: Date) -> impl Iterator<Item = (&Path, Spend)> {
         let projects = self.days.get(&date).map(|day| &day.projects).into_iter().flatten();
         projects.map(|(dir, spend)| (dir.as_path(), *spend))
     }
 
-    /// What was spent on an account from `start` until the day before `end`.
+    /// Returns an account's spending from `start` until the day before `end`.
     pub fn between(&self, start: Date, end: Date, account: &str) -> Spend {
         let of = |day: &Day| day.accounts.get(account).copied();
         sum(self.range(start, end).filter_map(of))
     }
 
-    /// What a run of an account costs on the average, over the last days; `None`: no price is known.
+    /// Returns the average cost of a run of an account over the last days, if any price is known.
     pub fn typical(&self, today: Date, account: &str) -> Option<Usd> {
         mean(self.recent(today, account))
     }
 
-    /// The same of any run.
+    /// Returns the average cost of any run over the last days.
     pub fn typical_of_all(&self, today: Date) -> Option<Usd> {
         mean(self.recent_of_all(today))
     }
 
-    /// What the runs of an account cost over the last days.
+    /// Returns an account's spending over the last days.
     pub fn recent(&self, today: Date, account: &str) -> Spend {
         let of = |day: &Day| day.accounts.get(account).copied();
         sum(self.last_days(today).filter_map(of))
     }
 
-    /// The same of all runs.
+    /// Returns the total spending over the last days.
     pub fn recent_of_all(&self, today: Date) -> Spend {
         sum(self.last_days(today).map(|day| day.all))
     }
@@ -148,7 +148,7 @@ impl SpendLedger {
     }
 
     fn range(&self, start: Date, end: Date) -> impl Iterator<Item = &Day> {
-        // A range that ends before it begins is refused by the map.
+        // The map panics on a range that ends before it starts.
         self.days.range(start..end.max(start)).map(|(_, day)| day)
     }
 }

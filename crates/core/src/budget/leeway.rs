@@ -1,5 +1,5 @@
-//! What a limit leaves for runs that are not begun yet. What is set aside for a run counts from the moment at which it is
-//! planned: many that begin at once see each other, and a limit is passed by at most what one run costs.
+//! What a limit leaves for runs that are not started yet. Reservations count from the moment of planning: runs that
+//! start together see each other, and a limit is exceeded by at most the cost of one run.
 
 use super::balances::raise;
 use super::ledger::mean;
@@ -11,25 +11,25 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What a run that is to begin will cost, as far as that is known.
+/// The expected cost of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Price {
-    /// So much: by a forecast, a limit of its own, or the catalog.
+    /// A known amount: by a forecast, the task's own limit, or the catalog.
     Known(Usd),
-    /// As much as others of the account on the average, and nothing where none has ended.
+    /// The account's average, or nothing if none of its runs has ended.
     Typical,
-    /// Nobody can say before one of its kind has ended.
+    /// Unknown until a run of its kind has ended.
     Unknown,
 }
 
-/// A run that is to begin.
+/// A run that is about to start.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// Its project.
+    /// The project.
     pub dir: Option<&'a Path>,
-    /// Its agent and its model, where they are chosen.
+    /// The agent and the model, if they are chosen.
     pub agent: Option<(&'a str, Option<&'a str>)>,
-    /// What it will cost.
+    /// The expected cost.
     pub price: Price,
 }
 
@@ -39,14 +39,14 @@ pub struct Leeway {
     scope: Scope,
     unit: Unit,
     limit: f64,
-    /// Neither spent nor set aside.
+    /// The amount neither spent nor reserved.
     left: f64,
-    /// What a run costs on the average.
+    /// The average cost of a run.
     typical: Option<Usd>,
-    /// A run has ended within the last days: what it cost is known, or that its kind reports no price.
+    /// Whether a run has ended within the last days, so that its cost or its lack of a price is known.
     has_ended: bool,
     in_flight: u64,
-    /// Runs under way of which nothing is known.
+    /// The number of runs in progress with unknown cost.
     unknown: u64,
     why: String,
     until: Option<Timestamp>,
@@ -56,9 +56,9 @@ pub struct Leeway {
 /// What the present plan draws on limits, the most urgent task first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Drawn {
-    /// Runs that begin.
+    /// The runs that start, by limit.
     begun: BTreeMap<Scope, Begun>,
-    /// Limits that a more urgent task waits for: whoever is cheaper does not overtake it for ever.
+    /// Limits that a more urgent task waits for: a cheaper task must not overtake it forever.
     awaited: BTreeSet<Scope>,
 }
 
@@ -69,7 +69,7 @@ struct Begun {
     amount: f64,
 }
 
-/// What one more run takes of a limit.
+/// What one more run takes from a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Share {
     Known(f64),
@@ -77,18 +77,18 @@ enum Share {
 }
 
 impl Leeway {
-    /// Of an account, a project or the day; `None`: it has no limit.
-    pub(super) fn of(
+    /// Creates the leeway of an account, a project or the day; `None` if it has no limit.
+    pub(super) fn new(
         rules: &Rules,
         scope: &Scope,
         standing: &Standing,
-        book: &SpendLedger,
+        ledger: &SpendLedger,
         today: Date,
     ) -> Option<Self> {
         let limit = standing.limit?;
         let recent: Spend = match scope {
-            Scope::Account(name) => book.recent(today, name),
-            Scope::Day | Scope::Project(_) => book.recent_of_all(today),
+            Scope::Account(name) => ledger.recent(today, name),
+            Scope::Day | Scope::Project(_) => ledger.recent_of_all(today),
         };
         Some(Self {
             scope: scope.clone(),
@@ -112,13 +112,14 @@ impl Leeway {
                 Share::Known(cost.dollars())
             }
             (Unit::Usd, Price::Unknown, None) if !self.has_ended => Share::Unknown,
-            // Its kind reports no price: no limit in dollars can hold it.
+            // Runs of this kind report no price, so no limit in dollars applies.
             (Unit::Usd, Price::Typical | Price::Unknown, None) => Share::Known(0.0),
         }
     }
 
-    /// Why there is no room for one more. The first one has room always: whether anything is left at all says the level.
-    fn lacks(&self, price: Price, begun: Begun) -> Option<String> {
+    /// Returns why one more run does not fit. The first run always fits: the level says whether anything is left at
+    /// all.
+    fn shortfall(&self, price: Price, begun: Begun) -> Option<String> {
         if self.in_flight + begun.runs == 0 {
             return None;
         }
@@ -128,9 +129,9 @@ impl Leeway {
             Share::Unknown => Some(alone.to_owned()),
             Share::Known(_) if is_unknown => Some(alone.to_owned()),
             Share::Known(amount) if amount > self.left - begun.amount => {
-                let (amount, limit) = (self.unit.told(amount), self.unit.told(self.limit));
+                let (amount, limit) = (self.unit.describe(amount), self.unit.describe(self.limit));
                 let others = if begun.amount > 0.0 {
-                    format!("; {} are set aside for what begins now", self.unit.told(begun.amount))
+                    format!("; {} are set aside for what begins now", self.unit.describe(begun.amount))
                 } else {
                     String::new()
                 };
@@ -146,7 +147,7 @@ impl Leeway {
 }
 
 impl Balances {
-    /// The limits that a run counts for.
+    /// Returns the limits that apply to a run.
     fn leeways_of<'a>(&'a self, wanted: &Wanted<'_>) -> Vec<Cow<'a, Leeway>> {
         let accounts = wanted.agent.map(|(agent, model)| self.payees.accounts(agent, model)).unwrap_or_default();
         let concerns = |leeway: &&Leeway| match &leeway.scope {
@@ -157,13 +158,13 @@ impl Balances {
         let mut found: Vec<Cow<'a, Leeway>> = self.leeways.iter().filter(concerns).map(Cow::Borrowed).collect();
         let has_project = found.iter().any(|leeway| matches!(leeway.scope, Scope::Project(_)));
         if let (false, Some(dir), Some(most)) = (has_project, wanted.dir, self.per_project) {
-            found.push(Cow::Owned(self.untouched(dir, most)));
+            found.push(Cow::Owned(self.unspent_project(dir, most)));
         }
         found
     }
 
-    /// Of a project in which nothing was spent today.
-    fn untouched(&self, dir: &Path, most: Usd) -> Leeway {
+    /// Returns the leeway of a project in which nothing was spent today.
+    fn unspent_project(&self, dir: &Path, most: Usd) -> Leeway {
         let alike = self.leeways.iter().find(|leeway| matches!(leeway.scope, Scope::Day | Scope::Project(_)));
         Leeway {
             scope: Scope::Project(dir.to_owned()),
@@ -180,28 +181,28 @@ impl Balances {
         }
     }
 
-    /// Nothing is limited.
+    /// Returns whether nothing is limited.
     pub fn is_unlimited(&self) -> bool {
         self.leeways.is_empty() && self.per_project.is_none()
     }
 
-    /// Why a limit has no room for one more run beside those under way and those that begin now; `None`: it has.
-    /// From then on the limit is kept for that run.
+    /// Returns the limit that has no room for one more run, beside those in progress and those that start now. That
+    /// limit is kept for the run from then on.
     pub fn no_room(&self, wanted: &Wanted<'_>, drawn: &mut Drawn) -> Option<Stop> {
-        let lacking = |leeway: Cow<'_, Leeway>| {
+        let stop_for = |leeway: Cow<'_, Leeway>| {
             let begun = drawn.begun.get(&leeway.scope).copied().unwrap_or_default();
             let is_awaited = drawn.awaited.contains(&leeway.scope);
             let behind = is_awaited.then(|| format!("{}; a more urgent task waits for what is left", leeway.why));
-            let why = leeway.lacks(wanted.price, begun).or(behind)?;
+            let why = leeway.shortfall(wanted.price, begun).or(behind)?;
             let Leeway { scope, until, raise, .. } = leeway.into_owned();
             Some(Stop { scope, level: super::Level::Exhausted, is_over: true, why, until, raise })
         };
-        let stop = self.leeways_of(wanted).into_iter().find_map(lacking)?;
+        let stop = self.leeways_of(wanted).into_iter().find_map(stop_for)?;
         drawn.awaited.insert(stop.scope.clone());
         Some(stop)
     }
 
-    /// Counts a run that begins now.
+    /// Counts a run that starts now.
     pub fn draw(&self, wanted: &Wanted<'_>, drawn: &mut Drawn) {
         for leeway in self.leeways_of(wanted) {
             let begun = drawn.begun.entry(leeway.scope.clone()).or_default();

@@ -496,7 +496,7 @@ fn a_run_that_waits_for_money_is_told_what_is_set_aside_and_for_how_long_it_wait
     let stop = balances.no_room(&Wanted { dir: None, agent: Some(("claude", None)), price }, &mut Drawn::default());
     let stop = stop.expect("it waits");
     assert!(
-        stop.words().starts_with("anthropic: $0.00 and about $1.50 under way of $2.00 today are spent"),
+        stop.describe().starts_with("anthropic: $0.00 and about $1.50 under way of $2.00 today are spent"),
         "{stop:?}"
     );
     assert!(stop.why.contains("$0.75 for the next run"), "{stop:?}");

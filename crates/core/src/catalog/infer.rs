@@ -1,10 +1,10 @@
-//! What a model's name alone makes likely. The weakest source: it fills what nobody else says, is marked as inferred
-//! everywhere, and meets no requirement.
+//! Guesses from a model's name. The weakest source: it fills gaps, is marked as inferred everywhere, and meets no
+//! requirement.
 
 use super::model::{Capability, Facts, Tier};
 use super::spelling::words;
 
-/// Words of a name and the capability that they make likely.
+/// Words in a name, and the capability they suggest.
 const CAPABILITIES: [(&[&str], Capability); 4] = [
     (&["vision", "multimodal", "image", "vl"], Capability::Vision),
     (&["reasoning", "reasoner", "thinking", "r1", "deepthink"], Capability::Reasoning),
@@ -12,7 +12,7 @@ const CAPABILITIES: [(&[&str], Capability); 4] = [
     (&["pdf"], Capability::Pdf),
 ];
 
-/// Words of a name and the tier that they make likely; the first that fits counts.
+/// Words in a name, and the tier they suggest; the first match counts.
 const TIERS: [(&[&str], Tier); 5] = [
     (&["haiku", "nano", "lite", "tiny", "small"], Tier::Haiku),
     (&["flash", "mini", "air"], Tier::Flash),
@@ -21,7 +21,7 @@ const TIERS: [(&[&str], Tier); 5] = [
     (&["sonnet", "medium", "large"], Tier::Sonnet),
 ];
 
-/// The guesses that a name allows.
+/// Returns the facts that a name suggests.
 pub fn infer(model: &str) -> Facts {
     let words = words(model);
     let has = |any: &[&str]| any.iter().any(|word| words.iter().any(|own| own == word));

@@ -1,4 +1,4 @@
-//! What is known of a model: its name, its facts, and for each fact who said it.
+//! What is known of a model: its name, its facts, and the source of each fact.
 
 use super::spelling::words;
 use crate::money::Usd;
@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// A model at a provider: `anthropic/claude-sonnet-4-6`. The model's own name may hold more slashes.
+/// A model at a provider: `anthropic/claude-sonnet-4-6`. The model's own name may contain more slashes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModelRef {
-    /// Who serves it.
+    /// The provider.
     pub provider: String,
-    /// What the provider calls it.
+    /// The provider's name for the model.
     pub model: String,
 }
 
 impl ModelRef {
-    /// From its two parts.
+    /// Creates a reference from its two parts.
     pub fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
         Self { provider: provider.into(), model: model.into() }
     }
@@ -45,7 +45,7 @@ impl Serialize for ModelRef {
     }
 }
 
-/// A rung of capability and price across providers, from the lowest.
+/// A level of capability and price across providers, from the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
@@ -55,17 +55,17 @@ pub enum Tier {
     Flash,
     /// Code; the default.
     Sonnet,
-    /// A large codebase, and reasoning.
+    /// Large codebases, and reasoning.
     Pro,
     /// Architecture, novel problems.
     Opus,
 }
 
 impl Tier {
-    /// From the lowest to the highest.
+    /// All tiers, from the lowest to the highest.
     pub const ALL: [Self; 5] = [Self::Haiku, Self::Flash, Self::Sonnet, Self::Pro, Self::Opus];
 
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Haiku => "haiku",
@@ -76,8 +76,8 @@ impl Tier {
         }
     }
 
-    /// Where to look when nothing of this tier can be had: first downwards, so that nothing dearer than what was asked
-    /// for is taken while there is something below it, then upwards.
+    /// Returns the tiers to try when this one is unavailable: first downwards, so that nothing more expensive is taken
+    /// while something cheaper exists, then upwards.
     pub fn neighbours(self) -> impl Iterator<Item = Self> {
         let below = Self::ALL.into_iter().rev().filter(move |tier| *tier < self);
         below.chain(Self::ALL.into_iter().filter(move |tier| *tier > self))
@@ -90,31 +90,31 @@ impl fmt::Display for Tier {
     }
 }
 
-/// What a model can do.
+/// A capability of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
-    /// Takes images.
+    /// Accepts images.
     Vision,
     /// Calls functions.
     Tools,
-    /// Sends its answer while it makes it.
+    /// Streams its answer.
     Streaming,
-    /// Thinks before it answers.
+    /// Reasons before it answers.
     Reasoning,
-    /// Looks things up in the web by itself.
+    /// Searches the web by itself.
     Web,
-    /// Takes PDF files.
+    /// Accepts PDF files.
     Pdf,
-    /// Runs code on its provider's side.
+    /// Runs code at its provider.
     CodeExecution,
 }
 
 impl Capability {
-    /// All of them, in the order in which they are shown.
+    /// All capabilities, in display order.
     pub const ALL: [Self; 7] =
         [Self::Vision, Self::Tools, Self::Streaming, Self::Reasoning, Self::Web, Self::Pdf, Self::CodeExecution];
 
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Vision => "vision",
@@ -134,11 +134,11 @@ impl fmt::Display for Capability {
     }
 }
 
-/// Who said something of a model; a later one overrules an earlier one.
+/// The source of a fact; a later source overrides an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// Its name looks like it. Never enough for a requirement.
+    /// Guessed from the name. Never enough for a requirement.
     Inferred,
     /// The built-in table.
     Catalog,
@@ -149,7 +149,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Inferred => "inferred",
@@ -160,70 +160,70 @@ impl Source {
     }
 }
 
-/// Facts about a model. What is not known is absent: a price that nobody knows is not 0.
+/// Facts about a model. Unknown facts are absent: an unknown price is not 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// For people.
+    /// The display name.
     pub name: Option<String>,
-    /// Day of its release, `2026-02-17`.
+    /// The release date, `2026-02-17`.
     pub released: Option<String>,
-    /// Its maker wants nobody to begin with it any more.
+    /// Whether its maker discourages new use.
     pub deprecated: Option<bool>,
-    /// Its rung.
+    /// The tier.
     pub tier: Option<Tier>,
-    /// What it can do and what not.
+    /// Capabilities that it has or lacks.
     pub capabilities: BTreeMap<Capability, bool>,
-    /// Tokens that it can have before it.
+    /// The context window in tokens.
     pub context_window: Option<u64>,
-    /// Tokens that one answer can have.
+    /// The longest answer in tokens.
     pub max_output_tokens: Option<u64>,
-    /// Price of a million tokens that it reads.
+    /// The price of a million input tokens.
     pub input_price: Option<Usd>,
-    /// Price of a million tokens that it reads from its provider's cache.
+    /// The price of a million input tokens read from the provider's cache.
     pub cached_price: Option<Usd>,
-    /// Price of a million tokens that it writes.
+    /// The price of a million output tokens.
     pub output_price: Option<Usd>,
-    /// Until an answer begins.
+    /// The time until an answer starts, in milliseconds.
     pub average_latency_ms: Option<u64>,
-    /// How quickly it writes.
+    /// The output speed.
     pub throughput_tokens_per_second: Option<u64>,
 }
 
-/// A model with all that is known of it.
+/// A model with all known facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
-    /// Where and what.
+    /// The provider and the model's name.
     pub id: ModelRef,
     words: Vec<String>,
     facts: Facts,
     sources: BTreeMap<&'static str, Source>,
 }
 
-/// Tokens to which prices refer, in thousands.
+/// Tokens per unit of a price, in thousands.
 const THOUSANDS: i64 = 1000;
 
 impl Model {
-    /// One of which nothing is known.
+    /// Creates a model without facts.
     pub fn unknown(id: ModelRef) -> Self {
         Self { words: words(&id.model), id, facts: Facts::default(), sources: BTreeMap::new() }
     }
 
-    /// The words of its name, in lower case.
+    /// Returns the words of the name, in lower case.
     pub fn words(&self) -> &[String] {
         &self.words
     }
 
-    /// What is known.
+    /// Returns the known facts.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// Who said it, by the name of the fact.
+    /// Returns the source of each fact, by the name of the fact.
     pub fn sources(&self) -> &BTreeMap<&'static str, Source> {
         &self.sources
     }
 
-    /// Adds what `source` says; where it says nothing, what was said before holds.
+    /// Adds the facts of `source`; facts that it lacks stay as they were.
     pub fn learn(&mut self, said: &Facts, source: Source) {
         let sources = &mut self.sources;
         let mut note = |name: &'static str| {
@@ -247,25 +247,25 @@ impl Model {
         }
     }
 
-    /// Whether it can; `None`: nobody knows. Every model is taken to stream unless somebody says otherwise.
+    /// Returns whether the model has a capability, if known. Streaming is assumed unless a source denies it.
     pub fn can(&self, capability: Capability) -> Option<bool> {
         let streams = (capability == Capability::Streaming).then_some(true);
         self.facts.capabilities.get(&capability).copied().or(streams)
     }
 
-    /// Whether somebody who knows says that it can: a guess by its name is not enough.
+    /// Returns whether a reliable source says that it has a capability: a guess by its name is not enough.
     pub fn surely_can(&self, capability: Capability) -> bool {
         let guessed = self.sources.get(capability.as_str()) == Some(&Source::Inferred);
         self.can(capability) == Some(true) && !guessed
     }
 
-    /// Whether somebody who knows says that it cannot.
+    /// Returns whether a reliable source says that it lacks a capability.
     pub fn surely_cannot(&self, capability: Capability) -> bool {
         let guessed = self.sources.get(capability.as_str()) == Some(&Source::Inferred);
         self.can(capability) == Some(false) && !guessed
     }
 
-    /// Mean of the prices of a million tokens read and written; the one that is known where only one is.
+    /// Returns the mean of the input and output prices per million tokens; the known one if only one is known.
     pub fn average_price(&self) -> Option<Usd> {
         match (self.facts.input_price, self.facts.output_price) {
             (Some(input), Some(output)) => Some(Usd::from_micros(i64::midpoint(input.micros(), output.micros()))),
@@ -273,17 +273,17 @@ impl Model {
         }
     }
 
-    /// Whether a thousand of its tokens cost more than `limit` on the average; `None`: its price is not known.
+    /// Returns whether a thousand tokens cost more than the limit on average; `None` if the price is unknown.
     pub fn is_dearer_than(&self, limit_per_1k: Usd) -> Option<bool> {
         Some(self.average_price()?.micros() > limit_per_1k.micros().saturating_mul(THOUSANDS))
     }
 
-    /// Whether it has a tier that only its name makes likely.
+    /// Returns whether the tier is only guessed from the name.
     pub fn is_tier_guessed(&self) -> bool {
         self.sources.get("tier") == Some(&Source::Inferred)
     }
 
-    /// Whether its maker wants nobody to begin with it.
+    /// Returns whether its maker discourages new use.
     pub fn is_deprecated(&self) -> bool {
         self.facts.deprecated == Some(true)
     }

@@ -1,22 +1,21 @@
-//! The ways in which one name is written: without its separators, without its date, with its parts the other way
-//! round. Nothing here guesses: two names are the same when they differ in case and separators only, or by a part that
-//! says nothing.
+//! The spellings of a name: without separators, without its date, with its parts in another order. Nothing here
+//! guesses: two names are the same if they differ in case and separators only, or by a part without meaning.
 
-/// A name without case and separators: `Claude Sonnet 4.6` is `claudesonnet46`.
+/// Returns a name without case and separators: `Claude Sonnet 4.6` is `claudesonnet46`.
 pub fn squash(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The words of a name, in lower case.
+/// Returns the words of a name, in lower case.
 pub fn words(name: &str) -> Vec<String> {
     let parts = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     parts.map(str::to_lowercase).collect()
 }
 
-/// How near a spelling is to the name itself: the lower the nearer.
+/// The distance of a spelling from the name itself; lower is nearer.
 pub type Rank = u8;
 
-/// The squashed spellings of a model, each with its rank. Those of rank 0 are the name itself.
+/// Returns the squashed spellings of a model with their ranks. Rank 0 is the name itself.
 pub fn spellings(provider: &str, model: &str) -> Vec<(String, Rank)> {
     let mut found = vec![(squash(model), 0), (squash(&format!("{provider}{model}")), 0)];
     let base = model.rsplit('/').next().unwrap_or(model).to_lowercase();
@@ -40,8 +39,8 @@ pub fn spellings(provider: &str, model: &str) -> Vec<(String, Rank)> {
     found
 }
 
-/// `claude-sonnet-4-6` as `sonnet46`, `46sonnet` and `claude46sonnet`, and `claude-3-5-sonnet` likewise: its maker has
-/// named its models both ways, and people say neither.
+/// Spells `claude-sonnet-4-6` as `sonnet46`, `46sonnet` and `claude46sonnet`, and `claude-3-5-sonnet` likewise: its
+/// maker has used both orders, and people omit the prefix.
 fn other_ways_round(name: &str) -> impl Iterator<Item = String> {
     let own = name.strip_prefix("claude-").unwrap_or_default();
     let is_word = |part: &&str| part.starts_with(|c: char| c.is_alphabetic());
@@ -53,7 +52,7 @@ fn other_ways_round(name: &str) -> impl Iterator<Item = String> {
     ways.into_iter().chain(with_maker).filter(move |_| !words.is_empty() && !numbers.is_empty())
 }
 
-/// `…-20250929` and `…-2025-09-29` without the date, and the date.
+/// Splits `…-20250929` and `…-2025-09-29` into the name and the date.
 fn without_date(name: &str) -> Option<(String, String)> {
     let is_date = |text: &str| text.len() == 8 && text.starts_with("20") && text.bytes().all(|b| b.is_ascii_digit());
     let parts: Vec<&str> = name.split('-').collect();

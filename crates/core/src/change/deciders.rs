@@ -1,17 +1,18 @@
-//! Which files decide how the checks go: scripts that a check runs, and what programs read their rules from. A file that a
-//! check only looks at is the work itself.
+//! Which files decide how the checks go: scripts that a check runs, and configuration of the programs it uses. A file
+//! that a check only reads is the work itself.
 
 use super::ChangedFile;
 use super::patch::Line;
 use serde_json::Value;
 
-/// What a program reads its rules from.
+/// The configuration files of a program.
 struct Decider {
     /// The programs.
     of: &'static [&'static str],
-    /// Names of files, wherever they are; with a `/`, the end of a path; a trailing `*` stands for any rest.
+    /// File names, in any directory; with a `/`, the end of a path; a trailing `*` matches any rest.
     files: &'static [&'static str],
-    /// A changed line counts where it holds one of these; none: any does. Most changes of a manifest are about something else.
+    /// A changed line counts only if it contains one of these; any line if empty. Most changes of a manifest do not
+    /// affect checks.
     words: &'static [&'static str],
 }
 
@@ -67,13 +68,13 @@ const INTERPRETERS: &[&str] = &[
     "sh", "bash", "dash", "zsh", "fish", ".", "source", "python", "python3", "node", "deno", "bun", "ruby", "perl",
     "php",
 ];
-/// Words before a program.
+/// Words that may precede a program.
 const PREFIXES: &[&str] = &["env", "exec", "time", "nice", "command", "!", "(", "{", "if", "then", "do", "while", "@"];
-/// So many words of a command may be the program that it is about: `python3 -m pytest`, `uv run pytest`.
+/// The number of leading words of a command that may name its program: `python3 -m pytest`, `uv run pytest`.
 const LEADING: usize = 3;
 
-/// Which of the changed files decide how the checks go. `followed`: the commands of the scripts that the checks run. What
-/// such a script runs is the work itself, unless it is there for checking.
+/// Returns the changed files that decide how the checks go. `followed`: the commands of the scripts that the checks
+/// run. What such a script runs is the work itself, unless its name says that it checks something.
 pub fn definers(checks: &[String], followed: &[String], files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<String> {
     let direct: Vec<Vec<&str>> = checks.iter().flat_map(|line| commands_of(line)).collect();
     let further: Vec<Vec<&str>> = followed.iter().flat_map(|line| commands_of(line)).collect();
@@ -84,13 +85,13 @@ pub fn definers(checks: &[String], followed: &[String], files: &[ChangedFile], l
         direct.iter().any(runs)
             || (is_for_checking(path) && further.iter().any(runs))
             || direct.iter().chain(&further).any(|words| {
-                shadows(words, file) || DECIDERS.iter().any(|decider| decider.speaks_of(words, path, changed()))
+                shadows(words, file) || DECIDERS.iter().any(|decider| decider.matches(words, path, changed()))
             })
     };
     files.iter().filter(decides).map(|file| file.path.clone()).collect()
 }
 
-/// Files that `commands` run or read their commands from, and which may run others.
+/// Returns the files that `commands` run or read commands from, which may run others.
 pub fn scripts(commands: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let lines: Vec<Vec<&str>> = commands.iter().flat_map(|line| commands_of(line)).collect();
@@ -107,8 +108,8 @@ pub fn scripts(commands: &[String]) -> Vec<String> {
     found
 }
 
-/// The commands in the file at `path`. Only what is there to check leads further: what a program of the project runs is the
-/// work itself.
+/// Returns the commands in the file at `path`. Only build files and shell scripts are followed: a program of the
+/// project is the work itself.
 pub fn commands_in(path: &str, text: &str) -> Vec<String> {
     if path.ends_with("package.json") {
         let scripts = serde_json::from_str::<Value>(text).ok().and_then(|all| all.get("scripts").cloned());
@@ -125,7 +126,7 @@ pub fn commands_in(path: &str, text: &str) -> Vec<String> {
     lines.filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
 }
 
-/// Whether a script that another one runs is there to check something.
+/// Returns whether the name of a script says that it checks something.
 pub fn is_for_checking(path: &str) -> bool {
     const WORDS: [&str; 6] = ["test", "check", "verify", "lint", "spec", "ci"];
     path.to_lowercase().split(['/', '.', '-', '_']).any(|part| WORDS.iter().any(|word| part.starts_with(word)))
@@ -136,16 +137,16 @@ fn is_shell(first: &str) -> bool {
 }
 
 impl Decider {
-    fn speaks_of<'a>(&self, words: &[&str], path: &str, mut changed: impl Iterator<Item = &'a str>) -> bool {
+    fn matches<'a>(&self, words: &[&str], path: &str, mut changed: impl Iterator<Item = &'a str>) -> bool {
         let leading = || words.iter().filter(|word| !word.starts_with('-')).take(LEADING);
         leading().any(|word| self.of.contains(&word.rsplit('/').next().unwrap_or(word)))
-            && self.files.iter().any(|pattern| is_called(path, pattern))
+            && self.files.iter().any(|pattern| is_named(path, pattern))
             && (self.words.is_empty() || changed.any(|line| self.words.iter().any(|word| line.contains(word))))
     }
 }
 
-/// Whether a file is called so.
-fn is_called(path: &str, pattern: &str) -> bool {
+/// Returns whether a file's name matches the pattern.
+fn is_named(path: &str, pattern: &str) -> bool {
     let name = if pattern.contains('/') { path } else { path.rsplit('/').next().unwrap_or(path) };
     match pattern.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
@@ -153,7 +154,7 @@ fn is_called(path: &str, pattern: &str) -> bool {
     }
 }
 
-/// The file that a command runs.
+/// Returns the file that a command runs.
 fn script_of<'a>(words: &[&'a str]) -> Option<&'a str> {
     let (program, arguments) = words.split_first()?;
     let name = program.rsplit('/').next().unwrap_or(program);
@@ -163,7 +164,7 @@ fn script_of<'a>(words: &[&'a str]) -> Option<&'a str> {
     Some(*program).filter(|program| !program.is_empty())
 }
 
-/// A new file that is found before the module of that name that is installed.
+/// Returns whether a new file is found before the installed module of the same name.
 fn shadows(words: &[&str], file: &ChangedFile) -> bool {
     let module = words.iter().position(|word| *word == "-m").and_then(|at| words.get(at + 1));
     let is_python =
@@ -176,7 +177,7 @@ fn shadows(words: &[&str], file: &ChangedFile) -> bool {
         })
 }
 
-/// The simple commands of a shell line, each as its words, without quotes and what stands before the program.
+/// Splits a shell line into simple commands, each as its words without quotes and without prefixes of the program.
 fn commands_of(check: &str) -> Vec<Vec<&str>> {
     check
         .split(|c: char| "&|;\n()".contains(c))

@@ -1,9 +1,9 @@
-//! Whether a change says anything new to a machine: blank space and comments do not.
+//! Whether a change differs in anything but white space and comments.
 
 use super::patch::{Line, Mark};
 use super::{ChangedFile, Finding, FindingKind};
 
-/// Endings of files, and how a line begins there that is a comment.
+/// File extensions, and how a comment line starts there.
 const COMMENTS: &[(&[&str], &[&str])] = &[
     (
         &[
@@ -15,7 +15,7 @@ const COMMENTS: &[(&[&str], &[&str])] = &[
     (&["py", "sh", "bash", "rb", "pl", "r", "toml", "yml", "yaml", "mk", "bats"], &["#"]),
     (&["sql", "lua", "hs"], &["--"]),
 ];
-/// Endings of files in which blank space has a meaning.
+/// Extensions of files in which white space has a meaning.
 const INDENTED: &[&str] = &["py", "yml", "yaml", "mk", "md", "hs", "coffee", "nim", "haml", "pug"];
 
 fn ending(path: &str) -> &str {
@@ -23,20 +23,20 @@ fn ending(path: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(_, ending)| ending)
 }
 
-/// Whether a line is a comment and nothing else, in a file of this name.
+/// Returns whether a line is only a comment, in a file of this name.
 pub(super) fn is_comment(path: &str, text: &str) -> bool {
     let (ending, text) = (ending(path), text.trim());
     let begins = |words: &&[&str]| words.iter().any(|word| text.starts_with(word) || text == word.trim_end());
     COMMENTS.iter().filter(|(endings, _)| endings.contains(&ending)).map(|(_, words)| words).any(begins)
 }
 
-/// Found where nothing but blank space and comments differs.
+/// Reports a change in which only white space and comments differ.
 pub(super) fn only_form(files: &[ChangedFile], lines: &[Line<'_>]) -> Option<Finding> {
     let found = !files.is_empty() && files.iter().all(|file| says_nothing(file, lines));
     found.then(|| Finding::new(FindingKind::OnlyForm, "", "only blank space and comments differ"))
 }
 
-/// Whether only blank space and comments differ in a file.
+/// Returns whether only white space and comments differ in a file.
 pub(super) fn says_nothing(file: &ChangedFile, lines: &[Line<'_>]) -> bool {
     let side = |mark: Mark| -> String {
         let of_side = lines.iter().filter(|line| line.mark == mark && line.path == file.path);
@@ -46,7 +46,7 @@ pub(super) fn says_nothing(file: &ChangedFile, lines: &[Line<'_>]) -> bool {
     file.old_mode == file.new_mode && is_seen && side(Mark::Removed) == side(Mark::Added)
 }
 
-/// A line without what means nothing. Within quotes a blank may be what was missing.
+/// Returns a line without insignificant white space. Within quotes a space may be the fix.
 fn meaning(path: &str, text: &str) -> String {
     if INDENTED.contains(&ending(path)) || path.ends_with("Makefile") {
         return if text.trim().is_empty() { String::new() } else { format!("{}\n", text.trim_end()) };

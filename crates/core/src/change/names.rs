@@ -1,31 +1,31 @@
-//! Names of files that other machines read as something else: git's own directory, or another file of the same tree.
+//! File names that other machines read differently: as git's own directory, or as another file of the same tree.
 
 use super::{Finding, FindingKind};
 use std::collections::{BTreeSet, HashMap};
 
-/// Code points that HFS+ leaves out when it compares names.
+/// Code points that HFS+ ignores in name comparisons.
 const IGNORED_BY_HFS: [(char, char); 4] =
     [('\u{200c}', '\u{200f}'), ('\u{202a}', '\u{202e}'), ('\u{206a}', '\u{206f}'), ('\u{feff}', '\u{feff}')];
 
-/// A path that came with a commit.
+/// A path added by a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPath {
     /// The commit.
     pub commit: String,
-    /// From the root of the repository.
+    /// The path from the repository's root.
     pub path: String,
 }
 
-/// Two paths of one tree that are the same where the case of letters is not told apart.
+/// Two paths of one tree that are the same on a case-insensitive file system.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Collision {
-    /// The one that came.
+    /// The new path.
     pub path: String,
-    /// The one that it collides with.
+    /// The path that it collides with.
     pub with: String,
 }
 
-/// What some commit of the branch holds, whether or not a later one takes it out: it is in the history for good.
+/// Reports unsafe paths in any commit of the branch, even if a later one removes them: they stay in the history.
 pub(super) fn unsafe_names(names: &[NewPath], collisions: &[Collision]) -> Vec<Finding> {
     let odd: BTreeSet<&str> = names.iter().map(|name| name.path.as_str()).filter(|path| is_unsafe(path)).collect();
     let odd = odd.into_iter().map(|path| {
@@ -38,22 +38,22 @@ pub(super) fn unsafe_names(names: &[NewPath], collisions: &[Collision]) -> Vec<F
     odd.chain(same).collect()
 }
 
-/// Whether a part of a path is one that git itself refuses to check out somewhere.
+/// Returns whether a path contains a part that git refuses to check out on some systems.
 fn is_unsafe(path: &str) -> bool {
-    // On Windows both signs separate the parts.
+    // On Windows both characters separate parts.
     path.split(['/', '\\']).any(|part| part.is_empty() || [".", ".."].contains(&part) || is_git_dir(part))
 }
 
 fn is_git_dir(part: &str) -> bool {
     let ignored = |c: &char| IGNORED_BY_HFS.iter().any(|(first, last)| (first..=last).contains(&c));
     let by_hfs: String = part.chars().filter(|c| !ignored(c)).collect();
-    // NTFS leaves out blanks and dots at the end, and names a stream behind a colon.
+    // NTFS ignores trailing spaces and dots, and names a stream after a colon.
     let by_ntfs = part.split(':').next().unwrap_or(part).trim_end_matches([' ', '.']);
     by_hfs.eq_ignore_ascii_case(".git") || [".git", "git~1"].iter().any(|name| by_ntfs.eq_ignore_ascii_case(name))
 }
 
-/// The collisions in a tree that the paths in `new` take part in. Directories that differ by case alone are one directory
-/// there, which loses nothing.
+/// Returns the collisions in a tree that involve the paths in `new`. Directories that differ by case alone become one
+/// directory, which loses nothing.
 pub fn collisions<'a>(tree: impl Iterator<Item = &'a str>, new: impl Iterator<Item = &'a str>) -> BTreeSet<Collision> {
     let mut known: HashMap<String, Vec<(&str, bool)>> = HashMap::new();
     for (path, is_file) in new.flat_map(with_parents) {
@@ -73,7 +73,7 @@ pub fn collisions<'a>(tree: impl Iterator<Item = &'a str>, new: impl Iterator<It
     found
 }
 
-/// A path, and the directories above it; with each, whether it is the file.
+/// Returns a path and its parent directories; the flag says which is the file.
 fn with_parents(path: &str) -> impl Iterator<Item = (&str, bool)> {
     let parents = path.match_indices('/').map(move |(end, _)| (&path[..end], false));
     parents.chain(std::iter::once((path, true)))

@@ -1,43 +1,44 @@
-//! The lines of a patch, with their files and numbers.
+//! The changed lines of a patch, with their files and line numbers.
 
-/// What became of a line.
+/// Whether a line was added or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// It is new.
+    /// The line was added.
     Added,
-    /// It is gone.
+    /// The line was removed.
     Removed,
 }
 
 /// A line that a patch adds or removes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// The file it is in, as it is called on the side where it is.
+    /// The path of the file on the line's side.
     pub path: String,
-    /// Its number there, from 1.
+    /// The line number in that file, from 1.
     pub number: u64,
-    /// New or gone.
+    /// Whether it was added or removed.
     pub mark: Mark,
-    /// Without its mark and its end.
+    /// The text without its mark and line end.
     pub text: &'a str,
 }
 
-/// The added and removed lines of what `git diff` or `git log -p` wrote, without renames. What is no patch has none.
+/// Iterates over the added and removed lines in the output of `git diff` or `git log -p`, without renames. Other text
+/// has none.
 pub struct Lines<'a> {
     rest: std::str::Lines<'a>,
     files: [String; 2],
     numbers: [u64; 2],
-    /// Lines of the present hunk that are still to come, on either side.
+    /// Remaining lines of the current hunk, on either side.
     left: [u64; 2],
 }
 
 impl<'a> Lines<'a> {
-    /// Those of `patch`.
-    pub fn of(patch: &'a str) -> Self {
+    /// Creates the iterator over `patch`.
+    pub fn new(patch: &'a str) -> Self {
         Self { rest: patch.lines(), files: Default::default(), numbers: [0; 2], left: [0; 2] }
     }
 
-    /// A line between hunks: which file comes, or which lines.
+    /// Reads a line between hunks: a file name, or the range of a hunk.
     fn head(&mut self, line: &str) {
         if let Some(name) = line.strip_prefix("--- ") {
             self.files[0] = file_name(name);
@@ -69,7 +70,7 @@ impl<'a> Iterator for Lines<'a> {
             let (side, mark) = match line.as_bytes().first() {
                 Some(b'+') => (1, Mark::Added),
                 Some(b'-') => (0, Mark::Removed),
-                // "\ No newline at end of file" is no line of the file.
+                // "\ No newline at end of file" is not a line of the file.
                 Some(b'\\') => continue,
                 _unchanged => {
                     self.take(0);
@@ -83,7 +84,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// `a/src/main.rs`, perhaps quoted as C does, with a tab behind a name that has spaces.
+/// Parses `a/src/main.rs`, possibly in C quotes, with a tab after a name that contains spaces.
 fn file_name(text: &str) -> String {
     let text = text.strip_suffix('\t').unwrap_or(text);
     let plain = match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
@@ -115,7 +116,7 @@ fn unquoted(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// `12,3 +14,5 @@ …`: first line and count of both sides; without a count it is one line.
+/// Parses `12,3 +14,5 @@ …` into first line and count of both sides; a missing count means one line.
 fn ranges(text: &str) -> Option<((u64, u64), (u64, u64))> {
     let (old, rest) = text.split_once(" +")?;
     let (new, _) = rest.split_once(" @@")?;

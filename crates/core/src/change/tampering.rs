@@ -1,12 +1,12 @@
-//! Whether a change weakens the tests that would find its faults. By names and by words that test frameworks share; what
-//! they do not catch, a review may.
+//! Whether a change weakens the tests that would find its faults. Judged by names and words common to test frameworks;
+//! a review may catch the rest.
 
 use super::form::{is_comment, says_nothing};
 use super::patch::{Line, Mark};
 use super::{ChangedFile, Finding, FindingKind};
 use std::collections::BTreeMap;
 
-/// Words that switch a test off, in the languages in use.
+/// Text that disables a test, in common languages.
 const SKIPS: &[&str] = &[
     "#[ignore",
     "@pytest.mark.skip",
@@ -42,7 +42,7 @@ const SKIPS: &[&str] = &[
     "assumeTrue(false",
     "throw XCTSkip",
 ];
-/// Words with which a test begins.
+/// Text with which a test starts.
 const BEGINNINGS: &[&str] = &[
     "#[test]",
     "#[tokio::test",
@@ -59,15 +59,15 @@ const BEGINNINGS: &[&str] = &[
     "TEST(",
     "TEST_F(",
 ];
-/// What a line holds that expects something, in lower case.
+/// Text of an expectation, in lower case.
 const EXPECTING: &[&str] = &[
     "assert", "expect(", "expect_", ".should", "t.error", "t.fatal", "t.fail", "require.", "verify(", "raises",
     "check(",
 ];
-/// The same in a file for a shell.
+/// The same for shell scripts.
 const EXPECTING_IN_SHELL: &[&str] = &["test ", "[ ", "grep", "diff ", "cmp ", "false", "exit 1", "return 1", "assert"];
-/// What expects something that is always so, in lower case and without blanks.
-const ALWAYS_SO: &[&str] = &[
+/// Expectations that always hold, in lower case and without spaces.
+const ALWAYS_TRUE: &[&str] = &[
     "assert!(true",
     "assert!(1==1",
     "assert_eq!(1,1",
@@ -93,11 +93,11 @@ const ENDS: &[&str] = &[
     "os.Exit(0)",
     "process.exit(0);",
 ];
-/// Where expected values are kept.
+/// Where expected values are stored.
 const EXPECTED_ENDINGS: &[&str] = &[".snap", ".golden", ".expected"];
 const EXPECTED_PLACES: &[&str] = &["__snapshots__", "snapshots", "golden", "goldens", "testdata", "expected"];
 
-/// Whether a file belongs to a service that builds and tests the project.
+/// Returns whether a file configures a CI service.
 pub fn is_ci_file(path: &str) -> bool {
     const PLACES: [&str; 5] = [".github/workflows/", ".circleci/", ".buildkite/", ".gitlab/ci/", ".ci/"];
     const FILES: [&str; 5] =
@@ -105,7 +105,7 @@ pub fn is_ci_file(path: &str) -> bool {
     PLACES.iter().any(|place| path.starts_with(place)) || FILES.contains(&path)
 }
 
-/// Whether a file holds tests, by its name.
+/// Returns whether a file contains tests, by its name.
 pub fn is_test_file(path: &str) -> bool {
     let mut parts = path.rsplit('/');
     let name = parts.next().unwrap_or_default().to_lowercase();
@@ -132,7 +132,7 @@ fn switches_off(text: &str) -> bool {
         || text.contains(".skip(") && begins_test(&text.replace(".skip", ""))
 }
 
-/// Whether a test in this file is found by those who run tests, going by its name: some go by it.
+/// Returns whether test runners find tests in this file, where they go by its name.
 fn is_collected(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
     let stem = name.split('.').next().unwrap_or_default();
@@ -146,8 +146,8 @@ fn is_collected(path: &str) -> bool {
     }
 }
 
-/// Tests that are gone or switched off. A file of tests that is moved is there twice, once on each side: as many tests begin
-/// as end. What is moved to where nobody looks for tests is gone.
+/// Finds tests that were removed or disabled. Tests that move between files are added as often as removed; tests moved
+/// to where no runner finds them count as removed.
 pub(super) fn weakened_tests(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<Finding> {
     let mut found: Vec<Finding> = lines
         .iter()
@@ -158,7 +158,7 @@ pub(super) fn weakened_tests(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<F
     for line in lines.iter().filter(|line| begins_test(line.text)) {
         *gone.entry(line.path.as_str()).or_default() += if line.mark == Mark::Removed { 1 } else { -1 };
     }
-    // What came elsewhere: where tests are looked for, and where they are not.
+    // Tests added in other files, by whether runners find them there.
     let came = |collected: bool| -> i64 {
         gone.iter()
             .filter(|(path, count)| **count < 0 && is_collected(path) == collected)
@@ -167,7 +167,7 @@ pub(super) fn weakened_tests(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<F
     };
     let mut spare = [came(false), came(true)];
     for (path, count) in gone.into_iter().filter(|(_, count)| *count > 0) {
-        // What was moved elsewhere is still there.
+        // Tests that were moved still exist.
         let mut lost = count;
         let from = usize::from(is_collected(path));
         for pool in &mut spare[from..] {
@@ -190,8 +190,8 @@ pub(super) fn weakened_tests(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<F
     found
 }
 
-/// Files of tests that expect less than before, or that are gone without a word by which tests are known. They are put back
-/// for another look: what they expected may still hold.
+/// Finds test files that expect less than before, or that are deleted without recognizable tests. They are restored for
+/// another run of the checks, because their expectations may still hold.
 fn emptied(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<Finding> {
     let tests: Vec<&ChangedFile> = files.iter().filter(|file| file.old_mode != 0 && is_test_file(&file.path)).collect();
     let mut came: BTreeMap<&str, i64> = BTreeMap::new();
@@ -238,7 +238,7 @@ fn emptied(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<Finding> {
     found
 }
 
-/// Whether a line of a test expects something that need not be so.
+/// Returns whether a test line expects something that may fail.
 fn expects(line: &Line<'_>) -> bool {
     let text = line.text.trim().to_lowercase();
     let name = line.path.rsplit('/').next().unwrap_or(&line.path);
@@ -247,11 +247,11 @@ fn expects(line: &Line<'_>) -> bool {
     let plain: String = text.chars().filter(|c| !c.is_whitespace() && *c != ';').collect();
     !is_comment(&line.path, line.text)
         && words.iter().any(|word| text.contains(word))
-        && !ALWAYS_SO.iter().any(|always| plain.contains(always))
+        && !ALWAYS_TRUE.iter().any(|always| plain.contains(always))
         && !["asserttrue", "assert1", "assert1==1"].contains(&plain.as_str())
 }
 
-/// Whether a file holds what is expected of the work, and not the work.
+/// Returns whether a file holds expectations of the work rather than the work.
 fn is_expectation(path: &str) -> bool {
     is_test_file(path)
         || EXPECTED_ENDINGS.iter().any(|ending| path.ends_with(ending))
@@ -259,7 +259,7 @@ fn is_expectation(path: &str) -> bool {
         || path.split('/').any(|part| EXPECTED_PLACES.contains(&part))
 }
 
-/// Found where nothing but what is expected was changed; blank space and comments elsewhere change nothing.
+/// Finds changes of nothing but expectations; white space and comments in other files are ignored.
 pub(super) fn only_expectations(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<Finding> {
     if files.iter().any(|file| !is_expectation(&file.path) && !says_nothing(file, lines)) {
         return Vec::new();

@@ -249,14 +249,14 @@ fn a_flood_of_one_kind_leaves_room_for_the_others() {
 #[test]
 fn names_that_git_quotes_are_read_as_they_are() {
     let text = "--- /dev/null\n+++ \"b/sp\\303\\244t \\\"x\\\".txt\"\n@@ -0,0 +1 @@\n+a\n";
-    let lines: Vec<(String, u64)> = Lines::of(text).map(|line| (line.path, line.number)).collect();
+    let lines: Vec<(String, u64)> = Lines::new(text).map(|line| (line.path, line.number)).collect();
     assert_eq!(lines, [("spät \"x\".txt".to_owned(), 1)]);
 }
 
 #[test]
 fn lines_that_look_like_heads_are_lines_inside_a_hunk() {
     let text = "--- a/x\n+++ b/x\n@@ -1,2 +1,3 @@\n--- a/y\n++++ b/y\n unchanged\n+@@ -1 +1 @@\n";
-    let lines: Vec<(&str, Mark, u64)> = Lines::of(text).map(|line| (line.text, line.mark, line.number)).collect();
+    let lines: Vec<(&str, Mark, u64)> = Lines::new(text).map(|line| (line.text, line.mark, line.number)).collect();
     assert_eq!(lines, [("-- a/y", Mark::Removed, 1), ("+++ b/y", Mark::Added, 1), ("@@ -1 +1 @@", Mark::Added, 3)]);
 }
 
@@ -271,7 +271,7 @@ proptest! {
     fn each_added_line_of_a_hunk_is_found_where_it_stands(lines in prop::collection::vec("[a-z+@ -]{0,12}", 1..20)) {
         let added: Vec<&str> = lines.iter().map(String::as_str).collect();
         let text = patch("f", &["old"], &added);
-        let read: Vec<(u64, String)> = Lines::of(&text)
+        let read: Vec<(u64, String)> = Lines::new(&text)
             .filter(|line| line.mark == Mark::Added)
             .map(|line| (line.number, line.text.to_owned()))
             .collect();

@@ -1,66 +1,66 @@
-//! Which times of a job are dealt with now, and how. PURE: the schedule, the zone and the time are arguments, and the
-//! answer is the same for the same arguments, so that an engine that died before it was stored decides it again.
+//! Which times of a job are handled now, and how. PURE: schedule, zone and time are arguments, and the result depends
+//! on them alone, so that an engine that died before storing it decides the same again.
 
 use super::{CatchUp, Cause, JobRecord, Overlap};
 use crate::schedule::Schedule;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// How late a time is still taken for one that has just come.
+/// How late a time may be to count as on time.
 pub const GRACE: SignedDuration = SignedDuration::from_mins(2);
-/// How many times are made up for at most, and how many wait at most.
+/// The most times that are caught up, and the most that wait.
 pub const MOST: usize = 100;
 
-/// What becomes of a time.
+/// How a time is handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
     /// The job fires.
     Fire {
-        /// For this time.
+        /// The time for which it fires.
         due: Timestamp,
-        /// Why.
+        /// The cause.
         cause: Cause,
     },
-    /// It waits for the firing before.
+    /// The time waits for the previous firing to end.
     Queue {
-        /// Which.
+        /// The time that waits.
         due: Timestamp,
     },
-    /// It does not, because the firing before is still under way.
+    /// The time is skipped because the previous firing is still running.
     Skip {
-        /// Which.
+        /// The time that is skipped.
         due: Timestamp,
-        /// For a person.
+        /// The reason, for a person.
         why: &'static str,
     },
-    /// Times passed while nobody looked, and are not made up for.
+    /// Times were missed while orch did not run, and are not caught up.
     Missed {
-        /// The first and the last that are known.
+        /// The first and the last known time.
         span: (Timestamp, Timestamp),
-        /// How many are known.
+        /// The number of known times.
         count: usize,
-        /// There were earlier ones.
+        /// Whether there were earlier ones.
         more: bool,
     },
 }
 
-/// The clock of one job.
+/// The schedule of one job.
 #[derive(Debug, Clone)]
 pub struct Timer {
-    /// Its schedule.
+    /// The cron schedule.
     pub schedule: Schedule,
-    /// Its zone.
+    /// The time zone.
     pub zone: TimeZone,
 }
 
 impl Timer {
-    /// When the job has to be looked at next by time alone.
+    /// Returns when the job must be checked next.
     pub fn next(&self, record: &JobRecord) -> Option<Timestamp> {
         let due = self.schedule.next(record.through, &self.zone).filter(|_| record.spec.enabled)?;
         due.checked_add(record.spec.delay()).ok()
     }
 
-    /// The next `count` times at which the job fires by its schedule alone, after `now`: the time, and when it fires.
+    /// Returns the next `count` scheduled times after `now`, each with the time at which the job fires.
     pub fn upcoming(&self, record: &JobRecord, now: Timestamp, count: usize) -> Vec<(Timestamp, Timestamp)> {
         let delay = record.spec.delay();
         let mut last = record.through.max(now.saturating_sub(delay).unwrap_or(now));
@@ -76,7 +76,7 @@ impl Timer {
         times
     }
 
-    /// Times that have come since `record.through`, oldest first, at most so many of the newest; and whether there were
+    /// Returns the times since `record.through`, oldest first and at most `most` of the newest; and whether there were
     /// earlier ones.
     fn come(&self, record: &JobRecord, until: Timestamp, most: usize) -> (Vec<Timestamp>, bool) {
         let mut come = Vec::new();
@@ -95,7 +95,7 @@ impl Timer {
     }
 }
 
-/// Deals with all times that have come. `is_busy`: the firing before is under way.
+/// Handles all times that have come. `is_busy`: the previous firing is still running.
 pub fn advance(record: &mut JobRecord, timer: &Timer, mut is_busy: bool, now: Timestamp) -> Vec<Move> {
     let mut moves = Vec::new();
     if !record.spec.enabled {
@@ -139,14 +139,14 @@ pub fn advance(record: &mut JobRecord, timer: &Timer, mut is_busy: bool, now: Ti
     moves
 }
 
-/// The times for which the job fires: those that have just come, and of the late ones what `catch_up` says.
+/// Returns the times for which the job fires: those on time, and the late ones that `catch_up` includes.
 fn made_up(catch_up: CatchUp, come: &[Timestamp], until: Timestamp) -> Vec<(Timestamp, Cause)> {
     let is_late = |due: &&Timestamp| until.duration_since(**due) > GRACE;
     let late = come.iter().take_while(is_late).count();
     let (late, present) = come.split_at(late);
     let late: &[Timestamp] = match catch_up {
         CatchUp::Skip => &[],
-        // One firing is enough, and the one that has just come is one.
+        // One firing is enough, and one is on time.
         CatchUp::Once if !present.is_empty() => &[],
         CatchUp::Once => &late[late.len().saturating_sub(1)..],
         CatchUp::All => late,

@@ -1,12 +1,12 @@
-//! Titles and bodies with dates in them: `Report of {{date}}` becomes `Report of 2026-11-20`. The time is that for which
-//! the job fires, on the clock of its zone.
+//! Placeholders for dates in titles and bodies: `Report of {{date}}` becomes `Report of 2026-11-20`. The date is that
+//! of the job's time in its zone.
 
 use super::JobId;
 use crate::router::nearest;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// The names between the braces, with what stands for them by `strftime`.
+/// The placeholders and their `strftime` formats.
 const NAMES: [(&str, &str); 9] = [
     ("date", "%Y-%m-%d"),
     ("time", "%H:%M"),
@@ -19,10 +19,10 @@ const NAMES: [(&str, &str); 9] = [
     ("job", ""),
 ];
 
-/// What is wrong with a title, in words, with what to write instead.
+/// Checks the placeholders of a title. An error has a message and a hint.
 ///
 /// # Errors
-/// A name between the braces that there is not.
+/// The title contains an unknown placeholder.
 pub fn check(title: &str) -> Result<(), (String, String)> {
     for (name, _) in placeholders(title) {
         if !NAMES.iter().any(|(known, _)| *known == name) {
@@ -37,7 +37,7 @@ pub fn check(title: &str) -> Result<(), (String, String)> {
     Ok(())
 }
 
-/// The text with dates in the place of their names. What no name stands for stays as it is.
+/// Fills in the placeholders. Unknown ones stay as they are.
 pub fn fill(template: &str, job: &JobId, due: Timestamp, zone: &TimeZone) -> String {
     let due = due.to_zoned(zone.clone());
     let mut text = String::with_capacity(template.len());
@@ -56,7 +56,7 @@ pub fn fill(template: &str, job: &JobId, due: Timestamp, zone: &TimeZone) -> Str
     text
 }
 
-/// The names between double braces, each with its braces, in their order.
+/// Returns the names between double braces, each with its braces, in order.
 fn placeholders(text: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     let mut rest = text;

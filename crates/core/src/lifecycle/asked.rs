@@ -1,6 +1,6 @@
-//! What a person asks of a task: giving it up, interrupting, a message, again from the beginning, now.
+//! Requests of a person: cancel, interrupt, message, retry, unblock, run now; and orch's own shutdown.
 
-use super::{Refused, begin_again, refused};
+use super::{Refused, refused, restart};
 use crate::task::{NextRun, ReviewStage, State, StopFor, Task};
 
 pub(super) fn on_cancel(task: &mut Task, reason: &str) -> Result<(), Refused> {
@@ -46,24 +46,16 @@ pub(super) fn on_interrupt(task: &mut Task) -> Result<(), Refused> {
     }
 }
 
-/// What is stopped for another reason already needs nothing more.
+/// A run that is already being stopped keeps its reason.
 pub(super) fn on_shutdown(task: &mut Task) -> Result<(), Refused> {
-    match &mut task.state {
-        State::InProgress { stopping, .. } => {
-            stopping.get_or_insert(StopFor::Shutdown);
-            Ok(())
-        }
-        State::New { .. }
-        | State::Routed { .. }
-        | State::InReview { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => Err(refused(task, "no agent works on it")),
-    }
+    let State::InProgress { stopping, .. } = &mut task.state else {
+        return Err(refused(task, "no agent works on it"));
+    };
+    stopping.get_or_insert(StopFor::Shutdown);
+    Ok(())
 }
 
-/// The next run begins with the message. It goes on with the last attempt: the person is in the room.
+/// Starts the next run with the message. It continues the last attempt, because the person is present.
 pub(super) fn on_message(task: &mut Task) -> Result<(), Refused> {
     match &task.state {
         State::NeedsReview { .. } | State::InReview { review: ReviewStage::Integrating { .. }, .. } => {
@@ -98,7 +90,7 @@ pub(super) fn on_retry(task: &mut Task) -> Result<(), Refused> {
         | State::Blocked(_)
         | State::NeedsReview { .. }
         | State::Cancelled { .. } => {
-            begin_again(task);
+            restart(task);
             Ok(())
         }
     }
@@ -110,7 +102,7 @@ pub(super) fn on_unblock(task: &mut Task) -> Result<(), Refused> {
             if let Some(state) = task.resume_at.take() {
                 task.state = *state;
             }
-            // What a person has set up meanwhile holds for the step that is done again.
+            // The repeated step uses the person's current settings.
             if let Some(place) = &mut task.place {
                 place.terms = None;
             }
@@ -118,11 +110,11 @@ pub(super) fn on_unblock(task: &mut Task) -> Result<(), Refused> {
         }
         State::Blocked(_) | State::NeedsReview { .. } => {
             let conversation = task.conversation.take();
-            begin_again(task);
+            restart(task);
             task.conversation = conversation;
-            // Without what its parts still owe: it is told of what there is.
+            // Subtasks that are still open are ignored: the task continues with the results there are.
             if !task.awaited().is_empty() {
-                task.state = super::parts::goes_on(task);
+                task.state = super::parts::resumed_state(task);
             }
             Ok(())
         }

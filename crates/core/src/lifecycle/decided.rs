@@ -1,5 +1,5 @@
-//! A person's word on the work of a task: accepted, rejected, merged now, taken back. And what comes of an order that could
-//! not be carried out: the person hears of it, and no agent begins by itself.
+//! A person's decision on a task's work: approve, reject, merge, revert. An order that cannot be carried out is
+//! reported to the person; no agent starts by itself.
 
 use super::{Refused, ask_with, refused};
 use crate::conflict;
@@ -25,13 +25,13 @@ fn order(task: &mut Task, run: &RunId, kind: OrderKind, commit: &str, now: Times
     task.state = State::InReview { run: run.clone(), review: ReviewStage::Integrating { waiting: None, order } };
 }
 
-fn no_work(task: &Task) -> Refused {
+fn refuse_without_work(task: &Task) -> Refused {
     refused(task, "no agent has worked on it yet; `orch task unblock` sends it on")
 }
 
 fn on_approved(task: &mut Task, run: &RunId, commit: &str, now: Timestamp) -> Result<(), Refused> {
     match &task.state {
-        State::NeedsReview { .. } if task.route.is_none() => Err(no_work(task)),
+        State::NeedsReview { .. } if task.route.is_none() => Err(refuse_without_work(task)),
         State::NeedsReview { .. } => {
             order(task, run, OrderKind::Approve, commit, now);
             Ok(())
@@ -48,7 +48,7 @@ fn on_merge(task: &mut Task, run: &RunId, commit: &str, now: Timestamp) -> Resul
     let was_merged = task.is_merged();
     match &task.state {
         State::Done if was_merged => Ok(()),
-        State::NeedsReview { .. } if task.route.is_none() => Err(no_work(task)),
+        State::NeedsReview { .. } if task.route.is_none() => Err(refuse_without_work(task)),
         State::Done | State::NeedsReview { .. } => {
             order(task, run, OrderKind::Merge, commit, now);
             Ok(())
@@ -90,10 +90,10 @@ fn on_revert(task: &mut Task, run: &RunId, now: Timestamp) -> Result<(), Refused
     }
 }
 
-/// Back to the author. It goes on with the last attempt: the person is in the room.
+/// Sends the work back to its author. It continues the last attempt, because the person is present.
 fn on_rejected(task: &mut Task, reason: &str) -> Result<(), Refused> {
     match &task.state {
-        State::NeedsReview { .. } if task.route.is_none() => Err(no_work(task)),
+        State::NeedsReview { .. } if task.route.is_none() => Err(refuse_without_work(task)),
         State::NeedsReview { .. } => {
             let feedback = feedback(task, reason);
             task.provider_failures = 0;
@@ -112,24 +112,24 @@ fn on_rejected(task: &mut Task, reason: &str) -> Result<(), Refused> {
     }
 }
 
-/// What the author is told. After a conflict it is allowed to merge the base, which no other prompt allows.
+/// Returns the feedback for the author. After a conflict it allows to merge the base, which no other prompt does.
 fn feedback(task: &Task, reason: &str) -> Feedback {
     match task.last_failure.as_deref().filter(|failure| failure.class == FailureClass::Conflict) {
         Some(failure) => {
             let sides = format!("The person says: {reason}\n\n{}", conflict::sides(&failure.detail));
-            let detail = conflict::told(conflict::files(&failure.detail).lines(), &sides);
+            let detail = conflict::render(conflict::files(&failure.detail).lines(), &sides);
             Feedback { class: FailureClass::Conflict, detail }
         }
         None => Feedback { class: FailureClass::ReviewRejected, detail: reason.to_owned() },
     }
 }
 
-/// The branch was taken back out of its base: what now is the person's to say.
-pub(super) fn taken_back(task: &mut Task, integration: &Integration) {
+/// Asks the person what to do after the merge was reverted.
+pub(super) fn ask_after_revert(task: &mut Task, integration: &Integration) {
     let (id, commit) = (task.id, integration.commit.as_deref().map_or("a new commit", short));
     let question = format!("its merge was taken back by {commit}; what it did is on its branch still");
     let mut offered = choices(task, QuestionKind::Ready);
-    // It was approved once: what brings it back is a merge.
+    // The work was approved before, so a merge brings it back.
     let approve = format!("orch task approve {id}");
     offered
         .iter_mut()
@@ -138,34 +138,34 @@ pub(super) fn taken_back(task: &mut Task, integration: &Integration) {
     ask_with(task, QuestionKind::Ready, question, offered);
 }
 
-/// An order that cannot be carried out as things are. No agent begins by itself: the person hears of it, and decides.
-pub(super) fn not_carried_out(task: &mut Task, kind: OrderKind, failure: &Failure) {
-    let (id, what) = (task.id, told(failure));
+/// Reports an order that cannot be carried out. No agent starts by itself: the person decides.
+pub(super) fn ask_about_failed_order(task: &mut Task, kind: OrderKind, failure: &Failure) {
+    let (id, what) = (task.id, describe(failure));
     task.last_failure = Some(Box::new(failure.clone()));
-    let of = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
+    let commands = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
     match kind {
         OrderKind::Revert => {
             let question = format!("it cannot be taken back as things are: {what}");
-            ask_with(task, QuestionKind::Failed, question, of(&["revert", "approve", "retry"]));
+            ask_with(task, QuestionKind::Failed, question, commands(&["revert", "approve", "retry"]));
         }
         OrderKind::Approve | OrderKind::Merge => {
             let reject = format!("orch task reject {id} -m \"merge the base and mend it\"");
             let question = format!("it does not go into its base as it is: {what}");
-            let offered = [reject].into_iter().chain(of(&["diff", "merge", "cancel"])).collect();
+            let offered = [reject].into_iter().chain(commands(&["diff", "merge", "cancel"])).collect();
             ask_with(task, QuestionKind::Failed, question, offered);
         }
     }
 }
 
-fn told(failure: &Failure) -> String {
+fn describe(failure: &Failure) -> String {
     if failure.class == FailureClass::Conflict {
-        return format!("conflicts in {}", conflict::named(&failure.detail));
+        return format!("conflicts in {}", conflict::summary(&failure.detail));
     }
     failure.detail.clone()
 }
 
-/// It is merged, and the base fails its checks: whatever the cause, a person hears of it, and can take it back at once.
-pub(super) fn base_is_red(task: &mut Task, integration: &Integration, failure: &Failure) {
+/// Reports a base that fails its checks after the merge, whatever the cause; the person can revert at once.
+pub(super) fn ask_about_red_base(task: &mut Task, integration: &Integration, failure: &Failure) {
     let id = task.id;
     let commit = integration.commit.as_deref().map_or("its merge", short);
     task.integration = Some(Box::new(integration.clone()));

@@ -1,4 +1,4 @@
-//! A task and its parts: it waits for them, goes on with what became of them, or asks where one came to nothing.
+//! A task and its subtasks: it waits for them, continues with their results, or asks a person when one fails.
 
 use super::{Refused, ask_with, reviewed_run};
 use crate::evidence::Evidence;
@@ -6,7 +6,7 @@ use crate::ids::{RunId, TaskId};
 use crate::question::QuestionKind;
 use crate::task::{BlockedOn, NextRun, ReviewStage, State, Task};
 
-/// Waits for the parts that its run has handed on, and for others that are open.
+/// Makes the task wait for the subtasks that its run delegated and for other open ones.
 pub(super) fn on_handed_on(
     task: &mut Task,
     run: &RunId,
@@ -22,7 +22,7 @@ pub(super) fn on_handed_on(
     Ok(())
 }
 
-/// The next prompt tells of the parts that it waits for now.
+/// Blocks the task; the next prompt reports the subtasks that it waits for.
 pub(super) fn wait(task: &mut Task, on: &BlockedOn) {
     if let BlockedOn::Children { tasks } = on {
         task.parts.get_or_insert_default().wait_for(tasks);
@@ -30,30 +30,31 @@ pub(super) fn wait(task: &mut Task, on: &BlockedOn) {
     task.state = State::Blocked(on.clone());
 }
 
-/// A task that asks about a part waits for it again when somebody has taken the part up.
-pub(super) fn awaits(task: &Task, on: &BlockedOn) -> bool {
+/// Returns whether a task that asks about a subtask waits for that subtask, so that it can wait again once the subtask
+/// is restarted.
+pub(super) fn is_awaited(task: &Task, on: &BlockedOn) -> bool {
     match on {
         BlockedOn::Children { tasks } => tasks.iter().any(|part| task.awaited().contains(part)),
         BlockedOn::Dependencies { .. } | BlockedOn::MissingDir { .. } => false,
     }
 }
 
-/// An agent has finished a turn: what became of the parts was told.
-pub(super) fn heard(task: &mut Task) {
+/// Clears the awaited subtasks after an agent that was told their results has finished a turn.
+pub(super) fn clear_awaited(task: &mut Task) {
     if let Some(parts) = &mut task.parts {
         parts.awaited.clear();
     }
 }
 
-/// What it waited for is there. It goes on with its attempt, where it has begun one.
-pub(super) fn goes_on(task: &Task) -> State {
+/// Returns the state after the wait: the current attempt continues if there is one.
+pub(super) fn resumed_state(task: &Task) -> State {
     match task.route {
         Some(_) => State::Routed { next: NextRun::Parts, counts: task.attempts == 0, not_before: None },
         None => State::NEW,
     }
 }
 
-/// A person decides what becomes of it without the part.
+/// Asks a person how the task continues without the subtask.
 pub(super) fn on_part_failed(task: &mut Task, part: TaskId, why: &str, is_given_up: bool) -> Result<(), Refused> {
     let State::Blocked(BlockedOn::Children { .. }) = &task.state else {
         return Err(super::refused(task, "it waits for no part"));

@@ -1,4 +1,4 @@
-//! The second look at work whose evidence is good. Only a reviewer's yes lets it pass: one that fails says nothing.
+//! The review of work whose evidence is good. Only a reviewer's approval lets it pass: a failed review decides nothing.
 
 use super::{Refused, ask, fail, refused, reviewed_run};
 use crate::count;
@@ -9,11 +9,11 @@ use crate::retry::Context;
 use crate::review::{Decision, Review, Reviewers};
 use crate::task::{Postponed, ReviewStage, State, Task};
 
-/// Reviews of the same work that may fail before a person is asked.
+/// Failed reviews of the same work after which a person is asked.
 pub const MAX_FAILED_REVIEWS: usize = 6;
 
-/// Good work goes to those who are to look at it.
-pub(super) fn hand_on(task: &mut Task, run: &RunId, reviewers: Reviewers) {
+/// Passes good work to its reviewers.
+pub(super) fn start_review(task: &mut Task, run: &RunId, reviewers: Reviewers) {
     forget_failures(task);
     match reviewers {
         Reviewers::Nobody => integrate(task, run),
@@ -96,7 +96,7 @@ pub(super) fn on_failed(
     if is_last || task.failed_reviews.len() >= MAX_FAILED_REVIEWS {
         let question = format!(
             "the work could not be reviewed, {} in a row; the last time {agent} failed ({}): {}",
-            count::of(task.failed_reviews.len(), "time"),
+            count::plural(task.failed_reviews.len(), "time"),
             failure.class,
             failure.detail
         );
@@ -113,18 +113,9 @@ fn forget_failures(task: &mut Task) {
 }
 
 impl Task {
-    /// Why its review is not begun yet, where one is to be.
-    pub fn review_put_off(&self) -> Option<&Postponed> {
-        match &self.state {
-            State::InReview { review: ReviewStage::Reviewing { waiting, .. }, .. } => waiting.as_ref(),
-            State::InReview { .. }
-            | State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::NeedsReview { .. }
-            | State::Cancelled { .. } => None,
-        }
+    /// Returns why the task's review was postponed, if it was.
+    pub fn postponed_review(&self) -> Option<&Postponed> {
+        let State::InReview { review: ReviewStage::Reviewing { waiting, .. }, .. } = &self.state else { return None };
+        waiting.as_ref()
     }
 }

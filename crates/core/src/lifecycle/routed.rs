@@ -1,4 +1,4 @@
-//! Finding an agent and a model: asked, chosen, put off, or not to be had before a person acts.
+//! Choice of an agent and a model: started, chosen, postponed, or impossible before a person acts.
 
 use super::{Refused, ask, ask_first, refused};
 use crate::ids::RunId;
@@ -9,21 +9,12 @@ use crate::route::RouteResult;
 use crate::task::{NextRun, State, Task};
 
 pub(super) fn on_asked(task: &mut Task, run: &RunId) -> Result<(), Refused> {
-    match &task.state {
-        State::New { routing: None, .. } => {
-            task.runs += 1;
-            task.state = State::New { routing: Some(run.clone()), not_before: None };
-            Ok(())
-        }
-        State::New { routing: Some(_), .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::InReview { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => Err(refused(task, "only a new task is routed")),
-    }
+    let State::New { routing: None, .. } = task.state else {
+        return Err(refused(task, "only a new task is routed"));
+    };
+    task.runs += 1;
+    task.state = State::New { routing: Some(run.clone()), not_before: None };
+    Ok(())
 }
 
 pub(super) fn on_chosen(task: &mut Task, route: &RouteResult, failed: bool) -> Result<(), Refused> {
@@ -48,8 +39,9 @@ pub(super) fn on_model_refused(task: &mut Task, reason: &str) -> Result<(), Refu
     Ok(())
 }
 
-/// Somebody else of its chain does it, where one is free. Who was told something goes on with that, or waits.
-pub(super) fn on_resting(task: &mut Task, class: FailureClass, context: &Context<'_>) -> Result<(), Refused> {
+/// Moves the task to another agent of its fallback chain, if one is available. A run that continues a message or
+/// subtasks waits instead.
+pub(super) fn on_provider_cooldown(task: &mut Task, class: FailureClass, context: &Context<'_>) -> Result<(), Refused> {
     let State::Routed { next, .. } = &task.state else { return Err(refused(task, "only a routed task waits so")) };
     let next = match next {
         NextRun::Fresh => NextRun::Fresh,

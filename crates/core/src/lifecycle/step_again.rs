@@ -1,4 +1,4 @@
-//! Questions after which orch does a step of its own once more: no agent runs for what failed beside the work.
+//! Questions after which orch repeats a step of its own: no agent runs for a failure outside the work.
 
 use super::{ask_first, ask_with, kind_of_work};
 use crate::external::ExternalFailure;
@@ -6,7 +6,7 @@ use crate::ids::RunId;
 use crate::question::QuestionKind;
 use crate::task::{ReviewStage, State, Task};
 
-/// A step of orch itself failed for minutes. No agent is to run for that: what is offered is the same step once more.
+/// Asks about a step of orch that has failed for minutes. No agent can help; the choice offered is the same step again.
 pub(super) fn ask_about_step(task: &mut Task, step: &str, failure: &ExternalFailure, resume_at: State) {
     let id = task.id;
     let question = format!(
@@ -18,25 +18,25 @@ pub(super) fn ask_about_step(task: &mut Task, step: &str, failure: &ExternalFail
     task.resume_at = Some(Box::new(resume_at));
 }
 
-/// The work is there, and the project's setup keeps it from being judged. What is offered first judges it once more, by the
+/// Asks about a project setup that keeps finished work from being judged. The first choice judges it again with the
 /// settings of that moment.
 pub(super) fn ask_about_setup(task: &mut Task, question: &str) {
     let id = task.id;
     let question = then_unblock(task, question, "judges the work again, without an agent");
-    let of = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
+    let commands = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
     let choices = match task.has_judged_work() {
         true => {
             let reject = format!("orch task reject {id} -m \"…\"");
-            [of(&["unblock", "diff", "approve"]), vec![reject], of(&["cancel"])].concat()
+            [commands(&["unblock", "diff", "approve"]), vec![reject], commands(&["cancel"])].concat()
         }
-        false => of(&["unblock", "retry", "cancel"]),
+        false => commands(&["unblock", "retry", "cancel"]),
     };
     let judging = task.state.clone();
     ask_with(task, QuestionKind::Setup, question, choices);
     task.resume_at = Some(Box::new(judging));
 }
 
-/// The work was accepted, and a person decides what goes to the base. What they put on the branch by hand is judged first.
+/// Asks what goes to the base. Commits that the person adds to the branch by hand are judged first.
 pub(super) fn ask_about_integration(task: &mut Task, run: &RunId, question: &str) {
     let unblock = format!("orch task unblock {}", task.id);
     let question = format!("{question}. `{unblock}` judges what is on the branch then, without an agent");
@@ -44,7 +44,7 @@ pub(super) fn ask_about_integration(task: &mut Task, run: &RunId, question: &str
     task.resume_at = Some(Box::new(State::InReview { run: run.clone(), review: ReviewStage::Judging }));
 }
 
-/// What the task's last run did is not to be forgotten by the next, which begins when the person has decided.
+/// Asks about a forbidden change of the previous run, which the next run must not hide.
 pub(super) fn ask_to_put_back(task: &mut Task, question: &str, next: State) {
     let question = then_unblock(task, question, "lets the next run begin");
     let choices = ["unblock", "cancel"].map(|verb| format!("orch task {verb} {}", task.id));
@@ -52,7 +52,7 @@ pub(super) fn ask_to_put_back(task: &mut Task, question: &str, next: State) {
     task.resume_at = Some(Box::new(next));
 }
 
-/// A question whose first line says what is done when the person has done their part.
+/// Appends to the question's first line what `orch task unblock` does.
 fn then_unblock(task: &Task, question: &str, does: &str) -> String {
     let (first, rest) = question.split_once('\n').unwrap_or((question, ""));
     format!("{first}; then `orch task unblock {}` {does}\n{rest}", task.id).trim_end().to_owned()

@@ -1,4 +1,4 @@
-//! Waiting on what orch can see: tasks, parts, a directory. And what waits for itself.
+//! Waiting for what orch can observe: tasks, subtasks, a directory; and dependency cycles.
 
 use super::{Refused, ask, parts, refused};
 use crate::cycle;
@@ -9,14 +9,14 @@ use crate::task::{BlockedOn, State, Task};
 pub(super) fn on_blocked(task: &mut Task, on: &BlockedOn) -> Result<(), Refused> {
     match &task.state {
         State::New { routing: None, .. } | State::Routed { .. } | State::Blocked(_) => {
-            // An attempt that was to go on begins anew afterwards, and is counted then.
+            // An attempt that was to continue starts anew after the wait, and is counted then.
             if let State::Routed { counts: false, .. } = task.state {
                 task.attempts = task.attempts.saturating_sub(1);
             }
             parts::wait(task, on);
             Ok(())
         }
-        State::NeedsReview { .. } if parts::awaits(task, on) => {
+        State::NeedsReview { .. } if parts::is_awaited(task, on) => {
             parts::wait(task, on);
             Ok(())
         }
@@ -30,10 +30,10 @@ pub(super) fn on_blocked(task: &mut Task, on: &BlockedOn) -> Result<(), Refused>
 }
 
 pub(super) fn on_cycle(task: &mut Task, cycle: &[TaskId]) -> Result<(), Refused> {
-    // It waits like one that is blocked, and must be in a state that can.
+    // The task must be in a state that can be blocked.
     on_blocked(task, &BlockedOn::Dependencies { tasks: task.spec.depends_on.clone() })?;
     let (id, at) = (task.id, cycle.iter().position(|member| *member == task.id).unwrap_or(0));
-    let cycle = cycle::told(cycle, at);
+    let cycle = cycle::render(cycle, at);
     let question = format!(
         "waits for itself: {cycle}; take one of them out of a depends_on (`orch task edit ID --depends-on …`, or in \
          tasks.yml), then `orch task unblock {id}`"
@@ -45,7 +45,7 @@ pub(super) fn on_cycle(task: &mut Task, cycle: &[TaskId]) -> Result<(), Refused>
 pub(super) fn on_unblocked(task: &mut Task) -> Result<(), Refused> {
     let State::Blocked(on) = &task.state else { return Err(refused(task, "only a blocked task is unblocked")) };
     task.state = match on {
-        BlockedOn::Children { .. } => parts::goes_on(task),
+        BlockedOn::Children { .. } => parts::resumed_state(task),
         BlockedOn::Dependencies { .. } | BlockedOn::MissingDir { .. } => State::NEW,
     };
     Ok(())

@@ -190,7 +190,7 @@ fn finished(text: &str, task: &Task) -> String {
             "; +{} −{} in {}",
             evidence.insertions,
             evidence.deletions,
-            count::of(evidence.files, "file")
+            count::plural(evidence.files, "file")
         ));
     }
     if let Some(cost) = task.cost {

@@ -320,7 +320,7 @@ impl<'a> Occupancy<'a> {
         let Capacity { max_parallel, pace, .. } = self.room;
         let because = match pace.slots.cmp(max_parallel) {
             Ordering::Equal => None,
-            Ordering::Less => Some(pace.words()),
+            Ordering::Less => Some(pace.describe()),
             Ordering::Greater => Some("the machine has little to do".to_owned()),
         };
         (self.busy.len(), pace.slots, because)
@@ -334,7 +334,7 @@ impl<'a> Occupancy<'a> {
     /// What the machine's state leaves of them, and why.
     pub(super) fn strained(&self) -> String {
         let Capacity { max_parallel, pace, .. } = self.room;
-        format!("{}; {} of {max_parallel} are used, because {}", self.slots(), pace.slots, pace.words())
+        format!("{}; {} of {max_parallel} are used, because {}", self.slots(), pace.slots, pace.describe())
     }
 
     /// The slots of the task's agent.

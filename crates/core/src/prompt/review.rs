@@ -69,7 +69,9 @@ fn seen(evidence: &Evidence) -> String {
         evidence.files
     )];
     let checks = evidence.checks.iter();
-    lines.extend(checks.map(|check| format!("check: {}: {}", one_line(&check.command, MAX_LINE), check.went())));
+    lines.extend(
+        checks.map(|check| format!("check: {}: {}", one_line(&check.command, MAX_LINE), check.describe_result())),
+    );
     if evidence.checks.is_empty() {
         lines.push("no check is configured".to_owned());
     }

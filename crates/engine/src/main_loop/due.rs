@@ -42,7 +42,7 @@ impl Engine {
                     if self.in_flight.contains(&JobKey::Judge(run.clone())) {
                         continue;
                     }
-                    let standing = self.standing(task);
+                    let standing = self.delegation_context(task);
                     due.push(Job::Judge { task: Arc::clone(task), standing, run: run.clone() });
                 }
                 ReviewStage::Reviewing { .. } => {}

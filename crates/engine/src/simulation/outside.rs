@@ -7,7 +7,7 @@ use super::scenario::{AGENTS, Fault, HOUR, MINUTE, Millis, SECOND, Scenario};
 use crate::apply::Report;
 use crate::health::Over;
 use jiff::{SignedDuration, Timestamp};
-use orch_core::delegation::{Standing, weigh};
+use orch_core::delegation::{DelegationContext, weigh};
 use orch_core::event::{IntegrationProblem, LaunchProblem};
 use orch_core::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
 use orch_core::ids::{RunId, TaskId};
@@ -351,7 +351,7 @@ impl Outside {
     }
 
     /// What a run left is looked at; always with the same result.
-    pub fn weigh(&mut self, run: &RunId, standing: &Standing) -> Report {
+    pub fn weigh(&mut self, run: &RunId, standing: &DelegationContext) -> Report {
         let mut dice = self.fate(run, 9);
         let head = format!("{:040x}", self.fate(run, 19).next());
         let mut evidence = Evidence { commits: vec!["1".to_owned()], files: 1, head, ..Evidence::default() };

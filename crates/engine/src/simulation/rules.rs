@@ -183,7 +183,7 @@ impl Rules {
                 format!("{busy} of {max} slots are busy after task {} began", task.id)
             })?;
             self.paid.allows(engine, task, now)?;
-            let others = task.is_kept_from(&engine.settings.identity);
+            let others = task.assigned_to_other(&engine.settings.identity);
             must(others.is_none(), || format!("task {} began and is claimed by {others:?}", task.id))?;
             let mut parts = engine.state.tasks.values().filter(|part| part.spec.parent == Some(task.id));
             if let Some(part) = parts.find(|part| !part.status().is_final()) {
@@ -431,7 +431,7 @@ fn ends(
             let runs = |other: &&Arc<Task>| takes_slot(other) && other.id != id;
             engine.state.tasks.values().any(|other| runs(&other))
         }
-        HoldReason::Claimed => task.is_kept_from(&engine.settings.identity).is_some(),
+        HoldReason::Claimed => task.assigned_to_other(&engine.settings.identity).is_some(),
         HoldReason::Children => {
             engine.state.tasks.values().any(|part| part.spec.parent == Some(id) && !part.status().is_final())
         }

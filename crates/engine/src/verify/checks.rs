@@ -85,7 +85,7 @@ impl Checking<'_> {
         }
         for (index, command) in self.config.workflow.checks.iter().enumerate() {
             let check = self.look_twice(index + 1, command, place).await;
-            let goes_on = check.state == CheckState::Passed || (check.was_red() && !self.mends);
+            let goes_on = check.state == CheckState::Passed || (check.fails_on_base() && !self.mends);
             checks.push(check);
             if !goes_on {
                 break;

@@ -62,7 +62,9 @@ fn answer_line(endpoint: &Endpoint, answered: Result<Reply, NoAnswer>) -> Line {
         Err(NoAnswer::Refused { status, text, retry_at }) => {
             Line::Refused { status: u64::from(status), text, retry_at }
         }
-        Err(NoAnswer::Failed(failure)) => Line::Unanswered { why: format!("{} {}", endpoint.provider, failure.told()) },
+        Err(NoAnswer::Failed(failure)) => {
+            Line::Unanswered { why: format!("{} {}", endpoint.provider, failure.describe()) }
+        }
         Err(NoAnswer::Strange) => Line::Unanswered {
             why: format!("{} answers, but not with an answer of a model; is its base_url right?", endpoint.provider),
         },
