@@ -328,7 +328,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis
 async fn tried<T, E: External>(call: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
     for pause in PAUSES {
         match call().await {
-            Err(error) if error.external().is_some_and(|failure| failure.passes()) => sleep(pause).await,
+            Err(error) if error.external().is_some_and(|failure| failure.is_transient()) => sleep(pause).await,
             answered => return answered,
         }
     }

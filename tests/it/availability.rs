@@ -88,7 +88,7 @@ fn whoever_is_not_there_or_speaks_no_tls_is_unavailable() {
     sealed.set("LOCAL_KEY", KEY);
     let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     for (url, word) in [
-        (format!("http://{nobody}/v1"), "nobody listens there"),
+        (format!("http://{nobody}/v1"), "nothing listens there"),
         (provider.url().replace("http://", "https://"), "no safe connection"),
         ("https://provider.invalid/v1".to_owned(), "unavailable"),
     ] {

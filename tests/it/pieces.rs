@@ -103,7 +103,7 @@ fn an_agent_that_hands_all_of_it_on_need_not_change_anything_itself() {
     let whole = ground.show(&id);
     assert_eq!((&whole["status"], &whole["evidence"]["files"]), (&json!("done"), &json!(0)), "{whole}");
     let notes = whole["evidence"]["notes"].to_string();
-    assert!(notes.contains("the work was done by its parts 2, 3"), "{notes}");
+    assert!(notes.contains("the work was done by its subtasks 2, 3"), "{notes}");
     assert_eq!(ground.repo.subjects("main").iter().filter(|subject| *subject == "work").count(), 2);
     ground.sealed.finish();
 }
@@ -119,7 +119,7 @@ fn a_part_that_fails_asks_at_the_whole_which_can_go_on_without_it() {
     ground.until_idle(5);
     let whole = ground.show(&id);
     assert_eq!(whole["status"], "needs_review", "{whole}");
-    assert!(whole["question"].as_str().is_some_and(|q| q.starts_with("its part 3 came to nothing")), "{whole}");
+    assert!(whole["question"].as_str().is_some_and(|q| q.starts_with("its subtask 3 failed")), "{whole}");
     // A message is no word about the part: the question stays, and orch does not turn round and round about it.
     ground.sealed.orch(["task", "send", &id, "mind the commas"]).ok();
     ground.until_idle(5);
@@ -143,7 +143,7 @@ fn five_hundred_pieces_are_refused_with_words_and_make_no_task() {
     let task = ground.show(&id);
     assert_eq!((&task["status"], &task["children"]), (&json!("needs_review"), &json!([])), "{task}");
     let question = task["question"].as_str().unwrap_or_default();
-    assert!(question.contains("500 pieces are too many: at most 10"), "{question}");
+    assert!(question.contains("500 subtasks are too many: at most 10"), "{question}");
     ground.sealed.finish();
 }
 

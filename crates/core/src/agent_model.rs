@@ -95,13 +95,13 @@ pub fn needs_of_labels(labels: &[String]) -> Needs {
 /// to, unless a label says that they need not be seen.
 pub fn needs_of_task(spec: &Spec) -> Needs {
     let changes_files = TaskType::of(spec).proof() != Proof::Text;
-    let is_of_text = spec.labels.iter().any(|label| is_for_text_alone(label));
-    let refers = || images::refers_to(&spec.title).or_else(|| images::refers_to(&spec.body)).is_some();
+    let is_of_text = spec.labels.iter().any(|label| is_text_only_label(label));
+    let refers = || images::find_image(&spec.title).or_else(|| images::find_image(&spec.body)).is_some();
     Needs { changes_files, sees_images: !is_of_text && refers(), ..needs_of_labels(&spec.labels) }
 }
 
 /// Returns whether the label is `needs:text`: images that the task refers to need not be seen.
-pub fn is_for_text_alone(label: &str) -> bool {
+pub fn is_text_only_label(label: &str) -> bool {
     let Some((key, word)) = label.split_once(':') else { return false };
     key.trim().eq_ignore_ascii_case("needs") && word.trim().eq_ignore_ascii_case("text")
 }
@@ -141,7 +141,7 @@ impl Reach<'_> {
         let resolver = Resolver { usability: &usability, ..resolver };
         let listed = self.first_of(reference, &usability);
         let reference = listed.unwrap_or(reference);
-        let mut named = self.found(resolver, reference, needs)?;
+        let mut named = self.resolve(resolver, reference, needs)?;
         if let Some(name) = listed {
             named.reason = Some(format!("{} lists {name}", self.agent));
             named.warnings.clear();
@@ -150,21 +150,21 @@ impl Reach<'_> {
         Ok(named)
     }
 
-    fn found(&self, resolver: Resolver<'_>, reference: &str, needs: &Needs) -> Result<Named, Misfit> {
+    fn resolve(&self, resolver: Resolver<'_>, reference: &str, needs: &Needs) -> Result<Named, Misfit> {
         let parsed = parse(reference).map_err(Misfit::from)?;
         let is_own_alias = matches!(&parsed, Reference::Name(name) if resolver.catalog.own_alias(name).is_some());
         let found = resolver.resolve(reference, needs);
         if self.by_key {
-            return self.asked_directly(reference, &parsed, found);
+            return self.resolve_for_direct_call(reference, &parsed, found);
         }
         match (parsed, found) {
-            (Reference::Name(name), Ok(found)) if !is_own_alias => self.plain(name, &found),
-            (Reference::Explicit { .. }, Ok(found)) => self.explicit(reference.trim(), &found),
-            (Reference::Name(_) | Reference::Tag(_) | Reference::Tier(_), Ok(found)) => self.translated(&found),
-            (Reference::Name(name), Err(error)) if !is_own_alias => self.unknown(name, true, error, needs),
+            (Reference::Name(name), Ok(found)) if !is_own_alias => self.resolve_name(name, &found),
+            (Reference::Explicit { .. }, Ok(found)) => self.resolve_explicit(reference.trim(), &found),
+            (Reference::Name(_) | Reference::Tag(_) | Reference::Tier(_), Ok(found)) => self.resolve_indirect(&found),
+            (Reference::Name(name), Err(error)) if !is_own_alias => self.pass_on_unknown(name, true, error, needs),
             (Reference::Explicit { .. }, Err(error)) => {
                 let may_be_its_own = self.provider.is_none() || self.is_elsewhere;
-                self.unknown(reference.trim().to_owned(), may_be_its_own, error, needs)
+                self.pass_on_unknown(reference.trim().to_owned(), may_be_its_own, error, needs)
             }
             (Reference::Name(_) | Reference::Tag(_) | Reference::Tier(_), Err(error)) => {
                 Err(self.nothing_listed(resolver.usability, error))
@@ -231,11 +231,11 @@ impl Reach<'_> {
 
     /// Resolves a plain name to its provider's name for the model. Where the program's naming is unknown, the typed
     /// name is passed on.
-    fn plain(&self, name: String, found: &Resolution<'_>) -> Result<Named, Misfit> {
+    fn resolve_name(&self, name: String, found: &Resolution<'_>) -> Result<Named, Misfit> {
         if !self.has(&found.model.id) && !self.is_elsewhere {
             // A reseller's catalog entry does not tell whose model it is.
             if !RESELLERS.contains(&found.model.id.provider.as_str()) {
-                return Err(self.of_another(found));
+                return Err(self.wrong_provider(found));
             }
             let warnings = vec![format!(
                 "{name} is in the catalog as {} only: the agent's program may not know it",
@@ -258,11 +258,11 @@ impl Reach<'_> {
         Ok(Named { name: given, model: Some(id.clone()), reason, warnings: Vec::new() })
     }
 
-    fn explicit(&self, reference: &str, found: &Resolution<'_>) -> Result<Named, Misfit> {
+    fn resolve_explicit(&self, reference: &str, found: &Resolution<'_>) -> Result<Named, Misfit> {
         let model = &found.model.id;
         let name = match (self.provider, self.has(model)) {
             (Some(_), true) => model.model.clone(),
-            (Some(_), false) if !self.is_elsewhere => return Err(self.of_another(found)),
+            (Some(_), false) if !self.is_elsewhere => return Err(self.wrong_provider(found)),
             (Some(_), false) => reference.to_owned(),
             (None, _) if self.full_names => model.to_string(),
             (None, _) => reference.to_owned(),
@@ -270,10 +270,10 @@ impl Reach<'_> {
         Ok(Named { name, model: Some(model.clone()), reason: None, warnings: Vec::new() })
     }
 
-    fn translated(&self, found: &Resolution<'_>) -> Result<Named, Misfit> {
+    fn resolve_indirect(&self, found: &Resolution<'_>) -> Result<Named, Misfit> {
         let model = &found.model.id;
         if !self.has(model) {
-            return Err(self.of_another(found));
+            return Err(self.wrong_provider(found));
         }
         let name = if self.provider.is_some() { model.model.clone() } else { model.to_string() };
         let warnings = found.warnings.clone();
@@ -281,7 +281,13 @@ impl Reach<'_> {
     }
 
     /// Passes on a name that the catalog lacks, which may be the program's own. Its capabilities are unknown.
-    fn unknown(&self, name: String, may_pass: bool, error: ResolveError, needs: &Needs) -> Result<Named, Misfit> {
+    fn pass_on_unknown(
+        &self,
+        name: String,
+        may_pass: bool,
+        error: ResolveError,
+        needs: &Needs,
+    ) -> Result<Named, Misfit> {
         let is_unknown = matches!(error, ResolveError::UnknownModel { .. } | ResolveError::UnknownProvider { .. });
         if !is_unknown || !may_pass {
             return Err(error.into());
@@ -298,22 +304,22 @@ impl Reach<'_> {
     }
 
     /// Resolves a model for direct calls: its provider must be known, the model itself need not.
-    fn asked_directly(
+    fn resolve_for_direct_call(
         &self,
         reference: &str,
         parsed: &Reference,
         found: Result<Resolution<'_>, ResolveError>,
     ) -> Result<Named, Misfit> {
         match (parsed, found) {
-            (_, Ok(found)) => self.translated(&found),
+            (_, Ok(found)) => self.resolve_indirect(&found),
             (Reference::Explicit { .. }, Err(error @ ResolveError::UnknownModel { .. })) => {
-                self.unknown(reference.trim().to_owned(), true, error, &Needs::default())
+                self.pass_on_unknown(reference.trim().to_owned(), true, error, &Needs::default())
             }
             (_, Err(error)) => Err(error.into()),
         }
     }
 
-    fn of_another(&self, found: &Resolution<'_>) -> Misfit {
+    fn wrong_provider(&self, found: &Resolution<'_>) -> Misfit {
         let (id, agent, own) = (&found.model.id, self.agent, self.provider.unwrap_or_default());
         Misfit {
             leaves_choice: false,

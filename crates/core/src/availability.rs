@@ -88,14 +88,14 @@ pub struct Answer {
     /// The headers among [`HEADERS`], with names in lower case.
     pub headers: BTreeMap<String, String>,
     /// The host that a redirect points to.
-    pub elsewhere: Option<String>,
+    pub redirect_host: Option<String>,
     /// The content of the body.
-    pub said: Said,
+    pub body: Body,
 }
 
 /// The content of an answer's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Said {
+pub enum Body {
     /// A list with this number of models.
     Models(usize),
     /// The key is invalid, whatever the status.
@@ -131,7 +131,7 @@ impl Failure {
     pub fn describe(&self) -> String {
         match self {
             Self::TimedOut => "does not answer in time".to_owned(),
-            Self::Refused => "refuses the connection: nobody listens there".to_owned(),
+            Self::Refused => "refuses the connection: nothing listens there".to_owned(),
             Self::NoAddress => "its host has no address; is base_url right, and is this machine online?".to_owned(),
             Self::NoConnection => "cannot be reached".to_owned(),
             Self::Tls(why) => format!("no safe connection: {why}"),
@@ -246,7 +246,7 @@ fn after(at: Timestamp, span: SignedDuration) -> Timestamp {
 }
 
 /// Returns when a provider that refused with this status and headers may be asked again, if it said so.
-pub fn resumes(status: u16, headers: &BTreeMap<String, String>, now: Timestamp) -> Option<Timestamp> {
+pub fn resumes_at(status: u16, headers: &BTreeMap<String, String>, now: Timestamp) -> Option<Timestamp> {
     if status == 429 { pacing::reset(headers, now) } else { pacing::retry_after(headers, now) }
 }
 
@@ -261,9 +261,9 @@ pub fn judge(outcome: &Outcome, now: Timestamp) -> Verdict {
                 State::Unavailable => pacing::retry_after(&answer.headers, now),
                 State::Available | State::InvalidKey => None,
             };
-            let why = format!("{why}{}", skewed(&answer.headers, now));
+            let why = format!("{why}{}", describe_skew(&answer.headers, now));
             // A key that may not read the list may be good for everything else.
-            let is_of_the_list = NO_LIST.contains(&answer.status) || (answer.status, answer.said) == (403, Said::Other);
+            let is_of_the_list = NO_LIST.contains(&answer.status) || (answer.status, answer.body) == (403, Body::Other);
             Verdict { state, until, why, is_conclusive: !is_of_the_list }
         }
     }
@@ -272,16 +272,16 @@ pub fn judge(outcome: &Outcome, now: Timestamp) -> Verdict {
 fn by_status(answer: &Answer) -> (State, String) {
     let status = answer.status;
     let off = |why: String| (State::Unavailable, why);
-    match (status, answer.said) {
-        (200..=299, Said::Models(1)) => (State::Available, "answers: 1 model".to_owned()),
-        (200..=299, Said::Models(count)) => (State::Available, format!("answers: {count} models")),
+    match (status, answer.body) {
+        (200..=299, Body::Models(1)) => (State::Available, "answers: 1 model".to_owned()),
+        (200..=299, Body::Models(count)) => (State::Available, format!("answers: {count} models")),
         (401 | 403, _) => (State::InvalidKey, format!("refuses the key ({status})")),
-        (400..=499, Said::BadKey) => (State::InvalidKey, format!("says that the key is not valid ({status})")),
-        (429, Said::NoCredit) => {
+        (400..=499, Body::BadKey) => (State::InvalidKey, format!("says that the key is not valid ({status})")),
+        (429, Body::NoCredit) => {
             (State::RateLimited, "has used up what the account may spend (429); waiting may not help".to_owned())
         }
         (429, _) => (State::RateLimited, "limits requests (429)".to_owned()),
-        (402, _) | (400..=499, Said::NoCredit) => off(format!("wants to be paid first ({status})")),
+        (402, _) | (400..=499, Body::NoCredit) => off(format!("wants to be paid first ({status})")),
         (status, _) if NO_LIST.contains(&status) => off(format!(
             "answers, but has no list of models there ({status}), so whether it can be used is not known; is base_url \
              right? that of an OpenAI-compatible server mostly ends with /v1"
@@ -289,7 +289,7 @@ fn by_status(answer: &Answer) -> (State, String) {
         (407, _) => off("cannot be reached: the proxy asks who you are (407)".to_owned()),
         (500..=599, _) => off(format!("has trouble of its own ({status})")),
         (300..=399, _) => {
-            let place = answer.elsewhere.as_ref().map(|host| format!(" to {host}")).unwrap_or_default();
+            let place = answer.redirect_host.as_ref().map(|host| format!(" to {host}")).unwrap_or_default();
             off(format!("points elsewhere ({status}{place}), and no key is sent there; set its base_url"))
         }
         (200..=299, _) => off(format!("answers ({status}), but not with a list of models; is base_url right?")),
@@ -298,7 +298,7 @@ fn by_status(answer: &Answer) -> (State, String) {
 }
 
 /// Describes a large difference between the clocks.
-fn skewed(headers: &BTreeMap<String, String>, now: Timestamp) -> String {
+fn describe_skew(headers: &BTreeMap<String, String>, now: Timestamp) -> String {
     let Some(skew) = pacing::skew(headers, now).filter(|skew| skew.abs() > SKEW) else { return String::new() };
     let which = if skew.is_positive() { "ahead of" } else { "behind" };
     format!("; its clock is {} minutes {which} this machine's", skew.abs().as_mins())

@@ -156,7 +156,7 @@ impl Batch {
     }
 
     /// Returns whether the task is in the batch.
-    pub fn holds(&self, task: TaskId) -> bool {
+    pub fn contains(&self, task: TaskId) -> bool {
         self.members.iter().any(|member| member.task == task)
     }
 
@@ -176,7 +176,7 @@ impl Batch {
     }
 
     /// Records what a task has cost up to now; the amount never decreases.
-    pub fn pay(&mut self, task: TaskId, cost: Usd) {
+    pub fn record_cost(&mut self, task: TaskId, cost: Usd) {
         for member in self.members.iter_mut().filter(|member| member.task == task) {
             let since = Usd::from_micros(cost.micros().saturating_sub(member.before.micros()));
             member.spent = member.spent.max(since);
@@ -184,11 +184,11 @@ impl Batch {
     }
 
     /// Adds the subtasks that one of its tasks delegated, right after that task.
-    pub fn join(&mut self, whole: TaskId, parts: &[TaskId]) {
-        let Some(at) = self.members.iter().position(|member| member.task == whole) else { return };
-        let new: Vec<Member> = parts
+    pub fn add_subtasks(&mut self, parent: TaskId, subtasks: &[TaskId]) {
+        let Some(at) = self.members.iter().position(|member| member.task == parent) else { return };
+        let new: Vec<Member> = subtasks
             .iter()
-            .filter(|part| !self.holds(**part))
+            .filter(|part| !self.contains(**part))
             .map(|part| Member { task: *part, before: Usd::ZERO, spent: Usd::ZERO })
             .collect();
         self.members.splice(at + 1..at + 1, new);
@@ -196,13 +196,13 @@ impl Batch {
 
     /// Returns the command that raises the budget: twice the budget, or one and a half times what is spent if that is
     /// more.
-    pub fn raise(&self) -> Option<String> {
+    pub fn raise_command(&self) -> Option<String> {
         let more = (self.budget?.dollars() * 2.0).max(self.spent().dollars() * 1.5);
         Some(format!("orch batch set {} --budget {}", self.name, proposed(more)))
     }
 
     /// Describes the spending: `$3.20 of $10.00`, or `$3.20` without a budget.
-    pub fn money(&self) -> String {
+    pub fn describe_spending(&self) -> String {
         match self.budget {
             Some(budget) => format!("{} of {budget}", self.spent()),
             None => self.spent().to_string(),

@@ -111,9 +111,9 @@ pub enum State {
 pub enum StateName {
     /// Failures are counted.
     Closed,
-    /// Nothing begins there.
+    /// Nothing starts.
     Open,
-    /// One at a time may try.
+    /// One run at a time may try.
     HalfOpen,
 }
 
@@ -169,7 +169,7 @@ impl Change {
 ///
 /// `check`: the check that failed, if one did. `is_cooling`: the agent is cooling down already, so the failure is the
 /// one already counted.
-pub fn blamed(
+pub fn failure_target(
     failure: &Failure,
     agent: &str,
     dir: Option<&Path>,
@@ -208,7 +208,7 @@ impl Breaker {
     }
 
     /// Returns until when nothing starts.
-    pub fn shut_until(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.state {
             State::Open { since, until } => Some(until).filter(|until| is_to_come(*until, since, now)),
             State::Closed | State::HalfOpen { .. } => None,
@@ -242,13 +242,13 @@ impl Breaker {
     }
 
     /// Returns the change that a success causes. It resets the breaker.
-    pub fn closes(&self) -> Option<Change> {
+    pub fn closing_change(&self) -> Option<Change> {
         (self.state != State::Closed).then_some(Change::Closed)
     }
 
     /// Returns the breaker as time passes; `None` if all it has recorded is too old.
     #[must_use]
-    pub fn in_time(mut self, rule: &Rule, now: Timestamp) -> (Option<Self>, Option<Change>) {
+    pub fn advance(mut self, rule: &Rule, now: Timestamp) -> (Option<Self>, Option<Change>) {
         match self.state {
             State::Open { since, until } if !is_to_come(until, since, now) => {
                 self.state = State::HalfOpen { since: now };
@@ -339,10 +339,10 @@ mod tests {
     #[test]
     fn one_that_was_opened_by_a_clock_that_was_wrong_is_tried_when_the_clock_is_right() {
         let (breaker, _) = after(of_agent(), &[1, 1, 2]);
-        assert_eq!(breaker.shut_until(at(21)), Some(at(80)));
+        assert_eq!(breaker.open_until(at(21)), Some(at(80)));
         let a_year_before = at(20) - SignedDuration::from_hours(365 * 24);
-        assert_eq!(breaker.shut_until(a_year_before), None);
-        assert_eq!(breaker.in_time(&RULE, a_year_before).1, Some(Change::HalfOpened));
+        assert_eq!(breaker.open_until(a_year_before), None);
+        assert_eq!(breaker.advance(&RULE, a_year_before).1, Some(Change::HalfOpened));
     }
 
     #[test]
@@ -356,8 +356,8 @@ mod tests {
         let (breaker, _) = after(of_agent(), &[1, 2]);
         let (breaker, change) = breaker.failed(TaskId(3), "boom", &RULE, at(611));
         assert_eq!((change, breaker.failures.len()), (None, 1));
-        assert_eq!(breaker.clone().in_time(&RULE, at(700)).0, Some(breaker.clone()));
-        assert_eq!(breaker.in_time(&RULE, at(1300)).0, None);
+        assert_eq!(breaker.clone().advance(&RULE, at(700)).0, Some(breaker.clone()));
+        assert_eq!(breaker.advance(&RULE, at(1300)).0, None);
     }
 
     #[test]
@@ -367,24 +367,24 @@ mod tests {
         for _ in 0..4 {
             let State::Open { since, until } = breaker.state else { panic!("{breaker:?}") };
             waits.push(until.duration_since(since).as_secs());
-            assert_eq!(breaker.clone().in_time(&RULE, until - SignedDuration::from_secs(1)).1, None);
-            let (half, change) = breaker.in_time(&RULE, until);
+            assert_eq!(breaker.clone().advance(&RULE, until - SignedDuration::from_secs(1)).1, None);
+            let (half, change) = breaker.advance(&RULE, until);
             assert_eq!(change, Some(Change::HalfOpened));
             let (again, change) = half.expect("it is kept").failed(TaskId(4), "boom", &RULE, until);
             assert_eq!(change, Some(Change::Opened));
             breaker = again;
         }
         assert_eq!(waits, [60, 120, 200, 200]);
-        assert_eq!(breaker.closes(), Some(Change::Closed));
-        assert_eq!(of_agent().closes(), None);
+        assert_eq!(breaker.closing_change(), Some(Change::Closed));
+        assert_eq!(of_agent().closing_change(), None);
     }
 
     #[test]
     fn what_nobody_tries_any_more_is_forgotten() {
         let (breaker, _) = after(of_agent(), &[1, 2, 3]);
-        let half = breaker.in_time(&RULE, at(100)).0.expect("it is kept");
-        assert_eq!(half.clone().in_time(&RULE, at(100) + FORGET), (Some(half.clone()), None));
-        assert_eq!(half.in_time(&RULE, at(101) + FORGET), (None, Some(Change::Closed)));
+        let half = breaker.advance(&RULE, at(100)).0.expect("it is kept");
+        assert_eq!(half.clone().advance(&RULE, at(100) + FORGET), (Some(half.clone()), None));
+        assert_eq!(half.advance(&RULE, at(101) + FORGET), (None, Some(Change::Closed)));
     }
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn each_failure_speaks_against_one_thing_and_a_told_time_against_none() {
         let blame = |class, cooling, check: Option<&str>| {
-            let target = blamed(&Failure::new(class, ""), "bot", Some(Path::new("/repo")), check, cooling);
+            let target = failure_target(&Failure::new(class, ""), "bot", Some(Path::new("/repo")), check, cooling);
             target.map(|target| target.to_string())
         };
         assert_eq!(blame(FailureClass::Network, false, None).as_deref(), Some("agent:bot"));
@@ -406,7 +406,7 @@ mod tests {
         assert_eq!(blame(FailureClass::ChecksFailed, false, Some("make")).as_deref(), Some("check:/repo:make"));
         assert_eq!(blame(FailureClass::ChecksFailed, false, None), None);
         let told = Failure { retry_at: Some(at(0)), ..Failure::new(FailureClass::RateLimited, "") };
-        assert_eq!(blamed(&told, "bot", None, None, false), None);
+        assert_eq!(failure_target(&told, "bot", None, None, false), None);
     }
 
     #[test]
@@ -424,7 +424,7 @@ mod tests {
             let (mut breaker, mut time) = (if project { of_project() } else { of_agent() }, 0);
             for (pause, task, fails) in steps {
                 time += pause;
-                if let (Some(kept), _) = breaker.clone().in_time(&RULE, at(time)) { breaker = kept; }
+                if let (Some(kept), _) = breaker.clone().advance(&RULE, at(time)) { breaker = kept; }
                 if fails { breaker = breaker.failed(TaskId(task), "boom", &RULE, at(time)).0; }
                 prop_assert!(breaker.failures.len() <= 3);
                 if let State::Open { since, until } = breaker.state {

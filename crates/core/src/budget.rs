@@ -8,9 +8,9 @@ mod balances;
 mod ledger;
 mod leeway;
 
-pub use balances::{Balances, Flying, Payees, Scope, Stop, is_critical, proposed, standings};
+pub use balances::{Balances, Payees, RunInFlight, Scope, Stop, is_critical, proposed, standings};
 pub use ledger::{Bill, Day, Record, SpendLedger};
-pub use leeway::{Drawn, Leeway, Price, Wanted};
+pub use leeway::{Leeway, PlannedRun, PlannedSpend, Price};
 
 use super::money::{Spend, Usd};
 use jiff::civil::Date;
@@ -410,7 +410,7 @@ impl Limit<'_> {
         let most = unit.describe(self.most);
         let Some(used) = used else {
             return format!(
-                "none of {} runs {} told a price, so that the limit of {most} holds nothing",
+                "none of {} runs {} reported a price, so the limit of {most} has no effect",
                 spend.runs, self.of
             );
         };

@@ -73,49 +73,50 @@ pub struct Rules<'a> {
     pub is_secret: &'a dyn Fn(&str) -> bool,
 }
 
-/// What was found.
+/// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
-    /// The branch does not contain the commit that it began from.
+    /// The branch does not contain the commit that it started from.
     RewroteHistory,
-    /// A conflict was committed unresolved.
+    /// An unresolved conflict was committed.
     ConflictMarkers,
-    /// A secret, perhaps in a commit whose file is gone again.
+    /// A secret, possibly in a commit whose file was removed later.
     Secret,
     /// A file larger than `workflow.max_file_mb`.
     HugeFile,
-    /// A file that the task may not touch.
+    /// A file that the task may not change.
     NotAllowed,
-    /// A link that leads out of the repository.
+    /// A symbolic link that leads out of the repository.
     LinkOutside,
-    /// Another repository inside.
+    /// A repository inside the repository.
     Submodule,
-    /// A path that some machines take for git's own directory or for another path, in any commit.
+    /// A path that some machines read as git's own directory or as another path, in any commit.
     UnsafePath,
     /// A file with tests was removed.
     TestsDeleted,
-    /// Fewer tests are there than before, in a file that stays.
+    /// Fewer tests than before, in a file that still exists.
     TestsRemoved,
-    /// A test was switched off.
+    /// A test was disabled.
     TestsSkipped,
-    /// A file of tests expects less than before.
+    /// A test file expects less than before.
     TestsWeakened,
     /// Nothing but tests and expected values was changed.
     OnlyExpectations,
-    /// Nothing but blank space and comments differs.
+    /// Nothing but white space and comments differs.
     OnlyForm,
-    /// What decides about the work was changed: the checks' own files, orch's configuration of the project.
+    /// A file that decides about the work was changed: the checks' own files, or orch's configuration of the project.
     ChecksChanged,
-    /// What builds and tests the project elsewhere was changed.
+    /// A file of the project's CI was changed.
     CiChanged,
-    /// What came to the base since is not in the result, although the branch contains its commits.
+    /// Newer commits of the base are in the branch, but their changes are not in the result.
     Undone,
 }
 
 impl FindingKind {
-    /// Work with this is not accepted; otherwise it is told and decides nothing by itself.
-    pub fn refuses(self) -> bool {
+    /// Returns whether work with this finding is rejected; otherwise the finding is reported and decides nothing by
+    /// itself.
+    pub fn is_rejected(self) -> bool {
         match self {
             Self::RewroteHistory
             | Self::ConflictMarkers
@@ -137,7 +138,7 @@ impl FindingKind {
         }
     }
 
-    /// What an agent is to do about it.
+    /// Returns what the agent should do about it.
     pub fn remedy(self) -> &'static str {
         match self {
             Self::RewroteHistory => "put your commits on top of the base again, without changing it",
@@ -195,7 +196,7 @@ impl Finding {
 
     /// Returns whether the checks run once more with the base's version of this file, because it decides how the checks
     /// go or what they expect. The checks themselves are never taken from the branch.
-    pub fn is_put_back(&self, task_type: &TaskType) -> bool {
+    pub fn uses_base_version(&self, task_type: &TaskType) -> bool {
         match self.kind {
             FindingKind::TestsWeakened | FindingKind::ChecksChanged => self.path != PROJECT_FILE,
             // A task that writes tests changes nothing else.
@@ -225,9 +226,9 @@ impl Finding {
 /// Examines a change. The findings are ordered by kind, with a limited number of each.
 pub fn findings(change: &Change<'_>, rules: &Rules<'_>) -> Vec<Finding> {
     let lines: Vec<Line<'_>> = Lines::new(change.patch).collect();
-    let mut found = of_files(change.files, &lines, rules);
+    let mut found = file_findings(change.files, &lines, rules);
     found.extend(outside_links(change.files, &lines));
-    found.extend(markers(&lines));
+    found.extend(conflict_markers(&lines));
     found.extend(secrets(&lines, change.history, rules));
     found.extend(names::unsafe_names(change.names, change.collisions));
     found.extend(tampering::weakened_tests(change.files, &lines));
@@ -242,14 +243,14 @@ pub fn findings(change: &Change<'_>, rules: &Rules<'_>) -> Vec<Finding> {
     let mut count = (FindingKind::RewroteHistory, 0);
     found.retain(|finding| {
         count = if finding.kind == count.0 { (count.0, count.1 + 1) } else { (finding.kind, 1) };
-        count.1 <= if finding.is_put_back(&TaskType::Feature) { MAX_PUT_BACK } else { MAX_OF_A_KIND }
+        count.1 <= if finding.uses_base_version(&TaskType::Feature) { MAX_PUT_BACK } else { MAX_OF_A_KIND }
     });
     found
 }
 
-fn of_files(files: &[ChangedFile], lines: &[Line<'_>], rules: &Rules<'_>) -> Vec<Finding> {
+fn file_findings(files: &[ChangedFile], lines: &[Line<'_>], rules: &Rules<'_>) -> Vec<Finding> {
     let deciding: BTreeSet<String> =
-        deciders::definers(rules.checks, rules.followed, files, lines).into_iter().collect();
+        deciders::deciding_files(rules.checks, rules.followed, files, lines).into_iter().collect();
     let mut found = Vec::new();
     for file in files {
         let path = file.path.as_str();
@@ -302,8 +303,8 @@ fn leads_outside(path: &str, target: &str) -> bool {
         })
 }
 
-/// Finds conflicts written by git: all three markers in one file.
-fn markers(lines: &[Line<'_>]) -> Vec<Finding> {
+/// Finds conflicts written by git: all three conflict markers in one file.
+fn conflict_markers(lines: &[Line<'_>]) -> Vec<Finding> {
     let added = |line: &&Line<'_>| line.mark == Mark::Added;
     let begins = |line: &Line<'_>| line.text.starts_with("<<<<<<< ");
     let ends = |path: &str| {

@@ -147,13 +147,13 @@ pub fn groups(charges: &[Charge], by: By, zone: &TimeZone, order: Order) -> Vec<
         }
     }
     let sized = |(group, tasks): (Group, BTreeSet<TaskId>)| Group { tasks: tasks.len() as u64, ..group };
-    let mut told: Vec<Group> = groups.into_values().map(sized).collect();
+    let mut sorted: Vec<Group> = groups.into_values().map(sized).collect();
     match order {
         Order::Spent if by == By::Day => {}
-        Order::Spent => told.sort_by(by_spend),
-        Order::PerMerged => told.sort_by(|a, b| cheapest(a, b).then_with(|| by_spend(a, b))),
+        Order::Spent => sorted.sort_by(by_spend),
+        Order::PerMerged => sorted.sort_by(|a, b| cheapest(a, b).then_with(|| by_spend(a, b))),
     }
-    told
+    sorted
 }
 
 /// Sums up all charges.

@@ -107,7 +107,7 @@ mod tests {
             }
             let gone: BTreeSet<u64> = cycles.iter().map(|cycle| cycle[0]).collect();
             let mut left: BTreeMap<u64, Vec<u64>> = waits.into_iter().filter(|(id, _)| !gone.contains(id)).collect();
-            // Whoever waits for nobody that is left goes, until nobody is left to go.
+            // Kahn's algorithm: tasks whose dependencies are all removed are removed, until none is left.
             loop {
                 let ids: BTreeSet<u64> = left.keys().copied().collect();
                 let before = left.len();

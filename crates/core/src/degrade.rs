@@ -16,7 +16,7 @@ const THOUSANDS: i64 = 1000;
 
 /// A model requested while money is short.
 #[derive(Debug, Clone, Copy)]
-pub struct Dear<'a> {
+pub struct ExpensiveModel<'a> {
     /// The models that its agent's program can use.
     pub reach: Reach<'a>,
     /// The resolver for that agent.
@@ -31,7 +31,7 @@ pub struct Dear<'a> {
 
 /// The decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
+pub enum Replacement {
     /// The model is not expensive, or not known to be.
     Same,
     /// The model is expensive and is kept, with the reason.
@@ -46,25 +46,25 @@ pub enum Way {
 }
 
 /// What is known of the expensive model.
-struct Height<'m> {
+struct Baseline<'m> {
     tier: Option<Tier>,
     price: Option<Usd>,
     model: Option<&'m Model>,
 }
 
-impl Dear<'_> {
+impl ExpensiveModel<'_> {
     /// Decides whether a cheaper model replaces this one.
-    pub fn way(&self) -> Way {
-        let Ok(named) = self.reach.name(self.resolver, self.asked, self.needs) else { return Way::Same };
+    pub fn replacement(&self) -> Replacement {
+        let Ok(named) = self.reach.name(self.resolver, self.asked, self.needs) else { return Replacement::Same };
         let model = self.model(&named);
-        let height = Height {
+        let height = Baseline {
             tier: model.and_then(|model| model.facts().tier),
             price: model.and_then(Model::average_price),
             model,
         };
         match height.tier {
             Some(Tier::Opus | Tier::Pro) => self.down_from(&height),
-            Some(Tier::Haiku | Tier::Flash | Tier::Sonnet) => Way::Same,
+            Some(Tier::Haiku | Tier::Flash | Tier::Sonnet) => Replacement::Same,
             None => self.as_mapped(&height),
         }
     }
@@ -75,7 +75,7 @@ impl Dear<'_> {
         Some(named.model.map_or(named.name, |model| model.to_string()))
     }
 
-    fn down_from(&self, dear: &Height<'_>) -> Way {
+    fn down_from(&self, dear: &Baseline<'_>) -> Replacement {
         let needs = self.needs.and(&self.needs_of_asked());
         let of_tier = |model: &Model| model.facts().tier == Some(CHEAPER_TIER) && dear.is_above(model);
         let of_any = |model: &Model| model.facts().tier < dear.tier && dear.is_known_above(model);
@@ -85,11 +85,11 @@ impl Dear<'_> {
             .or_else(|| self.mapped_below(&needs, &of_any));
         if let Some(found) = found {
             let told = self.describe(&found.name, self.model(&found), dear);
-            return Way::Cheaper { name: found.name, told };
+            return Replacement::Cheaper { name: found.name, told };
         }
         let without_needs = self.of_lower_tier(&Needs::default(), dear);
         let missing = without_needs.and_then(|found| Some((found.name.clone(), needs.lacking(self.model(&found)?)?)));
-        Way::Kept(match missing {
+        Replacement::Kept(match missing {
             Some((name, missing)) => format!("{name} {missing}"),
             None => format!("{} has no cheaper model of tier {CHEAPER_TIER}", self.reach.agent),
         })
@@ -97,15 +97,15 @@ impl Dear<'_> {
 
     /// Replaces a model without a known tier: the one for complex tasks by the one for medium tasks, as mapped by the
     /// person.
-    fn as_mapped(&self, dear: &Height<'_>) -> Way {
+    fn as_mapped(&self, dear: &Baseline<'_>) -> Replacement {
         let [complex, medium, _] = self.mapped;
         let Some(medium) = medium.filter(|medium| complex == Some(self.asked) && *medium != self.asked) else {
-            return Way::Same;
+            return Replacement::Same;
         };
         let needs = self.needs.and(&self.needs_of_asked());
         match self.reach.name(self.resolver, medium, &needs) {
-            Ok(_) => Way::Cheaper { name: medium.to_owned(), told: self.describe(medium, None, dear) },
-            Err(misfit) => Way::Kept(misfit.reason),
+            Ok(_) => Replacement::Cheaper { name: medium.to_owned(), told: self.describe(medium, None, dear) },
+            Err(misfit) => Replacement::Kept(misfit.reason),
         }
     }
 
@@ -119,7 +119,7 @@ impl Dear<'_> {
 
     /// Returns the best model of the cheaper tier that costs less. For an unknown server only the person knows model
     /// names.
-    fn of_lower_tier(&self, needs: &Needs, dear: &Height<'_>) -> Option<Named> {
+    fn of_lower_tier(&self, needs: &Needs, dear: &Baseline<'_>) -> Option<Named> {
         if self.reach.is_elsewhere {
             return None;
         }
@@ -134,7 +134,7 @@ impl Dear<'_> {
         fits.then_some(named)
     }
 
-    fn describe(&self, name: &str, model: Option<&Model>, dear: &Height<'_>) -> String {
+    fn describe(&self, name: &str, model: Option<&Model>, dear: &Baseline<'_>) -> String {
         let tier = |tier: Option<Tier>| tier.map(|tier| format!("tier {tier}"));
         let about =
             |parts: Vec<String>| if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
@@ -165,7 +165,7 @@ impl Dear<'_> {
     }
 }
 
-impl Height<'_> {
+impl Baseline<'_> {
     /// Returns whether it costs more than the other model, or a price is unknown.
     fn is_above(&self, other: &Model) -> bool {
         self.price.zip(other.average_price()).is_none_or(|(own, its)| its < own)

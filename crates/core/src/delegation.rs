@@ -39,18 +39,22 @@ pub struct DelegationContext {
 
 /// Applies the delegation limits to a verdict. If a delegation is refused, the agent is told and does the work itself.
 /// A task that delegated all of its work needs no change of its own: its subtasks were judged.
-pub fn weigh(verdict: Verdict, evidence: &mut Evidence, context: &DelegationContext) -> Verdict {
+pub fn apply_limits(verdict: Verdict, evidence: &mut Evidence, context: &DelegationContext) -> Verdict {
     match &verdict {
         Verdict::HandOn { delegations } => match refusal(delegations, context) {
             Some(why) => Verdict::Fail(Failure::new(
                 FailureClass::Incomplete,
-                format!("orch made no task of what you handed on: {why}. Do the work yourself, or hand on less of it."),
+                format!(
+                    "orch created no tasks from your delegations: {why}. Do the work yourself, or delegate less of it."
+                ),
             )),
             None => verdict,
         },
         Verdict::Fail(failure) if failure.class == FailureClass::NoChange && !context.done.is_empty() => {
             let parts: Vec<String> = context.done.iter().map(ToString::to_string).collect();
-            evidence.notes.push(format!("no change of its own: the work was done by its parts {}", parts.join(", ")));
+            evidence
+                .notes
+                .push(format!("no change of its own: the work was done by its subtasks {}", parts.join(", ")));
             Verdict::Accept
         }
         Verdict::Fail(_) | Verdict::Accept | Verdict::Ask { .. } => verdict,
@@ -62,9 +66,9 @@ pub fn refusal(delegations: &[Delegation], context: &DelegationContext) -> Optio
     let (depth, most) = (context.ancestry.len(), context.max_depth as usize);
     if depth > most {
         return Some(match most {
-            0 => "handing work on is switched off (workflow.max_delegation_depth: 0)".to_owned(),
+            0 => "delegating work is disabled (workflow.max_delegation_depth: 0)".to_owned(),
             _ => format!(
-                "this task is itself {} deep in parts of parts, and at most {most} is allowed \
+                "this task is itself a subtask {} levels deep, and at most {most} is allowed \
                           (workflow.max_delegation_depth)",
                 depth - 1
             ),
@@ -74,10 +78,10 @@ pub fn refusal(delegations: &[Delegation], context: &DelegationContext) -> Optio
     if delegations.len() > remaining {
         let before = match context.delegated {
             0 => String::new(),
-            made => format!(", of which {made} were made before"),
+            made => format!(", {made} of them created before"),
         };
         return Some(format!(
-            "{} pieces are too many: at most {} for one task{before} (workflow.max_delegations)",
+            "{} subtasks are too many: at most {} for one task{before} (workflow.max_delegations)",
             delegations.len(),
             context.max_delegations
         ));
@@ -95,28 +99,31 @@ fn problem(all: &[Delegation], at: usize, one: &Delegation, context: &Delegation
     let number = at + 1;
     let title = single_line(&one.title);
     if title.is_empty() {
-        return Some(format!("piece {number} has no title"));
+        return Some(format!("subtask {number} has no title"));
     }
     let shown: String = title.chars().take(SHOWN_TITLE).collect();
     if title.chars().count() > MAX_TITLE {
-        return Some(format!("the title of piece {number} is longer than {MAX_TITLE} characters"));
+        return Some(format!("the title of subtask {number} is longer than {MAX_TITLE} characters"));
     }
     if one.body.chars().count() > MAX_BODY {
-        return Some(format!("the body of piece {number} ({shown}) is longer than {MAX_BODY} characters"));
+        return Some(format!("the body of subtask {number} ({shown}) is longer than {MAX_BODY} characters"));
     }
     if one.labels.len() > MAX_LABELS || one.labels.iter().any(|label| label.chars().count() > MAX_LABEL) {
         return Some(format!(
-            "piece {number} ({shown}) has more than {MAX_LABELS} labels, or a longer one than {MAX_LABEL} characters"
+            "subtask {number} ({shown}) has more than {MAX_LABELS} labels, or a longer one than {MAX_LABEL} characters"
         ));
     }
     let same = |other: &str| single_line(other).to_lowercase() == title.to_lowercase();
     if let Some((id, _)) = context.ancestry.iter().find(|(_, other)| same(other)) {
-        let whose =
-            if context.ancestry.first().is_some_and(|(own, _)| own == id) { "itself" } else { "of which it is a part" };
-        return Some(format!("piece {number} ({shown}) is task {id} {whose}: that would go round in a circle"));
+        let whose = if context.ancestry.first().is_some_and(|(own, _)| own == id) {
+            "itself"
+        } else {
+            "of which it is a subtask"
+        };
+        return Some(format!("subtask {number} ({shown}) is task {id} {whose}: that would be a cycle"));
     }
     let before = all[..at].iter().position(|other| same(&other.title));
-    before.map(|before| format!("piece {number} ({shown}) is piece {} again", before + 1))
+    before.map(|before| format!("subtask {number} ({shown}) repeats subtask {}", before + 1))
 }
 
 /// Normalizes a text to one line with single spaces.
@@ -168,14 +175,14 @@ mod tests {
     fn as_many_as_are_allowed_and_as_deep_as_is_allowed() {
         let own = context(&[(1, "Whole")], 0);
         assert_eq!(refusal_of(&["A", "B", "C"], &own), "");
-        assert!(refusal_of(&["A", "B", "C", "D"], &own).starts_with("4 pieces are too many: at most 3"));
+        assert!(refusal_of(&["A", "B", "C", "D"], &own).starts_with("4 subtasks are too many: at most 3"));
         let later = context(&[(1, "Whole")], 2);
         assert!(refusal_of(&["A", "B"], &later).contains("of which 2 were made before"));
         assert_eq!(refusal_of(&["C"], &later), "");
         assert_eq!(refusal_of(&["A"], &context(&[(2, "Part"), (1, "Whole")], 0)), "");
         assert!(
             refusal_of(&["A"], &context(&[(3, "Deep"), (2, "Part"), (1, "Whole")], 0))
-                .contains("2 deep in parts of parts")
+                .contains("a subtask 2 levels deep")
         );
         let off = DelegationContext { max_depth: 0, ..own };
         assert!(refusal_of(&["A"], &off).contains("switched off"));
@@ -184,18 +191,15 @@ mod tests {
     #[test]
     fn a_part_does_not_hand_its_own_work_back_to_whoever_handed_it_on() {
         let part = context(&[(2, "Write the  tests"), (1, "Build it")], 0);
-        assert!(
-            refusal_of(&["build IT"], &part)
-                .contains("is task 1 of which it is a part: that would go round in a circle")
-        );
+        assert!(refusal_of(&["build IT"], &part).contains("is task 1 of which it is a subtask: that would be a cycle"));
         assert!(refusal_of(&["write the tests"], &part).contains("is task 2 itself"));
-        assert!(refusal_of(&["A", "a "], &part).contains("piece 2 (a) is piece 1 again"));
+        assert!(refusal_of(&["A", "a "], &part).contains("subtask 2 (a) repeats subtask 1"));
     }
 
     #[test]
     fn what_has_no_title_or_is_too_long_is_refused_with_its_number() {
         let own = context(&[(1, "Whole")], 0);
-        assert_eq!(refusal_of(&["A", " \n "], &own), "piece 2 has no title");
+        assert_eq!(refusal_of(&["A", " \n "], &own), "subtask 2 has no title");
         assert!(refusal_of(&[&"x".repeat(501)], &own).contains("longer than 500"));
         let labels = Delegation { labels: vec!["l".into(); 21], ..piece("A") };
         assert!(refusal(&[labels], &own).is_some_and(|why| why.contains("20 labels")));
@@ -206,25 +210,25 @@ mod tests {
         let own = context(&[(1, "Whole")], 0);
         let hands_on =
             |count: usize| Verdict::HandOn { delegations: (0..count).map(|n| piece(&n.to_string())).collect() };
-        let weighed = |verdict| weigh(verdict, &mut Evidence::default(), &own);
+        let weighed = |verdict| apply_limits(verdict, &mut Evidence::default(), &own);
         assert_eq!(weighed(hands_on(3)), hands_on(3));
         assert_eq!(weighed(Verdict::Accept), Verdict::Accept);
         let Verdict::Fail(failure) = weighed(hands_on(500)) else { panic!("500 are too many") };
         assert_eq!(failure.class, FailureClass::Incomplete);
-        assert!(failure.detail.contains("500 pieces"), "{}", failure.detail);
+        assert!(failure.detail.contains("500 subtasks"), "{}", failure.detail);
     }
 
     #[test]
     fn whoever_has_handed_all_of_it_on_need_not_change_anything_itself() {
         let none = || Verdict::Fail(Failure::new(FailureClass::NoChange, "no file differs"));
         let alone = context(&[(1, "Whole")], 2);
-        assert_eq!(weigh(none(), &mut Evidence::default(), &alone), none(), "nothing of it is done");
+        assert_eq!(apply_limits(none(), &mut Evidence::default(), &alone), none(), "nothing of it is done");
         let with_parts = DelegationContext { done: vec![TaskId(2), TaskId(3)], ..alone };
         let mut evidence = Evidence::default();
-        assert_eq!(weigh(none(), &mut evidence, &with_parts), Verdict::Accept);
-        assert_eq!(evidence.notes, ["no change of its own: the work was done by its parts 2, 3"]);
+        assert_eq!(apply_limits(none(), &mut evidence, &with_parts), Verdict::Accept);
+        assert_eq!(evidence.notes, ["no change of its own: the work was done by its subtasks 2, 3"]);
         let red = Verdict::Fail(Failure::new(FailureClass::ChecksFailed, "red"));
-        assert_eq!(weigh(red.clone(), &mut Evidence::default(), &with_parts), red);
+        assert_eq!(apply_limits(red.clone(), &mut Evidence::default(), &with_parts), red);
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub struct Choice<'a> {
     /// `model_map`: the model of an agent for a complexity.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
     /// Returns whether an agent with a model is cooling down.
-    pub rests: &'a dyn Fn(&str, Option<&str>) -> bool,
+    pub is_cooling_down: &'a dyn Fn(&str, Option<&str>) -> bool,
     /// Returns whether a run of an agent with a model is paid in advance, with credit left.
     pub is_paid_ahead: &'a dyn Fn(&str, Option<&str>) -> bool,
 }
@@ -169,7 +169,7 @@ mod tests {
             candidates: &alternatives,
             routed: &alternatives,
             model_for: &model_for,
-            rests: &|_, _| false,
+            is_cooling_down: &|_, _| false,
             is_paid_ahead: &|_, _| false,
         };
         let route = escalation.next(task, FailureClass::ChecksFailed, choice)?;

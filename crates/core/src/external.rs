@@ -54,7 +54,7 @@ impl ExternalFailure {
     }
 
     /// Returns whether the same call may succeed later by itself. Only this function decides that.
-    pub fn passes(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self.how {
             How::Killed { .. }
             | How::NotStarted
@@ -92,7 +92,7 @@ pub enum StepProblem {
 
 impl<E: External> From<E> for StepProblem {
     fn from(error: E) -> Self {
-        match error.external().filter(ExternalFailure::passes) {
+        match error.external().filter(ExternalFailure::is_transient) {
             Some(failure) => Self::External(failure),
             None => Self::Ask(error.to_string()),
         }
@@ -132,7 +132,7 @@ mod tests {
         assert!(matches!(StepProblem::from(Said(Some(How::Refused))), StepProblem::Ask(_)));
         for how in [How::Resources, How::Killed { signal: 9 }, How::Vanished, How::Exited { code: 128 }] {
             let problem = StepProblem::from(Said(Some(how)));
-            assert!(matches!(&problem, StepProblem::External(failure) if failure.passes()), "{problem}");
+            assert!(matches!(&problem, StepProblem::External(failure) if failure.is_transient()), "{problem}");
         }
     }
 }

@@ -52,13 +52,13 @@ impl Fallback {
         &self,
         task: &Task,
         choice: Choice<'_>,
-        rests_until: &dyn Fn(&str, Option<&str>) -> Option<Timestamp>,
+        cooldown_until: &dyn Fn(&str, Option<&str>) -> Option<Timestamp>,
     ) -> Option<Timestamp> {
         let current = task.route.as_deref()?;
         let others = self.rungs(task, choice, choice.candidates).into_iter().filter(|(agent, model)| {
             *agent != current.agent || model.as_deref().and_then(provider_in) != provider_of(current)
         });
-        others.filter_map(|(agent, model)| rests_until(&agent, model.as_deref())).min()
+        others.filter_map(|(agent, model)| cooldown_until(&agent, model.as_deref())).min()
     }
 
     /// Returns the chain of a task as agents with models. Where it is empty, `all` with their models of `model_map`,
@@ -99,7 +99,7 @@ fn is_free(
     choice: Choice<'_>,
     (agent, model): (&String, Option<&str>),
 ) -> bool {
-    if (choice.rests)(agent, model) {
+    if (choice.is_cooling_down)(agent, model) {
         return false;
     }
     if *agent != current.agent {
@@ -171,7 +171,7 @@ mod tests {
             candidates: &alternatives,
             routed: &routed,
             model_for: &model_for,
-            rests,
+            is_cooling_down: rests,
             is_paid_ahead: &is_paid_ahead,
         };
         let route = fallback.next(task, FailureClass::RateLimited, choice)?;

@@ -140,7 +140,7 @@ impl Task {
     }
 
     /// Applies a command's change to the spec.
-    pub fn want(&mut self, spec: Spec) {
+    pub fn set_desired(&mut self, spec: Spec) {
         let old = std::mem::replace(&mut self.spec, spec);
         if self.file.is_removed() || old == self.spec {
             return;
@@ -153,7 +153,7 @@ impl Task {
     }
 
     /// Records a completed write.
-    pub fn was_written(&mut self, written: &Spec, now: Timestamp) {
+    pub fn record_write(&mut self, written: &Spec, now: Timestamp) {
         if self.filed.is_none() && *written == self.spec {
             return;
         }
@@ -228,9 +228,9 @@ mod tests {
     #[test]
     fn a_command_is_written_and_then_confirmed_by_a_save() {
         let mut task = written("a");
-        task.want(spec("b"));
+        task.set_desired(spec("b"));
         assert_eq!(task.unwritten(), [Field::Title]);
-        task.was_written(&spec("b"), at(0));
+        task.record_write(&spec("b"), at(0));
         assert!(!task.is_unwritten() && task.filed.is_some(), "an old copy may still come");
         task.take_file_entry(&spec("b"), true, at(1));
         assert!(task.filed.is_some(), "orch's own text confirms nothing");
@@ -241,12 +241,12 @@ mod tests {
     #[test]
     fn an_old_copy_is_written_over_and_believed_when_it_is_said_again_later() {
         let mut task = written("a");
-        task.want(spec("b"));
-        task.was_written(&spec("b"), at(0));
+        task.set_desired(spec("b"));
+        task.record_write(&spec("b"), at(0));
         for second in [1000, 1002, 1004] {
             let (_, echoes) = task.take_file_entry(&spec("a"), false, at(second));
             assert_eq!((task.spec.title.as_str(), echoes.len(), task.unwritten()), ("b", 1, vec![Field::Title]));
-            task.was_written(&spec("b"), at(second + 1));
+            task.record_write(&spec("b"), at(second + 1));
         }
         let (merged, echoes) = task.take_file_entry(&spec("a"), false, at(1020));
         assert_eq!((task.spec.title.as_str(), echoes.len(), merged.taken), ("a", 0, vec![Field::Title]));
@@ -255,12 +255,12 @@ mod tests {
     #[test]
     fn a_second_command_while_the_first_is_written_loses_neither() {
         let mut task = written("a");
-        task.want(spec("b"));
-        task.want(spec("c"));
+        task.set_desired(spec("b"));
+        task.set_desired(spec("c"));
         // The write of the first was done, and its report was lost in a crash.
         let (merged, _) = task.take_file_entry(&spec("b"), false, at(0));
         assert_eq!((task.spec.title.as_str(), merged.clashes), ("c", vec![]));
-        task.was_written(&spec("c"), at(1));
+        task.record_write(&spec("c"), at(1));
         assert!(!task.is_unwritten());
     }
 

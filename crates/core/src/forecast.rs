@@ -95,8 +95,8 @@ pub fn outlook(kind: &Kind, samples: &[Sample]) -> Outlook {
         priced.iter().filter(shares).filter_map(|sample| sample.cost).collect()
     };
     let groups = GROUPS.into_iter().map(|group| (group, costs_of(group)));
-    let speaks = |(group, costs): &(&'static [Trait], Vec<Usd>)| costs.len() >= ENOUGH || group.is_empty();
-    let forecast = groups.into_iter().find(speaks).and_then(|(group, mut costs)| {
+    let is_sufficient = |(group, costs): &(&'static [Trait], Vec<Usd>)| costs.len() >= ENOUGH || group.is_empty();
+    let forecast = groups.into_iter().find(is_sufficient).and_then(|(group, mut costs)| {
         costs.sort_unstable();
         let [low, median, high] = [1, 2, 3].map(|quarters| quartile(&costs, quarters));
         Some(Forecast { low: low?, median: median?, high: high?, samples: costs.len(), group })

@@ -82,45 +82,45 @@ pub struct Facts {
     pub bytes: u64,
 }
 
-/// Why a worktree stays: a stable word.
+/// Why a worktree is kept, as a stable name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// No task says that it works there.
+    /// No task refers to it.
     NoTask,
-    /// The task is not at rest.
+    /// The task is not finished.
     Open,
-    /// It came to rest a short while ago.
+    /// The task finished a short time ago.
     Recent,
-    /// It was given up after a failure.
+    /// The task was cancelled after a failure.
     Failed,
-    /// orch did not make it.
+    /// orch did not create it.
     NotOurs,
-    /// Somebody locked it.
+    /// It is locked.
     Locked,
     /// Another branch is checked out.
     OtherBranch,
-    /// A commit that no branch has is checked out.
+    /// A commit that no branch contains is checked out.
     Detached,
-    /// Somebody is in the middle of a merge or a rebase.
+    /// A merge or a rebase is in progress.
     InProgress,
-    /// There are changes that no commit has.
+    /// There are uncommitted changes.
     Changed,
     /// Changes may be hidden from git.
     Concealed,
-    /// There is a repository inside.
+    /// It contains a repository.
     Nested,
-    /// Another file system is mounted inside.
+    /// It contains a mount point.
     Mounted,
     /// A stash was made there.
     Stash,
-    /// There are references that only it has.
+    /// It has references of its own.
     OwnRefs,
-    /// Its branch has commits that no other branch, no tag and no remote has.
+    /// Its branch has commits that no other branch, tag or remote contains.
     Unmerged,
-    /// A process works there.
+    /// A process uses it.
     Busy,
-    /// It could not be looked at.
+    /// It could not be examined.
     Unknown,
 }
 
@@ -270,15 +270,15 @@ fn reason_to_keep(facts: &Facts) -> Option<Keep> {
 fn files_to_keep(facts: &Facts) -> Option<Keep> {
     let lists = [
         (Reason::Changed, &facts.changed, "no commit has"),
-        (Reason::Concealed, &facts.concealed, "git was told not to look at"),
+        (Reason::Concealed, &facts.concealed, "git was told to ignore"),
         (Reason::Nested, &facts.nested, "a repository of its own is at"),
         (Reason::Mounted, &facts.mounted, "another file system is mounted at"),
     ];
-    lists.into_iter().find(|(_, paths, _)| !paths.is_empty()).map(|(reason, paths, told)| {
+    lists.into_iter().find(|(_, paths, _)| !paths.is_empty()).map(|(reason, paths, phrase)| {
         let first: Vec<String> = paths.iter().take(3).map(|path| path.display().to_string()).collect();
         let more = paths.len().saturating_sub(first.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        Keep::because(reason, format!("{told} {}{more}", first.join(", ")))
+        Keep::because(reason, format!("{phrase} {}{more}", first.join(", ")))
     })
 }
 

@@ -49,7 +49,7 @@ pub struct Health {
 impl Health {
     /// Describes the health: `quiet for 12 min: no output, no processor time`.
     pub fn describe(&self, now: Timestamp) -> String {
-        let lasts = span(now.duration_since(self.since));
+        let lasts = format_span(now.duration_since(self.since));
         match self.state {
             State::Healthy => format!("at work for {lasts}"),
             State::Quiet | State::Stale => format!("quiet for {lasts}: no output, no processor time"),
@@ -59,7 +59,7 @@ impl Health {
 }
 
 /// Formats a duration in its largest unit: `40 s`, `12 min`, `3 h`.
-pub fn span(span: SignedDuration) -> String {
+pub fn format_span(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
     match seconds {
         0..120 => format!("{seconds} s"),
@@ -246,30 +246,30 @@ mod tests {
         Rules { interval: SECOND.saturating_mul(30), stale_after: SECOND.saturating_mul(450), retries: 3 };
     const IDLE: Sample = Sample { alive: true, cpu: Duration::ZERO, processes: 2 };
 
-    /// Looks whenever one is due, until `end`; what is found depends on the time.
+    /// Takes every sample that is due until `end`; its result depends on the time.
     fn watch(
         monitor: &mut Monitor,
         end: Duration,
         mut found: impl FnMut(Duration) -> Option<Sample>,
     ) -> Vec<(u64, State)> {
-        let mut told = Vec::new();
+        let mut states = Vec::new();
         while monitor.due() <= end {
             let (at, before) = (monitor.due(), monitor.state());
             monitor.record_sample(at, found(at));
             assert!(monitor.due() > at, "time goes on");
             if monitor.state() != before {
-                told.push((at.as_secs(), monitor.state()));
+                states.push((at.as_secs(), monitor.state()));
             }
         }
-        told
+        states
     }
 
     #[test]
     fn an_agent_that_does_nothing_becomes_quiet_and_then_stale() {
         let mut monitor = Monitor::new(RULES, Duration::ZERO);
-        // The verdict comes after three more looks, a quarter, a half and a whole second apart.
-        let told = watch(&mut monitor, SECOND * 3600, |_| Some(IDLE));
-        assert_eq!(told, [(60, State::Quiet), (451, State::Stale)]);
+        // The verdict comes after three more samples, a quarter, a half and a whole second apart.
+        let states = watch(&mut monitor, SECOND * 3600, |_| Some(IDLE));
+        assert_eq!(states, [(60, State::Quiet), (451, State::Stale)]);
         assert_eq!(monitor.quiet_for(SECOND * 3600), SECOND * 3600);
     }
 
@@ -307,11 +307,11 @@ mod tests {
     #[test]
     fn work_over_two_looks_brings_a_stale_one_back() {
         let mut monitor = Monitor::new(RULES, Duration::ZERO);
-        let record_work = |at: Duration| Some(Sample { cpu: at.saturating_sub(SECOND * 600), ..IDLE });
-        let told = watch(&mut monitor, SECOND * 900, record_work);
-        assert_eq!(told[..2], [(60, State::Quiet), (451, State::Stale)]);
-        assert_eq!(told[2].1, State::Healthy);
-        assert!((631..=692).contains(&told[2].0), "{told:?}");
+        let working = |at: Duration| Some(Sample { cpu: at.saturating_sub(SECOND * 600), ..IDLE });
+        let states = watch(&mut monitor, SECOND * 900, working);
+        assert_eq!(states[..2], [(60, State::Quiet), (451, State::Stale)]);
+        assert_eq!(states[2].1, State::Healthy);
+        assert!((631..=692).contains(&states[2].0), "{states:?}");
     }
 
     #[test]
@@ -350,7 +350,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: who shows a last_activity of life within the time is never stale; who shows none for that time and the
+        /// Whatever happens: who shows a sign of life within the time is never stale; who shows none for that time and the
         /// pauses is; and no two looks are closer than the first pause.
         #[test]
         fn nobody_is_stale_who_lives_and_everybody_is_who_does_not(

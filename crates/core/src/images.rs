@@ -4,13 +4,14 @@
 /// File extensions of images. An SVG drawing is text.
 const ENDINGS: [&str; 11] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif"];
 /// Characters around a path or an address that are not part of it.
-const AROUND: &[char] = &['"', '\'', '`', '(', ')', '[', ']', '<', '>', '{', '}', ',', ';', '|', '“', '”', '‘', '’'];
+const SEPARATORS: &[char] =
+    &['"', '\'', '`', '(', ')', '[', ']', '<', '>', '{', '}', ',', ';', '|', '“', '”', '‘', '’'];
 /// Punctuation that may follow it.
-const AFTER: &[char] = &['.', ':', '!', '?'];
+const PUNCTUATION: &[char] = &['.', ':', '!', '?'];
 
 /// Returns the first image that a text refers to: Markdown's `![…](…)`, an `<img`, or a path or address with an image
 /// extension. Fenced code is ignored.
-pub fn refers_to(text: &str) -> Option<&str> {
+pub fn find_image(text: &str) -> Option<&str> {
     let mut fence: Option<&str> = None;
     text.lines().find_map(|line| {
         let begin = line.trim_start();
@@ -20,7 +21,7 @@ pub fn refers_to(text: &str) -> Option<&str> {
             None => {
                 fence = ["```", "~~~"].into_iter().find(|mark| begin.starts_with(mark));
                 if fence.is_none() {
-                    return in_line(line);
+                    return image_in_line(line);
                 }
             }
         }
@@ -28,23 +29,25 @@ pub fn refers_to(text: &str) -> Option<&str> {
     })
 }
 
-fn in_line(line: &str) -> Option<&str> {
+fn image_in_line(line: &str) -> Option<&str> {
     if !line.contains(['.', '!', '<']) {
         return None;
     }
-    embedded(line).or_else(|| tag(line)).or_else(|| line.split(is_between).map(bare).find(|word| is_image(word)))
+    markdown_image(line)
+        .or_else(|| html_image(line))
+        .or_else(|| line.split(is_separator).map(trim_punctuation).find(|word| is_image(word)))
 }
 
-fn is_between(c: char) -> bool {
-    c.is_whitespace() || AROUND.contains(&c)
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || SEPARATORS.contains(&c)
 }
 
-fn bare(word: &str) -> &str {
-    word.trim_end_matches(AFTER)
+fn trim_punctuation(word: &str) -> &str {
+    word.trim_end_matches(PUNCTUATION)
 }
 
 /// Finds `![what](where)` and `![what][name]`, with any address but that of a drawing.
-fn embedded(line: &str) -> Option<&str> {
+fn markdown_image(line: &str) -> Option<&str> {
     let places = line.match_indices("![").map(|(at, _)| &line[at..]);
     places.into_iter().find_map(|rest| {
         let (_, after) = rest.split_once(']')?;
@@ -59,7 +62,7 @@ fn embedded(line: &str) -> Option<&str> {
     })
 }
 
-fn tag(line: &str) -> Option<&str> {
+fn html_image(line: &str) -> Option<&str> {
     let at = line.char_indices().map(|(at, _)| at).find(|at| {
         line.get(*at..*at + 5).is_some_and(|begin| begin.eq_ignore_ascii_case("<img ")) && !line[*at..].contains(".svg")
     })?;
@@ -103,7 +106,7 @@ mod tests {
             ("[the mock-up](mock.bmp)", "mock.bmp"),
             ("```\ncode\n```\nlike shot.png", "shot.png"),
         ] {
-            assert_eq!(refers_to(text), Some(image), "{text:?}");
+            assert_eq!(find_image(text), Some(image), "{text:?}");
         }
     }
 
@@ -126,14 +129,14 @@ mod tests {
             "5 > 3 ! [x] (y)",
             "image/png as the content type",
         ] {
-            assert_eq!(refers_to(text), None, "{text:?}");
+            assert_eq!(find_image(text), None, "{text:?}");
         }
     }
 
     proptest! {
         #[test]
         fn whatever_is_written_what_is_found_stands_in_it(text in "(\\PC|[!\\[\\]().<> \n`]){0,80}") {
-            if let Some(found) = refers_to(&text) {
+            if let Some(found) = find_image(&text) {
                 prop_assert!(text.contains(found));
             }
         }
@@ -144,7 +147,7 @@ mod tests {
         ) {
             let path = format!("{name}.{}", ENDINGS[ending]);
             let text = format!("{before} {path} and more");
-            prop_assert_eq!(refers_to(&text), Some(path.as_str()));
+            prop_assert_eq!(find_image(&text), Some(path.as_str()));
         }
     }
 }

@@ -73,16 +73,16 @@ impl FromStr for JobId {
     }
 }
 
-/// What becomes of times that passed while nobody looked.
+/// What happens to times that were missed while orch did not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CatchUp {
-    /// Nothing.
+    /// They are dropped.
     Skip,
-    /// They are made up for by one firing.
+    /// One firing makes up for all of them.
     #[default]
     Once,
-    /// Each is made up for, the newest hundred of them.
+    /// Each is made up for, up to the newest hundred.
     All,
 }
 
@@ -100,16 +100,16 @@ impl CatchUp {
     }
 }
 
-/// What becomes of a time at which the firing before is still under way.
+/// What happens to a time at which the previous firing is still running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
-    /// Nothing.
+    /// It is dropped.
     #[default]
     Skip,
-    /// It waits until the other is over.
+    /// It waits for the previous firing to end.
     Queue,
-    /// Both are under way.
+    /// Both run.
     Allow,
 }
 
@@ -185,7 +185,7 @@ impl JobSpec {
     }
 
     /// Returns whether the timing is the same. If it differs, times that were due before are dropped.
-    fn counts_as(&self, other: &Self) -> bool {
+    fn has_same_timing(&self, other: &Self) -> bool {
         self.schedule == other.schedule && self.tz == other.tz && self.enabled == other.enabled
     }
 }
@@ -218,8 +218,8 @@ impl JobRecord {
     }
 
     /// Returns the record after a change of the configuration.
-    pub fn becomes(&self, spec: JobSpec, now: Timestamp) -> Self {
-        if self.spec.counts_as(&spec) {
+    pub fn with_spec(&self, spec: JobSpec, now: Timestamp) -> Self {
+        if self.spec.has_same_timing(&spec) {
             return Self { spec, ..self.clone() };
         }
         // A change by the person counts from now, even if the clock was ahead before.
@@ -252,11 +252,11 @@ impl JobRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// Its time came.
+    /// It was time.
     Schedule,
-    /// Its time had passed while nobody looked.
+    /// Its time was missed while orch did not run.
     CatchUp,
-    /// Its time had come while the firing before was under way.
+    /// Its time came while the previous firing was running.
     Queue,
     /// A person asked for it.
     Person,
@@ -296,19 +296,19 @@ impl fmt::Display for FiringKey {
     }
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandState {
-    /// With exit code 0.
+    /// Exit code 0.
     Passed,
-    /// With another one, or by a signal.
+    /// Another exit code, or a signal.
     Failed,
-    /// It took too long and was ended.
+    /// It was stopped at its time limit.
     TimedOut,
     /// It could not be started.
     NotStarted,
-    /// orch ended while it ran; what became of it is not known, and it is not run again.
+    /// orch ended while it ran; its result is unknown, and it is not run again.
     Lost,
 }
 

@@ -184,7 +184,7 @@ fn missing_result(case: &Case<'_>) -> Option<Verdict> {
 
 /// Rejects a change with contents that are never accepted, with a remedy for each.
 fn unacceptable_change(findings: &[Finding]) -> Option<Verdict> {
-    let refused: Vec<&Finding> = findings.iter().filter(|finding| finding.kind.refuses()).collect();
+    let refused: Vec<&Finding> = findings.iter().filter(|finding| finding.kind.is_rejected()).collect();
     let mut lines: Vec<String> = refused.iter().map(ToString::to_string).collect();
     let mut kinds: Vec<FindingKind> = refused.iter().map(|finding| finding.kind).collect();
     kinds.dedup();
@@ -538,7 +538,7 @@ mod tests {
 
     #[test]
     fn a_change_whose_only_effect_is_a_weaker_test_is_shown_to_a_person() {
-        let only = Finding::new(FindingKind::OnlyExpectations, "tests/a.sh", "only what is expected was changed");
+        let only = Finding::new(FindingKind::OnlyExpectations, "tests/a.sh", "only expectations were changed");
         let weaker = Finding::new(FindingKind::TestsWeakened, "tests/a.sh", "1 expectation less than before");
         let green = checked(check(CheckState::Passed));
         let alone = Evidence { findings: vec![only.clone()], ..green.clone() };

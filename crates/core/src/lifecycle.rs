@@ -1,7 +1,7 @@
-//! The one place that says how a task's state changes. Pure: a task and an event make the next task, or a refusal.
+//! The only place where a task's state changes. PURE: a task and an event give the next task or a refusal.
 //!
-//! Effects are not returned: what must be done follows from the new state (see `effect`), so that the same
-//! rule serves the running engine and the one that wakes up after a crash.
+//! Effects are not returned: they follow from the new state (see `effect`), so that the running engine and one that
+//! restarts after a crash use the same rule.
 
 mod asked;
 mod decided;
@@ -26,23 +26,23 @@ use super::task::{BlockedOn, Conversation, NextRun, OrderKind, ReviewStage, Stat
 /// An event that does not fit the task's state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Asked for something that this status does not allow.
+    /// The task's status does not allow the request.
     #[error("task is {}: {hint}", status.as_str())]
     State {
         /// The present status.
         status: Status,
-        /// What is possible instead.
+        /// What is possible instead, as a phrase.
         hint: &'static str,
     },
     /// A report of a run that is not the task's current one: late, or for another state. Recorded and ignored.
     #[error("the event belongs to run {run}, which is not the task's current one")]
     Stale {
-        /// The run it speaks of.
+        /// The run of the event.
         run: RunId,
     },
 }
 
-/// The task after `event`.
+/// Returns the task after `event`.
 pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, Refused> {
     let mut next = task.clone();
     match event {
@@ -56,21 +56,21 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::Placed { place } => on_placed(&mut next, place),
         Event::LaunchFailed { run, problem } => on_launch_failed(&mut next, run, problem, context),
         Event::RunEnded { run, agent, model, ending, outcome } => {
-            on_run_ended(&mut next, run, (agent, model.as_deref()), (ending, outcome), context)
+            on_run_ended(&mut next, run, agent, model.as_deref(), ending, outcome, context)
         }
         Event::Judged { run, verdict, evidence, reviewers } => {
-            on_judged(&mut next, run, (verdict, evidence, *reviewers), context)
+            on_judged(&mut next, run, verdict, evidence, *reviewers, context)
         }
         Event::NotJudged { run, failure } => on_not_judged(&mut next, run, failure),
         Event::HandedOn { run, evidence, made, awaited } => {
-            parts::on_handed_on(&mut next, run, evidence, (made, awaited))
+            parts::on_handed_on(&mut next, run, evidence, made, awaited)
         }
         Event::PartFailed { part, why, is_given_up } => parts::on_part_failed(&mut next, *part, why, *is_given_up),
         Event::ReviewAsked { run, review } => reviewed::on_asked(&mut next, run, review),
         Event::ReviewPostponed { run, wait } => reviewed::on_postponed(&mut next, run, wait),
         Event::Reviewed { run, review } => reviewed::on_reviewed(&mut next, run, review, context),
         Event::ReviewFailed { run, agent, failure, is_last } => {
-            reviewed::on_failed(&mut next, run, (agent, failure), *is_last)
+            reviewed::on_failed(&mut next, run, agent, failure, *is_last)
         }
         Event::Integrated { run, integration } => on_integrated(&mut next, run, integration),
         Event::NotIntegrated { run, problem } => on_not_integrated(&mut next, run, problem, context),
@@ -100,7 +100,7 @@ fn refused(task: &Task, hint: &'static str) -> Refused {
     Refused::State { status: task.status(), hint }
 }
 
-/// Asks a person, with the commands that fit the kind.
+/// Asks a person, with the commands for this kind of question.
 fn ask(task: &mut Task, kind: QuestionKind, question: String) {
     let choices = choices(task, kind);
     ask_with(task, kind, question, choices);
@@ -112,7 +112,7 @@ fn ask_with(task: &mut Task, kind: QuestionKind, question: String, choices: Vec<
     task.state = State::NeedsReview { kind, question, choices };
 }
 
-/// Asks with a command of its own before those that fit the kind.
+/// Asks a person, with `first` before the commands for this kind of question.
 fn ask_first(task: &mut Task, kind: QuestionKind, question: String, first: String) {
     let mut offered = choices(task, kind);
     offered.retain(|choice| *choice != first);
@@ -120,7 +120,7 @@ fn ask_first(task: &mut Task, kind: QuestionKind, question: String, first: Strin
     ask_with(task, kind, question, offered);
 }
 
-/// The kind of a question of orch's own about work: ready for the person where there is judged work.
+/// Returns the kind of orch's own question about work: ready for review if there is judged work.
 fn kind_of_work(task: &Task, otherwise: QuestionKind) -> QuestionKind {
     if task.has_judged_work() { QuestionKind::Ready } else { otherwise }
 }
@@ -201,8 +201,10 @@ fn on_launch_failed(
 fn on_run_ended(
     task: &mut Task,
     run: &RunId,
-    (agent, model): (&str, Option<&str>),
-    (ending, outcome): (&Ending, &Outcome),
+    agent: &str,
+    model: Option<&str>,
+    ending: &Ending,
+    outcome: &Outcome,
     context: &Context<'_>,
 ) -> Result<(), Refused> {
     let (next, stopping) = current_run(task, run)?;
@@ -362,7 +364,9 @@ fn reviewed_run(task: &Task, run: &RunId) -> Result<ReviewStage, Refused> {
 fn on_judged(
     task: &mut Task,
     run: &RunId,
-    (verdict, evidence, reviewers): (&Verdict, &Evidence, Reviewers),
+    verdict: &Verdict,
+    evidence: &Evidence,
+    reviewers: Reviewers,
     context: &Context<'_>,
 ) -> Result<(), Refused> {
     let ReviewStage::Judging = reviewed_run(task, run)? else { return Err(Refused::Stale { run: run.clone() }) };
@@ -378,7 +382,7 @@ fn on_judged(
             count_failure(task, failure);
             task.last_failure = Some(Box::new(failure.clone()));
             let question = format!(
-                "the agent changed what is outside of its worktree ({}): put back what is not to stay\n{}",
+                "the agent changed files outside its worktree ({}): restore what must not stay\n{}",
                 failure.class, failure.detail
             );
             step_again::ask_about_setup(task, &question);
@@ -391,7 +395,7 @@ fn on_judged(
             ask(task, kind, question.clone());
         }
         // `Event::HandedOn` handles this verdict together with the subtasks.
-        Verdict::HandOn { .. } => return Err(refused(task, "what is handed on must be tasks first")),
+        Verdict::HandOn { .. } => return Err(refused(task, "delegated work must become tasks first")),
     }
     Ok(())
 }
@@ -412,10 +416,10 @@ fn reject(task: &mut Task, failure: &Failure, evidence: &Evidence, context: &Con
         task.rejected_trees.push(tree.clone());
         match (stood_still, was_there) {
             (0, true) => {
-                Some("the agent has undone its own work: the files are as they were when it was refused before")
+                Some("the agent has undone its own work: the files are the same as when they were refused before")
             }
             (0 | 1, _) => None,
-            (_, _) => Some("the same files for the third time, and they are refused"),
+            (_, _) => Some("the same files were refused for the third time"),
         }
     });
     match cycle {

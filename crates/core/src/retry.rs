@@ -90,7 +90,7 @@ impl<'a> Context<'a> {
             candidates: self.candidates,
             routed: self.routed,
             model_for: self.model_for,
-            rests: self.rests,
+            is_cooling_down: self.rests,
             is_paid_ahead: self.is_paid_ahead,
         }
     }

@@ -61,7 +61,7 @@ impl EngineState {
 
     /// The open batch that a task is in.
     fn batch_of(&self, task: TaskId) -> Option<&Arc<Batch>> {
-        self.batches.values().find(|batch| batch.holds(task))
+        self.batches.values().find(|batch| batch.contains(task))
     }
 }
 
@@ -204,7 +204,7 @@ impl Engine {
     /// What a task of a batch hands on is work of the batch: it counts for its concurrency and its budget.
     pub(super) fn join_batch(&mut self, change_set: &mut ChangeSet, whole: TaskId, parts: &[TaskId]) {
         if let Some(mut batch) = self.state.batch_of(whole).map(|batch| Batch::clone(batch)) {
-            batch.join(whole, parts);
+            batch.add_subtasks(whole, parts);
             change_set.put_batch(&mut self.state, batch);
         }
     }
@@ -228,13 +228,14 @@ impl Engine {
             let mut batch = Batch::clone(&before);
             for id in before.tasks() {
                 if let Some(cost) = self.state.tasks.get(&id).and_then(|task| task.cost) {
-                    batch.pay(id, cost);
+                    batch.record_cost(id, cost);
                 }
             }
             if batch.is_spent() && !before.is_spent() {
                 let name = &batch.name;
-                let raise = batch.raise().map(|command| format!("{TO_RAISE}{command}")).unwrap_or_default();
-                let text = format!("{name}: {} are spent, so nothing more of it begins{raise}", batch.money());
+                let raise = batch.raise_command().map(|command| format!("{TO_RAISE}{command}")).unwrap_or_default();
+                let text =
+                    format!("{name}: {} are spent, so nothing more of it begins{raise}", batch.describe_spending());
                 change_set.note(&mut self.state, now, None, None, "batch_spent", text);
             }
             if batch.tasks().all(|id| self.is_over(id)) {

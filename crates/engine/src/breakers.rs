@@ -6,7 +6,7 @@ use super::main_loop::Engine;
 use super::settings::directory_of;
 use super::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::breaker::{Breaker, Change, State, Target, blamed};
+use orch_core::breaker::{Breaker, Change, State, Target, failure_target};
 use orch_core::event::IntegrationProblem;
 use orch_core::evidence::{CheckState, Evidence, Integration};
 use orch_core::ids::{RunId, TaskId};
@@ -26,7 +26,7 @@ impl Engine {
         let rule = self.settings.config.breaker.rule();
         let known: Vec<(String, Breaker)> = self.state.breakers.iter().map(|(n, b)| (n.clone(), b.clone())).collect();
         for (name, before) in known {
-            let (after, change) = before.clone().in_time(&rule, now);
+            let (after, change) = before.clone().advance(&rule, now);
             if after.as_ref() != Some(&before) {
                 change_set.put_breaker(&mut self.state, &name, after);
             }
@@ -45,7 +45,7 @@ impl Engine {
                 let is_cooling =
                     self.rests(&run.agent, run.model.as_deref(), now) || self.speaks_of_provider(run, outcome, now);
                 let dir = self.dir_of(run.task);
-                let target = blamed(failure, &run.agent, dir.as_deref(), None, is_cooling);
+                let target = failure_target(failure, &run.agent, dir.as_deref(), None, is_cooling);
                 self.blame(change_set, target, run.task, &failure.detail, now);
             }
             // What a person ended says nothing.
@@ -78,7 +78,7 @@ impl Engine {
                 self.blame(change_set, target, task, question, now);
             }
             Verdict::Fail(failure) => {
-                let target = blamed(failure, "", Some(&dir), command, false);
+                let target = failure_target(failure, "", Some(&dir), command, false);
                 self.blame(change_set, target, task, &failure.detail, now);
             }
         }
@@ -96,7 +96,7 @@ impl Engine {
         match result {
             Ok(_) => self.credit(change_set, &Target::Project { dir }, now),
             Err(IntegrationProblem::Work(failure)) => {
-                let target = blamed(failure, "", Some(&dir), None, false);
+                let target = failure_target(failure, "", Some(&dir), None, false);
                 self.blame(change_set, target, task, &failure.detail, now);
             }
             Err(
@@ -140,7 +140,7 @@ impl Engine {
         }
         for breaker in &meant {
             change_set.put_breaker(&mut self.state, &names(breaker), None);
-            if let Some(change) = breaker.closes() {
+            if let Some(change) = breaker.closing_change() {
                 let text = format!("breaker {} was closed by hand", breaker.target);
                 change_set.note(&mut self.state, now, None, None, change.kind(), text);
             }
@@ -157,7 +157,7 @@ impl Engine {
     pub(super) fn broken(&self, agent: &str, now: Timestamp) -> Option<String> {
         let rule = self.settings.config.breaker.rule();
         let breaker = self.state.breakers.get(&Target::agent(agent).to_string()).filter(|_| rule.failures > 0)?;
-        let until = breaker.shut_until(now)?;
+        let until = breaker.open_until(now)?;
         Some(format!("breaker {} is open until {}: {}", breaker.target, to_the_second(until), breaker.detail))
     }
 
@@ -187,7 +187,7 @@ impl Engine {
         }
         let name = target.to_string();
         let Some(breaker) = self.state.breakers.get(&name).cloned() else { return };
-        self.tell_breaker(change_set, &breaker, breaker.closes(), now);
+        self.tell_breaker(change_set, &breaker, breaker.closing_change(), now);
         change_set.put_breaker(&mut self.state, &name, None);
     }
 

@@ -9,8 +9,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use orch_core::agent_model::needs_of_task;
-use orch_core::budget::{Balances, Flying, Level, Record, Rules, Scope, SpendLedger, Stop};
-use orch_core::degrade::{Dear, Way};
+use orch_core::budget::{Balances, Level, Record, Rules, RunInFlight, Scope, SpendLedger, Stop};
+use orch_core::degrade::{ExpensiveModel, Replacement};
 use orch_core::model_policy::is_sticky;
 use orch_core::money::Usd;
 use orch_core::notice::TO_RAISE;
@@ -46,9 +46,9 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    fn flying(&self) -> Flying<'_> {
+    fn flying(&self) -> RunInFlight<'_> {
         let (model, project) = (self.model.as_deref(), self.project.as_deref());
-        Flying { agent: &self.agent, model, project, reserved: self.amount, has_ended: self.has_ended }
+        RunInFlight { agent: &self.agent, model, project, reserved: self.amount, has_ended: self.has_ended }
     }
 }
 
@@ -151,7 +151,7 @@ impl Engine {
             return Balances::default();
         }
         let live: Vec<Pending> = self.state.runs.values().map(|run| self.pending(run)).collect();
-        let in_flight: Vec<Flying<'_>> = live.iter().chain(&self.money.ended).map(Pending::flying).collect();
+        let in_flight: Vec<RunInFlight<'_>> = live.iter().chain(&self.money.ended).map(Pending::flying).collect();
         let mut balances =
             Balances::new(rules, self.settings.config.payees(), &self.money.book, &in_flight, now, &TimeZone::system());
         if self.money.is_unknown {
@@ -213,20 +213,20 @@ impl Engine {
         };
         let kept = |why: &str| (KEPT, asked.clone(), format!("{asked} is kept, {why}: {words}"));
         let (kind, model, text) = match (way, word) {
-            (Way::Same, _) => return None,
-            (Way::Cheaper { .. } | Way::Kept(_), Some(word)) => kept(word),
-            (Way::Kept(why), None) => kept(&why),
-            (Way::Cheaper { name, told }, None) => (DEGRADED, name, format!("{told}: {words}")),
+            (Replacement::Same, _) => return None,
+            (Replacement::Cheaper { .. } | Replacement::Kept(_), Some(word)) => kept(word),
+            (Replacement::Kept(why), None) => kept(&why),
+            (Replacement::Cheaper { name, told }, None) => (DEGRADED, name, format!("{told}: {words}")),
         };
         Some(Within { kind, model, text })
     }
 
     /// The full name of a model that an agent is asked for, and what would take its place.
-    fn cheaper_way(&mut self, task: &Task, agent: &str, asked: &str, now: Timestamp) -> (String, Way) {
+    fn cheaper_way(&mut self, task: &Task, agent: &str, asked: &str, now: Timestamp) -> (String, Replacement) {
         let book = self.book_for(asked, now);
         let config = self.settings.for_task(task, &self.state.projects);
         let usability = self.usable_by(&book, agent, now);
-        let dear = Dear {
+        let dear = ExpensiveModel {
             reach: reach(&config, agent, &self.deps.environment),
             resolver: Resolver { usability: &usability, ..book.resolver() },
             needs: &needs_of_task(&task.spec),
@@ -234,7 +234,7 @@ impl Engine {
             mapped: [Complexity::Complex, Complexity::Medium, Complexity::Simple]
                 .map(|complexity| config.model_for(complexity, agent)),
         };
-        (dear.full_name().unwrap_or_else(|| asked.to_owned()), dear.way())
+        (dear.full_name().unwrap_or_else(|| asked.to_owned()), dear.replacement())
     }
 
     /// The prices of a model of an agent, by the names that are known of it, the best first.

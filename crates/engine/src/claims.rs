@@ -48,7 +48,7 @@ impl Engine {
         let mut next = Task::clone(&task);
         let mut wanted = next.spec.clone();
         wanted.assignee = (!claiming.lets_go).then(|| by.clone());
-        next.want(wanted);
+        next.set_desired(wanted);
         next.claim = (!claiming.lets_go).then(|| Box::new(Claim { by: by.clone(), since: now }));
         if next == *task {
             return Ok(task);

@@ -57,7 +57,7 @@ impl Engine {
             .collect();
         let mut next = Task::clone(&task);
         let (agent, model) = (task.spec.agent.clone(), task.spec.model.clone());
-        next.want(wanted);
+        next.set_desired(wanted);
         if (&agent, &model) != (&next.spec.agent, &next.spec.model) {
             self.check_model_of(&next, now)?;
         }

@@ -20,7 +20,7 @@ pub fn ended(deps: &Deps, settings: &Settings, run: &RunId) -> Result<Option<Ove
     let dir = deps.run_dir(run);
     let over = |report, lost: Option<String>| Ok(Some(Over { report: Box::new(report), lost }));
     let failed = |failure: Option<ExternalFailure>, error: String| {
-        if let Some(failure) = failure.filter(ExternalFailure::passes) {
+        if let Some(failure) = failure.filter(ExternalFailure::is_transient) {
             return Err(failure);
         }
         tracing::error!(%run, error, "how a run ended cannot be told");

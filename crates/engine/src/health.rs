@@ -5,7 +5,7 @@ use super::deps::Deps;
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::health::{Health, State as Fares, span};
+use orch_core::health::{Health, State as Fares, format_span};
 use orch_core::ids::RunId;
 use orch_core::message::Message;
 use orch_core::outcome::RunKind;
@@ -61,7 +61,10 @@ impl Engine {
         let told = match (before, health.state) {
             (Fares::Stale | Fares::Dead, Fares::Healthy) => {
                 let since = run.health.as_ref().map_or(now, |known| known.since);
-                Some(("worker:healthy", format!("at work again, after {}", span(health.since.duration_since(since)))))
+                Some((
+                    "worker:healthy",
+                    format!("at work again, after {}", format_span(health.since.duration_since(since))),
+                ))
             }
             (Fares::Healthy | Fares::Quiet | Fares::Dead, Fares::Stale) => Some(("worker:stale", health.describe(now))),
             (Fares::Healthy | Fares::Quiet | Fares::Stale, Fares::Dead) => Some(("worker:dead", health.describe(now))),

@@ -384,7 +384,7 @@ impl Engine {
                         FileState::Removed { .. } => continue,
                     };
                     next.file = FileState::Written { status: Some(line.status()), since, results, seen };
-                    next.was_written(&line.task.spec, now);
+                    next.record_write(&line.task.spec, now);
                     change_set.put_file_entry(&mut self.state, next);
                 }
                 let read_again = known.is_none();

@@ -137,7 +137,7 @@ impl Patience<'_> {
     /// Waits for a failure to pass, for so long altogether. `false`: it has lasted longer, or does not pass.
     pub async fn outlasts(&mut self, failure: &ExternalFailure, most: Duration) -> bool {
         let since = *self.since.get_or_insert_with(tokio::time::Instant::now);
-        if !failure.passes() || since.elapsed() >= most {
+        if !failure.is_transient() || since.elapsed() >= most {
             return false;
         }
         self.is_confirmed = false;

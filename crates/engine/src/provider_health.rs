@@ -213,7 +213,7 @@ impl Engine {
             let reach = reach(&self.settings.config, &agent, &self.deps.environment);
             let provider = left.split_once('/').map(|(_, provider)| provider).or(reach.provider).map(str::to_owned);
             if let Some(provider) = provider.filter(|provider| self.known.fails(provider)) {
-                self.mind(&agent, &provider, Verdict::given_a_chance(), now);
+                self.mind(&agent, &provider, Verdict::retried_by_hand(), now);
             }
         }
         self.mind_pauses(now);

@@ -66,7 +66,7 @@ pub async fn judge(
     let case = Case { answer: &answer, evidence: &evidence, task_type: &task_type };
     let concluded = conclude(&case);
     let accepted = accepted_because(&case);
-    let verdict = delegation::weigh(concluded, &mut evidence, standing);
+    let verdict = delegation::apply_limits(concluded, &mut evidence, standing);
     let reviewers = reviewers(settings, projects, task, &evidence);
     evidence.accepted = (verdict == Verdict::Accept).then_some(accepted);
     Ok(Judgement { verdict, evidence, reviewers })
@@ -200,7 +200,7 @@ async fn run_checks(
     if checks.is_empty() {
         return Ok(());
     }
-    let put_back = evidence.findings.iter().filter(|finding| finding.is_put_back(task_type));
+    let put_back = evidence.findings.iter().filter(|finding| finding.uses_base_version(task_type));
     let own_rules: BTreeSet<String> = put_back.map(|finding| finding.path.clone()).collect();
     let own_rules: Vec<String> = own_rules.into_iter().collect();
     let is_clean = checking.config.workflow.checks_in == ChecksIn::Clean;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orch_api::budget::{AccountView, BudgetView, CapView, RecordSpending, RecordView};
 use orch_api::error::ErrorCode;
-use orch_core::budget::{Flying, Record, Scope, SpendLedger, burn, recommend, standings};
+use orch_core::budget::{Record, RunInFlight, Scope, SpendLedger, burn, recommend, standings};
 use orch_core::money::Usd;
 use orch_core::plan::directory;
 
@@ -37,10 +37,10 @@ pub async fn status(State(state): State<ApiState>) -> Result<Json<BudgetView>, A
         let task = view.tasks.get(run)?;
         directory(task, &dirs).ok()
     };
-    let in_flight: Vec<Flying<'_>> = view
+    let in_flight: Vec<RunInFlight<'_>> = view
         .live_runs
         .iter()
-        .map(|run| Flying {
+        .map(|run| RunInFlight {
             agent: run.agent.as_str(),
             model: run.model.as_deref(),
             project: of_run(&run.task),

@@ -21,7 +21,7 @@ use orch_api::types::{
 };
 use orch_config::Integrate;
 use orch_core::evidence::Check;
-use orch_core::health::span;
+use orch_core::health::format_span;
 use orch_core::ids::TaskId;
 use orch_core::plan::{Hold, Occupancy, directory, ends, told};
 use orch_core::resolve::parse;
@@ -316,7 +316,7 @@ fn model_of(view: &View, task: &Task) -> Option<String> {
 
 /// The open batch that it is in.
 fn batch_of(view: &View, id: TaskId) -> Option<&str> {
-    view.batches.iter().find(|batch| batch.holds(id)).map(|batch| batch.name.as_str())
+    view.batches.iter().find(|batch| batch.contains(id)).map(|batch| batch.name.as_str())
 }
 
 /// Of a task whose agent shows no sign of life: for how long, and what comes of it.
@@ -328,7 +328,7 @@ fn fares(view: &View, task: &Task) -> Option<(String, String)> {
     let asked = if health.asked > 0 { "orch has asked it; " } else { "" };
     let next = match view.settings.for_task(task, &view.projects).workflow.silence {
         Some(silence) => {
-            let limit = span(SignedDuration::try_from(silence).unwrap_or_default());
+            let limit = format_span(SignedDuration::try_from(silence).unwrap_or_default());
             format!("{asked}it goes on by itself, or is stopped after {limit} of silence")
         }
         None => format!("{asked}it goes on by itself; `orch task interrupt {}` stops it", task.id),

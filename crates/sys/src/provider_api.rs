@@ -11,7 +11,7 @@ pub use address::{Address, AddressError};
 pub use question::{NoAnswer, Talk};
 
 use super::{clock, outgoing};
-use orch_core::availability::{Answer, Asked, Failure, HEADERS, Outcome, Said};
+use orch_core::availability::{Answer, Asked, Body, Failure, HEADERS, Outcome};
 use orch_core::catalog::{Facts, ModelRef};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Response};
@@ -158,19 +158,19 @@ impl Request {
         let mut answer = Answer {
             status: response.status().as_u16(),
             headers: pacing(response.headers()),
-            elsewhere: self.elsewhere(&response),
-            said: Said::Other,
+            redirect_host: self.redirect_host(&response),
+            body: Body::Other,
         };
         if !response.status().is_success() {
             // The status is the main information, whether or not the rest can be read.
             let body = body(response, LARGEST_REFUSAL).await.unwrap_or_default();
-            answer.said = list::refusal(&body);
+            answer.body = list::refusal(&body);
             return Ok((answer, Vec::new()));
         }
         let body = body(response, LARGEST_LIST).await?;
         let key = self.key.as_ref().map(|key| key.text.as_str());
         let Some(listed) = list::read(&self.provider, &body, key) else { return Ok((answer, Vec::new())) };
-        answer.said = Said::Models(listed.count);
+        answer.body = Body::Models(listed.count);
         Ok((answer, listed.models))
     }
 

@@ -12,7 +12,7 @@ use orch_api::types::{NewTask, TaskView};
 use orch_config::home::Home;
 use orch_config::problem::did_you_mean;
 use orch_config::resolved_escalation::max_cost_of;
-use orch_core::agent_model::{is_for_text_alone, needs_of_labels};
+use orch_core::agent_model::{is_text_only_label, needs_of_labels};
 use orch_core::availability::Probes;
 use orch_core::catalog::Capability;
 use orch_core::ids::TaskId;
@@ -182,7 +182,7 @@ pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<Stri
             odd.push(format!("label {label}: {error}"));
         } else if let Some(word) = label.strip_prefix("needs:")
             && needs_of_labels(std::slice::from_ref(label)).capabilities.is_empty()
-            && !is_for_text_alone(label)
+            && !is_text_only_label(label)
         {
             let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::as_str).chain(["text"]).collect();
             let meant = did_you_mean(word, known.iter().copied());

@@ -318,7 +318,7 @@ fn evidence_fields(view: &mut DetailView, evidence: &EvidenceView) {
     view.field("changes", format!("{files}, +{plus} −{minus}"));
     evidence.checks.iter().for_each(|check| one_check(view, check));
     evidence.findings.iter().for_each(|finding| {
-        let role = if finding.kind.refuses() { Role::Bad } else { Role::Warning };
+        let role = if finding.kind.is_rejected() { Role::Bad } else { Role::Warning };
         let told = view.paint.text(role, line(&finding.to_string())).into_owned();
         view.field("found", told);
     });

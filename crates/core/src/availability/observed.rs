@@ -28,7 +28,7 @@ impl Verdict {
     }
 
     /// Returns the verdict for a provider that a person lets be tried again.
-    pub fn given_a_chance() -> Self {
+    pub fn retried_by_hand() -> Self {
         Self::new(State::Available, "is tried again by hand")
     }
 }

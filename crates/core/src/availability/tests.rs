@@ -12,15 +12,15 @@ fn headers(list: &[(&str, &str)]) -> BTreeMap<String, String> {
     list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn answered(status: u16, said: Said, list: &[(&str, &str)]) -> Verdict {
-    judge(&Outcome::Answered(Answer { status, said, headers: headers(list), elsewhere: None }), now())
+fn answered(status: u16, body: Body, list: &[(&str, &str)]) -> Verdict {
+    judge(&Outcome::Answered(Answer { status, body, headers: headers(list), redirect_host: None }), now())
 }
 
 #[test]
 fn every_answer_has_its_state_and_says_what_to_do() {
-    use Said::{BadKey, Models, NoCredit, Other};
+    use Body::{BadKey, Models, NoCredit, Other};
     use State::{Available, InvalidKey, RateLimited, Unavailable};
-    for (status, said, state, word) in [
+    for (status, body, state, word) in [
         (200, Models(12), Available, "12 models"),
         (200, Models(0), Available, "0 models"),
         (206, Models(1), Available, "1 model"),
@@ -46,11 +46,11 @@ fn every_answer_has_its_state_and_says_what_to_do() {
         (101, Other, Unavailable, "(101)"),
         (999, Other, Unavailable, "(999)"),
     ] {
-        let verdict = answered(status, said, &[]);
-        assert_eq!((verdict.state, verdict.until), (state, None), "{status} {said:?}");
-        assert!(verdict.why.contains(word), "{status} {said:?}: {}", verdict.why);
+        let verdict = answered(status, body, &[]);
+        assert_eq!((verdict.state, verdict.until), (state, None), "{status} {body:?}");
+        assert!(verdict.why.contains(word), "{status} {body:?}: {}", verdict.why);
     }
-    let moved = Answer { status: 301, elsewhere: Some("evil.test".to_owned()), ..Answer::default() };
+    let moved = Answer { status: 301, redirect_host: Some("evil.test".to_owned()), ..Answer::default() };
     assert!(judge(&Outcome::Answered(moved), now()).why.contains("to evil.test"));
 }
 
@@ -82,7 +82,7 @@ fn states_have_the_documented_codes_and_names() {
 #[test]
 fn a_limit_ends_when_the_provider_says_so_in_its_own_way() {
     let seconds = |list: &[(&str, &str)]| {
-        answered(429, Said::Other, list).until.map(|until| until.duration_since(now()).as_millis())
+        answered(429, Body::Other, list).until.map(|until| until.duration_since(now()).as_millis())
     };
     for (list, expected) in [
         (vec![("retry-after", "20")], Some(20_000)),
@@ -122,14 +122,14 @@ fn a_limit_ends_when_the_provider_says_so_in_its_own_way() {
     ] {
         assert_eq!(seconds(&list), expected, "{list:?}");
     }
-    let busy = answered(503, Said::Other, &[("retry-after", "20")]);
+    let busy = answered(503, Body::Other, &[("retry-after", "20")]);
     assert_eq!((busy.state, busy.until.is_some()), (State::Unavailable, true));
-    assert_eq!(answered(401, Said::Other, &[("retry-after", "20")]).until, None);
+    assert_eq!(answered(401, Body::Other, &[("retry-after", "20")]).until, None);
 }
 
 #[test]
 fn a_clock_that_is_off_is_told_of() {
-    let why = |date: &str| answered(200, Said::Models(1), &[("date", date)]).why;
+    let why = |date: &str| answered(200, Body::Models(1), &[("date", date)]).why;
     assert!(why("Sun, 01 Mar 2026 15:00:00 GMT").contains("180 minutes ahead of"));
     assert!(why("Sun, 01 Mar 2026 11:50:00 GMT").contains("10 minutes behind"));
     assert!(!why("Sun, 01 Mar 2026 12:01:00 GMT").contains("clock"));
@@ -140,23 +140,23 @@ fn a_clock_that_is_off_is_told_of() {
 fn a_bad_answer_is_asked_for_again_sooner_than_a_good_one() {
     let fresh = |verdict: &Verdict| verdict.fresh_until(now()).duration_since(now()).as_secs();
     assert_eq!(State::ALL.map(|state| fresh(&Verdict::new(state, ""))), [300, 30, 60, 60]);
-    assert_eq!(fresh(&answered(429, Said::Other, &[("retry-after", "20")])), 20);
-    assert_eq!(fresh(&answered(429, Said::Other, &[("retry-after", "86400")])), 3_600);
-    assert_eq!(fresh(&answered(503, Said::Other, &[("retry-after", "120")])), 120);
+    assert_eq!(fresh(&answered(429, Body::Other, &[("retry-after", "20")])), 20);
+    assert_eq!(fresh(&answered(429, Body::Other, &[("retry-after", "86400")])), 3_600);
+    assert_eq!(fresh(&answered(503, Body::Other, &[("retry-after", "120")])), 120);
     let good = Verdict::new(State::Available, "");
     let later = |seconds| now() + SignedDuration::from_secs(seconds);
     assert!(good.is_fresh(now(), now()) && good.is_fresh(now(), later(299)) && !good.is_fresh(now(), later(300)));
     assert!(!good.is_fresh(later(1), now()), "the clock was set back");
     let refused = Verdict::new(State::InvalidKey, "");
     assert!(refused.counts(now(), later(80_000)) && !refused.is_fresh(now(), later(80_000)));
-    let (no_list, busy) = (answered(404, Said::Other, &[]), answered(500, Said::Other, &[]));
+    let (no_list, busy) = (answered(404, Body::Other, &[]), answered(500, Body::Other, &[]));
     assert!(!no_list.counts(now(), later(1)) && busy.counts(now(), later(1)), "without a list nothing is known");
-    let (not_the_list, bad_key) = (answered(403, Said::Other, &[]), answered(403, Said::BadKey, &[]));
+    let (not_the_list, bad_key) = (answered(403, Body::Other, &[]), answered(403, Body::BadKey, &[]));
     assert!(
         !not_the_list.counts(now(), later(1)) && bad_key.counts(now(), later(1)),
         "a key may be kept from the list only"
     );
-    let told = answered(503, Said::Other, &[("retry-after", "20")]);
+    let told = answered(503, Body::Other, &[("retry-after", "20")]);
     assert!(told.counts(now(), later(19)) && !told.counts(now(), later(21)), "as long as it says");
     assert!(!refused.counts(now(), later(90_000)) && !refused.counts(later(1), now()));
 }
@@ -165,7 +165,7 @@ proptest! {
     #[test]
     fn any_answer_has_a_verdict_in_reach(
         status: u16,
-        said in prop_oneof![Just(Said::Other), Just(Said::BadKey), Just(Said::NoCredit), (0..9_usize).prop_map(Said::Models)],
+        body in prop_oneof![Just(Body::Other), Just(Body::BadKey), Just(Body::NoCredit), (0..9_usize).prop_map(Body::Models)],
         list in proptest::collection::btree_map(
             proptest::sample::select(HEADERS.to_vec()).prop_map(str::to_owned),
             prop_oneof!["[0-9.eE+-]{0,24}", "[0-9]{1,6}(ms|s|m|h|d)([0-9]{1,9}s)?", "\\PC{0,30}",
@@ -175,11 +175,11 @@ proptest! {
         at in -1_000_000_000_000_i64..200_000_000_000,
     ) {
         let now = Timestamp::from_second(at.max(Timestamp::MIN.as_second()).min(Timestamp::MAX.as_second())).expect("in range");
-        let answer = Answer { status, said, headers: list, elsewhere: None };
+        let answer = Answer { status, body, headers: list, redirect_host: None };
         let verdict = judge(&Outcome::Answered(answer), now);
-        let is_good = (200..300).contains(&status) && matches!(said, Said::Models(_));
+        let is_good = (200..300).contains(&status) && matches!(body, Body::Models(_));
         prop_assert_eq!(verdict.state == State::Available, is_good);
-        prop_assert_eq!(verdict.state == State::RateLimited, status == 429 && said != Said::BadKey);
+        prop_assert_eq!(verdict.state == State::RateLimited, status == 429 && body != Body::BadKey);
         if let Some(until) = verdict.until {
             prop_assert!(until > now && until.duration_since(now) <= SignedDuration::from_hours(31 * 24));
             prop_assert!(!matches!(verdict.state, State::Available | State::InvalidKey));
@@ -203,8 +203,8 @@ fn a_list_outlives_a_later_failure_at_the_same_address_only() {
     let failed = probe("other key", Verdict::new(State::Unavailable, ""), None);
     let kept = failed.clone().following(Some(&good));
     assert_eq!((kept.verdict.state, kept.listed), (State::Unavailable, good.listed.clone()));
-    let elsewhere = Asked { address: "b".to_owned(), key: "k".to_owned() };
-    assert_eq!(Probe { asked: elsewhere, ..failed }.following(Some(&good)).listed, None);
+    let redirect_host = Asked { address: "b".to_owned(), key: "k".to_owned() };
+    assert_eq!(Probe { asked: redirect_host, ..failed }.following(Some(&good)).listed, None);
     let newer = probe("k", Verdict::new(State::Available, ""), Some(0)).following(Some(&good));
     assert_eq!(newer.listed.map(|listed| listed.models.len()), Some(0), "an empty list is a list");
 }

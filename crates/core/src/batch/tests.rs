@@ -28,14 +28,14 @@ fn batch(tasks: &[u64]) -> Batch {
 #[test]
 fn what_a_task_cost_before_is_not_the_batchs_money_and_nothing_is_paid_back() {
     let mut batch = batch(&[1, 2]);
-    batch.pay(TaskId(1), Usd::from_micros(1_000_000));
+    batch.record_cost(TaskId(1), Usd::from_micros(1_000_000));
     assert_eq!(batch.spent(), Usd::ZERO);
-    batch.pay(TaskId(1), Usd::from_micros(4_000_000));
-    batch.pay(TaskId(2), Usd::from_micros(8_000_000));
-    batch.pay(TaskId(1), Usd::ZERO);
-    assert_eq!((batch.money().as_str(), batch.is_spent()), ("$10.00 of $10.00", true));
+    batch.record_cost(TaskId(1), Usd::from_micros(4_000_000));
+    batch.record_cost(TaskId(2), Usd::from_micros(8_000_000));
+    batch.record_cost(TaskId(1), Usd::ZERO);
+    assert_eq!((batch.describe_spending().as_str(), batch.is_spent()), ("$10.00 of $10.00", true));
     batch.budget = None;
-    assert_eq!((batch.money().as_str(), batch.is_spent()), ("$10.00", false));
+    assert_eq!((batch.describe_spending().as_str(), batch.is_spent()), ("$10.00", false));
 }
 
 #[test]
@@ -70,9 +70,9 @@ fn what_may_not_be_a_batch_is_named_with_what_to_do_instead() {
 #[test]
 fn what_a_task_of_it_hands_on_comes_right_after_it() {
     let mut batch = batch(&[1, 2]);
-    batch.join(TaskId(1), &[TaskId(7), TaskId(8)]);
-    batch.join(TaskId(9), &[TaskId(10)]);
-    batch.join(TaskId(2), &[TaskId(7)]);
+    batch.add_subtasks(TaskId(1), &[TaskId(7), TaskId(8)]);
+    batch.add_subtasks(TaskId(9), &[TaskId(10)]);
+    batch.add_subtasks(TaskId(2), &[TaskId(7)]);
     assert_eq!(batch.tasks().map(|id| id.0).collect::<Vec<_>>(), [1, 7, 8, 2]);
 }
 
@@ -94,7 +94,7 @@ fn its_end_is_told_as_a_table() {
     };
     let rows = [row(4, Status::Done, 1.1, "Fix the parser"), row(15, Status::Cancelled, 0.0, "Redo it")];
     let mut batch = batch(&[4, 15]);
-    batch.pay(TaskId(4), Usd::from_micros(2_100_000));
+    batch.record_cost(TaskId(4), Usd::from_micros(2_100_000));
     assert_eq!(
         table(&batch, &rows, at(130)),
         "batch night is complete: 1 done, 1 cancelled, $1.10 of $10.00, 2 h\n   \

@@ -36,7 +36,7 @@ impl Scope {
 
 /// A run that has not ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Flying<'a> {
+pub struct RunInFlight<'a> {
     /// The run's agent.
     pub agent: &'a str,
     /// The run's model.
@@ -55,13 +55,13 @@ pub fn standings(
     rules: &Rules,
     payees: &Payees,
     ledger: &SpendLedger,
-    in_flight: &[Flying<'_>],
+    in_flight: &[RunInFlight<'_>],
     now: Timestamp,
     zone: &TimeZone,
 ) -> Vec<(Scope, Standing)> {
     let today = now.to_zoned(zone.clone()).date();
-    let stand = |of: &dyn Fn(&Flying<'_>) -> bool, make: &dyn Fn(&[Option<Usd>]) -> Standing| -> Standing {
-        let runs: Vec<&Flying<'_>> = in_flight.iter().filter(|run| of(run)).collect();
+    let stand = |of: &dyn Fn(&RunInFlight<'_>) -> bool, make: &dyn Fn(&[Option<Usd>]) -> Standing| -> Standing {
+        let runs: Vec<&RunInFlight<'_>> = in_flight.iter().filter(|run| of(run)).collect();
         let standing = make(&runs.iter().map(|run| run.reserved).collect::<Vec<_>>());
         // A run that has ended counts with its amount, but not as one in progress.
         let ended = |is_unknown: bool| {
@@ -75,7 +75,7 @@ pub fn standings(
         }
     };
     let of_account = |name: &String| {
-        let is_of = |run: &Flying<'_>| payees.accounts(run.agent, run.model).contains(&Some(name.as_str()));
+        let is_of = |run: &RunInFlight<'_>| payees.accounts(run.agent, run.model).contains(&Some(name.as_str()));
         let standing = stand(&is_of, &|under_way| standing(rules, name, ledger, under_way, now, zone));
         (Scope::Account(name.clone()), standing)
     };
@@ -226,7 +226,7 @@ impl Balances {
         rules: &Rules,
         payees: Payees,
         ledger: &SpendLedger,
-        in_flight: &[Flying<'a>],
+        in_flight: &[RunInFlight<'a>],
         now: Timestamp,
         zone: &TimeZone,
     ) -> Self {

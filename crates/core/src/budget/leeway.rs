@@ -24,7 +24,7 @@ pub enum Price {
 
 /// A run that is about to start.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct PlannedRun<'a> {
     /// The project.
     pub dir: Option<&'a Path>,
     /// The agent and the model, if they are chosen.
@@ -55,15 +55,15 @@ pub struct Leeway {
 
 /// What the present plan draws on limits, the most urgent task first.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Drawn {
+pub struct PlannedSpend {
     /// The runs that start, by limit.
-    begun: BTreeMap<Scope, Begun>,
+    begun: BTreeMap<Scope, Planned>,
     /// Limits that a more urgent task waits for: a cheaper task must not overtake it forever.
     awaited: BTreeSet<Scope>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Begun {
+struct Planned {
     runs: u64,
     unknown: u64,
     amount: f64,
@@ -119,7 +119,7 @@ impl Leeway {
 
     /// Returns why one more run does not fit. The first run always fits: the level says whether anything is left at
     /// all.
-    fn shortfall(&self, price: Price, begun: Begun) -> Option<String> {
+    fn shortfall(&self, price: Price, begun: Planned) -> Option<String> {
         if self.in_flight + begun.runs == 0 {
             return None;
         }
@@ -148,7 +148,7 @@ impl Leeway {
 
 impl Balances {
     /// Returns the limits that apply to a run.
-    fn leeways_of<'a>(&'a self, wanted: &Wanted<'_>) -> Vec<Cow<'a, Leeway>> {
+    fn leeways_of<'a>(&'a self, wanted: &PlannedRun<'_>) -> Vec<Cow<'a, Leeway>> {
         let accounts = wanted.agent.map(|(agent, model)| self.payees.accounts(agent, model)).unwrap_or_default();
         let concerns = |leeway: &&Leeway| match &leeway.scope {
             Scope::Day => true,
@@ -188,7 +188,7 @@ impl Balances {
 
     /// Returns the limit that has no room for one more run, beside those in progress and those that start now. That
     /// limit is kept for the run from then on.
-    pub fn no_room(&self, wanted: &Wanted<'_>, drawn: &mut Drawn) -> Option<Stop> {
+    pub fn stop_for(&self, wanted: &PlannedRun<'_>, drawn: &mut PlannedSpend) -> Option<Stop> {
         let stop_for = |leeway: Cow<'_, Leeway>| {
             let begun = drawn.begun.get(&leeway.scope).copied().unwrap_or_default();
             let is_awaited = drawn.awaited.contains(&leeway.scope);
@@ -203,7 +203,7 @@ impl Balances {
     }
 
     /// Counts a run that starts now.
-    pub fn draw(&self, wanted: &Wanted<'_>, drawn: &mut Drawn) {
+    pub fn draw(&self, wanted: &PlannedRun<'_>, drawn: &mut PlannedSpend) {
         for leeway in self.leeways_of(wanted) {
             let begun = drawn.begun.entry(leeway.scope.clone()).or_default();
             begun.runs += 1;

@@ -103,7 +103,7 @@ fn a_run_without_a_price_is_never_free() {
     assert!(standing.why.ends_with("(2 runs without a price are counted as the others cost)"), "{}", standing.why);
     let standing = stands(&token(100.0), "anthropic", &spent("anthropic", "2026-02-10", &[None]), 3);
     assert_eq!((standing.used, standing.level), (None, Level::Ok), "nobody knows");
-    assert!(standing.why.contains("holds nothing"), "{}", standing.why);
+    assert!(standing.why.contains("has no effect"), "{}", standing.why);
 }
 
 #[test]
@@ -436,19 +436,19 @@ proptest! {
     }
 }
 
-fn flying(model: &str, reserved: Option<Usd>) -> Flying<'_> {
-    Flying { agent: "claude", model: Some(model), project: Some(Path::new("/shop")), reserved, has_ended: false }
+fn flying(model: &str, reserved: Option<Usd>) -> RunInFlight<'_> {
+    RunInFlight { agent: "claude", model: Some(model), project: Some(Path::new("/shop")), reserved, has_ended: false }
 }
 
 /// How many of ten runs at this price begin in one plan, beside those under way.
-fn begun(rules: &Rules, book: &SpendLedger, under_way: &[Flying<'_>], price: Price) -> usize {
+fn begun(rules: &Rules, book: &SpendLedger, under_way: &[RunInFlight<'_>], price: Price) -> usize {
     let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
     let balances = Balances::new(rules, payees, book, under_way, at(NOON), &TimeZone::UTC);
-    let mut drawn = Drawn::default();
-    let wanted = Wanted { dir: Some(Path::new("/shop")), agent: Some(("claude", Some("opus"))), price };
+    let mut drawn = PlannedSpend::default();
+    let wanted = PlannedRun { dir: Some(Path::new("/shop")), agent: Some(("claude", Some("opus"))), price };
     (0..10)
         .filter(|_| {
-            let has_room = balances.no_room(&wanted, &mut drawn).is_none();
+            let has_room = balances.stop_for(&wanted, &mut drawn).is_none();
             if has_room {
                 balances.draw(&wanted, &mut drawn);
             }
@@ -466,7 +466,7 @@ fn what_begins_at_once_sees_each_other_and_no_limit_is_passed_by_more_than_one_r
         Rules { per_project: usd(2.0), ..Rules::default() },
     ];
     for rules in &rules {
-        let of = |under_way: &[Flying<'_>], price| begun(rules, &SpendLedger::default(), under_way, price);
+        let of = |under_way: &[RunInFlight<'_>], price| begun(rules, &SpendLedger::default(), under_way, price);
         assert_eq!(of(&[], known), 2, "{rules:?}");
         assert_eq!(of(&[], Price::Known(usd(5.0).expect("an amount"))), 1, "the first has room always: {rules:?}");
         assert_eq!(of(&[flying("opus", usd(0.75))], known), 1, "{rules:?}");
@@ -474,7 +474,7 @@ fn what_begins_at_once_sees_each_other_and_no_limit_is_passed_by_more_than_one_r
         assert_eq!(of(&[], Price::Unknown), 1, "one tells what it costs: {rules:?}");
         assert_eq!(of(&[flying("opus", None)], Price::Unknown), 0, "{rules:?}");
         assert_eq!(of(&[flying("opus", None)], known), 0, "nobody knows what is left: {rules:?}");
-        let ended = Flying { has_ended: true, ..flying("opus", usd(0.1)) };
+        let ended = RunInFlight { has_ended: true, ..flying("opus", usd(0.1)) };
         assert_eq!(of(&[ended], known), 2, "nobody waits for what has ended: {rules:?}");
         assert_eq!(of(&[], Price::Typical), 10, "what is nearly finished waits for no price: {rules:?}");
     }
@@ -493,7 +493,8 @@ fn a_run_that_waits_for_money_is_told_what_is_set_aside_and_for_how_long_it_wait
     let under_way = [flying("opus", usd(1.5))];
     let balances = Balances::new(&token(2.0), payees, &SpendLedger::default(), &under_way, at(NOON), &TimeZone::UTC);
     let price = Price::Known(usd(0.75).expect("an amount"));
-    let stop = balances.no_room(&Wanted { dir: None, agent: Some(("claude", None)), price }, &mut Drawn::default());
+    let stop = balances
+        .stop_for(&PlannedRun { dir: None, agent: Some(("claude", None)), price }, &mut PlannedSpend::default());
     let stop = stop.expect("it waits");
     assert!(
         stop.describe().starts_with("anthropic: $0.00 and about $1.50 under way of $2.00 today are spent"),
@@ -501,7 +502,9 @@ fn a_run_that_waits_for_money_is_told_what_is_set_aside_and_for_how_long_it_wait
     );
     assert!(stop.why.contains("$0.75 for the next run"), "{stop:?}");
     assert!(
-        balances.no_room(&Wanted { dir: None, agent: Some(("codex", None)), price }, &mut Drawn::default()).is_none()
+        balances
+            .stop_for(&PlannedRun { dir: None, agent: Some(("codex", None)), price }, &mut PlannedSpend::default())
+            .is_none()
     );
 }
 
@@ -510,12 +513,12 @@ fn whoever_is_cheaper_does_not_overtake_a_more_urgent_task_for_ever() {
     let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
     let under_way = [flying("opus", usd(1.0))];
     let balances = Balances::new(&token(2.0), payees, &SpendLedger::default(), &under_way, at(NOON), &TimeZone::UTC);
-    let (mut drawn, agent) = (Drawn::default(), Some(("claude", None)));
-    let wanted = |dollars| Wanted { dir: None, agent, price: Price::Known(usd(dollars).expect("an amount")) };
-    assert!(balances.no_room(&wanted(0.1), &mut drawn).is_none());
-    assert!(balances.no_room(&wanted(1.5), &mut drawn).is_some());
-    let behind = balances.no_room(&wanted(0.1), &mut drawn).expect("it is kept for the other");
+    let (mut drawn, agent) = (PlannedSpend::default(), Some(("claude", None)));
+    let wanted = |dollars| PlannedRun { dir: None, agent, price: Price::Known(usd(dollars).expect("an amount")) };
+    assert!(balances.stop_for(&wanted(0.1), &mut drawn).is_none());
+    assert!(balances.stop_for(&wanted(1.5), &mut drawn).is_some());
+    let behind = balances.stop_for(&wanted(0.1), &mut drawn).expect("it is kept for the other");
     assert!(behind.why.contains("a more urgent task waits"), "{behind:?}");
-    let elsewhere = Wanted { agent: Some(("codex", None)), ..wanted(1.5) };
-    assert!(balances.no_room(&elsewhere, &mut drawn).is_none(), "another account is nobody's business");
+    let elsewhere = PlannedRun { agent: Some(("codex", None)), ..wanted(1.5) };
+    assert!(balances.stop_for(&elsewhere, &mut drawn).is_none(), "another account is nobody's business");
 }

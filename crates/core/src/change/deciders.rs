@@ -75,7 +75,12 @@ const LEADING: usize = 3;
 
 /// Returns the changed files that decide how the checks go. `followed`: the commands of the scripts that the checks
 /// run. What such a script runs is the work itself, unless its name says that it checks something.
-pub fn definers(checks: &[String], followed: &[String], files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<String> {
+pub fn deciding_files(
+    checks: &[String],
+    followed: &[String],
+    files: &[ChangedFile],
+    lines: &[Line<'_>],
+) -> Vec<String> {
     let direct: Vec<Vec<&str>> = checks.iter().flat_map(|line| commands_of(line)).collect();
     let further: Vec<Vec<&str>> = followed.iter().flat_map(|line| commands_of(line)).collect();
     let decides = |file: &&ChangedFile| {
@@ -202,14 +207,14 @@ mod tests {
     /// Whether a change of `path` by one added line decides about `check`.
     fn decides(check: &str, path: &str, line: &str) -> bool {
         let line = Line { path: path.to_owned(), number: 1, mark: Mark::Added, text: line };
-        !definers(&[check.to_owned()], &[], &[file(path)], &[line]).is_empty()
+        !deciding_files(&[check.to_owned()], &[], &[file(path)], &[line]).is_empty()
     }
 
     #[test]
     fn a_file_that_a_check_only_looks_at_is_the_work_itself() {
         let decide = |check: &str| {
             let files = ["answer", "check.sh", "tests/run.py"].map(file);
-            definers(&[check.to_owned()], &[], &files, &[])
+            deciding_files(&[check.to_owned()], &[], &files, &[])
         };
         for check in [
             "test -f answer",
@@ -263,8 +268,8 @@ mod tests {
     fn a_new_module_with_the_name_of_the_checks_own_program_decides_and_an_old_one_is_work() {
         let check = ["python3 -m unittest -q".to_owned()];
         let new = ChangedFile { old_mode: 0, ..file("unittest/__main__.py") };
-        assert_eq!(definers(&check, &[], &[new], &[]), ["unittest/__main__.py"]);
-        assert_eq!(definers(&check, &[], &[file("unittest/__main__.py")], &[]), [""; 0]);
+        assert_eq!(deciding_files(&check, &[], &[new], &[]), ["unittest/__main__.py"]);
+        assert_eq!(deciding_files(&check, &[], &[file("unittest/__main__.py")], &[]), [""; 0]);
     }
 
     proptest! {
@@ -274,7 +279,7 @@ mod tests {
             scripts(&lines);
             commands_in(&path, &line);
             // What a check does not speak of does not decide about it.
-            let found = definers(&lines, &[], &[file("Zz/Qq.rs")], &[]);
+            let found = deciding_files(&lines, &[], &[file("Zz/Qq.rs")], &[]);
             prop_assert!(found.is_empty());
         }
     }
@@ -288,7 +293,7 @@ mod tests {
         assert_eq!(commands_in("server.js", "sh x.sh"), [""; 0]);
         let (checks, lines) = (["sh check.sh".to_owned()], ["sh scripts/verify.sh && sh greet.sh".to_owned()]);
         let files = ["scripts/verify.sh", "greet.sh"].map(file);
-        assert_eq!(definers(&checks, &lines, &files, &[]), ["scripts/verify.sh"]);
+        assert_eq!(deciding_files(&checks, &lines, &files, &[]), ["scripts/verify.sh"]);
         assert!(is_for_checking("scripts/run-tests.sh") && is_for_checking("ci/all.sh"));
         assert!(!is_for_checking("install.sh") && !is_for_checking("src/server.js"));
     }

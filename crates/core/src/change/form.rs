@@ -32,12 +32,12 @@ pub(super) fn is_comment(path: &str, text: &str) -> bool {
 
 /// Reports a change in which only white space and comments differ.
 pub(super) fn only_form(files: &[ChangedFile], lines: &[Line<'_>]) -> Option<Finding> {
-    let found = !files.is_empty() && files.iter().all(|file| says_nothing(file, lines));
+    let found = !files.is_empty() && files.iter().all(|file| is_only_form(file, lines));
     found.then(|| Finding::new(FindingKind::OnlyForm, "", "only blank space and comments differ"))
 }
 
 /// Returns whether only white space and comments differ in a file.
-pub(super) fn says_nothing(file: &ChangedFile, lines: &[Line<'_>]) -> bool {
+pub(super) fn is_only_form(file: &ChangedFile, lines: &[Line<'_>]) -> bool {
     let side = |mark: Mark| -> String {
         let of_side = lines.iter().filter(|line| line.mark == mark && line.path == file.path);
         of_side.filter(|line| !is_comment(&file.path, line.text)).map(|line| meaning(&file.path, line.text)).collect()

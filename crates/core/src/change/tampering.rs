@@ -1,7 +1,7 @@
 //! Whether a change weakens the tests that would find its faults. Judged by names and words common to test frameworks;
 //! a review may catch the rest.
 
-use super::form::{is_comment, says_nothing};
+use super::form::{is_comment, is_only_form};
 use super::patch::{Line, Mark};
 use super::{ChangedFile, Finding, FindingKind};
 use std::collections::BTreeMap;
@@ -227,7 +227,7 @@ fn emptied(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<Finding> {
             }
         }
         if let Some(line) = own().find(|line| line.mark == Mark::Added && ENDS.contains(&line.text.trim())) {
-            found.push(Finding::at(FindingKind::TestsWeakened, line, "a test ends before it looks"));
+            found.push(Finding::at(FindingKind::TestsWeakened, line, "a test ends before its expectations"));
         } else if lost > new {
             let less = lost - new;
             let what = if less == 1 { "expectation" } else { "expectations" };
@@ -261,11 +261,11 @@ fn is_expectation(path: &str) -> bool {
 
 /// Finds changes of nothing but expectations; white space and comments in other files are ignored.
 pub(super) fn only_expectations(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<Finding> {
-    if files.iter().any(|file| !is_expectation(&file.path) && !says_nothing(file, lines)) {
+    if files.iter().any(|file| !is_expectation(&file.path) && !is_only_form(file, lines)) {
         return Vec::new();
     }
     let changed = files.iter().filter(|file| file.old_mode != 0 && is_expectation(&file.path));
-    let detail = "only what is expected was changed";
+    let detail = "only expectations were changed";
     changed.map(|file| Finding::new(FindingKind::OnlyExpectations, file.path.as_str(), detail)).collect()
 }
 

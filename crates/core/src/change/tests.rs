@@ -159,7 +159,7 @@ fn what_decides_about_the_work_is_told_when_it_changes() {
             "CiChanged .github/workflows/ci.yml: it belongs to the project's CI",
         ]
     );
-    assert!(!FindingKind::ChecksChanged.refuses() && FindingKind::Secret.refuses());
+    assert!(!FindingKind::ChecksChanged.is_rejected() && FindingKind::Secret.is_rejected());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_test_that_expects_less_than_before_is_found() {
     );
     assert_eq!(
         weakened("tests/a_test.go", &[], &["\treturn"]),
-        ["TestsWeakened tests/a_test.go:1: a test ends before it looks"]
+        ["TestsWeakened tests/a_test.go:1: a test ends before its expectations"]
     );
     assert_eq!(weakened("tests/a.sh", &["test \"$(cat name)\" = shop"], &["true"]).len(), 1);
     assert_eq!(weakened("a.test.js", &["expect(a()).toBe(1)"], &["expect(true).toBe(true)"]).len(), 1);
@@ -215,11 +215,11 @@ fn a_change_of_nothing_but_what_is_expected_is_told_file_by_file() {
         let files = paths.iter().map(|path| file(path, 0o100_644, 0o100_644)).collect();
         Case { files, ..Case::default() }.everything()
     };
-    let told = ["OnlyExpectations src/__snapshots__/a.snap: only what is expected was changed"];
+    let told = ["OnlyExpectations src/__snapshots__/a.snap: only expectations were changed"];
     assert_eq!(all(&["src/__snapshots__/a.snap"]), told);
     assert_eq!(all(&["src/__snapshots__/a.snap", "src/a.js"]), [""; 0]);
     let finding = Finding::new(FindingKind::OnlyExpectations, "tests/a.sh", "");
-    assert!(finding.is_put_back(&TaskType::Fix) && !finding.is_put_back(&TaskType::Test));
+    assert!(finding.uses_base_version(&TaskType::Fix) && !finding.uses_base_version(&TaskType::Test));
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Timer {
 
     /// Returns the times since `record.through`, oldest first and at most `most` of the newest; and whether there were
     /// earlier ones.
-    fn come(&self, record: &JobRecord, until: Timestamp, most: usize) -> (Vec<Timestamp>, bool) {
+    fn due_times(&self, record: &JobRecord, until: Timestamp, most: usize) -> (Vec<Timestamp>, bool) {
         let mut come = Vec::new();
         let mut before = until;
         while let Some(due) = self.schedule.last(before, &self.zone).filter(|due| *due > record.through) {
@@ -107,19 +107,19 @@ pub fn advance(record: &mut JobRecord, timer: &Timer, mut is_busy: bool, now: Ti
     }
     let until = now.saturating_sub(record.spec.delay()).unwrap_or(now);
     record.rewind(until);
-    let (come, more) = timer.come(record, until, MOST);
+    let (come, more) = timer.due_times(record, until, MOST);
     let Some(newest) = come.last().copied() else { return moves };
     record.through = newest;
     let come: Vec<Timestamp> = come.into_iter().filter(|due| !record.remembers(*due)).collect();
-    let made_up = made_up(record.spec.catch_up, &come, until);
+    let caught_up = caught_up(record.spec.catch_up, &come, until);
     let missed: Vec<Timestamp> =
-        come.iter().filter(|due| !made_up.iter().any(|(made, _)| made == *due)).copied().collect();
+        come.iter().filter(|due| !caught_up.iter().any(|(made, _)| made == *due)).copied().collect();
     if let (Some(first), Some(last)) = (missed.first(), missed.last()) {
         moves.push(Move::Missed { span: (*first, *last), count: missed.len(), more });
     } else if more {
         moves.push(Move::Missed { span: (newest, newest), count: 0, more });
     }
-    for (due, cause) in made_up {
+    for (due, cause) in caught_up {
         record.remember(due);
         if !is_busy {
             is_busy = record.spec.overlap() != Overlap::Allow;
@@ -132,15 +132,15 @@ pub fn advance(record: &mut JobRecord, timer: &Timer, mut is_busy: bool, now: Ti
                 record.waiting.push_back(due);
                 moves.push(Move::Queue { due });
             }
-            Overlap::Queue => moves.push(Move::Skip { due, why: "a hundred of its times wait already" }),
-            Overlap::Skip => moves.push(Move::Skip { due, why: "the firing before is still under way" }),
+            Overlap::Queue => moves.push(Move::Skip { due, why: "a hundred of its times are waiting already" }),
+            Overlap::Skip => moves.push(Move::Skip { due, why: "the previous firing is still running" }),
         }
     }
     moves
 }
 
 /// Returns the times for which the job fires: those on time, and the late ones that `catch_up` includes.
-fn made_up(catch_up: CatchUp, come: &[Timestamp], until: Timestamp) -> Vec<(Timestamp, Cause)> {
+fn caught_up(catch_up: CatchUp, come: &[Timestamp], until: Timestamp) -> Vec<(Timestamp, Cause)> {
     let is_late = |due: &&Timestamp| until.duration_since(**due) > GRACE;
     let late = come.iter().take_while(is_late).count();
     let (late, present) = come.split_at(late);

@@ -65,14 +65,14 @@ fn a_changed_schedule_counts_from_now_on_and_a_changed_title_changes_nothing_of_
     let mut record = JobRecord::new(spec(), at("2026-11-01T00:00:00Z"));
     record.waiting.push_back(at("2026-11-02T03:00:00Z"));
     let now = at("2026-11-20T00:00:00Z");
-    let titled = record.becomes(JobSpec { task: Spec { title: "New".to_owned(), ..Spec::default() }, ..spec() }, now);
+    let titled = record.with_spec(JobSpec { task: Spec { title: "New".to_owned(), ..Spec::default() }, ..spec() }, now);
     assert_eq!((titled.through, titled.waiting.len()), (record.through, 1));
     for changed in [
         JobSpec { schedule: "@hourly".to_owned(), ..spec() },
         JobSpec { tz: Some("Europe/Berlin".to_owned()), ..spec() },
         JobSpec { enabled: false, ..spec() },
     ] {
-        let became = record.becomes(changed, now);
+        let became = record.with_spec(changed, now);
         assert_eq!((became.through, became.waiting.len()), (now, 0));
     }
 }

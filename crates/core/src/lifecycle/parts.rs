@@ -11,7 +11,8 @@ pub(super) fn on_handed_on(
     task: &mut Task,
     run: &RunId,
     evidence: &Evidence,
-    (made, awaited): (&[TaskId], &[TaskId]),
+    made: &[TaskId],
+    awaited: &[TaskId],
 ) -> Result<(), Refused> {
     let ReviewStage::Judging = reviewed_run(task, run)? else { return Err(Refused::Stale { run: run.clone() }) };
     task.evidence = Some(Box::new(evidence.clone()));
@@ -57,15 +58,15 @@ pub(super) fn resumed_state(task: &Task) -> State {
 /// Asks a person how the task continues without the subtask.
 pub(super) fn on_part_failed(task: &mut Task, part: TaskId, why: &str, is_given_up: bool) -> Result<(), Refused> {
     let State::Blocked(BlockedOn::Children { .. }) = &task.state else {
-        return Err(super::refused(task, "it waits for no part"));
+        return Err(super::refused(task, "it waits for no subtask"));
     };
     let id = task.id;
     let (what, second) = if is_given_up {
-        ("was given up", format!("orch task unblock {id}"))
+        ("was cancelled", format!("orch task unblock {id}"))
     } else {
-        ("came to nothing", format!("orch task cancel {part} && orch task unblock {id}"))
+        ("failed", format!("orch task cancel {part} && orch task unblock {id}"))
     };
     let choices = vec![format!("orch task retry {part}"), second, format!("orch task cancel {id}")];
-    ask_with(task, QuestionKind::Failed, format!("its part {part} {what}: {why}"), choices);
+    ask_with(task, QuestionKind::Failed, format!("its subtask {part} {what}: {why}"), choices);
     Ok(())
 }

@@ -83,7 +83,8 @@ pub(super) fn on_reviewed(task: &mut Task, run: &RunId, review: &Review, context
 pub(super) fn on_failed(
     task: &mut Task,
     run: &RunId,
-    (agent, failure): (&str, &Failure),
+    agent: &str,
+    failure: &Failure,
     is_last: bool,
 ) -> Result<(), Refused> {
     let ReviewStage::Reviewing { then_person, .. } = reviewed_run(task, run)? else {

@@ -42,7 +42,9 @@ pub(super) fn on_model_refused(task: &mut Task, reason: &str) -> Result<(), Refu
 /// Moves the task to another agent of its fallback chain, if one is available. A run that continues a message or
 /// subtasks waits instead.
 pub(super) fn on_provider_cooldown(task: &mut Task, class: FailureClass, context: &Context<'_>) -> Result<(), Refused> {
-    let State::Routed { next, .. } = &task.state else { return Err(refused(task, "only a routed task waits so")) };
+    let State::Routed { next, .. } = &task.state else {
+        return Err(refused(task, "only a routed task waits for a provider"));
+    };
     let next = match next {
         NextRun::Fresh => NextRun::Fresh,
         NextRun::Again { feedback, .. } => NextRun::Again { feedback: feedback.clone(), resume: false },

@@ -5,7 +5,7 @@ use super::{Cooldown, Hold, HoldReason, OverlapRules, directory, takes_slot};
 use crate::admission::{Pace, Shortage, Strain};
 use crate::batch::Batch;
 use crate::breaker::{Breaker, StateName, Target};
-use crate::budget::{Balances, Drawn, Price, Wanted};
+use crate::budget::{Balances, PlannedRun, PlannedSpend, Price};
 use crate::ids::TaskId;
 use crate::money::Usd;
 use crate::task::{Status, Task};
@@ -115,7 +115,7 @@ impl<'a, K: Eq + ?Sized> Limits<'a, K> {
             self.0.push((key, Limit::default()));
         }
         if let Some(limit) = self.get_mut(Some(key)) {
-            limit.shut = limit.shut.max(breaker.shut_until(now));
+            limit.shut = limit.shut.max(breaker.open_until(now));
             limit.tries |= breaker.state_name() != StateName::Closed;
         }
     }
@@ -133,7 +133,7 @@ pub(super) struct Usage<'a> {
     agents: Limits<'a, str>,
     dirs: Limits<'a, OsStr>,
     /// Money that is set aside for what this plan begins.
-    drawn: Drawn,
+    drawn: PlannedSpend,
 }
 
 impl<'a> Usage<'a> {
@@ -147,7 +147,7 @@ impl<'a> Usage<'a> {
                 Target::Project { dir } | Target::Check { dir, .. } => dirs.add(dir.as_os_str(), breaker, now),
             }
         }
-        Self { room, projects, busy: 0, agents, dirs, drawn: Drawn::default() }
+        Self { room, projects, busy: 0, agents, dirs, drawn: PlannedSpend::default() }
     }
 
     /// Counts a task that holds a slot.
@@ -187,7 +187,7 @@ impl<'a> Usage<'a> {
     }
 
     /// The run that a task would begin now, as limits of money count it.
-    fn wanted(&self, task: &'a Task) -> Wanted<'a> {
+    fn wanted(&self, task: &'a Task) -> PlannedRun<'a> {
         let is_review = task.status() == Status::InReview;
         let route = task.route.as_ref().filter(|_| !is_review);
         let price = match self.room.prices.get(&task.id) {
@@ -196,7 +196,7 @@ impl<'a> Usage<'a> {
             Some(_) | None if is_review => Price::Typical,
             Some(_) | None => Price::Unknown,
         };
-        Wanted {
+        PlannedRun {
             dir: directory(task, self.projects).ok(),
             agent: route.map(|route| (route.agent.as_str(), route.model.as_deref())),
             price,
@@ -209,7 +209,7 @@ impl<'a> Usage<'a> {
             return None;
         }
         let wanted = self.wanted(task);
-        let stop = self.room.balances.no_room(&wanted, &mut self.drawn)?;
+        let stop = self.room.balances.stop_for(&wanted, &mut self.drawn)?;
         Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.question()) })
     }
 
@@ -294,12 +294,12 @@ impl<'a> Occupancy<'a> {
 
     /// Those of these tasks that hold a slot.
     pub fn busy_of(&self, batch: &Batch) -> Vec<TaskId> {
-        self.busy_where(|busy| batch.holds(busy.id))
+        self.busy_where(|busy| batch.contains(busy.id))
     }
 
     /// The slots of the task's batch.
     pub(super) fn of_batch(&self, task: &Task) -> String {
-        let Some(batch) = self.batches.iter().find(|batch| batch.holds(task.id)) else {
+        let Some(batch) = self.batches.iter().find(|batch| batch.contains(task.id)) else {
             return "as many of its batch are busy as may be".to_owned();
         };
         of_slots(&self.busy_of(batch), batch.concurrency as usize, &format!(" of batch {}", batch.name))
@@ -307,11 +307,11 @@ impl<'a> Occupancy<'a> {
 
     /// What its batch has spent.
     pub(super) fn batch_budget(&self, task: &Task) -> String {
-        let Some(batch) = self.batches.iter().find(|batch| batch.holds(task.id)) else {
+        let Some(batch) = self.batches.iter().find(|batch| batch.contains(task.id)) else {
             return "its batch has spent its budget".to_owned();
         };
-        let (name, money) = (&batch.name, batch.money());
-        let raise = batch.raise().map(|command| format!("; `{command}` lets more begin")).unwrap_or_default();
+        let (name, money) = (&batch.name, batch.describe_spending());
+        let raise = batch.raise_command().map(|command| format!("; `{command}` lets more begin")).unwrap_or_default();
         format!("batch {name} has spent {money}: nothing more of it begins{raise}")
     }
 

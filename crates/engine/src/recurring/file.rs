@@ -220,7 +220,7 @@ impl Engine {
             match self.state.jobs.get(&spec.id).cloned() {
                 Some(known) if known.spec == *spec => {}
                 Some(known) => {
-                    let record = known.becomes(spec.clone(), now);
+                    let record = known.with_spec(spec.clone(), now);
                     self.keep_job(change_set, record, "job_changed", now);
                 }
                 None => self.keep_job(change_set, JobRecord::new(spec.clone(), now), "job_added", now),

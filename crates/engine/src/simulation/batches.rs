@@ -109,10 +109,12 @@ impl Begun {
     /// The state as the turn left it: what it has begun was to be begun.
     pub fn look_at_engine(&self, engine: &Engine, launched: &[TaskId], resumed: usize) -> Result<(), Broken> {
         for batch in engine.state.batches.values() {
-            let of = |id: &&TaskId| batch.holds(**id);
+            let of = |id: &&TaskId| batch.contains(**id);
             let by_itself = |id: &&TaskId| engine.state.tasks.get(*id).is_some_and(|task| !task.run_now);
             let beyond = self.0.iter().filter(of).find(by_itself).filter(|_| batch.is_spent());
-            must(beyond.is_none(), || format!("task {beyond:?} began, and its batch has spent {}", batch.money()))?;
+            must(beyond.is_none(), || {
+                format!("task {beyond:?} began, and its batch has spent {}", batch.describe_spending())
+            })?;
             let begun: Vec<&TaskId> = launched.iter().filter(of).collect();
             let at_once = begun.iter().filter(|id| !by_itself(id)).count();
             let (busy, most) = (busy(engine, batch), batch.concurrency as usize);
@@ -148,7 +150,7 @@ pub fn look_at_rest(stored: &Tables) -> Result<(), Broken> {
 }
 
 fn batch_of(engine: &Engine, task: TaskId) -> Option<&Arc<Batch>> {
-    engine.state.batches.values().find(|batch| batch.holds(task))
+    engine.state.batches.values().find(|batch| batch.contains(task))
 }
 
 /// Whether a batch has an order of its own for this task.
@@ -157,7 +159,7 @@ pub fn is_in_one(engine: &Engine, task: TaskId) -> bool {
 }
 
 fn busy(engine: &Engine, batch: &Batch) -> usize {
-    engine.state.tasks.values().filter(|task| batch.holds(task.id) && takes_slot(task)).count()
+    engine.state.tasks.values().filter(|task| batch.contains(task.id) && takes_slot(task)).count()
 }
 
 /// As many of the task's batch are busy as may be.

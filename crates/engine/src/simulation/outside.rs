@@ -7,7 +7,7 @@ use super::scenario::{AGENTS, Fault, HOUR, MINUTE, Millis, SECOND, Scenario};
 use crate::apply::Report;
 use crate::health::Over;
 use jiff::{SignedDuration, Timestamp};
-use orch_core::delegation::{DelegationContext, weigh};
+use orch_core::delegation::{DelegationContext, apply_limits};
 use orch_core::event::{IntegrationProblem, LaunchProblem};
 use orch_core::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
 use orch_core::ids::{RunId, TaskId};
@@ -366,7 +366,7 @@ impl Outside {
         let verdict = match outcome {
             Some(Outcome::Finished { answer }) => {
                 let verdict = judge(&Case { answer: &answer, evidence: &evidence, task_type: &TaskType::Feature });
-                weigh(verdict, &mut evidence, standing)
+                apply_limits(verdict, &mut evidence, standing)
             }
             Some(Outcome::Failed(_) | Outcome::Cancelled { .. }) | None => {
                 Verdict::Ask { question: "a run is judged that did not finish".to_owned(), kind: QuestionKind::Failed }

@@ -237,7 +237,7 @@ mod tests {
             exit: Exit { code, signal },
             detail: detail.to_owned(),
         };
-        let how = |error: GitError| error.external().filter(ExternalFailure::passes).map(|failure| failure.how);
+        let how = |error: GitError| error.external().filter(ExternalFailure::is_transient).map(|failure| failure.how);
         assert_eq!(how(failed(None, Some(9), "")), Some(How::Killed { signal: 9 }));
         assert_eq!(how(failed(Some(128), None, "")), Some(How::Exited { code: 128 }));
         assert_eq!(how(failed(Some(128), None, "fatal: /x: No space left on device")), Some(How::Resources));

@@ -1,7 +1,7 @@
 //! Parses the providers' lists of models and error responses. PURE. Every provider names the same facts differently;
 //! missing or implausible values count as unknown.
 
-use orch_core::availability::Said;
+use orch_core::availability::Body;
 use orch_core::catalog::{Capability, Facts, ModelRef, words};
 use orch_core::money::Usd;
 use serde_json::Value;
@@ -174,13 +174,13 @@ pub(super) fn refusal(body: &[u8]) -> Said {
     let reasons = details.iter().filter_map(|detail| detail.get("reason")?.as_str());
     let codes = ["code", "type", "status"].iter().filter_map(|name| error.get(name)?.as_str());
     let known = |word: &str| match word {
-        "API_KEY_INVALID" | "invalid_api_key" | "authentication_error" | "UNAUTHENTICATED" => Some(Said::BadKey),
+        "API_KEY_INVALID" | "invalid_api_key" | "authentication_error" | "UNAUTHENTICATED" => Some(Body::BadKey),
         "insufficient_quota" | "insufficient_balance" | "exceeded_current_quota_error" | "billing_error" => {
-            Some(Said::NoCredit)
+            Some(Body::NoCredit)
         }
         _ => None,
     };
-    codes.chain(reasons).find_map(known).unwrap_or(Said::Other)
+    codes.chain(reasons).find_map(known).unwrap_or(Body::Other)
 }
 
 #[cfg(test)]
@@ -257,14 +257,14 @@ mod tests {
         for (body, said) in [
             (
                 r#"{"error":{"code":400,"status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#,
-                Said::BadKey,
+                Body::BadKey,
             ),
-            (r#"[{"error":{"details":[{"reason":"API_KEY_INVALID"}]}}]"#, Said::BadKey),
-            (r#"{"type":"error","error":{"type":"authentication_error"}}"#, Said::BadKey),
-            (r#"{"error":{"type":"insufficient_quota","code":"x"}}"#, Said::NoCredit),
-            (r#"{"error":{"message":"invalid_api_key"}}"#, Said::Other),
-            (r#"{"error":"invalid_api_key"}"#, Said::Other),
-            ("<html>", Said::Other),
+            (r#"[{"error":{"details":[{"reason":"API_KEY_INVALID"}]}}]"#, Body::BadKey),
+            (r#"{"type":"error","error":{"type":"authentication_error"}}"#, Body::BadKey),
+            (r#"{"error":{"type":"insufficient_quota","code":"x"}}"#, Body::NoCredit),
+            (r#"{"error":{"message":"invalid_api_key"}}"#, Body::Other),
+            (r#"{"error":"invalid_api_key"}"#, Body::Other),
+            ("<html>", Body::Other),
         ] {
             assert_eq!(refusal(body.as_bytes()), said, "{body}");
         }

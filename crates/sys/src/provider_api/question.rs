@@ -3,7 +3,7 @@
 use super::{Address, AddressError, Key, LARGEST_LIST, LARGEST_REFUSAL, Style, body, client, failure, pacing};
 use crate::clock::{Clock, SystemClock};
 use jiff::Timestamp;
-use orch_core::availability::{Failure, resumes};
+use orch_core::availability::{Failure, resumes_at};
 use orch_core::model_api::{ModelApi, Question, Reply, Shape, read, refuses_shape};
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -107,7 +107,7 @@ impl Talk {
             None => text,
         };
         let text = text.chars().take(LONGEST_REFUSAL).collect();
-        NoAnswer::Refused { status, text, retry_at: resumes(status, &headers, SystemClock.now()) }
+        NoAnswer::Refused { status, text, retry_at: resumes_at(status, &headers, SystemClock.now()) }
     }
 
     fn headers(&self) -> HeaderMap {

@@ -79,7 +79,7 @@ fn making_up_has_an_end() {
 fn a_firing_that_is_under_way_holds_the_next_one_as_the_job_says() {
     let now = at("2026-11-20T01:00:00Z");
     for (overlap, expected) in [
-        (Overlap::Skip, Move::Skip { due: now, why: "the firing before is still under way" }),
+        (Overlap::Skip, Move::Skip { due: now, why: "the previous firing is still running" }),
         (Overlap::Queue, Move::Queue { due: now }),
         (Overlap::Allow, Move::Fire { due: now, cause: Cause::Schedule }),
     ] {

@@ -56,7 +56,7 @@ fn a_part_that_failed_asks_and_says_what_can_be_done() {
     let mut life = handed_on();
     life.event(lost(PARTS[0], false));
     let (question, choices) = life.task.question().expect("a question");
-    assert_eq!(question, "its part 5 came to nothing: red");
+    assert_eq!(question, "its subtask 5 failed: red");
     assert_eq!(choices, ["orch task retry 5", "orch task cancel 5 && orch task unblock 1", "orch task cancel 1"]);
     life.event(Event::Blocked(BlockedOn::Children { tasks: PARTS.into() }));
     assert_eq!(waits_for(&life), PARTS, "somebody has taken the part up");

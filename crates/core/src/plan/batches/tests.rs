@@ -75,12 +75,12 @@ fn a_batch_that_has_spent_its_budget_begins_nothing_more_but_what_a_person_asks_
     let mut world = PlanInputs::of([routed(1), asked, crate::plan::tests::task(3), routed(4)]);
     world.batch(1, &[1, 2, 3], |batch| {
         batch.budget = Some(Usd::from_micros(100));
-        batch.pay(TaskId(1), Usd::from_micros(99));
+        batch.record_cost(TaskId(1), Usd::from_micros(99));
     });
     assert_eq!(launched(&world.plan(9)), [2, 1, 4]);
     world.batch(1, &[1, 2, 3], |batch| {
         batch.budget = Some(Usd::from_micros(100_000));
-        batch.pay(TaskId(1), Usd::from_micros(100_000));
+        batch.record_cost(TaskId(1), Usd::from_micros(100_000));
     });
     let plan = world.plan(9);
     assert_eq!(launched(&plan), [2, 4]);
@@ -104,13 +104,13 @@ proptest! {
         world.batch(2, &other, |batch| batch.concurrency = concurrency + 1);
         let plan = world.plan(slots);
         for batch in world.batches.values() {
-            let busy = world.tasks.values().filter(|task| super::super::takes_slot(task) && batch.holds(task.id)).count();
+            let busy = world.tasks.values().filter(|task| super::super::takes_slot(task) && batch.contains(task.id)).count();
             let begun = plan.actions.iter().filter_map(|action| match action {
                 Action::Launch(id) | Action::Review(id) => Some(*id),
                 Action::Route(_) | Action::Block(..) | Action::Unblock(_) | Action::Ask(..)
                 | Action::AskAboutPart(..) | Action::Integrate(_) => None,
             });
-            let begun: Vec<_> = begun.filter(|id| batch.holds(*id)).collect();
+            let begun: Vec<_> = begun.filter(|id| batch.contains(*id)).collect();
             let by_itself = begun.iter().filter(|id| !world.tasks[id].run_now).count();
             prop_assert!(by_itself == 0 || busy + begun.len() <= batch.concurrency as usize + (begun.len() - by_itself));
         }

@@ -35,7 +35,7 @@ pub(in crate::plan) fn open(target: Target) -> Breaker {
 
 fn half_open(target: Target) -> Breaker {
     let later = now() + SignedDuration::from_secs(60);
-    open(target).in_time(&RULE, later).0.expect("it is kept")
+    open(target).advance(&RULE, later).0.expect("it is kept")
 }
 
 fn strained(slots: usize, strain: Strain) -> Capacity {

@@ -72,7 +72,7 @@ fn batched(change: impl FnOnce(&mut Batch)) -> PlanInputs {
 
 fn spend(batch: &mut Batch) {
     batch.budget = Some(Usd::from_micros(10));
-    batch.pay(TaskId(1), Usd::from_micros(10));
+    batch.record_cost(TaskId(1), Usd::from_micros(10));
 }
 
 fn paused() -> PlanInputs {
