@@ -107,11 +107,11 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
     let mut odd = Vec::new();
     let (mut problems, mut warnings) = match load(&layers) {
         Ok(loaded) => {
-            let mut problems = validate::references(&loaded.config, &loaded.origins, &context.environment);
+            let mut problems = validate::check_references(&loaded.config, &loaded.origins, &context.environment);
             odd.extend(
-                validate::odd::oddities(&loaded.config, &loaded.origins, &context.environment)
+                validate::odd::likely_mistakes(&loaded.config, &loaded.origins, &context.environment)
                     .into_iter()
-                    .map(Warning::Odd),
+                    .map(Warning::Other),
             );
             files.extend(policy(&loaded, context)?.unwrap_or_else(|problem| {
                 problems.push(problem);

@@ -16,7 +16,7 @@ use crate::daemon::Setup;
 use futures::future::join_all;
 use orch_config::layers::load;
 use orch_config::resolved_agent::{AgentConfig, KNOWN};
-use orch_config::validate::references;
+use orch_config::validate::check_references;
 use orch_config::{Config, RouterMode};
 use orch_core::agents::{DialectKind, api};
 use orch_engine::{
@@ -250,7 +250,7 @@ fn config(context: &Context, setup: &Setup) -> (Option<Config>, Finding) {
             return (None, finding.remedy(first.unwrap_or_else(|| CHECK.to_owned())));
         }
     };
-    let missing = references(&loaded.config, &loaded.origins, &context.environment);
+    let missing = check_references(&loaded.config, &loaded.origins, &context.environment);
     if let Some(problem) = missing.first() {
         return (Some(loaded.config), problem_finding(Verdict::Bad, problem));
     }

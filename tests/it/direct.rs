@@ -202,7 +202,7 @@ fn a_key_does_not_leave_the_machine_unencrypted_and_no_agent_is_called_api() {
     let provider = Provider::start(chat(&choice()));
     let sealed = boxed(&provider, "local/router-1", "");
     for (config, why) in [
-        ("agents: {api: {kind: command, command: good}}\n", "no agent can be called so"),
+        ("agents: {api: {kind: command, command: good}}\n", "this name is reserved"),
         ("router: {agents: [api]}\n", "routing question only"),
     ] {
         sealed.config(config);

@@ -1,5 +1,5 @@
-//! `orch config set`: one value of a file that a person edits, changed in place. Every other byte stays. What would not
-//! be a valid file afterwards is not written. PURE: text in, text out.
+//! `orch config set`: changes one value of a file in place and keeps every other byte. A change that would make the
+//! file invalid is refused. PURE: text in, text out.
 
 use super::layers::{Layer, load};
 use super::problem::ConfigProblem;
@@ -15,68 +15,68 @@ pub enum SetError {
     /// There is no such setting.
     #[error(transparent)]
     Unknown(#[from] UnknownKey),
-    /// The setting stands in the other file.
+    /// The setting belongs in the other file.
     #[error("{key} cannot be set in {}: it belongs in {}", .file.name(), .file.other().name())]
     Misplaced {
         /// The setting.
         key: String,
-        /// The file it was to be written to.
+        /// The file that it cannot be written to.
         file: FileKind,
     },
-    /// The value is not one the setting can have.
+    /// The value is not valid for the setting.
     #[error("{key}: {message}")]
     Value {
         /// The setting.
         key: String,
-        /// What is wrong, in words.
+        /// What is wrong, as a message.
         message: String,
     },
     /// The file's text does not allow the change.
     #[error("{0}")]
     Text(#[from] yaml::EditError),
-    /// The file would not be valid; or it was not to begin with.
+    /// The file would be invalid, or already is.
     #[error("the file would not be valid:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<ConfigProblem>),
 }
 
-/// The file's text with one setting changed. `path` names the file in messages; `value` is read as the setting wants
-/// it: `null` sends it back to its default, a list is `[a, b]` or `a,b` (for commands and arguments: one a line).
+/// Returns the file's text with one setting changed. `path` names the file in messages; `value` is parsed by the type of
+/// the setting: `null` restores its default, a list is `[a, b]` or `a,b` (for commands and arguments: one per line).
 ///
 /// # Errors
-/// The setting does not exist or not in this file, the value does not suit it, or the file would not be valid.
+/// The setting does not exist or not in this file, the value is invalid for it, or the file would be invalid.
 pub fn set(text: &str, file: FileKind, path: &Path, key: &str, value: &str) -> Result<String, SetError> {
     set_all(text, file, path, &[(key, value)])
 }
 
-/// The same with several settings, which make a valid file together.
+/// Changes several settings, which only together need to make a valid file.
 ///
 /// # Errors
-/// As of [`set`].
+/// The same as for [`set`].
 pub fn set_all(text: &str, file: FileKind, path: &Path, changes: &[(&str, &str)]) -> Result<String, SetError> {
     let mut changed = text.to_owned();
     for (key, value) in changes {
-        changed = with(&changed, file, key, value)?;
+        changed = set_one(&changed, file, key, value)?;
     }
-    match load(&[alone(file, path, &changed)]) {
+    match load(&[single_layer(file, path, &changed)]) {
         Ok(_) => Ok(changed),
         Err(problems) => Err(SetError::Invalid(problems)),
     }
 }
 
-fn with(text: &str, file: FileKind, key: &str, value: &str) -> Result<String, SetError> {
+fn set_one(text: &str, file: FileKind, key: &str, value: &str) -> Result<String, SetError> {
     let key = &*shape::canonical(key);
-    let found = shape::find(key).ok_or_else(|| UnknownKey::meaning(key, shape::suggest(key)))?;
+    let found = shape::find(key).ok_or_else(|| UnknownKey::new(key, shape::suggest(key)))?;
     let parts: Vec<&str> = key.split('.').collect();
     if !shape::allowed_in(key, file) {
         return Err(SetError::Misplaced { key: key.to_owned(), file });
     }
     let value =
-        settings::of_text(value, found.shape).map_err(|message| SetError::Value { key: key.to_owned(), message })?;
+        settings::parse_text(value, found.shape).map_err(|message| SetError::Value { key: key.to_owned(), message })?;
     Ok(yaml::set_path(text, &parts, &value)?)
 }
 
-/// The file as the only one there is; whether its commands are approved does not matter for its validity.
-fn alone(file: FileKind, path: &Path, text: &str) -> Layer {
+/// Returns the file as the only layer. Approval does not matter for its validity.
+fn single_layer(file: FileKind, path: &Path, text: &str) -> Layer {
     let (path, text) = (path.to_owned(), text.to_owned());
     match file {
         FileKind::Global => Layer::Global { path, text },
@@ -110,8 +110,8 @@ mod tests {
     fn a_key_with_two_spellings_is_written_in_orchs_own() {
         let set = |text: &str| global(text, "healthCheck.intervalMs", "20000");
         assert_eq!(set(""), "health_check:\n  interval_ms: 20000\n");
-        let told = set("healthCheck:\n  enabled: true\n");
-        assert!(told.contains("health_check is the same key as healthCheck in line 1"), "{told}");
+        let error = set("healthCheck:\n  enabled: true\n");
+        assert!(error.contains("health_check is the same key as healthCheck in line 1"), "{error}");
     }
 
     #[test]
@@ -123,14 +123,14 @@ mod tests {
             "router:\n  model: opus\n  agents: [claude, codex]\n"
         );
         let checks = global(text, "workflow.checks", "['cargo test', 'make a,b']");
-        let loaded = load(&[alone(FileKind::Global, Path::new("c"), &checks)]).unwrap();
+        let loaded = load(&[single_layer(FileKind::Global, Path::new("c"), &checks)]).unwrap();
         assert_eq!(loaded.config.workflow.checks, ["cargo test", "make a,b"]);
         assert!(checks.starts_with(text), "{checks}");
     }
 
     #[test]
-    fn what_makes_no_sense_is_not_written() {
-        for (key, value, told) in [
+    fn an_invalid_change_is_not_written() {
+        for (key, value, message) in [
             ("router.modle", "x", "no setting is called \"router.modle\", did you mean \"router.model\"?"),
             ("name", "shop", "name cannot be set in config.yml: it belongs in .orch.yml"),
             ("engine.max_parallel", "lots", "engine.max_parallel: expected a whole number from 1 to 1000, found lots"),
@@ -142,7 +142,7 @@ mod tests {
               \"clade\", did you mean \"claude\"?",
             ),
         ] {
-            assert_eq!(global("", key, value), format!("error: {told}"), "{key}");
+            assert_eq!(global("", key, value), format!("error: {message}"), "{key}");
         }
         assert_eq!(global("router: [\n", "router.model", "x"), "error: line 1, column 9: unclosed bracket '['");
         assert_eq!(
@@ -159,11 +159,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_set_is_what_holds(commands in proptest::collection::vec("[a-z][^\\x00]*", 1..4)) {
+        fn what_was_set_is_read_back(commands in proptest::collection::vec("[a-z][^\\x00]*", 1..4)) {
             let value = render::yaml(&commands.clone().into(), &|_| render::Note::default());
             let text = set(&super::super::example_text(), FileKind::Global, Path::new("c"), "workflow.checks", &value);
             let text = text.expect("a list of commands");
-            let loaded = load(&[alone(FileKind::Global, Path::new("c"), &text)]).expect("valid");
+            let loaded = load(&[single_layer(FileKind::Global, Path::new("c"), &text)]).expect("valid");
             prop_assert_eq!(loaded.config.workflow.checks, commands);
         }
     }

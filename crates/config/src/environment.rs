@@ -1,4 +1,4 @@
-//! The names `ORCH_<SECTION>_<KEY>`: which variable sets which key. Pure: the variables are handed in.
+//! Maps variables `ORCH_<SECTION>_<KEY>` to the keys that they set. PURE: the variables are arguments.
 
 use super::origin::Origin;
 use super::problem::{ConfigProblem, did_you_mean, similar};
@@ -7,7 +7,7 @@ use super::shape::{self, FileKind, Shape};
 use orch_core::names::short_hash;
 use std::collections::BTreeMap;
 
-/// Variables that begin with `ORCH_` and are no settings.
+/// Variables that begin with `ORCH_` and are not settings.
 pub const RESERVED: [&str; 9] = [
     "ORCH_HOME",
     "ORCH_IDENTITY",
@@ -22,21 +22,21 @@ pub const RESERVED: [&str; 9] = [
 
 /// Overrides `agents.codex.sandbox`.
 const CODEX_SANDBOX: &str = "CODEX_SANDBOX";
-/// What codex itself writes into [`CODEX_SANDBOX`] for the programs it runs on macOS.
+/// The value that codex itself writes into [`CODEX_SANDBOX`] for the programs it runs on macOS.
 const SET_BY_CODEX: &str = "seatbelt";
 
-/// What the environment sets.
+/// Settings read from the environment.
 #[derive(Debug, Default)]
 pub struct FromEnvironment {
-    /// What was understood.
+    /// Valid settings.
     pub settings: Vec<Setting>,
-    /// Values that cannot be read.
+    /// Invalid values.
     pub problems: Vec<ConfigProblem>,
-    /// Names that look like settings and are none.
+    /// Names that look like settings and are not.
     pub warnings: Vec<ConfigProblem>,
 }
 
-/// Reads the settings out of an environment. An empty variable says nothing.
+/// Reads the settings from an environment. Empty variables are ignored.
 pub fn read(environment: &BTreeMap<String, String>) -> FromEnvironment {
     let mut read = FromEnvironment::default();
     for (variable, text) in environment.iter().filter(|(_, text)| !text.is_empty()) {
@@ -47,22 +47,22 @@ pub fn read(environment: &BTreeMap<String, String>) -> FromEnvironment {
                 Some(Err(message)) => read.problems.push(ConfigProblem::new(origin, message)),
                 None => {}
             },
-            None => read.warnings.extend(stranger(variable, origin)),
+            None => read.warnings.extend(warn_unknown(variable, origin)),
         }
     }
     read
 }
 
-/// The variable that sets a dotted key.
+/// Returns the name of the variable that sets a dotted key.
 pub fn variable_for(key: &str) -> String {
     format!("ORCH_{}", key.replace('.', "_").to_uppercase())
 }
 
-/// What an environment and a command line (dotted keys) set, by key, each as a mark of its value: two processes can tell
-/// whether they were told the same, and nobody what it was.
+/// Returns the keys that an environment and a command line (dotted keys) set, each with a hash of its value: two
+/// processes can compare their overrides without revealing them.
 pub fn overrides(environment: &BTreeMap<String, String>, flags: &[(String, String)]) -> BTreeMap<String, String> {
-    let told = environment.iter().filter(|(_, text)| !text.is_empty());
-    let set = told.filter_map(|(variable, text)| {
+    let non_empty = environment.iter().filter(|(_, text)| !text.is_empty());
+    let set = non_empty.filter_map(|(variable, text)| {
         let (key, shape) = target(variable)?;
         value(variable, text, shape).is_some().then(|| (key.join("."), text))
     });
@@ -71,8 +71,8 @@ pub fn overrides(environment: &BTreeMap<String, String>, flags: &[(String, Strin
 }
 
 fn value(variable: &str, text: &str, shape: &Shape) -> Option<Result<serde_json::Value, String>> {
-    let told_by_codex = variable == CODEX_SANDBOX && text == SET_BY_CODEX;
-    (!told_by_codex).then(|| settings::of_text(text, shape))
+    let set_by_codex = variable == CODEX_SANDBOX && text == SET_BY_CODEX;
+    (!set_by_codex).then(|| settings::parse_text(text, shape))
 }
 
 fn target(variable: &str) -> Option<(Vec<String>, &'static Shape)> {
@@ -105,7 +105,8 @@ fn descend(shape: &'static Shape, rest: &str, key: &mut Vec<String>) -> Option<&
     None
 }
 
-/// Below a name of the person's choice. The name comes first and may itself contain `_`, so the key is taken from the end.
+/// Resolves the rest of a name below a map with free names. A free name may itself contain `_`, so the key is matched
+/// from the end.
 fn descend_map(inner: &'static Shape, rest: &str, key: &mut Vec<String>) -> Option<&'static Shape> {
     if !inner.is_mapping() {
         key.push(rest.to_lowercase());
@@ -119,8 +120,8 @@ fn descend_map(inner: &'static Shape, rest: &str, key: &mut Vec<String>) -> Opti
     (!field.shape.is_mapping()).then_some(&field.shape)
 }
 
-/// A warning about a name that was probably meant as a setting.
-fn stranger(variable: &str, origin: Origin) -> Option<ConfigProblem> {
+/// Returns a warning about a name that was probably meant as a setting.
+fn warn_unknown(variable: &str, origin: Origin) -> Option<ConfigProblem> {
     if RESERVED.contains(&variable) {
         return None;
     }
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_setting_is_left_alone() {
+    fn a_variable_that_is_no_setting_is_ignored() {
         let reserved: Vec<(&str, &str)> = RESERVED.iter().map(|&name| (name, "x")).collect();
         assert_eq!(outline(&reserved), "");
         assert_eq!(outline(&[("PATH", "/bin"), ("ORCH_ROUTER_MODEL", ""), ("CODEX_SANDBOX", "seatbelt")]), "");
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_meant_as_a_setting_is_told() {
+    fn a_name_that_was_meant_as_a_setting_is_reported() {
         assert_eq!(
             outline(&[
                 ("ORCH_ROUTER_MODLE", "x"),

@@ -1,4 +1,4 @@
-//! The text of `config.example.yml`: every key with its default and one line, from the types alone.
+//! Generates `config.example.yml` from the types: every key with its default and a line of documentation.
 
 use super::layers::Loaded;
 use super::origin::Origins;
@@ -16,32 +16,32 @@ const HEADER: &str = "\
 # A variable named ORCH_<SECTION>_<KEY> overrides both: ORCH_ROUTER_MODEL=opus. Edits apply without a restart.
 ";
 
-/// The whole example file. Reading it gives exactly the defaults.
+/// Returns the text of the example file. Reading it gives exactly the defaults.
 pub fn example_text() -> String {
     let config = Config::default();
     let loaded = Loaded { config, origins: Origins::default(), warnings: Vec::new() };
     let mut shown = loaded.show();
     let mut text = HEADER.to_owned();
-    let told = RefCell::new(BTreeSet::new());
+    let documented = RefCell::new(BTreeSet::new());
     for field in shape::root().fields().iter().filter(|field| field.allowed_in(FileKind::Global)) {
         let section = json!({ field.name.as_str(): shown[field.name.as_str()].take() });
         text.push('\n');
-        text.push_str(&render::yaml(&section, &|key| note(key, &told)));
+        text.push_str(&render::yaml(&section, &|key| note(key, &documented)));
         if field.name == "agents" {
-            text.push_str(&own_agent(&told));
+            text.push_str(&own_agent(&documented));
         }
         if field.name == "budget" {
-            text.push_str(&commented("Two providers:", &accounts(), 2, &told));
+            text.push_str(&commented("An account paid by use, and a subscription:", &accounts(), 2, &documented));
         }
         if let Some((title, entry)) = illustration(&field.name) {
-            text.push_str(&commented(title, &json!({ field.name.as_str(): entry }), 1, &told));
+            text.push_str(&commented(title, &json!({ field.name.as_str(): entry }), 1, &documented));
         }
     }
     text
 }
 
-/// A program of one's own has no default: it is shown as a comment.
-fn own_agent(told: &RefCell<BTreeSet<String>>) -> String {
+/// Returns an example of a declared agent, which has no default, as comments.
+fn own_agent(documented: &RefCell<BTreeSet<String>>) -> String {
     let agent = json!({ "agents": { "mybot": {
         "kind": "command",
         "command": "./bot.sh",
@@ -51,10 +51,10 @@ fn own_agent(told: &RefCell<BTreeSet<String>>) -> String {
         "timeout_seconds": 7200,
         "memory_mb": 4000,
     }}});
-    commented("An agent of your own, for tasks with the label agent:mybot:", &agent, 1, told)
+    commented("Your own agent, for tasks with the label agent:mybot:", &agent, 1, documented)
 }
 
-/// A provider that is paid by use, and one that is paid in advance.
+/// Returns an example of accounts: a provider paid by use, and one paid in advance.
 fn accounts() -> Value {
     json!({ "budget": { "accounts": {
         "anthropic": { "billing_type": "token", "daily_budget": 50, "priority": 50 },
@@ -69,12 +69,12 @@ fn accounts() -> Value {
     }}})
 }
 
-/// Entries of mappings that hold nothing by default.
+/// Returns an example entry, with a title, for a mapping that is empty by default.
 fn illustration(section: &str) -> Option<(&'static str, Value)> {
     Some(match section {
-        "model_aliases" => ("A name of your own:", json!({ "quick": "auto:fast" })),
+        "model_aliases" => ("Your own alias:", json!({ "quick": "auto:fast" })),
         "models" => (
-            "A model that orch does not know, or knows otherwise:",
+            "A model that orch does not know, or whose properties you override:",
             json!({ "local/coder": {
                 "tier": "sonnet",
                 "vision": false,
@@ -95,27 +95,27 @@ fn illustration(section: &str) -> Option<(&'static str, Value)> {
             }}),
         ),
         "providers" => (
-            "A server of your own; without key_variable it asks for no key:",
+            "Your own server; without key_variable it needs no API key:",
             json!({ "local": { "base_url": "http://127.0.0.1:8080/v1", "key_variable": "LOCAL_API_KEY", "api": "chat" } }),
         ),
         _ => return None,
     })
 }
 
-/// What one could write below a section, or below a key of it (`depth` 2), as comments.
-fn commented(title: &str, section: &Value, depth: usize, told: &RefCell<BTreeSet<String>>) -> String {
-    let text = render::yaml(section, &|key| note(key, told));
+/// Renders an example below a section, or below a key of it (`depth` 2), as comments.
+fn commented(title: &str, section: &Value, depth: usize, documented: &RefCell<BTreeSet<String>>) -> String {
+    let text = render::yaml(section, &|key| note(key, documented));
     let indent = "  ".repeat(depth);
-    // The section itself stands there already.
+    // The keys of the section itself are already in the text.
     let lines = text.lines().skip_while(|line| !line.starts_with(&indent) || line.trim_start().starts_with('#'));
     let commented: String =
         lines.map(|line| format!("{indent}# {}\n", line.strip_prefix(&indent).unwrap_or(line))).collect();
     format!("{indent}# {title}\n{commented}")
 }
 
-/// The documentation of a key, the first time it comes up.
-fn note(key: &str, told: &RefCell<BTreeSet<String>>) -> Note {
-    let documented = shape::find(key).filter(|found| told.borrow_mut().insert(found.pattern.clone()));
-    let doc = documented.and_then(|found| found.field).map(|field| field.doc.clone());
+/// Returns the documentation of a key, the first time it occurs.
+fn note(key: &str, documented: &RefCell<BTreeSet<String>>) -> Note {
+    let first = shape::find(key).filter(|found| documented.borrow_mut().insert(found.pattern.clone()));
+    let doc = first.and_then(|found| found.field).map(|field| field.doc.clone());
     Note { above: doc.into_iter().collect(), beside: None }
 }

@@ -1,4 +1,4 @@
-//! The layout of `ORCH_HOME`: the only place that joins names to its paths. PURE: no directory is looked at or made.
+//! The layout of `ORCH_HOME`: the only module that builds its paths. PURE: it neither reads nor creates directories.
 
 use orch_core::ids::{RunId, TaskId};
 use orch_core::job::JobId;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 pub const API_SOCKET: &str = "orch.sock";
 /// Name of tmux's socket, for [`Home::socket_path`]: in a directory of its own, which a sandbox can hide.
 pub const TMUX_SOCKET: &str = "tmux/orch";
-/// Longest path of a socket in bytes. The kernels allow 104 (macOS) and 108 (Linux) with the final zero.
+/// Longest path of a socket in bytes. The kernels allow 104 (macOS) and 108 (Linux) including the final NUL.
 pub const MAX_SOCKET_PATH: usize = 100;
 
-/// A home of orch.
+/// The directory `ORCH_HOME` and the directory of worktrees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
@@ -21,170 +21,169 @@ pub struct Home {
 }
 
 impl Home {
-    /// The home at `root`, an absolute path without symbolic links, so that every process computes the same names;
-    /// `worktrees` is `ORCH_WORKTREES`, absolute too, when it is set.
+    /// Creates the home at `root`, an absolute path without symbolic links, so that every process computes the same
+    /// names. `worktrees` is `ORCH_WORKTREES`, also absolute, if it is set.
     pub fn new(root: impl Into<PathBuf>, worktrees: Option<PathBuf>) -> Self {
-        // Spelled one way: without `.` and without a slash at the end.
+        // Normalizes the spelling: no `.` and no trailing slash.
         let root: PathBuf = root.into().components().collect();
         let worktrees = worktrees.unwrap_or_else(|| root.join("worktrees"));
         Self { root, worktrees }
     }
 
-    /// `ORCH_HOME` itself.
+    /// Returns `ORCH_HOME` itself.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The tasks.
+    /// Returns the file with the person's tasks.
     pub fn tasks_file(&self) -> PathBuf {
         self.root.join("tasks.yml")
     }
 
-    /// What recurs.
+    /// Returns the file with recurring jobs.
     pub fn jobs_file(&self) -> PathBuf {
         self.root.join("jobs.yml")
     }
 
-    /// The person's settings.
+    /// Returns the file with the person's settings.
     pub fn config_file(&self) -> PathBuf {
         self.root.join("config.yml")
     }
 
-    /// Templates that replace orch's own.
+    /// Returns the directory with prompt templates that replace the built-in ones.
     pub fn prompts(&self) -> PathBuf {
         self.root.join("prompts")
     }
 
-    /// The person's skills.
+    /// Returns the directory with the person's skills.
     pub fn skills(&self) -> PathBuf {
         self.root.join("skills")
     }
 
-    /// Base directory of all worktrees.
+    /// Returns the base directory of all worktrees.
     pub fn worktrees(&self) -> &Path {
         &self.worktrees
     }
 
-    /// The worktree of a branch. Both names are made safe by `domain::names`; a branch may hold `/`.
+    /// Returns the worktree of a branch. `domain::names` makes both names safe; a branch may contain `/`.
     pub fn worktree(&self, project: &str, branch: &str) -> PathBuf {
         self.worktrees.join(project).join(branch)
     }
 
-    /// Runtime state, the daemon's alone (0700).
+    /// Returns the directory of runtime state, private to the daemon (0700).
     pub fn state(&self) -> PathBuf {
         self.root.join(".orch")
     }
 
-    /// The journal.
+    /// Returns the journal.
     pub fn journal(&self) -> PathBuf {
         self.state().join("orch.db")
     }
 
-    /// Held while `tasks.yml` is written.
+    /// Returns the lock file for writing `tasks.yml`.
     pub fn tasks_lock(&self) -> PathBuf {
         self.state().join("tasks.lock")
     }
 
-    /// Held while `jobs.yml` is written.
+    /// Returns the lock file for writing `jobs.yml`.
     pub fn jobs_lock(&self) -> PathBuf {
         self.state().join("jobs.lock")
     }
 
-    /// What the commands of jobs leave.
+    /// Returns the directory with the output of all jobs' commands.
     pub fn jobs_dir(&self) -> PathBuf {
         self.state().join("jobs")
     }
 
-    /// The output of the commands of a job, each in a directory of its own.
+    /// Returns the directory with the output of one job's commands, one subdirectory per execution.
     pub fn job_commands(&self, job: &JobId) -> PathBuf {
         self.jobs_dir().join(job.as_str())
     }
 
-    /// Journals that were damaged, each with the report on what became of it.
+    /// Returns the directory with damaged journals, each with a report.
     pub fn damaged(&self) -> PathBuf {
         self.state().join("damaged")
     }
 
-    /// What stood in the home before a backup was restored.
+    /// Returns the directory with the files that restored backups replaced.
     pub fn replaced(&self) -> PathBuf {
         self.state().join("replaced")
     }
 
-    /// The index of all transcripts: may be thrown away at any time.
+    /// Returns the search index of all transcripts, which may be deleted at any time.
     pub fn search_index(&self) -> PathBuf {
         self.state().join("search.db")
     }
 
-    /// What model providers answered last.
+    /// Returns the file with the last answers of model providers.
     pub fn providers_file(&self) -> PathBuf {
         self.state().join("providers.json")
     }
 
-    /// Held while that is written.
+    /// Returns the lock file for writing [`Home::providers_file`].
     pub fn providers_lock(&self) -> PathBuf {
         self.state().join("providers.lock")
     }
 
-    /// When finished runs were last looked through for what is kept too long.
+    /// Returns the file with the time of the last retention pass over finished runs.
     pub fn retention_stamp(&self) -> PathBuf {
         self.state().join("retention")
     }
 
-    /// What was under way when the daemon left.
+    /// Returns the file with the work that was in progress when the daemon stopped.
     pub fn recovery(&self) -> PathBuf {
         self.state().join("recovery.json")
     }
 
-    /// When worktrees were last looked through for those that may go.
+    /// Returns the file with the time of the last garbage collection of worktrees.
     pub fn gc_stamp(&self) -> PathBuf {
         self.state().join("gc")
     }
 
-    /// Where worktrees lie while they are being removed: on the disk of the others, and no project's directory.
+    /// Returns the directory for worktrees that are being removed: on the same disk, outside all projects' directories.
     pub fn removed_worktrees(&self) -> PathBuf {
         self.worktrees.join(".removed")
     }
 
-    /// Scratch worktrees in which merges are tried, by run.
+    /// Returns the directory with scratch worktrees of merges, by run.
     pub fn merges(&self) -> PathBuf {
         self.state().join("merge")
     }
 
-    /// Held by the one engine that runs on this home.
+    /// Returns the lock file of the one engine that runs on this home.
     pub fn lock(&self) -> PathBuf {
         self.state().join("orch.lock")
     }
 
-    /// The daemon's log.
+    /// Returns the daemon's log file.
     pub fn log(&self) -> PathBuf {
         self.state().join("orch.log")
     }
 
-    /// The token of the API over TCP (0600).
+    /// Returns the file with the token of the API over TCP (0600).
     pub fn http_token(&self) -> PathBuf {
         self.state().join("http-token")
     }
 
-    /// Route and state of a task, for other tools to read.
+    /// Returns the sidecar: route and state of a task, for other tools to read.
     pub fn sidecar(&self, task: TaskId) -> PathBuf {
         self.state().join(format!("{task}.json"))
     }
 
-    /// All runs.
+    /// Returns the directory of all runs.
     pub fn runs(&self) -> PathBuf {
         self.state().join("runs")
     }
 
-    /// The directory of one run.
+    /// Returns the directory of one run.
     pub fn run(&self, run: &RunId) -> PathBuf {
         self.runs().join(run.as_str())
     }
 
-    /// Where a socket of that name belongs: under the state directory; where that path would be too long for the
-    /// kernel, in `$XDG_RUNTIME_DIR/orch-<hash>/`, or else in `/tmp/orch-<uid>-<hash>/`, with a hash of the home.
+    /// Returns the path of a socket: under the state directory; if that path is too long for the kernel, in
+    /// `$XDG_RUNTIME_DIR/orch-<hash>/`, or else in `/tmp/orch-<uid>-<hash>/`, with a hash of the home.
     ///
-    /// Outside the home, whoever uses the path must first make sure that its directories belong to `uid` and are open
-    /// to nobody else.
+    /// Outside the home, the caller must first make sure that the directories belong to `uid` and are private to it.
     pub fn socket_path(&self, name: &str, runtime_dir: Option<&Path>, uid: u32) -> PathBuf {
         let hash = fingerprint(self.root.as_os_str().as_bytes());
         let fits = |path: &PathBuf| path.as_os_str().len() <= MAX_SOCKET_PATH;

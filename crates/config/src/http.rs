@@ -1,11 +1,11 @@
-//! Where the API may listen beside its socket: on loopback, and nowhere else. PURE.
+//! Parses the TCP address of the API, which must be a loopback address. PURE.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The address that a text such as `127.0.0.1:7777` names. `localhost` is 127.0.0.1; port 0 lets the system choose.
+/// Parses an address such as `127.0.0.1:7777`. `localhost` is 127.0.0.1; port 0 lets the system choose.
 ///
 /// # Errors
-/// It is no address, or one that other machines reach.
+/// The text is not an address, or the address is reachable from other machines.
 pub fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address = match text.strip_prefix("localhost:").map(str::parse) {
         Some(Ok(port)) => Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
@@ -39,8 +39,8 @@ mod tests {
         for text in
             ["0.0.0.0:7777", "[::]:7777", "192.168.1.2:80", "8.8.8.8:1", "[::ffff:127.0.0.1]:1", "169.254.0.1:2"]
         {
-            let told = loopback(text).expect_err("not loopback");
-            assert!(told.contains("loopback only"), "{told}");
+            let message = loopback(text).expect_err("not loopback");
+            assert!(message.contains("loopback only"), "{message}");
         }
         for text in ["", "7777", "localhost", "127.0.0.1", "127.0.0.1:x", "example.com:80", "127.0.0.1:70000"] {
             assert!(loopback(text).expect_err("no address").contains("is not an address"), "{text}");

@@ -1,16 +1,16 @@
-//! Who somebody is for claims: the name that they chose, else their login at the forge as its CLI has written it down,
-//! else who they are on which machine. No network, and pure: the file's text is handed in.
+//! Determines the person's identity for claims: the name that they chose, else their login in the configuration of the
+//! forge's CLI, else user@host. PURE, without network: the file's text is an argument.
 
 use super::yaml;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The variable by which somebody chooses a name.
+/// Variable with the chosen name.
 pub const VARIABLE: &str = "ORCH_IDENTITY";
-/// The largest file of logins that is read, in bytes.
+/// Largest file of logins that is read, in bytes.
 pub const LARGEST: usize = 64 << 10;
-/// The forge whose login counts first.
+/// The forge whose login is preferred.
 const FORGE: &str = "github.com";
 
 #[derive(Debug, Default, Deserialize)]
@@ -19,28 +19,29 @@ struct Host {
     user: Option<String>,
 }
 
-/// Where the forge's CLI (`gh`) keeps its logins.
+/// Returns the file in which the forge's CLI (`gh`) keeps its logins.
 pub fn logins_file(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
-    let dir = |name: &str| said(environment, name).map(PathBuf::from);
+    let dir = |name: &str| non_empty(environment, name).map(PathBuf::from);
     let config = || dir("XDG_CONFIG_HOME").or_else(|| dir("HOME").map(|home| home.join(".config")));
     let dir = dir("GH_CONFIG_DIR").or_else(|| config().map(|config| config.join("gh")))?;
     Some(dir.join("hosts.yml")).filter(|file| file.is_absolute() && file != Path::new("/"))
 }
 
-/// The name of whoever has this environment. `logins`: the text of [`logins_file`]; `host`: how the machine is called.
+/// Returns the identity of the person with this environment. `logins` is the text of [`logins_file`], `host` the name of
+/// the machine.
 pub fn identity(environment: &BTreeMap<String, String>, logins: Option<&str>, host: &str) -> String {
-    let chosen = said(environment, VARIABLE).map(str::to_owned);
+    let chosen = non_empty(environment, VARIABLE).map(str::to_owned);
     chosen.or_else(|| logins.and_then(login)).unwrap_or_else(|| {
-        let user = said(environment, "USER").or_else(|| said(environment, "LOGNAME")).unwrap_or("somebody");
+        let user = non_empty(environment, "USER").or_else(|| non_empty(environment, "LOGNAME")).unwrap_or("somebody");
         format!("{user}@{host}")
     })
 }
 
-fn said<'a>(environment: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+fn non_empty<'a>(environment: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
     environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
-/// The login that the file tells; of several forges the usual one, else the first.
+/// Returns the login in the file: of [`FORGE`], else of the first forge.
 fn login(text: &str) -> Option<String> {
     let hosts: BTreeMap<String, Host> = yaml::read_or_default(text).ok()?;
     let usual = hosts.get(FORGE).and_then(|host| host.user.clone());

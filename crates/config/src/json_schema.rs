@@ -5,7 +5,7 @@ use super::shape::{ALIAS, FileKind, ONLY_IN, SEPARATOR};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-/// The JSON Schema (draft 2020-12) of `config.yml` or of a project's `.orch.yml`.
+/// Returns the JSON Schema (draft 2020-12) of `config.yml` or of a project's `.orch.yml`.
 pub fn json_schema(file: FileKind) -> Value {
     let mut schema = complete();
     schema["title"] = match file {
@@ -16,13 +16,13 @@ pub fn json_schema(file: FileKind) -> Value {
     schema
 }
 
-/// The schema of all keys, with orch's own extensions, subschemas inlined.
+/// Returns the schema of all keys, with orch's own extensions and inlined subschemas.
 pub(super) fn complete() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<RawConfig>().to_value()
 }
 
-/// Takes out what may not stand in `file`, and the extensions.
+/// Removes the keys that `file` may not contain, and the extensions.
 fn prune(schema: &mut Value, file: FileKind) {
     match schema {
         Value::Object(object) => {
@@ -32,7 +32,7 @@ fn prune(schema: &mut Value, file: FileKind) {
             if let Some(Value::Object(properties)) = object.get_mut("properties") {
                 properties.retain(|_, key| key[ONLY_IN].is_null() || key[ONLY_IN] == file.name());
                 let spelled = |key: &Value| Some((format!("^{}$", key[ALIAS].as_str()?), key.clone()));
-                // Known, but not offered beside the usual spelling.
+                // Accepted, but not suggested in addition to the usual spelling.
                 let aliases: serde_json::Map<String, Value> = properties.values().filter_map(spelled).collect();
                 if !aliases.is_empty() {
                     object.insert("patternProperties".to_owned(), Value::Object(aliases));

@@ -1,5 +1,5 @@
-//! From what was said in several places to what holds: defaults < `config.yml` < the project's `.orch.yml` < `ORCH_*`
-//! < flags. PURE: texts and variables are handed in. All or nothing: with one problem there is no configuration.
+//! Merges the layers into the effective configuration: defaults < `config.yml` < the project's `.orch.yml` < `ORCH_*`
+//! < flags. PURE: texts and variables are arguments. All or nothing: one problem refuses the whole configuration.
 
 use super::environment;
 use super::origin::{Origin, Origins};
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Something that was said. The order in which layers are handed over does not matter, except among equals.
+/// A source of settings. The order of layers matters only among those of the same kind.
 #[derive(Clone)]
 pub enum Layer {
     /// `config.yml`.
@@ -31,10 +31,10 @@ pub enum Layer {
         path: PathBuf,
         /// Its text.
         text: String,
-        /// The person approved exactly this text. Without it, its commands are not used.
+        /// Whether the person approved exactly this text. If not, its commands are not used.
         trusted: bool,
     },
-    /// The environment; names that are no settings are ignored.
+    /// The environment; names that are not settings are ignored.
     Environment(BTreeMap<String, String>),
     /// Dotted keys with their values, from the command line.
     Flags(Vec<(String, String)>),
@@ -52,7 +52,7 @@ impl Layer {
 }
 
 impl fmt::Debug for Layer {
-    /// The names only: texts and variables may hold secrets.
+    /// Shows names only: texts and variables may contain secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Global { path, .. } => write!(f, "Global({})", path.display()),
@@ -63,21 +63,21 @@ impl fmt::Debug for Layer {
     }
 }
 
-/// A configuration, and where it comes from.
+/// The effective configuration with the origins of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
-    /// What holds.
+    /// The effective settings.
     pub config: Config,
-    /// Who said it.
+    /// Where each value was set.
     pub origins: Origins,
-    /// What is odd about it.
+    /// What is suspicious but not an error.
     pub warnings: Vec<Warning>,
 }
 
-/// Puts the layers together.
+/// Merges the layers.
 ///
 /// # Errors
-/// Everything that is wrong, in the order of the layers and of their lines; never empty.
+/// All problems, in the order of the layers and their lines; never empty.
 pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut stack = Stack::default();
     let mut ordered: Vec<&Layer> = layers.iter().collect();
@@ -106,7 +106,7 @@ impl Stack {
                 self.project = Some(path.clone());
                 let mut settings = self.file(FileKind::Project, path, text);
                 if !trusted {
-                    settings.retain(|setting| !self.withheld(setting));
+                    settings.retain(|setting| !self.is_withheld(setting));
                 }
                 self.settings.extend(settings);
             }
@@ -114,7 +114,7 @@ impl Stack {
                 let read = environment::read(variables);
                 self.settings.extend(read.settings);
                 self.problems.extend(read.problems);
-                self.warnings.extend(read.warnings.into_iter().map(Warning::Odd));
+                self.warnings.extend(read.warnings.into_iter().map(Warning::Other));
             }
             Layer::Flags(flags) => flags.iter().for_each(|(key, text)| self.flag(key, text)),
         }
@@ -123,7 +123,7 @@ impl Stack {
     fn file(&mut self, file: FileKind, path: &Path, text: &str) -> Vec<Setting> {
         match tree::parse(text) {
             Ok(tree) => {
-                let (settings, problems) = settings::of_file(&tree, file, path);
+                let (settings, problems) = settings::parse_file(&tree, file, path);
                 self.problems.extend(problems);
                 settings
             }
@@ -139,8 +139,8 @@ impl Stack {
         let origin = Origin::Flag { key: key.to_owned() };
         let path: Vec<String> = shape::canonical(key).split('.').map(str::to_owned).collect();
         let value = match shape::find(key) {
-            Some(found) => settings::of_text(text, found.shape),
-            None => Err(UnknownKey::meaning(key, shape::suggest(key)).to_string()),
+            Some(found) => settings::parse_text(text, found.shape),
+            None => Err(UnknownKey::new(key, shape::suggest(key)).to_string()),
         };
         match value {
             Ok(value) => self.settings.push(Setting { key: path, value, origin }),
@@ -148,13 +148,14 @@ impl Stack {
         }
     }
 
-    /// Whether a setting of a project file that nobody approved is left out: commands would run as the person.
-    fn withheld(&mut self, setting: &Setting) -> bool {
+    /// Returns whether a setting of an unapproved project file is ignored, and records a warning. Its commands would run as
+    /// the person.
+    fn is_withheld(&mut self, setting: &Setting) -> bool {
         if setting.key == ["workflow", "integrate"] && setting.value == "merge" {
             let message = "workflow.integrate: merge is not approved and not used";
             let problem = ConfigProblem::new(setting.origin.clone(), message)
                 .hint("approve this version of the file with `orch init`");
-            self.warnings.push(Warning::Odd(problem));
+            self.warnings.push(Warning::Other(problem));
             return true;
         }
         let is_setup = setting.key == ["workspace", "setup"];
@@ -162,7 +163,7 @@ impl Stack {
             let message = format!("{} is not approved and not used", setting.dotted());
             let problem = ConfigProblem::new(setting.origin.clone(), message)
                 .hint("approve this version of the file with `orch init`");
-            self.warnings.push(Warning::Odd(problem));
+            self.warnings.push(Warning::Other(problem));
             return true;
         }
         if !is_setup && setting.key != ["workflow", "checks"] {
@@ -187,29 +188,31 @@ impl Stack {
             return Err(self.problems);
         }
         let (raw, origins) = merge(self.settings)?;
-        let mut problems = validate::declarations(&raw, &origins);
+        let mut problems = validate::check_declarations(&raw, &origins);
         if !problems.is_empty() {
             return Err(problems);
         }
         let mut loaded = Loaded { config: Config::resolve(raw), origins, warnings: self.warnings };
-        for found in validate::consistency(&loaded.config, &loaded.origins) {
-            match found.says(self.project.as_deref()) {
-                Ok(problem) => problems.push(problem),
-                Err(warning) => loaded.warnings.push(Warning::Odd(warning)),
+        for found in validate::check_consistency(&loaded.config, &loaded.origins) {
+            if found.is_warning(self.project.as_deref()) {
+                loaded.warnings.push(Warning::Other(found.problem));
+            } else {
+                problems.push(found.problem);
             }
         }
         if let Some((origin, commands)) = self.unapproved {
-            loaded.without_its_checks(origin, commands);
+            loaded.withhold_merge(origin, commands);
         }
         if problems.is_empty() { Ok(loaded) } else { Err(problems) }
     }
 }
 
 impl Loaded {
-    /// Work that the project's own checks have not judged is not merged anywhere, unless the person named other checks.
-    fn without_its_checks(&mut self, unapproved: Origin, commands: Vec<String>) {
+    /// Turns merging off: work that the project's own checks have not judged is not merged, unless the person set other
+    /// checks.
+    fn withhold_merge(&mut self, unapproved: Origin, commands: Vec<String>) {
         let workflow = &mut self.config.workflow;
-        let person_chose = match self.origins.of("workflow.checks") {
+        let person_chose = match self.origins.get("workflow.checks") {
             Origin::Environment { .. } | Origin::Flag { .. } => true,
             Origin::Default | Origin::File { .. } => false,
         };
@@ -224,14 +227,14 @@ impl Loaded {
     }
 }
 
-/// Later settings win; a list replaces a list, mappings are merged key by key.
+/// Merges settings: later ones win, a list replaces a list, mappings are merged key by key.
 fn merge(settings: Vec<Setting>) -> Result<(RawConfig, Origins), Vec<ConfigProblem>> {
     let mut merged = Map::new();
     let mut origins = Origins::default();
     for setting in settings {
-        let value = placed(&setting);
+        let value = resolve_program_path(&setting);
         origins.set(setting.dotted(), setting.origin);
-        put(&mut merged, &setting.key, value);
+        insert(&mut merged, &setting.key, value);
     }
     match serde_json::from_value(Json::Object(merged)) {
         Ok(raw) => Ok((raw, origins)),
@@ -241,9 +244,9 @@ fn merge(settings: Vec<Setting>) -> Result<(RawConfig, Origins), Vec<ConfigProbl
     }
 }
 
-/// The value of a setting. A relative path of an agent's program is one from the directory of the file that names it: the
-/// directory in which orch was started must not decide what runs.
-fn placed(setting: &Setting) -> Json {
+/// Returns the value of a setting. A relative path of an agent's program is resolved from the directory of the file that
+/// names it: the directory in which orch was started must not decide what runs.
+fn resolve_program_path(setting: &Setting) -> Json {
     let is_program = matches!(setting.key.as_slice(), [section, _, key] if section == "agents" && key == "command");
     match (&setting.origin, setting.value.as_str()) {
         (Origin::File { path, .. }, Some(program)) if is_program && program.contains('/') => {
@@ -254,7 +257,7 @@ fn placed(setting: &Setting) -> Json {
     }
 }
 
-fn put(map: &mut Map<String, Json>, key: &[String], value: Json) {
+fn insert(map: &mut Map<String, Json>, key: &[String], value: Json) {
     let Some((first, rest)) = key.split_first() else { return };
     let slot = map.entry(first.clone()).or_insert(Json::Null);
     if rest.is_empty() && !(value.is_object() && slot.is_object()) {
@@ -265,7 +268,7 @@ fn put(map: &mut Map<String, Json>, key: &[String], value: Json) {
         *slot = Json::Object(Map::new());
     }
     if let Json::Object(inner) = slot {
-        put(inner, rest, value);
+        insert(inner, rest, value);
     }
 }
 

@@ -1,9 +1,9 @@
-//! Settings: as typed (`raw`), as meant (`resolved`), and the way from one to the other. Parses once and hands down
-//! finished values. Nothing here opens a file or reads the environment: texts and variables are handed in.
+//! Settings: as typed (`raw`), as resolved (`resolved`), and the conversion between them. Parses once and passes on
+//! finished values. Must not open a configuration file or read the environment: texts and variables are arguments.
 //!
-//! `raw` (types, documentation) → `json_schema` → `shape` (the same as data) drives everything that knows keys:
-//! `settings` (a file's tree, checked), `environment`, `example`, `show`, `edit`. `layers` puts the settings of all
-//! places together, `validate` checks what a schema cannot say.
+//! `raw` (types, documentation) → `json_schema` → `shape` (the schema as data) drives everything that knows keys:
+//! `settings` (a file's tree, checked), `environment`, `example`, `show`, `edit`. `layers` merges the settings of all
+//! sources; `validate` checks what a schema cannot express.
 
 pub mod edit;
 pub mod environment;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// The place a value was read from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "from", rename_all = "snake_case")]
 pub enum Origin {
-    /// Nobody said anything.
+    /// The value was not set.
     Default,
     /// A file.
     File {
@@ -33,7 +33,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// A place in a file.
+    /// Returns a position in a file.
     pub fn file(path: impl Into<PathBuf>, line: usize, column: usize) -> Self {
         Self::File { path: path.into(), line, column }
     }
@@ -56,24 +56,24 @@ impl fmt::Display for Origin {
 pub struct Origins(BTreeMap<String, Origin>);
 
 impl Origins {
-    /// Notes where `key` was set; a later note replaces an earlier one.
+    /// Records where `key` was set; a later call replaces an earlier one.
     pub fn set(&mut self, key: impl Into<String>, origin: Origin) {
         self.0.insert(key.into(), origin);
     }
 
-    /// Where the value of `key` comes from.
-    pub fn of(&self, key: &str) -> &Origin {
+    /// Returns where the value of `key` comes from.
+    pub fn get(&self, key: &str) -> &Origin {
         self.0.get(key).unwrap_or(&Origin::Default)
     }
 
-    /// Where `key` itself, or else the first key below it, was set.
+    /// Returns where `key` itself, or else the first key below it, was set.
     pub fn near(&self, key: &str) -> &Origin {
         let below = format!("{key}.");
         let mut keys = self.0.range(key.to_owned()..);
         keys.find(|(name, _)| *name == key || name.starts_with(&below)).map_or(&Origin::Default, |(_, origin)| origin)
     }
 
-    /// Every key that somebody set.
+    /// Iterates over all keys that were set.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Origin)> {
         self.0.iter().map(|(key, origin)| (key.as_str(), origin))
     }

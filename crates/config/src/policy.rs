@@ -1,5 +1,5 @@
-//! The document of a routing policy: YAML as a person writes it, made into [`Policy`]. Every key may be left out; what
-//! is left out is as in the default policy. An unknown key is an error.
+//! Parses the YAML document of a routing policy into [`Policy`]. A missing key has the value of the default policy. An
+//! unknown key is an error.
 
 use super::yaml;
 use orch_core::money::Usd;
@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 /// Largest document that is read, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// Why a text is no policy.
+/// Why a document is not a valid policy.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyFileError {
-    /// It is no YAML, or has other keys or types.
+    /// It is not YAML, or has unknown keys or wrong types.
     #[error(transparent)]
     Yaml(#[from] yaml::YamlError),
-    /// It cannot be followed.
+    /// Its values are invalid.
     #[error(transparent)]
     Policy(#[from] PolicyError),
 }
@@ -73,27 +73,27 @@ struct RawLearning {
     group: Option<f64>,
 }
 
-/// A policy as its document says, and whether the document itself says how the gate errs.
+/// A parsed policy document.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Written {
+pub struct ParsedPolicy {
     /// The policy.
     pub policy: Policy,
-    /// The document has `gate`.
+    /// Whether the document sets `gate`, the error rates of the gate.
     pub has_gate: bool,
 }
 
-/// Reads a policy; an empty document is the default policy.
+/// Parses a policy; an empty document is the default policy.
 ///
 /// # Errors
-/// It is no YAML of this shape (with line and column), or it cannot be followed (with the key).
-pub fn parse_policy(text: &str) -> Result<Written, PolicyFileError> {
+/// The document is not YAML of this shape (with line and column), or a value is invalid (with the key).
+pub fn parse_policy(text: &str) -> Result<ParsedPolicy, PolicyFileError> {
     let raw: Raw = yaml::read_or_default(text)?;
     let usual = Policy::default();
     let has_gate = raw.gate.is_some();
-    let said = raw.gate.unwrap_or_default();
+    let own = raw.gate.unwrap_or_default();
     let gate = Gate::new(
-        said.false_accept.unwrap_or(usual.gate.false_accept),
-        said.false_reject.unwrap_or(usual.gate.false_reject),
+        own.false_accept.unwrap_or(usual.gate.false_accept),
+        own.false_reject.unwrap_or(usual.gate.false_reject),
     )?;
     let points = |list: Vec<RawWorth>| Worth::new(list.into_iter().map(|one| (one.errors, one.worth)).collect());
     let worth = raw.stop.worth.map(points).transpose()?.or(usual.worth).filter(|_| !raw.stop.never);
@@ -119,7 +119,7 @@ pub fn parse_policy(text: &str) -> Result<Written, PolicyFileError> {
         },
     };
     policy.check()?;
-    Ok(Written { policy, has_gate })
+    Ok(ParsedPolicy { policy, has_gate })
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn an_empty_document_is_the_default_policy() {
         let written = parse_policy("# nothing\n").expect("the default");
-        assert_eq!(written, Written { policy: Policy::default(), has_gate: false });
+        assert_eq!(written, ParsedPolicy { policy: Policy::default(), has_gate: false });
     }
 
     #[test]
@@ -140,11 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_heard() {
+    fn every_key_takes_effect() {
         let text = "order: fixed\nladder: [a, b]\ngroups: {django: [b]}\ngate: {false_accept: 0.1, false_reject: 0.05}\n\
                     stop:\n  worth: [{errors: 0, worth: 3}]\n  max_tries: 2\n  max_cost_usd: 1.5\n  confidence: 0.4\n\
                     second_opinion: false\nexplore: 0.05\nlearning: {own: 0.1, effort: 0.2, group: 5}\n";
-        let Written { policy, has_gate } = parse_policy(text).expect("a policy");
+        let ParsedPolicy { policy, has_gate } = parse_policy(text).expect("a policy");
         assert!(has_gate);
         let expected = Policy {
             order: Order::Fixed,
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_told_with_its_place() {
+    fn an_invalid_policy_is_reported_with_its_place() {
         for (text, expected) in [
             ("ladder: [a, a]", "ladder names the model `a` twice"),
             ("order: fixed", "ladder names no model"),

@@ -1,20 +1,19 @@
-//! Ready-made settings of routing for four aims, as a table: which keys they set, and to what. PURE. What is written where is
-//! `edit`'s to say.
+//! Presets of routing settings for four goals, as a table of keys and values. PURE. `edit` writes them to a file.
 
 use serde_json::Value;
 
-/// Settings for an aim.
+/// Settings for one goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
-    /// Its name.
+    /// Name that a person types.
     pub name: &'static str,
-    /// What it is for, for a person.
+    /// One-line description for a person.
     pub about: &'static str,
     /// Dotted keys and values, as `orch config set` takes them.
     pub settings: &'static [(&'static str, &'static str)],
 }
 
-/// All of them. A preset says something of each of the same keys, so that one takes the place of another wholly.
+/// All presets. Each sets the same keys, so that one completely replaces another.
 pub const PRESETS: [Preset; 4] = [
     Preset {
         name: "save-money",
@@ -40,7 +39,7 @@ pub const PRESETS: [Preset; 4] = [
     },
     Preset {
         name: "balanced",
-        about: "research goes to cheaper models; of other routine work a twentieth tries what little is known of",
+        about: "research goes to cheaper models; 5% of other routine work tries models with few results so far",
         settings: &[
             ("router.strategy", "balanced"),
             ("router.cheaper_for", "[research]"),
@@ -51,7 +50,7 @@ pub const PRESETS: [Preset; 4] = [
     },
     Preset {
         name: "testing",
-        about: "routine work goes to cheaper models, and a strong model routes: to see what cheap ones can do",
+        about: "routine work goes to cheaper models, and a strong model routes: shows what cheap models can do",
         settings: &[
             ("router.strategy", "cost_aware"),
             ("router.cheaper_for", "null"),
@@ -62,7 +61,7 @@ pub const PRESETS: [Preset; 4] = [
     },
 ];
 
-/// The value of a setting as the configuration shows it.
+/// Parses the value of a preset as the configuration shows it.
 pub fn value(text: &str) -> Value {
     match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(items) => items.split(',').map(str::trim).collect(),

@@ -1,27 +1,27 @@
-//! What is wrong with a configuration, in words a person can act on: place, cause, hint. Never holds a secret's value
-//! and never a piece of the file's text, because problems are shown in chats too.
+//! Problems of a configuration, with place, cause and hint. Must not contain a secret's value or an excerpt of the
+//! file, because problems are shown in chats too.
 
 use super::origin::Origin;
 use std::fmt;
 
-/// One thing that is wrong. Printed as `place: message` with the hint on a line of its own.
+/// A problem. Printed as `place: message` with the hint on a separate line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigProblem {
-    /// Where: file with line and column, variable, or flag.
+    /// Place of the problem: file with line and column, variable, or flag.
     pub origin: Origin,
-    /// What, as a lower-case fragment.
+    /// Description of the problem, as a lower-case fragment.
     pub message: String,
-    /// What to do about it, where there is more to say than the message does.
+    /// What to do about it, if the message does not say so.
     pub hint: Option<String>,
 }
 
 impl ConfigProblem {
-    /// A problem without a hint.
+    /// Creates a problem without a hint.
     pub fn new(origin: Origin, message: impl Into<String>) -> Self {
         Self { origin, message: message.into(), hint: None }
     }
 
-    /// The same with a hint.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -39,26 +39,26 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// Something odd that stops nothing.
+/// Something suspicious that is not an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
-    /// A project file holds commands that nobody approved: they are not used, and accepted work stays on its branch.
+    /// A project file contains commands that are not approved: they do not run, and accepted work stays on its branch.
     NotApproved {
-        /// Where the commands stand.
+        /// Place of the commands.
         origin: Origin,
-        /// The dotted key that they were set for.
+        /// Dotted key of the commands.
         key: String,
         /// The commands.
         commands: Vec<String>,
     },
     /// Anything else.
-    Odd(ConfigProblem),
+    Other(ConfigProblem),
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Odd(problem) => problem.fmt(f),
+            Self::Other(problem) => problem.fmt(f),
             Self::NotApproved { origin, key, commands } => {
                 write!(f, "{origin}: the commands of {key} are not approved and will not run")?;
                 commands.iter().try_for_each(|command| write!(f, "\n  - {}", command.escape_debug()))?;
@@ -68,7 +68,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// The most similar of the known names, when it is similar enough to be meant.
+/// Returns the most similar of the known names, if it is similar enough to be meant.
 pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     known
@@ -79,7 +79,7 @@ pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// `, did you mean "…"?` or nothing.
+/// Returns `, did you mean "…"?` or an empty text.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     similar(name, known).map(|found| format!(", did you mean {found:?}?")).unwrap_or_default()
 }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_near_miss_is_recognized_and_a_stranger_is_not() {
+    fn a_near_miss_is_recognized_and_an_unrelated_name_is_not() {
         let known = ["router", "workflow", "engine", "log"];
         assert_eq!(similar("worfklow", known), Some("workflow"));
         assert_eq!(similar("Router", known), Some("router"));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_a_stranger_are_listed_without_their_control_characters() {
+    fn unapproved_commands_are_listed_without_their_control_characters() {
         let origin = Origin::file(".orch.yml", 3, 5);
         let warning = Warning::NotApproved {
             origin,

@@ -1,9 +1,9 @@
-//! The configuration as a person types it: every key optional, its documentation beside it. The JSON Schema, the
-//! checker, the example file and `orch config` all come from these types. No default and no decision lives here.
+//! The configuration as it is typed in files: every key is optional and carries its documentation. The JSON Schema, the
+//! checker, the example file and `orch config` are all derived from these types. No defaults and no decisions live here.
 //!
-//! `x-orch-file` names the only file a key may stand in; without it, both `config.yml` and a project's `.orch.yml` may
-//! hold it. `x-orch-alias` is another spelling of a key in files. `x-orch-separator: line` marks lists whose items may contain commas: in an environment variable they are
-//! separated by line feeds. No `flatten` and no `untagged`: they ruin error messages.
+//! `x-orch-file` names the only file that may contain a key; without it, both `config.yml` and a project's `.orch.yml`
+//! may. `x-orch-alias` is another spelling of a key in files. `x-orch-separator: line` marks lists whose items may contain
+//! commas: in an environment variable, line feeds separate them. No `flatten` and no `untagged`: they ruin error messages.
 
 pub use super::raw_budget::{RawAccount, RawBudget};
 pub use super::raw_channels::{RawChannels, RawNotifications};
@@ -22,92 +22,92 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
-    /// Name of the project; without it, the name of its directory.
+    /// Name of the project; default: the name of its directory.
     #[schemars(extend("x-orch-file" = ".orch.yml"))]
     pub name: Option<String>,
-    /// How a task finds its agent and model.
+    /// How orch chooses the agent and the model of a task.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub router: Option<RawRouter>,
-    /// Model per complexity and agent; an agent without an entry uses its own default model.
+    /// Model for each complexity and agent; an agent without an entry uses its own default model.
     pub model_map: Option<RawModelMap>,
-    /// How auto:… and tier:… choose among models (docs/explanation/which-model.md).
+    /// How auto:… and tier:… select a model (docs/explanation/which-model.md).
     #[schemars(extend("x-orch-file" = "config.yml", "x-orch-alias" = "modelSelection"))]
     pub model_selection: Option<RawModelSelection>,
-    /// Names of your own for models, tags and other aliases: fast: auto:fast.
+    /// Your own names for models, tags and other aliases, such as fast: auto:fast.
     #[schemars(extend("x-orch-file" = "config.yml", "x-orch-alias" = "modelAliases"))]
     pub model_aliases: Option<BTreeMap<String, Option<String>>>,
-    /// What you know of a model, by provider/model: it overrules every other source, or adds a model.
+    /// Properties of models, by provider/model: they override every other source, or add a model.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub models: Option<BTreeMap<String, Option<RawModel>>>,
-    /// Providers of your own, and other settings for known ones.
+    /// Your own providers, and changed settings of known ones.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub providers: Option<BTreeMap<String, Option<RawProvider>>>,
-    /// The agents: settings of the known ones, and programs of your own.
+    /// Settings of the known agents, and your own programs as agents.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub agents: Option<BTreeMap<String, RawAgent>>,
-    /// How a task is worked on, judged and integrated.
+    /// How tasks are run, judged and integrated.
     pub workflow: Option<RawWorkflow>,
-    /// What a fresh checkout needs that git does not bring (docs/how-to/workspace.md).
+    /// What a fresh checkout needs beyond the files that git tracks (docs/how-to/workspace.md).
     #[schemars(extend("x-orch-file" = ".orch.yml"))]
     pub workspace: Option<RawWorkspace>,
-    /// The second look at finished work by another agent (workflow.review).
+    /// Review of finished work by another agent (enabled by workflow.review).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub review: Option<RawReview>,
-    /// Upwards after work that was not good enough (docs/explanation/judging.md).
+    /// Escalation to a stronger model after work that was not good enough (docs/explanation/judging.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub escalation: Option<RawEscalation>,
-    /// Sideways after a failure of a provider: who takes over, as agent or agent/model (docs/explanation/which-model.md).
+    /// Agents that take over when a provider fails, as agent or agent/model (docs/explanation/which-model.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub fallback: Option<RawFallback>,
-    /// The daemon's loop.
+    /// The daemon's main loop.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub engine: Option<RawEngine>,
-    /// When starts stop after failures in a row, of one agent, one project or one check.
+    /// Circuit breakers: pause starts after consecutive failures of one agent, project or check.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub breaker: Option<RawBreaker>,
-    /// What may be spent (docs/explanation/cost-and-budgets.md).
+    /// Spending limits (docs/explanation/cost-and-budgets.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub budget: Option<RawBudget>,
-    /// How much a run may take, beside workflow.timeout_seconds and workflow.silence_seconds.
+    /// Resource limits of a run, in addition to workflow.timeout_seconds and workflow.silence_seconds.
     pub limits: Option<RawLimits>,
-    /// How the agents that run are watched.
+    /// How running agents are monitored.
     #[schemars(extend("x-orch-file" = "config.yml", "x-orch-alias" = "healthCheck"))]
     pub health_check: Option<RawHealthCheck>,
-    /// What is kept of runs whose task is done or cancelled. Transcripts are packed first; open tasks keep everything.
+    /// How long data of finished runs is kept. Transcripts are compressed first; runs of open tasks are never deleted.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub retention: Option<RawRetention>,
-    /// Removing worktrees whose task is done and whose work is elsewhere too (docs/reference/gc.md).
+    /// Removal of worktrees whose task is finished and whose work is also stored elsewhere (docs/reference/gc.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub gc: Option<RawGc>,
-    /// The API beside its Unix socket.
+    /// The API over TCP, in addition to its Unix socket.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub http: Option<RawHttp>,
-    /// Ways to you beside the terminal (docs/channels.md); `orch channel add` sets one up.
+    /// Channels that send you notifications (docs/channels.md); `orch channel add` sets one up.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub channels: Option<RawChannels>,
-    /// What you are told in them, and when.
+    /// Which notifications the channels send, and when.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub notifications: Option<RawNotifications>,
-    /// What is masked in everything that is shown, beside the values of secret variables and known kinds of tokens.
+    /// What is masked in all output, in addition to the values of secret variables and known kinds of tokens.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub redact: Option<RawRedact>,
-    /// The daemon's log, .orch/orch.log.
+    /// The daemon's log file, .orch/orch.log.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub log: Option<RawLog>,
 }
 
-/// How a task without an `agent:` label finds its agent.
+/// How a task without an `agent:` label gets its agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RouterMode {
     /// A language model reads the task and chooses.
     #[default]
     Llm,
-    /// The installed agents in turn, by task id.
+    /// The installed agents take turns, by task id.
     RoundRobin,
 }
 
-/// What language a program speaks with orch.
+/// The protocol that a program uses with orch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawKind {
@@ -117,27 +117,27 @@ pub enum RawKind {
     Codex,
     /// OpenCode.
     Opencode,
-    /// Any program: its exit code and last line of output decide.
+    /// Any program: its exit code and its last line of output decide.
     Command,
 }
 
-/// How a program of kind `command` gets the prompt.
+/// How a program of kind `command` receives the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawPrompt {
     /// On its standard input.
     Stdin,
-    /// In the file that `{prompt_file}` among its arguments names.
+    /// In a file whose path replaces `{prompt_file}` in its arguments.
     File,
 }
 
-/// What a program of kind `command` has for its output.
+/// What kind of output a program of kind `command` produces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawMode {
     /// It prints lines.
     Lines,
-    /// It is interactive, and draws on a terminal of its own.
+    /// It is interactive and draws on its own terminal.
     Screen,
 }
 
@@ -145,13 +145,13 @@ pub enum RawMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RawCodexSandbox {
-    /// Files sandboxed, network on.
+    /// Restricts file access; the network is available.
     FullAuto,
-    /// The same, by the explicit mode.
+    /// The same as `full-auto`, by the name of the explicit mode.
     WorkspaceWrite,
-    /// No sandbox.
+    /// Runs without a sandbox.
     DangerFullAccess,
-    /// All of codex's own sandboxing bypassed.
+    /// Bypasses codex's sandbox and its approvals.
     None,
 }
 
@@ -159,40 +159,40 @@ pub enum RawCodexSandbox {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawAgent {
-    /// Language it speaks: claude, codex, opencode, or command for any other program.
+    /// Protocol of the program: claude, codex, opencode, or command for any other program.
     pub kind: Option<RawKind>,
-    /// Program: a name in PATH, or a path; a relative one begins at the directory of this file.
+    /// Program: a name in PATH, or a path; a relative path is resolved from the directory of this file.
     pub command: Option<String>,
-    /// Arguments appended to orch's own; for kind command, {model} {task_id} {run_id} {worktree} {prompt_file} are replaced.
+    /// Extra arguments; for kind command, {model} {task_id} {run_id} {worktree} {prompt_file} are replaced.
     #[schemars(extend("x-orch-separator" = "line"))]
     pub args: Option<Vec<String>>,
-    /// Variables set for this agent; ${NAME}, or env:NAME alone, is that variable of the daemon's environment.
+    /// Environment variables of this agent; ${NAME}, or env:NAME alone, refers to a variable of the daemon.
     #[schemars(with = "Option<BTreeMap<String, Option<String>>>")]
     pub env: Option<BTreeMap<String, Option<Secret>>>,
-    /// Names of variables handed through from the daemon's environment, beside the usual ones.
+    /// Names of variables that are passed on from the daemon's environment, in addition to the usual ones.
     pub pass_env: Option<Vec<String>>,
-    /// How the prompt arrives, for kind command: stdin or file.
+    /// For kind command: how the prompt is passed, stdin or file.
     pub prompt: Option<RawPrompt>,
     /// For kind command: lines, or screen for an interactive program, which gets a terminal and the prompt as a file.
     pub mode: Option<RawMode>,
     /// Codex only: full-auto, workspace-write, danger-full-access or none; CODEX_SANDBOX overrides it for the agent codex.
     pub sandbox: Option<RawCodexSandbox>,
-    /// Let the repository's own agent configuration (hooks, MCP servers, base URLs) take effect.
+    /// Whether the repository's own agent configuration (hooks, MCP servers, base URLs) takes effect.
     pub trust_repository: Option<bool>,
-    /// Longest run of this agent, whatever the task's type; 0 = no limit.
+    /// Longest run of this agent, whatever the type of the task; 0 = no limit.
     #[schemars(range(min = 0, max = 604_800))]
     pub timeout_seconds: Option<u64>,
-    /// Memory that a run of this agent may take, instead of limits.memory_mb; 0 = no limit.
+    /// Memory limit of a run of this agent, in megabytes; overrides limits.memory_mb; 0 = no limit.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub memory_mb: Option<u64>,
-    /// Keep a conversation open that takes `orch task send` while the agent works; off, messages wait for the next turn.
+    /// Whether the agent accepts `orch task send` while it works; if not, messages wait for its next turn.
     pub live: Option<bool>,
-    /// Tasks of this agent at the same time; null = only the limit for all.
+    /// Maximum number of tasks that this agent works on at once; null = only the global limit.
     #[schemars(range(min = 1, max = 1000))]
     pub max_parallel: Option<u32>,
 }
 
-/// What happens with accepted work.
+/// What happens to accepted work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Integrate {
@@ -210,7 +210,7 @@ pub enum ChecksIn {
     /// In a fresh checkout of the commit that is judged.
     #[default]
     Clean,
-    /// In the agent's worktree, with whatever lies about there.
+    /// In the agent's worktree, including untracked files such as build caches.
     Worktree,
 }
 
@@ -218,13 +218,13 @@ pub enum ChecksIn {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawReview {
-    /// Times that a reviewer may send work back before a person is asked.
+    /// How many times a reviewer may send work back before a person is asked.
     #[schemars(range(min = 1, max = 20))]
     pub max_rounds: Option<u32>,
-    /// Longest time that a review may take.
+    /// Longest duration of a review.
     #[schemars(range(min = 10, max = 86_400))]
     pub timeout_seconds: Option<u64>,
-    /// Agents that may review, the best first; null = the coding agents that are installed.
+    /// Agents that may review, in order of preference; null = all installed coding agents.
     pub agents: Option<Vec<String>>,
 }
 
@@ -232,13 +232,13 @@ pub struct RawReview {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawEscalation {
-    /// Failures of the work with one model that lead to the next.
+    /// Number of failed attempts with one model after which the next one is tried.
     #[schemars(range(min = 1, max = 100))]
     pub after: Option<u32>,
-    /// Steps up that a task may take; 0 = none.
+    /// Maximum number of escalations of a task; 0 = none.
     #[schemars(range(min = 0, max = 100))]
     pub max_steps: Option<u32>,
-    /// Weakest to strongest, as agent or agent/model; an empty list = the agent's own models by model_map.
+    /// Agents from weakest to strongest, as agent or agent/model; an empty list = the agent's own models by model_map.
     pub ladder: Option<Vec<String>>,
 }
 
@@ -246,11 +246,11 @@ pub struct RawEscalation {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawFallback {
-    /// Of simple tasks, at most five; an empty list = the agents of router.agents in their order.
+    /// For simple tasks: at most five entries; an empty list = router.agents in their order.
     pub simple: Option<Vec<String>>,
-    /// Of medium tasks.
+    /// For medium tasks, as for simple ones.
     pub medium: Option<Vec<String>>,
-    /// Of complex tasks.
+    /// For complex tasks, as for simple ones.
     pub complex: Option<Vec<String>>,
 }
 
@@ -261,74 +261,74 @@ pub struct RawWorkflow {
     /// Keep agents out of the project's own directory; they work in their worktree.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub sandbox: Option<bool>,
-    /// Shell commands that must succeed on what was committed; in a project file they count once you approved that file.
+    /// Shell commands that must succeed on the committed work; those of a project file count once you approve that file.
     #[schemars(extend("x-orch-separator" = "line"))]
     pub checks: Option<Vec<String>>,
-    /// Where checks run: in a fresh checkout of the judged commit, or in the agent's worktree with its build caches.
+    /// Where checks run: clean = in a fresh checkout of the judged commit, worktree = in the agent's worktree.
     pub checks_in: Option<ChecksIn>,
-    /// Who reviews work whose evidence is good; auto = another agent, where a second one is installed (docs/explanation/judging.md).
+    /// Who reviews work that passed its checks; auto = another agent, if one is installed (docs/explanation/judging.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub review: Option<ReviewMode>,
-    /// Files that tasks may change, as patterns such as src/**; an empty list = all. A task's labels paths:* count instead.
+    /// Files that tasks may change, as patterns such as src/**; an empty list = all. Labels paths:* of a task override it.
     pub allowed_paths: Option<Vec<String>>,
-    /// Largest file, in megabytes, that a change may bring in; 0 = any.
+    /// Largest file, in megabytes, that a change may add; 0 = no limit.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub max_file_mb: Option<u64>,
-    /// Attempts before a person is asked.
+    /// Number of attempts before a person is asked.
     #[schemars(range(min = 1, max = 100))]
     pub max_attempts: Option<u32>,
-    /// What a task may cost, in dollars, before a person is asked; a task's label max-cost:* counts instead; null = no limit.
+    /// Cost of a task, in dollars, at which a person is asked; a label max-cost:* of the task overrides it; null = no limit.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub max_cost_usd: Option<Usd>,
-    /// Tasks that the agents of one task may hand work on to, over all of its runs; 0 = none (docs/how-to/delegation.md).
+    /// Maximum number of subtasks that a task's agents may create over all its runs; 0 = none (docs/how-to/delegation.md).
     #[schemars(range(min = 0, max = 1000), extend("x-orch-file" = "config.yml"))]
     pub max_delegations: Option<u32>,
-    /// How deep: 1 = tasks of yours hand work on, and the parts made by that do not.
+    /// Maximum depth of delegation: 1 = your tasks may create subtasks, but those subtasks may not.
     #[schemars(range(min = 0, max = 10), extend("x-orch-file" = "config.yml"))]
     pub max_delegation_depth: Option<u32>,
     /// Longest run of an agent; 0 = no limit.
     #[schemars(range(min = 0, max = 604_800))]
     pub timeout_seconds: Option<u64>,
-    /// Longest time without a sign of life from an agent; 0 = no limit.
+    /// Longest time without output or activity of an agent; 0 = no limit.
     #[schemars(range(min = 0, max = 604_800))]
     pub silence_seconds: Option<u64>,
     /// Longest run of one check.
     #[schemars(range(min = 1, max = 604_800))]
     pub check_timeout_seconds: Option<u64>,
-    /// Branch that work starts from and is merged into; null = the one that is checked out when the task is made.
+    /// Branch that tasks start from and are merged into; null = the branch checked out when the task is created.
     pub base_branch: Option<String>,
-    /// Accepted work: branch leaves it on its branch, merge merges it locally once the checks pass on the result.
+    /// What happens to accepted work: branch keeps it on its branch, merge merges it locally once the checks pass.
     pub integrate: Option<Integrate>,
-    /// After a merge, run the checks on the base again where it is not what they passed on (docs/explanation/integration.md).
+    /// Run the checks again after a merge if the base is not what they passed on (docs/explanation/integration.md).
     pub verify_after_merge: Option<bool>,
-    /// A task that will likely change files which a running one changes: off, warn about it, or hold it until that ends.
+    /// When a task is likely to change the same files as a running one: off, warn, or hold it until the other ends.
     pub overlap: Option<Overlap>,
-    /// Tasks of one project at the same time; null = only the limit for all. A project's own file can only lower it.
+    /// Maximum number of tasks of a project at once; null = only the global limit. A project file can only lower it.
     #[schemars(range(min = 1, max = 1000))]
     pub max_parallel: Option<u32>,
 }
 
-/// What the machine's state does to `engine.max_parallel`.
+/// How the load of the machine adjusts `engine.max_parallel`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Adaptive {
-    /// Nothing.
+    /// Not at all.
     None,
-    /// One at a time while memory is short.
+    /// Only one agent runs at a time while memory is short.
     #[default]
     Memory,
-    /// That, and fewer or more as the processors are loaded.
+    /// As `memory`; in addition the limit follows the processor load.
     Load,
 }
 
-/// What becomes of agents when a signal ends the daemon.
+/// What happens to running agents when a signal ends the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnSignal {
-    /// They go on; the next start takes them over.
+    /// They keep running; the next daemon takes them over.
     #[default]
     Leave,
-    /// They are interrupted; the next start goes on in their conversations.
+    /// They are interrupted; the next daemon continues their conversations.
     Interrupt,
 }
 
@@ -336,24 +336,24 @@ pub enum OnSignal {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawEngine {
-    /// Time between two looks when nothing happens; events wake the loop at once.
+    /// Interval at which the loop runs when nothing happens; events wake it at once.
     #[schemars(range(min = 1, max = 3600))]
     pub tick_seconds: Option<u64>,
-    /// Agents that run at the same time.
+    /// Maximum number of agents that run at once.
     #[schemars(range(min = 1, max = 1000))]
     pub max_parallel: Option<u32>,
-    /// What lowers max_parallel for a while: none, memory that is short, or load as well (docs/explanation/admission.md).
+    /// What adjusts max_parallel: none, memory (when it is short), or load (memory and CPU; docs/explanation/admission.md).
     pub adaptive: Option<Adaptive>,
-    /// With adaptive: load, up to twice max_parallel run on an idle machine, and never more than this; null = max_parallel.
+    /// With adaptive: load, upper limit of what an idle machine runs, at most twice max_parallel; null = max_parallel.
     #[schemars(range(min = 1, max = 1000))]
     pub max_parallel_ceiling: Option<u32>,
-    /// Megabytes that must be free on the disks of orch's home and of the worktrees before anything begins; 0 = no floor.
+    /// Free space, in megabytes, that the disks of ORCH_HOME and the worktrees need before anything starts; 0 = no limit.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub min_free_disk_mb: Option<u64>,
-    /// Memory, in megabytes, above which the daemon starts itself anew; agents go on. 0 = never.
+    /// Memory, in megabytes, above which the daemon restarts itself; agents keep running; 0 = never.
     #[schemars(range(max = 1_000_000))]
     pub self_memory_limit_mb: Option<u64>,
-    /// What becomes of agents when SIGTERM or SIGINT ends the daemon: leave (at work), or interrupt (docs/explanation/shutdown.md).
+    /// What happens to agents when SIGTERM or SIGINT ends the daemon: leave or interrupt (docs/explanation/shutdown.md).
     pub on_signal: Option<OnSignal>,
 }
 
@@ -361,16 +361,16 @@ pub struct RawEngine {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawBreaker {
-    /// Failures in a row that stop further starts there (docs/explanation/admission.md); 0 = never.
+    /// Consecutive failures that pause further starts (docs/explanation/admission.md); 0 = never.
     #[schemars(range(min = 0, max = 1000))]
     pub failures: Option<u32>,
-    /// Failures that are older do not count.
+    /// Age after which a failure no longer counts.
     #[schemars(range(min = 1, max = 604_800))]
     pub window_seconds: Option<u64>,
-    /// How long starts stop the first time; twice as long each time that the trial after it fails.
+    /// Length of the first pause; it doubles each time the trial that follows fails.
     #[schemars(range(min = 1, max = 604_800))]
     pub cool_down_seconds: Option<u64>,
-    /// How long they stop at most.
+    /// Longest pause.
     #[schemars(range(min = 1, max = 604_800))]
     pub max_cool_down_seconds: Option<u64>,
 }
@@ -384,15 +384,15 @@ pub struct Seconds(#[schemars(range(min = 0, max = 604_800))] pub u64);
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawLimits {
-    /// Longest run in seconds by the task's type; other types have workflow.timeout_seconds; 0 = no limit.
+    /// Longest run by type of the task, in seconds; other types use workflow.timeout_seconds; 0 = no limit.
     pub time_by_type: Option<BTreeMap<String, Option<Seconds>>>,
-    /// Silence after which a live agent is asked what it does; null = half of workflow.silence_seconds, 0 = never.
+    /// Silence after which a live agent is asked for its status; null = half of workflow.silence_seconds, 0 = never.
     #[schemars(range(min = 0, max = 604_800))]
     pub nudge_after_seconds: Option<u64>,
-    /// Memory that all processes of a run may have of their own; 0 = no limit.
+    /// Limit, in megabytes, of the private memory of all processes of a run together; 0 = no limit.
     #[schemars(range(min = 0, max = 1_000_000_000), extend("x-orch-file" = "config.yml"))]
     pub memory_mb: Option<u64>,
-    /// Output that a run may print; 0 = no limit.
+    /// Limit of what a run may print, in megabytes; 0 = no limit.
     #[schemars(range(min = 0, max = 1_000_000_000), extend("x-orch-file" = "config.yml"))]
     pub output_mb: Option<u64>,
 }
@@ -401,15 +401,15 @@ pub struct RawLimits {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawHealthCheck {
-    /// Look how agents fare, and tell; without it only the limits are held.
+    /// Monitor the health of agents and report it; if false, only the limits are enforced.
     pub enabled: Option<bool>,
-    /// Time between two looks at a silent agent's processes.
+    /// Interval between checks of a silent agent's processes, in milliseconds.
     #[schemars(range(min = 10_000, max = 3_600_000), extend("x-orch-alias" = "intervalMs"))]
     pub interval_ms: Option<u64>,
-    /// A look that takes longer says nothing.
+    /// Time, in milliseconds, after which a check is abandoned without a result.
     #[schemars(range(min = 1, max = 600_000), extend("x-orch-alias" = "timeoutMs"))]
     pub timeout_ms: Option<u64>,
-    /// Looks that must agree before an agent is called stale, beside the first; the pauses between them double.
+    /// Additional checks that must agree before an agent is reported as stale; the interval between them doubles.
     #[schemars(range(min = 0, max = 20), extend("x-orch-alias" = "maxRetries"))]
     pub max_retries: Option<u32>,
 }
@@ -418,16 +418,16 @@ pub struct RawHealthCheck {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawRetention {
-    /// Days that an agent's raw output (events.jsonl, stderr.log, screen.raw) is kept after the run; 0 = no limit.
+    /// Days that raw output of an agent (events.jsonl, stderr.log, screen.raw) is kept after the run; 0 = no limit.
     #[schemars(range(min = 0, max = 36_500))]
     pub raw_days: Option<u32>,
     /// Days that a transcript is kept after the run; 0 = no limit.
     #[schemars(range(min = 0, max = 36_500))]
     pub transcript_days: Option<u32>,
-    /// Megabytes that all of it may take; beyond, raw output and then transcripts go, oldest first; 0 = no limit.
+    /// Total size in megabytes; beyond it, raw output and then transcripts are deleted, oldest first; 0 = no limit.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub total_mb: Option<u64>,
-    /// Days that lines of the history (`orch events`) are kept once their task is at rest; 0 = no limit.
+    /// Days that entries of the history (`orch events`) are kept after their task is finished; 0 = no limit.
     #[schemars(range(min = 0, max = 36_500))]
     pub events_days: Option<u32>,
 }
@@ -436,14 +436,14 @@ pub struct RawRetention {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawGc {
-    /// The daemon removes them by itself; `orch gc` does so in any case.
+    /// Whether the daemon removes them automatically; `orch gc` always does.
     pub enabled: Option<bool>,
-    /// Hours that a worktree is kept after its task came to rest.
+    /// Hours that a worktree is kept after its task is finished.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub after_hours: Option<u32>,
-    /// Keep the worktree of a task that was given up after a failure.
+    /// Keep the worktree of a task that was cancelled after a failure.
     pub keep_failed: Option<bool>,
-    /// Delete the task's branch with its worktree, once the base branch has all of its commits.
+    /// Delete the branch of the task with its worktree, once the base branch contains all its commits.
     pub delete_merged_branches: Option<bool>,
 }
 
@@ -451,7 +451,7 @@ pub struct RawGc {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawHttp {
-    /// Where the daemon listens on TCP, 127.0.0.1:PORT; null = nowhere. `orch http` tells where the token is.
+    /// Address for TCP, 127.0.0.1:PORT; null = do not listen. `orch http` shows where the token is.
     pub listen: Option<String>,
 }
 
@@ -459,7 +459,7 @@ pub struct RawHttp {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawRedact {
-    /// Regular expressions (of the Rust crate regex) by a name for what they match; it is masked in runs begun from now on.
+    /// Regular expressions (Rust crate regex) by a name for what they match; they apply to runs started from now on.
     pub patterns: Option<BTreeMap<String, Option<String>>>,
 }
 
@@ -467,10 +467,10 @@ pub struct RawRedact {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawLog {
-    /// Size at which a new log file is begun.
+    /// Size, in megabytes, at which a new log file is started.
     #[schemars(range(min = 1, max = 1024))]
     pub max_megabytes: Option<u64>,
-    /// Older log files that are kept.
+    /// Number of old log files that are kept.
     #[schemars(range(min = 0, max = 100))]
     pub keep: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! The settings of budgets as a person types them. As in `raw`: every key optional, its documentation beside it.
+//! The keys under `budget` as they are typed. As in `raw`, every key is optional and carries its documentation.
 
 use orch_core::budget::{Billing, Unit};
 use orch_core::money::Usd;
@@ -10,20 +10,20 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawBudget {
-    /// Dollars for everything in a day of your clock; null = no limit.
+    /// Limit for all spending per day (local time), in dollars; null = no limit.
     pub per_day: Option<Usd>,
-    /// Dollars for each project in a day; null = no limit.
+    /// Limit for each project per day, in dollars; null = no limit.
     pub per_project: Option<Usd>,
-    /// Percent of a limit from which on cheaper models are taken.
-    #[schemars(schema_with = "of_a_limit")]
+    /// Percentage of a limit at which tasks get cheaper models.
+    #[schemars(schema_with = "limit_percent")]
     pub degrade_percent: Option<u8>,
-    /// The same for the allowance of a subscription.
-    #[schemars(schema_with = "of_a_limit")]
+    /// Percentage of a subscription's allowance at which tasks get cheaper models.
+    #[schemars(schema_with = "limit_percent")]
     pub warn_percent: Option<u8>,
-    /// Percent from which on nothing more begins but tasks with the label critical.
-    #[schemars(schema_with = "of_a_limit")]
+    /// Percentage at which only tasks with the label critical still start.
+    #[schemars(schema_with = "limit_percent")]
     pub exhaust_percent: Option<u8>,
-    /// What is agreed with providers, by their names or by those of agents.
+    /// How providers are paid, by the name of the provider or of an agent.
     pub accounts: Option<BTreeMap<String, Option<RawAccount>>>,
 }
 
@@ -31,35 +31,35 @@ pub struct RawBudget {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawAccount {
-    /// How it is paid: token by use, subscription in advance for a period.
+    /// How it is paid: token = by use, subscription = in advance for a period.
     pub billing_type: Option<Billing>,
-    /// Of token: dollars for a day; null = no limit.
+    /// For token: limit per day, in dollars; null = no limit.
     pub daily_budget: Option<Usd>,
-    /// Of subscription: the first day of the period, as 2026-02-01.
+    /// For subscription: first day of the period, such as 2026-02-01.
     pub start: Option<String>,
-    /// Of subscription: the day after the period's last one.
+    /// For subscription: the day after the last day of the period.
     pub end: Option<String>,
-    /// Of subscription: what the period allows.
+    /// For subscription: what the period includes, counted in unit.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub allowance: Option<u64>,
-    /// What the allowance is counted in.
+    /// For subscription: unit of the allowance.
     pub unit: Option<Unit>,
-    /// Of subscription: percent of the allowance that is kept for you.
-    #[schemars(schema_with = "kept", extend("x-orch-alias" = "reserve"))]
+    /// For subscription: percentage of the allowance that is reserved for your own use.
+    #[schemars(schema_with = "reserve_percent", extend("x-orch-alias" = "reserve"))]
     pub reserve_percent: Option<u8>,
-    /// The lower, the sooner it is recommended.
+    /// Order of recommendation: the account with the lowest number comes first.
     pub priority: Option<i64>,
 }
 
-fn of_a_limit(_: &mut SchemaGenerator) -> Schema {
+fn limit_percent(_: &mut SchemaGenerator) -> Schema {
     percent(1, 100)
 }
 
-fn kept(_: &mut SchemaGenerator) -> Schema {
+fn reserve_percent(_: &mut SchemaGenerator) -> Schema {
     percent(0, 99)
 }
 
-/// A whole number, or the same with a sign: `20`, `20%`.
+/// Returns the schema of a percentage: a whole number with or without a percent sign (`20`, `20%`).
 fn percent(min: u8, max: u8) -> Schema {
     json_schema!({ "anyOf": [
         { "type": "integer", "minimum": min, "maximum": max },

@@ -1,5 +1,5 @@
-//! The settings of channels and notifications as a person types them. As in `raw`: every key optional, its documentation
-//! beside it.
+//! The keys under `channels` and `notifications` as they are typed. As in `raw`, every key is optional and carries its
+//! documentation.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawChannels {
-    /// A chat by a bot of yours; without a token it is off.
+    /// A Telegram chat, through your own bot; off without a token.
     pub telegram: Option<RawTelegram>,
-    /// A channel of a Discord server by a bot of yours; without a token it is off.
+    /// A channel of a Discord server, through your own bot; off without a token.
     pub discord: Option<RawDiscord>,
-    /// Signed requests to a server of yours; without a URL it is off.
+    /// HTTP requests to your own server; off without a URL.
     pub webhook: Option<RawWebhook>,
-    /// Notifications on the desktop of the machine that the daemon runs on.
+    /// Desktop notifications on the machine that runs the daemon.
     pub desktop: Option<RawDesktop>,
 }
 
@@ -22,19 +22,19 @@ pub struct RawChannels {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawTelegram {
-    /// Where the bot's token is: env:NAME or file:PATH (from ORCH_HOME on); never the token itself.
+    /// Reference to the bot's token: env:NAME or file:PATH (relative to ORCH_HOME); never the token itself.
     pub bot_token: Option<String>,
-    /// Id of the chat that is told.
+    /// Id of the chat that receives the notifications.
     pub chat_id: Option<String>,
-    /// Numeric ids of those who may give orders; none = nobody, the channel only tells.
+    /// Numeric ids of users who may send commands; empty = nobody, the channel only sends.
     pub allowed_users: Option<Vec<String>>,
-    /// The Bot API; another one for a server of your own.
+    /// URL of the Bot API; change it if you run your own server.
     pub api_url: Option<String>,
-    /// Kinds of notices (docs/channels.md); an empty list = all.
+    /// Kinds of notifications to send (docs/channels.md); an empty list = all.
     pub events: Option<Vec<String>>,
-    /// Names of the projects that are told of; an empty list = all.
+    /// Names of projects to notify about; an empty list = all.
     pub projects: Option<Vec<String>>,
-    /// Tasks with one of these labels are told of; an empty list = all.
+    /// Notify only about tasks with one of these labels; an empty list = all.
     pub labels: Option<Vec<String>>,
 }
 
@@ -42,23 +42,23 @@ pub struct RawTelegram {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawDiscord {
-    /// Where the bot's token is: env:NAME or file:PATH (from ORCH_HOME on); never the token itself.
+    /// Reference to the bot's token: env:NAME or file:PATH (relative to ORCH_HOME); never the token itself.
     pub bot_token: Option<String>,
-    /// Id of the channel that is told.
+    /// Id of the channel that receives the notifications.
     pub channel_id: Option<String>,
-    /// Ids of those who may give orders; none = nobody, the channel only tells.
+    /// Ids of users who may send commands; empty, without allowed_roles = nobody, the channel only sends.
     pub allowed_users: Option<Vec<String>>,
-    /// Ids of roles whose members may give orders.
+    /// Ids of roles whose members may send commands.
     pub allowed_roles: Option<Vec<String>>,
-    /// The REST API; another one for tests.
+    /// URL of the REST API; change it for tests.
     pub api_url: Option<String>,
-    /// The gateway; null = what the API names.
+    /// URL of the gateway; null = the one that the API returns.
     pub gateway_url: Option<String>,
-    /// Kinds of notices (docs/channels.md); an empty list = all.
+    /// Kinds of notifications to send (docs/channels.md); an empty list = all.
     pub events: Option<Vec<String>>,
-    /// Names of the projects that are told of; an empty list = all.
+    /// Names of projects to notify about; an empty list = all.
     pub projects: Option<Vec<String>>,
-    /// Tasks with one of these labels are told of; an empty list = all.
+    /// Notify only about tasks with one of these labels; an empty list = all.
     pub labels: Option<Vec<String>>,
 }
 
@@ -66,15 +66,15 @@ pub struct RawDiscord {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawWebhook {
-    /// Where requests go: https, or http on this machine; env:NAME or file:PATH where the URL itself is a secret.
+    /// URL of the requests: https, or http on this machine; env:NAME or file:PATH if the URL is itself a secret.
     pub url: Option<String>,
-    /// Where the secret is that requests are signed with: env:NAME or file:PATH; null = they are not signed.
+    /// Reference to the secret that signs requests: env:NAME or file:PATH; null = requests are not signed.
     pub secret: Option<String>,
-    /// Kinds of notices (docs/channels.md); an empty list = all.
+    /// Kinds of notifications to send (docs/channels.md); an empty list = all.
     pub events: Option<Vec<String>>,
-    /// Names of the projects that are told of; an empty list = all.
+    /// Names of projects to notify about; an empty list = all.
     pub projects: Option<Vec<String>>,
-    /// Tasks with one of these labels are told of; an empty list = all.
+    /// Notify only about tasks with one of these labels; an empty list = all.
     pub labels: Option<Vec<String>>,
 }
 
@@ -82,26 +82,26 @@ pub struct RawWebhook {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawDesktop {
-    /// Show them.
+    /// Whether notifications are shown.
     pub enabled: Option<bool>,
-    /// Kinds of notices (docs/channels.md); an empty list = all.
+    /// Kinds of notifications to send (docs/channels.md); an empty list = all.
     pub events: Option<Vec<String>>,
-    /// Names of the projects that are told of; an empty list = all.
+    /// Names of projects to notify about; an empty list = all.
     pub projects: Option<Vec<String>>,
-    /// Tasks with one of these labels are told of; an empty list = all.
+    /// Notify only about tasks with one of these labels; an empty list = all.
     pub labels: Option<Vec<String>>,
 }
 
-/// How much is told.
+/// Which notifications are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Everything that is worth a person's attention.
     #[default]
     All,
-    /// What waits for the person or went wrong.
+    /// Those that need the person or report an error.
     ErrorsOnly,
-    /// Nothing but what a person says (`orch notify`).
+    /// Only what a person sends with `orch notify`.
     None,
 }
 
@@ -109,10 +109,10 @@ pub enum Level {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawNotifications {
-    /// all, errors_only (what waits for you or went wrong) or none.
+    /// Which notifications are sent: all, errors_only (those that need you or report an error) or none.
     pub level: Option<Level>,
-    /// Hours of your clock in which only what is critical is told, as 22:00-07:00; the rest comes as one message at their end.
+    /// Hours (local time) with only critical notifications, such as 22:00-07:00; the rest follows in one message.
     pub quiet_hours: Option<String>,
-    /// Time of day of a summary of the last day, as 08:00; null = none.
+    /// Time of a daily summary, such as 08:00; null = none.
     pub daily_summary: Option<String>,
 }

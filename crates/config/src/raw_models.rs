@@ -1,4 +1,4 @@
-//! The settings of choosing models as a person types them. As in `raw`: every key optional, its documentation beside it.
+//! The keys for the choice of models as they are typed. As in `raw`, every key is optional and carries its documentation.
 
 use orch_core::catalog::Tier;
 use orch_core::model_api::ModelApi;
@@ -11,59 +11,59 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawModelSelection {
-    /// How price counts: performance not at all, balanced a little, economical first of all.
+    /// Weight of the price: performance ignores it, balanced considers it, economical puts it first.
     pub mode: Option<Mode>,
-    /// Dollars that 1,000 tokens may cost on the average of reading and writing; null = no limit.
+    /// Limit in dollars for 1,000 tokens, as the average of input and output price; null = no limit.
     #[schemars(extend("x-orch-alias" = "maxCostPer1kTokens"))]
     pub max_cost_per_1k_tokens: Option<Usd>,
-    /// Providers that you like better than others, the best first.
+    /// Preferred providers, best first.
     #[schemars(extend("x-orch-alias" = "preferredProviders"))]
     pub preferred_providers: Option<Vec<String>>,
-    /// What auto is; null = the best score.
+    /// Model that auto selects; null = the one with the best score.
     pub model: Option<String>,
-    /// What auto:fast tries first; null = the best score.
+    /// Model that auto:fast tries first; null = the one with the best score.
     pub small_model: Option<String>,
 }
 
-/// Keys under `models.<provider/model>`. What is left out stays as other sources have it.
+/// Keys under `models.<provider/model>`. A key that is left out keeps the value of the other sources.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawModel {
-    /// Rung of capability and price.
+    /// Tier of capability and price.
     pub tier: Option<Tier>,
-    /// Takes images.
+    /// Accepts images.
     pub vision: Option<bool>,
-    /// Calls functions.
+    /// Supports tool calls.
     pub tools: Option<bool>,
-    /// Sends its answer while it makes it.
+    /// Streams its answer.
     pub streaming: Option<bool>,
-    /// Thinks before it answers.
+    /// Reasons before it answers.
     pub reasoning: Option<bool>,
-    /// Looks things up in the web by itself.
+    /// Can search the web.
     pub web: Option<bool>,
-    /// Takes PDF files.
+    /// Accepts PDF files.
     pub pdf: Option<bool>,
-    /// Runs code on its provider's side.
+    /// Can run code at its provider.
     pub code_execution: Option<bool>,
-    /// Tokens that it can have before it.
+    /// Size of the context window, in tokens.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub context_window: Option<u64>,
-    /// Tokens that one answer can have.
+    /// Longest answer, in tokens.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub max_output_tokens: Option<u64>,
-    /// Dollars for a million tokens that it reads.
+    /// Price in dollars of a million input tokens.
     pub input_usd_per_mtok: Option<Usd>,
-    /// Dollars for a million tokens that it reads from its provider's cache; without it, as for all that it reads.
+    /// Price in dollars of a million cached input tokens; default: the price of input tokens.
     pub cached_input_usd_per_mtok: Option<Usd>,
-    /// Dollars for a million tokens that it writes.
+    /// Price in dollars of a million output tokens.
     pub output_usd_per_mtok: Option<Usd>,
-    /// Until an answer begins.
+    /// Average time until an answer starts, in milliseconds.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub average_latency_ms: Option<u64>,
-    /// How quickly it writes.
+    /// Output tokens per second.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub throughput_tokens_per_second: Option<u64>,
-    /// Nothing new should begin with it.
+    /// Whether the model is deprecated: new tasks do not use it.
     pub deprecated: Option<bool>,
 }
 
@@ -71,10 +71,10 @@ pub struct RawModel {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawProvider {
-    /// Where its API is.
+    /// Base URL of its API.
     pub base_url: Option<String>,
-    /// Variable that holds its key; without one, a provider of your own needs no key.
+    /// Environment variable that contains the API key; if absent, your own provider needs no key.
     pub key_variable: Option<String>,
-    /// In which language a model is asked by orch itself: messages, responses or chat; null = as is usual there.
+    /// Protocol for requests that orch sends itself: messages, responses or chat; null = the provider's default.
     pub api: Option<ModelApi>,
 }

@@ -1,4 +1,5 @@
-//! How a task finds its agent and model, as a person types it.
+//! The keys under `router` and `model_map` as they are typed. As in `raw`, every key is optional and carries its
+//! documentation.
 
 use super::raw::RouterMode;
 use orch_core::strategy::Strategy;
@@ -15,31 +16,31 @@ pub struct RawRouter {
     pub mode: Option<RouterMode>,
     /// Agent that answers the routing question.
     pub agent: Option<String>,
-    /// Model for the routing question: a fast and cheap one.
+    /// Model that answers the routing question; a fast and cheap one suffices.
     pub model: Option<String>,
-    /// What money does to a route: cost_aware, quality (takes it as it is) or balanced (docs/explanation/which-model.md).
+    /// How cost affects routing: cost_aware, quality (not at all) or balanced (docs/explanation/which-model.md).
     pub strategy: Option<Strategy>,
-    /// Of balanced: the share of routine work that tries a model of which little is known.
+    /// For balanced: share of routine tasks that try a model with few results so far.
     pub explore: Option<String>,
-    /// The only types of tasks that go to a cheaper model; null = all with cost_aware, research with balanced.
+    /// Types of tasks that may go to a cheaper model; null = all with cost_aware, research with balanced.
     pub cheaper_for: Option<Vec<String>>,
-    /// File of a routing policy that decides model and stops, in ORCH_HOME or absolute (docs/explanation/which-model.md).
+    /// Routing policy file, absolute or relative to ORCH_HOME (docs/explanation/which-model.md).
     pub policy: Option<PathBuf>,
-    /// The daemon asks providers now and then whether they answer.
+    /// Whether the daemon regularly checks that providers respond.
     pub probes: Option<bool>,
     /// Longest wait for the routing answer.
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: Option<u64>,
-    /// Agent that gets the task when routing fails; one of router.agents.
+    /// Agent that gets the task if routing fails; one of router.agents.
     pub fallback_executor: Option<String>,
-    /// After so many failed routing calls for a task, round robin.
+    /// Number of failed routing calls for a task after which the agents take turns.
     #[schemars(range(min = 1, max = 100))]
     pub max_route_attempts: Option<u32>,
-    /// Agents that tasks may be routed to, as far as they are installed.
+    /// Agents that tasks may be routed to, if they are installed.
     pub agents: Option<Vec<String>>,
-    /// Tools of an agent's profile when the router names none.
+    /// Tools in an agent's profile if the router names none.
     pub allowed_tools: Option<Vec<String>>,
-    /// Skills that every agent gets.
+    /// Skills that every agent receives.
     pub default_skills: Option<Vec<String>>,
 }
 
@@ -47,12 +48,12 @@ pub struct RawRouter {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawModelMap {
-    /// Docs, configuration, one file.
+    /// Models for simple tasks: docs, configuration, one file.
     pub simple: Option<BTreeMap<String, Option<String>>>,
-    /// Features over a few files, bug fixes, tests.
+    /// Models for medium tasks: features over a few files, bug fixes, tests.
     pub medium: Option<BTreeMap<String, Option<String>>>,
-    /// Architecture, large refactors, migrations.
+    /// Models for complex tasks: architecture, large refactors, migrations.
     pub complex: Option<BTreeMap<String, Option<String>>>,
-    /// Reviewing the work of another agent.
+    /// Models for reviews of another agent's work.
     pub review: Option<BTreeMap<String, Option<String>>>,
 }

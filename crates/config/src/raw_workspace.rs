@@ -1,5 +1,4 @@
-//! The settings of a project's workspace as a person types them. As in `raw`: every key optional, its documentation
-//! beside it.
+//! The keys under `workspace` as they are typed. As in `raw`, every key is optional and carries its documentation.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,14 +8,14 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawWorkspace {
-    /// Files that git does not track and that are copied from your checkout, as patterns of .gitignore: .env.
+    /// Untracked files to copy from your checkout, as .gitignore patterns, such as .env.
     pub copy: Option<Vec<String>>,
-    /// Paths that git does not track and that lead to your checkout; agents can write there: node_modules.
+    /// Untracked paths to link to your checkout, such as node_modules; agents can write there.
     pub link: Option<Vec<String>>,
-    /// Shell commands that make a fresh checkout ready, such as npm ci; they count once you approved that file.
+    /// Shell commands that prepare a fresh checkout, such as npm ci; they run once you approve that file.
     #[schemars(extend("x-orch-separator" = "line"))]
     pub setup: Option<Vec<String>>,
-    /// Variables with a value of each task's own, for its agent and its checks.
+    /// Environment variables with a value per task, for its agent and its checks.
     pub env: Option<BTreeMap<String, Option<RawVariable>>>,
 }
 
@@ -24,8 +23,8 @@ pub struct RawWorkspace {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawVariable {
-    /// A free port; variables with the same name here share it.
+    /// Allocates a free port under this name; variables with the same name share it.
     pub port: Option<String>,
-    /// A name made of this text and the task's number: app gives app_7.
+    /// Builds a name from this text and the task's number: app becomes app_7.
     pub slug: Option<String>,
 }

@@ -1,19 +1,19 @@
-//! Settings of earlier orchestrators, and what they are called here. PURE.
+//! Maps settings of other orchestrators to those of orch. PURE.
 
-/// What answers to the name of another orchestrator's setting.
+/// The equivalent of another orchestrator's setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renamed {
-    /// This key.
+    /// A key with the same meaning.
     Key(&'static str),
-    /// No single key; what to write instead.
-    Otherwise(&'static str),
+    /// No single key; the text says what to write instead.
+    Advice(&'static str),
 }
 
 const fn key(name: &'static str) -> Renamed {
     Renamed::Key(name)
 }
 
-/// In small letters, without `_` and `-`.
+/// Names in lower case without `_` and `-`, with their equivalents.
 const RENAMED: [(&str, Renamed); 21] = [
     ("ctomodel", key("router.model")),
     ("modelselectionstrategy", key("router.strategy")),
@@ -28,28 +28,30 @@ const RENAMED: [(&str, Renamed); 21] = [
     ("fallbackchain", key("fallback")),
     ("fallbackchains", key("fallback")),
     ("autointegrate", key("workflow.integrate")),
-    ("costoptimization", Renamed::Otherwise("`orch config preset save-money` sets what makes runs cheaper")),
+    ("costoptimization", Renamed::Advice("`orch config preset save-money` sets what makes runs cheaper")),
     (
         "profiles",
-        Renamed::Otherwise(
+        Renamed::Advice(
             "the router chooses a profile for each task; router.default_skills and router.allowed_tools hold for all of them",
         ),
     ),
     (
         "permissions",
-        Renamed::Otherwise("workflow.sandbox, workflow.allowed_paths and agents.codex.sandbox say what agents may do"),
+        Renamed::Advice("workflow.sandbox, workflow.allowed_paths and agents.codex.sandbox control what agents may do"),
     ),
     (
         "warmpool",
-        Renamed::Otherwise("agents are started for each run; agents.NAME.live: true keeps one talkable while it works"),
+        Renamed::Advice(
+            "agents are started for each run; agents.NAME.live: true lets you send it messages while it works",
+        ),
     ),
-    ("budgets", Renamed::Otherwise("budget.accounts.NAME, or `orch budget configure NAME --daily-budget 50`")),
-    ("dailybudget", Renamed::Otherwise("budget.per_day, or `orch budget configure NAME --daily-budget 50`")),
-    ("worktrees", Renamed::Otherwise("the variable ORCH_WORKTREES names their directory")),
-    ("jobs", Renamed::Otherwise("what recurs stands in jobs.yml: `orch job add`")),
+    ("budgets", Renamed::Advice("budget.accounts.NAME, or `orch budget configure NAME --daily-budget 50`")),
+    ("dailybudget", Renamed::Advice("budget.per_day, or `orch budget configure NAME --daily-budget 50`")),
+    ("worktrees", Renamed::Advice("the variable ORCH_WORKTREES names their directory")),
+    ("jobs", Renamed::Advice("recurring jobs are in jobs.yml: `orch job add`")),
 ];
 
-/// What a key is called here that another orchestrator has.
+/// Returns the equivalent of a key of another orchestrator.
 pub fn renamed(name: &str) -> Option<Renamed> {
     let last = name.rsplit('.').next().unwrap_or(name);
     let plain: String = last.chars().filter(|c| !matches!(c, '_' | '-')).collect::<String>().to_lowercase();
@@ -62,7 +64,7 @@ mod tests {
     use crate::shape;
 
     #[test]
-    fn what_other_orchestrators_call_it_leads_to_a_key_that_there_is() {
+    fn every_name_of_another_orchestrator_leads_to_an_existing_key() {
         for (old, new) in RENAMED {
             if let Renamed::Key(key) = new {
                 assert!(shape::find(key).is_some(), "{old} leads to {key}");
@@ -75,7 +77,7 @@ mod tests {
     fn spelling_and_place_do_not_matter() {
         assert_eq!(renamed("cto_model"), Some(Renamed::Key("router.model")));
         assert_eq!(renamed("SUPERVISOR_SELF_MEM_LIMIT"), Some(Renamed::Key("engine.self_memory_limit_mb")));
-        assert_eq!(renamed("orchestrator.warmPool").map(|new| matches!(new, Renamed::Otherwise(_))), Some(true));
+        assert_eq!(renamed("orchestrator.warmPool").map(|new| matches!(new, Renamed::Advice(_))), Some(true));
         assert_eq!(renamed("colour"), None);
     }
 }

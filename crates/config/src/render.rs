@@ -1,12 +1,11 @@
-//! Settings as YAML for people to read: comments above or beside a key. It writes fresh text only; a file that a person
-//! edits is changed by `edit`.
+//! Renders settings as YAML with comments above or beside a key. Renders only new text; `edit` changes existing files.
 
 use serde_json::{Map, Value as Json};
 
 /// Longest line of a list that is written on one line, in bytes.
 const WIDTH: usize = 118;
 
-/// What is said about a key.
+/// Comments about a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Note {
     /// Comment lines above it.
@@ -15,7 +14,7 @@ pub struct Note {
     pub beside: Option<String>,
 }
 
-/// Writes a mapping, with a note for every dotted key. A value that is no mapping is written as it is.
+/// Renders a mapping, with the comments that `note` returns for each dotted key. Any other value is rendered on one line.
 pub fn yaml(value: &Json, note: &dyn Fn(&str) -> Note) -> String {
     let mut text = String::new();
     match value {
@@ -56,7 +55,7 @@ fn mapping(map: &Map<String, Json>, path: &str, depth: usize, note: &dyn Fn(&str
     }
 }
 
-/// A value on one line.
+/// Renders a value on one line.
 fn flow(value: &Json) -> String {
     match value {
         Json::Null => "null".to_owned(),
@@ -71,7 +70,7 @@ fn flow(value: &Json) -> String {
     }
 }
 
-/// A text as a plain scalar where nobody could take it for anything else, otherwise in double quotes.
+/// Renders a text as a plain scalar if it is unambiguous, otherwise in double quotes.
 fn scalar(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();

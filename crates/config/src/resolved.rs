@@ -1,5 +1,5 @@
-//! The configuration as it is meant: complete, every default in its place, plain values. What is typed in files is in
-//! `raw`; the only statement of the defaults is here.
+//! The resolved configuration: complete, with every default filled in. `raw` has the keys as they are typed in files;
+//! the defaults are defined only here and in the other `resolved_*` modules.
 
 use super::raw::{
     ChecksIn, Integrate, RawConfig, RawHttp, RawLog, RawModel, RawModelMap, RawProvider, RawRedact, RawRouter,
@@ -34,96 +34,96 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// All settings in force for one project (or for none: then without what a project file adds).
+/// All effective settings for one project, or, without a project, those of the person alone.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Config {
-    /// The project's own name for itself; `None`: the name of its directory.
+    /// Name of the project; `None`: the name of its directory.
     pub name: Option<String>,
-    /// Choice of agent and model.
+    /// How orch chooses the agent and the model of a task.
     pub router: Router,
-    /// Models.
+    /// Models by complexity and agent.
     pub model_map: ModelMap,
-    /// How tags and tiers choose among models.
+    /// How tags and tiers select a model.
     pub model_selection: ModelSelection,
-    /// The person's names for models.
+    /// The person's aliases for models.
     pub model_aliases: BTreeMap<String, String>,
-    /// What the person says of models.
+    /// Properties of models that override those of the catalog.
     pub models: BTreeMap<String, RawModel>,
-    /// What the person says of providers.
+    /// Declared providers, and changed settings of known ones.
     pub providers: BTreeMap<String, RawProvider>,
-    /// Agents by name: the known ones and the declared ones.
+    /// Known and declared agents by name.
     pub agents: Agents,
-    /// Work, judgement, integration.
+    /// How tasks are run, judged and integrated.
     pub workflow: Workflow,
-    /// What a fresh checkout needs.
+    /// What a fresh checkout needs beyond the files that git tracks.
     pub workspace: Workspace,
-    /// The second look.
+    /// Review of finished work by another agent.
     pub review: Review,
-    /// Upwards.
+    /// Escalation to stronger models after work that was not good enough.
     pub escalation: Escalation,
-    /// Sideways.
+    /// Agents that take over when a provider fails.
     pub fallback: Fallback,
-    /// The loop.
+    /// The daemon's main loop.
     pub engine: Engine,
-    /// When starts stop.
+    /// When consecutive failures pause starts.
     pub breaker: Breaker,
-    /// What may be spent.
+    /// Spending limits.
     pub budget: Budget,
-    /// How much a run may take.
+    /// Resource limits of a run.
     pub limits: RunLimits,
-    /// How agents are watched.
+    /// How running agents are monitored.
     pub health_check: HealthCheck,
-    /// What is kept.
+    /// How long data of finished runs is kept.
     pub retention: Retention,
-    /// Which worktrees go.
+    /// Which worktrees are removed.
     pub gc: Gc,
-    /// The API beside its socket.
+    /// The API over TCP.
     pub http: Http,
-    /// Ways to the person.
+    /// Channels that send notifications.
     pub channels: Channels,
-    /// What is told in them.
+    /// Which notifications the channels send, and when.
     pub notifications: Notifications,
-    /// What is masked.
+    /// Patterns of what is masked in all output.
     pub redact: Redact,
-    /// The log.
+    /// The daemon's log file.
     pub log: Log,
 }
 
-/// How a task finds its agent.
+/// How orch chooses the agent and the model of a task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Router {
-    /// By a language model or in turn.
+    /// Whether a language model routes or the agents take turns.
     pub mode: RouterMode,
     /// Agent that answers the routing question.
     pub agent: String,
-    /// Its model for that.
+    /// Model that answers the routing question.
     pub model: String,
-    /// What money does to a route.
+    /// How cost affects routing.
     pub strategy: Strategy,
-    /// Of `balanced`: the share of routine work that explores, as `5%`.
+    /// Under `balanced`: share of routine tasks that try a model with few results, such as `5%`.
     pub explore: String,
-    /// The only types of tasks that go to a cheaper model; `None`: what the strategy says.
+    /// Types of tasks that may go to a cheaper model; `None`: the strategy's default.
     pub cheaper_for: Option<Vec<String>>,
-    /// File of the policy that routes; `None`: none does.
+    /// Routing policy file; `None`: no policy.
     pub policy: Option<PathBuf>,
-    /// The daemon asks providers whether they answer.
+    /// Whether the daemon checks that providers respond.
     pub probes: bool,
-    /// Longest wait for the answer.
+    /// Longest wait for the routing answer.
     #[serde(rename = "timeout_seconds", serialize_with = "seconds")]
     pub timeout: Duration,
-    /// Agent that gets the task when routing fails.
+    /// Agent that gets the task if routing fails.
     pub fallback_executor: String,
     /// Failed routing calls after which the agents take turns.
     pub max_route_attempts: u32,
-    /// Agents that may be chosen, as far as they are installed.
+    /// Agents that tasks may be routed to, if they are installed.
     pub agents: Vec<String>,
-    /// Tools of a profile that names none.
+    /// Tools in an agent's profile if the router names none.
     pub allowed_tools: Vec<String>,
-    /// Skills that every agent gets.
+    /// Skills that every agent receives.
     pub default_skills: Vec<String>,
 }
 
-/// Models by agent, for each complexity. An agent without an entry uses its own default.
+/// Models by agent for each complexity. An agent without an entry uses its own default model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelMap {
     /// For simple tasks.
@@ -136,36 +136,36 @@ pub struct ModelMap {
     pub review: BTreeMap<String, String>,
 }
 
-/// How a task is worked on, judged and integrated.
+/// How tasks are run, judged and integrated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Workflow {
-    /// Keep agents out of the project's own directory.
+    /// Whether agents are kept out of the project's own directory.
     pub sandbox: bool,
-    /// Shell commands that must succeed. Only approved ones are here.
+    /// Shell commands that must succeed on the committed work. Contains only approved ones.
     pub checks: Vec<String>,
     /// Checks of the project's file that do not run, because the person has not approved that file.
     #[serde(skip)]
     pub unapproved_checks: Vec<String>,
-    /// Where they run.
+    /// Where checks run.
     pub checks_in: ChecksIn,
-    /// Who looks at work whose evidence is good.
+    /// Who reviews work that passed its checks.
     pub review: ReviewMode,
-    /// Patterns of the files that may change; empty: all may.
+    /// Patterns of files that tasks may change; empty: all.
     pub allowed_paths: Vec<String>,
-    /// Largest file that a change may bring in, in megabytes (of 1,000,000 bytes); 0: any.
+    /// Largest file that a change may add, in megabytes (of 1,000,000 bytes); 0: no limit.
     pub max_file_mb: u64,
-    /// Attempts before a person is asked; at least 1.
+    /// Number of attempts before a person is asked; at least 1.
     pub max_attempts: u32,
-    /// What a task may cost before a person is asked; `None`: anything.
+    /// Cost of a task at which a person is asked; `None`: no limit.
     pub max_cost_usd: Option<Usd>,
-    /// Tasks that the agents of one task may hand work on to.
+    /// Maximum number of subtasks that the agents of one task may create.
     pub max_delegations: u32,
-    /// How deep the parts of parts may lie.
+    /// Maximum depth of delegation.
     pub max_delegation_depth: u32,
     /// Longest run of an agent; `None`: no limit.
     #[serde(rename = "timeout_seconds", serialize_with = "seconds_or_none")]
     pub timeout: Option<Duration>,
-    /// Longest time without a sign of life; `None`: no limit.
+    /// Longest time without output or activity of an agent; `None`: no limit.
     #[serde(rename = "silence_seconds", serialize_with = "seconds_or_none")]
     pub silence: Option<Duration>,
     /// Longest run of one check.
@@ -173,46 +173,46 @@ pub struct Workflow {
     pub check_timeout: Duration,
     /// Base branch; `None`: the repository's default branch.
     pub base_branch: Option<String>,
-    /// What happens with accepted work.
+    /// What happens to accepted work.
     pub integrate: Integrate,
-    /// The base is checked after a merge where it is not what the checks have passed on.
+    /// Whether checks run again after a merge if the base is not what they passed on.
     pub verify_after_merge: bool,
-    /// What happens with a task that will likely change the same files as a running one.
+    /// What happens to a task that is likely to change the same files as a running one.
     pub overlap: Overlap,
-    /// Tasks of the project at the same time; `None`: only the limit for all.
+    /// Maximum number of the project's tasks at once; `None`: only the global limit.
     pub max_parallel: Option<u32>,
 }
 
-/// The API beside its Unix socket.
+/// The API over TCP, in addition to its Unix socket.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Http {
-    /// Where it listens on TCP, see [`super::http::loopback`]; `None`: nowhere.
+    /// Address as [`super::http::loopback`] parses it; `None`: do not listen.
     pub listen: Option<String>,
 }
 
-/// What is masked beside what orch knows by itself.
+/// What is masked in addition to the secrets that orch recognizes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Redact {
-    /// Regular expressions by the name that stands in the place of what they match.
+    /// Regular expressions by the name that replaces what they match.
     pub patterns: BTreeMap<String, String>,
 }
 
-/// The daemon's log.
+/// The daemon's log file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Log {
-    /// Size in megabytes (of 1,000,000 bytes) at which a new file is begun.
+    /// Size in megabytes (of 1,000,000 bytes) at which a new file is started.
     pub max_megabytes: u64,
-    /// Older files that are kept.
+    /// Number of old log files that are kept.
     pub keep: u32,
 }
 
 impl Config {
-    /// The agent of that name, when it is one that orch knows or that was declared.
+    /// Returns the known or declared agent of that name.
     pub fn agent(&self, name: &str) -> Option<&AgentConfig> {
         self.agents.get(name)
     }
 
-    /// The model for a task; `None`: the agent's own default.
+    /// Returns the model for a task; `None`: the agent's own default.
     pub fn model_for(&self, complexity: Complexity, agent: &str) -> Option<&str> {
         let models = match complexity {
             Complexity::Simple => &self.model_map.simple,
@@ -222,29 +222,29 @@ impl Config {
         models.get(agent).map(String::as_str)
     }
 
-    /// All models of `model_map` for work by that agent.
+    /// Returns all models of `model_map` for work by that agent.
     pub fn mapped_models(&self, agent: &str) -> impl Iterator<Item = &str> {
         Complexity::ALL.into_iter().filter_map(move |complexity| self.model_for(complexity, agent))
     }
 
-    /// The model for a review; `None`: the agent's own default.
+    /// Returns the model for a review; `None`: the agent's own default.
     pub fn review_model(&self, agent: &str) -> Option<&str> {
         self.model_map.review.get(agent).map(String::as_str)
     }
 
-    /// Whom its agents are paid to.
+    /// Returns which provider is paid for each agent.
     pub fn payees(&self) -> Payees {
         let own =
             |(name, agent): (&str, &AgentConfig)| Some((name.to_owned(), provider_of(agent.kind, name)?.to_owned()));
         Payees { providers: self.agents.iter().filter_map(own).collect() }
     }
 
-    /// What it adds to the built-in models.
+    /// Returns what the settings add to the built-in catalog of models.
     pub fn model_additions(&self) -> Additions {
         additions(&self.models, &self.providers, &self.model_aliases)
     }
 
-    /// What masks all secrets that this configuration and the daemon's environment tell of.
+    /// Returns the redactor of all secrets in this configuration and in the daemon's environment.
     pub fn redactor(&self, daemon: &BTreeMap<String, String>) -> Redactor {
         let of_agents = self.agents.iter().filter_map(|(_, agent)| agent.environment(daemon).ok()).flatten();
         let of_agents = of_agents.map(|(name, value)| (name, value.expose().to_owned()));
@@ -253,12 +253,12 @@ impl Config {
         Redactor::new(secrets).with_patterns(&self.redact.compiled())
     }
 
-    /// Fills in what nobody said.
+    /// Fills in the defaults.
     pub(super) fn resolve(raw: RawConfig) -> Self {
         let default = Self::default();
-        let timeout_is_said = raw.workflow.as_ref().is_some_and(|workflow| workflow.timeout_seconds.is_some());
+        let timeout_is_set = raw.workflow.as_ref().is_some_and(|workflow| workflow.timeout_seconds.is_some());
         Self {
-            limits: default.limits.with(raw.limits.unwrap_or_default(), timeout_is_said),
+            limits: default.limits.with(raw.limits.unwrap_or_default(), timeout_is_set),
             health_check: default.health_check.with(raw.health_check.unwrap_or_default()),
             name: raw.name,
             router: default.router.with(raw.router.unwrap_or_default()),
@@ -316,7 +316,7 @@ impl Default for Router {
 
 impl Router {
     fn with(self, raw: RawRouter) -> Self {
-        // Nobody asks an agent that the person has neither listed nor named.
+        // The routing question never goes to an agent that the person has neither listed nor named.
         let lists = |agents: &Vec<String>| raw.agent.is_some() || agents.contains(&self.agent);
         let usual = if raw.agents.as_ref().is_none_or(lists) { self.mode } else { RouterMode::RoundRobin };
         Self {
@@ -340,14 +340,14 @@ impl Router {
 
 impl Default for ModelMap {
     fn default() -> Self {
-        let of = |claude: &str, codex: &str| {
+        let models = |claude: &str, codex: &str| {
             BTreeMap::from([("claude".to_owned(), claude.to_owned()), ("codex".to_owned(), codex.to_owned())])
         };
         Self {
-            simple: of("haiku", "tier:haiku"),
-            medium: of("sonnet", "tier:sonnet"),
-            complex: of("opus", "tier:pro"),
-            review: of("sonnet", "tier:sonnet"),
+            simple: models("haiku", "tier:haiku"),
+            medium: models("sonnet", "tier:sonnet"),
+            complex: models("opus", "tier:pro"),
+            review: models("sonnet", "tier:sonnet"),
         }
     }
 }
@@ -442,7 +442,7 @@ impl Redact {
         self
     }
 
-    /// The patterns, compiled. A configuration with one that cannot be is refused when it is loaded.
+    /// Returns the compiled patterns. A configuration with an invalid pattern is refused when it is loaded.
     pub fn compiled(&self) -> Vec<Pattern> {
         self.patterns.iter().filter_map(|(name, regex)| Pattern::new(name, regex).ok()).collect()
     }
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_said_is_the_default() {
+    fn a_key_that_is_not_set_has_its_default() {
         assert_eq!(resolve(serde_json::json!({})), Config::default());
         assert_eq!(resolve(serde_json::json!({"router": {"mode": null}, "workflow": {}})), Config::default());
     }

@@ -1,4 +1,4 @@
-//! The agents as they are meant: the known ones with their defaults, and programs that the person declared.
+//! The resolved settings of agents: the known ones with their defaults, and programs that the person declared.
 
 use super::raw::{RawAgent, RawCodexSandbox, RawKind, RawMode, RawPrompt};
 use super::resolved_channels::Reference;
@@ -13,34 +13,34 @@ use std::sync::LazyLock;
 #[serde(transparent)]
 pub struct Agents(BTreeMap<String, AgentConfig>);
 
-/// One agent, complete.
+/// Complete settings of one agent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentConfig {
-    /// Language it speaks.
+    /// Protocol of the program.
     pub kind: DialectKind,
     /// Program: a name to look up in PATH, or a path.
     pub command: String,
-    /// Appended to orch's own arguments; for [`DialectKind::Command`] with placeholders.
+    /// Arguments appended to orch's own; for [`DialectKind::Command`] with placeholders.
     pub args: Vec<String>,
-    /// Variables for this agent, references still unresolved: see [`AgentConfig::environment`].
+    /// Environment variables of this agent; [`AgentConfig::environment`] expands their references.
     pub env: BTreeMap<String, Secret>,
-    /// Names (a trailing `*` matches any rest) handed through from the daemon's environment.
+    /// Names of variables (a trailing `*` matches any suffix) passed on from the daemon's environment.
     pub pass_env: Vec<String>,
-    /// How the prompt arrives. Only [`DialectKind::Command`] may differ from standard input.
+    /// How the prompt is passed. Only [`DialectKind::Command`] may differ from standard input.
     pub prompt: PromptVia,
-    /// What it has for its output. Only [`DialectKind::Command`] may have a screen.
+    /// Kind of output. Only [`DialectKind::Command`] may have a screen.
     pub mode: Mode,
-    /// Codex's own sandbox; without meaning for the other kinds.
+    /// Mode of codex's own sandbox; other kinds ignore it.
     pub sandbox: CodexSandbox,
-    /// The repository's own agent configuration takes effect.
+    /// Whether the repository's own agent configuration takes effect.
     pub trust_repository: bool,
-    /// Longest run of it, in seconds, 0: no limit; `None`: as other agents.
+    /// Longest run in seconds, 0: no limit; `None`: as for other agents.
     pub timeout_seconds: Option<u64>,
-    /// Memory that a run of it may take, in megabytes, 0: no limit; `None`: as other agents.
+    /// Memory limit of a run in megabytes, 0: no limit; `None`: as for other agents.
     pub memory_mb: Option<u64>,
-    /// It takes messages while it works. Only where its kind can: see [`AgentConfig::can_be_live`].
+    /// Whether it accepts messages while it works; only for kinds with [`AgentConfig::can_be_live`].
     pub live: bool,
-    /// Tasks at the same time; `None`: only the limit for all.
+    /// Maximum number of its tasks at once; `None`: only the global limit.
     pub max_parallel: Option<u32>,
 }
 
@@ -48,13 +48,13 @@ pub struct AgentConfig {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("env.{key} refers to {variable}, which is not set")]
 pub struct MissingVariable {
-    /// The variable of the agent.
+    /// The agent's variable.
     pub key: String,
-    /// The variable of the daemon that it refers to.
+    /// The daemon's variable that it refers to.
     pub variable: String,
 }
 
-/// The agents that orch knows without being told, with the language each speaks.
+/// The agents that need no declaration, with their protocols.
 pub const KNOWN: [(&str, DialectKind); 5] = [
     ("claude", DialectKind::Claude),
     ("codex", DialectKind::Codex),
@@ -70,23 +70,23 @@ impl Default for Agents {
 }
 
 impl Agents {
-    /// The agent of that name.
+    /// Returns the agent of that name.
     pub fn get(&self, name: &str) -> Option<&AgentConfig> {
         self.0.get(name)
     }
 
-    /// Who answers questions under that name: an agent, or [`api`], which does no work.
+    /// Returns the agent that answers questions under that name; includes [`api`], which works on no tasks.
     pub fn answerer(&self, name: &str) -> Option<&AgentConfig> {
         static API: LazyLock<AgentConfig> = LazyLock::new(|| AgentConfig::new(DialectKind::Api, api::NAME));
         if name == api::NAME { Some(&API) } else { self.get(name) }
     }
 
-    /// All of them, by name.
+    /// Iterates over all agents in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &AgentConfig)> {
         self.0.iter().map(|(name, agent)| (name.as_str(), agent))
     }
 
-    /// All names.
+    /// Iterates over all names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
@@ -101,7 +101,7 @@ impl Agents {
 }
 
 impl AgentConfig {
-    /// An agent that says nothing but its language and its program.
+    /// Creates an agent with the defaults for its protocol and program.
     pub fn new(kind: DialectKind, command: &str) -> Self {
         Self {
             kind,
@@ -120,13 +120,13 @@ impl AgentConfig {
         }
     }
 
-    /// Whether agents of this kind can take messages while they work.
+    /// Returns whether agents of this kind can accept messages while they work.
     pub fn can_be_live(kind: DialectKind) -> bool {
         kind.dialect().live_reader(&serde_json::Value::Null).is_some()
     }
 
-    /// The base of an agent under a name of the person's choice: without a program of its own it is the usual program
-    /// of its language, with other settings. That kind and command are there is checked by `validate`.
+    /// Returns the defaults of a declared agent. Without a command it uses the usual program of its kind. `validate`
+    /// checks that kind and command are present.
     fn declared(raw: &RawAgent) -> Self {
         let kind = raw.kind.map_or(DialectKind::Command, DialectKind::from);
         let usual = KNOWN.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| name);
@@ -158,11 +158,11 @@ impl AgentConfig {
         }
     }
 
-    /// The agent's variables with every `${NAME}`, and a whole `env:NAME`, replaced from the daemon's environment. `$${`
-    /// stands for `${`.
+    /// Returns the agent's variables with every `${NAME}`, and a whole `env:NAME`, replaced from the daemon's
+    /// environment. `$${` stands for `${`.
     ///
     /// # Errors
-    /// The first variable that is not set there. Never shows a value.
+    /// Names the first variable that is not set there. Never shows a value.
     pub fn environment(&self, daemon: &BTreeMap<String, String>) -> Result<BTreeMap<String, Secret>, MissingVariable> {
         self.env
             .iter()
@@ -175,7 +175,7 @@ impl AgentConfig {
 }
 
 fn expand(text: &str, daemon: &BTreeMap<String, String>) -> Result<String, String> {
-    // As channels refer to their secrets. A variable's name alone: `env:production is up` is a text.
+    // The same syntax as channels use for secrets. Only a bare variable name counts: `env:production is up` is text.
     if let Ok(Reference::Env(variable)) = text.parse() {
         return daemon.get(&variable).cloned().ok_or(variable);
     }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn known_agents_need_no_word() {
+    fn known_agents_need_no_declaration() {
         let agents = Agents::default();
         assert_eq!(agents.names().collect::<Vec<_>>(), ["claude", "codex", "kimi", "minimax", "opencode"]);
         let kimi = agents.get("kimi").unwrap();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_can_takes_messages_while_it_works_unless_the_person_does_not_want_it() {
+    fn agents_that_can_be_live_are_live_unless_the_person_turns_it_off() {
         let agents = agents(serde_json::json!({
             "kimi": {"live": false}, "minimax": {"kind": "codex"}, "bot": {"kind": "command", "command": "./bot.sh"}
         }));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_a_screen_gets_the_prompt_as_a_file() {
+    fn an_agent_with_a_screen_gets_the_prompt_as_a_file() {
         let agents = agents(serde_json::json!({
             "bot": {"kind": "command", "command": "./b", "mode": "screen"}, "two": {"kind": "command", "command": "./b"}
         }));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_variable_is_told_by_name_and_values_stay_hidden() {
+    fn a_missing_variable_is_reported_by_name_and_values_stay_hidden() {
         let agents = agents(serde_json::json!({"claude": {"env": {"KEY": "sk-1${GONE}"}}}));
         let claude = agents.get("claude").unwrap();
         let missing = claude.environment(&BTreeMap::new()).unwrap_err();

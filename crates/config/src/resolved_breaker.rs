@@ -1,4 +1,4 @@
-//! The settings of circuit breakers as they are meant. The rule itself is `domain::breaker`'s.
+//! The resolved settings of circuit breakers. The rule itself is in `domain::breaker`.
 
 use super::raw::RawBreaker;
 use super::resolved::seconds;
@@ -7,18 +7,18 @@ use orch_core::breaker;
 use serde::Serialize;
 use std::time::Duration;
 
-/// When starts stop after failures in a row.
+/// When consecutive failures pause starts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Breaker {
-    /// How many; 0: never.
+    /// Number of consecutive failures; 0: never.
     pub failures: u32,
-    /// Older ones do not count.
+    /// Age after which a failure no longer counts.
     #[serde(rename = "window_seconds", serialize_with = "seconds")]
     pub window: Duration,
-    /// How long they stop the first time.
+    /// Length of the first pause.
     #[serde(rename = "cool_down_seconds", serialize_with = "seconds")]
     pub cool_down: Duration,
-    /// How long at most.
+    /// Longest pause.
     #[serde(rename = "max_cool_down_seconds", serialize_with = "seconds")]
     pub max_cool_down: Duration,
 }
@@ -26,7 +26,7 @@ pub struct Breaker {
 impl Default for Breaker {
     fn default() -> Self {
         Self {
-            // More than one bad moment of all slots makes.
+            // More than one short outage causes with all slots (4) in use.
             failures: 5,
             window: Duration::from_secs(3600),
             cool_down: Duration::from_secs(300),
@@ -45,7 +45,7 @@ impl Breaker {
         }
     }
 
-    /// The rule that it sets.
+    /// Returns the rule that these settings define.
     pub fn rule(&self) -> breaker::Rule {
         let span = |time: Duration| SignedDuration::from_secs(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
         breaker::Rule {

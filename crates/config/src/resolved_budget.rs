@@ -1,4 +1,4 @@
-//! The settings of budgets as they are meant. What they say of a time is `domain::budget`'s.
+//! The resolved budget settings. `domain::budget` computes what is spent and what may still start.
 
 use super::raw::{RawAccount, RawBudget};
 use super::resolved_models::present;
@@ -11,38 +11,38 @@ use std::collections::BTreeMap;
 /// What may be spent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Budget {
-    /// In a day.
+    /// Limit for all spending per day; `None`: no limit.
     pub per_day: Option<Usd>,
-    /// In a project and a day.
+    /// Limit for each project per day; `None`: no limit.
     pub per_project: Option<Usd>,
-    /// Cheaper models from here on.
+    /// Percentage of a limit at which tasks get cheaper models.
     pub degrade_percent: u8,
-    /// The same of subscriptions.
+    /// Percentage of a subscription's allowance at which tasks get cheaper models.
     pub warn_percent: u8,
-    /// Nothing more from here on.
+    /// Percentage at which only critical tasks still start.
     pub exhaust_percent: u8,
-    /// By name.
+    /// Accounts by the name of a provider or agent.
     pub accounts: BTreeMap<String, Account>,
 }
 
-/// What is agreed with a provider.
+/// How a provider is paid.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Account {
-    /// How it is paid.
+    /// Payment by use or in advance.
     pub billing_type: Billing,
-    /// For a day.
+    /// Limit per day when paid by use; `None`: no limit.
     pub daily_budget: Option<Usd>,
-    /// The period's first day.
+    /// First day of the subscription's period.
     pub start: Option<Date>,
-    /// The day after its last.
+    /// Day after the last day of the period.
     pub end: Option<Date>,
-    /// What it allows.
+    /// What the period includes, counted in `unit`.
     pub allowance: Option<u64>,
-    /// Of what.
+    /// Unit of the allowance.
     pub unit: Unit,
-    /// How much of it is kept for the person.
+    /// Percentage of the allowance reserved for the person.
     pub reserve_percent: u8,
-    /// The lower, the sooner.
+    /// Order of recommendation, lowest first.
     pub priority: i64,
 }
 
@@ -60,8 +60,8 @@ impl Default for Budget {
 }
 
 impl Account {
-    /// Dates that are none were refused when they were read.
-    fn of(raw: RawAccount) -> Self {
+    /// Invalid dates were refused when the file was validated, hence they are ignored here.
+    fn from_raw(raw: RawAccount) -> Self {
         let date = |text: Option<String>| text.and_then(|text| text.parse().ok());
         Self {
             billing_type: raw.billing_type.unwrap_or_default(),
@@ -92,7 +92,7 @@ impl Account {
 
 impl Budget {
     pub(super) fn with(self, raw: RawBudget) -> Self {
-        let accounts = present(raw.accounts).into_iter().map(|(name, account)| (name, Account::of(account)));
+        let accounts = present(raw.accounts).into_iter().map(|(name, account)| (name, Account::from_raw(account)));
         Self {
             per_day: raw.per_day.or(self.per_day),
             per_project: raw.per_project.or(self.per_project),
@@ -103,7 +103,7 @@ impl Budget {
         }
     }
 
-    /// The rules that it sets.
+    /// Returns the budget rules that these settings define.
     pub fn rules(&self) -> Rules {
         let share = |percent: u8| f64::from(percent) / 100.0;
         let account = |account: &Account| budget::Account { terms: account.terms(), priority: account.priority };
@@ -113,7 +113,7 @@ impl Budget {
             degrade: share(self.degrade_percent),
             warn: share(self.warn_percent),
             exhaust: share(self.exhaust_percent),
-            accounts: self.accounts.iter().map(|(name, of)| (name.clone(), account(of))).collect(),
+            accounts: self.accounts.iter().map(|(name, own)| (name.clone(), account(own))).collect(),
         }
     }
 }

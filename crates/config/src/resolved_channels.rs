@@ -1,5 +1,5 @@
-//! The settings of channels and notifications as they are meant. A token is a reference here; [`Reference::read`] is
-//! where it becomes a [`Secret`].
+//! The resolved settings of channels and notifications. A token is a reference here; [`Reference::read`] turns it into
+//! a [`Secret`].
 
 use super::home::Home;
 pub use super::raw_channels::Level;
@@ -15,19 +15,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The largest file that a token is read from.
+/// Largest file that a token is read from, in bytes.
 const LARGEST_TOKEN: usize = 8192;
 /// Telegram's own server.
 pub const TELEGRAM_API: &str = "https://api.telegram.org";
 /// Discord's own server.
 pub const DISCORD_API: &str = "https://discord.com/api/v10";
 
-/// Where a secret is.
+/// Where a secret is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
-    /// In this variable of the daemon's environment.
+    /// A variable of the daemon's environment.
     Env(String),
-    /// In this file; a relative path begins at the home.
+    /// A file; a relative path is resolved from the home.
     File(PathBuf),
 }
 
@@ -60,10 +60,10 @@ impl Serialize for Reference {
 }
 
 impl Reference {
-    /// What it refers to, without blanks around it.
+    /// Reads the secret, without surrounding whitespace.
     ///
     /// # Errors
-    /// It is not there, is empty, or has several lines; in words, without a byte of what is there.
+    /// The secret is missing, empty, or contains whitespace; the message contains nothing of it.
     pub fn read(&self, home: &Home, daemon: &BTreeMap<String, String>) -> Result<Secret, String> {
         let text = match self {
             Self::Env(name) => daemon.get(name).cloned().ok_or_else(|| format!("the variable {name} is not set"))?,
@@ -82,21 +82,21 @@ impl Reference {
     }
 }
 
-/// Where requests go: an address that may be seen, or one that is a secret itself.
+/// Address of requests: public, or itself a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Address {
-    /// As it was typed.
+    /// The address as it was typed.
     Plain(String),
-    /// Somewhere else.
+    /// A reference to the address.
     Hidden(Reference),
 }
 
 impl Address {
-    /// The address itself.
+    /// Reads the address.
     ///
     /// # Errors
-    /// What it refers to cannot be had; in words.
+    /// The reference cannot be read, with the reason.
     pub fn read(&self, home: &Home, daemon: &BTreeMap<String, String>) -> Result<Secret, String> {
         match self {
             Self::Plain(url) => Ok(Secret::new(url.clone())),
@@ -105,18 +105,18 @@ impl Address {
     }
 }
 
-/// A chat by the Telegram Bot API.
+/// A Telegram chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Telegram {
-    /// Where its token is; `None`: the channel is off.
+    /// Reference to the bot's token; `None`: the channel is off.
     pub bot_token: Option<Reference>,
-    /// The chat that is told.
+    /// Id of the chat that receives the notifications.
     pub chat_id: Option<String>,
-    /// Who may give orders.
+    /// Ids of users who may send commands.
     pub allowed_users: BTreeSet<String>,
-    /// The Bot API, without a slash at its end.
+    /// URL of the Bot API, without a trailing slash.
     pub api_url: String,
-    /// What is told.
+    /// Which notifications the channel sends.
     #[serde(flatten)]
     pub filter: Filter,
 }
@@ -124,66 +124,66 @@ pub struct Telegram {
 /// A channel of a Discord server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Discord {
-    /// Where its token is; `None`: the channel is off.
+    /// Reference to the bot's token; `None`: the channel is off.
     pub bot_token: Option<Reference>,
-    /// The channel that is told.
+    /// Id of the channel that receives the notifications.
     pub channel_id: Option<String>,
-    /// Who may give orders.
+    /// Ids of users who may send commands.
     pub allowed_users: BTreeSet<String>,
-    /// The roles whose members may.
+    /// Ids of roles whose members may send commands.
     pub allowed_roles: BTreeSet<String>,
-    /// The REST API, without a slash at its end.
+    /// URL of the REST API, without a trailing slash.
     pub api_url: String,
-    /// The gateway; `None`: what the API names.
+    /// URL of the gateway; `None`: the one that the API returns.
     pub gateway_url: Option<String>,
-    /// What is told.
+    /// Which notifications the channel sends.
     #[serde(flatten)]
     pub filter: Filter,
 }
 
-/// Requests to a server.
+/// HTTP requests to a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Webhook {
-    /// Where they go; `None`: the channel is off.
+    /// URL of the requests; `None`: the channel is off.
     pub url: Option<Address>,
-    /// What they are signed with.
+    /// Reference to the secret that signs requests; `None`: they are not signed.
     pub secret: Option<Reference>,
-    /// What is told.
+    /// Which notifications the channel sends.
     #[serde(flatten)]
     pub filter: Filter,
 }
 
-/// Notifications of the desktop.
+/// Desktop notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Desktop {
-    /// It is on.
+    /// Whether the channel is on.
     pub enabled: bool,
-    /// What is told.
+    /// Which notifications the channel sends.
     #[serde(flatten)]
     pub filter: Filter,
 }
 
-/// All channels, on or off.
+/// Settings of all channels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Channels {
-    /// Telegram.
+    /// The Telegram chat.
     pub telegram: Telegram,
-    /// Discord.
+    /// The Discord channel.
     pub discord: Discord,
-    /// A server of the person's own.
+    /// The webhook.
     pub webhook: Webhook,
-    /// The desktop.
+    /// Desktop notifications.
     pub desktop: Desktop,
 }
 
-/// How much is told, and when.
+/// Which notifications are sent, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Notifications {
-    /// How much.
+    /// Minimum importance.
     pub level: Level,
-    /// When not.
+    /// Hours in which only critical notifications are sent.
     pub quiet_hours: Option<QuietHours>,
-    /// When a day is summed up.
+    /// Time of the daily summary; `None`: no summary.
     pub daily_summary: Option<TimeOfDay>,
 }
 
@@ -213,7 +213,7 @@ impl Default for Discord {
     }
 }
 
-/// References and words that are none were refused when they were read.
+/// Parses a reference. Invalid ones were refused when the file was validated.
 fn reference(text: Option<String>) -> Option<Reference> {
     text.and_then(|text| text.parse().ok())
 }
@@ -285,8 +285,8 @@ impl Channels {
         }
     }
 
-    /// How many may give orders there, roles counted as one each; `None`: it only speaks.
-    pub fn listed(&self, kind: ChannelKind) -> Option<usize> {
+    /// Returns how many users and roles may send commands there; `None`: the channel only sends.
+    pub fn allowed_count(&self, kind: ChannelKind) -> Option<usize> {
         match kind {
             ChannelKind::Telegram => Some(self.telegram.allowed_users.len()),
             ChannelKind::Discord => Some(self.discord.allowed_users.len() + self.discord.allowed_roles.len()),
@@ -294,7 +294,7 @@ impl Channels {
         }
     }
 
-    /// Whether a channel is there.
+    /// Returns whether a channel is on.
     pub fn is_on(&self, channel: ChannelKind) -> bool {
         match channel {
             ChannelKind::Telegram => self.telegram.bot_token.is_some(),
@@ -304,7 +304,7 @@ impl Channels {
         }
     }
 
-    /// What a channel is told.
+    /// Returns which notifications a channel sends.
     pub fn filter(&self, channel: ChannelKind) -> &Filter {
         match channel {
             ChannelKind::Telegram => &self.telegram.filter,

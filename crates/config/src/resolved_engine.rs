@@ -1,4 +1,4 @@
-//! The daemon's loop: how often it looks, how much runs at the same time, and what it leaves free.
+//! The resolved settings of the daemon's loop: its interval, how much runs at once, and what resources stay free.
 
 use super::raw::{Adaptive, OnSignal, RawEngine};
 use orch_core::admission;
@@ -8,20 +8,20 @@ use std::time::Duration;
 /// The daemon's loop.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Engine {
-    /// Time between two looks when nothing happens; never zero.
+    /// Interval at which the loop runs when nothing happens; never zero.
     #[serde(rename = "tick_seconds", serialize_with = "super::resolved::seconds")]
     pub tick: Duration,
-    /// Agents at the same time; at least 1.
+    /// Maximum number of agents at once; at least 1.
     pub max_parallel: u32,
-    /// What the machine's state does to it.
+    /// How the load of the machine adjusts `max_parallel`.
     pub adaptive: Adaptive,
-    /// Never more than this; `None`: `max_parallel`.
+    /// Upper limit under [`Adaptive::Load`]; `None`: `max_parallel`.
     pub max_parallel_ceiling: Option<u32>,
-    /// Megabytes (of 1,000,000 bytes) that must be free on a disk before anything begins.
+    /// Megabytes (of 1,000,000 bytes) that must be free on a disk before anything starts.
     pub min_free_disk_mb: u64,
-    /// Memory of the daemon, in megabytes (of 1,000,000 bytes), above which it starts itself anew; 0: never.
+    /// Memory of the daemon, in megabytes (of 1,000,000 bytes), above which it restarts itself; 0: never.
     pub self_memory_limit_mb: u64,
-    /// What becomes of agents when a signal ends the daemon.
+    /// What happens to running agents when a signal ends the daemon.
     pub on_signal: OnSignal,
 }
 
@@ -52,7 +52,7 @@ impl Engine {
         }
     }
 
-    /// How the machine's state counts.
+    /// Returns the rule by which the load of the machine counts.
     pub fn rule(&self) -> admission::Rule {
         let base = self.max_parallel as usize;
         let (by_memory, by_load) = match self.adaptive {

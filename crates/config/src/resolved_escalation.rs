@@ -1,4 +1,4 @@
-//! When and where work that was not good enough goes up, where work goes whose provider fails, and what a task may cost.
+//! The resolved settings of escalation and fallback, and the limits of a task before a person is asked.
 
 use super::raw::{RawEscalation, RawFallback};
 use super::resolved::Config;
@@ -34,7 +34,7 @@ fn rungs<T: FromStr>(texts: Vec<String>) -> Vec<T> {
 }
 
 impl Config {
-    /// How much a task may take before a person is asked.
+    /// Returns the limits of a task at which a person is asked.
     pub fn bounds(&self, spec: &Spec) -> Bounds {
         Bounds {
             max_attempts: self.workflow.max_attempts,
@@ -46,20 +46,21 @@ impl Config {
     }
 }
 
-/// What the task's own label allows; of several the highest.
+/// Returns the cost limit from the task's own labels; of several, the highest.
 fn own_max_cost(spec: &Spec) -> Option<Usd> {
     spec.labels.iter().filter_map(|label| max_cost_of(label)?.ok()).max()
 }
 
-/// What a label allows that says what a task may cost; `None`: it says something else.
+/// Parses a `max-cost:` label; `None` for any other label.
 ///
 /// # Errors
-/// It allows nothing that could be kept, and so limits nothing; in words.
+/// The amount is invalid, so the label limits nothing; the error is a message for the person.
 pub fn max_cost_of(label: &str) -> Option<Result<Usd, String>> {
     let text = label.trim().strip_prefix(MAX_COST)?.trim();
     let dollars = text.trim_start_matches('$').parse().ok().and_then(Usd::from_dollars);
-    let odd = || format!("{text:?} is no amount of dollars above 0, so that it limits nothing (write {MAX_COST}2.50)");
-    Some(dollars.filter(|amount| *amount > Usd::ZERO).ok_or_else(odd))
+    let invalid =
+        || format!("{text:?} is no amount of dollars above 0, so that it limits nothing (write {MAX_COST}2.50)");
+    Some(dollars.filter(|amount| *amount > Usd::ZERO).ok_or_else(invalid))
 }
 
 #[cfg(test)]

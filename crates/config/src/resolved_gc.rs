@@ -1,20 +1,20 @@
-//! The settings of cleaning up as they are meant. What may go is `domain::gc`'s to say.
+//! The resolved settings of garbage collection. `domain::gc` decides which worktrees may be removed.
 
 use super::raw::RawGc;
 use jiff::SignedDuration;
 use orch_core::gc::Policy;
 use serde::Serialize;
 
-/// Which worktrees go.
+/// Which worktrees are removed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Gc {
-    /// The daemon removes them by itself.
+    /// Whether the daemon removes them automatically.
     pub enabled: bool,
-    /// Hours after the task came to rest.
+    /// Hours that a worktree is kept after its task is finished.
     pub after_hours: u32,
-    /// Those of tasks that were given up after a failure stay.
+    /// Whether worktrees of tasks cancelled after a failure are kept.
     pub keep_failed: bool,
-    /// A branch goes with its worktree, once its base has it.
+    /// Whether a branch is deleted with its worktree, once its base contains it.
     pub delete_merged_branches: bool,
 }
 
@@ -34,7 +34,7 @@ impl Gc {
         }
     }
 
-    /// What a person wants.
+    /// Returns the policy that these settings define.
     pub fn policy(&self) -> Policy {
         Policy {
             after: SignedDuration::from_hours(i64::from(self.after_hours)),

@@ -1,37 +1,37 @@
-//! How much a run may take and how its agent is watched, complete, with the only statement of these defaults.
+//! The resolved limits of a run and the settings of its monitoring. The only place that defines these defaults.
 
 use super::raw::{RawHealthCheck, RawLimits};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a run may take, beside `workflow.timeout_seconds` and `workflow.silence_seconds`.
+/// Limits of a run, in addition to `workflow.timeout_seconds` and `workflow.silence_seconds`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Limits {
-    /// Longest run in seconds by the task's type, 0: no limit.
+    /// Longest run in seconds by type of the task; 0: no limit.
     pub time_by_type: BTreeMap<String, u64>,
-    /// Silence after which an agent is asked, 0: never; `None`: half of what silence may last.
+    /// Silence in seconds after which an agent is asked; 0: never; `None`: half of the limit of silence.
     pub nudge_after_seconds: Option<u64>,
-    /// Memory in megabytes (of 1,000,000 bytes), 0: no limit.
+    /// Memory limit in megabytes (of 1,000,000 bytes); 0: no limit.
     pub memory_mb: u64,
-    /// Output in megabytes (of 1,000,000 bytes), 0: no limit.
+    /// Output limit in megabytes (of 1,000,000 bytes); 0: no limit.
     pub output_mb: u64,
 }
 
-/// How agents are watched.
+/// How agents are monitored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HealthCheck {
-    /// How they fare is told.
+    /// Whether their health is monitored and reported.
     pub enabled: bool,
-    /// Time between two looks.
+    /// Interval between checks.
     pub interval_ms: u64,
-    /// How long a look may take.
+    /// Longest duration of a check.
     pub timeout_ms: u64,
-    /// Looks that must agree beside the first.
+    /// Checks that must agree, in addition to the first.
     pub max_retries: u32,
 }
 
-/// What types of tasks take, by experience.
+/// Default time limits in seconds by type of the task, from experience.
 const BY_TYPE: [(&str, u64); 8] = [
     ("architecture", 7200),
     ("bug", 3600),
@@ -43,7 +43,7 @@ const BY_TYPE: [(&str, u64); 8] = [
     ("testing", 7200),
 ];
 
-/// Of an agent whose silence has no limit.
+/// Silence after which an agent is stale if its silence has no limit.
 const STALE: Duration = Duration::from_secs(450);
 
 impl Default for Limits {
@@ -54,9 +54,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// `timeout_is_said`: somebody chose `workflow.timeout_seconds`, which then holds for every type that nobody spoke of.
-    pub(super) fn with(mut self, raw: RawLimits, timeout_is_said: bool) -> Self {
-        if timeout_is_said {
+    /// Applies the typed settings. With `timeout_is_set`, the person chose `workflow.timeout_seconds`, which then also
+    /// applies to the types that have a default here.
+    pub(super) fn with(mut self, raw: RawLimits, timeout_is_set: bool) -> Self {
+        if timeout_is_set {
             self.time_by_type.clear();
         }
         for (kind, seconds) in raw.time_by_type.unwrap_or_default() {
@@ -73,18 +74,18 @@ impl Limits {
         }
     }
 
-    /// The limit for tasks of a type in seconds, 0: none; `None`: types of that name have none of their own.
+    /// Returns the time limit for tasks of a type, in seconds (0: no limit); `None`: the type has no own limit.
     pub fn time_of(&self, kind: &str) -> Option<u64> {
         self.time_by_type.get(&kind.trim().to_lowercase()).copied()
     }
 
-    /// Silence after which an agent counts as stale, when silence may last so long at most.
+    /// Returns the silence after which an agent is stale, given the limit of silence.
     pub fn stale_after(&self, silence: Option<Duration>) -> Duration {
         let asked = self.nudge_after_seconds.filter(|&seconds| seconds > 0).map(Duration::from_secs);
         asked.or(silence.map(|silence| silence / 2)).unwrap_or(STALE)
     }
 
-    /// Whether a stale agent is asked what it does.
+    /// Returns whether a stale agent is asked for its status.
     pub fn asks(&self) -> bool {
         self.nudge_after_seconds != Some(0)
     }
@@ -111,8 +112,8 @@ impl HealthCheck {
 mod tests {
     use super::*;
 
-    fn limits(raw: serde_json::Value, timeout_is_said: bool) -> Limits {
-        Limits::default().with(serde_json::from_value(raw).unwrap(), timeout_is_said)
+    fn limits(raw: serde_json::Value, timeout_is_set: bool) -> Limits {
+        Limits::default().with(serde_json::from_value(raw).unwrap(), timeout_is_set)
     }
 
     #[test]

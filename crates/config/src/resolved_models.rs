@@ -1,4 +1,4 @@
-//! The settings of choosing models as they are meant. Which model is chosen is `domain::resolve`'s to say.
+//! The resolved settings of model selection. `domain::resolve` chooses the model.
 
 use super::raw::{RawModel, RawModelSelection, RawProvider};
 use orch_core::catalog::{Additions, Capability, Facts, ModelRef, Provider};
@@ -6,17 +6,17 @@ use orch_core::resolve::Selection;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What the catalog learns from the settings. References that are none were refused when they were read.
+/// Returns what the settings add to the catalog. Invalid references were refused when the file was validated.
 pub(super) fn additions(
     models: &BTreeMap<String, RawModel>,
     providers: &BTreeMap<String, RawProvider>,
     aliases: &BTreeMap<String, String>,
 ) -> Additions {
-    let overrides = models.iter().filter_map(|(id, said)| Some((id.parse::<ModelRef>().ok()?, facts(said))));
-    let provider = |(id, said): (&String, &RawProvider)| Provider {
+    let overrides = models.iter().filter_map(|(id, own)| Some((id.parse::<ModelRef>().ok()?, facts(own))));
+    let provider = |(id, own): (&String, &RawProvider)| Provider {
         id: id.clone(),
-        key_variables: said.key_variable.iter().cloned().collect(),
-        base_url: said.base_url.clone(),
+        key_variables: own.key_variable.iter().cloned().collect(),
+        base_url: own.base_url.clone(),
         declared: true,
         ..Provider::default()
     };
@@ -28,38 +28,38 @@ pub(super) fn additions(
     }
 }
 
-fn facts(said: &RawModel) -> Facts {
+fn facts(own: &RawModel) -> Facts {
     let capabilities = [
-        (Capability::Vision, said.vision),
-        (Capability::Tools, said.tools),
-        (Capability::Streaming, said.streaming),
-        (Capability::Reasoning, said.reasoning),
-        (Capability::Web, said.web),
-        (Capability::Pdf, said.pdf),
-        (Capability::CodeExecution, said.code_execution),
+        (Capability::Vision, own.vision),
+        (Capability::Tools, own.tools),
+        (Capability::Streaming, own.streaming),
+        (Capability::Reasoning, own.reasoning),
+        (Capability::Web, own.web),
+        (Capability::Pdf, own.pdf),
+        (Capability::CodeExecution, own.code_execution),
     ];
     Facts {
         name: None,
         released: None,
-        deprecated: said.deprecated,
-        tier: said.tier,
+        deprecated: own.deprecated,
+        tier: own.tier,
         capabilities: capabilities.into_iter().filter_map(|(what, value)| Some((what, value?))).collect(),
-        context_window: said.context_window,
-        max_output_tokens: said.max_output_tokens,
-        input_price: said.input_usd_per_mtok,
-        cached_price: said.cached_input_usd_per_mtok,
-        output_price: said.output_usd_per_mtok,
-        average_latency_ms: said.average_latency_ms,
-        throughput_tokens_per_second: said.throughput_tokens_per_second,
+        context_window: own.context_window,
+        max_output_tokens: own.max_output_tokens,
+        input_price: own.input_usd_per_mtok,
+        cached_price: own.cached_input_usd_per_mtok,
+        output_price: own.output_usd_per_mtok,
+        average_latency_ms: own.average_latency_ms,
+        throughput_tokens_per_second: own.throughput_tokens_per_second,
     }
 }
 
-/// Names without a value are not there: a later file takes back what an earlier one said.
+/// Drops names without a value: with `null`, a later file removes an entry of an earlier one.
 pub(super) fn present<T>(raw: Option<BTreeMap<String, Option<T>>>) -> BTreeMap<String, T> {
     raw.unwrap_or_default().into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-/// How models are chosen.
+/// How models are selected.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(transparent)]
 pub struct ModelSelection(pub Selection);

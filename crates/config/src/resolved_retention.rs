@@ -1,20 +1,20 @@
-//! How long what runs leave behind is kept.
+//! The resolved settings of retention: how long data of finished runs is kept.
 
 use super::raw::RawRetention;
 use jiff::SignedDuration;
 use orch_core::retention::Limits;
 use serde::Serialize;
 
-/// What is kept of runs whose task is at rest. 0: no limit.
+/// How long data of runs is kept once their task is finished. 0 means no limit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Retention {
     /// Days that raw output is kept.
     pub raw_days: u32,
     /// Days that a transcript is kept.
     pub transcript_days: u32,
-    /// Megabytes (of 1,000,000 bytes) that all of it may take.
+    /// Total size in megabytes (of 1,000,000 bytes).
     pub total_mb: u64,
-    /// Days that lines of the history are kept.
+    /// Days that entries of the history are kept.
     pub events_days: u32,
 }
 
@@ -34,12 +34,12 @@ impl Retention {
         }
     }
 
-    /// How long lines of the history are kept; `None`: for ever.
+    /// Returns how long entries of the history are kept; `None`: forever.
     pub fn events(&self) -> Option<SignedDuration> {
         (self.events_days > 0).then(|| SignedDuration::from_hours(24 * i64::from(self.events_days)))
     }
 
-    /// The limits that it sets.
+    /// Returns the limits that these settings define.
     pub fn limits(&self) -> Limits {
         let days = |days: u32| (days > 0).then(|| SignedDuration::from_hours(24 * i64::from(days)));
         let total = (self.total_mb > 0).then(|| self.total_mb.saturating_mul(1_000_000));

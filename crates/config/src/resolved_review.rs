@@ -1,4 +1,4 @@
-//! The second look at finished work: how often, how long, by whom.
+//! The resolved settings of reviews: how often, how long, by which agents.
 
 use super::raw::RawReview;
 use serde::Serialize;
@@ -7,12 +7,12 @@ use std::time::Duration;
 /// How agents review.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Review {
-    /// Times that work may be sent back before a person is asked; at least 1.
+    /// How many times work may be sent back before a person is asked; at least 1.
     pub max_rounds: u32,
-    /// Longest time that a review may take.
+    /// Longest duration of a review.
     #[serde(rename = "timeout_seconds", serialize_with = "super::resolved::seconds")]
     pub timeout: Duration,
-    /// Who may review, the best first; `None`: all that are installed.
+    /// Agents that may review, in order of preference; `None`: all installed ones.
     pub agents: Option<Vec<String>>,
 }
 

@@ -1,20 +1,20 @@
-//! What a fresh checkout of the project needs before somebody works there.
+//! The resolved settings that prepare a fresh checkout of the project.
 
 use super::raw_workspace::{RawVariable, RawWorkspace};
 use orch_core::workspace::Variable;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a checkout needs that git does not bring. Only what the person approved is here.
+/// What a checkout needs beyond the files that git tracks. Contains only what the person approved.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Workspace {
     /// Patterns of untracked files that are copied from the main checkout.
     pub copy: Vec<String>,
     /// Paths of untracked files that are linked to the main checkout.
     pub link: Vec<String>,
-    /// Shell commands that make it ready.
+    /// Shell commands that prepare the checkout.
     pub setup: Vec<String>,
-    /// Variables with a value of each task's own.
+    /// Environment variables with a value per task.
     pub env: BTreeMap<String, Variable>,
 }
 
@@ -30,7 +30,7 @@ impl Workspace {
     }
 }
 
-/// What a variable is. `None`: it says nothing, or two things; validation has said so.
+/// Resolves a variable. `None` if it has no kind or two kinds, which validation reports.
 pub(super) fn variable(raw: RawVariable) -> Option<Variable> {
     match (raw.port, raw.slug) {
         (Some(port), None) => Some(Variable::Port(port)),

@@ -1,9 +1,9 @@
-//! A value that must not be seen: no `Debug`, no serialization and no message ever shows it.
+//! A secret value. Neither `Debug` nor serialization nor a message ever shows it.
 
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
-/// What stands in a secret's place.
+/// Text shown in place of a secret.
 pub const HIDDEN: &str = "***";
 
 /// A text that prints and serializes as `***`.
@@ -12,12 +12,12 @@ pub const HIDDEN: &str = "***";
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a value into keeping.
+    /// Wraps a value.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
 
-    /// The value itself, for the one who hands it to a process.
+    /// Returns the value itself, to pass it to a process.
     pub fn expose(&self) -> &str {
         &self.0
     }

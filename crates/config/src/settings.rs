@@ -1,5 +1,5 @@
-//! One layer as a list of settings: a dotted key, its value in the type the key wants, and where it was said. All that
-//! is wrong with a layer is found at once. Texts from the environment and from flags are read by the same rules.
+//! Reads one layer into a list of settings: key, typed value, and origin. Reports all problems of a layer at once.
+//! Texts from the environment and from flags follow the same rules.
 
 use super::origin::Origin;
 use super::problem::{ConfigProblem, did_you_mean, similar};
@@ -10,37 +10,37 @@ use orch_core::money::Usd;
 use serde_json::Value as Json;
 use std::path::Path;
 
-/// A value that somebody set.
+/// A value that was set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     /// Path of keys.
     pub key: Vec<String>,
-    /// Its value, typed; `null` sends a key back to its default. An empty mapping says no more than that the name exists.
+    /// Typed value; `null` restores the default. An empty mapping only says that the name exists.
     pub value: Json,
-    /// Where it was said.
+    /// Where it was set.
     pub origin: Origin,
 }
 
 impl Setting {
-    /// The dotted key.
+    /// Returns the dotted key.
     pub fn dotted(&self) -> String {
         self.key.join(".")
     }
 }
 
-/// Reads a file's tree. What is wrong stands in the second list; the first holds the rest.
-pub fn of_file(tree: &Node, file: FileKind, path: &Path) -> (Vec<Setting>, Vec<ConfigProblem>) {
+/// Reads a file's tree. Returns the valid settings and the problems.
+pub fn parse_file(tree: &Node, file: FileKind, path: &Path) -> (Vec<Setting>, Vec<ConfigProblem>) {
     let mut reader = Reader { file, path, key: Vec::new(), settings: Vec::new(), problems: Vec::new() };
     reader.visit(tree, shape::root());
     (reader.settings, reader.problems)
 }
 
-/// Reads one text as the value of a key of this shape: `null`, a scalar, or a list (`[a, b]`, or items separated as
-/// the key wants it).
+/// Parses a text as the value of a key of this shape: `null`, a scalar, or a list (`[a, b]`, or items with the key's
+/// separator).
 ///
 /// # Errors
-/// What is wrong, as a fragment that follows the key.
-pub fn of_text(text: &str, shape: &Shape) -> Result<Json, String> {
+/// Describes the problem as a fragment that follows the key.
+pub fn parse_text(text: &str, shape: &Shape) -> Result<Json, String> {
     let list = match shape {
         Shape::List { .. } if text.trim() == "null" => return Ok(Json::Null),
         Shape::List { separator } if !text.trim_start().starts_with('[') => {
@@ -74,8 +74,8 @@ impl Reader<'_> {
             (Shape::Section(_) | Shape::Map(_), Value::Null) => {}
             (Shape::Section(_) | Shape::Map(_), Value::Map(entries)) => {
                 entries.iter().enumerate().for_each(|(at, (key, value))| {
-                    match said_before(&entries[..at], key, shape) {
-                        Some(before) => self.twice(before, key),
+                    match earlier_spelling(&entries[..at], key, shape) {
+                        Some(before) => self.duplicate(before, key),
                         None => self.entry(key, value, shape),
                     }
                 });
@@ -97,13 +97,13 @@ impl Reader<'_> {
 
     fn entry(&mut self, key: &Node, value: &Node, shape: &Shape) {
         let Some(name) = key.value.scalar() else {
-            return self.wrong(key, format!("a key must be a text, found {}", key.value.found()));
+            return self.wrong(key, format!("a key must be a text, found {}", key.value.describe()));
         };
         let name = name.to_owned();
         if let Shape::Map(inner) = shape {
             self.key.push(name);
             if inner.is_mapping() {
-                // A name of the person's choice exists even when nothing is said about it.
+                // A free name exists even if its section is empty.
                 self.set(key, Json::Object(serde_json::Map::new()));
             }
             self.visit(value, inner);
@@ -121,7 +121,7 @@ impl Reader<'_> {
         }
     }
 
-    fn twice(&mut self, before: &Node, key: &Node) {
+    fn duplicate(&mut self, before: &Node, key: &Node) {
         let (first, second) = (before.value.scalar().unwrap_or_default(), key.value.scalar().unwrap_or_default());
         let message = format!("{second} is the same key as {first} in line {}", before.line);
         self.problems.push(ConfigProblem::new(self.at(key), message).hint("keep one of them"));
@@ -157,9 +157,9 @@ impl Reader<'_> {
             || shape.fields().iter().filter(|field| field.allowed_in(self.file)).map(|field| field.name.as_str());
         let problem =
             |suggestion: String| ConfigProblem::new(self.at(key), format!("unknown key {name:?}{place}{suggestion}"));
-        let problem = match (renamed(name), similar(name, here()), shape::elsewhere(name)) {
+        let problem = match (renamed(name), similar(name, here()), shape::find_in_other_section(name)) {
             (Some(Renamed::Key(new)), ..) => problem(format!(", did you mean {new:?}?")),
-            (Some(Renamed::Otherwise(what)), ..) => problem(String::new()).hint(what),
+            (Some(Renamed::Advice(what)), ..) => problem(String::new()).hint(what),
             (None, Some(_), _) => problem(did_you_mean(name, here())),
             (None, None, Some(full)) => problem(format!(", did you mean {full:?}?")),
             (None, None, None) => {
@@ -172,7 +172,7 @@ impl Reader<'_> {
     fn misplaced(&mut self, key: &Node, field: &Field) {
         let full = self.key.iter().map(String::as_str).chain([field.name.as_str()]).collect::<Vec<_>>().join(".");
         let problem = match self.file {
-            FileKind::Project => ConfigProblem::new(self.at(key), format!("{full} is not a project's to set"))
+            FileKind::Project => ConfigProblem::new(self.at(key), format!("{full} cannot be set by a project"))
                 .hint("a project file may come from strangers; set this in config.yml under ORCH_HOME"),
             FileKind::Global => ConfigProblem::new(self.at(key), format!("{full} belongs in a project's .orch.yml")),
         };
@@ -180,8 +180,8 @@ impl Reader<'_> {
     }
 }
 
-/// The key before this one that is the same in another spelling.
-fn said_before<'a>(before: &'a [(Node, Node)], key: &Node, shape: &Shape) -> Option<&'a Node> {
+/// Returns an earlier key that is the same in another spelling.
+fn earlier_spelling<'a>(before: &'a [(Node, Node)], key: &Node, shape: &Shape) -> Option<&'a Node> {
     let field = |key: &Node| shape.field(key.value.scalar()?);
     let meant = field(key).filter(|field| field.alias.is_some())?;
     before.iter().map(|(key, _)| key).find(|key| field(key) == Some(meant))
@@ -191,16 +191,16 @@ fn item_text(item: &Node) -> Option<Json> {
     item.value.scalar().map(Json::from)
 }
 
-/// Where a mapping or a list was wanted, the words found instead are not shown: they may be somebody's key.
+/// Describes a mismatch. Where a mapping or a list is expected, the text found is not shown: it may be a secret.
 fn expected(shape: &Shape, found: &Value) -> String {
     let found = match shape {
         Shape::Section(_) | Shape::Map(_) | Shape::List { .. } => found.kind().to_owned(),
-        Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Dollars | Shape::Choice(_) => found.found(),
+        Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Dollars | Shape::Choice(_) => found.describe(),
     };
     format!("expected {}, found {found}", shape.expected())
 }
 
-/// A scalar's text in the type that the key wants.
+/// Parses a scalar's text as the type of the key.
 fn scalar(text: &str, shape: &Shape) -> Result<Json, String> {
     let refused = || expected(shape, &Value::Text(text.to_owned()));
     match shape {
@@ -209,13 +209,13 @@ fn scalar(text: &str, shape: &Shape) -> Result<Json, String> {
         Shape::Number { min, max, percent } => match number(text, *percent) {
             Some(number) if (min..=max).contains(&&number) => Ok(number.into()),
             Some(_) | None => {
-                Err(format!("expected {}, found {}", shape.expected(), Value::Number(text.to_owned()).found()))
+                Err(format!("expected {}, found {}", shape.expected(), Value::Number(text.to_owned()).describe()))
             }
         },
         Shape::Dollars => match text.parse::<f64>().ok().and_then(Usd::from_dollars) {
             Some(amount) if amount >= Usd::ZERO => Ok(amount.dollars().into()),
             Some(_) | None => {
-                Err(format!("expected {}, found {}", shape.expected(), Value::Number(text.to_owned()).found()))
+                Err(format!("expected {}, found {}", shape.expected(), Value::Number(text.to_owned()).describe()))
             }
         },
         Shape::Choice(words) if words.iter().any(|word| word == text) => Ok(text.into()),
@@ -224,7 +224,7 @@ fn scalar(text: &str, shape: &Shape) -> Result<Json, String> {
     }
 }
 
-/// A whole number; a percentage may say that it is one.
+/// Parses a whole number; a percentage may end with `%`.
 fn number(text: &str, percent: bool) -> Option<u64> {
     let plain = if percent { text.strip_suffix('%').map_or(text, str::trim_end) } else { text };
     plain.parse().ok()
@@ -236,7 +236,7 @@ mod tests {
 
     fn problems(file: FileKind, text: &str) -> String {
         let tree = super::super::tree::parse(text).unwrap();
-        let (_, problems) = of_file(&tree, file, Path::new(file.name()));
+        let (_, problems) = parse_file(&tree, file, Path::new(file.name()));
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_told_with_its_place_and_what_was_meant() {
+    fn an_unknown_key_is_reported_with_its_place_and_what_was_meant() {
         check("router:\n  modle: x\n", "config.yml:2:3: unknown key \"modle\" in router, did you mean \"model\"?");
         check("worklfow: {}\n", "config.yml:1:1: unknown key \"worklfow\", did you mean \"workflow\"?");
         check(
@@ -267,15 +267,15 @@ mod tests {
     fn a_key_in_its_other_spelling_is_the_same_key_and_stands_there_once() {
         let text = "healthCheck:\n  enabled: false\n  intervalMs: 20000\n  timeout_ms: 5\n";
         let tree = super::super::tree::parse(text).unwrap();
-        let (settings, problems) = of_file(&tree, FileKind::Global, Path::new("c"));
+        let (settings, problems) = parse_file(&tree, FileKind::Global, Path::new("c"));
         assert_eq!(problems, []);
-        let told: Vec<String> = settings.iter().map(|s| format!("{}={} {}", s.dotted(), s.value, s.origin)).collect();
+        let read: Vec<String> = settings.iter().map(|s| format!("{}={} {}", s.dotted(), s.value, s.origin)).collect();
         let expected = [
             "health_check.enabled=false c:2:12",
             "health_check.interval_ms=20000 c:3:15",
             "health_check.timeout_ms=5 c:4:15",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(read, expected);
         check(
             "health_check: {enabled: true}\nhealthCheck: {enabled: false}\n",
             "config.yml:2:1: healthCheck is the same key as health_check in line 1\n  hint: keep one of them",
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_told_with_what_was_expected() {
+    fn a_wrong_type_is_reported_with_what_was_expected() {
         check(
             "engine: {max_parallel: four}\n",
             "config.yml:1:24: engine.max_parallel: expected a whole number from 1 to 1000, found the text \"four\"",
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_is_told_with_the_right_ones() {
+    fn a_wrong_word_is_reported_with_the_right_ones() {
         check(
             "router: {mode: llmm}\n",
             "config.yml:1:16: router.mode: expected one of llm, round_robin, found the text \"llmm\", did you mean \"llm\"?",
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn all_that_is_wrong_is_reported_at_once() {
         check(
             "rooter: 1\nengine:\n  tick: 3\n  max_parallel: x\n",
             "config.yml:1:1: unknown key \"rooter\", did you mean \"router\"?\n\
@@ -344,16 +344,16 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_wrong_file_is_told_where_it_belongs() {
+    fn a_key_in_the_wrong_file_is_reported_where_it_belongs() {
         check("name: shop\n", "config.yml:1:1: name belongs in a project's .orch.yml");
         let project = "agents: {claude: {command: ./evil}}\nworkflow: {sandbox: false, checks: [x]}\nengine: {}\n";
         let hint = "  hint: a project file may come from strangers; set this in config.yml under ORCH_HOME";
         assert_eq!(
             problems(FileKind::Project, project),
             format!(
-                ".orch.yml:1:1: agents is not a project's to set\n{hint}\n\
-                 .orch.yml:2:12: workflow.sandbox is not a project's to set\n{hint}\n\
-                 .orch.yml:3:1: engine is not a project's to set\n{hint}"
+                ".orch.yml:1:1: agents cannot be set by a project\n{hint}\n\
+                 .orch.yml:2:12: workflow.sandbox cannot be set by a project\n{hint}\n\
+                 .orch.yml:3:1: engine cannot be set by a project\n{hint}"
             )
         );
     }
@@ -371,7 +371,7 @@ mod tests {
     #[test]
     fn numbers_are_fine_where_text_is_wanted() {
         let tree = super::super::tree::parse("router: {model: 5.10}\n").unwrap();
-        let (settings, problems) = of_file(&tree, FileKind::Global, Path::new("c"));
+        let (settings, problems) = parse_file(&tree, FileKind::Global, Path::new("c"));
         assert!(problems.is_empty());
         assert_eq!((settings[0].dotted().as_str(), &settings[0].value), ("router.model", &Json::from("5.10")));
     }
@@ -380,12 +380,12 @@ mod tests {
     fn one_text_is_read_as_the_key_wants_it() {
         let names = Shape::List { separator: ',' };
         let commands = Shape::List { separator: '\n' };
-        assert_eq!(of_text("claude, codex,", &names), Ok(serde_json::json!(["claude", "codex"])));
-        assert_eq!(of_text("make a,b", &commands), Ok(serde_json::json!(["make a,b"])));
-        assert_eq!(of_text("['a, b', c]", &names), Ok(serde_json::json!(["a, b", "c"])));
-        assert_eq!(of_text("[a", &names), Err("not a YAML list: unclosed bracket '['".to_owned()));
-        assert_eq!(of_text("true", &Shape::Flag), Ok(true.into()));
-        assert_eq!(of_text("null", &Shape::Text), Ok(Json::Null));
-        assert_eq!(of_text("", &names), Ok(serde_json::json!([])));
+        assert_eq!(parse_text("claude, codex,", &names), Ok(serde_json::json!(["claude", "codex"])));
+        assert_eq!(parse_text("make a,b", &commands), Ok(serde_json::json!(["make a,b"])));
+        assert_eq!(parse_text("['a, b', c]", &names), Ok(serde_json::json!(["a, b", "c"])));
+        assert_eq!(parse_text("[a", &names), Err("not a YAML list: unclosed bracket '['".to_owned()));
+        assert_eq!(parse_text("true", &Shape::Flag), Ok(true.into()));
+        assert_eq!(parse_text("null", &Shape::Text), Ok(Json::Null));
+        assert_eq!(parse_text("", &names), Ok(serde_json::json!([])));
     }
 }

@@ -1,5 +1,5 @@
-//! The form of the configuration as data, read off the JSON Schema of the raw types: which keys exist, what each may
-//! hold, and in which file it may stand. Everything that looks keys up walks this; no key is listed a second time.
+//! The structure of the configuration as data, derived from the JSON Schema of the raw types: which keys exist, what
+//! values they accept, and which file may contain them. All lookups of keys use it; no key is listed a second time.
 
 use super::json_schema;
 use super::problem::similar;
@@ -11,12 +11,12 @@ use std::sync::LazyLock;
 pub enum FileKind {
     /// `$ORCH_HOME/config.yml`: the person's own.
     Global,
-    /// `.orch.yml` in a project: arrives with the repository, hence data from outside.
+    /// `.orch.yml` in a project: comes with the repository, hence untrusted.
     Project,
 }
 
 impl FileKind {
-    /// Its usual name.
+    /// Returns the file name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Global => "config.yml",
@@ -24,7 +24,7 @@ impl FileKind {
         }
     }
 
-    /// The one that is not this one.
+    /// Returns the other kind.
     pub fn other(self) -> Self {
         match self {
             Self::Global => Self::Project,
@@ -33,16 +33,16 @@ impl FileKind {
     }
 }
 
-/// What a value may be.
+/// The type of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
     /// A mapping with these keys and no others.
     Section(Vec<Field>),
-    /// A mapping with names of the person's choice.
+    /// A mapping with free names.
     Map(Box<Shape>),
-    /// A list of texts; `separator` stands between them where only one text can be given.
+    /// A list of texts; `separator` separates them where only a single text can be given.
     List {
-        /// `,` or a line feed.
+        /// A comma or a line feed.
         separator: char,
     },
     /// Any text.
@@ -51,14 +51,14 @@ pub enum Shape {
     Flag,
     /// A whole number between two bounds, both included.
     Number {
-        /// Smallest.
+        /// Smallest value.
         min: u64,
-        /// Largest.
+        /// Largest value.
         max: u64,
-        /// It may have a `%` behind it.
+        /// Whether a `%` may follow it.
         percent: bool,
     },
-    /// An amount of US dollars: zero or more, with decimals or without.
+    /// An amount of US dollars: zero or more, with or without decimals.
     Dollars,
     /// One of these words.
     Choice(Vec<String>),
@@ -67,20 +67,20 @@ pub enum Shape {
 /// One key of a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// The key.
+    /// Name of the key.
     pub name: String,
-    /// Another spelling of it, which files and flags may use.
+    /// Another spelling that files and flags may use.
     pub alias: Option<String>,
-    /// What it does, in one line.
+    /// Documentation, in one line.
     pub doc: String,
-    /// The only file it may stand in; `None`: both.
+    /// The only file that may contain the key; `None`: both may.
     pub only_in: Option<FileKind>,
-    /// What it may hold.
+    /// Type of its value.
     pub shape: Shape,
 }
 
 impl Field {
-    /// Whether it may stand in that file.
+    /// Returns whether that file may contain the key.
     pub fn allowed_in(&self, file: FileKind) -> bool {
         self.only_in.is_none_or(|only| only == file)
     }
@@ -89,19 +89,19 @@ impl Field {
 /// A key that was looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The dotted key with `*` for names of the person's choice.
+    /// The dotted key with `*` for free names.
     pub pattern: String,
-    /// What may stand there.
+    /// Type of its value.
     pub shape: &'static Shape,
-    /// The key of a section; `None` for a name of the person's choice.
+    /// The key of a section; `None` for a free name.
     pub field: Option<&'static Field>,
 }
 
-/// Looks a dotted key up: of a value, or of a mapping.
+/// Looks up a dotted key of a value or a mapping.
 pub fn find(key: &str) -> Option<Found> {
     let start = Found { pattern: String::new(), shape: root(), field: None };
     key.split('.').try_fold(start, |at, part| {
-        let (name, shape, field) = match at.shape.under_any_name() {
+        let (name, shape, field) = match at.shape.map_value() {
             Some(inner) => (!part.is_empty()).then_some(("*", inner, None))?,
             None => at.shape.field(part).map(|field| (field.name.as_str(), &field.shape, Some(field)))?,
         };
@@ -110,30 +110,30 @@ pub fn find(key: &str) -> Option<Found> {
     })
 }
 
-/// A dotted key in orch's own spelling; one that does not exist as it is.
+/// Returns a dotted key in orch's own spelling; an unknown key is returned unchanged.
 pub fn canonical(key: &str) -> String {
     let mut shape = Some(root());
     let part = |part| {
         let field = shape.and_then(|shape| shape.field(part));
-        shape = shape.and_then(|shape| shape.under_any_name().or(field.map(|field| &field.shape)));
+        shape = shape.and_then(|shape| shape.map_value().or(field.map(|field| &field.shape)));
         field.map_or(part, |field| field.name.as_str())
     };
     key.split('.').map(part).collect::<Vec<_>>().join(".")
 }
 
-/// Whether a key that exists may stand in that file: it, and every section around it.
+/// Returns whether that file may contain an existing key and all its parent sections.
 pub fn allowed_in(key: &str, file: FileKind) -> bool {
     let ends = key.match_indices('.').map(|(at, _)| at).chain([key.len()]);
     let mut fields = ends.filter_map(|end| find(&key[..end])?.field);
     fields.all(|field| field.allowed_in(file))
 }
 
-/// The key that was probably meant by one that does not exist.
+/// Returns the key that was probably meant by one that does not exist.
 pub fn suggest(key: &str) -> Option<String> {
     let mut shape = root();
     let mut meant = Vec::new();
     for part in key.split('.') {
-        if let Some(inner) = shape.under_any_name() {
+        if let Some(inner) = shape.map_value() {
             meant.push(part);
             shape = inner;
             continue;
@@ -144,14 +144,14 @@ pub fn suggest(key: &str) -> Option<String> {
                 meant.push(field.name.as_str());
                 shape = &field.shape;
             }
-            None => return elsewhere(key),
+            None => return find_in_other_section(key),
         }
     }
     Some(meant.join("."))
 }
 
-/// The one key of that name in another section.
-pub fn elsewhere(name: &str) -> Option<String> {
+/// Returns the key of that name in another section, if there is exactly one.
+pub fn find_in_other_section(name: &str) -> Option<String> {
     let ending = format!(".{name}");
     let mut found = fixed_keys().into_iter().filter(|key| key.ends_with(&ending));
     match (found.next(), found.next()) {
@@ -160,7 +160,7 @@ pub fn elsewhere(name: &str) -> Option<String> {
     }
 }
 
-/// Every key of a value that may stand in that file, with `*` for names of the person's choice.
+/// Returns all keys of values that the file may contain, with `*` for free names.
 pub fn patterns(file: FileKind) -> Vec<String> {
     fn walk(shape: &Shape, path: &str, file: FileKind, found: &mut Vec<String>) {
         match shape {
@@ -184,7 +184,7 @@ pub fn patterns(file: FileKind) -> Vec<String> {
     found
 }
 
-/// Every key of a value, except those under names of the person's choice.
+/// Returns all keys of values, except those under free names.
 pub fn fixed_keys() -> Vec<String> {
     let mut keys = patterns(FileKind::Project);
     keys.retain(|key| !find(key).is_some_and(|found| found.field.is_some_and(|f| f.allowed_in(FileKind::Global))));
@@ -193,14 +193,14 @@ pub fn fixed_keys() -> Vec<String> {
     keys
 }
 
-/// The whole configuration.
+/// Returns the structure of the whole configuration.
 pub fn root() -> &'static Shape {
     static ROOT: LazyLock<Shape> = LazyLock::new(|| from_schema(&json_schema::complete()));
     &ROOT
 }
 
 impl Shape {
-    /// The keys of a section; none for anything else.
+    /// Returns the keys of a section; empty for anything else.
     pub fn fields(&self) -> &[Field] {
         match self {
             Self::Section(fields) => fields,
@@ -214,13 +214,13 @@ impl Shape {
         }
     }
 
-    /// The key of that name in a section, in either spelling.
+    /// Returns the key of that name in a section, in either spelling.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields().iter().find(|field| field.name == name || field.alias.as_deref() == Some(name))
     }
 
-    /// What stands under each name of a mapping whose names are the person's choice.
-    pub fn under_any_name(&self) -> Option<&Shape> {
+    /// Returns the type of the entries of a mapping with free names.
+    pub fn map_value(&self) -> Option<&Shape> {
         match self {
             Self::Map(inner) => Some(inner),
             Self::Section(_)
@@ -233,12 +233,12 @@ impl Shape {
         }
     }
 
-    /// A mapping of either sort: it has no value of its own.
+    /// Returns whether this is a section or a mapping with free names.
     pub fn is_mapping(&self) -> bool {
         matches!(self, Self::Section(_) | Self::Map(_))
     }
 
-    /// What was expected here, in words.
+    /// Describes the expected value, for messages.
     pub fn expected(&self) -> String {
         match self {
             Self::Section(_) | Self::Map(_) => "a mapping".to_owned(),
@@ -256,7 +256,7 @@ impl Shape {
 fn from_schema(schema: &Value) -> Shape {
     if let Some([inner, others @ ..]) = schema["anyOf"].as_array().map(Vec::as_slice) {
         return match from_schema(inner) {
-            // Of numbers only a percentage may be a text as well.
+            // Among numbers, only a percentage may also be a text.
             Shape::Number { min, max, .. } => {
                 Shape::Number { min, max, percent: others.iter().any(|other| other["type"] == "string") }
             }
@@ -300,9 +300,9 @@ fn from_schema(schema: &Value) -> Shape {
 
 /// Extension of the schema: another spelling of a key.
 pub const ALIAS: &str = "x-orch-alias";
-/// Extension of the schema: how items of a list are separated within one text.
+/// Extension of the schema: how items of a list are separated in a single text.
 pub const SEPARATOR: &str = "x-orch-separator";
-/// Extension of the schema: the only file a key may stand in.
+/// Extension of the schema: the only file that may contain a key.
 pub const ONLY_IN: &str = "x-orch-file";
 
 fn field(name: &str, schema: &Value) -> Field {
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_is_found_part_by_part() {
+    fn the_meant_key_is_found_segment_by_segment() {
         for (key, meant) in [
             ("engin.max_paralel", Some("engine.max_parallel")),
             ("agents.nobody.comand", Some("agents.nobody.command")),

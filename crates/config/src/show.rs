@@ -1,4 +1,4 @@
-//! Answers to "what holds, and who said so": `orch config get` and `orch config show [--origin]`. Secrets stay hidden.
+//! Shows the effective settings and their origins: `orch config get` and `orch config show [--origin]`. Hides secrets.
 
 use super::layers::Loaded;
 use super::origin::Origin;
@@ -15,9 +15,9 @@ use serde_json::Value as Json;
 pub struct Row {
     /// Dotted key.
     pub key: String,
-    /// Value in force.
+    /// Effective value.
     pub value: Json,
-    /// Who said so.
+    /// Where the value was set.
     pub origin: Origin,
 }
 
@@ -31,25 +31,26 @@ pub struct Row {
 pub struct UnknownKey {
     /// The key that was asked for.
     pub key: String,
-    /// The one that was probably meant.
+    /// The key that was probably meant.
     pub meant: Option<String>,
-    /// Where no single one is meant: what to do instead.
+    /// What to do instead, if no single key is meant.
     pub instead: Option<&'static str>,
 }
 
 impl UnknownKey {
-    pub(super) fn meaning(key: &str, meant: Option<String>) -> Self {
+    /// Creates the error, with a suggestion where there is one.
+    pub(super) fn new(key: &str, meant: Option<String>) -> Self {
         let (key, meant) = (key.to_owned(), meant.filter(|meant| meant != key));
         match renamed(&key) {
             Some(Renamed::Key(new)) => Self { key, meant: Some(new.to_owned()), instead: None },
-            Some(Renamed::Otherwise(what)) => Self { key, meant: None, instead: Some(what) },
+            Some(Renamed::Advice(what)) => Self { key, meant: None, instead: Some(what) },
             None => Self { key, meant, instead: None },
         }
     }
 }
 
 impl Loaded {
-    /// Everything that holds, with the keys of the files.
+    /// Returns all effective settings, with the keys of the files.
     pub fn show(&self) -> Json {
         let mut shown = serde_json::to_value(&self.config).unwrap_or_default();
         let models = shown["models"].as_object_mut().into_iter().flat_map(|models| models.values_mut());
@@ -69,12 +70,12 @@ impl Loaded {
         shown
     }
 
-    /// The same as YAML.
+    /// Returns all effective settings as YAML.
     pub fn show_yaml(&self) -> String {
         render::yaml(&self.show(), &|_| Note::default())
     }
 
-    /// The same as YAML, with the origin of every value beside it.
+    /// Returns all effective settings as YAML, with the origin beside each value.
     pub fn show_with_origin(&self) -> String {
         let shown = self.show();
         let note = |key: &str| {
@@ -84,7 +85,7 @@ impl Loaded {
         render::yaml(&shown, &note)
     }
 
-    /// Every value with its origin, in the order of [`Loaded::show`].
+    /// Returns every value with its origin, in the order of [`Loaded::show`].
     pub fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         collect(&self.show(), String::new(), &mut |key, value| {
@@ -94,10 +95,10 @@ impl Loaded {
         rows
     }
 
-    /// The value, or the whole section, at a dotted key. `null` where a setting exists and says nothing.
+    /// Returns the value or the section at a dotted key; `null` for a setting that exists but is not set.
     ///
     /// # Errors
-    /// No setting of that name, with the most similar one.
+    /// There is no setting of that name; names the most similar one.
     pub fn get(&self, key: &str) -> Result<Json, UnknownKey> {
         let shown = self.show();
         let key = &*shape::canonical(key);
@@ -108,18 +109,18 @@ impl Loaded {
         if parent && shape::find(key).is_some() {
             return Ok(Json::Null);
         }
-        Err(UnknownKey::meaning(key, meant(&shown, key).or_else(|| shape::suggest(key))))
+        Err(UnknownKey::new(key, meant(&shown, key).or_else(|| shape::suggest(key))))
     }
 }
 
-/// A name of the person's choice may have dots of its own (`models.openai/gpt-5.2.vision`).
+/// Looks up a dotted key. Free names may themselves contain dots (`models.openai/gpt-5.2.vision`).
 fn lookup<'a>(shown: &'a Json, key: &str) -> Option<&'a Json> {
     let map = shown.as_object()?;
     let below = |(at, _): (usize, &str)| lookup(map.get(&key[..at])?, &key[at + 1..]);
     map.get(key).or_else(|| key.match_indices('.').find_map(below))
 }
 
-/// The key that was probably meant, among the names that are in force.
+/// Returns the existing key that was probably meant.
 fn meant(shown: &Json, key: &str) -> Option<String> {
     let mut value = shown;
     let mut meant = Vec::new();
@@ -167,7 +168,7 @@ mod tests {
     fn what_is_shown_is_what_can_be_typed() {
         let shown = loaded().show_yaml();
         let path = std::path::PathBuf::from("shown");
-        // What may stand in a project's file only.
+        // Keys that only a project's file may contain.
         let of_projects = "workspace:\n  copy: []\n  link: []\n  setup: []\n  env: {}\n";
         assert!(shown.contains(of_projects), "{shown}");
         let text = shown.replace("name: null\n", "").replace(of_projects, "");
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_there_is_told_with_the_one_that_is() {
+    fn an_unknown_key_is_reported_with_the_one_that_was_meant() {
         let loaded = loaded();
         assert_eq!(loaded.get("engine.max_parallel"), Ok(json!(8)));
         assert_eq!(
@@ -214,17 +215,17 @@ mod tests {
         let dotted = load(&[Layer::Global { path: "c".into(), text }]).unwrap();
         assert_eq!(dotted.get("models.openai/gpt-5.2.vision"), Ok(Json::Bool(false)));
         assert_eq!(loaded.get("agents.claude.env.KEY"), Ok(json!("***")));
-        let told = |key| loaded.get(key).unwrap_err().to_string();
+        let error = |key| loaded.get(key).unwrap_err().to_string();
         assert_eq!(
-            told("engine.max_paralel"),
+            error("engine.max_paralel"),
             "no setting is called \"engine.max_paralel\", did you mean \"engine.max_parallel\"?"
         );
         assert_eq!(
-            told("agents.cluade.comand"),
+            error("agents.cluade.comand"),
             "no setting is called \"agents.cluade.comand\", did you mean \"agents.claude.command\"?"
         );
-        assert_eq!(told("agents.nobody.command"), "no setting is called \"agents.nobody.command\"");
-        assert_eq!(told(""), "no setting is called \"\"");
+        assert_eq!(error("agents.nobody.command"), "no setting is called \"agents.nobody.command\"");
+        assert_eq!(error(""), "no setting is called \"\"");
     }
 
     #[test]

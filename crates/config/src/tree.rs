@@ -1,14 +1,14 @@
-//! A configuration file as a tree of values that know their place. It knows YAML's kinds of values, and no key.
+//! A configuration file as a tree of values with their positions. Knows the kinds of YAML values, but no keys.
 
 use super::yaml::{self, Spanned, YamlError};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
-/// A value with its place.
+/// A value with its position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// What it is.
+    /// The value.
     pub value: Value,
     /// Line, from 1.
     pub line: usize,
@@ -21,20 +21,20 @@ pub struct Node {
 pub enum Value {
     /// Nothing, `~` or `null`.
     Null,
-    /// A truth value, and how it was written.
+    /// A boolean, and how it was written.
     Bool(bool, String),
     /// A number, as it was written.
     Number(String),
-    /// Text.
+    /// A text.
     Text(String),
     /// A sequence.
     List(Vec<Node>),
-    /// A mapping in the order of the file: keys are nodes of their own, to have a place.
+    /// A mapping in the order of the file; keys are nodes, so that they have positions.
     Map(Vec<(Node, Node)>),
 }
 
 impl Value {
-    /// What was found here, in words.
+    /// Returns the kind of the value, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -46,8 +46,8 @@ impl Value {
         }
     }
 
-    /// The same, with a scalar's own words: only where no secret is expected.
-    pub fn found(&self) -> String {
+    /// Describes the value with the text of a scalar; only for places where no secret is expected.
+    pub fn describe(&self) -> String {
         match self {
             Self::Bool(_, text) | Self::Number(text) => short(text),
             Self::Text(text) => format!("the text {:?}", short(text)),
@@ -55,7 +55,7 @@ impl Value {
         }
     }
 
-    /// The text of a scalar, as it was written.
+    /// Returns the text of a scalar, as it was written.
     pub fn scalar(&self) -> Option<&str> {
         match self {
             Self::Bool(_, text) | Self::Number(text) | Self::Text(text) => Some(text),
@@ -64,10 +64,10 @@ impl Value {
     }
 }
 
-/// Reads a file's text. An empty one is [`Value::Null`].
+/// Parses a file's text. An empty one is [`Value::Null`].
 ///
 /// # Errors
-/// What [`yaml::read`] refuses.
+/// The errors of [`yaml::read`].
 pub fn parse(text: &str) -> Result<Node, YamlError> {
     let lines: Vec<&str> = text.lines().collect();
     Ok(yaml::read::<Located>(text)?.0.into_node(&lines))
@@ -81,7 +81,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// A node as the reader delivers it; numbers and truth values have lost their spelling, which `into_node` restores.
+/// A node as the YAML reader returns it. `into_node` restores the spelling of numbers and booleans.
 struct Located(Spanned<Read>);
 
 enum Read {
@@ -122,7 +122,7 @@ impl Spanned<Read> {
     }
 }
 
-/// A plain scalar without blanks, as it stands in the file; `None` where an alias or a tag stands instead.
+/// Returns the source text of a plain scalar without whitespace; `None` for an alias or a tag.
 fn written(lines: &[&str], line: usize, column: usize) -> Option<String> {
     let from = lines.get(line.checked_sub(1)?)?.chars().skip(column.checked_sub(1)?);
     let word: String = from.take_while(|c| !c.is_whitespace() && !matches!(c, ',' | ']' | '}')).collect();
@@ -201,13 +201,13 @@ mod tests {
                 format!("{{{}}}{at}", pairs.join(" "))
             }
             other @ (Value::Null | Value::Bool(..) | Value::Number(_) | Value::Text(_)) => {
-                format!("{}{at}", other.found())
+                format!("{}{at}", other.describe())
             }
         }
     }
 
     #[test]
-    fn every_key_and_value_knows_its_place_and_its_spelling() {
+    fn every_key_and_value_has_its_position_and_spelling() {
         let text = "é: 5.10\nb:\n  - yes\n  - 'x'\n  - 0x1F # hex\n  - true\nc: {d: , e: 1_0}\n";
         assert_eq!(
             outline(&parse(text).unwrap()),

@@ -1,5 +1,5 @@
-//! What the schema cannot say: that names refer to something, that keys fit the agent they are given to, that a value
-//! can be handed to a program. PURE.
+//! Checks what the schema cannot express: that names refer to something, that keys suit the kind of agent, that a value
+//! can be passed to a program. PURE.
 
 mod budget;
 mod channels;
@@ -20,27 +20,28 @@ use orch_core::strategy::parse_share;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Something inconsistent.
+/// A setting that is inconsistent with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inconsistency {
-    problem: ConfigProblem,
-    /// A project may speak of agents that this person does not have.
+    pub(super) problem: ConfigProblem,
+    /// Whether a project file may contain it: a project may name agents that this person does not have.
     project_may: bool,
 }
 
 impl Inconsistency {
-    /// `Ok`: a problem; `Err`: a mere warning, because the project's file at that path may say so.
-    pub(super) fn says(self, project: Option<&Path>) -> Result<ConfigProblem, ConfigProblem> {
+    /// Returns whether this is only a warning, because the project file at that path may contain it.
+    pub(super) fn is_warning(&self, project: Option<&Path>) -> bool {
         let by_project = match &self.problem.origin {
             Origin::File { path, .. } => Some(path.as_path()) == project,
             Origin::Default | Origin::Environment { .. } | Origin::Flag { .. } => false,
         };
-        if self.project_may && by_project { Err(self.problem) } else { Ok(self.problem) }
+        self.project_may && by_project
     }
 }
 
-/// Whether every agent under `agents` says enough to be one, and no more than its kind understands.
-pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
+/// Checks that every agent under `agents` is complete and has only keys that its kind supports, and that all typed values
+/// can be parsed.
+pub(super) fn check_declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
     for (name, agent) in raw.agents.iter().flatten() {
         let mut wrong = |key: &str, message: String, hint: Option<&str>| {
@@ -50,8 +51,8 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
         };
         let key = format!("agents.{name}");
         if name.as_str() == api::NAME {
-            let hint = "it is the name by which the router asks a provider without an agent; choose another one";
-            wrong(&key, "no agent can be called so".to_owned(), Some(hint));
+            let hint = "router.agent: api asks a provider directly, without an agent; choose another name";
+            wrong(&key, "this name is reserved".to_owned(), Some(hint));
             continue;
         }
         let known = KNOWN.iter().find(|(known, _)| known == name).map(|(_, kind)| *kind);
@@ -88,20 +89,20 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
             wrong(&format!("{key}.prompt"), message, Some(hint));
         }
     }
-    problems.extend(rungs::unreadable(raw, origins));
-    problems.extend(workspace::unusable(raw, origins));
-    problems.extend(budget::dates(raw, origins));
-    problems.extend(channels::unreadable(raw, origins));
+    problems.extend(rungs::check_syntax(raw, origins));
+    problems.extend(workspace::check(raw, origins));
+    problems.extend(budget::check_dates(raw, origins));
+    problems.extend(channels::check_syntax(raw, origins));
     problems
 }
 
-/// Whether the whole makes sense.
-pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsistency> {
+/// Checks that the resolved settings are consistent.
+pub(super) fn check_consistency(config: &Config, origins: &Origins) -> Vec<Inconsistency> {
     let mut check = Check { config, origins, found: Vec::new() };
     check.agents();
     check.router();
     check.models();
-    check.choice_of_models();
+    check.model_selection();
     check.budget();
     check.rungs();
     check.workflow();
@@ -111,8 +112,8 @@ pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsisten
     check.found
 }
 
-/// Whether every `${NAME}` of an agent's variables is set in the environment of the daemon.
-pub fn references(config: &Config, origins: &Origins, daemon: &BTreeMap<String, String>) -> Vec<ConfigProblem> {
+/// Checks that every `${NAME}` in an agent's variables is set in the environment of the daemon.
+pub fn check_references(config: &Config, origins: &Origins, daemon: &BTreeMap<String, String>) -> Vec<ConfigProblem> {
     let missing = |(name, error): (&str, super::resolved_agent::MissingVariable)| {
         let origin = origins.near(&format!("agents.{name}.env.{}", error.key)).clone();
         ConfigProblem::new(origin, format!("agents.{name}.{error}"))
@@ -122,7 +123,7 @@ pub fn references(config: &Config, origins: &Origins, daemon: &BTreeMap<String, 
     agents.filter_map(|(name, agent)| Some((name, agent.environment(daemon).err()?))).map(missing).collect()
 }
 
-/// No program can be given one.
+/// Arguments and variables of programs cannot contain a zero byte.
 const ZERO: &str = "contains a zero byte";
 
 struct Check<'a> {
@@ -219,7 +220,7 @@ impl Check<'_> {
             for (agent, model) in models {
                 let key = format!("model_map.{tier}.{agent}");
                 self.model(&key, model);
-                if let Some(message) = self.stranger(agent) {
+                if let Some(message) = self.unknown_agent(agent) {
                     let problem = ConfigProblem::new(self.origins.near(&key).clone(), format!("{key}: {message}"));
                     self.found.push(Inconsistency { problem, project_may: true });
                 }
@@ -257,27 +258,27 @@ impl Check<'_> {
         }
     }
 
-    /// A model as an agent's program writes it, or a tag or tier, which must be one that there is: no program knows them. A
-    /// provider without a model is none either.
+    /// Checks a model in the spelling of an agent's program, or a tag or tier, which must exist because no program knows
+    /// them. A provider without a model is refused too.
     fn model(&mut self, key: &str, value: &str) {
-        self.word(key, value);
-        let is_none = |error: &ResolveError| {
+        self.model_name(key, value);
+        let is_invalid = |error: &ResolveError| {
             matches!(error, ResolveError::UnknownTag { .. } | ResolveError::UnknownTier { .. })
                 || (matches!(error, ResolveError::NoName { .. }) && value.ends_with('/'))
         };
-        if let Some(error) = parse(value).err().filter(is_none) {
+        if let Some(error) = parse(value).err().filter(is_invalid) {
             let problem = ConfigProblem::new(self.origins.near(key).clone(), format!("{key}: {error}"));
             self.found.push(Inconsistency { problem: problem.hint(error.hint()), project_may: false });
         }
     }
 
     fn known_agent(&mut self, key: &str, name: &str) {
-        if let Some(message) = self.stranger(name) {
+        if let Some(message) = self.unknown_agent(name) {
             self.wrong(key, message);
         }
     }
 
-    fn stranger(&self, name: &str) -> Option<String> {
+    fn unknown_agent(&self, name: &str) -> Option<String> {
         let agents = &self.config.agents;
         if name == api::NAME {
             return Some("api answers the routing question only, by router.agent; it does no work".to_owned());
@@ -286,8 +287,8 @@ impl Check<'_> {
         agents.get(name).is_none().then(unknown)
     }
 
-    /// A value that becomes one argument of a program, and must not be read as an option.
-    fn word(&mut self, key: &str, value: &str) {
+    /// Checks a model name that becomes one argument of a program and must not be taken for an option.
+    fn model_name(&mut self, key: &str, value: &str) {
         let plain = !value.is_empty() && !value.chars().any(|c| c.is_whitespace() || c.is_control());
         if !plain || value.starts_with('-') {
             self.wrong(key, format_args!("{value:?} is not a name of a model"));
@@ -305,9 +306,9 @@ fn is_variable(name: &str) -> bool {
     starts && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// The rules of `git check-ref-format --branch`.
+/// Returns whether the name satisfies the rules of `git check-ref-format --branch`.
 fn is_branch(name: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let is_segment = |segment: &str| !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with(".lock");
     let forbidden = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
     !name.starts_with('-')
         && !name.ends_with('.')
@@ -316,7 +317,7 @@ fn is_branch(name: &str) -> bool {
         && !name.contains("..")
         && !name.contains("@{")
         && !name.contains(forbidden)
-        && name.split('/').all(part)
+        && name.split('/').all(is_segment)
 }
 
 #[cfg(test)]
@@ -326,15 +327,15 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let told = match load(&[Layer::Global { path: "c".into(), text: text.to_owned() }]) {
+        let reported = match load(&[Layer::Global { path: "c".into(), text: text.to_owned() }]) {
             Ok(_) => String::new(),
             Err(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         };
-        assert_eq!(told, expected, "{text}");
+        assert_eq!(reported, expected, "{text}");
     }
 
     #[test]
-    fn a_pattern_that_cannot_be_used_is_told_with_its_place() {
+    fn a_pattern_that_cannot_be_used_is_reported_with_its_place() {
         check(
             "redact:\n  patterns:\n    ticket: 'ACME-[0-9'\n",
             "c:3:13: redact.patterns.ticket: not a regular expression: unclosed character class\n  hint: in YAML, put it \
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_its_kind_does_not_understand_is_told() {
+    fn a_key_that_its_kind_does_not_understand_is_reported() {
         check(
             "agents: {claude: {sandbox: none}}",
             "c:1:28: agents.claude.sandbox: only agents of kind codex have this mode",
@@ -465,20 +466,20 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_to_a_variable_that_is_not_set_is_told_with_its_place() {
+    fn a_reference_to_a_variable_that_is_not_set_is_reported_with_its_place() {
         let text = "agents:\n  codex:\n    env:\n      KEY: pre-${MY_KEY}\n      OTHER: ${SET}\n";
         let loaded = load(&[Layer::Global { path: "c".into(), text: text.to_owned() }]).unwrap();
         let daemon = BTreeMap::from([("SET".to_owned(), "1".to_owned())]);
-        let told = references(&loaded.config, &loaded.origins, &daemon);
+        let reported = check_references(&loaded.config, &loaded.origins, &daemon);
         assert_eq!(
-            told.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            reported.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [
                 "c:4:12: agents.codex.env.KEY refers to MY_KEY, which is not set\n  hint: set MY_KEY in the environment of the \
               daemon, or write $${ for a plain ${"
             ]
         );
         assert_eq!(
-            references(
+            check_references(
                 &loaded.config,
                 &loaded.origins,
                 &BTreeMap::from([("MY_KEY".into(), "x".into()), ("SET".into(), "1".into())])

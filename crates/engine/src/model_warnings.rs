@@ -8,7 +8,7 @@ use super::model_book::ModelBook;
 use super::strategies::reach;
 use jiff::Timestamp;
 use orch_config::Config;
-use orch_config::validate::odd::says;
+use orch_config::validate::odd::uses_model;
 use orch_core::agent_model::{Misfit, needs_of_task};
 use orch_core::agents::DialectKind;
 use orch_core::ids::TaskId;
@@ -43,7 +43,7 @@ impl Asked {
     fn odd(&self, config: &Config, book: &ModelBook, environment: &BTreeMap<String, String>) -> Option<String> {
         let Self { agent, model, needs } = self;
         let reach = agent.as_deref().map(|agent| reach(config, agent, environment));
-        let odd = model_warning(book.resolver(), reach, model, needs, &|name| says(config, name))?;
+        let odd = model_warning(book.resolver(), reach, model, needs, &|name| uses_model(config, name))?;
         Some(format!("model {model:?}: {odd}"))
     }
 }
@@ -83,7 +83,7 @@ fn nothing_of(
         Some(agent) => vec![agent],
         None => config.router.agents.iter().filter(|name| installed.contains(name)).collect(),
     };
-    if says(config, &model) || candidates.into_iter().any(|name| may_have_others(name)) {
+    if uses_model(config, &model) || candidates.into_iter().any(|name| may_have_others(name)) {
         return None;
     }
     let told = error.to_string();

@@ -269,7 +269,8 @@ impl Sources {
             Ok(loaded) => {
                 problems.extend(loaded.warnings.iter().map(ToString::to_string));
                 if !of_project {
-                    let missing = orch_config::validate::references(&loaded.config, &loaded.origins, &self.environment);
+                    let missing =
+                        orch_config::validate::check_references(&loaded.config, &loaded.origins, &self.environment);
                     problems.extend(missing.iter().map(ToString::to_string));
                 }
                 Some(loaded.config)

@@ -56,7 +56,7 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
         name: kind.to_string(),
         state: word.to_owned(),
         trouble,
-        allowed: channels.listed(kind),
+        allowed: channels.allowed_count(kind),
         pending: rows.iter().filter(waits).count(),
         dropped,
         last_sent_at: rows.iter().filter_map(sent).max(),

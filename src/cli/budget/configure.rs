@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use jiff::civil::Date;
 use orch_config::FileKind;
 use orch_config::resolved_budget::Account as Agreed;
-use orch_config::validate::odd::stranger;
+use orch_config::validate::odd::unknown_account;
 use orch_core::budget::{Billing, Unit};
 use serde_json::json;
 
@@ -177,7 +177,7 @@ async fn write(account: &str, changes: &[(&'static str, String)], context: &Cont
             context.ui.data(&format!("budget.accounts.{account}.{key} is {value} in {}\n", text::line(&place)))?;
         }
     }
-    if let Some(odd) = stranger(account, &settings::global(context, &home)?.config) {
+    if let Some(odd) = unknown_account(account, &settings::global(context, &home)?.config) {
         context.ui.warning(&format!("budget.accounts.{}: {odd}", text::line(account)));
     }
     Ok(Exit::Done)

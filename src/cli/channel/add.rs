@@ -158,7 +158,7 @@ fn people(context: &Context, given: Vec<String>, there: bool) -> Result<Option<V
 
 /// Whether the channel takes orders, and nobody is there who may give any.
 fn speaks_only(kind: ChannelKind, context: &Context) -> Result<bool, CliError> {
-    Ok(known(context)?.listed(kind) == Some(0))
+    Ok(known(context)?.allowed_count(kind) == Some(0))
 }
 
 /// Keeps the secret and changes config.yml; where that is refused, no secret is left behind, and none that nothing refers
@@ -248,7 +248,7 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
     };
     let end = if test.is_well() { Exit::Done } else { Exit::Failed };
     if context.ui.is_json() {
-        let allowed = known(context)?.listed(kind);
+        let allowed = known(context)?.allowed_count(kind);
         context.ui.json(&json!({ "channel": kind, "secret_file": file, "allowed": allowed, "test": test }))?;
         return Ok(end);
     }

@@ -6,7 +6,7 @@ use super::view::{CascadeView, FrontierView, Kind, PointView, PolicyView, Routin
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use orch_config::policy::{self, Written, parse_policy};
+use orch_config::policy::{self, ParsedPolicy, parse_policy};
 use orch_config::problem::did_you_mean;
 use orch_core::policy::frontier::{best_cascade, best_single, mix_line, mixed_at, oracle, singles};
 use orch_core::policy::outcomes::{self, Outcomes, parse_outcomes};
@@ -123,7 +123,7 @@ fn policy_and_gate(args: &Args, cwd: &Path) -> Result<(Policy, Gate), CliError> 
                 CliError::usage(format!("{}: {error}", path.display()), hint)
             })?
         }
-        None => Written { policy: Policy::default(), has_gate: false },
+        None => ParsedPolicy { policy: Policy::default(), has_gate: false },
     };
     // What the home has on record is the judge's own verdict: nothing errs on top of it unless that is asked for.
     let usual = if args.history { Gate::PERFECT } else { written.policy.gate };

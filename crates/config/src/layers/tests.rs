@@ -21,7 +21,7 @@ fn flags(pairs: &[(&str, &str)]) -> Layer {
 }
 
 #[track_caller]
-fn told(layers: &[Layer]) -> String {
+fn problems(layers: &[Layer]) -> String {
     load(layers).expect_err("must be refused").iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
@@ -55,7 +55,7 @@ fn a_later_layer_wins_and_its_place_is_known() {
         ("workflow.check_timeout_seconds", "config.yml:1:92"),
         ("workflow.integrate", "default"),
     ] {
-        assert_eq!(loaded.origins.of(key).to_string(), origin);
+        assert_eq!(loaded.origins.get(key).to_string(), origin);
     }
 }
 
@@ -115,7 +115,7 @@ fn a_project_that_nobody_approved_can_neither_drop_checks_nor_merge_without_them
     let merging = project("workflow:\n  integrate: merge\n  checks: [make]\n", false);
     let loaded = load(&[global(""), merging, flags(&[("workflow.integrate", "merge")])]).unwrap();
     assert_eq!(loaded.config.workflow.integrate, Integrate::Branch);
-    assert_eq!(loaded.origins.of("workflow.integrate").to_string(), ".orch.yml:3:11");
+    assert_eq!(loaded.origins.get("workflow.integrate").to_string(), ".orch.yml:3:11");
 
     let merging = project("workflow:\n  integrate: merge\n  checks: [make]\n", false);
     let mine = environment(&[("ORCH_WORKFLOW_CHECKS", "mine")]);
@@ -123,7 +123,7 @@ fn a_project_that_nobody_approved_can_neither_drop_checks_nor_merge_without_them
     assert_eq!(
         (loaded.config.workflow.integrate, loaded.config.workflow.checks.concat().as_str()),
         (Integrate::Branch, "mine"),
-        "to merge is the person's word, not a stranger's"
+        "only the person may turn merging on"
     );
     let loaded = load(&[global("workflow: {integrate: merge}"), project("", false), mine]).unwrap();
     assert_eq!(loaded.config.workflow.integrate, Integrate::Merge);
@@ -137,15 +137,15 @@ fn a_project_may_speak_of_agents_that_are_not_here() {
         ".orch.yml:1:30: model_map.simple.theirs: no agent is called \"theirs\""
     );
     assert_eq!(
-        told(&[global("model_map: {simple: {theirs: x}}")]),
+        problems(&[global("model_map: {simple: {theirs: x}}")]),
         "config.yml:1:30: model_map.simple.theirs: no agent is called \"theirs\""
     );
 }
 
 #[test]
-fn the_problems_of_all_layers_are_told_at_once() {
+fn the_problems_of_all_layers_are_reported_at_once() {
     assert_eq!(
-        told(&[
+        problems(&[
             flags(&[("engine.max_paralel", "3"), ("agents.claude.env", "x"), ("workflow.sandbox", "nope")]),
             environment(&[("ORCH_ENGINE_TICK_SECONDS", "-1")]),
             global("engine: {tick: 1}\nengine: {}\n"),
@@ -161,10 +161,13 @@ fn the_problems_of_all_layers_are_told_at_once() {
 }
 
 #[test]
-fn broken_yaml_is_told_with_its_place_and_without_its_text() {
-    assert_eq!(told(&[global("agents:\n  claude:\n    env: {KEY: 'sk-secret\n")]), "config.yml:3:16: unclosed quote");
+fn broken_yaml_is_reported_with_its_place_and_without_its_text() {
+    assert_eq!(
+        problems(&[global("agents:\n  claude:\n    env: {KEY: 'sk-secret\n")]),
+        "config.yml:3:16: unclosed quote"
+    );
     let large = "x".repeat(17 * 1024 * 1024);
-    assert_eq!(told(&[global(&large)]), "config.yml: 17825792 bytes are more than the 16777216 that are read");
+    assert_eq!(problems(&[global(&large)]), "config.yml: 17825792 bytes are more than the 16777216 that are read");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whether the settings of budgets make sense: amounts, dates, periods that are whole, thresholds in their order.
+//! Checks the budget settings: amounts, dates, complete periods, order of thresholds.
 
 use super::Check;
 use crate::origin::Origins;
@@ -9,15 +9,15 @@ use jiff::civil::Date;
 use orch_core::budget::Billing;
 use orch_core::money::Usd;
 
-/// Whether every date is one.
-pub(super) fn dates(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
+/// Checks that every date can be parsed.
+pub(super) fn check_dates(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
     let accounts = raw.budget.iter().flat_map(|budget| budget.accounts.iter().flatten());
     for (name, account) in accounts.filter_map(|(name, account)| Some((name, account.as_ref()?))) {
         for (what, date) in [("start", &account.start), ("end", &account.end)] {
             let Some(date) = date.as_ref().filter(|date| date.parse::<Date>().is_err()) else { continue };
             let key = format!("budget.accounts.{name}.{what}");
-            let message = format!("{key}: {date:?} is not a date, as 2026-02-01 is one");
+            let message = format!("{key}: {date:?} is not a date such as 2026-02-01");
             problems.push(ConfigProblem::new(origins.near(&key).clone(), message));
         }
     }
@@ -55,8 +55,11 @@ impl Check<'_> {
         let has_some = period.iter().any(|(_, is_there)| *is_there);
         match account.billing_type {
             Billing::Token if has_some => {
-                let said = period.iter().find(|(_, is_there)| *is_there).map_or("start", |(key, _)| key);
-                self.wrong(&format!("{key}.{said}"), "only a subscription has a period: billing_type: subscription");
+                let key_of_period = period.iter().find(|(_, is_there)| *is_there).map_or("start", |(key, _)| key);
+                self.wrong(
+                    &format!("{key}.{key_of_period}"),
+                    "only a subscription has a period: billing_type: subscription",
+                );
             }
             Billing::Subscription if account.daily_budget.is_some() => {
                 self.wrong(
@@ -88,7 +91,7 @@ impl Check<'_> {
 
     fn not_below_zero(&mut self, key: &str, amount: Option<Usd>) {
         if amount.is_some_and(|amount| amount < Usd::ZERO) {
-            self.wrong(key, "an amount is not below 0");
+            self.wrong(key, "an amount must not be below 0");
         }
     }
 }
@@ -108,12 +111,12 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str, expected: &str) {
-        let problem = config(text).expect_err("it makes no sense");
+        let problem = config(text).expect_err("an invalid configuration");
         assert!(problem.contains(expected), "{problem}");
     }
 
     #[test]
-    fn what_the_seed_configures_is_understood() {
+    fn the_documented_settings_are_understood() {
         let text = "budget:\n  per_day: 5\n  accounts:\n    anthropic: {billing_type: token, daily_budget: 50}\n    \
                     opencode: {billing_type: subscription, start: 2026-02-01, end: 2026-03-01, allowance: 200, \
                     reserve_percent: 20}\n";
@@ -133,28 +136,28 @@ mod tests {
 
     #[test]
     fn a_percentage_is_a_number_with_or_without_its_sign_and_nothing_else() {
-        let with = |key: &str, said: &str| {
-            config(&format!("budget: {{accounts: {{a: {{billing_type: subscription, {key}: {said}}}}}}}\n"))
+        let with = |key: &str, text: &str| {
+            config(&format!("budget: {{accounts: {{a: {{billing_type: subscription, {key}: {text}}}}}}}\n"))
         };
         for percent in 0..=120_u8 {
-            for said in [format!("{percent}"), format!("{percent}%"), format!("'{percent} %'"), format!("'{percent}%'")]
+            for text in [format!("{percent}"), format!("{percent}%"), format!("'{percent} %'"), format!("'{percent}%'")]
             {
                 for key in ["reserve", "reserve_percent"] {
-                    let read = with(key, &said).map(|config| config.budget.accounts["a"].reserve_percent);
-                    assert_eq!(read.ok(), (percent < 100).then_some(percent), "{key}: {said}");
+                    let read = with(key, &text).map(|config| config.budget.accounts["a"].reserve_percent);
+                    assert_eq!(read.ok(), (percent < 100).then_some(percent), "{key}: {text}");
                 }
             }
         }
-        for said in ["20%%", "-20%", "'%'", "0.2", "20.5%", "twenty", "'20 % '", "20percent", "[20]"] {
-            let told = with("reserve", said).expect_err(said);
-            assert!(told.contains("reserve_percent: expected percent from 0 to 99, as 20 or 20%"), "{told}");
+        for text in ["20%%", "-20%", "'%'", "0.2", "20.5%", "twenty", "'20 % '", "20percent", "[20]"] {
+            let error = with("reserve", text).expect_err(text);
+            assert!(error.contains("reserve_percent: expected percent from 0 to 99, as 20 or 20%"), "{error}");
         }
         assert!(with("reserve: 20%, reserve_percent", "20").expect_err("twice").contains("is the same key as reserve"));
         assert_eq!(config("budget: {degrade_percent: 70%}\n").expect("valid").budget.degrade_percent, 70);
     }
 
     #[test]
-    fn what_makes_no_sense_is_told_with_its_place() {
+    fn an_invalid_setting_is_reported_with_its_place() {
         let account = |text: &str| format!("budget: {{accounts: {{a: {{{text}}}}}}}\n");
         refused("budget: {per_day: -1}\n", "budget.per_day: expected an amount in dollars");
         refused("budget: {per_day: .nan}\n", "not a finite number");

@@ -1,5 +1,5 @@
-//! Whether the settings of channels make sense: references instead of tokens, ids that are numbers, addresses, hours. What
-//! may be a secret is never repeated.
+//! Checks the settings of channels: references instead of tokens, numeric ids, addresses, hours. Messages must not
+//! repeat values that may be secrets.
 
 use super::Check;
 use crate::origin::Origins;
@@ -9,9 +9,9 @@ use crate::resolved_channels::{Address, Reference};
 use orch_core::notice::NoticeKind;
 use orch_core::quiet::{QuietHours, TimeOfDay};
 
-/// What orch listens to by TLS or on this machine.
+/// Prefixes of URLs that use TLS or stay on this machine.
 const SECURE: [&str; 4] = ["https://", "http://127.0.0.1", "http://localhost", "http://[::1]"];
-/// The same for a WebSocket.
+/// The same for WebSockets.
 const SECURE_SOCKET: [&str; 4] = ["wss://", "ws://127.0.0.1", "ws://localhost", "ws://[::1]"];
 
 fn is_secure(url: &str, beginnings: [&str; 4]) -> bool {
@@ -24,8 +24,8 @@ fn is_secure(url: &str, beginnings: [&str; 4]) -> bool {
             || local.iter().any(|begin| url.strip_prefix(begin).is_some_and(ends)))
 }
 
-/// Whether every reference, hour and kind can be read.
-pub(super) fn unreadable(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
+/// Checks that every reference, time and kind of notification can be parsed.
+pub(super) fn check_syntax(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
     let mut wrong = |key: &str, message: String, hint: Option<&str>| {
         let mut problem = ConfigProblem::new(origins.near(key).clone(), format!("{key}: {message}"));
@@ -42,7 +42,7 @@ pub(super) fn unreadable(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProble
     ];
     for (key, text) in references {
         if text.is_some_and(|text| text.parse::<Reference>().is_err()) {
-            let hint = "the secret itself does not belong here: `orch channel add` puts it into a file of its own";
+            let hint = "the secret itself does not belong here: `orch channel add` stores it in a separate file";
             wrong(key, "must say where the secret is: env:NAME or file:PATH".to_owned(), Some(hint));
         }
     }
@@ -135,9 +135,9 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str, expected: &str) -> String {
-        let told = config(text).expect_err(text);
-        assert!(told.contains(expected), "{told}");
-        told
+        let error = config(text).expect_err(text);
+        assert!(error.contains(expected), "{error}");
+        error
     }
 
     #[test]
@@ -159,16 +159,17 @@ mod tests {
     #[test]
     fn a_token_in_the_file_is_refused_and_not_repeated() {
         let token = "123456:AAE-abcdefghijklmnop";
-        let told = refused(&format!("channels: {{telegram: {{bot_token: '{token}'}}}}\n"), "env:NAME or file:PATH");
-        assert!(!told.contains("AAE"), "{told}");
-        let told = refused("channels: {webhook: {url: 'https://x.test/h', secret: s3cr3t}}\n", "env:NAME or file:PATH");
-        assert!(!told.contains("s3cr3t"), "{told}");
-        let told = refused("channels: {webhook: {url: 'http://x.test/h?key=s3cr3t'}}\n", "must begin with https://");
-        assert!(!told.contains("s3cr3t"), "{told}");
+        let error = refused(&format!("channels: {{telegram: {{bot_token: '{token}'}}}}\n"), "env:NAME or file:PATH");
+        assert!(!error.contains("AAE"), "{error}");
+        let error =
+            refused("channels: {webhook: {url: 'https://x.test/h', secret: s3cr3t}}\n", "env:NAME or file:PATH");
+        assert!(!error.contains("s3cr3t"), "{error}");
+        let error = refused("channels: {webhook: {url: 'http://x.test/h?key=s3cr3t'}}\n", "must begin with https://");
+        assert!(!error.contains("s3cr3t"), "{error}");
     }
 
     #[test]
-    fn what_makes_no_sense_is_told_with_its_place() {
+    fn an_invalid_setting_is_reported_with_its_place() {
         refused("channels: {telegram: {allowed_users: ['@ada']}}\n", "not a numeric id");
         refused("channels: {telegram: {chat_id: '@orch'}}\n", "numeric id of the chat");
         refused("channels: {discord: {allowed_roles: [admin]}}\n", "not a numeric id");

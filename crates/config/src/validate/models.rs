@@ -1,5 +1,4 @@
-//! Whether the settings of choosing models make sense: references that can be read, aliases without cycles, providers
-//! that exist.
+//! Checks the settings of model selection: references that can be parsed, aliases without cycles, providers that exist.
 
 use super::{Check, is_variable};
 use crate::problem::did_you_mean;
@@ -7,7 +6,7 @@ use orch_core::catalog::{Catalog, ModelRef};
 use orch_core::resolve::{Reference, alias_cycles, parse};
 
 impl Check<'_> {
-    pub(super) fn choice_of_models(&mut self) {
+    pub(super) fn model_selection(&mut self) {
         let config = self.config;
         for id in config.models.keys() {
             let is_plain = !id.chars().any(|c| c.is_whitespace() || c.is_control());
@@ -23,7 +22,7 @@ impl Check<'_> {
             if provider.key_variable.as_deref().is_some_and(|variable| !is_variable(variable)) {
                 self.wrong(
                     &format!("{key}.key_variable"),
-                    "not a name of a variable; the key itself does not belong here",
+                    "not a name of a variable; the API key itself does not belong here",
                 );
             }
             let is_address = |url: &str| url.starts_with("https://") || url.starts_with("http://");
@@ -80,14 +79,14 @@ mod tests {
 
     fn config(text: &str) -> Result<crate::Config, String> {
         let layer = Layer::Global { path: "c".into(), text: text.to_owned() };
-        let told = |problems: Vec<crate::ConfigProblem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
-        load(&[layer]).map(|loaded| loaded.config).map_err(|problems| told(problems).join("\n"))
+        let texts = |problems: Vec<crate::ConfigProblem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+        load(&[layer]).map(|loaded| loaded.config).map_err(|problems| texts(problems).join("\n"))
     }
 
     #[track_caller]
     fn refused(text: &str, expected: &str) {
-        let told = config(text).expect_err(text);
-        assert!(told.contains(expected), "{told}");
+        let error = config(text).expect_err(text);
+        assert!(error.contains(expected), "{error}");
     }
 
     #[test]
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_or_a_tier_that_there_is_not_is_refused_wherever_a_model_is_named() {
+    fn an_unknown_tag_or_tier_is_refused_wherever_a_model_is_named() {
         let meant = "there is no tag \"auto:fsat\", did you mean auto:fast?";
         for agent in ["claude", "opencode"] {
             refused(&format!("model_map: {{medium: {{{agent}: 'auto:fsat'}}}}\n"), meant);
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_told_with_its_place() {
+    fn an_invalid_setting_is_reported_with_its_place() {
         refused("model_aliases: {a: b, b: a}\n", "c:1:20: model_aliases.a: the alias leads back to itself: a → b → a");
         refused("model_aliases: {'auto:x': sonnet}\n", "no colon and no slash");
         refused("model_aliases: {x: 'auto:fsat'}\n", "there is no tag \"auto:fsat\", did you mean auto:fast?");
@@ -145,7 +144,7 @@ mod tests {
         refused("model_selection: {preferred_providers: [antropic]}\n", "did you mean \"anthropic\"?");
         refused("model_selection: {small_model: ' '}\n", "the reference to a model is empty");
         refused("model_selection: {mode: cheap}\n", "expected one of performance, balanced, economical");
-        refused("providers: {x: {key_variable: sk-123}}\n", "the key itself does not belong here");
+        refused("providers: {x: {key_variable: sk-123}}\n", "the API key itself does not belong here");
         refused("providers: {x: {base_url: localhost}}\n", "must begin with https://");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the rungs of ladders and chains make sense: agents that are known, models that can be handed to a program.
+//! Checks the rungs of the escalation ladder and the fallback chains: known agents, models that can be passed to a program.
 
 use super::Check;
 use crate::origin::Origins;
@@ -7,8 +7,8 @@ use crate::raw::RawConfig;
 use orch_core::escalation::Rung;
 use orch_core::fallback::DEPTH;
 
-/// Whether every rung can be read.
-pub(super) fn unreadable(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
+/// Checks that every rung can be parsed.
+pub(super) fn check_syntax(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
     let ladder = raw.escalation.as_ref().and_then(|escalation| escalation.ladder.as_ref());
     let chain = |pick: fn(&crate::raw::RawFallback) -> &Option<Vec<String>>| {
         raw.fallback.as_ref().and_then(|f| pick(f).as_ref())

@@ -1,4 +1,4 @@
-//! What is wrong with the settings of a project's workspace. PURE.
+//! Checks the settings of a project's workspace. PURE.
 
 use super::is_variable;
 use crate::origin::Origins;
@@ -6,12 +6,12 @@ use crate::problem::ConfigProblem;
 use crate::raw::RawConfig;
 use orch_core::workspace::{is_label, is_path, is_pattern};
 
-/// Variables that decide which programs run, or belong to orch and git.
+/// Variables that a project must not set, because they decide which programs run and where they write.
 const RESERVED: [&str; 9] =
     ["PATH", "HOME", "SHELL", "USER", "TMPDIR", "LD_PRELOAD", "LD_LIBRARY_PATH", "NODE_OPTIONS", "PYTHONPATH"];
 
-/// Everything about `workspace` that the schema cannot say.
-pub(super) fn unusable(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
+/// Checks everything about `workspace` that the schema cannot express.
+pub(super) fn check(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
     let Some(workspace) = &raw.workspace else { return Vec::new() };
     let mut problems = Vec::new();
     let mut wrong = |key: &str, message: String| {
@@ -32,7 +32,7 @@ pub(super) fn unusable(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem>
         if !is_variable(name) {
             wrong(&key, "not a name of a variable".to_owned());
         } else if is_reserved {
-            wrong(&key, "this variable is not for projects to set".to_owned());
+            wrong(&key, "projects cannot set this variable".to_owned());
         }
         let Some(variable) = variable else { continue };
         match (&variable.port, &variable.slug) {
@@ -84,8 +84,8 @@ mod tests {
             ("workspace: {setups: [x]}", "setups"),
         ] {
             let problems = load(&[project(text, true)]).expect_err(text);
-            let told = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            assert!(told.contains(expected) && told.contains(".orch.yml:1"), "{text}: {told}");
+            let reported = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            assert!(reported.contains(expected) && reported.contains(".orch.yml:1"), "{text}: {reported}");
         }
     }
 }
