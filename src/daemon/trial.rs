@@ -56,15 +56,15 @@ impl Setup {
             match kind {
                 ChannelKind::Telegram => {
                     let Some(token) = read(&channels.telegram.bot_token)? else { return Ok(no_token()) };
-                    let setup = telegram::Setup::of(&channels.telegram, token).map_err(refused)?;
+                    let setup = telegram::Setup::from_settings(&channels.telegram, token).map_err(refused)?;
                     let channel = Telegram::new(setup, ChannelStore::in_memory()).map_err(refused)?;
-                    Ok(channel.look().await.map_or_else(from_refusal, Trial::Found))
+                    Ok(channel.check().await.map_or_else(from_refusal, Trial::Found))
                 }
                 ChannelKind::Discord => {
                     let Some(token) = read(&channels.discord.bot_token)? else { return Ok(no_token()) };
-                    let setup = discord::Setup::of(&channels.discord, token).map_err(refused)?;
+                    let setup = discord::Setup::from_settings(&channels.discord, token).map_err(refused)?;
                     let channel = Discord::new(setup, ChannelStore::in_memory());
-                    Ok(channel.look().await.map_or_else(from_refusal, Trial::Found))
+                    Ok(channel.check().await.map_or_else(from_refusal, Trial::Found))
                 }
                 ChannelKind::Webhook => {
                     let Some(url) = &channels.webhook.url else {
@@ -73,11 +73,11 @@ impl Setup {
                     let url = url.read(&self.home, &self.environment).map_err(Trial::NoSecret)?;
                     let secret = read(&channels.webhook.secret)?;
                     let channel = Webhook::new(&url, secret.as_ref()).map_err(Trial::Refused)?;
-                    Ok(channel.say(&message).await.map_or_else(from_refusal, |_| Trial::Sent))
+                    Ok(channel.send(&saying).await.map_or_else(from_refusal, |_| Trial::Said))
                 }
                 ChannelKind::Desktop => {
                     let channel = Desktop::new(self.environment.clone());
-                    Ok(channel.say(&message).await.map_or_else(from_refusal, |_| Trial::Sent))
+                    Ok(channel.send(&saying).await.map_or_else(from_refusal, |_| Trial::Said))
                 }
             }
         };

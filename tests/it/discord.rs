@@ -57,7 +57,7 @@ fn setup(server: &Server, token: &str) -> Setup {
         gateway_url: Some(server.gateway_url()),
         ..Settings::default()
     };
-    Setup::of(&settings, Secret::new(token)).expect("a sound setup")
+    Setup::from_settings(&settings, Secret::new(token)).expect("a sound setup")
 }
 
 impl Room {
@@ -136,7 +136,7 @@ async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_o
         buttons: vec![Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7), since: None } }],
         ..saying("#7 has failed")
     };
-    let place = room.discord.say(&notice).await.expect("said").expect("a name");
+    let place = room.discord.send(&notice).await.expect("said").expect("a name");
     let shown = server.said().into_iter().find(|message| place.ends_with(&message.id.to_string())).expect("there");
     let token = shown.buttons[0].1.clone();
     let mut interactions = Vec::new();
@@ -157,7 +157,8 @@ async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_o
     room.until_quiet();
     assert_eq!(asked.load(Ordering::SeqCst), 0, "nothing was asked of the engine");
     assert!(interactions.iter().all(|token| server.answered(token) == (false, Vec::new())));
-    let told: Vec<String> = store.below(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
+    let told: Vec<String> =
+        store.with_prefix(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
     let all = told.concat();
     for n in 0..20 {
         let times = told.iter().filter(|line| line.starts_with(&format!("{} ", STRANGER + n))).count();
@@ -187,7 +188,7 @@ async fn whoever_has_a_listed_role_may_speak_and_press_and_nobody_else() {
         buttons: vec![Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7), since: None } }],
         ..saying("#7 has failed")
     };
-    room.discord.say(&notice).await.expect("said");
+    room.discord.send(&notice).await.expect("said");
     let shown = room.until_said("has failed");
     room.server.press(&member, &shown, &shown.buttons[0].1);
     wait_until("the press", RUN, || asked.load(Ordering::SeqCst) > before);
@@ -208,7 +209,7 @@ async fn commands_are_registered_and_an_unknown_one_is_answered() {
     assert_eq!(names, COMMANDS.iter().map(|known| known.name).collect::<Vec<_>>());
     room.server.write(&owner(), CHANNEL, "/shwo 7", None);
     room.until_said("did you mean `/show`?");
-    assert_eq!(room.discord.look().await, Ok("#tasks".to_owned()));
+    assert_eq!(room.discord.check().await, Ok("#tasks".to_owned()));
     let server = room.close().await;
     assert_eq!(server.too_fast(), 0);
 }
@@ -271,7 +272,7 @@ async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
     let (client, _) = counting();
     let room = Room::open(server, ChannelStore::in_memory(), client);
     wait_until("the trouble", RUN, || room.discord.trouble().is_some_and(|why| why.contains("token")));
-    let refused = room.discord.say(&saying("hello")).await;
+    let refused = room.discord.send(&saying("hello")).await;
     assert!(
         matches!(&refused, Err(Refusal::Closed(why)) if why.contains("token") && !why.contains(TOKEN)),
         "{refused:?}"
@@ -289,11 +290,11 @@ async fn a_server_that_is_not_there_is_told_as_that() {
         gateway_url: Some("ws://127.0.0.1:1".to_owned()),
         ..Settings::default()
     };
-    let setup = Setup::of(&nowhere, Secret::new(TOKEN)).expect("a sound setup");
+    let setup = Setup::from_settings(&nowhere, Secret::new(TOKEN)).expect("a sound setup");
     let (discord, cancel) = (Discord::new(setup, ChannelStore::in_memory()), CancellationToken::new());
     let (running, of_task, (client, _)) = (discord.clone(), cancel.clone(), counting());
     let running = tokio::spawn(async move { running.run(client, of_task).await });
-    let refused = discord.say(&saying("hello")).await.expect_err("nobody is there").to_string();
+    let refused = discord.send(&saying("hello")).await.expect_err("nobody is there").to_string();
     assert!(refused.contains("Discord cannot be reached"), "{refused}");
     wait_until("the trouble", RUN, || discord.trouble().is_some_and(|why| why.contains("cannot be reached")));
     assert_eq!(Channel::trouble(&discord).as_deref(), Some(refused.as_str()), "what goes out is told with the notices");
@@ -308,15 +309,15 @@ async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
     // Refusals of all kinds on the way.
     room.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 429, code: 1 });
     room.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 502, code: 0 });
-    let first = room.discord.say(&saying("first")).await;
+    let first = room.discord.send(&saying("first")).await;
     let first = match first {
-        Err(Refusal::Later { .. }) => room.discord.say(&saying("first")).await,
+        Err(Refusal::Later { .. }) => room.discord.send(&saying("first")).await,
         said => said,
     };
     assert!(first.is_ok(), "{first:?}");
     let texts: Vec<String> = (0..7).map(|n| format!("notice {n}")).collect();
     let all: Vec<ChatMessage> = texts.iter().map(|text| saying(text)).collect();
-    futures::future::join_all(all.iter().map(|one| room.discord.say(one))).await.into_iter().for_each(|said| {
+    futures::future::join_all(all.iter().map(|one| room.discord.send(one))).await.into_iter().for_each(|said| {
         said.expect("said");
     });
     let long = ChatMessage {
@@ -324,7 +325,7 @@ async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
         document: Some(Document { name: "7.diff".to_owned(), text: "+hello\n".to_owned() }),
         ..ChatMessage::default()
     };
-    room.discord.say(&long).await.expect("said");
+    room.discord.send(&long).await.expect("said");
     let said = room.server.messages(CHANNEL);
     let notices: Vec<&str> =
         said.iter().map(|message| message.text.as_str()).filter(|text| text.starts_with("notice")).collect();
@@ -347,10 +348,10 @@ async fn while_discord_wants_to_be_left_alone_it_is_asked_nothing_whoever_wants_
     room.server.refuse_all(60);
     let answered = room.server.command(&owner(), CHANNEL, "help", &[]);
     let texts: Vec<ChatMessage> = (0..20).map(|n| saying(&format!("notice {n}"))).collect();
-    let api = room.discord.say(&texts[0]).await;
+    let api = room.discord.send(&texts[0]).await;
     assert!(matches!(&api, Err(Refusal::Later { after: Some(_), .. })), "{api:?}");
     let (discord, soon) = (&room.discord, std::time::Duration::from_secs(3));
-    let say = |one| async move { tokio::time::timeout(soon, discord.say(one)).await.ok() };
+    let say = |one| async move { tokio::time::timeout(soon, discord.send(one)).await.ok() };
     let said = futures::future::join_all(texts.iter().map(say));
     assert!(said.await.into_iter().flatten().all(|said| said.is_err()), "nothing is said");
     assert!((1..=3).contains(&refused()), "{} requests were made", refused());
@@ -402,19 +403,19 @@ async fn what_was_said_is_changed_in_its_place_and_a_deleted_message_is_told() {
     let (room, _) = room();
     let room = room.listening();
     let about = |text: &str| ChatMessage { task: Some(TaskId(7)), ..saying(text) };
-    let place = room.discord.say(&about("#7 Mend it: works")).await.expect("said").expect("a name");
+    let place = room.discord.send(&about("#7 Mend it: works")).await.expect("said").expect("a name");
     let id: u64 = place.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an id");
-    room.discord.change(&place, &about("#7 Mend it: done")).await.expect("changed");
+    room.discord.edit(&place, &about("#7 Mend it: done")).await.expect("changed");
     let shown: Vec<String> = room.server.messages(CHANNEL).into_iter().map(|message| message.text).collect();
     assert_eq!(shown, ["\\#7 Mend it: done"]);
     let threads = room.server.threads();
     assert_eq!(threads, [(id, "#7 Mend it: works".to_owned())]);
     // The same task has one thread.
-    room.discord.say(&about("#7 again")).await.expect("said");
+    room.discord.send(&about("#7 again")).await.expect("said");
     assert_eq!(room.server.threads().len(), 1);
     room.server.delete(CHANNEL, id);
-    assert_eq!(room.discord.change(&place, &about("#7")).await, Err(Refusal::Gone));
-    assert_eq!(room.discord.change("garbage", &about("#7")).await, Err(Refusal::Gone));
+    assert_eq!(room.discord.edit(&place, &about("#7")).await, Err(Refusal::Gone));
+    assert_eq!(room.discord.edit("garbage", &about("#7")).await, Err(Refusal::Gone));
     room.close().await;
 }
 
@@ -521,7 +522,7 @@ async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
     room.until_said("is added");
     house.until(1, "needs_review").await;
     let notice = ChatMessage { task: Some(TaskId(1)), ..saying("#1 Say hello: asks you") };
-    room.discord.say(&notice).await.expect("said");
+    room.discord.send(&notice).await.expect("said");
     let (thread, _) = wait_some("a thread", RUN, || server.threads().into_iter().next());
     server.write(&owner(), thread, "/why", None);
     wait_until("an answer in the thread", RUN, || server.messages(thread).iter().any(|m| m.author != OWNER));
@@ -556,7 +557,7 @@ async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_
     server.write_with(&owner(), CHANNEL, "/add Read all", ("all.txt", &[b'x'; 300 << 10]));
     room.until_said("all.txt is too large: at most 256 kB");
     server.write_with(&owner(), CHANNEL, "/cancel 1", notes);
-    room.until_said("a file becomes a part of a new task only");
+    room.until_said("a file can only become a part of a new task");
     assert_eq!(house.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 2);
     house.until(1, "needs_review").await;
     house.close().await;

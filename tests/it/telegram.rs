@@ -142,7 +142,8 @@ async fn a_thousand_strangers_do_nothing_are_answered_nothing_and_the_owner_hear
     room.api.writes(ADA, GROUP, "/help");
     room.until_said("/status");
     assert_eq!(asked.load(Ordering::SeqCst), 0, "executed");
-    let told: Vec<String> = store.below(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
+    let told: Vec<String> =
+        store.with_prefix(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
     let ids: BTreeSet<&str> =
         told.iter().filter_map(|line| line.split(' ').next()).filter(|id| id.parse::<i64>().is_ok()).collect();
     assert_eq!((told.len(), ids.len()), (1_000, 1_000), "of each once");
@@ -160,7 +161,7 @@ async fn without_a_list_things_are_said_and_nothing_is_heard() {
     room.api.writes(ADA, GROUP, "/status");
     let button = Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7), since: None } };
     let notice = ChatMessage { buttons: vec![button], ..saying("a notice") };
-    room.telegram.say(&notice).await.expect("said");
+    room.telegram.send(&notice).await.expect("said");
     room.until_said("a notice");
     assert!(room.api.button(GROUP, "Retry").is_none(), "nobody may press it, and nobody would answer");
     assert_eq!((room.api.calls("getUpdates"), asked.load(Ordering::SeqCst)), (0, 0));
@@ -188,7 +189,7 @@ async fn each_update_acts_once_though_telegram_repeats_and_shuffles_and_each_say
     let telegram = room.telegram.clone();
     let said = (0..30).map(|n| {
         let telegram = telegram.clone();
-        async move { telegram.say(&saying(&format!("event {n}."))).await }
+        async move { telegram.send(&saying(&format!("event {n}."))).await }
     });
     let said = futures::future::join_all(said).await;
     assert!(said.iter().all(Result::is_ok), "{said:?}");
@@ -209,7 +210,7 @@ async fn more_than_anybody_can_read_is_refused_and_not_kept() {
     let telegram = room.telegram.clone();
     let waiting = (0..2_000).map(|n| {
         let telegram = telegram.clone();
-        tokio::spawn(async move { telegram.say(&saying(&n.to_string())).await })
+        tokio::spawn(async move { telegram.send(&saying(&n.to_string())).await })
     });
     let waiting: Vec<_> = waiting.collect();
     let refused = || waiting.iter().filter(|one| one.is_finished()).count();
@@ -236,7 +237,7 @@ async fn a_chat_that_is_gone_and_a_token_that_is_revoked_are_told_and_not_asked_
         wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
         room.api.next_answers(method, status, description, Value::Null);
         if method == "sendMessage" {
-            let refused = room.telegram.say(&saying("a notice")).await.expect_err("refused");
+            let refused = room.telegram.send(&saying("a notice")).await.expect_err("refused");
             assert!(refused.to_string().contains(told), "{refused}");
         } else {
             // The question that is held open is answered so.
@@ -255,12 +256,12 @@ async fn a_chat_that_is_gone_and_a_token_that_is_revoked_are_told_and_not_asked_
 async fn what_was_not_changed_or_is_gone_is_no_failure() {
     let (client, _) = counting();
     let room = Room::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
-    let name = room.telegram.say(&saying("one")).await.expect("said").expect("a name");
-    room.telegram.change(&name, &saying("one")).await.expect("it is so already");
-    room.telegram.change(&name, &saying("two")).await.expect("changed");
+    let name = room.telegram.send(&saying("one")).await.expect("said").expect("a name");
+    room.telegram.edit(&name, &saying("one")).await.expect("it is so already");
+    room.telegram.edit(&name, &saying("two")).await.expect("changed");
     assert_eq!(room.api.texts(GROUP), ["two"]);
     room.api.deletes(GROUP, name.parse().expect("a number"));
-    let refused = room.telegram.change(&name, &saying("three")).await.expect_err("gone");
+    let refused = room.telegram.edit(&name, &saying("three")).await.expect_err("gone");
     assert_eq!(refused.to_string(), "the message is gone");
     assert_eq!(room.telegram.trouble(), None);
     room.close().await;
@@ -275,13 +276,13 @@ async fn a_forum_has_a_topic_for_each_task_and_another_where_that_was_deleted() 
     wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
     let about = |task: u64, text: &str| ChatMessage { task: Some(TaskId(task)), ..saying(text) };
     for (task, text) in [(7, "#7 begins"), (8, "#8 begins"), (7, "#7 ends")] {
-        room.telegram.say(&about(task, text)).await.expect("said");
+        room.telegram.send(&about(task, text)).await.expect("said");
     }
     let topics: Vec<_> = room.api.messages(GROUP).iter().map(|seen| seen.topic).collect();
     assert_eq!(topics, [Some(1_001), Some(1_002), Some(1_001)]);
     room.api.next_answers("sendMessage", 400, "Bad Request: message thread not found", Value::Null);
-    room.telegram.say(&about(7, "#7 again")).await.expect("said beside it");
-    room.telegram.say(&about(7, "#7 once more")).await.expect("said in a new one");
+    room.telegram.send(&about(7, "#7 again")).await.expect("said beside it");
+    room.telegram.send(&about(7, "#7 once more")).await.expect("said in a new one");
     let topics: Vec<_> = room.api.messages(GROUP).iter().skip(3).map(|seen| seen.topic).collect();
     assert_eq!(topics, [None, Some(1_003)]);
     room.close().await;
@@ -299,7 +300,7 @@ async fn the_commands_are_registered_and_a_hundred_thousand_characters_go_as_a_f
         let (name, does) = (command["command"].as_str().expect("text"), command["description"].as_str().expect("text"));
         assert!(name.bytes().all(|b| b.is_ascii_lowercase()) && (3..=256).contains(&does.chars().count()), "{command}");
     }
-    room.telegram.say(&saying(&"日本🙂 <b>@everyone</b> ".repeat(5_000))).await.expect("said");
+    room.telegram.send(&saying(&"日本🙂 <b>@everyone</b> ".repeat(5_000))).await.expect("said");
     let messages = room.api.messages(GROUP);
     assert_eq!(messages.len(), 2);
     assert!(messages[1].document.as_ref().is_some_and(|(name, text)| name == "orch.txt" && text.len() > 100_000));

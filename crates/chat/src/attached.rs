@@ -1,18 +1,20 @@
-//! A file that somebody sent into a chat, as it becomes a part of a task: text, and not too large. Knows no service.
+//! Reads a file that a person attached to a chat message, so that it becomes part of a task: text of limited size. Knows
+//! no service.
 
 use super::conversation::render;
 use orch_core::channel::Document;
 use std::future::Future;
 
-/// The largest, in bytes.
+/// Largest accepted file, in bytes.
 pub const LARGEST: usize = 256 << 10;
-/// The longest name that is repeated, in characters.
+/// Longest file name in messages, in characters.
 const NAME: usize = 100;
 
-/// Reads one: `size` as the service says, if it does; `fetched`: its bytes, or why there are none.
+/// Reads an attached file. `size` is the size that the service reports, if it does; `fetched` yields the bytes or the
+/// reason why they cannot be fetched.
 ///
 /// # Errors
-/// It is too large, cannot be had, or is no text; in words.
+/// The file is too large, cannot be fetched, or is not text; the error is a message for the person.
 pub async fn read(
     name: &str,
     size: Option<u64>,

@@ -1,5 +1,5 @@
-//! A chat as a sink: output in messages that grow by edits until they are full, as often as the service allows. One
-//! service is one [`Post`]; everything else is the same for all.
+//! A chat as a sink: output in messages that grow by edits until they are full, at the rate that the service allows. Each
+//! service implements [`Post`]; everything else is the same for all.
 
 pub mod compose;
 pub(crate) mod cut;
@@ -13,38 +13,38 @@ use orch_sys::clock::instant;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// Why a service did not do what it was asked.
+/// Why a service refused a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Not now: too many requests, or out of order.
+    /// The request can succeed later: too many requests, or a temporary failure.
     #[error("{why}")]
     Later {
-        /// How long to wait, where the service says.
+        /// How long to wait, if the service says so.
         after: Option<Duration>,
-        /// What is in the way, in words.
+        /// The reason, as a message.
         why: String,
     },
     /// The message to edit is gone.
     #[error("the message is gone")]
     Gone,
-    /// Never: this message is not taken, and others are.
+    /// This message is rejected for good; others are accepted.
     #[error("{0}")]
     Never(String),
-    /// Nothing is taken until a person changes something: the token, the chat, the bot's rights.
+    /// Nothing is accepted until a person changes something: the token, the chat, the bot's permissions.
     #[error("{0}")]
     Closed(String),
 }
 
 impl Refusal {
-    /// Not now, because of this.
+    /// Creates a [`Refusal::Later`].
     pub fn later(after: Option<Duration>, why: impl Into<String>) -> Self {
         Self::Later { after, why: why.into() }
     }
 }
 
-/// A chat service: what it must be able to do.
+/// The operations that a chat service must provide.
 pub trait Post: Send {
-    /// How it names a message.
+    /// Id of a message.
     type Id: Clone + Send + Sync;
 
     /// Sends a message.
@@ -54,21 +54,21 @@ pub trait Post: Send {
     fn edit(&mut self, id: &Self::Id, text: &str) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
-/// A chat.
+/// The output of streams in one chat.
 pub struct Chat<P: Post> {
     post: P,
     composer: Composer<P::Id>,
-    begun: Instant,
+    started: Instant,
 }
 
 impl<P: Post> Chat<P> {
-    /// Nothing said yet.
+    /// Creates a chat without messages.
     pub fn new(post: P, limits: Limits) -> Self {
-        Self { post, composer: Composer::new(limits), begun: instant() }
+        Self { post, composer: Composer::new(limits), started: instant() }
     }
 
     fn now(&self) -> Duration {
-        self.begun.elapsed()
+        self.started.elapsed()
     }
 
     async fn act(&mut self, op: Op<P::Id>) -> Result<(), Refusal> {
@@ -116,13 +116,13 @@ impl<P: Post> Sink for Chat<P> {
                 self.composer.push(&format!("■ #{} is {}\n", task.id, task.status.as_str()), now);
                 self.composer.flush();
             }
-            // What is late comes all the same.
+            // Delayed output still arrives.
             StreamEvent::Lagged { .. } => {}
         }
         Ok(())
     }
 
-    fn holds(&self) -> Option<Duration> {
+    fn next_due(&self) -> Option<Duration> {
         let now = self.now();
         match self.composer.next(now) {
             Next::Nothing => None,
@@ -131,7 +131,7 @@ impl<P: Post> Sink for Chat<P> {
         }
     }
 
-    async fn work(&mut self) -> Result<(), Refusal> {
+    async fn flush_due(&mut self) -> Result<(), Refusal> {
         match self.composer.next(self.now()) {
             Next::Do(op) => self.act(op).await,
             Next::At(_) | Next::Nothing => Ok(()),
@@ -140,9 +140,9 @@ impl<P: Post> Sink for Chat<P> {
 
     async fn shutdown(&mut self) -> Result<(), Refusal> {
         self.composer.flush();
-        while let Some(wait) = self.holds() {
+        while let Some(wait) = self.next_due() {
             tokio::time::sleep(wait).await;
-            self.work().await?;
+            self.flush_due().await?;
         }
         Ok(())
     }

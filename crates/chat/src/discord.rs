@@ -1,5 +1,5 @@
-//! Discord: what people on the list write, command and press is taken to the conversation, and what is said is brought to
-//! the channel, in a thread for each task. A bot of the person's own, on its gateway; no open port.
+//! The Discord channel: passes messages, commands and button presses of listed users to the conversation, and sends
+//! messages to the channel, in one thread per task. Uses the person's own bot over the gateway; no open port.
 
 mod api;
 mod files;
@@ -16,7 +16,7 @@ use super::chat::Refusal;
 use super::conversation::buttons::LISTED;
 use super::conversation::channel_store::ChannelStore;
 use super::health::{Health, Way};
-use super::shutdown::part;
+use super::shutdown::shut_down;
 use super::streams::{Shown, Streams};
 use super::{Channel, TwoWay};
 use api::{Api, Place, id};
@@ -39,39 +39,39 @@ use tokio_util::task::TaskTracker;
 use twilight_model::id::Id;
 use twilight_model::id::marker::{ChannelMarker, GuildMarker};
 
-/// Keys: the channels in which people speak with the bot alone.
+/// Prefix of the keys that store direct-message channels by user.
 const DIRECT: &str = "direct/";
 
-/// Why a setup cannot be right.
+/// Why settings are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
-    /// Nobody said where things are to be said.
+    /// No channel is configured.
     #[error("channels.discord.channel_id is missing: orch config set channels.discord.channel_id <id>")]
     NoChannel,
-    /// That is no id.
-    #[error("{0:?} is no id of Discord's: it is a number that “Copy ID” shows in developer mode")]
+    /// The text is not an id.
+    #[error("{0:?} is not a Discord id: it is a number that “Copy ID” shows in developer mode")]
     Number(String),
-    /// The token would be seen on its way.
-    #[error("{0} is neither https nor on this machine: the token would be seen on its way")]
+    /// The token would be sent unencrypted.
+    #[error("{0} is neither https nor on this machine: the token would be sent unencrypted")]
     Unsafe(String),
 }
 
-/// What the channel needs to know.
+/// Settings of the channel.
 #[derive(Debug, Clone)]
 pub struct Setup {
     token: Secret,
     listed: Listed,
-    /// Elsewhere than at Discord's.
+    /// URL of the API, if it is not Discord's.
     api_url: Option<String>,
     gateway_url: Option<String>,
 }
 
 impl Setup {
-    /// Of the settings, and the token that they refer to.
+    /// Converts the settings, with the token that they refer to.
     ///
     /// # Errors
-    /// An id is none, or the token would go where it may be seen.
-    pub fn of(settings: &Settings, token: Secret) -> Result<Self, SetupError> {
+    /// An id is invalid or missing, or the token would be sent unencrypted.
+    pub fn from_settings(settings: &Settings, token: Secret) -> Result<Self, SetupError> {
         let number = |text: &str| id::<ChannelMarker>(text.trim()).ok_or_else(|| SetupError::Number(text.to_owned()));
         let channel = number(settings.channel_id.as_deref().ok_or(SetupError::NoChannel)?)?;
         let all = |ids: &std::collections::BTreeSet<String>| {
@@ -89,7 +89,7 @@ impl Setup {
     }
 }
 
-/// Whether a token may go there: encrypted, or to this machine.
+/// Returns whether a token may be sent there: encrypted, or to this machine.
 fn is_safe(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -107,9 +107,9 @@ fn is_safe(url: &str) -> bool {
 
 /// The channel. Cheap to clone.
 #[derive(Clone)]
-pub struct Discord(Arc<Parts>);
+pub struct Discord(Arc<Inner>);
 
-struct Parts {
+struct Inner {
     setup: Setup,
     api: Api,
     store: ChannelStore,
@@ -117,7 +117,7 @@ struct Parts {
     health: Health,
     streams: Streams<Id<ChannelMarker>>,
     files: Files,
-    /// The server of the channel, once it is known; none: a direct message.
+    /// Server of the channel, once it is known; `None`: a direct-message channel.
     guild: OnceLock<Option<Id<GuildMarker>>>,
 }
 
@@ -126,73 +126,73 @@ fn now() -> Timestamp {
 }
 
 impl Discord {
-    /// With this setup; nothing is asked of anybody yet.
+    /// Creates the channel without connecting.
     pub fn new(setup: Setup, store: ChannelStore) -> Self {
         let api = Api::new(&setup.token, setup.api_url.as_deref());
         let health = Health::new(ChannelKind::Discord);
         let mut users = setup.listed.users.clone();
         if !setup.listed.roles.is_empty() {
-            // Who has a role is known at the press.
+            // Roles are checked at the press.
             users.insert(LISTED.to_owned());
         }
         let queue = OutboundQueue::new(api.clone(), setup.listed.channel, store.clone(), users, health.clone());
         let files = Files::new(setup.api_url.as_deref());
         let streams = Streams::new(store.clone());
-        Self(Arc::new(Parts { setup, api, store, queue, health, streams, files, guild: OnceLock::new() }))
+        Self(Arc::new(Inner { setup, api, store, queue, health, streams, files, guild: OnceLock::new() }))
     }
 
-    /// With these settings, the token that they refer to, and the journal of this engine.
+    /// Creates the channel from the settings and their token, with the journal as its store.
     ///
     /// # Errors
-    /// The settings cannot be right.
+    /// A setting is invalid.
     pub fn open(settings: &Settings, token: Secret, engine: EngineHandle) -> Result<Self, SetupError> {
-        Ok(Self::new(Setup::of(settings, token)?, ChannelStore::Journal(engine, ChannelKind::Discord)))
+        Ok(Self::new(Setup::from_settings(settings, token)?, ChannelStore::Journal(engine, ChannelKind::Discord)))
     }
 
-    /// What is wrong now; `None`: nothing.
+    /// Returns the current problem; `None`: there is none.
     pub fn trouble(&self) -> Option<String> {
         self.0.health.trouble()
     }
 
-    /// How much waits to be said.
+    /// Returns the number of messages that wait to be sent.
     pub fn waiting(&self) -> usize {
         self.0.queue.waiting()
     }
 
-    /// Where things are said: what `orch channel test` tells. One look, nothing is said.
+    /// Returns the name of the channel for `orch channel test`, without sending a message.
     ///
     /// # Errors
-    /// The token, the channel or the server is not there.
-    pub async fn look(&self) -> Result<String, Refusal> {
+    /// The token or the channel is refused, or the server cannot be reached.
+    pub async fn check(&self) -> Result<String, Refusal> {
         let at = self.0.api.whereabouts(self.0.setup.listed.channel).await?;
         Ok(if at.guild.is_some() { format!("#{}", at.channel_name) } else { "a direct message".to_owned() })
     }
 
-    /// Shows the output of a task in a channel from now on.
+    /// Starts to show the output of a task in a channel.
     async fn stream(&self, shown: Shown<Id<ChannelMarker>>, (client, tracker): (&Client, &TaskTracker)) {
         let (key, stop) = self.0.streams.begin(&shown, now()).await;
         self.show((key, stop), shown, (client, tracker));
     }
 
-    /// Goes on with the streams that were open when orch, or this channel, ended.
-    async fn go_on(&self, client: &Client, tracker: &TaskTracker) {
+    /// Resumes the streams that were open when the daemon or this channel stopped.
+    async fn resume_streams(&self, client: &Client, tracker: &TaskTracker) {
         for (key, shown) in self.0.streams.unfinished().await {
             if !self.is_seen(&shown).await {
-                self.0.streams.over(key).await;
+                self.0.streams.remove(key).await;
                 continue;
             }
             if let Some(place) = shown.message().and_then(Place::parse) {
                 self.0.queue.adopt(key, place);
             }
-            let stop = self.0.streams.go_on(key, &shown);
+            let stop = self.0.streams.resume(key, &shown);
             self.show((key, stop), shown, (client, tracker));
         }
     }
 
-    /// Whether those who wanted a stream may still see it.
+    /// Returns whether the user who requested a stream may still see it.
     async fn is_seen(&self, shown: &Shown<Id<ChannelMarker>>) -> bool {
         let listed = &self.0.setup.listed;
-        if listed.is_nobody() || shown.home != listed.channel {
+        if listed.is_empty() || shown.home != listed.channel {
             return false;
         }
         let is_there = shown.chat == listed.channel || listed.users.contains(&shown.by);
@@ -213,7 +213,7 @@ impl Discord {
         });
     }
 
-    /// The server of the channel; none: it is a direct message.
+    /// Returns the server of the channel; `None`: it is a direct-message channel.
     async fn guild(&self) -> Result<Option<Id<GuildMarker>>, Refusal> {
         if let Some(known) = self.0.guild.get() {
             return Ok(*known);
@@ -222,15 +222,15 @@ impl Discord {
         Ok(*self.0.guild.get_or_init(|| found))
     }
 
-    /// The channel in which somebody on the list speaks with the bot alone.
+    /// Returns the direct-message channel of a listed user.
     async fn direct(&self, user: &str) -> Result<Id<ChannelMarker>, Refusal> {
         let (key, store) = (format!("{DIRECT}{user}"), &self.0.store);
-        if let Some(known) = store.kept(&key).await.ok().flatten().as_deref().and_then(id) {
+        if let Some(known) = store.get(&key).await.ok().flatten().as_deref().and_then(id) {
             return Ok(known);
         }
         let Some(user) = id(user) else { return Err(Refusal::Gone) };
         let channel = self.0.api.direct(user).await?;
-        if let Err(error) = store.keep(&key, Some(channel.to_string())).await {
+        if let Err(error) = store.set(&key, Some(channel.to_string())).await {
             tracing::debug!(%error, "a channel is looked up again");
         }
         Ok(channel)
@@ -242,52 +242,57 @@ impl TwoWay for Discord {
         let (tracker, closing, mut queues) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
         let (queue, closes) = (self.0.queue.clone(), closing.clone());
         queues.spawn(async move { queue.run(&closes).await });
-        self.go_on(&client, &tracker).await;
-        if self.0.setup.listed.is_nobody() {
+        self.resume_streams(&client, &tracker).await;
+        if self.0.setup.listed.is_empty() {
             tracing::info!("nobody is listed for discord: nothing is listened to");
         } else {
             Listener::new(self, &client, &tracker).run(&cancel).await;
         }
         cancel.cancelled().await;
-        self.0.streams.leave();
-        part(&tracker, &closing, queues).await;
+        self.0.streams.suspend();
+        shut_down(&tracker, &closing, queues).await;
         self.0.queue.close();
     }
 }
 
 impl Channel for Discord {
-    // What is in the way of hearing is kept by whoever listens.
+    // The listener stores problems of receiving.
     fn trouble(&self) -> Option<String> {
-        self.0.health.of(Way::Out)
+        self.0.health.get(Way::Out)
     }
 
-    async fn say(&self, saying: &ChatMessage) -> Result<Option<String>, Refusal> {
-        Ok(self.0.queue.say(saying).await?.map(|place| place.to_string()))
+    async fn send(&self, message: &ChatMessage) -> Result<Option<String>, Refusal> {
+        Ok(self.0.queue.send(message).await?.map(|place| place.to_string()))
     }
 
-    async fn tell(&self, _key: &str, notices: &[Notice], saying: &ChatMessage) -> Result<Option<String>, Refusal> {
+    async fn send_notices(
+        &self,
+        _key: &str,
+        notices: &[Notice],
+        message: &ChatMessage,
+    ) -> Result<Option<String>, Refusal> {
         let is_of_strangers = notices.iter().all(|notice| notice.kind == NoticeKind::Stranger);
         if is_of_strangers && !notices.is_empty() {
-            // In the channel they would read it themselves.
+            // In the channel, the stranger would read it.
             for user in &self.0.setup.listed.users {
-                let said = match self.direct(user).await {
-                    Ok(channel) => self.0.queue.say_in(channel, saying).await,
+                let sent = match self.direct(user).await {
+                    Ok(channel) => self.0.queue.send_to(channel, message).await,
                     Err(refusal) => Err(refusal),
                 };
-                match said {
+                match sent {
                     Ok(_) => return Ok(None),
                     Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
-                    // They take no messages of the bot.
+                    // The user does not accept messages from the bot.
                     Err(Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_)) => {}
                 }
             }
         }
-        self.say(saying).await
+        self.send(message).await
     }
 
-    async fn change(&self, message: &str, saying: &ChatMessage) -> Result<(), Refusal> {
-        let place = Place::parse(message).ok_or(Refusal::Gone)?;
-        self.0.queue.change(place, saying).await
+    async fn edit(&self, id: &str, message: &ChatMessage) -> Result<(), Refusal> {
+        let place = Place::parse(id).ok_or(Refusal::Gone)?;
+        self.0.queue.edit(place, message).await
     }
 }
 
@@ -308,13 +313,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_is_told() {
+    fn an_invalid_id_is_reported() {
         let settings = Settings { channel_id: Some("7".to_owned()), ..Settings::default() };
-        assert!(Setup::of(&settings, Secret::new("t")).is_ok());
+        assert!(Setup::from_settings(&settings, Secret::new("t")).is_ok());
         let wrong = Settings { channel_id: Some("#tasks".to_owned()), ..Settings::default() };
-        assert!(matches!(Setup::of(&wrong, Secret::new("t")), Err(SetupError::Number(_))));
-        assert!(matches!(Setup::of(&Settings::default(), Secret::new("t")), Err(SetupError::NoChannel)));
+        assert!(matches!(Setup::from_settings(&wrong, Secret::new("t")), Err(SetupError::Number(_))));
+        assert!(matches!(Setup::from_settings(&Settings::default(), Secret::new("t")), Err(SetupError::NoChannel)));
         let seen = Settings { gateway_url: Some("ws://gateway.example".to_owned()), ..settings };
-        assert!(matches!(Setup::of(&seen, Secret::new("t")), Err(SetupError::Unsafe(_))));
+        assert!(matches!(Setup::from_settings(&seen, Secret::new("t")), Err(SetupError::Unsafe(_))));
     }
 }

@@ -1,65 +1,65 @@
-//! Which updates were handled. PURE. Telegram repeats what was not confirmed, may tell things out of order, and after a
-//! quiet week begins to count anew somewhere; so what was handled is remembered by its number, beside the offset.
+//! Tracks which updates were handled. PURE. Telegram repeats unconfirmed updates, may send them out of order, and after a
+//! quiet week restarts its numbering; so the numbers of handled updates are remembered in addition to the offset.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Numbers that are remembered: more than an answer can hold, several times over.
+/// How many handled numbers are remembered: several times the size of one response.
 const REMEMBERED: usize = 500;
 
-/// As it is kept.
+/// The stored state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Offset {
-    /// What is asked for next.
+    /// Number of the next update to request.
     pub next: Option<i64>,
-    /// The last that were handled.
+    /// Numbers of the last handled updates.
     handled: VecDeque<i64>,
-    /// What was begun with, and when.
+    /// The update in progress and when it was first started.
     #[serde(default)]
     begun: Option<(i64, Timestamp)>,
 }
 
-/// The mark of an update that was begun with.
+/// The key of an update whose handling was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {
-    /// A name that no other update of the channel has.
+    /// Unique key of the update within the channel.
     pub key: String,
-    /// When it was begun with for the first time.
+    /// When its handling was first started.
     pub at: Timestamp,
 }
 
 impl Offset {
-    /// Of what is kept.
+    /// Parses the stored state; invalid or missing state is the default.
     pub fn read(kept: Option<&str>) -> Self {
         kept.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
-    /// To be kept.
+    /// Serializes the state.
     pub fn text(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
 
-    /// Whether it was handled.
+    /// Returns whether the update was handled.
     pub fn knows(&self, update: i64) -> bool {
         self.handled.contains(&update)
     }
 
-    /// Whether it was begun with, and nobody knows what came of it.
+    /// Returns whether the update was started and its result is unknown.
     pub fn is_begun(&self, update: i64) -> bool {
         self.begun.is_some_and(|(begun, _)| begun == update) && !self.knows(update)
     }
 
-    /// It is begun with. Returns the same mark where it was begun with before and nobody knows what came of it.
+    /// Records that the update is started. Returns the same key if it was started before and its result is unknown.
     pub fn begin(&mut self, update: i64, now: Timestamp) -> Begun {
         let before = self.begun.filter(|(begun, _)| *begun == update).map(|(_, at)| at);
         let at = before.unwrap_or(now);
         self.begun = Some((update, at));
-        // A count may come to the same number again.
+        // Numbers may repeat, hence the time.
         Begun { key: format!("{update}-{}", at.as_millisecond()), at }
     }
 
-    /// It was handled.
+    /// Records that the update was handled.
     pub fn done(&mut self, update: i64) {
         self.begun = None;
         self.handled.push_back(update);
@@ -69,7 +69,7 @@ impl Offset {
         self.next = Some(update.saturating_add(1));
     }
 
-    /// An answer was handled to its end: what is asked for next is after all of it.
+    /// Records that a whole response was handled: the next request starts after it.
     pub fn confirm(&mut self, updates: &[i64]) {
         if let Some(last) = updates.iter().max() {
             self.next = Some(last.saturating_add(1));

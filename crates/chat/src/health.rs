@@ -1,18 +1,18 @@
-//! What is wrong with a chat now, for whoever asks (`orch channel list`), and once for the log.
+//! The current problems of a chat channel, for `orch channel list`; each change is logged once.
 
 use orch_core::channel::ChannelKind;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Which way something goes.
+/// A direction of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// What people say comes in.
+    /// Messages from people.
     In,
-    /// What they are told goes out.
+    /// Messages to people.
     Out,
 }
 
-/// What is wrong, by the way it goes. Cheap to clone: all show the same.
+/// The current problem of each direction. Cheap to clone; clones share their state.
 #[derive(Debug, Clone)]
 pub struct Health {
     channel: ChannelKind,
@@ -20,12 +20,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// Of a channel with which nothing is wrong.
+    /// Creates the state of a channel without problems.
     pub fn new(channel: ChannelKind) -> Self {
         Self { channel, ways: Arc::default() }
     }
 
-    /// It works, or it does not and why.
+    /// Sets or clears the problem of a direction.
     pub fn set(&self, way: Way, trouble: Option<String>) {
         let mut all = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
         let place = &mut all[way as usize];
@@ -38,16 +38,16 @@ impl Health {
         }
     }
 
-    /// What is wrong with one way; `None`: nothing.
-    pub fn of(&self, way: Way) -> Option<String> {
+    /// Returns the problem of one direction.
+    pub fn get(&self, way: Way) -> Option<String> {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner)[way as usize].clone()
     }
 
-    /// What is wrong; `None`: nothing.
+    /// Returns all problems; `None`: there are none.
     pub fn trouble(&self) -> Option<String> {
         let all = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
-        let told: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
-        (!told.is_empty()).then(|| told.join("; "))
+        let problems: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
     }
 }
 
@@ -61,7 +61,7 @@ mod tests {
         health.set(Way::In, Some("somebody else polls".to_owned()));
         health.clone().set(Way::Out, Some("no such chat".to_owned()));
         assert_eq!(health.trouble().as_deref(), Some("somebody else polls; no such chat"));
-        assert_eq!(health.of(Way::Out).as_deref(), Some("no such chat"));
+        assert_eq!(health.get(Way::Out).as_deref(), Some("no such chat"));
         health.set(Way::In, None);
         health.set(Way::Out, None);
         assert_eq!(health.trouble(), None);

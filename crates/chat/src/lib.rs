@@ -1,7 +1,7 @@
-//! Where output goes beside the API: the seam between the stream and a terminal or a chat. A sink says how it shows
-//! what it is given; what a chat may be sent, and when, is decided in [`chat`], without a network and without a clock.
+//! Delivers output and notifications to terminals and chats. A [`Sink`] shows the output of a stream; [`chat`] decides,
+//! without network and clock, what a chat is sent and when. Must not decide what a task may do.
 //!
-//! Server-sent events are no sink: their reader takes what it wants when it wants, and HTTP holds back for it.
+//! Server-sent events are not a sink: their reader pulls at its own pace, and HTTP applies back pressure.
 
 mod attached;
 pub mod chat;
@@ -28,71 +28,72 @@ use std::future::Future;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A place that output goes to.
+/// A destination of output.
 pub trait Sink {
-    /// Why it takes no more.
+    /// Why the sink accepts no more output.
     type Error;
 
-    /// Opens it. Nothing was delivered yet.
+    /// Opens the sink, before the first event.
     fn start(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Takes one event. A sink with limits of its own takes it at once and shows it later.
+    /// Accepts one event. A sink with rate limits accepts it at once and shows it later.
     fn deliver(&mut self, event: &StreamEvent) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// How long it holds back what it has taken; `None`: it holds nothing.
-    fn holds(&self) -> Option<Duration> {
+    /// Returns the time until buffered output is due; `None`: nothing is buffered.
+    fn next_due(&self) -> Option<Duration> {
         None
     }
 
-    /// Shows what it holds back, as far as that is due.
-    fn work(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+    /// Shows buffered output that is due.
+    fn flush_due(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }
     }
 
-    /// Shows everything that it holds, however long that takes, and closes.
+    /// Shows all buffered output, however long that takes, and closes.
     fn shutdown(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// A channel that things are said in, beside streams. How a message is named is the channel's own; it is kept as text.
+/// A channel that messages are sent to. The format of message ids belongs to the channel; they are stored as text.
 pub trait Channel: Send + Sync {
-    /// Says something. Returns the name of the message, where it can be changed later.
-    fn say(&self, saying: &ChatMessage) -> impl Future<Output = Result<Option<String>, Refusal>> + Send;
+    /// Sends a message. Returns its id if it can be edited later.
+    fn send(&self, message: &ChatMessage) -> impl Future<Output = Result<Option<String>, Refusal>> + Send;
 
-    /// Says what these notices tell. `key` is the same when the same is said again, because nobody noted that it was said.
-    fn tell(
+    /// Sends the message that reports these notices. `key` stays the same when the message is sent again because it was
+    /// not recorded as sent.
+    fn send_notices(
         &self,
         _key: &str,
         _notices: &[Notice],
-        saying: &ChatMessage,
+        message: &ChatMessage,
     ) -> impl Future<Output = Result<Option<String>, Refusal>> + Send {
-        self.say(saying)
+        self.send(message)
     }
 
-    /// What is wrong with it now, in words, as far as it knows more than its refusals say.
+    /// Returns the current problem of the channel, if it knows more than its refusals say.
     fn trouble(&self) -> Option<String> {
         None
     }
 
-    /// Puts something else into the place of what was said.
-    fn change(&self, message: &str, saying: &ChatMessage) -> impl Future<Output = Result<(), Refusal>> + Send;
+    /// Replaces the content of a sent message.
+    fn edit(&self, id: &str, message: &ChatMessage) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
-/// A channel in which people speak, too.
+/// A channel that also receives messages from people.
 pub trait TwoWay: Channel {
-    /// Speaks and listens until it is told to end; what people want is carried out through `client`.
+    /// Sends and receives until it is cancelled; requests of people are carried out through `client`.
     fn run(&self, client: Client, cancel: CancellationToken) -> impl Future<Output = ()> + Send;
 }
 
-/// Carries a stream to a sink, to the end of the stream. Work of the sink is never broken off half-way; meanwhile the
-/// stream waits, and catches up from the transcript.
+/// Forwards a stream to a sink until the stream ends. Work of the sink is never cancelled half-way; meanwhile the stream
+/// waits, and catches up from the transcript.
 ///
 /// # Errors
-/// The sink takes no more.
-pub async fn carry<S: Sink>(events: impl Stream<Item = StreamEvent>, sink: &mut S) -> Result<(), S::Error> {
+/// The sink accepts no more output.
+pub async fn forward<S: Sink>(events: impl Stream<Item = StreamEvent>, sink: &mut S) -> Result<(), S::Error> {
     let mut events = std::pin::pin!(events);
     sink.start().await?;
     loop {
-        let wait = sink.holds();
+        let wait = sink.next_due();
         let due = async {
             match wait {
                 Some(wait) => tokio::time::sleep(wait).await,
@@ -104,7 +105,7 @@ pub async fn carry<S: Sink>(events: impl Stream<Item = StreamEvent>, sink: &mut 
                 Some(event) => sink.deliver(&event).await?,
                 None => return sink.shutdown().await,
             },
-            () = due => sink.work().await?,
+            () = due => sink.flush_due().await?,
         }
     }
 }

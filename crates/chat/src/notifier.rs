@@ -1,6 +1,6 @@
-//! Tells a channel what is worth telling, beside the engine's loop. The history is the source: lines after the place that
-//! was reached become rows of the outbox, in the same transaction in which the place moves on; rows are said and noted.
-//! What is told, and when, is `domain::notice`'s to say.
+//! Sends notifications to a channel, outside the engine's loop. Reads the history: entries after the stored position
+//! become outbox rows in the transaction that advances the position; rows are then sent and recorded as sent.
+//! `domain::notice` decides what is sent and when.
 
 use super::Channel;
 use super::chat::Refusal;
@@ -23,37 +23,37 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-/// The key of the time of the last daily summary.
+/// Key of the time of the last daily summary.
 const SUMMED: &str = "notices.summed";
-/// So many lines of the history are read at once.
+/// Number of history entries read at once.
 const PAGE: u32 = 500;
-/// How long a message may take.
+/// Time limit for sending a message.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// How soon the journal is tried again.
+/// Pause before the journal is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// The clock may be changed while nothing happens.
+/// Longest sleep, because the system clock may change meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// What one channel needs.
+/// A channel with its notification settings.
 pub struct Setup<C> {
-    /// Which.
+    /// Kind of the channel.
     pub kind: ChannelKind,
-    /// The way there.
+    /// Connection to the channel.
     pub channel: C,
-    /// The person's wishes.
+    /// The person's notification settings.
     pub rules: Rules,
-    /// When a day is summed up.
+    /// Time of the daily summary; `None`: no summary.
     pub daily_summary: Option<TimeOfDay>,
-    /// What masks secrets.
+    /// Masks secrets.
     pub redactor: Redactor,
 }
 
-/// Tells it until the daemon leaves. What is being said then is said to its end.
+/// Sends notifications until it is cancelled. A message that is being sent is completed.
 pub async fn run<C: Channel>(setup: Setup<C>, engine: EngineHandle, cancel: CancellationToken) {
     loop {
         match Dispatcher::open(&setup, &engine).await {
-            Ok(mut courier) => {
-                let why = courier.work(&cancel).await;
+            Ok(mut dispatcher) => {
+                let why = dispatcher.work(&cancel).await;
                 if cancel.is_cancelled() {
                     return;
                 }
@@ -75,9 +75,9 @@ struct Dispatcher<'a, C> {
     book: NoticeQueue,
     place: u64,
     summed: Timestamp,
-    /// Why the last message was not said.
+    /// Why the last message was not sent.
     failed: Option<String>,
-    /// What is written down of how the channel fares.
+    /// The stored problem of the channel.
     trouble: Option<String>,
 }
 
@@ -90,19 +90,19 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         book.revive(now);
         let place = match engine.kept(kind, PLACE).await?.and_then(|text| text.parse().ok()) {
             Some(place) => place,
-            // A channel that is new is told what happens from now on.
+            // A new channel gets notifications from now on.
             None => engine.look().await?.last_seq,
         };
         let summed = engine.kept(kind, SUMMED).await?.and_then(|text| text.parse().ok());
-        // It may be well now: the next message tells.
+        // The problem may be solved; the next message shows it.
         engine.keep(kind, TROUBLE, None).await?;
-        let mut courier =
+        let mut dispatcher =
             Self { setup, engine, book, place, summed: summed.unwrap_or(now), failed: None, trouble: None };
-        courier.store().await?;
-        Ok(courier)
+        dispatcher.store().await?;
+        Ok(dispatcher)
     }
 
-    /// Works until it is cancelled, or the journal fails: then everything is read anew.
+    /// Runs until it is cancelled or the journal fails; then all state is read again.
     async fn work(&mut self, cancel: &CancellationToken) -> EngineError {
         let mut feed = self.engine.follow();
         loop {
@@ -121,19 +121,19 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         }
     }
 
-    /// Takes in what happened, and says what is due.
+    /// Reads new history entries and sends what is due.
     async fn step(&mut self, cancel: &CancellationToken) -> Result<(), EngineError> {
         loop {
             self.read().await?;
             self.sum_up().await?;
             self.settle().await?;
             let due = self.book.due(&self.setup.rules, SystemClock.now());
-            let Some(errand) = due.filter(|_| !cancel.is_cancelled()) else { return self.note_trouble().await };
-            self.deliver(errand).await?;
+            let Some(delivery) = due.filter(|_| !cancel.is_cancelled()) else { return self.note_trouble().await };
+            self.deliver(delivery).await?;
         }
     }
 
-    /// What was answered while it waited is not told as if it still did.
+    /// Drops waiting questions that were answered meanwhile.
     async fn settle(&mut self) -> Result<(), EngineError> {
         if !self.book.asks() {
             return Ok(());
@@ -170,7 +170,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         }
         let task = match self.engine.task(id).await {
             Ok(task) => task,
-            // It was lost with a damaged journal: there is nothing to be told of it.
+            // The task was lost with a damaged journal.
             Err(EngineError::NoTask(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -193,7 +193,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         notice
     }
 
-    /// The summary of a day, when its time has come.
+    /// Queues the daily summary when it is due.
     async fn sum_up(&mut self) -> Result<(), EngineError> {
         let Some(time) = self.setup.daily_summary else { return Ok(()) };
         let now = SystemClock.now();
@@ -220,28 +220,28 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         self.store().await
     }
 
-    async fn deliver(&mut self, errand: Delivery) -> Result<(), EngineError> {
+    async fn deliver(&mut self, delivery: Delivery) -> Result<(), EngineError> {
         point!("outbox.say.before");
-        let said = match tokio::time::timeout(PATIENCE, self.say(&errand)).await {
-            Ok(said) => said,
+        let sent = match tokio::time::timeout(PATIENCE, self.send(&delivery)).await {
+            Ok(sent) => sent,
             Err(_) => Err(Refused::Later(None, format!("no answer within {} s", PATIENCE.as_secs()))),
         };
         point!("outbox.say.after");
         let now = SystemClock.now();
-        self.failed = match said {
+        self.failed = match sent {
             Ok(message) => {
-                self.book.said(&errand, message, now);
+                self.book.said(&delivery, message, now);
                 None
             }
             Err(why) => {
                 let trouble = match &why {
-                    Refused::Later(_, words) | Refused::Closed(words) => Some(words.clone()),
-                    Refused::Never(words) => {
-                        tracing::warn!(channel = %self.setup.kind, why = words, "a message is not taken");
+                    Refused::Later(_, why) | Refused::Closed(why) => Some(why.clone()),
+                    Refused::Never(why) => {
+                        tracing::warn!(channel = %self.setup.kind, why, "the channel rejects a message");
                         None
                     }
                 };
-                self.book.refused(&errand, why, now);
+                self.book.refused(&delivery, why, now);
                 trouble
             }
         };
@@ -250,51 +250,51 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         Ok(())
     }
 
-    /// How the channel fares is written down when that changes.
+    /// Stores the problem of the channel when it changes.
     async fn note_trouble(&mut self) -> Result<(), EngineError> {
         let trouble = self.failed.clone().or_else(|| self.setup.channel.trouble());
         if trouble == self.trouble {
             return Ok(());
         }
         match &trouble {
-            Some(why) => tracing::warn!(channel = %self.setup.kind, why, "a channel does not take what it is told"),
-            None => tracing::info!(channel = %self.setup.kind, "the channel takes what it is told again"),
+            Some(why) => tracing::warn!(channel = %self.setup.kind, why, "a channel does not accept messages"),
+            None => tracing::info!(channel = %self.setup.kind, "the channel accepts messages again"),
         }
         self.engine.keep(self.setup.kind, TROUBLE, trouble.clone()).await?;
         self.trouble = trouble;
         Ok(())
     }
 
-    async fn say(&self, errand: &Delivery) -> Result<Option<String>, Refused> {
+    async fn send(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
         let channel = &self.setup.channel;
-        let saying = self.worded(&errand.saying);
-        if let Some(message) = &errand.change {
-            match channel.change(message, &saying).await {
-                Ok(()) => return Ok(Some(message.clone())),
-                // Somebody has deleted it: there is a new one from now on.
+        let message = self.localize(&delivery.saying);
+        if let Some(id) = &delivery.change {
+            match channel.edit(id, &message).await {
+                Ok(()) => return Ok(Some(id.clone())),
+                // The message was deleted: a new one replaces it.
                 Err(Refusal::Gone) => {}
                 Err(refusal) => return Err(self.refused(refusal)),
             }
         }
-        let notices = errand.rows.iter().filter_map(|id| self.book.items().find(|item| item.id == *id));
+        let notices = delivery.rows.iter().filter_map(|id| self.book.items().find(|item| item.id == *id));
         let notices: Vec<Notice> = notices.map(|item| item.notice.clone()).collect();
-        let key = self.book.key(errand.lead).unwrap_or_default();
-        let name = channel.tell(key, &notices, &saying).await;
-        let name = name.map_err(|refusal| self.refused(refusal))?;
-        if let Some((message, without)) = &errand.retire
-            && let Err(error) = channel.change(message, &self.worded(without)).await
+        let key = self.book.key(delivery.lead).unwrap_or_default();
+        let id = channel.send_notices(key, &notices, &message).await;
+        let id = id.map_err(|refusal| self.refused(refusal))?;
+        if let Some((old, without)) = &delivery.retire
+            && let Err(error) = channel.edit(old, &self.localize(without)).await
         {
-            // Its buttons are void all the same.
+            // Its buttons have no effect anyway.
             tracing::debug!(channel = %self.setup.kind, %error, "an old message keeps its buttons");
         }
-        Ok(name)
+        Ok(id)
     }
 
-    /// In the words of a chat, where people answer in them.
-    fn worded(&self, saying: &ChatMessage) -> ChatMessage {
+    /// Replaces terminal commands by those of the chat, for channels that accept commands.
+    fn localize(&self, message: &ChatMessage) -> ChatMessage {
         match self.setup.kind {
-            ChannelKind::Telegram | ChannelKind::Discord => in_chat(saying.clone()),
-            ChannelKind::Webhook | ChannelKind::Desktop => saying.clone(),
+            ChannelKind::Telegram | ChannelKind::Discord => in_chat(message.clone()),
+            ChannelKind::Webhook | ChannelKind::Desktop => message.clone(),
         }
     }
 
@@ -307,7 +307,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         }
     }
 
-    /// What changed, and the place, in one transaction.
+    /// Stores outbox changes and the position in one transaction.
     async fn store(&mut self) -> Result<(), EngineError> {
         self.book.name(|| format!("orch-{}", uuid::Uuid::new_v4()));
         let (channel, at) = (self.setup.kind, SystemClock.now());
@@ -326,7 +326,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         let summary = self.setup.daily_summary.map(|time| time.next(now, &self.setup.rules.zone));
         let next = next.into_iter().chain(summary).min();
         let wait = next.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
-        // Never without a pause: what is due and not said now has a reason that a moment ends.
+        // Never without a pause: what is due but not sent has a reason that soon passes.
         wait.unwrap_or(LONGEST_SLEEP).clamp(Duration::from_millis(20), LONGEST_SLEEP)
     }
 }

@@ -1,31 +1,31 @@
-//! How often a chat may be written to, and what goes first when not everything can. PURE: the time is handed in, as the
-//! time since the chat was begun.
+//! Limits how often a chat is written to, and orders what waits. PURE: the time since the start of the chat is an
+//! argument.
 //!
-//! A pause is counted from the end of the request before it: whenever that reached the service, the next one is later.
+//! A pause counts from the end of the previous request: whenever that reached the service, the next one is later.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// So many messages and edits in a group within a span.
+/// Maximum number of messages and edits in a group within [`Limits::group_span`].
 pub const IN_GROUP: usize = 20;
 
-/// What a chat allows.
+/// Limits of a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// One message or edit in that time.
+    /// Minimum time between two messages or edits.
     pub apart: Duration,
-    /// In a group, no more than [`IN_GROUP`] in that time.
+    /// Span in which a group accepts at most [`IN_GROUP`] messages and edits.
     pub group_span: Duration,
-    /// Clocks that differ a little differ by less.
+    /// Added to every pause, for differences between the clocks.
     pub margin: Duration,
 }
 
 impl Limits {
-    /// Telegram's.
+    /// Limits of Telegram.
     pub const TELEGRAM: Self =
         Self { apart: Duration::from_secs(1), group_span: Duration::from_secs(60), margin: Duration::from_millis(50) };
 
-    /// The same in a time that runs so much faster, for whoever tries them.
+    /// Returns limits with all times divided by `times`, for tests.
     #[must_use]
     pub fn faster(self, times: u32) -> Self {
         let Self { apart, group_span, margin } = self;
@@ -33,31 +33,31 @@ impl Limits {
     }
 }
 
-/// So many of a group's are left for what a person waits for.
+/// Requests of a group that are reserved for answers to people.
 const RESERVED: usize = 4;
-/// The longest queue; whoever says more is told to come back.
+/// Longest queue; more items are refused for now.
 pub const LONGEST_QUEUE: usize = 500;
-/// The most messages that grow at the same time.
+/// Maximum number of live messages.
 pub const MOST_LIVE: usize = 200;
-/// The longest pause that is believed when a service asks for one.
+/// Longest pause that is accepted from a service.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
-/// When a chat may be written to.
+/// Computes when a chat may be written to.
 #[derive(Debug, Clone)]
 pub struct RateLimit {
     limits: Limits,
     is_group: bool,
     ends: VecDeque<Duration>,
-    put_off: Duration,
+    blocked_until: Duration,
 }
 
 impl RateLimit {
-    /// Nothing was written yet.
+    /// Creates the limit of a chat without messages.
     pub fn new(is_group: bool, limits: Limits) -> Self {
-        Self { limits, is_group, ends: VecDeque::new(), put_off: Duration::ZERO }
+        Self { limits, is_group, ends: VecDeque::new(), blocked_until: Duration::ZERO }
     }
 
-    /// When the next request may be made; with some of a group's kept back.
+    /// Returns when the next request is allowed if `kept_back` requests of a group stay reserved.
     pub fn free_at(&self, kept_back: usize) -> Duration {
         let last = self.ends.back().map_or(Duration::ZERO, |end| *end + self.limits.apart + self.limits.margin);
         let count = IN_GROUP - kept_back;
@@ -65,62 +65,63 @@ impl RateLimit {
             Some(at) if self.is_group => self.ends[at] + self.limits.group_span + self.limits.margin,
             Some(_) | None => Duration::ZERO,
         };
-        last.max(of_group).max(self.put_off)
+        last.max(of_group).max(self.blocked_until)
     }
 
-    /// A request is over, whatever became of it.
-    pub fn asked(&mut self, now: Duration) {
+    /// Records the end of a request, whatever its result.
+    pub fn record_request(&mut self, now: Duration) {
         self.ends.push_back(now);
         while self.ends.len() > IN_GROUP {
             self.ends.pop_front();
         }
     }
 
-    /// The service wants to be left alone for so long.
-    pub fn put_off(&mut self, now: Duration, pause: Duration) {
-        self.put_off = self.put_off.max(now + pause.min(LONGEST_PAUSE) + self.limits.margin);
+    /// Blocks requests for this long, as the service asks.
+    pub fn block_for(&mut self, now: Duration, pause: Duration) {
+        self.blocked_until = self.blocked_until.max(now + pause.min(LONGEST_PAUSE) + self.limits.margin);
     }
 }
 
-/// What a person waits for comes first.
+/// Order of queued items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// An answer, or something that cannot wait.
     Now,
-    /// The rest.
+    /// Everything else.
     Usual,
 }
 
-/// A message that grows.
+/// A live message: its content is replaced by newer states.
 #[derive(Debug, Clone)]
 struct Growing<L> {
     wanted: Option<L>,
     is_last: bool,
-    /// Its place in the order in which they were shown last.
+    /// When it was shown last, as a position in the order of all.
     shown: u64,
 }
 
-/// What is due next.
+/// The next step.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due<Q, L> {
-    /// Something that was queued.
+    /// A queued item is due.
     Queued(Q),
-    /// The newest state of a message that grows.
+    /// The newest state of a live message is due.
     Live {
-        /// Which.
+        /// Key of the live message.
         key: u64,
-        /// What it is to show.
+        /// State to show.
         state: L,
-        /// Nothing comes after it.
+        /// Whether this is the final state.
         is_last: bool,
     },
-    /// Nothing before then.
+    /// Nothing is due before this time.
     At(Duration),
-    /// Nothing.
+    /// The queue is empty.
     Nothing,
 }
 
-/// What waits for a chat. `Q`: what is sent one by one. `L`: the state of a message that grows, of which only the newest counts.
+/// What waits for a chat. `Q` is an item that is sent once, `L` the state of a live message, of which only the newest
+/// counts.
 #[derive(Debug)]
 pub struct Queue<Q, L> {
     now: VecDeque<Q>,
@@ -136,15 +137,15 @@ impl<Q, L> Default for Queue<Q, L> {
 }
 
 impl<Q, L> Queue<Q, L> {
-    /// How much waits.
+    /// Returns the number of waiting items.
     pub fn waiting(&self) -> usize {
         self.now.len() + self.usual.len() + self.live.values().filter(|live| live.wanted.is_some()).count()
     }
 
-    /// Takes something; gives it back when too much waits.
+    /// Queues an item.
     ///
     /// # Errors
-    /// The queue is full.
+    /// The queue is full; returns the item.
     pub fn push(&mut self, item: Q, urgency: Urgency) -> Result<(), Q> {
         if self.now.len() + self.usual.len() >= LONGEST_QUEUE {
             return Err(item);
@@ -156,25 +157,25 @@ impl<Q, L> Queue<Q, L> {
         Ok(())
     }
 
-    /// What was taken out and could not be done comes first again.
+    /// Returns an item that could not be sent to the front of the queue.
     pub fn push_back(&mut self, item: Q) {
         self.now.push_front(item);
     }
 
-    /// The newest state of a message that grows. Says no to more of them than anybody can read.
+    /// The newest state of a live message is due. Says no to more of them than anybody can read.
     pub fn show(&mut self, key: u64, state: L, is_last: bool) -> bool {
         if !self.live.contains_key(&key) && self.live.len() >= MOST_LIVE {
             return false;
         }
         let live = self.live.entry(key).or_insert(Growing { wanted: None, is_last: false, shown: 0 });
-        // Nothing comes after the last one.
+        // Nothing follows the final state.
         if !live.is_last {
             (live.wanted, live.is_last) = (Some(state), is_last);
         }
         true
     }
 
-    /// A state that could not be shown: it is tried again, where no newer one has come.
+    /// Queues a state that could not be shown again, unless there is a newer one.
     pub fn show_again(&mut self, key: u64, state: L, is_last: bool) {
         if let Some(live) = self.live.get_mut(&key) {
             if live.wanted.is_none() {
@@ -185,14 +186,14 @@ impl<Q, L> Queue<Q, L> {
         }
     }
 
-    /// Of messages that grow only the last states are still to be shown.
-    pub fn leave_growing(&mut self) {
+    /// Drops live messages without a final state.
+    pub fn drop_growing(&mut self) {
         self.live.retain(|_, live| live.is_last);
     }
 
-    /// Takes out what is due.
-    pub fn next(&mut self, pace: &RateLimit, now: Duration) -> Due<Q, L> {
-        let free = pace.free_at(0);
+    /// Removes and returns what is due.
+    pub fn next(&mut self, limit: &RateLimit, now: Duration) -> Due<Q, L> {
+        let free = limit.free_at(0);
         let is_urgent = !self.now.is_empty() || !self.usual.is_empty();
         if is_urgent {
             if free > now {
@@ -203,12 +204,12 @@ impl<Q, L> Queue<Q, L> {
                 None => Due::Nothing,
             };
         }
-        // Last words come before states that are followed by others; of those, the one that was shown longest ago.
+        // Final states come first; then the state of the message that was shown longest ago.
         let waits = self.live.iter().filter(|(_, live)| live.wanted.is_some());
         let first =
             waits.min_by_key(|(key, live)| (!live.is_last, live.shown, **key)).map(|(key, live)| (*key, live.is_last));
         let Some((key, is_last)) = first else { return Due::Nothing };
-        let free = if is_last { free } else { pace.free_at(RESERVED) };
+        let free = if is_last { free } else { limit.free_at(RESERVED) };
         if free > now {
             return Due::At(free);
         }
@@ -241,38 +242,38 @@ mod tests {
 
     #[test]
     fn a_chat_gets_one_a_second_and_a_group_twenty_a_minute() {
-        let mut pace = RateLimit::new(false, Limits::TELEGRAM);
-        pace.asked(at(400));
-        assert_eq!(pace.free_at(0), at(1_450));
-        let mut pace = RateLimit::new(true, Limits::TELEGRAM);
-        (0..20).for_each(|n| pace.asked(SECOND * n * 2));
-        assert_eq!(pace.free_at(0), at(60_050));
+        let mut limit = RateLimit::new(false, Limits::TELEGRAM);
+        limit.record_request(at(400));
+        assert_eq!(limit.free_at(0), at(1_450));
+        let mut limit = RateLimit::new(true, Limits::TELEGRAM);
+        (0..20).for_each(|n| limit.record_request(SECOND * n * 2));
+        assert_eq!(limit.free_at(0), at(60_050));
         // Four are kept for a person.
-        assert_eq!(pace.free_at(4), at(68_050));
-        pace.put_off(SECOND * 50, SECOND * 30);
-        assert_eq!(pace.free_at(0), at(80_050));
-        pace.put_off(SECOND * 50, Duration::MAX);
-        assert_eq!(pace.free_at(0), at(3_650_050), "no service silences a chat for ever");
+        assert_eq!(limit.free_at(4), at(68_050));
+        limit.block_for(SECOND * 50, SECOND * 30);
+        assert_eq!(limit.free_at(0), at(80_050));
+        limit.block_for(SECOND * 50, Duration::MAX);
+        assert_eq!(limit.free_at(0), at(3_650_050), "no service silences a chat for ever");
     }
 
     #[test]
     fn a_person_comes_first_then_notices_then_last_words_then_who_waited_longest() {
         let mut queue: Queue<&str, &str> = Queue::default();
-        let pace = RateLimit::new(false, Limits::TELEGRAM);
+        let limit = RateLimit::new(false, Limits::TELEGRAM);
         assert!(queue.show(1, "one", false) && queue.show(2, "two", false) && queue.show(3, "three", true));
         assert!(queue.show(1, "one, newer", false) && queue.show(3, "after the end", false));
         queue.push("notice", Urgency::Usual).expect("room");
         queue.push("answer", Urgency::Now).expect("room");
         assert_eq!(queue.waiting(), 5);
         let live = |key, state, is_last| Due::Live { key, state, is_last };
-        assert_eq!(queue.next(&pace, SECOND), Due::Queued("answer"));
-        assert_eq!(queue.next(&pace, SECOND), Due::Queued("notice"));
-        assert_eq!(queue.next(&pace, SECOND), live(3, "three", true));
-        assert_eq!(queue.next(&pace, SECOND), live(1, "one, newer", false));
+        assert_eq!(queue.next(&limit, SECOND), Due::Queued("answer"));
+        assert_eq!(queue.next(&limit, SECOND), Due::Queued("notice"));
+        assert_eq!(queue.next(&limit, SECOND), live(3, "three", true));
+        assert_eq!(queue.next(&limit, SECOND), live(1, "one, newer", false));
         queue.show(1, "one again", false);
-        assert_eq!(queue.next(&pace, SECOND), live(2, "two", false));
-        assert_eq!(queue.next(&pace, SECOND), live(1, "one again", false));
-        assert_eq!(queue.next(&pace, SECOND), Due::Nothing);
+        assert_eq!(queue.next(&limit, SECOND), live(2, "two", false));
+        assert_eq!(queue.next(&limit, SECOND), live(1, "one again", false));
+        assert_eq!(queue.next(&limit, SECOND), Due::Nothing);
     }
 
     #[test]
@@ -290,10 +291,10 @@ mod tests {
             states in prop::collection::vec((0_u64..12, 0_u64..900), 1..150),
             latency in 1_u64..700,
         ) {
-            let (mut queue, mut pace): (Queue<u64, usize>, RateLimit) = (Queue::default(), RateLimit::new(true, Limits::TELEGRAM));
+            let (mut queue, mut limit): (Queue<u64, usize>, RateLimit) = (Queue::default(), RateLimit::new(true, Limits::TELEGRAM));
             let (mut now, mut seen, mut shown) = (Duration::ZERO, Vec::new(), BTreeMap::new());
             let mut run = |queue: &mut Queue<u64, usize>, until: Duration, now: &mut Duration| loop {
-                match queue.next(&pace, *now) {
+                match queue.next(&limit, *now) {
                     Due::At(at) if at <= until => *now = at,
                     Due::At(_) | Due::Nothing => return *now = (*now).max(until),
                     Due::Queued(_) => unreachable!("nothing was queued"),
@@ -302,7 +303,7 @@ mod tests {
                         seen.push(*now + at(latency * (state as u64 % 3) / 2));
                         shown.insert(key, state);
                         *now += at(latency);
-                        pace.asked(*now);
+                        limit.record_request(*now);
                     }
                 }
             };

@@ -1,5 +1,5 @@
-//! How a channel goes: what people ordered is brought to its end, what is to be said of it is said, and all of it is over
-//! by one moment, whatever the service does. Knows no service.
+//! Shuts a channel down: completes requests of people, sends what is queued, and ends by a fixed deadline, whatever the
+//! service does. Knows no service.
 
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -7,28 +7,27 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a channel takes to go at most: a little less than the daemon waits for all of them at once.
-const FAREWELL: Duration = Duration::from_millis(1_900);
-/// The part of it in which orders that are under way are waited for: the rest is for what is to be said.
+/// Deadline of the shutdown: a little less than the daemon waits for all channels together.
+const DEADLINE: Duration = Duration::from_millis(1_900);
+/// The part of it reserved for requests in progress; the rest is for queued messages.
 const ORDERS: Duration = Duration::from_secs(1);
 
-/// Waits for the orders that are under way, sends what is left in the queues, and ends those that are not done by then.
-/// A request that hangs is not waited for.
-pub async fn part(orders: &TaskTracker, closing: &CancellationToken, queues: JoinSet<()>) {
-    part_within(orders, closing, queues, (ORDERS, FAREWELL)).await;
+/// Waits for requests in progress, sends what is left in the queues, and aborts queues that are not done by the deadline.
+pub async fn shut_down(orders: &TaskTracker, closing: &CancellationToken, queues: JoinSet<()>) {
+    shut_down_within(orders, closing, queues, (ORDERS, DEADLINE)).await;
 }
 
-async fn part_within(
+async fn shut_down_within(
     orders: &TaskTracker,
     closing: &CancellationToken,
     mut queues: JoinSet<()>,
     (for_orders, for_all): (Duration, Duration),
 ) {
-    let begun = Instant::now();
+    let started = Instant::now();
     orders.close();
-    timeout_at(begun + for_orders, orders.wait()).await.ok();
+    timeout_at(started + for_orders, orders.wait()).await.ok();
     closing.cancel();
-    timeout_at(begun + for_all, async { while queues.join_next().await.is_some() {} }).await.ok();
+    timeout_at(started + for_all, async { while queues.join_next().await.is_some() {} }).await.ok();
     queues.shutdown().await;
 }
 
@@ -40,7 +39,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
 
     #[tokio::test]
-    async fn orders_and_words_that_hang_are_left() {
+    async fn requests_and_messages_that_hang_are_abandoned() {
         let (orders, closing, mut queues) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
         orders.spawn(std::future::pending::<()>());
         let (ended, end) = oneshot::channel::<()>();
@@ -48,12 +47,12 @@ mod tests {
             let _held = ended;
             std::future::pending().await
         });
-        part_within(&orders, &closing, queues, (Duration::from_millis(5), Duration::from_millis(10))).await;
-        assert!(end.await.is_err() && closing.is_cancelled(), "the desk was ended");
+        shut_down_within(&orders, &closing, queues, (Duration::from_millis(5), Duration::from_millis(10))).await;
+        assert!(end.await.is_err() && closing.is_cancelled(), "the queue was aborted");
     }
 
     #[tokio::test]
-    async fn what_an_order_brings_about_is_said_and_nothing_is_waited_for_after_it() {
+    async fn messages_of_a_request_are_sent_and_nothing_is_waited_for_after_it() {
         let (orders, closing, mut queues) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
         let ((done, word), (said, heard)) = (oneshot::channel(), oneshot::channel());
         let closes = closing.clone();
@@ -66,7 +65,7 @@ mod tests {
             closes.cancelled().await;
             said.send(word.await).ok();
         });
-        part_within(&orders, &closing, queues, (LONG, LONG)).await;
-        assert_eq!(heard.await, Ok(Ok(false)), "the order was done before the desk was told to close");
+        shut_down_within(&orders, &closing, queues, (LONG, LONG)).await;
+        assert_eq!(heard.await, Ok(Ok(false)), "the request was done before the queue was told to close");
     }
 }

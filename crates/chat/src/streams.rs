@@ -1,6 +1,6 @@
-//! Output that is being shown in chats, by chat and task: one stream of a task in a chat at a time. From its beginning to its
-//! last word each is kept in the channel store, with its message: one that ends without a last word, by a restart, a change of
-//! the settings or a crash, goes on in the same message.
+//! The streams of output in chats, by chat and task: a chat has at most one stream of a task. Each is kept in the channel
+//! store with its message until its final state is shown: a stream that was interrupted by a restart, a change of the
+//! settings or a crash continues in the same message.
 
 use super::conversation::Stop;
 use super::conversation::channel_store::ChannelStore;
@@ -19,89 +19,89 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
-/// Keys of the streams that are open.
+/// Prefix of the keys of open streams.
 pub const STREAMS: &str = "stream/";
 
-/// A stream as it is kept. `C` names a chat.
+/// A stored stream. `C` is the id of a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown<C> {
-    /// Where.
+    /// The chat that shows the stream.
     pub chat: C,
-    /// Where notices were said when it was begun: elsewhere from now on, nothing of before goes on.
+    /// The configured chat when the stream started; after a change of it the stream does not continue.
     pub home: C,
-    /// Of which task.
+    /// The task whose output is shown.
     pub task: TaskId,
-    /// Who wanted it, by id.
+    /// Id of the user who requested it.
     pub by: String,
-    /// The message, where there is one already.
+    /// Id of the message, once it exists.
     #[serde(default)]
     message: Option<String>,
-    /// Nobody wants more of it, and its last word is to be said.
+    /// Whether it was stopped and only its final state is still to be shown.
     #[serde(default)]
     is_stopped: bool,
 }
 
 impl<C> Shown<C> {
-    /// One that is to begin.
+    /// Creates a stream without a message.
     pub fn new(chat: C, home: C, task: TaskId, by: String) -> Self {
         Self { chat, home, task, by, message: None, is_stopped: false }
     }
 
-    /// The name of its message, where there is one already.
+    /// Returns the id of its message, once it exists.
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 }
 
 fn name(key: u64) -> String {
-    // In the order in which they were begun.
+    // Sorts in the order of the starts.
     format!("{STREAMS}{key:020}")
 }
 
 async fn keep<C: Serialize>(store: &ChannelStore, key: u64, shown: Option<&Shown<C>>) {
     let text = shown.and_then(|shown| serde_json::to_string(shown).ok());
-    if let Err(error) = store.keep(&name(key), text).await {
-        tracing::warn!(%error, "a stream cannot be kept: after a restart it does not go on as it should");
+    if let Err(error) = store.set(&name(key), text).await {
+        tracing::warn!(%error, "a stream cannot be stored: it will not continue correctly after a restart");
     }
 }
 
 async fn kept<C: DeserializeOwned>(store: &ChannelStore, key: u64) -> Option<Shown<C>> {
-    let text = store.kept(&name(key)).await.ok().flatten()?;
+    let text = store.get(&name(key)).await.ok().flatten()?;
     serde_json::from_str(&text).ok()
 }
 
-/// The message of a stream is there, under this name.
-pub async fn stands<C: Serialize + DeserializeOwned>(store: &ChannelStore, key: u64, message: String) {
+/// Stores the id of a stream's message.
+pub async fn store_message<C: Serialize + DeserializeOwned>(store: &ChannelStore, key: u64, message: String) {
     if let Some(shown) = kept::<C>(store, key).await {
         keep(store, key, Some(&Shown { message: Some(message), ..shown })).await;
     }
 }
 
-/// A stream has shown its last word, or never will.
-pub async fn over(store: &ChannelStore, key: u64) {
+/// Removes a stream that has shown its final state, or never will.
+pub async fn remove(store: &ChannelStore, key: u64) {
     keep::<()>(store, key, None).await;
 }
 
-/// The task of a stream is not there, and will not be.
+/// Returns whether the task of a stream does not exist.
 fn is_lost(error: &ClientError) -> bool {
     matches!(error, ClientError::Answered(view) if view.code == ErrorCode::NotFound)
 }
 
-/// The streams that are open. `C` names a chat.
+/// All open streams. `C` is the id of a chat.
 pub struct Streams<C> {
     store: ChannelStore,
     open: Mutex<BTreeMap<(C, TaskId), (u64, CancellationToken)>>,
     last: AtomicU64,
-    leaving: CancellationToken,
+    suspended: CancellationToken,
 }
 
 impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
-    /// None, yet; they are kept there.
+    /// Creates an empty set that is stored in `store`.
     pub fn new(store: ChannelStore) -> Self {
-        Self { store, open: Mutex::default(), last: AtomicU64::new(0), leaving: CancellationToken::new() }
+        Self { store, open: Mutex::default(), last: AtomicU64::new(0), suspended: CancellationToken::new() }
     }
 
-    /// Another number than all before, also those of other processes.
+    /// Returns a number that is larger than all before, including those of other processes.
     fn number(&self, now: Timestamp) -> u64 {
         let now = u64::try_from(now.as_microsecond()).unwrap_or_default();
         let next = |last: u64| Some(now.max(last.saturating_add(1)));
@@ -109,7 +109,7 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         now.max(before.saturating_add(1))
     }
 
-    /// Opens one; another one of the task that is open there ends.
+    /// Registers a stream and stops an open one of the same task in the same chat.
     fn open(&self, chat: C, task: TaskId, key: u64) -> CancellationToken {
         let stop = CancellationToken::new();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,19 +119,19 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         stop
     }
 
-    /// One begins. Returns its number and what ends it.
+    /// Starts and stores a stream. Returns its number and the token that stops it.
     pub async fn begin(&self, shown: &Shown<C>, now: Timestamp) -> (u64, CancellationToken) {
         let key = self.number(now);
         keep(&self.store, key, Some(shown)).await;
         (key, self.open(shown.chat, shown.task, key))
     }
 
-    /// Those that had no last word yet when whoever showed them ended, the oldest first, with their numbers.
+    /// Returns the stored streams without a final state, oldest first, with their numbers.
     pub async fn unfinished(&self) -> Vec<(u64, Shown<C>)> {
-        let all = match self.store.below(STREAMS).await {
+        let all = match self.store.with_prefix(STREAMS).await {
             Ok(all) => all,
             Err(error) => {
-                tracing::warn!(%error, "the streams of before cannot be read");
+                tracing::warn!(%error, "the stored streams cannot be read");
                 return Vec::new();
             }
         };
@@ -142,8 +142,8 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         all.into_iter().filter_map(read).collect()
     }
 
-    /// One of those goes on. Returns what ends it.
-    pub fn go_on(&self, key: u64, shown: &Shown<C>) -> CancellationToken {
+    /// Resumes a stored stream. Returns the token that stops it.
+    pub fn resume(&self, key: u64, shown: &Shown<C>) -> CancellationToken {
         self.last.fetch_max(key, Ordering::Relaxed);
         let stop = self.open(shown.chat, shown.task, key);
         if shown.is_stopped {
@@ -152,13 +152,13 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         stop
     }
 
-    /// It is over.
-    pub async fn over(&self, key: u64) {
-        over(&self.store, key).await;
+    /// Removes a stream that is over.
+    pub async fn remove(&self, key: u64) {
+        remove(&self.store, key).await;
     }
 
-    /// Shows the output of a task until its last word, or until nobody shows streams here any more. `show` says whether
-    /// there is room for it.
+    /// Shows the output of a task until its final state or until streams are suspended. `show` returns whether the message
+    /// was accepted.
     pub async fn run(
         &self,
         (key, stop): (u64, CancellationToken),
@@ -183,8 +183,8 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         );
         let done = tokio::select! {
             biased;
-            // It goes on where this was left.
-            () = self.left() => return,
+            // The stream resumes from here.
+            () = self.suspended.cancelled() => return,
             done = followed => done,
         };
         let is_lost = done.as_ref().is_err_and(is_lost);
@@ -192,12 +192,12 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
             answer(render::refused(&error, None));
         }
         if is_lost || !is_taken {
-            self.over(key).await;
+            self.remove(key).await;
         }
         self.ended(chat, task, key);
     }
 
-    /// It has ended.
+    /// Unregisters a stream that has ended.
     fn ended(&self, chat: C, task: TaskId, key: u64) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.get(&(chat, task)).is_some_and(|(known, _)| *known == key) {
@@ -205,17 +205,12 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         }
     }
 
-    /// Nobody shows them any more, and they have no last word.
-    pub fn leave(&self) {
-        self.leaving.cancel();
+    /// Suspends all streams without a final state.
+    pub fn suspend(&self) {
+        self.suspended.cancel();
     }
 
-    /// Until that is so.
-    async fn left(&self) {
-        self.leaving.cancelled().await;
-    }
-
-    /// Ends those of a chat that are meant, and tells how many these are.
+    /// Stops the matching streams of a chat and returns their number.
     pub async fn stop(&self, chat: C, which: Stop) -> usize {
         let mut ending = Vec::new();
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(there, task), (key, stop)| {
@@ -229,7 +224,7 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
             !is_meant
         });
         for (key, stop) in &ending {
-            // Whoever dies before its last word says that only.
+            // After a crash before the final state, only that is shown.
             if let Some(shown) = kept::<C>(&self.store, *key).await {
                 keep(&self.store, *key, Some(&Shown { is_stopped: true, ..shown })).await;
             }
@@ -239,7 +234,7 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
     }
 }
 
-/// What whoever wanted streams to end is told.
+/// Returns the answer to a request to stop streams.
 pub fn stopped(count: usize) -> String {
     match count {
         0 => "No stream was open here.".to_owned(),
@@ -254,12 +249,12 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-    fn of(chat: i64, task: u64) -> Shown<i64> {
+    fn shown(chat: i64, task: u64) -> Shown<i64> {
         Shown::new(chat, 1, TaskId(task), "42".to_owned())
     }
 
     async fn begin(streams: &Streams<i64>, chat: i64, task: u64) -> (u64, CancellationToken) {
-        streams.begin(&of(chat, task), NOW).await
+        streams.begin(&shown(chat, task), NOW).await
     }
 
     #[tokio::test]
@@ -286,24 +281,25 @@ mod tests {
         let store = ChannelStore::in_memory();
         let before: Streams<i64> = Streams::new(store.clone());
         let (seen, _) = begin(&before, 1, 7).await;
-        stands::<i64>(&store, seen, "100".to_owned()).await;
+        store_message::<i64>(&store, seen, "100".to_owned()).await;
         let (new, _) = begin(&before, 1, 8).await;
         let (done, _) = begin(&before, 1, 9).await;
-        over(&store, done).await;
+        remove(&store, done).await;
         // Its message comes too late to be one.
-        stands::<i64>(&store, done, "101".to_owned()).await;
+        store_message::<i64>(&store, done, "101".to_owned()).await;
         let (stopped, _) = begin(&before, 2, 7).await;
         assert_eq!(before.stop(2, Stop::All).await, 1);
-        store.keep("stream/garbage", Some("{}".to_owned())).await.expect("memory");
+        store.set("stream/garbage", Some("{}".to_owned())).await.expect("memory");
         let after: Streams<i64> = Streams::new(store.clone());
         let found = after.unfinished().await;
-        let told: Vec<_> = found.iter().map(|(key, shown)| (*key, shown.chat, shown.task.0, shown.message())).collect();
-        assert_eq!(told, [(seen, 1, 7, Some("100")), (new, 1, 8, None), (stopped, 2, 7, None)]);
-        let ends: Vec<bool> = found.iter().map(|(key, shown)| after.go_on(*key, shown).is_cancelled()).collect();
+        let stored: Vec<_> =
+            found.iter().map(|(key, shown)| (*key, shown.chat, shown.task.0, shown.message())).collect();
+        assert_eq!(stored, [(seen, 1, 7, Some("100")), (new, 1, 8, None), (stopped, 2, 7, None)]);
+        let ends: Vec<bool> = found.iter().map(|(key, shown)| after.resume(*key, shown).is_cancelled()).collect();
         assert_eq!(ends, [false, false, true]);
         // The clock went back: numbers do not.
         assert!(begin(&after, 1, 10).await.0 > stopped);
-        after.over(seen).await;
+        after.remove(seen).await;
         assert_eq!(after.unfinished().await.len(), 3);
     }
 }

@@ -1,5 +1,5 @@
-//! Notices as signed requests to a server of the person's own. Each is one JSON document; whoever gets it can tell who
-//! sent it, when, and whether it had it before.
+//! Sends notifications as signed requests to the person's own server. Each is one JSON document; the receiver can verify
+//! the sender and the time, and recognize duplicates.
 
 use super::Channel;
 use super::chat::Refusal;
@@ -16,15 +16,15 @@ use std::time::Duration;
 
 /// `t=SECONDS,v1=HEX`: HMAC-SHA-256 over `SECONDS.BODY`.
 pub const SIGNATURE: &str = "orch-signature";
-/// The same when the same notice is sent again.
+/// Header that stays the same when the same notification is sent again.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// How long a connection may take, and everything.
+/// Time limits of connecting, and of the whole request.
 const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(20);
-/// The longest time that a server is believed to mean when it says when to come again.
+/// Longest `Retry-After` that is accepted from a server, in seconds.
 const LONGEST_WAIT: u64 = 3600;
 
-/// A server.
+/// A webhook.
 pub struct Webhook {
     client: Client,
     url: Url,
@@ -32,10 +32,10 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Sends to `url`, signed with `secret`.
+    /// Creates a webhook that sends to `url`, signed with `secret`.
     ///
     /// # Errors
-    /// The URL is none to which something may be sent; in words, without the URL.
+    /// The URL is invalid or not secure; the message does not contain the URL.
     pub fn new(url: &Secret, secret: Option<&Secret>) -> Result<Self, String> {
         let url: Url = url.expose().parse().map_err(|_| "the URL of the webhook is no URL".to_owned())?;
         let is_local = match url.host_str() {
@@ -53,10 +53,10 @@ impl Webhook {
         Ok(Self { client, url, key })
     }
 
-    async fn send(&self, key: &str, document: &Value) -> Result<(), Refusal> {
+    async fn post(&self, key: &str, document: &Value) -> Result<(), Refusal> {
         let mut document = document.clone();
         if let Some(fields) = document.as_object_mut() {
-            // The header of the same words is not signed: whoever took a request down could send it again under another key.
+            // The header is not signed: an attacker who recorded a request could replay it under another key.
             fields.insert("id".to_owned(), key.into());
         }
         let body = document.to_string();
@@ -67,7 +67,7 @@ impl Webhook {
         }
         let answer = match request.body(body).send().await {
             Ok(answer) => answer,
-            Err(error) => return Err(Refusal::later(None, words(&error))),
+            Err(error) => return Err(Refusal::later(None, describe(&error))),
         };
         let status = answer.status();
         if status.is_success() {
@@ -78,7 +78,7 @@ impl Webhook {
         if is_later {
             return Err(Refusal::later(wait(answer.headers()), format!("it answers {status}")));
         }
-        // Whatever is sent there is refused so: a login, an address that is no more or leads elsewhere.
+        // These statuses concern the address, not the message: every request would be refused.
         let is_closed = status.is_redirection()
             || matches!(
                 status,
@@ -95,8 +95,8 @@ impl Webhook {
     }
 }
 
-/// Never the URL, which may be a secret.
-fn words(error: &reqwest::Error) -> String {
+/// Describes an error without the URL, which may be a secret.
+fn describe(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         "it does not answer in time".to_owned()
     } else if error.is_connect() {
@@ -111,15 +111,15 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
 }
 
-/// The value of the header that says who sent a body, and when.
+/// Returns the value of the signature header for a body sent at `second` (Unix time).
 pub fn signature(key: &hmac::Key, second: i64, body: &str) -> String {
     let tag = hmac::sign(key, format!("{second}.{body}").as_bytes());
     let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("t={second},v1={hex}")
 }
 
-/// The document: the line of the history as `/v1/events` has it, and the notice.
-fn document(notice: &Notice, saying: &ChatMessage) -> Value {
+/// Returns the document: the history entry in the form of `/v1/events`, and the notice.
+fn document(notice: &Notice, message: &ChatMessage) -> Value {
     let about = notice.about.as_ref();
     json!({
         "seq": notice.seq,
@@ -134,24 +134,29 @@ fn document(notice: &Notice, saying: &ChatMessage) -> Value {
             "title": about.map(|about| &about.title),
             "project": about.and_then(|about| about.project.as_ref()),
             "labels": about.map(|about| about.labels.clone()).unwrap_or_default(),
-            "message": saying.plain_text(),
+            "message": message.plain_text(),
         },
     })
 }
 
 impl Channel for Webhook {
-    async fn say(&self, saying: &ChatMessage) -> Result<Option<String>, Refusal> {
+    async fn send(&self, message: &ChatMessage) -> Result<Option<String>, Refusal> {
         let key = format!("orch-{}", uuid::Uuid::new_v4());
-        self.send(&key, &json!({ "text": saying.plain_text() })).await.map(|()| None)
+        self.post(&key, &json!({ "text": message.plain_text() })).await.map(|()| None)
     }
 
-    async fn tell(&self, key: &str, notices: &[Notice], saying: &ChatMessage) -> Result<Option<String>, Refusal> {
-        let Some(notice) = notices.first() else { return self.say(saying).await };
-        self.send(key, &document(notice, saying)).await.map(|()| None)
+    async fn send_notices(
+        &self,
+        key: &str,
+        notices: &[Notice],
+        message: &ChatMessage,
+    ) -> Result<Option<String>, Refusal> {
+        let Some(notice) = notices.first() else { return self.send(message).await };
+        self.post(key, &document(notice, message)).await.map(|()| None)
     }
 
-    async fn change(&self, _message: &str, saying: &ChatMessage) -> Result<(), Refusal> {
-        self.say(saying).await.map(drop)
+    async fn edit(&self, _id: &str, message: &ChatMessage) -> Result<(), Refusal> {
+        self.send(message).await.map(drop)
     }
 }
 
@@ -163,15 +168,15 @@ mod tests {
     fn a_signature_is_what_others_compute() {
         // printf '1790000000.{"a":1}' | openssl dgst -sha256 -hmac secret
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
-        let told = signature(&key, 1_790_000_000, "{\"a\":1}");
-        assert_eq!(told, "t=1790000000,v1=da8fe498621aaab99d5b11c51346b13d1a2bf2914b865b8d3edd3531cab25a3e");
+        let header = signature(&key, 1_790_000_000, "{\"a\":1}");
+        assert_eq!(header, "t=1790000000,v1=da8fe498621aaab99d5b11c51346b13d1a2bf2914b865b8d3edd3531cab25a3e");
     }
 
     #[test]
     fn nothing_goes_out_unencrypted_but_to_this_machine_and_no_error_repeats_the_address() {
         for url in ["http://example.test/k3y", "ftp://127.0.0.1/k3y", "k3y", "http://127.0.0.1.example.test/k3y"] {
-            let told = Webhook::new(&Secret::new(url), None).err().expect(url);
-            assert!(!told.contains("k3y"), "{told}");
+            let error = Webhook::new(&Secret::new(url), None).err().expect(url);
+            assert!(!error.contains("k3y"), "{error}");
         }
         for url in ["http://127.0.0.1:9/h", "http://localhost/h", "http://[::1]:9/h"] {
             assert!(Webhook::new(&Secret::new(url), None).is_ok(), "{url}");

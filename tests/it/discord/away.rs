@@ -28,7 +28,7 @@ fn until_heard(room: &Room) {
 async fn what_was_written_meanwhile_in_a_thread_alone_with_the_bot_and_by_roles_is_done_once() {
     let (store, (client, asked)) = (ChannelStore::in_memory(), counting());
     let room = Room::open(Server::start(), store.clone(), client.clone()).listening();
-    room.discord.say(&about("#7 Mend it asks")).await.expect("said");
+    room.discord.send(&about("#7 Mend it asks")).await.expect("said");
     until_heard(&room);
     let (thread, _) = room.server.threads().pop().expect("a thread");
     let server = room.close().await;
@@ -51,7 +51,8 @@ async fn what_was_written_meanwhile_in_a_thread_alone_with_the_bot_and_by_roles_
         wait_until("an answer where it was asked", RUN, || said() == answers);
     }
     until_heard(&room);
-    let told: Vec<String> = store.below(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
+    let told: Vec<String> =
+        store.with_prefix(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     for id in [left.id, STRANGER] {
         assert!(told.iter().any(|line| line.starts_with(&format!("{id} "))), "{told:?}");
@@ -61,7 +62,7 @@ async fn what_was_written_meanwhile_in_a_thread_alone_with_the_bot_and_by_roles_
     let room = Room::open(server, store.clone(), client).listening();
     until_heard(&room);
     assert_eq!(asked.load(Ordering::SeqCst), 4);
-    assert_eq!(store.below(ANNOUNCED).await.expect("memory").len(), 2);
+    assert_eq!(store.with_prefix(ANNOUNCED).await.expect("memory").len(), 2);
     room.close().await;
 }
 
@@ -113,21 +114,21 @@ async fn notices_about_a_task_stand_in_its_thread_and_whoever_is_listed_hears_of
     let (room, _) = room();
     let room = room.listening();
     let texts = |place: u64| room.server.messages(place).into_iter().map(|one| one.text).collect::<Vec<_>>();
-    room.discord.say(&about("one")).await.expect("said");
+    room.discord.send(&about("one")).await.expect("said");
     let (thread, _) = room.server.threads().pop().expect("a thread");
     assert_eq!(room.server.members(thread), [OWNER]);
-    room.discord.say(&about("two")).await.expect("said");
-    room.discord.say(&saying("of no task")).await.expect("said");
+    room.discord.send(&about("two")).await.expect("said");
+    room.discord.send(&saying("of no task")).await.expect("said");
     assert_eq!(
         (texts(CHANNEL), texts(thread)),
         (vec!["one".to_owned(), "of no task".to_owned()], vec!["two".to_owned()])
     );
     // Somebody deletes it, and somebody locks the next one.
     room.server.remove(thread);
-    room.discord.say(&about("three")).await.expect("said");
+    room.discord.send(&about("three")).await.expect("said");
     let (next, _) = room.server.threads().pop().expect("another thread");
     room.server.lock(next);
-    room.discord.say(&about("four")).await.expect("said");
+    room.discord.send(&about("four")).await.expect("said");
     assert_eq!(texts(CHANNEL), ["one", "of no task", "three", "four"]);
     assert_eq!(texts(next), Vec::<String>::new());
     room.close().await;
@@ -152,15 +153,15 @@ async fn of_a_stranger_the_owner_hears_alone() {
     let (room, _) = room();
     let room = room.listening();
     let direct = room.server.direct(OWNER);
-    room.discord.tell("k", &[of_a_stranger()], &saying("666 wrote")).await.expect("said");
+    room.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.expect("said");
     assert_eq!((room.server.messages(direct).len(), room.server.messages(CHANNEL).len()), (1, 0));
     // Not now is not never.
     room.server.fail(Fault { to: format!("POST /channels/{direct}"), times: 1, status: 503, code: 0 });
-    assert!(room.discord.tell("k", &[of_a_stranger()], &saying("666 wrote")).await.is_err());
+    assert!(room.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.is_err());
     assert_eq!(room.server.messages(CHANNEL).len(), 0);
     // Who takes no messages of the bot would never hear of it.
     room.server.fail(Fault { to: format!("POST /channels/{direct}"), times: 1, status: 403, code: 50_007 });
-    room.discord.tell("k", &[of_a_stranger()], &saying("666 wrote")).await.expect("said");
+    room.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.expect("said");
     assert_eq!(room.server.messages(CHANNEL).len(), 1);
     room.close().await;
 }

@@ -87,7 +87,7 @@ async fn what_only_a_person_mends_is_told_with_what_to_do_and_not_tried_all_the_
                 || room.discord.trouble().is_some_and(|why| why.contains(does) && why.contains(&code.to_string()));
             wait_until(&format!("what to do about {code}"), RUN, told);
             // What goes out goes out all the same.
-            assert!(room.discord.say(&saying("hello")).await.is_ok());
+            assert!(room.discord.send(&saying("hello")).await.is_ok());
             assert!(room.server.attempts() <= 2, "{code}: {} attempts", room.server.attempts());
             assert_eq!(room.server.sessions().0, server);
             room.close().await;

@@ -175,7 +175,7 @@ async fn a_channel_in_which_a_person_adds_looks_and_approves_is_as_it_is_kept() 
         server.messages(CHANNEL).iter().any(|seen| seen.id == message.id && seen.buttons.is_empty())
     });
     for (order, answer) in [
-        ("/tasks", "no tasks that are not over"),
+        ("/tasks", "no open tasks"),
         ("/shwo 1", "did you mean"),
         ("/show 99", "there is no task 99"),
         ("/frobnicate", "frobnicate; "),

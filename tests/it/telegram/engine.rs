@@ -97,7 +97,7 @@ impl House {
         let begun = SystemClock.now();
         let update = done(&self, &store, begun).await;
         let offset = json!({"next": update, "handled": [], "begun": [update, begun]});
-        store.keep("updates", Some(offset.to_string())).await.expect("written");
+        store.set("updates", Some(offset.to_string())).await.expect("written");
         let Self { sealed, engine, room } = self;
         let api = room.close().await;
         let room = Room::open(api, store, engine.client.clone(), &[ADA, BOB]);
@@ -140,7 +140,7 @@ async fn a_person_adds_looks_and_approves_from_the_chat_and_the_history_says_who
     wait_until("a word to each of them", RUN, || api.calls("answerCallbackQuery") == 4);
     let pressed = api.takes("answerCallbackQuery");
     let toasts: Vec<&str> = pressed[1..].iter().map(|takes| takes["text"].as_str().unwrap_or_default()).collect();
-    let told = ["to be approved; the answer follows", "it was pressed already, by 43", "it was pressed already"];
+    let told = ["approving; the answer follows", "it was already pressed, by 43", "it was already pressed"];
     assert_eq!(toasts, told);
     let approved = house.history("approved").await;
     assert_eq!(approved.len(), 1);
@@ -148,7 +148,7 @@ async fn a_person_adds_looks_and_approves_from_the_chat_and_the_history_says_who
     let bears = |message: i64| api.messages(GROUP).iter().any(|seen| seen.id == message && !seen.buttons.is_empty());
     wait_until("the buttons to go", RUN, || !bears(message));
     for (order, answer) in [
-        ("/tasks", "no tasks that are not over"),
+        ("/tasks", "no open tasks"),
         ("/shwo 1", "shwo; did you mean"),
         ("/show 99", "there is no task 99"),
         ("/frobnicate", "frobnicate; "),
@@ -190,7 +190,7 @@ async fn a_button_is_void_when_the_branch_has_moved() {
     let approvable = api.button(GROUP, "Approve");
     assert!(approvable.is_none_or(|(message, _)| message != shown), "{:?}", api.messages(GROUP));
     api.presses(ADA, GROUP, "Request changes");
-    room.until_said("What is to be different about #1?");
+    room.until_said("What should change in #1?");
     let asked = api.messages(GROUP).into_iter().find(|seen| seen.text.starts_with("What is to be")).expect("said");
     room.until_heard();
     wait_until("all to be said", RUN, || room.telegram.waiting() == 0);
@@ -228,7 +228,7 @@ async fn a_press_and_a_reason_that_orch_died_over_are_carried_out_once_when_it_i
             update
         })
         .await;
-    house.room.until_said("What is to be different about #1?");
+    house.room.until_said("What should change in #1?");
     house = house
         .dies_over(async |house: &House, _: &ChannelStore, begun| {
             let update = house.room.api.writes(ADA, GROUP, "/send 1 say it louder");
@@ -292,7 +292,7 @@ async fn an_approval_by_a_button_that_orch_died_over_counts_once_whether_it_was_
         house.room.api.presses_token(BOB, GROUP, message, &token);
         let told = || {
             let takes = house.room.api.takes("answerCallbackQuery");
-            takes.iter().any(|takes| takes["text"] == "it was pressed already, by 42")
+            takes.iter().any(|takes| takes["text"] == "it was already pressed, by 42")
         };
         wait_until("a word to the other", RUN, told);
         house.close().await;
@@ -339,12 +339,12 @@ async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_
     api.writes_with(ADA, ADA, "", &with("/add Read all", "notes", 10 << 20));
     room.until_said_in(ADA, "n.txt is too large: at most 256 kB");
     api.writes_with(ADA, ADA, "", &with("/cancel 1", "notes", 20));
-    room.until_said_in(ADA, "a file becomes a part of a new task only");
+    room.until_said_in(ADA, "a file can only become a part of a new task");
     for kind in ["photo", "voice", "video"] {
         let before = api.texts(ADA).len();
         api.writes_with(ADA, ADA, "", &json!({"text": null, "caption": "/add Look at it", kind: {"file_id": "f"}}));
         wait_until("that to be told", RUN, || api.texts(ADA).len() > before);
-        room.until_said_in(ADA, "of what is sent along only a text file is read");
+        room.until_said_in(ADA, "only text files are read");
     }
     assert_eq!(house.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 1);
     api.writes(ADA, ADA, "/resume");

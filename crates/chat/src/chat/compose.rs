@@ -1,6 +1,6 @@
-//! What a chat is sent, and when: text is gathered, put into the last message by editing it until that is full, then
-//! into the next one, never faster than the service allows, and put off when it refuses. PURE: the time is handed in,
-//! as the time since the chat was begun, and what was done is told back.
+//! Decides what a chat is sent and when: text is collected and appended to the last message by edits until that is full,
+//! then to a new one, never faster than the service allows, and later when it refuses. PURE: the time since the chat
+//! started is an argument, and results are reported back.
 
 use super::Refusal;
 use super::cut::{CLOSE, cut, measure, open_fence};
@@ -8,37 +8,37 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-/// The first pause after a refusal that names none; doubled with each one that follows.
+/// First pause after a refusal that names none; each further refusal doubles it.
 const BACKOFF: Duration = Duration::from_secs(1);
-/// The longest of them.
+/// Longest pause after a refusal that names none.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-/// The shortest message that fences and one character fit into.
+/// Shortest message that has capacity for fences and one character, in UTF-16 units.
 const SHORTEST: usize = 64;
 
-/// So many within any span of that length.
+/// A rate limit: at most `count` requests within any span of `per`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many; at least 1.
+    /// Number of requests; at least 1.
     pub count: usize,
-    /// In how long.
+    /// Length of the span.
     pub per: Duration,
 }
 
-/// What a service allows.
+/// Limits of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest message, in UTF-16 units; at least 64.
+    /// Longest message, in UTF-16 units; at least 64.
     pub longest: usize,
-    /// Messages and edits together.
+    /// Limit of messages and edits together.
     pub requests: Rate,
-    /// Edits alone.
+    /// Limit of edits alone.
     pub edits: Rate,
-    /// How long text is gathered before it is shown.
+    /// How long text is collected before it is shown.
     pub gather: Duration,
 }
 
 impl Limits {
-    /// Telegram, in one chat.
+    /// Limits of one Telegram chat.
     pub const TELEGRAM: Self = Self {
         longest: 4096,
         requests: Rate { count: 1, per: Duration::from_secs(1) },
@@ -46,7 +46,7 @@ impl Limits {
         gather: Duration::from_millis(500),
     };
 
-    /// Discord, in one channel.
+    /// Limits of one Discord channel.
     pub const DISCORD: Self = Self {
         longest: 2000,
         requests: Rate { count: 5, per: Duration::from_secs(5) },
@@ -55,14 +55,14 @@ impl Limits {
     };
 }
 
-/// The text of one message: output, and the fences that make it whole by itself.
+/// The text of one message: output, and the fences that make it well-formed on its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Message {
-    /// Opens a block again that the message before it left open.
+    /// Fence that reopens a code block of the previous message; empty: none.
     pub before: String,
-    /// The output.
+    /// Output text.
     pub text: String,
-    /// Closes a block that goes on in the next message.
+    /// Fence that closes a code block that continues in the next message; empty: none.
     pub after: &'static str,
 }
 
@@ -71,8 +71,8 @@ impl Message {
         Self { before, ..Self::default() }
     }
 
-    /// What else goes into it, in UTF-16 units.
-    fn room(&self, longest: usize) -> usize {
+    /// Returns the remaining capacity, in UTF-16 units.
+    fn capacity(&self, longest: usize) -> usize {
         longest.max(SHORTEST).saturating_sub(measure(&self.before) + measure(&self.text) + measure(CLOSE))
     }
 
@@ -86,8 +86,8 @@ impl Message {
         (!self.before.is_empty()).then_some(self.before.as_str())
     }
 
-    /// What the next message begins with.
-    fn handed_on(&self) -> String {
+    /// Returns the fence with which the next message starts.
+    fn next_fence(&self) -> String {
         open_fence(self.fence(), &self.text).unwrap_or_default()
     }
 }
@@ -98,35 +98,35 @@ impl fmt::Display for Message {
     }
 }
 
-/// Something to ask of the service. What became of it is told by [`Composer::done`] or [`Composer::refused`].
+/// A request to the service. The caller reports its result with [`Composer::done`] or [`Composer::refused`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op<Id> {
-    /// A new message.
+    /// Sends a new message.
     Send {
         /// The message.
         message: Message,
     },
-    /// The last message again, with more in it.
+    /// Appends to the last message.
     Edit {
-        /// Which.
+        /// Id of the message.
         id: Id,
         /// The whole message.
         message: Message,
     },
 }
 
-/// What is to be done next.
+/// The next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next<Id> {
-    /// Nothing is held back.
+    /// There is no pending text.
     Nothing,
-    /// Something, then.
+    /// A request is due at this time.
     At(Duration),
-    /// This, now.
+    /// This request is due now.
     Do(Op<Id>),
 }
 
-/// When the last requests were made.
+/// Times of the last requests under a rate limit.
 #[derive(Debug, Clone)]
 struct Window {
     rate: Rate,
@@ -138,7 +138,7 @@ impl Window {
         Self { rate, times: VecDeque::new() }
     }
 
-    /// When another one is allowed: kept for every span of that length, wherever it begins.
+    /// Returns when the next request is allowed, so that the limit holds for every span, wherever it starts.
     fn free_at(&self) -> Duration {
         let count = self.rate.count.max(1);
         match self.times.len().checked_sub(count) {
@@ -159,25 +159,25 @@ impl Window {
 #[derive(Debug, Clone)]
 pub struct Composer<Id> {
     limits: Limits,
-    /// Taken, and in no message yet.
+    /// Text that is in no message yet.
     pending: String,
-    /// Since when.
+    /// When the oldest pending text arrived.
     since: Duration,
-    /// Everything is to be shown at once.
+    /// Whether pending text is shown without collecting more.
     flushed: bool,
-    /// The message that still grows.
+    /// The last message, which can still grow.
     last: Option<(Id, Message)>,
-    /// What the next message begins with.
+    /// Returns the fence with which the next message starts.
     fence: String,
     requests: Window,
     edits: Window,
-    /// The service wants to be left alone until then.
-    put_off: Duration,
+    /// No request before this time, after a refusal.
+    blocked_until: Duration,
     refusals: u32,
 }
 
 impl<Id: Clone> Composer<Id> {
-    /// Nothing said yet.
+    /// Creates a composer without messages.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -188,12 +188,12 @@ impl<Id: Clone> Composer<Id> {
             fence: String::new(),
             requests: Window::new(limits.requests),
             edits: Window::new(limits.edits),
-            put_off: Duration::ZERO,
+            blocked_until: Duration::ZERO,
             refusals: 0,
         }
     }
 
-    /// Takes text.
+    /// Adds text.
     pub fn push(&mut self, text: &str, now: Duration) {
         if self.is_blank() {
             self.since = now;
@@ -201,26 +201,26 @@ impl<Id: Clone> Composer<Id> {
         self.pending.push_str(text);
     }
 
-    /// What was taken is shown as soon as the service allows. Text that comes later is gathered again.
+    /// Makes pending text due as soon as the service allows. Later text is collected again.
     pub fn flush(&mut self) {
         self.flushed = true;
     }
 
-    /// No service takes a message without anything in it.
+    /// Returns whether there is only whitespace, which no service accepts as a message.
     fn is_blank(&self) -> bool {
         self.pending.trim().is_empty()
     }
 
-    /// What to do next. Asked again with the same time, it says the same.
+    /// Returns the next step. Calling it again with the same time gives the same result.
     pub fn next(&self, now: Duration) -> Next<Id> {
         if self.is_blank() {
             return Next::Nothing;
         }
         let is_full = measure(&self.pending) >= self.limits.longest;
         let gathered = if self.flushed || is_full { Duration::ZERO } else { self.since + self.limits.gather };
-        let allowed = gathered.max(self.requests.free_at()).max(self.put_off);
+        let allowed = gathered.max(self.requests.free_at()).max(self.blocked_until);
         let (op, at) = match self.edit() {
-            // A message that is nearly full is left alone when a new one comes sooner.
+            // An edit that does not take all text is skipped if a new message is possible sooner.
             Some((op, takes_all)) if takes_all || self.edits.free_at() <= now.max(allowed) => {
                 (op, allowed.max(self.edits.free_at()))
             }
@@ -229,65 +229,65 @@ impl<Id: Clone> Composer<Id> {
         if at > now { Next::At(at) } else { Next::Do(op) }
     }
 
-    /// More in the last message, and whether that takes everything. `None`: nothing fits.
+    /// Returns the edit that appends to the last message, and whether it takes all text. `None`: nothing fits.
     fn edit(&self) -> Option<(Op<Id>, bool)> {
         let (id, message) = self.last.as_ref()?;
-        let length = cut(&self.pending, message.room(self.limits.longest), false);
+        let length = cut(&self.pending, message.capacity(self.limits.longest), false);
         let op = Op::Edit { id: id.clone(), message: message.with(&self.pending[..length]) };
-        // A service takes no edit that shows nothing new.
+        // Services refuse edits without a visible change.
         let shows = !self.pending[..length].trim().is_empty();
         shows.then_some((op, length == self.pending.len()))
     }
 
     fn send(&self) -> Op<Id> {
         let message = Message::new(self.fence.clone());
-        let from = self.begin();
-        let length = cut(&self.pending[from..], message.room(self.limits.longest), true);
+        let from = self.text_start();
+        let length = cut(&self.pending[from..], message.capacity(self.limits.longest), true);
         Op::Send { message: message.with(&self.pending[from..from + length]) }
     }
 
-    /// Empty lines before the text of a new message are no text, nor is an indentation that would fill it.
-    fn begin(&self) -> usize {
+    /// Returns where the text of a new message starts: after empty lines and very deep indentation.
+    fn text_start(&self) -> usize {
         let blank = self.pending.len() - self.pending.trim_start().len();
         let line = self.pending[..blank].rfind('\n').map_or(0, |feed| feed + 1);
         if blank - line < SHORTEST / 4 { line } else { blank }
     }
 
-    /// It was done; `id`: of a new message.
+    /// Reports that a request succeeded; `id` is the id of a new message.
     pub fn done(&mut self, op: Op<Id>, id: Option<Id>, now: Duration) {
-        self.asked(&op, now);
-        (self.refusals, self.put_off) = (0, Duration::ZERO);
+        self.record_request(&op, now);
+        (self.refusals, self.blocked_until) = (0, Duration::ZERO);
         let (taken, id, message) = match (op, id) {
             (Op::Edit { id, message }, _) => {
                 let had = self.last.as_ref().map_or(0, |(_, last)| last.text.len());
                 (message.text.len() - had, Some(id), message)
             }
-            (Op::Send { message }, id) => (self.begin() + message.text.len(), id, message),
+            (Op::Send { message }, id) => (self.text_start() + message.text.len(), id, message),
         };
         self.pending.drain(..taken);
         self.since = now;
         self.flushed &= !self.is_blank();
-        self.fence = message.handed_on();
+        self.fence = message.next_fence();
         self.last = id.map(|id| (id, message));
     }
 
-    /// It was not done: it is tried again, later or in a new message.
+    /// Reports that a request was refused: it is retried later or in a new message.
     pub fn refused(&mut self, op: Op<Id>, refusal: &Refusal, now: Duration) {
-        self.asked(&op, now);
+        self.record_request(&op, now);
         match refusal {
             Refusal::Gone => self.last = None,
             Refusal::Later { after, .. } => {
                 let doubled = BACKOFF.saturating_mul(1 << self.refusals.min(10)).min(LONGEST_BACKOFF);
                 self.refusals += 1;
-                self.put_off = now.saturating_add(after.unwrap_or(doubled));
+                self.blocked_until = now.saturating_add(after.unwrap_or(doubled));
             }
-            // Who asks stops asking.
+            // The caller stops.
             Refusal::Never(_) | Refusal::Closed(_) => {}
         }
     }
 
-    /// A request counts, whatever becomes of it.
-    fn asked(&mut self, op: &Op<Id>, now: Duration) {
+    /// Records a request, which counts whatever its result.
+    fn record_request(&mut self, op: &Op<Id>, now: Duration) {
         self.requests.take(now);
         if matches!(op, Op::Edit { .. }) {
             self.edits.take(now);

@@ -1,26 +1,26 @@
-//! Where a text is cut so that it fits a message: at a line's end, or inside a longer line at a character's end. And
-//! which fence of a code block is open at a place. PURE.
+//! Splits text so that it fits a message: at the end of a line, or within a longer line at a character boundary; and
+//! determines which code fence is open at a position. PURE.
 
-/// The longest info string of a fence (` ```rust `) that is repeated in the next message, in bytes.
+/// Longest info string of a fence (` ```rust `) that is repeated in the next message, in bytes.
 const INFO: usize = 20;
 
-/// What closes a block that goes on in the next message.
+/// Closes a code block that continues in the next message.
 pub const CLOSE: &str = "\n```";
 
-/// The length of a text as services count it at most: in UTF-16 units, which are never fewer than characters.
+/// Returns the length of a text in UTF-16 units, which is never less than the length that a service counts.
 pub fn measure(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-/// How many bytes of `text` go into `capacity`, at a line's end where there is one. A line that does not fit is broken only
-/// where `may_break` says so.
-pub fn cut(text: &str, room: usize, may_break: bool) -> usize {
+/// Returns how many bytes of `text` fit into `capacity` UTF-16 units, up to the end of a line if there is one. A line that
+/// does not fit is split only if `may_break` is set.
+pub fn cut(text: &str, capacity: usize, may_break: bool) -> usize {
     let mut used = 0;
     let mut line_end = 0;
     let mut fits = 0;
     for (at, c) in text.char_indices() {
         used += c.len_utf16();
-        if used > room {
+        if used > capacity {
             return match (line_end, may_break) {
                 (0, true) => before_ticks(text, fits),
                 (end, _) => end,
@@ -34,7 +34,7 @@ pub fn cut(text: &str, room: usize, may_break: bool) -> usize {
     text.len()
 }
 
-/// A run of backticks is not torn apart, unless there is nothing before it.
+/// Moves a cut before a run of backticks, unless there is nothing before it.
 fn before_ticks(text: &str, at: usize) -> usize {
     if !text[at..].starts_with('`') {
         return at;
@@ -43,7 +43,7 @@ fn before_ticks(text: &str, at: usize) -> usize {
     if kept == 0 { at } else { kept }
 }
 
-/// The fence that is open after `text`, given the one that was open before it: what opens it again in another message.
+/// Returns the fence that is open after `text`, given the one that was open before, as the line that reopens it.
 pub fn open_fence(before: Option<&str>, text: &str) -> Option<String> {
     let mut open = before.map(str::to_owned);
     for line in text.split('\n') {

@@ -1,9 +1,9 @@
-//! A chat that gets everything once and in order, and is never asked for more than it allows.
+//! A chat gets everything once and in order, and its limits are never exceeded.
 
 use super::compose::{Composer, Limits, Message, Next, Op, Rate};
 use super::cut::measure;
 use super::{Chat, Post, Refusal};
-use crate::carry;
+use crate::forward;
 use futures::stream;
 use orch_api::stream::StreamEvent;
 use orch_core::ids::{RunId, TaskId};
@@ -18,11 +18,11 @@ fn limits(longest: usize) -> Limits {
     Limits { longest, ..Limits::TELEGRAM }
 }
 
-/// A service in memory: it checks what it is asked, and refuses when it is told to.
+/// A service in memory that checks requests and refuses on demand.
 struct Room {
     limits: Limits,
     messages: Vec<Message>,
-    /// When what was asked, and whether it was an edit.
+    /// Times of the requests, and whether each was an edit.
     asked: Vec<(Duration, bool)>,
     now: Duration,
 }
@@ -53,7 +53,7 @@ impl Room {
         }
     }
 
-    /// Does everything that is due, and lets time pass until nothing is held back.
+    /// Performs everything that is due, and advances the time until nothing is pending.
     fn settle(&mut self, composer: &mut Composer<usize>, refusals: &mut dyn Iterator<Item = Refusal>) {
         self.settle_until(composer, refusals, Duration::MAX);
     }
@@ -194,15 +194,15 @@ fn refusal() -> impl Strategy<Value = Refusal> {
     ]
 }
 
-/// What an agent may say: lines, long ones too, fences, blanks, characters of all widths.
-fn saying() -> impl Strategy<Value = String> {
+/// Possible output of an agent: short and long lines, fences, whitespace, characters of all widths.
+fn output() -> impl Strategy<Value = String> {
     prop_oneof!["[a-zé日🙂 ]{0,30}\n", "[a-z🙂]{0,200}", "(```[a-z]{0,30}\n|```\n|``|`)", "\n{1,3}", "[ -~\n]{0,80}",]
 }
 
 proptest! {
     #[test]
     fn everything_arrives_once_and_in_order_within_all_limits(
-        sayings in prop::collection::vec((saying(), 0_u64..5_000, prop::option::weighted(0.2, refusal())), 1..40),
+        outputs in prop::collection::vec((output(), 0_u64..5_000, prop::option::weighted(0.2, refusal())), 1..40),
         longest in 64_usize..300,
         count in 1_usize..6,
     ) {
@@ -210,7 +210,7 @@ proptest! {
         let limits = Limits { requests: rate, ..limits(longest) };
         let mut room = Room::new(limits);
         let mut composer = Composer::new(limits);
-        for (text, pause, refusal) in &sayings {
+        for (text, pause, refusal) in &outputs {
             composer.push(text, room.now);
             let end = room.now + Duration::from_millis(*pause);
             room.settle_until(&mut composer, &mut refusal.clone().into_iter(), end);
@@ -218,36 +218,36 @@ proptest! {
         }
         composer.flush();
         room.settle(&mut composer, &mut none());
-        let said: String = sayings.iter().map(|(text, _, _)| text.as_str()).collect();
-        // Blanks between messages and at the end show nothing.
+        let expected: String = outputs.iter().map(|(text, _, _)| text.as_str()).collect();
+        // Whitespace between messages and at the end is not visible.
         let dense = |text: &str| text.split_whitespace().collect::<String>();
-        prop_assert_eq!(dense(&room.text()), dense(&said));
+        prop_assert_eq!(dense(&room.text()), dense(&expected));
     }
 
     #[test]
     fn text_without_blank_lines_arrives_to_the_character(lines in prop::collection::vec("[a-zé🙂]{1,150}", 1..30)) {
-        let said: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let expected: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let mut room = Room::new(limits(80));
         let mut composer = Composer::new(room.limits);
         lines.iter().for_each(|line| composer.push(&format!("{line}\n"), room.now));
         composer.flush();
         room.settle(&mut composer, &mut none());
-        // The end of a message may stand for the end of a line.
-        prop_assert_eq!(room.text().replace('\n', ""), said.replace('\n', ""));
+        // The end of a message may replace the end of a line.
+        prop_assert_eq!(room.text().replace('\n', ""), expected.replace('\n', ""));
     }
 }
 
-/// A service that keeps what it is sent.
+/// A service that records what it is sent.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<String>>>);
+struct Recorder(Arc<Mutex<Vec<String>>>);
 
-impl Post for Kept {
+impl Post for Recorder {
     type Id = usize;
 
     async fn send(&mut self, text: &str) -> Result<usize, Refusal> {
-        let mut kept = self.0.lock().unwrap();
-        kept.push(text.to_owned());
-        Ok(kept.len() - 1)
+        let mut recorded = self.0.lock().unwrap();
+        recorded.push(text.to_owned());
+        Ok(recorded.len() - 1)
     }
 
     async fn edit(&mut self, id: &usize, text: &str) -> Result<(), Refusal> {
@@ -257,7 +257,7 @@ impl Post for Kept {
 }
 
 #[tokio::test]
-async fn a_stream_is_carried_into_a_chat_to_its_last_word() {
+async fn a_stream_is_forwarded_into_a_chat_to_its_end() {
     let chunk = |content: &str, is_final| {
         let run_id = RunId::new(TaskId(7), 1, 0);
         let timestamp = jiff::Timestamp::UNIX_EPOCH;
@@ -265,10 +265,10 @@ async fn a_stream_is_carried_into_a_chat_to_its_last_word() {
         StreamEvent::Output(OutputChunk { task_id: TaskId(7), run_id, offset: 0, end: 0, timestamp, content, is_final })
     };
     let because = "all slots are busy".to_owned();
-    let said = [StreamEvent::Waiting { task_id: TaskId(7), because }, chunk("one\n", false), chunk("two\n", true)];
+    let events = [StreamEvent::Waiting { task_id: TaskId(7), because }, chunk("one\n", false), chunk("two\n", true)];
     let quick = Rate { count: 100, per: SECOND };
     let limits = Limits { requests: quick, edits: quick, gather: Duration::ZERO, ..Limits::TELEGRAM };
-    let kept = Kept::default();
-    carry(stream::iter(said), &mut Chat::new(kept.clone(), limits)).await.expect("taken");
-    assert_eq!(*kept.0.lock().unwrap(), ["#7 waits: all slots are busy\none\ntwo\n"]);
+    let recorded = Recorder::default();
+    forward(stream::iter(events), &mut Chat::new(recorded.clone(), limits)).await.expect("taken");
+    assert_eq!(*recorded.0.lock().unwrap(), ["#7 waits: all slots are busy\none\ntwo\n"]);
 }

@@ -1,5 +1,5 @@
-//! Buttons: what stands on the wire is a random token that says nothing; what it means is kept here, for one press by
-//! one of the people it is for, under one message, about one task at one commit, for a day.
+//! Buttons. A service sees only a random token; its meaning is stored here. A token is valid for one press, by one of the
+//! users it is for, under one message, about one task at one commit, for a day.
 
 use super::channel_store::ChannelStore;
 use jiff::{SignedDuration, Timestamp};
@@ -8,85 +8,85 @@ use orch_engine::handle::EngineError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Keys of buttons that can be pressed.
+/// Prefix of the keys of buttons that can be pressed.
 pub const OPEN: &str = "button/";
-/// Keys of those that were.
+/// Prefix of the keys of pressed buttons.
 pub const USED: &str = "pressed/";
-/// Keys of presses that are being carried out, by button and person: what is wanted, for an orch that dies over it.
+/// Prefix of the keys of presses in progress, by button and user, so that a press survives a crash.
 pub const CLAIMED: &str = "pressing/";
-/// Keys of the messages that they stand under.
+/// Prefix of the keys that store the message of a button.
 pub const UNDER: &str = "under/";
 /// How long a button can be pressed.
 pub const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
-/// How long it is known who pressed it.
+/// How long it is remembered who pressed a button.
 pub const MEMORY: SignedDuration = SignedDuration::from_hours(24 * 7);
-/// In place of an id: whoever is listed, where that is not said by ids alone.
+/// Placeholder for a user id: any listed user, where roles decide who is listed.
 pub const LISTED: &str = "listed";
-/// The longest token that is looked up.
+/// Longest token that is looked up, in bytes.
 const LONGEST: usize = 64;
 
-/// A button as it is kept.
+/// A stored button.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
-    /// What it asks for.
+    /// The action.
     pub press: Press,
-    /// Who may press it.
+    /// Ids of users who may press it.
     pub users: BTreeSet<String>,
-    /// Until when.
+    /// When it expires.
     pub until: Timestamp,
 }
 
-/// Who pressed one.
+/// The record of a press.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Used {
     by: String,
     at: Timestamp,
 }
 
-/// A press that was begun with.
+/// A press in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Claim {
     press: Press,
     at: Timestamp,
-    /// By which order.
+    /// Key of the order that carries it out.
     #[serde(default)]
     order: String,
 }
 
-/// A button as a service shows it.
+/// A button with its token, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Minted {
-    /// What stands on it.
+    /// Label.
     pub label: String,
-    /// What is sent when it is pressed.
+    /// Token that the service sends back when it is pressed.
     pub token: String,
 }
 
-/// Why a press does nothing.
+/// Why a press has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Void {
-    /// It was pressed.
-    #[error("it was pressed already{}", .by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default())]
+    /// The button was already pressed.
+    #[error("it was already pressed{}", .by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default())]
     Used {
-        /// By whom, where it was not the same person.
+        /// Who pressed it, if it was another user.
         by: Option<String>,
     },
-    /// It is too old, or none of ours.
-    #[error("this button is too old; /show tells how the task stands, with new ones")]
+    /// The button is too old or unknown.
+    #[error("this button is too old; /show shows the task with new ones")]
     Old,
-    /// It is for somebody else.
+    /// The button is for another user.
     #[error("this button is for somebody else")]
     Foreign,
-    /// It was taken from its message.
+    /// The token was used under another message.
     #[error("this button belongs to another message; /show has new ones")]
     Elsewhere,
 }
 
 impl Bound {
-    /// Whether this press counts.
+    /// Checks whether this user may press the button now.
     ///
     /// # Errors
-    /// It does not.
+    /// The reason why not.
     pub fn allows(&self, user: &str, now: Timestamp) -> Result<(), Void> {
         if !self.users.contains(user) && !self.users.contains(LISTED) {
             return Err(Void::Foreign);
@@ -98,7 +98,7 @@ impl Bound {
     }
 }
 
-/// Makes the buttons of a message that is about to be shown to these people.
+/// Creates and stores the buttons of a message that is about to be sent to these users.
 ///
 /// # Errors
 /// The journal cannot be written.
@@ -113,20 +113,20 @@ pub async fn mint(
         let token = uuid::Uuid::new_v4().simple().to_string();
         let until = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
         let bound = Bound { press: button.press.clone(), users: users.clone(), until };
-        store.keep(&format!("{OPEN}{token}"), serde_json::to_string(&bound).ok()).await?;
+        store.set(&format!("{OPEN}{token}"), serde_json::to_string(&bound).ok()).await?;
         minted.push(Minted { label: button.label.clone(), token });
     }
     Ok(minted)
 }
 
-/// The message that bears them is there.
+/// Stores the id of the message that the buttons were sent with.
 ///
 /// # Errors
 /// The journal cannot be written.
 pub async fn bind(store: &ChannelStore, minted: &[Minted], message: &str) -> Result<(), EngineError> {
     for button in minted {
-        // Beside the button, which may be taken at the same moment.
-        store.keep(&format!("{UNDER}{}", button.token), Some(message.to_owned())).await?;
+        // A separate entry, because the button may be redeemed concurrently.
+        store.set(&format!("{UNDER}{}", button.token), Some(message.to_owned())).await?;
     }
     Ok(())
 }
@@ -135,8 +135,8 @@ fn read(text: &str) -> Option<Bound> {
     serde_json::from_str(text).ok()
 }
 
-/// Takes a press: of all that are made of one button, one counts. `order`: which press this is; where orch died over it, what
-/// it had taken is handed over again.
+/// Redeems a press: of several presses of a button, one counts. `order` identifies this press; if the daemon crashed while
+/// carrying it out, the same order gets the action again.
 ///
 /// # Errors
 /// The journal cannot be read or written.
@@ -146,24 +146,24 @@ pub async fn redeem(
     (user, message): (&str, &str),
     (order, now): (&str, Timestamp),
 ) -> Result<Result<Press, Void>, EngineError> {
-    let is_one = token.len() <= LONGEST && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !is_one {
+    let is_token = token.len() <= LONGEST && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_token {
         return Ok(Err(Void::Old));
     }
     let (key, claim) = (format!("{OPEN}{token}"), format!("{CLAIMED}{token}/{user}"));
-    let Some(bound) = store.kept(&key).await?.as_deref().and_then(read) else {
-        return again(store, token, (user, &claim), order).await;
+    let Some(bound) = store.get(&key).await?.as_deref().and_then(read) else {
+        return resume_claim(store, token, (user, &claim), order).await;
     };
     if let Err(void) = bound.allows(user, now) {
         return Ok(Err(void));
     }
-    // Of one that orch had just shown when it died, the message is not known.
-    if store.kept(&format!("{UNDER}{token}")).await?.is_some_and(|under| under != message) {
+    // After a crash right after sending, the message of a button is not stored.
+    if store.get(&format!("{UNDER}{token}")).await?.is_some_and(|under| under != message) {
         return Ok(Err(Void::Elsewhere));
     }
-    // Before it is taken, so that it is known what was wanted, wherever orch dies.
+    // Stored before the button is taken, so that the action survives a crash at any point.
     let claimed = Claim { press: bound.press.clone(), at: now, order: order.to_owned() };
-    store.keep(&claim, serde_json::to_string(&claimed).ok()).await?;
+    store.set(&claim, serde_json::to_string(&claimed).ok()).await?;
     if store.take(&key).await?.is_none() {
         return used(store, token, user).await.map(Err);
     }
@@ -173,31 +173,31 @@ pub async fn redeem(
 
 async fn remember(store: &ChannelStore, token: &str, user: &str, at: Timestamp) -> Result<(), EngineError> {
     let memory = Used { by: user.to_owned(), at };
-    store.keep(&format!("{USED}{token}"), serde_json::to_string(&memory).ok()).await
+    store.set(&format!("{USED}{token}"), serde_json::to_string(&memory).ok()).await
 }
 
-/// A press of a button that was taken: the one that orch died over counts, and no other.
-async fn again(
+/// Handles a press of a redeemed button: only the order that a crash interrupted gets the action again.
+async fn resume_claim(
     store: &ChannelStore,
     token: &str,
     (user, claim): (&str, &str),
     order: &str,
 ) -> Result<Result<Press, Void>, EngineError> {
-    let claim = store.kept(claim).await?.and_then(|text| serde_json::from_str::<Claim>(&text).ok());
+    let claim = store.get(claim).await?.and_then(|text| serde_json::from_str::<Claim>(&text).ok());
     let Some(claim) = claim.filter(|claim| claim.order == order) else {
         return used(store, token, user).await.map(Err);
     };
     match used(store, token, user).await? {
         void @ Void::Used { by: Some(_) } => return Ok(Err(void)),
         Void::Used { by: None } => {}
-        // It died before that was written down.
+        // The crash came before the press was recorded.
         Void::Old | Void::Foreign | Void::Elsewhere => remember(store, token, user, claim.at).await?,
     }
     Ok(Ok(claim.press))
 }
 
 async fn used(store: &ChannelStore, token: &str, user: &str) -> Result<Void, EngineError> {
-    let kept = store.kept(&format!("{USED}{token}")).await?;
+    let kept = store.get(&format!("{USED}{token}")).await?;
     let used = kept.and_then(|text| serde_json::from_str::<Used>(&text).ok());
     Ok(match used {
         Some(used) => Void::Used { by: (used.by != user).then_some(used.by) },
@@ -229,17 +229,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_who_press_one_counts_and_the_other_is_told_who_did() {
+    async fn of_two_presses_one_counts_and_the_other_user_learns_who_pressed() {
         let store = ChannelStore::in_memory();
         let token = one(&store).await;
         assert!(token.len() >= 32, "{token}");
         let press = |user: &'static str, order: &'static str| redeem(&store, &token, (user, "m5"), (order, NOW));
         let (first, second) = tokio::join!(press("1", "a"), press("2", "b"));
         assert_eq!(first.expect("memory"), Ok(approve()));
-        let told = second.expect("memory").expect_err("used").to_string();
-        assert_eq!(told, "it was pressed already, by 1");
+        let error = second.expect("memory").expect_err("used").to_string();
+        assert_eq!(error, "it was already pressed, by 1");
         let again = press("1", "c").await.expect("memory").expect_err("used");
-        assert_eq!(again.to_string(), "it was pressed already");
+        assert_eq!(again.to_string(), "it was already pressed");
     }
 
     #[tokio::test]
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_press_that_orch_died_over_counts_when_it_is_told_again_and_no_other_does() {
+    async fn a_press_that_a_crash_interrupted_counts_when_it_is_repeated_and_no_other_does() {
         for dies_before_the_memory in [false, true] {
             let store = ChannelStore::in_memory();
             let token = one(&store).await;
@@ -279,7 +279,7 @@ mod tests {
             };
             assert_eq!(press("1", "a").await, Ok(approve()));
             if dies_before_the_memory {
-                store.keep(&format!("{USED}{token}"), None).await.expect("memory");
+                store.set(&format!("{USED}{token}"), None).await.expect("memory");
             }
             assert_eq!(press("1", "a").await, Ok(approve()));
             assert_eq!(press("1", "a").await, Ok(approve()), "it died once more");

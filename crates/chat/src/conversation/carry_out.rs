@@ -1,5 +1,4 @@
-//! What a listed person asks, carried out through the API. Decides nothing: what is refused there is refused here, in
-//! the same words.
+//! Carries out requests of listed users through the API. Decides nothing: refusals of the API are passed on unchanged.
 
 use super::parse::{Ask, shortened};
 use super::render;
@@ -18,32 +17,32 @@ use orch_core::ids::TaskId;
 use orch_core::review_decision::short;
 use std::time::Duration;
 
-/// How long the receipt of a message to an agent is waited for, in seconds.
+/// How long to wait for the receipt of a message to an agent, in seconds.
 const RECEIPT: u64 = 5;
-/// Lines of a transcript that are looked at.
+/// Number of lines that are read of a transcript.
 const TAIL: usize = 2_000;
-/// A stream that says nothing for so long has said what there is.
+/// Silence after which a transcript counts as read to its end.
 const QUIET: Duration = Duration::from_millis(400);
-/// And it is not listened to any longer than that.
-const LISTENS: Duration = Duration::from_secs(5);
-/// The most that is taken of its end, in bytes.
+/// Longest time to read a transcript.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+/// Maximum number of bytes kept of the end of a transcript.
 const MOST: usize = 1 << 20;
-/// A body without anything in it.
+/// An empty request body.
 const NOTHING: serde_json::Value = serde_json::Value::Null;
 
-/// What somebody asks for.
+/// A request of a user.
 pub(super) struct Order {
-    /// It marks the change that is asked for with the order's key.
+    /// Marks requests with the key of the order.
     pub client: Client,
     pub by: String,
-    /// Its own name, with which it is carried out once.
+    /// Idempotency key.
     pub key: String,
-    /// When it was begun with for the first time.
-    pub begun: Timestamp,
+    /// When it was first started.
+    pub started: Timestamp,
 }
 
 impl Order {
-    /// Carries it out.
+    /// Carries out a command.
     pub async fn ask(&self, ask: Ask, document: Option<Document>) -> Answer {
         let task = task_of(&ask);
         let done = match ask {
@@ -71,7 +70,7 @@ impl Order {
             Ask::Stop(None) => return Answer { stop_stream: Some(Stop::All), ..Answer::default() },
             Ask::Stop(Some(id)) => return Answer { stop_stream: Some(Stop::Task(id)), ..Answer::default() },
         };
-        Answer::of(done.unwrap_or_else(|error| render::refused(&error, task)))
+        Answer::new(done.unwrap_or_else(|error| render::refused(&error, task)))
     }
 
     async fn task(&self, id: TaskId) -> Result<TaskView, ClientError> {
@@ -90,7 +89,7 @@ impl Order {
         let projects: Vec<NewProject> = self.client.get("/v1/projects").await?;
         let dir = match render::project(project.as_deref(), &projects) {
             Ok(dir) => dir,
-            Err(said) => return Ok(said),
+            Err(message) => return Ok(message),
         };
         let body = match document {
             Some(document) if body.is_empty() => document.text,
@@ -99,16 +98,16 @@ impl Order {
         };
         let new = NewTask { title, body, dir, ..NewTask::default() };
         let added: TaskView = self.client.post("/v1/tasks", &new).await?;
-        let mut said = format!("#{} is added: {}", added.id, shortened(&added.title));
+        let mut text = format!("#{} is added: {}", added.id, shortened(&added.title));
         if projects.is_empty() {
-            said.push_str("\nIt waits for a project: `orch init` in a repository registers one.");
+            text.push_str("\nIt waits for a project: `orch init` in a repository registers one.");
         }
-        Ok(render::about(added.id, said))
+        Ok(render::about(added.id, text))
     }
 
-    /// Carries out what a button asks for, where the task stands as it did when that was shown.
+    /// Carries out a button press if the task is unchanged since the button was shown.
     pub async fn press(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Answer {
-        Answer::of(self.change(id, verb, since).await.unwrap_or_else(|error| render::refused(&error, Some(id))))
+        Answer::new(self.change(id, verb, since).await.unwrap_or_else(|error| render::refused(&error, Some(id))))
     }
 
     async fn change(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Result<ChatMessage, ClientError> {
@@ -132,7 +131,7 @@ impl Order {
         let named: Vec<String> = tasks.iter().take(20).map(|id| format!("#{id}")).collect();
         let more = if tasks.len() > named.len() { ", …" } else { "" };
         Ok(render::sentence(match tasks.len() {
-            0 => "Nothing waited for a person or for other work.".to_owned(),
+            0 => "No task was blocked or waiting for a person.".to_owned(),
             1 => format!("{} goes on.", named.concat()),
             some => format!("{some} tasks go on: {}{more}", named.join(", ")),
         }))
@@ -145,7 +144,7 @@ impl Order {
         let unproved: Vec<String> = view.evidence.iter().flatten().flat_map(EvidenceView::unproved).collect();
         let alone = match unproved.is_empty() {
             true => String::new(),
-            false => format!(" By that word alone: {}.", unproved.join("; ")),
+            false => format!(" Accepted without proof: {}.", unproved.join("; ")),
         };
         Ok(render::about(
             id,
@@ -153,16 +152,16 @@ impl Order {
         ))
     }
 
-    /// Sends work back; `commit`: what was seen of it.
+    /// Sends work back; `commit` is the state that the user saw.
     pub async fn reject(&self, id: TaskId, reason: String, commit: Option<String>) -> Result<ChatMessage, ClientError> {
         let reject = Reject { reason, commit };
         let view: TaskView = self.client.post(&format!("/v1/tasks/{id}/reject"), &reject).await?;
         Ok(render::about(id, format!("#{id} goes back to its author; it is {} now.", view.status.as_str())))
     }
 
-    /// Says something to the agent of a task.
-    pub async fn tell(&self, id: TaskId, words: String) -> ChatMessage {
-        let new = NewMessage { text: words, wait_seconds: RECEIPT, model: None };
+    /// Sends a message to the agent of a task.
+    pub async fn send(&self, id: TaskId, text: String) -> ChatMessage {
+        let new = NewMessage { text, wait_seconds: RECEIPT, model: None };
         match self.client.post::<_, MessageView>(&format!("/v1/tasks/{id}/send"), &new).await {
             Ok(view) => render::receipt(&view),
             Err(error) => render::refused(&error, Some(id)),
@@ -175,7 +174,7 @@ impl Order {
         Ok(render::diff(&diff, task.status))
     }
 
-    /// What is there of a transcript: the stream of a run that goes on has no end of its own.
+    /// Reads what exists of a transcript; the stream of an active run does not end by itself.
     async fn log(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
         let mut events = self.client.stream(&format!("/v1/tasks/{id}/stream?tail={TAIL}")).await?;
         let mut text = String::new();
@@ -194,8 +193,8 @@ impl Order {
                 }
             }
         };
-        // What came until then is what is shown.
-        tokio::time::timeout(LISTENS, listened).await.ok();
+        // What was read until then is shown.
+        tokio::time::timeout(READ_LIMIT, listened).await.ok();
         keep_end(&mut text);
         Ok(render::log(id, &text))
     }
@@ -203,7 +202,7 @@ impl Order {
     async fn stream(&self, id: TaskId) -> Answer {
         match self.task(id).await {
             Ok(_) => Answer { stream: Some(id), ..Answer::default() },
-            Err(error) => Answer::of(render::refused(&error, None)),
+            Err(error) => Answer::new(render::refused(&error, None)),
         }
     }
 
@@ -220,7 +219,7 @@ impl Order {
     }
 }
 
-/// Lets go of the beginning of a text that is too long, up to a line's end where there is one.
+/// Drops the beginning of a text that is too long, up to the end of a line if there is one.
 fn keep_end(text: &mut String) {
     let Some(mut from) = text.len().checked_sub(MOST) else { return };
     while !text.is_char_boundary(from) {
@@ -230,7 +229,7 @@ fn keep_end(text: &mut String) {
     text.drain(..from);
 }
 
-/// The task in whose thread the answer belongs. One that may not be there has none.
+/// Returns the task in whose thread the answer belongs.
 fn task_of(ask: &Ask) -> Option<TaskId> {
     match ask {
         Ask::Run(id)

@@ -1,4 +1,4 @@
-//! What a channel keeps beyond the life of the process: in the journal, or for as long as it lives.
+//! The key-value store of a channel: in the journal, or in memory.
 
 use jiff::Timestamp;
 use orch_core::channel::ChannelKind;
@@ -6,40 +6,40 @@ use orch_engine::handle::{EngineError, EngineHandle};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Keys of what the owner was to be told, where there is no engine to tell it.
+/// Prefix of the keys of announcements in a memory store, which has no engine to send them.
 pub const ANNOUNCED: &str = "announced/";
 
-/// A place for small texts under names. Cheap to clone.
+/// A store for small texts by key. Cheap to clone.
 #[derive(Clone)]
 pub enum ChannelStore {
-    /// In the journal: on disk when a call returns.
+    /// In the journal: values are on disk when a call returns.
     Journal(EngineHandle, ChannelKind),
-    /// In memory: for a channel that is only tried.
+    /// In memory, for tests of a channel.
     Memory(Arc<Mutex<BTreeMap<String, String>>>),
 }
 
 impl ChannelStore {
-    /// One in memory, with nothing on it.
+    /// Creates an empty store in memory.
     pub fn in_memory() -> Self {
         Self::Memory(Arc::default())
     }
 
-    /// What is kept under a key.
+    /// Returns the value of a key.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub async fn kept(&self, key: &str) -> Result<Option<String>, EngineError> {
+    pub async fn get(&self, key: &str) -> Result<Option<String>, EngineError> {
         match self {
             Self::Journal(handle, channel) => handle.kept(*channel, key).await,
             Self::Memory(kept) => Ok(kept.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()),
         }
     }
 
-    /// Keeps a value; `None` removes it.
+    /// Stores a value; `None` removes it.
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub async fn keep(&self, key: &str, value: Option<String>) -> Result<(), EngineError> {
+    pub async fn set(&self, key: &str, value: Option<String>) -> Result<(), EngineError> {
         match self {
             Self::Journal(handle, channel) => handle.keep(*channel, key, value).await,
             Self::Memory(kept) => {
@@ -53,7 +53,7 @@ impl ChannelStore {
         }
     }
 
-    /// Removes a value and hands it over: of several who ask, exactly one gets it.
+    /// Removes and returns a value; of several concurrent callers, exactly one gets it.
     ///
     /// # Errors
     /// The journal cannot be written.
@@ -64,7 +64,7 @@ impl ChannelStore {
         }
     }
 
-    /// Has the owner told of somebody who is not on the list, and keeps under `key` that it was; both or neither.
+    /// Announces a stranger to the owner and stores `mark` under `key`, both or neither.
     ///
     /// # Errors
     /// The journal cannot be written.
@@ -81,11 +81,11 @@ impl ChannelStore {
         }
     }
 
-    /// What is kept under keys that begin so, by key.
+    /// Returns all values whose keys start with `prefix`, in the order of the keys.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub async fn below(&self, prefix: &str) -> Result<Vec<(String, String)>, EngineError> {
+    pub async fn with_prefix(&self, prefix: &str) -> Result<Vec<(String, String)>, EngineError> {
         match self {
             Self::Journal(handle, channel) => {
                 let kept = handle.kept_below(*channel, prefix).await?;
@@ -99,14 +99,14 @@ impl ChannelStore {
         }
     }
 
-    /// Forgets what was kept before this time under keys that begin so.
+    /// Removes values older than `before` whose keys start with `prefix`.
     ///
     /// # Errors
     /// The journal cannot be written.
     pub async fn forget(&self, prefix: &str, before: Timestamp) -> Result<(), EngineError> {
         match self {
             Self::Journal(handle, channel) => handle.forget_below(*channel, prefix, Some(before)).await,
-            // It does not live long enough.
+            // A memory store does not live long enough.
             Self::Memory(_) => Ok(()),
         }
     }

@@ -1,8 +1,8 @@
-//! The output of a task as one message that is written anew as it grows: how it stands, and the end of what was said.
-//! What it shows is PURE; following the API is at the end. How often it is shown is the service's to say: each state
-//! takes the place of the one before.
+//! The output of a task as one live message with the task's state and the end of the output. The content is PURE; following
+//! the API is at the end of the file. The service decides how often the message is updated: each state replaces the one
+//! before.
 
-use super::render::{cut, in_chat_words, marked};
+use super::render::{chat_commands, cut, mark_code};
 use jiff::Timestamp;
 use orch_api::client::{Client, ClientError};
 use orch_api::stream::StreamEvent;
@@ -14,29 +14,29 @@ use orch_core::task::Status;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// So much of the output is remembered, in bytes.
+/// Bytes of output that are remembered.
 const REMEMBERED: usize = 16 << 10;
-/// So much of it is shown, in UTF-16 units: a message of any service has room for it beside the rest.
+/// Longest output that is shown, in UTF-16 units; it fits into a message of any service with the rest.
 pub const SHOWN: usize = 1_500;
-/// Lines that are shown at most.
+/// Maximum number of lines that are shown.
 const LINES: usize = 30;
-/// How long to wait before a stream that broke is opened again.
+/// Pause before a broken stream is opened again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// How often in a row.
+/// Maximum number of attempts to open the stream.
 const TRIES: u32 = 30;
-/// So often what it costs and how it stands is looked at anew, also while nothing is said.
+/// Interval at which cost and state are refreshed, even without output.
 const REFRESH: Duration = Duration::from_secs(60);
 
-/// What a state of the message is.
+/// Whether a state of a live message is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Another one comes.
+    /// More states follow.
     Grows,
-    /// It is the last one.
+    /// The final state.
     Last,
 }
 
-/// The message of one task.
+/// The live message of one task.
 #[derive(Debug, Clone)]
 pub struct Live {
     task: TaskId,
@@ -51,7 +51,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Of a task as it is now.
+    /// Creates the message of a task.
     pub fn new(view: &TaskView, now: Timestamp) -> Self {
         let run = view.runs.iter().flatten().rev().find(|run| run.outcome.is_none());
         Self {
@@ -67,17 +67,17 @@ impl Live {
         }
     }
 
-    /// Takes how the task stands now.
+    /// Updates the state of the task.
     pub fn refresh(&mut self, view: &TaskView) {
         self.state = match &view.hold {
-            Some(hold) => format!("waits: {}", in_chat_words(&hold.detail)),
+            Some(hold) => format!("waits: {}", chat_commands(&hold.detail)),
             None => view.status.as_str().to_owned(),
         };
         (self.attempt, self.cost) = (view.attempts, view.cost_usd);
     }
 
-    /// Takes what the stream says.
-    pub fn take(&mut self, event: &StreamEvent, now: Timestamp) {
+    /// Applies an event of the stream.
+    pub fn apply(&mut self, event: &StreamEvent, now: Timestamp) {
         match event {
             StreamEvent::Output(chunk) => self.push(&chunk.content),
             StreamEvent::Run(run) => {
@@ -89,9 +89,9 @@ impl Live {
                     self.push(&format!("▶ attempt {}\n", run.attempt));
                 }
             }
-            StreamEvent::Waiting { because, .. } => self.state = format!("waits: {}", in_chat_words(because)),
+            StreamEvent::Waiting { because, .. } => self.state = format!("waits: {}", chat_commands(because)),
             StreamEvent::Cut { .. } => self.push("… (the transcript was cut)\n"),
-            // What is late comes all the same.
+            // Delayed output still arrives.
             StreamEvent::Lagged { .. } => {}
             StreamEvent::Settled { task } => {
                 self.state = task.status.as_str().to_owned();
@@ -112,18 +112,18 @@ impl Live {
         }
     }
 
-    /// Nobody wants more of it.
+    /// Ends the message with this text, unless the task is settled.
     pub fn end(&mut self, why: &str) {
         self.verdict.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Whether there is a last word.
+    /// Returns whether the message is final.
     pub fn is_over(&self) -> bool {
         self.verdict.is_some()
     }
 
-    /// The message now.
-    pub fn saying(&self, now: Timestamp) -> ChatMessage {
+    /// Renders the message.
+    pub fn render(&self, now: Timestamp) -> ChatMessage {
         let mut facts = vec![self.state.clone()];
         facts.extend((self.attempt > 1).then(|| format!("attempt {}", self.attempt)));
         facts.extend(self.worker.clone());
@@ -136,7 +136,7 @@ impl Live {
         ];
         let tail = end_of(&self.tail);
         passages.extend((!tail.trim().is_empty()).then_some(Block::Block(tail)));
-        passages.extend(self.verdict.as_ref().map(|verdict| Block::Line(marked(&cut(verdict, 800)))));
+        passages.extend(self.verdict.as_ref().map(|verdict| Block::Line(mark_code(&cut(verdict, 800)))));
         ChatMessage { passages, task: Some(self.task), ..ChatMessage::default() }
     }
 }
@@ -149,16 +149,16 @@ fn verdict(task: &TaskView) -> String {
     let said = task.question.as_deref().or(task.summary.as_deref()).unwrap_or_default();
     let said = said.lines().next().unwrap_or_default();
     let mark = if said.is_empty() { "" } else { ": " };
-    format!("■ {}{mark}{}", task.status.as_str(), in_chat_words(said))
+    format!("■ {}{mark}{}", task.status.as_str(), chat_commands(said))
 }
 
-/// The last lines that fit; of a line that does not, its end.
+/// Returns the last lines that fit, or the end of the last line.
 fn end_of(text: &str) -> String {
-    let mut room = SHOWN;
+    let mut capacity = SHOWN;
     let mut lines: Vec<String> = Vec::new();
     for line in text.trim_end_matches('\n').rsplit('\n').take(LINES) {
         let length = line.encode_utf16().count() + 1;
-        if length > room {
+        if length > capacity {
             if lines.is_empty() {
                 let mut units = 0;
                 let fits = |c: &char| {
@@ -170,17 +170,17 @@ fn end_of(text: &str) -> String {
             }
             break;
         }
-        room -= length;
+        capacity -= length;
         lines.push(line.to_owned());
     }
     lines.reverse();
     lines.join("\n")
 }
 
-/// Follows a task to its rest, or until it is told to stop. Each state of the message is handed to `show`.
+/// Follows a task until it is settled or `stop` is cancelled. Passes each state of the message to `show`.
 ///
 /// # Errors
-/// The task is not there.
+/// The task does not exist.
 pub async fn follow(
     client: &Client,
     task: TaskId,
@@ -203,22 +203,22 @@ pub async fn follow(
                         if let Ok(view) = client.get::<TaskView>(&format!("/v1/tasks/{task}")).await {
                             live.refresh(&view);
                         }
-                        show(live.saying(now()), Stage::Grows);
+                        show(live.render(now()), Stage::Grows);
                         continue;
                     }
                     () = stop.cancelled() => {
                         live.end("■ the stream was ended");
-                        show(live.saying(now()), Stage::Last);
+                        show(live.render(now()), Stage::Last);
                         return Ok(());
                     }
                 };
                 let Ok(Some(event)) = event else { break };
-                live.take(&event, now());
+                live.apply(&event, now());
                 if let StreamEvent::Output(chunk) = &event {
                     cursor = Some(format!("{}:{}", chunk.run_id, chunk.end));
                 }
                 let stage = if live.is_over() { Stage::Last } else { Stage::Grows };
-                show(live.saying(now()), stage);
+                show(live.render(now()), stage);
                 if stage == Stage::Last {
                     return Ok(());
                 }
@@ -229,8 +229,8 @@ pub async fn follow(
             () = stop.cancelled() => break,
         }
     }
-    live.end("■ the stream broke off; /stream begins another one");
-    show(live.saying(now()), Stage::Last);
+    live.end("■ the stream broke off; /stream starts a new one");
+    show(live.render(now()), Stage::Last);
     Ok(())
 }
 
@@ -273,17 +273,17 @@ mod tests {
     fn the_message_tells_how_it_stands_and_the_end_of_what_was_said() {
         let mut live = live();
         for number in 1..=40 {
-            live.take(&said(&format!("line {number}\n")), Timestamp::UNIX_EPOCH);
+            live.apply(&said(&format!("line {number}\n")), Timestamp::UNIX_EPOCH);
         }
         let now = Timestamp::from_second(185).expect("a time");
-        let text = live.saying(now).plain_text();
+        let text = live.render(now).plain_text();
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("#7 Mend it"));
         let facts = lines.next().expect("facts");
         assert!(facts.starts_with("in_progress · claude/opus · $0.12") && facts.ends_with("3 min"), "{facts}");
         assert_eq!((lines.next(), lines.last()), (Some("line 11"), Some("line 40")));
         live.end("■ the stream was ended");
-        assert!(live.saying(now).plain_text().ends_with("\n■ the stream was ended\n"));
+        assert!(live.render(now).plain_text().ends_with("\n■ the stream was ended\n"));
     }
 
     #[test]
@@ -293,16 +293,16 @@ mod tests {
         task.cost = Some(Usd::from_micros(1_500_000));
         let now = Timestamp::from_second(120).expect("a time");
         live.refresh(&TaskView::of(&task, &TaskContext::default()));
-        assert_eq!(live.saying(now).plain_text().lines().nth(1), Some("new · $1.50 · 2 min"));
+        assert_eq!(live.render(now).plain_text().lines().nth(1), Some("new · $1.50 · 2 min"));
         task.state = orch_core::task::State::Done;
         live.refresh(&TaskView::of(&task, &TaskContext::default()));
-        assert_eq!(live.saying(now).plain_text().lines().nth(1), Some("done · $1.50 · 2 min"));
+        assert_eq!(live.render(now).plain_text().lines().nth(1), Some("done · $1.50 · 2 min"));
     }
 
     #[test]
     fn a_run_that_begins_is_a_state_and_not_its_number() {
         let mut live = live();
-        let facts = |live: &Live| live.saying(Timestamp::UNIX_EPOCH).plain_text().lines().nth(1).map(str::to_owned);
+        let facts = |live: &Live| live.render(Timestamp::UNIX_EPOCH).plain_text().lines().nth(1).map(str::to_owned);
         assert_eq!(facts(&live).as_deref(), Some("in_progress · claude/opus · $0.12 · 0 s"));
         live.attempt = 2;
         assert_eq!(facts(&live).as_deref(), Some("in_progress · attempt 2 · claude/opus · $0.12 · 0 s"));
@@ -313,10 +313,10 @@ mod tests {
         fn whatever_is_said_the_message_is_bounded_and_shows_the_end(texts in prop::collection::vec("\\PC{0,2000}\n?", 0..60)) {
             let mut live = live();
             for text in &texts {
-                live.take(&said(text), Timestamp::UNIX_EPOCH);
+                live.apply(&said(text), Timestamp::UNIX_EPOCH);
             }
             prop_assert!(live.tail.len() <= 2 * REMEMBERED);
-            let text = live.saying(Timestamp::UNIX_EPOCH).plain_text();
+            let text = live.render(Timestamp::UNIX_EPOCH).plain_text();
             prop_assert!(text.encode_utf16().count() < SHOWN + 500);
             let all: String = texts.concat();
             let last = all.trim_end_matches('\n').chars().next_back().filter(|c| !c.is_whitespace());

@@ -1,6 +1,6 @@
-//! What a listed person may say in any chat, and what they are answered: commands, words for an agent, buttons. The same
-//! for all services, which bring the words and show the answers. Everything is carried out through the API, by the same
-//! routes as the commands of the terminal.
+//! The conversation with listed users in any chat: commands, messages to agents, buttons, and the answers. The same for all
+//! services, which pass in messages and show answers. Everything is carried out through the API, by the same routes as the
+//! commands of the terminal.
 
 pub mod buttons;
 mod carry_out;
@@ -19,95 +19,95 @@ use orch_api::client::Client;
 use orch_core::channel::{ChannelKind, ChatMessage, Document, Press};
 use orch_core::ids::TaskId;
 use orch_sys::crash::point;
-use parse::{Ask, Unclear, Understood, understand};
+use parse::{Ask, Unclear, Understood, parse_message};
 use serde::{Deserialize, Serialize};
 
-/// Keys of work that somebody wants to be different, and has not said how.
+/// Prefix of the keys of requested changes that are not described yet.
 pub const WANTED: &str = "wanted/";
-/// How long the words for that are waited for.
+/// How long the description of a requested change is waited for.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(30);
 
-/// Who speaks.
+/// The user who sent a message or pressed a button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Speaker {
-    /// Where.
+    /// Channel of the message.
     pub channel: ChannelKind,
-    /// The id by which the service knows them. It alone decides what they may.
+    /// Id of the user at the service. It alone decides what they may do.
     pub user: String,
-    /// How they are called: shown, and never believed.
+    /// Display name: shown, never used for authorization.
     pub name: String,
 }
 
 impl Speaker {
-    /// As the history names them.
-    pub fn told(&self) -> String {
+    /// Returns the name of the user in the history.
+    pub fn label(&self) -> String {
         format!("{} user {}", self.channel, self.user)
     }
 }
 
-/// What somebody said.
+/// What a user did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// They wrote something.
+    /// They wrote a message.
     Words {
-        /// What.
+        /// Text of the message.
         text: String,
-        /// The task in whose thread.
+        /// The task of the thread in which it was written.
         thread: Option<TaskId>,
-        /// A text file that came with it.
+        /// An attached text file.
         document: Option<Document>,
     },
     /// They pressed a button.
     Pressed {
-        /// What the button bears.
+        /// Token of the button.
         token: String,
-        /// The message that it stands under, by the service's name.
+        /// Id of the message with the button.
         message: String,
     },
 }
 
-/// What they are answered.
+/// The answer to a user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
-    /// What is said.
-    pub sayings: Vec<ChatMessage>,
-    /// The output of this task is shown from now on.
+    /// Messages to send.
+    pub messages: Vec<ChatMessage>,
+    /// The task whose output is shown from now on.
     pub stream: Option<TaskId>,
-    /// Streams end.
+    /// The streams that stop.
     pub stop_stream: Option<Stop>,
-    /// A word to whoever pressed a button.
+    /// A short notice for the user who pressed a button.
     pub toast: Option<String>,
-    /// The buttons under the pressed message are void: it is shown without them.
+    /// Whether the buttons of the message are used up and are removed.
     pub is_spent: bool,
 }
 
 impl Answer {
-    /// One thing is said.
-    pub fn of(saying: ChatMessage) -> Self {
-        Self { sayings: vec![saying], ..Self::default() }
+    /// Creates an answer of one message.
+    pub fn new(message: ChatMessage) -> Self {
+        Self { messages: vec![message], ..Self::default() }
     }
 }
 
-/// Which streams end.
+/// Which streams stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// That of this task.
+    /// The stream of this task.
     Task(TaskId),
-    /// All.
+    /// All streams.
     All,
 }
 
-/// Work that somebody wants to be different.
+/// A requested change that waits for its description.
 #[derive(Debug, Serialize, Deserialize)]
 struct Wanted {
     commit: String,
     until: Timestamp,
-    /// The order that said how.
+    /// Key of the order that described the change.
     #[serde(default)]
     said_by: Option<String>,
 }
 
-/// Answers the people of one chat. Who may speak is looked at before ([`strangers`]).
+/// Answers the users of one chat. The caller checks who is listed ([`strangers`]).
 #[derive(Clone)]
 pub struct Conversation {
     client: Client,
@@ -116,57 +116,57 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Over this client; `us`: how the bot is called, where commands may name it.
+    /// Creates a conversation over this client. `us` is the bot's name, which commands may contain.
     pub fn new(client: Client, store: ChannelStore, us: Option<String>) -> Self {
         Self { client, store, us }
     }
 
-    /// Carries out what somebody said, and answers it. It is carried out once, however often it is asked for with the same
-    /// mark, also where orch died over it.
+    /// Carries out what a user did and returns the answer. With the same key it is carried out only once, even if the daemon
+    /// crashed meanwhile.
     pub async fn answer(&self, speaker: &Speaker, said: Said, begun: &Begun, now: Timestamp) -> Answer {
         let key = format!("{}-{}", speaker.channel, begun.key);
-        let client = self.client.on_behalf_of(speaker.told()).once(&key);
-        let order = Order { client, by: speaker.told(), key, begun: begun.at };
+        let client = self.client.on_behalf_of(speaker.label()).once(&key);
+        let order = Order { client, by: speaker.label(), key, started: begun.at };
         match said {
-            Said::Words { text, thread, document } => match understand(&text, self.us.as_deref(), thread) {
+            Said::Words { text, thread, document } => match parse_message(&text, self.us.as_deref(), thread) {
                 Understood::NotForUs => Answer::default(),
                 Understood::Unclear(Unclear::Empty) if document.is_some() => {
-                    Answer::of(render::sentence("A file alone says nothing: write /add TITLE under it."))
+                    Answer::new(render::sentence("A file alone is not a command: write /add TITLE under it."))
                 }
                 Understood::Unclear(unclear) => {
-                    Answer::of(ChatMessage { task: thread, ..render::sentence(unclear.to_string()) })
+                    Answer::new(ChatMessage { task: thread, ..render::sentence(unclear.to_string()) })
                 }
                 Understood::Ask(ask @ Ask::Add { .. }) => order.ask(ask, document).await,
-                Understood::Ask(_) | Understood::Tell(..) if document.is_some() => {
-                    let why = "Nothing was done: a file becomes a part of a new task only (/add TITLE under it); say the \
+                Understood::Ask(_) | Understood::Message(..) if document.is_some() => {
+                    let why = "Nothing was done: a file can only become a part of a new task (/add TITLE under it); send the \
                                rest without one.";
-                    Answer::of(ChatMessage { task: thread, ..render::sentence(why) })
+                    Answer::new(ChatMessage { task: thread, ..render::sentence(why) })
                 }
                 Understood::Ask(ask) => order.ask(ask, None).await,
-                Understood::Tell(task, words) => self.tell(&order, speaker, (task, words)).await,
+                Understood::Message(task, text) => self.task_text(&order, speaker, (task, text)).await,
             },
             Said::Pressed { token, message } => self.pressed(&order, speaker, (&token, &message), now).await,
         }
     }
 
-    /// Words in a task's thread: what somebody wants to be different who was asked for it, or else a message to the agent.
-    async fn tell(&self, order: &Order, speaker: &Speaker, (task, words): (TaskId, String)) -> Answer {
+    /// Handles text in a task's thread: the description of a requested change if one is pending, else a message to the agent.
+    async fn task_text(&self, order: &Order, speaker: &Speaker, (task, text): (TaskId, String)) -> Answer {
         let key = format!("{WANTED}{task}/{}", speaker.user);
-        let kept = match self.store.kept(&key).await {
+        let kept = match self.store.get(&key).await {
             Ok(kept) => kept,
             Err(error) => return broken(&error.to_string()),
         };
         let wanted = kept.and_then(|text| serde_json::from_str::<Wanted>(&text).ok());
         let is_meant = |wanted: &Wanted| {
-            order.begun <= wanted.until && wanted.said_by.as_ref().is_none_or(|said_by| *said_by == order.key)
+            order.started <= wanted.until && wanted.said_by.as_ref().is_none_or(|said_by| *said_by == order.key)
         };
-        let Some(wanted) = wanted.filter(is_meant) else { return Answer::of(order.tell(task, words).await) };
+        let Some(wanted) = wanted.filter(is_meant) else { return Answer::new(order.send(task, text).await) };
         let commit = Some(wanted.commit.clone());
         let said = Wanted { said_by: Some(order.key.clone()), ..wanted };
-        // The next words are a message to the agent, and these are none, wherever orch dies.
-        match self.store.keep(&key, serde_json::to_string(&said).ok()).await {
-            Ok(()) => Answer::of(
-                order.reject(task, words, commit).await.unwrap_or_else(|error| render::refused(&error, Some(task))),
+        // Recorded first, so that after a crash this text is not also sent to the agent.
+        match self.store.set(&key, serde_json::to_string(&said).ok()).await {
+            Ok(()) => Answer::new(
+                order.reject(task, text, commit).await.unwrap_or_else(|error| render::refused(&error, Some(task))),
             ),
             Err(error) => broken(&error.to_string()),
         }
@@ -179,7 +179,7 @@ impl Conversation {
         (token, message): (&str, &str),
         now: Timestamp,
     ) -> Answer {
-        let press = match redeem(&self.store, token, (&speaker.user, message), (&order.key, order.begun)).await {
+        let press = match redeem(&self.store, token, (&speaker.user, message), (&order.key, order.started)).await {
             Ok(Ok(press)) => press,
             Ok(Err(void)) => return Answer { toast: Some(void.to_string()), ..Answer::default() },
             Err(error) => return Answer { toast: Some(error.to_string()), ..Answer::default() },
@@ -187,20 +187,20 @@ impl Conversation {
         point!("press.taken");
         let (saying, toast, is_spent) = match press {
             Press::Approve { task, commit } => {
-                (order.ask(Ask::Approve(task, Some(commit)), None).await, "to be approved; the answer follows", true)
+                (order.ask(Ask::Approve(task, Some(commit)), None).await, "approving; the answer follows", true)
             }
             Press::RequestChanges { task, commit } => {
-                (self.want_changes(speaker, task, commit, now).await, "say what is to be different", true)
+                (self.want_changes(speaker, task, commit, now).await, "describe the changes", true)
             }
-            Press::ShowDiff { task } => (order.ask(Ask::Diff(task), None).await, "the difference follows", false),
+            Press::ShowDiff { task } => (order.ask(Ask::Diff(task), None).await, "the diff follows", false),
             Press::Retry { task, since } => {
-                (order.press(task, "retry", since).await, "again from the beginning; the answer follows", true)
+                (order.press(task, "retry", since).await, "retrying; the answer follows", true)
             }
             Press::Unblock { task, since } => {
-                (order.press(task, "unblock", since).await, "to go on; the answer follows", true)
+                (order.press(task, "unblock", since).await, "unblocking; the answer follows", true)
             }
             Press::Cancel { task, since } => {
-                (order.press(task, "cancel", since).await, "to be given up; the answer follows", true)
+                (order.press(task, "cancel", since).await, "cancelling; the answer follows", true)
             }
         };
         point!("press.done");
@@ -210,11 +210,11 @@ impl Conversation {
     async fn want_changes(&self, speaker: &Speaker, task: TaskId, commit: String, now: Timestamp) -> Answer {
         let until = now.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
         let wanted = serde_json::to_string(&Wanted { commit, until, said_by: None }).ok();
-        match self.store.keep(&format!("{WANTED}{task}/{}", speaker.user), wanted).await {
-            Ok(()) => Answer::of(render::about(
+        match self.store.set(&format!("{WANTED}{task}/{}", speaker.user), wanted).await {
+            Ok(()) => Answer::new(render::about(
                 task,
                 format!(
-                    "What is to be different about #{task}? Answer this message within half an hour; its author reads it."
+                    "What should change in #{task}? Reply to this message within half an hour; the agent reads it."
                 ),
             )),
             Err(error) => broken(&error.to_string()),
@@ -223,5 +223,5 @@ impl Conversation {
 }
 
 fn broken(error: &str) -> Answer {
-    Answer::of(render::sentence(format!("That could not be done: {error}")))
+    Answer::new(render::sentence(format!("That could not be done: {error}")))
 }

@@ -1,132 +1,131 @@
-//! What a person writes in a chat, understood: a command with what belongs to it, words for a task's agent, or why it
-//! is neither. PURE.
+//! Parses a chat message: a command with its arguments, a message to a task's agent, or an error. PURE.
 
 use orch_core::ids::TaskId;
 
-/// The longest text that is looked at, in bytes; the API takes a little more.
+/// Longest text that is parsed, in bytes; the API accepts a little more.
 pub const LONGEST_TEXT: usize = 1 << 20;
-/// The longest part of a person's text that an answer repeats, in characters.
+/// Longest excerpt of a user's text in an answer, in characters.
 const REPEATED: usize = 40;
 
-/// What is asked.
+/// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// How things stand.
+    /// Show the overall state.
     Status,
-    /// The tasks that are not over.
+    /// List open tasks.
     Tasks,
-    /// A new task: the first line, and the others.
+    /// Add a task.
     Add {
-        /// The name of its project, where one is named.
+        /// Name of its project, if given.
         project: Option<String>,
-        /// The first line.
+        /// First line.
         title: String,
-        /// The others.
+        /// Further lines.
         body: String,
     },
-    /// One task.
+    /// Show a task.
     Show(TaskId),
-    /// Why it does not move.
+    /// Explain why a task does not progress.
     Why(TaskId),
-    /// It is to run now.
+    /// Run a task now.
     Run(TaskId),
-    /// From the beginning.
+    /// Start a task from the beginning.
     Retry(TaskId),
-    /// It may go on.
+    /// Unblock a task.
     Unblock(TaskId),
-    /// Everything may go on.
+    /// Unblock all tasks.
     UnblockAll,
-    /// It is given up.
+    /// Cancel a task.
     Cancel(TaskId),
-    /// Its work is accepted, at this commit where one is named.
+    /// Accept the work of a task, at this commit if one is given.
     Approve(TaskId, Option<String>),
-    /// Its work goes back, and why.
+    /// Send the work of a task back, with a reason.
     Reject(TaskId, String),
-    /// What it would change.
+    /// Show the changes of a task.
     Diff(TaskId),
-    /// The end of its transcript.
+    /// Show the end of a task's transcript.
     Log(TaskId),
-    /// Its output, as it comes.
+    /// Show a task's output live.
     Stream(TaskId),
-    /// No output any more: of this task, or of all.
+    /// Stop the live output of this task, or of all.
     Stop(Option<TaskId>),
-    /// What was spent.
+    /// Show the cost.
     Cost,
-    /// Nothing new starts.
+    /// Pause starts.
     Pause,
-    /// It goes on.
+    /// Resume starts.
     Resume,
-    /// What can be said.
+    /// List the commands.
     Help,
 }
 
-/// What was written.
+/// A parsed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Understood {
     /// A command.
     Ask(Ask),
-    /// Words for whoever works on this task.
-    Tell(TaskId, String),
+    /// A message to the agent of this task.
+    Message(TaskId, String),
     /// A command for another bot in the same chat.
     NotForUs,
-    /// Neither.
+    /// An invalid message.
     Unclear(Unclear),
 }
 
-/// Why a text is neither a command nor a message to an agent.
+/// Why a message is neither a command nor a message to an agent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
-    /// There is nothing in it.
+    /// The message is empty.
     #[error("there are no words in it; /help tells what can be said")]
     Empty,
     /// Ordinary words that belong to no task.
     #[error("it belongs to no task; answer in a task's thread to speak with its agent, or say /help")]
     NoTask,
-    /// No such command.
+    /// There is no such command.
     #[error("there is no command /{word}{}; /help lists them", near.map(|near| format!("; did you mean /{near}?")).unwrap_or_default())]
     Unknown {
-        /// What was written.
+        /// A parsed message.
         word: String,
-        /// What is like it.
+        /// The most similar command.
         near: Option<&'static str>,
     },
-    /// It needs a task.
+    /// The command needs a task.
     #[error("/{0} needs the number of a task: /{0} 7")]
     NoId(&'static str),
-    /// That is no number of a task.
+    /// The argument is not the number of a task.
     #[error("{given:?} is not the number of a task: /{command} 7")]
     BadId {
         /// The command.
         command: &'static str,
-        /// What was written.
+        /// A parsed message.
         given: String,
     },
-    /// It takes less.
+    /// The command has too many arguments.
     #[error("/{command} takes no {given:?}")]
     TooMuch {
         /// The command.
         command: &'static str,
-        /// What was written.
+        /// A parsed message.
         given: String,
     },
     /// A task without a title.
     #[error("/add needs a title: /add Mend the login; more lines become its text")]
     NoTitle,
-    /// Sent back without a reason.
+    /// Work cannot be sent back without a reason.
     #[error("the author needs a reason: /reject {0} what is to be different")]
     NoReason(TaskId),
-    /// More than anybody reads.
+    /// The message is too long.
     #[error("that is too long: at most {} kB", LONGEST_TEXT >> 10)]
     TooLong,
 }
 
-/// A command as it is shown and registered: its name, what follows it, and what it does.
+/// A command as it is shown and registered.
 pub struct Known {
-    /// Its name, without the stroke.
+    /// Name without the slash.
     pub name: &'static str,
-    /// What follows it.
+    /// Arguments.
     pub takes: &'static str,
-    /// What it does, in a few words.
+    /// One-line description.
     pub does: &'static str,
 }
 
@@ -158,8 +157,8 @@ pub const COMMANDS: [Known; 20] = [
     known("help", "", "this list"),
 ];
 
-/// Understands a text. `us`: how this bot is called, where that is known; `thread`: the task in whose thread it was written.
-pub fn understand(text: &str, us: Option<&str>, thread: Option<TaskId>) -> Understood {
+/// Parses a text. `us` is the bot's name, if it is known; `thread` is the task of the thread in which it was written.
+pub fn parse_message(text: &str, us: Option<&str>, thread: Option<TaskId>) -> Understood {
     if text.len() > LONGEST_TEXT {
         return Understood::Unclear(Unclear::TooLong);
     }
@@ -168,7 +167,7 @@ pub fn understand(text: &str, us: Option<&str>, thread: Option<TaskId>) -> Under
     let Some(command) = text.strip_prefix('/') else {
         return match (text, thread) {
             ("", _) => Understood::Unclear(Unclear::Empty),
-            (words, Some(task)) => Understood::Tell(task, words.to_owned()),
+            (words, Some(task)) => Understood::Message(task, words.to_owned()),
             (_, None) => Understood::Unclear(Unclear::NoTask),
         };
     };
@@ -181,7 +180,7 @@ pub fn understand(text: &str, us: Option<&str>, thread: Option<TaskId>) -> Under
         return Understood::NotForUs;
     }
     let word = word.to_lowercase();
-    // Some apps send a command to a bot when it is begun with.
+    // Some apps send /start when a chat with a bot is opened.
     let word = if word == "start" { "help" } else { word.as_str() };
     let Some(known) = COMMANDS.iter().find(|known| known.name == word) else {
         let near = COMMANDS.iter().map(|known| (strsim::osa_distance(known.name, word), known.name)).min();
@@ -231,14 +230,14 @@ fn complete(command: &'static str, rest: &str, thread: Option<TaskId>) -> Result
         },
         "send" => match id_of(command, rest, thread)? {
             (_, "") => return Err(Unclear::Empty),
-            (id, words) => return Ok(Understood::Tell(id, words.to_owned())),
+            (id, words) => return Ok(Understood::Message(id, words.to_owned())),
         },
         other => return Err(Unclear::Unknown { word: other.to_owned(), near: None }),
     };
     Ok(Understood::Ask(ask))
 }
 
-/// The task that is named first, or that of the thread; and what follows.
+/// Returns the task that is named first, or that of the thread, and the rest.
 fn id_of<'a>(command: &'static str, rest: &'a str, thread: Option<TaskId>) -> Result<(TaskId, &'a str), Unclear> {
     let (first, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let looks_like_one = first.trim_start_matches('#').starts_with(|c: char| c.is_ascii_digit());
@@ -273,7 +272,7 @@ fn added(rest: &str) -> Result<Ask, Unclear> {
     }
 }
 
-/// One line of what a person wrote, not too long.
+/// Returns the first line of a user's text, shortened.
 pub fn shortened(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     match line.char_indices().nth(REPEATED) {
@@ -282,11 +281,11 @@ pub fn shortened(text: &str) -> String {
     }
 }
 
-/// Without characters that steer a terminal or the direction of writing. Line feeds and tabs stay.
+/// Removes control characters and those that change the direction of writing. Line feeds and tabs stay.
 pub fn plain(text: &str) -> String {
     let steers = |c: char| {
         let is_control = c.is_control() && c != '\n' && c != '\t';
-        // What chats put between characters so that they mean nothing comes back with what is copied.
+        // Invisible characters that the channels insert come back in copied text.
         let parts = matches!(c, '\u{200b}' | '\u{2060}');
         is_control || parts || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
@@ -301,7 +300,7 @@ mod tests {
     const SEVEN: TaskId = TaskId(7);
 
     fn asked(text: &str) -> Understood {
-        understand(text, Some("orch_bot"), None)
+        parse_message(text, Some("orch_bot"), None)
     }
 
     #[test]
@@ -333,7 +332,7 @@ mod tests {
             names.retain(|name| !text[1..].starts_with(name));
         }
         assert_eq!(names, ["send"]);
-        assert_eq!(asked("/send 7 use the new API"), Understood::Tell(SEVEN, "use the new API".into()));
+        assert_eq!(asked("/send 7 use the new API"), Understood::Message(SEVEN, "use the new API".into()));
         assert_eq!(asked("/unblock 7"), Understood::Ask(Ask::Unblock(SEVEN)));
         assert_eq!(asked("/stop #7"), Understood::Ask(Ask::Stop(Some(SEVEN))));
         assert_eq!(asked("/approve 7"), Understood::Ask(Ask::Approve(SEVEN, None)));
@@ -355,12 +354,12 @@ mod tests {
             assert_eq!(asked(text), Understood::Ask(Ask::Show(SEVEN)), "{text:?}");
         }
         assert_eq!(asked("/show@other_bot 7"), Understood::NotForUs);
-        assert_eq!(understand("/show@whoever 7", None, None), Understood::Ask(Ask::Show(SEVEN)));
+        assert_eq!(parse_message("/show@whoever 7", None, None), Understood::Ask(Ask::Show(SEVEN)));
     }
 
     #[test]
     fn what_is_wrong_is_said_with_what_to_write() {
-        for (text, told) in [
+        for (text, message) in [
             ("/show", "/show needs the number of a task: /show 7"),
             ("/show seven", "\"seven\" is not the number of a task: /show 7"),
             ("/show 0", "\"0\" is not the number of a task: /show 7"),
@@ -378,7 +377,7 @@ mod tests {
             ("hello", "it belongs to no task; answer in a task's thread to speak with its agent, or say /help"),
         ] {
             let Understood::Unclear(unclear) = asked(text) else { panic!("{text}: {:?}", asked(text)) };
-            assert_eq!(unclear.to_string(), told, "{text}");
+            assert_eq!(unclear.to_string(), message, "{text}");
         }
         let long = "x".repeat(LONGEST_TEXT + 1);
         assert_eq!(asked(&long), Understood::Unclear(Unclear::TooLong));
@@ -399,14 +398,14 @@ mod tests {
 
     #[test]
     fn in_the_thread_of_a_task_words_are_for_its_agent_and_commands_need_no_number() {
-        let told = |text| understand(text, None, Some(SEVEN));
-        assert_eq!(told("use the\nnew API"), Understood::Tell(SEVEN, "use the\nnew API".into()));
-        assert_eq!(told("/show"), Understood::Ask(Ask::Show(SEVEN)));
-        assert_eq!(told("/show 8"), Understood::Ask(Ask::Show(TaskId(8))));
-        assert_eq!(told("/reject too long"), Understood::Ask(Ask::Reject(SEVEN, "too long".into())));
-        assert_eq!(told("/stop"), Understood::Ask(Ask::Stop(Some(SEVEN))));
+        let in_thread = |text| parse_message(text, None, Some(SEVEN));
+        assert_eq!(in_thread("use the\nnew API"), Understood::Message(SEVEN, "use the\nnew API".into()));
+        assert_eq!(in_thread("/show"), Understood::Ask(Ask::Show(SEVEN)));
+        assert_eq!(in_thread("/show 8"), Understood::Ask(Ask::Show(TaskId(8))));
+        assert_eq!(in_thread("/reject too long"), Understood::Ask(Ask::Reject(SEVEN, "too long".into())));
+        assert_eq!(in_thread("/stop"), Understood::Ask(Ask::Stop(Some(SEVEN))));
         // A number that is none is no word of a reason.
-        assert!(matches!(told("/cancel 7x"), Understood::Unclear(Unclear::BadId { .. })));
+        assert!(matches!(in_thread("/cancel 7x"), Understood::Unclear(Unclear::BadId { .. })));
     }
 
     #[test]
@@ -424,9 +423,9 @@ mod tests {
         #[test]
         fn any_text_is_understood_or_answered(text in "(/[a-z@_]{0,9})?\\PC{0,60}(\n\\PC{0,20}){0,3}") {
             for thread in [None, Some(SEVEN)] {
-                if let Understood::Unclear(unclear) = understand(&text, Some("orch_bot"), thread) {
-                    let told = unclear.to_string();
-                    prop_assert!(told.lines().count() == 1 && told.chars().count() < 200, "{told}");
+                if let Understood::Unclear(unclear) = parse_message(&text, Some("orch_bot"), thread) {
+                    let message = unclear.to_string();
+                    prop_assert!(message.lines().count() == 1 && message.chars().count() < 200, "{message}");
                 }
             }
         }

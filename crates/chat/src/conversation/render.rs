@@ -1,5 +1,4 @@
-//! What the API answers, as a chat shows it. PURE. Chats have their own commands, so that what the terminal's commands
-//! are named by is said in the chat's.
+//! Renders answers of the API as chat messages. PURE. Replaces commands of the terminal by those of the chat.
 
 use super::parse::COMMANDS;
 use orch_api::client::ClientError;
@@ -20,15 +19,15 @@ use orch_core::review_decision::short;
 use orch_core::task::Status;
 use std::path::PathBuf;
 
-/// Of each list at most so many lines.
+/// Maximum number of lines of each list.
 const FEW: usize = 10;
-/// Of a list of tasks.
+/// Maximum number of lines of a list of tasks.
 const MANY: usize = 40;
-/// The longest text of a machine that stands in a message, in UTF-16 units; longer ones go with it as a file.
+/// Longest diff or log in a message, in UTF-16 units; longer ones are attached as a file.
 const LONGEST_BLOCK: usize = 3_000;
-/// The longest text of an agent or a person in one block, in characters.
+/// Longest text of an agent or a person in one block, in characters.
 const LONGEST_WORDS: usize = 1_500;
-/// The longest title.
+/// Longest title, in characters.
 const LONGEST_TITLE: usize = 200;
 
 fn words(text: impl Into<String>) -> Span {
@@ -43,17 +42,17 @@ fn code(text: impl Into<String>) -> Span {
     Span::Code(text.into())
 }
 
-/// A sentence.
+/// Creates a message of one line.
 pub fn sentence(text: impl Into<String>) -> ChatMessage {
-    ChatMessage { passages: vec![Block::Line(marked(&text.into()))], ..ChatMessage::default() }
+    ChatMessage { passages: vec![Block::Line(mark_code(&text.into()))], ..ChatMessage::default() }
 }
 
-/// A sentence about a task.
+/// Creates a message of one line about a task.
 pub fn about(task: TaskId, text: impl Into<String>) -> ChatMessage {
     ChatMessage { task: Some(task), ..sentence(text) }
 }
 
-/// A text cut to so many characters.
+/// Shortens a text to this number of characters.
 pub fn cut(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -61,8 +60,8 @@ pub fn cut(text: &str, longest: usize) -> String {
     }
 }
 
-/// Commands of the terminal in the words of a chat: `orch task show 7` is `/show 7`.
-pub fn in_chat_words(text: &str) -> String {
+/// Replaces commands of the terminal by those of the chat: `orch task show 7` becomes `/show 7`.
+pub fn chat_commands(text: &str) -> String {
     let mut text = text.replace("orch task unblock --all", "/unblock all").replace(" -m \"…\"", " REASON");
     if let Some(at) = text.find("orch task approve ") {
         // A chat names the commit without a flag.
@@ -81,21 +80,21 @@ pub fn in_chat_words(text: &str) -> String {
     text
 }
 
-/// A line in which commands, and what stands between backticks, are shown so that they can be copied as they are.
-pub fn marked(text: &str) -> Vec<Span> {
-    let pieces: Vec<&str> = text.split('`').collect();
-    if pieces.len().is_multiple_of(2) {
+/// Splits a line into spans in which commands and text between backticks are code, so that they can be copied.
+pub fn mark_code(text: &str) -> Vec<Span> {
+    let segments: Vec<&str> = text.split('`').collect();
+    if segments.len().is_multiple_of(2) {
         return commands(text);
     }
-    let of_piece = |(place, piece): (usize, &&str)| match (place % 2, *piece) {
+    let of_segment = |(place, segment): (usize, &&str)| match (place % 2, *segment) {
         (_, "") => Vec::new(),
-        (0, piece) => commands(piece),
-        (_, piece) => vec![code(piece)],
+        (0, segment) => commands(segment),
+        (_, segment) => vec![code(segment)],
     };
-    pieces.iter().enumerate().flat_map(of_piece).collect()
+    segments.iter().enumerate().flat_map(of_segment).collect()
 }
 
-/// Commands of the chat stand by themselves, with the number that follows them.
+/// Splits a text into spans in which chat commands, with the number that follows, are code.
 fn commands(text: &str) -> Vec<Span> {
     let (mut spans, mut plain, mut rest) = (Vec::new(), String::new(), text);
     while let Some(at) = rest.find('/') {
@@ -118,7 +117,7 @@ fn commands(text: &str) -> Vec<Span> {
     spans
 }
 
-/// How long the command is that a text begins with, in bytes.
+/// Returns the length in bytes of the command that a text starts with.
 fn command_at(text: &str) -> Option<usize> {
     let ends = |text: &str| text.chars().next().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '/' | '_' | '@'));
     let name: String = text.chars().skip(1).take_while(char::is_ascii_alphabetic).collect();
@@ -134,48 +133,48 @@ fn command_at(text: &str) -> Option<usize> {
     ends(after).then_some(1 + name.len())
 }
 
-/// What was worded for a terminal, for a chat: its commands are those of the chat.
-pub fn in_chat(saying: ChatMessage) -> ChatMessage {
+/// Converts a message for the terminal: its commands become those of the chat.
+pub fn in_chat(message: ChatMessage) -> ChatMessage {
     let span = |span: Span| match span {
-        Span::Plain(text) => marked(&in_chat_words(&text)),
+        Span::Plain(text) => mark_code(&chat_commands(&text)),
         Span::Bold(text) => vec![Span::Bold(text)],
-        Span::Code(text) => vec![Span::Code(in_chat_words(&text))],
+        Span::Code(text) => vec![Span::Code(chat_commands(&text))],
     };
     let passage = |passage: Block| match passage {
         Block::Line(spans) => Block::Line(spans.into_iter().flat_map(span).collect()),
         Block::Block(text) => Block::Block(text),
     };
-    ChatMessage { passages: saying.passages.into_iter().map(passage).collect(), ..saying }
+    ChatMessage { passages: message.passages.into_iter().map(passage).collect(), ..message }
 }
 
-/// Why something was not done.
+/// Renders a refusal.
 pub fn refused(error: &ClientError, task: Option<TaskId>) -> ChatMessage {
-    let mut passages = vec![Block::Line(marked(&cut(&in_chat_words(&error.to_string()), LONGEST_WORDS)))];
+    let mut passages = vec![Block::Line(mark_code(&cut(&chat_commands(&error.to_string()), LONGEST_WORDS)))];
     if let ClientError::Answered(view) = error
         && let Some(hint) = &view.hint
     {
-        let hint = cut(&in_chat_words(hint), LONGEST_WORDS);
-        let hint = if hint.contains(['`', '/']) { marked(&hint) } else { vec![code(hint)] };
+        let hint = cut(&chat_commands(hint), LONGEST_WORDS);
+        let hint = if hint.contains(['`', '/']) { mark_code(&hint) } else { vec![code(hint)] };
         passages.push(Block::Line(std::iter::once(words("Next: ")).chain(hint).collect()));
     }
-    // What is not there has no thread.
+    // A task that does not exist has no thread.
     let is_there = !matches!(error, ClientError::Answered(view) if view.code == ErrorCode::NotFound);
     let task = task.filter(|_| is_there);
     ChatMessage { passages, task, ..ChatMessage::default() }
 }
 
-/// All commands.
+/// Lists all commands.
 pub fn help() -> ChatMessage {
     let line = |name: &str, takes: &str, does: &str| {
         let said = if takes.is_empty() { format!("/{name}") } else { format!("/{name} {takes}") };
         Block::Line(vec![code(said), words(format!("  {does}"))])
     };
     let mut passages: Vec<Block> = COMMANDS.iter().map(|known| line(known.name, known.takes, known.does)).collect();
-    passages.push(Block::plain("In a task's thread commands need no number, and other words go to its agent."));
+    passages.push(Block::plain("In a task's thread, commands need no number, and other messages go to its agent."));
     ChatMessage { passages, ..ChatMessage::default() }
 }
 
-/// How things stand.
+/// Renders the overall state.
 pub fn overview(overview: &Overview) -> ChatMessage {
     let status = &overview.status;
     let state = match (&status.shutting_down, status.idle) {
@@ -191,7 +190,7 @@ pub fn overview(overview: &Overview) -> ChatMessage {
         Block::plain(format!("Tasks: {counts}")),
         Block::plain(format!("Today: {}", spend(&overview.today))),
     ];
-    passages.extend(status.paused.iter().take(FEW).map(|pause| Block::plain(in_chat_words(&pause.told))));
+    passages.extend(status.paused.iter().take(FEW).map(|pause| Block::plain(chat_commands(&pause.told))));
     let open = status.breakers.iter().take(FEW).map(|breaker| format!("Breaker {} is open", breaker.name));
     passages.extend(open.map(Block::plain));
     passages.extend(status.problems.iter().take(FEW).map(|problem| Block::plain(cut(problem, LONGEST_WORDS))));
@@ -201,9 +200,9 @@ pub fn overview(overview: &Overview) -> ChatMessage {
     });
     list(&mut passages, "At work", running.collect());
     let asks = |id: TaskId, title: &str, question: &str| {
-        let question = in_chat_words(question.lines().next().unwrap_or_default());
+        let question = chat_commands(question.lines().next().unwrap_or_default());
         let about = [bold(format!("#{id} ")), words(format!("{}: ", cut(title, 60)))];
-        Block::Line(about.into_iter().chain(marked(&cut(&question, 160))).collect())
+        Block::Line(about.into_iter().chain(mark_code(&cut(&question, 160))).collect())
     };
     let needs = overview.needs_you.iter().map(|view| asks(view.id, &view.title, &view.kind.in_a_line(&view.question)));
     list(&mut passages, "Needs you", needs.collect());
@@ -242,11 +241,11 @@ fn money(sum: Option<Usd>, runs: u64, unpriced: u64) -> String {
     format!("{sum} ({runs}{unpriced})")
 }
 
-/// Tasks that are not over.
+/// Lists open tasks.
 pub fn rows(view: &RowsView) -> ChatMessage {
     let is_open = |status: Status| !matches!(status, Status::Done | Status::Cancelled);
     let mut open: Vec<_> = view.rows.iter().filter(|task| is_open(task.status)).collect();
-    // The newest are looked for most.
+    // Newest first.
     open.reverse();
     let more = open.len().saturating_sub(MANY);
     let mut passages: Vec<Block> = open
@@ -258,7 +257,7 @@ pub fn rows(view: &RowsView) -> ChatMessage {
         })
         .collect();
     if passages.is_empty() {
-        return sentence("There are no tasks that are not over.");
+        return sentence("There are no open tasks.");
     }
     if more > 0 {
         passages.push(Block::plain(format!("… and {more} older ones")));
@@ -266,7 +265,7 @@ pub fn rows(view: &RowsView) -> ChatMessage {
     ChatMessage { passages, ..ChatMessage::default() }
 }
 
-/// One task, with what can be pressed.
+/// Renders a task with its buttons.
 pub fn task(view: &TaskView) -> ChatMessage {
     let mut facts = vec![view.status.as_str().to_owned()];
     facts.extend(view.route.as_ref().map(|route| worker(&route.agent, route.model.as_deref())));
@@ -276,12 +275,12 @@ pub fn task(view: &TaskView) -> ChatMessage {
     let title = cut(view.title.lines().next().unwrap_or_default(), LONGEST_TITLE);
     let mut passages = vec![Block::Line(vec![bold(format!("#{} {title}", view.id))]), Block::plain(facts.join(" · "))];
     if let Some(hold) = &view.hold {
-        passages.push(Block::Line(marked(&cut(&in_chat_words(&hold.detail), LONGEST_WORDS))));
+        passages.push(Block::Line(mark_code(&cut(&chat_commands(&hold.detail), LONGEST_WORDS))));
     }
     if let Some(question) = &view.question {
         let label = view.question_kind.map(|kind| Block::Line(vec![bold(kind.label())]));
         passages.extend(label);
-        passages.extend(cut(&in_chat_words(question), LONGEST_WORDS).lines().map(|line| Block::Line(marked(line))));
+        passages.extend(cut(&chat_commands(question), LONGEST_WORDS).lines().map(|line| Block::Line(mark_code(line))));
     } else if let Some(summary) = &view.summary {
         passages.push(Block::plain(cut(summary, LONGEST_WORDS)));
     }
@@ -291,22 +290,22 @@ pub fn task(view: &TaskView) -> ChatMessage {
         passages.push(Block::Line(vec![words(format!("{told}, at ")), code(short(&evidence.head))]));
     }
     let choices = view.choices.iter().map(|choice| with_commit(choice, view.judged.as_deref()));
-    let choices = choices.map(|choice| Block::Line(vec![code(in_chat_words(&choice))]));
+    let choices = choices.map(|choice| Block::Line(vec![code(chat_commands(&choice))]));
     passages.extend(choices.take(FEW));
     ChatMessage { passages, buttons: buttons(view), task: Some(view.id), ..ChatMessage::default() }
 }
 
-/// A button is older than what it is about.
+/// Renders a task that changed after a button was shown.
 pub fn moved_on(view: &TaskView) -> ChatMessage {
     let shown = task(view);
-    let head = format!("Nothing was done: #{} has moved on since this button was shown. It stands so now:", view.id);
+    let head = format!("Nothing was done: #{} has changed since this button was shown. Its state now:", view.id);
     ChatMessage { passages: std::iter::once(Block::plain(head)).chain(shown.passages).collect(), ..shown }
 }
 
-/// Where the work of a new task is: in the project that was named, or in the only one there is.
+/// Returns the directory of a new task: of the named project, or `None` for the only one.
 ///
 /// # Errors
-/// Nobody can tell; what is said of it.
+/// The project is ambiguous or unknown; the error is the answer to the user.
 pub fn project(named: Option<&str>, projects: &[NewProject]) -> Result<Option<PathBuf>, ChatMessage> {
     let mut names: Vec<&str> = projects.iter().map(|project| project.name.as_str()).collect();
     names.sort_unstable();
@@ -331,14 +330,14 @@ pub fn project(named: Option<&str>, projects: &[NewProject]) -> Result<Option<Pa
     }
 }
 
-/// What can be pressed about a task as it stands.
+/// Returns the buttons for a task in its current state.
 pub fn buttons(view: &TaskView) -> Vec<Button> {
     let (task, since) = (view.id, Some(view.updated_at));
     match view.status {
         Status::NeedsReview => {
             let has_work = view.evidence.iter().flatten().any(|evidence| !evidence.commits.is_empty());
             let judged = view.judged.as_deref().filter(|_| has_work);
-            let mut buttons = judged.map_or_else(Vec::new, |judged| ruling(task, judged));
+            let mut buttons = judged.map_or_else(Vec::new, |judged| decision_buttons(task, judged));
             if buttons.is_empty() {
                 buttons.push(Button { label: "Retry".to_owned(), press: Press::Retry { task, since } });
                 buttons.push(Button { label: "Cancel".to_owned(), press: Press::Cancel { task, since } });
@@ -354,37 +353,37 @@ pub fn buttons(view: &TaskView) -> Vec<Button> {
     }
 }
 
-fn ruling(task: TaskId, head: &str) -> Vec<Button> {
+fn decision_buttons(task: TaskId, head: &str) -> Vec<Button> {
     let approve = Button { label: "Approve".to_owned(), press: Press::Approve { task, commit: head.to_owned() } };
-    vec![approve, sending_back(task, head)]
+    vec![approve, request_changes(task, head)]
 }
 
-fn sending_back(task: TaskId, head: &str) -> Button {
+fn request_changes(task: TaskId, head: &str) -> Button {
     Button { label: "Request changes".to_owned(), press: Press::RequestChanges { task, commit: head.to_owned() } }
 }
 
-/// Why a task does not move.
+/// Renders why a task does not progress.
 pub fn why(view: &WhyView) -> ChatMessage {
     let passages = vec![
         Block::Line(vec![bold(format!("#{} is {}", view.id, view.status.as_str()))]),
-        Block::Line(marked(&cut(&in_chat_words(&view.because), LONGEST_WORDS))),
-        Block::Line(marked(&format!("Next: {}", cut(&in_chat_words(&view.next), LONGEST_WORDS)))),
+        Block::Line(mark_code(&cut(&chat_commands(&view.because), LONGEST_WORDS))),
+        Block::Line(mark_code(&format!("Next: {}", cut(&chat_commands(&view.next), LONGEST_WORDS)))),
     ];
     ChatMessage { passages, task: Some(view.id), ..ChatMessage::default() }
 }
 
-/// What became of words for an agent: the receipt.
+/// Renders the receipt of a message to an agent.
 pub fn receipt(view: &MessageView) -> ChatMessage {
     let state = match view.state {
         MessageState::Delivered => "The agent has it",
         MessageState::Queued => "It is on its way",
-        MessageState::Refused => "It was not taken",
+        MessageState::Refused => "It was refused",
     };
-    let detail = if view.detail.is_empty() { String::new() } else { format!(": {}", in_chat_words(&view.detail)) };
+    let detail = if view.detail.is_empty() { String::new() } else { format!(": {}", chat_commands(&view.detail)) };
     about(view.task_id, cut(&format!("{state}{detail}"), LONGEST_WORDS))
 }
 
-/// What a branch would change, and buttons for whoever has seen it.
+/// Renders the changes of a branch, with buttons to decide about them.
 pub fn diff(view: &DiffView, status: Status) -> ChatMessage {
     let commits = count::plural(view.commits, "commit");
     let mut passages = vec![
@@ -420,16 +419,16 @@ pub fn diff(view: &DiffView, status: Status) -> ChatMessage {
     }
     let asks = status == Status::NeedsReview && view.commits > 0;
     let is_judged = view.judged.as_deref() == Some(&view.head);
-    // What nobody has judged cannot be approved, but it can be sent back.
+    // Commits that were not judged cannot be approved, but sent back.
     let buttons = match (asks, is_judged) {
-        (true, true) => ruling(view.task_id, &view.head),
-        (true, false) => vec![sending_back(view.task_id, &view.head)],
+        (true, true) => decision_buttons(view.task_id, &view.head),
+        (true, false) => vec![request_changes(view.task_id, &view.head)],
         (false, _) => Vec::new(),
     };
     ChatMessage { passages, buttons, document, task: Some(view.task_id), is_urgent: false }
 }
 
-/// The end of a transcript.
+/// Renders the end of a transcript.
 pub fn log(task: TaskId, text: &str) -> ChatMessage {
     if text.trim().is_empty() {
         return about(task, "There is no output yet.");
@@ -439,25 +438,25 @@ pub fn log(task: TaskId, text: &str) -> ChatMessage {
     ChatMessage { passages, document, task: Some(task), ..ChatMessage::default() }
 }
 
-/// Which part of a long text stands in the message.
+/// Which part of a long text is in the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Begin,
     End,
 }
 
-/// A text in a message, whole, or a part of it and the whole as a file.
+/// Returns the text for a message and, if only a part fits, the whole text as a file.
 fn shown(text: &str, name: &str, part: Part) -> (String, Option<Document>) {
     let units = |text: &str| text.encode_utf16().count();
     if units(text) <= LONGEST_BLOCK {
         return (text.to_owned(), None);
     }
     let document = Document { name: name.to_owned(), text: text.to_owned() };
-    let mut room = LONGEST_BLOCK;
+    let mut capacity = LONGEST_BLOCK;
     let mut fits = |line: &&str| {
         let length = units(line) + 1;
-        let does = length <= room;
-        room = room.saturating_sub(length);
+        let does = length <= capacity;
+        capacity = capacity.saturating_sub(length);
         does
     };
     let lines: Vec<&str> = match part {
@@ -471,7 +470,7 @@ fn shown(text: &str, name: &str, part: Part) -> (String, Option<Document>) {
     (lines.join("\n"), Some(document))
 }
 
-/// What was spent.
+/// Renders the cost.
 pub fn cost(today: &SpendView, all: &CostView) -> ChatMessage {
     let mut passages = vec![Block::plain(format!("Today: {}", spend(today)))];
     let total = &all.total;
@@ -484,12 +483,12 @@ pub fn cost(today: &SpendView, all: &CostView) -> ChatMessage {
     ChatMessage { passages, ..ChatMessage::default() }
 }
 
-/// What is paused.
+/// Renders the pauses.
 pub fn pauses(view: &PausesView) -> ChatMessage {
     let mut passages: Vec<Block> =
-        view.paused.iter().take(FEW).map(|pause| Block::plain(in_chat_words(&pause.told))).collect();
+        view.paused.iter().take(FEW).map(|pause| Block::plain(chat_commands(&pause.told))).collect();
     if passages.is_empty() {
-        passages.push(Block::plain(if view.changed { "It goes on." } else { "Nothing was paused." }));
+        passages.push(Block::plain(if view.changed { "Starts are resumed." } else { "Nothing was paused." }));
     }
     ChatMessage { passages, ..ChatMessage::default() }
 }
@@ -503,12 +502,12 @@ mod tests {
 
     #[test]
     fn what_the_terminal_would_type_is_said_in_the_chats_words() {
-        assert_eq!(in_chat_words("look at it again: orch task diff 7"), "look at it again: /diff 7");
-        assert_eq!(in_chat_words("orch task reject 7 -m \"…\", or orch task retry 7"), "/reject 7 REASON, or /retry 7");
-        assert_eq!(in_chat_words("`orch resume` lets it go on"), "`/resume` lets it go on");
-        assert_eq!(in_chat_words("orch config show"), "orch config show");
-        assert_eq!(in_chat_words("`orch task list` shows all tasks"), "`/tasks` shows all tasks");
-        assert_eq!(in_chat_words("say orch resume"), "say /resume");
+        assert_eq!(chat_commands("look at it again: orch task diff 7"), "look at it again: /diff 7");
+        assert_eq!(chat_commands("orch task reject 7 -m \"…\", or orch task retry 7"), "/reject 7 REASON, or /retry 7");
+        assert_eq!(chat_commands("`orch resume` lets it go on"), "`/resume` lets it go on");
+        assert_eq!(chat_commands("orch config show"), "orch config show");
+        assert_eq!(chat_commands("`orch task list` shows all tasks"), "`/tasks` shows all tasks");
+        assert_eq!(chat_commands("say orch resume"), "say /resume");
     }
 
     #[test]
@@ -524,7 +523,7 @@ mod tests {
             ("/stop 7x /stop", vec![code("/stop"), words(" 7x "), code("/stop")]),
             ("", vec![]),
         ] {
-            assert_eq!(marked(text), expected, "{text}");
+            assert_eq!(mark_code(text), expected, "{text}");
         }
         let notice = ChatMessage {
             passages: vec![
@@ -597,39 +596,39 @@ mod tests {
 
     #[test]
     fn a_short_diff_stands_in_the_message_and_a_long_one_goes_as_a_file() {
-        let saying = diff(&difference("+one\n-two\n"), Status::NeedsReview);
-        assert!(saying.plain_text().ends_with("+one\n-two\n") && saying.document.is_none());
+        let message = diff(&difference("+one\n-two\n"), Status::NeedsReview);
+        assert!(message.plain_text().ends_with("+one\n-two\n") && message.document.is_none());
         let commit = "a".repeat(40);
-        assert_eq!(saying.buttons[0].press, Press::Approve { task: TaskId(7), commit });
+        assert_eq!(message.buttons[0].press, Press::Approve { task: TaskId(7), commit });
         let long = "+a line of code\n".repeat(1_000);
-        let saying = diff(&difference(&long), Status::InProgress);
-        assert_eq!(saying.document, Some(Document { name: "7.diff".to_owned(), text: long }));
-        assert!(saying.plain_text().ends_with("+3 −1 a.rs\n") && saying.buttons.is_empty());
+        let message = diff(&difference(&long), Status::InProgress);
+        assert_eq!(message.document, Some(Document { name: "7.diff".to_owned(), text: long }));
+        assert!(message.plain_text().ends_with("+3 −1 a.rs\n") && message.buttons.is_empty());
     }
 
     #[test]
     fn a_branch_that_moved_since_it_was_judged_has_no_button_to_approve_it() {
         let moved = Some("1 commit since: +1 −0 in 1 file".to_owned());
         let view = DiffView { judged: Some("c".repeat(40)), moved, ..difference("+one\n") };
-        let saying = diff(&view, Status::NeedsReview);
-        let labels: Vec<&str> = saying.buttons.iter().map(|button| button.label.as_str()).collect();
-        assert_eq!(labels, ["Request changes"], "{saying:?}");
-        assert!(saying.plain_text().contains("judged at cccccccccc; 1 commit since"), "{}", saying.plain_text());
+        let message = diff(&view, Status::NeedsReview);
+        let labels: Vec<&str> = message.buttons.iter().map(|button| button.label.as_str()).collect();
+        assert_eq!(labels, ["Request changes"], "{message:?}");
+        assert!(message.plain_text().contains("judged at cccccccccc; 1 commit since"), "{}", message.plain_text());
     }
 
     #[test]
     fn an_approval_is_offered_with_its_commit() {
         let command = with_commit("orch task approve 7", Some("0123456789abcdef"));
-        assert_eq!(in_chat_words(&command), "/approve 7 0123456789");
+        assert_eq!(chat_commands(&command), "/approve 7 0123456789");
     }
 
     proptest! {
         #[test]
         fn the_end_of_a_transcript_fits_and_is_its_end(lines in prop::collection::vec("\\PC{0,80}", 0..120)) {
             let text = lines.join("\n");
-            let saying = log(TaskId(7), &text);
-            prop_assert!(saying.plain_text().encode_utf16().count() <= LONGEST_BLOCK + 100);
-            match saying.document {
+            let message = log(TaskId(7), &text);
+            prop_assert!(message.plain_text().encode_utf16().count() <= LONGEST_BLOCK + 100);
+            match message.document {
                 Some(document) => prop_assert_eq!(document.text, text),
                 None => prop_assert!(text.encode_utf16().count() <= LONGEST_BLOCK),
             }

@@ -1,6 +1,5 @@
-//! The client of Discord's REST API: messages, threads, commands, answers to interactions. What a request may not do
-//! (mention anybody, show previews of links) none of them does. Rates are kept by the client; what is refused is
-//! told in the words of every chat.
+//! Client of Discord's REST API: messages, threads, commands, answers to interactions. No request mentions anybody or shows
+//! link previews. The REST client below keeps the rate limits; refusals are converted to [`Refusal`].
 
 use super::super::chat::Refusal;
 use super::render::{self, LONGEST};
@@ -23,26 +22,26 @@ use twilight_model::id::marker::{
     ApplicationMarker, ChannelMarker, GuildMarker, InteractionMarker, MessageMarker, RoleMarker, UserMarker,
 };
 
-/// Where Discord is.
+/// URL of Discord.
 const DISCORD: &str = "https://discord.com";
-/// The longest name of a thread.
+/// Longest name of a thread, in characters.
 const LONGEST_NAME: usize = 100;
-/// The longest label of a button.
+/// Longest label of a button, in characters.
 const LONGEST_LABEL: usize = 80;
-/// Buttons in a row, and rows under a message.
+/// Buttons per row, and rows per message.
 const ROW: usize = 5;
-/// The largest file that is sent along.
+/// Largest attachment, in bytes.
 const LARGEST_FILE: usize = 8 << 20;
-/// Messages that are asked for at once.
+/// Messages per request.
 const PAGE: u16 = 100;
 
-/// Discord's codes of errors.
+/// Error codes of Discord.
 const NO_CHANNEL: u64 = 10_003;
 const NO_MEMBER: u64 = 10_007;
 const NO_USER: u64 = 10_013;
 const THREAD_IS_THERE: u64 = 160_004;
 
-/// A message, by the channel it stands in and its own id. As text: `channel/message`.
+/// The id of a message with its channel. As text: `channel/message`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The channel or thread.
@@ -52,14 +51,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// Reads what [`Self::to_string`] wrote.
+    /// Parses the output of [`Self::to_string`].
     pub fn parse(text: &str) -> Option<Self> {
         let (channel, message) = text.split_once('/')?;
         Some(Self { channel: id(channel)?, message: id(message)? })
     }
 
-    /// Of a message.
-    pub fn of(message: &Message) -> Self {
+    /// Returns the place of a message.
+    pub fn of_message(message: &Message) -> Self {
         Self { channel: message.channel_id, message: message.id }
     }
 }
@@ -70,24 +69,24 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// An id, of any kind of thing; `None`: that is none.
+/// Parses an id of any kind.
 pub fn id<T>(text: &str) -> Option<Id<T>> {
     Id::new_checked(text.parse().ok()?)
 }
 
-/// A button that stands under a message: what it asks for, and the token by which a press is known.
+/// A button of a message, with its action and token.
 #[derive(Debug, Clone)]
 pub struct Armed {
-    /// What stands on it.
+    /// Label.
     pub label: String,
-    /// What it asks for; decides the colour.
+    /// The action; decides the color.
     pub press: Press,
-    /// How a press is known.
+    /// Token that identifies a press.
     pub token: String,
 }
 
 impl Armed {
-    /// The buttons of a message, with the tokens that were minted for them.
+    /// Combines the buttons of a message with the tokens minted for them.
     pub fn all(wanted: &[Wanted], minted: &[Minted]) -> Vec<Self> {
         let arm = |(wanted, minted): (&Wanted, &Minted)| Self {
             label: minted.label.clone(),
@@ -98,29 +97,29 @@ impl Armed {
     }
 }
 
-/// Who the bot is, and where its channel stands.
+/// The bot's application and the location of its channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whereabouts {
     /// The application whose commands are registered.
     pub application: Id<ApplicationMarker>,
     /// The server of the channel; `None`: a direct message.
     pub guild: Option<Id<GuildMarker>>,
-    /// What the channel is called.
+    /// Name of the channel.
     pub channel_name: String,
 }
 
 /// The API. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Api {
-    /// Makes requests, and sends none.
+    /// Builds requests but does not send them.
     requests: Arc<Client>,
     rest: Arc<RestClient>,
 }
 
 impl Api {
-    /// With this token; `url`: elsewhere than at Discord's, without a path.
+    /// Creates a client with this token; `url` is another server than Discord's.
     pub fn new(token: &Secret, url: Option<&str>) -> Self {
-        // It fails when it was done before.
+        // Fails if a provider is already installed.
         rustls::crypto::ring::default_provider().install_default().ok();
         let requests = Client::builder().ratelimiter(None).default_allowed_mentions(AllowedMentions::default()).build();
         let base = match url {
@@ -131,110 +130,110 @@ impl Api {
         Self { requests: Arc::new(requests), rest: Arc::new(RestClient::new(token, base)) }
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: impl TryIntoRequest) -> Result<T, Refusal> {
-        self.rest.ask(request).await.map_err(|fault| refusal(&fault))
+    async fn fetch<T: DeserializeOwned>(&self, request: impl TryIntoRequest) -> Result<T, Refusal> {
+        self.rest.fetch(request).await.map_err(|fault| refusal(&fault))
     }
 
-    async fn tell(&self, request: impl TryIntoRequest) -> Result<(), Refusal> {
-        self.rest.tell(request).await.map(drop).map_err(|fault| refusal(&fault))
+    async fn execute(&self, request: impl TryIntoRequest) -> Result<(), Refusal> {
+        self.rest.send(request).await.map(drop).map_err(|fault| refusal(&fault))
     }
 
-    /// Who the bot is and where `channel` stands.
+    /// Returns the bot's application and the location of `channel`.
     ///
     /// # Errors
-    /// The token or the channel is refused, or nobody answers.
+    /// The token or the channel is refused, or Discord does not answer.
     pub async fn whereabouts(&self, channel: Id<ChannelMarker>) -> Result<Whereabouts, Refusal> {
-        let application: Named<ApplicationMarker> = self.ask(self.requests.current_user_application()).await?;
+        let application: Named<ApplicationMarker> = self.fetch(self.requests.current_user_application()).await?;
         let application = application.id;
-        let found: Channel = self.ask(self.requests.channel(channel)).await?;
+        let found: Channel = self.fetch(self.requests.channel(channel)).await?;
         Ok(Whereabouts { application, guild: found.guild_id, channel_name: found.name.unwrap_or_default() })
     }
 
-    /// Registers commands, in place of all that were there.
+    /// Registers commands and removes all others.
     pub async fn register(&self, at: &Whereabouts, commands: &[Command]) -> Result<(), Refusal> {
         let interaction = self.requests.interaction(at.application);
         match at.guild {
-            Some(guild) => self.tell(interaction.set_guild_commands(guild, commands)).await,
-            None => self.tell(interaction.set_global_commands(commands)).await,
+            Some(guild) => self.execute(interaction.set_guild_commands(guild, commands)).await,
+            None => self.execute(interaction.set_global_commands(commands)).await,
         }
     }
 
-    /// Says something in as many messages as it takes. Returns the first.
-    pub async fn say(
+    /// Sends a message, split into several if needed. Returns the place of the first.
+    pub async fn send_message(
         &self,
         channel: Id<ChannelMarker>,
-        saying: &ChatMessage,
+        message: &ChatMessage,
         buttons: &[Armed],
     ) -> Result<Place, Refusal> {
-        let texts = render::messages(saying);
+        let texts = render::messages(message);
         let rows = rows(buttons);
-        let files = files(saying.document.as_ref());
+        let files = files(message.document.as_ref());
         let mut first = None;
         for (at, text) in texts.iter().enumerate() {
             let is_last = at + 1 == texts.len();
-            let mut request = self.requests.create_message(channel).content(text).flags(flags(saying));
+            let mut request = self.requests.create_message(channel).content(text).flags(flags(message));
             if is_last {
                 request = request.components(&rows).attachments(&files);
             }
-            let place = Place::of(&self.ask::<Message>(request).await?);
+            let place = Place::of_message(&self.fetch::<Message>(request).await?);
             first.get_or_insert(place);
         }
-        first.ok_or_else(|| Refusal::Never("nothing was to be said".to_owned()))
+        first.ok_or_else(|| Refusal::Never("the message is empty".to_owned()))
     }
 
-    /// Puts something else into the place of a message. What does not fit one message is left out, and said so.
-    pub async fn change(&self, place: Place, saying: &ChatMessage, buttons: &[Armed]) -> Result<(), Refusal> {
-        let text = one_message(saying);
+    /// Replaces the content of a message. Content that does not fit into one message is cut with a mark.
+    pub async fn edit(&self, place: Place, message: &ChatMessage, buttons: &[Armed]) -> Result<(), Refusal> {
+        let text = one_message(message);
         let rows = rows(buttons);
         let request = self.requests.update_message(place.channel, place.message).content(Some(&text));
-        self.tell(request.components(Some(&rows))).await
+        self.execute(request.components(Some(&rows))).await
     }
 
-    /// Takes the buttons from a message.
-    pub async fn strip(&self, place: Place) -> Result<(), Refusal> {
-        self.tell(self.requests.update_message(place.channel, place.message).components(Some(&[]))).await
+    /// Removes the buttons of a message.
+    pub async fn remove_buttons(&self, place: Place) -> Result<(), Refusal> {
+        self.execute(self.requests.update_message(place.channel, place.message).components(Some(&[]))).await
     }
 
-    /// A word that only whoever pressed a button sees.
+    /// Sends a message that only the user who pressed a button sees.
     pub async fn whisper(&self, asked: &Asked, text: &str) -> Result<(), Refusal> {
         let text = render::messages(&ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() });
         let text = text.first().map(String::as_str).unwrap_or_default();
         let interaction = self.requests.interaction(asked.application);
-        self.tell(interaction.create_followup(&asked.token).content(text).flags(MessageFlags::EPHEMERAL)).await
+        self.execute(interaction.create_followup(&asked.token).content(text).flags(MessageFlags::EPHEMERAL)).await
     }
 
-    /// Begins a thread under a message.
-    pub async fn begin_thread(&self, under: Place, name: &str) -> Result<Id<ChannelMarker>, Refusal> {
+    /// Creates a thread under a message.
+    pub async fn create_thread(&self, under: Place, name: &str) -> Result<Id<ChannelMarker>, Refusal> {
         let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
         let request = self.requests.create_thread_from_message(under.channel, under.message, &name);
-        match self.rest.ask::<Named<ChannelMarker>>(request).await {
+        match self.rest.fetch::<Named<ChannelMarker>>(request).await {
             Ok(thread) => Ok(thread.id),
-            // It was begun before, and has the message's number.
+            // It already exists and has the id of the message.
             Err(fault) if code_of(&fault) == Some(THREAD_IS_THERE) => Ok(under.message.cast()),
             Err(fault) => Err(refusal(&fault)),
         }
     }
 
-    /// Has somebody told of what is said in a thread.
+    /// Adds a user to a thread, so that they are notified.
     pub async fn join(&self, thread: Id<ChannelMarker>, user: Id<UserMarker>) -> Result<(), Refusal> {
-        self.tell(self.requests.add_thread_member(thread, user)).await
+        self.execute(self.requests.add_thread_member(thread, user)).await
     }
 
-    /// Whether there is no such channel or thread any more, as far as that can be known.
+    /// Returns whether a channel or thread is known to be deleted.
     pub async fn is_gone(&self, channel: Id<ChannelMarker>) -> bool {
-        let found = self.rest.tell(self.requests.channel(channel)).await;
+        let found = self.rest.send(self.requests.channel(channel)).await;
         found.is_err_and(|fault| code_of(&fault) == Some(NO_CHANNEL))
     }
 
-    /// The channel in which somebody speaks with the bot alone.
+    /// Returns the direct-message channel of a user.
     pub async fn direct(&self, user: Id<UserMarker>) -> Result<Id<ChannelMarker>, Refusal> {
-        let channel: Named<ChannelMarker> = self.ask(self.requests.create_private_channel(user)).await?;
+        let channel: Named<ChannelMarker> = self.fetch(self.requests.create_private_channel(user)).await?;
         Ok(channel.id)
     }
 
-    /// The threads of a server that are not put away, and the last message of each.
+    /// Returns the active threads of a server with the id of the last message of each.
     pub async fn threads(&self, guild: Id<GuildMarker>) -> Result<Vec<(Id<ChannelMarker>, u64)>, Refusal> {
-        let listed: Threads = self.ask(self.requests.active_threads(guild)).await?;
+        let listed: Threads = self.fetch(self.requests.active_threads(guild)).await?;
         Ok(listed
             .threads
             .into_iter()
@@ -242,24 +241,24 @@ impl Api {
             .collect())
     }
 
-    /// The roles of somebody in a server; who is not there has none.
+    /// Returns the roles of a user in a server; empty if they are not a member.
     pub async fn roles(&self, guild: Id<GuildMarker>, user: Id<UserMarker>) -> Result<Vec<Id<RoleMarker>>, Refusal> {
-        match self.rest.ask::<Member>(self.requests.guild_member(guild, user)).await {
+        match self.rest.fetch::<Member>(self.requests.guild_member(guild, user)).await {
             Ok(member) => Ok(member.roles),
             Err(fault) if matches!(code_of(&fault), Some(NO_MEMBER | NO_USER)) => Ok(Vec::new()),
             Err(fault) => Err(refusal(&fault)),
         }
     }
 
-    /// What was written in a channel after a message, oldest first.
+    /// Returns the messages of a channel after a message, oldest first.
     pub async fn after(&self, channel: Id<ChannelMarker>, message: Id<MessageMarker>) -> Result<Vec<Message>, Refusal> {
         let request = self.requests.channel_messages(channel).after(message).limit(PAGE);
-        let mut messages: Vec<Message> = self.ask(request).await?;
+        let mut messages: Vec<Message> = self.fetch(request).await?;
         messages.sort_by_key(|message| message.id);
         Ok(messages)
     }
 
-    /// Tells Discord that an interaction was heard: an answer follows, or none.
+    /// Acknowledges an interaction.
     pub async fn acknowledge(&self, asked: &Asked, how: Acknowledged) -> Result<(), Refusal> {
         let kind = match how {
             Acknowledged::Thinking => InteractionResponseType::DeferredChannelMessageWithSource,
@@ -267,21 +266,21 @@ impl Api {
         };
         let response = InteractionResponse { kind, data: None };
         let interaction = self.requests.interaction(asked.application);
-        self.tell(interaction.create_response(asked.interaction, &asked.token, &response)).await
+        self.execute(interaction.create_response(asked.interaction, &asked.token, &response)).await
     }
 
-    /// Answers an interaction that was acknowledged; the first answer takes the place of "is thinking".
+    /// Answers an acknowledged interaction; the first answer replaces "is thinking".
     pub async fn answer(
         &self,
         asked: &Asked,
-        saying: &ChatMessage,
+        message: &ChatMessage,
         buttons: &[Armed],
         is_first: bool,
     ) -> Result<Option<Place>, Refusal> {
         let interaction = self.requests.interaction(asked.application);
-        let texts = render::messages(saying);
+        let texts = render::messages(message);
         let rows = rows(buttons);
-        let files = files(saying.document.as_ref());
+        let files = files(message.document.as_ref());
         let mut first = None;
         for (at, text) in texts.iter().enumerate() {
             let is_last = at + 1 == texts.len();
@@ -289,12 +288,12 @@ impl Api {
             let along: &[Attachment] = if is_last { &files } else { &[] };
             let message: Message = if is_first && at == 0 {
                 let request = interaction.update_response(&asked.token).content(Some(text));
-                self.ask(request.components(Some(shown)).attachments(along)).await?
+                self.fetch(request.components(Some(shown)).attachments(along)).await?
             } else {
-                let request = interaction.create_followup(&asked.token).content(text).flags(flags(saying));
-                self.ask(request.components(shown).attachments(along)).await?
+                let request = interaction.create_followup(&asked.token).content(text).flags(flags(message));
+                self.fetch(request.components(shown).attachments(along)).await?
             };
-            first.get_or_insert(Place::of(&message));
+            first.get_or_insert(Place::of_message(&message));
         }
         Ok(first)
     }
@@ -303,11 +302,11 @@ impl Api {
 /// An interaction that waits for an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    /// Whose.
+    /// Id of the application.
     pub application: Id<ApplicationMarker>,
-    /// Which.
+    /// Id of the interaction.
     pub interaction: Id<InteractionMarker>,
-    /// What an answer needs; it is kept nowhere, so that one of before is answered in the channel.
+    /// Token needed for an answer. It is not stored, so that after a restart the answer goes to the channel.
     #[serde(skip)]
     pub token: String,
 }
@@ -315,27 +314,27 @@ pub struct Asked {
 /// How an interaction is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledged {
-    /// A command: an answer follows.
+    /// A command, whose answer follows.
     Thinking,
-    /// A button: it was pressed.
+    /// A button press.
     Pressed,
 }
 
-/// Where the API is, as the client below takes it: without the scheme, and without the path that it adds itself.
+/// Returns the host of the API without the scheme and without the path that the client adds.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
     rest.strip_suffix("/api/v10").unwrap_or(rest)
 }
 
-fn flags(saying: &ChatMessage) -> MessageFlags {
-    let silent = if saying.is_urgent { MessageFlags::empty() } else { MessageFlags::SUPPRESS_NOTIFICATIONS };
+fn flags(message: &ChatMessage) -> MessageFlags {
+    let silent = if message.is_urgent { MessageFlags::empty() } else { MessageFlags::SUPPRESS_NOTIFICATIONS };
     MessageFlags::SUPPRESS_EMBEDS | silent
 }
 
-/// The text for one message, with a word where it does not fit.
-fn one_message(saying: &ChatMessage) -> String {
+/// Returns the text for one message, with a mark if it was cut.
+fn one_message(message: &ChatMessage) -> String {
     const MORE: &str = "\n…";
-    let mut texts = render::messages(saying).into_iter();
+    let mut texts = render::messages(message).into_iter();
     let first = texts.next().unwrap_or_default();
     if texts.next().is_none() {
         return first;
@@ -376,7 +375,7 @@ fn files(document: Option<&Document>) -> Vec<Attachment> {
     document.map(file).into_iter().collect()
 }
 
-/// Discord's own code of an error.
+/// Returns Discord's code of an error.
 fn code_of(fault: &Fault) -> Option<u64> {
     match fault {
         Fault::Refused { code, .. } => Some(*code),
@@ -384,10 +383,10 @@ fn code_of(fault: &Fault) -> Option<u64> {
     }
 }
 
-/// What a fault comes to.
+/// Converts a fault.
 fn refusal(fault: &Fault) -> Refusal {
     match fault {
-        Fault::Refused { status, code } => of_response(*status, *code),
+        Fault::Refused { status, code } => refusal_of_status(*status, *code),
         Fault::Wait(wait) => {
             Refusal::later(Some(*wait), format!("Discord asks to wait {} s", wait.as_secs_f64().ceil()))
         }
@@ -398,41 +397,41 @@ fn refusal(fault: &Fault) -> Refusal {
     }
 }
 
-/// What an answer is told as that makes no sense.
-const UNREAD: &str = "an answer of Discord's is not understood; something may stand in between, a proxy for instance";
-/// What a token that is not taken is told as.
-pub const TOKEN: &str = "Discord does not take the token: make a new one and store it with `orch channel add discord`";
+/// Message about an invalid response.
+const UNREAD: &str = "a response of Discord is invalid; something in between, such as a proxy, may have changed it";
+/// Message about a refused token.
+pub const TOKEN: &str = "Discord refuses the token: make a new one and store it with `orch channel add discord`";
 
-/// What a refusal comes to. The codes are those of Discord's documentation ("JSON error codes").
-fn of_response(status: u16, code: u64) -> Refusal {
+/// Converts an error response. The codes are those of Discord's documentation ("JSON error codes").
+fn refusal_of_status(status: u16, code: u64) -> Refusal {
     match (status, code) {
         // Unknown message; too many edits of an old one; a thread that is closed.
         (_, 10_008 | 30_046 | 50_083) => Refusal::Gone,
         (_, NO_CHANNEL) => Refusal::Closed("there is no such channel (channels.discord.channel_id)".to_owned()),
         (_, 50_001) => Refusal::Closed("the bot does not see the channel: add it there".to_owned()),
         (_, 50_013) => Refusal::Closed("the bot may not write there: it needs Send Messages".to_owned()),
-        (_, 50_007) => Refusal::Closed("the user takes no direct messages of the bot".to_owned()),
+        (_, 50_007) => Refusal::Closed("the user does not accept direct messages from the bot".to_owned()),
         (401, _) => Refusal::Closed(TOKEN.to_owned()),
         (500..=599, _) => Refusal::later(None, format!("Discord answers {status}")),
         (status, code) => Refusal::Never(format!("Discord refuses it (status {status}, code {code})")),
     }
 }
 
-/// What is read of an application, or of a channel: its id.
+/// The part of an application or channel that is read: its id.
 #[derive(Deserialize)]
 #[serde(bound = "")]
 struct Named<T> {
     id: Id<T>,
 }
 
-/// What is read of a channel.
+/// The part of a channel that is read.
 #[derive(Deserialize)]
 struct Channel {
     guild_id: Option<Id<GuildMarker>>,
     name: Option<String>,
 }
 
-/// What is read of a list of threads.
+/// The part of a list of threads that is read.
 #[derive(Deserialize)]
 struct Threads {
     threads: Vec<Thread>,
@@ -444,7 +443,7 @@ struct Thread {
     last_message_id: Option<Id<MessageMarker>>,
 }
 
-/// What is read of a member of a server.
+/// The part of a member of a server that is read.
 #[derive(Deserialize)]
 struct Member {
     roles: Vec<Id<RoleMarker>>,
@@ -476,12 +475,12 @@ mod tests {
 
     #[test]
     fn what_goes_away_says_what_is_in_the_way_and_what_concerns_one_message_holds_up_no_other() {
-        let told = refusal(&Fault::Wait(Duration::from_millis(1_200)));
-        assert_eq!(told, Refusal::later(Some(Duration::from_millis(1_200)), "Discord asks to wait 2 s"));
-        assert_eq!(of_response(503, 0), Refusal::later(None, "Discord answers 503"));
-        assert_eq!(of_response(401, 0), Refusal::Closed(TOKEN.to_owned()));
-        assert!(matches!(of_response(403, 50_013), Refusal::Closed(_)));
-        assert!(matches!(of_response(400, 50_035), Refusal::Never(_)), "this message is not taken, others are");
+        let refused = refusal(&Fault::Wait(Duration::from_millis(1_200)));
+        assert_eq!(refused, Refusal::later(Some(Duration::from_millis(1_200)), "Discord asks to wait 2 s"));
+        assert_eq!(refusal_of_status(503, 0), Refusal::later(None, "Discord answers 503"));
+        assert_eq!(refusal_of_status(401, 0), Refusal::Closed(TOKEN.to_owned()));
+        assert!(matches!(refusal_of_status(403, 50_013), Refusal::Closed(_)));
+        assert!(matches!(refusal_of_status(400, 50_035), Refusal::Never(_)), "this message is not taken, others are");
     }
 
     #[test]

@@ -1,24 +1,24 @@
-//! Files that people sent, fetched from where Discord keeps them and from nowhere else: the address comes with a message.
+//! Downloads attached files, only from Discord's own hosts, because the URL comes with a message.
 
 use crate::attached;
 use orch_sys::outgoing;
 use reqwest::Url;
 use std::time::Duration;
 
-/// Where Discord keeps them.
+/// Hosts of Discord's files.
 const HOSTS: [&str; 2] = ["cdn.discordapp.com", "media.discordapp.net"];
-/// How long a connection may take, and everything.
+/// Time limits of connecting, and of the whole request.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(30));
 
-/// Where files may be fetched.
+/// Downloads files from allowed hosts.
 #[derive(Debug, Clone)]
 pub struct Files {
-    /// Another API than Discord's: its files are there, too.
+    /// URL of another API than Discord's, whose host also has the files.
     elsewhere: Option<Url>,
 }
 
 impl Files {
-    /// Of Discord, or of whoever stands at `api_url`.
+    /// Creates a downloader for Discord, or for the server at `api_url`.
     pub fn new(api_url: Option<&str>) -> Self {
         Self { elsewhere: api_url.and_then(|url| url.parse().ok()) }
     }
@@ -29,23 +29,23 @@ impl Files {
         (is_discords && url.port().is_none() || is_elsewhere) && url.username().is_empty()
     }
 
-    /// Fetches one, at most as much as a task takes.
+    /// Downloads a file of limited size.
     ///
     /// # Errors
-    /// It is not to be had; in words.
+    /// The file cannot be downloaded; the error is a message for the user.
     pub async fn fetch(&self, url: &str) -> Result<Vec<u8>, String> {
         let url = url.parse::<Url>().ok().filter(|url| self.allows(url));
-        let url = url.ok_or("it is kept somewhere else than files of Discord are")?;
+        let url = url.ok_or("its URL is not one of Discord's files")?;
         let (connect, whole) = PATIENCE;
         let is_encrypted = url.scheme() == "https";
         let client = outgoing::client(is_encrypted, !is_encrypted, connect);
         let client = client.map_err(|_| "no trusted certificates on this machine; install ca-certificates")?;
-        let told = |error: reqwest::Error| outgoing::describe_failure(&error).to_owned();
-        let response = client.get(url).timeout(whole).send().await.map_err(told)?;
+        let describe = |error: reqwest::Error| outgoing::describe_failure(&error).to_owned();
+        let response = client.get(url).timeout(whole).send().await.map_err(describe)?;
         if !response.status().is_success() {
             return Err(format!("the server answers {}", response.status().as_u16()));
         }
-        outgoing::body(response, attached::LARGEST).await.map_err(told)?.ok_or_else(|| "it is too large".to_owned())
+        outgoing::body(response, attached::LARGEST).await.map_err(describe)?.ok_or_else(|| "it is too large".to_owned())
     }
 }
 

@@ -1,18 +1,18 @@
-//! When Discord may be asked anything at all. PURE: the time is handed in. Beside the limits of single routes Discord limits a
-//! bot as a whole, and it bans the address of one that goes on asking while it is refused: at 10,000 refused requests in ten
-//! minutes. Whatever the reason of a refusal is, this gate keeps far below.
+//! Limits all requests to Discord together. PURE: the time is an argument. In addition to the limits of single routes,
+//! Discord limits a bot as a whole, and bans an IP address after 10,000 refused requests in ten minutes. This gate stays
+//! far below that, whatever the reason of the refusals.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Refused requests that orch allows itself within [`SPAN`]: a fiftieth of what Discord bans for.
+/// Maximum number of refused requests within [`SPAN`]: a fiftieth of what Discord bans for.
 const MOST_REFUSED: usize = 200;
-/// The span in which Discord counts them.
+/// Span in which Discord counts refused requests.
 const SPAN: Duration = Duration::from_secs(600);
-/// The longest pause that is believed when Discord asks for one.
+/// Longest pause that is accepted from Discord.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
-/// The gate.
+/// Decides when requests may be sent.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     opens: Duration,
@@ -20,7 +20,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// How long nothing may be asked; zero: ask.
+    /// Returns how long to wait before the next request; zero: send it.
     pub(super) fn wait(&mut self, now: Duration) -> Duration {
         while self.refused.front().is_some_and(|at| *at + SPAN <= now) {
             self.refused.pop_front();
@@ -30,12 +30,12 @@ impl Gate {
         self.opens.max(of_budget).saturating_sub(now)
     }
 
-    /// A request was refused with a status that Discord counts.
+    /// Records a request that was refused with a status that Discord counts.
     pub(super) fn refused(&mut self, now: Duration) {
         self.refused.push_back(now);
     }
 
-    /// Discord wants to be left alone for so long, with everything.
+    /// Blocks all requests for this long, as Discord asks.
     pub(super) fn close(&mut self, now: Duration, pause: Duration) {
         self.opens = self.opens.max(now + pause.min(LONGEST_PAUSE));
     }

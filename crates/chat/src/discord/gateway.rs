@@ -1,5 +1,5 @@
-//! The connection on which Discord tells what happens. Heartbeats, resuming and identifying anew are the client's below;
-//! here it is decided what an end of the connection means: go on, go on with less, or wait until a person mends it.
+//! The gateway connection, which delivers Discord's events. The client below handles heartbeats, resuming and identifying;
+//! this module decides what a closed connection means: reconnect, reconnect with fewer intents, or wait for a person.
 
 use futures::StreamExt;
 use orch_config::secret::Secret;
@@ -13,78 +13,78 @@ use twilight_model::application::interaction::Interaction;
 use twilight_model::channel::Message;
 use twilight_model::gateway::{CloseCode, OpCode};
 
-/// The first pause after the connection could not be had for a reason that waiting does not mend; doubled each time.
+/// First pause after a permanent failure of the connection; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
-/// The longest of them.
+/// Longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
 
-/// More ends than so many within [`SPAN`], and the next connection waits: Discord counts them.
+/// Number of closed connections within [`SPAN`] after which the next one waits, because Discord counts them.
 const ENDS: usize = 12;
-/// See [`ENDS`].
+/// Span in which closed connections are counted.
 const SPAN: Duration = Duration::from_secs(60);
-/// So long.
-const BREATH: Duration = Duration::from_secs(10);
+/// Pause after too many closed connections.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(10);
 
-/// What Discord tells, as far as it matters.
+/// An event of the gateway.
 #[derive(Debug)]
 pub enum Heard {
-    /// A new session: what was written meanwhile is not told again.
+    /// A new session started: missed events are not delivered.
     Ready,
-    /// An old session goes on: what was missed follows.
+    /// An old session was resumed: missed events follow.
     Resumed,
-    /// The connection is away; it is tried again.
+    /// The connection was lost and is opened again.
     Away(String),
-    /// A command, a button.
+    /// A command or a button press.
     Interaction(Box<Interaction>),
-    /// Something was written.
+    /// A message.
     Message(Box<Message>),
 }
 
-/// What is wrong with a connection that Discord ended for good.
+/// Why Discord closed the connection permanently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// What to do about it.
+    /// The problem and what to do about it.
     pub why: String,
-    /// It may go well with fewer wishes, at once.
-    pub with_less: bool,
+    /// Whether a connection with fewer intents can be tried at once.
+    pub with_fewer_intents: bool,
 }
 
 /// The connection.
 pub struct Gateway {
     token: Secret,
     url: Option<String>,
-    /// What is written can be read, beside what is said to the bot.
+    /// Whether the message content intent is requested.
     reads_messages: bool,
     shard: Shard,
     last_close: Option<u16>,
     failures: u32,
-    /// The last ends of connections.
+    /// Times at which connections were closed.
     ends: VecDeque<Instant>,
 }
 
 impl Gateway {
-    /// Not connected yet. `url`: elsewhere than at Discord's.
+    /// Creates a gateway without connecting. `url` is another server than Discord's.
     pub fn new(token: &Secret, url: Option<&str>) -> Self {
-        // It fails when it was done before.
+        // Fails if a provider is already installed.
         rustls::crypto::ring::default_provider().install_default().ok();
         let (token, url) = (token.clone(), url.map(|url| url.trim_end_matches('/').to_owned()));
         let shard = shard(&token, url.as_deref(), true);
         Self { token, url, reads_messages: true, shard, last_close: None, failures: 0, ends: VecDeque::new() }
     }
 
-    /// Whether replies in threads can be read.
+    /// Returns whether the content of messages can be read.
     pub fn reads_messages(&self) -> bool {
         self.reads_messages
     }
 
-    /// What happens next. An error: Discord wants nothing to do with it as it is; asked again, it waits a while and
-    /// begins anew.
+    /// Waits for the next event. After an error, which means that Discord closed the connection permanently, the next call
+    /// opens a new one.
     ///
-    /// May be dropped and called again.
+    /// Cancel safe.
     pub async fn next(&mut self) -> Result<Heard, Ended> {
         loop {
             match self.shard.next().await {
-                Some(Ok(Frame::Text(text))) => match told(&text) {
+                Some(Ok(Frame::Text(text))) => match parse_event(&text) {
                     Ok(Some(heard)) => {
                         if matches!(heard, Heard::Ready) {
                             self.failures = 0;
@@ -92,7 +92,7 @@ impl Gateway {
                         return Ok(heard);
                     }
                     Ok(None) => {}
-                    // An event that is not understood is no reason to leave.
+                    // Unknown events are ignored.
                     Err(error) => tracing::debug!(%error, "an event of Discord's"),
                 },
                 Some(Ok(Frame::Close(frame))) => {
@@ -109,7 +109,7 @@ impl Gateway {
                         return Ok(Heard::Away("Discord's gateway does not answer; it is tried again".to_owned()));
                     }
                 }
-                None => return Err(self.begin_anew()),
+                None => return Err(self.recreate()),
             }
         }
     }
@@ -119,31 +119,31 @@ impl Gateway {
         self.ends.push_back(now);
     }
 
-    /// How long to wait after an end that is not for good: nothing, but where they follow each other.
-    pub fn breath(&self) -> Duration {
-        if self.ends.len() > ENDS { BREATH } else { Duration::ZERO }
+    /// Returns how long to wait after a temporary end: zero, unless there were too many.
+    pub fn reconnect_pause(&self) -> Duration {
+        if self.ends.len() > ENDS { RECONNECT_PAUSE } else { Duration::ZERO }
     }
 
-    /// How long to wait before the next try.
+    /// Returns how long to wait before the next try.
     pub fn pause(&self) -> Duration {
         FIRST_PAUSE.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE)
     }
 
-    /// After an end for good: another connection, perhaps with fewer wishes.
-    fn begin_anew(&mut self) -> Ended {
+    /// Creates a new connection after a permanent end, with fewer intents if they were refused.
+    fn recreate(&mut self) -> Ended {
         let code = self.last_close.take();
-        let with_less = self.reads_messages && code == Some(CloseCode::DisallowedIntents as u16);
-        if with_less {
+        let with_fewer_intents = self.reads_messages && code == Some(CloseCode::DisallowedIntents as u16);
+        if with_fewer_intents {
             self.reads_messages = false;
         } else {
             self.failures = self.failures.saturating_add(1);
         }
         self.shard = shard(&self.token, self.url.as_deref(), self.reads_messages);
-        Ended { why: ended(code), with_less }
+        Ended { why: ended(code), with_fewer_intents }
     }
 }
 
-/// The outside of a message of the gateway.
+/// The envelope of a gateway message.
 #[derive(Deserialize)]
 struct Envelope {
     op: u8,
@@ -151,15 +151,15 @@ struct Envelope {
     t: Option<String>,
 }
 
-/// The inside of one.
+/// The payload of a gateway message.
 #[derive(Deserialize)]
 struct Inside<T> {
     d: T,
 }
 
-/// What a message of the gateway tells; `None`: nothing that matters. Of Discord's many events only these are read: a
-/// reader for each of the others would be a large part of the program.
-fn told(text: &str) -> Result<Option<Heard>, serde_json::Error> {
+/// Parses a gateway message; `None`: it is irrelevant. Of Discord's many events only these are parsed, because parsers for
+/// all of them would be a large part of the program.
+fn parse_event(text: &str) -> Result<Option<Heard>, serde_json::Error> {
     fn inside<T: DeserializeOwned>(text: &str) -> Result<Box<T>, serde_json::Error> {
         serde_json::from_str::<Inside<T>>(text).map(|inside| Box::new(inside.d))
     }
@@ -190,7 +190,7 @@ fn shard(token: &Secret, url: Option<&str>, reads_messages: bool) -> Shard {
     Shard::with_config(ShardId::ONE, config.build())
 }
 
-/// After these Discord wants a new session. Resumed, the old one would be closed in the same way, again and again.
+/// Returns whether this close code requires a new session. A resumed one would be closed again and again.
 fn ends_session(code: u16) -> bool {
     let codes = [CloseCode::NotAuthenticated, CloseCode::InvalidSequence, CloseCode::SessionTimedOut];
     codes.iter().any(|known| *known as u16 == code)
@@ -234,20 +234,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn without_the_right_to_read_it_goes_on_with_less_once() {
+    async fn without_permission_to_read_it_continues_with_fewer_intents_once() {
         let mut gateway = Gateway::new(&Secret::new("t"), Some("ws://127.0.0.1:9/"));
         gateway.last_close = Some(4014);
-        let first = gateway.begin_anew();
-        assert!(first.with_less && first.why.contains("Message Content"), "{first:?}");
+        let first = gateway.recreate();
+        assert!(first.with_fewer_intents && first.why.contains("Message Content"), "{first:?}");
         assert!(!gateway.reads_messages());
         gateway.last_close = Some(4014);
-        assert!(!gateway.begin_anew().with_less);
+        assert!(!gateway.recreate().with_fewer_intents);
         assert_eq!(gateway.pause(), FIRST_PAUSE);
     }
 
     #[test]
     fn what_does_not_matter_is_passed_over_and_what_cannot_be_read_is_an_error() {
-        let heard = |text: &str| told(text).map(|heard| heard.map(|heard| format!("{heard:?}")));
+        let heard = |text: &str| parse_event(text).map(|heard| heard.map(|heard| format!("{heard:?}")));
         assert_eq!(heard(r#"{"op":0,"s":1,"t":"READY","d":{"v":10}}"#).expect("read"), Some("Ready".to_owned()));
         assert_eq!(heard(r#"{"t":"RESUMED","d":null,"op":0}"#).expect("read"), Some("Resumed".to_owned()));
         for nothing in [
@@ -282,17 +282,17 @@ mod tests {
     #[tokio::test]
     async fn connections_that_end_all_the_time_are_not_opened_all_the_time() {
         let mut gateway = Gateway::new(&Secret::new("t"), Some("ws://127.0.0.1:9/"));
-        let begun = Instant::now();
+        let started = Instant::now();
         for n in 0..60 {
-            gateway.note_end(begun + Duration::from_secs(n * 10));
-            assert_eq!(gateway.breath(), Duration::ZERO, "one in ten seconds");
+            gateway.note_end(started + Duration::from_secs(n * 10));
+            assert_eq!(gateway.reconnect_pause(), Duration::ZERO, "one in ten seconds");
         }
         for _ in 0..ENDS {
-            gateway.note_end(begun + Duration::from_secs(700));
+            gateway.note_end(started + Duration::from_secs(700));
         }
-        assert_eq!(gateway.breath(), Duration::ZERO);
-        gateway.note_end(begun + Duration::from_secs(701));
-        assert_eq!(gateway.breath(), BREATH);
+        assert_eq!(gateway.reconnect_pause(), Duration::ZERO);
+        gateway.note_end(started + Duration::from_secs(701));
+        assert_eq!(gateway.reconnect_pause(), RECONNECT_PAUSE);
         assert!(
             [4003, 4007, 4009].into_iter().all(ends_session) && ![1000, 4000, 4008, 4014].into_iter().any(ends_session)
         );
@@ -304,7 +304,7 @@ mod tests {
         let mut last = Duration::ZERO;
         for _ in 0..40 {
             gateway.last_close = Some(4004);
-            assert!(gateway.begin_anew().why.contains("token"));
+            assert!(gateway.recreate().why.contains("token"));
             assert!(gateway.pause() >= last);
             last = gateway.pause();
         }

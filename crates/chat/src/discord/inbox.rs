@@ -1,5 +1,5 @@
-//! What came in, weighed: who it is from, and whether it is anything that is acted on. PURE. Only the numbers that Discord
-//! gives decide; names are shown and never believed. What a bot or a webhook writes is nobody's.
+//! Classifies events: who sent them, and whether to act on them. PURE. Only Discord's numeric ids decide; names are shown,
+//! never used for authorization. Messages of bots and webhooks are ignored.
 
 use super::api::{Asked, Place};
 use crate::conversation::parse::COMMANDS;
@@ -17,17 +17,17 @@ use twilight_model::id::Id;
 use twilight_model::id::marker::{ChannelMarker, MessageMarker, RoleMarker};
 use twilight_model::user::User;
 
-/// The longest description of a command or an option.
+/// Longest description of a command or an option, in characters.
 const LONGEST: usize = 100;
 
-/// The channel, and who may speak.
+/// The channel, and who may send commands.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// Where things are said.
+    /// Id of the channel.
     pub channel: Id<ChannelMarker>,
-    /// Ids of people.
+    /// Ids of listed users.
     pub users: BTreeSet<String>,
-    /// Ids of roles whose members may.
+    /// Ids of listed roles.
     pub roles: BTreeSet<String>,
 }
 
@@ -36,66 +36,66 @@ impl Listed {
         self.users.contains(&user.id.to_string()) || roles.iter().any(|role| self.roles.contains(&role.to_string()))
     }
 
-    /// Whether anybody may say anything.
-    pub fn is_nobody(&self) -> bool {
+    /// Returns whether no user and no role is listed.
+    pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.roles.is_empty()
     }
 }
 
-/// Who it is from.
+/// The sender of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct From {
-    /// The id.
+    /// Id of the user.
     pub user: String,
-    /// As they call themselves.
+    /// Display name of the user.
     pub name: String,
-    /// Where.
+    /// Id of the channel.
     pub channel: Id<ChannelMarker>,
 }
 
-/// What a listed person did.
+/// An action of a listed user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "did", rename_all = "snake_case")]
 pub enum Did {
-    /// They wrote.
+    /// They wrote a message.
     Wrote {
-        /// What.
+        /// Text of the message.
         text: String,
-        /// The message that is answered.
+        /// Id of the message that this one replies to.
         answers: Option<Id<MessageMarker>>,
-        /// In a direct message: everything there is for the bot.
+        /// Whether it is a direct message, which is always for the bot.
         is_direct: bool,
-        /// A file that came with it.
+        /// An attached file.
         file: Option<File>,
     },
-    /// They gave a command; an answer is waited for.
+    /// They gave a command, which expects an answer.
     Commanded {
-        /// To answer it by.
+        /// The interaction, needed for the answer.
         asked: Asked,
-        /// The command as it is written; the task of the thread is to be put in where none is named.
+        /// The command; the task of the thread is added if none is named.
         order: Order,
-        /// A file that came with it.
+        /// An attached file.
         file: Option<File>,
     },
-    /// They pressed a button; an answer is waited for.
+    /// They pressed a button, which expects an answer.
     Pressed {
-        /// To answer it by.
+        /// The interaction, needed for the answer.
         asked: Asked,
-        /// What the button bears.
+        /// Token of the button.
         token: String,
-        /// The message it stands under.
+        /// The message with the button.
         under: Place,
     },
 }
 
-/// A file that somebody sent.
+/// An attached file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// What it is called.
+    /// File name.
     pub name: String,
-    /// Where it can be had.
+    /// URL of the file.
     pub url: String,
-    /// In bytes, as Discord says.
+    /// Size in bytes, as Discord reports it.
     pub size: u64,
 }
 
@@ -105,25 +105,25 @@ impl File {
     }
 }
 
-/// A command with what was filled in.
+/// A command with its options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Its name.
+    /// Name of the command.
     pub name: String,
-    /// The task, as it was written.
+    /// The task, as it was typed.
     pub task: Option<String>,
-    /// The project of a new one.
+    /// The project of a new task.
     pub project: Option<String>,
-    /// The rest, in the order in which it is written.
+    /// Other options in their order.
     pub rest: Vec<String>,
 }
 
 impl Order {
-    /// As somebody would write it in a chat.
+    /// Returns the command as a chat message; `thread` is the task of the thread.
     pub fn text(&self, thread: Option<u64>) -> String {
         let takes_task = COMMANDS.iter().any(|known| known.name == self.name && known.takes.contains('7'));
         let task = self.task.clone().or_else(|| thread.filter(|_| takes_task).map(|task| task.to_string()));
-        // More lines of a new task are its text.
+        // Further lines of a new task are its text.
         let between = if self.name == "add" { "\n" } else { " " };
         let rest = self.rest.join(between);
         let project = self.project.as_ref().map(|name| format!("@{}", name.trim_start_matches('@')));
@@ -135,18 +135,18 @@ impl Order {
     }
 }
 
-/// What an event comes to.
+/// The classification of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    /// Somebody on the list did something, with its number among all that happens.
+    /// A listed user did something; with the id of the event.
     Done(u64, From, Did),
-    /// Somebody else did something.
+    /// Someone who is not listed did something.
     Stranger(Stranger),
-    /// Nothing for us.
+    /// The event is ignored.
     Nothing,
 }
 
-/// Weighs a message. `is_thread`: it stands in a thread about a task. `roles`: those of who wrote it.
+/// Classifies a message. `is_thread` means that it is in a thread of a task; `roles` are those of the author.
 pub fn message(message: Message, is_thread: bool, roles: &[Id<RoleMarker>], listed: &Listed) -> Heard {
     let is_of_a_person = !message.author.bot && message.webhook_id.is_none();
     let is_new = matches!(message.kind, MessageType::Regular | MessageType::Reply);
@@ -158,7 +158,7 @@ pub fn message(message: Message, is_thread: bool, roles: &[Id<RoleMarker>], list
     let is_said_to_us = is_thread || is_direct || message.content.trim_start().starts_with('/');
     let name = named(&message.author, message.member.as_ref());
     if !listed.knows(&message.author, roles) {
-        // What people say to each other in the channel is theirs.
+        // Conversations between people in the channel are ignored.
         let stranger = Stranger { id: message.author.id.to_string(), name, did: "wrote" };
         return if is_said_to_us { Heard::Stranger(stranger) } else { Heard::Nothing };
     }
@@ -173,7 +173,7 @@ pub fn message(message: Message, is_thread: bool, roles: &[Id<RoleMarker>], list
     Heard::Done(message.id.get(), from, Did::Wrote { text: message.content, answers, is_direct, file })
 }
 
-/// Weighs a command or a press.
+/// Classifies a command or a button press.
 pub fn interaction(interaction: Interaction, listed: &Listed) -> Heard {
     let (Some(channel), Some(data)) = (interaction.channel.as_ref(), interaction.data.as_ref()) else {
         return Heard::Nothing;
@@ -210,7 +210,7 @@ pub fn interaction(interaction: Interaction, listed: &Listed) -> Heard {
             Heard::Done(number, from, Did::Commanded { asked, order: order(data), file: file_of(data) })
         }
         (InteractionData::MessageComponent(data), Some(message)) => {
-            let did = Did::Pressed { asked, token: data.custom_id.clone(), under: Place::of(message) };
+            let did = Did::Pressed { asked, token: data.custom_id.clone(), under: Place::of_message(message) };
             Heard::Done(number, from, did)
         }
         _ => Heard::Nothing,
@@ -251,8 +251,8 @@ const TASK: &str = "task";
 /// The name of the option that names a project.
 const PROJECT: &str = "project";
 
-/// What is registered: every command of the conversation, with what it takes as options that may be left out, because a
-/// thread names its task.
+/// Returns the commands to register: every command of the conversation, with its arguments as optional options, because a
+/// thread implies its task.
 pub fn commands() -> Vec<Command> {
     COMMANDS.iter().map(|known| command(known.name, known.does, options(known.takes))).collect()
 }
@@ -266,8 +266,8 @@ fn options(takes: &str) -> Vec<CommandOption> {
             "7|all" => (TASK, "the task's number, or all"),
             "@PROJECT" => (PROJECT, "the project's name, where there are several"),
             "TITLE" => ("title", "what is to be done, in a line"),
-            "REASON" => ("reason", "what is to be different"),
-            "WORDS" => ("words", "what its agent is told"),
+            "REASON" => ("reason", "what should change"),
+            "WORDS" => ("words", "message to its agent"),
             "COMMIT" => ("commit", "only at this commit"),
             _ => ("more", "more of it"),
         };
@@ -325,7 +325,7 @@ fn option(name: &str, does: &str) -> CommandOption {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::parse::{Ask, Understood, understand};
+    use crate::conversation::parse::{Ask, Understood, parse_message};
     use orch_core::ids::TaskId;
 
     #[test]
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn what_is_filled_in_is_understood_as_if_it_were_written() {
-        let ask = |order: &Order, thread: Option<u64>| understand(&order.text(thread), None, thread.map(TaskId));
+        let ask = |order: &Order, thread: Option<u64>| parse_message(&order.text(thread), None, thread.map(TaskId));
         assert_eq!(ask(&order("show", Some("#7"), &[]), None), Understood::Ask(Ask::Show(TaskId(7))));
         assert_eq!(ask(&order("show", None, &[]), Some(9)), Understood::Ask(Ask::Show(TaskId(9))));
         assert_eq!(order("status", None, &[]).text(Some(9)), "/status");

@@ -1,5 +1,5 @@
-//! Hears what happens, and has each thing handled once: it is noted before it is begun with, and noted as handled. After
-//! a time away, what was written meanwhile is asked for.
+//! Receives events and handles each once: an event is recorded before it is started, and recorded as handled. After a
+//! disconnection, missed messages are fetched.
 
 mod away;
 
@@ -11,7 +11,7 @@ use super::{Discord, now};
 use crate::attached;
 use crate::chat::Refusal;
 use crate::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
-use crate::conversation::strangers::{self, Stranger, TOLD};
+use crate::conversation::strangers::{self, REPORTED, Stranger};
 use crate::conversation::{Answer, Conversation, Said, Speaker, WANTED, render};
 use crate::handled::{Begun, Offset};
 use crate::health::Way;
@@ -34,97 +34,97 @@ use twilight_model::channel::Message;
 use twilight_model::id::Id;
 use twilight_model::id::marker::{ChannelMarker, RoleMarker};
 
-/// Key of what was handled.
+/// Key of the ids of handled events.
 const HANDLED: &str = "handled";
-/// Key of what was begun with: Discord tells nobody anew of a command or a press.
+/// Key of the event in progress, because Discord does not repeat commands and presses.
 const BEGUN: &str = "begun";
-/// Keys: the last message of a channel that was read.
+/// Prefix of the keys that store the last message that was read in a channel.
 const LAST: &str = "last/";
-/// The first pause before the setup is looked at again; doubled each time.
+/// First pause before the setup is retried; doubled each time.
 const AGAIN: Duration = Duration::from_secs(60);
-/// The longest of them.
+/// Longest such pause.
 const LONGEST_AGAIN: Duration = Duration::from_secs(1800);
-/// How soon it is tried again to read what was written meanwhile.
+/// Interval at which reading missed messages is retried.
 const RETRIES: Duration = Duration::from_secs(10);
-/// How long answers to a message are known to be about its task.
+/// How long replies to a message are recognized as being about its task.
 const THREADS: SignedDuration = SignedDuration::from_hours(24 * 90);
-/// How often what is too old is forgotten.
-const TIDIES: Duration = Duration::from_secs(3600);
+/// Interval at which old entries are deleted.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// What there is to being listened to.
+/// The inner of receiving, each of which can have a problem.
 #[derive(Debug, Clone, Copy)]
 enum Part {
-    /// The commands are known to Discord.
+    /// Registration of the commands.
     Introduced,
-    /// What happens is heard.
+    /// The gateway connection.
     Hears,
-    /// What was written before is read.
+    /// Reading of missed messages.
     CatchesUp,
 }
 
-/// What was heard and is to be handled.
+/// A received event that waits to be handled.
 enum Item {
-    /// The connection stands.
+    /// The connection is up.
     There {
-        /// It is a new session: what was written meanwhile is not told again.
+        /// Whether it is a new session, in which missed events are not delivered.
         anew: bool,
-        /// What is written can be read.
+        /// Whether the content of messages can be read.
         reads: bool,
     },
-    /// A command or a press.
+    /// A command or a button press.
     Interaction {
-        /// What it comes to.
+        /// Its classification.
         heard: Box<Heard>,
-        /// Discord is told that it was heard.
+        /// The task that acknowledges it to Discord.
         acknowledged: Option<JoinHandle<()>>,
-        /// When.
+        /// When it was received.
         at: Timestamp,
     },
-    /// Something was written.
+    /// A message.
     Message(Box<Message>),
 }
 
-/// Who listens.
+/// Receives and handles events.
 pub struct Listener<'a> {
     discord: &'a Discord,
     client: &'a Client,
     tracker: &'a TaskTracker,
     talk: Conversation,
-    /// What is in the way of each [`Part`].
+    /// Problem of each [`Part`].
     troubles: Mutex<[Option<String>; 3]>,
-    /// What was written while nobody listened is not read to its end yet.
+    /// Whether missed messages are not completely read yet.
     is_behind: AtomicBool,
 }
 
 impl<'a> Listener<'a> {
-    /// Not connected yet.
+    /// Creates a listener without connecting.
     pub fn new(discord: &'a Discord, client: &'a Client, tracker: &'a TaskTracker) -> Self {
         let talk = Conversation::new(client.clone(), discord.0.store.clone(), None);
         let (troubles, is_behind) = (Mutex::default(), AtomicBool::new(false));
         Self { discord, client, tracker, talk, troubles, is_behind }
     }
 
-    /// What is in the way of listening, for who asks of the channel, also after a restart.
+    /// Sets the problem of a part and stores all problems, so that `orch channel list` shows them.
     async fn trouble(&self, part: Part, trouble: Option<String>) {
-        let told = {
+        let problems = {
             let mut all = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
             all[part as usize] = trouble;
-            let mut told: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
-            // A token that is refused is refused everywhere.
-            told.dedup();
-            (!told.is_empty()).then(|| told.join("; "))
+            let mut texts: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
+            // A refused token causes the same problem everywhere.
+            texts.dedup();
+            (!texts.is_empty()).then(|| texts.join("; "))
         };
-        self.discord.0.health.set(Way::In, told.clone());
-        if let Err(error) = self.discord.0.store.keep(LISTENING, told).await {
-            tracing::warn!(%error, "how discord fares cannot be written down");
+        self.discord.0.health.set(Way::In, problems.clone());
+        if let Err(error) = self.discord.0.store.set(LISTENING, problems).await {
+            tracing::warn!(%error, "the state of discord cannot be stored");
         }
     }
 
-    /// Listens until it is told to end. What was heard then is handled to its end.
+    /// Receives events until it is cancelled. Received events are always handled.
     pub async fn run(&self, cancel: &CancellationToken) {
         tokio::select! {
             () = self.listen(cancel) => {}
-            // Whether the commands are registered or not: what is written and pressed is heard.
+            // Messages and presses are received even if the commands are not registered.
             () = async {
                 self.introduce().await;
                 std::future::pending().await
@@ -132,7 +132,7 @@ impl<'a> Listener<'a> {
         }
     }
 
-    /// The connection is read whatever is being answered; what was heard is handled in its order.
+    /// Reads the connection while earlier events are handled in their order.
     async fn listen(&self, cancel: &CancellationToken) {
         let (heard, waiting) = mpsc::unbounded_channel();
         tokio::join!(self.read(heard, cancel), self.work(waiting));
@@ -154,7 +154,7 @@ impl<'a> Listener<'a> {
                 }
                 Ok(Event::Away(why)) => {
                     self.trouble(Part::Hears, Some(why)).await;
-                    (None, gateway.breath())
+                    (None, gateway.reconnect_pause())
                 }
                 Ok(Event::Interaction(event)) => {
                     let heard = Box::new(interaction(*event, &setup.listed));
@@ -164,7 +164,7 @@ impl<'a> Listener<'a> {
                 Ok(Event::Message(event)) => (Some(Item::Message(event)), Duration::ZERO),
                 Err(ended) => {
                     self.trouble(Part::Hears, Some(ended.why)).await;
-                    (None, if ended.with_less { Duration::ZERO } else { gateway.pause() })
+                    (None, if ended.with_fewer_intents { Duration::ZERO } else { gateway.pause() })
                 }
             };
             if let Some(item) = item
@@ -180,10 +180,10 @@ impl<'a> Listener<'a> {
         }
     }
 
-    /// Handles what was heard, one after the other, until nothing more is heard and all of it is handled.
+    /// Handles received events one after the other until the reader stops.
     async fn work(&self, mut waiting: UnboundedReceiver<Item>) {
         self.finish().await;
-        let mut tidies = tokio::time::interval(TIDIES);
+        let mut tidies = tokio::time::interval(CLEANUP_INTERVAL);
         let mut retries = tokio::time::interval(RETRIES);
         loop {
             let item = tokio::select! {
@@ -194,21 +194,21 @@ impl<'a> Listener<'a> {
                     continue;
                 }
                 _ = tidies.tick() => {
-                    self.tidy().await;
+                    self.clean_up().await;
                     continue;
                 }
             };
             match item {
                 None => return,
                 Some(Item::There { anew, reads }) => {
-                    self.is_there(reads).await;
+                    self.connected(reads).await;
                     if anew {
                         self.is_behind.store(true, Ordering::Relaxed);
                         self.catch_up().await;
                     }
                 }
                 Some(Item::Interaction { heard, acknowledged, at }) => {
-                    // An answer before it would be refused.
+                    // Discord refuses answers before the acknowledgement.
                     if let Some(acknowledged) = acknowledged {
                         acknowledged.await.ok();
                     }
@@ -222,22 +222,22 @@ impl<'a> Listener<'a> {
         }
     }
 
-    /// The connection stands. That words cannot be read is told all the same: somebody waits for it to work.
-    async fn is_there(&self, reads: bool) {
+    /// Records that the connection is up, with a problem if the content of messages cannot be read.
+    async fn connected(&self, reads: bool) {
         let less = "the bot may not read messages: answers in threads reach no agent, commands and buttons work; switch on \
                     Message Content Intent in Discord's developer portal";
         self.trouble(Part::Hears, (!reads).then(|| less.to_owned())).await;
     }
 
-    /// Registers the commands. Tried until it is done, ever more rarely where waiting does not mend it.
+    /// Registers the commands. Retries until it succeeds, with growing pauses after permanent failures.
     async fn introduce(&self) {
-        let parts = &self.discord.0;
+        let inner = &self.discord.0;
         let mut long = AGAIN;
         loop {
-            let done = match parts.api.whereabouts(parts.setup.listed.channel).await {
+            let done = match inner.api.whereabouts(inner.setup.listed.channel).await {
                 Ok(at) => {
-                    parts.guild.get_or_init(|| at.guild);
-                    parts.api.register(&at, &commands()).await
+                    inner.guild.get_or_init(|| at.guild);
+                    inner.api.register(&at, &commands()).await
                 }
                 Err(refusal) => Err(refusal),
             };
@@ -256,11 +256,11 @@ impl<'a> Listener<'a> {
     }
 
     async fn wrote(&self, event: Message, roles: &[Id<RoleMarker>]) {
-        let parts = &self.discord.0;
-        let is_thread = event.channel_id != parts.setup.listed.channel
-            && parts.queue.threads().task_of(event.channel_id, None).await.is_some();
+        let inner = &self.discord.0;
+        let is_thread = event.channel_id != inner.setup.listed.channel
+            && inner.queue.threads().task_of(event.channel_id, None).await.is_some();
         let at = Timestamp::from_microsecond(event.timestamp.as_micros()).unwrap_or_else(|_| now());
-        self.act(message(event, is_thread, roles, &parts.setup.listed), at).await;
+        self.act(message(event, is_thread, roles, &inner.setup.listed), at).await;
     }
 
     async fn act(&self, heard: Heard, at: Timestamp) {
@@ -274,48 +274,48 @@ impl<'a> Listener<'a> {
         }
     }
 
-    /// Handles one thing, if it was not, and notes that.
+    /// Handles an event unless it was handled, and records that.
     async fn once(&self, number: u64, from: From, did: Did) -> Result<(), EngineError> {
         let store = &self.discord.0.store;
-        // Numbers are times of a kind and fit.
+        // Ids are time-based and fit.
         let number = i64::try_from(number).unwrap_or(i64::MAX);
-        let mut handled = Offset::read(store.kept(HANDLED).await?.as_deref());
+        let mut handled = Offset::read(store.get(HANDLED).await?.as_deref());
         if handled.knows(number) {
             return Ok(());
         }
         let begun = handled.begin(number, now());
-        store.keep(BEGUN, serde_json::to_string(&(number, &from, &did)).ok()).await?;
-        store.keep(HANDLED, handled.text()).await?;
+        store.set(BEGUN, serde_json::to_string(&(number, &from, &did)).ok()).await?;
+        store.set(HANDLED, handled.text()).await?;
         let is_written = matches!(did, Did::Wrote { .. });
         let channel = from.channel;
         self.handle(from, did, &begun).await;
         handled.done(number);
-        store.keep(HANDLED, handled.text()).await?;
-        // What was written before it may not be read yet.
+        store.set(HANDLED, handled.text()).await?;
+        // Earlier messages may not be read yet.
         if is_written && !self.is_behind.load(Ordering::Relaxed) {
-            store.keep(&format!("{LAST}{channel}"), Some(number.to_string())).await?;
+            store.set(&format!("{LAST}{channel}"), Some(number.to_string())).await?;
         }
         Ok(())
     }
 
-    /// What orch died over is done to its end; what of it is done already is looked for.
+    /// Completes the event that a crash interrupted.
     async fn finish(&self) {
         let store = &self.discord.0.store;
-        let kept = store.kept(BEGUN).await.ok().flatten();
+        let kept = store.get(BEGUN).await.ok().flatten();
         let Some((number, from, did)) = kept.and_then(|text| serde_json::from_str::<(i64, From, Did)>(&text).ok())
         else {
             return;
         };
-        let handled = store.kept(HANDLED).await.ok().flatten();
+        let handled = store.get(HANDLED).await.ok().flatten();
         let is_open = Offset::read(handled.as_deref()).is_begun(number) && self.may_still(&from);
         if let (true, Ok(number)) = (is_open, u64::try_from(number))
             && let Err(error) = self.once(number, from, did).await
         {
-            tracing::warn!(%error, "what was begun is not finished");
+            tracing::warn!(%error, "an interrupted event cannot be completed");
         }
     }
 
-    /// Who was listed by their id and is not any more, wants nothing any more. Roles were looked at when it was begun.
+    /// Returns whether the user may still act. Roles were checked when the event was received.
     fn may_still(&self, from: &From) -> bool {
         let listed = &self.discord.0.setup.listed;
         listed.users.contains(&from.user) || !listed.roles.is_empty()
@@ -328,7 +328,7 @@ impl<'a> Listener<'a> {
         match did {
             Did::Wrote { text, answers, is_direct, file } => {
                 let thread = threads.task_of(channel, answers).await;
-                // An answer to something else is said to somebody else.
+                // A reply to another message is not for the bot.
                 if thread.is_none() && !is_direct && !text.trim_start().starts_with('/') {
                     return;
                 }
@@ -337,7 +337,7 @@ impl<'a> Listener<'a> {
                         let said = Said::Words { text, thread, document };
                         self.talk.answer(&speaker, said, begun, now()).await
                     }
-                    Err(why) => Answer::of(render::sentence(why)),
+                    Err(why) => Answer::new(render::sentence(why)),
                 };
                 self.say(channel, speaker.user, answer).await;
             }
@@ -348,33 +348,32 @@ impl<'a> Listener<'a> {
                         let said = Said::Words { text: order.text(thread.map(|task| task.0)), thread, document };
                         self.talk.answer(&speaker, said, begun, now()).await
                     }
-                    Err(why) => Answer::of(render::sentence(why)),
+                    Err(why) => Answer::new(render::sentence(why)),
                 };
                 self.reply(&asked, (channel, speaker.user), answer, true).await;
             }
             Did::Pressed { asked, token, under } => {
                 let said = Said::Pressed { token, message: under.to_string() };
                 let answer = self.talk.answer(&speaker, said, begun, now()).await;
-                if let (true, Some(toast)) = (answer.sayings.is_empty(), &answer.toast) {
+                if let (true, Some(toast)) = (answer.messages.is_empty(), &answer.toast) {
                     self.discord.0.api.whisper(&asked, toast).await.ok();
                 }
                 if answer.is_spent {
-                    self.discord.0.queue.strip(under);
+                    self.discord.0.queue.remove_buttons(under);
                 }
                 self.reply(&asked, (channel, speaker.user), answer, false).await;
             }
         }
     }
 
-    /// The text of a file that came with something.
+    /// Downloads an attached text file.
     async fn document(&self, file: Option<File>) -> Result<Option<Document>, String> {
         let Some(File { name, url, size }) = file else { return Ok(None) };
         let files = &self.discord.0.files;
         attached::read(&name, Some(size), files.fetch(&url)).await.map(Some)
     }
 
-    /// Tells Discord that an interaction was heard, in a task of its own: three seconds are given for that, whatever else is
-    /// being answered.
+    /// Acknowledges an interaction in a separate task, because Discord requires that within three seconds.
     fn acknowledge(&self, heard: &Heard) -> Option<JoinHandle<()>> {
         let (asked, how) = match heard {
             Heard::Done(_, _, Did::Commanded { asked, .. }) => (asked.clone(), Acknowledged::Thinking),
@@ -383,14 +382,14 @@ impl<'a> Listener<'a> {
         };
         let api = self.discord.0.api.clone();
         Some(self.tracker.spawn(async move {
-            // One that is late is answered in the channel.
+            // A late answer goes to the channel.
             if let Err(refusal) = api.acknowledge(&asked, how).await {
                 tracing::debug!(%refusal, "an interaction cannot be acknowledged");
             }
         }))
     }
 
-    /// Answers whoever waits for it; where that is not to be had any more, in the channel.
+    /// Answers an interaction; if it has expired, the answer goes to the channel.
     async fn reply(
         &self,
         asked: &Asked,
@@ -398,17 +397,17 @@ impl<'a> Listener<'a> {
         answer: Answer,
         is_waited_for: bool,
     ) {
-        let mut sayings = answer.sayings.clone();
-        if is_waited_for && sayings.is_empty() {
+        let mut messages = answer.messages.clone();
+        if is_waited_for && messages.is_empty() {
             let streams = |task| render::about(task, format!("The output of #{task} follows."));
             let ended = match answer.stop_stream {
                 Some(stop) => Some(render::sentence(stopped(self.discord.0.streams.stop(channel, stop).await))),
                 None => None,
             };
-            sayings.push(ended.or(answer.stream.map(streams)).unwrap_or_else(|| render::sentence("Done.")));
+            messages.push(ended.or(answer.stream.map(streams)).unwrap_or_else(|| render::sentence("Done.")));
         }
         let mut is_first = is_waited_for;
-        for saying in &sayings {
+        for saying in &messages {
             match self.reply_with(asked, saying, is_first).await {
                 Ok(()) => is_first = false,
                 Err(refusal) => {
@@ -428,18 +427,18 @@ impl<'a> Listener<'a> {
     }
 
     async fn reply_with(&self, asked: &Asked, saying: &ChatMessage, is_first: bool) -> Result<(), Refusal> {
-        let parts = &self.discord.0;
-        let (minted, armed) = parts.queue.arm(saying).await?;
-        let place: Option<Place> = parts.api.answer(asked, saying, &armed, is_first).await?;
+        let inner = &self.discord.0;
+        let (minted, armed) = inner.queue.arm(saying).await?;
+        let place: Option<Place> = inner.api.answer(asked, saying, &armed, is_first).await?;
         match place {
-            Some(place) => parts.queue.stands(saying, &minted, place).await,
+            Some(place) => inner.queue.record_sent(saying, &minted, place).await,
             None => Ok(()),
         }
     }
 
     async fn say(&self, channel: Id<ChannelMarker>, to: String, answer: Answer) {
         let queue = &self.discord.0.queue;
-        answer.sayings.into_iter().for_each(|saying| queue.answer(channel, saying));
+        answer.messages.into_iter().for_each(|saying| queue.answer(channel, saying));
         if let Some(task) = answer.stream {
             self.stream(channel, task, to).await;
         }
@@ -449,13 +448,13 @@ impl<'a> Listener<'a> {
         }
     }
 
-    /// The owner hears of a stranger once for each day on which they did something.
+    /// Reports a stranger to the owner, once per day.
     async fn report(&self, stranger: Stranger, at: Timestamp) -> Result<(), EngineError> {
         let today = at.to_zoned(zone(None).unwrap_or(jiff::tz::TimeZone::UTC)).date();
         strangers::announce(&self.discord.0.store, ChannelKind::Discord, vec![stranger], today).await
     }
 
-    async fn tidy(&self) {
+    async fn clean_up(&self) {
         let days = SignedDuration::from_hours(48);
         let ages = [
             (OPEN, LIFETIME),
@@ -463,13 +462,13 @@ impl<'a> Listener<'a> {
             (USED, MEMORY),
             (CLAIMED, MEMORY),
             (WANTED, days),
-            (TOLD, days),
+            (REPORTED, days),
             (MESSAGE, THREADS),
         ];
         for (prefix, age) in ages {
             let before = now().saturating_sub(age).unwrap_or(Timestamp::MIN);
             if let Err(error) = self.discord.0.store.forget(prefix, before).await {
-                tracing::warn!(%error, prefix, "what is too old cannot be forgotten");
+                tracing::warn!(%error, prefix, "old entries cannot be deleted");
             }
         }
     }

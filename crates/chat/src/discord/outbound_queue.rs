@@ -1,5 +1,6 @@
-//! What goes out: one request after the other, a person's answers first, then notices, then output that grows. The rates
-//! of the service are kept below; here it is kept from being many requests at all. What was refused for now is said again.
+//! The outbound queue of Discord: sends one request after the other: answers to users first, then notices, then live
+//! output. The REST client keeps the rate limits; this queue keeps the number of requests low. Temporarily refused messages
+//! are retried.
 
 use super::api::{Api, Armed, Place, id};
 use super::now;
@@ -9,7 +10,7 @@ use crate::conversation::buttons::{Minted, bind, mint};
 use crate::conversation::channel_store::ChannelStore;
 use crate::conversation::live::Stage;
 use crate::health::{Health, Way};
-use crate::outbound_queue::{self, Line, RateLimiter, SendResult};
+use crate::outbound_queue::{self, RateLimiter, SendQueue, SendResult};
 use crate::rate_limit::{Limits, RateLimit, Urgency};
 use crate::streams;
 use orch_core::channel::ChatMessage;
@@ -21,46 +22,46 @@ use tokio_util::sync::CancellationToken;
 use twilight_model::id::Id;
 use twilight_model::id::marker::{ChannelMarker, UserMarker};
 
-/// A message or an edit a second: the five in five seconds that a channel takes.
+/// One message or edit per second, which matches the limit of five in five seconds of a channel.
 const LIMITS: Limits =
     Limits { apart: Duration::from_secs(1), group_span: Duration::ZERO, margin: Duration::from_millis(20) };
-/// So often in a row it is asked to come later before that is trouble.
+/// Number of consecutive rate-limit refusals that are not yet a problem.
 const USUAL: u32 = 2;
-/// So many people are told of what is said in a thread: the first of the list.
+/// Maximum number of users that are added to a thread.
 const INVITED: usize = 10;
 
-/// Something that is said or changed once.
-pub enum What {
-    /// A notice: in its task's thread, or else in the channel.
-    Tell(ChatMessage),
-    /// A message, or several, there.
-    Say(Id<ChannelMarker>, ChatMessage),
-    /// Another text in the place of a message.
-    Change(Place, ChatMessage),
-    /// The buttons under this message go.
-    Strip(Place),
+/// A queued request.
+pub enum Item {
+    /// Sends a notice to its task's thread, or else to the channel.
+    Notice(ChatMessage),
+    /// Sends a message to this channel, split into several if needed.
+    Send(Id<ChannelMarker>, ChatMessage),
+    /// Replaces the content of a message.
+    Edit(Place, ChatMessage),
+    /// Removes the buttons of a message.
+    RemoveButtons(Place),
 }
 
-/// The state of a message that grows, and where it stands.
-type Growing = (Id<ChannelMarker>, ChatMessage);
+/// The state of a live message with its channel.
+type LiveState = (Id<ChannelMarker>, ChatMessage);
 
 struct Shared {
     api: Api,
-    /// Where notices are said.
+    /// The configured channel.
     channel: Id<ChannelMarker>,
     store: ChannelStore,
     users: BTreeSet<String>,
-    line: Line<Sender>,
+    items: SendQueue<Sender>,
     threads: Threads,
     health: Health,
 }
 
-/// The way out. Cheap to clone; [`OutboundQueue::run`] does the work.
+/// The queue. Cheap to clone; [`OutboundQueue::run`] sends.
 #[derive(Clone)]
 pub struct OutboundQueue(Arc<Shared>);
 
 impl OutboundQueue {
-    /// For a channel; `users`: who may press the buttons.
+    /// Creates the queue of a channel; `users` may press the buttons.
     pub fn new(
         api: Api,
         channel: Id<ChannelMarker>,
@@ -69,168 +70,168 @@ impl OutboundQueue {
         health: Health,
     ) -> Self {
         let threads = Threads::new(store.clone());
-        Self(Arc::new(Shared { api, channel, store, users, line: Line::default(), threads, health }))
+        Self(Arc::new(Shared { api, channel, store, users, items: SendQueue::default(), threads, health }))
     }
 
-    /// Where tasks are spoken of.
+    /// Returns the threads of tasks.
     pub fn threads(&self) -> &Threads {
         &self.0.threads
     }
 
-    /// How much waits.
+    /// Returns the number of waiting requests.
     pub fn waiting(&self) -> usize {
-        self.0.line.waiting()
+        self.0.items.waiting()
     }
 
-    /// Says something in its task's thread or in the channel, and waits until it is said.
+    /// Sends a message to its task's thread or to the channel, and waits until it is sent.
     ///
     /// # Errors
-    /// It was not said, or that is not known.
-    pub async fn say(&self, saying: &ChatMessage) -> SendResult<Place> {
-        let urgency = if saying.is_urgent { Urgency::Now } else { Urgency::Usual };
-        self.0.line.wait(What::Tell(saying.clone()), urgency).await
+    /// The message was not sent, or the result is unknown.
+    pub async fn send(&self, content: &ChatMessage) -> SendResult<Place> {
+        let urgency = if content.is_urgent { Urgency::Now } else { Urgency::Usual };
+        self.0.items.wait(Item::Notice(content.clone()), urgency).await
     }
 
-    /// Says something there, and waits until it is said.
+    /// Sends a message to this channel and waits until it is sent.
     ///
     /// # Errors
-    /// It was not said, or that is not known.
-    pub async fn say_in(&self, channel: Id<ChannelMarker>, saying: &ChatMessage) -> SendResult<Place> {
-        self.0.line.wait(What::Say(channel, saying.clone()), Urgency::Usual).await
+    /// The message was not sent, or the result is unknown.
+    pub async fn send_to(&self, channel: Id<ChannelMarker>, content: &ChatMessage) -> SendResult<Place> {
+        self.0.items.wait(Item::Send(channel, content.clone()), Urgency::Usual).await
     }
 
-    /// Puts something into the place of a message, and waits until that is done.
+    /// Replaces the content of a message and waits until that is done.
     ///
     /// # Errors
-    /// It was not done, or that is not known.
-    pub async fn change(&self, place: Place, saying: &ChatMessage) -> Result<(), Refusal> {
-        self.0.line.wait(What::Change(place, saying.clone()), Urgency::Usual).await.map(drop)
+    /// The message was not edited, or the result is unknown.
+    pub async fn edit(&self, place: Place, content: &ChatMessage) -> Result<(), Refusal> {
+        self.0.items.wait(Item::Edit(place, content.clone()), Urgency::Usual).await.map(drop)
     }
 
-    /// Answers somebody, there; nobody waits for it. What is too much is dropped, and that is logged.
-    pub fn answer(&self, channel: Id<ChannelMarker>, saying: ChatMessage) {
-        if !self.0.line.push(What::Say(channel, saying), Urgency::Now) {
-            tracing::warn!(%channel, "an answer is dropped: too much waits");
+    /// Queues an answer without waiting for it. If the queue is full, the answer is dropped and that is logged.
+    pub fn answer(&self, channel: Id<ChannelMarker>, content: ChatMessage) {
+        if !self.0.items.push(Item::Send(channel, content), Urgency::Now) {
+            tracing::warn!(%channel, "an answer is dropped: the queue is full");
         }
     }
 
-    /// Takes the buttons from a message. They are void anyway.
-    pub fn strip(&self, place: Place) {
-        self.0.line.push(What::Strip(place), Urgency::Now);
+    /// Removes the buttons of a message. They have no effect anyway.
+    pub fn remove_buttons(&self, place: Place) {
+        self.0.items.push(Item::RemoveButtons(place), Urgency::Now);
     }
 
-    /// The newest state of a message that grows; `false`: there are too many of them.
-    pub fn show(&self, key: u64, channel: Id<ChannelMarker>, saying: ChatMessage, stage: Stage) -> bool {
-        self.0.line.show(key, (channel, saying), stage == Stage::Last)
+    /// Sets the newest state of a live message; `false`: there are too many live messages.
+    pub fn show(&self, key: u64, channel: Id<ChannelMarker>, content: ChatMessage, stage: Stage) -> bool {
+        self.0.items.show(key, (channel, content), stage == Stage::Last)
     }
 
-    /// The buttons of something that is about to be said.
+    /// Creates the buttons of a message that is about to be sent.
     ///
     /// # Errors
-    /// They cannot be kept; then it is not said.
-    pub async fn arm(&self, saying: &ChatMessage) -> Result<(Vec<Minted>, Vec<Armed>), Refusal> {
+    /// The buttons cannot be stored; the message must not be sent then.
+    pub async fn arm(&self, content: &ChatMessage) -> Result<(Vec<Minted>, Vec<Armed>), Refusal> {
         if self.0.users.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let minted = mint(&self.0.store, &saying.buttons, &self.0.users, now()).await;
-        let minted = minted.map_err(|error| unkept(&error))?;
-        let armed = Armed::all(&saying.buttons, &minted);
+        let minted = mint(&self.0.store, &content.buttons, &self.0.users, now()).await;
+        let minted = minted.map_err(|error| storage_failed(&error))?;
+        let armed = Armed::all(&content.buttons, &minted);
         Ok((minted, armed))
     }
 
-    /// It stands there now: its buttons count under this message only, and answers to it are about its task.
-    pub async fn stands(&self, saying: &ChatMessage, minted: &[Minted], place: Place) -> Result<(), Refusal> {
+    /// Records a sent message: its buttons become valid under it only, and replies to it are about its task.
+    pub async fn record_sent(&self, content: &ChatMessage, minted: &[Minted], place: Place) -> Result<(), Refusal> {
         if !minted.is_empty() {
-            bind(&self.0.store, minted, &place.to_string()).await.map_err(|error| unkept(&error))?;
+            bind(&self.0.store, minted, &place.to_string()).await.map_err(|error| storage_failed(&error))?;
         }
-        if let Some(task) = saying.task {
-            self.0.threads.said(task, place).await;
+        if let Some(task) = content.task {
+            self.0.threads.record_message(task, place).await;
         }
         Ok(())
     }
 
-    /// A message that was there before grows on.
+    /// Registers an existing message as a live message.
     pub fn adopt(&self, key: u64, place: Place) {
-        self.0.line.adopt(key, place);
+        self.0.items.adopt(key, place);
     }
 
-    /// Says what is to be said; once `closing` is cancelled, what is left of it.
+    /// Sends what is queued; once `closing` is cancelled, sends the rest and returns.
     pub async fn run(&self, closing: &CancellationToken) {
         let rate_limiter = RateLimiter::new(RateLimit::new(false, LIMITS));
-        self.0.line.work(Sender { queue: self.clone(), rate_limiter }, closing).await;
+        self.0.items.work(Sender { queue: self.clone(), rate_limiter }, closing).await;
     }
 
-    /// Nothing is said here any more.
+    /// Closes the queue.
     pub fn close(&self) {
-        self.0.line.close();
+        self.0.items.close();
     }
 }
 
-fn unkept(error: &orch_engine::handle::EngineError) -> Refusal {
-    tracing::warn!(%error, "what is said cannot be kept");
-    Refusal::later(None, format!("what is said cannot be kept: {error}"))
+fn storage_failed(error: &orch_engine::handle::EngineError) -> Refusal {
+    tracing::warn!(%error, "a message cannot be stored");
+    Refusal::later(None, format!("the message cannot be stored: {error}"))
 }
 
-/// Who does it.
+/// Sends the requests of a queue.
 struct Sender {
     queue: OutboundQueue,
     rate_limiter: RateLimiter,
 }
 
 impl outbound_queue::Sender for Sender {
-    type What = What;
-    type Name = Place;
-    type Growing = Growing;
+    type Item = Item;
+    type Id = Place;
+    type Live = LiveState;
 
-    fn rhythm(&self) -> &RateLimiter {
+    fn rate_limiter(&self) -> &RateLimiter {
         &self.rate_limiter
     }
 
-    async fn carry_out(&mut self, what: &What, _: bool) -> SendResult<Place> {
+    async fn deliver(&mut self, what: &Item, _: bool) -> SendResult<Place> {
         let done = match what {
-            What::Tell(saying) => self.tell(saying).await.map(Some),
-            What::Say(channel, saying) => self.say(*channel, saying).await.map(Some),
-            What::Change(place, saying) => self.change(*place, saying).await.map(|()| Some(*place)),
-            What::Strip(place) => self.queue.0.api.strip(*place).await.map(|()| None),
+            Item::Notice(content) => self.send_notice(content).await.map(Some),
+            Item::Send(channel, content) => self.send(*channel, content).await.map(Some),
+            Item::Edit(place, content) => self.edit(*place, content).await.map(|()| Some(*place)),
+            Item::RemoveButtons(place) => self.queue.0.api.remove_buttons(*place).await.map(|()| None),
         };
-        self.heed(done.as_ref().err());
+        self.record_result(done.as_ref().err());
         done
     }
 
-    async fn show(&mut self, at: Option<&Place>, (channel, saying): &Growing) -> Result<Place, Refusal> {
+    async fn show(&mut self, at: Option<&Place>, (channel, content): &LiveState) -> Result<Place, Refusal> {
         let api = &self.queue.0.api;
         let done = match at {
-            Some(place) => api.change(*place, saying, &[]).await.map(|()| *place),
-            None => api.say(*channel, saying, &[]).await,
+            Some(place) => api.edit(*place, content, &[]).await.map(|()| *place),
+            None => api.send_message(*channel, content, &[]).await,
         };
-        self.heed(done.as_ref().err());
-        if let (Ok(place), Some(task)) = (&done, saying.task) {
-            self.queue.0.threads.said(task, *place).await;
+        self.record_result(done.as_ref().err());
+        if let (Ok(place), Some(task)) = (&done, content.task) {
+            self.queue.0.threads.record_message(task, *place).await;
         }
         done
     }
 
-    async fn stands(&mut self, key: u64, place: &Place) {
-        streams::stands::<Id<ChannelMarker>>(&self.queue.0.store, key, place.to_string()).await;
+    async fn live_created(&mut self, key: u64, place: &Place) {
+        streams::store_message::<Id<ChannelMarker>>(&self.queue.0.store, key, place.to_string()).await;
     }
 
-    async fn over(&mut self, key: u64) {
-        streams::over(&self.queue.0.store, key).await;
+    async fn live_ended(&mut self, key: u64) {
+        streams::remove(&self.queue.0.store, key).await;
     }
 }
 
 impl Sender {
-    /// What became of a request: it is told, and the next one waits where that is asked for.
-    fn heed(&mut self, refusal: Option<&Refusal>) {
-        self.rate_limiter.asked();
+    /// Records the result of a request: updates the rate limiter and the reported problem.
+    fn record_result(&mut self, refusal: Option<&Refusal>) {
+        self.rate_limiter.record_request();
         let health = &self.queue.0.health;
         match refusal {
             None | Some(Refusal::Gone | Refusal::Never(_)) => {
-                self.rate_limiter.is_well();
+                self.rate_limiter.record_success();
                 health.set(Way::Out, None);
             }
             Some(Refusal::Later { after, why }) => {
-                let in_a_row = self.rate_limiter.failed(*after);
+                let in_a_row = self.rate_limiter.record_failure(*after);
                 if after.is_none() || in_a_row > USUAL {
                     health.set(Way::Out, Some(why.clone()));
                 }
@@ -239,67 +240,67 @@ impl Sender {
         }
     }
 
-    /// In the task's thread where there is one.
-    async fn tell(&self, saying: &ChatMessage) -> Result<Place, Refusal> {
+    /// Sends a notice to the task's thread if there is one.
+    async fn send_notice(&self, content: &ChatMessage) -> Result<Place, Refusal> {
         let shared = &self.queue.0;
-        if let Some(task) = saying.task
-            && let Some(thread) = shared.threads.of(task).await
+        if let Some(task) = content.task
+            && let Some(thread) = shared.threads.thread_of(task).await
         {
-            match self.say(thread, saying).await {
+            match self.send(thread, content).await {
                 Err(Refusal::Gone) => {}
                 Err(Refusal::Never(_) | Refusal::Closed(_)) if shared.api.is_gone(thread).await => {}
                 done => return done,
             }
-            // Somebody has deleted or locked it.
+            // The thread was deleted or locked.
             shared.threads.forget(task, thread).await;
         }
-        self.say(shared.channel, saying).await
+        self.send(shared.channel, content).await
     }
 
-    async fn say(&self, channel: Id<ChannelMarker>, saying: &ChatMessage) -> Result<Place, Refusal> {
+    async fn send(&self, channel: Id<ChannelMarker>, content: &ChatMessage) -> Result<Place, Refusal> {
         let shared = &self.queue.0;
-        let (minted, armed) = self.queue.arm(saying).await?;
-        let place = shared.api.say(channel, saying, &armed).await?;
-        self.queue.stands(saying, &minted, place).await?;
-        if let Some(task) = saying.task
+        let (minted, armed) = self.queue.arm(content).await?;
+        let place = shared.api.send_message(channel, content, &armed).await?;
+        self.queue.record_sent(content, &minted, place).await?;
+        if let Some(task) = content.task
             && channel == shared.channel
         {
-            self.begin_thread(task, place, saying).await;
+            self.create_thread(task, place, content).await;
         }
         Ok(place)
     }
 
-    /// A thread under the first message about a task, so that there is a place for words to its agent.
-    async fn begin_thread(&self, task: TaskId, under: Place, saying: &ChatMessage) {
+    /// Creates a thread under the first message about a task, as the place for messages to its agent.
+    async fn create_thread(&self, task: TaskId, under: Place, content: &ChatMessage) {
         let shared = &self.queue.0;
-        if shared.threads.of(task).await.is_some() {
+        if shared.threads.thread_of(task).await.is_some() {
             return;
         }
-        let line = saying.plain_text().lines().next().unwrap_or_default().trim().to_owned();
+        let line = content.plain_text().lines().next().unwrap_or_default().trim().to_owned();
         let name = if line.contains(&format!("#{task}")) { line } else { format!("#{task} {line}") };
-        match shared.api.begin_thread(under, &name).await {
+        match shared.api.create_thread(under, &name).await {
             Ok(thread) => {
-                shared.threads.begun(task, thread).await;
+                shared.threads.record_thread(task, thread).await;
                 self.invite(thread).await;
             }
-            // Answers to the message do as well.
-            Err(refusal) => tracing::debug!(%refusal, %task, "a thread cannot be begun"),
+            // Replies to the message work as well.
+            Err(refusal) => tracing::debug!(%refusal, %task, "a thread cannot be created"),
         }
     }
 
-    /// Who is not in a thread does not hear of what is said there.
+    /// Adds users to a thread, because only its members are notified.
     async fn invite(&self, thread: Id<ChannelMarker>) {
         let people = self.queue.0.users.iter().filter_map(|user| id::<UserMarker>(user)).take(INVITED);
         for person in people {
             if let Err(refusal) = self.queue.0.api.join(thread, person).await {
-                tracing::debug!(%refusal, "somebody cannot be brought into a thread");
+                tracing::debug!(%refusal, "a user cannot be added to a thread");
             }
         }
     }
 
-    async fn change(&self, place: Place, saying: &ChatMessage) -> Result<(), Refusal> {
-        let (minted, armed) = self.queue.arm(saying).await?;
-        self.queue.0.api.change(place, saying, &armed).await?;
-        self.queue.stands(saying, &minted, place).await
+    async fn edit(&self, place: Place, content: &ChatMessage) -> Result<(), Refusal> {
+        let (minted, armed) = self.queue.arm(content).await?;
+        self.queue.0.api.edit(place, content, &armed).await?;
+        self.queue.record_sent(content, &minted, place).await
     }
 }

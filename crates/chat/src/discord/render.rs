@@ -1,18 +1,18 @@
-//! What is said, in Discord's markup: every word as it is, none of it markup, a mention or an order of reading of its
-//! own; in as many messages as it takes. PURE.
+//! Renders messages in Discord's markup, split by length. PURE. Text is escaped: it contains no markup, no mention and no
+//! change of the writing direction.
 
 use super::super::chat::cut::{CLOSE, cut, measure, open_fence};
 use orch_core::channel::{Block, ChatMessage, Span};
 
-/// The longest message, in UTF-16 units: Discord counts characters, which are never more.
+/// Longest message in UTF-16 units; Discord counts characters, which are never more.
 pub const LONGEST: usize = 2000;
-/// Parts the pieces of what would otherwise mean something. Nobody sees it.
-const NOTHING: char = '\u{200b}';
+/// Invisible separator that breaks up mentions and fences.
+const SEPARATOR: char = '\u{200b}';
 
-/// The Discord messages of one [`ChatMessage`], in order; at least one.
-pub fn messages(saying: &ChatMessage) -> Vec<String> {
+/// Returns the Discord messages of one [`ChatMessage`], in order; at least one.
+pub fn messages(message: &ChatMessage) -> Vec<String> {
     let mut whole = String::new();
-    for passage in &saying.passages {
+    for passage in &message.passages {
         match passage {
             Block::Line(spans) => whole.push_str(&line(spans)),
             Block::Block(text) => block(text, &mut whole),
@@ -23,57 +23,57 @@ pub fn messages(saying: &ChatMessage) -> Vec<String> {
 }
 
 fn line(spans: &[Span]) -> String {
-    let mut told = String::new();
+    let mut out = String::new();
     for span in spans {
         match span {
-            Span::Plain(text) => words(text, &mut told),
-            Span::Bold(text) if text.trim().is_empty() => words(text, &mut told),
+            Span::Plain(text) => words(text, &mut out),
+            Span::Bold(text) if text.trim().is_empty() => words(text, &mut out),
             Span::Bold(text) => {
-                told.push_str("**");
-                words(text, &mut told);
-                told.push_str("**");
+                out.push_str("**");
+                words(text, &mut out);
+                out.push_str("**");
             }
-            Span::Code(text) => code(text, &mut told),
+            Span::Code(text) => code(text, &mut out),
         }
     }
-    told
+    out
 }
 
-/// Words in which nothing means anything to Discord.
-fn words(text: &str, told: &mut String) {
+/// Escapes plain text.
+fn words(text: &str, out: &mut String) {
     for c in clean(text) {
         match c {
-            // A line of ours is one line, and what begins a line is no list.
-            '\n' | '\t' => told.push(' '),
-            '@' => told.extend([c, NOTHING]),
-            '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '#' => told.extend(['\\', c]),
-            '-' | '+' if told.is_empty() => told.extend(['\\', c]),
-            c => told.push(c),
+            // A line stays one line.
+            '\n' | '\t' => out.push(' '),
+            '@' => out.extend([c, SEPARATOR]),
+            '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '#' => out.extend(['\\', c]),
+            '-' | '+' if out.is_empty() => out.extend(['\\', c]),
+            c => out.push(c),
         }
     }
 }
 
-fn code(text: &str, told: &mut String) {
+fn code(text: &str, out: &mut String) {
     let text: String = clean(text).map(|c| if c == '\n' { ' ' } else { c }).collect();
     if text.trim().is_empty() {
-        return told.push_str(&text);
+        return out.push_str(&text);
     }
-    // Between two backticks one may stand.
+    // Double backticks may enclose single ones.
     match (text.contains('`'), text.contains("``")) {
-        (false, _) => told.push_str(&format!("`{text}`")),
-        (true, false) => told.push_str(&format!("`` {text} ``")),
-        (true, true) => told.push_str(&format!("`{}`", text.replace('`', "ˋ"))),
+        (false, _) => out.push_str(&format!("`{text}`")),
+        (true, false) => out.push_str(&format!("`` {text} ``")),
+        (true, true) => out.push_str(&format!("`{}`", text.replace('`', "ˋ"))),
     }
 }
 
-fn block(text: &str, told: &mut String) {
+fn block(text: &str, out: &mut String) {
     let text: String = clean(text).collect();
-    told.push_str("```\n");
-    told.push_str(&text.trim_end_matches('\n').replace("``", &format!("`{NOTHING}`")));
-    told.push_str(CLOSE);
+    out.push_str("```\n");
+    out.push_str(&text.trim_end_matches('\n').replace("``", &format!("`{SEPARATOR}`")));
+    out.push_str(CLOSE);
 }
 
-/// Without what moves a cursor, rings a bell or turns the order of reading around.
+/// Removes control characters and those that change the direction of writing.
 fn clean(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().filter(|c| {
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -81,34 +81,34 @@ fn clean(text: &str) -> impl Iterator<Item = char> + '_ {
     })
 }
 
-/// Pieces that fit a message each, at line ends where there are some; a block that is cut is closed and opened again.
+/// Splits text into chunks that fit a message, at line ends if possible; a split code block is closed and reopened.
 pub fn split(whole: &str) -> Vec<String> {
-    let mut pieces = Vec::new();
+    let mut chunks = Vec::new();
     let mut rest = whole;
     let mut fence: Option<String> = None;
     loop {
         let opening = fence.clone().unwrap_or_default();
-        let room = LONGEST - measure(&opening) - measure(CLOSE);
-        let length = whole_characters(rest, cut(rest, room, true));
+        let capacity = LONGEST - measure(&opening) - measure(CLOSE);
+        let length = whole_characters(rest, cut(rest, capacity, true));
         let text = &rest[..length];
         fence = open_fence(fence.as_deref(), text);
         let close = if fence.is_some() { CLOSE } else { "" };
-        let piece = format!("{opening}{}{close}", text.trim_end_matches('\n'));
-        if !piece.trim().is_empty() {
-            pieces.push(piece);
+        let chunk = format!("{opening}{}{close}", text.trim_end_matches('\n'));
+        if !chunk.trim().is_empty() {
+            chunks.push(chunk);
         }
         rest = &rest[length..];
         if rest.is_empty() {
             break;
         }
     }
-    if pieces.is_empty() {
-        pieces.push(NOTHING.to_string());
+    if chunks.is_empty() {
+        chunks.push(SEPARATOR.to_string());
     }
-    pieces
+    chunks
 }
 
-/// No cut between a backslash and what it takes the meaning of.
+/// Moves a cut before a backslash, so that it is not separated from the character that it escapes.
 fn whole_characters(text: &str, at: usize) -> usize {
     let slashes = text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
     if at < text.len() && slashes % 2 == 1 && at > 1 { at - 1 } else { at }
@@ -119,14 +119,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn told(passages: Vec<Block>) -> Vec<String> {
+    fn rendered(passages: Vec<Block>) -> Vec<String> {
         messages(&ChatMessage { passages, ..ChatMessage::default() })
     }
 
     /// What Discord shows of a line: without the backslashes before punctuation.
     fn shown(text: &str) -> String {
         let mut out = String::new();
-        let mut chars = text.chars().filter(|c| *c != NOTHING).peekable();
+        let mut chars = text.chars().filter(|c| *c != SEPARATOR).peekable();
         while let Some(c) = chars.next() {
             match c {
                 '\\' if chars.peek().is_some_and(char::is_ascii_punctuation) => out.extend(chars.next()),
@@ -140,18 +140,18 @@ mod tests {
     fn a_title_is_neither_markup_nor_a_mention() {
         let line = Block::plain("**@everyone** <@12> [x](http://y) # _a_ `rm` ||b|| \u{202e}c\u{7}");
         assert_eq!(
-            told(vec![line]),
+            rendered(vec![line]),
             [format!(
-                "\\*\\*@{NOTHING}everyone\\*\\* \\<@{NOTHING}12\\> \\[x\\](http://y) \\# \\_a\\_ \\`rm\\` \\|\\|b\\|\\| c"
+                "\\*\\*@{SEPARATOR}everyone\\*\\* \\<@{SEPARATOR}12\\> \\[x\\](http://y) \\# \\_a\\_ \\`rm\\` \\|\\|b\\|\\| c"
             )]
         );
     }
 
     #[test]
     fn code_keeps_its_backticks_and_a_block_is_not_left_from_within() {
-        assert_eq!(told(vec![Block::Line(vec![Span::Code("a`b".to_owned())])]), ["`` a`b ``"]);
-        assert_eq!(told(vec![Block::Line(vec![Span::Code("a``b".to_owned())])]), ["`aˋˋb`"]);
-        let out = told(vec![Block::Block("x\n```\n**y**\n".to_owned())]);
+        assert_eq!(rendered(vec![Block::Line(vec![Span::Code("a`b".to_owned())])]), ["`` a`b ``"]);
+        assert_eq!(rendered(vec![Block::Line(vec![Span::Code("a``b".to_owned())])]), ["`aˋˋb`"]);
+        let out = rendered(vec![Block::Block("x\n```\n**y**\n".to_owned())]);
         assert_eq!(out.len(), 1);
         assert_eq!(out[0].matches("```").count(), 2, "{out:?}");
         assert!(out[0].ends_with("**y**\n```"), "{out:?}");
@@ -160,48 +160,48 @@ mod tests {
     #[test]
     fn a_long_block_is_whole_in_each_message_and_cut_at_line_ends() {
         let text: String = (0..400).map(|n| format!("line {n}\n")).collect();
-        let out = told(vec![Block::plain("diff"), Block::Block(text.clone())]);
+        let out = rendered(vec![Block::plain("diff"), Block::Block(text.clone())]);
         assert!(out.len() > 1);
-        for piece in &out {
-            assert!(measure(piece) <= LONGEST);
-            assert_eq!(piece.matches("```").count(), 2, "{piece}");
+        for chunk in &out {
+            assert!(measure(chunk) <= LONGEST);
+            assert_eq!(chunk.matches("```").count(), 2, "{chunk}");
         }
         let lines: Vec<&str> =
-            out.iter().flat_map(|piece| piece.lines().filter(|line| line.starts_with("line "))).collect();
+            out.iter().flat_map(|chunk| chunk.lines().filter(|line| line.starts_with("line "))).collect();
         assert_eq!(lines.join("\n") + "\n", text);
     }
 
     #[test]
     fn nothing_is_a_message_too() {
-        assert_eq!(told(Vec::new()), [NOTHING.to_string()]);
+        assert_eq!(rendered(Vec::new()), [SEPARATOR.to_string()]);
     }
 
     #[test]
     fn an_emoji_at_the_split_point_stays_whole() {
         let text = "😀".repeat(3000);
-        let out = told(vec![Block::plain(text.clone())]);
-        assert!(out.iter().all(|piece| measure(piece) <= LONGEST));
+        let out = rendered(vec![Block::plain(text.clone())]);
+        assert!(out.iter().all(|chunk| measure(chunk) <= LONGEST));
         assert_eq!(out.concat(), text);
     }
 
     proptest! {
         #[test]
         fn every_word_arrives_and_every_message_fits(text in "[ -~😀äß]{0,5000}") {
-            let out = told(vec![Block::plain(text.clone())]);
-            prop_assert!(out.iter().all(|piece| measure(piece) <= LONGEST));
+            let out = rendered(vec![Block::plain(text.clone())]);
+            prop_assert!(out.iter().all(|chunk| measure(chunk) <= LONGEST));
             let kept = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-            let seen: String = out.iter().map(|piece| shown(piece)).collect();
+            let seen: String = out.iter().map(|chunk| shown(chunk)).collect();
             prop_assert_eq!(kept(&seen), kept(&text));
         }
 
         #[test]
         fn no_text_mentions_anybody(text in "[@<>!&#0-9a-z\\\\]{0,300}") {
-            for piece in told(vec![Block::plain(text), Block::plain("x")]) {
-                prop_assert!(!piece.contains("@everyone") && !piece.contains("@here"));
+            for chunk in rendered(vec![Block::plain(text), Block::plain("x")]) {
+                prop_assert!(!chunk.contains("@everyone") && !chunk.contains("@here"));
                 let mut before = 'x';
                 let mut escaped = false;
-                for c in piece.chars() {
-                    prop_assert!(c != '<' || escaped, "{} {}", before, piece);
+                for c in chunk.chars() {
+                    prop_assert!(c != '<' || escaped, "{} {}", before, chunk);
                     escaped = c == '\\' && !escaped;
                     before = c;
                 }

@@ -1,5 +1,5 @@
-//! The one way to Discord's REST API: every request passes the gate, waits for its route's own limit, and is sent once. What
-//! is refused for now is told with the time that Discord names; nothing here is repeated without that time.
+//! Sends all requests to Discord's REST API: each passes the gate and waits for the limit of its route. Rate-limited
+//! requests are reported with the pause that Discord names, and only short pauses are waited for here.
 
 use super::gate::Gate;
 use orch_config::secret::Secret;
@@ -16,44 +16,44 @@ use twilight_http::API_VERSION;
 use twilight_http::request::{Request, TryIntoRequest};
 use twilight_http_ratelimiting::{Endpoint, RateLimitHeaders, RateLimiter};
 
-/// How long a request may take.
+/// Time limit of a request.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a connection may take.
+/// Time limit of connecting.
 const CONNECT: Duration = Duration::from_secs(10);
-/// The longest pause that is waited for here; whoever asks is told of longer ones.
+/// Longest pause that is waited for here; longer ones are reported to the caller.
 const SHORT: Duration = Duration::from_secs(3);
-/// How often a request is sent that Discord refused for no longer than that.
+/// Maximum number of attempts for a request with such short pauses.
 const TRIES: u32 = 3;
-/// The pause after a refusal that names none.
+/// Pause after a refusal that names none.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Requests a second that Discord allows a bot.
+/// Requests per second that Discord allows a bot.
 const A_SECOND: u16 = 50;
-/// The largest answer that is read.
+/// Largest response that is read, in bytes.
 const LARGEST: usize = 8 << 20;
 
-/// Why there is no answer that was hoped for.
+/// Why a request failed.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// Discord refuses it.
+    /// Discord refused the request.
     Refused {
         /// The HTTP status.
         status: u16,
         /// Discord's own code; 0: none.
         code: u64,
     },
-    /// Not before that time has passed.
+    /// The request may be repeated after this time.
     Wait(Duration),
-    /// The token is not taken.
+    /// The token was refused.
     Token,
-    /// Nobody answered, in words.
+    /// There was no answer, for this reason.
     Silent(&'static str),
-    /// The answer makes no sense.
+    /// The response is invalid.
     Unread,
-    /// The request cannot be made.
+    /// The request cannot be built.
     Unmade,
 }
 
-/// The way there.
+/// The client of the REST API.
 #[derive(Debug)]
 pub(super) struct RestClient {
     client: Option<reqwest::Client>,
@@ -61,13 +61,13 @@ pub(super) struct RestClient {
     token: Secret,
     routes: RateLimiter,
     gate: Mutex<Gate>,
-    begun: Instant,
-    /// The token was refused: it is not sent again.
+    started: Instant,
+    /// Whether the token was refused; it is not sent again then.
     token_refused: AtomicBool,
 }
 
 impl RestClient {
-    /// To `base`, which has no path.
+    /// Creates a client for `base`, a URL without a path.
     pub(super) fn new(token: &Secret, base: String) -> Self {
         let is_encrypted = base.starts_with("https://");
         let host = base.split_once("://").map_or("", |(_, host)| host);
@@ -82,22 +82,22 @@ impl RestClient {
             token: token.clone(),
             routes: RateLimiter::new(A_SECOND),
             gate: Mutex::default(),
-            begun: Instant::now(),
+            started: Instant::now(),
             token_refused: AtomicBool::new(false),
         }
     }
 
-    /// Asks, and reads the answer.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, request: impl TryIntoRequest) -> Result<T, Fault> {
-        let answer = self.tell(request).await?;
+    /// Sends a request and parses the response.
+    pub(super) async fn fetch<T: DeserializeOwned>(&self, request: impl TryIntoRequest) -> Result<T, Fault> {
+        let answer = self.send(request).await?;
         serde_json::from_slice(&answer).map_err(|error| {
             tracing::debug!(%error, "an answer of Discord's is not understood");
             Fault::Unread
         })
     }
 
-    /// Asks; returns the answer as it came.
-    pub(super) async fn tell(&self, request: impl TryIntoRequest) -> Result<Vec<u8>, Fault> {
+    /// Sends a request and returns the body of the response.
+    pub(super) async fn send(&self, request: impl TryIntoRequest) -> Result<Vec<u8>, Fault> {
         let request = request.try_into_request().map_err(|error| {
             tracing::debug!(%error, "a request to Discord cannot be made");
             Fault::Unmade
@@ -105,7 +105,7 @@ impl RestClient {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.send(&request).await {
+            match self.send_once(&request).await {
                 Err(Fault::Wait(pause)) if pause <= SHORT && tries < TRIES => tokio::time::sleep(pause).await,
                 done => return done,
             }
@@ -116,28 +116,28 @@ impl RestClient {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send(&self, request: &Request) -> Result<Vec<u8>, Fault> {
+    async fn send_once(&self, request: &Request) -> Result<Vec<u8>, Fault> {
         let with_token = request.use_authorization_token();
         if with_token && self.token_refused.load(Ordering::Relaxed) {
             return Err(Fault::Token);
         }
         let path = request.path().split('?').next().unwrap_or_default().to_owned();
         let permit = self.routes.acquire(Endpoint { method: request.method(), path }).await;
-        // Looked at last: what was refused while this one waited for its route closes it too.
-        let wait = self.gate().wait(self.begun.elapsed());
+        // Checked last, because refusals during the wait for the route also block this request.
+        let wait = self.gate().wait(self.started.elapsed());
         if !wait.is_zero() {
             return Err(Fault::Wait(wait));
         }
-        let sent = self.made(request, with_token)?.send().await;
+        let sent = self.build(request, with_token)?.send().await;
         let answer = sent.map_err(|error| silence(&error))?;
         permit.complete(of_route(answer.headers()));
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = outgoing::body(answer, LARGEST).await.map_err(|error| silence(&error))?.ok_or(Fault::Unread)?;
         match status {
             200..=299 => Ok(body),
-            429 => Err(Fault::Wait(self.refused_for_now(&headers, &body))),
+            429 => Err(Fault::Wait(self.rate_limited(&headers, &body))),
             401 | 403 => {
-                self.gate().refused(self.begun.elapsed());
+                self.gate().refused(self.started.elapsed());
                 if status == 401 && with_token {
                     self.token_refused.store(true, Ordering::Relaxed);
                     return Err(Fault::Token);
@@ -148,7 +148,7 @@ impl RestClient {
         }
     }
 
-    fn made(&self, request: &Request, with_token: bool) -> Result<reqwest::RequestBuilder, Fault> {
+    fn build(&self, request: &Request, with_token: bool) -> Result<reqwest::RequestBuilder, Fault> {
         let client = self.client.as_ref().ok_or(Fault::Unmade)?;
         let method = reqwest::Method::from_bytes(request.method().name().as_bytes()).map_err(|_| Fault::Unmade)?;
         let url = format!("{}/api/v{API_VERSION}/{}", self.base, request.path());
@@ -171,8 +171,8 @@ impl RestClient {
         Ok(made)
     }
 
-    /// How long Discord wants to be left alone. A limit that is no route's own holds for every request.
-    fn refused_for_now(&self, headers: &HeaderMap, body: &[u8]) -> Duration {
+    /// Returns the pause of a rate-limit response. A limit that is not of a single route blocks every request.
+    fn rate_limited(&self, headers: &HeaderMap, body: &[u8]) -> Duration {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let by_header = text(RETRY_AFTER.as_str()).and_then(|seconds| seconds.trim().parse().ok());
         let by_body = serde_json::from_slice(body).ok().and_then(|body: Value| body.get("retry_after")?.as_f64());
@@ -180,11 +180,11 @@ impl RestClient {
         let pause = pause.filter(|pause| !pause.is_zero()).unwrap_or(PAUSE);
         let is_of_route =
             text(RateLimitHeaders::BUCKET).is_some() && text(RateLimitHeaders::SCOPE).is_some_and(|of| of != "global");
-        let now = self.begun.elapsed();
+        let now = self.started.elapsed();
         let mut gate = self.gate();
         gate.refused(now);
         if !is_of_route {
-            tracing::warn!(seconds = pause.as_secs_f64(), "Discord wants to be left alone");
+            tracing::warn!(seconds = pause.as_secs_f64(), "Discord asks for a pause of all requests");
             gate.close(now, pause);
         }
         pause
@@ -194,7 +194,7 @@ impl RestClient {
 fn refused(status: u16, body: &[u8]) -> Fault {
     match serde_json::from_slice::<Value>(body) {
         Ok(body) => Fault::Refused { status, code: body.get("code").and_then(Value::as_u64).unwrap_or(0) },
-        // What is no JSON comes from something between here and Discord.
+        // A body that is not JSON comes from a proxy.
         Err(_) if status < 500 => Fault::Unread,
         Err(_) => Fault::Refused { status, code: 0 },
     }
@@ -210,7 +210,7 @@ fn silence(error: &reqwest::Error) -> Fault {
     })
 }
 
-/// What an answer says of its route's limit.
+/// Returns the limit of the route from the headers of a response.
 fn of_route(headers: &HeaderMap) -> Option<RateLimitHeaders> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     if text(RateLimitHeaders::SCOPE) == Some("global") {

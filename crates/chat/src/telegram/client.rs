@@ -1,5 +1,5 @@
-//! The Bot API over HTTPS: a method, what it takes, and what came of it. The token is a part of the address, so no address
-//! ever stands in an error, and nothing here can be printed with it.
+//! Client of the Bot API over HTTPS: calls a method with parameters and returns its result. The token is part of the URL,
+//! so errors never contain a URL, and no `Debug` output contains the token.
 
 use super::wire::{Parameters, Reply};
 use orch_config::secret::Secret;
@@ -10,40 +10,40 @@ use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
-/// How long a connection may take.
+/// Time limit of connecting.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long an ordinary request may take.
+/// Time limit of an ordinary request.
 const WHOLE: Duration = Duration::from_secs(30);
-/// The largest answer that is read, in bytes: a hundred updates of the longest messages are a tenth of that.
+/// Largest response that is read, in bytes: a hundred updates of the longest messages are a tenth of that.
 const LARGEST: usize = 16 << 20;
-/// The longest description that is repeated, in characters.
+/// Longest error description that is shown, in characters.
 const LONGEST: usize = 200;
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BotError {
-    /// Too many.
+    /// Too many requests; retry after this time.
     #[error("too many requests; not before {} s", .0.as_secs())]
     Flood(Duration),
-    /// The token is none, or no more.
+    /// The token is invalid or was revoked.
     #[error("the token is refused")]
     Unauthorized,
     /// Somebody else polls with the same token, or a webhook is set.
     #[error("{0}")]
     Conflict(String),
-    /// The bot may not.
+    /// The bot lacks permission.
     #[error("{0}")]
     Forbidden(String),
-    /// The request is wrong, or its object is not there.
+    /// The request is invalid, or its object does not exist.
     #[error("{0}")]
     Refused(String),
-    /// The group has become another one.
+    /// The group became a supergroup with this id.
     #[error("the group has a new id: {0}")]
     Moved(i64),
-    /// The server is in trouble.
+    /// The server failed with this HTTP status.
     #[error("the server answers {0}")]
     Server(u16),
-    /// It was not reached, or did not answer. Whether it heard of it is not known.
+    /// The server was not reached or did not answer; whether it got the request is unknown.
     #[error("{0}")]
     Network(&'static str),
     /// The answer is not what was expected.
@@ -57,23 +57,21 @@ pub enum SetupError {
     /// It does not look like a token.
     #[error("the bot token is not one of Telegram's: they look like 123456789:AAF…; @BotFather shows it")]
     Token,
-    /// The address is none, or not safe.
+    /// The URL is invalid or not secure.
     #[error("channels.telegram.api_url is no address of a Bot API server: https://HOST, or http:// to this machine")]
     Address,
-    /// A person or a chat that has no number.
-    #[error(
-        "{0:?} is no number: channels.telegram.chat_id and allowed_users are the numbers that Telegram gives, and no names"
-    )]
+    /// The id of a user or chat is not a number.
+    #[error("{0:?} is not a number: channels.telegram.chat_id and allowed_users are numeric ids of Telegram, no names")]
     Number(String),
-    /// No chat is named.
-    #[error("channels.telegram.chat_id is missing: the number of the chat that is told")]
+    /// No chat is configured.
+    #[error("channels.telegram.chat_id is missing: the id of the chat that receives the notifications")]
     NoChat,
-    /// No connection can be made from this machine.
+    /// This machine has no trusted certificates.
     #[error("no trusted certificates on this machine; install ca-certificates")]
     Certificates,
 }
 
-/// A bot. Cheap to clone.
+/// A client with the token of one bot. Cheap to clone.
 #[derive(Clone)]
 pub struct Bot {
     http: reqwest::Client,
@@ -88,10 +86,10 @@ impl fmt::Debug for Bot {
 }
 
 impl Bot {
-    /// With this token, at this server.
+    /// Creates a client for this server and token.
     ///
     /// # Errors
-    /// The token or the address cannot be right.
+    /// The token or the URL is invalid.
     pub fn new(api_url: &str, token: Secret) -> Result<Self, SetupError> {
         let text = token.expose();
         let parts = text.split_once(':').filter(|(id, secret)| {
@@ -117,18 +115,18 @@ impl Bot {
         Ok(Self { http, base, token })
     }
 
-    /// Calls a method. What it takes is an object, an empty one where it takes nothing: no server reads another form.
+    /// Calls a method. `takes` is an object with its parameters, empty if it has none: servers accept no other form.
     ///
     /// # Errors
-    /// It was not done, or that is not known.
+    /// The call failed, or its result is unknown.
     pub async fn call<T: DeserializeOwned>(&self, method: &str, takes: &Value) -> Result<T, BotError> {
         self.call_within(WHOLE, method, takes).await
     }
 
-    /// Calls a method that may take so long.
+    /// Calls a method with this time limit.
     ///
     /// # Errors
-    /// It was not done, or that is not known.
+    /// The call failed, or its result is unknown.
     pub async fn call_within<T: DeserializeOwned>(
         &self,
         longest: Duration,
@@ -138,16 +136,16 @@ impl Bot {
         self.send(longest, method, "application/json", takes.to_string().into_bytes()).await
     }
 
-    /// Sends a text file; `fields` go with it.
+    /// Sends a text file with `fields` as further parameters.
     ///
     /// # Errors
-    /// It was not done, or that is not known.
+    /// The call failed, or its result is unknown.
     pub async fn send_file<T: DeserializeOwned>(
         &self,
         fields: &[(&str, String)],
         (name, text): (&str, &str),
     ) -> Result<T, BotError> {
-        // Nobody can write a text that holds it.
+        // Random, so that no text can contain it.
         let boundary = uuid::Uuid::new_v4().simple().to_string();
         let mut body = String::new();
         for (field, value) in fields {
@@ -164,10 +162,10 @@ impl Bot {
         self.send(WHOLE * 4, "sendDocument", &kind, body.into_bytes()).await
     }
 
-    /// Fetches a file that somebody sent, at most so many bytes.
+    /// Downloads a file that a person sent, at most `largest` bytes.
     ///
     /// # Errors
-    /// It could not be fetched, or is larger.
+    /// The file cannot be downloaded, or is larger.
     pub async fn fetch(&self, path: &str, largest: usize) -> Result<Vec<u8>, BotError> {
         let is_plain = !path.contains("..") && !path.contains(['?', '#', '\\', ':']) && !path.starts_with('/');
         let url = is_plain.then(|| self.base.join(&format!("./file/bot{}/{path}", self.token.expose())).ok()).flatten();
@@ -202,24 +200,24 @@ impl Bot {
 
     fn error(&self, reply: Reply, status: u16) -> BotError {
         let parameters = reply.parameters.unwrap_or_default();
-        let described = reply.description.unwrap_or_default().replace(self.token.expose(), "***");
-        let described: String = described.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
-        of_code(reply.error_code.unwrap_or(status), described, &parameters)
+        let description = reply.description.unwrap_or_default().replace(self.token.expose(), "***");
+        let description: String = description.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+        error_of_code(reply.error_code.unwrap_or(status), description, &parameters)
     }
 }
 
-fn of_code(code: u16, described: String, parameters: &Parameters) -> BotError {
+fn error_of_code(code: u16, description: String, parameters: &Parameters) -> BotError {
     if let Some(chat) = parameters.migrate_to_chat_id {
         return BotError::Moved(chat);
     }
     match code {
         429 => BotError::Flood(Duration::from_secs(parameters.retry_after.unwrap_or(5))),
-        // A token of another form is answered so.
+        // Telegram answers 404 to a malformed token.
         401 | 404 => BotError::Unauthorized,
-        409 => BotError::Conflict(described),
-        403 => BotError::Forbidden(described),
+        409 => BotError::Conflict(description),
+        403 => BotError::Forbidden(description),
         code if code >= 500 => BotError::Server(code),
-        _ => BotError::Refused(described),
+        _ => BotError::Refused(description),
     }
 }
 
@@ -227,7 +225,7 @@ async fn body(response: reqwest::Response, largest: usize) -> Result<Vec<u8>, Bo
     outgoing::body(response, largest).await.map_err(|error| network(&error))?.ok_or(BotError::Garbled)
 }
 
-/// Without the address: the token is in it.
+/// Describes an error without the URL, which contains the token.
 fn network(error: &reqwest::Error) -> BotError {
     BotError::Network(outgoing::describe_failure(error))
 }
@@ -254,9 +252,8 @@ mod tests {
     fn nothing_that_can_be_printed_holds_the_token() {
         let bot = Bot::new("http://127.0.0.1:1", Secret::new(TOKEN)).expect("a bot");
         assert!(!format!("{bot:?}").contains("secret"), "{bot:?}");
-        let described = Some(format!("no method bot{TOKEN}/getMee\u{7}"));
-        let reply =
-            Reply { ok: false, result: Value::Null, error_code: Some(400), description: described, parameters: None };
+        let description = Some(format!("no method bot{TOKEN}/getMee\u{7}"));
+        let reply = Reply { ok: false, result: Value::Null, error_code: Some(400), description, parameters: None };
         assert_eq!(bot.error(reply, 400), BotError::Refused("no method bot***/getMee".to_owned()));
     }
 
@@ -270,7 +267,7 @@ mod tests {
 
     #[test]
     fn each_code_has_its_meaning() {
-        let of = |code, parameters| of_code(code, "why".to_owned(), &parameters);
+        let of = |code, parameters| error_of_code(code, "why".to_owned(), &parameters);
         let wait = Parameters { retry_after: Some(7), migrate_to_chat_id: None };
         assert_eq!(of(429, wait), BotError::Flood(Duration::from_secs(7)));
         let moved = Parameters { retry_after: None, migrate_to_chat_id: Some(-100) };

@@ -1,91 +1,91 @@
-//! What came in, weighed: who it is from, and whether it is anything that is acted on. PURE. Only the numbers that
-//! Telegram gives decide; whatever is not plainly a listed person's own new words, or their press of a button, is not.
+//! Classifies updates: who sent them, and whether to act on them. PURE. Only Telegram's numeric ids decide. Only a listed
+//! user's own new message or button press is acted on.
 
 use super::wire::{CallbackQuery, Chat, File, MemberChange, Message, Update, User};
 use crate::conversation::strangers::{Stranger, is_listed};
 use std::collections::BTreeSet;
 
-/// What is said of something that came along and is not read.
-pub const UNREAD: &str = "Nothing was done: of what is sent along only a text file is read, as a part of a new task (/add TITLE \
+/// Answer to an attachment that is not supported.
+pub const UNREAD: &str = "Nothing was done: only text files are read, as a part of a new task (/add TITLE \
                           under it). Write the words without it.";
 
-/// The chat, and who may speak.
+/// The chat, and who may send commands.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// Where things are said.
+    /// Id of the chat.
     pub chat: i64,
-    /// Ids of people.
+    /// Ids of listed users.
     pub users: BTreeSet<String>,
 }
 
-/// A listed person's words.
+/// A message of a listed user.
 #[derive(Debug, Clone)]
 pub struct Words {
-    /// Whose.
+    /// Id of the user.
     pub user: String,
-    /// As they call themselves.
+    /// Display name of the user.
     pub name: String,
-    /// Where.
+    /// Id of the chat.
     pub chat: i64,
-    /// What.
+    /// Text of the message.
     pub text: String,
-    /// The message that is answered.
+    /// Id of the message that this one replies to.
     pub answers: Option<i64>,
-    /// The topic.
+    /// Id of the topic.
     pub topic: Option<i64>,
-    /// What came with it.
+    /// Attachment of the message.
     pub with: With,
 }
 
-/// What came with words.
+/// The attachment of a message.
 #[derive(Debug, Clone)]
 pub enum With {
-    /// Nothing.
+    /// No attachment.
     Nothing,
     /// A file.
     File(File),
-    /// A picture, a voice, a film: nothing that is read here.
+    /// A picture, voice message, video or other kind that is not read.
     Other,
 }
 
-/// A listed person's press of a button.
+/// A button press of a listed user.
 #[derive(Debug, Clone)]
 pub struct Pressed {
-    /// Whose.
+    /// Id of the user.
     pub user: String,
-    /// As they call themselves.
+    /// Display name of the user.
     pub name: String,
-    /// Where.
+    /// Id of the chat.
     pub chat: i64,
-    /// Under which message.
+    /// Id of the message with the button.
     pub message: i64,
-    /// What the button bears.
+    /// Token of the button.
     pub token: String,
-    /// To answer it by.
+    /// Id of the callback query, needed for the answer.
     pub query: String,
 }
 
-/// What an update comes to.
+/// The classification of an update.
 #[derive(Debug, Clone)]
 pub enum Heard {
-    /// Somebody on the list wrote.
+    /// A listed user wrote a message.
     Words(Words),
-    /// Somebody on the list pressed a button.
+    /// A listed user pressed a button.
     Pressed(Pressed),
-    /// Somebody on the list did what is not acted on: they are told so, there.
-    Told(i64, &'static str),
-    /// Somebody else did something.
+    /// A listed user did something unsupported, which this text explains in this chat.
+    Unsupported(i64, &'static str),
+    /// Someone who is not listed did something.
     Stranger(Stranger),
-    /// What the bot may do in its chat has changed.
+    /// The bot's status in its chat changed.
     Member(String),
-    /// The chat has another id.
+    /// The chat got a new id.
     Moved(i64),
-    /// Nothing for us.
+    /// The update is ignored.
     Nothing,
 }
 
-/// Weighs an update.
-pub fn hear(update: Update, listed: &Listed) -> Heard {
+/// Classifies an update.
+pub fn classify(update: Update, listed: &Listed) -> Heard {
     let Update { message, edited_message, channel_post, edited_channel_post, callback_query, my_chat_member, .. } =
         update;
     if let Some(message) = message {
@@ -100,7 +100,7 @@ pub fn hear(update: Update, listed: &Listed) -> Heard {
         }
         return match sender(&edited, listed) {
             Ok(_) if is_ours(&edited.chat, &edited.from, listed) => {
-                Heard::Told(edited.chat.id, "An edited message is not read again; send it anew.")
+                Heard::Unsupported(edited.chat.id, "Edited messages are not read; send a new message.")
             }
             Ok(_) => Heard::Nothing,
             Err(stranger) => {
@@ -109,7 +109,7 @@ pub fn hear(update: Update, listed: &Listed) -> Heard {
         };
     }
     if let Some(post) = channel_post.or(edited_channel_post) {
-        // What the bot itself posts comes back from a channel of ours.
+        // The bot's own posts come back from its channel.
         return if post.chat.id == listed.chat {
             Heard::Nothing
         } else {
@@ -137,33 +137,33 @@ fn wrote(message: Message, listed: &Listed) -> Heard {
         if is_talk(&message) {
             return Heard::Nothing;
         }
-        return Heard::Told(
+        return Heard::Unsupported(
             message.chat.id,
-            "Forwarded words are somebody else's: nothing is done; write it yourself.",
+            "Nothing was done: forwarded messages are ignored; write it yourself.",
         );
     }
     let text = message.text.clone().or_else(|| message.caption.clone());
     let with = with(&message);
     let text = match (text, &with) {
         (Some(text), _) => text,
-        // Somebody joined, a message was pinned.
+        // A service message: someone joined, a message was pinned.
         (None, With::Nothing) => return Heard::Nothing,
         (None, With::File(_) | With::Other) if is_talk(&message) => return Heard::Nothing,
         (None, With::File(_)) => {
-            return Heard::Told(message.chat.id, "A file alone says nothing: write /add TITLE under it.");
+            return Heard::Unsupported(message.chat.id, "A file alone is not a command: write /add TITLE under it.");
         }
-        (None, With::Other) => return Heard::Told(message.chat.id, UNREAD),
+        (None, With::Other) => return Heard::Unsupported(message.chat.id, UNREAD),
     };
     let answers = message.reply_to_message.as_ref().map(|answered| answered.message_id);
     let topic = message.message_thread_id.filter(|_| message.is_topic_message);
-    // What a listed person answers, or writes in a topic, may be about a task: that is looked up.
+    // Replies and messages in topics may be about a task; the caller looks that up.
     if is_talk(&message) && answers.is_none() && topic.is_none() {
         return Heard::Nothing;
     }
     Heard::Words(Words { user, name, chat: message.chat.id, text, answers, topic, with })
 }
 
-/// What came with a message. Only what is sent along has words under it, whatever its kind, known here or not.
+/// Returns the attachment of a message. A caption implies an attachment, even of an unknown kind.
 fn with(message: &Message) -> With {
     let Message { photo, video, video_note, voice, audio, sticker, caption, .. } = message;
     let others = [photo, video, video_note, voice, audio, sticker];
@@ -188,7 +188,7 @@ fn pressed(query: CallbackQuery, listed: &Listed) -> Heard {
     Heard::Pressed(Pressed { user, name: query.from.first_name, chat, message, token, query: query_id })
 }
 
-/// People in a group talk with each other, and the bot is not meant: no command, and no answer to what a bot said.
+/// Returns whether a group message is not addressed to the bot: no command, and no reply to a bot.
 fn is_talk(message: &Message) -> bool {
     let text = message.text.as_ref().or(message.caption.as_ref());
     let is_command = text.is_some_and(|text| text.trim_start().starts_with('/'));
@@ -196,16 +196,16 @@ fn is_talk(message: &Message) -> bool {
     message.chat.id < 0 && !is_command && !answered.is_some_and(|user| user.is_bot)
 }
 
-/// The bot's chat, or that person's own with the bot: nobody else reads along there.
+/// Returns whether the chat is the configured one or the user's private chat with the bot.
 fn is_ours(chat: &Chat, from: &Option<User>, listed: &Listed) -> bool {
     let is_private = chat.kind == "private" && from.as_ref().is_some_and(|user| user.id == chat.id);
     chat.id == listed.chat || is_private
 }
 
-/// The listed person who wrote a message, or the stranger; nobody, where a chat speaks for itself.
+/// Returns id and name of the listed user who wrote a message, or the stranger; `Err(None)` for posts of the bot's channel.
 fn sender(message: &Message, listed: &Listed) -> Result<(String, String), Option<Stranger>> {
     if let Some(chat) = &message.sender_chat {
-        // An administrator who hides, or a channel: whoever it is, nobody can tell.
+        // An anonymous administrator or a channel: the person is unknown.
         let is_own_channel = chat.id == listed.chat && chat.kind == "channel";
         return Err((!is_own_channel).then(|| of_chat(chat, "wrote without showing who they are")));
     }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     fn heard(update: Value) -> Heard {
-        hear(serde_json::from_value(update).expect("an update"), &listed())
+        classify(serde_json::from_value(update).expect("an update"), &listed())
     }
 
     fn message(from: Value, more: Value) -> Value {
@@ -316,7 +316,7 @@ mod tests {
             let mut more = more;
             more["text"] = Value::Null;
             let heard = heard(json!({"update_id": 1, "message": message(owner(), more)}));
-            assert!(matches!(heard, Heard::Told(_, told) if told == UNREAD), "{what}");
+            assert!(matches!(heard, Heard::Unsupported(_, told) if told == UNREAD), "{what}");
         }
         let picture = json!({"text": null, "photo": [{"file_id": "f"}]});
         let heard = heard(json!({"update_id": 1, "message": message(owner(), picture)}));
@@ -375,7 +375,7 @@ mod tests {
         ] {
             let mut update = update;
             update["update_id"] = json!(1);
-            assert!(matches!(heard(update), Heard::Told(-100, _)), "{what}");
+            assert!(matches!(heard(update), Heard::Unsupported(-100, _)), "{what}");
         }
         for (what, update) in [
             ("another group", json!({"message": message(owner(), json!({"chat": {"id": -7, "type": "group"}}))})),

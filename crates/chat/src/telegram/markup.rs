@@ -1,17 +1,17 @@
-//! What is said, as Telegram's HTML, in messages that are not too long. PURE. Everything that is said is data: it is
-//! escaped, names nobody, and no word in it can be pressed as a command.
+//! Renders messages as Telegram's HTML, split by length. PURE. All text is data: it is escaped, mentions nobody, and no
+//! command in it is clickable.
 
 use orch_core::channel::{Block, ChatMessage, Document, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The longest message, in UTF-16 units, as Telegram counts it: without the markup.
+/// Longest message in UTF-16 units without markup, as Telegram counts it.
 pub const LONGEST: usize = 4096;
-/// More messages than that are sent as a file.
+/// Maximum number of messages; longer content is sent as a file.
 const MOST: usize = 3;
-/// The longest caption of a file is 1024; this is what is said where only a part is shown.
+/// Last line of a message whose whole text is in the file.
 const REST: &str = "… the whole is in the file";
 
-/// What is said, ready to be sent.
+/// A rendered message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rendered {
     /// The messages, as HTML.
@@ -20,28 +20,28 @@ pub struct Rendered {
     pub document: Option<Document>,
 }
 
-/// All of it.
-pub fn render(saying: &ChatMessage) -> Rendered {
-    let mut pages = pages(saying, LONGEST);
-    let mut document = saying.document.clone();
+/// Renders a message.
+pub fn render(message: &ChatMessage) -> Rendered {
+    let mut pages = pages(message, LONGEST);
+    let mut document = message.document.clone();
     if pages.len() > MOST && document.is_none() {
-        let name = saying.task.map_or_else(|| "orch.txt".to_owned(), |task| format!("{task}.txt"));
-        document = Some(Document { name, text: saying.plain_text() });
-        pages = self::pages(saying, LONGEST - REST.len() - 1);
+        let name = message.task.map_or_else(|| "orch.txt".to_owned(), |task| format!("{task}.txt"));
+        document = Some(Document { name, text: message.plain_text() });
+        pages = self::pages(message, LONGEST - REST.len() - 1);
         pages.truncate(1);
         pages.iter_mut().for_each(|page| page.push_str(&format!("\n{REST}")));
     }
     Rendered { pages, document }
 }
 
-/// As much as goes into one message: for one that is shown in another one's place.
-pub fn one_page(saying: &ChatMessage) -> String {
-    let mut pages = pages(saying, LONGEST - 2).into_iter();
+/// Renders what fits into a single message, for edits.
+pub fn one_page(message: &ChatMessage) -> String {
+    let mut pages = pages(message, LONGEST - 2).into_iter();
     let first = pages.next().unwrap_or_default();
     if pages.next().is_some() { format!("{first}\n…") } else { first }
 }
 
-/// A way to show some text.
+/// A text style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
     Plain,
@@ -61,8 +61,8 @@ impl Style {
     }
 }
 
-/// Messages that are being filled.
-struct Filling {
+/// Splits text into pages.
+struct Paginator {
     longest: usize,
     done: Vec<String>,
     page: String,
@@ -71,42 +71,42 @@ struct Filling {
     open: Style,
 }
 
-fn pages(saying: &ChatMessage, longest: usize) -> Vec<String> {
+fn pages(message: &ChatMessage, longest: usize) -> Vec<String> {
     let empty = String::new;
-    let mut filling =
-        Filling { longest, done: Vec::new(), page: empty(), units: 0, is_blank: true, open: Style::Plain };
-    for passage in &saying.passages {
+    let mut paginator =
+        Paginator { longest, done: Vec::new(), page: empty(), units: 0, is_blank: true, open: Style::Plain };
+    for passage in &message.passages {
         match passage {
             Block::Line(spans) => {
                 let spans: Vec<(Style, String)> = spans.iter().map(styled).collect();
-                filling.line(&spans);
+                paginator.line(&spans);
             }
             Block::Block(text) => {
                 for line in text.trim_end_matches('\n').split('\n') {
-                    filling.line(&[(Style::Block, clean(line))]);
+                    paginator.line(&[(Style::Block, clean(line))]);
                 }
             }
         }
     }
-    filling.turn();
-    filling.done
+    paginator.next_page();
+    paginator.done
 }
 
 fn styled(span: &Span) -> (Style, String) {
     match span {
-        Span::Plain(text) => (Style::Plain, quiet(&clean(text))),
-        Span::Bold(text) => (Style::Bold, quiet(&clean(text))),
+        Span::Plain(text) => (Style::Plain, defuse(&clean(text))),
+        Span::Bold(text) => (Style::Bold, defuse(&clean(text))),
         Span::Code(text) => (Style::Code, clean(text)),
     }
 }
 
-impl Filling {
-    /// A line that fits stays whole; a longer one is broken between characters as people see them.
+impl Paginator {
+    /// Adds a line. A line that fits stays whole; a longer one is split between grapheme clusters.
     fn line(&mut self, spans: &[(Style, String)]) {
         let length: usize = spans.iter().map(|(_, text)| units(text)).sum();
         let feed = usize::from(self.units > 0);
         if self.units + feed + length > self.longest {
-            self.turn();
+            self.next_page();
         }
         if self.units > 0 {
             let keeps = spans.iter().any(|(style, _)| *style == Style::Block && self.open == Style::Block);
@@ -120,7 +120,7 @@ impl Filling {
             for character in text.graphemes(true) {
                 self.put(*style, character);
             }
-            // An empty line of a block belongs to it.
+            // Keeps empty lines inside the block.
             if *style == Style::Block {
                 self.style(Style::Block);
             }
@@ -133,12 +133,12 @@ impl Filling {
     fn put(&mut self, style: Style, character: &str) {
         let length = units(character);
         if length > self.longest {
-            // No person sees that as one.
+            // A grapheme cluster longer than a page is split.
             character.chars().for_each(|c| self.put(style, c.encode_utf8(&mut [0; 4])));
             return;
         }
         if self.units + length > self.longest {
-            self.turn();
+            self.next_page();
         }
         self.style(style);
         for c in character.chars() {
@@ -161,8 +161,8 @@ impl Filling {
         }
     }
 
-    /// Another message. One that shows nothing is not sent.
-    fn turn(&mut self) {
+    /// Starts a new page. Blank pages are dropped.
+    fn next_page(&mut self) {
         self.style(Style::Plain);
         let page = std::mem::take(&mut self.page);
         if !self.is_blank {
@@ -172,28 +172,28 @@ impl Filling {
     }
 }
 
-/// The length of a text as Telegram counts it.
+/// Returns the length of a text in UTF-16 units, as Telegram counts it.
 pub fn units(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-/// One line without characters that steer; a tab is some blanks.
+/// Removes control characters and joins lines; a tab becomes spaces.
 fn clean(text: &str) -> String {
     super::super::conversation::parse::plain(text).replace('\t', "    ").replace('\n', " ")
 }
 
-/// Nobody is called by it, and nothing in it can be pressed.
-fn quiet(text: &str) -> String {
-    let mut quiet = String::with_capacity(text.len());
+/// Prevents mentions and clickable commands with invisible characters.
+fn defuse(text: &str) -> String {
+    let mut defuse = String::with_capacity(text.len());
     let mut before = ' ';
     for c in text.chars() {
-        quiet.push(c);
+        defuse.push(c);
         if c == '@' || (c == '/' && !before.is_alphanumeric() && !matches!(before, '/' | ':')) {
-            quiet.push('\u{2060}');
+            defuse.push('\u{2060}');
         }
         before = c;
     }
-    quiet
+    defuse
 }
 
 #[cfg(test)]
@@ -247,12 +247,12 @@ mod tests {
             Span::Plain(" & @everyone: press /cancel or a/b https://x.test".to_owned()),
             Span::Code("/show 7 @me".to_owned()),
         ];
-        let saying = ChatMessage {
+        let message = ChatMessage {
             passages: vec![Block::Line(line), Block::Block("a < b\n\n\u{1b}[31mc\n".to_owned())],
             ..ChatMessage::default()
         };
         assert_eq!(
-            render(&saying).pages,
+            render(&message).pages,
             [
                 "<b>#7 &lt;b&gt;x&lt;/\u{2060}b&gt;</b> &amp; @\u{2060}everyone: press /\u{2060}cancel or a/b https://x.test\
               <code>/show 7 @me</code>\n<pre>a &lt; b\n\n[31mc</pre>"
@@ -305,8 +305,8 @@ mod tests {
             passages in prop::collection::vec(passage(), 0..12),
             longest in 8_usize..200,
         ) {
-            let saying = ChatMessage { passages, ..ChatMessage::default() };
-            let pages = pages(&saying, longest);
+            let message = ChatMessage { passages, ..ChatMessage::default() };
+            let pages = pages(&message, longest);
             let dense = |text: &str| text.chars().filter(|c| !c.is_whitespace() && *c != '\u{2060}' && *c != '\u{202e}').collect::<String>();
             let mut all = String::new();
             for page in &pages {
@@ -315,7 +315,7 @@ mod tests {
                 prop_assert!(!text.trim().is_empty());
                 all.push_str(&text);
             }
-            prop_assert_eq!(dense(&all), dense(&saying.plain_text()));
+            prop_assert_eq!(dense(&all), dense(&message.plain_text()));
         }
 
         #[test]

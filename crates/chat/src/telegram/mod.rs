@@ -1,5 +1,5 @@
-//! Telegram by its Bot API: what people on the list write and press is taken to the conversation, and what is said is
-//! brought to the chat, as often as Telegram allows. No webhook and no open port: the server is asked.
+//! The Telegram channel over the Bot API: passes messages and button presses of listed users to the conversation, and sends
+//! messages to the chat at the rate that Telegram allows. Uses long polling: no webhook and no open port.
 
 pub mod client;
 mod inbox;
@@ -16,7 +16,7 @@ use super::chat::Refusal;
 use super::conversation::Conversation;
 use super::conversation::channel_store::ChannelStore;
 use super::health::{Health, Way};
-use super::shutdown::part;
+use super::shutdown::shut_down;
 use super::streams::{Shown, Streams};
 use super::{Channel, TwoWay};
 use client::{Bot, BotError, SetupError};
@@ -39,27 +39,27 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::{Chat, User};
 
-/// What the channel needs to know.
+/// Settings of the channel.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The bot's token.
     pub token: Secret,
-    /// The chat in which things are said.
+    /// Id of the chat that receives the notifications.
     pub chat: i64,
-    /// The numbers of those who may say something. Nobody: things are said and nothing is heard.
+    /// Ids of users who may send commands. If empty, the channel only sends.
     pub users: BTreeSet<i64>,
-    /// The server.
+    /// URL of the Bot API server.
     pub api_url: String,
-    /// What a chat allows.
+    /// Rate limits of a chat.
     pub limits: Limits,
 }
 
 impl Setup {
-    /// Of the settings, and the token that they refer to.
+    /// Converts the settings, with the token that they refer to.
     ///
     /// # Errors
-    /// A number is none.
-    pub fn of(settings: &Settings, token: Secret) -> Result<Self, SetupError> {
+    /// An id is not a number, or the chat is missing.
+    pub fn from_settings(settings: &Settings, token: Secret) -> Result<Self, SetupError> {
         let number = |text: &str| text.trim().parse::<i64>().map_err(|_| SetupError::Number(text.to_owned()));
         let chat = number(settings.chat_id.as_deref().ok_or(SetupError::NoChat)?)?;
         let users = settings.allowed_users.iter().map(|user| number(user)).collect::<Result<_, _>>()?;
@@ -69,14 +69,14 @@ impl Setup {
 
 /// The channel. Cheap to clone.
 #[derive(Clone)]
-pub struct Telegram(Arc<Parts>);
+pub struct Telegram(Arc<Inner>);
 
-struct Parts {
+struct Inner {
     bot: Bot,
     listed: Listed,
     store: ChannelStore,
     queue: OutboundQueue,
-    /// Where each of the listed may speak with the bot alone.
+    /// Queues of the private chats, by listed user.
     private: BTreeMap<i64, OutboundQueue>,
     health: Health,
     streams: Streams<i64>,
@@ -87,55 +87,55 @@ fn now() -> Timestamp {
 }
 
 impl Telegram {
-    /// With this setup; nothing is asked of anybody yet.
+    /// Creates the channel without connecting.
     ///
     /// # Errors
-    /// It cannot be right.
+    /// The token or the URL is invalid.
     pub fn new(setup: Setup, store: ChannelStore) -> Result<Self, SetupError> {
         let Setup { token, chat, users, api_url, limits } = setup;
         let bot = Bot::new(&api_url, token)?;
         let listed = Listed { chat, users: users.iter().map(i64::to_string).collect() };
         let health = Health::new(ChannelKind::Telegram);
-        let queue_of =
+        let new_queue =
             |chat| OutboundQueue::new(bot.clone(), chat, store.clone(), listed.users.clone(), health.clone(), limits);
-        let private = users.iter().filter(|user| **user != chat).map(|user| (*user, queue_of(*user))).collect();
-        let queue = queue_of(chat);
+        let private = users.iter().filter(|user| **user != chat).map(|user| (*user, new_queue(*user))).collect();
+        let queue = new_queue(chat);
         let streams = Streams::new(store.clone());
-        Ok(Self(Arc::new(Parts { bot, listed, store, queue, private, health, streams })))
+        Ok(Self(Arc::new(Inner { bot, listed, store, queue, private, health, streams })))
     }
 
-    /// Of the settings and the token that they refer to; what must outlive the process is kept in the journal.
+    /// Creates the channel from the settings and their token, with the journal as its store.
     ///
     /// # Errors
-    /// It cannot be right.
+    /// A setting is invalid.
     pub fn open(settings: &Settings, token: Secret, engine: EngineHandle) -> Result<Self, SetupError> {
-        Self::new(Setup::of(settings, token)?, ChannelStore::Journal(engine, ChannelKind::Telegram))
+        Self::new(Setup::from_settings(settings, token)?, ChannelStore::Journal(engine, ChannelKind::Telegram))
     }
 
-    /// What is wrong now; `None`: nothing.
+    /// Returns the current problem; `None`: there is none.
     pub fn trouble(&self) -> Option<String> {
         self.0.health.trouble()
     }
 
-    /// How much waits to be said.
+    /// Returns the number of messages that wait to be sent.
     pub fn waiting(&self) -> usize {
-        self.desks().map(OutboundQueue::waiting).sum()
+        self.queues().map(OutboundQueue::waiting).sum()
     }
 
-    fn desks(&self) -> impl Iterator<Item = &OutboundQueue> {
+    fn queues(&self) -> impl Iterator<Item = &OutboundQueue> {
         std::iter::once(&self.0.queue).chain(self.0.private.values())
     }
 
-    fn desk_of(&self, chat: i64) -> &OutboundQueue {
+    fn queue_of(&self, chat: i64) -> &OutboundQueue {
         self.0.private.get(&chat).unwrap_or(&self.0.queue)
     }
 
-    /// Whose bot it is, and what the chat is called: what `orch channel test` tells. One look, nothing is said.
+    /// Returns the names of the bot and the chat for `orch channel test`, without sending a message.
     ///
     /// # Errors
-    /// The token, the chat or the server is not there.
-    pub async fn look(&self) -> Result<String, Refusal> {
-        let refusal = |error: BotError| outbound_queue::refusal(meaning::of(&error));
+    /// The token or the chat is refused, or the server cannot be reached.
+    pub async fn check(&self) -> Result<String, Refusal> {
+        let refusal = |error: BotError| outbound_queue::refusal(meaning::classify(&error));
         let me: User = self.0.bot.call("getMe", &json!({})).await.map_err(refusal)?;
         let chat = self.0.bot.call("getChat", &json!({"chat_id": self.0.listed.chat})).await;
         let chat: Chat = chat.map_err(refusal)?;
@@ -143,26 +143,26 @@ impl Telegram {
         Ok(format!("@{} in {title}", me.username.unwrap_or_default()))
     }
 
-    /// Shows the output of a task in a chat from now on.
+    /// Starts to show the output of a task in a chat.
     async fn stream(&self, shown: Shown<i64>, (client, tracker): (&Client, &TaskTracker)) {
         let (key, stop) = self.0.streams.begin(&shown, now()).await;
         self.show((key, stop), shown, (client, tracker));
     }
 
-    /// Goes on with the streams that were open when orch, or this channel, ended.
-    async fn go_on(&self, client: &Client, tracker: &TaskTracker) {
+    /// Resumes the streams that were open when the daemon or this channel stopped.
+    async fn resume_streams(&self, client: &Client, tracker: &TaskTracker) {
         for (key, shown) in self.0.streams.unfinished().await {
             let chat = shown.chat;
             let is_heard = !self.0.listed.users.is_empty() && shown.home == self.0.listed.chat;
             if !is_heard || (chat != self.0.listed.chat && !self.0.private.contains_key(&chat)) {
-                // Nobody there may see it any more.
-                self.0.streams.over(key).await;
+                // The chat may no longer see it.
+                self.0.streams.remove(key).await;
                 continue;
             }
             if let Some(message) = shown.message().and_then(|message| message.parse().ok()) {
-                self.desk_of(chat).adopt(key, message);
+                self.queue_of(chat).adopt(key, message);
             }
-            let stop = self.0.streams.go_on(key, &shown);
+            let stop = self.0.streams.resume(key, &shown);
             self.show((key, stop), shown, (client, tracker));
         }
     }
@@ -173,7 +173,7 @@ impl Telegram {
         Shown { chat, task, .. }: Shown<i64>,
         (client, tracker): (&Client, &TaskTracker),
     ) {
-        let (queue, client, telegram) = (self.desk_of(chat).clone(), client.clone(), self.clone());
+        let (queue, client, telegram) = (self.queue_of(chat).clone(), client.clone(), self.clone());
         tracker.spawn(async move {
             let show = |saying, stage| queue.show(key, saying, stage);
             let answer = |saying| queue.answer(saying);
@@ -185,58 +185,63 @@ impl Telegram {
 impl TwoWay for Telegram {
     async fn run(&self, client: Client, cancel: CancellationToken) {
         let (tracker, closing, mut queues) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
-        for queue in self.desks() {
+        for queue in self.queues() {
             let (queue, closing) = (queue.clone(), closing.clone());
             queues.spawn(async move { queue.run(&closing).await });
         }
-        self.go_on(&client, &tracker).await;
+        self.resume_streams(&client, &tracker).await;
         let mut poller = Poller { telegram: self, client: &client, tracker: &tracker, cancel: &cancel };
         poller.run().await;
         cancel.cancelled().await;
-        self.0.streams.leave();
-        part(&tracker, &closing, queues).await;
-        self.desks().for_each(OutboundQueue::close);
+        self.0.streams.suspend();
+        shut_down(&tracker, &closing, queues).await;
+        self.queues().for_each(OutboundQueue::close);
     }
 }
 
 impl Channel for Telegram {
-    // What is in the way of hearing is kept by whoever listens.
+    // The poller stores problems of receiving.
     fn trouble(&self) -> Option<String> {
-        self.0.health.of(Way::Out)
+        self.0.health.get(Way::Out)
     }
 
-    async fn say(&self, saying: &ChatMessage) -> Result<Option<String>, Refusal> {
-        self.0.queue.say(saying).await
+    async fn send(&self, message: &ChatMessage) -> Result<Option<String>, Refusal> {
+        self.0.queue.send(message).await
     }
 
-    async fn tell(&self, _key: &str, notices: &[Notice], saying: &ChatMessage) -> Result<Option<String>, Refusal> {
+    async fn send_notices(
+        &self,
+        _key: &str,
+        notices: &[Notice],
+        message: &ChatMessage,
+    ) -> Result<Option<String>, Refusal> {
         let is_of_strangers = notices.iter().all(|notice| notice.kind == NoticeKind::Stranger);
         if self.0.listed.chat < 0 && is_of_strangers && !notices.is_empty() {
-            // In the group they would read it themselves.
+            // In the group, the stranger would read it.
             for queue in self.0.private.values() {
-                match queue.say(saying).await {
+                match queue.send(message).await {
                     Ok(_) => return Ok(None),
                     Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
-                    // Who has never written to the bot cannot be written to.
+                    // A bot cannot write to users who never wrote to it.
                     Err(Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_)) => {}
                 }
             }
         }
-        self.say(saying).await
+        self.send(message).await
     }
 
-    async fn change(&self, message: &str, saying: &ChatMessage) -> Result<(), Refusal> {
-        let message = message.parse().map_err(|_| Refusal::Gone)?;
-        self.0.queue.change(message, saying).await
+    async fn edit(&self, id: &str, message: &ChatMessage) -> Result<(), Refusal> {
+        let id = id.parse().map_err(|_| Refusal::Gone)?;
+        self.0.queue.edit(id, message).await
     }
 }
 
-/// What the conversation is led with.
+/// Creates the conversation of the channel.
 fn conversation(telegram: &Telegram, client: &Client, us: Option<String>) -> Conversation {
     Conversation::new(client.clone(), telegram.0.store.clone(), us)
 }
 
-fn trouble(telegram: &Telegram, trouble: Option<String>) {
+fn set_trouble(telegram: &Telegram, trouble: Option<String>) {
     telegram.0.health.set(Way::In, trouble);
 }
 
@@ -257,7 +262,7 @@ mod tests {
 
     #[test]
     fn people_and_chats_are_numbers() {
-        let of = |chat: Option<&str>, users: &[&str]| Setup::of(&settings(chat, users), Secret::new("t"));
+        let of = |chat: Option<&str>, users: &[&str]| Setup::from_settings(&settings(chat, users), Secret::new("t"));
         let setup = of(Some("-1001"), &["42", " 43"]).expect("numbers");
         assert_eq!((setup.chat, setup.users), (-1_001, BTreeSet::from([42, 43])));
         assert_eq!(of(None, &[]).expect_err("no chat"), SetupError::NoChat);

@@ -1,5 +1,5 @@
-//! What goes out to one chat: one request after the other, as often as the service allows, in the order of [`rate_limit`]. What
-//! was refused for now is said again; what cannot be said is told to whoever waits for it.
+//! The outbound queue of one Telegram chat: sends one request after the other, at the rate and in the order of
+//! [`rate_limit`]. Temporarily refused messages are retried; other failures are reported to the waiting caller.
 //!
 //! [`rate_limit`]: crate::rate_limit
 
@@ -13,7 +13,7 @@ use crate::conversation::buttons::{Minted, bind, mint};
 use crate::conversation::channel_store::ChannelStore;
 use crate::conversation::live::Stage;
 use crate::health::{Health, Way};
-use crate::outbound_queue::{self, Line, RateLimiter, SendResult};
+use crate::outbound_queue::{self, RateLimiter, SendQueue, SendResult};
 use crate::rate_limit::{Limits, RateLimit, Urgency};
 use crate::streams;
 use orch_core::channel::{ChatMessage, Document};
@@ -23,37 +23,37 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// So many buttons stand side by side.
+/// Buttons per row.
 const IN_A_ROW: usize = 3;
 
-/// Something that is said or changed once.
-pub enum What {
-    /// A message, or several.
-    Say(ChatMessage),
-    /// Another text in the place of a message.
-    Change(i64, ChatMessage),
-    /// The buttons under this message go.
-    Strip(i64),
+/// A queued request.
+pub enum Item {
+    /// Sends a message, split into several if needed.
+    Send(ChatMessage),
+    /// Replaces the text of a message.
+    Edit(i64, ChatMessage),
+    /// Removes the buttons of a message.
+    RemoveButtons(i64),
 }
 
-/// What everybody who writes there shares.
+/// State shared by all handles of the queue.
 struct Shared {
     bot: Bot,
     chat: i64,
     store: ChannelStore,
     users: BTreeSet<String>,
     limits: Limits,
-    line: Line<Sender>,
+    items: SendQueue<Sender>,
     threads: Threads,
     health: Health,
 }
 
-/// A chat. Cheap to clone; [`OutboundQueue::run`] does the work.
+/// The queue of a chat. Cheap to clone; [`OutboundQueue::run`] sends.
 #[derive(Clone)]
 pub struct OutboundQueue(Arc<Shared>);
 
 impl OutboundQueue {
-    /// For a chat; `users`: who may press the buttons.
+    /// Creates the queue of a chat; `users` may press the buttons.
     pub fn new(
         bot: Bot,
         chat: i64,
@@ -63,108 +63,108 @@ impl OutboundQueue {
         limits: Limits,
     ) -> Self {
         let threads = Threads::new(chat, store.clone());
-        Self(Arc::new(Shared { bot, chat, store, users, limits, line: Line::default(), threads, health }))
+        Self(Arc::new(Shared { bot, chat, store, users, limits, items: SendQueue::default(), threads, health }))
     }
 
-    /// Where things are said.
+    /// Returns the threads of the chat.
     pub fn threads(&self) -> &Threads {
         &self.0.threads
     }
 
-    /// How much waits.
+    /// Returns the number of waiting requests.
     pub fn waiting(&self) -> usize {
-        self.0.line.waiting()
+        self.0.items.waiting()
     }
 
-    /// Says something, and waits until it is said. Returns the name of the message.
+    /// Sends a message and waits until it is sent. Returns the id of the message.
     ///
     /// # Errors
-    /// It was not said, or that is not known.
-    pub async fn say(&self, saying: &ChatMessage) -> SendResult<String> {
-        let urgency = if saying.is_urgent { Urgency::Now } else { Urgency::Usual };
-        let told = self.0.line.wait(What::Say(saying.clone()), urgency).await?;
-        Ok(told.map(|message| message.to_string()))
+    /// The message was not sent, or the result is unknown.
+    pub async fn send(&self, content: &ChatMessage) -> SendResult<String> {
+        let urgency = if content.is_urgent { Urgency::Now } else { Urgency::Usual };
+        let sent = self.0.items.wait(Item::Send(content.clone()), urgency).await?;
+        Ok(sent.map(|message| message.to_string()))
     }
 
-    /// Puts something into the place of a message, and waits until that is done.
+    /// Replaces the content of a message and waits until that is done.
     ///
     /// # Errors
-    /// It was not done, or that is not known.
-    pub async fn change(&self, message: i64, saying: &ChatMessage) -> Result<(), Refusal> {
-        self.0.line.wait(What::Change(message, saying.clone()), Urgency::Usual).await.map(drop)
+    /// The message was not edited, or the result is unknown.
+    pub async fn edit(&self, message: i64, content: &ChatMessage) -> Result<(), Refusal> {
+        self.0.items.wait(Item::Edit(message, content.clone()), Urgency::Usual).await.map(drop)
     }
 
-    /// Answers somebody; nobody waits for it. What is too much is dropped, and that is logged.
-    pub fn answer(&self, saying: ChatMessage) {
-        if !self.0.line.push(What::Say(saying), Urgency::Now) {
-            tracing::warn!(chat = self.0.chat, "an answer is dropped: too much waits");
+    /// Queues an answer without waiting for it. If the queue is full, the answer is dropped and that is logged.
+    pub fn answer(&self, content: ChatMessage) {
+        if !self.0.items.push(Item::Send(content), Urgency::Now) {
+            tracing::warn!(chat = self.0.chat, "an answer is dropped: the queue is full");
         }
     }
 
-    /// Takes the buttons from a message. They are void anyway.
-    pub fn strip(&self, message: i64) {
-        self.0.line.push(What::Strip(message), Urgency::Now);
+    /// Removes the buttons of a message. They have no effect anyway.
+    pub fn remove_buttons(&self, message: i64) {
+        self.0.items.push(Item::RemoveButtons(message), Urgency::Now);
     }
 
-    /// The newest state of a message that grows; `false`: there are too many of them.
-    pub fn show(&self, key: u64, saying: ChatMessage, stage: Stage) -> bool {
-        self.0.line.show(key, saying, stage == Stage::Last)
+    /// Sets the newest state of a live message; `false`: there are too many live messages.
+    pub fn show(&self, key: u64, content: ChatMessage, stage: Stage) -> bool {
+        self.0.items.show(key, content, stage == Stage::Last)
     }
 
-    /// A message that was there before grows on.
+    /// Registers an existing message as a live message.
     pub fn adopt(&self, key: u64, message: i64) {
-        self.0.line.adopt(key, message);
+        self.0.items.adopt(key, message);
     }
 
-    /// Says what is to be said; once `closing` is cancelled, what is left of it.
+    /// Sends what is queued; once `closing` is cancelled, sends the rest and returns.
     pub async fn run(&self, closing: &CancellationToken) {
         let rate_limiter = RateLimiter::new(RateLimit::new(self.0.chat < 0, self.0.limits));
-        self.0.line.work(Sender { queue: self.clone(), rate_limiter, is_awaited: false }, closing).await;
+        self.0.items.work(Sender { queue: self.clone(), rate_limiter, is_awaited: false }, closing).await;
     }
 
-    /// Nothing is said here any more.
+    /// Closes the queue.
     pub fn close(&self) {
-        self.0.line.close();
+        self.0.items.close();
     }
 }
 
-/// What a refusal of Telegram's is to whoever wanted it.
+/// Converts a refusal of Telegram.
 pub(super) fn refusal(meaning: Meaning) -> Refusal {
     match meaning {
         Meaning::Again(pause) => Refusal::later(Some(pause), format!("Telegram asks to wait {} s", pause.as_secs())),
         Meaning::Later(why) => Refusal::later(None, why),
-        Meaning::Done => Refusal::later(None, "it was so already"),
+        Meaning::Done => Refusal::later(None, "nothing changed"),
         Meaning::NoTopic => Refusal::later(None, "the topic is gone"),
         Meaning::Gone => Refusal::Gone,
-        Meaning::NoMarkup => Refusal::Never("the text is not taken".to_owned()),
+        Meaning::NoMarkup => Refusal::Never("the text is rejected".to_owned()),
         Meaning::Never(why) => Refusal::Never(why),
         Meaning::Closed(why) => Refusal::Closed(why),
     }
 }
 
-/// Who does it.
+/// Sends the requests of a queue.
 struct Sender {
     queue: OutboundQueue,
     rate_limiter: RateLimiter,
-    /// Somebody waits who says it again, and nothing of it is said yet: a pause is told instead of waited out.
+    /// Whether a caller waits that retries itself, and nothing was sent yet: a pause is then reported instead of waited for.
     is_awaited: bool,
 }
 
 impl outbound_queue::Sender for Sender {
-    type What = What;
-    type Name = i64;
-    type Growing = ChatMessage;
+    type Item = Item;
+    type Id = i64;
+    type Live = ChatMessage;
 
-    fn rhythm(&self) -> &RateLimiter {
+    fn rate_limiter(&self) -> &RateLimiter {
         &self.rate_limiter
     }
 
-    async fn carry_out(&mut self, what: &What, is_awaited: bool) -> SendResult<i64> {
+    async fn deliver(&mut self, what: &Item, is_awaited: bool) -> SendResult<i64> {
         self.is_awaited = is_awaited;
         let done = match what {
-            What::Say(saying) => self.say(saying).await,
-            What::Change(message, saying) => self.change(*message, saying).await,
-            What::Strip(message) => {
+            Item::Send(content) => self.send_message(content).await,
+            Item::Edit(message, content) => self.edit_message(*message, content).await,
+            Item::RemoveButtons(message) => {
                 let takes = json!({"chat_id": self.shared().chat, "message_id": message});
                 self.ask("editMessageReplyMarkup", takes, None).await.map(|_| None)
             }
@@ -176,24 +176,24 @@ impl outbound_queue::Sender for Sender {
         }
     }
 
-    async fn show(&mut self, at: Option<&i64>, saying: &ChatMessage) -> Result<i64, Refusal> {
-        let html = one_page(saying);
+    async fn show(&mut self, at: Option<&i64>, content: &ChatMessage) -> Result<i64, Refusal> {
+        let html = one_page(content);
         let done = match at {
             Some(message) => self.edit(*message, &html, &[]).await.map(|()| *message),
             None => {
-                let mut place = self.place(saying.task, &saying.plain_text()).await;
-                self.send(&html, &[], &mut place, saying).await
+                let mut place = self.place(content.task, &content.plain_text()).await;
+                self.send(&html, &[], &mut place, content).await
             }
         };
         done.map_err(refusal)
     }
 
-    async fn stands(&mut self, key: u64, message: &i64) {
-        streams::stands::<i64>(&self.shared().store, key, message.to_string()).await;
+    async fn live_created(&mut self, key: u64, message: &i64) {
+        streams::store_message::<i64>(&self.shared().store, key, message.to_string()).await;
     }
 
-    async fn over(&mut self, key: u64) {
-        streams::over(&self.shared().store, key).await;
+    async fn live_ended(&mut self, key: u64) {
+        streams::remove(&self.shared().store, key).await;
     }
 }
 
@@ -202,10 +202,10 @@ impl Sender {
         &self.queue.0
     }
 
-    /// Waits until the chat may be written to, and asks. What the service puts off is asked again: it was not done.
+    /// Calls a method when the rate limit allows it. Calls that were refused for rate reasons are repeated.
     async fn ask(&mut self, method: &str, takes: Value, document: Option<&Document>) -> Result<Value, Meaning> {
         loop {
-            self.rate_limiter.free().await;
+            self.rate_limiter.ready().await;
             let bot = &self.queue.0.bot;
             let done = match document {
                 None => bot.call::<Value>(method, &takes).await,
@@ -214,32 +214,32 @@ impl Sender {
                     bot.send_file(&fields, (&document.name, &document.text)).await
                 }
             };
-            self.rate_limiter.asked();
-            match done.map_err(|error| (meaning::of(&error), error)) {
+            self.rate_limiter.record_request();
+            match done.map_err(|error| (meaning::classify(&error), error)) {
                 Ok(result) => {
                     self.is_awaited = false;
-                    self.rate_limiter.is_well();
+                    self.rate_limiter.record_success();
                     self.shared().health.set(Way::Out, None);
                     return Ok(result);
                 }
                 Err((Meaning::Again(pause), _)) => {
-                    self.rate_limiter.put_off(pause);
+                    self.rate_limiter.block_for(pause);
                     if self.is_awaited {
                         return Err(Meaning::Again(pause));
                     }
                 }
                 Err((meaning, error)) => {
-                    self.heed(&meaning, &error);
+                    self.record_error(&meaning, &error);
                     return Err(meaning);
                 }
             }
         }
     }
 
-    fn heed(&mut self, meaning: &Meaning, error: &BotError) {
+    fn record_error(&mut self, meaning: &Meaning, error: &BotError) {
         match meaning {
             Meaning::Later(_) => {
-                self.rate_limiter.failed(None);
+                self.rate_limiter.record_failure(None);
                 self.shared().health.set(Way::Out, Some(error.to_string()));
             }
             Meaning::Closed(why) => self.shared().health.set(Way::Out, Some(why.clone())),
@@ -253,19 +253,19 @@ impl Sender {
     }
 
     /// Sends all Telegram messages of one [`ChatMessage`], and the file. The buttons stand under the last message.
-    async fn say(&mut self, saying: &ChatMessage) -> Result<Option<i64>, Meaning> {
-        let rendered = render(saying);
-        let minted = self.mint(saying).await?;
-        let mut place = self.place(saying.task, &saying.plain_text()).await;
+    async fn send_message(&mut self, content: &ChatMessage) -> Result<Option<i64>, Meaning> {
+        let rendered = render(content);
+        let minted = self.mint(content).await?;
+        let mut place = self.place(content.task, &content.plain_text()).await;
         let mut first = None;
         let count = rendered.pages.len();
         for (index, page) in rendered.pages.iter().enumerate() {
             let buttons: &[Minted] = if index + 1 == count { &minted } else { &[] };
-            let message = self.send(page, buttons, &mut place, saying).await?;
+            let message = self.send(page, buttons, &mut place, content).await?;
             first.get_or_insert(message);
             if index + 1 == count && !minted.is_empty() {
-                let bound = bind(&self.shared().store, &minted, &name(self.shared().chat, message)).await;
-                bound.map_err(|error| unkept(&error))?;
+                let bound = bind(&self.shared().store, &minted, &message_key(self.shared().chat, message)).await;
+                bound.map_err(|error| storage_failed(&error))?;
             }
         }
         if let Some(document) = &rendered.document {
@@ -273,23 +273,23 @@ impl Sender {
             place.put(&mut takes);
             let sent = self.ask("sendDocument", takes, Some(document)).await?;
             let message = sent["message_id"].as_i64().unwrap_or_default();
-            self.remember(message, saying.task).await;
+            self.remember(message, content.task).await;
             first.get_or_insert(message);
         }
         Ok(first)
     }
 
-    async fn mint(&self, saying: &ChatMessage) -> Result<Vec<Minted>, Meaning> {
+    async fn mint(&self, content: &ChatMessage) -> Result<Vec<Minted>, Meaning> {
         let shared = self.shared();
-        // Nobody may press them, and nobody would answer.
+        // Nobody may press them.
         if shared.users.is_empty() {
             return Ok(Vec::new());
         }
-        let minted = mint(&shared.store, &saying.buttons, &shared.users, now()).await;
-        minted.map_err(|error| unkept(&error))
+        let minted = mint(&shared.store, &content.buttons, &shared.users, now()).await;
+        minted.map_err(|error| storage_failed(&error))
     }
 
-    /// The place of a task in the chat; a topic is made where there is none yet.
+    /// Returns the place of a task in the chat; creates a topic if the chat has topics and the task has none.
     async fn place(&mut self, task: Option<TaskId>, title: &str) -> Place {
         let Some(task) = task else { return Place::default() };
         let threads = self.shared().threads.clone();
@@ -301,8 +301,8 @@ impl Sender {
         let name = if name.trim().is_empty() { format!("#{task}") } else { name };
         let takes = json!({"chat_id": self.shared().chat, "name": name});
         match self.ask("createForumTopic", takes, None).await {
-            Ok(made) => threads.made(task, made["message_thread_id"].as_i64()).await,
-            // It is said beside the topics then.
+            Ok(made) => threads.record_topic(task, made["message_thread_id"].as_i64()).await,
+            // The message then goes to the chat itself.
             Err(_) => Place::default(),
         }
     }
@@ -312,11 +312,11 @@ impl Sender {
         html: &str,
         buttons: &[Minted],
         place: &mut Place,
-        saying: &ChatMessage,
+        content: &ChatMessage,
     ) -> Result<i64, Meaning> {
         let mut takes = json!({
             "chat_id": self.shared().chat, "text": html, "parse_mode": "HTML",
-            "link_preview_options": {"is_disabled": true}, "disable_notification": !saying.is_urgent,
+            "link_preview_options": {"is_disabled": true}, "disable_notification": !content.is_urgent,
         });
         if !buttons.is_empty() {
             takes["reply_markup"] = keyboard(buttons);
@@ -324,7 +324,7 @@ impl Sender {
         place.put(&mut takes);
         let sent = match self.ask("sendMessage", takes.clone(), None).await {
             Err(Meaning::NoTopic) => {
-                self.shared().threads.forget(saying.task).await;
+                self.shared().threads.forget(content.task).await;
                 *place = Place::default();
                 if let Some(takes) = takes.as_object_mut() {
                     takes.remove("message_thread_id");
@@ -332,7 +332,7 @@ impl Sender {
                 self.ask("sendMessage", takes, None).await?
             }
             Err(Meaning::NoMarkup) => {
-                let text: String = saying.plain_text().chars().take(2_000).collect();
+                let text: String = content.plain_text().chars().take(2_000).collect();
                 takes["text"] = Value::String(text);
                 if let Some(takes) = takes.as_object_mut() {
                     takes.remove("parse_mode");
@@ -344,23 +344,23 @@ impl Sender {
         };
         let message =
             sent["message_id"].as_i64().ok_or_else(|| Meaning::Later("the answer is not understood".to_owned()))?;
-        self.remember(message, saying.task).await;
+        self.remember(message, content.task).await;
         Ok(message)
     }
 
-    /// An answer to it is one to the task.
+    /// Records that replies to the message concern the task.
     async fn remember(&self, message: i64, task: Option<TaskId>) {
         if let Some(task) = task {
-            self.shared().threads.said(task, message).await;
+            self.shared().threads.record_message(task, message).await;
         }
     }
 
-    async fn change(&mut self, message: i64, saying: &ChatMessage) -> Result<Option<i64>, Meaning> {
-        let minted = self.mint(saying).await?;
-        self.edit(message, &one_page(saying), &minted).await?;
+    async fn edit_message(&mut self, message: i64, content: &ChatMessage) -> Result<Option<i64>, Meaning> {
+        let minted = self.mint(content).await?;
+        self.edit(message, &one_page(content), &minted).await?;
         if !minted.is_empty() {
-            let bound = bind(&self.shared().store, &minted, &name(self.shared().chat, message)).await;
-            bound.map_err(|error| unkept(&error))?;
+            let bound = bind(&self.shared().store, &minted, &message_key(self.shared().chat, message)).await;
+            bound.map_err(|error| storage_failed(&error))?;
         }
         Ok(Some(message))
     }
@@ -380,17 +380,17 @@ impl Sender {
     }
 }
 
-fn unkept(error: &orch_engine::handle::EngineError) -> Meaning {
-    tracing::warn!(%error, "buttons cannot be kept");
-    Meaning::Later(format!("its buttons cannot be kept: {error}"))
+fn storage_failed(error: &orch_engine::handle::EngineError) -> Meaning {
+    tracing::warn!(%error, "buttons cannot be stored");
+    Meaning::Later(format!("its buttons cannot be stored: {error}"))
 }
 
 fn field<'a>((name, value): (&'a String, &'a Value)) -> (&'a str, String) {
     (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
-/// How a message is named where several chats are.
-pub fn name(chat: i64, message: i64) -> String {
+/// Returns the id of a message that is unique among all chats.
+pub fn message_key(chat: i64, message: i64) -> String {
     format!("{chat}/{message}")
 }
 

@@ -1,16 +1,16 @@
-//! Asks Telegram what happened, and has each update handled once: it is noted before it is begun with, and noted as
-//! handled with the offset. When nothing can be heard, that is told, and asked again ever more rarely.
+//! Polls Telegram for updates and handles each once: an update is recorded before it is started, and recorded as handled
+//! with the offset. When polling fails, the problem is reported and polling is retried with growing pauses.
 
 use super::client::BotError;
-use super::inbox::{Heard, Pressed, UNREAD, With, Words, hear};
+use super::inbox::{Heard, Pressed, UNREAD, With, Words, classify};
 use super::meaning::{self, Meaning};
 use super::threads::MESSAGE;
 use super::wire::{ALLOWED_UPDATES, Chat, Fetchable, File, Update, User};
-use super::{Telegram, conversation, now, trouble};
+use super::{Telegram, conversation, now, set_trouble};
 use crate::attached;
 use crate::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
 use crate::conversation::parse::COMMANDS;
-use crate::conversation::strangers::{self, Stranger, TOLD};
+use crate::conversation::strangers::{self, REPORTED, Stranger};
 use crate::conversation::{Answer, Conversation, Said, Speaker, WANTED, render};
 use crate::handled::{Begun, Offset};
 use crate::streams::{Shown, stopped};
@@ -25,24 +25,24 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Key of the offset.
+/// Key of the stored offset.
 const OFFSET: &str = "updates";
-/// How long Telegram holds a question that it has no answer to, in seconds.
-const HOLDS: u64 = 50;
-/// How long one is waited for.
-const WAITS: Duration = Duration::from_secs(HOLDS + 15);
-/// The first pause after a failure, and the longest; each is twice as long as the one before.
+/// Long-polling timeout: how long Telegram holds a request without updates, in seconds.
+const LONG_POLL_SECONDS: u64 = 50;
+/// Time limit of a polling request.
+const POLL_TIMEOUT: Duration = Duration::from_secs(LONG_POLL_SECONDS + 15);
+/// First and longest pause after a failure; each pause is twice as long as the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// Where only a person can mend it, it is looked at again after that.
+/// Pause after a problem that only a person can solve.
 const LONG: Duration = Duration::from_secs(300);
-/// Another one who polls may just be leaving.
+/// First and longest pause after a conflict: another poller may just be stopping.
 const CONFLICT: (Duration, Duration) = (Duration::from_secs(5), LONG);
-/// How long answers to a message are known to be about its task.
+/// How long replies to a message are recognized as being about its task.
 const THREADS: SignedDuration = SignedDuration::from_hours(24 * 90);
-/// How often what is too old is forgotten.
-const TIDIES: SignedDuration = SignedDuration::from_hours(1);
+/// Interval at which old entries are deleted.
+const CLEANUP_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
-/// Who asks.
+/// Polls for updates.
 pub struct Poller<'a> {
     pub telegram: &'a Telegram,
     pub client: &'a Client,
@@ -54,7 +54,7 @@ pub struct Poller<'a> {
 type Unhandled = EngineError;
 
 impl Poller<'_> {
-    /// Listens for ever.
+    /// Polls until it is cancelled.
     pub async fn run(&mut self) {
         if self.telegram.0.listed.users.is_empty() {
             tracing::info!("nobody is listed for telegram: nothing is listened to");
@@ -62,49 +62,50 @@ impl Poller<'_> {
         }
         let Some(us) = self.introduce().await else { return };
         let talk = conversation(self.telegram, self.client, us.username);
-        let mut tidied = now();
+        let mut cleaned_up = now();
         let mut failures = 0;
         while !self.cancel.is_cancelled() {
-            // After a failure the first answer comes at once, so that it is soon known that it works again.
-            let pause = match self.listen(&talk, if failures == 0 { HOLDS } else { 0 }).await {
+            // After a failure the first request returns at once, so that a recovery is soon visible.
+            let pause = match self.listen(&talk, if failures == 0 { LONG_POLL_SECONDS } else { 0 }).await {
                 Ok(()) => {
                     if failures > 0 {
                         self.note(None).await;
                     }
                     failures = 0;
-                    trouble(self.telegram, None);
+                    set_trouble(self.telegram, None);
                     Duration::ZERO
                 }
                 Err(error) => {
                     failures += 1;
-                    let pause = self.told(&error, failures);
-                    self.note(self.telegram.0.health.of(super::Way::In)).await;
+                    let pause = self.report_failure(&error, failures);
+                    self.note(self.telegram.0.health.get(super::Way::In)).await;
                     pause
                 }
             };
-            if now().duration_since(tidied) > TIDIES {
-                tidied = now();
-                self.tidy().await;
+            if now().duration_since(cleaned_up) > CLEANUP_INTERVAL {
+                cleaned_up = now();
+                self.clean_up().await;
             }
-            self.rest(pause).await;
+            self.sleep(pause).await;
         }
     }
 
-    /// For whoever asks how the channel fares.
+    /// Stores the problem of receiving, for `orch channel list`.
     async fn note(&self, trouble: Option<String>) {
-        if let Err(error) = self.telegram.0.store.keep(LISTENING, trouble).await {
-            tracing::warn!(%error, "how telegram fares cannot be written down");
+        if let Err(error) = self.telegram.0.store.set(LISTENING, trouble).await {
+            tracing::warn!(%error, "the state of telegram cannot be stored");
         }
     }
 
-    async fn rest(&self, pause: Duration) {
+    async fn sleep(&self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.cancel.cancelled() => {}
         }
     }
 
-    /// Finds out who we are, registers the commands, and looks at the chat. Tried until it is done; `None`: it is to end.
+    /// Gets the bot's name, registers the commands, and reads whether the chat has topics. Retries until it succeeds; `None`:
+    /// cancelled.
     async fn introduce(&self) -> Option<User> {
         let bot = &self.telegram.0.bot;
         let mut failures = 0;
@@ -113,34 +114,34 @@ impl Poller<'_> {
                 Ok(me) => break me,
                 Err(error) => {
                     failures += 1;
-                    let pause = self.told(&Failure::Bot(error), failures);
-                    self.note(self.telegram.0.health.of(super::Way::In)).await;
-                    self.rest(pause).await;
+                    let pause = self.report_failure(&Failure::Bot(error), failures);
+                    self.note(self.telegram.0.health.get(super::Way::In)).await;
+                    self.sleep(pause).await;
                     if self.cancel.is_cancelled() {
                         return None;
                     }
                 }
             }
         };
-        trouble(self.telegram, None);
+        set_trouble(self.telegram, None);
         self.note(None).await;
         let commands: Vec<Value> = COMMANDS
             .iter()
             .map(|known| json!({"command": known.name, "description": described(known.takes, known.does)}))
             .collect();
         if let Err(error) = bot.call::<Value>("setMyCommands", &json!({"commands": commands})).await {
-            // They can be written all the same.
+            // People can type the commands anyway.
             tracing::warn!(%error, "the commands cannot be registered");
         }
         match bot.call::<Chat>("getChat", &json!({"chat_id": self.telegram.0.listed.chat})).await {
             Ok(chat) => self.telegram.0.queue.threads().set_forum(chat.is_forum),
-            Err(error) => tracing::warn!(%error, "the chat cannot be looked at"),
+            Err(error) => tracing::warn!(%error, "the chat cannot be read"),
         }
         Some(me)
     }
 
-    /// Tells what is wrong, and how long to leave it.
-    fn told(&self, failure: &Failure, failures: u32) -> Duration {
+    /// Reports a problem and returns the pause before the next try.
+    fn report_failure(&self, failure: &Failure, failures: u32) -> Duration {
         let doubled = |(first, longest): (Duration, Duration)| {
             first.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(longest)
         };
@@ -149,7 +150,7 @@ impl Poller<'_> {
                 let why = format!("another program asks with the same token, or a webhook is set ({error}): end it");
                 (why, doubled(CONFLICT))
             }
-            Failure::Bot(error) => match meaning::of(error) {
+            Failure::Bot(error) => match meaning::classify(error) {
                 Meaning::Again(pause) => (error.to_string(), pause),
                 Meaning::Never(why) | Meaning::Closed(why) => (why, LONG),
                 Meaning::Later(_) | Meaning::Done | Meaning::Gone | Meaning::NoTopic | Meaning::NoMarkup => {
@@ -158,22 +159,22 @@ impl Poller<'_> {
             },
             Failure::Journal(error) => (format!("the journal cannot be used: {error}"), doubled(PAUSES)),
         };
-        trouble(self.telegram, Some(why));
+        set_trouble(self.telegram, Some(why));
         pause
     }
 
-    /// One question to Telegram, and everything that it answers.
+    /// Performs one polling request and handles all its updates.
     async fn listen(&mut self, talk: &Conversation, holds: u64) -> Result<(), Failure> {
-        let kept = self.telegram.0.store.kept(OFFSET).await?;
+        let kept = self.telegram.0.store.get(OFFSET).await?;
         let mut offset = Offset::read(kept.as_deref());
         let mut takes = json!({"timeout": holds, "limit": 100, "allowed_updates": ALLOWED_UPDATES});
         if let Some(next) = offset.next {
             takes["offset"] = json!(next);
         }
-        let asked = self.telegram.0.bot.call_within(WAITS, "getUpdates", &takes);
-        // What was heard is handled to its end; only the waiting is broken off.
+        let asked = self.telegram.0.bot.call_within(POLL_TIMEOUT, "getUpdates", &takes);
+        // Only the waiting is cancelled; received updates are always handled.
         let mut updates: Vec<Value> = tokio::select! {
-            told = asked => told.map_err(Failure::Bot)?,
+            received = asked => received.map_err(Failure::Bot)?,
             () = self.cancel.cancelled() => return Ok(()),
         };
         // They may come out of order.
@@ -185,8 +186,9 @@ impl Poller<'_> {
             if offset.knows(id) {
                 continue;
             }
-            // One of a form that is not known here is nothing to us.
-            let heard = serde_json::from_value::<Update>(update).map(|update| hear(update, &self.telegram.0.listed));
+            // Updates of unknown form are ignored.
+            let heard =
+                serde_json::from_value::<Update>(update).map(|update| classify(update, &self.telegram.0.listed));
             let heard = heard.unwrap_or(Heard::Nothing);
             if let Heard::Stranger(stranger) = heard {
                 strangers.push(stranger);
@@ -198,12 +200,12 @@ impl Poller<'_> {
         self.report(strangers).await?;
         if !ids.is_empty() {
             offset.confirm(&ids);
-            self.telegram.0.store.keep(OFFSET, offset.text()).await?;
+            self.telegram.0.store.set(OFFSET, offset.text()).await?;
         }
         Ok(())
     }
 
-    /// Handles one, and notes that.
+    /// Handles one update and records that.
     async fn handle(
         &self,
         talk: &Conversation,
@@ -214,32 +216,32 @@ impl Poller<'_> {
         let acts = matches!(heard, Heard::Words(_) | Heard::Pressed(_));
         let begun = offset.begin(id, now());
         if acts {
-            store.keep(OFFSET, offset.text()).await?;
+            store.set(OFFSET, offset.text()).await?;
         }
         match heard {
-            Heard::Words(words) => self.words(talk, words, &begun).await,
+            Heard::Words(words) => self.handle_message(talk, words, &begun).await,
             Heard::Pressed(pressed) => self.pressed(talk, pressed, &begun).await,
-            Heard::Told(chat, what) => self.telegram.desk_of(chat).answer(render::sentence(what)),
+            Heard::Unsupported(chat, what) => self.telegram.queue_of(chat).answer(render::sentence(what)),
             Heard::Member(status) => self.member(&status),
             Heard::Moved(chat) => {
-                let Meaning::Closed(why) = meaning::of(&BotError::Moved(chat)) else { return Ok(()) };
+                let Meaning::Closed(why) = meaning::classify(&BotError::Moved(chat)) else { return Ok(()) };
                 self.telegram.0.health.set(super::Way::Out, Some(why));
             }
             Heard::Stranger(_) | Heard::Nothing => {}
         }
         offset.done(id);
         if acts {
-            store.keep(OFFSET, offset.text()).await?;
+            store.set(OFFSET, offset.text()).await?;
         }
         Ok(())
     }
 
-    async fn words(&self, talk: &Conversation, words: Words, begun: &Begun) {
+    async fn handle_message(&self, talk: &Conversation, words: Words, begun: &Begun) {
         let Words { user, name, chat, text, answers, topic, with } = words;
-        let queue = self.telegram.desk_of(chat);
+        let queue = self.telegram.queue_of(chat);
         let thread = queue.threads().task_of(answers, topic).await;
         if chat < 0 && thread.is_none() && !text.trim_start().starts_with('/') {
-            // Two people talk.
+            // People talk with each other.
             return;
         }
         let document = match with {
@@ -257,8 +259,8 @@ impl Poller<'_> {
     }
 
     async fn say(&self, chat: i64, to: String, answer: Answer) {
-        let queue = self.telegram.desk_of(chat);
-        answer.sayings.into_iter().for_each(|saying| queue.answer(saying));
+        let queue = self.telegram.queue_of(chat);
+        answer.messages.into_iter().for_each(|saying| queue.answer(saying));
         if let Some(task) = answer.stream {
             let shown = Shown::new(chat, self.telegram.0.listed.chat, task, to);
             self.telegram.stream(shown, (self.client, self.tracker)).await;
@@ -272,21 +274,21 @@ impl Poller<'_> {
     async fn pressed(&self, talk: &Conversation, pressed: Pressed, begun: &Begun) {
         let Pressed { user, name, chat, message, token, query } = pressed;
         let speaker = Speaker { channel: ChannelKind::Telegram, user, name };
-        let said = Said::Pressed { token, message: super::outbound_queue::name(chat, message) };
+        let said = Said::Pressed { token, message: super::outbound_queue::message_key(chat, message) };
         let answer = talk.answer(&speaker, said, begun, now()).await;
         let mut takes = json!({"callback_query_id": query});
         if let Some(toast) = &answer.toast {
             takes["text"] = Value::String(render::cut(toast, 190));
         }
-        // It is too late for it now and then; the answer in the chat says the same.
+        // This may come too late; the answer in the chat says the same.
         self.telegram.0.bot.call::<Value>("answerCallbackQuery", &takes).await.ok();
         if answer.is_spent {
-            self.telegram.desk_of(chat).strip(message);
+            self.telegram.queue_of(chat).remove_buttons(message);
         }
         self.say(chat, speaker.user, answer).await;
     }
 
-    /// A text file that came with a message.
+    /// Downloads a text file that was attached to a message.
     async fn fetch(&self, file: &File) -> Result<Document, String> {
         let bot = &self.telegram.0.bot;
         let fetched = async {
@@ -306,7 +308,7 @@ impl Poller<'_> {
         self.telegram.0.health.set(super::Way::Out, trouble);
     }
 
-    /// The owner hears of strangers, of each once a day.
+    /// Reports strangers to the owner, each once a day.
     async fn report(&self, strangers: Vec<Stranger>) -> Result<(), Unhandled> {
         if strangers.is_empty() {
             return Ok(());
@@ -318,7 +320,7 @@ impl Poller<'_> {
         strangers::announce(&self.telegram.0.store, ChannelKind::Telegram, strangers, today).await
     }
 
-    async fn tidy(&self) {
+    async fn clean_up(&self) {
         let days = SignedDuration::from_hours(48);
         let ages = [
             (OPEN, LIFETIME),
@@ -326,13 +328,13 @@ impl Poller<'_> {
             (USED, MEMORY),
             (CLAIMED, MEMORY),
             (WANTED, days),
-            (TOLD, days),
+            (REPORTED, days),
             (MESSAGE, THREADS),
         ];
         for (prefix, age) in ages {
             let before = now().saturating_sub(age).unwrap_or(jiff::Timestamp::MIN);
             if let Err(error) = self.telegram.0.store.forget(prefix, before).await {
-                tracing::warn!(%error, prefix, "what is too old cannot be forgotten");
+                tracing::warn!(%error, prefix, "old entries cannot be deleted");
             }
         }
     }
@@ -342,7 +344,7 @@ fn described(takes: &str, does: &str) -> String {
     if takes.is_empty() { does.to_owned() } else { format!("{takes}: {does}") }
 }
 
-/// Why nothing could be heard.
+/// Why polling failed.
 enum Failure {
     Bot(BotError),
     Journal(EngineError),

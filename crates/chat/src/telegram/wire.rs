@@ -1,93 +1,93 @@
-//! The part of the Bot API that is spoken here: what comes in, typed, and only as much of it as is looked at.
+//! Types of the Bot API's responses and updates, with only the fields that are read.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What is asked to be told of.
+/// Kinds of updates that are requested.
 pub const ALLOWED_UPDATES: [&str; 6] =
     ["message", "edited_message", "channel_post", "edited_channel_post", "callback_query", "my_chat_member"];
 
-/// Every answer.
+/// The envelope of every response.
 #[derive(Debug, Deserialize)]
 pub struct Reply {
-    /// It was done.
+    /// Whether the call succeeded.
     pub ok: bool,
-    /// What came of it.
+    /// Result of a successful call.
     #[serde(default)]
     pub result: Value,
-    /// Why not: as HTTP has it.
+    /// Error code, like an HTTP status.
     #[serde(default)]
     pub error_code: Option<u16>,
-    /// Why not, in words.
+    /// Error description.
     #[serde(default)]
     pub description: Option<String>,
-    /// What to do about it.
+    /// Details of the error.
     #[serde(default)]
     pub parameters: Option<Parameters>,
 }
 
-/// What to do about an error.
+/// Details of an error.
 #[derive(Debug, Default, Deserialize)]
 pub struct Parameters {
-    /// Not before so many seconds.
+    /// Seconds to wait before the next request.
     #[serde(default)]
     pub retry_after: Option<u64>,
-    /// The group has another id now.
+    /// New id of the group.
     #[serde(default)]
     pub migrate_to_chat_id: Option<i64>,
 }
 
-/// Something that happened.
+/// An update.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Update {
-    /// Somebody wrote.
+    /// A new message.
     #[serde(default)]
     pub message: Option<Message>,
-    /// Somebody changed what they wrote.
+    /// An edited message.
     #[serde(default)]
     pub edited_message: Option<Message>,
     /// A post in a channel.
     #[serde(default)]
     pub channel_post: Option<Message>,
-    /// One that was changed.
+    /// An edited post in a channel.
     #[serde(default)]
     pub edited_channel_post: Option<Message>,
-    /// A button was pressed.
+    /// A button press.
     #[serde(default)]
     pub callback_query: Option<CallbackQuery>,
-    /// The bot was added somewhere, thrown out, or may do other things.
+    /// A change of the bot's membership or permissions in a chat.
     #[serde(default)]
     pub my_chat_member: Option<MemberChange>,
 }
 
-/// Somebody.
+/// A user or bot.
 #[derive(Debug, Clone, Deserialize)]
 pub struct User {
-    /// Which alone says who it is.
+    /// Id, which alone identifies the user.
     pub id: i64,
-    /// A program.
+    /// Whether it is a bot.
     #[serde(default)]
     pub is_bot: bool,
-    /// As they call themselves.
+    /// First name, chosen by the user.
     #[serde(default)]
     pub first_name: String,
-    /// The same.
+    /// User name, chosen by the user.
     #[serde(default)]
     pub username: Option<String>,
 }
 
-/// A place.
+/// A chat.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Chat {
-    /// Negative: of a group or a channel.
+    /// Id; negative for groups and channels.
     pub id: i64,
     /// `private`, `group`, `supergroup` or `channel`.
     #[serde(default, rename = "type")]
     pub kind: String,
-    /// How it is called.
+    /// Title.
     #[serde(default)]
     pub title: Option<String>,
-    /// It has topics.
+    /// Whether it has topics.
     #[serde(default)]
     pub is_forum: bool,
 }
@@ -95,113 +95,113 @@ pub struct Chat {
 /// A message.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Message {
-    /// Its number in the chat.
+    /// Id of the message within the chat.
     pub message_id: i64,
-    /// Who wrote it.
+    /// Author.
     #[serde(default)]
     pub from: Option<User>,
-    /// In whose name it was written, where not in that of a person.
+    /// The chat in whose name it was sent, if not in that of a user.
     #[serde(default)]
     pub sender_chat: Option<Chat>,
-    /// Where.
+    /// Chat of the message.
     pub chat: Chat,
-    /// What.
+    /// Text.
     #[serde(default)]
     pub text: Option<String>,
-    /// What stands under a file.
+    /// Caption of an attachment.
     #[serde(default)]
     pub caption: Option<String>,
-    /// A file.
+    /// An attached file.
     #[serde(default)]
     pub document: Option<File>,
     /// A picture.
     #[serde(default)]
     pub photo: Option<Value>,
-    /// A film.
+    /// A video.
     #[serde(default)]
     pub video: Option<Value>,
-    /// A round one.
+    /// A round video message.
     #[serde(default)]
     pub video_note: Option<Value>,
-    /// What somebody said.
+    /// A voice message.
     #[serde(default)]
     pub voice: Option<Value>,
-    /// Music.
+    /// An audio file.
     #[serde(default)]
     pub audio: Option<Value>,
     /// A sticker.
     #[serde(default)]
     pub sticker: Option<Value>,
-    /// It is somebody else's.
+    /// Origin of a forwarded message.
     #[serde(default)]
     pub forward_origin: Option<Value>,
-    /// A program wrote it for them.
+    /// The inline bot that wrote it for the user.
     #[serde(default)]
     pub via_bot: Option<Value>,
-    /// What it answers.
+    /// The message that this one replies to.
     #[serde(default)]
     pub reply_to_message: Option<Box<Message>>,
-    /// The topic.
+    /// Id of the topic or reply thread.
     #[serde(default)]
     pub message_thread_id: Option<i64>,
-    /// It stands in a topic.
+    /// Whether it is in a topic.
     #[serde(default)]
     pub is_topic_message: bool,
-    /// The group has become another one.
+    /// New id of the group after it became a supergroup.
     #[serde(default)]
     pub migrate_to_chat_id: Option<i64>,
 }
 
-/// A file that somebody sent.
+/// An attached file.
 #[derive(Debug, Clone, Deserialize)]
 pub struct File {
-    /// To ask for it by.
+    /// Id for downloading the file.
     pub file_id: String,
-    /// Its name.
+    /// File name.
     #[serde(default)]
     pub file_name: Option<String>,
-    /// How large it is, in bytes.
+    /// Size in bytes.
     #[serde(default)]
     pub file_size: Option<u64>,
 }
 
-/// A button that was pressed.
+/// A button press.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CallbackQuery {
-    /// To answer it by.
+    /// Id for answering the press.
     pub id: String,
-    /// By whom.
+    /// The user who pressed it.
     pub from: User,
-    /// Under which message; one that is too old is not told.
+    /// The message with the button; missing if it is too old.
     #[serde(default)]
     pub message: Option<Message>,
-    /// What it bears.
+    /// Token of the button.
     #[serde(default)]
     pub data: Option<String>,
 }
 
-/// What the bot may do in a chat has changed.
+/// A change of the bot's membership or permissions in a chat.
 #[derive(Debug, Clone, Deserialize)]
 pub struct MemberChange {
-    /// Where.
+    /// The chat.
     pub chat: Chat,
-    /// By whom.
+    /// The user who changed it.
     pub from: User,
-    /// How it is now.
+    /// The new membership.
     pub new_chat_member: Member,
 }
 
-/// What somebody is in a chat.
+/// A membership in a chat.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Member {
     /// `member`, `administrator`, `restricted`, `left`, `kicked`, …
     pub status: String,
 }
 
-/// A file that can be fetched.
+/// A file that can be downloaded.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Fetchable {
-    /// Where, below the address for files.
+    /// Path below the URL for files.
     #[serde(default)]
     pub file_path: Option<String>,
 }
