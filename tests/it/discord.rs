@@ -194,7 +194,7 @@ async fn whoever_has_a_listed_role_may_speak_and_press_and_nobody_else() {
     wait_until("the press", RUN, || asked.load(Ordering::SeqCst) > before);
     // A second press is told, to whoever pressed alone.
     let again = room.server.press(&member, &shown, &shown.buttons[0].1);
-    wait_until("a word", RUN, || room.server.answered(&again).1.iter().any(|m| m.text.contains("pressed already")));
+    wait_until("a word", RUN, || room.server.answered(&again).1.iter().any(|m| m.text.contains("already pressed")));
     let whispered = room.server.answered(&again).1;
     assert!(whispered.iter().all(|message| message.flags & 64 != 0), "{whispered:?}");
     room.close().await;
@@ -508,7 +508,7 @@ async fn a_person_adds_looks_streams_and_approves_by_commands_and_buttons_and_th
     });
     // A button of before does nothing any more.
     let late = server.press(&owner(), &message, &button(&message, "Approve").expect("a button"));
-    wait_until("a word", RUN, || server.answered(&late).1.iter().any(|m| m.text.contains("pressed already")));
+    wait_until("a word", RUN, || server.answered(&late).1.iter().any(|m| m.text.contains("already pressed")));
     room.until_quiet();
     assert_eq!(server.too_fast(), 0);
     house.close().await;

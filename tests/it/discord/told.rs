@@ -146,7 +146,7 @@ fn a_channel_with_notices_and_a_stream_is_as_it_is_kept() {
     server.press(&owner(), &asks, &button(&asks, "Show diff").expect("a button"));
     told.until_said("+work");
     server.press(&owner(), &asks, &button(&asks, "Request changes").expect("a button"));
-    told.until_said("What is to be different");
+    told.until_said("What should change");
     server.command(&owner(), CHANNEL, "approve", &[("task", "1")]);
     told.until_said("is approved");
     told.until_said("(shop) is done");

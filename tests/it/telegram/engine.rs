@@ -191,7 +191,7 @@ async fn a_button_is_void_when_the_branch_has_moved() {
     assert!(approvable.is_none_or(|(message, _)| message != shown), "{:?}", api.messages(GROUP));
     api.presses(ADA, GROUP, "Request changes");
     room.until_said("What should change in #1?");
-    let asked = api.messages(GROUP).into_iter().find(|seen| seen.text.starts_with("What is to be")).expect("said");
+    let asked = api.messages(GROUP).into_iter().find(|seen| seen.text.starts_with("What should change")).expect("said");
     room.until_heard();
     wait_until("all to be said", RUN, || room.telegram.waiting() == 0);
     let key = format!("message/{GROUP}/{}", asked.id);
@@ -315,7 +315,7 @@ async fn a_button_of_a_question_that_was_answered_elsewhere_does_nothing() {
         house.engine.client.post("/v1/tasks/1/retry", &serde_json::Value::Null).await.expect("at the terminal");
     house.until_it_is(1, "in_progress").await;
     api.presses(ADA, GROUP, "Cancel");
-    room.until_said("Nothing was done: #1 has moved on");
+    room.until_said("Nothing was done: #1 has changed since");
     assert_eq!((house.status(1).await.as_str(), house.history("cancel_asked").await.len()), ("in_progress", 0));
     crate::kit::write_file(&go, "");
     house.until_it_is(1, "needs_review").await;
@@ -348,7 +348,7 @@ async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_
     }
     assert_eq!(house.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 1);
     api.writes(ADA, ADA, "/resume");
-    room.until_said_in(ADA, "It goes on.");
+    room.until_said_in(ADA, "Starts are resumed.");
     house.until_it_is(1, "needs_review").await;
     house.close().await;
 }

@@ -165,9 +165,7 @@ fn a_chat_with_notices_and_a_stream_is_as_it_is_kept() {
     told.api.presses(ADA, GROUP, "Show diff");
     wait_until("the diff", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("+work")));
     told.api.presses(ADA, GROUP, "Request changes");
-    wait_until("the question", RUN, || {
-        told.api.texts(GROUP).iter().any(|text| text.contains("What is to be different"))
-    });
+    wait_until("the question", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("What should change")));
     told.api.writes(ADA, GROUP, "/approve 1");
     wait_until("the end", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("#1 Work (shop) is done")));
     wait_until("the answer", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("#1 is approved")));
