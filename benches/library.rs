@@ -44,12 +44,12 @@ type Kind<'a> = (&'static str, fn(u64) -> Task, &'a Capacity);
 
 fn plans(rounds: usize, table: &mut Table) {
     let now = Timestamp::UNIX_EPOCH;
-    let slots = Capacity::of(4);
+    let slots = Capacity::with_slots(4);
     // Slots for all, so that each task is compared with what its own agent and project have.
     let capped = Capacity {
         agents: [("claude".to_owned(), 4)].into(),
         projects: [(PathBuf::from("/repo"), 5000)].into(),
-        ..Capacity::of(10_000)
+        ..Capacity::with_slots(10_000)
     };
     let kinds: [Kind<'_>; 6] = [
         ("all done", |id| task(id, State::Done), &slots),
@@ -80,12 +80,12 @@ fn planned(rounds: usize, count: u64, make: fn(u64) -> Task, room: &Capacity, no
         tasks: &tasks,
         settled: &BTreeMap::new(),
         projects: &[PathBuf::from("/repo")],
-        room,
+        capacity: room,
         cooldowns: &BTreeMap::new(),
         invalid: &BTreeMap::new(),
         scope: Scope::All,
         pauses: &Pauses::default(),
-        leaving: None,
+        shutdown: None,
         batches: &BTreeMap::new(),
         identity: "ada",
         dir_exists: &|_| true,

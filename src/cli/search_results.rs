@@ -7,7 +7,7 @@ use super::ui::paint::Role;
 use super::ui::text;
 use jiff::Timestamp;
 use orch_core::ids::{RunId, TaskId};
-use orch_core::pattern::{BadPattern, Pattern, Wish};
+use orch_core::pattern::{BadPattern, Options, Pattern};
 use orch_stream::{Hit, Line};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -33,7 +33,7 @@ impl Around {
 
     /// What to look for.
     pub fn pattern(&self, text: &str, is_regex: bool) -> Result<Pattern, CliError> {
-        Pattern::new(text, Wish { is_regex, ignore_case: self.ignore_case }).map_err(|error| {
+        Pattern::new(text, Options { is_regex, ignore_case: self.ignore_case }).map_err(|error| {
             let hint = match error {
                 BadPattern::Regex(_) => "a text that is no regular expression: escape it, as in \\( and \\.",
                 BadPattern::Lines | BadPattern::Empty => "look for a part of one line",

@@ -49,7 +49,7 @@ fn next(why: &WhyView, now: &Now) -> String {
 mod tests {
     use super::*;
     use crate::cli::fixture::now;
-    use orch_core::plan::{Hold, HoldReason, ends};
+    use orch_core::plan::{Hold, HoldReason, describe_end};
     use orch_core::task::Status;
 
     fn why(hold: Option<Hold>, because: &str, next: &str) -> WhyView {
@@ -81,7 +81,7 @@ mod tests {
         let later = "2026-03-01T12:30:00Z".parse().ok();
         for (reason, until) in HoldReason::ALL.into_iter().flat_map(|reason| [(reason, None), (reason, later)]) {
             let hold = Hold { reason, detail: "for a reason".to_owned(), until };
-            let view = why(Some(hold.clone()), &hold.detail, &ends(&hold, TaskId(7), None));
+            let view = why(Some(hold.clone()), &hold.detail, &describe_end(&hold, TaskId(7), None));
             let text = told(&view, &now(), Paint::OFF);
             let (because, next) = text.split_once("\nnext: ").expect("what ends it stands at the end");
             assert!(because.contains("for a reason") && next.trim().len() > 10, "{reason:?}: {text}");

@@ -92,7 +92,7 @@ impl Case {
             None => "ok".to_owned(),
             Some(failure) => failure.class.to_string(),
         };
-        let answer = match Outcome::of(&ending) {
+        let answer = match Outcome::from_ending(&ending) {
             Outcome::Finished { answer } if answer.status == AnswerStatus::Done => "done",
             Outcome::Finished { .. } => "other",
             Outcome::Failed(failure) if failure.class == FailureClass::Malformed => "malformed",
@@ -344,7 +344,7 @@ proptest! {
                     let _ = (reader.fatal_failure(), reader.turn_ended(), reader.session_record_suffix());
                 }
                 let ending = reader.finish(Exit { code, signal }, &stderr);
-                let _ = Outcome::of(&ending);
+                let _ = Outcome::from_ending(&ending);
                 prop_assert_eq!(&ending, &reader.finish(Exit { code, signal }, &stderr));
             }
         }

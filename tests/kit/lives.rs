@@ -196,9 +196,9 @@ fn step_it(task: &Task, event: &Event, terms: &Terms) -> Result<Task, Refused> {
             candidates: &terms.alternatives,
             routed: &terms.alternatives,
             model_for: &model_for,
-            rests: &|_, _| false,
-            is_paid_ahead: &|_, _| false,
-            rests_until: &|_, _| None,
+            is_cooling: &|_, _| false,
+            is_prepaid: &|_, _| false,
+            cooling_until: &|_, _| None,
             policy: &|_| None,
         },
     )

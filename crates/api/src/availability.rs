@@ -94,7 +94,7 @@ impl ProviderView {
             code: verdict.state.code(),
             why: verdict.why,
             remedy: None,
-            by: way.map(Way::told),
+            by: way.map(Way::describe),
             until: verdict.until,
             checked_at: None,
             age_seconds: None,

@@ -49,7 +49,7 @@ pub struct Recommended {
 impl Recommended {
     /// With the reason in words.
     pub fn of(standing: &Standing) -> Self {
-        let reason = standing.told();
+        let reason = standing.describe();
         Self { agent: standing.worker.agent.clone(), model: standing.worker.model.clone(), reason }
     }
 }

@@ -211,7 +211,7 @@ impl Reach<'_> {
     /// Returns the providers that this agent can use. It is installed, so its own provider counts as usable.
     fn within(&self, all: &ProviderAccess) -> ProviderAccess {
         let by_login = || Way::LoggedIn { agent: self.agent.to_owned(), by: "its program is installed".to_owned() };
-        let mut own = all.of_program(self.agent);
+        let mut own = all.for_program(self.agent);
         match self.provider {
             Some(provider) => {
                 own.retain(|id, _| id == provider);

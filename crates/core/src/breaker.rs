@@ -4,7 +4,7 @@
 
 use super::ids::TaskId;
 use super::outcome::{Failure, FailureClass, Side};
-use super::plan::is_to_come;
+use super::plan::is_pending;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -210,7 +210,7 @@ impl Breaker {
     /// Returns until when nothing starts.
     pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.state {
-            State::Open { since, until } => Some(until).filter(|until| is_to_come(*until, since, now)),
+            State::Open { since, until } => Some(until).filter(|until| is_pending(*until, since, now)),
             State::Closed | State::HalfOpen { .. } => None,
         }
     }
@@ -250,7 +250,7 @@ impl Breaker {
     #[must_use]
     pub fn advance(mut self, rule: &Rule, now: Timestamp) -> (Option<Self>, Option<Change>) {
         match self.state {
-            State::Open { since, until } if !is_to_come(until, since, now) => {
+            State::Open { since, until } if !is_pending(until, since, now) => {
                 self.state = State::HalfOpen { since: now };
                 (Some(self), Some(Change::HalfOpened))
             }

@@ -88,9 +88,9 @@ impl ExpensiveModel<'_> {
             return Replacement::Cheaper { name: found.name, told };
         }
         let without_needs = self.of_lower_tier(&Needs::default(), dear);
-        let missing = without_needs.and_then(|found| Some((found.name.clone(), needs.lacking(self.model(&found)?)?)));
-        Replacement::Kept(match missing {
-            Some((name, missing)) => format!("{name} {missing}"),
+        let lacks = without_needs.and_then(|found| Some((found.name.clone(), needs.missing(self.model(&found)?)?)));
+        Replacement::Kept(match lacks {
+            Some((name, lacks)) => format!("{name} {lacks}"),
             None => format!("{} has no cheaper model of tier {CHEAPER_TIER}", self.reach.agent),
         })
     }

@@ -187,7 +187,7 @@ impl Task {
             return (merged, Vec::new());
         }
         let is_echo = |field: &Field| !field.is_same(&filed.now, theirs);
-        let clash = |field: Field| Clash { field, file: field.told(theirs), other: field.told(&merged.spec) };
+        let clash = |field: Field| Clash { field, file: field.render(theirs), other: field.render(&merged.spec) };
         let echoes: Vec<Clash> = differing(theirs, &merged.spec).into_iter().filter(is_echo).map(clash).collect();
         filed.told |= !echoes.is_empty();
         filed.now = theirs.clone();

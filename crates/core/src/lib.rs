@@ -1,4 +1,4 @@
-//! PURE. No I/O, no clock, no async. Decides: what is routed where, what starts, what a result is worth.
+//! The rules: routing, planning, retries, and judging results. Pure: no I/O, no clock, no async.
 
 pub mod actor;
 pub mod admission;

@@ -107,7 +107,7 @@ fn ask(task: &mut Task, kind: QuestionKind, question: String) {
 }
 
 fn ask_with(task: &mut Task, kind: QuestionKind, question: String, choices: Vec<String>) {
-    task.put_back_in_line();
+    task.clear_run_now();
     task.resume_at = None;
     task.state = State::NeedsReview { kind, question, choices };
 }
@@ -250,7 +250,7 @@ fn was_stopped_early(outcome: &Outcome) -> bool {
 fn stopped(task: &mut Task, stop: StopFor, started_as: NextRun) {
     match stop {
         StopFor::Cancel => {
-            task.put_back_in_line();
+            task.clear_run_now();
             task.state = State::Cancelled { reason: "cancelled while it ran".to_owned() };
         }
         StopFor::Retry => restart(task),
@@ -437,7 +437,7 @@ fn on_integrated(task: &mut Task, run: &RunId, integration: &Integration) -> Res
     task.last_failure = None;
     match integration.state {
         IntegrationState::Kept | IntegrationState::Merged => {
-            task.put_back_in_line();
+            task.clear_run_now();
             task.state = State::Done;
         }
         IntegrationState::Reverted => decided::ask_after_revert(task, integration),

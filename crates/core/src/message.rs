@@ -1,4 +1,4 @@
-//! A message of the person to the agent that works on a task, and what became of it. PURE.
+//! A person's message to the agent that works on a task, and its delivery state. Pure.
 
 use super::ids::{RunId, TaskId};
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The longest message, in characters: a page of wishes. More belongs into a file of the repository.
+/// The longest message, in characters. Longer text belongs into a file of the repository.
 pub const MAX_MESSAGE: usize = 32_000;
 
 /// The number of a message; unique within one `ORCH_HOME`, never reused.
@@ -20,20 +20,20 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// What became of a message.
+/// The delivery state of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
     /// It waits for the agent.
     Queued,
-    /// The agent has taken it up.
+    /// The agent has received it.
     Delivered,
-    /// No agent will read it.
+    /// No agent will receive it.
     Refused,
 }
 
 impl MessageState {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -42,25 +42,25 @@ impl MessageState {
         }
     }
 
-    /// Reads a stable name.
+    /// Parses a stable name.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Queued, Self::Delivered, Self::Refused].into_iter().find(|state| state.as_str() == text)
     }
 }
 
-/// Who says something to an agent.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
     /// The person.
     #[default]
     Person,
-    /// orch itself: it asks one agent what it does, and nobody else.
+    /// orch itself: it asks the agent of one run about its progress.
     Orch,
 }
 
 impl Author {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Person => "person",
@@ -68,24 +68,24 @@ impl Author {
         }
     }
 
-    /// Reads a stable name.
+    /// Parses a stable name.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Person, Self::Orch].into_iter().find(|author| author.as_str() == text)
     }
 }
 
-/// By which way a message reaches an agent.
+/// The way in which a message reaches an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
-    /// While it worked.
+    /// While the agent worked.
     Live,
     /// With the prompt of a run.
     Prompt,
 }
 
 impl Via {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -93,39 +93,39 @@ impl Via {
         }
     }
 
-    /// Reads a stable name.
+    /// Parses a stable name.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Live, Self::Prompt].into_iter().find(|via| via.as_str() == text)
     }
 }
 
-/// A message.
+/// A message to the agent of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Its number.
+    /// The number of the message.
     pub id: MessageId,
-    /// To whoever works on this task.
+    /// The task whose agent receives it.
     pub task: TaskId,
-    /// Who says it.
+    /// The author.
     pub from: Author,
-    /// The run that took it, or that begins with it; of orch's own: the only one that it is for.
+    /// The run that received it, or that starts with it; for a message of orch, the only run it is meant for.
     pub run: Option<RunId>,
-    /// By which way; `None` as long as none is chosen.
+    /// The way of delivery; `None` until one is chosen.
     pub via: Option<Via>,
-    /// What the person says.
+    /// The text of the message.
     pub text: String,
-    /// When.
+    /// When the message was sent.
     pub sent_at: Timestamp,
-    /// What became of it.
+    /// The delivery state.
     pub state: MessageState,
-    /// Why, in words, where there is more to say.
+    /// Details of the state, where there are any.
     pub detail: String,
-    /// Since when nothing changes any more.
+    /// When the final state was reached.
     pub settled_at: Option<Timestamp>,
 }
 
 impl Message {
-    /// One that waits.
+    /// Creates a message that waits for delivery.
     pub fn new(id: MessageId, task: TaskId, text: String, now: Timestamp) -> Self {
         Self {
             id,
@@ -141,46 +141,46 @@ impl Message {
         }
     }
 
-    /// One of orch's own, to the agent of a run.
+    /// Creates a message of orch to the agent of a run.
     pub fn of_orch(id: MessageId, task: TaskId, run: RunId, text: String, now: Timestamp) -> Self {
         Self { from: Author::Orch, run: Some(run), ..Self::new(id, task, text, now) }
     }
 
-    /// Whether it stands in the prompt of a run that has not shown a sign of life yet.
+    /// Whether it is in the prompt of a run whose agent has not reported anything yet.
     pub fn is_in_a_prompt(&self) -> bool {
         self.state == MessageState::Queued && self.via == Some(Via::Prompt)
     }
 
-    /// An agent has taken it up.
+    /// Marks the message as received by an agent.
     pub fn delivered(self, run: RunId, via: Via, now: Timestamp) -> Self {
         Self { run: Some(run), via: Some(via), state: MessageState::Delivered, settled_at: Some(now), ..self }
     }
 
-    /// No agent will read it.
+    /// Marks the message as one that no agent will receive.
     pub fn refused(self, why: &str, now: Timestamp) -> Self {
         let detail = format!("not delivered: {why}");
         Self { run: None, via: None, state: MessageState::Refused, detail, settled_at: Some(now), ..self }
     }
 }
 
-/// A text that is no message.
+/// Why a text is not accepted as a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadMessage {
-    /// Nothing is said.
+    /// The text is empty.
     #[error("the message is empty")]
     Empty,
-    /// Too much is said.
+    /// The text is too long.
     #[error("the message has {length} characters, and the longest possible has {MAX_MESSAGE}")]
     TooLong {
-        /// Its length.
+        /// The length in characters.
         length: usize,
     },
 }
 
-/// Whether a text can be a message.
+/// Checks whether a text can be a message.
 ///
 /// # Errors
-/// Why it cannot.
+/// Returns why it cannot.
 pub fn check(text: &str) -> Result<(), BadMessage> {
     if text.trim().is_empty() {
         return Err(BadMessage::Empty);

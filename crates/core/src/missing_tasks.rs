@@ -1,37 +1,37 @@
-//! Whether a `tasks.yml` that lacks tasks means it, or was emptied, cut off or lost. PURE.
+//! Whether tasks missing from `tasks.yml` were deleted on purpose, or the file was emptied, cut off or lost. Pure.
 
-/// What a look at the file found, beside what was in it.
+/// What reading the file showed about missing tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MissingTasks {
-    /// Open tasks that it lacks.
+    /// The number of open tasks that are missing.
     pub open: usize,
-    /// Tasks of every kind that it lacks.
+    /// The number of all tasks that are missing.
     pub all: usize,
-    /// Open tasks that were in it.
+    /// The number of open tasks that were in the file before.
     pub were_open: usize,
-    /// Tasks of every kind that were in it.
+    /// The number of all tasks that were in the file before.
     pub were: usize,
-    /// It has no entry at all, or is not there.
+    /// Whether the file has no entry at all, or does not exist.
     pub is_empty: bool,
-    /// Its end looks broken off.
+    /// Whether the end of the file looks cut off.
     pub is_cut: bool,
 }
 
-/// Why tasks are not given up although the file lacks them.
+/// Why missing tasks are not treated as deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspicion {
-    /// Everything is gone.
+    /// All tasks are missing.
     Empty,
-    /// At least half of it is gone.
+    /// At least half of the tasks are missing.
     Most,
-    /// It ends where no one would end it.
+    /// The file is cut off.
     Cut,
 }
 
 impl MissingTasks {
-    /// Taking out one task, or a few of many, is an edit like any other. What an accident looks like as well waits for a
-    /// person's word: an empty file, one that lacks half of its tasks or more (two at least, an open one among them), and
-    /// one that lacks an open task and breaks off.
+    /// Returns the suspicion, if any. Deleting one task, or a few of many, is a normal edit. What may also be an accident needs
+    /// a person's confirmation: an empty file, one that misses at least half of its tasks (two or more, an open one among
+    /// them), and one that misses an open task and is cut off.
     pub fn suspicion(&self) -> Option<Suspicion> {
         if self.is_empty {
             return (self.were > 0).then_some(Suspicion::Empty);
@@ -80,7 +80,7 @@ mod tests {
             let were = open + done;
             #[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "small")]
             let rest = (were as f64 * kept) as usize;
-            // The open ones stand last, as they do where tasks are appended.
+            // Open tasks are last, as they are where tasks are appended.
             let lacks = MissingTasks {
                 open: open.min(were - rest), all: were - rest, were_open: open, were, is_empty: rest == 0, is_cut: false,
             };

@@ -1,8 +1,8 @@
-//! The three languages in which providers are asked for an answer over HTTP: what a question looks like in each, and what an
-//! answer says. PURE. Everything is asked for at once, not streamed: orch asks short questions.
+//! The three HTTP APIs of model providers: the body of a question and the meaning of an answer. Pure. Answers are requested
+//! as a whole and not streamed, because orch asks short questions.
 //!
-//! Sources: the providers' references of Anthropic Messages, OpenAI Responses and OpenAI Chat Completions, the last of which
-//! most others and servers of one's own speak too.
+//! Sources: the API references of Anthropic Messages, OpenAI Responses, and OpenAI Chat Completions; most other providers
+//! and local servers support the last one.
 
 mod answers;
 
@@ -12,12 +12,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// The most that may be written in an answer, thoughts included, in tokens.
+/// The most tokens in an answer, reasoning included.
 const MOST_TOKENS: u32 = 8_192;
-/// The name under which the shape of the answer goes.
+/// The name of the answer's schema or tool.
 const ANSWER: &str = "answer";
 
-/// In which language a provider is asked.
+/// The API of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelApi {
@@ -30,7 +30,7 @@ pub enum ModelApi {
 }
 
 impl ModelApi {
-    /// That of a provider of whom nobody said otherwise.
+    /// Returns the API of a provider, where the configuration does not name one.
     pub fn of(provider: &str) -> Self {
         match provider {
             "anthropic" | "minimax" => Self::Messages,
@@ -39,7 +39,7 @@ impl ModelApi {
         }
     }
 
-    /// The body of the question; with a shape, the provider holds the model to that of `schema`.
+    /// Returns the body of the question; with [`Shape::Held`] the provider enforces `schema`.
     pub fn body(self, question: &Question<'_>, shape: Shape) -> Value {
         let Question { provider, model, prompt, schema } = *question;
         let mut body = match self {
@@ -50,7 +50,7 @@ impl ModelApi {
                 json!({"model": model, "max_output_tokens": MOST_TOKENS, "input": prompt, "store": false})
             }
             Self::Chat => {
-                // OpenAI's own models of today know only the first.
+                // OpenAI's current models accept only the first.
                 let most = if provider == "openai" { "max_completion_tokens" } else { "max_tokens" };
                 json!({"model": model, most: MOST_TOKENS, "messages": [{"role": "user", "content": prompt}]})
             }
@@ -81,7 +81,7 @@ impl ModelApi {
         }
     }
 
-    /// The path below the address of a provider's API.
+    /// Returns the path below the base URL of a provider's API.
     pub fn path(self) -> &'static str {
         match self {
             Self::Messages => "/messages",
@@ -91,29 +91,29 @@ impl ModelApi {
     }
 }
 
-/// What is asked.
+/// A question to a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// Whose model.
+    /// The provider of the model.
     pub provider: &'a str,
-    /// The model, by the name that it has there.
+    /// The provider's name of the model.
     pub model: &'a str,
-    /// The words.
+    /// The text of the question.
     pub prompt: &'a str,
-    /// JSON Schema of the answer.
+    /// The JSON Schema of the answer.
     pub schema: &'a Value,
 }
 
-/// Whether the provider is told the shape of the answer.
+/// Whether the provider receives the schema of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// It is, and holds the model to it.
+    /// The provider receives and enforces it.
     Held,
-    /// Only the prompt tells it: not every server can do more.
+    /// Only the prompt describes it, for servers that cannot enforce a schema.
     Told,
 }
 
-/// Whether a refusal may mean that the server cannot hold a model to a shape.
+/// Whether an error may mean that the server cannot enforce a schema.
 pub fn refuses_shape(status: u16, text: &str) -> bool {
     const WORDS: [&str; 5] = ["response_format", "json_schema", "tool_choice", "text.format", "structured output"];
     let text = text.to_lowercase();

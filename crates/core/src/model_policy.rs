@@ -1,29 +1,29 @@
-//! Whether a task may change its model on the way: the label `model-policy:sticky`, or nothing said. PURE.
+//! Whether a task may change its model: the label `model-policy:sticky`, or the default. Pure.
 //!
-//! `dynamic` (usual): another model may go on with the work and in its conversation: a stronger one after failures, a cheaper
-//! one when money runs low, one that a person asks for. `sticky`: the model that began stays, through failures, short money and
-//! a retry. What a person asks for goes before that, in a conversation of its own.
+//! `dynamic` (default): another model may continue the work and its conversation: a stronger one after failures, a cheaper
+//! one when money runs low, or one that a person requests. `sticky`: the first model stays through failures, low budgets and
+//! retries. A person's request overrides this, in a conversation of its own.
 
 use super::task::{Conversation, Task};
 
 /// The key of the label.
 pub const LABEL: &str = "model-policy";
 
-/// Whether the model may change.
+/// Whether the model of a task may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ModelPolicy {
-    /// It may.
+    /// The model may change.
     #[default]
     Dynamic,
-    /// It stays.
+    /// The model stays.
     Sticky,
 }
 
 impl ModelPolicy {
-    /// Both.
+    /// Both policies.
     pub const ALL: [Self; 2] = [Self::Dynamic, Self::Sticky];
 
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dynamic => "dynamic",
@@ -31,7 +31,7 @@ impl ModelPolicy {
         }
     }
 
-    /// That of a task: its last label of that key counts, as the one that was added last. Another word says nothing.
+    /// Returns the policy of a task: its last label with this key counts, because it was added last. Unknown values are ignored.
     pub fn of(labels: &[String]) -> Self {
         let word = |label: &String| {
             let (key, word) = label.split_once(':')?;
@@ -41,27 +41,27 @@ impl ModelPolicy {
         labels.iter().rev().find_map(word).unwrap_or_default()
     }
 
-    /// The label that says so.
+    /// Returns the label that sets the policy.
     pub fn label(self) -> String {
         format!("{LABEL}:{}", self.as_str())
     }
 }
 
-/// A task whose model stays.
+/// Whether the model of the task stays.
 pub fn is_sticky(task: &Task) -> bool {
     ModelPolicy::of(&task.spec.labels) == ModelPolicy::Sticky
 }
 
-/// Whoever began it goes on with it, unless the person has named somebody else since: nobody is looked for.
+/// Whether the task keeps its agent and model because its policy is sticky and the person has not named another since.
 pub fn keeps_route(task: &Task) -> bool {
     let Some(route) = task.route.as_deref().filter(|_| is_sticky(task)) else { return false };
     task.spec.agent.as_ref().is_none_or(|agent| *agent == route.agent)
         && (task.spec.model.is_none() || task.spec.model == route.model)
 }
 
-/// Whether a run of this agent with this model can go on in the conversation.
+/// Whether a run of this agent with this model can continue the conversation.
 pub fn can_go_on(task: &Task, talk: &Conversation, agent: &str, model: Option<&str>) -> bool {
-    // Of a conversation that an earlier orch has recorded the model is not known.
+    // Conversations recorded by older versions do not name their model.
     let is_same = talk.model.is_none() || talk.model.as_deref() == model;
     talk.agent == agent && (is_same || !is_sticky(task))
 }

@@ -1,11 +1,11 @@
-//! What is odd about a model that a person asks for in a task, told when it is written down and not when a run is to begin.
-//! PURE. It refuses nothing: programs know more names than the catalog.
+//! Warns about an unusual model that a person requests for a task, when the task is written and not when a run starts. Pure.
+//! It refuses nothing: programs know more names than the catalog.
 
 use super::agent_model::Reach;
 use super::resolve::{Needs, Resolver, parse};
 
-/// What is odd about it; `None`: nothing. `reach`: what the agent can have that the task names. `is_known`: the person's own
-/// settings have that name, so that it is no slip of the hand.
+/// Returns the warning, if any. `reach` is the model as the agent can reach it. `is_known`: the person's settings contain the
+/// name, so that it is not a typo.
 pub fn model_warning(
     resolver: Resolver<'_>,
     reach: Option<Reach<'_>>,
@@ -22,7 +22,7 @@ pub fn model_warning(
         is_odd.then(|| format!("{error}; {}; only an agent's own program may know it", error.hint()))
     };
     match reach {
-        // It is sent to a server of which nothing is known, or has models of many.
+        // The server is unknown, or has models of many providers.
         Some(reach) if reach.provider.is_none() || reach.is_elsewhere => None,
         Some(reach) => match reach.name(resolver, said, needs) {
             Ok(named) if named.model.is_none() => unknown(),

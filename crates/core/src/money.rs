@@ -13,31 +13,31 @@ use std::ops::Add;
 pub struct Usd(i64);
 
 impl Usd {
-    /// Nothing spent.
+    /// Zero dollars.
     pub const ZERO: Self = Self(0);
 
-    /// From millionths of a dollar.
+    /// Creates an amount from millionths of a dollar.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// In millionths of a dollar.
+    /// Returns the amount in millionths of a dollar.
     pub const fn micros(self) -> i64 {
         self.0
     }
 
-    /// From dollars, rounded to the nearest millionth; not-a-number and amounts out of range are refused.
+    /// Converts dollars, rounded to the nearest millionth; `None` for NaN and amounts out of range.
     pub fn from_dollars(dollars: f64) -> Option<Self> {
         let micros = (dollars * 1e6).round();
         (micros.is_finite() && micros.abs() < 9e18).then_some(Self(micros as i64))
     }
 
-    /// `$0.00003`: with every digit that it has, for a limit on what is tiny.
+    /// Renders the amount with all its digits (`$0.00003`), for limits on tiny amounts.
     pub fn exactly(self) -> String {
         format!("${}", self.dollars())
     }
 
-    /// In dollars, for a surface that has no exact decimals.
+    /// Converts to dollars, for interfaces without exact decimals.
     pub fn dollars(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -93,26 +93,26 @@ impl<'de> Deserialize<'de> for Usd {
     }
 }
 
-/// What a number of runs cost together.
+/// The total cost of several runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spend {
-    /// The sum of what is known.
+    /// The sum of the known costs.
     pub known: Usd,
-    /// How many runs.
+    /// The number of runs.
     pub runs: u64,
-    /// How many of them told no price: `known` is too low by what they cost.
+    /// The number of runs without a price; `known` is too low by their cost.
     pub unpriced: u64,
 }
 
 impl Spend {
-    /// One more run.
+    /// Adds a run.
     pub fn add(&mut self, cost: Option<Usd>) {
         self.runs += 1;
         self.unpriced += u64::from(cost.is_none());
         self.known = self.known + cost.unwrap_or_default();
     }
 
-    /// The sum, as far as it is one: `None` where there were runs and none of them told a price.
+    /// Returns the sum; `None` if there were runs and none of them had a price.
     pub fn sum(&self) -> Option<Usd> {
         (self.runs == 0 || self.unpriced < self.runs).then_some(self.known)
     }

@@ -1,54 +1,54 @@
-//! The names that orch gives to outside things: branch, worktree directory, tmux session. PURE.
+//! The names that orch gives to external things: branch, worktree directory, tmux session. Pure.
 //!
-//! Every name is computed from the task, its project and the run, so that doing an effect twice finds what the first
-//! time made. A title is hostile text: nothing of it reaches a name but ASCII letters, digits and `-`.
-//! Never ask a program here whether a name is valid: [`BranchName::parse`] holds git's rules itself.
+//! Every name is computed from the task, its project, and the run, so that repeating an effect finds what the first one
+//! created. A title is untrusted: only ASCII letters, digits and `-` of it reach a name. No program is asked whether a name
+//! is valid: [`BranchName::parse`] has git's rules.
 
 use super::ids::TaskId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where the branches of tasks live: `orch/<id>-<slug>`.
+/// The prefix of task branches: `orch/<id>-<slug>`.
 pub const BRANCH_PREFIX: &str = "orch/";
 
-/// Longest slug of a title, in bytes.
+/// The longest slug of a title, in bytes.
 const SLUG_MAX: usize = 40;
-/// Longest part of a session name that tells the project, in bytes.
+/// The longest project part of a session name, in bytes.
 const SESSION_PROJECT_MAX: usize = 24;
-/// Longest directory name made from a project's name, in bytes.
+/// The longest directory name made from a project's name, in bytes.
 const DIRECTORY_MAX: usize = 64;
-/// Longest component of a branch name: a file name (255) less git's own `.lock`.
+/// The longest component of a branch name: a file name (255) minus git's `.lock`.
 const COMPONENT_MAX: usize = 250;
 
-/// Longest name that a person gives to a job or a batch, in bytes.
+/// The longest name of a job or a batch, in bytes.
 pub const LONGEST_NAME: usize = 64;
 
-/// Whether a text may be the name of a job or a batch: letters, digits, `.`, `_` and `-`, beginning with one of the first
-/// two. Safe as a file name and in a path.
+/// Whether a text may be the name of a job or a batch: letters, digits, `.`, `_` and `-`, starting with a letter or digit.
+/// Safe as a file name and in a path.
 pub fn is_plain(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     begins && text.len() <= LONGEST_NAME && text.chars().all(fits)
 }
 
-/// A branch name that git accepts and that no program can take for an option.
+/// A branch name that git accepts and that no program can mistake for an option.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BranchName(String);
 
-/// Why a text is no branch name.
+/// Why a text is not a branch name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is not a branch name: {reason}")]
 pub struct BadBranchName {
-    /// The text.
+    /// The rejected text.
     pub name: String,
     /// What is wrong with it.
     pub reason: &'static str,
 }
 
 impl BranchName {
-    /// Accepts what `git check-ref-format --branch` accepts, except names that git would expand (`@{-1}`).
+    /// Parses what `git check-ref-format --branch` accepts, except names that git would expand (`@{-1}`).
     pub fn parse(name: &str) -> Result<Self, BadBranchName> {
         match refusal(name) {
             None => Ok(Self(name.to_owned())),
@@ -56,17 +56,17 @@ impl BranchName {
         }
     }
 
-    /// The short name, as a person types it.
+    /// Returns the short name, as a person types it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The full name of the ref: `refs/heads/…`. Never ambiguous with a tag, never an option.
+    /// Returns the full name of the ref: `refs/heads/…`. Never ambiguous with a tag, never an option.
     pub fn full_ref(&self) -> String {
         format!("refs/heads/{}", self.0)
     }
 
-    /// Whether it lies in the space that belongs to tasks.
+    /// Whether the branch has the prefix of task branches.
     pub fn is_of_a_task(&self) -> bool {
         self.0.starts_with(BRANCH_PREFIX)
     }
@@ -97,7 +97,7 @@ impl From<BranchName> for String {
     }
 }
 
-/// The rule of git that a name breaks, if any (git-check-ref-format(1), and `branch`'s own: no leading `-`, not `HEAD`).
+/// Returns the rule of git that a name breaks, if any (git-check-ref-format(1), and `branch`'s own: no leading `-`, not `HEAD`).
 fn refusal(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");
@@ -133,16 +133,16 @@ fn component_refusal(component: &str) -> Option<&'static str> {
     (component.len() > COMPONENT_MAX).then_some("a part of it is longer than 250 bytes")
 }
 
-/// The branch of a task: `orch/<id>-<slug>`, or `orch/<id>` where the title has no ASCII letter or digit.
+/// Returns the branch of a task: `orch/<id>-<slug>`, or `orch/<id>` where the title has no ASCII letter or digit.
 ///
-/// Unique by id within one home. A later change of the title gives another name: keep the first one with the task.
+/// Unique by id within one home. A later change of the title gives another name: the task stores the first one.
 pub fn branch(task: TaskId, title: &str) -> BranchName {
     let slug = slug(title, SLUG_MAX);
     let separator = if slug.is_empty() { "" } else { "-" };
     BranchName(format!("{BRANCH_PREFIX}{task}{separator}{slug}"))
 }
 
-/// The same where that name is taken, by another home or by an earlier journal of this one: `orch/<id>-<slug>-<home>`, and
+/// Returns the branch where that name is taken, by another home or an older journal of this one: `orch/<id>-<slug>-<home>`,
 /// with a number from the second try on.
 pub fn branch_of_home(task: TaskId, title: &str, home: &str, number: u32) -> BranchName {
     let BranchName(plain) = branch(task, title);
@@ -150,32 +150,32 @@ pub fn branch_of_home(task: TaskId, title: &str, home: &str, number: u32) -> Bra
     BranchName(format!("{plain}-{home}{again}"))
 }
 
-/// The worktree of a branch, relative to the worktrees' root: `<project>/<branch>`.
+/// Returns the worktree of a branch, relative to the worktrees' root: `<project>/<branch>`.
 pub fn worktree_dir(project: &str, branch: &BranchName) -> PathBuf {
     // A branch name has no empty, `.` or `..` part, so that joining it cannot leave the directory.
     Path::new(&directory_name(project)).join(branch.as_str())
 }
 
-/// The name of a run's tmux session: `orch-<project>-<hash of its root>-<task>-<ordinal>`.
+/// Returns the name of a run's tmux session: `orch-<project>-<hash of its root>-<task>-<ordinal>`.
 ///
-/// Letters, digits, `_` and `-` only: no `.` and `:`, which tmux reads as separators of a target.
+/// It has letters, digits, `_` and `-` only: tmux reads `.` and `:` as separators of a target.
 pub fn session_name(project: &str, root: &Path, task: TaskId, ordinal: u32) -> String {
     let slug = slug(project, SESSION_PROJECT_MAX);
     let separator = if slug.is_empty() { "" } else { "-" };
     format!("orch{separator}{slug}-{}-{task}-{ordinal}", short_hash(root.as_os_str().as_encoded_bytes()))
 }
 
-/// A project's name made fit for one directory: letters, digits, `.`, `_` and `-`, no leading `.` or `-`.
+/// Converts a project's name to a directory name: letters, digits, `.`, `_` and `-`, no leading `.` or `-`.
 pub fn directory_name(project: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let name: String = project.chars().map(safe).take(DIRECTORY_MAX).collect();
     let name = name.trim_start_matches(['.', '-']).trim_end_matches(['.', '-']);
-    // `<name>.lock` and `<name>.git` would be read by git as something of its own.
+    // git gives `<name>.lock` and `<name>.git` a meaning of its own.
     let name = name.trim_end_matches(".lock").trim_end_matches(".git").trim_end_matches(['.', '-']);
     if name.is_empty() { "project".to_owned() } else { name.to_owned() }
 }
 
-/// A text as lower-case ASCII words joined by single `-`, at most `max` bytes, without `-` at its ends.
+/// Converts a text to lower-case ASCII words joined by single `-`, at most `max` bytes, without `-` at its ends.
 pub fn slug(text: &str, max: usize) -> String {
     let mut slug = String::new();
     for c in text.chars() {
@@ -191,7 +191,7 @@ pub fn slug(text: &str, max: usize) -> String {
     slug.trim_end_matches('-').to_owned()
 }
 
-/// The plain letter or digit that stands for `c` in a slug. Latin letters with marks lose the marks.
+/// Returns the ASCII letter or digit for `c` in a slug. Latin letters lose their diacritics.
 fn ascii_letter(c: char) -> Option<char> {
     let plain = match c {
         'à'..='å' | 'À'..='Å' | 'ā' | 'ă' | 'ą' => 'a',
@@ -212,13 +212,13 @@ fn ascii_letter(c: char) -> Option<char> {
     plain.is_ascii_alphanumeric().then_some(plain)
 }
 
-/// Eight hex digits that tell two paths apart. Not a defence against somebody who seeks a collision.
+/// Returns eight hex digits that tell two paths apart. Not resistant to deliberate collisions.
 pub fn short_hash(bytes: &[u8]) -> String {
     let hash = fingerprint(bytes);
     format!("{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff))
 }
 
-/// FNV-1a, 64 bits: the same on every machine and in every release, so that it may be stored.
+/// Computes FNV-1a with 64 bits: the same on every machine and in every release, so that it may be stored.
 pub fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,4 +1,4 @@
-//! Requests that may come twice: their sender gives them a key, and whoever carries them out keeps what was answered. PURE.
+//! Idempotent requests: the sender gives a request a key, and the answer is stored under it. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -6,46 +6,46 @@ use serde_json::Value;
 
 /// The longest key, in characters.
 pub const LONGEST_KEY: usize = 255;
-/// How long an answer is kept.
+/// How long an answer is stored.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
-/// A request that is to be carried out once.
+/// A request that is to be carried out only once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Once {
-    /// The key that its sender gave it.
+    /// The key chosen by the sender.
     pub key: String,
-    /// A digest of what it asks for, by which another request with the same key is told from it.
+    /// A digest of the request, which detects another request with the same key.
     pub digest: String,
 }
 
-/// What a request was answered.
+/// A stored answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
-    /// The digest of what it asked for.
+    /// The digest of the request.
     pub digest: String,
-    /// What was made.
+    /// The answer that was given.
     pub answer: Value,
-    /// When.
+    /// When it was given.
     pub at: Timestamp,
 }
 
-/// What becomes of a request whose key was used before.
+/// How a request relates to an earlier one with the same key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Repeated {
-    /// It is the same request: this is its answer.
+    /// The same request: this is its answer.
     Same(Value),
-    /// It asks for something else.
+    /// A different request.
     Other,
 }
 
 impl Answered {
-    /// Compares a request with the one that was answered; both have the same key.
+    /// Compares a request with the answered one; both have the same key.
     pub fn repeats(self, once: &Once) -> Repeated {
         if self.digest == once.digest { Repeated::Same(self.answer) } else { Repeated::Other }
     }
 }
 
-/// Whether a text may be a key: visible ASCII, not too long.
+/// Whether a text may be a key: visible ASCII of limited length.
 pub fn is_key(text: &str) -> bool {
     (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -1,73 +1,73 @@
-//! What is to be told in one channel, and how far that is: a row of the outbox for each notice and channel. PURE.
+//! The outbox: one item per notice and channel, with its delivery state. Pure.
 
 use super::channel::ChannelKind;
 use super::notice::Notice;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The key of the place in the history up to which everything is in the outbox.
+/// The key of the position in the history up to which everything is in the outbox.
 pub const PLACE: &str = "notices.place";
-/// The key of the count of what was dropped and is still to be told.
+/// The key of the number of dropped notices that the channel has not been told about.
 pub const DROPPED: &str = "notices.dropped";
-/// The key of how the channel fares: nothing, or why it does not take what it is told.
+/// The key of the channel's delivery error, if there is one.
 pub const TROUBLE: &str = "trouble";
-/// The key of what is in the way of hearing what people say there.
+/// The key of the channel's receive error, if there is one.
 pub const LISTENING: &str = "trouble.listening";
 
-/// A change of what a channel keeps for itself.
+/// A change of a channel's stored values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyValue {
     /// Insert, replace or (without a value) remove.
     Value {
-        /// Whose.
+        /// The channel that owns the value.
         channel: ChannelKind,
-        /// Under which name.
+        /// The key of the value.
         key: String,
-        /// What.
+        /// The new value.
         value: Option<String>,
-        /// When.
+        /// When it was written.
         at: Timestamp,
     },
-    /// Remove what has names that begin so.
+    /// Remove all keys with a prefix.
     Forget {
-        /// Whose.
+        /// The channel that owns the values.
         channel: ChannelKind,
-        /// How the names begin.
+        /// The prefix of the keys.
         prefix: String,
-        /// Only what was written before.
+        /// Remove only values written before this time.
         before: Option<Timestamp>,
     },
 }
 
-/// How far a notice is in its channel.
+/// The delivery state of a notice in its channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Stage {
-    /// It is to be said.
+    /// It waits for delivery.
     Pending,
-    /// It was said.
+    /// It was delivered.
     Sent {
-        /// When.
+        /// When it was delivered.
         at: Timestamp,
-        /// The name of the message, where it tells of this alone and can be changed.
+        /// The id of the message, where it contains this notice alone and can be edited.
         message: Option<String>,
     },
-    /// It is said with another.
+    /// It is delivered together with another item.
     Merged {
-        /// Which.
+        /// The id of that item.
         into: u64,
     },
-    /// It will not be said.
+    /// It will not be delivered.
     Dead {
-        /// Since when.
+        /// When that was decided.
         at: Timestamp,
-        /// Why.
+        /// Why it was not delivered.
         why: String,
     },
 }
 
 impl Stage {
-    /// The word for it.
+    /// Returns the stable name.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -81,26 +81,26 @@ impl Stage {
 /// A notice on its way to one channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxItem {
-    /// Its number: the same for the same entry of the history and channel, however often it is made.
+    /// The item's id: always the same for the same history entry and channel.
     pub id: u64,
-    /// Where to.
+    /// The channel that receives it.
     pub channel: ChannelKind,
-    /// What is told.
+    /// The notice to deliver.
     pub notice: Notice,
-    /// How far it is.
+    /// The delivery state.
     #[serde(flatten)]
     pub state: Stage,
-    /// How often it was tried in vain.
+    /// The number of failed deliveries.
     pub attempts: u32,
-    /// It is not said before.
+    /// The earliest time for the delivery.
     pub not_before: Timestamp,
-    /// How many of the same cause were said one after the other before it.
+    /// The number of consecutive notices of the same cause before it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub streak: u32,
-    /// The name by which a receiver knows it again: random, and the same at each try. `None`: not given yet.
+    /// A random id by which a receiver detects duplicates, the same at each try. `None`: not assigned yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Why it could not be said at the last try.
+    /// The error of the last delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

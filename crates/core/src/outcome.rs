@@ -1,4 +1,4 @@
-//! How a run ended: what the agent's process and its events say. A claim, not yet a verdict.
+//! How a run ended, as the agent's process and its events report it. A claim, not yet a verdict.
 
 use super::answer::Answer;
 use super::edit::FileEdit;
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a run is for.
+/// The purpose of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {
@@ -21,93 +21,93 @@ pub enum RunKind {
     Route,
 }
 
-/// Something an agent did, read from its event stream.
+/// Something that an agent did, read from its event stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AgentEvent {
-    /// First sign of life; the receipt that the prompt was delivered.
+    /// The first event; it confirms that the prompt was delivered.
     Started {
-        /// The conversation, where it is known already.
+        /// The id of the conversation, where it is known already.
         session_id: Option<String>,
-        /// The model in force, as the CLI names it.
+        /// The active model, as the CLI names it.
         model: Option<String>,
     },
-    /// The agent speaks.
+    /// The agent wrote text.
     Text {
-        /// What it says.
+        /// The text.
         text: String,
     },
-    /// The agent thinks aloud.
+    /// The agent wrote down its reasoning.
     Reasoning {
-        /// What it thinks.
+        /// The reasoning.
         text: String,
     },
-    /// A tool call begins. `input` is the one line that tells a person what it does (the command, the path).
+    /// A tool call started.
     ToolCall {
         /// The CLI's id of the call.
         id: String,
-        /// The tool.
+        /// The name of the tool.
         name: String,
-        /// One line: the command, the path.
+        /// What the call does, in one line for a person: the command, the path.
         input: String,
     },
     /// A tool call ended.
     ToolResult {
         /// The id of the call.
         id: String,
-        /// Whether it went well.
+        /// Whether the call succeeded.
         ok: bool,
-        /// What it printed, cut to a sane length.
+        /// The output of the tool, cut to a limited length.
         output: String,
-        /// How long it took, in milliseconds: by the CLI's word, else by the clock of who saw call and result come.
-        /// `None`: nobody knows.
+        /// How long the call took, in milliseconds, as reported by the CLI, else as measured between call and result. `None`:
+        /// unknown.
         took_ms: Option<u64>,
-        /// What it changed in files, where the CLI tells.
+        /// What it changed in files, where the CLI reports it.
         edits: Vec<FileEdit>,
     },
-    /// What the run has used so far, as far as the CLI has told.
+    /// What the run has used so far, as far as the CLI has reported it.
     Spent {
-        /// Tokens; of the whole conversation if `usage_is_thread_total`.
+        /// The tokens; of the whole conversation if `usage_is_thread_total`.
         usage: Usage,
-        /// Price.
+        /// The price of them.
         cost_usd: Option<Usd>,
-        /// `usage` counts the conversation from its beginning, other runs included.
+        /// Whether `usage` counts the conversation from its beginning, other runs included.
         usage_is_thread_total: bool,
     },
-    /// The CLI repeats a failed request by itself.
+    /// The CLI repeats a failed request on its own.
     Retry {
-        /// What failed.
+        /// The class of the failure.
         class: FailureClass,
-        /// The attempt that comes, from 1.
+        /// The number of the next attempt, from 1.
         attempt: u32,
-        /// In words.
+        /// The details in words.
         detail: String,
     },
-    /// Said by the CLI, no failure.
+    /// A warning of the CLI; not a failure.
     Warning {
-        /// In words.
+        /// The text of the warning.
         text: String,
     },
     /// An error event. Not yet the end: some CLIs recover.
     Error {
-        /// What kind.
+        /// The class of the error.
         class: FailureClass,
-        /// In words.
+        /// The text of the error.
         text: String,
     },
-    /// The agent has taken up what the person said while it worked.
+    /// The agent has received a message that the person sent while it worked.
     Heard {
-        /// Which message.
+        /// The message that was received.
         message: MessageId,
     },
-    /// The CLI says that its turn is over.
+    /// The CLI reports that its turn is over.
     TurnEnded,
 }
 
-/// Tokens used by a run; `None` where the CLI did not say.
+/// Tokens used by a run; `None` where the CLI did not report them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens read at full price, without the cached ones.
+    /// Tokens read at full price, without cached ones.
     pub input: Option<u64>,
     /// Tokens written.
     pub output: Option<u64>,
@@ -125,7 +125,7 @@ pub struct Exit {
 }
 
 impl Usage {
-    /// Both together; what one of them does not know counts as nothing.
+    /// Returns the sum; unknown numbers of one side count as 0.
     pub fn plus(self, other: Self) -> Self {
         let sum = |a: Option<u64>, b: Option<u64>| a.or(b).map(|_| a.unwrap_or(0).saturating_add(b.unwrap_or(0)));
         Self {
@@ -135,7 +135,7 @@ impl Usage {
         }
     }
 
-    /// What remains of a conversation's total when `earlier` was used before; a count that went down starts anew.
+    /// Returns what remains of a conversation's total after `earlier`; a total that went down counts anew.
     pub fn since(self, earlier: Self) -> Self {
         let rest = |total: Option<u64>, before: Option<u64>| {
             total.map(|total| total.checked_sub(before.unwrap_or(0)).unwrap_or(total))
@@ -149,7 +149,7 @@ impl Usage {
 }
 
 impl Exit {
-    /// Ended by itself with 0.
+    /// Whether the process exited on its own with code 0.
     pub fn success(self) -> bool {
         self.code == Some(0)
     }
@@ -165,10 +165,10 @@ impl fmt::Display for Exit {
     }
 }
 
-/// Which side a failure is on: it decides between moving sideways, trying again, and neither.
+/// The side that a failure is on: it decides between another agent, another attempt, and neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The provider or its CLI: not the task's fault, no attempt is counted.
+    /// The provider or its CLI: no attempt is counted.
     Provider,
     /// The work: an attempt is counted.
     Quality,
@@ -186,12 +186,12 @@ macro_rules! failure_classes {
             /// Every class, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The stable name.
+            /// Returns the stable name.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// Which side it is on.
+            /// Returns the side that the failure is on.
             pub fn side(self) -> Side {
                 match self { $(Self::$variant => Side::$side,)* }
             }
@@ -202,15 +202,15 @@ macro_rules! failure_classes {
 failure_classes! {
     /// The provider refused the credentials, or there are none.
     Auth = "auth", Provider;
-    /// Too many requests, or a plan's limit; `retry_at` when the provider told.
+    /// Too many requests, or a plan's limit; `retry_at` where the provider named a time.
     RateLimited = "rate_limited", Provider;
     /// The provider is overloaded or answers 5xx.
     Overloaded = "overloaded", Provider;
-    /// The provider was not reached, or the answer broke off.
+    /// The provider was not reached, or its answer was cut off.
     Network = "network", Provider;
     /// The model does not exist for this account.
     ModelNotFound = "model_not_found", Provider;
-    /// No credit, or a limit of money or turns was reached.
+    /// No credit is left, or a limit of money or turns was reached.
     Budget = "budget", Provider;
     /// The agent's program is not installed or did not start.
     AgentMissing = "agent_missing", Provider;
@@ -220,9 +220,9 @@ failure_classes! {
     ChecksFailed = "checks_failed", Quality;
     /// The reviewer asked for changes.
     ReviewRejected = "review_rejected", Quality;
-    /// The change holds what is not accepted: a conflict, a secret, fewer tests, files that it may not touch.
+    /// The change contains something that is not accepted: a conflict, a secret, fewer tests, protected files.
     Unacceptable = "unacceptable", Quality;
-    /// The answer could not be read as the agreed format.
+    /// The answer does not have the agreed format.
     Malformed = "malformed", Quality;
     /// The agent stopped before the work was finished.
     Incomplete = "incomplete", Quality;
@@ -234,15 +234,15 @@ failure_classes! {
     SandboxViolation = "sandbox_violation", Quality;
     /// The run took longer than `workflow.timeout_seconds`.
     Timeout = "timeout", Process;
-    /// The agent gave no sign of life for too long.
+    /// The agent produced no output for too long.
     Stalled = "stalled", Process;
     /// The agent was ended by a signal from outside.
     Killed = "killed", Process;
-    /// The agent's process ended without saying how the turn went.
+    /// The agent's process ended without reporting how the turn ended.
     Crashed = "crashed", Process;
     /// The run used more memory than allowed.
     Memory = "memory", Process;
-    /// The conversation to resume is gone.
+    /// The conversation to resume no longer exists.
     SessionLost = "session_lost", Process;
 }
 
@@ -252,16 +252,16 @@ impl fmt::Display for FailureClass {
     }
 }
 
-/// A failure, with what a person needs to understand it.
+/// A failure, with the details that a person needs to understand it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The kind of failure.
+    /// The class of the failure.
     pub class: FailureClass,
-    /// One or a few lines, in words.
+    /// The details in one or a few lines.
     pub detail: String,
-    /// When the provider said it will serve again.
+    /// When the provider said that it will serve requests again.
     pub retry_at: Option<Timestamp>,
-    /// Of a conflict with the base: how it stands to the last one.
+    /// For a conflict with the base: how it relates to the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<Box<ConflictRound>>,
 }
@@ -269,68 +269,68 @@ pub struct Failure {
 /// A conflict with the base, compared with the last conflict of the same task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConflictRound {
-    /// The commit of the base with which the conflict is.
+    /// The commit of the base that conflicts.
     pub base: String,
-    /// The branch contains the commit of the base with which the last conflict was: that one is resolved.
+    /// Whether the branch contains the base commit of the last conflict, so that that conflict is resolved.
     pub resolved_last: bool,
 }
 
 impl Failure {
-    /// A failure without a known time of recovery.
+    /// Creates a failure without a time to retry at.
     pub fn new(class: FailureClass, detail: impl Into<String>) -> Self {
         Self { class, detail: detail.into(), retry_at: None, round: None }
     }
 }
 
-/// What a dialect reads out of a finished agent process.
+/// What a dialect reads from a finished agent process.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ending {
-    /// The conversation's id, for resuming it.
+    /// The id of the conversation, for resuming it.
     pub session_id: Option<String>,
     /// The model that answered, as the CLI names it.
     pub model: Option<String>,
-    /// The last text of the agent.
+    /// The agent's last text.
     pub final_text: Option<String>,
-    /// The structured answer, where the CLI delivers one.
+    /// The structured answer, where the CLI returns one.
     pub structured: Option<serde_json::Value>,
     /// Tokens used by this run; of the whole conversation if `usage_is_thread_total`.
     pub usage: Usage,
-    /// `usage` counts the conversation from its beginning: what its earlier runs used is to be subtracted.
+    /// Whether `usage` counts the conversation from its beginning, so that the usage of earlier runs must be subtracted.
     #[serde(default)]
     pub usage_is_thread_total: bool,
-    /// What it cost: by the CLI's word, else by its tokens and the catalog's prices.
+    /// What the run cost, as reported by the CLI, else computed from its tokens and the catalog's prices.
     pub cost: Option<Usd>,
-    /// `cost` is computed from tokens and prices; the CLI reported none.
+    /// Whether `cost` is computed from tokens and prices because the CLI reported none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cost_computed: bool,
-    /// Tool calls that were refused by permission rules, one line each.
+    /// Tool calls that permission rules denied, one line each.
     pub denials: Vec<String>,
-    /// Set when the CLI itself failed. `None`: its turn ended well, whatever the work is worth.
+    /// The failure of the CLI itself. `None`: its turn ended well, whatever the work is worth.
     pub failure: Option<Failure>,
 }
 
-/// The agent's and its process's word on a run.
+/// What the agent and its process report about a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Outcome {
     /// The agent's turn ended well and its answer was understood.
     Finished {
-        /// What it reports.
+        /// The agent's report.
         answer: Answer,
     },
-    /// It did not.
+    /// The run failed.
     Failed(Failure),
-    /// Somebody stopped it.
+    /// The run was stopped.
     Cancelled {
-        /// By whom or why.
+        /// Who stopped it, or why.
         detail: String,
     },
 }
 
 impl Outcome {
-    /// What a run of [`RunKind::Work`] amounts to: a failure of the CLI comes first, then the answer; an answer that
-    /// cannot be read is a failure too, never a success.
-    pub fn of(ending: &Ending) -> Self {
+    /// Returns the outcome of a [`RunKind::Work`] run: a failure of the CLI comes first, then the answer; an unreadable
+    /// answer is a failure, never a success.
+    pub fn from_ending(ending: &Ending) -> Self {
         if let Some(failure) = &ending.failure {
             return Self::Failed(failure.clone());
         }
@@ -349,16 +349,18 @@ mod tests {
     fn a_failure_of_the_cli_outweighs_a_good_answer() {
         let mut ending =
             Ending { final_text: Some(r#"{"status":"done","summary":"s"}"#.to_owned()), ..Ending::default() };
-        assert!(matches!(Outcome::of(&ending), Outcome::Finished { .. }));
+        assert!(matches!(Outcome::from_ending(&ending), Outcome::Finished { .. }));
         ending.failure = Some(Failure::new(FailureClass::Network, "gone"));
-        assert_eq!(Outcome::of(&ending), Outcome::Failed(Failure::new(FailureClass::Network, "gone")));
+        assert_eq!(Outcome::from_ending(&ending), Outcome::Failed(Failure::new(FailureClass::Network, "gone")));
     }
 
     #[test]
     fn an_answer_without_a_status_is_malformed_and_never_done() {
         for text in [None, Some("All done!"), Some(r#"{"summary":"done"}"#)] {
             let ending = Ending { final_text: text.map(str::to_owned), ..Ending::default() };
-            let Outcome::Failed(failure) = Outcome::of(&ending) else { panic!("{text:?} was taken for an answer") };
+            let Outcome::Failed(failure) = Outcome::from_ending(&ending) else {
+                panic!("{text:?} was taken for an answer")
+            };
             assert_eq!(failure.class, FailureClass::Malformed);
         }
     }

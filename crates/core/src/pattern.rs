@@ -1,75 +1,75 @@
-//! What is looked for in output: a text or a regular expression, matched line by line, and what a text must hold for it
-//! to match at all, so that an index can leave out most of them. PURE.
+//! A search pattern for output: a text or a regular expression, matched line by line, and the texts that must occur for a
+//! match, so that an index can skip most output. Pure.
 
 use super::output::line_at;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use std::ops::Range;
 
-/// How a pattern is meant.
+/// The options of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Wish {
-    /// It is a regular expression, and not a text.
+pub struct Options {
+    /// Whether the pattern is a regular expression and not a text.
     pub is_regex: bool,
-    /// Upper and lower case are the same.
+    /// Whether upper and lower case match each other.
     pub ignore_case: bool,
 }
 
-/// Why a pattern cannot be looked for.
+/// Why a pattern is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPattern {
-    /// It is no regular expression.
+    /// It is not a valid regular expression.
     #[error("{0}")]
     Regex(String),
-    /// It spans lines.
+    /// It spans several lines.
     #[error("a pattern cannot hold a line feed: every line is looked at by itself")]
     Lines,
-    /// Nothing is looked for.
+    /// It is empty.
     #[error("an empty pattern matches every line")]
     Empty,
 }
 
-/// What is looked for. Cheap to clone.
+/// A search pattern. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     regex: Regex,
     need: Need,
-    /// Only a line by itself tells: the pattern speaks of the beginning or the end of all text.
+    /// Whether lines must be matched one by one: the pattern has anchors for the start or end of a text.
     by_line: bool,
 }
 
-/// What a text must hold for a pattern to match in it. The texts are [`fold`]ed.
+/// What a text must contain for a pattern to match. The texts are [`fold`]ed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
-    /// Nothing in particular.
+    /// Nothing.
     Nothing,
-    /// This text, of three characters at least.
+    /// This text, of at least three characters.
     Text(String),
-    /// All of these.
+    /// Every one of these.
     All(Vec<Need>),
-    /// One of these.
+    /// At least one of these.
     OneOf(Vec<Need>),
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Compiles a pattern.
     ///
     /// # Errors
-    /// It is empty, or no regular expression.
-    pub fn new(text: &str, wish: Wish) -> Result<Self, BadPattern> {
+    /// Returns an error if it is empty, spans lines, or is not a valid regular expression.
+    pub fn new(text: &str, options: Options) -> Result<Self, BadPattern> {
         if text.is_empty() {
             return Err(BadPattern::Empty);
         }
-        let source = if wish.is_regex { text.to_owned() } else { regex::escape(text) };
-        if !wish.is_regex && text.contains('\n') {
+        let source = if options.is_regex { text.to_owned() } else { regex::escape(text) };
+        if !options.is_regex && text.contains('\n') {
             return Err(BadPattern::Lines);
         }
         let bad = |error: &dyn std::fmt::Display| BadPattern::Regex(error.to_string());
-        let regex = RegexBuilder::new(&source).multi_line(true).case_insensitive(wish.ignore_case).build();
+        let regex = RegexBuilder::new(&source).multi_line(true).case_insensitive(options.ignore_case).build();
         let hir = regex_syntax::ParserBuilder::new()
             .utf8(false)
             .multi_line(true)
-            .case_insensitive(wish.ignore_case)
+            .case_insensitive(options.ignore_case)
             .build()
             .parse(&source);
         let hir = hir.map_err(|error| bad(&error))?;
@@ -78,12 +78,12 @@ impl Pattern {
         Ok(Self { regex: regex.map_err(|error| bad(&error))?, need: need_of(&hir), by_line })
     }
 
-    /// What a text must hold.
+    /// Returns what a text must contain.
     pub fn need(&self) -> &Need {
         &self.need
     }
 
-    /// The first line at or after `from`, which begins a line, that matches.
+    /// Returns the first matching line at or after `from`, which must be the start of a line.
     pub fn next_line(&self, text: &[u8], mut from: usize) -> Option<Range<usize>> {
         while from < text.len() {
             let at = if self.by_line { from } else { self.regex.find_at(text, from)?.start() };
@@ -91,7 +91,7 @@ impl Pattern {
                 return None;
             }
             let line = line_at(text, at);
-            // What was found may have crossed the end of its line.
+            // The match may have crossed the end of its line.
             if self.regex.is_match(&text[line.clone()]) {
                 return Some(line);
             }
@@ -100,22 +100,22 @@ impl Pattern {
         None
     }
 
-    /// Where in one line it matches first.
+    /// Returns the first match in a line.
     pub fn first(&self, line: &[u8]) -> Option<Range<usize>> {
         self.regex.find(line).map(|found| found.range())
     }
 
-    /// Where in one line it matches; empty matches are left out.
+    /// Returns all matches in a line, without empty ones.
     pub fn spans(&self, line: &[u8]) -> Vec<Range<usize>> {
         self.regex.find_iter(line).map(|found| found.range()).filter(|range| !range.is_empty()).collect()
     }
 }
 
-/// The form in which texts are compared by an index: two texts that a pattern may take for the same are the same in it,
-/// as far as they are ASCII. Character by character, so that a part of a text is a part of its form.
+/// Folds a character to the form in which an index compares texts: ASCII characters that a pattern may treat as the same are
+/// the same in it. It works by character, so that a part of a text is a part of its form.
 pub fn fold(c: char) -> char {
     match c {
-        // Some indexes end a text there.
+        // Some indexes treat it as the end of a text.
         '\0' => '\u{1}',
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
@@ -123,12 +123,12 @@ pub fn fold(c: char) -> char {
     }
 }
 
-/// The shortest text that narrows anything, in characters.
-const SHORTEST: usize = 3;
+/// The shortest text that narrows a search, in characters.
+const MIN_TEXT: usize = 3;
 
 impl Need {
     fn text(text: &str) -> Self {
-        if text.chars().count() < SHORTEST { Self::Nothing } else { Self::Text(text.to_owned()) }
+        if text.chars().count() < MIN_TEXT { Self::Nothing } else { Self::Text(text.to_owned()) }
     }
 
     fn all(mut needs: Vec<Self>) -> Self {
@@ -172,15 +172,15 @@ fn need_of(hir: &Hir) -> Need {
     }
 }
 
-/// The one folded text that this matches, when there is only one.
+/// Returns the only folded text that this matches, if there is only one.
 fn exact(hir: &Hir) -> Option<String> {
     match hir.kind() {
         HirKind::Empty => Some(String::new()),
-        // It takes no room, and what stands on both sides of it is adjacent.
+        // It has no width: its neighbours are adjacent.
         HirKind::Look(_) => Some(String::new()),
         HirKind::Literal(literal) => {
             let text = std::str::from_utf8(&literal.0).ok()?;
-            // No line holds one.
+            // No line contains a line feed.
             (!text.contains('\n')).then(|| text.chars().map(fold).collect())
         }
         HirKind::Class(class) => one_character(class).map(String::from),
@@ -190,7 +190,7 @@ fn exact(hir: &Hir) -> Option<String> {
     }
 }
 
-/// The folded character that all members of a class have in common: `[Kk]`, or a letter in either case.
+/// Returns the folded character that all members of a class share: `[Kk]`, or a letter in either case.
 fn one_character(class: &Class) -> Option<char> {
     const MOST: u32 = 4;
     let mut members = Vec::new();
@@ -222,7 +222,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn pattern(text: &str, is_regex: bool, ignore_case: bool) -> Pattern {
-        Pattern::new(text, Wish { is_regex, ignore_case }).expect("a pattern")
+        Pattern::new(text, Options { is_regex, ignore_case }).expect("a pattern")
     }
 
     fn lines(pattern: &Pattern, text: &[u8]) -> Vec<String> {
@@ -246,9 +246,9 @@ mod tests {
         assert_eq!(lines(&pattern("x*", true, false), b"a\n\nb\n"), ["a", "", "b"]);
         assert_eq!(lines(&pattern("a.c", false, false), b"abc\na.c\n"), ["a.c"]);
         assert_eq!(pattern("wo", false, false).spans(b"two wo"), [1..3, 4..6]);
-        assert!(Pattern::new("(", Wish { is_regex: true, ..Wish::default() }).is_err());
-        assert_eq!(Pattern::new("a\nb", Wish::default()).err(), Some(BadPattern::Lines));
-        assert_eq!(Pattern::new("", Wish::default()).err(), Some(BadPattern::Empty));
+        assert!(Pattern::new("(", Options { is_regex: true, ..Options::default() }).is_err());
+        assert_eq!(Pattern::new("a\nb", Options::default()).err(), Some(BadPattern::Lines));
+        assert_eq!(Pattern::new("", Options::default()).err(), Some(BadPattern::Empty));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Pauses: what a person has switched off for a while. Nothing new starts there; what runs goes on. PURE: which tasks
-//! that concerns is answered here, what is done about it elsewhere.
+//! Pauses that a person has set for everything, a project, or an agent. Nothing new starts there; running tasks continue.
+//! Pure: this module decides which tasks a pause covers; other modules act on it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,24 +10,24 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "scope", rename_all = "snake_case")]
 pub enum PauseScope {
-    /// Everything, routing too.
+    /// Everything, including routing.
     All,
     /// The tasks of one repository.
     Project {
-        /// Its main checkout, which says what it is.
+        /// Its main checkout, which identifies it.
         dir: PathBuf,
-        /// How it is called.
+        /// Its display name.
         name: String,
     },
     /// The runs of one agent.
     Agent {
-        /// Its name.
+        /// The name of the agent.
         name: String,
     },
 }
 
 impl PauseScope {
-    /// What makes it the same as another.
+    /// Returns a key that identifies the scope.
     pub fn key(&self) -> String {
         match self {
             Self::All => "all".to_owned(),
@@ -36,8 +36,8 @@ impl PauseScope {
         }
     }
 
-    /// In words.
-    pub fn told(&self) -> String {
+    /// Describes the scope.
+    pub fn describe(&self) -> String {
         match self {
             Self::All => "everything".to_owned(),
             Self::Project { name, .. } => format!("project {name}"),
@@ -45,8 +45,8 @@ impl PauseScope {
         }
     }
 
-    /// What ends it, to be typed.
-    pub fn ended_by(&self) -> String {
+    /// Returns the command that ends the pause.
+    pub fn resume_command(&self) -> String {
         match self {
             Self::All => "orch resume".to_owned(),
             Self::Project { name, .. } => format!("orch resume --project {name}"),
@@ -63,12 +63,12 @@ impl PauseScope {
     }
 }
 
-/// What a person names.
+/// The scope that a person names in a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    /// The pause of everything; those of single projects and agents are others.
+pub enum PauseSelector {
+    /// The pause of everything; pauses of single projects and agents are separate.
     All,
-    /// Every pause there is.
+    /// Every pause that is set.
     Each,
     /// A project, by its name or directory.
     Project(String),
@@ -76,61 +76,66 @@ pub enum Wanted {
     Agent(String),
 }
 
-/// Something that is paused.
+/// A pause that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// What.
+    /// What is paused.
     #[serde(flatten)]
     pub scope: PauseScope,
-    /// Since when.
+    /// When the pause was set.
     pub since: Timestamp,
-    /// Who did it.
+    /// Who set the pause.
     pub by: String,
 }
 
 impl Pause {
-    /// In words, with what ends it.
-    pub fn told(&self) -> String {
+    /// Describes the pause, with the command that ends it.
+    pub fn describe(&self) -> String {
         let since = self.since.strftime("%Y-%m-%d %H:%M UTC");
-        format!("{} is paused since {since} by {}; `{}` ends it", self.scope.told(), self.by, self.scope.ended_by())
+        format!(
+            "{} is paused since {since} by {}; `{}` ends it",
+            self.scope.describe(),
+            self.by,
+            self.scope.resume_command()
+        )
     }
 }
 
-/// Everything that is paused.
+/// All pauses that are set.
 #[derive(Debug, Clone, Default)]
 pub struct Pauses {
-    /// By their keys, with their words: thousands of tasks may wait for one pause.
+    /// The pauses by key, with their descriptions: thousands of tasks may wait for one pause.
     all: BTreeMap<String, (Pause, String)>,
 }
 
 impl Pauses {
-    /// Adds one. What is paused already stays as it is.
+    /// Adds a pause. An existing pause of the same scope is kept.
     pub fn put(&mut self, pause: Pause) {
-        let words = pause.told();
-        self.all.entry(pause.scope.key()).or_insert((pause, words));
+        let description = pause.describe();
+        self.all.entry(pause.scope.key()).or_insert((pause, description));
     }
 
-    /// Takes one away, where there is one.
+    /// Removes a pause and returns it, if it was set.
     pub fn remove(&mut self, scope: &PauseScope) -> Option<Pause> {
         self.all.remove(&scope.key()).map(|(pause, _)| pause)
     }
 
-    /// The pause of exactly this.
+    /// Returns the pause of exactly this scope.
     pub fn get(&self, scope: &PauseScope) -> Option<&Pause> {
         self.all.get(&scope.key()).map(|(pause, _)| pause)
     }
 
-    /// All of them.
+    /// Returns all pauses.
     pub fn iter(&self) -> impl Iterator<Item = &Pause> {
         self.all.values().map(|(pause, _)| pause)
     }
 
-    /// Why nothing new starts for a task in this directory and, where it has one, with this agent.
-    pub fn words(&self, dir: Option<&Path>, agent: Option<&str>) -> Option<&str> {
-        self.all.values().find(|(pause, _)| pause.scope.covers(dir, agent)).map(|(_, words)| words.as_str())
+    /// Returns why nothing new starts for a task in this directory and, where it has one, with this agent.
+    pub fn description(&self, dir: Option<&Path>, agent: Option<&str>) -> Option<&str> {
+        self.all.values().find(|(pause, _)| pause.scope.covers(dir, agent)).map(|(_, description)| description.as_str())
     }
 
-    /// Nothing new starts with this agent.
+    /// Whether this agent is paused.
     pub fn holds_agent(&self, agent: &str) -> bool {
         self.all.contains_key(&PauseScope::Agent { name: agent.to_owned() }.key())
     }
@@ -160,12 +165,12 @@ mod tests {
     fn a_pause_covers_what_it_names_and_nothing_else() {
         let shop = PauseScope::Project { dir: "/shop".into(), name: "shop".to_owned() };
         let pauses: Pauses = [pause(shop.clone()), pause(agent("claude"))].into_iter().collect();
-        let held = |dir: &str, agent: Option<&str>| pauses.words(Some(Path::new(dir)), agent).is_some();
+        let held = |dir: &str, agent: Option<&str>| pauses.description(Some(Path::new(dir)), agent).is_some();
         assert!(held("/shop", None) && held("/shop", Some("codex")) && held("/other", Some("claude")));
         assert!(!held("/other", Some("codex")) && !held("/other", None) && !held("/shop/below", None));
         let everything: Pauses = [pause(PauseScope::All)].into_iter().collect();
         assert_eq!(
-            everything.words(None, None),
+            everything.description(None, None),
             Some("everything is paused since 2026-03-01 10:00 UTC by ada; `orch resume` ends it")
         );
     }

@@ -1,6 +1,6 @@
-//! A routing policy: which models may be tried in which order, how far the judge of results is trusted, what a solved
-//! task is worth, and when to stop and ask. One pure function ([`decide`](decide::decide)) takes all of its decisions,
-//! for a task that runs now and for a replay over recorded outcomes alike. PURE.
+//! A routing policy: which models may be tried in which order, how far the judge of results is trusted, what a solved task
+//! is worth, and when to stop and ask. One pure function ([`decide`](decide::decide)) makes all decisions, for a running task
+//! and for a replay over recorded outcomes alike.
 
 pub mod belief;
 pub mod counted;
@@ -19,26 +19,26 @@ mod tests;
 use super::money::Usd;
 use std::collections::BTreeMap;
 
-/// How often the judge of a result errs, as shares of 1.
+/// The error rates of the judge of results, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
-    /// Share of wrong results that are accepted.
+    /// The rate at which wrong results are accepted.
     pub false_accept: f64,
-    /// Share of right results that are rejected.
+    /// The rate at which right results are rejected.
     pub false_reject: f64,
 }
 
 impl Gate {
-    /// Never errs.
+    /// A judge without errors.
     pub const PERFECT: Self = Self { false_accept: 0.0, false_reject: 0.0 };
-    /// Accepts a fifth of what is wrong and rejects a tenth of what is right: what is assumed where nothing is known.
+    /// Accepts a fifth of the wrong results and rejects a tenth of the right ones: the assumption where nothing is known.
     pub const ASSUMED: Self = Self { false_accept: 0.2, false_reject: 0.1 };
 
-    /// A gate whose verdict says something about the result.
+    /// Creates a gate whose verdict carries information.
     ///
     /// # Errors
-    /// A rate is no share of 1, or both together reach 1: then an accepted result is no likelier right than a rejected
-    /// one.
+    /// Returns an error if a rate is not between 0 and 1, or if both add up to 1 or more: then an accepted result is no
+    /// likelier right than a rejected one.
     pub fn new(false_accept: f64, false_reject: f64) -> Result<Self, PolicyError> {
         for (name, rate) in [("false accept", false_accept), ("false reject", false_reject)] {
             if !(0.0..1.0).contains(&rate) {
@@ -51,31 +51,32 @@ impl Gate {
         Ok(Self { false_accept, false_reject })
     }
 
-    /// Both rates together: 0 for a gate that can be trusted, nearly 1 for one that says nothing.
+    /// Returns the sum of both rates: 0 for a reliable gate, nearly 1 for one without information.
     pub fn errors(self) -> f64 {
         self.false_accept + self.false_reject
     }
 }
 
-/// In which order models are tried.
+/// The order in which models are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// As the ladder says.
+    /// The order of the ladder.
     Fixed,
-    /// What is learned decides after each attempt which model is worth its price next.
+    /// After each attempt, the learned data decide which model is worth its price next.
     Learned,
 }
 
-/// What a resolved task is worth, in multiples of what it costs with the best single model: points of (errors of the
-/// gate, worth), with straight lines between them and level ends.
+/// The worth of a resolved task in multiples of its cost with the best single model: points of (errors of the gate, worth),
+/// interpolated linearly and constant beyond the ends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worth(Vec<(f64, f64)>);
 
 impl Worth {
-    /// From points in any order.
+    /// Creates the worth from points in any order.
     ///
     /// # Errors
-    /// There is no point, a worth is not above 0, errors are no share of 1, or two points are for the same errors.
+    /// Returns an error if there is no point, a worth is not above 0, errors are out of range, or two points have the same
+    /// errors.
     pub fn new(mut points: Vec<(f64, f64)>) -> Result<Self, PolicyError> {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (errors, worth) in &points {
@@ -89,20 +90,20 @@ impl Worth {
         if points.is_empty() { Err(PolicyError::NoWorth) } else { Ok(Self(points)) }
     }
 
-    /// The same for every gate.
+    /// Creates a worth that is the same for every gate.
     ///
     /// # Errors
-    /// It is not above 0.
+    /// Returns an error if it is not above 0.
     pub fn level(worth: f64) -> Result<Self, PolicyError> {
         Self::new(vec![(0.0, worth)])
     }
 
-    /// All points multiplied, to look at dearer and cheaper policies of the same kind. `by` is above 0.
+    /// Returns all points multiplied by `by` (above 0), to compare dearer and cheaper policies of the same kind.
     pub fn scaled(&self, by: f64) -> Self {
         Self(self.0.iter().map(|(errors, worth)| (*errors, worth * by)).collect())
     }
 
-    /// The worth under a gate.
+    /// Returns the worth under a gate.
     pub fn under(&self, gate: Gate) -> f64 {
         let errors = gate.errors();
         let after = self.0.partition_point(|point| point.0 < errors);
@@ -113,48 +114,48 @@ impl Worth {
     }
 }
 
-/// How much of what is recorded is believed.
+/// The weights of recorded data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Learning {
-    /// Share of a task's own recorded result in how likely a model solves tasks of this kind; the rest comes from how
-    /// hard the task is. Between 0 and 1.
+    /// The weight of a task's own recorded result, between 0 and 1, in the estimate whether a model solves tasks of this kind;
+    /// the rest comes from the difficulty of the task.
     pub own: f64,
-    /// How much the number of calls of an attempt tells of how hard its task is: 0 nothing, 1 as if the attempts of
-    /// different models were independent.
+    /// How much the number of calls of an attempt says about the difficulty: 0 nothing, 1 as if the attempts of different
+    /// models were independent.
     pub effort: f64,
-    /// How much more a task of the same group counts than another one; at least 1.
+    /// The weight of a task of the same group relative to others; at least 1.
     pub group: f64,
 }
 
 /// A routing policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// In which order models are tried.
+    /// The order in which models are tried.
     pub order: Order,
-    /// The models that may be tried, in the order of trying for [`Order::Fixed`]; empty: all that are learned of.
+    /// The models that may be tried, in the order of [`Order::Fixed`]; empty: all learned ones.
     pub ladder: Vec<String>,
-    /// Other ladders, by group.
+    /// Ladders of groups that have their own.
     pub groups: BTreeMap<String, Vec<String>>,
-    /// How the judge of results is believed to err.
+    /// The assumed errors of the judge of results.
     pub gate: Gate,
-    /// What a resolved task is worth; `None`: no attempt is too dear.
+    /// The worth of a resolved task; `None`: no attempt is too expensive.
     pub worth: Option<Worth>,
-    /// Most attempts at a task.
+    /// The most attempts per task.
     pub max_tries: usize,
-    /// Most that may be spent on a task, by what attempts are expected to cost.
+    /// The most that may be spent per task, by the expected costs of attempts.
     pub budget: Option<Usd>,
-    /// A result less likely right than this is not delivered: a person is asked.
+    /// The least probability of a right result with which it is delivered; below it, a person is asked.
     pub confidence: f64,
-    /// Whether an accepted result may be doubted, and another model tried.
+    /// Whether another model may be tried after an accepted result.
     pub second_opinion: bool,
-    /// Share of tasks whose first attempt goes to any model that is worth its price, so that all stay known.
+    /// The share of tasks whose first attempt uses any model that is worth its price, so that data on all models stay current.
     pub explore: f64,
-    /// How much is believed of what is recorded.
+    /// The weights of recorded data.
     pub learning: Learning,
 }
 
 impl Default for Policy {
-    /// The policy of `orch eval routing` without `--policy`; docs/routing-economics.md tells where its numbers are from.
+    /// The policy of `orch eval routing` without `--policy`; docs/routing-economics.md explains its numbers.
     fn default() -> Self {
         let worth = Worth(vec![(0.0, 8.5), (0.15, 4.4), (0.3, 6.7)]);
         Self {
@@ -174,20 +175,20 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The plain cascade: one model after the other until the gate accepts.
+    /// Creates the plain cascade: one model after another until the gate accepts.
     pub fn cascade(ladder: Vec<String>, gate: Gate) -> Self {
         Self { order: Order::Fixed, ladder, gate, worth: None, second_opinion: false, ..Self::default() }
     }
 
-    /// The ladder for a group.
+    /// Returns the ladder of a group.
     pub fn ladder_of(&self, group: &str) -> &[String] {
         self.groups.get(group).unwrap_or(&self.ladder)
     }
 
-    /// Holds what the types cannot: shares between 0 and 1, ladders that say what they must.
+    /// Checks what the types cannot: rates between 0 and 1, valid ladders.
     ///
     /// # Errors
-    /// The first thing that does not hold, by its key in the document.
+    /// Returns the first invalid value, by its key in the document.
     pub fn check(&self) -> Result<(), PolicyError> {
         let shares = [
             ("stop.confidence", self.confidence),
@@ -222,86 +223,86 @@ impl Policy {
     }
 }
 
-/// A policy that cannot be followed.
+/// Why a policy is not valid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PolicyError {
-    /// No share of 1.
+    /// A rate is not between 0 and 1.
     #[error("the {name} rate {rate} is not between 0 and 1 (1 excluded)")]
     Rate {
-        /// Which.
+        /// The name of the rate.
         name: &'static str,
-        /// What it is.
+        /// The given value.
         rate: f64,
     },
-    /// The gate says nothing.
+    /// The gate carries no information.
     #[error(
         "false accept and false reject add up to {sum}: at 1 and above, an accepted result is no likelier right than a rejected one"
     )]
     Coin {
-        /// Both together.
+        /// The sum of both rates.
         sum: f64,
     },
-    /// No share of 1.
+    /// A share is not between 0 and 1.
     #[error("{key} is {value}, expected 0 to 1")]
     Share {
-        /// The key.
+        /// The key of the share.
         key: &'static str,
-        /// What it is.
+        /// The given value.
         value: f64,
     },
-    /// No weight.
+    /// The weight of the group is below 1.
     #[error("learning.group is {value}, expected 1 to 1000")]
     GroupWeight {
-        /// What it is.
+        /// The given value.
         value: f64,
     },
-    /// No worth.
+    /// A worth is not above 0.
     #[error(
         "stop.worth is {worth} for errors of {errors}; expected a worth above 0, and errors from 0 to 1 (1 excluded)"
     )]
     Worth {
-        /// For which gate.
+        /// The errors of the gate.
         errors: f64,
-        /// What it is.
+        /// The given value.
         worth: f64,
     },
-    /// Two worths for one gate.
+    /// Two worths have the same errors.
     #[error("stop.worth has two points for errors of {errors}")]
     WorthTwice {
-        /// For which gate.
+        /// The errors of the gate.
         errors: f64,
     },
-    /// No point at all.
+    /// The worth has no points.
     #[error("stop.worth has no point")]
     NoWorth,
-    /// Nothing may be tried.
+    /// No attempts are allowed.
     #[error("stop.max_tries is 0: nothing could ever be tried")]
     NoTries,
-    /// Nothing may be spent.
+    /// The budget is not above 0.
     #[error("stop.max_cost_usd is not above 0: nothing could ever be tried")]
     Budget,
-    /// An order without anything in it.
+    /// A ladder is empty.
     #[error("{key} names no model")]
     EmptyLadder {
-        /// The key.
+        /// The key of the ladder.
         key: String,
     },
-    /// A model twice in one ladder.
+    /// A ladder has a model twice.
     #[error("{key} names the model `{model}` twice")]
     Twice {
-        /// The key.
+        /// The key of the ladder.
         key: String,
-        /// The model.
+        /// The repeated model.
         model: String,
     },
-    /// A model that nothing is known of.
+    /// A ladder has an unknown model.
     #[error("{key} names the model `{model}`, of which nothing is recorded; recorded are {known}")]
     Unknown {
-        /// The key.
+        /// The key of the ladder.
         key: String,
-        /// The model.
+        /// The unknown model.
         model: String,
-        /// The models that are.
+        /// The known models.
         known: String,
     },
 }

@@ -1,31 +1,31 @@
-//! What tokens cost at the catalog's prices: the one place where tokens become dollars, for every agent that reports tokens
-//! and no cost. PURE. A price or a count that is not known makes no cost: an unknown cost is never 0.
+//! The cost of tokens at the catalog's prices, for agents that report tokens and no cost. Pure. This is the only place that
+//! converts tokens to dollars. Where a price or count is unknown, the cost is unknown and never 0.
 
 use super::catalog::{Catalog, Facts, Model, ModelRef};
 use super::money::Usd;
 use super::outcome::{RunKind, Usage};
 
-/// Prices of a million tokens.
+/// The prices per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Prices {
-    /// Of those that it reads.
+    /// The price of input tokens.
     pub input: Option<Usd>,
-    /// Of those that it reads from the provider's cache; `None`: as of others that it reads, so that a cost is never too low.
+    /// The price of input tokens from the provider's cache; `None`: that of other input, so that a cost is never too low.
     pub cached: Option<Usd>,
-    /// Of those that it writes.
+    /// The price of output tokens.
     pub output: Option<Usd>,
 }
 
 impl Prices {
-    /// The prices among what is known of a model.
+    /// Returns the prices from the facts of a model.
     pub fn of(facts: &Facts) -> Self {
         Self { input: facts.input_price, cached: facts.cached_price, output: facts.output_price }
     }
 
-    /// What these tokens cost; a fraction of a micro-dollar is rounded up. `None`: a price or a count is not known.
+    /// Returns the cost of these tokens, rounded up to a micro-dollar. `None`: a price or a count is unknown.
     pub fn cost(self, tokens: Usage) -> Option<Usd> {
         let input = self.input?;
-        // A discount never raises the price, also where somebody has set a lower one for what is read.
+        // A cache price never exceeds the input price, even if someone has configured a lower one.
         let cached = self.cached.unwrap_or(input).min(input);
         let part = |price: Usd, count: u64| i128::from(price.micros()) * i128::from(count);
         let read = part(input, tokens.input?) + part(cached, tokens.cached.unwrap_or(0));
@@ -34,8 +34,8 @@ impl Prices {
     }
 }
 
-/// The prices of a model by the names that are known of it, the best first; `provider`: whose it is where a name does not say.
-/// `None`: the catalog knows none of these names with a price.
+/// Returns the prices of a model by its known names, the best first. `provider` applies to names without one. `None`: the
+/// catalog has a price for none of these names.
 pub fn prices(catalog: &Catalog, provider: Option<&str>, names: &[&str]) -> Option<Prices> {
     let found = names.iter().filter_map(|name| model(catalog, provider, name));
     let prices = found.map(|model| Prices::of(model.facts()));
@@ -50,7 +50,7 @@ fn model<'a>(catalog: &'a Catalog, provider: Option<&str>, name: &str) -> Option
             Some((provider, name)) => (Some(provider), name),
             None => (provider, name),
         };
-        // Of models that are only spelled alike, none is taken where they differ in price.
+        // Of models with similar spelling, none is used if their prices differ.
         let found = catalog.spelled(name, Some(provider?));
         let first = found.first().copied()?;
         found.iter().all(|model| Prices::of(model.facts()) == Prices::of(first.facts())).then_some(first)
@@ -58,7 +58,7 @@ fn model<'a>(catalog: &'a Catalog, provider: Option<&str>, name: &str) -> Option
     full().or_else(own).or_else(spelled)
 }
 
-/// The tokens of a run of which nothing is known yet, on the high side: what is reserved for it is compared with limits.
+/// Returns a high estimate of a run's tokens before it starts; the reservation is compared with limits.
 pub fn pessimistic(kind: RunKind) -> Usage {
     let (input, cached, output) = match kind {
         RunKind::Work => (200_000, 3_000_000, 50_000),

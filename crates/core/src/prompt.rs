@@ -1,7 +1,7 @@
-//! Every prompt that orch writes: the templates in force, and what is put into them. PURE: texts of files, skills and
-//! failures are arguments. What comes from outside (a task, a repository, a program's output) goes in as data, between
-//! fences that it cannot close; a prompt's first line is always a template's own, so that no CLI takes it for a
-//! command. Wording lives in `prompts/*.md`, except for the few sentences that depend on a value.
+//! Every prompt that orch writes: the active templates, and their values. Pure: texts of files, skills and failures are
+//! arguments. External text (a task, a repository, a program's output) is inserted as data between fences that it cannot
+//! close. The first line of a prompt always belongs to the template, so that no CLI takes it for a command. The wording is in
+//! `prompts/*.md`, except for the few sentences that depend on a value.
 
 pub mod data;
 mod followup;
@@ -28,5 +28,5 @@ pub use template::{Placeholder, TemplateProblem};
 pub use templates::{PromptProblem, TemplateError, TemplateName, Templates};
 pub use work::{ProjectFile, WorkContext, work_prompt};
 
-/// No prompt from the embedded templates is longer, in characters: an agent CLI refuses more than 1,048,576.
+/// The longest prompt from the embedded templates, in characters: an agent CLI refuses more than 1,048,576.
 pub const MAX_PROMPT: usize = 1_000_000;

@@ -1,30 +1,30 @@
-//! Which providers can be used as things are. PURE: what the environment, files and programs show is an argument.
+//! Which providers can be used at present. Pure: what environment, files and programs show is an argument.
 
 use super::catalog::ModelRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// By what a provider can be used.
+/// How a provider can be accessed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {
-    /// The person declared it, and it asks for no key.
+    /// The person declared it, and it needs no key.
     Declared,
-    /// This variable holds its key.
+    /// This variable has its key.
     Key(String),
-    /// Credentials are stored there.
+    /// Credentials are stored in this place.
     Stored(String),
-    /// The agent of that name is logged in.
+    /// An agent is logged in.
     LoggedIn {
-        /// The agent.
+        /// The name of the agent.
         agent: String,
-        /// What shows it.
+        /// The evidence of the login.
         by: String,
     },
 }
 
 impl Way {
-    /// For a person.
-    pub fn told(&self) -> String {
+    /// Describes the access for a person.
+    pub fn describe(&self) -> String {
         match self {
             Self::Declared => "declared under providers, without a key".to_owned(),
             Self::Key(variable) => format!("{variable} is set"),
@@ -34,20 +34,20 @@ impl Way {
     }
 }
 
-/// How a provider came to be known.
+/// Where a provider is known from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The person's configuration names it.
+    /// The person's configuration.
     Config,
-    /// The person added it, with an address of its own.
+    /// A custom provider of the person, with an address of its own.
     Custom,
-    /// The environment has a variable of it.
+    /// A variable in the environment.
     Env,
-    /// It stands in a catalog, and nothing more.
+    /// A catalog only.
     Api,
 }
 
-/// Whether a provider of that origin can be used: what merely stands in a catalog needs a key.
+/// Whether a provider of that origin can be used: one that is only in a catalog needs a key.
 pub fn is_usable(origin: Origin, has_key: bool) -> bool {
     match origin {
         Origin::Config | Origin::Custom | Origin::Env => true,
@@ -55,7 +55,7 @@ pub fn is_usable(origin: Origin, has_key: bool) -> bool {
     }
 }
 
-/// What is known of all providers.
+/// The access to all known providers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProviderAccess {
     ways: BTreeMap<String, Way>,
@@ -65,62 +65,62 @@ pub struct ProviderAccess {
     only: Option<ProgramList>,
 }
 
-/// The models among which a choice may be made for an agent's program.
+/// The models that may be chosen for an agent's program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramList {
-    /// By their names at the program's provider.
+    /// Their names at the program's provider.
     pub models: Arc<BTreeSet<String>>,
-    /// Why no others, for a person.
+    /// Why no other models, for a person.
     pub why: String,
 }
 
 impl ProviderAccess {
-    /// Notes a way; the first one of a provider is told.
+    /// Records an access; only the first one of a provider is kept.
     pub fn allow(&mut self, provider: &str, way: Way) {
         self.lacking.remove(provider);
         self.ways.entry(provider.to_owned()).or_insert(way);
     }
 
-    /// Notes what a provider lacks, unless there is a way.
+    /// Records why a provider cannot be used, unless there is an access.
     pub fn refuse(&mut self, provider: &str, why: String) {
         if !self.ways.contains_key(provider) {
             self.lacking.entry(provider.to_owned()).or_insert(why);
         }
     }
 
-    /// Notes why a provider cannot be used just now, though there is a way.
+    /// Records why a provider cannot be used at present, although there is an access.
     pub fn suspend(&mut self, provider: &str, why: String) {
         self.failing.insert(provider.to_owned(), why);
     }
 
-    /// Forgets that a provider cannot be used just now.
+    /// Removes the record that a provider cannot be used at present.
     pub fn resume(&mut self, provider: &str) {
         self.failing.remove(provider);
     }
 
-    /// Whether somebody is passed over to whom there is a way.
-    pub fn passes_somebody_over(&self) -> bool {
+    /// Whether any provider with an access is suspended.
+    pub fn has_suspended(&self) -> bool {
         self.failing().next().is_some()
     }
 
-    /// The same with nobody passed over.
+    /// Returns a copy without suspensions.
     #[must_use]
-    pub fn with_everybody(&self) -> Self {
+    pub fn without_suspensions(&self) -> Self {
         Self { failing: BTreeMap::new(), ..self.clone() }
     }
 
-    /// Notes among which models a choice may be made for an agent's program.
+    /// Records the models that may be chosen for an agent's program.
     pub fn list(&mut self, agent: &str, list: ProgramList) {
         self.lists.insert(agent.to_owned(), list);
     }
 
-    /// The same for that agent's program: a choice is made among what it lists.
+    /// Returns a copy for the program of this agent, limited to the models that it lists.
     #[must_use]
-    pub fn of_program(&self, agent: &str) -> Self {
+    pub fn for_program(&self, agent: &str) -> Self {
         Self { only: self.lists.get(agent).cloned(), ..self.clone() }
     }
 
-    /// Among which models alone a choice is made; `None`: among all.
+    /// Returns the models to which the choice is limited; `None`: no limit.
     pub fn only(&self) -> Option<&ProgramList> {
         self.only.as_ref()
     }
@@ -130,12 +130,12 @@ impl ProviderAccess {
         self.allows(&id.provider) && self.only.as_ref().is_none_or(|list| list.models.contains(&id.model))
     }
 
-    /// Forgets the ways that `keep` does not want.
+    /// Removes the accesses that `keep` rejects.
     pub fn retain(&mut self, keep: impl Fn(&str, &Way) -> bool) {
         self.ways.retain(|provider, way| keep(provider, way));
     }
 
-    /// What is the matter with the providers to which there is a way, and that fail.
+    /// Returns why providers with an access fail at present.
     pub fn failing(&self) -> impl Iterator<Item = &str> {
         let reachable = self.failing.iter().filter(|(provider, _)| self.ways.contains_key(*provider));
         reachable.map(|(_, why)| why.as_str())
@@ -146,28 +146,28 @@ impl ProviderAccess {
         self.ways.contains_key(provider) && !self.failing.contains_key(provider)
     }
 
-    /// By what it can be used, whether or not it answers just now.
+    /// Returns the access to a provider, even if it fails at present.
     pub fn way(&self, provider: &str) -> Option<&Way> {
         self.ways.get(provider)
     }
 
-    /// The providers to which there is a way, whether or not they answer just now, by name.
+    /// Returns the providers with an access by name, even if they fail at present.
     pub fn reachable(&self) -> impl Iterator<Item = &str> {
         self.ways.keys().map(String::as_str)
     }
 
-    /// By what it can be used, or why not.
+    /// Describes the access to a provider, or returns why there is none.
     pub fn why(&self, provider: &str) -> Result<String, String> {
         match (self.ways.get(provider), self.failing.get(provider)) {
             (Some(_), Some(failing)) => Err(failing.clone()),
-            (Some(way), None) => Ok(way.told()),
+            (Some(way), None) => Ok(way.describe()),
             (None, _) => {
                 Err(self.lacking.get(provider).cloned().unwrap_or_else(|| "nothing is known of a key".to_owned()))
             }
         }
     }
 
-    /// The providers that can be used, by name.
+    /// Returns the usable providers by name.
     pub fn providers(&self) -> impl Iterator<Item = &str> {
         self.reachable().filter(|provider| !self.failing.contains_key(*provider))
     }
@@ -216,9 +216,9 @@ mod tests {
         assert_eq!(usability.reachable().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(usability.failing().collect::<Vec<_>>(), ["limits requests"], "nobody can reach c");
         assert!(!usability.allows("a") && !usability.allows("c") && usability.way("a") == Some(&Way::Declared));
-        assert!(usability.passes_somebody_over() && !usability.with_everybody().passes_somebody_over());
-        assert!(usability.with_everybody().allows("a") && !usability.with_everybody().allows("c"));
+        assert!(usability.has_suspended() && !usability.without_suspensions().has_suspended());
+        assert!(usability.without_suspensions().allows("a") && !usability.without_suspensions().allows("c"));
         usability.resume("a");
-        assert!(usability.allows("a") && !usability.passes_somebody_over(), "c has no way anyhow");
+        assert!(usability.allows("a") && !usability.has_suspended(), "c has no way anyhow");
     }
 }

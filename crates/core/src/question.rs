@@ -1,4 +1,4 @@
-//! Why a task needs a person, and the commands that answer it. PURE.
+//! Why a task needs a person, and the commands that answer the question. Pure.
 
 use super::review_decision::short;
 use super::task::Task;
@@ -9,22 +9,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionKind {
-    /// A judged commit is there, and the person decides about it.
+    /// A judged commit exists, and the person decides about it.
     Ready,
-    /// The agent, or orch, asks something; the answer comes first.
+    /// The agent or orch asks something; the answer comes first.
     #[default]
     Question,
     /// The work failed, and orch does not try again by itself.
     Failed,
-    /// Something outside the task must be set up or changed first. What it kept from being done is done then.
+    /// Something outside the task must be set up or changed first; then the task continues.
     Setup,
 }
 
 impl QuestionKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Ready, Self::Question, Self::Failed, Self::Setup];
 
-    /// A few words for lists and headings.
+    /// Returns a short label for lists and headings.
     pub fn label(self) -> &'static str {
         match self {
             Self::Ready => "ready for you",
@@ -34,7 +34,7 @@ impl QuestionKind {
         }
     }
 
-    /// The question with its label; a plain question needs none.
+    /// Returns the question with its label; a plain question has none.
     pub fn labelled(self, question: &str) -> String {
         match self {
             Self::Question => question.to_owned(),
@@ -42,35 +42,35 @@ impl QuestionKind {
         }
     }
 
-    /// The same, as one line of a list shows it.
+    /// Returns the first line of the labelled question.
     pub fn in_a_line(self, question: &str) -> String {
         self.labelled(question.lines().next().unwrap_or_default())
     }
 }
 
-/// The commands that answer a question of this kind, the most fitting first. Where there is judged work, the commands that
-/// look at it and decide about it come before those that begin again.
+/// Returns the commands that answer a question of this kind, the most useful first. Where there is judged work, commands
+/// that inspect it and decide about it come before those that restart the task.
 pub fn choices(task: &Task, kind: QuestionKind) -> Vec<String> {
     let id = task.id;
-    let of = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
+    let commands = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
     let reject = format!("orch task reject {id} -m \"…\"");
     let send = format!("orch task send {id} \"…\"");
     let has_work = task.has_judged_work();
-    let decide = |first: &[&str]| if has_work { [of(first), vec![reject.clone()]].concat() } else { Vec::new() };
+    let decide = |first: &[&str]| if has_work { [commands(first), vec![reject.clone()]].concat() } else { Vec::new() };
     match kind {
-        QuestionKind::Ready => [decide(&["diff", "approve"]), vec![send], of(&["retry", "cancel"])].concat(),
+        QuestionKind::Ready => [decide(&["diff", "approve"]), vec![send], commands(&["retry", "cancel"])].concat(),
         QuestionKind::Question => {
-            [vec![send], decide(&["diff", "approve"]), of(&["unblock", "retry", "cancel"])].concat()
+            [vec![send], decide(&["diff", "approve"]), commands(&["unblock", "retry", "cancel"])].concat()
         }
         QuestionKind::Failed if has_work => {
-            [decide(&["diff"]), of(&["approve"]), vec![send], of(&["unblock", "retry", "cancel"])].concat()
+            [decide(&["diff"]), commands(&["approve"]), vec![send], commands(&["unblock", "retry", "cancel"])].concat()
         }
-        QuestionKind::Failed => of(&["retry", "unblock", "cancel"]),
-        QuestionKind::Setup => [decide(&["diff", "approve"]), of(&["unblock", "retry", "cancel"])].concat(),
+        QuestionKind::Failed => commands(&["retry", "unblock", "cancel"]),
+        QuestionKind::Setup => [decide(&["diff", "approve"]), commands(&["unblock", "retry", "cancel"])].concat(),
     }
 }
 
-/// A choice with the commit that it is about, for messages that are read later: what came since is not what they were about.
+/// Adds the judged commit to a choice that decides about it, for messages that may be read after the branch has moved.
 pub fn with_commit(choice: &str, judged: Option<&str>) -> String {
     let names = ["orch task approve ", "orch task merge "].iter().any(|verb| choice.starts_with(verb));
     match judged.filter(|_| names) {

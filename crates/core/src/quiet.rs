@@ -1,4 +1,4 @@
-//! Hours of a person's clock in which they want no sound, and times of a day. PURE: the zone is handed in.
+//! Quiet hours of a person, and times of day. Pure: the time zone is an argument.
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
-/// A time of a day, to the minute.
+/// A time of day, to the minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeOfDay(Time);
 
@@ -39,7 +39,7 @@ impl Serialize for TimeOfDay {
 }
 
 impl TimeOfDay {
-    /// The last moment at which it was this time, `now` included.
+    /// Returns the last moment with this time of day, `now` included.
     pub fn last(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
         let today = now.to_zoned(zone.clone()).date();
         let of = |date: jiff::civil::Date| zone.to_timestamp(date.to_datetime(self.0)).ok();
@@ -47,7 +47,7 @@ impl TimeOfDay {
         of(today).filter(|at| *at <= now).or_else(yesterday).unwrap_or(now)
     }
 
-    /// The next moment at which it will be this time.
+    /// Returns the next moment with this time of day.
     pub fn next(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
         let today = now.to_zoned(zone.clone()).date();
         let of = |date: jiff::civil::Date| zone.to_timestamp(date.to_datetime(self.0)).ok();
@@ -57,7 +57,7 @@ impl TimeOfDay {
     }
 }
 
-/// From one time of day to another; over midnight where the second is the earlier one, never where they are the same.
+/// A range of the day; over midnight where the second time is earlier, empty where they are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuietHours {
     start: TimeOfDay,
@@ -87,7 +87,7 @@ impl Serialize for QuietHours {
 }
 
 impl QuietHours {
-    /// When the quiet is over; `None`: it is not quiet.
+    /// Returns the end of the quiet hours; `None`: they do not apply now.
     pub fn end_of(self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let time = now.to_zoned(zone.clone()).time();
         let (start, end) = (self.start.0, self.end.0);
@@ -118,7 +118,7 @@ mod tests {
             ("2026-01-10T21:00:00Z", Some("2026-01-11T06:00:00Z")),
             ("2026-01-11T05:59:59Z", Some("2026-01-11T06:00:00Z")),
             ("2026-01-11T06:00:00Z", None),
-            // The clock goes on by an hour in this night.
+            // The clock goes forward by an hour in this night.
             ("2026-03-28T23:00:00Z", Some("2026-03-29T05:00:00Z")),
         ] {
             assert_eq!(night.end_of(at(now), &berlin()), end.map(at), "{now}");

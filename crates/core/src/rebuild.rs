@@ -1,8 +1,8 @@
-//! What a task was, told from the traces it left when the journal cannot tell it any more. PURE.
+//! Rebuilds a task from its traces when the journal cannot be used. Pure.
 //!
-//! Who is believed: a row of the journal that reads and is not behind; else the record in the sidecar, unless run
-//! directories go further; else `tasks.yml` and the run directories together. A run that lives is always followed, and
-//! one that ended is judged again, because judging and integrating twice is the same as once. What is left is asked.
+//! Order of trust: an up-to-date, readable row of the journal; else the record in the sidecar, unless run directories are
+//! newer; else `tasks.yml` and the run directories together. A live run is always followed, and a run that ended is judged
+//! again, because judging and integrating twice has the effect of once. Anything else is asked.
 
 use super::ids::{RunId, TaskId};
 use super::money::Usd;
@@ -15,122 +15,122 @@ use jiff::Timestamp;
 /// A task's entry in `tasks.yml`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Line {
-    /// What the person wants.
+    /// What the person requested.
     pub spec: Spec,
-    /// The word that stands there.
+    /// The status in the entry.
     pub status: Option<Status>,
-    /// orch's result, written there.
+    /// The branch that orch wrote there.
     pub branch: Option<String>,
-    /// orch's result, written there.
+    /// The attempts that orch wrote there.
     pub attempts: Option<u32>,
-    /// orch's result, written there.
+    /// The summary that orch wrote there.
     pub summary: Option<String>,
 }
 
-/// A task's sidecar.
+/// The sidecar of a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Aside {
     /// The status when it was written.
     pub status: Status,
-    /// The route.
+    /// The task's route.
     pub route: Option<RouteResult>,
-    /// Attempts so far.
+    /// The attempts so far.
     pub attempts: u32,
-    /// The branch.
+    /// The task's branch.
     pub branch: Option<String>,
-    /// The whole record, where the orch that wrote it kept it there.
+    /// The full record, where the version that wrote it stored one.
     pub task: Option<Task>,
 }
 
-/// What the directory of a run tells.
+/// What the directory of a run shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trail {
-    /// Which run.
+    /// The run's id.
     pub id: RunId,
-    /// What it was for.
+    /// The purpose of the run.
     pub kind: RunKind,
-    /// Which agent.
+    /// The agent of the run.
     pub agent: String,
-    /// Which model.
+    /// The model of the run.
     pub model: Option<String>,
     /// The conversation that orch chose.
     pub session_id: Option<String>,
-    /// Where it works.
+    /// Where its work is stored.
     pub place: Option<Workplace>,
-    /// Its agent takes messages while it works.
+    /// Whether its agent accepts messages while it works.
     pub live: bool,
-    /// How far it came.
+    /// The progress of the run.
     pub stage: Stage,
 }
 
-/// How far a run came.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stage {
-    /// Nobody has taken it.
+    /// No runner has taken it.
     Prepared,
-    /// Its runner lives, or died without a report.
+    /// Its runner is alive, or died without a report.
     Begun,
-    /// Its report is there.
+    /// Its report exists.
     Ended(Box<End>),
-    /// Its files are damaged; why.
+    /// Its files are damaged, with the reason.
     Unreadable(String),
 }
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct End {
-    /// Taken by its runner.
+    /// When the runner took it.
     pub started_at: Timestamp,
-    /// Its last process was gone.
+    /// When its last process had ended.
     pub ended_at: Timestamp,
-    /// How.
+    /// The outcome of the run.
     pub outcome: Outcome,
-    /// What it cost.
+    /// The cost of the run.
     pub cost: Option<Usd>,
-    /// Tokens.
+    /// The tokens used.
     pub usage: Usage,
-    /// The conversation.
+    /// The id of the conversation.
     pub session_id: Option<String>,
 }
 
-/// Whether `tasks.yml` could be read.
+/// Whether `tasks.yml` was readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum File {
-    /// What is not there, is not there.
+    /// Readable: a missing entry does not exist.
     Reads,
-    /// Nobody knows what is there.
+    /// Not readable: entries are unknown.
     Broken,
 }
 
-/// Everything that is left of one task.
+/// All traces of one task.
 #[derive(Debug, Clone, Default)]
 pub struct Traces {
-    /// Its row, and whether the journal that held it was up to date.
+    /// Its row, and whether the journal with the row was up to date.
     pub row: Option<(Task, bool)>,
     /// The rows of its runs.
     pub rows: Vec<Run>,
-    /// Its sidecar.
+    /// The task's sidecar.
     pub aside: Option<Aside>,
-    /// Its entry.
+    /// The task's entry in `tasks.yml`.
     pub line: Option<Line>,
-    /// Its runs' directories, in the order of their numbers.
+    /// The directories of its runs, in the order of their numbers.
     pub trails: Vec<Trail>,
-    /// Branches that are named after it.
+    /// Branches with its name.
     pub branches: Vec<String>,
 }
 
-/// A task, as far as it could be told.
+/// A rebuilt task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rebuilt {
-    /// The task.
+    /// The rebuilt task.
     pub task: Task,
-    /// Its runs.
+    /// The runs of the task.
     pub runs: Vec<Run>,
-    /// Why a person is asked, when its state could not be told.
+    /// Why a person is asked, if the state is unclear.
     pub doubt: Option<String>,
 }
 
-/// Puts a task together.
+/// Rebuilds a task from its traces.
 pub fn rebuild(id: TaskId, traces: &Traces, file: File, now: Timestamp) -> Rebuilt {
     let record = newest_record(traces);
     if let Some((mut task, true)) = record {
@@ -148,14 +148,14 @@ pub fn rebuild(id: TaskId, traces: &Traces, file: File, now: Timestamp) -> Rebui
     Rebuilt { task, runs, doubt }
 }
 
-/// Whom to believe about a run that both a row and a directory tell of.
+/// Which source is used for a run that both a row and a directory describe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
     Record,
     Trails,
 }
 
-/// The newest whole record, and whether it is how the task stood in the end.
+/// Returns the newest full record, and whether it is the last state of the task.
 fn newest_record(traces: &Traces) -> Option<(Task, bool)> {
     let aside = traces.aside.as_ref().and_then(|aside| aside.task.clone());
     let highest = traces.trails.iter().filter_map(|trail| trail.id.ordinal()).max().unwrap_or(0);
@@ -181,7 +181,7 @@ fn newest_record(traces: &Traces) -> Option<(Task, bool)> {
     }
 }
 
-/// Nobody else says of this task that it stands elsewhere.
+/// Whether no other trace contradicts the state of this task.
 fn agrees(task: &Task, traces: &Traces) -> bool {
     let known = |status: Status| {
         let FileState::Written { status: written, since, .. } = &task.file else { return status == task.status() };
@@ -192,7 +192,7 @@ fn agrees(task: &Task, traces: &Traces) -> bool {
     in_file.is_none_or(known) && in_sidecar.is_none_or(|status| status == task.status())
 }
 
-/// Where the task stood, from everything but a record; else why that cannot be told.
+/// Returns the state as shown by everything but a record, else why it is unclear.
 fn state_of(traces: &Traces) -> (Option<State>, Option<String>) {
     let word = match (&traces.line, &traces.aside) {
         (Some(Line { status: Some(status), .. }), _) => Some(*status),
@@ -203,14 +203,14 @@ fn state_of(traces: &Traces) -> (Option<State>, Option<String>) {
     let last = traces.trails.iter().rfind(works);
     let going = |run: &RunId| State::InProgress { run: run.clone(), next: NextRun::Fresh, stopping: None };
     match (word, last) {
-        // What lives is followed, whatever anybody wrote.
+        // A live run is followed, whatever the other traces say.
         (_, Some(Trail { id, stage: Stage::Begun, .. })) => (Some(going(id)), None),
         (Some(Status::Done), _) => (Some(State::Done), None),
         (Some(Status::Cancelled), _) => {
             (Some(State::Cancelled { reason: "it was before the journal was damaged".to_owned() }), None)
         }
         (Some(Status::InProgress | Status::InReview), Some(Trail { id, .. })) => (Some(going(id)), None),
-        // An entry with a number has a status, unless the file was cut there.
+        // An entry with a number has a status, unless the file was cut off there.
         (Some(Status::New | Status::Routed | Status::Blocked), None)
             if traces.branches.is_empty() && !has_attempts(traces) =>
         {
@@ -244,7 +244,7 @@ fn doubt_of(word: Option<Status>, last: Option<&Trail>, traces: &Traces) -> Stri
     format!("the last word on it is {word}; {run}{branch}")
 }
 
-/// The state of a task of which a person must say where it stands.
+/// Returns the state of a task that a person must clarify.
 fn question(id: TaskId, doubt: &str) -> State {
     State::NeedsReview {
         kind: QuestionKind::Question,
@@ -268,7 +268,7 @@ fn spec_of(id: TaskId, traces: &Traces) -> Spec {
     Spec { title: format!("{title} (its text is lost)"), ..Spec::default() }
 }
 
-/// What the task has besides its state.
+/// Fills in what the task has besides its state.
 fn complete(task: &mut Task, traces: &Traces, file: File) {
     if let Some(line) = &traces.line {
         task.attempts = task.attempts.max(line.attempts.unwrap_or(0));
@@ -310,7 +310,7 @@ fn complete(task: &mut Task, traces: &Traces, file: File) {
     task.file = file_state(task, traces.line.as_ref(), file);
 }
 
-/// A word in the file that this task's record does not know of is orch's own, and no request of the person's.
+/// Returns the file state. A status in the file that this record does not have was written by orch and is no request.
 fn file_state(task: &Task, line: Option<&Line>, file: File) -> FileState {
     match (&task.file, line) {
         (FileState::Written { status, since, results, seen }, Some(line)) => {
@@ -322,7 +322,7 @@ fn file_state(task: &Task, line: Option<&Line>, file: File) -> FileState {
             let results = line.branch.is_some() || line.attempts.is_some();
             FileState::Written { status: line.status, since: Vec::new(), results, seen: Seen::Yes }
         }
-        // To append what may stand there already would use a number twice.
+        // Appending an entry that may exist already would use a number twice.
         (FileState::Pending | FileState::PutBack, None) if file == File::Broken => {
             FileState::Written { status: None, since: Vec::new(), results: false, seen: Seen::Yes }
         }
@@ -334,7 +334,7 @@ fn is_under_way(task: &Task, run: &RunId) -> bool {
     matches!(&task.state, State::InProgress { run: current, .. } if current == run)
 }
 
-/// The runs: as their rows tell, else as their directories do. The one that the task waits for is there in any case.
+/// Returns the runs from their rows, else from their directories, always including the one that the task waits for.
 fn runs_of(task: &mut Task, traces: &Traces, trust: Trust) -> Vec<Run> {
     let mut runs: Vec<Run> = traces.rows.clone();
     let mut attempt = 0;

@@ -1,5 +1,4 @@
-//! Samples that a person records by hand: what they say of a piece of work that orch has not judged, checked against what is
-//! known here. PURE.
+//! Samples that a person records by hand about work that orch has not judged, checked against what is known here. Pure.
 
 use super::money::Usd;
 use super::route::Complexity;
@@ -11,43 +10,43 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// The dearest piece of work that is believed.
+/// The highest cost that is accepted.
 const DEAREST: Usd = Usd::from_micros(1_000_000_000_000);
-/// The longest, in seconds: a year.
+/// The longest duration that is accepted, in seconds: a year.
 const LONGEST: i64 = 365 * 86_400;
 /// The longest note, in characters.
 const MAX_NOTE: usize = 1_000;
-/// The longest word, in characters.
+/// The longest single word, in characters.
 const MAX_WORD: usize = 200;
 
 /// A sample as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// Its number, from 1; 0 as long as it has none.
+    /// The sample's number, from 1; 0 while it has none.
     pub number: u64,
-    /// What kind of work, in the word that stands for all of its names.
+    /// The type of work, by its canonical name.
     pub task_type: String,
-    /// The agent.
+    /// The agent that did the work.
     pub agent: String,
     /// The model, as the agent's CLI names it.
     pub model: String,
-    /// It was accepted.
+    /// Whether the work was accepted.
     pub accepted: bool,
-    /// How hard it was.
+    /// The complexity of the work.
     pub complexity: Option<Complexity>,
-    /// Its repository.
+    /// The repository of the work.
     pub project: Option<PathBuf>,
-    /// What it cost.
+    /// The cost of the work.
     pub cost: Option<Usd>,
-    /// How many seconds it took.
+    /// The duration in seconds.
     pub seconds: Option<i64>,
-    /// When it ended.
+    /// When the work ended.
     pub ended_at: Timestamp,
-    /// When it was recorded.
+    /// When the sample was recorded.
     pub recorded_at: Timestamp,
-    /// Who says so.
+    /// The person who recorded it.
     pub by: String,
-    /// In their words.
+    /// The person's note.
     pub note: String,
 }
 
@@ -71,127 +70,127 @@ impl From<Recorded> for Sample {
     }
 }
 
-/// What a person says, as they wrote it.
+/// A sample as the person entered it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Word {
-    /// What kind of work.
+pub struct Entry {
+    /// The type of work.
     pub task_type: String,
-    /// The agent; without it, the only one that has this model.
+    /// The agent; `None`: the only one that has this model.
     pub agent: Option<String>,
-    /// The model.
+    /// The model, as the agent's CLI names it.
     pub model: String,
-    /// It was accepted.
+    /// Whether the work was accepted.
     pub accepted: bool,
-    /// How hard it was.
+    /// The complexity of the work.
     pub complexity: Option<Complexity>,
-    /// Its repository: the directory or the name of a project.
+    /// The repository: the directory or name of a project.
     pub project: Option<String>,
-    /// What it cost.
+    /// The cost of the work.
     pub cost: Option<Usd>,
-    /// How many seconds it took.
+    /// The duration in seconds.
     pub seconds: Option<i64>,
-    /// When it ended; without it, now.
+    /// When the work ended; `None`: now.
     pub ended_at: Option<Timestamp>,
-    /// Who says so.
+    /// The person who records it.
     pub by: String,
-    /// In their words.
+    /// The person's note.
     pub note: String,
 }
 
-/// What is known here.
+/// What is known on this machine.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    /// Types of a person's own that tasks here have had.
+    /// Custom types that tasks here have had.
     pub own_types: BTreeSet<String>,
-    /// The agents that are declared.
+    /// The declared agents.
     pub agents: BTreeSet<String>,
-    /// Who has worked here, and who would, by `model_map`.
+    /// The agents and models that have worked here, or would by `model_map`.
     pub workers: BTreeSet<Worker>,
-    /// The registered repositories, by name.
+    /// The registered repositories by name.
     pub projects: Vec<(String, PathBuf)>,
-    /// Why the catalog of models has none of this name, and what there is; `None`: it has.
+    /// Why the catalog of models does not have this name, and what it has instead; `None`: it has the name.
     pub not_in_catalog: Option<(String, String)>,
 }
 
 /// Why a sample is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRecord {
-    /// There is no such type.
+    /// The type of work is unknown.
     #[error("task type: there is no type {word:?}")]
     Type {
-        /// As it was written.
+        /// The entered word.
         word: String,
-        /// What may have been meant.
+        /// A similar type, if there is one.
         meant: Option<String>,
-        /// What there is.
+        /// The known types.
         known: String,
     },
-    /// There is no such model.
+    /// The model is unknown.
     #[error("model: {why}")]
     Model {
-        /// Why not.
+        /// Why it is unknown.
         why: String,
-        /// What there is.
+        /// The known models.
         hint: String,
     },
-    /// There is no such agent.
+    /// The agent is unknown.
     #[error("agent: there is no agent {agent:?}")]
     Agent {
-        /// As it was written.
+        /// The entered agent.
         agent: String,
-        /// What there is.
+        /// The known agents.
         known: String,
     },
-    /// It cannot be told which agent it was.
+    /// The agent is not named and cannot be derived from the model.
     #[error("agent: {}", if *.several { "more than one agent works with the model" } else { "nobody here has worked with the model yet" })]
     WhichAgent {
-        /// More than one may be meant.
+        /// Whether several agents have the model.
         several: bool,
-        /// Who.
+        /// The agents in question.
         known: String,
     },
-    /// There is no such project.
+    /// The project is unknown.
     #[error("project: {project:?} is no registered repository")]
     Project {
-        /// As it was written.
+        /// The entered project.
         project: String,
-        /// What may have been meant.
+        /// A similar project, if there is one.
         meant: Option<String>,
-        /// What there is.
+        /// The known projects.
         known: String,
     },
-    /// No price.
+    /// The cost is out of range.
     #[error("cost: {cost} is no cost: expected $0 to {DEAREST}")]
     Cost {
-        /// As it was written.
+        /// The entered cost.
         cost: Usd,
     },
-    /// No duration.
+    /// The duration is out of range.
     #[error("duration: {seconds} seconds is no duration: expected 0 seconds to a year")]
     Duration {
-        /// As it was written.
+        /// The entered duration.
         seconds: i64,
     },
-    /// Nothing has ended that will end.
+    /// The end of the work is in the future.
     #[error("ended: {at} is in the future; it is {now} now")]
     Future {
-        /// As it was written.
+        /// The entered time.
         at: Timestamp,
-        /// The present.
+        /// The current time.
         now: Timestamp,
     },
-    /// A text without end.
+    /// A text is too long.
     #[error("{field}: longer than {most} characters")]
     Long {
-        /// Which.
+        /// The name of the field.
         field: &'static str,
-        /// The most that is kept.
+        /// The longest accepted text, in characters.
         most: usize,
     },
 }
 
 impl BadRecord {
-    /// What to do instead.
+    /// Returns what to do instead.
     pub fn hint(&self) -> String {
         match self {
             Self::Type { meant: Some(meant), .. } => format!("did you mean {meant}?"),
@@ -212,32 +211,32 @@ impl BadRecord {
     }
 }
 
-/// The names of the types that are known everywhere.
+/// The names of the built-in types.
 const TYPES: [&str; 8] = ["feature", "fix", "refactor", "test", "docs", "research", "review", "ops"];
 
-/// The sample, still without a number.
+/// Checks an entry and returns the sample, still without a number.
 ///
 /// # Errors
-/// The first thing that cannot be true, or that nobody here has heard of.
-pub fn check(word: Word, known: &Known, now: Timestamp) -> Result<Recorded, BadRecord> {
+/// Returns the first invalid or unknown value.
+pub fn check(entry: Entry, known: &Known, now: Timestamp) -> Result<Recorded, BadRecord> {
     let within = |field, text: &str, most| {
         if text.chars().count() > most { Err(BadRecord::Long { field, most }) } else { Ok(()) }
     };
-    within("task type", &word.task_type, MAX_WORD)?;
-    within("model", &word.model, MAX_WORD)?;
-    within("by", &word.by, MAX_WORD)?;
-    within("note", &word.note, MAX_NOTE)?;
-    let task_type = of_type(&word.task_type, known)?;
-    let model = of_model(&word.model, known)?;
-    let agent = of_agent(word.agent.as_deref(), &model, known)?;
-    let project = word.project.map(|project| of_project(&project, known)).transpose()?;
-    if let Some(cost) = word.cost.filter(|cost| !(Usd::ZERO..=DEAREST).contains(cost)) {
+    within("task type", &entry.task_type, MAX_WORD)?;
+    within("model", &entry.model, MAX_WORD)?;
+    within("by", &entry.by, MAX_WORD)?;
+    within("note", &entry.note, MAX_NOTE)?;
+    let task_type = of_type(&entry.task_type, known)?;
+    let model = of_model(&entry.model, known)?;
+    let agent = of_agent(entry.agent.as_deref(), &model, known)?;
+    let project = entry.project.map(|project| of_project(&project, known)).transpose()?;
+    if let Some(cost) = entry.cost.filter(|cost| !(Usd::ZERO..=DEAREST).contains(cost)) {
         return Err(BadRecord::Cost { cost });
     }
-    if let Some(seconds) = word.seconds.filter(|seconds| !(0..=LONGEST).contains(seconds)) {
+    if let Some(seconds) = entry.seconds.filter(|seconds| !(0..=LONGEST).contains(seconds)) {
         return Err(BadRecord::Duration { seconds });
     }
-    let ended_at = word.ended_at.unwrap_or(now);
+    let ended_at = entry.ended_at.unwrap_or(now);
     if ended_at > now {
         return Err(BadRecord::Future { at: ended_at, now });
     }
@@ -246,22 +245,22 @@ pub fn check(word: Word, known: &Known, now: Timestamp) -> Result<Recorded, BadR
         task_type,
         agent,
         model,
-        accepted: word.accepted,
-        complexity: word.complexity,
+        accepted: entry.accepted,
+        complexity: entry.complexity,
         project,
-        cost: word.cost,
-        seconds: word.seconds,
+        cost: entry.cost,
+        seconds: entry.seconds,
         ended_at,
         recorded_at: now,
-        by: word.by,
-        note: word.note.trim().to_owned(),
+        by: entry.by,
+        note: entry.note.trim().to_owned(),
     })
 }
 
-/// The type that a word means.
+/// Returns the type that a word names.
 ///
 /// # Errors
-/// Nobody here has heard of it.
+/// Returns an error if the type is unknown.
 pub fn of_type(word: &str, known: &Known) -> Result<String, BadRecord> {
     let found = TaskType::parse(word).to_string();
     let is_empty = word.trim().is_empty();
@@ -273,7 +272,7 @@ pub fn of_type(word: &str, known: &Known) -> Result<String, BadRecord> {
     Err(BadRecord::Type { word: word.to_owned(), meant, known: all().collect::<Vec<_>>().join(", ") })
 }
 
-/// As it was written: standings are kept by the names that the agents' CLIs have.
+/// Returns the model as entered: track records use the names of the agents' CLIs.
 fn of_model(word: &str, known: &Known) -> Result<String, BadRecord> {
     let model = word.trim();
     let has_worked = known.workers.iter().any(|worker| worker.model.as_deref() == Some(model));
@@ -304,10 +303,10 @@ fn of_agent(word: Option<&str>, model: &str, known: &Known) -> Result<String, Ba
     }
 }
 
-/// The repository that a name or a directory means.
+/// Returns the repository that a name or a directory refers to.
 ///
 /// # Errors
-/// None that is registered.
+/// Returns an error if it is not registered.
 pub fn of_project(word: &str, known: &Known) -> Result<PathBuf, BadRecord> {
     let is_it = |(name, dir): &&(String, PathBuf)| name == word || dir.as_os_str() == word;
     let names = || known.projects.iter().map(|(name, _)| name.as_str());

@@ -1,6 +1,6 @@
-//! Keeps secrets out of everything that a person, a log or another program gets to see: the values of secret
-//! variables, also encoded, wrapped or interleaved with colours, texts with the form of a known kind of token
-//! (`redact/rules.txt`), and what a person's own patterns match. It masks; it never decides who may read.
+//! Keeps secrets out of everything that a person, a log or another program sees: the values of secret variables, also encoded,
+//! wrapped or interleaved with colours; texts in the form of a known token (`redact/rules.txt`); and matches of a person's own
+//! patterns. It masks; it never decides who may read.
 
 mod alphabet;
 mod chunk_boundary;
@@ -27,52 +27,52 @@ use std::fmt;
 use std::ops::Range;
 use visible::Visible;
 
-/// Values shorter than this are not masked: they would hide ordinary words.
+/// The shortest value that is masked, in bytes: shorter ones would hide ordinary words.
 const SHORTEST: usize = 8;
 
-/// Parts of a variable's name that make its value a secret.
+/// Parts of a variable's name that mark its value as a secret.
 const SECRET_NAMES: [&str; 8] =
     ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "AUTHORIZATION"];
 
-/// Whether the value of a variable of this name is to be kept secret.
+/// Whether the value of a variable with this name is a secret.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
-/// Whether the value of this variable is masked, or one of its lines.
+/// Whether the value of this variable, or one of its lines, is masked.
 pub fn is_masked(name: &str, value: &str) -> bool {
     is_secret_name(name) && value.lines().any(|line| line.trim().len() >= SHORTEST)
 }
 
-/// Masks the secrets it was made with, and well-known tokens. Its `Debug` shows no value.
+/// Masks given secrets and well-known tokens. Its `Debug` shows no value.
 pub struct Redactor {
     needles: Needles,
     patterns: Vec<Pattern>,
-    /// Where any needle or rule may begin.
+    /// The places where any needle or rule may start.
     filter: Filter,
 }
 
-/// What is left open at the end of one text and goes on in the next of the same stream.
+/// The state at the end of a text that continues in the next text of the same stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Carry {
     inside_private_key: bool,
 }
 
 impl Default for Redactor {
-    /// Knows no values, only the forms of tokens.
+    /// Creates a redactor without values, which knows only the forms of tokens.
     fn default() -> Self {
         Self::new(std::iter::empty::<(&str, &str)>())
     }
 }
 
 impl Redactor {
-    /// Masks the values of those variables whose names look secret ([`is_secret_name`]).
+    /// Masks the values of variables whose names look secret ([`is_secret_name`]).
     pub fn from_environment<'a>(variables: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
         Self::new(variables.into_iter().filter(|(name, _)| is_secret_name(name)))
     }
 
-    /// Masks these values, given as name and value. Of a value with several lines each line counts by itself.
+    /// Masks these values, given as name and value. Of a value with several lines each line is masked separately.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(secrets: impl IntoIterator<Item = (N, V)>) -> Self {
         let needles = Needles::new(secrets);
         let mut filter = RULES.filter.clone();
@@ -80,20 +80,20 @@ impl Redactor {
         Self { needles, patterns: Vec::new(), filter }
     }
 
-    /// Masks what these patterns match, too.
+    /// Also masks the matches of these patterns.
     #[must_use]
     pub fn with_patterns(mut self, patterns: &[Pattern]) -> Self {
         self.patterns.extend_from_slice(patterns);
         self
     }
 
-    /// The text with every secret replaced by `[REDACTED:NAME]`.
+    /// Returns the text with every secret replaced by `[REDACTED:NAME]`.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.next_text(&mut Carry::default(), text)
     }
 
-    /// As [`Self::text`], for a text whose beginning may have been cut off: what it begins with may be the rest of a
-    /// known value. Dearer than the others: for single texts, not for streams.
+    /// Like [`Self::text`], for a text whose start may be cut off, so that it may begin with the rest of a known value. Slower
+    /// than the others: for single texts, not for streams.
     pub fn rest_of_text(&self, text: &str) -> String {
         let begin = text.len() - text.trim_start().len();
         match self.needles.rest_at_start(&text[begin..]) {
@@ -105,13 +105,13 @@ impl Redactor {
         }
     }
 
-    /// As [`Self::text`], for the next piece of a stream of whole lines: a private key may go over several pieces.
+    /// Like [`Self::text`], for the next chunk of a stream of whole lines: a private key may span several chunks.
     pub fn next_text<'a>(&self, carry: &mut Carry, text: &'a str) -> Cow<'a, str> {
         let visible = Visible::of(text);
         let before = *carry;
         let mut found = self.search(carry, &visible);
         if visible.hides() {
-            // Who shows the text otherwise than a terminal does shows what is hidden, too.
+            // A viewer that is not a terminal also shows the hidden text.
             let mut all = before;
             found.extend(self.search(&mut all, &Visible::all_of(text)));
             carry.inside_private_key |= all.inside_private_key;
@@ -133,7 +133,7 @@ impl Redactor {
         Cow::Owned(masked)
     }
 
-    /// Masks every text inside a JSON value, keys included.
+    /// Masks every text inside a JSON value, including keys.
     pub fn json(&self, value: &mut Value) {
         match value {
             Value::String(text) => {
@@ -153,7 +153,7 @@ impl Redactor {
         }
     }
 
-    /// Where in the real text there is something to mask, in order.
+    /// Returns the ranges of the real text that must be masked, in order.
     fn search(&self, carry: &mut Carry, visible: &Visible<'_>) -> Vec<Found<'_>> {
         let mut found = self.found(carry, visible);
         self.add_patterns(&visible.text, &mut found);
@@ -161,7 +161,7 @@ impl Redactor {
         found
     }
 
-    /// All that values and rules find, in order.
+    /// Returns the matches of values and rules, in order.
     fn found(&self, carry: &mut Carry, visible: &Visible<'_>) -> Vec<Found<'_>> {
         let text: &str = &visible.text;
         let mut all = Vec::new();
@@ -196,7 +196,7 @@ impl Redactor {
         None
     }
 
-    /// What begins at this place. Values come before rules, so that they keep their names.
+    /// Returns the match at this place. Values come before rules, so that they keep their names.
     fn at(&self, visible: &Visible<'_>, spot: Spot, from: usize) -> Option<Found<'_>> {
         let place = spot.at;
         let text: &str = &visible.text;
@@ -232,7 +232,7 @@ impl Redactor {
         if is_exact {
             return Some(Found { range, name });
         }
-        // What is known only by the words before it may have a better name of its own.
+        // A value that is recognized only by the words before it may have a better name of its own.
         let inner = self.exact(visible, range.start);
         Some(match inner {
             Some(inner) => Found { range: range.start..range.end.max(inner.range.end), name: inner.name },
@@ -240,7 +240,7 @@ impl Redactor {
         })
     }
 
-    /// A value, or a token that can be told by itself, that begins at `place`.
+    /// Returns a value, or a token that is recognizable on its own, that starts at `place`.
     fn exact(&self, visible: &Visible<'_>, place: usize) -> Option<Found<'_>> {
         let text: &str = &visible.text;
         let spot = self.filter.next(text.as_bytes(), place).filter(|spot| spot.at == place)?;
@@ -257,7 +257,7 @@ impl Redactor {
         })
     }
 
-    /// Adds what the person's patterns match; what overlaps becomes one.
+    /// Adds the matches of the person's patterns; overlapping ranges are joined.
     fn add_patterns<'a>(&'a self, text: &str, found: &mut Vec<Found<'a>>) {
         if self.patterns.is_empty() {
             return;
@@ -270,7 +270,7 @@ impl Redactor {
     }
 }
 
-/// Sorts; what overlaps becomes one.
+/// Sorts the ranges and joins overlapping ones.
 fn merge(found: &mut Vec<Found<'_>>) {
     found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
     found.dedup_by(|next, kept| {
@@ -289,7 +289,7 @@ impl fmt::Debug for Redactor {
     }
 }
 
-/// Something to be masked.
+/// A range to mask.
 struct Found<'a> {
     range: Range<usize>,
     name: &'a str,

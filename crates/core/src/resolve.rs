@@ -1,9 +1,9 @@
-//! From a reference to a model: the only place that picks one. PURE and deterministic: the catalog, what can be used,
-//! what the person prefers and what history shows are arguments.
+//! Resolves a reference to a model: the only place that picks one. Pure and deterministic: the catalog, provider access, the
+//! person's preferences and history are arguments.
 //!
-//! Parse → providers → capabilities → score → check. A named model is taken from all providers, a tag or a tier chooses
-//! among usable ones. What a task needs is checked on every path: a task with images never gets a model without vision,
-//! and what is merely guessed from a name meets no need. `docs/explanation/which-model.md` tells it for people.
+//! Parse → providers → capabilities → score → check. A named model is searched at all providers; a tag or a tier chooses
+//! among usable ones. Needs are checked on every path: a task with images never gets a model without vision, and a capability
+//! that is only guessed from a name meets no need. `docs/explanation/which-model.md` explains it for people.
 
 mod error;
 mod kinds;
@@ -24,34 +24,34 @@ use super::router::nearest;
 use rank::Ranking;
 use std::collections::BTreeMap;
 
-/// No history.
+/// An empty history.
 static NOTHING: Records = Records { models: BTreeMap::new(), tiers: BTreeMap::new() };
-/// Most suggestions of an error.
+/// The most suggestions of an error.
 const SUGGESTIONS: usize = 20;
-/// Most alternatives of a result.
+/// The most alternatives of a result.
 const ALTERNATIVES: usize = 5;
 
 /// Everything that a choice depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Resolver<'a> {
-    /// The models.
+    /// The known models.
     pub catalog: &'a Catalog,
-    /// What can be used.
+    /// The providers that can be used.
     pub usability: &'a ProviderAccess,
-    /// What the person prefers.
+    /// The preferences of the person.
     pub selection: &'a Selection,
-    /// What history shows.
+    /// The track records of models.
     pub records: &'a Records,
 }
 
-/// The references that led here, for messages and against cycles.
+/// The references followed so far, for messages and for the detection of cycles.
 type Chain = Vec<String>;
 
 impl<'a> Resolver<'a> {
-    /// The model for a reference.
+    /// Returns the model for a reference.
     ///
     /// # Errors
-    /// The reference means nothing, or what it means cannot do what is needed.
+    /// Returns an error if the reference is unknown, or if its model does not meet the needs.
     pub fn resolve(&self, reference: &str, needs: &Needs) -> Result<Resolution<'a>, ResolveError> {
         let mut chain = vec![reference.trim().to_owned()];
         self.follow(&mut chain, needs).map_err(|cause| self.behind(chain, cause))
@@ -127,7 +127,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// Whether a built-in alias's target ends at that provider. Built-in aliases have no cycles.
+    /// Whether the target of a built-in alias is at that provider. Built-in aliases have no cycles.
     fn leads_to(&self, target: &str, provider: &str) -> bool {
         match target.split_once('/') {
             Some((own, _)) => own == provider,
@@ -135,7 +135,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// The model that is written like that: of a usable provider where there is one, of a preferred one, of the first.
+    /// Returns the model with that spelling: preferably of a usable provider, else of a preferred one, else the first.
     fn spelled(&self, name: &str) -> Option<&'a Model> {
         let catalog = self.catalog;
         let mut of_usable: Vec<&'a Model> = Vec::new();
@@ -160,7 +160,7 @@ impl<'a> Resolver<'a> {
         Some(Found::Model(model, Choice::Retired, Some(note)))
     }
 
-    /// A model that was named: from all providers, and with everything that is needed, or not at all.
+    /// Returns a named model, from all providers, if it meets every need.
     fn named(
         &self,
         model: &'a Model,
@@ -169,7 +169,7 @@ impl<'a> Resolver<'a> {
         chain: &Chain,
         needs: &Needs,
     ) -> Result<Resolution<'a>, ResolveError> {
-        if let Some(lacks) = needs.lacking(model) {
+        if let Some(lacks) = needs.missing(model) {
             let suggestions = self.capable(needs, true);
             return Err(ResolveError::Conflict { model: model.id.clone(), lacks, suggestions });
         }
@@ -249,7 +249,7 @@ impl<'a> Resolver<'a> {
         self.best(candidates, Some(tag), Choice::Tag, chain, &needs, warnings)
     }
 
-    /// What the person set for a tag, when it can be used and does.
+    /// Returns the model that the person set for a tag, if it can be used and meets the needs.
     fn preset(
         &self,
         reference: &str,
@@ -303,7 +303,7 @@ impl<'a> Resolver<'a> {
         let Some(model) = sorted.first() else {
             return Err(self.none(chain.last().cloned().unwrap_or_default(), needs));
         };
-        // What a name makes likely was not compared with what is known.
+        // Models that are only guessed to fit were not compared with known ones.
         let count = sorted.iter().filter(|other| ranking.is_guess(other) == ranking.is_guess(model)).count();
         if let Some(tier) = model.facts().tier.filter(|_| ranking.is_guess(model)) {
             let id = &model.id;
@@ -346,7 +346,7 @@ impl<'a> Resolver<'a> {
         ResolveError::UnknownProvider { provider: provider.to_owned(), meant, suggestions }
     }
 
-    /// What a person would have to say of a usable model that has what is needed by its name only.
+    /// Returns the settings that would let a usable model qualify whose capabilities are only guessed from its name.
     fn unsaid(&self, needs: &Needs) -> Option<String> {
         let usable = self.catalog.models().iter().filter(|model| self.usability.allows(&model.id.provider));
         let mut looks =
@@ -356,7 +356,7 @@ impl<'a> Resolver<'a> {
         Some(settings.collect::<Vec<_>>().join(" and "))
     }
 
-    /// What history has done to the order: the record of the first one, and whom it has passed over.
+    /// Describes how history changed the order: the record of the first model, and the models it has passed.
     fn by_history(&self, sorted: &[&'a Model], ranking: &Ranking<'_, '_>) -> String {
         let Some(first) = sorted.first().filter(|_| !self.records.is_empty()) else { return String::new() };
         let own = ranking.score(first).history().map(|told| format!("; {told}")).unwrap_or_default();
@@ -394,7 +394,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Usable models that meet the needs and the limit on price.
+    /// Returns the usable models that meet the needs and the price limit.
     fn fitting(&self, needs: &Needs, also: impl Fn(&Model) -> bool) -> Vec<&'a Model> {
         let fits = |model: &&Model| {
             self.usability.allows_model(&model.id) && also(model) && needs.met_by(model) && self.is_cheap(model)
@@ -402,14 +402,14 @@ impl<'a> Resolver<'a> {
         self.catalog.models().iter().filter(fits).collect()
     }
 
-    /// Whether the limit on price, where there is one, lets a tag or a tier choose it.
+    /// Whether the price limit, if there is one, allows a tag or a tier to choose the model.
     fn is_cheap(&self, model: &Model) -> bool {
         let limit = self.selection.max_cost_per_1k_tokens;
         limit.is_none_or(|limit| model.is_dearer_than(limit) == Some(false))
     }
 
-    /// Models that meet the needs, the best first: of all providers, usable ones first, as a person may name one; or of those
-    /// that are not usable, as a tag or a tier would choose one.
+    /// Returns models that meet the needs, the best first: of all providers, usable ones first, for a named reference; or of
+    /// providers that cannot be used, for a tag or a tier.
     fn capable(&self, needs: &Needs, usable_too: bool) -> Vec<String> {
         let ranking = Ranking { resolver: self, tag: None, of_tier: false };
         let is_usable = |model: &Model| self.usability.allows(&model.id.provider);
@@ -420,7 +420,7 @@ impl<'a> Resolver<'a> {
         models.into_iter().take(SUGGESTIONS).map(|model| model.id.to_string()).collect()
     }
 
-    /// Names that are nearest to one that nothing has.
+    /// Returns the known names that are nearest to an unknown one.
     fn similar(&self, name: &str, provider: Option<&str>) -> Vec<String> {
         let models = self.catalog.models().iter();
         let of_provider = models.filter(|model| provider.is_none_or(|id| model.id.provider == id));
@@ -442,7 +442,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What a name is.
+/// The meaning of a name.
 enum Found<'a> {
     Model(&'a Model, Choice, Option<String>),
     Target(String),
@@ -452,7 +452,7 @@ fn released(model: &Model) -> &str {
     model.facts().released.as_deref().unwrap_or_default()
 }
 
-/// Adds a reference, unless it came up before.
+/// Adds a reference. It is an error if it occurred before.
 fn push(chain: &mut Chain, next: String) -> Result<(), ResolveError> {
     let key = |text: &str| {
         let kept = |c: &char| c.is_alphanumeric() || matches!(c, ':' | '/');
@@ -463,7 +463,7 @@ fn push(chain: &mut Chain, next: String) -> Result<(), ResolveError> {
     if seen { Err(ResolveError::AliasCycle(chain.clone())) } else { Ok(()) }
 }
 
-/// A cycle among a person's aliases, each starting from one of them, in the order of names.
+/// Returns the cycles among a person's aliases, each with its first alias, in the order of names.
 pub fn alias_cycles(aliases: &BTreeMap<String, String>) -> Vec<(String, ResolveError)> {
     let catalog = Catalog::without_built_in_models(&super::catalog::Additions {
         aliases: aliases.clone(),

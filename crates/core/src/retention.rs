@@ -1,43 +1,43 @@
-//! What is kept of finished runs, and for how long. The agent's raw output goes first; of an open task nothing goes.
-//! PURE.
+//! Which files of finished runs are kept, and for how long. Raw output is deleted first; files of open tasks are never
+//! deleted. Pure.
 
 use super::ids::RunId;
 use jiff::{SignedDuration, Timestamp};
 
-/// Limits; `None`: none.
+/// The limits; `None`: unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
-    /// How long raw output is kept after the run's end.
+    /// How long raw output is kept after the end of its run.
     pub raw: Option<SignedDuration>,
     /// How long a transcript is kept.
     pub transcript: Option<SignedDuration>,
-    /// How many bytes all of it may take.
+    /// The most bytes that all files may take.
     pub total: Option<u64>,
 }
 
-/// What one run keeps.
+/// The files of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stock {
-    /// The run.
+    /// The run's id.
     pub run: RunId,
-    /// When it ended, when its task is at rest; `None`: nothing of it may go.
+    /// When the run ended, if its task is final; `None`: nothing may be deleted.
     pub free_since: Option<Timestamp>,
-    /// Bytes of raw output.
+    /// The size of the raw output, in bytes.
     pub raw: u64,
-    /// Bytes of the transcript.
+    /// The size of the transcript, in bytes.
     pub text: u64,
 }
 
-/// What goes.
+/// Files to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Goes {
     /// The raw output of a run.
     Raw(RunId),
-    /// Its transcript.
+    /// The transcript of a run.
     Text(RunId),
 }
 
-/// What is older than it may become.
+/// Returns what exceeds its age limit.
 pub fn expired(stock: &[Stock], limits: &Limits, now: Timestamp) -> Vec<Goes> {
     let is_over =
         |ended: Timestamp, limit: Option<SignedDuration>| limit.is_some_and(|limit| now.duration_since(ended) > limit);
@@ -54,7 +54,7 @@ pub fn expired(stock: &[Stock], limits: &Limits, now: Timestamp) -> Vec<Goes> {
     dropped
 }
 
-/// What is too much: raw output first, then transcripts, each from the oldest on.
+/// Returns what exceeds the size limit: raw output first, then transcripts, each from the oldest on.
 pub fn excess(stock: &[Stock], limits: &Limits) -> Vec<Goes> {
     let Some(limit) = limits.total else { return Vec::new() };
     let mut total = stock.iter().map(|run| run.raw.saturating_add(run.text)).fold(0, u64::saturating_add);
@@ -73,24 +73,24 @@ pub fn excess(stock: &[Stock], limits: &Limits) -> Vec<Goes> {
     dropped
 }
 
-/// How long ago the last look was, by a clock that may jump.
+/// The time since the last check, by a clock that may jump.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch(Option<SignedDuration>);
 
 impl Watch {
-    /// The time between two looks; `None`: there was none before.
+    /// Computes the time between two checks; `None`: there was none before.
     pub fn new(last_look: Option<Timestamp>, now: Timestamp) -> Self {
         Self(last_look.map(|last| now.duration_since(last)))
     }
 
-    /// It is time for the next look; also when the clock jumped, or nobody looked for a long time.
+    /// Whether the next check is due; also true when the clock jumped, or after a long time without a check.
     pub fn is_long_enough(self) -> bool {
         const SHORTEST: SignedDuration = SignedDuration::from_mins(50);
         self.0.is_none_or(|passed| passed.is_negative() || passed >= SHORTEST)
     }
 
-    /// The clock can be believed enough to drop something by its age: it has come on steadily since the last look.
-    /// After a jump, or after a long time off, things are only dropped at the look after this one.
+    /// Whether the clock is reliable enough to delete by age: it has advanced steadily since the last check. After a jump, or a
+    /// long time off, files are only deleted at the check after this one.
     pub fn is_steady(self) -> bool {
         const LONGEST: SignedDuration = SignedDuration::from_hours(24);
         let is_short = |passed: SignedDuration| !passed.is_negative() && passed <= LONGEST;

@@ -1,5 +1,5 @@
-//! What follows a failure. Two axes, never mixed: a failure of the provider moves sideways and counts nothing; a
-//! failure of the work is repeated once with what went wrong, then moves up, then asks a person.
+//! Decides what follows a failure. A provider failure moves the task to another agent and counts no attempt; a failure of
+//! the work is retried once with what went wrong, then moves to a stronger model, then asks a person.
 
 use super::budget::proposed;
 use super::conflict;
@@ -8,30 +8,30 @@ use super::escalation::{Choice, Escalation};
 use super::fallback::Fallback;
 use super::money::Usd;
 use super::outcome::{Failure, FailureClass, Side};
-use super::policy::live::Word;
+use super::policy::live::Advice;
 use super::question::QuestionKind;
 use super::route::{Complexity, RouteResult};
 use super::task::{Feedback, NextRun, Task};
 use jiff::{SignedDuration, Timestamp};
 
-/// Provider failures in a row after which a person is asked, where waiting does not mend them.
+/// Consecutive provider failures after which a person is asked, where waiting does not help.
 pub const MAX_PROVIDER_FAILURES: u32 = 6;
 
-/// The same for failures that go away by themselves: with the pauses between them, an outage of about a day.
+/// The same limit for transient failures: with the pauses between them, an outage of about a day.
 pub const MAX_OUTAGE_FAILURES: u32 = 100;
 
-/// Rounds of conflicts without progress after which a person is asked, however far the base has moved.
+/// Conflict rounds without progress after which a person is asked, however far the base has moved.
 const MAX_STALLED_ROUNDS: u32 = 2;
 
-/// The pause after a first failure of one provider before another one is tried that could not be had, in seconds.
-const SOON: i64 = 15;
-/// The longest pause between two tries while a provider is out, in seconds, unless it names a time.
+/// The first pause, in seconds, where the wait is for another agent and the task's own failure is not transient.
+const SHORT_PAUSE: i64 = 15;
+/// The longest pause between two tries while a provider is unavailable, in seconds, unless the provider names a time.
 const LONGEST_PAUSE: i64 = 900;
-/// The longest time that a provider is believed to mean when it says until when it limits. A week is usual; more than
-/// that, and the clock here is wrong, or what was read is no time.
-const LONGEST_TOLD: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// The longest wait that a provider can ask for. Limits of a week are usual; anything longer means that the clock here is
+/// wrong, or that the text was misread.
+const MAX_RETRY_AFTER: SignedDuration = SignedDuration::from_hours(8 * 24);
 
-/// How much a task may take before a person is asked.
+/// The limits of a task after which a person is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bounds {
     /// `workflow.max_attempts`.
@@ -58,118 +58,120 @@ impl Default for Bounds {
     }
 }
 
-/// What the rules need to know beside the task.
+/// What the rules need to know besides the task.
 pub struct Context<'a> {
-    /// The present.
+    /// The current time.
     pub now: Timestamp,
-    /// What the person allows.
+    /// The limits that apply.
     pub bounds: &'a Bounds,
     /// Other agents that could take the task now, best first.
     pub alternatives: &'a [String],
-    /// The same, and those who could if they were not left alone now.
+    /// The same agents, and those that could take it but are in a cooldown.
     pub candidates: &'a [String],
-    /// `router.agents`: who takes over where no chain or ladder names others.
+    /// `router.agents`: the agents that take over where no chain or ladder names others.
     pub routed: &'a [String],
     /// `model_map`: the model of an agent for a complexity.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
-    /// Whether an agent is left alone with a model now, because the model's provider failed.
-    pub rests: &'a dyn Fn(&str, Option<&str>) -> bool,
-    /// Whether a run of an agent with a model is paid in advance, with something left.
-    pub is_paid_ahead: &'a dyn Fn(&str, Option<&str>) -> bool,
-    /// Until when an agent is left alone with a model that it could be given otherwise; `None`: it is not, or cannot be had anyway.
-    pub rests_until: &'a dyn Fn(&str, Option<&str>) -> Option<Timestamp>,
-    /// What the routing policy says of a task whose work has failed; `None`: no policy decides.
-    pub policy: &'a dyn Fn(&Task) -> Option<Word>,
+    /// Whether an agent with a model is in a cooldown because the model's provider failed.
+    pub is_cooling: &'a dyn Fn(&str, Option<&str>) -> bool,
+    /// Whether a run of an agent with a model is prepaid, with credit left.
+    pub is_prepaid: &'a dyn Fn(&str, Option<&str>) -> bool,
+    /// When the cooldown of an agent with a model ends; `None`: there is none, or the agent cannot take the task anyway.
+    pub cooling_until: &'a dyn Fn(&str, Option<&str>) -> Option<Timestamp>,
+    /// What the routing policy advises for a task whose work failed; `None`: no policy decides.
+    pub policy: &'a dyn Fn(&Task) -> Option<Advice>,
 }
 
 impl<'a> Context<'a> {
-    /// What a step may choose from.
+    /// Returns the agents and models from which the next step may choose.
     pub(super) fn choice(&self) -> Choice<'a> {
         Choice {
             alternatives: self.alternatives,
             candidates: self.candidates,
             routed: self.routed,
             model_for: self.model_for,
-            is_cooling_down: self.rests,
-            is_paid_ahead: self.is_paid_ahead,
+            rests: self.is_cooling,
+            is_paid_ahead: self.is_prepaid,
         }
     }
 }
 
-/// Another agent or model.
+/// A change of the agent or model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Move {
-    /// Whose provider can be had.
+    /// To one whose provider is available.
     Sideways(Box<RouteResult>),
-    /// Stronger.
+    /// To a stronger one.
     Up(Box<RouteResult>),
 }
 
-/// What comes next.
+/// What follows a failure.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Another run.
+    /// Another run of the task.
     Again {
-        /// How it begins.
+        /// How the run starts.
         run: NextRun,
-        /// It is a new attempt.
+        /// Whether it is a new attempt.
         counts: bool,
-        /// A changed route.
+        /// The changed route, if it changes.
         route: Option<Move>,
-        /// Not before.
+        /// The earliest time for the start.
         not_before: Option<Timestamp>,
     },
-    /// A person decides.
+    /// A question to a person.
     Ask {
         /// What kind of help is needed.
         kind: QuestionKind,
-        /// What they are asked.
+        /// The text of the question.
         question: String,
     },
 }
 
-/// How long an agent is left alone after a failure of its provider, when the provider names no time itself.
-pub fn cooldown(failure: &Failure, now: Timestamp) -> Option<Timestamp> {
+/// Returns the end of the cooldown that follows a failure: the provider's own time, else now plus the pause for its class.
+/// `None`: the class has no cooldown.
+pub fn cooldown_until(failure: &Failure, now: Timestamp) -> Option<Timestamp> {
     let seconds = first_pause(failure.class)?;
-    let told = failure.retry_at.filter(|at| *at > now && at.duration_since(now) <= LONGEST_TOLD);
-    told.or_else(|| now.checked_add(SignedDuration::from_secs(seconds)).ok())
+    let retry_at = failure.retry_at.filter(|at| *at > now && at.duration_since(now) <= MAX_RETRY_AFTER);
+    retry_at.or_else(|| now.checked_add(SignedDuration::from_secs(seconds)).ok())
 }
 
-/// The pause after a first failure, in seconds.
+/// Returns the pause after a first failure, in seconds.
 fn first_pause(class: FailureClass) -> Option<i64> {
     use FailureClass as C;
     let pauses = [(C::RateLimited, 60), (C::Overloaded, 120), (C::Network, 30), (C::Auth, 3600), (C::Budget, 3600)];
     pauses.into_iter().find(|(known, _)| *known == class).map(|(_, seconds)| seconds)
 }
 
-/// When a task tries again whose provider is out: after twice as long as the last time, and not at the same moment as
-/// the tasks that failed beside it. A time that the provider names is believed until it has proved wrong several times.
+/// Returns when to retry a task whose provider is unavailable. The pause doubles each time and is offset per task, so that
+/// tasks that failed together do not retry together. A time named by the provider is used until it has proved wrong
+/// several times.
 ///
-/// `other`: when somebody else could take it over; who is free sooner than its own agent is not waited for in vain.
+/// `other`: when another agent could take over. The earlier of that time and the end of the own agent's cooldown counts.
 fn next_try(task: &Task, failure: &Failure, now: Timestamp, other: Option<Timestamp>) -> Option<Timestamp> {
-    let agent_rests = cooldown(failure, now)?;
-    let free = other.map_or(agent_rests, |other| other.min(agent_rests));
-    let is_told = failure.retry_at.is_some_and(|at| at > now) && task.provider_failures < MAX_PROVIDER_FAILURES;
-    if task.provider_failures == 0 || (is_told && free == agent_rests) {
+    let own_cooldown = cooldown_until(failure, now)?;
+    let free = other.map_or(own_cooldown, |other| other.min(own_cooldown));
+    let has_time = failure.retry_at.is_some_and(|at| at > now) && task.provider_failures < MAX_PROVIDER_FAILURES;
+    if task.provider_failures == 0 || (has_time && free == own_cooldown) {
         return Some(free);
     }
-    // What does not pass by itself is not what is waited for: somebody else is, who was never tried so often.
-    let first = if passes(failure.class) { first_pause(failure.class)? } else { SOON };
+    // A failure that is not transient waits for another agent, which has not failed yet: its pause starts short.
+    let first = if is_transient(failure.class) { first_pause(failure.class)? } else { SHORT_PAUSE };
     let pause = first.checked_shl(task.provider_failures.min(8))?.min(LONGEST_PAUSE);
-    // An eighth of a quarter more for each of eight neighbours: no random number is needed to scatter them.
-    let apart = pause * i64::try_from(task.id.0 % 8).ok()? / 32;
-    let own = now.checked_add(SignedDuration::from_secs(pause + apart)).ok()?;
+    // Up to 7/32 of the pause more, by task id: this spreads the retries without a random number.
+    let offset = pause * i64::try_from(task.id.0 % 8).ok()? / 32;
+    let own = now.checked_add(SignedDuration::from_secs(pause + offset)).ok()?;
     Some(own.max(free))
 }
 
-/// Whether a failure of the provider goes away by itself.
-fn passes(class: FailureClass) -> bool {
+/// Whether waiting ends a failure of this class.
+fn is_transient(class: FailureClass) -> bool {
     matches!(class, FailureClass::RateLimited | FailureClass::Overloaded | FailureClass::Network)
 }
 
 /// Decides what follows `failure` of the task's last work run.
 pub fn after_failure(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
-    if let Some(question) = too_dear(task, failure, context.bounds.max_cost) {
+    if let Some(question) = over_cost_limit(task, failure, context.bounds.max_cost) {
         return Next::Ask { kind: QuestionKind::Setup, question };
     }
     match failure.class.side() {
@@ -178,8 +180,8 @@ pub fn after_failure(task: &Task, failure: &Failure, context: &Context<'_>) -> N
     }
 }
 
-/// What has cost as much as it may is not tried again without a word.
-fn too_dear(task: &Task, failure: &Failure, max_cost: Option<Usd>) -> Option<String> {
+/// Returns the question for a task that has reached its cost limit.
+fn over_cost_limit(task: &Task, failure: &Failure, max_cost: Option<Usd>) -> Option<String> {
     let (cost, most) = (task.cost?, max_cost?);
     (cost >= most).then(|| {
         let (id, more) = (task.id, proposed((most.dollars() * 2.0).max(cost.dollars() * 1.5)));
@@ -193,26 +195,26 @@ fn too_dear(task: &Task, failure: &Failure, max_cost: Option<Usd>) -> Option<Str
 
 fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
     let agent = task.route.as_ref().map_or("the agent", |r| r.agent.as_str());
-    // An outage is nobody's to answer for: a person is asked when it cannot be called one any more.
-    let most = if passes(failure.class) { MAX_OUTAGE_FAILURES } else { MAX_PROVIDER_FAILURES };
+    // A person is asked only when a transient failure lasts too long to be an outage.
+    let most = if is_transient(failure.class) { MAX_OUTAGE_FAILURES } else { MAX_PROVIDER_FAILURES };
     if task.provider_failures + 1 >= most {
         let count = task.provider_failures + 1;
         return Next::Ask {
-            kind: if passes(failure.class) { QuestionKind::Failed } else { QuestionKind::Setup },
+            kind: if is_transient(failure.class) { QuestionKind::Failed } else { QuestionKind::Setup },
             question: format!("{agent} failed {count} times in a row; the last time: {}", failure.detail),
         };
     }
     if let Some(route) = context.bounds.fallback.next(task, failure.class, context.choice()) {
         return Next::Again {
-            run: again(failure, false),
+            run: retry_with(failure, false),
             counts: false,
             route: Some(Move::Sideways(Box::new(route))),
             not_before: None,
         };
     }
-    let other = context.bounds.fallback.earliest(task, context.choice(), context.rests_until);
-    if passes(failure.class) || other.is_some() {
-        let run = again(failure, task.conversation.is_some());
+    let other = context.bounds.fallback.earliest(task, context.choice(), context.cooling_until);
+    if is_transient(failure.class) || other.is_some() {
+        let run = retry_with(failure, task.conversation.is_some());
         let not_before = next_try(task, failure, context.now, other);
         return Next::Again { run, counts: false, route: None, not_before };
     }
@@ -220,17 +222,17 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
     Next::Ask { kind: QuestionKind::Setup, question }
 }
 
-fn again(failure: &Failure, resume: bool) -> NextRun {
+fn retry_with(failure: &Failure, resume: bool) -> NextRun {
     NextRun::Again { feedback: Feedback { class: failure.class, detail: failure.detail.clone() }, resume }
 }
 
 fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
     let can_resume = task.conversation.is_some();
     if failure.class == FailureClass::Malformed && !task.repaired && can_resume {
-        return Next::Again { run: again(failure, true), counts: false, route: None, not_before: None };
+        return Next::Again { run: retry_with(failure, true), counts: false, route: None, not_before: None };
     }
     if failure.class == FailureClass::SessionLost && can_resume {
-        return Next::Again { run: again(failure, false), counts: false, route: None, not_before: None };
+        return Next::Again { run: retry_with(failure, false), counts: false, route: None, not_before: None };
     }
     if failure.class == FailureClass::Conflict {
         return after_conflict(task, failure, can_resume);
@@ -247,44 +249,44 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
         return Next::Ask { kind: QuestionKind::Failed, question };
     }
     let route = match (context.policy)(task) {
-        Some(Word::Stop { reason }) => {
+        Some(Advice::Stop { reason }) => {
             return Next::Ask {
                 kind: QuestionKind::Failed,
                 question: format!("{reason}; the last failed ({}): {}", failure.class, failure.detail),
             };
         }
-        Some(Word::Use { rung, reason }) => task.route.as_deref().map(|route| RouteResult {
+        Some(Advice::Use { rung, reason }) => task.route.as_deref().map(|route| RouteResult {
             agent: rung.agent,
             model: rung.model,
             reason: format!("{reason}; before it: {}", failure.class),
             ..route.clone()
         }),
-        Some(Word::Keep { .. }) | None => context.bounds.escalation.next(task, failure.class, context.choice()),
+        Some(Advice::Keep { .. }) | None => context.bounds.escalation.next(task, failure.class, context.choice()),
     };
     let route = route.map(|route| Move::Up(Box::new(route)));
     let resume = can_resume && route.is_none() && failure.class != FailureClass::ContextTooLong;
-    Next::Again { run: again(failure, resume), counts: true, route, not_before: None }
+    Next::Again { run: retry_with(failure, resume), counts: true, route, not_before: None }
 }
 
-/// Another round on the new base, as long as the base has moved since the last one and rounds resolve what they are given.
+/// Starts another round on the new base, as long as the base has moved since the last round and rounds make progress.
 fn after_conflict(task: &Task, failure: &Failure, can_resume: bool) -> Next {
     let stalled = conflict_rounds(task, failure) - 1;
     let has_moved = failure.round.as_ref().is_some_and(|round| Some(&round.base) != task.conflict_base.as_ref());
     if stalled == 0 || (has_moved && stalled < MAX_STALLED_ROUNDS) {
-        return Next::Again { run: again(failure, can_resume), counts: false, route: None, not_before: None };
+        return Next::Again { run: retry_with(failure, can_resume), counts: false, route: None, not_before: None };
     }
     let (files, rounds) = (conflict::summary(&failure.detail), count::plural(stalled, "round"));
     let question = format!("the branch conflicts with its base again, after {rounds} without progress: {files}");
     Next::Ask { kind: QuestionKind::Failed, question }
 }
 
-/// Rounds of conflicts up to this one, since the last that was resolved.
+/// Counts the conflict rounds up to this one, since the last resolved conflict.
 pub(super) fn conflict_rounds(task: &Task, failure: &Failure) -> u32 {
     let resolved_last = failure.round.as_ref().is_some_and(|round| round.resolved_last);
     if resolved_last { 1 } else { task.conflicts + 1 }
 }
 
-/// The author hears what the reviewer demands, in the same conversation; a quarrel is a person's to decide.
+/// Returns the reviewer's demands to the author in the same conversation; after too many rounds a person decides.
 fn after_rejection(task: &Task, failure: &Failure, max_rounds: u32, can_resume: bool) -> Next {
     if task.review_rounds >= max_rounds {
         let rounds = task.review_rounds + 1;
@@ -293,5 +295,5 @@ fn after_rejection(task: &Task, failure: &Failure, max_rounds: u32, can_resume: 
             question: format!("the review asked for changes {rounds} times; the last: {}", failure.detail),
         };
     }
-    Next::Again { run: again(failure, can_resume), counts: false, route: None, not_before: None }
+    Next::Again { run: retry_with(failure, can_resume), counts: false, route: None, not_before: None }
 }

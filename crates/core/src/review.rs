@@ -1,5 +1,5 @@
-//! The second look at finished work, by another agent or by a person. A verdict belongs to the commit that was looked at: a
-//! newer one needs a new one. PURE.
+//! The review of finished work by another agent or a person. A verdict applies to the reviewed commit only: a newer commit
+//! needs a new review. Pure.
 
 use super::answer::{END_WITH_JSON, Malformed, describe_type, read, strict_schema};
 use super::outcome::Ending;
@@ -8,40 +8,40 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
-/// Who looks at accepted work before it is integrated.
+/// Who reviews accepted work before it is integrated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewMode {
     /// Another agent, where a second one is installed.
     #[default]
     Auto,
-    /// Nobody.
+    /// No review.
     Off,
-    /// An agent.
+    /// Another agent.
     Agent,
     /// A person.
     Human,
-    /// An agent, and then a person.
+    /// An agent, then a person.
     #[serde(rename = "agent+human")]
     AgentHuman,
 }
 
-/// What remains to be looked at, once the evidence is good.
+/// Who still has to review the work once the evidence is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reviewers {
-    /// Nobody looks at it.
+    /// No reviewer.
     Nobody,
-    /// An agent does.
+    /// An agent.
     Agent,
-    /// A person does.
+    /// A person.
     Person,
-    /// An agent does, and then a person.
+    /// An agent, then a person.
     AgentThenPerson,
 }
 
 impl ReviewMode {
-    /// Who looks, where so many agents could do the work at all.
+    /// Returns who reviews the work where `installed` agents are available.
     pub fn reviewers(self, installed: usize) -> Reviewers {
         match self {
             Self::Auto if installed > 1 => Reviewers::Agent,
@@ -53,13 +53,13 @@ impl ReviewMode {
     }
 }
 
-/// What a reviewer decides.
+/// The decision of a reviewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// It can be integrated as it is.
+    /// The work can be integrated as it is.
     Approve,
-    /// It must be worked on.
+    /// The work must be changed.
     RequestChanges,
 }
 
@@ -72,20 +72,20 @@ impl fmt::Display for Decision {
     }
 }
 
-/// How bad a point is.
+/// The severity of an issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// It must not be integrated like that.
+    /// The work must not be integrated with it.
     Error,
-    /// It should be better, and need not be.
+    /// It should be improved, but does not prevent integration.
     Warning,
 }
 
-/// One point of a review.
+/// One issue that a review found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Issue {
-    /// How bad it is.
+    /// How severe the issue is.
     pub severity: Severity,
     /// The file, relative to the repository.
     #[serde(default)]
@@ -102,56 +102,58 @@ pub struct Issue {
 pub struct ReviewAnswer {
     /// Whether the work can be integrated.
     pub decision: Decision,
-    /// The full name of the commit that was looked at.
+    /// The full hash of the reviewed commit.
     pub commit: String,
-    /// What is to be said of the whole, in a few sentences.
+    /// A summary of the review in a few sentences.
     pub notes: String,
     /// What the tests show, as far as you could tell.
     #[serde(default)]
     pub test_results: String,
-    /// The points, the worst first.
+    /// The issues, the most severe first.
     #[serde(default)]
     pub issues: Vec<Issue>,
 }
 
-/// A review that was made.
+/// A completed review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Review {
-    /// What was decided.
+    /// The decision of the reviewer.
     pub decision: Decision,
-    /// The commit that it belongs to.
+    /// The reviewed commit.
     pub commit: String,
-    /// By which agent; `None`: by a person.
+    /// The reviewing agent; `None`: a person.
     pub agent: Option<String>,
-    /// With which model.
+    /// The model of the reviewing agent.
     pub model: Option<String>,
-    /// Of the whole.
+    /// The summary of the review.
     pub notes: String,
     /// What the tests showed the reviewer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub test_results: String,
-    /// The points.
+    /// The issues that were found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issues: Vec<Issue>,
 }
 
 impl ReviewAnswer {
-    /// The schema for a CLI that takes one.
+    /// Returns the JSON schema for a CLI that accepts one.
     pub fn json_schema() -> Value {
         strict_schema::<Self>()
     }
 
-    /// The description of the format for the prompt.
+    /// Returns the description of the format for the prompt.
     pub fn prompt_text() -> String {
         format!("{}\n\n{}", END_WITH_JSON, describe_type::<Self>())
     }
 
-    /// Reads a reviewer's answer to work at `commit`. An answer to other work is none.
+    /// Parses a reviewer's answer about the work at `commit`. An answer about another commit is an error.
     pub fn parse(ending: &Ending, commit: &str) -> Result<Self, Malformed> {
         let answer: Self = read(ending.structured.as_ref(), ending.final_text.as_deref(), "decision")?;
-        let told = answer.commit.trim();
-        if told.len() < 7 || !commit.starts_with(&told.to_lowercase()) {
-            return Err(Malformed { reason: format!("it judges the commit {told:?}, and {commit} was to be judged") });
+        let reviewed = answer.commit.trim();
+        if reviewed.len() < 7 || !commit.starts_with(&reviewed.to_lowercase()) {
+            return Err(Malformed {
+                reason: format!("it judges the commit {reviewed:?}, and {commit} was to be judged"),
+            });
         }
         let is_bad = answer.issues.iter().any(|issue| issue.severity == Severity::Error);
         if answer.decision == Decision::Approve && is_bad {
@@ -160,8 +162,8 @@ impl ReviewAnswer {
         Ok(answer)
     }
 
-    /// The review, as it is kept.
-    pub fn by(self, agent: &str, model: Option<&str>, commit: &str) -> Review {
+    /// Converts the answer into a stored review.
+    pub fn into_review(self, agent: &str, model: Option<&str>, commit: &str) -> Review {
         let Self { decision, commit: _, notes, test_results, issues } = self;
         let (agent, model) = (Some(agent.to_owned()), model.map(str::to_owned));
         Review { decision, commit: commit.to_owned(), agent, model, notes, test_results, issues }
@@ -169,7 +171,7 @@ impl ReviewAnswer {
 }
 
 impl Review {
-    /// Who made it.
+    /// Returns who made the review.
     pub fn reviewer(&self) -> String {
         match (&self.agent, &self.model) {
             (None, _) => "a person".to_owned(),
@@ -178,8 +180,8 @@ impl Review {
         }
     }
 
-    /// In one line.
-    pub fn told(&self) -> String {
+    /// Summarizes the review in one line.
+    pub fn summary(&self) -> String {
         let notes = match self.issues.len() {
             0 => String::new(),
             1 => " (1 note)".to_owned(),
@@ -188,8 +190,8 @@ impl Review {
         format!("review by {}: {}{notes}", self.reviewer(), self.decision)
     }
 
-    /// What its author has to hear.
-    pub fn demands(&self) -> String {
+    /// Renders the notes and issues for the author of the work.
+    pub fn feedback(&self) -> String {
         let mut lines = vec![self.notes.trim().to_owned()];
         lines.extend(self.issues.iter().map(|issue| {
             let severity = match issue.severity {
@@ -208,22 +210,22 @@ impl Review {
     }
 }
 
-/// An agent that could look at somebody's work.
+/// An agent that could review another agent's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its name.
+    /// The name of the agent.
     pub agent: String,
-    /// Which provider its model is of, where that is known.
+    /// The provider of its model, where it is known.
     pub provider: String,
-    /// It can be asked now.
+    /// Whether it is available now.
     pub is_free: bool,
 }
 
-/// How often one agent is asked for a review of the same work that cannot be read.
+/// How many unreadable reviews of the same work one agent may give.
 pub const MAX_UNREAD_REVIEWS: usize = 2;
 
-/// The agents that may still be asked to review the work of `author`: not the author where there are others, and nobody
-/// whose reviews of it were unreadable too often.
+/// Returns the agents that may still review the work of `author`: not the author where there are others, and none with
+/// too many unreadable reviews of this work.
 fn askable<'a>(
     candidates: &'a [Candidate],
     author: &'a str,
@@ -236,13 +238,13 @@ fn askable<'a>(
     })
 }
 
-/// Whether any agent, free now or later, may still be asked to review the work of `author`.
+/// Whether any agent, now or later, may still review the work of `author`.
 pub fn can_be_asked(candidates: &[Candidate], author: &str, unread: &[String]) -> bool {
     askable(candidates, author, unread).next().is_some()
 }
 
-/// Who looks at the work of `author`: somebody of another provider, else another agent, else the author's own agent in a new
-/// conversation. Whoever has failed at it comes last. `None`: nobody can be asked now, or there is nobody.
+/// Chooses the reviewer for the work of `author`: an agent with another provider, else another agent, else the author's
+/// own agent in a new conversation. Agents that failed to review it come last. `None`: no agent is available now.
 pub fn choose<'a>(
     candidates: &'a [Candidate],
     (author, provider): (&'a str, &str),
@@ -288,9 +290,9 @@ mod tests {
             "decision": "request_changes", "commit": COMMIT, "notes": "Not yet.",
             "issues": [{"severity": "error", "file": "a.rs", "line": 3, "text": "panics"}, {"severity": "warning", "text": "slow"}]
         });
-        let review = answer(fields).expect("an answer").by("codex", Some("gpt"), COMMIT);
-        assert_eq!(review.demands(), "Not yet.\n- error: a.rs:3: panics\n- warning: slow");
-        assert_eq!(review.told(), "review by codex/gpt: request_changes (2 notes)");
+        let review = answer(fields).expect("an answer").into_review("codex", Some("gpt"), COMMIT);
+        assert_eq!(review.feedback(), "Not yet.\n- error: a.rs:3: panics\n- warning: slow");
+        assert_eq!(review.summary(), "review by codex/gpt: request_changes (2 notes)");
     }
 
     fn candidates(of: &[(&str, &str, bool)]) -> Vec<Candidate> {

@@ -1,27 +1,27 @@
-//! Which agent and how hard: the result of routing. The rules are in `domain::router`.
+//! The result of routing: the agent, the model, and the complexity. The rules are in `domain::router`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How hard a task is; `model_map` turns it into a model per agent.
+/// The complexity of a task; `model_map` turns it into a model per agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Complexity {
-    /// Docs, configuration, one file.
+    /// Documentation, configuration, a single file.
     Simple,
-    /// Features over a few files, bug fixes, tests. What is assumed when nothing is said.
+    /// Features over a few files, bug fixes, tests. The default.
     Medium,
     /// Architecture, large refactors, migrations.
     Complex,
 }
 
 impl Complexity {
-    /// From easy to hard.
+    /// All complexities, from easy to hard.
     pub const ALL: [Self; 3] = [Self::Simple, Self::Medium, Self::Complex];
 
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Simple => "simple",
@@ -30,7 +30,7 @@ impl Complexity {
         }
     }
 
-    /// One step harder, where there is one: the next rung after a failure of quality.
+    /// Returns the next harder complexity, if there is one; used after a failure of the work.
     pub fn harder(self) -> Option<Self> {
         match self {
             Self::Simple => Some(Self::Medium),
@@ -60,17 +60,17 @@ impl FromStr for Complexity {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AgentProfile {
-    /// For instance "backend specialist".
+    /// The role, for instance "backend specialist".
     pub role: String,
-    /// Focus skills for this task.
+    /// The skills that the task needs.
     pub skills: Vec<String>,
-    /// Tools it may use.
+    /// The tools that it may use.
     pub tools: Vec<String>,
-    /// Constraints for this task.
+    /// The constraints for this task.
     pub constraints: Vec<String>,
 }
 
-/// What routing decided, always with the reason.
+/// The result of routing, always with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteResult {
     /// The agent's name, as in `agents.<name>`.
@@ -81,10 +81,10 @@ pub struct RouteResult {
     pub complexity: Complexity,
     /// Why, for a person.
     pub reason: String,
-    /// The role.
+    /// The role for this task.
     pub profile: AgentProfile,
-    /// Skills whose text goes to the agent.
+    /// The skills whose text the agent receives.
     pub selected_skills: Vec<String>,
-    /// Something odd about this choice.
+    /// What is unusual about this choice, if anything.
     pub warning: Option<String>,
 }

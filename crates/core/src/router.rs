@@ -1,7 +1,7 @@
-//! Which agent gets a task, and how hard the task is: the rules, in the order label or field, round robin, LLM, strict
-//! parse, fallback. PURE: who is installed, how often the LLM failed and what it answered are arguments; the call
-//! itself is somebody else's. What a task's text or a model says never widens the choice: an agent is always an
-//! installed one that the configuration names, a model always comes from `model_map` or from the person.
+//! Routing rules: which agent gets a task, and how complex the task is. Labels and fields come first, then round robin, the
+//! LLM, strict parsing of its answer, and the fallback. Pure: installed agents, failed attempts, and the LLM's answer are
+//! arguments. Neither a task's text nor a model's answer widens the choice: an agent is always an installed one that the
+//! configuration names, and a model always comes from `model_map` or from the person.
 
 mod answer;
 mod format;
@@ -23,31 +23,31 @@ use super::route::{AgentProfile, Complexity, RouteResult};
 use super::skills::Catalogue;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wishes::{AgentWish, Wishes};
+use wishes::{RequestedAgent, RouteRequest};
 
-/// The value of `router.fallback_executor` that stands for no agent but for taking turns.
+/// The value of `router.fallback_executor` that stands for round robin instead of an agent.
 const ROUND_ROBIN: &str = "round_robin";
 /// The longest warning, in characters.
 const MAX_WARNING: usize = 1_000;
 
-/// What routing needs to know of a task.
+/// What routing needs to know about a task.
 ///
-/// `agent`, `model` and `complexity` are what a *person* asked for, not what orch wrote there after an earlier routing.
+/// `agent`, `model` and `complexity` are what a *person* requested, not what orch stored after an earlier routing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteInput {
-    /// The task; round robin counts by it.
+    /// The task's id; round robin uses it.
     pub task_id: TaskId,
-    /// Its title.
+    /// The task's title.
     pub title: String,
-    /// Its body.
+    /// The task's body.
     pub body: String,
-    /// Its labels; `agent:*` and `complexity:*` decide.
+    /// The task's labels; `agent:*` and `complexity:*` decide.
     pub labels: Vec<String>,
-    /// The agent asked for.
+    /// The requested agent.
     pub agent: Option<String>,
-    /// The model asked for.
+    /// The requested model.
     pub model: Option<String>,
-    /// The complexity asked for.
+    /// The requested complexity.
     pub complexity: Option<Complexity>,
 }
 
@@ -55,17 +55,17 @@ pub struct RouteInput {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RouterMode {
-    /// Ask a model.
+    /// An LLM chooses the agent.
     #[default]
     Llm,
-    /// The agents take turns, by the task's id.
+    /// The agents take turns by the task's id.
     RoundRobin,
 }
 
 /// `model_map`: a model per complexity and agent.
 pub type ModelMap = BTreeMap<Complexity, BTreeMap<String, String>>;
 
-/// The model that `map` names for this agent and complexity; `None`: the CLI's own default.
+/// Returns the model that `map` names for this agent and complexity; `None`: the CLI's own default.
 pub fn model_for_complexity(map: &ModelMap, complexity: Complexity, agent: &str) -> Option<String> {
     map.get(&complexity)?.get(agent).cloned()
 }
@@ -77,9 +77,9 @@ pub struct RouterSettings {
     pub mode: RouterMode,
     /// `router.fallback_executor`: an agent, or `round_robin`.
     pub fallback_executor: String,
-    /// `router.max_route_attempts`: after so many failures of the LLM the agents take turns.
+    /// `router.max_route_attempts`: after this many failures of the LLM, round robin is used.
     pub max_route_attempts: u32,
-    /// `router.agents`: who may be chosen by rule or LLM, in this order. A label may name any installed agent.
+    /// `router.agents`: the agents that rules or the LLM may choose, in this order. A label may name any installed agent.
     pub agents: Vec<String>,
     /// `router.allowed_tools`: the tools of every profile.
     pub allowed_tools: Vec<String>,
@@ -87,32 +87,32 @@ pub struct RouterSettings {
     pub default_skills: Vec<String>,
     /// `model_map`, without `review`.
     pub models: ModelMap,
-    /// The provider of whose models alone an agent has some, by agent.
+    /// The only provider of an agent's models, by agent, where an agent is limited to one.
     pub providers: BTreeMap<String, String>,
-    /// What agents are good at, for the LLM, where the user says so; others are described by [`describe_agent`].
+    /// The user's descriptions of agents for the LLM; other agents are described by [`describe_agent`].
     pub descriptions: BTreeMap<String, String>,
-    /// Whom the record of such tasks speaks for, in words for the LLM; `None`: nobody has done enough of them well enough.
+    /// The agents with a good record for such tasks, in words for the LLM; `None`: no agent has enough good results.
     pub proven: Option<String>,
-    /// How many entries of `router.agents` are not in `agents` for now, because they are paused or wait for a limit.
+    /// How many entries of `router.agents` are missing from `agents` because they are paused or wait for a limit.
     pub left_out: usize,
 }
 
-/// What the rules say before any LLM is asked.
+/// The decision of the rules before any LLM is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Settled.
+    /// The route is decided.
     Resolved(RouteResult),
     /// Ask the router's LLM with [`super::prompt::route_prompt`]; then [`Routing::parse`] or [`Routing::after_failure`].
     AskLlm,
-    /// No agent can do it as things are.
+    /// No agent can take the task at present.
     Impossible(Impossible),
 }
 
-/// Why no agent can be chosen, and what to do.
+/// Why no agent can be chosen, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Impossible {
-    /// What stands in the way.
+    /// The cause.
     pub reason: String,
     /// What the user can do.
     pub hint: String,
@@ -121,15 +121,15 @@ pub struct Impossible {
 /// The routing question of one task.
 #[derive(Debug, Clone, Copy)]
 pub struct Routing<'a> {
-    /// The task.
+    /// The task's data.
     pub input: &'a RouteInput,
-    /// The rules' settings.
+    /// The settings of the rules.
     pub settings: &'a RouterSettings,
-    /// Names of the agents, built in or declared, whose program was found.
+    /// The names of built-in or declared agents whose program was found.
     pub installed: &'a [String],
 }
 
-/// Parts of a result that depend on how the agent was found.
+/// The parts of a result that depend on how the agent was found.
 struct Choice {
     agent: String,
     complexity: Complexity,
@@ -140,7 +140,7 @@ struct Choice {
 }
 
 impl Routing<'_> {
-    /// Decides without an LLM where that is possible. `failed_attempts`: how often the LLM failed for this task.
+    /// Decides without an LLM where possible. `failed_attempts` is how often the LLM failed for this task.
     pub fn decide(&self, failed_attempts: u32) -> Decision {
         match self.without_llm(failed_attempts) {
             Ok(Some(result)) => Decision::Resolved(result),
@@ -149,30 +149,30 @@ impl Routing<'_> {
         }
     }
 
-    /// The route after the LLM failed for the `failed_attempts`-th time with `error`: the fallback executor, and from
-    /// `max_route_attempts` on round robin.
+    /// Returns the route after the LLM failed for the `failed_attempts`-th time with `error`: the fallback executor, or
+    /// round robin once `max_route_attempts` is reached.
     pub fn after_failure(&self, failed_attempts: u32, error: &str) -> Result<RouteResult, Impossible> {
         if failed_attempts < self.settings.max_route_attempts {
             return self.fallback(error);
         }
-        let wishes = wishes::read(self)?;
-        match &wishes.agent {
-            Some(wish) => Ok(self.by_wish(wish, &wishes)),
-            None => self.round_robin(&wishes, Some(self.used_up(failed_attempts, Some(error)))),
+        let request = wishes::read(self)?;
+        match &request.agent {
+            Some(requested) => Ok(self.requested_route(requested, &request)),
+            None => self.round_robin(&request, Some(self.used_up(failed_attempts, Some(error)))),
         }
     }
 
-    /// The route by `router.fallback_executor`, or by the first installed agent of `router.agents` when that one is not
-    /// installed or not among them: nothing outside the list runs unless a task names it. The warning says why.
+    /// Returns the route by `router.fallback_executor`, or by the first installed agent of `router.agents` when that one is
+    /// not installed or not listed: agents outside the list run only when a task names them. The warning says why.
     pub fn fallback(&self, error: &str) -> Result<RouteResult, Impossible> {
-        let wishes = wishes::read(self)?;
-        if let Some(wish) = &wishes.agent {
-            return Ok(self.by_wish(wish, &wishes));
+        let request = wishes::read(self)?;
+        if let Some(requested) = &request.agent {
+            return Ok(self.requested_route(requested, &request));
         }
         let failed = format!("the router failed: {}", one_line(error, 300));
         let executor = self.settings.fallback_executor.trim();
         if executor == ROUND_ROBIN {
-            return self.round_robin(&wishes, Some(failed));
+            return self.round_robin(&request, Some(failed));
         }
         let mut candidates = self.candidates()?;
         let (agent, note) = match candidates.iter().position(|name| name == executor) {
@@ -185,11 +185,11 @@ impl Routing<'_> {
             }
         };
         let reason = format!("fallback to {agent}");
-        Ok(self.plain(agent, reason, &wishes, Some(note)))
+        Ok(self.plain(agent, reason, &request, Some(note)))
     }
 
-    /// The agents among which rules and LLM choose: `router.agents`, as far as installed, in its order, each once.
-    /// Error: there is none.
+    /// Returns the agents among which rules and LLM choose: the installed ones of `router.agents`, in order, each once. It
+    /// is an error if there is none.
     pub fn candidates(&self) -> Result<Vec<String>, Impossible> {
         let mut candidates: Vec<String> = Vec::new();
         for agent in &self.settings.agents {
@@ -197,24 +197,24 @@ impl Routing<'_> {
                 candidates.push(agent.clone());
             }
         }
-        if candidates.is_empty() { Err(self.nobody()) } else { Ok(candidates) }
+        if candidates.is_empty() { Err(self.no_agent_error()) } else { Ok(candidates) }
     }
 
-    /// JSON Schema of the answer that the LLM shall give here.
+    /// Returns the JSON Schema of the LLM's answer to this question.
     pub fn schema(&self, skills: &Catalogue) -> serde_json::Value {
         let skills: Vec<String> = skills.iter().map(|skill| skill.name.clone()).collect();
         schema(&self.candidates().unwrap_or_default(), &skills, &unique(&self.settings.allowed_tools))
     }
 
     fn without_llm(&self, failed_attempts: u32) -> Result<Option<RouteResult>, Impossible> {
-        let wishes = wishes::read(self)?;
-        if let Some(wish) = &wishes.agent {
-            return Ok(Some(self.by_wish(wish, &wishes)));
+        let request = wishes::read(self)?;
+        if let Some(requested) = &request.agent {
+            return Ok(Some(self.requested_route(requested, &request)));
         }
         match self.settings.mode {
-            RouterMode::RoundRobin => self.round_robin(&wishes, None).map(Some),
+            RouterMode::RoundRobin => self.round_robin(&request, None).map(Some),
             RouterMode::Llm if failed_attempts >= self.settings.max_route_attempts => {
-                self.round_robin(&wishes, Some(self.used_up(failed_attempts, None))).map(Some)
+                self.round_robin(&request, Some(self.used_up(failed_attempts, None))).map(Some)
             }
             RouterMode::Llm => {
                 let mut candidates = self.candidates()?;
@@ -222,7 +222,7 @@ impl Routing<'_> {
                     return Ok(None);
                 }
                 let reason = "the only agent of router.agents: no question is asked".to_owned();
-                Ok(Some(self.plain(candidates.swap_remove(0), reason, &wishes, None)))
+                Ok(Some(self.plain(candidates.swap_remove(0), reason, &request, None)))
             }
         }
     }
@@ -233,45 +233,48 @@ impl Routing<'_> {
         format!("the router failed {failed_attempts} times (max_route_attempts {max}){last}; the agents take turns")
     }
 
-    fn by_wish(&self, wish: &AgentWish, wishes: &Wishes) -> RouteResult {
-        self.plain(wish.agent.clone(), wish.cause.clone(), wishes, None)
+    fn requested_route(&self, requested: &RequestedAgent, request: &RouteRequest) -> RouteResult {
+        self.plain(requested.agent.clone(), requested.cause.clone(), request, None)
     }
 
-    fn round_robin(&self, wishes: &Wishes, note: Option<String>) -> Result<RouteResult, Impossible> {
+    fn round_robin(&self, request: &RouteRequest, note: Option<String>) -> Result<RouteResult, Impossible> {
         let mut candidates = self.candidates()?;
         let turn = self.input.task_id.0.saturating_sub(1) % candidates.len() as u64;
         let reason = format!("round robin: turn {} of {}", turn + 1, candidates.len());
         let agent = candidates.swap_remove(usize::try_from(turn).unwrap_or_default());
-        Ok(self.plain(agent, reason, wishes, note))
+        Ok(self.plain(agent, reason, request, note))
     }
 
-    /// A result that no LLM had a part in.
-    fn plain(&self, agent: String, reason: String, wishes: &Wishes, note: Option<String>) -> RouteResult {
+    /// Builds a result without the LLM.
+    fn plain(&self, agent: String, reason: String, request: &RouteRequest, note: Option<String>) -> RouteResult {
         let choice = Choice {
-            complexity: wishes.complexity.or_else(|| self.tier_of_model(&agent, wishes)).unwrap_or(Complexity::Medium),
+            complexity: request
+                .complexity
+                .or_else(|| self.tier_of_model(&agent, request))
+                .unwrap_or(Complexity::Medium),
             agent,
             reason,
             profile: AgentProfile { role: "software engineer".to_owned(), ..AgentProfile::default() },
             selected_skills: Vec::new(),
             warnings: note.into_iter().collect(),
         };
-        self.finish(choice, wishes)
+        self.finish(choice, request)
     }
 
-    /// The complexity for which `model_map` gives this agent the model that was asked for.
-    fn tier_of_model(&self, agent: &str, wishes: &Wishes) -> Option<Complexity> {
-        let wanted = wishes.model.as_ref()?;
+    /// Returns the complexity for which `model_map` gives this agent the requested model.
+    fn tier_of_model(&self, agent: &str, request: &RouteRequest) -> Option<Complexity> {
+        let wanted = request.model.as_ref()?;
         let tier = |c: &Complexity| model_for_complexity(&self.settings.models, *c, agent).as_ref() == Some(wanted);
         Complexity::ALL.into_iter().find(tier)
     }
 
-    /// Adds what holds for every result: model, tools, default skills, the warnings about labels and fields.
-    fn finish(&self, choice: Choice, wishes: &Wishes) -> RouteResult {
+    /// Adds what every result has: model, tools, default skills, and the warnings about labels and fields.
+    fn finish(&self, choice: Choice, request: &RouteRequest) -> RouteResult {
         let Choice { agent, complexity, reason, mut profile, mut selected_skills, mut warnings } = choice;
         profile.tools = unique(&self.settings.allowed_tools);
         selected_skills.extend(self.settings.default_skills.iter().cloned());
-        warnings.splice(0..0, wishes.warnings.iter().cloned());
-        let model = wishes.model.clone();
+        warnings.splice(0..0, request.warnings.iter().cloned());
+        let model = request.model.clone();
         RouteResult {
             model: model.or_else(|| model_for_complexity(&self.settings.models, complexity, &agent)),
             agent,
@@ -283,7 +286,7 @@ impl Routing<'_> {
         }
     }
 
-    fn nobody(&self) -> Impossible {
+    fn no_agent_error(&self) -> Impossible {
         let wanted = self.settings.agents.join(", ");
         if self.installed.is_empty() {
             return Impossible {
@@ -304,7 +307,7 @@ impl Routing<'_> {
     }
 }
 
-/// The list with each entry once, in its order.
+/// Returns each entry of the list once, in order.
 fn unique(list: &[String]) -> Vec<String> {
     let mut seen = std::collections::BTreeSet::new();
     list.iter().filter(|entry| seen.insert(entry.as_str())).cloned().collect()

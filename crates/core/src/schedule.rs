@@ -1,5 +1,5 @@
-//! When something recurs: the five fields of a crontab or a name for them, looked up on the wall clock of a time zone.
-//! PURE: the zone and the time are arguments.
+//! Recurring schedules: the five fields of a crontab, or a name for them, evaluated on the wall clock of a time zone. Pure:
+//! zone and time are arguments.
 
 use super::router::nearest;
 use croner::Cron;
@@ -20,7 +20,7 @@ pub const NAMES: [(&str, &str); 7] = [
     ("@annually", "0 0 1 1 *"),
 ];
 
-/// The fields, with what may stand in them.
+/// The fields and their valid values.
 const FIELDS: [(&str, &str); 5] = [
     ("minute", "0 to 59"),
     ("hour", "0 to 23"),
@@ -29,13 +29,13 @@ const FIELDS: [(&str, &str); 5] = [
     ("day of the week", "0 to 7 or SUN to SAT, where 0 and 7 are Sunday"),
 ];
 
-/// The longest schedule that is looked at, in bytes.
+/// The longest schedule, in bytes.
 const LONGEST: usize = 200;
 
-/// croner gives up at a gap of a whole day (Apia had one). So many hours further on, it is behind it.
+/// croner gives up at a gap of a whole day (Apia had one). This many hours later the gap is over.
 const BEYOND_A_GAP: i64 = 26;
 
-/// Why a text is no schedule.
+/// Why a text is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct BadSchedule {
@@ -49,7 +49,7 @@ fn bad(message: String, hint: impl Into<String>) -> BadSchedule {
     BadSchedule { message, hint: hint.into() }
 }
 
-/// A schedule that was found good: some time comes, sooner or later.
+/// A valid schedule: it has a next time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     text: String,
@@ -57,10 +57,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Reads a schedule.
+    /// Parses a schedule.
     ///
     /// # Errors
-    /// What is wrong with it, in which field; or that its time never comes.
+    /// Returns which field is wrong, or that the schedule never matches.
     pub fn parse(text: &str) -> Result<Self, BadSchedule> {
         let text = text.trim();
         if text.len() > LONGEST {
@@ -74,7 +74,7 @@ impl Schedule {
             return Err(bad(format!("`{text}` has {count} fields instead of five"), hint));
         }
         let cron = parse(fields).map_err(|()| wrong_field(text, fields))?;
-        // Where the date is right, eight years hold it: a 29th of February may be missing once in a hundred years.
+        // Eight years contain every valid date: February 29 may be missing once in a hundred years.
         let start = DateTime::constant(2000, 1, 1, 0, 0, 0, 0);
         if cron.find_next_occurrence(&start, true).is_err() {
             return Err(bad(
@@ -85,14 +85,13 @@ impl Schedule {
         Ok(Self { text: text.to_owned(), cron })
     }
 
-    /// As it was written.
+    /// Returns the schedule as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The first time after `after`. A time of day that the zone's clock skips is moved to the first moment after the
-    /// gap, and one that it shows twice counts once, where the schedule has a single time of day; other schedules have
-    /// each time that the clock shows.
+    /// Returns the first time after `after`. For a schedule with a single time of day, a time that the zone's clock skips moves to
+    /// the end of the gap, and one that occurs twice counts once; other schedules use each time that the clock shows.
     pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         (0..BEYOND_A_GAP).find_map(|hours| {
             let start = after.checked_add(SignedDuration::from_hours(hours)).ok()?;
@@ -101,7 +100,7 @@ impl Schedule {
         })
     }
 
-    /// The last time that is not after `until`.
+    /// Returns the last time that is not after `until`.
     pub fn last(&self, until: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         (0..BEYOND_A_GAP).find_map(|hours| {
             let start = until.checked_sub(SignedDuration::from_hours(hours)).ok()?;
@@ -135,7 +134,7 @@ fn named(text: &str) -> Result<&'static str, BadSchedule> {
     Err(bad(format!("no schedule is called {text}"), hint))
 }
 
-/// Which field is the wrong one: the first that is not understood among fields that say nothing.
+/// Returns the error of the first invalid field.
 fn wrong_field(text: &str, fields: &str) -> BadSchedule {
     for (at, field) in fields.split_whitespace().enumerate() {
         let mut alone = ["*"; 5];

@@ -1,5 +1,5 @@
-//! The life of the daemon: how it leaves, what is written down of its starts and ends, and when it may start itself
-//! anew because it has grown. Below: what a supervisor of processes is told about it, and which one it is. PURE.
+//! The lifecycle of the daemon: its shutdown modes, its history of starts and stops, and when it may restart because of its
+//! memory use. The submodules have the service definition, its supervisor, and versions. Pure.
 
 pub mod definition;
 pub mod release;
@@ -9,29 +9,29 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The shortest time between two restarts because of memory; doubled with each one within [`REMEMBERED`].
+/// The shortest time between two restarts because of memory; doubled with each restart within [`REMEMBERED`].
 const PAUSE: SignedDuration = SignedDuration::from_mins(5);
-/// The longest.
+/// The longest time between two restarts because of memory.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(6);
 /// How long a restart because of memory counts.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
-/// How the daemon leaves. The names are part of the JSON contract.
+/// How the daemon shuts down. The names are part of the JSON contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShutdownMode {
-    /// At once; agents go on, and the next daemon takes them over.
+    /// At once; agents continue, and the next daemon takes them over.
     Stop,
-    /// When what runs is finished, judged and integrated; nothing new begins.
+    /// After running tasks are finished, judged and integrated; nothing new starts.
     Drain,
-    /// When all agents are interrupted; the next daemon resumes their conversations.
+    /// After all agents are interrupted; the next daemon resumes their conversations.
     Now,
-    /// At once, to be the same process with the program as it is on the disk now.
+    /// At once, by executing the program on disk in the same process.
     Respawn,
 }
 
 impl ShutdownMode {
-    /// The stable word.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -41,8 +41,8 @@ impl ShutdownMode {
         }
     }
 
-    /// In words, for whom it holds up.
-    pub fn told(self) -> &'static str {
+    /// Describes the mode for tasks that wait because of it.
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Stop => "orch shuts down; agents go on",
             Self::Drain => "orch finishes what runs, and shuts down; nothing new begins",
@@ -52,54 +52,54 @@ impl ShutdownMode {
     }
 }
 
-/// What ended a life, or began it.
+/// What caused a start or a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// A person or a program asked for it by a command.
+    /// A command of a person or a program.
     Command,
-    /// A signal.
+    /// A signal to the process.
     Signal,
-    /// It used more memory than it may.
+    /// The memory limit was exceeded.
     Memory,
-    /// Nobody knows: it was killed, it crashed, or the machine went down.
+    /// Unknown: it was killed, it crashed, or the machine went down.
     Unknown,
 }
 
-/// The daemon is leaving.
+/// A shutdown in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Departure {
-    /// How.
+    /// The shutdown mode.
     pub how: ShutdownMode,
-    /// What made it.
+    /// What caused it.
     pub cause: Cause,
-    /// In words: `SIGTERM`, `orch shutdown by ada`.
+    /// The reason in words: `SIGTERM`, `orch shutdown by ada`.
     pub why: String,
 }
 
 impl Departure {
-    /// A departure.
+    /// Creates a departure.
     pub fn new(how: ShutdownMode, cause: Cause, why: impl Into<String>) -> Self {
         Self { how, cause, why: why.into() }
     }
 }
 
-/// What happened to the daemon.
+/// The kind of an entry in the daemon's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceKind {
-    /// It began to serve.
+    /// It started to serve.
     Start,
-    /// It left.
+    /// It stopped.
     Stop,
-    /// It left to become itself again.
+    /// It stopped to execute itself again.
     Respawn,
-    /// It was gone without a word.
+    /// It ended without a record.
     Lost,
 }
 
 impl ServiceKind {
-    /// The stable word.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -110,28 +110,28 @@ impl ServiceKind {
     }
 }
 
-/// A line of the daemon's history. Part of the JSON contract.
+/// An entry in the daemon's history. Part of the JSON contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceEntry {
-    /// When; of a daemon that was lost, when that was noticed.
+    /// When it happened; for a lost daemon, when that was noticed.
     pub at: Timestamp,
-    /// What.
+    /// The kind of the entry.
     pub kind: ServiceKind,
-    /// What made it.
+    /// What caused it.
     pub cause: Cause,
-    /// Version of the daemon.
+    /// The version of the daemon.
     pub version: String,
-    /// Its process.
+    /// The id of its process.
     pub pid: u32,
-    /// In words.
+    /// The reason in words.
     pub why: String,
-    /// How long it had served, in seconds; of a start `null`.
+    /// How long it had served, in seconds; `null` for a start.
     pub lasted_seconds: Option<i64>,
-    /// Memory that it had in use, in bytes, where the system tells.
+    /// The memory it used, in bytes, where the system reports it.
     pub memory_bytes: Option<u64>,
 }
 
-/// What the end of the history says of the daemon before this one.
+/// Returns an entry if the history shows that the last daemon ended without a record.
 pub fn lost(history: &[ServiceEntry], now: Timestamp) -> Option<ServiceEntry> {
     let last = history.last().filter(|last| last.kind == ServiceKind::Start)?;
     Some(ServiceEntry {
@@ -145,8 +145,8 @@ pub fn lost(history: &[ServiceEntry], now: Timestamp) -> Option<ServiceEntry> {
     })
 }
 
-/// Before this time the daemon does not start itself anew because of its memory. What `history` holds of the future is a
-/// clock that was wrong.
+/// Returns the time before which the daemon does not restart because of its memory. Entries of the future are ignored: the
+/// clock was wrong.
 pub fn respawn_not_before(history: &[ServiceEntry], now: Timestamp) -> Option<Timestamp> {
     let for_memory = |entry: &&ServiceEntry| entry.kind == ServiceKind::Respawn && entry.cause == Cause::Memory;
     let recent = |at: &Timestamp| *at <= now && now.duration_since(*at) < REMEMBERED;

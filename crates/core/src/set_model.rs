@@ -1,4 +1,4 @@
-//! Models that a person has set for an agent or a project, as long as this daemon lives. PURE.
+//! Models that a person has set for an agent or a project until the daemon ends. Pure.
 
 use super::pause::PauseScope;
 use jiff::Timestamp;
@@ -7,29 +7,29 @@ use std::path::Path;
 /// A model that was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetModel {
-    /// For which runs of work.
+    /// The work runs that it applies to.
     pub scope: PauseScope,
     /// The model, as it was named.
     pub model: String,
-    /// By whom.
+    /// Who set it.
     pub by: String,
-    /// Since when.
+    /// When it was set.
     pub since: Timestamp,
 }
 
 impl SetModel {
-    /// In words.
-    pub fn told(&self) -> String {
-        format!("{} is set for {} by {}", self.model, self.scope.told(), self.by)
+    /// Describes the setting.
+    pub fn describe(&self) -> String {
+        format!("{} is set for {} by {}", self.model, self.scope.describe(), self.by)
     }
 }
 
-/// All that are set, each scope once, in the order in which they were set first.
+/// All set models, one per scope, in the order in which the scopes were first set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SetModels(Vec<SetModel>);
 
 impl SetModels {
-    /// Sets one; what was set for the same is gone.
+    /// Sets a model and replaces an earlier one of the same scope.
     pub fn set(&mut self, new: SetModel) {
         match self.0.iter_mut().find(|known| known.scope == new.scope) {
             Some(known) => *known = new,
@@ -37,21 +37,21 @@ impl SetModels {
         }
     }
 
-    /// Takes one back. Whether there was one.
+    /// Removes a model and returns whether there was one.
     pub fn reset(&mut self, scope: &PauseScope) -> bool {
         let before = self.0.len();
         self.0.retain(|known| known.scope != *scope);
         self.0.len() != before
     }
 
-    /// All of them.
+    /// Returns all set models.
     pub fn all(&self) -> &[SetModel] {
         &self.0
     }
 
-    /// The one for work of this agent in this project. What is said of the agent goes before what is said of the project:
-    /// every agent has models of its own.
-    pub fn of(&self, dir: Option<&Path>, agent: &str) -> Option<&SetModel> {
+    /// Returns the model for work of this agent in this project. The agent's setting overrides the project's, because every agent
+    /// has its own models.
+    pub fn for_agent(&self, dir: Option<&Path>, agent: &str) -> Option<&SetModel> {
         let of_agent = |known: &&SetModel| matches!(&known.scope, PauseScope::Agent { name } if name == agent);
         let of_project = |known: &&SetModel| matches!(&known.scope, PauseScope::Project { dir: own, .. } if Some(own.as_path()) == dir);
         self.0.iter().find(of_agent).or_else(|| self.0.iter().find(of_project))
@@ -74,14 +74,15 @@ mod tests {
         all.set(set(project.clone(), "haiku"));
         all.set(set(agent.clone(), "sonnet"));
         all.set(set(agent.clone(), "opus"));
-        let model =
-            |all: &SetModels, dir: &str, agent: &str| all.of(Some(Path::new(dir)), agent).map(|set| set.model.clone());
+        let model = |all: &SetModels, dir: &str, agent: &str| {
+            all.for_agent(Some(Path::new(dir)), agent).map(|set| set.model.clone())
+        };
         assert_eq!(all.all().len(), 2, "the same scope once");
         assert_eq!(model(&all, "/shop", "claude").as_deref(), Some("opus"));
         assert_eq!(model(&all, "/shop", "codex").as_deref(), Some("haiku"));
         assert_eq!(model(&all, "/barn", "codex"), None);
         assert!(all.reset(&agent) && !all.reset(&agent));
         assert_eq!(model(&all, "/shop", "claude").as_deref(), Some("haiku"));
-        assert_eq!(all.all()[0].told(), "haiku is set for project shop by ada");
+        assert_eq!(all.all()[0].describe(), "haiku is set for project shop by ada");
     }
 }

@@ -1,69 +1,70 @@
-//! Words of shell lines that a person is to type, and which files a shell line of an agent writes, as far as its words tell: redirections, and programs that write the files they name.
-//! PURE. What a script or an unknown variable hides is not found: this proves that something was written, never that nothing was.
+//! Quoting for shell lines that a person types, and the files that an agent's shell line writes, as far as its words show:
+//! redirections, and programs that write the files they name. Pure. Files that a script or an unknown variable hides are not
+//! found: a result proves that something was written, its absence proves nothing.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A path as one word of a shell line, quoted where that is needed.
+/// Returns a path as one word of a shell line, quoted where needed.
 pub fn word(path: impl AsRef<Path>) -> String {
     let shown = path.as_ref().to_string_lossy();
-    // No path holds a zero byte, the only one that cannot be quoted.
+    // No path has a zero byte, the only byte that cannot be quoted.
     shlex::try_quote(&shown).map(Cow::into_owned).unwrap_or_default()
 }
 
 /// Programs that write every file that they name.
 const WRITE_ALL: &[&str] = &["rmdir", "touch", "mkdir", "truncate", "chmod", "tee", "unlink", "shred", "patch"];
-/// Programs that write the last file that they name, or, where that is a directory, what they name before into it.
+/// Programs that write the last file that they name or, if that is a directory, write the other files into it.
 const WRITE_LAST: &[&str] = &["cp", "install", "ln", "mv", "rsync"];
-/// Programs that remove what they name, with all that is below. Of those that are told a target, all but that.
+/// Programs that remove what they name, recursively; for those with a target, all but the target.
 const REMOVE: &[&str] = &["rm", "mv"];
-/// Programs that write the files that they name when they are told to work in place.
+/// Programs that write the files that they name if they work in place.
 const WRITE_IN_PLACE: &[&str] = &["sed", "perl", "gsed"];
-/// Words before a program.
+/// Words that may precede a program.
 const BEFORE_PROGRAM: &[&str] =
     &["sudo", "env", "exec", "time", "nice", "nohup", "command", "!", "if", "then", "do", "else", "while", "{"];
-/// Programs that run the line they are given.
+/// Programs that run a line given as an argument.
 const SHELLS: &[&str] = &["sh", "bash", "zsh", "dash"];
-/// So deep shells within shells are followed.
+/// The depth to which nested shells are followed.
 const DEPTH: usize = 4;
 
-/// Where a line runs.
+/// Where a shell line runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// Its directory.
+    /// The working directory.
     pub dir: &'a str,
-    /// The main checkout of the repository: what agents ask git for when they look for it.
+    /// The main checkout of the repository, which git reports when asked.
     pub main: &'a str,
 }
 
-/// What is known while a line is followed.
+/// The state while a line is followed.
 #[derive(Debug, Clone)]
 struct State<'a> {
-    /// The directory; empty: unknown.
+    /// The directory; empty if unknown.
     dir: String,
     main: &'a str,
     variables: BTreeMap<String, String>,
 }
 
-/// A piece of a line.
+/// A token of a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Token {
-    /// With its quotes removed.
+    /// A word with its quotes removed.
     Word(String),
-    /// The next word is a file that is written.
+    /// An output redirection: the next word is a file that is written.
     Into,
-    /// The next word is a file that is read.
+    /// An input redirection: the next word is a file that is read.
     From,
     /// The end of a command.
     End,
 }
 
-/// The absolute paths that `line` writes. One that ends with `/` stands for what is below it as well.
+/// Returns the absolute paths that `line` writes. One that ends with `/` includes everything below it.
 pub fn written(line: &str, place: Place<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let state = State { dir: place.dir.to_owned(), main: place.main, variables: BTreeMap::new() };
-    // Codex tells a line as one word, in quotes.
+    // Codex reports a line as one quoted word.
     let whole = match tokens(line).as_slice() {
         [Token::Word(whole)] if whole.contains(' ') => Some(whole.clone()),
         [..] => None,
@@ -94,7 +95,7 @@ fn follow(line: &str, mut state: State<'_>, depth: usize, found: &mut Vec<String
     }
 }
 
-/// One simple command.
+/// Follows one simple command.
 fn command(words: &[String], state: &mut State<'_>, depth: usize, found: &mut Vec<String>) {
     let assigned = |word: &String| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let is_before = |word: &String| BEFORE_PROGRAM.contains(&word.as_str()) || word.contains('=');
@@ -107,7 +108,7 @@ fn command(words: &[String], state: &mut State<'_>, depth: usize, found: &mut Ve
     let files = || args.iter().filter(|arg| !arg.starts_with('-'));
     let mut add = |file: &str| found.extend(state.resolved(file));
     if program == "cd" {
-        // Where it leads may not be known: nothing relative is, from here on.
+        // If the new directory is unknown, relative paths cannot be resolved from here on.
         state.dir = files().next().and_then(|to| state.resolved(to)).unwrap_or_default();
     } else if SHELLS.contains(&program) {
         let at = args.iter().position(|arg| arg.starts_with('-') && arg.ends_with('c'));
@@ -136,7 +137,7 @@ fn command(words: &[String], state: &mut State<'_>, depth: usize, found: &mut Ve
 }
 
 impl State<'_> {
-    /// An absolute path without `.` and `..`; `None`: it cannot be told from the words.
+    /// Returns an absolute path without `.` and `..`; `None` if the words do not show it.
     fn resolved(&self, file: &str) -> Option<String> {
         let file = self.expanded(file, DEPTH)?;
         if file.is_empty() || file.contains(['$', '`', '*', '?', '~']) || self.dir.is_empty() && !file.starts_with('/')
@@ -156,7 +157,7 @@ impl State<'_> {
         Some(format!("/{}{end}", parts.join("/")))
     }
 
-    /// A word with what it begins with put in, where that is a variable of the line or a question to git.
+    /// Expands the start of a word, where that is a known variable or a command substitution with git.
     fn expanded(&self, word: &str, depth: usize) -> Option<String> {
         let Some(rest) = word.strip_prefix('$') else { return Some(word.to_owned()) };
         let depth = depth.checked_sub(1)?;
@@ -171,7 +172,7 @@ impl State<'_> {
         Some(format!("{}{after}", self.expanded(self.variables.get(name)?, depth)?))
     }
 
-    /// What git answers to a command that asks where the main checkout is.
+    /// Returns git's answer to a command that asks for the main checkout.
     fn answered(&self, command: &str) -> Option<String> {
         let main = self.main;
         if command.contains("--git-common-dir") {
@@ -182,7 +183,7 @@ impl State<'_> {
     }
 }
 
-/// Where the parenthesis ends with which a text begins.
+/// Returns the end of the parenthesis with which a text starts.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
@@ -204,7 +205,7 @@ fn tokens(line: &str) -> Vec<Token> {
     let end = |word: &mut Option<String>, tokens: &mut Vec<Token>| tokens.extend(word.take().map(Token::Word));
     let (mut in_quotes, mut inside) = (false, 0);
     while let Some((at, c)) = chars.next() {
-        // What is put in stays as it stands.
+        // The substitution is kept as it is.
         if at < inside {
             word.get_or_insert_default().push(c);
             continue;
@@ -230,7 +231,7 @@ fn tokens(line: &str) -> Vec<Token> {
                 text.extend(chars.by_ref().map(|(_, c)| c).take_while(|c| *c != '\''));
             }
             '>' => {
-                // The number before it says which output it is.
+                // A number before a redirection selects the output.
                 word = word.filter(|word| !word.chars().all(|c| c.is_ascii_digit()));
                 end(&mut word, &mut tokens);
                 while chars.next_if(|(_, c)| ['>', '|'].contains(c)).is_some() {}

@@ -1,70 +1,70 @@
-//! Skills: what a `SKILL.md` says, which of two skills of one name counts, and which texts an agent gets. It reads no
-//! file and no YAML: the caller finds the files and hands over a reader for the front matter.
+//! Skills: the content of a `SKILL.md`, which of two skills with one name is used, and which texts an agent receives. It
+//! reads no file and no YAML: the caller finds the files and passes a parser for the front matter.
 
 use super::prompt::data::{clean, cut, one_line};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The longest text of one skill that reaches an agent, in characters.
+/// The longest text of a skill that an agent receives, in characters.
 const MAX_TEXT: usize = 32_000;
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 400;
 /// The longest name, in characters.
 const MAX_NAME: usize = 64;
 
-/// Where a skill comes from, which says how far it is trusted.
+/// The source of a skill, which decides how far it is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkillSource {
-    /// `.orch/skills` of the repository: written by whoever may commit there.
+    /// `.orch/skills` of the repository: written by anyone who may commit there.
     Repository,
     /// `$ORCH_HOME/skills`: the user's own.
     Home,
 }
 
-/// The part of a `SKILL.md` between the `---` lines, as far as orch reads it. Other keys are ignored.
+/// The keys of a `SKILL.md`'s front matter that orch uses. Other keys are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 pub struct FrontMatter {
-    /// Name; without it the directory's name counts.
+    /// The name; `None`: that of the directory.
     pub name: Option<String>,
-    /// One or two sentences: what it is for, and when to use it.
+    /// One or two sentences on what it is for and when to use it.
     pub description: Option<String>,
 }
 
-/// One skill.
+/// A skill for agents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skill {
-    /// Letters, digits, `.`, `_`, `-`.
+    /// The name: letters, digits, `.`, `_`, `-`.
     pub name: String,
-    /// One clean line.
+    /// The description in one clean line.
     pub description: String,
-    /// What the agent reads, without the front matter.
+    /// The text for the agent, without the front matter.
     pub text: String,
-    /// Where it comes from.
+    /// Where the skill was found.
     pub source: SkillSource,
 }
 
 /// Why a `SKILL.md` cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSkill {
-    /// The front matter is not what it should be.
+    /// The front matter is invalid.
     #[error("skill {directory}: the front matter of SKILL.md cannot be read: {cause}")]
     FrontMatter {
         /// The skill's directory.
         directory: String,
-        /// What the reader said.
+        /// The error of the parser.
         cause: String,
     },
-    /// No usable name.
+    /// The name is invalid.
     #[error("skill {directory}: {name:?} is not a name; use letters, digits, '.', '_' and '-', at most {MAX_NAME}")]
     Name {
         /// The skill's directory.
         directory: String,
-        /// The name in question.
+        /// The invalid name.
         name: String,
     },
-    /// Nothing to tell.
+    /// The skill has no text.
     #[error("skill {directory}: SKILL.md has no text")]
     Empty {
         /// The skill's directory.
@@ -72,8 +72,8 @@ pub enum BadSkill {
     },
 }
 
-/// The front matter (without its `---` lines) and what follows it. A text that does not begin with a `---` line, or
-/// whose second one is missing, has no front matter.
+/// Splits a text into the front matter (without its `---` lines) and the rest. A text without a `---` line at its start, or
+/// without a second one, has no front matter.
 pub fn split_front_matter(text: &str) -> (Option<&str>, &str) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_mark = |line: &str| line.trim_end() == "---";
@@ -91,7 +91,7 @@ pub fn split_front_matter(text: &str) -> (Option<&str>, &str) {
 }
 
 impl Skill {
-    /// Reads the text of `<directory>/SKILL.md`; `read` turns front matter into its fields.
+    /// Parses `<directory>/SKILL.md`; `read` parses the front matter.
     /// Without front matter the directory names the skill and the first line of prose describes it.
     pub fn parse(
         directory: &str,
@@ -127,11 +127,11 @@ fn first_prose(body: &str) -> &str {
     body.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default()
 }
 
-/// The skills at hand for one task, by name.
+/// The skills available for one task, by name.
 ///
-/// Where both have a skill of one name, the repository's counts, as the project's configuration counts before the
-/// user's: it is written for this code. [`Catalogue::shadowed`] tells which, and the prompt tells the agent that a
-/// repository's skill is not orch's or the user's word.
+/// Of two skills with one name the repository's is used, because it is written for this code, as the project's configuration
+/// overrides the user's. [`Catalogue::shadowed`] lists them, and the prompt tells the agent that a repository's skill is not
+/// the word of orch or the user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Catalogue {
     skills: BTreeMap<String, Skill>,
@@ -139,7 +139,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// From skills of any source. Of two of one source and name the first counts.
+    /// Creates a catalogue from skills of any source. Of two skills with one source and name the first is used.
     pub fn new(skills: impl IntoIterator<Item = Skill>) -> Self {
         let (repository, home): (Vec<Skill>, Vec<Skill>) =
             skills.into_iter().partition(|skill| skill.source == SkillSource::Repository);
@@ -153,22 +153,22 @@ impl Catalogue {
         catalogue
     }
 
-    /// All skills, by name.
+    /// Returns all skills by name.
     pub fn iter(&self) -> impl Iterator<Item = &Skill> {
         self.skills.values()
     }
 
-    /// The skill of this name.
+    /// Returns the skill of this name.
     pub fn get(&self, name: &str) -> Option<&Skill> {
         self.skills.get(name)
     }
 
-    /// Names of skills that another one of the same name keeps out of sight.
+    /// Returns the names of skills that are hidden by another one of the same name.
     pub fn shadowed(&self) -> &[String] {
         &self.shadowed
     }
 
-    /// Finds the texts for a run: `names` in their order, then `defaults`, each once.
+    /// Returns the skills for a run: `names` in order, then `defaults`, each once.
     pub fn select<'a>(&'a self, names: &[String], defaults: &[String]) -> Selection<'a> {
         let mut selection = Selection::default();
         for (name, is_default) in
@@ -191,14 +191,14 @@ impl Catalogue {
     }
 }
 
-/// What [`Catalogue::select`] found.
+/// The result of [`Catalogue::select`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection<'a> {
-    /// Skills whose text goes to the agent.
+    /// The skills whose text the agent receives.
     pub skills: Vec<&'a Skill>,
-    /// Names that were asked for and do not exist: worth a warning.
+    /// Requested names that do not exist, for a warning.
     pub missing: Vec<String>,
-    /// Default skills without a text. No warning: they name tools that an agent knows anyway (`gh`, `git-worktree`).
+    /// Default skills without a text, without a warning: they name tools that an agent knows (`gh`, `git-worktree`).
     pub advice: Vec<String>,
 }
 
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Front matter of `key: value` lines; the real reader is YAML.
+    /// Parses `key: value` lines; the real parser reads YAML.
     fn read(front: &str) -> Result<FrontMatter, String> {
         let field = |key: &str| front.lines().find_map(|l| l.strip_prefix(key)).map(|v| v.trim().to_owned());
         Ok(FrontMatter { name: field("name:"), description: field("description:") })

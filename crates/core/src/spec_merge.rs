@@ -1,42 +1,42 @@
-//! What a person wants of a task, field by field: comparing, changing and merging. PURE. It knows no file; which version
-//! stands where is told by the caller.
+//! Compares, changes and merges what a person requested for a task, field by field. Pure. It knows no file: the caller passes
+//! the versions.
 
 use super::ids::TaskId;
 use super::task::Spec;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// One of the person's fields.
+/// A field of the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
-    /// One line.
+    /// The title, one line.
     Title,
-    /// feature, bug, …
+    /// The type of work: feature, bug, …
     Kind,
-    /// Higher first.
+    /// The priority, higher first.
     Priority,
-    /// Labels.
+    /// The labels.
     Labels,
-    /// Must be done before.
+    /// The tasks that must be done before.
     DependsOn,
-    /// Part of.
+    /// The task of which this one is a subtask.
     Parent,
-    /// Directory of its repository.
+    /// The directory of its repository.
     Dir,
-    /// Claimed by.
+    /// The person or orch that claimed it.
     Assignee,
-    /// Agent demanded.
+    /// The required agent.
     Agent,
-    /// Model demanded.
+    /// The required model.
     Model,
-    /// Complexity demanded.
+    /// The required complexity.
     Complexity,
-    /// Details.
+    /// The details.
     Body,
 }
 
 impl Field {
-    /// All, in the order in which `tasks.yml` has them.
+    /// All fields, in the order of `tasks.yml`.
     pub const ALL: [Self; 12] = [
         Self::Title,
         Self::Kind,
@@ -52,7 +52,7 @@ impl Field {
         Self::Body,
     ];
 
-    /// Its key in files and documents.
+    /// Returns the key in files and documents.
     pub fn key(self) -> &'static str {
         match self {
             Self::Title => "title",
@@ -70,7 +70,7 @@ impl Field {
         }
     }
 
-    /// Its value there; `null` and empty lists say that there is nothing.
+    /// Returns the value in a spec; `null` and empty lists mean that there is none.
     pub fn value(self, spec: &Spec) -> Value {
         let ids = |ids: &[TaskId]| Value::from(ids.iter().map(|id| id.0).collect::<Vec<_>>());
         let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
@@ -90,7 +90,7 @@ impl Field {
         }
     }
 
-    /// Gives `to` the value that `from` has.
+    /// Copies the value from one spec to another.
     pub fn copy(self, from: &Spec, to: &mut Spec) {
         match self {
             Self::Title => to.title.clone_from(&from.title),
@@ -108,20 +108,20 @@ impl Field {
         }
     }
 
-    /// Whether both have the same value.
+    /// Whether both specs have the same value.
     pub fn is_same(self, one: &Spec, other: &Spec) -> bool {
         self.value(one) == self.value(other)
     }
 
-    /// Its value for a person, in a line: `"Fix it"`, `["a"]`, `nothing`.
-    pub fn told(self, spec: &Spec) -> String {
+    /// Renders the value in one line for a person: `"Fix it"`, `["a"]`, `nothing`.
+    pub fn render(self, spec: &Spec) -> String {
         let value = self.value(spec);
         let is_empty = value.is_null() || value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
         if is_empty { "nothing".to_owned() } else { value.to_string() }
     }
 }
 
-/// The fields in which two wishes differ.
+/// Returns the fields in which two specs differ.
 pub fn differing(one: &Spec, other: &Spec) -> Vec<Field> {
     if one == other {
         return Vec::new();
@@ -132,18 +132,18 @@ pub fn differing(one: &Spec, other: &Spec) -> Vec<Field> {
 /// A field that was changed on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clash {
-    /// Which.
+    /// The field.
     pub field: Field,
-    /// What the file says: it counts.
+    /// The value in the file, which counts.
     pub file: String,
-    /// What was asked for otherwise: it does not.
+    /// The other value, which is discarded.
     pub other: String,
 }
 
-/// A wish after a look at the file.
+/// The result of a merge with the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
-    /// What is wanted now.
+    /// The merged spec.
     pub spec: Spec,
     /// Fields that the file has changed.
     pub taken: Vec<Field>,
@@ -151,9 +151,9 @@ pub struct Merged {
     pub clashes: Vec<Clash>,
 }
 
-/// Brings together what a command wants (`ours`) and what the file says (`theirs`). `file_entry` are the versions that may
-/// stand in the file without anybody having typed them: what it said before, and what was written over it since. A field
-/// that says one of these is unchanged; where both sides changed one, the file is the person's and counts.
+/// Merges the spec of a command (`ours`) with that of the file (`theirs`). `filed` are the versions that may be in the file
+/// without an edit by the person: what it said before, and what was written to it since. A field with one of these values is
+/// unchanged; where both sides changed one, the file counts, because it is the person's.
 pub fn merge(filed: &[Spec], ours: &Spec, theirs: &Spec) -> Merged {
     let mut merged = Merged { spec: ours.clone(), taken: Vec::new(), clashes: Vec::new() };
     for field in differing(ours, theirs) {
@@ -163,35 +163,35 @@ pub fn merge(filed: &[Spec], ours: &Spec, theirs: &Spec) -> Merged {
         field.copy(theirs, &mut merged.spec);
         merged.taken.push(field);
         if filed.iter().any(|filed| !field.is_same(filed, ours)) {
-            merged.clashes.push(Clash { field, file: field.told(theirs), other: field.told(ours) });
+            merged.clashes.push(Clash { field, file: field.render(theirs), other: field.render(ours) });
         }
     }
     merged
 }
 
-/// What a command wants changed.
+/// The change that a command requests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Change {
     /// The new values of `fields`.
     pub set: Spec,
-    /// Which of them count.
+    /// The fields in `set` that apply.
     pub fields: Vec<Field>,
-    /// What the person saw of `expected_fields`; another value there is refused.
+    /// The values of `expected_fields` that the person saw; other current values are refused.
     pub expected: Spec,
-    /// Which of them count.
+    /// The fields in `expected` that apply.
     pub expected_fields: Vec<Field>,
-    /// Labels that it shall have.
+    /// Labels to add.
     pub add_labels: Vec<String>,
-    /// Labels that it shall not have.
+    /// Labels to remove.
     pub remove_labels: Vec<String>,
 }
 
 impl Change {
-    /// The wish with the change made.
+    /// Applies the change to a spec.
     ///
     /// # Errors
-    /// Fields that say something else than the person saw, and not what is asked for either.
-    pub fn made_to(&self, spec: &Spec) -> Result<Spec, Vec<Clash>> {
+    /// Returns the fields whose current value is neither the one that the person saw nor the new one.
+    pub fn apply_to(&self, spec: &Spec) -> Result<Spec, Vec<Clash>> {
         let mut next = spec.clone();
         self.fields.iter().for_each(|field| field.copy(&self.set, &mut next));
         next.labels.retain(|label| !self.remove_labels.contains(label));
@@ -204,13 +204,13 @@ impl Change {
             .expected_fields
             .iter()
             .filter(|field| !field.is_same(&self.expected, spec) && !field.is_same(&next, spec));
-        let clash = |field: &Field| Clash { field: *field, file: field.told(spec), other: field.told(&next) };
+        let clash = |field: &Field| Clash { field: *field, file: field.render(spec), other: field.render(&next) };
         let clashes: Vec<Clash> = moved.map(clash).collect();
         if clashes.is_empty() { Ok(next) } else { Err(clashes) }
     }
 }
 
-/// Whether `new` may be `old` in other words: the titles are alike, or the details are the same. Else they are two tasks.
+/// Whether `new` may be a rewording of `old`: the titles are similar, or the details are equal.
 pub fn is_reworded(old: &Spec, new: &Spec) -> bool {
     const ALIKE: f64 = 0.6;
     let (one, other) = (old.title.trim().to_lowercase(), new.title.trim().to_lowercase());
@@ -270,9 +270,9 @@ mod tests {
             expected_fields: vec![Field::Title],
             ..Change::default()
         };
-        assert_eq!(change.made_to(&seen), Ok(spec("mine", "", 0)));
-        assert_eq!(change.made_to(&spec("mine", "", 9)), Ok(spec("mine", "", 9)), "the same was asked elsewhere");
-        let clashes = change.made_to(&spec("yours", "", 0)).expect_err("it moved");
+        assert_eq!(change.apply_to(&seen), Ok(spec("mine", "", 0)));
+        assert_eq!(change.apply_to(&spec("mine", "", 9)), Ok(spec("mine", "", 9)), "the same was asked elsewhere");
+        let clashes = change.apply_to(&spec("yours", "", 0)).expect_err("it moved");
         assert_eq!((clashes[0].file.as_str(), clashes[0].other.as_str()), ("\"yours\"", "\"mine\""));
     }
 

@@ -1,9 +1,9 @@
-//! What money does to a route, after whoever chose it: `router.strategy`. PURE: the same task, attempt, settings and record
-//! give the same answer, so that a simulation replays it.
+//! Adjusts a route for its cost, after it was chosen: `router.strategy`. Pure: the same task, attempt, settings and record
+//! give the same answer, so that a simulation can replay it.
 //!
-//! `quality` takes every route as it is. `cost_aware` gives routine work to the cheapest model that can do it. `balanced`
-//! does that for research only, and lets a small share of the other routine work try a model that little is known of. Work
-//! that is complex, critical or has failed before, and a model that a person has named, are never touched.
+//! `quality` keeps every route. `cost_aware` gives routine work to the cheapest model that can do it. `balanced` does that for
+//! research only, and lets a small share of other routine work try a model with few records. Work that is complex, critical
+//! or has failed before, and a model that a person has named, are never changed.
 
 use super::catalog::Tier;
 use super::ids::TaskId;
@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Draws for this purpose are no one else's.
+/// The purpose of the random number.
 const EXPLORING: u64 = 0x0065_7870_6c6f_7265;
 
 /// `router.strategy`.
@@ -25,15 +25,15 @@ const EXPLORING: u64 = 0x0065_7870_6c6f_7265;
 pub enum Strategy {
     /// Routine work goes to the cheapest model that can do it.
     CostAware,
-    /// Every route is taken as it is.
+    /// Every route is kept.
     #[default]
     Quality,
-    /// Research goes to the cheapest; of other routine work a small share tries what little is known of.
+    /// Research goes to the cheapest model; a small share of other routine work tries a model with few records.
     Balanced,
 }
 
 impl Strategy {
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CostAware => "cost_aware",
@@ -49,10 +49,10 @@ impl fmt::Display for Strategy {
     }
 }
 
-/// Reads a share such as `5%`.
+/// Parses a share such as `5%`.
 ///
 /// # Errors
-/// It is none, and why.
+/// Returns why the text is not a share.
 pub fn parse_share(text: &str) -> Result<f64, String> {
     let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
     let share = number.filter(|percent| percent.is_finite() && (0.0..=100.0).contains(percent));
@@ -61,27 +61,27 @@ pub fn parse_share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("{text:?} is not a share: write it as 5%, from 0% to 100%"))
 }
 
-/// An agent with a model, as somebody who could do the work.
+/// An agent with a model that could do the work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The agent.
+    /// The name of the agent.
     pub agent: String,
     /// The model, as the settings name it.
     pub model: String,
-    /// Its rung, where it is known.
+    /// The tier, where it is known.
     pub tier: Option<Tier>,
-    /// Mean of its prices for a million tokens read and written; `None`: nobody knows.
+    /// The mean of the prices of a million input and output tokens; `None`: unknown.
     pub price: Option<Usd>,
-    /// Its runs are paid in advance, with something of the allowance left: they cost nothing more.
+    /// Whether its runs are prepaid with credit left: they cost nothing more.
     pub is_paid_ahead: bool,
-    /// Why it cannot do the work as things are.
+    /// Why it cannot do the work at present.
     pub unfit: Option<String>,
-    /// How it has done in tasks of this type.
+    /// The track record in tasks of this type.
     pub record: Record,
 }
 
 impl Candidate {
-    /// Enough runs speak against it.
+    /// Whether enough runs speak against it.
     fn has_failed(&self) -> bool {
         self.record.is_bad()
     }
@@ -90,8 +90,8 @@ impl Candidate {
         self.unfit.is_none() && !self.has_failed()
     }
 
-    /// What is paid in advance is cheaper than what is to be paid; else by price where both are known, else by tier where both
-    /// are: what is not known is never cheaper.
+    /// Compares cost: a prepaid model is cheaper than others; else the known prices are compared, else the known tiers. Unknown
+    /// ones are never cheaper.
     fn is_cheaper_than(&self, other: &Self) -> bool {
         if self.is_paid_ahead != other.is_paid_ahead {
             return self.is_paid_ahead;
@@ -116,35 +116,35 @@ impl Candidate {
     }
 }
 
-/// All that a strategy looks at beside the route.
+/// The inputs of a strategy besides the route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
-    /// Which one.
+    /// The strategy to apply.
     pub strategy: Strategy,
     /// The share of routine work that explores, from 0 to 1.
     pub explore: f64,
-    /// The only types of tasks that go to a cheaper model; `None`: all with `cost_aware`, research with `balanced`.
+    /// The only task types that go to a cheaper model; `None`: all with `cost_aware`, research with `balanced`.
     pub cheaper_for: Option<Vec<TaskType>>,
-    /// The task: chance follows from it and from the attempt.
+    /// The task's id; with the attempt it seeds the random numbers.
     pub task: TaskId,
-    /// Which attempt it will be, from 1.
+    /// The next attempt, from 1.
     pub attempt: u32,
-    /// What kind of work.
+    /// The type of work.
     pub task_type: TaskType,
-    /// It bears the label `critical`.
+    /// Whether the task has the label `critical`.
     pub is_critical: bool,
-    /// Its work has failed before: what comes now is no first try.
+    /// Whether the work has failed before.
     pub is_escalation: bool,
-    /// A person has named the agent.
+    /// Whether a person has named the agent.
     pub names_agent: bool,
-    /// A person has named the model.
+    /// Whether a person has named the model.
     pub names_model: bool,
-    /// Who could do it, in the order of the settings.
+    /// The candidates, in the order of the settings.
     pub candidates: Vec<Candidate>,
 }
 
 impl Case {
-    /// The route under the strategy. The reason says what was done to it, and why nothing was.
+    /// Applies the strategy to a route. The reason says what was changed, or why nothing was.
     pub fn apply(&self, route: RouteResult) -> RouteResult {
         let (taken, told) = match self.strategy {
             Strategy::Quality => return route,
@@ -162,7 +162,7 @@ impl Case {
         }
     }
 
-    /// Why no strategy has a say.
+    /// Returns why the strategy does not apply, if it does not.
     fn untouched(&self, route: &RouteResult) -> Option<&'static str> {
         let reasons = [
             (self.names_model, "the model was named"),
@@ -188,7 +188,7 @@ impl Case {
         }
     }
 
-    /// Those that may take the work in the place of the route's own model.
+    /// Returns the candidates that may replace the route's own model.
     fn others<'a>(&'a self, route: &RouteResult) -> impl Iterator<Item = &'a Candidate> + use<'a> {
         let may =
             |one: &&Candidate| !one.is_of(route) && one.can_do_it() && (!self.names_agent || one.agent == route.agent);
@@ -200,7 +200,7 @@ impl Case {
             let agent = &route.agent;
             return (None, format!("kept, what {agent} costs with a model of its own choice is not known"));
         };
-        // Among equals the earlier one: min_by_key keeps the first.
+        // Among equals `min_by_key` keeps the first.
         let key = |one: &&Candidate| (!one.is_paid_ahead, one.price.is_none(), one.price, one.tier);
         match self.others(route).filter(|one| one.is_cheaper_than(own)).min_by_key(key) {
             Some(cheaper) => (Some(cheaper), format!("{} instead of {}", cheaper.told(), own.told())),
@@ -208,7 +208,7 @@ impl Case {
         }
     }
 
-    /// A draw decides whether something is tried at all, and a second one what: the less is known, the likelier.
+    /// Draws whether to try another model, and which one: the fewer records, the more likely.
     fn explored<'a>(&'a self, route: &RouteResult) -> (Option<&'a Candidate>, String) {
         let mut dice = Dice::of(self.task.0, &[u64::from(self.attempt), EXPLORING]);
         let percent = self.explore * 100.0;

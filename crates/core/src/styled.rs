@@ -1,73 +1,73 @@
-//! Colours beside a text: the transcript is plain, and what it looks like on a terminal stands in a list of its own, line
-//! by line, for those who show it on one. Nothing but graphic renditions is ever kept, written or read here, so whatever
-//! an agent printed, and whatever the list holds, no other control sequence comes out. PURE.
+//! The colours of a transcript: the transcript is plain text, and its look on a terminal is stored in a separate list, line by
+//! line. Only graphic renditions are stored, written and read, so that no other control sequence is ever output, whatever an
+//! agent printed and whatever the list contains. Pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Attributes that are kept: parameter that sets it, parameter that takes it back. Text that is hidden or blinks is not.
+/// The attributes that are kept: the parameter that sets it, and the one that resets it. Hidden and blinking text is not kept.
 const ATTRIBUTES: [(u16, u16); 7] = [(1, 22), (2, 22), (3, 23), (4, 24), (7, 27), (9, 29), (53, 55)];
 
-/// A colour of the text or of what is behind it.
+/// A foreground or background colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Ink {
-    /// The terminal's own.
+    /// The terminal's default.
     #[default]
     Plain,
-    /// One of the sixteen.
+    /// One of the sixteen basic colours.
     Basic(u8),
-    /// One of 256.
+    /// One of 256 indexed colours.
     Indexed(u8),
-    /// Any.
+    /// A true colour.
     Rgb(u8, u8, u8),
 }
 
-/// How text looks: what a terminal was told by graphic renditions (`ESC [ … m`) up to here.
+/// The graphic rendition of text, as set by `ESC [ … m` sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pen {
-    /// One bit for each of [`ATTRIBUTES`].
+    /// A bit for each of [`ATTRIBUTES`].
     attributes: u8,
     ink: Ink,
     paper: Ink,
 }
 
-/// From this byte of a line on, its text looks so.
+/// A change of the rendition within a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Byte in the line.
+    /// The offset in the line, in bytes.
     pub at: usize,
-    /// How it looks.
+    /// The rendition from there on.
     pub pen: Pen,
 }
 
-/// How one line of a transcript looks.
+/// The style of one line of a transcript.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineStyle {
-    /// Where the line begins, in bytes of the transcript.
+    /// The start of the line, in bytes of the transcript.
     pub offset: u64,
-    /// Its length without the line feed.
+    /// The length without the line feed, in bytes.
     pub length: u64,
-    /// How it looks where nothing else is said.
+    /// The rendition outside the spans.
     pub base: Pen,
-    /// Where it looks otherwise, in order.
+    /// The changes within the line, in order.
     pub spans: Vec<Span>,
 }
 
 impl Pen {
-    /// After these parameters of a graphic rendition, with what came before them forgotten.
+    /// Creates the rendition that these parameters set, starting from the default.
     pub fn of(parameters: &str) -> Self {
         let mut pen = Self::default();
         pen.apply(parameters);
         pen
     }
 
-    /// Nothing special.
+    /// Whether it is the default rendition.
     pub fn is_plain(self) -> bool {
         self == Self::default()
     }
 
-    /// Takes the parameters of one graphic rendition. What is unknown changes nothing.
+    /// Applies the parameters of one graphic rendition. Unknown ones are ignored.
     pub fn apply(&mut self, parameters: &str) {
         let mut items = parameters.split(';');
         while let Some(item) = items.next() {
@@ -110,7 +110,7 @@ impl Pen {
         }
     }
 
-    /// The parameters that lead here from nothing. Empty: nothing special.
+    /// Returns the parameters that set this rendition from the default one; empty for the default.
     pub fn parameters(self) -> String {
         let set = ATTRIBUTES.iter().enumerate().filter(|(bit, _)| self.attributes & (1 << bit) != 0);
         let set = set.map(|(_, (on, _))| on.to_string());
@@ -119,7 +119,7 @@ impl Pen {
     }
 }
 
-/// A number of at most three digits; none at all counts as 0.
+/// Parses a number of at most three digits; an empty text counts as 0.
 fn number(text: &str) -> Option<u16> {
     if text.is_empty() {
         return Some(0);
@@ -159,8 +159,8 @@ fn told(ink: Ink, base: u16) -> Option<String> {
 }
 
 impl LineStyle {
-    /// As it stands in the list, with its line feed: `<offset> <length> <parameters>[ <byte>:<parameters>]…`, numbers of
-    /// places in hexadecimal, `-` for nothing special. `None`: the line is plain, and needs no place there.
+    /// Renders the line's entry in the list with a line feed: `<offset> <length> <parameters>[ <byte>:<parameters>]…`, offsets
+    /// in hexadecimal, `-` for the default. `None`: the line is plain and has no entry.
     pub fn record(offset: u64, length: usize, base: Pen, spans: &[Span]) -> Option<String> {
         if base.is_plain() && spans.iter().all(|span| span.pen.is_plain()) {
             return None;
@@ -175,7 +175,7 @@ impl LineStyle {
         Some(record)
     }
 
-    /// Reads one back. `None` when it is none.
+    /// Parses an entry; `None` if it is invalid.
     pub fn parse(record: &str) -> Option<Self> {
         let mut words = record.trim_end().split(' ');
         let offset = u64::from_str_radix(words.next()?, 16).ok()?;
@@ -189,22 +189,22 @@ impl LineStyle {
         Some(Self { offset, length, base, spans })
     }
 
-    /// Where the line ends.
+    /// Returns the end of the line.
     pub fn end(&self) -> u64 {
         self.offset + self.length
     }
 }
 
-/// The lines of a part of a transcript that do not look plain, by their places.
+/// The styles of lines that are not plain, by their offsets.
 pub type Styles = BTreeMap<u64, LineStyle>;
 
-/// The style of the line that has its byte `at` in the middle or at its beginning.
+/// Returns the style of the line that contains the byte `at`.
 pub fn style_at(styles: &Styles, at: u64) -> Option<&LineStyle> {
     styles.range(..=at).next_back().map(|(_, style)| style).filter(|style| at < style.end())
 }
 
-/// A piece of a line as a terminal is told to show it, and back to nothing special at its end. `from` is the piece's place
-/// in its line; `safe` makes text safe to print.
+/// Renders a part of a line with graphic renditions and resets them at its end. `from` is the offset of the part in its line;
+/// `safe` makes text safe to print.
 pub fn paint(piece: &str, from: usize, base: Pen, spans: &[Span], safe: fn(&str) -> Cow<'_, str>) -> String {
     let mut out = String::with_capacity(piece.len() + 16);
     let mut on = false;
@@ -223,12 +223,12 @@ pub fn paint(piece: &str, from: usize, base: Pen, spans: &[Span], safe: fn(&str)
         on = !parameters.is_empty();
         out.push_str(&safe(text));
     };
-    // What is coloured already is not made faint as well.
+    // Coloured text is not made faint as well.
     let look = |pen: Pen| if pen.is_plain() { base } else { pen };
     let (mut done, mut pen) = (0, base);
     for span in spans {
         let at = span.at.saturating_sub(from).min(piece.len());
-        // A list that does not fit its text colours nothing.
+        // Spans that do not fit the text are ignored.
         let Some(text) = piece.get(done..at) else { continue };
         put(text, pen, &mut out);
         (done, pen) = (at, look(span.pen));
@@ -258,7 +258,7 @@ mod tests {
             ("4:3", "4"),
             ("4;4:0", ""),
             ("31;39", ""),
-            // Hidden and blinking text, numbers that are none.
+            // Hidden and blinking text, invalid numbers.
             ("8", ""),
             ("5;6", ""),
             ("38;5;999", ""),

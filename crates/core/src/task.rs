@@ -1,4 +1,4 @@
-//! What a task is: the person's wish, orch's state, and the runs made for it. Plain data; the rules are elsewhere.
+//! A task: what the person requested, its state in orch, and its runs. Plain data; the rules are in other modules.
 
 mod next_run;
 mod order;
@@ -29,47 +29,47 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// What the person wants. Belongs to the person: an edit in `tasks.yml` wins.
+/// What the person requested. Belongs to the person: an edit in `tasks.yml` wins.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Spec {
-    /// One line, whatever characters it holds.
+    /// The title: one line of any characters.
     pub title: String,
-    /// The details, free text.
+    /// The details as free text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub body: String,
     /// `agent:*` and `complexity:*` steer routing; others inform it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
-    /// Higher starts first; 0 is usual.
+    /// The priority: higher starts first, 0 is the default.
     pub priority: i64,
     /// Tasks that must be done before this one starts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<TaskId>,
-    /// The task this one is a part of.
+    /// The task of which this one is a subtask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<TaskId>,
-    /// Directory of its repository; `None`: the only project's.
+    /// The directory of its repository; `None`: that of the only project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// Free word such as feature, bug, docs.
+    /// A free word for the type of work, such as feature, bug, or docs.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Agent demanded by the person.
+    /// The agent that the person requires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// Model demanded by the person.
+    /// The model that the person requires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Complexity demanded by the person.
+    /// The complexity that the person requires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complexity: Option<Complexity>,
-    /// Who claimed it.
+    /// The person or orch that claimed the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assignee: Option<String>,
 }
 
-/// The word for a state that files, the API and people use.
+/// The name of a state in files, in the API, and in output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -83,16 +83,16 @@ pub enum Status {
     InReview,
     /// Accepted and integrated.
     Done,
-    /// Waits on a dependency; lifted by orch.
+    /// Waits for a dependency; orch unblocks it.
     Blocked,
-    /// A person must look.
+    /// A person must decide something.
     NeedsReview,
-    /// Given up by a person.
+    /// Cancelled by a person.
     Cancelled,
 }
 
 impl Status {
-    /// All, in the order of a task's life.
+    /// All statuses, in the order of a task's lifecycle.
     pub const ALL: [Self; 8] = [
         Self::New,
         Self::Routed,
@@ -104,7 +104,7 @@ impl Status {
         Self::Cancelled,
     ];
 
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -118,12 +118,12 @@ impl Status {
         }
     }
 
-    /// Reads a stable name.
+    /// Parses a stable name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.as_str() == text)
     }
 
-    /// Nothing will happen to it any more unless a person asks.
+    /// Whether nothing more happens to the task unless a person asks for it.
     pub fn is_final(self) -> bool {
         match self {
             Self::Done | Self::Cancelled => true,
@@ -132,38 +132,38 @@ impl Status {
     }
 }
 
-/// Where a run stands.
+/// The phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Recorded; its worktree, prompt and session are being made.
+    /// Recorded; its worktree, prompt, and session are being created.
     Starting,
-    /// The runner has it.
+    /// The runner has taken it.
     Running,
     /// Its end is recorded.
     Ended,
 }
 
-/// Where a task's work lies.
+/// Where a task's work is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Workplace {
-    /// Branch of the task.
+    /// The task's branch.
     pub branch: String,
-    /// Its checkout.
+    /// The checkout of that branch.
     pub worktree: PathBuf,
-    /// Branch that the result goes to.
+    /// The branch into which the result is merged.
     pub base_branch: String,
-    /// Commit the branch started from.
+    /// The commit from which the branch started.
     pub base: String,
-    /// The accepted work of other tasks that this commit holds.
+    /// The accepted work of other tasks that this commit contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub began_from: Vec<BeganFrom>,
-    /// What happens with the result of the present run.
+    /// What happens with the result of the current run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Box<WorkTerms>>,
 }
 
-/// Accepted work of a task, on which another task builds.
+/// Accepted work of a task on which another task builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BeganFrom {
     /// The task that made it.
@@ -172,14 +172,14 @@ pub struct BeganFrom {
     pub commit: String,
 }
 
-/// A conversation that can be gone on with.
+/// A conversation that can be resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
-    /// Whose.
+    /// The agent that holds the conversation.
     pub agent: String,
-    /// The CLI's id for it.
+    /// The CLI's id for the conversation.
     pub session_id: String,
-    /// The model of its last run, as the agent's program was given it.
+    /// The model of its last run, as it was passed to the agent's program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
@@ -187,97 +187,97 @@ pub struct Conversation {
 /// A task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
-    /// Its number.
+    /// The task's number.
     pub id: TaskId,
-    /// The person's part.
+    /// What the person requested.
     pub spec: Spec,
-    /// Where it stands.
+    /// The current state.
     pub state: State,
     /// The current route.
     pub route: Option<Box<RouteResult>>,
-    /// Failed routing questions since the last success.
+    /// Failed routing questions since the last successful one.
     pub route_failures: u32,
     /// Work runs that count against `workflow.max_attempts`.
     pub attempts: u32,
-    /// Runs ever begun, of every kind; the last ordinal given out.
+    /// All runs ever started, of every kind; also the ordinal of the last one.
     pub runs: u32,
-    /// The branch that was checked out in its repository when it was made: it starts from there, unless the settings name one.
-    /// A branch that the person switches to meanwhile is none of its business.
+    /// The branch that was checked out in the repository when the task was created. The task starts from it unless the
+    /// settings name another; switching branches later has no effect on the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_branch: Option<String>,
-    /// Failures of the provider's side since the last other end.
+    /// Provider failures since the last run that ended otherwise.
     pub provider_failures: u32,
-    /// Rounds in a row that a conflict with the base was given back to the author, since the last one that resolved it.
+    /// Consecutive rounds in which a conflict with the base went back to the author, since the last resolved one.
     pub conflicts: u32,
-    /// The commit of the base with which the last conflict was.
+    /// The commit of the base with which the last conflict occurred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict_base: Option<String>,
-    /// The last answer was already asked for a second time.
+    /// Whether the last answer was already requested a second time.
     pub repaired: bool,
-    /// Failures of the work since it was begun or went to a stronger model.
+    /// Failures of the work since the task started or moved to a stronger model.
     pub tier_failures: u32,
-    /// How often it went to a stronger model since it was begun.
+    /// How often the task moved to a stronger model since it started.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub steps_up: u32,
-    /// How often a reviewer sent the work back since it was begun.
+    /// How often a reviewer rejected the work since the task started.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub review_rounds: u32,
-    /// Agents that failed to review the present work, one entry for each time.
+    /// Agents that failed to review the current work, one entry per failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_reviews: Vec<String>,
-    /// Agents whose review of the present work could not be read or was cut off, one entry for each time.
+    /// Agents whose review of the current work was unreadable or cut off, one entry per failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread_reviews: Vec<String>,
-    /// What was judged and not accepted: git's names for all its files, the latest last.
+    /// Git trees that were judged and rejected, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected_trees: Vec<String>,
-    /// Where `unblock` takes up again a step of orch's own that had failed for minutes; only while a person is asked.
+    /// The state to which `unblock` returns after a step of orch's own failed for minutes; set only while a person is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_at: Option<Box<State>>,
-    /// Where the work lies.
+    /// Where the work is stored.
     pub place: Option<Box<Workplace>>,
     /// The conversation to resume.
     pub conversation: Option<Box<Conversation>>,
-    /// The model that a person has asked for with a message: the next run has it, and only that.
+    /// The model that a person requested with a message; it applies to the next run only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_model: Option<String>,
     /// Why the last run failed.
     pub last_failure: Option<Box<Failure>>,
-    /// The last summary of an agent.
+    /// The last summary that an agent wrote.
     pub summary: Option<String>,
-    /// What the last judgement saw.
+    /// The evidence of the last judgement.
     pub evidence: Option<Box<Evidence>>,
-    /// What became of the branch.
+    /// What happened to the branch.
     pub integration: Option<Box<Integration>>,
-    /// Known cost of all runs; `None` until one is known.
+    /// The known cost of all runs; `None` until one is known.
     pub cost: Option<Usd>,
-    /// A person asked for it now: slots and times do not hold it back.
+    /// A person asked for it now: slots and times do not hold it.
     pub run_now: bool,
-    /// A person asked for it although it was paused: pauses do not hold it back.
+    /// A person asked for it despite a pause: pauses do not hold it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub past_pause: bool,
-    /// Its place in `tasks.yml`.
+    /// The state of its entry in `tasks.yml`.
     pub file: FileState,
-    /// What stands there of the person's part, where a command has changed it since somebody last saved the file.
+    /// The entry in `tasks.yml` where a command has changed the task since the file was last saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filed: Option<Box<FileEntry>>,
-    /// Keys of its entry in `tasks.yml` that mean nothing.
+    /// Unknown keys of its entry in `tasks.yml`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
-    /// Its parts, as far as its runs have to do with them.
+    /// Its subtasks, as far as its runs depend on them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<Box<Parts>>,
-    /// Who took it last, and since when.
+    /// The last claim: who made it, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Box<Claim>>,
-    /// Born.
+    /// When the task was created.
     pub created_at: Timestamp,
-    /// Last change of state.
+    /// When the state last changed.
     pub updated_at: Timestamp,
 }
 
 impl Task {
-    /// A new task.
+    /// Creates a new task.
     pub fn new(id: TaskId, spec: Spec, file: FileState, now: Timestamp) -> Self {
         Self {
             id,
@@ -319,12 +319,12 @@ impl Task {
         }
     }
 
-    /// The word for its state.
+    /// Returns the status of its state.
     pub fn status(&self) -> Status {
         self.state.status()
     }
 
-    /// Why its run is being stopped, while it is.
+    /// Returns why its run is being stopped, while it is.
     pub fn stopping(&self) -> Option<StopFor> {
         match &self.state {
             State::InProgress { stopping, .. } => *stopping,
@@ -338,7 +338,7 @@ impl Task {
         }
     }
 
-    /// What a person is asked, and the commands that answer it.
+    /// Returns what a person is asked, and the commands that answer it.
     pub fn question(&self) -> Option<(&str, &[String])> {
         match &self.state {
             State::NeedsReview { question, choices, .. } => Some((question, choices)),
@@ -352,7 +352,7 @@ impl Task {
         }
     }
 
-    /// What kind of help it needs from a person.
+    /// Returns what kind of help it needs from a person.
     pub fn question_kind(&self) -> Option<QuestionKind> {
         match &self.state {
             State::NeedsReview { kind, .. } => Some(*kind),
@@ -366,26 +366,26 @@ impl Task {
         }
     }
 
-    /// The commit of its branch that orch has judged: what an approval is of. After a revert it is the commit by which orch
-    /// has put the work back onto the branch.
+    /// Returns the commit of its branch that orch has judged and that an approval applies to. After a revert it is the
+    /// commit by which orch restored the work on the branch.
     pub fn judged_commit(&self) -> Option<&str> {
         let restored = self.integration.as_ref().and_then(|integration| integration.restored.as_deref());
         let judged = self.evidence.as_ref().map(|evidence| evidence.head.as_str());
         restored.or(judged).filter(|sha| !sha.is_empty())
     }
 
-    /// Its work is accepted: by whoever is to look at it, and not only by the evidence.
+    /// Whether its work is accepted by every reviewer that it needs, and not only by the evidence.
     pub fn is_accepted(&self) -> bool {
         matches!(self.state, State::Done | State::InReview { review: ReviewStage::Integrating { .. }, .. })
     }
 
-    /// There is judged work on its branch that a person can decide about.
+    /// Whether its branch has judged work that a person can decide about.
     pub fn has_judged_work(&self) -> bool {
         self.judged_commit().is_some() && self.evidence.as_ref().is_some_and(|evidence| !evidence.commits.is_empty())
     }
 
-    /// It is over and `tasks.yml` says so: nothing happens to it unless a person asks, and nothing of it is to be
-    /// written. Such a task need not be at hand.
+    /// Whether it is final and `tasks.yml` says so: nothing happens to it unless a person asks, and nothing remains to be
+    /// written. Such a task need not be in memory.
     pub fn is_settled(&self) -> bool {
         self.status().is_final()
             && match &self.file {
@@ -397,8 +397,8 @@ impl Task {
             }
     }
 
-    /// The commit that holds what was accepted of it, for tasks that build on it. `None`: it has none, or it was taken
-    /// back.
+    /// Returns the commit that holds its accepted work, for tasks that build on it. `None`: there is none, or it was
+    /// reverted.
     pub fn accepted_commit(&self) -> Option<&str> {
         let integration = self.integration.as_deref().filter(|_| self.status() == Status::Done)?;
         match integration.state {
@@ -407,9 +407,9 @@ impl Task {
         }
     }
 
-    /// The tasks whose status decides when this one moves.
+    /// Returns the tasks whose status decides when this one continues.
     pub fn waits_for(&self) -> impl Iterator<Item = TaskId> + '_ {
-        let parts: &[TaskId] = match &self.state {
+        let subtasks: &[TaskId] = match &self.state {
             State::Blocked(BlockedOn::Children { tasks } | BlockedOn::Dependencies { tasks }) => tasks,
             State::Blocked(BlockedOn::MissingDir { .. })
             | State::New { .. }
@@ -420,26 +420,26 @@ impl Task {
             | State::NeedsReview { .. }
             | State::Cancelled { .. } => &[],
         };
-        self.spec.depends_on.iter().chain(parts).chain(self.awaited()).copied()
+        self.spec.depends_on.iter().chain(subtasks).chain(self.awaited()).copied()
     }
 
-    /// Parts whose results its next run is told of.
+    /// Returns the subtasks whose results its next run receives.
     pub fn awaited(&self) -> &[TaskId] {
         self.parts.as_ref().map_or(&[], |parts| parts.awaited.as_slice())
     }
 
-    /// Parts that its agents have handed on, over all of its runs.
-    pub fn handed_on(&self) -> &[TaskId] {
-        self.parts.as_ref().map_or(&[], |parts| parts.handed_on.as_slice())
+    /// Returns the subtasks that its agents have delegated, over all of its runs.
+    pub fn delegated(&self) -> &[TaskId] {
+        self.parts.as_ref().map_or(&[], |parts| parts.delegated.as_slice())
     }
 
-    /// Nobody waits for it any more: it is treated like every other task.
-    pub fn put_back_in_line(&mut self) {
+    /// Removes a person's request to run it now: it is treated like every other task.
+    pub fn clear_run_now(&mut self) {
         self.run_now = false;
         self.past_pause = false;
     }
 
-    /// The agent may not be changed by orch: the person named it.
+    /// Whether the person named the agent, so that orch may not change it.
     pub fn agent_is_pinned(&self) -> bool {
         self.spec.agent.is_some() || self.spec.labels.iter().any(|l| l.starts_with("agent:"))
     }

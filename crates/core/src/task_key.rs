@@ -1,7 +1,6 @@
-//! The keys of a task in `tasks.yml`: those that orch knows, other words for them, and what is said of a key that means
-//! nothing. PURE.
+//! The keys of a task in `tasks.yml`: known keys, their synonyms, and the message about unknown ones. Pure.
 
-/// Every key that orch understands, in the order in which it writes them.
+/// Every known key, in the order in which orch writes them.
 pub const KEYS: [&str; 18] = [
     "id",
     "title",
@@ -23,7 +22,7 @@ pub const KEYS: [&str; 18] = [
     "body",
 ];
 
-/// Other words for a key, without `_` and `-` and in small letters.
+/// Synonyms of keys, in small letters without `_` and `-`.
 const SYNONYMS: [(&str, &[&str]); 9] = [
     ("title", &["name", "subject", "task"]),
     ("body", &["description", "desc", "details", "prompt", "instructions", "text", "content", "message"]),
@@ -36,12 +35,12 @@ const SYNONYMS: [(&str, &[&str]); 9] = [
     ("agent", &["executor"]),
 ];
 
-/// Keys by which a person says that a task must not begin yet.
+/// Keys by which a person says that a task must not start yet.
 const HOLDS: [&str; 8] = ["hold", "onhold", "held", "paused", "pause", "draft", "disabled", "skip"];
 
 const IN_DIR: &str = "write `dir:` with the directory of its repository";
 
-/// What to write instead of keys for which there is none.
+/// What to write instead of certain unknown keys.
 const INSTEAD: [(&str, &str); 10] = [
     ("project", IN_DIR),
     ("repo", IN_DIR),
@@ -55,20 +54,20 @@ const INSTEAD: [(&str, &str); 10] = [
     ("subtasks", "write `parent:` into its parts"),
 ];
 
-/// What a key of an entry means.
+/// The meaning of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
     /// One of [`KEYS`].
     Key(&'static str),
-    /// The task is not to begin while this is true.
+    /// The task must not start while this is true.
     Hold,
-    /// Nothing, but something else says what it seems to want.
+    /// No meaning, with what to write instead.
     Instead(&'static str),
-    /// Nothing.
+    /// No meaning.
     Nothing,
 }
 
-/// What a key means, in whatever spelling: `dependsOn`, `depends-on` and `depends` are `depends_on`.
+/// Returns the meaning of a key in any spelling: `dependsOn`, `depends-on` and `depends` are `depends_on`.
 pub fn meaning_of(name: &str) -> Meaning {
     if let Some(key) = KEYS.iter().copied().find(|key| *key == name) {
         return Meaning::Key(key);
@@ -86,7 +85,7 @@ pub fn meaning_of(name: &str) -> Meaning {
     instead.map_or(Meaning::Nothing, |(_, what)| Meaning::Instead(what))
 }
 
-/// The sentence that a task's view has for a key that means nothing.
+/// Returns the message about an ignored key.
 pub fn told_ignored(name: &str) -> String {
     match meaning_of(name) {
         Meaning::Key(key) => format!("`{name}` is not looked at, because `{key}` says the same"),

@@ -1,58 +1,58 @@
-//! What kind of work a task is: it fixes what counts as evidence. One rule for all makes tasks that only read loop for ever.
+//! The type of a task, which decides what counts as evidence: with one rule for all, read-only tasks would loop for ever.
 //!
-//! The word comes from the task's `type`, else from a label `type:*`; an unknown word is work like any other.
+//! The type comes from the task's `type`, else from a label `type:*`; an unknown word is treated like [`TaskType::Feature`].
 
 use super::task::Spec;
 use std::fmt;
 
-/// What has to be there when an agent says that it is done.
+/// The evidence that is required when an agent reports that a task is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// A change on the branch, with green checks.
+    /// A change on the branch with passing checks.
     Change,
-    /// A written result, and no change.
+    /// A written result without a change.
     Text,
-    /// One of the two: what is operated on may lie outside the repository.
+    /// A change or a written result: the work may be outside the repository.
     Either,
 }
 
-/// The kind of a task, as the person or the router called it.
+/// The type of a task, as named by the person or the router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskType {
-    /// Something new, and whatever nobody gave a type.
+    /// A new feature; the default.
     Feature,
-    /// Something that is broken.
+    /// A fix of something broken.
     Fix,
-    /// The same in another form.
+    /// A change of form without a change of behaviour.
     Refactor,
-    /// Tests.
+    /// Work on tests.
     Test,
-    /// Texts in the repository.
+    /// Documentation in the repository.
     Docs,
-    /// A question.
+    /// An open question.
     Research,
-    /// A judgement of what is there.
+    /// An assessment of existing work.
     Review,
-    /// Something to be carried out.
+    /// An operation to be carried out.
     Ops,
-    /// A word of the person's own: work like [`TaskType::Feature`].
+    /// A custom type: treated like [`TaskType::Feature`].
     Other(String),
 }
 
 impl TaskType {
-    /// The type of a task.
+    /// Returns the type of a task.
     pub fn of(spec: &Spec) -> Self {
         let label = || spec.labels.iter().find_map(|label| label.trim().strip_prefix("type:"));
         spec.kind.as_deref().or_else(label).map_or(Self::Feature, Self::parse)
     }
 
-    /// The type of a task that asks for a text and no change.
+    /// Returns the type of a task that requires a written result and no change.
     pub fn written(spec: &Spec) -> Option<String> {
         let task_type = Self::of(spec);
         (task_type.proof() == Proof::Text).then(|| task_type.to_string())
     }
 
-    /// Reads a word; upper and lower case are the same, as are `-`, `_` and a space.
+    /// Parses a word, ignoring case and the difference between `-`, `_` and a space.
     pub fn parse(word: &str) -> Self {
         let plain = word.trim().to_lowercase().replace(['_', ' '], "-");
         match plain.as_str() {
@@ -68,7 +68,7 @@ impl TaskType {
         }
     }
 
-    /// What has to be there.
+    /// Returns the required evidence.
     pub fn proof(&self) -> Proof {
         match self {
             Self::Feature | Self::Fix | Self::Refactor | Self::Test | Self::Docs | Self::Other(_) => Proof::Change,
@@ -77,7 +77,7 @@ impl TaskType {
         }
     }
 
-    /// A check that was red before is what it is about.
+    /// Whether a check that failed before may be what the task is about.
     pub fn mends(&self) -> bool {
         *self == Self::Fix
     }

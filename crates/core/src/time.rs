@@ -1,10 +1,10 @@
-//! Times in sentences.
+//! Times for display.
 
 use jiff::{Timestamp, Unit};
 
-/// A time as a sentence tells it: nobody reads parts of a second.
+/// Rounds a time to the second for display.
 pub fn to_the_second(at: Timestamp) -> Timestamp {
-    // Only the last second that can be told at all does not round.
+    // Only the last representable second cannot be rounded.
     at.round(Unit::Second).unwrap_or(at)
 }
 

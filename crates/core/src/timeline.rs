@@ -1,27 +1,27 @@
-//! When which part of a transcript was written: a list of marks of one fixed length, so that it is searched without
-//! being read as a whole. PURE: the format and its arithmetic.
+//! The timeline of a transcript: marks of fixed length that say when each part was written, so that the file can be searched
+//! without reading all of it. Pure: the format and its arithmetic.
 
 use jiff::Timestamp;
 
-/// Bytes of one mark: `<offset, 16 hex digits> <milliseconds since 1970, 12 hex digits>\n`.
+/// The length of a mark in bytes: `<offset, 16 hex digits> <milliseconds since 1970, 12 hex digits>\n`.
 pub const MARK: usize = 30;
 
-/// One mark: what stands at and after `offset` was written at `at` or later.
+/// A mark: the text at and after `offset` was written at `at` or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// Place in the transcript, in bytes.
+    /// The offset in the transcript, in bytes.
     pub offset: u64,
-    /// Time of writing.
+    /// The time of writing.
     pub at: Timestamp,
 }
 
 impl Mark {
-    /// As it stands in the file.
+    /// Renders the mark for the file.
     pub fn line(self) -> String {
         format!("{:016x} {:012x}\n", self.offset, self.at.as_millisecond().max(0))
     }
 
-    /// Reads one back. `None` when it is none.
+    /// Parses a mark; `None` if it is invalid.
     pub fn parse(line: &[u8]) -> Option<Self> {
         let (offset, at) = std::str::from_utf8(line).ok()?.trim_end().split_once(' ')?;
         let at = Timestamp::from_millisecond(i64::from_str_radix(at, 16).ok()?).ok()?;
@@ -29,7 +29,7 @@ impl Mark {
     }
 }
 
-/// When the byte at `offset` was written. `None` where nothing tells.
+/// Returns when the byte at `offset` was written; `None` if no mark shows it.
 pub fn time_at(marks: &[u8], offset: u64) -> Option<Timestamp> {
     let count = marks.len() / MARK;
     let mark = |index: usize| Mark::parse(&marks[index * MARK..(index + 1) * MARK]);
@@ -37,14 +37,14 @@ pub fn time_at(marks: &[u8], offset: u64) -> Option<Timestamp> {
     after.checked_sub(1).and_then(mark).map(|mark| mark.at)
 }
 
-/// Where that begins which was written at `since` or later; `None`: nothing was.
+/// Returns the offset of the first text written at `since` or later; `None` if there is none.
 ///
-/// The clock may have been set back in between: then the first such place counts.
+/// If the clock was set back in between, the first such offset counts.
 pub fn offset_at(marks: &[u8], since: Timestamp) -> Option<u64> {
     marks.chunks_exact(MARK).filter_map(Mark::parse).find(|mark| mark.at >= since).map(|mark| mark.offset)
 }
 
-/// The first index for which `is_after` holds, when it holds for all that follow.
+/// Returns the first index for which `is_after` holds; it must hold for all later ones.
 fn first(count: usize, is_after: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, count);
     while low < high {

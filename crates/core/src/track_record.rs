@@ -1,11 +1,11 @@
-//! How agents and models have done so far: what the runs of the past say about whom to give a task of some kind. PURE.
+//! The track record of agents and models: what past runs say about the choice for a type of task. Pure.
 //!
-//! A run of work that was judged is a sample, and so is what a person recorded by hand; both weigh the same, and how many of
-//! them are of a person is told beside them. A run is judged: it was accepted, or it failed by a fault of the work or of the process. What
-//! failed on the provider's side, was stopped, or asked a person says nothing about its model and is no sample. A sample
-//! weighs half as much for every [`HALF_LIFE_DAYS`] of its age, and half as much again where another version of the model
-//! answered than does now. Who is recommended has at least [`MIN_SAMPLES`] and succeeded
-//! in more than [`MIN_RATE`] of them; the lower end of the interval decides, and where two are as good, the cheaper one wins.
+//! A sample is a judged run of work, or what a person recorded by hand; both have the same weight, and the number of recorded
+//! ones is shown. A run is judged if it was accepted, or failed by a fault of the work or the process. Provider failures,
+//! stopped runs and questions to a person say nothing about the model and are no samples. The weight of a sample halves with
+//! every [`HALF_LIFE_DAYS`] of its age, and is halved again if another version of the model answers now. A recommended model
+//! has at least [`MIN_SAMPLES`] and succeeded in more than [`MIN_RATE`] of them; models are ranked by the lower end of the
+//! interval, and of two equal ones the cheaper one comes first.
 
 mod weights;
 
@@ -22,75 +22,75 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The fewest samples that a recommendation is made from.
+/// The fewest samples for a recommendation.
 pub const MIN_SAMPLES: u64 = 3;
-/// The share of successes above which somebody is recommended.
+/// The success rate that a recommendation must exceed.
 pub const MIN_RATE: f64 = 0.75;
-/// After so many days a sample weighs half as much.
+/// The age in days at which a sample has half its weight.
 pub const HALF_LIFE_DAYS: f64 = 90.0;
-/// Two lower ends that differ by less are as good as each other.
+/// The difference of two lower ends below which they count as equal.
 const AS_GOOD: f64 = 0.01;
-/// The 97.5 % point of the normal distribution: an interval that holds in 95 of 100 cases.
+/// The 97.5 % quantile of the normal distribution, for a 95 % interval.
 const Z: f64 = 1.96;
-/// Among the classes of failures: recorded by a person, who gave none.
+/// The failure class of a recorded failure without a class.
 const UNCLASSED: &str = "told";
 
-/// A piece of work that was judged.
+/// A piece of judged work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Where it is from.
+    /// Where the sample is from.
     pub source: Source,
-    /// The task's title; of what a person recorded, empty.
+    /// The task's title; empty for a recorded sample.
     pub title: String,
-    /// What kind of work.
+    /// The type of work.
     pub task_type: TaskType,
     /// The task's labels.
     pub labels: Vec<String>,
-    /// Its repository, where it names one.
+    /// The repository, where the task names one.
     pub project: Option<PathBuf>,
-    /// How hard it was thought to be.
+    /// The assumed complexity.
     pub complexity: Option<Complexity>,
-    /// By which agent.
+    /// The agent that did the work.
     pub agent: String,
-    /// The model, as the agent's program was given it.
+    /// The model, as it was passed to the agent's program.
     pub model: Option<String>,
-    /// The model that answered, as the CLI names it; `None`: it did not say.
+    /// The model that answered, as the CLI names it; `None`: unknown.
     pub version: Option<String>,
-    /// When it ended.
+    /// When the work ended.
     pub ended_at: Timestamp,
-    /// How long it took, where that is known.
+    /// How long the work took, where it is known.
     pub took: Option<SignedDuration>,
-    /// What it cost, as the CLI or the person says.
+    /// The cost, as reported by the CLI or the person.
     pub cost: Option<Usd>,
-    /// What became of it.
+    /// The verdict on the work.
     pub verdict: Verdict,
 }
 
-/// Where a sample is from.
+/// The origin of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A run that orch judged.
     Run {
-        /// The task.
+        /// The task's id.
         task: TaskId,
-        /// The run.
+        /// The run's id.
         run: RunId,
-        /// Which attempt at the task it was, from 1.
+        /// The attempt at the task, from 1.
         attempt: u32,
     },
-    /// A person's word: nobody has seen evidence.
+    /// A record by a person, without evidence.
     Person {
-        /// Its number.
+        /// The number of the record.
         number: u64,
-        /// Who.
+        /// The person who recorded it.
         by: String,
-        /// In their words.
+        /// The person's note.
         note: String,
     },
 }
 
 impl Source {
-    /// The task, where there was one.
+    /// Returns the task, if there is one.
     pub fn task(&self) -> Option<TaskId> {
         match self {
             Self::Run { task, .. } => Some(*task),
@@ -98,7 +98,7 @@ impl Source {
         }
     }
 
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Run { .. } => "run",
@@ -107,22 +107,22 @@ impl Source {
     }
 }
 
-/// What became of a piece of work.
+/// The verdict on a piece of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It was accepted.
     Accepted,
-    /// It was not, and why; `None`: a person has not said.
+    /// It was not accepted, with the class of the failure; `None`: a person gave none.
     Failed(Option<FailureClass>),
 }
 
 impl Sample {
-    /// Its work was accepted.
+    /// Whether the work was accepted.
     pub fn is_accepted(&self) -> bool {
         self.verdict == Verdict::Accepted
     }
 
-    /// Why it was not, where that is known.
+    /// Returns the class of the failure, where it is known.
     pub fn failure(&self) -> Option<FailureClass> {
         match self.verdict {
             Verdict::Accepted => None,
@@ -130,7 +130,7 @@ impl Sample {
         }
     }
 
-    /// Whether a failure of this class says something about who worked.
+    /// Whether a failure of this class says something about the agent and model.
     pub fn tells(class: FailureClass) -> bool {
         match class.side() {
             Side::Provider => false,
@@ -139,7 +139,7 @@ impl Sample {
     }
 }
 
-/// Which samples count.
+/// Selects samples.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only tasks of this type.
@@ -151,7 +151,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether this one counts.
+    /// Whether the sample is selected.
     pub fn admits(&self, sample: &Sample) -> bool {
         let is_project = |project: &Path| sample.project.as_deref() == Some(project);
         self.task_type.as_ref().is_none_or(|wanted| *wanted == sample.task_type)
@@ -160,47 +160,47 @@ impl Filter {
     }
 }
 
-/// Who worked: an agent, with the model that its program was given.
+/// An agent with the model that its program received.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Worker {
-    /// The agent.
+    /// The name of the agent.
     pub agent: String,
     /// The model; `None`: the agent's own choice.
     pub model: Option<String>,
 }
 
-/// How somebody has done.
+/// The track record of an agent with a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
-    /// Who.
+    /// The agent and model.
     pub worker: Worker,
-    /// How many samples.
+    /// The number of samples.
     pub samples: u64,
-    /// In how many of them the work was accepted.
+    /// The number of samples that were accepted.
     pub successes: u64,
-    /// How many of them a person recorded by hand.
+    /// The number of samples that a person recorded by hand.
     pub by_hand: u64,
-    /// The share of successes, newer samples weighing more; from 0 to 1.
+    /// The weighted success rate, from 0 to 1.
     pub rate: f64,
-    /// Between which shares the true one lies, 95 times of a hundred.
+    /// The 95 % interval of the success rate.
     pub interval: (f64, f64),
-    /// What the samples cost.
+    /// The cost of the samples.
     pub spend: Spend,
-    /// How long they took on average, where that is known.
+    /// The average duration, where it is known.
     pub took: Option<SignedDuration>,
-    /// What failed, and how often.
+    /// The number of failures by class.
     pub failures: BTreeMap<&'static str, u64>,
 }
 
 impl Standing {
-    /// What an accepted piece of work cost, those that were not accepted included; `None`: there is none, or no price.
+    /// Returns the cost per accepted sample, failed ones included; `None`: there is none, or no price.
     pub fn per_success(&self) -> Option<Usd> {
         let successes = i64::try_from(self.successes).ok().filter(|successes| *successes > 0)?;
         self.spend.sum().map(|sum| Usd::from_micros(sum.micros() / successes))
     }
 
-    /// What it was recommended for, for a person or a model.
-    pub fn told(&self) -> String {
+    /// Describes the record that led to a recommendation, for a person or a model.
+    pub fn describe(&self) -> String {
         let (low, high) = self.interval;
         let percent = |share: f64| (share * 100.0).round();
         let by_hand = match self.by_hand {
@@ -219,15 +219,14 @@ impl Standing {
         )
     }
 
-    /// There is enough of it, and it is good enough.
+    /// Whether there are enough samples and the rate is good enough.
     pub fn is_proven(&self) -> bool {
         self.samples >= MIN_SAMPLES && self.rate > MIN_RATE
     }
 
-    /// The best first: who is proven before who is not, then by the lower end of the interval; who is as good and cheaper
-    /// stands before who is dearer.
+    /// Orders the best first: proven ones, then by the lower end of the interval; of equal ones the cheaper one comes first.
     fn order(&self, other: &Self) -> Ordering {
-        // In steps, so that "as good as" has an order at all.
+        // In steps, so that "equal" is transitive.
         let step = |standing: &Self| (standing.interval.0 / AS_GOOD).floor() as i64;
         let price = |standing: &Self| standing.per_success().map_or(i64::MAX, Usd::micros);
         (other.is_proven(), step(other))
@@ -237,10 +236,10 @@ impl Standing {
     }
 }
 
-/// How everybody has done in these samples, the best first.
+/// Computes the track records of all agents and models in these samples, the best first.
 pub fn standings<'a>(samples: impl IntoIterator<Item = &'a Sample>, now: Timestamp) -> Vec<Standing> {
     let mut samples: Vec<&Sample> = samples.into_iter().collect();
-    // Sums of fractions depend on the order in the last place: it is always the same one.
+    // Sums of floats depend on the order in the last digit, so the order is fixed.
     samples.sort_by_key(|sample| (sample.ended_at, !sample.is_accepted()));
     let weights = Weights::of(samples.iter().copied(), now);
     let mut tallies: BTreeMap<Worker, Counts> = BTreeMap::new();
@@ -253,13 +252,13 @@ pub fn standings<'a>(samples: impl IntoIterator<Item = &'a Sample>, now: Timesta
     standings
 }
 
-/// Whom to give a task of this kind, by these standings. `None`: nobody has done enough of it well enough.
+/// Returns the recommended agent and model. `None`: none is proven.
 pub fn recommended(standings: &[Standing]) -> Option<&Standing> {
     standings.first().filter(|standing| standing.is_proven())
 }
 
-/// What the router is told of tasks of this type: whom of these agents their record speaks for, that of the project where it
-/// speaks for anybody, else that of all. `None`: it speaks for nobody.
+/// Describes for the router which of these agents have a good record for tasks of this type: in the project, else in all
+/// projects. `None`: none has.
 pub fn proven(
     samples: &[Sample],
     task_type: &TaskType,
@@ -276,7 +275,11 @@ pub fn proven(
             let model = model.as_deref().map(|model| format!(" with the model `{}`", one_line(model, 100)));
             let place = if project.is_some() { " of this project" } else { "" };
             let task_type = one_line(&task_type.to_string(), 100);
-            format!("- `{agent}`{} in tasks{place} of type `{task_type}`: {}", model.unwrap_or_default(), best.told())
+            format!(
+                "- `{agent}`{} in tasks{place} of type `{task_type}`: {}",
+                model.unwrap_or_default(),
+                best.describe()
+            )
         })
     };
     project.and_then(|project| of(Some(project))).or_else(|| of(None))
@@ -333,7 +336,7 @@ impl Counts {
     }
 }
 
-/// The interval of Wilson (1927) for a share that was seen in so many samples; all of it where there are none.
+/// Returns the Wilson interval (1927) of a share in this many samples; (0, 1) without samples.
 pub fn wilson(rate: f64, samples: f64) -> (f64, f64) {
     if samples <= 0.0 {
         return (0.0, 1.0);

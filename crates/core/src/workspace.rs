@@ -1,5 +1,5 @@
-//! What a fresh checkout of a project gets beside what git brings: which files, which variables, which of its files say
-//! whether an earlier setup can be reused. PURE.
+//! What a fresh checkout of a project gets besides git's files: copied files, variables, and the lock files that say whether an
+//! earlier setup can be reused. Pure.
 
 use super::ids::TaskId;
 use serde::{Deserialize, Serialize};
@@ -23,12 +23,12 @@ pub const LOCK_FILES: [&str; 14] = [
     "mix.lock",
 ];
 
-/// The first port that is given out: below the range from which systems take ports by themselves.
+/// The first port that is assigned: below the range from which systems assign ports.
 const FIRST_PORT: u16 = 21_000;
-/// The last one.
+/// The last port that is assigned.
 const LAST_PORT: u16 = 30_999;
 
-/// A variable with a value of each task's own.
+/// A variable with a value per task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variable {
@@ -38,7 +38,7 @@ pub enum Variable {
     Slug(String),
 }
 
-/// Commands that only install what a lock file names, below the directory in which they run.
+/// Commands that only install what a lock file in their directory names.
 const INSTALLERS: [&str; 8] = [
     "npm ci",
     "npm install",
@@ -50,7 +50,7 @@ const INSTALLERS: [&str; 8] = [
     "yarn",
 ];
 
-/// Whether a command does nothing but install: its result can be reused where the lock file is the same.
+/// Whether a command only installs: its result can be reused while the lock file is the same.
 pub fn is_installer(command: &str) -> bool {
     let command = command.trim();
     let is_plain = !command.contains(['$', '`', ';', '&', '|', '<', '>', '(', '\n']);
@@ -59,40 +59,39 @@ pub fn is_installer(command: &str) -> bool {
     is_plain && INSTALLERS.iter().any(begins)
 }
 
-/// Whether a text can be a pattern of `workspace.copy` and `workspace.link`: it stays below the root and takes nothing
-/// back.
+/// Whether a text can be a pattern of `workspace.copy` and `workspace.link`: it stays below the root and has no negation.
 pub fn is_pattern(text: &str) -> bool {
     let is_plain = !text.trim().is_empty() && !text.contains(['\0', '\n', '\\']);
     is_plain && !text.starts_with(['!', '/', '#', '~']) && !text.split('/').any(|part| part == "..")
 }
 
-/// Whether a text can stand in `workspace.link`: a path below the root, without a pattern.
+/// Whether a text can be an entry of `workspace.link`: a path below the root, without a pattern.
 pub fn is_path(text: &str) -> bool {
     is_pattern(text) && !text.contains(['*', '?', '['])
 }
 
-/// Whether a text can name a port or stand in a slug.
+/// Whether a text can be the label of a port or part of a slug.
 pub fn is_label(text: &str) -> bool {
     let is_fitting = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     (1..=40).contains(&text.len()) && text.chars().all(is_fitting)
 }
 
-/// Ports that tasks hold, by their labels.
+/// The ports of tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Leases {
-    /// By task.
+    /// The ports by task and label.
     pub ports: BTreeMap<TaskId, BTreeMap<String, u16>>,
 }
 
 impl Leases {
-    /// Gives up what is held by other tasks than these.
+    /// Releases the ports of all tasks for which `is_open` is false.
     pub fn keep_only(&mut self, is_open: impl Fn(TaskId) -> bool) {
         self.ports.retain(|task, _| is_open(*task));
     }
 
-    /// The values of a task's variables. What it holds it keeps; what it lacks it gets, from the ports that are free.
-    /// `None`: no port is left.
+    /// Returns the values of a task's variables. It keeps its ports, and missing ones are assigned from the free ports. `None`: no
+    /// port is left.
     pub fn values(
         &mut self,
         task: TaskId,

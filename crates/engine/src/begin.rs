@@ -12,7 +12,7 @@ use orch_core::ids::{RunId, TaskId};
 use orch_core::model_policy::{self, is_sticky};
 use orch_core::outcome::RunKind;
 use orch_core::plan::{Action, Plan};
-use orch_core::provider_cooldown::resting;
+use orch_core::provider_cooldown::active_cooldown;
 use orch_core::route::RouteResult;
 use orch_core::router::Decision;
 use orch_core::task::{Conversation, NextRun, Run, State, Task};
@@ -35,7 +35,7 @@ impl Engine {
                 Action::Unblock(id) => self.expect(change_set, *id, &Event::Unblocked, now),
                 Action::Ask(id, cycle) => self.expect(change_set, *id, &Event::WaitsForItself(cycle.clone()), now),
                 Action::Review(id) => self.begin_review(change_set, *id, now),
-                Action::AskAboutPart(id, part) => self.ask_about_part(change_set, *id, *part, now),
+                Action::AskAboutSubtask(id, part) => self.ask_about_part(change_set, *id, *part, now),
                 Action::Integrate(id) => self.expect(change_set, *id, &Event::IntegrationDue, now),
             }
         }
@@ -84,7 +84,7 @@ impl Engine {
         if agent != api::NAME && !self.settings.installed.iter().any(|installed| installed == agent) {
             return Some(format!("router.agent {agent} is not installed"));
         }
-        let cooling = resting(&self.state.cooldowns, agent, Some(model), now);
+        let cooling = active_cooldown(&self.state.cooldowns, agent, Some(model), now);
         let cooling = cooling.map(|(who, c)| format!("{who} is left alone until {}: {}", c.until, c.detail));
         cooling.or_else(|| self.broken(agent, now))
     }
@@ -134,8 +134,8 @@ impl Engine {
         // Who began a sticky task goes on with it, and a model that the task names is the person's own word.
         let has_its_own = task.spec.model.is_some() || (is_sticky(task) && task.conversation.is_some());
         let dir = directory_of(task, &self.state.projects).ok();
-        let set = self.set_models.of(dir.as_deref(), &route.agent).filter(|_| !has_its_own)?;
-        Some((set.model.clone(), set.told()))
+        let set = self.set_models.for_agent(dir.as_deref(), &route.agent).filter(|_| !has_its_own)?;
+        Some((set.model.clone(), set.describe()))
     }
 
     /// The model that the next run will ask for, unless money gets short.

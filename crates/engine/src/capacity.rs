@@ -42,14 +42,14 @@ impl Engine {
             disk: shortage(&self.machine.free, engine.min_free_disk_mb),
             agents: agents.filter_map(|(name, agent)| Some((name.to_owned(), agent.max_parallel? as usize))).collect(),
             projects: self.settings.project_limits(),
-            meetings: self.meetings(),
+            overlap_rules: self.overlap_rules(),
             breakers: if config.breaker.failures == 0 { Vec::new() } else { breakers.cloned().collect() },
             balances: self.balances(&config.budget.rules(), now),
             prices: BTreeMap::new(),
-            unread: self.settings.unread.clone(),
-            unread_projects: self.settings.unread_projects.clone(),
+            config_error: self.settings.unread.clone(),
+            project_config_errors: self.settings.unread_projects.clone(),
             unapproved_projects: self.settings.unapproved_projects(),
-            unserved: BTreeMap::new(),
+            model_cooldowns: BTreeMap::new(),
             obstacles: self.obstacles(),
         }
     }

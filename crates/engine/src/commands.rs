@@ -247,7 +247,7 @@ impl Engine {
         let book = self.book_of_failures();
         let bounds = config.bounds(&task.spec);
         let candidates = self.candidates(&task, &bounds, now);
-        let is_left_alone = |agent: &String| self.state.cooldowns.get(agent).is_some_and(|c| c.holds(now));
+        let is_left_alone = |agent: &String| self.state.cooldowns.get(agent).is_some_and(|c| c.is_active(now));
         let alternatives: Vec<String> = candidates.iter().filter(|agent| !is_left_alone(agent)).cloned().collect();
         let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
         // Asked for only where work has failed: the last run is then this turn's, or stored.
@@ -269,9 +269,9 @@ impl Engine {
             candidates: &candidates,
             routed: &self.settings.config.router.agents,
             model_for: &model_for,
-            rests: &rests,
-            is_paid_ahead: &is_paid_ahead,
-            rests_until: &rests_until,
+            is_cooling: &rests,
+            is_prepaid: &is_paid_ahead,
+            cooling_until: &rests_until,
             policy: &policy,
         };
         let next = step(&task, event, &context)?;

@@ -20,10 +20,10 @@ impl Engine {
     /// Returns the limits within which an agent that works on `task` may delegate.
     pub(super) fn delegation_context(&self, task: &Task) -> DelegationContext {
         let workflow = &self.settings.for_task(task, &self.state.projects).workflow;
-        DelegationContext {
-            ancestry: self.state.line_of(task),
-            delegated: task.handed_on().len(),
-            done: task.handed_on().iter().filter(|part| self.state.is_done(**part)).copied().collect(),
+        Standing {
+            line: self.state.line_of(task),
+            handed_on: task.delegated().len(),
+            done: task.delegated().iter().filter(|part| self.state.is_done(**part)).copied().collect(),
             max_delegations: workflow.max_delegations,
             max_depth: workflow.max_delegation_depth,
         }

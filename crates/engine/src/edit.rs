@@ -44,7 +44,7 @@ impl Engine {
             let hint = "it was taken out of tasks.yml; `orch task retry` takes it up again";
             return Err(EngineError::Refused { task: id, source: Refused::State { status: task.status(), hint } });
         }
-        let wanted = change.made_to(&task.spec).map_err(|clashes| EngineError::Clash { task: id, clashes })?;
+        let wanted = change.apply_to(&task.spec).map_err(|clashes| EngineError::Clash { task: id, clashes })?;
         let changed = differing(&task.spec, &wanted);
         if changed.is_empty() {
             return Ok(task);
@@ -53,7 +53,7 @@ impl Engine {
         self.check_cycle(id, &wanted)?;
         let told: Vec<String> = changed
             .iter()
-            .map(|field| format!("{}: {} → {}", field.key(), field.told(&task.spec), field.told(&wanted)))
+            .map(|field| format!("{}: {} → {}", field.key(), field.render(&task.spec), field.render(&wanted)))
             .collect();
         let mut next = Task::clone(&task);
         let (agent, model) = (task.spec.agent.clone(), task.spec.model.clone());

@@ -28,7 +28,7 @@ use orch_core::job::{Firing, JobId, JobRecord};
 use orch_core::money::Spend;
 use orch_core::once::Once;
 use orch_core::outcome::RunKind;
-use orch_core::pause::{Pause, Wanted};
+use orch_core::pause::{Pause, PauseSelector};
 pub use orch_core::review_decision::ReviewDecision;
 use orch_core::route::RouteResult;
 use orch_core::service::{Departure, ServiceEntry};
@@ -271,7 +271,7 @@ impl EngineHandle {
     }
 
     /// Pauses something (`pauses`), or lets it go on.
-    pub async fn switch(&self, wanted: Wanted, pauses: bool, by: String) -> Result<Switched, EngineError> {
+    pub async fn switch(&self, wanted: PauseSelector, pauses: bool, by: String) -> Result<Switched, EngineError> {
         self.change(move |engine, change_set, now| engine.switch(change_set, (&wanted, pauses), by, now)).await
     }
 

@@ -42,7 +42,7 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         Event::ReviewPostponed { wait, .. } => {
             ("review_postponed", format!("{}; again at {}", wait.detail, to_the_second(wait.until)))
         }
-        Event::Reviewed { review, .. } => ("reviewed", format!("{}; {}", review.told(), then())),
+        Event::Reviewed { review, .. } => ("reviewed", format!("{}; {}", review.summary(), then())),
         Event::ReviewFailed { agent, failure, .. } => {
             ("review_failed", format!("{agent}: {}: {}; {}", failure.class, first_line(&failure.detail), then()))
         }

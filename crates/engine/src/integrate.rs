@@ -110,7 +110,7 @@ async fn dependencies_done(deps: &Arc<Deps>, task: &Task) -> Result<(), Integrat
 
 /// A dependency and how it stands, in words.
 fn stands(task: &Task) -> String {
-    if task.is_taken_back() {
+    if task.is_reverted() {
         return format!("#{} (its merge was taken back)", task.id);
     }
     format!("#{} ({})", task.id, task.status().as_str())

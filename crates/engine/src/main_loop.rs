@@ -185,7 +185,7 @@ impl Engine {
             word: signals.word,
             lifetime: Lifetime::begun(deps.clock.instant()),
             plan: Arc::new(Plan::default()),
-            room: Arc::new(Capacity::of(1)),
+            room: Arc::new(Capacity::with_slots(1)),
             machine: super::capacity::Machine::default(),
             touching: super::overlap::Touching::default(),
             dir_exists: Box::new(|dir| dir.is_dir()),
@@ -443,7 +443,7 @@ impl Engine {
 
     fn lift_cooldowns(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let over: Vec<String> =
-            self.state.cooldowns.iter().filter(|(_, c)| !c.holds(now)).map(|(agent, _)| agent.clone()).collect();
+            self.state.cooldowns.iter().filter(|(_, c)| !c.is_active(now)).map(|(agent, _)| agent.clone()).collect();
         for agent in &over {
             change_set.put_cooldown(&mut self.state, agent, None);
         }
@@ -471,9 +471,9 @@ impl Engine {
     }
 
     fn make_plan(&mut self, now: Timestamp) -> Plan {
-        let unserved = self.unserved(now);
+        let model_cooldowns = self.unserved(now);
         let prices = self.prices_of_waiting(&self.settings.config.budget.rules(), now);
-        self.room = Arc::new(Capacity { unserved, prices, ..self.room(now) });
+        self.room = Arc::new(Capacity { model_cooldowns, prices, ..self.room(now) });
         let (scope, leaving, identity) = (self.mode.scope(), self.lifetime.leaving(), self.settings.identity.as_str());
         let is_registered = |dir: &Path| self.is_registered(dir);
         plan(&self.state.snapshot(scope, &self.room, leaving, identity, (&self.dir_exists, &is_registered)), now)

@@ -282,8 +282,10 @@ impl Engine {
         next.ignored.clone_from(&entry.ignored);
         let (merged, echoes) = next.take_file_entry(&entry.spec, own_text, now);
         if !merged.taken.is_empty() {
-            let told =
-                merged.taken.iter().map(|f| format!("{}: {} → {}", f.key(), f.told(&task.spec), f.told(&merged.spec)));
+            let told = merged
+                .taken
+                .iter()
+                .map(|f| format!("{}: {} → {}", f.key(), f.render(&task.spec), f.render(&merged.spec)));
             let text = told.collect::<Vec<_>>().join("; ");
             change_set.by_file(TASKS, |change_set| {
                 change_set.note(&mut self.state, now, Some(task.id), None, "task_edited", text);

@@ -31,7 +31,7 @@ pub(super) struct Touching {
 
 impl Engine {
     /// What planning needs to know of it.
-    pub(super) fn meetings(&self) -> OverlapRules {
+    pub(super) fn overlap_rules(&self) -> OverlapRules {
         let usual = self.settings.config.workflow.overlap;
         OverlapRules { usual, projects: self.settings.overlaps(), touched: Arc::clone(&self.touching.files) }
     }
@@ -40,7 +40,7 @@ impl Engine {
     pub(super) fn look_at_files_in_work(&mut self) {
         let instant = self.deps.clock.instant();
         let is_soon = self.touching.looked.is_some_and(|at| instant.duration_since(at) < BETWEEN_LOOKS);
-        if is_soon || !self.current_plan().needs_capacity || !self.room.meetings.any() {
+        if is_soon || !self.current_plan().needs_capacity || !self.room.overlap_rules.is_enabled() {
             return;
         }
         self.touching.looked = Some(instant);
@@ -57,9 +57,9 @@ impl Engine {
     fn contested(&self) -> BTreeSet<PathBuf> {
         let waits = |task: &&Arc<Task>| matches!(task.state, State::Routed { .. });
         let waiting = self.state.tasks.values().filter(waits).take(MOST_WAITING);
-        let named = waiting.filter(|task| !Footprint::of_task(task).is_empty());
+        let named = waiting.filter(|task| !Footprint::from_task(task).is_empty());
         let dirs = named.filter_map(|task| self.dir_of(task.id));
-        dirs.filter(|dir| self.room.meetings.of(Some(dir.as_path())) != Overlap::Off).collect()
+        dirs.filter(|dir| self.room.overlap_rules.for_dir(Some(dir.as_path())) != Overlap::Off).collect()
     }
 
     /// What was found.

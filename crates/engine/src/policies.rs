@@ -14,7 +14,7 @@ use orch_core::escalation::Rung;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::model_policy::is_sticky;
 use orch_core::policy::history::Judged;
-use orch_core::policy::live::{Case, Offer, Tried, Word, recorded_as};
+use orch_core::policy::live::{Advice, Case, Offer, Tried, recorded_as};
 use orch_core::route::RouteResult;
 use orch_core::task::{Run, Task};
 use orch_core::track_record::{Sample, Source};
@@ -36,7 +36,7 @@ pub(super) struct Ground<'a> {
 
 impl Engine {
     /// What the policy says of a task that is new, or whose work has just failed. `None`: none decides.
-    pub(super) fn policy_word(&self, task: &Task, last: Option<&Run>, now: Timestamp) -> Option<Word> {
+    pub(super) fn policy_word(&self, task: &Task, last: Option<&Run>, now: Timestamp) -> Option<Advice> {
         self.settings.policy.as_ref()?;
         let samples = read(self.state.archive().samples());
         let known = self.known.book();
@@ -75,9 +75,9 @@ impl Engine {
 
 impl Ground<'_> {
     /// The policy's word. Nothing of it touches what a person has named, and what is critical.
-    pub(super) fn word(&self, task: &Task) -> Option<Word> {
+    pub(super) fn word(&self, task: &Task) -> Option<Advice> {
         let live = self.settings.policy.as_deref()?;
-        let kept = |why: &str| Some(Word::Keep { reason: format!("policy {}: kept, {why}", live.name) });
+        let kept = |why: &str| Some(Advice::Keep { reason: format!("policy {}: kept, {why}", live.name) });
         if task.spec.model.is_some() {
             return kept("the model was named");
         }
@@ -101,7 +101,7 @@ impl Ground<'_> {
             tried: &tried,
             runs: &runs,
         };
-        Some(case.word())
+        Some(case.advice())
     }
 
     /// Who of a ladder can be had: installed, free, with a model that the agent's program can have and that does. An empty ladder

@@ -27,7 +27,7 @@ pub async fn said_before(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec
 
 /// What became of the parts that the task waited for since its agent spoke last; for one that begins anew, of all.
 pub async fn parts_of(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec<PartResult>, LaunchProblem> {
-    let earlier = task.handed_on().iter().filter(|_| run.session_id.is_none());
+    let earlier = task.delegated().iter().filter(|_| run.session_id.is_none());
     let ids: BTreeSet<TaskId> = earlier.chain(task.awaited()).copied().collect();
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -15,9 +15,9 @@ use orch_core::ids::TaskId;
 use orch_core::outcome::{FailureClass, Outcome, Side};
 use orch_core::plan::{Cooldown, Plan};
 use orch_core::provider_access::ProviderAccess;
-use orch_core::provider_cooldown::{left_alone, provider_in, resting, resting_providers};
+use orch_core::provider_cooldown::{active_cooldown, cooldown_key, cooling_providers, provider_in};
 use orch_core::resolve::{Needs, Resolver};
-use orch_core::retry::cooldown;
+use orch_core::retry::cooldown_until;
 use orch_core::task::{Run, State, Task};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,7 +69,7 @@ impl EngineHandle {
 impl Engine {
     /// Who is left alone now.
     pub(super) fn left_alone(&self, now: Timestamp) -> BTreeMap<String, Cooldown> {
-        let all = self.state.cooldowns.iter().filter(|(_, cooldown)| cooldown.holds(now));
+        let all = self.state.cooldowns.iter().filter(|(_, cooldown)| cooldown.is_active(now));
         all.map(|(name, cooldown)| (name.clone(), cooldown.clone())).collect()
     }
 
@@ -81,12 +81,12 @@ impl Engine {
     /// The name under which a failure of the provider of an agent's model is kept.
     fn rest_of(&self, agent: &str, model: Option<&str>) -> String {
         let reach = reach(&self.settings.config, agent, &self.deps.environment);
-        left_alone(agent, reach.provider, model)
+        cooldown_key(agent, reach.provider, model)
     }
 
     /// Whether an agent is left alone with that model, or with all of them.
     pub(super) fn rests(&self, agent: &str, model: Option<&str>, now: Timestamp) -> bool {
-        resting(&self.state.cooldowns, agent, model, now).is_some()
+        active_cooldown(&self.state.cooldowns, agent, model, now).is_some()
     }
 
     /// Until when an agent is left alone with that model, or nobody serves it, because a provider failed.
@@ -96,7 +96,7 @@ impl Engine {
         (agent, model, needs): (&str, Option<&str>, &Needs),
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let own = resting(&self.state.cooldowns, agent, model, now).map(|(_, cooldown)| cooldown.until);
+        let own = active_cooldown(&self.state.cooldowns, agent, model, now).map(|(_, cooldown)| cooldown.until);
         let unserved = book.zip(model).and_then(|(book, model)| {
             let question = (agent.to_owned(), model.to_owned(), needs.clone());
             self.nobody_serves(book, &question, now).map(|cooldown| cooldown.until)
@@ -111,7 +111,7 @@ impl Engine {
         (agent, model): (&str, Option<&str>),
         now: Timestamp,
     ) -> Option<Cooldown> {
-        let own = resting(&self.state.cooldowns, agent, model, now).map(|(_, cooldown)| cooldown.clone());
+        let own = active_cooldown(&self.state.cooldowns, agent, model, now).map(|(_, cooldown)| cooldown.clone());
         let question = model.map(|model| (agent.to_owned(), model.to_owned(), needs_of_task(&task.spec)));
         own.or_else(|| {
             let book = self.book(now);
@@ -139,7 +139,7 @@ impl Engine {
     /// Whether a failure leaves one provider of several alone: that speaks against the provider, and not against the agent.
     pub(super) fn speaks_of_provider(&self, run: &Run, outcome: &Outcome, now: Timestamp) -> bool {
         let Outcome::Failed(failure) = outcome else { return false };
-        let is_left_alone = failure.class.side() == Side::Provider && cooldown(failure, now).is_some();
+        let is_left_alone = failure.class.side() == Side::Provider && cooldown_until(failure, now).is_some();
         is_left_alone && self.rest_of(&run.agent, run.model.as_deref()) != run.agent
     }
 
@@ -150,7 +150,7 @@ impl Engine {
         if failure.class.side() != Side::Provider {
             return;
         }
-        if let Some(until) = cooldown(failure, now) {
+        if let Some(until) = cooldown_until(failure, now) {
             let mut detail: String = failure.detail.chars().take(300).collect();
             detail.truncate(detail.find('\n').unwrap_or(detail.len()));
             let cooldown = Cooldown { since: Some(now), until, class: failure.class, detail };
@@ -232,8 +232,8 @@ impl Engine {
         let with = |usability: &ProviderAccess| reach.name(Resolver { usability, ..book.resolver() }, reference, needs);
         with(&usability).or_else(|misfit| {
             // Whoever comes here in spite of that was asked for by a person, or waited long enough.
-            let whole = usability.with_everybody();
-            if usability.passes_somebody_over() { with(&whole) } else { Err(misfit) }
+            let whole = usability.without_suspensions();
+            if usability.has_suspended() { with(&whole) } else { Err(misfit) }
         })
     }
 
@@ -242,11 +242,11 @@ impl Engine {
     pub(super) fn usable_by(&self, book: &ModelBook, agent: &str, now: Timestamp) -> ProviderAccess {
         let mut usability = book.usability.clone();
         for (provider, failing) in &book.failing {
-            if !failing.holds(now) || !self.is_served_by_key(book, agent, provider) {
+            if !failing.is_active(now) || !self.is_served_by_key(book, agent, provider) {
                 usability.resume(provider);
             }
         }
-        for (provider, cooldown) in resting_providers(&self.state.cooldowns, agent, now) {
+        for (provider, cooldown) in cooling_providers(&self.state.cooldowns, agent, now) {
             usability.suspend(provider, format!("{agent} is left alone with {provider}: {}", cooldown.detail));
         }
         usability
@@ -314,8 +314,8 @@ impl Engine {
                 let provider = provider.or_else(|| provider_in(&named.name).map(str::to_owned))?;
                 self.failure_of(book, agent, &provider, now)
             }
-            Err(_) if usability.passes_somebody_over() => {
-                let whole = usability.with_everybody();
+            Err(_) if usability.has_suspended() => {
+                let whole = usability.without_suspensions();
                 reach.name(Resolver { usability: &whole, ..book.resolver() }, asked, needs).ok()?;
                 let failing = usability.reachable().filter(|provider| !usability.allows(provider));
                 let of_reach = failing.filter(|provider| reach.provider.is_none_or(|only| only == *provider));
@@ -341,6 +341,6 @@ impl Engine {
             ..failing.clone()
         });
         // Of two that last as long the agent's own, which says more.
-        [failing, own].into_iter().flatten().filter(|one| one.holds(now)).max_by_key(|one| one.until)
+        [failing, own].into_iter().flatten().filter(|one| one.is_active(now)).max_by_key(|one| one.until)
     }
 }

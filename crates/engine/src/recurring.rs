@@ -210,7 +210,7 @@ impl Engine {
 
     /// Why nothing begins where its command runs.
     pub(super) fn job_paused(&self, record: &JobRecord) -> Option<String> {
-        self.state.pauses.words(record.spec.task.dir.as_deref(), None).map(str::to_owned)
+        self.state.pauses.description(record.spec.task.dir.as_deref(), None).map(str::to_owned)
     }
 
     /// What the job made last is still under way. One that waits for a person holds nothing up.

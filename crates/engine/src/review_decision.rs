@@ -17,7 +17,7 @@ use orch_core::lifecycle::step;
 use orch_core::once::Once;
 use orch_core::outcome::{Failure, FailureClass, Outcome};
 use orch_core::retry::{Bounds, Context};
-use orch_core::review_decision::{NotBound, ReviewDecision, Seen};
+use orch_core::review_decision::{BranchSnapshot, DecisionError, ReviewDecision};
 use orch_core::task::{Phase, Status, Task};
 use std::sync::Arc;
 
@@ -57,9 +57,9 @@ impl Engine {
             candidates: &[],
             routed: &[],
             model_for: &|_, _| None,
-            rests: &|_, _| false,
-            is_paid_ahead: &|_, _| false,
-            rests_until: &|_, _| None,
+            is_cooling: &|_, _| false,
+            is_prepaid: &|_, _| false,
+            cooling_until: &|_, _| None,
             policy: &|_| None,
         };
         let event = Event::Ruled { run: self.judged_run(id)?, ruling, by: None };
@@ -163,7 +163,7 @@ impl EngineHandle {
         let judged = if task.is_merged() { Some(head) } else { task.judged_commit() };
         // One that somebody has merged already had its commits all the same.
         let commits = seen.commits.max(task.evidence.as_ref().map_or(0, |evidence| evidence.commits.len()));
-        let bound = Seen { branch, base, head, commits, judged, wanted }.bind();
+        let bound = BranchSnapshot { branch, base, head, commits, judged, expected: wanted }.decided_commit();
         let commit = bound.map_err(|error| not_bound(id, &error, seen.moved.as_ref()))?;
         self.rule(id, ruling(acceptance, commit), once).await
     }
@@ -183,7 +183,7 @@ impl EngineHandle {
         if let Some(wanted) = wanted {
             let Difference { branch, head, .. } = self.compare(id, false).await?;
             if !head.starts_with(wanted) {
-                let error = NotBound::Moved { branch, head, wanted: wanted.to_owned() };
+                let error = DecisionError::Moved { branch, head, expected: wanted.to_owned() };
                 return Err(not_bound(id, &error, None));
             }
         }
@@ -192,27 +192,29 @@ impl EngineHandle {
 }
 
 /// `moved`: how the branch differs from what was judged.
-fn not_bound(id: TaskId, error: &NotBound, moved: Option<&Moved>) -> EngineError {
+fn not_bound(id: TaskId, error: &DecisionError, moved: Option<&Moved>) -> EngineError {
     let difference = moved.map(|moved| format!("; {}", moved.told())).unwrap_or_default();
     let message = format!("task {id}: {error}{difference}");
     match error {
-        NotBound::NoCommit(_) => EngineError::Invalid { message, hint: Some(format!("orch task diff {id} tells it")) },
-        NotBound::Moved { .. } => {
+        DecisionError::NoCommit(_) => {
+            EngineError::Invalid { message, hint: Some(format!("orch task diff {id} tells it")) }
+        }
+        DecisionError::Moved { .. } => {
             EngineError::InTheWay { message, hint: format!("look at it again: orch task diff {id}") }
         }
-        NotBound::MovedSinceJudged { .. } => {
+        DecisionError::MovedSinceJudged { .. } => {
             let hint = format!(
                 "orch task diff {id} shows it; orch task reject {id} -m \"…\" has its author go on from there, and orch \
                  judges the result"
             );
             EngineError::InTheWay { message, hint }
         }
-        NotBound::NotJudged { head, .. } => {
+        DecisionError::NotJudged { head, .. } => {
             let hint =
                 format!("orch task diff {id} shows it; orch task approve {id} --commit {head} accepts just that");
             EngineError::InTheWay { message, hint }
         }
-        NotBound::NoCommits { .. } => EngineError::InTheWay {
+        DecisionError::NoCommits { .. } => EngineError::InTheWay {
             message,
             hint: format!("orch task reject {id} -m \"…\", or orch task retry {id}"),
         },

@@ -205,7 +205,7 @@ impl Engine {
         let later = now.checked_add(next_wait(task)).unwrap_or(now);
         let others: Vec<&str> =
             candidates.iter().map(|candidate| candidate.agent.as_str()).filter(|agent| *agent != author).collect();
-        let rests = others.iter().filter_map(|agent| self.state.cooldowns.get(*agent)).filter(|c| c.holds(now));
+        let rests = others.iter().filter_map(|agent| self.state.cooldowns.get(*agent)).filter(|c| c.is_active(now));
         let first = rests.min_by_key(|cooldown| cooldown.until);
         let paused: Vec<&str> = others.iter().copied().filter(|agent| self.state.pauses.holds_agent(agent)).collect();
         if first.is_none() && !paused.is_empty() {
@@ -293,7 +293,7 @@ impl Engine {
         }
         let run = work.clone();
         let event = match answer {
-            Ok(answer) => Event::Reviewed { run, review: answer.by(&agent, model.as_deref(), &commit) },
+            Ok(answer) => Event::Reviewed { run, review: answer.into_review(&agent, model.as_deref(), &commit) },
             Err(Outcome::Failed(failure)) => self.failed_review(&task, run, (agent, failure), now),
             Err(Outcome::Cancelled { detail }) => {
                 self.failed_review(&task, run, (agent, Failure::new(FailureClass::Killed, detail)), now)

@@ -1,6 +1,6 @@
 //! A task's routing question with everything that the pure rules need.
 
-use orch_core::policy::live::Word;
+use orch_core::policy::live::Advice;
 use orch_core::route::RouteResult;
 use orch_core::router::{Decision, Impossible, RouteInput, RouterSettings, Routing};
 use orch_core::strategy::Case;
@@ -17,7 +17,7 @@ pub struct OwnedRouting {
     /// What a strategy looks at; `None`: every route is taken as it is.
     pub case: Option<Case>,
     /// What the policy says; `None`: none routes.
-    pub word: Option<Word>,
+    pub word: Option<Advice>,
 }
 
 impl OwnedRouting {
@@ -56,7 +56,7 @@ impl OwnedRouting {
 
     /// The policy gives the task to nobody.
     fn stopped(&self) -> Option<Impossible> {
-        let Some(Word::Stop { reason }) = &self.word else { return None };
+        let Some(Advice::Stop { reason }) = &self.word else { return None };
         let id = self.input.task_id;
         let hint = format!("orch task edit {id} --model MODEL names one; then orch task retry {id}");
         Some(Impossible { reason: reason.clone(), hint })

@@ -6,7 +6,7 @@ use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::agent_model::{Misfit, check_word};
-use orch_core::pause::{PauseScope, Wanted};
+use orch_core::pause::{PauseScope, PauseSelector};
 use orch_core::resolve::{Needs, parse};
 use orch_core::set_model::SetModel;
 
@@ -14,7 +14,7 @@ use orch_core::set_model::SetModel;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelOrder {
     /// For whose work.
-    pub of: Wanted,
+    pub of: PauseSelector,
     /// Which; `None`: what was set is taken back.
     pub model: Option<String>,
     /// By whom.
@@ -52,12 +52,12 @@ impl Engine {
                     EngineError::Invalid { message: reason, hint: Some(hint) }
                 })?;
                 let set = SetModel { scope, model, by: order.by, since: now };
-                change_set.note(&mut self.state, now, None, None, "model_set", set.told());
+                change_set.note(&mut self.state, now, None, None, "model_set", set.describe());
                 self.set_models.set(set);
             }
             None => {
                 if self.set_models.reset(&scope) {
-                    let text = format!("no model is set for {} any more: {}", scope.told(), order.by);
+                    let text = format!("no model is set for {} any more: {}", scope.describe(), order.by);
                     change_set.note(&mut self.state, now, None, None, "model_reset", text);
                 }
             }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use orch_core::event::Event;
 use orch_core::ids::TaskId;
 use orch_core::outcome::RunKind;
-use orch_core::pause::{Pause, PauseScope, Wanted};
+use orch_core::pause::{Pause, PauseScope, PauseSelector};
 use orch_core::plan::directory;
 use orch_core::service::{Departure, ShutdownMode};
 use orch_core::task::{ReviewStage, State, Task};
@@ -39,13 +39,15 @@ impl Engine {
     pub(super) fn switch(
         &mut self,
         change_set: &mut ChangeSet,
-        (wanted, pauses): (&Wanted, bool),
+        (wanted, pauses): (&PauseSelector, bool),
         by: String,
         now: Timestamp,
     ) -> Result<Switched, EngineError> {
         let scopes = match wanted {
-            Wanted::Each if !pauses => self.state.pauses.iter().map(|pause| pause.scope.clone()).collect(),
-            Wanted::All | Wanted::Each | Wanted::Project(_) | Wanted::Agent(_) => vec![self.scope_of(wanted)?],
+            PauseSelector::Each if !pauses => self.state.pauses.iter().map(|pause| pause.scope.clone()).collect(),
+            PauseSelector::All | PauseSelector::Each | PauseSelector::Project(_) | PauseSelector::Agent(_) => {
+                vec![self.scope_of(wanted)?]
+            }
         };
         let is_other = |scope: &PauseScope| self.state.pauses.get(scope).is_some() != pauses;
         let scopes: Vec<PauseScope> = scopes.into_iter().filter(is_other).collect();
@@ -60,20 +62,20 @@ impl Engine {
     fn switch_one(&mut self, change_set: &mut ChangeSet, scope: PauseScope, pauses: bool, by: &str, now: Timestamp) {
         if pauses {
             let pause = Pause { scope, since: now, by: by.to_owned() };
-            change_set.note(&mut self.state, now, None, None, "paused", pause.told());
+            change_set.note(&mut self.state, now, None, None, "paused", pause.describe());
             change_set.put_pause(&mut self.state, pause);
         } else {
-            change_set.note(&mut self.state, now, None, None, "resumed", format!("{} goes on: {by}", scope.told()));
+            change_set.note(&mut self.state, now, None, None, "resumed", format!("{} goes on: {by}", scope.describe()));
             change_set.end_pause(&mut self.state, &scope);
             self.reviewers_are_back(change_set, now);
         }
     }
 
     /// What a person means by a name. What is paused is found by its name also when it is gone.
-    pub(super) fn scope_of(&self, wanted: &Wanted) -> Result<PauseScope, EngineError> {
+    pub(super) fn scope_of(&self, wanted: &PauseSelector) -> Result<PauseScope, EngineError> {
         match wanted {
-            Wanted::All | Wanted::Each => Ok(PauseScope::All),
-            Wanted::Agent(name) => {
+            PauseSelector::All | PauseSelector::Each => Ok(PauseScope::All),
+            PauseSelector::Agent(name) => {
                 let scope = PauseScope::Agent { name: name.clone() };
                 if self.settings.config.agents.answerer(name).is_some() || self.state.pauses.get(&scope).is_some() {
                     return Ok(scope);
@@ -81,7 +83,7 @@ impl Engine {
                 let known = self.settings.config.agents.names().collect::<Vec<_>>().join(", ");
                 Err(not_there(format!("there is no agent {name:?}"), format!("known agents: {known}")))
             }
-            Wanted::Project(name) => self.project_of(name),
+            PauseSelector::Project(name) => self.project_of(name),
         }
     }
 
@@ -113,7 +115,7 @@ impl Engine {
         };
         let mut avoided: Vec<String> = self.state.pauses.iter().filter_map(agents).collect();
         avoided.extend_from_slice(self.exhausted());
-        let resting = self.state.cooldowns.iter().filter(|(_, cooldown)| cooldown.holds(now));
+        let resting = self.state.cooldowns.iter().filter(|(_, cooldown)| cooldown.is_active(now));
         // One provider of several leaves the agent others.
         avoided.extend(resting.map(|(name, _)| name.clone()).filter(|name| !name.contains('/')));
         if self.settings.avoided != avoided || self.settings.advice != *self.advice() {
@@ -142,7 +144,7 @@ impl Engine {
             | State::Cancelled { .. } => return Ok(()),
         };
         let dir = directory(task, &self.state.project_dirs).ok();
-        match self.state.pauses.words(dir, agent) {
+        match self.state.pauses.description(dir, agent) {
             Some(why) => Err(EngineError::Paused { task: task.id, why: why.to_owned() }),
             None => Ok(()),
         }
@@ -166,7 +168,7 @@ impl Engine {
             None,
             None,
             "shutting_down",
-            format!("{}: {}", departure.why, departure.how.told()),
+            format!("{}: {}", departure.why, departure.how.describe()),
         );
         for one in work.iter().filter(|one| one.fate == Fate::Interrupted) {
             self.interrupt(change_set, one, now);

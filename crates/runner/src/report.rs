@@ -56,7 +56,7 @@ pub struct RunReport {
 impl RunReport {
     /// Returns the outcome of a run of [`RunKind::Work`].
     pub fn outcome(&self) -> Outcome {
-        self.stop_outcome().unwrap_or_else(|| Outcome::of(&self.ending))
+        self.stop_outcome().unwrap_or_else(|| Outcome::from_ending(&self.ending))
     }
 
     /// Returns why there is no answer, for runs whose answer has another format; `None` when there may be one.
@@ -93,9 +93,9 @@ impl RunReport {
         format!("run ended: {}{exit}, after {took}; {}", what.lines().next().unwrap_or_default(), self.describe_usage())
     }
 
-    /// Describes what the agent says of its work.
-    fn describe_answer(&self) -> String {
-        match (self.kind, Outcome::of(&self.ending)) {
+    /// What the agent says of its work.
+    fn answered(&self) -> String {
+        match (self.kind, Outcome::from_ending(&self.ending)) {
             (RunKind::Route | RunKind::Review, _) | (_, Outcome::Cancelled { .. }) => String::new(),
             (RunKind::Work, Outcome::Finished { answer }) => match answer.status {
                 AnswerStatus::Done => ", done".to_owned(),

@@ -10,7 +10,7 @@ use super::tasks::{occupancy, task_in};
 use axum::Json;
 use axum::extract::State;
 use orch_api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
-use orch_core::plan::{HoldReason, directory, told};
+use orch_core::plan::{HoldReason, describe, directory};
 use orch_engine::handle::View;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -88,7 +88,7 @@ fn held(view: &View, shown: &Shown) -> Vec<HeldView> {
             reason: hold.reason,
             count: 0,
             tasks: Vec::new(),
-            detail: told(hold, task, &|id| view.waited(id), &slots).detail,
+            detail: describe(hold, task, &|id| view.waited(id), &slots).detail,
             until: None,
         });
         group.count += 1;

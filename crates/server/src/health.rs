@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub async fn healthz(State(state): State<ApiState>) -> Result<&'static str, ApiError> {
     match tokio::time::timeout(PATIENCE, state.engine.look()).await {
         Ok(Ok(View { leaving: Some(departure), .. })) => {
-            let message = format!("orch is shutting down: {} ({})", departure.how.told(), departure.why);
+            let message = format!("orch is shutting down: {} ({})", departure.how.describe(), departure.why);
             Err(ApiError::new(ErrorCode::ShuttingDown, message, None))
         }
         Ok(Ok(_)) => Ok("ok\n"),

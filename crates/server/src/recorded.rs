@@ -8,7 +8,7 @@ use orch_api::error::ErrorCode;
 use orch_api::patterns::{NewSample, Outcome, SampleView};
 use orch_core::catalog::Catalog;
 use orch_core::provider_access::ProviderAccess;
-use orch_core::recorded::{Known, Word, check};
+use orch_core::recorded::{Entry, Known, check};
 use orch_core::resolve::{Needs, Records, Reference, Resolver, parse};
 use orch_core::route::Complexity;
 use orch_core::task_type::TaskType;
@@ -20,7 +20,7 @@ pub async fn record(Person(state): Person, Body(new): Body<NewSample>) -> Result
     let samples = state.engine.samples().await?;
     let view = state.engine.look().await?;
     let known = Known { not_in_catalog: not_in_catalog(&view, &new.model), ..known(&view, &samples) };
-    let word = Word {
+    let word = Entry {
         task_type: new.task_type,
         agent: new.agent,
         model: new.model,

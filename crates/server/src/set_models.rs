@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use orch_api::error::ErrorCode;
 use orch_api::set_models::{NewSetModel, SetModelView, SetModelsView};
-use orch_core::pause::Wanted;
+use orch_core::pause::PauseSelector;
 use orch_engine::ModelOrder;
 
 /// The longest name of whoever asks, in characters.
@@ -35,8 +35,8 @@ pub async fn reset(Person(state): Person, Body(new): Body<NewSetModel>) -> Resul
 
 async fn order(state: &ApiState, new: NewSetModel) -> Result<Json<SetModelsView>, ApiError> {
     let of = match (new.project, new.agent) {
-        (Some(project), None) => Wanted::Project(project),
-        (None, Some(agent)) => Wanted::Agent(agent),
+        (Some(project), None) => PauseSelector::Project(project),
+        (None, Some(agent)) => PauseSelector::Agent(agent),
         (None, None) | (Some(_), Some(_)) => {
             let message = "a model is set for a project or for an agent";
             return Err(ApiError::new(

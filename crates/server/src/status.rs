@@ -20,7 +20,7 @@ use orch_api::set_models::SetModelView;
 use orch_api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::output::{Part, last_line_of};
-use orch_core::plan::told;
+use orch_core::plan::describe;
 use orch_core::task::{Run, Status, Task};
 use orch_engine::handle::{Entry, View};
 use orch_stream::{Delivery, Start, Subscription};
@@ -107,7 +107,7 @@ fn problems(state: &ApiState, view: &View) -> Vec<String> {
 }
 
 fn slots(view: &View) -> SlotsView {
-    let (busy, total, because) = occupancy(view).now();
+    let (busy, total, because) = occupancy(view).usage();
     SlotsView { busy, total, because }
 }
 
@@ -177,7 +177,7 @@ fn queued(view: &View, shown: &Shown) -> Vec<QueuedView> {
         status: task.status(),
         agent: task.route.as_ref().map(|route| route.agent.clone()),
         model: task.route.as_ref().and_then(|route| route.model.clone()),
-        hold: view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.waited(id), &slots)),
+        hold: view.plan.hold(task.id).map(|hold| describe(hold, task, &|id| view.waited(id), &slots)),
     });
     shown.collect()
 }

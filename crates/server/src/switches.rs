@@ -10,7 +10,7 @@ use orch_api::error::ErrorCode;
 use orch_api::switches::{
     DepartureView, FateView, NewPause, PauseView, PausesView, ShutdownOrder, ShutdownView, UnderWayView,
 };
-use orch_core::pause::{Pause, PauseScope, Wanted};
+use orch_core::pause::{Pause, PauseScope, PauseSelector};
 use orch_core::service::{Cause, Departure, ServiceEntry};
 use orch_engine::handle::{Fate, UnderWay};
 use schemars::JsonSchema;
@@ -35,10 +35,10 @@ pub async fn resume(Caller(state): Caller, Body(new): Body<NewPause>) -> Answer<
 
 async fn switch(state: &ApiState, new: NewPause, pauses: bool) -> Answer<PausesView> {
     let wanted = match (new.project, new.agent) {
-        (None, None) if new.all => Wanted::Each,
-        (None, None) => Wanted::All,
-        (Some(project), None) => Wanted::Project(project),
-        (None, Some(agent)) => Wanted::Agent(agent),
+        (None, None) if new.all => PauseSelector::Each,
+        (None, None) => PauseSelector::All,
+        (Some(project), None) => PauseSelector::Project(project),
+        (None, Some(agent)) => PauseSelector::Agent(agent),
         (Some(_), Some(_)) => {
             let hint = "ask twice: once for the project, once for the agent";
             return Err(ApiError::new(ErrorCode::Usage, "a pause covers a project or an agent, not both", Some(hint)));
@@ -89,7 +89,7 @@ pub(super) fn pause_view(pause: &Pause) -> PauseView {
         PauseScope::Project { dir, name } => ("project", Some(name.clone()), Some(dir.clone())),
         PauseScope::Agent { name } => ("agent", Some(name.clone()), None),
     };
-    PauseView { scope: scope.to_owned(), name, dir, since: pause.since, by: pause.by.clone(), told: pause.told() }
+    PauseView { scope: scope.to_owned(), name, dir, since: pause.since, by: pause.by.clone(), told: pause.describe() }
 }
 
 /// A departure on the wire.

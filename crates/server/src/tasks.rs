@@ -23,7 +23,7 @@ use orch_config::Integrate;
 use orch_core::evidence::Check;
 use orch_core::health::format_span;
 use orch_core::ids::TaskId;
-use orch_core::plan::{Hold, Occupancy, directory, ends, told};
+use orch_core::plan::{Hold, Occupancy, describe, describe_end, directory};
 use orch_core::resolve::parse;
 use orch_core::route::RouteResult;
 use orch_core::task::{Run, Spec, State as TaskState, Task};
@@ -90,12 +90,12 @@ pub(super) fn short_why(view: &View, task: &Task, slots: &Occupancy<'_>) -> Opti
         return Some(kind.in_a_line(question));
     }
     let hold = view.plan.hold(task.id)?;
-    Some(told(hold, task, &|id| view.waited(id), slots).detail)
+    Some(describe(hold, task, &|id| view.waited(id), slots).detail)
 }
 
 /// For the words that planning leaves out.
 pub(super) fn occupancy(view: &View) -> Occupancy<'_> {
-    Occupancy::of(&view.tasks, view.projects.iter().map(|p| p.dir.clone()).collect(), &view.room, &view.batches)
+    Occupancy::new(&view.tasks, view.projects.iter().map(|p| p.dir.clone()).collect(), &view.room, &view.batches)
 }
 
 fn task_view(
@@ -108,7 +108,7 @@ fn task_view(
     let dirs: Vec<PathBuf> = view.projects.iter().map(|p| p.dir.clone()).collect();
     let dir = directory(task, &dirs).ok();
     let project = dir.and_then(|dir| view.projects.iter().find(|p| p.dir == dir));
-    let hold = view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.waited(id), slots));
+    let hold = view.plan.hold(task.id).map(|hold| describe(hold, task, &|id| view.waited(id), slots));
     let batch = batch_of(view, task.id);
     let workflow = &view.settings.for_task(task, &view.projects).workflow;
     let context = TaskContext {
@@ -290,7 +290,7 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
     let id = task_id(&id)?;
     let view = state.engine.look().await?;
     let task = task_in(&view, &state, id).await?;
-    let hold = view.plan.hold(id).map(|hold| told(hold, &task, &|id| view.waited(id), &occupancy(&view)));
+    let hold = view.plan.hold(id).map(|hold| describe(hold, &task, &|id| view.waited(id), &occupancy(&view)));
     let (because, next) = match fares(&view, &task).filter(|_| hold.is_none()) {
         Some(told) => told,
         None if hold.is_none() && state.process.mode == Mode::Command.as_str() => {
@@ -358,7 +358,7 @@ fn unattended(task: &Task) -> Option<(String, String)> {
 fn explain(task: &Task, hold: Option<&Hold>, batch: Option<&str>) -> (String, String) {
     let id = task.id;
     if let Some(hold) = hold {
-        return (hold.detail.clone(), ends(hold, id, batch));
+        return (hold.detail.clone(), describe_end(hold, id, batch));
     }
     match &task.state {
         TaskState::New { .. } | TaskState::Routed { .. } => ("nothing holds it".to_owned(), "it starts now".to_owned()),

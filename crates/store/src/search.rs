@@ -304,7 +304,7 @@ fn terms(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use orch_core::ids::TaskId;
-    use orch_core::pattern::{Pattern, Wish};
+    use orch_core::pattern::{Options, Pattern};
 
     fn run(number: u32) -> RunId {
         RunId::new(TaskId(7), number, 0xab)
@@ -323,7 +323,7 @@ mod tests {
     }
 
     fn places(index: &SearchIndex, source: &str) -> Vec<(RunId, u64)> {
-        let pattern = Pattern::new(source, Wish { is_regex: true, ignore_case: true }).expect("a pattern");
+        let pattern = Pattern::new(source, Options { is_regex: true, ignore_case: true }).expect("a pattern");
         let found = index.places(pattern.need()).expect("readable").expect("it narrows");
         found.into_iter().flat_map(|(run, blocks)| blocks.into_iter().map(move |b| (run.clone(), b.begin))).collect()
     }

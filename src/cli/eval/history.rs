@@ -65,7 +65,7 @@ fn too_little(stock: &Stock) -> CliError {
     CliError::Refused {
         message: format!(
             "the history of this home is too small for a replay: {} ({runs} judged runs, {unpriced} of them without a price{of_models})",
-            stock.lacks().join("; ")
+            stock.missing().join("; ")
         ),
         hint: Some(
             "orch patterns stats tells what there is; orch eval routing --outcomes FILE replays recorded outcomes"

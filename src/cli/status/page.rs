@@ -74,7 +74,7 @@ impl Page {
             self.paint.text(Role::Warning, "no daemon runs").into_owned()
         } else {
             let state = match &status.shutting_down {
-                Some(leaving) => leaving.how.told(),
+                Some(leaving) => leaving.how.describe(),
                 None if status.idle => "nothing to do",
                 None => "at work",
             };

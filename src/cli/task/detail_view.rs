@@ -324,7 +324,7 @@ fn evidence_fields(view: &mut DetailView, evidence: &EvidenceView) {
     });
     if let Some(review) = &evidence.review {
         view.field("review", line(&format!("by {}: {}", review.reviewer(), review.decision)));
-        view.out.push_str(&indented(&review.demands(), &" ".repeat(NAMES + 4)));
+        view.out.push_str(&indented(&review.feedback(), &" ".repeat(NAMES + 4)));
     }
     evidence.violations.iter().for_each(|text| {
         let told = view.paint.text(Role::Bad, line(text)).into_owned();

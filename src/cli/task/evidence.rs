@@ -134,8 +134,12 @@ fn seen(evidence: &EvidenceView) -> String {
     out.push('\n');
     evidence.checks.iter().for_each(|check| out.push_str(&one_check(check)));
     if let Some(review) = &evidence.review {
-        out.push_str(&format!("### {}\n\nOf commit {}.\n\n", one_line(&review.told(), 200), code_span(&review.commit)));
-        out.push_str(&format!("{}\n\n", fence(&review.demands())));
+        out.push_str(&format!(
+            "### {}\n\nOf commit {}.\n\n",
+            one_line(&review.summary(), 200),
+            code_span(&review.commit)
+        ));
+        out.push_str(&format!("{}\n\n", fence(&review.feedback())));
     }
     out
 }

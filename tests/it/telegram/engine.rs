@@ -326,7 +326,7 @@ async fn a_button_of_a_question_that_was_answered_elsewhere_does_nothing() {
 async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_not() {
     let house = House::open().await;
     let (room, api) = (&house.room, &house.room.api);
-    house.engine.handle.switch(orch_core::pause::Wanted::All, true, "the test".into()).await.expect("paused");
+    house.engine.handle.switch(orch_core::pause::PauseSelector::All, true, "the test".into()).await.expect("paused");
     api.file("notes", "first\nsecond 🙂\n".as_bytes());
     api.file("picture", &[0, 159, 146, 150]);
     let with = |caption: &str, file: &str, size: u64| json!({"text": null, "caption": caption, "document": {"file_id": file, "file_name": "n.txt", "file_size": size}});

@@ -178,7 +178,7 @@ pub fn help() -> ChatMessage {
 pub fn overview(overview: &Overview) -> ChatMessage {
     let status = &overview.status;
     let state = match (&status.shutting_down, status.idle) {
-        (Some(leaving), _) => leaving.how.told(),
+        (Some(leaving), _) => leaving.how.describe(),
         (None, true) => "nothing to do",
         (None, false) => "at work",
     };

@@ -167,21 +167,23 @@ mod tests {
 
     #[test]
     fn exit_code_zero_is_finished_and_the_last_line_the_summary() {
-        let Outcome::Finished { answer } = Outcome::of(&ending(&["working", "all\tdone", ""], 0)) else { panic!() };
+        let Outcome::Finished { answer } = Outcome::from_ending(&ending(&["working", "all\tdone", ""], 0)) else {
+            panic!()
+        };
         assert_eq!(answer.summary, "all done");
-        let Outcome::Finished { answer } = Outcome::of(&ending(&[], 0)) else { panic!() };
+        let Outcome::Finished { answer } = Outcome::from_ending(&ending(&[], 0)) else { panic!() };
         assert_eq!(answer.summary, "ended without output");
     }
 
     #[test]
     fn a_json_answer_on_the_last_line_is_the_report_and_a_wrong_one_is_malformed() {
         let report = r#"{"status":"blocked","summary":"s","blockers":["x"]}"#;
-        let Outcome::Finished { answer } = Outcome::of(&ending(&["x", report], 0)) else { panic!() };
+        let Outcome::Finished { answer } = Outcome::from_ending(&ending(&["x", report], 0)) else { panic!() };
         assert_eq!(answer.blockers, ["x"]);
-        let Outcome::Failed(failure) = Outcome::of(&ending(&[r#"{"status":"fine"}"#], 0)) else { panic!() };
+        let Outcome::Failed(failure) = Outcome::from_ending(&ending(&[r#"{"status":"fine"}"#], 0)) else { panic!() };
         assert_eq!(failure.class, FailureClass::Malformed);
-        assert!(matches!(Outcome::of(&ending(&[r#"{"level":"info"}"#], 0)), Outcome::Finished { .. }));
-        let Outcome::Failed(cut) = Outcome::of(&ending(&[r#"{"status": "done", "summary": "oops"#], 0)) else {
+        assert!(matches!(Outcome::from_ending(&ending(&[r#"{"level":"info"}"#], 0)), Outcome::Finished { .. }));
+        let Outcome::Failed(cut) = Outcome::from_ending(&ending(&[r#"{"status": "done", "summary": "oops"#], 0)) else {
             panic!()
         };
         assert_eq!(cut.class, FailureClass::Malformed);

@@ -17,7 +17,7 @@ const OBSERVATIONS: [(FailureClass, State, &str); 5] = [
 impl Verdict {
     /// Returns what a run's failure says about its provider, valid for the agent's cooldown; `None` if it says nothing.
     pub fn observed(failure: &Failure, now: Timestamp) -> Option<Self> {
-        let until = retry::cooldown(failure, now)?;
+        let until = retry::cooldown_until(failure, now)?;
         let (_, state, why) = OBSERVATIONS.into_iter().find(|(class, _, _)| *class == failure.class)?;
         Some(Self { until: Some(until), ..Self::new(state, why) })
     }
@@ -59,7 +59,7 @@ mod tests {
     fn every_failure_that_leaves_an_agent_alone_says_something_of_its_provider_and_no_other_does() {
         for class in FailureClass::ALL.iter().copied() {
             let failure = Failure::new(class, "no");
-            let is_left_alone = retry::cooldown(&failure, now()).is_some();
+            let is_left_alone = retry::cooldown_until(&failure, now()).is_some();
             assert_eq!(Verdict::observed(&failure, now()).is_some(), is_left_alone, "{class}");
         }
     }

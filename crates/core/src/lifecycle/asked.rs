@@ -16,7 +16,7 @@ pub(super) fn on_cancel(task: &mut Task, reason: &str) -> Result<(), Refused> {
         | State::InReview { .. }
         | State::Blocked(_)
         | State::NeedsReview { .. } => {
-            task.put_back_in_line();
+            task.clear_run_now();
             task.state = State::Cancelled { reason: reason.to_owned() };
             Ok(())
         }

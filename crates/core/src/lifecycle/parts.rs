@@ -17,8 +17,8 @@ pub(super) fn on_handed_on(
     let ReviewStage::Judging = reviewed_run(task, run)? else { return Err(Refused::Stale { run: run.clone() }) };
     task.evidence = Some(Box::new(evidence.clone()));
     task.last_failure = None;
-    task.put_back_in_line();
-    task.parts.get_or_insert_default().handed_on.extend(made);
+    task.clear_run_now();
+    task.parts.get_or_insert_default().delegated.extend(made);
     wait(task, &BlockedOn::Children { tasks: awaited.to_vec() });
     Ok(())
 }

@@ -73,7 +73,7 @@ pub(super) fn on_reviewed(task: &mut Task, run: &RunId, review: &Review, context
         Decision::Approve if then_person => ask_person(task),
         Decision::Approve => integrate(task, run),
         Decision::RequestChanges => {
-            fail(task, &Failure::new(FailureClass::ReviewRejected, review.demands()), context);
+            fail(task, &Failure::new(FailureClass::ReviewRejected, review.feedback()), context);
         }
     }
     Ok(())

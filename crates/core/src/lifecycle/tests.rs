@@ -96,9 +96,9 @@ impl Life {
             model_for: &model_for,
             candidates: &self.candidates,
             routed: &routed,
-            rests: &|_, _| false,
-            is_paid_ahead: &|_, _| false,
-            rests_until: &|_, _| self.rests_until,
+            is_cooling: &|_, _| false,
+            is_prepaid: &|_, _| false,
+            cooling_until: &|_, _| self.rests_until,
             policy: &|_| None,
         };
         self.task = step(&self.task, event, &context)?;

@@ -1,28 +1,28 @@
-//! What a provider's answer says. Counts and texts that are not there are not known; a body that is no answer is told as such.
+//! Parses a provider's answer. Missing counts and texts are `None`; a body that is not an answer is rejected.
 
 use super::ModelApi;
 use crate::outcome::Usage;
 use serde_json::Value;
 
-/// How many tokens an answer took; those read from the provider's cache stand beside the others.
+/// The tokens of an answer; those read from the provider's cache are counted separately.
 pub type Tokens = Usage;
 
-/// An answer.
+/// A provider's answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reply {
-    /// The model that gave it, as the provider names it.
+    /// The model that answered, as the provider names it.
     pub model: Option<String>,
-    /// Its words.
+    /// The text of the answer.
     pub text: Option<String>,
-    /// The answer in its shape, where the provider held the model to one.
+    /// The structured answer, where the provider enforced a schema.
     pub structured: Option<Value>,
-    /// What it took.
+    /// The tokens that were used.
     pub tokens: Tokens,
-    /// It broke off, for this reason.
+    /// Why the answer was cut off, if it was.
     pub cut: Option<String>,
 }
 
-/// Reads an answer; `None`: it is none.
+/// Parses an answer; `None`: the body is not one.
 pub fn read(api: ModelApi, body: &Value) -> Option<Reply> {
     let reply = match api {
         ModelApi::Messages => messages(body),
@@ -37,7 +37,7 @@ fn messages(body: &Value) -> Option<Reply> {
     let blocks = body.get("content")?.as_array()?;
     let of_kind = |kind: &'static str| blocks.iter().filter(move |block| block["type"] == kind);
     let cached = count(body, "/usage/cache_read_input_tokens");
-    // What is written into the cache was read as well.
+    // Tokens written to the cache were read as well.
     let stored = count(body, "/usage/cache_creation_input_tokens").unwrap_or(0);
     Some(Reply {
         text: joined(of_kind("text").filter_map(|block| block["text"].as_str())),
@@ -78,7 +78,7 @@ fn chat(body: &Value) -> Option<Reply> {
     })
 }
 
-/// OpenAI's counts: what was read holds what came from the cache.
+/// Converts OpenAI's counts, in which the input includes cached tokens.
 fn counted(body: &Value, [input, output]: [&str; 2], details: &str) -> Tokens {
     let cached = count(body, &format!("{details}/cached_tokens"));
     let read = count(body, input).map(|all| all.saturating_sub(cached.unwrap_or(0)));

@@ -1,4 +1,4 @@
-//! The languages of the providers, by the examples of their references.
+//! The APIs of the providers, by the examples in their references.
 
 use super::*;
 use proptest::prelude::*;

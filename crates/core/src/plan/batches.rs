@@ -1,4 +1,4 @@
-//! What batches leave of a plan: which of a batch's tasks is the next, and whether the batch has room for it.
+//! Applies batches to a plan: the order of a batch's tasks, and whether the batch has capacity for another one.
 
 use super::{HoldReason, Ready, directory};
 use crate::batch::Batch;
@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// One open batch, while a plan is made.
+/// An open batch while a plan is made.
 struct Group<'a> {
     batch: &'a Batch,
     is_spent: bool,
-    /// Its tasks that hold a slot.
+    /// The number of its tasks that hold a slot.
     busy: usize,
-    /// Repositories in which one of them does.
+    /// The repositories of those tasks.
     busy_dirs: BTreeSet<&'a Path>,
 }
 
@@ -22,7 +22,7 @@ struct Group<'a> {
 pub(super) struct Batches<'a> {
     projects: &'a [PathBuf],
     groups: Vec<Group<'a>>,
-    /// In which group a task is, and at what place of it.
+    /// The group of each task, and its position in the group.
     places: BTreeMap<TaskId, (usize, usize)>,
 }
 
@@ -52,25 +52,25 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// Its batch has spent all that it may; whom a person asked for begins all the same.
+    /// Whether the task's batch has spent its budget; a task that a person asked for starts all the same.
     pub(super) fn is_spent(&self, task: &Task) -> bool {
         !task.run_now && self.group(task).is_some_and(|group| group.is_spent)
     }
 
-    /// Why its batch has no room for it.
-    pub(super) fn lacking(&self, task: &Task) -> Option<HoldReason> {
+    /// Returns why the task's batch has no capacity for it.
+    pub(super) fn missing_slot(&self, task: &Task) -> Option<HoldReason> {
         let is_full = |group: &Group<'_>| group.busy >= group.batch.concurrency as usize;
         (!task.run_now && self.group(task).is_some_and(is_full)).then_some(HoldReason::BatchSlots)
     }
 
-    /// Brings the tasks of each batch into the batch's own order. The places that they have among all tasks stay the
-    /// same; who takes which of them is another question. Reviews and tasks that a person asked for stay where they are.
+    /// Sorts the tasks of each batch into the batch's own order. The set of positions that they hold among all tasks stays
+    /// the same. Reviews and tasks that a person asked for stay where they are.
     pub(super) fn arrange(&self, runnable: &mut [Ready<'a>]) {
         for (at, group) in self.groups.iter().enumerate() {
             let is_of = |ready: &Ready<'a>| ready.0 && self.places.get(&ready.2).is_some_and(|(group, _)| *group == at);
             let places: Vec<usize> = (0..runnable.len()).filter(|place| is_of(&runnable[*place])).collect();
             let mut ready: Vec<Ready<'a>> = places.iter().map(|place| runnable[*place]).collect();
-            // What was tried before comes first, then the order in which they were named.
+            // Tasks that were tried before come first, then the order in which they were named.
             ready.sort_unstable_by_key(|(.., id, task)| {
                 (task.attempts == 0, self.places.get(id).map(|(_, place)| *place))
             });
@@ -81,7 +81,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// One task of each repository in which nothing of the batch is busy comes before a second one of any.
+    /// Moves one task of each repository in which the batch is idle before a second task of any repository.
     fn spread(&self, group: &Group<'a>, ready: &mut [Ready<'a>]) {
         let mut served = group.busy_dirs.clone();
         let mut is_second = BTreeMap::new();
@@ -89,7 +89,7 @@ impl<'a> Batches<'a> {
             let is_first = directory(task, self.projects).is_ok_and(|dir| served.insert(dir));
             is_second.insert(*id, !is_first);
         }
-        // Stable: within both halves the order stays.
+        // A stable sort keeps the order within both halves.
         ready.sort_by_key(|(.., id, _)| is_second.get(id).copied());
     }
 }

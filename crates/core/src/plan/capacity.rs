@@ -1,5 +1,5 @@
-//! How much room there is: slots altogether, of an agent, of a project, what the machine bears, and breakers that let
-//! nothing through. Counted once for a plan; a task is then a look or two into small tables.
+//! The capacity for starts: slots in total, per agent, and per project, the machine's load, and breakers. Counted once for
+//! a plan; checking a task then takes a few lookups in small tables.
 
 use super::{Cooldown, Hold, HoldReason, OverlapRules, directory, takes_slot};
 use crate::admission::{Pace, Shortage, Strain};
@@ -16,45 +16,45 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Tasks that are named at most where a text tells who holds the slots.
-const NAMED: usize = 20;
+/// The most tasks that a text names as holders of the slots.
+const MAX_NAMED: usize = 20;
 
 /// What limits starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Capacity {
     /// `engine.max_parallel`.
     pub max_parallel: usize,
-    /// What the machine's state makes of it.
+    /// The slots that the machine's load allows.
     pub pace: Pace,
-    /// A disk that is too full for anything to begin.
+    /// The disk that is too full for any start, if there is one.
     pub disk: Option<Shortage>,
-    /// `agents.NAME.max_parallel`, of agents that have one.
+    /// `agents.NAME.max_parallel`, for agents that have one.
     pub agents: BTreeMap<String, usize>,
-    /// `workflow.max_parallel` by directory, of projects that have one.
+    /// `workflow.max_parallel` by directory, for projects that have one.
     pub projects: BTreeMap<PathBuf, usize>,
-    /// Breakers that are not closed.
+    /// The breakers that are not closed.
     pub breakers: Vec<Breaker>,
-    /// What is done about tasks that meet in a file.
-    pub meetings: OverlapRules,
-    /// What budgets leave.
+    /// What happens with tasks that overlap in a file.
+    pub overlap_rules: OverlapRules,
+    /// What the budgets leave.
     pub balances: Balances,
-    /// What the next run of a task will cost, where a limit depends on it; of others nobody can say.
+    /// The expected cost of a task's next run, where a limit depends on it; `None`: unknown.
     pub prices: BTreeMap<TaskId, Usd>,
-    /// Why the settings are not known, while they are not.
-    pub unread: Option<String>,
-    /// The same by directory, of projects of whose own settings nothing is known.
-    pub unread_projects: BTreeMap<PathBuf, String>,
-    /// Projects whose own checks the person has not approved, by directory: what is to be done.
+    /// Why the settings cannot be read, while they cannot.
+    pub config_error: Option<String>,
+    /// The same by directory, for projects whose own settings were never read.
+    pub project_config_errors: BTreeMap<PathBuf, String>,
+    /// Projects whose own checks the person has not approved, by directory, with what to do.
     pub unapproved_projects: BTreeMap<PathBuf, String>,
-    /// Tasks whose model nobody serves now: its provider failed when it was asked, or is left alone.
-    pub unserved: BTreeMap<TaskId, Cooldown>,
-    /// Tasks whose present step an external call keeps from going on.
+    /// Tasks whose model is not available now: its provider failed when it was asked, or is in a cooldown.
+    pub model_cooldowns: BTreeMap<TaskId, Cooldown>,
+    /// Tasks whose current step is blocked by an external call.
     pub obstacles: BTreeMap<TaskId, Hold>,
 }
 
 impl Capacity {
-    /// So many slots, and no other limit.
-    pub fn of(max_parallel: usize) -> Self {
+    /// Creates a capacity of this many slots without any other limit.
+    pub fn with_slots(max_parallel: usize) -> Self {
         Self {
             max_parallel,
             pace: Pace::unmeasured(max_parallel),
@@ -62,18 +62,18 @@ impl Capacity {
             agents: BTreeMap::new(),
             projects: BTreeMap::new(),
             breakers: Vec::new(),
-            meetings: OverlapRules::none(),
+            overlap_rules: OverlapRules::off(),
             balances: Balances::default(),
             prices: BTreeMap::new(),
-            unread: None,
-            unread_projects: BTreeMap::new(),
+            config_error: None,
+            project_config_errors: BTreeMap::new(),
             unapproved_projects: BTreeMap::new(),
-            unserved: BTreeMap::new(),
+            model_cooldowns: BTreeMap::new(),
             obstacles: BTreeMap::new(),
         }
     }
 
-    /// The breaker in the way of a task of this agent in this directory: one that is open rather than a half-open one.
+    /// Returns the breaker that stops a task of this agent in this directory: an open one rather than a half-open one.
     fn breaker_of(&self, agent: Option<&str>, dir: Option<&OsStr>) -> Option<&Breaker> {
         let concerns = |breaker: &&Breaker| match (&breaker.target, breaker.target.dir()) {
             (Target::Agent { name }, _) => agent == Some(name.as_str()),
@@ -84,19 +84,19 @@ impl Capacity {
     }
 }
 
-/// One agent or one project.
+/// The limits and usage of one agent or project.
 #[derive(Debug, Default)]
 struct Limit {
-    /// At most so many, by the settings.
+    /// The most runs that the settings allow.
     most: Option<usize>,
-    /// A breaker lets one at a time try.
-    tries: bool,
-    /// Nothing begins before then.
-    shut: Option<Timestamp>,
+    /// Whether a breaker allows only one run at a time.
+    half_open: bool,
+    /// The time before which a breaker allows no start.
+    closed_until: Option<Timestamp>,
     busy: usize,
 }
 
-/// Limits by their keys. Few: to compare with each of them takes less than to hash one.
+/// Limits by key. There are few, so that a linear search is faster than hashing.
 struct Limits<'a, K: Eq + ?Sized>(Vec<(&'a K, Limit)>);
 
 impl<'a, K: Eq + ?Sized> Limits<'a, K> {
@@ -115,8 +115,8 @@ impl<'a, K: Eq + ?Sized> Limits<'a, K> {
             self.0.push((key, Limit::default()));
         }
         if let Some(limit) = self.get_mut(Some(key)) {
-            limit.shut = limit.shut.max(breaker.open_until(now));
-            limit.tries |= breaker.state_name() != StateName::Closed;
+            limit.closed_until = limit.closed_until.max(breaker.open_until(now));
+            limit.half_open |= breaker.state_name() != StateName::Closed;
         }
     }
 
@@ -125,29 +125,29 @@ impl<'a, K: Eq + ?Sized> Limits<'a, K> {
     }
 }
 
-/// What is taken, and what is left.
+/// The slots and money in use, and what is left.
 pub(super) struct Usage<'a> {
-    room: &'a Capacity,
+    capacity: &'a Capacity,
     projects: &'a [PathBuf],
     pub(super) busy: usize,
     agents: Limits<'a, str>,
     dirs: Limits<'a, OsStr>,
-    /// Money that is set aside for what this plan begins.
-    drawn: PlannedSpend,
+    /// Money reserved for what this plan starts.
+    reserved: PlannedSpend,
 }
 
 impl<'a> Usage<'a> {
-    pub(super) fn new(room: &'a Capacity, projects: &'a [PathBuf], now: Timestamp) -> Self {
+    pub(super) fn new(capacity: &'a Capacity, projects: &'a [PathBuf], now: Timestamp) -> Self {
         let capped = |most: &usize| Limit { most: Some(*most), ..Limit::default() };
-        let mut agents = Limits(room.agents.iter().map(|(name, most)| (name.as_str(), capped(most))).collect());
-        let mut dirs = Limits(room.projects.iter().map(|(dir, most)| (dir.as_os_str(), capped(most))).collect());
-        for breaker in &room.breakers {
+        let mut agents = Limits(capacity.agents.iter().map(|(name, most)| (name.as_str(), capped(most))).collect());
+        let mut dirs = Limits(capacity.projects.iter().map(|(dir, most)| (dir.as_os_str(), capped(most))).collect());
+        for breaker in &capacity.breakers {
             match &breaker.target {
                 Target::Agent { name } => agents.add(name.as_str(), breaker, now),
                 Target::Project { dir } | Target::Check { dir, .. } => dirs.add(dir.as_os_str(), breaker, now),
             }
         }
-        Self { room, projects, busy: 0, agents, dirs, drawn: PlannedSpend::default() }
+        Self { capacity, projects, busy: 0, agents, dirs, reserved: PlannedSpend::default() }
     }
 
     /// Counts a task that holds a slot.
@@ -162,7 +162,7 @@ impl<'a> Usage<'a> {
         }
     }
 
-    /// Agent and directory, where anything depends on them.
+    /// Returns agent and directory, where any limit depends on them.
     fn keys(&self, task: &'a Task) -> Option<(Option<&'a str>, Option<&'a OsStr>)> {
         if self.agents.is_empty() && self.dirs.is_empty() {
             return None;
@@ -171,14 +171,14 @@ impl<'a> Usage<'a> {
         Some((agent_of(task), dir.map(|dir| dir.as_os_str())))
     }
 
-    /// What holds everything.
+    /// Returns the hold of all tasks while a disk is full.
     pub(super) fn full_disk(&self) -> Option<Hold> {
-        self.room.disk.as_ref().map(|_| Hold::new(HoldReason::Disk, String::new()))
+        self.capacity.disk.as_ref().map(|_| Hold::new(HoldReason::Disk, String::new()))
     }
 
-    /// What is spent, and by it whom nothing more is begun for. `agent`: whoever is to work on the task, where that is known.
+    /// Returns the hold by a spent budget. `agent`: the agent and model that are to work on the task, where they are known.
     pub(super) fn spent(&self, task: &Task, agent: Option<(&str, Option<&str>)>) -> Option<Hold> {
-        let balances = &self.room.balances;
+        let balances = &self.capacity.balances;
         if task.run_now || balances.stops.is_empty() {
             return None;
         }
@@ -186,13 +186,13 @@ impl<'a> Usage<'a> {
         Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.question()) })
     }
 
-    /// The run that a task would begin now, as limits of money count it.
+    /// Returns the run that a task would start now, as budgets count it.
     fn wanted(&self, task: &'a Task) -> PlannedRun<'a> {
         let is_review = task.status() == Status::InReview;
         let route = task.route.as_ref().filter(|_| !is_review);
-        let price = match self.room.prices.get(&task.id) {
+        let price = match self.capacity.prices.get(&task.id) {
             Some(cost) if !is_review => Price::Known(*cost),
-            // What is nearly finished waits for no price.
+            // Nearly finished work does not wait for a price.
             Some(_) | None if is_review => Price::Typical,
             Some(_) | None => Price::Unknown,
         };
@@ -203,64 +203,64 @@ impl<'a> Usage<'a> {
         }
     }
 
-    /// The limit that has no room for one more run beside those under way and those that this plan begins.
-    pub(super) fn short(&mut self, task: &'a Task) -> Option<Hold> {
-        if task.run_now || self.room.balances.is_unlimited() {
+    /// Returns the hold by a limit that does not cover one more run besides those under way and those that this plan starts.
+    pub(super) fn unaffordable(&mut self, task: &'a Task) -> Option<Hold> {
+        if task.run_now || self.capacity.balances.is_unlimited() {
             return None;
         }
         let wanted = self.wanted(task);
-        let stop = self.room.balances.stop_for(&wanted, &mut self.drawn)?;
+        let stop = self.capacity.balances.stop_for(&wanted, &mut self.reserved)?;
         Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.question()) })
     }
 
-    /// Sets money aside for a run that begins now.
-    pub(super) fn set_aside(&mut self, task: &'a Task) {
-        if !self.room.balances.is_unlimited() {
+    /// Reserves money for a run that starts now.
+    pub(super) fn reserve(&mut self, task: &'a Task) {
+        if !self.capacity.balances.is_unlimited() {
             let wanted = self.wanted(task);
-            self.room.balances.draw(&wanted, &mut self.drawn);
+            self.capacity.balances.draw(&wanted, &mut self.reserved);
         }
     }
 
-    /// The breaker that lets nothing of its kind begin now.
-    pub(super) fn shut(&self, task: &'a Task) -> Option<Hold> {
-        if self.room.breakers.is_empty() || task.run_now {
+    /// Returns the hold by a breaker that allows no start.
+    pub(super) fn open_breaker(&self, task: &'a Task) -> Option<Hold> {
+        if self.capacity.breakers.is_empty() || task.run_now {
             return None;
         }
         let (agent, dir) = self.keys(task)?;
         let limits = [self.agents.get(agent), self.dirs.get(dir)];
-        let until = limits.into_iter().flatten().filter_map(|limit| limit.shut).max()?;
+        let until = limits.into_iter().flatten().filter_map(|limit| limit.closed_until).max()?;
         Some(Hold::until(HoldReason::Breaker, String::new(), until))
     }
 
-    /// Why there is no room for this task; who was asked for by a person always has some.
-    pub(super) fn lacking(&self, task: &'a Task) -> Option<HoldReason> {
+    /// Returns why there is no slot for this task; a task that a person asked for always has one.
+    pub(super) fn missing_slot(&self, task: &'a Task) -> Option<HoldReason> {
         if task.run_now {
             return None;
         }
-        self.lacking_of_its_own(task).or_else(|| self.lacking_for_all())
+        self.missing_own_slot(task).or_else(|| self.missing_common_slot())
     }
 
-    /// Slots that nobody holds.
+    /// Returns the number of free slots.
     pub(super) fn free(&self) -> usize {
-        self.room.pace.slots.saturating_sub(self.busy)
+        self.capacity.pace.slots.saturating_sub(self.busy)
     }
 
-    fn lacking_for_all(&self) -> Option<HoldReason> {
-        if self.busy < self.room.pace.slots {
+    fn missing_common_slot(&self) -> Option<HoldReason> {
+        if self.busy < self.capacity.pace.slots {
             return None;
         }
-        Some(match self.room.pace.strain.filter(|_| self.busy < self.room.max_parallel) {
+        Some(match self.capacity.pace.strain.filter(|_| self.busy < self.capacity.max_parallel) {
             Some(Strain::Memory) => HoldReason::Memory,
             Some(Strain::Load) => HoldReason::Load,
             None => HoldReason::Slots,
         })
     }
 
-    /// What its agent or project lacks. It is told before what all lack: a slot alone would not help.
-    fn lacking_of_its_own(&self, task: &'a Task) -> Option<HoldReason> {
+    /// Returns the missing slot of its agent or project, which comes before those of all: a free slot alone would not help.
+    fn missing_own_slot(&self, task: &'a Task) -> Option<HoldReason> {
         let (agent, dir) = self.keys(task)?;
         let (agent, dir) = (self.agents.get(agent), self.dirs.get(dir));
-        if [agent, dir].into_iter().flatten().any(|limit| limit.tries && limit.busy > 0) {
+        if [agent, dir].into_iter().flatten().any(|limit| limit.half_open && limit.busy > 0) {
             return Some(HoldReason::Breaker);
         }
         let is_full = |limit: Option<&Limit>| limit.is_some_and(|l| l.most.is_some_and(|most| l.busy >= most));
@@ -272,40 +272,40 @@ fn agent_of(task: &Task) -> Option<&str> {
     task.route.as_ref().map(|route| route.agent.as_str())
 }
 
-/// The tasks that hold slots, for the words of holds: made when somebody reads them, and not at every turn.
+/// The tasks that hold slots, for the descriptions of holds: computed on demand, not at every turn.
 pub struct Occupancy<'a> {
-    room: &'a Capacity,
+    capacity: &'a Capacity,
     projects: Vec<PathBuf>,
     busy: Vec<&'a Task>,
     batches: &'a [Arc<Batch>],
 }
 
 impl<'a> Occupancy<'a> {
-    /// As it is now. `batches` are those that are open.
-    pub fn of(
+    /// Collects the tasks that hold slots now. `batches` are the open ones.
+    pub fn new(
         tasks: &'a BTreeMap<TaskId, Arc<Task>>,
         projects: Vec<PathBuf>,
-        room: &'a Capacity,
+        capacity: &'a Capacity,
         batches: &'a [Arc<Batch>],
     ) -> Self {
         let busy = tasks.values().map(AsRef::as_ref).filter(|task| takes_slot(task)).collect();
-        Self { room, projects, busy, batches }
+        Self { capacity, projects, busy, batches }
     }
 
-    /// Those of these tasks that hold a slot.
+    /// Returns the tasks of this batch that hold a slot.
     pub fn busy_of(&self, batch: &Batch) -> Vec<TaskId> {
         self.busy_where(|busy| batch.contains(busy.id))
     }
 
-    /// The slots of the task's batch.
-    pub(super) fn of_batch(&self, task: &Task) -> String {
-        let Some(batch) = self.batches.iter().find(|batch| batch.contains(task.id)) else {
+    /// Describes the slots of the task's batch.
+    pub(super) fn batch_slots(&self, task: &Task) -> String {
+        let Some(batch) = self.batches.iter().find(|batch| batch.holds(task.id)) else {
             return "as many of its batch are busy as may be".to_owned();
         };
-        of_slots(&self.busy_of(batch), batch.concurrency as usize, &format!(" of batch {}", batch.name))
+        render_slots(&self.busy_of(batch), batch.concurrency as usize, &format!(" of batch {}", batch.name))
     }
 
-    /// What its batch has spent.
+    /// Describes what the task's batch has spent.
     pub(super) fn batch_budget(&self, task: &Task) -> String {
         let Some(batch) = self.batches.iter().find(|batch| batch.contains(task.id)) else {
             return "its batch has spent its budget".to_owned();
@@ -315,9 +315,9 @@ impl<'a> Occupancy<'a> {
         format!("batch {name} has spent {money}: nothing more of it begins{raise}")
     }
 
-    /// How many agents work, how many may now, and why these are fewer or more than `engine.max_parallel`.
-    pub fn now(&self) -> (usize, usize, Option<String>) {
-        let Capacity { max_parallel, pace, .. } = self.room;
+    /// Returns how many agents work, how many may, and why the latter differs from `engine.max_parallel`.
+    pub fn usage(&self) -> (usize, usize, Option<String>) {
+        let Capacity { max_parallel, pace, .. } = self.capacity;
         let because = match pace.slots.cmp(max_parallel) {
             Ordering::Equal => None,
             Ordering::Less => Some(pace.describe()),
@@ -326,43 +326,43 @@ impl<'a> Occupancy<'a> {
         (self.busy.len(), pace.slots, because)
     }
 
-    /// All slots.
+    /// Describes all slots.
     pub(super) fn slots(&self) -> String {
-        of_slots(&self.busy.iter().map(|task| task.id).collect::<Vec<_>>(), self.room.pace.slots, "")
+        render_slots(&self.busy.iter().map(|task| task.id).collect::<Vec<_>>(), self.capacity.pace.slots, "")
     }
 
-    /// What the machine's state leaves of them, and why.
-    pub(super) fn strained(&self) -> String {
-        let Capacity { max_parallel, pace, .. } = self.room;
-        format!("{}; {} of {max_parallel} are used, because {}", self.slots(), pace.slots, pace.describe())
+    /// Describes the slots that the machine's load leaves, and why.
+    pub(super) fn strained_slots(&self) -> String {
+        let Capacity { max_parallel, pace, .. } = self.capacity;
+        format!("{}; {} of {max_parallel} are used, because {}", self.slots(), pace.slots, pace.words())
     }
 
-    /// The slots of the task's agent.
-    pub(super) fn of_agent(&self, task: &Task) -> String {
+    /// Describes the slots of the task's agent.
+    pub(super) fn agent_slots(&self, task: &Task) -> String {
         let agent = agent_of(task).unwrap_or_default();
-        let most = self.room.agents.get(agent).copied().unwrap_or_default();
-        of_slots(&self.busy_where(|busy| agent_of(busy) == Some(agent)), most, &format!(" of agent {agent}"))
+        let most = self.capacity.agents.get(agent).copied().unwrap_or_default();
+        render_slots(&self.busy_where(|busy| agent_of(busy) == Some(agent)), most, &format!(" of agent {agent}"))
     }
 
-    /// The slots of its project.
-    pub(super) fn of_project(&self, task: &Task) -> String {
+    /// Describes the slots of the task's project.
+    pub(super) fn project_slots(&self, task: &Task) -> String {
         let Ok(dir) = directory(task, &self.projects) else { return String::new() };
-        let most = self.room.projects.get(dir).copied().unwrap_or_default();
+        let most = self.capacity.projects.get(dir).copied().unwrap_or_default();
         let ids = self.busy_where(|busy| directory(busy, &self.projects) == Ok(dir));
-        of_slots(&ids, most, &format!(" of project {}", dir.display()))
+        render_slots(&ids, most, &format!(" of project {}", dir.display()))
     }
 
-    /// The full disk.
+    /// Describes the full disk.
     pub(super) fn disk(&self) -> String {
-        let Some(disk) = &self.room.disk else { return "a disk is too full".to_owned() };
+        let Some(disk) = &self.capacity.disk else { return "a disk is too full".to_owned() };
         let (dir, free, floor) = (disk.dir.display(), disk.free_mb, disk.floor_mb);
         format!("{dir} has {free} MB free, less than engine.min_free_disk_mb ({floor} MB)")
     }
 
-    /// The breaker in its way.
+    /// Describes the breaker that holds the task.
     pub(super) fn breaker(&self, task: &Task) -> String {
         let dir = directory(task, &self.projects).ok().map(|dir| dir.as_os_str());
-        let Some(breaker) = self.room.breaker_of(agent_of(task), dir) else {
+        let Some(breaker) = self.capacity.breaker_of(agent_of(task), dir) else {
             return "a breaker is open".to_owned();
         };
         let (name, detail) = (&breaker.target, &breaker.detail);
@@ -377,7 +377,7 @@ impl<'a> Occupancy<'a> {
                     Some(of) => directory(busy, &self.projects) == Ok(of),
                     None => agent_of(busy) == agent_of(task),
                 });
-                format!("breaker {name} is half-open: one task at a time tries, now {}", listed(&ids))
+                format!("breaker {name} is half-open: one task at a time tries, now {}", render_tasks(&ids))
             }
         }
     }
@@ -387,21 +387,21 @@ impl<'a> Occupancy<'a> {
     }
 }
 
-fn of_slots(ids: &[TaskId], most: usize, whose: &str) -> String {
+fn render_slots(ids: &[TaskId], most: usize, whose: &str) -> String {
     let are = if most == 1 { "slot" } else { "slots" };
     match ids {
         [] => format!("none of {most} {are}{whose} is free"),
         _ => {
             let verb = if most == 1 { "is" } else { "are" };
-            format!("{} of {most} {are}{whose} {verb} busy ({})", ids.len(), listed(ids))
+            format!("{} of {most} {are}{whose} {verb} busy ({})", ids.len(), render_tasks(ids))
         }
     }
 }
 
-fn listed(ids: &[TaskId]) -> String {
-    let named: Vec<String> = ids.iter().take(NAMED).map(ToString::to_string).collect();
+fn render_tasks(ids: &[TaskId]) -> String {
+    let named: Vec<String> = ids.iter().take(MAX_NAMED).map(ToString::to_string).collect();
     let word = if ids.len() == 1 { "task" } else { "tasks" };
-    let more = ids.len().saturating_sub(NAMED);
+    let more = ids.len().saturating_sub(MAX_NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{word} {}{more}", named.join(" "))
 }

@@ -1,32 +1,32 @@
-//! Agents that are left alone for a while, and how long a wait lasts whatever the clock does.
+//! Cooldowns of agents, and the end of a wait when the clock changes.
 
 use crate::outcome::FailureClass;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// An agent that is left alone for a while because its provider failed.
+/// A cooldown of an agent after a failure of its provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldown {
-    /// When that was decided; `None`: by an orch that did not write it down.
+    /// When the cooldown was set; `None`: in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// Until then.
+    /// When the cooldown ends.
     pub until: Timestamp,
-    /// What the provider's failure was.
+    /// The class of the provider's failure.
     pub class: FailureClass,
-    /// In words.
+    /// The details in words.
     pub detail: String,
 }
 
 impl Cooldown {
-    /// Whether the agent is still to be left alone.
-    pub fn holds(&self, now: Timestamp) -> bool {
-        is_to_come(self.until, self.since.unwrap_or(Timestamp::MIN), now)
+    /// Whether the cooldown has not ended yet.
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        is_pending(self.until, self.since.unwrap_or(Timestamp::MIN), now)
     }
 }
 
-/// Whether a wait that was decided at `since` goes on. Where the clock stands before that, it was set back meanwhile (by a
-/// year, where it had been wrong): nobody knows how much of the wait is over, and it ends, for it must not get longer.
-pub fn is_to_come(until: Timestamp, since: Timestamp, now: Timestamp) -> bool {
+/// Whether a wait that was set at `since` goes on. A clock that now stands before `since` was set back: how much of the wait
+/// is over is unknown, and the wait ends, because it must not get longer.
+pub fn is_pending(until: Timestamp, since: Timestamp, now: Timestamp) -> bool {
     since <= now && now < until
 }

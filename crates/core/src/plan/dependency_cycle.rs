@@ -1,4 +1,4 @@
-//! Asks a person about one task of each dependency cycle, however the cycle came to be.
+//! Asks a person about one task of each dependency cycle, however the cycle arose.
 
 use super::{Action, BlockedOn, Planner};
 use crate::cycle::cycles;
@@ -7,7 +7,7 @@ use crate::task::State;
 use std::collections::BTreeSet;
 
 impl Planner<'_> {
-    /// A cycle is closed by a task that begins to wait, or waits for something else: only from such a one it is looked for.
+    /// Asks about cycles. Only a task that starts to wait, or waits for something else, can close one: the search starts there.
     pub(super) fn ask_about_cycles(&mut self) {
         let starts: BTreeSet<TaskId> = self.plan.actions.iter().filter_map(begins_to_wait).collect();
         if starts.is_empty() {
@@ -30,7 +30,7 @@ impl Planner<'_> {
         self.plan.holds.retain(|(id, _)| !asked.contains(id));
     }
 
-    /// What a task waits for. One that runs, asks a person or is given up waits for no other, whatever it depends on.
+    /// Returns what a task waits for. A task that runs, asks a person, or is cancelled waits for none, whatever it depends on.
     fn waits_for(&self, id: TaskId) -> Vec<TaskId> {
         let Some(task) = self.snapshot.tasks.get(&id) else { return Vec::new() };
         let on = match &task.state {
@@ -63,7 +63,7 @@ fn begins_to_wait(action: &Action) -> Option<TaskId> {
         | Action::Launch(_)
         | Action::Unblock(_)
         | Action::Ask(..)
-        | Action::AskAboutPart(..)
+        | Action::AskAboutSubtask(..)
         | Action::Integrate(_)
         | Action::Review(_) => None,
     }
@@ -95,7 +95,7 @@ mod tests {
             Action::Route(_)
             | Action::Launch(_)
             | Action::Block(..)
-            | Action::AskAboutPart(..)
+            | Action::AskAboutSubtask(..)
             | Action::Unblock(_)
             | Action::Integrate(_)
             | Action::Review(_) => None,

@@ -1,28 +1,33 @@
-//! The words of a hold: why, and what ends it. Made when somebody reads them. Every reason has both.
+//! Describes a hold: why it exists, and what ends it. Texts are made on demand. Every reason has both.
 
 use super::{Hold, HoldReason, Occupancy};
 use crate::ids::TaskId;
 use crate::task::{BlockedOn, State, Status, Task};
 
-/// How a task stands that another one waits for.
+/// The state of a dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waited {
-    /// By its status.
+pub enum DependencyState {
+    /// Its status.
     Status(Status),
-    /// It was merged and taken back, and a person decides.
-    TakenBack,
+    /// Its merge was reverted, and a person decides what follows.
+    Reverted,
 }
 
-/// A hold with the words that planning leaves out because nobody may ever read them. `status` knows the other tasks.
-pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Waited>, occupancy: &Occupancy<'_>) -> Hold {
+/// Completes a hold with the description that planning leaves out. `status` returns the state of other tasks.
+pub fn describe(
+    hold: &Hold,
+    task: &Task,
+    status: &dyn Fn(TaskId) -> Option<DependencyState>,
+    occupancy: &Occupancy<'_>,
+) -> Hold {
     if !hold.detail.is_empty() {
         return hold.clone();
     }
     let detail = match hold.reason {
         HoldReason::Slots => occupancy.slots(),
-        HoldReason::Load | HoldReason::Memory => occupancy.strained(),
-        HoldReason::AgentSlots => occupancy.of_agent(task),
-        HoldReason::ProjectSlots => occupancy.of_project(task),
+        HoldReason::Load | HoldReason::Memory => occupancy.strained_slots(),
+        HoldReason::AgentSlots => occupancy.agent_slots(task),
+        HoldReason::ProjectSlots => occupancy.project_slots(task),
         HoldReason::Disk => occupancy.disk(),
         HoldReason::Breaker => occupancy.breaker(task),
         HoldReason::Dependency | HoldReason::Children | HoldReason::MissingDir => waits_on(task, status),
@@ -44,7 +49,7 @@ pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Waited>,
         HoldReason::ShuttingDown => "orch is shutting down".to_owned(),
         HoldReason::Review => "its work is being reviewed".to_owned(),
         HoldReason::Claimed => "somebody else has claimed it".to_owned(),
-        HoldReason::BatchSlots => occupancy.of_batch(task),
+        HoldReason::BatchSlots => occupancy.batch_slots(task),
         HoldReason::BatchBudget => occupancy.batch_budget(task),
         HoldReason::Config => "the settings do not read".to_owned(),
         HoldReason::Setup => "the setup of its workspace fails".to_owned(),
@@ -56,17 +61,19 @@ pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Waited>,
     Hold { detail, ..hold.clone() }
 }
 
-fn waits_on(task: &Task, status: &dyn Fn(TaskId) -> Option<Waited>) -> String {
+fn waits_on(task: &Task, status: &dyn Fn(TaskId) -> Option<DependencyState>) -> String {
     let state = |id: &TaskId| match status(*id) {
-        Some(Waited::TakenBack) => format!("#{id} (its merge was taken back; `orch task show {id}` tells the choices)"),
-        // It never gets done by itself: whoever waits for it hears what ends that.
-        Some(Waited::Status(Status::Cancelled)) => {
+        Some(DependencyState::Reverted) => {
+            format!("#{id} (its merge was taken back; `orch task show {id}` tells the choices)")
+        }
+        // It is never done by itself: the text says what ends that.
+        Some(DependencyState::Status(Status::Cancelled)) => {
             format!(
                 "#{id} (cancelled: `orch task retry {id}` takes it up again, `orch task edit {}` waits for others)",
                 task.id
             )
         }
-        Some(Waited::Status(status)) => format!("#{id} ({})", status.as_str()),
+        Some(DependencyState::Status(status)) => format!("#{id} ({})", status.as_str()),
         None => format!("#{id} (there is no such task: `orch task edit {}` takes it out)", task.id),
     };
     let list = |tasks: &[TaskId]| tasks.iter().map(state).collect::<Vec<_>>().join(", ");
@@ -81,15 +88,15 @@ fn waits_on(task: &Task, status: &dyn Fn(TaskId) -> Option<Waited>) -> String {
         | State::Done
         | State::NeedsReview { .. }
         | State::Cancelled { .. } => {
-            let open = |id: &&TaskId| status(**id) != Some(Waited::Status(Status::Done));
+            let open = |id: &&TaskId| status(**id) != Some(DependencyState::Status(Status::Done));
             let unmet: Vec<TaskId> = task.spec.depends_on.iter().filter(open).copied().collect();
             format!("waits for {}", list(&unmet))
         }
     }
 }
 
-/// What ends a hold of this task, which is in this batch, and what a person can do sooner.
-pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
+/// Describes what ends a hold of task `id` in `batch`, and what a person can do sooner.
+pub fn describe_end(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
     let batch = batch.unwrap_or("NAME");
     let now = format!("`orch task run {id}` does not wait");
     let timed = |what: &str| match hold.until {

@@ -1,5 +1,5 @@
-//! Whether a task that could begin will likely meet a running one of its project in a file. Looked at only for tasks for
-//! which there is room.
+//! Whether a task that could start overlaps with a running one of its project in a file. Checked only for tasks for which
+//! there is capacity.
 
 use super::{directory, takes_slot};
 use crate::ids::TaskId;
@@ -9,42 +9,42 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What is done about tasks that meet, and what running ones have changed so far.
+/// What happens with overlapping tasks, and what running ones have changed so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverlapRules {
     /// `workflow.overlap`.
     pub usual: Overlap,
-    /// The same by directory, of projects that have it otherwise.
+    /// `workflow.overlap` by directory, for projects that set it.
     pub projects: BTreeMap<PathBuf, Overlap>,
-    /// Files that running tasks have changed.
+    /// The files that running tasks have changed.
     pub touched: Arc<Touched>,
 }
 
 impl OverlapRules {
-    /// Nobody looks.
-    pub fn none() -> Self {
+    /// Creates rules that check nothing.
+    pub fn off() -> Self {
         Self { usual: Overlap::Off, projects: BTreeMap::new(), touched: Arc::default() }
     }
 
-    /// What is done in a directory.
-    pub fn of(&self, dir: Option<&Path>) -> Overlap {
+    /// Returns the setting for a directory.
+    pub fn for_dir(&self, dir: Option<&Path>) -> Overlap {
         dir.and_then(|dir| self.projects.get(dir)).copied().unwrap_or(self.usual)
     }
 
-    /// Somebody looks, somewhere.
-    pub fn any(&self) -> bool {
+    /// Whether any project checks for overlaps.
+    pub fn is_enabled(&self) -> bool {
         self.usual != Overlap::Off || self.projects.values().any(|overlap| *overlap != Overlap::Off)
     }
 }
 
-/// A running task, and where it works.
+/// A running task and its files.
 struct Running<'a> {
     id: TaskId,
     dir: Option<&'a Path>,
     files: Footprint,
 }
 
-/// Who runs, looked up when the first task asks.
+/// The running tasks, collected when the first task is checked.
 pub(super) struct OverlapCheck<'a> {
     rules: &'a OverlapRules,
     tasks: &'a BTreeMap<TaskId, Arc<Task>>,
@@ -61,44 +61,44 @@ impl<'a> OverlapCheck<'a> {
         Self { rules, tasks, projects, running: None }
     }
 
-    /// What this task meets, in words, and what is done about it.
-    pub(super) fn met(&mut self, task: &Task) -> Option<(Overlap, String)> {
+    /// Returns the setting and a description if this task overlaps with a running one.
+    pub(super) fn check(&mut self, task: &Task) -> Option<(Overlap, String)> {
         let dir = directory(task, self.projects).ok();
-        let overlap = self.rules.of(dir);
+        let overlap = self.rules.for_dir(dir);
         if overlap == Overlap::Off {
             return None;
         }
-        let mine = Footprint::of_task(task);
+        let mine = Footprint::from_task(task);
         if mine.is_empty() {
             return None;
         }
         let (rules, tasks, projects) = (self.rules, self.tasks, self.projects);
         let running = self.running.get_or_insert_with(|| {
             let busy = tasks.values().filter(|task| takes_slot(task));
-            busy.map(|task| Running::of(task, projects)).collect()
+            busy.map(|task| Running::new(task, projects)).collect()
         });
         running.iter().filter(|other| other.dir == dir && other.id != task.id).find_map(|other| {
             let touched = rules.touched.get(&other.id).into_iter().flat_map(|files| files.iter().map(String::as_str));
-            let file = mine.meets(touched).or_else(|| mine.meets(other.files.files()))?;
+            let file = mine.first_overlap(touched).or_else(|| mine.first_overlap(other.files.files()))?;
             Some((overlap, format!("overlaps {} in {file}", other.id)))
         })
     }
 
-    /// A task begins: the next ones may meet it.
-    pub(super) fn joins(&mut self, task: &'a Task) {
+    /// Adds a task that starts, so that later ones are checked against it.
+    pub(super) fn add(&mut self, task: &'a Task) {
         if let Some(running) = &mut self.running {
-            running.push(Running::of(task, self.projects));
-        } else if self.rules.any() {
+            running.push(Running::new(task, self.projects));
+        } else if self.rules.is_enabled() {
             let busy = self.tasks.values().filter(|task| takes_slot(task)).map(AsRef::as_ref);
-            let all = busy.chain([task]).map(|task| Running::of(task, self.projects));
+            let all = busy.chain([task]).map(|task| Running::new(task, self.projects));
             self.running = Some(all.collect());
         }
     }
 }
 
 impl<'a> Running<'a> {
-    fn of(task: &'a Task, projects: &'a [PathBuf]) -> Self {
-        Self { id: task.id, dir: directory(task, projects).ok(), files: Footprint::of_task(task) }
+    fn new(task: &'a Task, projects: &'a [PathBuf]) -> Self {
+        Self { id: task.id, dir: directory(task, projects).ok(), files: Footprint::from_task(task) }
     }
 }
 
@@ -116,8 +116,8 @@ mod tests {
 
     fn room(usual: Overlap, touched: &[(u64, &str)]) -> Capacity {
         let touched = touched.iter().map(|(id, file)| (TaskId(*id), Arc::from([(*file).to_owned()])));
-        let meetings = OverlapRules { usual, touched: Arc::new(touched.collect()), ..OverlapRules::none() };
-        Capacity { meetings, ..Capacity::of(4) }
+        let overlap_rules = OverlapRules { usual, touched: Arc::new(touched.collect()), ..OverlapRules::off() };
+        Capacity { overlap_rules, ..Capacity::with_slots(4) }
     }
 
     #[test]
@@ -177,9 +177,11 @@ mod tests {
         other.spec.dir = Some("/other".into());
         let world = PlanInputs::of([about(running(1), "a.rs"), other]);
         assert_eq!(world.plan_in(&room(Overlap::Hold, &[])).actions, [Action::Launch(TaskId(2))]);
-        let rules =
-            OverlapRules { projects: [("/repo".into(), Overlap::Off)].into(), ..room(Overlap::Hold, &[]).meetings };
-        assert_eq!((rules.of(Some(Path::new("/repo"))), rules.of(None)), (Overlap::Off, Overlap::Hold));
-        assert!(rules.any() && now() > jiff::Timestamp::UNIX_EPOCH);
+        let rules = OverlapRules {
+            projects: [("/repo".into(), Overlap::Off)].into(),
+            ..room(Overlap::Hold, &[]).overlap_rules
+        };
+        assert_eq!((rules.for_dir(Some(Path::new("/repo"))), rules.for_dir(None)), (Overlap::Off, Overlap::Hold));
+        assert!(rules.is_enabled() && now() > jiff::Timestamp::UNIX_EPOCH);
     }
 }

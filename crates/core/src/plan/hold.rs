@@ -1,89 +1,89 @@
-//! The named reasons why a task does not move. Plain data; their words are made elsewhere.
+//! The named reasons why a task does not continue. Plain data; `describe` has the texts.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Why a task does not move now. The names are part of the JSON contract.
+/// Why a task does not continue now. The names are part of the JSON contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
-    /// All of `engine.max_parallel` are busy.
+    /// All slots of `engine.max_parallel` are busy.
     Slots,
     /// Another task must be done first.
     Dependency,
-    /// Its parts must be done first.
+    /// Its subtasks must be done first.
     Children,
-    /// The directory of its repository is not there.
+    /// The directory of its repository is missing.
     MissingDir,
-    /// Its repository is not registered, or it names none, and there is no project or more than one.
+    /// Its repository is not registered, or it names none and there is not exactly one project.
     NoProject,
-    /// The routing question is being answered.
+    /// The router is being asked.
     Routing,
-    /// It waits before it tries again.
+    /// It waits before the next attempt.
     Backoff,
     /// The provider limits the rate.
     RateLimited,
     /// The provider is overloaded.
     Overloaded,
-    /// The provider is not reached.
+    /// The provider cannot be reached.
     Network,
     /// The provider refuses the credentials.
     Auth,
-    /// No credit.
+    /// The provider has no credit left.
     Budget,
-    /// Another failure of the agent's side.
+    /// The agent is not available for another reason.
     Agent,
     /// Its entry in `tasks.yml` has a mistake.
     InvalidEntry,
-    /// Uncommitted changes in the checkout of the base branch.
+    /// The checkout of the base branch has uncommitted changes.
     BaseDirty,
-    /// Nobody runs tasks now: no daemon.
+    /// No daemon is running.
     NoDaemon,
     /// It is being stopped.
     Stopping,
-    /// All of `agents.NAME.max_parallel` are busy.
+    /// All slots of `agents.NAME.max_parallel` are busy.
     AgentSlots,
-    /// All of `workflow.max_parallel` of its project are busy.
+    /// All slots of its project's `workflow.max_parallel` are busy.
     ProjectSlots,
     /// The machine is too loaded for all of `engine.max_parallel`.
     Load,
-    /// Memory is too short for more than one.
+    /// Too little memory for another one.
     Memory,
     /// A disk has less free than `engine.min_free_disk_mb`.
     Disk,
-    /// Too many failures in a row of its agent, its project or a check there.
+    /// Too many consecutive failures of its agent, its project or a check there.
     Breaker,
     /// A person has paused everything, its project or its agent.
     Paused,
     /// orch is shutting down.
     ShuttingDown,
-    /// Another agent looks at its work, or will.
+    /// Another agent reviews its work, or will.
     Review,
     /// A running task of its project works on the same files.
     Overlap,
-    /// Somebody else has claimed it.
+    /// Another person or orch has claimed it.
     Claimed,
-    /// As many of its batch are busy as may be at the same time.
+    /// As many tasks of its batch are busy as are allowed.
     BatchSlots,
     /// Its batch has spent its budget.
     BatchBudget,
-    /// What may be spent is spent.
+    /// A spending limit is reached.
     Spent,
-    /// The settings do not read, and never did since the start.
+    /// The settings cannot be read, and never could since the start.
     Config,
-    /// A fresh checkout cannot be made ready: `workspace.setup` fails, on the base as well.
+    /// A fresh checkout cannot be prepared: `workspace.setup` fails, on the base as well.
     Setup,
     /// Another process holds a lock that orch needs.
     Locked,
-    /// A program or a file that orch needs does not answer now.
+    /// A program or file that orch needs does not respond.
     System,
     /// The person has not approved the checks of its project's `.orch.yml`.
     NotApproved,
 }
 
 impl HoldReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 36] = [
         Self::Slots,
         Self::Dependency,
@@ -124,14 +124,14 @@ impl HoldReason {
     ];
 }
 
-/// A named reason why a task does not move, and when it will be looked at again.
+/// A named reason why a task does not continue, and when it is checked again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
-    /// The kind.
+    /// The kind of the reason.
     pub reason: HoldReason,
-    /// For a person.
+    /// The details for a person.
     pub detail: String,
-    /// When it ends, where that is known.
+    /// When the hold ends, where that is known.
     pub until: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! A task waits for its parts: it begins when all of them are over, and asks where one that it needs came to nothing.
+//! Makes a task wait for its subtasks: it starts when all are over, and asks a person where a required one failed.
 
 use super::{Action, BlockedOn, Planner, blocked_hold};
 use crate::ids::TaskId;
@@ -6,16 +6,16 @@ use crate::task::{State, Status, Task};
 use std::collections::BTreeSet;
 
 impl Planner<'_> {
-    /// Something may still become of it.
+    /// Whether the subtask is not over yet.
     pub(super) fn is_open(&self, part: TaskId) -> bool {
         self.snapshot.status(part).is_some_and(|status| !status.is_final())
     }
 
-    /// Of these parts the first that came to nothing: one that was tried and asks a person, or one that an agent handed on
-    /// and a person gave up.
+    /// Returns the first failed subtask: one that failed and asks a person, or one that was delegated by an agent and
+    /// cancelled by a person.
     pub(super) fn failed(&self, task: &Task, parts: &[TaskId]) -> Option<TaskId> {
         let is_lost = |part: &&TaskId| match self.snapshot.status(**part) {
-            Some(Status::Cancelled) => task.handed_on().contains(part),
+            Some(Status::Cancelled) => task.delegated().contains(part),
             Some(Status::NeedsReview) => self.snapshot.tasks.get(part).is_some_and(|part| part.last_failure.is_some()),
             Some(
                 Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Done | Status::Blocked,
@@ -25,8 +25,8 @@ impl Planner<'_> {
         parts.iter().find(is_lost).copied()
     }
 
-    /// A task that asked about a part waits for it again once somebody has taken the part up.
-    pub(super) fn look_asking(&mut self, task: &Task) {
+    /// Lets a task that asked about a subtask wait again once the subtask continues.
+    pub(super) fn plan_asking(&mut self, task: &Task) {
         let awaited = task.awaited();
         let open: Vec<TaskId> = awaited.iter().filter(|part| self.is_open(**part)).copied().collect();
         if !open.is_empty() && self.failed(task, awaited).is_none() {
@@ -34,8 +34,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Whoever could begin and has open parts waits for them instead.
-    pub(super) fn wait_for_parts(&mut self) {
+    /// Blocks the tasks that could start but have open subtasks.
+    pub(super) fn wait_for_subtasks(&mut self) {
         let snapshot = self.snapshot;
         let waits = |task: &Task| match &task.state {
             State::New { routing: None, .. } | State::Routed { .. } => true,
@@ -53,7 +53,7 @@ impl Planner<'_> {
             | Action::Launch(_)
             | Action::Unblock(_)
             | Action::Ask(..)
-            | Action::AskAboutPart(..)
+            | Action::AskAboutSubtask(..)
             | Action::Integrate(_)
             | Action::Review(_) => None,
         };
@@ -101,7 +101,7 @@ mod tests {
     fn parent(parts: &[u64]) -> Task {
         let parts: Vec<TaskId> = parts.iter().copied().map(TaskId).collect();
         let state = State::Blocked(BlockedOn::Children { tasks: parts.clone() });
-        Task { state, parts: Some(Box::new(Parts { handed_on: parts.clone(), awaited: parts })), ..routed(1) }
+        Task { state, parts: Some(Box::new(Parts { delegated: parts.clone(), awaited: parts })), ..routed(1) }
     }
 
     fn asks(id: u64) -> Task {
@@ -143,7 +143,7 @@ mod tests {
         let given_up = Task { state: State::Cancelled { reason: "no".into() }, ..task(2) };
         for lost in [failed(2), given_up] {
             let plan = PlanInputs::of([parent(&[2, 3]), part(1, lost), part(1, running(3))]).plan(4);
-            assert_eq!(plan.actions, [Action::AskAboutPart(TaskId(1), TaskId(2))]);
+            assert_eq!(plan.actions, [Action::AskAboutSubtask(TaskId(1), TaskId(2))]);
         }
         let plan = PlanInputs::of([parent(&[2]), part(1, asks(2))]).plan(4);
         assert_eq!(plan.actions, []);

@@ -1,10 +1,10 @@
-//! Which hold a state or a failure amounts to.
+//! Maps blocks and failures to holds.
 
 use super::{Hold, HoldReason};
 use crate::outcome::FailureClass;
 use crate::task::BlockedOn;
 
-/// Without words: they are made by [`told`] when somebody reads them, and not for thousands at every turn.
+/// Returns the hold of a blocked task. Its description is left to [`describe`], which is called only on demand.
 pub(super) fn blocked_hold(on: &BlockedOn) -> Hold {
     let reason = match on {
         BlockedOn::Dependencies { .. } => HoldReason::Dependency,

@@ -1,6 +1,6 @@
-//! The state of the world that a plan is made from.
+//! The state from which a plan is made.
 
-use super::{Capacity, Cooldown, Waited};
+use super::{Capacity, Cooldown, DependencyState};
 use crate::batch::Batch;
 use crate::ids::TaskId;
 use crate::pause::Pauses;
@@ -10,44 +10,44 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Which tasks may be begun.
+/// The tasks that may be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Every task: the daemon.
+    /// All tasks: the daemon.
     All,
     /// One task: `orch task run` without a daemon.
     Only(TaskId),
-    /// None: a command that only looks or edits.
+    /// None: a command that only reads or edits.
     Nothing,
 }
 
-/// The state of the world that decisions are made from.
+/// The state from which a plan is made.
 pub struct Snapshot<'a> {
-    /// All tasks but settled ones, of which it does not matter whether they are here.
+    /// All tasks; settled ones may be missing.
     pub tasks: &'a BTreeMap<TaskId, Arc<Task>>,
-    /// How those settled tasks ended that a task of `tasks` waits for; others may be here too.
+    /// The final status of at least those settled tasks that a task in `tasks` waits for.
     pub settled: &'a BTreeMap<TaskId, Status>,
-    /// Directories of the registered projects.
+    /// The directories of the registered projects.
     pub projects: &'a [PathBuf],
     /// What limits starts.
-    pub room: &'a Capacity,
-    /// Agents to leave alone.
+    pub capacity: &'a Capacity,
+    /// Cooldowns by agent.
     pub cooldowns: &'a BTreeMap<String, Cooldown>,
-    /// Entries of `tasks.yml` that cannot be carried out, with the reason.
+    /// Entries of `tasks.yml` that cannot be applied, with the reason.
     pub invalid: &'a BTreeMap<TaskId, String>,
-    /// Which tasks may be begun.
+    /// The tasks that may be started.
     pub scope: Scope,
-    /// What is switched off.
+    /// The pauses that are set.
     pub pauses: &'a Pauses,
-    /// The engine is on its way out.
-    pub leaving: Option<ShutdownMode>,
-    /// Batches that are open, by their numbers.
+    /// The kind of shutdown, while the engine shuts down.
+    pub shutdown: Option<ShutdownMode>,
+    /// The open batches by number.
     pub batches: &'a BTreeMap<u64, Arc<Batch>>,
-    /// For whom tasks are begun.
+    /// The identity for which tasks are started.
     pub identity: &'a str,
-    /// Tells whether a directory that a blocked task waits for is there again.
+    /// Whether a directory exists.
     pub dir_exists: &'a dyn Fn(&Path) -> bool,
-    /// Tells whether a directory that is there belongs to a registered project.
+    /// Whether an existing directory belongs to a registered project.
     pub is_registered: &'a dyn Fn(&Path) -> bool,
 }
 
@@ -57,7 +57,7 @@ impl Snapshot<'_> {
     }
 }
 
-/// The status of a task that is either at hand or settled.
+/// Returns the status of a task that is in memory or settled.
 pub fn status_in(
     tasks: &BTreeMap<TaskId, Arc<Task>>,
     settled: &BTreeMap<TaskId, Status>,
@@ -66,14 +66,14 @@ pub fn status_in(
     tasks.get(&id).map(|task| task.status()).or_else(|| settled.get(&id).copied())
 }
 
-/// How a task stands that another one waits for.
-pub fn waited_in(
+/// Returns the state of a task that is a dependency of another.
+pub fn dependency_state(
     tasks: &BTreeMap<TaskId, Arc<Task>>,
     settled: &BTreeMap<TaskId, Status>,
     id: TaskId,
-) -> Option<Waited> {
-    if tasks.get(&id).is_some_and(|task| task.is_taken_back()) {
-        return Some(Waited::TakenBack);
+) -> Option<DependencyState> {
+    if tasks.get(&id).is_some_and(|task| task.is_reverted()) {
+        return Some(DependencyState::Reverted);
     }
-    status_in(tasks, settled, id).map(Waited::Status)
+    status_in(tasks, settled, id).map(DependencyState::Status)
 }

@@ -1,4 +1,4 @@
-//! What is begun, and why the rest waits.
+//! What is started, and why the rest waits.
 
 use super::*;
 use crate::batch::{Batch, Member};
@@ -73,20 +73,20 @@ impl PlanInputs {
     }
 
     pub(super) fn plan(&self, max_parallel: usize) -> Plan {
-        self.plan_in(&Capacity::of(max_parallel))
+        self.plan_in(&Capacity::with_slots(max_parallel))
     }
 
-    pub(super) fn plan_in(&self, room: &Capacity) -> Plan {
+    pub(super) fn plan_in(&self, capacity: &Capacity) -> Plan {
         let snapshot = Snapshot {
             tasks: &self.tasks,
             settled: &self.settled,
             projects: &self.projects,
-            room,
+            capacity,
             cooldowns: &self.cooldowns,
             invalid: &self.invalid,
             scope: self.scope.clone(),
             pauses: &self.pauses,
-            leaving: self.leaving,
+            shutdown: self.leaving,
             batches: &self.batches,
             identity: "ada",
             dir_exists: &|dir| dir.starts_with("/there"),
@@ -112,11 +112,11 @@ impl PlanInputs {
         self.batches.insert(number, Arc::new(batch));
     }
 
-    /// A hold in words.
-    pub(super) fn told(&self, hold: &Hold, id: u64, room: &Capacity) -> Hold {
+    /// Describes a hold.
+    pub(super) fn describe(&self, hold: &Hold, id: u64, room: &Capacity) -> Hold {
         let batches: Vec<Arc<Batch>> = self.batches.values().cloned().collect();
-        let occupancy = Occupancy::of(&self.tasks, self.projects.clone(), room, &batches);
-        told(hold, &self.tasks[&TaskId(id)], &|id| self.status(id).map(Waited::Status), &occupancy)
+        let occupancy = Occupancy::new(&self.tasks, self.projects.clone(), room, &batches);
+        describe(hold, &self.tasks[&TaskId(id)], &|id| self.status(id).map(DependencyState::Status), &occupancy)
     }
 }
 
@@ -145,7 +145,7 @@ fn a_dependency_blocks_until_it_is_done() {
     waiting.state = State::Blocked(on);
     world.tasks.insert(TaskId(2), Arc::new(waiting));
     assert_eq!(world.plan(4).actions, []);
-    let waits = world.plan(4).hold(TaskId(2)).map(|h| world.told(h, 2, &Capacity::of(4)).detail);
+    let waits = world.plan(4).hold(TaskId(2)).map(|h| world.describe(h, 2, &Capacity::with_slots(4)).detail);
     assert_eq!(waits.as_deref(), Some("waits for #1 (in_progress)"));
     world.tasks.insert(TaskId(1), Arc::new(Task { state: State::Done, ..task(1) }));
     assert_eq!(world.plan(4).actions, [Action::Unblock(TaskId(2))]);
@@ -228,17 +228,17 @@ fn a_model_that_nobody_serves_holds_its_task_alone_until_then_and_not_whom_a_per
     let mut asked_for = routed(2);
     asked_for.run_now = true;
     let world = PlanInputs::of([routed(1), asked_for, routed(3)]);
-    let unserved = |until| {
+    let model_cooldowns = |until| {
         let detail = "openai refuses the key (401)".to_owned();
         let cooldown = Cooldown { since: Some(now()), until, class: FailureClass::Auth, detail };
-        Capacity { unserved: [1, 2].map(|id| (TaskId(id), cooldown.clone())).into(), ..Capacity::of(3) }
+        Capacity { model_cooldowns: [1, 2].map(|id| (TaskId(id), cooldown.clone())).into(), ..Capacity::with_slots(3) }
     };
-    let plan = world.plan_in(&unserved(until));
+    let plan = world.plan_in(&model_cooldowns(until));
     assert_eq!(plan.actions, [Action::Launch(TaskId(2)), Action::Launch(TaskId(3))]);
     let hold = plan.hold(TaskId(1)).expect("held");
     assert_eq!((hold.reason, hold.detail.as_str()), (HoldReason::Auth, "openai refuses the key (401)"));
     assert_eq!((hold.until, plan.wake_at), (Some(until), Some(until)));
-    assert_eq!(world.plan_in(&unserved(now())).actions.len(), 3, "it is over");
+    assert_eq!(world.plan_in(&model_cooldowns(now())).actions.len(), 3, "it is over");
 }
 
 #[test]
@@ -253,7 +253,10 @@ fn of_two_waits_the_longer_one_is_told() {
     for (of_agent, of_model, longer) in [(30, 60, "of the model"), (60, 30, "claude: of the agent")] {
         let mut world = PlanInputs::of([routed(1)]);
         world.cooldowns.insert("claude".into(), rests(of_agent, "of the agent"));
-        let room = Capacity { unserved: [(TaskId(1), rests(of_model, "of the model"))].into(), ..Capacity::of(1) };
+        let room = Capacity {
+            model_cooldowns: [(TaskId(1), rests(of_model, "of the model"))].into(),
+            ..Capacity::with_slots(1)
+        };
         let plan = world.plan_in(&room);
         let hold = plan.hold(TaskId(1)).expect("held");
         assert_eq!((hold.detail.as_str(), hold.until), (longer, Some(at(60))));
@@ -378,7 +381,7 @@ pub(super) fn any_task(id: u64) -> impl Strategy<Value = Task> {
 }
 
 proptest! {
-    /// Every open task that is not under way either begins or has a named hold; never neither.
+    /// Every open task that is not under way either starts or has a named hold; never neither.
     #[test]
     fn every_wait_has_a_name(
         tasks in (1u64..12).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
@@ -389,7 +392,7 @@ proptest! {
         for task in world.tasks.values() {
             let begun = plan.actions.iter().any(|action| match action {
                 Action::Route(id) | Action::Launch(id) | Action::Unblock(id) | Action::Integrate(id) | Action::Review(id) => *id == task.id,
-                Action::Block(id, _) | Action::Ask(id, _) | Action::AskAboutPart(id, _) => *id == task.id,
+                Action::Block(id, _) | Action::Ask(id, _) | Action::AskAboutSubtask(id, _) => *id == task.id,
             });
             let waits = matches!(task.status(), Status::New | Status::Routed | Status::Blocked);
             prop_assert!(!waits || begun || plan.hold(task.id).is_some(), "task {:?} has no reason", task.id);
@@ -409,7 +412,7 @@ proptest! {
             Action::Route(_)
             | Action::Block(..)
             | Action::Ask(..)
-            | Action::AskAboutPart(..)
+            | Action::AskAboutSubtask(..)
             | Action::Unblock(_)
             | Action::Integrate(_)
             | Action::Review(_) => None,

@@ -1,35 +1,35 @@
-//! What is believed of a task from what was tried on it: each recorded task counts as far as it would have shown the
-//! same verdicts and the same effort. All sums are weighted means over the recorded tasks.
+//! Estimates about a task after the attempts at it: each recorded task counts by the probability with which it would have
+//! shown the same verdicts and the same effort. All sums are weighted means over the recorded tasks.
 
 use super::Gate;
 use super::decide::Attempt;
 use super::learned::Learned;
 
-/// Calls further off than so many spreads tell no more than this.
+/// The limit, in standard deviations, for the distance of calls from their expectation.
 const FARTHEST: f64 = 4.0;
 
-/// What is believed of one task.
+/// The estimates for one task.
 #[derive(Debug)]
 pub struct Belief<'a> {
     learned: &'a Learned,
     gate: Gate,
-    /// How much each recorded task counts; together 1 where there is any.
+    /// The weight of each recorded task; together 1 if there is any.
     weights: Vec<f64>,
-    /// For each attempt and each recorded task: how likely the attempt's result is right.
+    /// For each attempt and each recorded task: the probability that the attempt's result is right.
     right: Vec<Vec<f64>>,
 }
 
 /// What another attempt with a model would bring.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prospect {
-    /// By how much the likelihood of delivering a right result rises.
+    /// By how much the probability of delivering a right result rises.
     pub gain: f64,
-    /// What it will cost, in dollars.
+    /// The expected cost in dollars.
     pub price: f64,
 }
 
 impl<'a> Belief<'a> {
-    /// Looks at the attempts.
+    /// Computes the estimates after these attempts.
     pub fn after(learned: &'a Learned, gate: Gate, group: &str, attempts: &[Attempt]) -> Self {
         let of_group = |other: &String| if other == group { learned.group_weight } else { 1.0 };
         let weights = learned.groups.iter().map(of_group).collect();
@@ -67,25 +67,25 @@ impl<'a> Belief<'a> {
                 *weight *= (-learned.effort_weight * off * off / 2.0).exp();
             }
         }
-        // What nothing recorded could have shown teaches nothing.
+        // An observation that no recorded task could have shown carries no information.
         if !self.normalize() {
             self.weights = before;
         }
         self.right.push(right);
     }
 
-    /// How likely the result of each attempt is right, in the order of the attempts.
+    /// Returns the probability that each attempt's result is right, in the order of the attempts.
     pub fn confidences(&self) -> Vec<f64> {
         self.right.iter().map(|right| dot(&self.weights, right)).collect()
     }
 
-    /// What an attempt with each model would bring, by the model's column. The gain of a model counts what its verdict
-    /// may change: a rejection of the next model also speaks for or against the results that are there.
+    /// Returns what an attempt with each model would bring, by the model's column. The gain includes what the verdict may
+    /// change: a rejection of the next model also counts for or against the existing results.
     pub fn prospects(&self) -> Vec<Prospect> {
         let width = self.learned.models.len();
         let mut solves = vec![0.0; width];
         let mut price = vec![0.0; width];
-        // For each attempt and model: how likely the attempt is right and the model solves it too.
+        // For each attempt and model: the probability that the attempt is right and the model solves the task too.
         let mut both = vec![0.0; self.right.len() * width];
         for (row, weight) in self.weights.iter().enumerate() {
             let success = &self.learned.success[row * width..(row + 1) * width];
@@ -112,7 +112,7 @@ impl<'a> Belief<'a> {
     }
 }
 
-/// How likely a verdict on a right and on a wrong result is, where the result is right with this likelihood.
+/// Returns the probabilities of a verdict on a right and on a wrong result, where the result is right with probability `likely`.
 fn shares(gate: Gate, accepted: bool, likely: f64) -> (f64, f64) {
     if accepted {
         (likely * (1.0 - gate.false_reject), (1.0 - likely) * gate.false_accept)

@@ -1,21 +1,21 @@
-//! What is learned where few tasks have been tried by more than one model, as in a home that works: counts of judged runs for
-//! each model and group. A group of which little is known is believed to be like all, and a model like the others.
+//! Learning where few tasks have been tried by more than one model, as in a home in use: counts of judged runs per model and
+//! group. Where few runs are known, the estimates are drawn to those of all groups and all models.
 
 use super::history::Judged;
 use super::learned::Learned;
 use super::{Learning, Policy};
 use std::collections::BTreeMap;
 
-/// All models together weigh as much as so many runs of a model's own.
+/// The weight of all models together, in runs of a model's own.
 const LIKE_THE_OTHERS: f64 = 2.0;
-/// A model's runs everywhere weigh as much as so many runs in the group.
+/// The weight of a model's runs in all groups, in runs in the group.
 const LIKE_EVERYWHERE: f64 = 4.0;
-/// How much the other attempts at a task tell of how hard it is.
+/// The weight of the other attempts at a task in its difficulty.
 const HARDNESS: f64 = 0.5;
-/// Likelihoods stay this far from certainty.
+/// The least distance of probabilities from certainty.
 const DOUBT: f64 = 1e-3;
 
-/// Accepted runs, and all.
+/// The number of accepted runs and of all runs.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
     good: f64,
@@ -28,7 +28,7 @@ impl Count {
         self.all += 1.0;
     }
 
-    /// The share of accepted runs, drawn to `like` as if that were `weight` runs more.
+    /// Returns the share of accepted runs, drawn to `like` as if that were `weight` more runs.
     fn rate(self, like: f64, weight: f64) -> f64 {
         (self.good + weight * like) / (self.all + weight)
     }
@@ -41,7 +41,7 @@ struct Counts<'a> {
     models: BTreeMap<&'a str, Count>,
     groups: BTreeMap<(&'a str, &'a str), Count>,
     prices: BTreeMap<&'a str, (f64, f64)>,
-    /// Group, runs, and what each model's first run came to.
+    /// The tasks: group, runs, and whether each model's first run was accepted.
     tasks: BTreeMap<u64, (&'a str, Count, BTreeMap<&'a str, bool>)>,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Counts<'a> {
         own.rate(self.rate(model), LIKE_EVERYWHERE)
     }
 
-    /// What a run costs; one that never told a price is thought as dear as the dearest.
+    /// Returns the cost of a run; a model without known prices counts as the most expensive one.
     fn price(&self, model: &str) -> f64 {
         let mean = |(sum, number): &(f64, f64)| sum / number;
         let dearest = || self.prices.values().map(mean).fold(0.0, f64::max);
@@ -93,8 +93,8 @@ fn share(odds: f64) -> f64 {
 }
 
 impl Learned {
-    /// Learns from judged runs, of whichever models on whichever tasks, what these models will do. Of those that have no run
-    /// the usual is believed.
+    /// Learns from judged runs, of any models on any tasks, how these models will perform. Models without runs get the average
+    /// of all.
     pub fn from_counts(runs: &[Judged], models: &[String], learning: Learning) -> Self {
         let counts = Counts::of(runs);
         let (width, size) = (models.len(), counts.tasks.len() * models.len());
@@ -124,7 +124,7 @@ impl Learned {
     }
 }
 
-/// Dollars for an accepted task with the model that is accepted most often, the cheaper one of equals.
+/// Returns the dollars per accepted task of the model that is accepted most often, the cheaper one of equals.
 fn unit(counts: &Counts<'_>, models: &[String]) -> f64 {
     let rated = models.iter().map(|model| (counts.rate(model), counts.price(model)));
     let best = rated.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
@@ -132,7 +132,7 @@ fn unit(counts: &Counts<'_>, models: &[String]) -> f64 {
 }
 
 impl Policy {
-    /// The same for a home of which too little is known to weigh anything: one rung after the other.
+    /// Returns a copy for a home with too little data to weigh: one rung after another.
     #[must_use]
     pub fn unlearned(&self) -> Self {
         Self { order: super::Order::Fixed, worth: None, explore: 0.0, ..self.clone() }

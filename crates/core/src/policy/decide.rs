@@ -1,32 +1,32 @@
-//! The decision: deliver what is there, try another model, or stop and ask a person. It sees what a daemon sees of a
-//! task that runs (models tried, cost, calls, verdicts), and never whether a result is right.
+//! The decision: deliver an existing result, try another model, or stop and ask a person. It sees what a daemon sees of a
+//! running task (models tried, cost, calls, verdicts), and never whether a result is right.
 
 use super::belief::{Belief, Prospect};
 use super::learned::Learned;
 use super::{Order, Policy};
 use crate::money::Usd;
 
-/// What was tried on a task.
+/// An attempt at a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
     /// The model, as a column of [`Learned::models`].
     pub model: usize,
-    /// What it cost; `None` where that is not known.
+    /// The cost; `None` where it is unknown.
     pub cost: Option<Usd>,
-    /// How often the agent asked its model; `None` where that is not known.
+    /// The number of calls to the model; `None` where it is unknown.
     pub calls: Option<u32>,
     /// The gate's verdict.
     pub accepted: bool,
 }
 
-/// A task as it stands.
+/// The current state of a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
     /// Its group, usually its repository.
     pub group: &'a str,
-    /// The attempts so far, in their order. None is at a model that is not a column.
+    /// The attempts so far, in order. All their models are columns.
     pub attempts: &'a [Attempt],
-    /// A number from 0 to 1 (1 excluded) drawn for this task, for the share of tasks that explore.
+    /// A random number in [0, 1) for this task, which selects the share of tasks that explore.
     pub draw: f64,
 }
 
@@ -35,21 +35,21 @@ pub struct Situation<'a> {
 pub enum Decision {
     /// Deliver the result of an attempt.
     Accept {
-        /// Which of the attempts.
+        /// The index of the attempt.
         attempt: usize,
-        /// How likely its result is right.
+        /// The probability that its result is right.
         confidence: f64,
     },
     /// Try a model.
     Try {
-        /// Its column.
+        /// The column of the model.
         model: usize,
-        /// What it is expected to bring and to cost.
+        /// The expected gain and cost.
         prospect: Prospect,
     },
-    /// Stop, and ask a person.
+    /// Stop and ask a person.
     Ask {
-        /// How likely the likeliest result is right; 0 where there is none.
+        /// The probability of the best result; 0 where there is none.
         confidence: f64,
     },
 }
@@ -71,7 +71,7 @@ pub fn decide(policy: &Policy, learned: &Learned, situation: &Situation<'_>) -> 
         is_worth_it(policy, learned, prospects[*model]) && is_within(policy, attempts, prospects[*model])
     };
     let next = match policy.order {
-        // In a fixed order the next one is tried or nothing is: what is dearer does not come first.
+        // In a fixed order only the next model may be tried, never one behind it.
         Order::Fixed => left.first().copied().filter(may),
         Order::Learned => {
             let worthy: Vec<usize> = left.into_iter().filter(may).collect();
@@ -84,7 +84,7 @@ pub fn decide(policy: &Policy, learned: &Learned, situation: &Situation<'_>) -> 
     }
 }
 
-/// The columns that the ladder still has, in its order. A model that nothing is known of is passed over.
+/// Returns the columns of the ladder that are untried, in order. Unknown models are skipped.
 fn left_to_try(policy: &Policy, learned: &Learned, situation: &Situation<'_>) -> Vec<usize> {
     let ladder = policy.ladder_of(situation.group);
     let all = || (0..learned.models.len()).collect();
@@ -94,33 +94,33 @@ fn left_to_try(policy: &Policy, learned: &Learned, situation: &Situation<'_>) ->
     columns.into_iter().filter(|model| !tried(model)).collect()
 }
 
-/// What a resolved task is worth pays for the gain.
+/// Whether the gain is worth the price.
 fn is_worth_it(policy: &Policy, learned: &Learned, prospect: Prospect) -> bool {
     let Some(worth) = &policy.worth else { return true };
     prospect.gain > 0.0 && prospect.gain * worth.under(policy.gate) * learned.unit >= prospect.price
 }
 
-/// The task's budget has room. An attempt whose cost is not known counts as nothing: it cannot be told.
+/// Whether the task's budget covers another attempt. Attempts of unknown cost count as 0.
 fn is_within(policy: &Policy, attempts: &[Attempt], prospect: Prospect) -> bool {
     let spent: Usd = attempts.iter().filter_map(|attempt| attempt.cost).sum();
     policy.budget.is_none_or(|most| spent.dollars() + prospect.price <= most.dollars())
 }
 
-/// The most gain for the money; of equals the first.
+/// Returns the model with the most gain per dollar; of equals the first.
 fn best_of(models: &[usize], prospects: &[Prospect]) -> Option<usize> {
     let yields = |model: usize| prospects[model].gain / prospects[model].price.max(f64::MIN_POSITIVE);
     models.iter().copied().reduce(|best, next| if yields(next) > yields(best) { next } else { best })
 }
 
-/// Any model that is worth its price, for the first attempt at the share of tasks that explore.
+/// Returns a random model that is worth its price, for the first attempt at the share of tasks that explore.
 fn explored(policy: &Policy, situation: &Situation<'_>, worthy: &[usize]) -> Option<usize> {
     let explores = situation.attempts.is_empty() && situation.draw < policy.explore;
-    // The draw is below `explore` here: divided by it, it is a number from 0 to 1 again.
+    // The draw is below `explore` here: divided by it, it is in [0, 1) again.
     let at = (situation.draw / policy.explore * worthy.len() as f64) as usize;
     worthy.get(at).copied().filter(|_| explores)
 }
 
-/// Delivers the likeliest result, or asks where none is likely enough.
+/// Delivers the best result, or asks where none is probable enough.
 fn settle(policy: &Policy, belief: &Belief<'_>, attempts: &[Attempt]) -> Decision {
     let accepted_first = |at: usize| !policy.second_opinion && attempts[at].accepted;
     let likeliest = belief.confidences().into_iter().enumerate().reduce(|best, next| {

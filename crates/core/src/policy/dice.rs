@@ -1,12 +1,11 @@
-//! Chance that can be repeated: numbers from a seed and from what they are for, so that a draw does not depend on the
-//! order in which draws are made.
+//! Reproducible random numbers from a seed and a purpose, so that a number does not depend on the order of the draws.
 
-/// A sequence of numbers (splitmix64).
+/// A random number generator (splitmix64).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// The dice for one purpose.
+    /// Creates the generator for one purpose.
     pub fn of(seed: u64, purpose: &[u64]) -> Self {
         let mut dice = Self(seed);
         for part in purpose {
@@ -15,7 +14,7 @@ impl Dice {
         dice
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,12 +22,12 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// At least 0 and less than 1.
+    /// Returns a number in [0, 1).
     pub fn unit(&mut self) -> f64 {
         (self.number() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Below `end`, which is not 0.
+    /// Returns a number below `end`, which must not be 0.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.number() % end as u64).expect("less than a usize")
     }

@@ -1,25 +1,25 @@
-//! What a policy is measured against: each single model, chance between two of them, the best plain cascade, and the
-//! oracle that knows every outcome before.
+//! The baselines of a policy: each single model, random mixes of two models, the best plain cascade, and the oracle that
+//! knows every outcome in advance.
 
 use super::Gate;
 use super::outcomes::{Outcomes, TaskOutcomes};
 use crate::money::Usd;
 
-/// Ladders that are kept at each length while the best one is looked for.
+/// The number of ladders kept per length in the search for the best one.
 const KEPT: usize = 8;
 
-/// What somebody resolves, for what money.
+/// A strategy's results and costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// Share of the tasks.
+    /// The share of resolved tasks.
     pub resolved: f64,
-    /// For all tasks.
+    /// The cost of all tasks.
     pub cost: Usd,
-    /// For all tasks.
+    /// The number of calls for all tasks.
     pub calls: f64,
 }
 
-/// Each model alone on all tasks, by column.
+/// Returns the point of each model alone on all tasks, by column.
 pub fn singles(outcomes: &Outcomes) -> Vec<Point> {
     let all = outcomes.tasks.len().max(1) as f64;
     let one = |model: usize| {
@@ -33,13 +33,13 @@ pub fn singles(outcomes: &Outcomes) -> Vec<Point> {
     (0..outcomes.models.len()).map(one).collect()
 }
 
-/// The column that resolves most; of equals the cheapest. `None` without models.
+/// Returns the column that resolves most; of equals the cheapest. `None` without models.
 pub fn best_single(singles: &[Point]) -> Option<usize> {
     let better = |a: &Point, b: &Point| a.resolved.total_cmp(&b.resolved).then(b.cost.cmp(&a.cost));
     singles.iter().enumerate().max_by(|a, b| better(a.1, b.1)).map(|(column, _)| column)
 }
 
-/// The cheapest model that resolves each task, and nothing spent on what no model resolves.
+/// Uses the cheapest model that resolves each task, and nothing for a task that no model resolves.
 pub fn oracle(outcomes: &Outcomes) -> Point {
     let cheapest =
         |task: &TaskOutcomes| task.cells.iter().filter(|cell| cell.resolved).min_by_key(|cell| cell.cost).copied();
@@ -51,8 +51,8 @@ pub fn oracle(outcomes: &Outcomes) -> Point {
     }
 }
 
-/// The corners of the random-mix line, as columns from cheap to dear: each task goes to one of two neighbours by
-/// chance, and no other choice of models by chance alone lies above it.
+/// Returns the corners of the random-mix line as columns from cheap to expensive: each task goes to one of two neighbours at
+/// random, and no other random choice of models lies above the line.
 pub fn mix_line(singles: &[Point]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..singles.len()).collect();
     order.sort_by(|a, b| {
@@ -79,7 +79,7 @@ fn rise(singles: &[Point], from: usize, to: usize) -> f64 {
     (singles[to].resolved - singles[from].resolved) / paid
 }
 
-/// What chance between two single models resolves for this money; `None` for less than the cheapest corner costs.
+/// Returns what a random mix of two models resolves for this cost; `None` below the cost of the cheapest corner.
 pub fn mixed_at(singles: &[Point], cost: Usd) -> Option<f64> {
     let corners = mix_line(singles);
     let after = corners.partition_point(|corner| singles[*corner].cost <= cost);
@@ -88,9 +88,9 @@ pub fn mixed_at(singles: &[Point], cost: Usd) -> Option<f64> {
     Some(singles[from].resolved + rise(singles, from, *to) * (cost.dollars() - singles[from].cost.dollars()))
 }
 
-/// The plain cascade with the most value (worth of what it resolves, less its cost) on these tasks under this gate, as
-/// columns. Its value is exact, in the mean over the gate's draws; the search keeps the best few ladders of each length.
-/// `worth` is in multiples of what a resolved task costs with the best single model.
+/// Returns the plain cascade with the most value (worth of what it resolves minus its cost) on these tasks under this gate, as
+/// columns. The value is exact in the mean over the gate's draws; the search keeps the best few ladders of each length.
+/// `worth` is in multiples of the cost of a resolved task with the best single model.
 pub fn best_cascade(tasks: &[&TaskOutcomes], gate: Gate, worth: f64, steps: usize) -> Vec<usize> {
     let width = tasks.first().map_or(0, |task| task.cells.len());
     let worth = worth * dollars_for_one(tasks, width);
@@ -125,7 +125,7 @@ fn dollars_for_one(tasks: &[&TaskOutcomes], width: usize) -> f64 {
 struct Ladder {
     columns: Vec<usize>,
     value: f64,
-    /// For each task: how likely it reaches the next step.
+    /// For each task: the probability that it reaches the next step.
     open: Vec<f64>,
 }
 

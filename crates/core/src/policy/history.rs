@@ -1,53 +1,53 @@
-//! The home's own runs as outcomes that can be replayed. PURE.
+//! The home's own runs as outcomes for a replay. Pure.
 //!
-//! A replay needs every model's run for every task. A home has few such tasks: most are done at the first attempt. So the
-//! largest block is taken in which all models have a run for all tasks, and where even that is too small, nothing is
-//! replayed: figures of a handful of tasks would be taken for more than they are.
+//! A replay needs a run of every model for every task. A home has few such tasks, because most are done at the first attempt.
+//! The largest block is used in which all models have a run for all tasks. Where even that is too small nothing is replayed:
+//! figures from a handful of tasks would be misleading.
 
 use super::outcomes::{Cell, Outcomes, TaskOutcomes};
 use crate::money::Usd;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The fewest models that a policy can choose among.
+/// The fewest models in a block.
 pub const MIN_MODELS: usize = 2;
-/// The fewest tasks that a figure is made from.
+/// The fewest tasks in a block.
 pub const MIN_TASKS: usize = 20;
-/// So many models at most stand in a block: those with the most tasks.
+/// The most models in a block: those with the most tasks.
 const MOST_MODELS: usize = 12;
 
-/// A run that was judged.
+/// A judged run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
     /// The task.
     pub task: u64,
-    /// What stands for its kind: where the task belongs.
+    /// The group of the task: where it belongs.
     pub group: String,
-    /// Who worked: agent and model in one word.
+    /// Agent and model in one word.
     pub model: String,
-    /// The work was accepted.
+    /// Whether the work was accepted.
     pub accepted: bool,
-    /// What it cost; `None`: it told no price.
+    /// The cost; `None`: unknown.
     pub cost: Option<Usd>,
 }
 
-/// What the runs amount to.
+/// A summary of the judged runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stock {
-    /// Judged runs.
+    /// The number of judged runs.
     pub runs: usize,
-    /// Of these, runs that told no price.
+    /// The number of runs without a price.
     pub unpriced: usize,
-    /// Of these, further runs of a model on a task that it had tried.
+    /// The number of repeated runs of a model on the same task.
     pub repeated: usize,
-    /// On how many tasks each model has a priced run.
+    /// The number of tasks for which each model has a priced run.
     pub tasks_by_model: BTreeMap<String, usize>,
-    /// Most tasks that two models have both tried.
+    /// The most tasks that two models have both tried.
     pub shared: usize,
 }
 
 impl Stock {
-    /// What is missing for a replay, in words; empty: nothing.
-    pub fn lacks(&self) -> Vec<String> {
+    /// Describes what is missing for a replay; empty: nothing.
+    pub fn missing(&self) -> Vec<String> {
         let models = self.tasks_by_model.len();
         let mut lacks = Vec::new();
         if models < MIN_MODELS {
@@ -63,8 +63,8 @@ impl Stock {
     }
 }
 
-/// The largest block of these runs, which are in the order in which they ended, and what they amount to. `None`: it is too
-/// small. Of several runs of a model on a task the first counts: the later ones go on with its work.
+/// Returns the largest block of these runs, given in the order in which they ended, with a summary of them. `None`: it is too
+/// small. Of several runs of a model on a task the first counts, because later ones build on its work.
 pub fn block(runs: &[Judged]) -> (Stock, Option<Outcomes>) {
     let mut tasks: BTreeMap<u64, BTreeMap<&str, &Judged>> = BTreeMap::new();
     let (mut unpriced, mut repeated) = (0, 0);
@@ -96,7 +96,7 @@ pub fn block(runs: &[Judged]) -> (Stock, Option<Outcomes>) {
     (Stock { runs: runs.len(), unpriced, repeated, tasks_by_model, shared }, outcomes)
 }
 
-/// Which of the models have tried a task, one bit for each.
+/// Returns the models that have tried a task as a bit mask.
 fn mask(models: &[&str], of_task: &BTreeMap<&str, &Judged>) -> u32 {
     let bits = models.iter().enumerate().filter(|(_, model)| of_task.contains_key(**model));
     bits.map(|(bit, _)| 1 << bit).sum()
@@ -108,7 +108,7 @@ fn outcomes(models: &[&str], set: u32, tasks: &BTreeMap<u64, BTreeMap<&str, &Jud
     let row = |(id, of_task): (&u64, &BTreeMap<&str, &Judged>)| {
         let runs: Vec<&Judged> = chosen.iter().filter_map(|model| of_task.get(model).copied()).collect();
         let group = runs.first()?.group.clone();
-        // How often an agent asked its model is not on record: a run counts as one call.
+        // The number of calls is not recorded: a run counts as one call.
         let cell = |run: &&Judged| Some(Cell { resolved: run.accepted, cost: run.cost?, calls: 1 });
         let cells: Vec<Cell> = runs.iter().filter_map(cell).collect();
         (cells.len() == chosen.len()).then(|| TaskOutcomes { id: id.to_string(), group, cells })
@@ -129,15 +129,15 @@ mod tests {
 
     #[test]
     fn what_is_too_little_makes_no_figures_and_says_what_is_missing() {
-        assert_eq!(block(&[]).0.lacks().len(), 2);
+        assert_eq!(block(&[]).0.missing().len(), 2);
         let one: Vec<Judged> = (1..=30).map(|task| run(task, "a", true, Some(1))).collect();
         let (stock, outcomes) = block(&one);
         assert_eq!((stock.runs, stock.shared, outcomes.is_none()), (30, 0, true));
-        assert!(stock.lacks()[0].contains("there are 1"), "{:?}", stock.lacks());
+        assert!(stock.missing()[0].contains("there are 1"), "{:?}", stock.missing());
         let two = (1..=19).flat_map(|task| [run(task, "a", false, Some(1)), run(task, "b", true, Some(9))]);
         let (stock, outcomes) = block(&two.collect::<Vec<_>>());
         assert_eq!((stock.shared, outcomes), (19, None));
-        assert!(stock.lacks()[0].contains("20 tasks") && stock.lacks()[0].contains("there are 19"));
+        assert!(stock.missing()[0].contains("20 tasks") && stock.missing()[0].contains("there are 19"));
         let mute = (1..=30).flat_map(|task| [run(task, "a", true, None), run(task, "b", true, None)]);
         let (stock, outcomes) = block(&mute.collect::<Vec<_>>());
         assert_eq!((stock.unpriced, outcomes), (60, None), "no price is no price of zero");
@@ -166,7 +166,7 @@ mod tests {
                 tried.into_iter().map(|(task, model, good, cost)| run(task, &format!("m{model}"), good, cost)).collect();
             let (stock, outcomes) = block(&runs);
             prop_assert_eq!(stock.runs, runs.len());
-            prop_assert_eq!(outcomes.is_some(), stock.lacks().is_empty());
+            prop_assert_eq!(outcomes.is_some(), stock.missing().is_empty());
             let Some(outcomes) = outcomes else { return Ok(()) };
             prop_assert!(outcomes.models.len() >= MIN_MODELS && outcomes.tasks.len() >= MIN_TASKS);
             prop_assert!(outcomes.models.is_sorted() && outcomes.tasks.is_sorted_by_key(|task| task.id.clone()));

@@ -1,44 +1,44 @@
-//! What is learned from recorded outcomes: for each recorded task how likely each model solves a task like it, how many
-//! calls that takes and what it costs. How hard a task is, is read off the share of models that solved it; each
-//! model's success, calls and cost are then curves over that difficulty (a logistic one, and straight lines of the
-//! logarithms), so that two hundred tasks suffice for two dozen models.
+//! Learning from recorded outcomes: for each recorded task the probability that each model solves a similar task, and the
+//! expected calls and cost. The difficulty of a task is derived from the share of models that solved it; success, calls and
+//! cost of each model are then curves over the difficulty (logistic, and straight lines of the logarithms), so that two
+//! hundred tasks suffice for two dozen models.
 
 use super::Learning;
 use super::outcomes::TaskOutcomes;
 
-/// Likelihoods stay this far from certainty: no record is proof.
+/// The least distance of probabilities from certainty.
 const DOUBT: f64 = 1e-3;
-/// Steps of Newton's method; five are enough for any data that were tried.
+/// Steps of Newton's method; five were enough for all data tried.
 const STEPS: usize = 12;
-/// The least spread of the logarithm of calls, so that a model that always takes as many proves nothing.
+/// The least standard deviation of the logarithm of calls.
 const LEAST_SPREAD: f64 = 0.05;
 
-/// What is learned. Rows are recorded tasks, columns are models.
+/// The learned data. Rows are recorded tasks, columns are models.
 #[derive(Debug, Clone)]
 pub struct Learned {
-    /// The models' names.
+    /// The names of the models.
     pub models: Vec<String>,
-    /// Each row's group.
+    /// The group of each row.
     pub(super) groups: Vec<String>,
-    /// How likely a model solves a task like this one; row by row.
+    /// The probability that a model solves a similar task; row by row.
     pub(super) success: Vec<f64>,
-    /// Expected logarithm of calls; row by row.
+    /// The expected logarithm of calls; row by row.
     pub(super) effort: Vec<f64>,
-    /// How far the logarithm of calls strays, for each model.
+    /// The standard deviation of the logarithm of calls, for each model.
     pub(super) spread: Vec<f64>,
-    /// Expected cost in dollars; row by row.
+    /// The expected cost in dollars; row by row.
     pub(super) price: Vec<f64>,
-    /// How much more rows of the same group count.
+    /// The weight of rows of the same group.
     pub(super) group_weight: f64,
-    /// How much calls tell.
+    /// The weight of the number of calls.
     pub(super) effort_weight: f64,
-    /// What a resolved task costs with the best single model, in dollars.
+    /// The cost of a resolved task with the best single model, in dollars.
     pub(super) unit: f64,
 }
 
 impl Learned {
-    /// Learns from tasks, each with one cell for each of `models`. Without tasks nothing is known, and nothing is worth
-    /// trying.
+    /// Learns from tasks, each with one cell for each of `models`. Without tasks nothing is known, and no attempt is worth its
+    /// price.
     pub fn from_tasks(tasks: &[&TaskOutcomes], models: &[String], learning: Learning) -> Self {
         let width = models.len();
         let hardness: Vec<f64> = tasks.iter().map(|task| ease(task)).collect();
@@ -74,25 +74,25 @@ impl Learned {
         learned
     }
 
-    /// How many tasks it was learned from.
+    /// Returns the number of tasks it was learned from.
     pub fn tasks(&self) -> usize {
         self.groups.len()
     }
 
-    /// The column of a model.
+    /// Returns the column of a model.
     pub fn index_of(&self, model: &str) -> Option<usize> {
         self.models.iter().position(|known| known == model)
     }
 }
 
-/// How easy a task is: the log-odds of being solved, with half a success and half a failure beside what is recorded.
+/// Returns the ease of a task: the log-odds of being solved, with half a success and half a failure added.
 fn ease(task: &TaskOutcomes) -> f64 {
     let solved = task.cells.iter().filter(|cell| cell.resolved).count() as f64 + 0.5;
     let failed = task.cells.iter().filter(|cell| !cell.resolved).count() as f64 + 0.5;
     (solved / failed).ln()
 }
 
-/// Dollars for a resolved task with the model that resolves most, the cheaper one of equals.
+/// Returns the dollars per resolved task of the model that resolves most, the cheaper one of equals.
 fn unit(tasks: &[&TaskOutcomes], width: usize) -> f64 {
     let totals = (0..width).map(|model| {
         let solved = tasks.iter().filter(|task| task.cells[model].resolved).count();
@@ -107,8 +107,8 @@ fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x.clamp(-30.0, 30.0)).exp())
 }
 
-/// Level and slope of a logistic curve, drawn weakly to the curve of an average model (level 0, slope 1): the most
-/// likely ones by Newton's method.
+/// Returns level and slope of a logistic curve, drawn weakly to that of an average model (level 0, slope 1), by maximum
+/// likelihood with Newton's method.
 fn logistic(x: &[f64], y: &[f64]) -> (f64, f64) {
     const HOLD_LEVEL: f64 = 0.1;
     const HOLD_SLOPE: f64 = 1.0;
@@ -125,7 +125,7 @@ fn logistic(x: &[f64], y: &[f64]) -> (f64, f64) {
             h01 += weight * x;
             h11 += weight * x * x;
         }
-        // Both holds keep the determinant above 0.
+        // The two priors keep the determinant above 0.
         let determinant = h00 * h11 - h01 * h01;
         level += (h11 * g0 - h01 * g1) / determinant;
         slope += (h00 * g1 - h01 * g0) / determinant;
@@ -133,7 +133,7 @@ fn logistic(x: &[f64], y: &[f64]) -> (f64, f64) {
     (level, slope)
 }
 
-/// The straight line of least squares, and how far the points stray from it. Level where all `x` are the same.
+/// Returns the least-squares line and the standard deviation from it. Level where all `x` are equal.
 fn line(x: &[f64], y: &[f64]) -> (impl Fn(f64) -> f64 + use<>, f64) {
     let count = x.len().max(1) as f64;
     let (mean_x, mean_y) = (x.iter().sum::<f64>() / count, y.iter().sum::<f64>() / count);
@@ -145,10 +145,10 @@ fn line(x: &[f64], y: &[f64]) -> (impl Fn(f64) -> f64 + use<>, f64) {
     (at, (stray / count).sqrt())
 }
 
-/// Expected cost over difficulty: a straight line of the logarithms, scaled so that all recorded tasks together cost
-/// what they did.
+/// Returns the expected cost over difficulty: a straight line of the logarithms, scaled to the total cost of all recorded
+/// tasks.
 fn price_curve(x: &[f64], costs: &[f64]) -> impl Fn(f64) -> f64 + use<> {
-    /// A hundredth of a cent: less makes no difference to anybody, but its logarithm would.
+    /// A hundredth of a cent: smaller costs do not matter, but their logarithms would.
     const LEAST: f64 = 1e-4;
     let logs: Vec<f64> = costs.iter().map(|cost| cost.max(LEAST).ln()).collect();
     let (at, _) = line(x, &logs);

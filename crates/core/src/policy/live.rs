@@ -1,5 +1,5 @@
-//! A policy for a task that runs now: the same decision as in a replay, over what this home has recorded, among those who can
-//! be had. PURE: the same task, attempts and records give the same word.
+//! A policy for a running task: the decision of a replay, based on what this home has recorded, among the available agents.
+//! Pure: the same task, attempts and records give the same advice.
 
 use super::Policy;
 use super::decide::{Attempt, Decision, Situation, decide};
@@ -12,70 +12,70 @@ use crate::money::Usd;
 use crate::route::RouteResult;
 use crate::track_record::Sample;
 
-/// Draws for this purpose are no one else's.
+/// The purpose of the random number, for [`Dice`].
 const EXPLORING: u64 = 0x706f_6c69_6379;
 
-/// Who can be had.
+/// An available agent and model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// Agent and model, as the settings name them.
+    /// The agent and model, as the settings name them.
     pub rung: Rung,
-    /// The name under which runs of theirs are recorded: the agent, and the model as its program is given it.
+    /// The name under which its runs are recorded: the agent, and the model as its program receives it.
     pub recorded_as: String,
 }
 
-/// What was tried on the task since it began.
+/// An attempt at the task since it started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
     /// The name under which it is recorded.
     pub recorded_as: String,
-    /// What it cost, where that is known.
+    /// The cost, where it is known.
     pub cost: Option<Usd>,
 }
 
-/// All that a policy looks at.
+/// All inputs of a policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
-    /// What the policy is called where its word is told.
+    /// The policy's name in reasons.
     pub name: &'a str,
     /// The policy.
     pub policy: &'a Policy,
     /// The task's group: its repository.
     pub group: &'a str,
-    /// The task.
+    /// The task's id.
     pub task: TaskId,
-    /// Who can be had, in the order of the ladder.
+    /// The available agents and models, in the order of the ladder.
     pub offers: &'a [Offer],
-    /// What failed so far, in its order.
+    /// The failed attempts so far, in order.
     pub tried: &'a [Tried],
     /// The judged runs of this home.
     pub runs: &'a [Judged],
 }
 
-/// What the policy says.
+/// The advice of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Word {
-    /// This one next.
+pub enum Advice {
+    /// Use this agent and model next.
     Use {
-        /// Who.
+        /// The agent and model.
         rung: Rung,
-        /// Why.
+        /// Why it is used.
         reason: String,
     },
-    /// Nobody: a person is asked.
+    /// Stop and ask a person.
     Stop {
-        /// Why.
+        /// Why no other is tried.
         reason: String,
     },
-    /// Nothing; the route stays as it is.
+    /// Keep the route as it is.
     Keep {
-        /// Why.
+        /// Why there is no other advice.
         reason: String,
     },
 }
 
-impl Word {
-    /// A route under this word; one that stops is the caller's to heed.
+impl Advice {
+    /// Applies the advice to a route. [`Advice::Stop`] leaves the route unchanged: the caller handles it.
     pub fn apply(&self, route: RouteResult) -> RouteResult {
         match self {
             Self::Use { rung, reason } => RouteResult {
@@ -92,7 +92,7 @@ impl Word {
 }
 
 impl Judged {
-    /// A sample of work of a task. What a person recorded by hand belongs to none.
+    /// Converts a sample of a task's work. Samples that a person recorded by hand have no task.
     pub fn of(sample: &Sample) -> Option<Self> {
         let project = sample.project.as_deref().and_then(|dir| dir.file_name());
         Some(Self {
@@ -105,14 +105,14 @@ impl Judged {
     }
 }
 
-/// The name under which runs of an agent with a model are recorded.
+/// Returns the name under which runs of an agent with a model are recorded.
 pub fn recorded_as(agent: &str, model: Option<&str>) -> String {
     Rung { agent: agent.to_owned(), model: model.map(str::to_owned) }.to_string()
 }
 
 impl Case<'_> {
-    /// What comes next.
-    pub fn word(&self) -> Word {
+    /// Returns the advice for this case.
+    pub fn advice(&self) -> Advice {
         let tasks: std::collections::BTreeSet<u64> = self.runs.iter().map(|run| run.task).collect();
         let is_known = tasks.len() >= MIN_TASKS && self.runs.iter().any(|run| run.cost.is_some());
         let names_nobody = self.policy.ladder_of(self.group).is_empty();
@@ -146,19 +146,19 @@ impl Case<'_> {
                     ),
                 };
                 let rung = self.offers[model].rung.clone();
-                Word::Use { reason: format!("policy {}: {rung}, {why}", self.name), rung }
+                Advice::Use { reason: format!("policy {}: {rung}, {why}", self.name), rung }
             }
             Decision::Accept { confidence, .. } | Decision::Ask { confidence } => self.stop(&attempts, confidence),
         }
     }
 
-    /// The policy over those who can be had. What is accepted live is accepted: there is no second opinion.
+    /// Returns the policy for the available models. Accepted work stays accepted: there is no second opinion.
     fn policy_here(&self, ladder: Vec<String>, is_known: bool) -> Policy {
         let policy = if is_known { self.policy.clone() } else { self.policy.unlearned() };
         Policy { ladder, groups: std::collections::BTreeMap::new(), second_opinion: false, ..policy }
     }
 
-    /// Those on offer, and after them who was tried and is not on offer now.
+    /// Returns the available models, followed by tried ones that are not available now.
     fn columns(&self, ladder: &[String]) -> Vec<String> {
         let mut columns = ladder.to_vec();
         for tried in self.tried {
@@ -169,7 +169,7 @@ impl Case<'_> {
         columns
     }
 
-    /// All that failed: who is not on offer any more counts as an attempt and as money, too.
+    /// Returns all failed attempts; those of models that are not available now count as attempts and money, too.
     fn attempts(&self, learned: &Learned) -> Vec<Attempt> {
         let attempt = |tried: &Tried| {
             let model = learned.index_of(&tried.recorded_as)?;
@@ -178,11 +178,11 @@ impl Case<'_> {
         self.tried.iter().filter_map(attempt).collect()
     }
 
-    fn keep(&self, why: &str) -> Word {
-        Word::Keep { reason: format!("policy {}: kept, {why}", self.name) }
+    fn keep(&self, why: &str) -> Advice {
+        Advice::Keep { reason: format!("policy {}: kept, {why}", self.name) }
     }
 
-    fn stop(&self, attempts: &[Attempt], confidence: f64) -> Word {
+    fn stop(&self, attempts: &[Attempt], confidence: f64) -> Advice {
         let failed = match attempts.len() {
             0 => String::new(),
             1 => "1 attempt failed, and ".to_owned(),
@@ -191,16 +191,16 @@ impl Case<'_> {
         let right = if attempts.is_empty() {
             String::new()
         } else {
-            // As a whole number: there is no share below nothing.
+            // A whole number avoids "-0".
             let percent = (confidence.clamp(0.0, 1.0) * 100.0).round() as u8;
             format!(" (the work so far is right with {percent} %)")
         };
-        Word::Stop {
+        Advice::Stop {
             reason: format!("policy {} stops here: {failed}{}{right}", self.name, self.why_no_other(attempts)),
         }
     }
 
-    /// Why nobody else is tried.
+    /// Describes why no other model is tried.
     fn why_no_other(&self, attempts: &[Attempt]) -> String {
         let spent: Usd = attempts.iter().filter_map(|attempt| attempt.cost).sum();
         match self.policy.budget {
@@ -238,7 +238,7 @@ mod tests {
         names.iter().map(|&name| Tried { recorded_as: name.to_owned(), cost: Some(Usd::from_micros(10_000)) }).collect()
     }
 
-    /// `cheap` solves what is easy, `dear` nearly all; both tried on each of these tasks.
+    /// `cheap` solves easy tasks and `dear` nearly all; both have tried each of these tasks.
     fn history(tasks: u64) -> Vec<Judged> {
         let run = |task, model: &str, accepted, micros| Judged {
             task,
@@ -252,16 +252,16 @@ mod tests {
             .collect()
     }
 
-    fn word(policy: &Policy, names: &[&str], failed: &[&str], runs: &[Judged]) -> Word {
+    fn word(policy: &Policy, names: &[&str], failed: &[&str], runs: &[Judged]) -> Advice {
         let (offers, tried) = (offers(names), tried(failed));
         let case = Case { name: "p.yml", policy, group: "shop", task: TaskId(7), offers: &offers, tried: &tried, runs };
-        case.word()
+        case.advice()
     }
 
-    fn rung(word: &Word) -> Option<String> {
+    fn rung(word: &Advice) -> Option<String> {
         match word {
-            Word::Use { rung, .. } => Some(rung.to_string()),
-            Word::Stop { .. } | Word::Keep { .. } => None,
+            Advice::Use { rung, .. } => Some(rung.to_string()),
+            Advice::Stop { .. } | Advice::Keep { .. } => None,
         }
     }
 
@@ -275,18 +275,18 @@ mod tests {
         let names = ["a/cheap", "a/dear"];
         let first = word(&policy, &names, &[], &history(3));
         assert_eq!(rung(&first).as_deref(), Some("a/cheap"), "{first:?}");
-        let Word::Use { reason, .. } = &first else { panic!("{first:?}") };
+        let Advice::Use { reason, .. } = &first else { panic!("{first:?}") };
         assert_eq!(reason, "policy p.yml: a/cheap, the next of its ladder (3 of 20 tasks judged that it learns from)");
         assert_eq!(rung(&word(&policy, &names, &["a/cheap"], &[])).as_deref(), Some("a/dear"));
         let stopped = word(&policy, &names, &names, &[]);
         assert!(
-            matches!(&stopped, Word::Stop { reason } if reason.starts_with("policy p.yml stops here: 2 attempts failed")),
+            matches!(&stopped, Advice::Stop { reason } if reason.starts_with("policy p.yml stops here: 2 attempts failed")),
             "{stopped:?}"
         );
         let nothing = word(&Policy::default(), &names, &[], &[]);
-        assert!(matches!(&nothing, Word::Keep { reason } if reason.contains("names no ladder")), "{nothing:?}");
+        assert!(matches!(&nothing, Advice::Keep { reason } if reason.contains("names no ladder")), "{nothing:?}");
         let nobody = word(&policy, &[], &[], &history(40));
-        assert!(matches!(&nobody, Word::Keep { reason } if reason.contains("can be had now")), "{nobody:?}");
+        assert!(matches!(&nobody, Advice::Keep { reason } if reason.contains("can be had now")), "{nobody:?}");
     }
 
     #[test]
@@ -306,7 +306,7 @@ mod tests {
         let worth = Some(Worth::level(1e-6).expect("a worth"));
         let policy = Policy { worth, ..ladder(&["a/cheap", "a/dear"]) };
         let stopped = word(&policy, &["a/cheap", "a/dear"], &[], &history(40));
-        let Word::Stop { reason } = &stopped else { panic!("{stopped:?}") };
+        let Advice::Stop { reason } = &stopped else { panic!("{stopped:?}") };
         assert_eq!(reason, "policy p.yml stops here: nobody is likely enough to solve it for the price");
         let spent = Policy { budget: Some(Usd::from_micros(15_000)), ..ladder(&["a/cheap", "a/dear"]) };
         assert!(
@@ -314,7 +314,7 @@ mod tests {
             "the budget is spent"
         );
         let once = Policy { max_tries: 1, ..ladder(&["a/cheap", "a/dear"]) };
-        assert!(matches!(word(&once, &["a/cheap", "a/dear"], &["a/cheap"], &[]), Word::Stop { .. }));
+        assert!(matches!(word(&once, &["a/cheap", "a/dear"], &["a/cheap"], &[]), Advice::Stop { .. }));
     }
 
     #[test]
@@ -323,17 +323,17 @@ mod tests {
         let twice = Policy { max_tries: 2, ..ladder(&names) };
         assert_eq!(rung(&word(&twice, &names, &["gone/one"], &[])).as_deref(), Some("a/cheap"));
         let stopped = word(&twice, &names, &["gone/one", "gone/two"], &[]);
-        let Word::Stop { reason } = &stopped else { panic!("{stopped:?}") };
+        let Advice::Stop { reason } = &stopped else { panic!("{stopped:?}") };
         assert!(reason.starts_with("policy p.yml stops here: 2 attempts failed, and no more are allowed"), "{reason}");
         let poor = Policy { budget: Some(Usd::from_micros(10_000)), ..ladder(&names) };
         for runs in [Vec::new(), history(40)] {
             let stopped = word(&poor, &names, &["gone/one", "gone/two"], &runs);
-            let Word::Stop { reason } = &stopped else { panic!("{stopped:?}") };
+            let Advice::Stop { reason } = &stopped else { panic!("{stopped:?}") };
             assert!(reason.contains("its money is spent: $0.02 of $0.01 (stop.max_cost_usd)"), "{reason}");
             assert!(!reason.contains("-0 %"), "{reason}");
         }
         let alone = word(&ladder(&names), &names[..1], &["a/cheap"], &[]);
-        let Word::Stop { reason } = &alone else { panic!("{alone:?}") };
+        let Advice::Stop { reason } = &alone else { panic!("{alone:?}") };
         assert!(reason.contains("1 attempt failed, and nobody else of its ladder is left"), "{reason}");
     }
 
@@ -367,14 +367,14 @@ mod tests {
             let mut failed = Vec::new();
             for _ in 0..=names.len() {
                 let case = Case { name: "p", policy: &policy, group: "shop", task: TaskId(task), offers: &offers, tried: &failed, runs: &runs };
-                match case.word() {
-                    Word::Use { rung, .. } => {
+                match case.advice() {
+                    Advice::Use { rung, .. } => {
                         let recorded_as = rung.to_string();
                         prop_assert!(failed.iter().all(|one: &Tried| one.recorded_as != recorded_as));
                         failed.push(Tried { recorded_as, cost: None });
                     }
-                    Word::Stop { .. } => return Ok(()),
-                    Word::Keep { .. } => prop_assert!(false, "it has a ladder and somebody to try"),
+                    Advice::Stop { .. } => return Ok(()),
+                    Advice::Keep { .. } => prop_assert!(false, "it has a ladder and somebody to try"),
                 }
             }
             prop_assert!(false, "it did not end");

@@ -1,65 +1,65 @@
-//! Recorded outcomes: what each model did on each task, read from CSV. Rows may stand in any order; nothing is guessed,
-//! and whatever is wrong is told with its row and column.
+//! Parses recorded outcomes from CSV: what each model did on each task. Rows may be in any order; nothing is guessed, and
+//! every error has its row and column.
 
 use crate::money::Usd;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The header, and with it the order of the columns.
+/// The header, which is also the order of the columns.
 pub const COLUMNS: [&str; 5] = ["task_id", "model", "resolved", "cost_usd", "api_calls"];
-/// Largest file that is read, in bytes.
+/// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// Most cells (tasks times models): what learning can hold in memory.
+/// The most cells (tasks times models): what learning can hold in memory.
 pub const MAX_CELLS: usize = 1_000_000;
-/// The dearest run that is believed, in dollars.
+/// The highest cost of a run that is accepted, in dollars.
 const MAX_DOLLARS: f64 = 1e6;
 
-/// One model's run on one task.
+/// The run of a model on a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
-    /// The task's own hidden tests pass.
+    /// Whether the task's own hidden tests pass.
     pub resolved: bool,
-    /// What the run cost.
+    /// The cost of the run.
     pub cost: Usd,
-    /// How often the agent asked its model.
+    /// The number of calls to the model.
     pub calls: u32,
 }
 
-/// A task and what each model did on it.
+/// A task and the runs of all models on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskOutcomes {
-    /// Its name in the file.
+    /// The task's name in the file.
     pub id: String,
-    /// What comes before `__` in the name, usually a repository; `all` where there is no such mark.
+    /// The part before `__` in the name, usually a repository; `all` where there is none.
     pub group: String,
-    /// One for each model, in the order of [`Outcomes::models`].
+    /// The runs, in the order of [`Outcomes::models`].
     pub cells: Vec<Cell>,
 }
 
-/// A whole file: every model has a run on every task. Tasks and models are sorted by name.
+/// A complete table: every model has a run on every task. Tasks and models are sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcomes {
-    /// The models' names.
+    /// The names of the models.
     pub models: Vec<String>,
-    /// The tasks.
+    /// The tasks with their runs.
     pub tasks: Vec<TaskOutcomes>,
 }
 
-/// Why a file is no table of outcomes.
+/// Why a file is not a table of outcomes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutcomesError {
-    /// More than is read.
+    /// The file is too large.
     #[error("{bytes} bytes are more than the {MAX_BYTES} that are read")]
     TooLarge {
-        /// How large it is.
+        /// The size in bytes.
         bytes: usize,
     },
-    /// There is no row.
+    /// The file has no rows.
     #[error("there is no row of data; expected the header {} and a row for each task and model", COLUMNS.join(","))]
     Empty,
-    /// The first line names other columns.
+    /// The header names other columns.
     #[error("row 1: the header is `{found}`, expected `{}`", COLUMNS.join(","))]
     Header {
-        /// What it says.
+        /// The header that was found.
         found: String,
     },
     /// The text is not UTF-8.
@@ -67,7 +67,7 @@ pub enum OutcomesError {
     NotText {
         /// The line in the file, from 1.
         row: u64,
-        /// The column, where it can be told.
+        /// The column, where it is known.
         column: Option<&'static str>,
     },
     /// A row has more or fewer cells than the header.
@@ -77,15 +77,15 @@ pub enum OutcomesError {
         row: u64,
         /// The first column that is missing, or the last one.
         column: &'static str,
-        /// How many there are.
+        /// The number of cells in the row.
         found: usize,
     },
-    /// A cell does not hold what its column holds.
+    /// A cell has an invalid value.
     #[error("row {row}, column {column}: {problem}")]
     Cell {
         /// The line in the file, from 1.
         row: u64,
-        /// The column.
+        /// The name of the column.
         column: &'static str,
         /// What is wrong with it.
         problem: String,
@@ -95,27 +95,27 @@ pub enum OutcomesError {
         "model `{model}` has no row for task `{task}` ({missing} rows are missing in all); every model needs one row for every task"
     )]
     Gap {
-        /// The task.
+        /// The name of the task.
         task: String,
-        /// The model.
+        /// The name of the model.
         model: String,
-        /// How many rows are missing altogether.
+        /// The number of missing rows in total.
         missing: usize,
     },
-    /// More tasks and models than can be learned from.
+    /// The table is too large to learn from.
     #[error("{tasks} tasks of {models} models are more than {MAX_CELLS} cells")]
     TooMany {
-        /// How many tasks.
+        /// The number of tasks.
         tasks: usize,
-        /// How many models.
+        /// The number of models.
         models: usize,
     },
-    /// The text is no CSV.
+    /// The text is not valid CSV.
     #[error("row {row}: {problem}")]
     Csv {
         /// The line in the file, from 1; 0 where there is none.
         row: u64,
-        /// The reader's words.
+        /// The message of the CSV reader.
         problem: String,
     },
 }
@@ -124,10 +124,10 @@ fn in_column(column: Option<&str>) -> String {
     column.map(|name| format!(", column {name}")).unwrap_or_default()
 }
 
-/// Reads a CSV with the columns [`COLUMNS`].
+/// Parses a CSV with the columns [`COLUMNS`].
 ///
 /// # Errors
-/// Whatever is not as the types here say, with row and column. The first fault in the file is told.
+/// Returns the first error in the file, with row and column.
 pub fn parse_outcomes(bytes: &[u8]) -> Result<Outcomes, OutcomesError> {
     if bytes.len() > MAX_BYTES {
         return Err(OutcomesError::TooLarge { bytes: bytes.len() });
@@ -190,18 +190,18 @@ fn of_csv(error: &csv::Error) -> OutcomesError {
     OutcomesError::Csv { row: error.position().map_or(0, csv::Position::line), problem: error.to_string() }
 }
 
-/// Counts the lines of a file. The reader's own count stands before the line end of the row above where that has two characters,
-/// and before empty lines.
+/// Counts the lines of a file. The CSV reader's own count is too low before empty lines and after line ends of two
+/// characters.
 struct Rows<'a> {
     bytes: &'a [u8],
-    /// As far as it is counted.
+    /// The position up to which lines are counted.
     at: usize,
-    /// The line there, from 1.
+    /// The line at that position, from 1.
     row: u64,
 }
 
 impl Rows<'_> {
-    /// The line in which a record begins. Records are asked for in their order.
+    /// Returns the line in which a record starts. Records must be passed in order.
     fn of(&mut self, record: &csv::ByteRecord) -> u64 {
         let place = record.position().and_then(|place| usize::try_from(place.byte()).ok()).unwrap_or_default();
         let rest = self.bytes.get(place..).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The replay: policies on recorded outcomes, with cross-validation. What is learned for a task comes from other folds
-//! than its own, and a simulated gate errs as it is told to. Same outcomes, same seeds, same result.
+//! The replay: policies on recorded outcomes, with cross-validation. What is learned for a task comes from other folds than
+//! its own, and a simulated gate errs at the given rates. The same outcomes and seeds give the same result.
 
 use super::decide::{Attempt, Decision, Situation, decide};
 use super::dice::Dice;
@@ -9,79 +9,79 @@ use super::outcomes::{Outcomes, TaskOutcomes};
 use super::{Gate, Policy, PolicyError};
 use crate::money::Usd;
 
-/// What a draw is for; part of what it is drawn from.
+/// The purposes of random numbers, for [`Dice`].
 const FOR_FOLDS: u64 = 1;
 const FOR_VERDICTS: u64 = 2;
 const FOR_EXPLORING: u64 = 3;
 
-/// How a replay is made.
+/// The settings of a replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Setting {
-    /// How the simulated gate errs.
+    /// The error rates of the simulated gate.
     pub gate: Gate,
     /// The first seed.
     pub seed: u64,
-    /// How many seeds, from the first one on; at least 1.
+    /// The number of seeds, from the first one on; at least 1.
     pub seeds: usize,
-    /// How many folds; at least 2, and at most as many as there are tasks.
+    /// The number of folds; at least 2, and at most the number of tasks.
     pub folds: usize,
 }
 
-/// Who is replayed.
+/// A strategy that is replayed.
 #[derive(Debug, Clone)]
 pub enum Contender {
-    /// A policy as it is.
+    /// A given policy.
     Given(Policy),
-    /// The best plain cascade of at most so many models, found anew on each fold's training tasks.
+    /// The best plain cascade of limited length, computed on the training tasks of each fold.
     Cascade {
-        /// What a resolved task is worth to whoever picks it, in multiples of the best single model's.
+        /// The worth of a resolved task for the choice, in multiples of its cost with the best single model.
         worth: f64,
-        /// Most models in it.
+        /// The most models in the cascade.
         steps: usize,
     },
 }
 
-/// What became of one task in one replay.
+/// The result of one task in one replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Played {
-    /// Models tried, as columns of [`Outcomes::models`], in their order.
+    /// The tried models, as columns of [`Outcomes::models`], in order.
     pub tried: Vec<usize>,
     /// The model whose result was delivered; `None`: a person was asked.
     pub delivered: Option<usize>,
-    /// What was delivered resolves the task.
+    /// Whether the delivered result resolves the task.
     pub resolved: bool,
-    /// What all attempts cost.
+    /// The cost of all attempts.
     pub cost: Usd,
-    /// Calls of all attempts.
+    /// The calls of all attempts.
     pub calls: u64,
 }
 
 /// All tasks of one contender with one seed, in the order of [`Outcomes::tasks`].
 pub type Pass = Vec<Played>;
 
-/// Why a replay cannot be made.
+/// Why a replay is not possible.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ReplayError {
-    /// The policy cannot be followed on these outcomes.
+    /// The policy is not valid for these outcomes.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// Nothing would be left to learn from, or to test on.
+    /// Training or test data would be empty.
     #[error("{folds} folds of {tasks} tasks: expected 2 folds to as many as there are tasks")]
     Folds {
-        /// How many folds.
+        /// The number of folds.
         folds: usize,
-        /// How many tasks.
+        /// The number of tasks.
         tasks: usize,
     },
-    /// No replay at all.
+    /// The number of seeds is 0.
     #[error("0 seeds: expected 1 or more")]
     Seeds,
 }
 
-/// Replays every contender with every seed: for each contender one pass for each seed.
+/// Replays every contender with every seed and returns one pass per seed for each contender.
 ///
 /// # Errors
-/// The setting or a policy does not fit the outcomes.
+/// Returns an error if the settings or a policy do not fit the outcomes.
 pub fn replay(outcomes: &Outcomes, contenders: &[Contender], setting: &Setting) -> Result<Vec<Vec<Pass>>, ReplayError> {
     if setting.seeds == 0 {
         return Err(ReplayError::Seeds);
@@ -134,7 +134,7 @@ fn one_seed(outcomes: &Outcomes, contenders: &[Contender], setting: &Setting, se
     passes.into_iter().map(|pass| pass.into_iter().flatten().collect()).collect()
 }
 
-/// What the contender does once it has seen the training tasks.
+/// Returns the contender's policy after learning from the training tasks.
 fn policy_for(contender: &Contender, training: &[&TaskOutcomes], outcomes: &Outcomes, gate: Gate) -> Policy {
     match contender {
         Contender::Given(policy) => policy.clone(),
@@ -145,7 +145,7 @@ fn policy_for(contender: &Contender, training: &[&TaskOutcomes], outcomes: &Outc
     }
 }
 
-/// The fold of each task: a shuffled deck dealt to the folds.
+/// Assigns each task to a fold by dealing a shuffled deck.
 fn folds(tasks: usize, folds: usize, seed: u64) -> Vec<usize> {
     let mut dice = Dice::of(seed, &[FOR_FOLDS]);
     let mut deck: Vec<usize> = (0..tasks).collect();
@@ -159,8 +159,8 @@ fn folds(tasks: usize, folds: usize, seed: u64) -> Vec<usize> {
     fold_of
 }
 
-/// What the gate says of each model's result. A gate that errs more errs wherever a better one does, so that gates can
-/// be compared on the same draws.
+/// Returns the gate's verdict on each model's result. A gate with a higher error rate errs wherever one with a lower rate does,
+/// so that gates can be compared on the same draws.
 fn verdicts(task: &TaskOutcomes, gate: Gate, seed: u64, at: usize) -> Vec<bool> {
     let verdict = |(model, cell): (usize, &super::outcomes::Cell)| {
         let draw = Dice::of(seed, &[FOR_VERDICTS, at as u64, model as u64]).unit();

@@ -1,4 +1,4 @@
-//! Figures of a replay: means over the seeds, and how far they may be off.
+//! The figures of a replay: means over the seeds, and confidence intervals.
 
 use super::dice::Dice;
 use super::outcomes::Outcomes;
@@ -6,44 +6,44 @@ use super::replay::Pass;
 use crate::money::Usd;
 use std::collections::BTreeMap;
 
-/// How often tasks are drawn anew for an interval.
+/// The number of bootstrap samples for an interval.
 const RESAMPLES: usize = 1000;
-/// What the draws are for; part of what they are drawn from.
+/// The purpose of the random numbers, for [`Dice`].
 const FOR_RESAMPLING: u64 = 4;
 
-/// What a policy does with one model, in the mean over the seeds.
+/// A policy's use of one model, in the mean over the seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Use {
-    /// Attempts.
+    /// The number of attempts.
     pub tries: f64,
-    /// Results delivered.
+    /// The number of delivered results.
     pub delivered: f64,
-    /// What the attempts cost.
+    /// The cost of the attempts.
     pub cost: Usd,
 }
 
 /// The figures of one contender, in the mean over the seeds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
-    /// Share of the tasks that is resolved.
+    /// The share of resolved tasks.
     pub resolved: f64,
-    /// Share of the tasks for which a wrong result is delivered.
+    /// The share of tasks for which a wrong result is delivered.
     pub wrong: f64,
-    /// Share of the tasks for which a person is asked.
+    /// The share of tasks for which a person is asked.
     pub asked: f64,
-    /// For all tasks.
+    /// The cost of all tasks.
     pub cost: Usd,
-    /// For all tasks.
+    /// The number of calls for all tasks.
     pub calls: f64,
-    /// By model; models that were never tried are left out.
+    /// The use of each model; models that were never tried are left out.
     pub by_model: BTreeMap<String, Use>,
-    /// 95 % interval of `resolved`, over the choice of tasks.
+    /// The 95 % interval of `resolved` over the choice of tasks.
     pub resolved_within: [f64; 2],
-    /// 95 % interval of `cost`, over the choice of tasks.
+    /// The 95 % interval of `cost` over the choice of tasks.
     pub cost_within: [Usd; 2],
 }
 
-/// Sums up the passes of one contender; there is at least one.
+/// Summarizes the passes of one contender, of which there must be at least one.
 pub fn figures(outcomes: &Outcomes, passes: &[Pass], seed: u64) -> Figures {
     let (tasks, seeds) = (outcomes.tasks.len(), passes.len().max(1) as f64);
     let mut resolved = vec![0.0; tasks];
@@ -85,11 +85,11 @@ pub fn figures(outcomes: &Outcomes, passes: &[Pass], seed: u64) -> Figures {
 }
 
 fn micros(amount: f64) -> Usd {
-    // A sum of at most a million runs of at most a million dollars.
+    // The sum of at most a million runs of at most a million dollars.
     Usd::from_micros(amount.round() as i64)
 }
 
-/// Draws as many tasks as there are, with repetition, again and again; tells between what the middle 95 % of the sums lie.
+/// Returns the bootstrap intervals that contain the middle 95 % of the sums.
 fn intervals(resolved: &[f64], cost: &[f64], seed: u64) -> ([f64; 2], [f64; 2]) {
     let mut dice = Dice::of(seed, &[FOR_RESAMPLING]);
     let (mut solved, mut paid) = (Vec::with_capacity(RESAMPLES), Vec::with_capacity(RESAMPLES));

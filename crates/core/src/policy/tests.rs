@@ -11,8 +11,7 @@ use proptest::prelude::*;
 
 const SETTING: Setting = Setting { gate: Gate::ASSUMED, seed: 1, seeds: 1, folds: 4 };
 
-/// Every eighth task of the recorded outcomes, and five of the models: what a build without optimization plays in a
-/// second.
+/// Every eighth task of the recorded outcomes, and five models: what an unoptimized build replays in a second.
 fn a_few() -> Outcomes {
     let bytes = include_bytes!("../../../../tests/fixtures/bench/swe_bench_verified_outcomes.csv");
     let all = parse_outcomes(bytes).expect("the recorded outcomes");
@@ -94,7 +93,7 @@ proptest! {
 
     #[test]
     fn what_a_task_is_tested_on_is_not_learned(outcomes in table(), at in 0..4usize) {
-        // One fold for each task: the fates of this task alone cannot change what is decided first on it.
+        // With one fold per task, the outcomes of this task cannot change the first decision about it.
         let folds = outcomes.tasks.len();
         let setting = Setting { folds, ..SETTING };
         let mut other = outcomes.clone();
@@ -204,7 +203,7 @@ fn chance_between_two_models_lies_on_the_line_between_them() {
     assert_eq!(mixed_at(&singles, Usd::from_micros(90_000_000)), Some(0.8));
 }
 
-/// docs/routing-economics.md has these figures of the file as a whole, and of one seed.
+/// docs/routing-economics.md has these figures for the whole file and one seed.
 #[test]
 fn the_page_says_what_the_code_gives() {
     let page = include_str!("../../../../docs/routing-economics.md");

@@ -1,13 +1,13 @@
-//! Text from outside on its way into a prompt: made visible, cut to size, and fenced so that it cannot pose as orch's
-//! own words. It owns no wording of a prompt, and it never interprets what it carries.
+//! Prepares external text for a prompt: makes it visible, cuts it to size, and fences it so that it cannot pose as orch's own
+//! words. It has no wording of prompts and never interprets the text.
 
-/// The longest run of backquotes that data may keep; longer ones are shortened, which bounds the length of a fence.
+/// The longest run of backquotes in data; longer ones are shortened, which bounds the length of a fence.
 const LONGEST_RUN: usize = 64;
 /// The longest value quoted within a line, in characters: no path is longer.
 const MAX_SPAN: usize = 4_096;
 
-/// Whether a reader does not see this character while a model may obey it: controls, overrides of the writing
-/// direction, Unicode tags and other carriers of hidden text. What scripts and emoji need (joiners) stays.
+/// Whether a reader does not see this character while a model may obey it: controls, direction overrides, Unicode tags and
+/// other carriers of hidden text. The joiners of scripts and emoji are kept.
 fn is_hidden(c: char) -> bool {
     let layout = matches!(c, '\n' | '\t');
     let carrier = matches!(c,
@@ -17,14 +17,14 @@ fn is_hidden(c: char) -> bool {
     !layout && (c.is_control() || carrier)
 }
 
-/// The text with line ends unified and hidden characters removed.
+/// Unifies line ends and removes hidden characters.
 pub fn clean(text: &str) -> String {
     text.replace("\r\n", "\n").chars().map(|c| if c == '\r' { '\n' } else { c }).filter(|c| !is_hidden(*c)).collect()
 }
 
-/// The text as one clean line of at most `max` characters, blanks collapsed; `…` marks a cut.
+/// Returns the text as one clean line of at most `max` characters with collapsed blanks; `…` marks a cut.
 pub fn one_line(text: &str, max: usize) -> String {
-    // Blanks count too, so a huge text is cut before it is worked on.
+    // A huge text is cut before it is processed.
     let head: String = text.chars().take(max.saturating_mul(4).saturating_add(64)).collect();
     let whole = head.len() == text.len();
     let line = clean(&head).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -36,7 +36,7 @@ pub fn one_line(text: &str, max: usize) -> String {
     cut
 }
 
-/// The first `max` characters; a note says how many are missing.
+/// Returns the first `max` characters, with a note of how many are missing.
 pub fn cut(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         None => text.to_owned(),
@@ -47,7 +47,7 @@ pub fn cut(text: &str, max: usize) -> String {
     }
 }
 
-/// At most `max` characters from both ends, the end weighing three times as much as the beginning: that is where a
+/// Returns at most `max` characters from both ends. The end gets three times as many as the start, because that is where a
 /// failing program says why.
 pub fn cut_middle(text: &str, max: usize) -> String {
     let total = text.chars().count();
@@ -61,10 +61,9 @@ pub fn cut_middle(text: &str, max: usize) -> String {
     format!("{beginning}\n[{} characters left out here]\n{end}", total - max)
 }
 
-/// The text, cleaned, between two lines of backquotes longer than any run of backquotes in it.
+/// Cleans the text and puts it between two lines of backquotes longer than any run of backquotes in it.
 ///
-/// Backquotes, and not another mark, because an agent CLI that replaces `@path` by a file's content leaves quoted
-/// text alone.
+/// Backquotes, because an agent CLI that replaces `@path` by a file's content leaves quoted text unchanged.
 pub fn fence(text: &str) -> String {
     let text = shorten_runs(&clean(text));
     let text = text.trim_matches('\n');
@@ -73,7 +72,7 @@ pub fn fence(text: &str) -> String {
     format!("{mark}text\n{text}\n{mark}")
 }
 
-/// A short value, such as a path or a branch, quoted within a line.
+/// Quotes a short value, such as a path or a branch, within a line.
 pub fn code_span(text: &str) -> String {
     let head: String = text.chars().take(MAX_SPAN).collect();
     let line = shorten_runs(&clean(&head).replace(['\n', '\t'], " "));

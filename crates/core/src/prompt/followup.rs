@@ -1,5 +1,5 @@
-//! Prompts that follow a run: what went wrong, and what to do now. Each is written for the same conversation or, as a
-//! part of the whole work prompt, for a fresh one.
+//! Prompts that follow a run: what went wrong, and what to do now. Each is written for the same conversation or, as a part of
+//! the whole work prompt, for a new one.
 
 use super::data::{code_span, cut, cut_middle, fence};
 use super::handover::handover;
@@ -20,25 +20,25 @@ const MAX_DETAIL: usize = 4_000;
 /// Whether the agent remembers the work so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conversation {
-    /// It does: the CLI resumes the conversation, and the prompt is only what is new.
+    /// The CLI resumes the conversation, and the prompt has only what is new.
     Same,
-    /// It does not: the prompt is the whole work prompt, with what is new as a part of it.
+    /// The agent starts anew, and the prompt is the whole work prompt with what is new as a part of it.
     Fresh,
 }
 
-/// What the next run has to be told of the last one.
+/// What the next run receives about the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Again<'a> {
-    /// The kind of trouble.
+    /// The class of the failure.
     pub class: FailureClass,
-    /// Its text, which is data: the command of a check with its ending and output, a reviewer's notes, open points, the
-    /// files of a conflict one per line, a reason.
+    /// The details, which are data: a check's command with its ending and output, a reviewer's notes, open points, the files
+    /// of a conflict one per line, a reason.
     pub detail: &'a str,
-    /// Whether the agent still knows what it did.
+    /// Whether the agent remembers what it did.
     pub conversation: Conversation,
 }
 
-/// The prompt of the run after a failure of `again.class`, whichever of the three below fits it.
+/// Returns the prompt of the run after a failure of `again.class`: one of the three below.
 pub fn again_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
     match (again.class, again.class.side()) {
         (FailureClass::Conflict, _) => conflict_prompt(context, again, templates),
@@ -47,7 +47,7 @@ pub fn again_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Te
     }
 }
 
-/// The prompt after work that was not accepted.
+/// Returns the prompt after work that was not accepted.
 pub fn retry_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
     let own = [
         ("attempt", context.attempt.to_string()),
@@ -58,7 +58,7 @@ pub fn retry_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Te
     follow_up(context, again, (TemplateName::Retry, own.into()), templates)
 }
 
-/// The prompt after a run that was cut off: killed, stalled, out of time, its provider gone.
+/// Returns the prompt after a run that was cut off: killed, stalled, timed out, or without its provider.
 pub fn interrupted_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
     let detail = format!("{}: {}", again.class, again.detail);
     let own = [
@@ -69,8 +69,8 @@ pub fn interrupted_prompt(context: &WorkContext<'_>, again: &Again<'_>, template
     follow_up(context, again, (TemplateName::Interrupted, own.into()), templates)
 }
 
-/// The prompt of a run that goes on where a shutdown of orch interrupted the last one, which was told of `before`: an agent
-/// that begins anew has not heard that.
+/// Returns the prompt of a run that continues where a shutdown of orch interrupted the last one. An agent that starts anew
+/// also receives `before`, which the interrupted run received.
 pub fn resumed_prompt(
     context: &WorkContext<'_>,
     before: Option<&Feedback>,
@@ -86,7 +86,7 @@ pub fn resumed_prompt(
     interrupted_prompt(context, &again, templates)
 }
 
-/// The prompt after a merge conflict: merge the present base into the branch. The one prompt that allows a merge.
+/// Returns the prompt after a merge conflict: merge the current base into the branch. The only prompt that allows a merge.
 pub fn conflict_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
     let own = [
         ("branch", code_span(context.branch)),
@@ -98,34 +98,34 @@ pub fn conflict_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: 
     follow_up(context, again, (TemplateName::Conflict, own.into()), templates)
 }
 
-/// Both sides of a conflict as data. The prompt has the same parts whatever they are: they come out of a repository.
+/// Returns both sides of a conflict as data. Their number is fixed, because the text comes from a repository.
 fn sides(text: &str) -> String {
     let text = if text.trim().is_empty() { "not known; `git diff` shows them once you merge" } else { text };
     fence(&cut_middle(text, MAX_OUTPUT))
 }
 
-/// The request, in the same conversation, to say an unreadable answer again.
+/// Returns the request to repeat an unreadable answer, in the same conversation.
 pub fn repair_prompt(reason: &str, answer_format: &str, templates: &Templates) -> String {
     let values =
         Values::from([("reason", fence(&cut(reason, MAX_DETAIL))), ("answer_format", answer_format.trim().to_owned())]);
     templates.render(TemplateName::Repair, &values)
 }
 
-/// What the person says to the agent, oldest first, for a conversation that goes on. `answer_format` is empty where the
-/// agent was told of it in the same breath.
+/// Returns the person's messages, oldest first, for a conversation that continues. `answer_format` is empty where the same
+/// prompt describes it already.
 pub fn message_prompt(messages: &[&str], answer_format: &str, templates: &Templates) -> String {
     let said: Vec<String> = messages.iter().map(|text| fence(&cut(text, MAX_MESSAGE))).collect();
     let values = Values::from([("messages", said.join("\n\n")), ("answer_format", answer_format.trim().to_owned())]);
     templates.render(TemplateName::Message, &values)
 }
 
-/// What orch asks an agent of which nothing was seen for long.
+/// Returns orch's question to an agent without activity.
 pub fn nudge_prompt(task: TaskId, question: &str, templates: &Templates) -> String {
     let values = Values::from([("task_id", task.to_string()), ("question", question.to_owned())]);
     templates.render(TemplateName::Nudge, &values)
 }
 
-/// A prompt with what the person says behind it.
+/// Appends the person's messages to a prompt.
 pub fn with_messages(prompt: String, messages: &[&str], templates: &Templates) -> String {
     if messages.is_empty() {
         return prompt;
@@ -146,7 +146,7 @@ fn follow_up(
             templates.render(name, &values)
         }
         Conversation::Fresh => {
-            // The work prompt around it ends with the format.
+            // The surrounding work prompt ends with the format.
             values.insert("answer_format", String::new());
             let (before, last) = (handover(context, templates), templates.render(name, &values));
             let gap = if before.is_empty() { "" } else { "\n\n" };
@@ -155,7 +155,7 @@ fn follow_up(
     }
 }
 
-/// What is said of the trouble: what it is, its text as data, what to do about it.
+/// Describes the failure: what it is, its details as data, and what to do about it.
 fn problem(class: FailureClass, detail: &str) -> String {
     let detail = detail.trim();
     let (what, data, then) = match class {

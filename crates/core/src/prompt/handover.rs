@@ -1,4 +1,4 @@
-//! What an agent that begins anew is told of those who worked on the task before it.
+//! What an agent that starts anew receives about the task's earlier runs.
 
 use super::data::{code_span, cut_middle, fence, one_line};
 use super::template::Values;
@@ -12,13 +12,13 @@ const MAX_TRIED: usize = 12_000;
 /// An earlier run of the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
-    /// `agent` or `agent/model`.
+    /// The agent as `agent` or `agent/model`.
     pub by: String,
-    /// What became of it, as the history has it, oldest first.
+    /// What happened in the run, as the history has it, oldest first.
     pub told: Vec<String>,
 }
 
-/// Who tried before, and what became of it; nothing where nobody did.
+/// Describes the earlier runs; empty where there are none.
 pub(super) fn handover(context: &WorkContext<'_>, templates: &Templates) -> String {
     if context.tried.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! The prompt that tells an agent what became of the parts that its task waited for.
+//! The prompt with the results of the subtasks that a task waited for.
 
 use super::data::{code_span, cut, fence, one_line};
 use super::followup::Conversation;
@@ -11,29 +11,29 @@ use crate::task::{State, Task};
 /// Limits in characters. Their sum leaves room for the rest of a prompt.
 const MAX_TITLE: usize = 300;
 const MAX_SUMMARY: usize = 4_000;
-/// Parts that are told in full; more are named.
+/// The most subtasks with full results; others are only named.
 const MAX_PARTS: usize = 50;
 const MAX_NAMED: usize = 500;
 
-/// What became of a part.
+/// The result of a subtask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartResult {
-    /// The part.
+    /// The id of the subtask.
     pub id: TaskId,
-    /// Its title.
+    /// The title of the subtask.
     pub title: String,
-    /// How it ended.
+    /// The final status.
     pub status: &'static str,
-    /// Where its work lies, where there is any.
+    /// The branch with its work, where there is any.
     pub branch: Option<String>,
     /// The commit of the base branch that has its work.
     pub merged: Option<String>,
-    /// What its agent reported, or why it came to nothing.
+    /// The report of its agent, or why it failed.
     pub summary: String,
 }
 
 impl PartResult {
-    /// Of a task as it stands now.
+    /// Returns the result of a task in its current state.
     pub fn of(task: &Task) -> Self {
         use crate::evidence::IntegrationState as I;
         let reason = match &task.state {
@@ -73,8 +73,8 @@ impl PartResult {
     }
 }
 
-/// What became of these parts. For a conversation that goes on it is the prompt; for one that begins it stands behind the
-/// work prompt, which ends with the format of the answer itself.
+/// Returns the results of these subtasks. In a conversation that continues they are the whole prompt; in a new one they follow
+/// the work prompt, which already ends with the answer's format.
 pub fn parts_prompt(
     context: &WorkContext<'_>,
     parts: &[PartResult],

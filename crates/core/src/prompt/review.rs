@@ -1,4 +1,4 @@
-//! The prompt of a run that looks at the work of another one.
+//! The prompt of a run that reviews the work of another one.
 
 use super::data::{code_span, cut, cut_middle, fence, one_line};
 use super::template::Values;
@@ -16,30 +16,30 @@ const MAX_DIFF: usize = 400_000;
 const MAX_NAMES: usize = 40;
 const MAX_LINE: usize = 300;
 
-/// What a reviewer is told.
+/// What a reviewer receives.
 #[derive(Debug, Clone, Copy)]
 pub struct ReviewContext<'a> {
-    /// The task.
+    /// The task's id.
     pub task_id: TaskId,
-    /// Its title.
+    /// The task's title.
     pub title: &'a str,
-    /// Its body.
+    /// The task's body.
     pub body: &'a str,
-    /// Its labels.
+    /// The task's labels.
     pub labels: &'a [String],
-    /// Where the commit is checked out.
+    /// The directory in which the commit is checked out.
     pub checkout: &'a str,
-    /// What the author says.
+    /// The author's summary.
     pub summary: &'a str,
-    /// What orch has seen.
+    /// The evidence that orch has.
     pub evidence: &'a Evidence,
     /// The change, without secrets.
     pub diff: &'a str,
-    /// Files that are not in it because it would be too long.
+    /// Files that are left out because the change would be too long.
     pub omitted: &'a [String],
 }
 
-/// The prompt of a review.
+/// Returns the prompt of a review.
 pub fn review_prompt(context: &ReviewContext<'_>, templates: &Templates) -> String {
     let c = context;
     let omitted: Vec<String> = c.omitted.iter().take(MAX_NAMES).map(|name| code_span(name)).collect();
@@ -58,7 +58,7 @@ pub fn review_prompt(context: &ReviewContext<'_>, templates: &Templates) -> Stri
     templates.render(TemplateName::Review, &values)
 }
 
-/// What is known of the work, a line each.
+/// Describes the evidence, one fact per line.
 fn seen(evidence: &Evidence) -> String {
     let mut lines = vec![format!(
         "{} commit(s) after {}, +{} -{} lines in {} file(s)",

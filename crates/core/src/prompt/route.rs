@@ -10,10 +10,10 @@ use crate::skills::Catalogue;
 /// Limits in characters: a routing question is asked of a small model.
 const MAX_TITLE: usize = 1_000;
 const MAX_BODY: usize = 8_000;
-/// The most skills that are offered.
+/// The most skills in the question.
 const MAX_SKILLS: usize = 100;
 
-/// The question for the router's LLM: agents, skills, the task, and the answer's format. The agents are
+/// Returns the question for the router's LLM: agents, skills, the task, and the answer's format. The agents are
 /// [`Routing::candidates`].
 pub fn route_prompt(routing: &Routing<'_>, skills: &Catalogue, templates: &Templates) -> String {
     let input = routing.input;
@@ -32,7 +32,7 @@ pub fn route_prompt(routing: &Routing<'_>, skills: &Catalogue, templates: &Templ
     templates.render(TemplateName::Route, &values)
 }
 
-/// Names and descriptions. A repository may have written them, so they are data.
+/// Lists names and descriptions of skills. They are data, because a repository may have written them.
 fn catalogue(skills: &Catalogue) -> String {
     let lines: Vec<String> =
         skills.iter().take(MAX_SKILLS).map(|skill| format!("{}: {}", skill.name, skill.description)).collect();

@@ -1,18 +1,18 @@
-//! A strict template: text, `{{name}}` for a value, and `{{#name}}` … `{{/name}}` (each alone on its line) for lines
-//! that appear only when the value is not empty. `\{{` stands for two literal braces. A value is inserted as it is
-//! and is never read as template text. It knows no prompt and no placeholder by name.
+//! A strict template: text, `{{name}}` for a value, and `{{#name}}` … `{{/name}}` (each alone on its line) for lines that
+//! appear only when the value is not empty. `\{{` stands for two literal braces. A value is inserted unchanged and is never
+//! parsed as template text. This module knows no prompt and no placeholder by name.
 
 use std::collections::BTreeMap;
 
 /// The value of each placeholder.
 pub type Values = BTreeMap<&'static str, String>;
 
-/// What may, and what must, occur in a template.
+/// A placeholder that a template may or must use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placeholder {
-    /// Its name between the braces.
+    /// The name between the braces.
     pub name: &'static str,
-    /// A template without it is refused.
+    /// Whether a template without it is refused.
     pub required: bool,
 }
 
@@ -20,58 +20,58 @@ pub struct Placeholder {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct BadTemplate {
-    /// Where.
+    /// The line, from 1.
     pub line: usize,
-    /// What.
+    /// What is wrong there.
     pub problem: TemplateProblem,
 }
 
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateProblem {
-    /// A name that this prompt does not have.
+    /// The name is not a placeholder of this prompt.
     #[error("unknown placeholder {{{{{name}}}}}{}; this prompt has: {known}", did_you_mean(.suggestion))]
     Unknown {
-        /// As written.
+        /// The name in the template.
         name: String,
         /// The nearest known name.
         suggestion: Option<String>,
         /// All known names.
         known: String,
     },
-    /// A value without which the prompt makes no sense is never shown.
+    /// A required placeholder is missing.
     #[error("the template ends without {{{{{name}}}}}, which this prompt needs (outside of sections of other names)")]
     Missing {
-        /// The placeholder.
+        /// The name of the placeholder.
         name: &'static str,
     },
-    /// Two opening braces without the closing ones.
+    /// Two opening braces are not closed.
     #[error("{{{{ is not closed on the same line; write \\{{{{ for two literal braces")]
     Unclosed,
-    /// A section mark with other text on its line.
+    /// A section tag is not alone on its line.
     #[error("{{{{{tag}}}}} must stand alone on its line")]
     NotAlone {
-        /// As written.
+        /// The tag in the template.
         tag: String,
     },
-    /// A section within a section.
+    /// A section starts within another one.
     #[error("{{{{#{inner}}}}} stands inside {{{{#{outer}}}}}: sections do not nest")]
     Nested {
-        /// The section that is open.
+        /// The outer section.
         outer: String,
-        /// The one that begins inside it.
+        /// The inner section.
         inner: String,
     },
-    /// An end without its beginning.
+    /// A section ends that was not started.
     #[error("{{{{/{name}}}}} closes a section that is not open")]
     Stray {
-        /// As written.
+        /// The name in the template.
         name: String,
     },
-    /// A beginning without its end.
+    /// A section does not end.
     #[error("{{{{#{name}}}}} is never closed by {{{{/{name}}}}}")]
     Open {
-        /// As written.
+        /// The name in the template.
         name: String,
     },
     /// The first line could be taken for a command or an option by an agent CLI, or is left to a value.
@@ -79,10 +79,10 @@ pub enum TemplateProblem {
         "the first line must be plain text of the template: it must not be blank or begin with '/', '-', '@', '$' or '{{{{'"
     )]
     FirstLine,
-    /// Larger than any template needs to be.
+    /// The template is too long.
     #[error("the template has more than {max} characters")]
     TooLong {
-        /// The limit.
+        /// The limit in characters.
         max: usize,
     },
 }
@@ -98,7 +98,7 @@ enum Part {
     Section { name: &'static str, parts: Vec<Part> },
 }
 
-/// A template that was read and found good.
+/// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
@@ -107,7 +107,7 @@ pub struct Template {
 const MAX_CHARS: usize = 100_000;
 
 impl Template {
-    /// Reads `text`, which may use the placeholders `known`. Errors: the first thing that is wrong, with its line.
+    /// Parses `text`, which may use the placeholders `known`. Returns the first error, with its line.
     pub fn parse(text: &str, known: &'static [Placeholder]) -> Result<Self, BadTemplate> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
         if text.chars().count() > MAX_CHARS {
@@ -126,7 +126,7 @@ impl Template {
         reader.finish(count)
     }
 
-    /// The text with every value in its place.
+    /// Returns the text with all values inserted.
     pub fn render(&self, values: &Values) -> String {
         let mut out = String::new();
         render_parts(&self.parts, values, &mut out);
@@ -263,7 +263,7 @@ impl Reader {
     }
 }
 
-/// The mark and the name of a section tag that fills its line.
+/// Returns the mark and the name of a section tag that fills its line.
 fn alone(line: &str) -> Option<(&str, &str)> {
     let tag = line.trim().strip_prefix("{{")?.strip_suffix("}}")?;
     let (mark, name) = tag.split_at_checked(1)?;

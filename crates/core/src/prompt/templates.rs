@@ -1,35 +1,35 @@
-//! The prompts that orch has, which placeholders each one knows, and the texts in force: the embedded ones, or the
-//! user's own in their place. It reads no file: the caller hands over what stands under `$ORCH_HOME/prompts/`.
+//! The prompts of orch, their placeholders, and the active texts: the embedded ones, or the user's overrides. It reads no
+//! file: the caller passes the contents of `$ORCH_HOME/prompts/`.
 
 use super::template::{Placeholder, Template, TemplateProblem, Values};
 use crate::router::nearest;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One of orch's prompts.
+/// The name of a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TemplateName {
-    /// Which agent shall do it, and how hard is it?
+    /// Chooses the agent and complexity of a task.
     Route,
-    /// Do this task.
+    /// Asks for work on a task.
     Agent,
-    /// That was not enough; go on.
+    /// Asks to continue work that was not accepted.
     Retry,
-    /// The answer could not be read; say it again.
+    /// Asks to repeat an unreadable answer.
     Repair,
-    /// Is this work good?
+    /// Asks for a review.
     Review,
-    /// The process was killed; look around and go on.
+    /// Asks to continue after the process was killed.
     Interrupted,
-    /// The base moved; resolve the conflict.
+    /// Asks to resolve a conflict with the base.
     Conflict,
-    /// The person says something.
+    /// Carries the person's messages.
     Message,
-    /// Nothing was heard of the agent for long: is it still at work?
+    /// Asks an agent without activity whether it still works.
     Nudge,
-    /// What became of the parts that the task waited for.
+    /// Reports the results of subtasks.
     Parts,
-    /// Who worked on it before.
+    /// Reports the earlier runs of the task.
     Handover,
 }
 
@@ -105,7 +105,7 @@ const HANDOVER: &[Placeholder] = &[optional("task_id"), required("tried"), optio
 const NUDGE: &[Placeholder] = &[optional("task_id"), required("question")];
 
 impl TemplateName {
-    /// Every prompt.
+    /// All prompts.
     pub const ALL: [Self; 11] = [
         Self::Route,
         Self::Agent,
@@ -120,7 +120,7 @@ impl TemplateName {
         Self::Handover,
     ];
 
-    /// The stable name: of the file `prompts/<name>.md`, embedded or under `$ORCH_HOME`.
+    /// Returns the stable name: that of the file `prompts/<name>.md`, embedded or under `$ORCH_HOME`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Route => "route",
@@ -137,7 +137,7 @@ impl TemplateName {
         }
     }
 
-    /// The text that orch comes with.
+    /// Returns the embedded text.
     pub fn embedded(self) -> &'static str {
         match self {
             Self::Route => include_str!("../../../../prompts/route.md"),
@@ -154,7 +154,7 @@ impl TemplateName {
         }
     }
 
-    /// What may, and what must, occur in it.
+    /// Returns the placeholders of the prompt.
     pub fn placeholders(self) -> &'static [Placeholder] {
         match self {
             Self::Route => ROUTE,
@@ -178,11 +178,11 @@ impl fmt::Display for TemplateName {
     }
 }
 
-/// Why the user's own prompts cannot be used.
+/// Why the user's prompts cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("prompts/{file}.md:{line}: {problem}")]
 pub struct TemplateError {
-    /// The file's name without its ending.
+    /// The name of the file without its extension.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
@@ -190,10 +190,10 @@ pub struct TemplateError {
     pub problem: PromptProblem,
 }
 
-/// What is wrong with a prompt of the user's.
+/// What is wrong with a user's prompt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PromptProblem {
-    /// It is no prompt of orch's.
+    /// There is no prompt of this name.
     #[error("orch has no prompt of this name{}; it has: {known}", did_you_mean(.suggestion))]
     NoSuch {
         /// The nearest name.
@@ -201,7 +201,7 @@ pub enum PromptProblem {
         /// All names.
         known: String,
     },
-    /// It breaks the rules of templates.
+    /// It is not a valid template.
     #[error(transparent)]
     Bad(TemplateProblem),
 }
@@ -210,15 +210,15 @@ fn did_you_mean(suggestion: &Option<&'static str>) -> String {
     suggestion.map(|name| format!(" (did you mean {name}.md?)")).unwrap_or_default()
 }
 
-/// The templates in force.
+/// The active templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Templates {
     by_name: BTreeMap<TemplateName, Template>,
 }
 
 impl Templates {
-    /// The embedded templates, each replaced by the text in `overrides` under its name (without `.md`) if there is one.
-    /// Errors: the first override that is wrong, with file and line; nothing of `overrides` is then in force.
+    /// Creates the embedded templates, each replaced by the text in `overrides` under its name (without `.md`), if there is one.
+    /// Returns the first invalid override, with file and line; then no override is used.
     pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
         if let Some(file) = overrides.keys().find(|file| TemplateName::ALL.iter().all(|n| n.as_str() != *file)) {
             let names = || TemplateName::ALL.into_iter().map(TemplateName::as_str);
@@ -239,7 +239,7 @@ impl Templates {
         Ok(Self { by_name: TemplateName::ALL.into_iter().map(read).collect::<Result<_, _>>()? })
     }
 
-    /// The embedded templates.
+    /// Creates the embedded templates.
     pub fn embedded() -> Self {
         Self::new(&BTreeMap::new()).expect("the embedded templates are good: a test reads each of them")
     }

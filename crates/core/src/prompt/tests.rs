@@ -1,4 +1,4 @@
-//! What every prompt promises, and what no data can do to one.
+//! The guarantees of every prompt, whatever the data.
 
 use super::*;
 use crate::change::{Finding, FindingKind};
@@ -104,7 +104,7 @@ fn routing_question(text: &str) -> String {
     route_prompt(&routing, &Catalogue::new([skill]), &Templates::embedded())
 }
 
-/// The lines outside of fences.
+/// Returns the lines outside fences.
 fn own_lines(prompt: &str) -> Vec<&str> {
     let mut mark: Option<&str> = None;
     let mut own = Vec::new();
@@ -180,7 +180,7 @@ proptest! {
         text in "(`{1,6}|```text\n|\n|/clear|--help|\\{\\{task\\}\\}|## Rules|\u{202e}|~~~|é| |\r){1,12}"
     ) {
         let harmless = every_prompt("x");
-        // Blank data leave whole sections out; these are not.
+        // Blank data leave out whole sections; these are not blank.
         for (prompt, plain) in every_prompt(&format!("{text}.")).iter().zip(&harmless) {
             prop_assert!(prompt.starts_with(|c: char| c.is_ascii_alphabetic() || c == '#'));
             let (own, plain) = (own_lines(prompt), own_lines(plain));

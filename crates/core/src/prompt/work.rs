@@ -1,4 +1,4 @@
-//! The prompt of a run that works on a task: everything the agent is told, put together in one place.
+//! The prompt of a run that works on a task: everything that the agent receives, assembled in one place.
 
 use super::data::{clean, code_span, cut, fence, one_line};
 use super::handover::Tried;
@@ -18,62 +18,62 @@ const MAX_CHECK: usize = 1_000;
 const MAX_ENTRIES: usize = 40;
 const MAX_ENTRY: usize = 300;
 
-/// A file of the repository that speaks to agents (`AGENTS.md`, `CLAUDE.md`).
+/// A file of the repository for agents (`AGENTS.md`, `CLAUDE.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProjectFile<'a> {
-    /// Path from the root of the repository.
+    /// The path from the root of the repository.
     pub path: &'a str,
-    /// Its content.
+    /// The content of the file.
     pub text: &'a str,
 }
 
-/// What a run on a task is told.
+/// The inputs of a work prompt.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkContext<'a> {
-    /// The task.
+    /// The task's id.
     pub task_id: TaskId,
-    /// Its title.
+    /// The task's title.
     pub title: &'a str,
-    /// Its body.
+    /// The task's body.
     pub body: &'a str,
-    /// Its labels.
+    /// The task's labels.
     pub labels: &'a [String],
     /// The ordinal of this run within its task, from 1.
     pub attempt: u32,
     /// `workflow.max_attempts`.
     pub max_attempts: u32,
-    /// Directory in which the agent works.
+    /// The directory in which the agent works.
     pub worktree: &'a str,
     /// The user's own checkout, when `workflow.sandbox` keeps agents out of it.
     pub main_dir: Option<&'a str>,
     /// The run's branch.
     pub branch: &'a str,
-    /// Where the branch begins and shall go.
+    /// The branch from which it starts and into which it merges.
     pub base_branch: &'a str,
-    /// The commit (or a ref) at which that branch stands now; what a conflict is resolved against.
+    /// The commit (or ref) of that branch now, against which a conflict is resolved.
     pub base_commit: &'a str,
     /// `workflow.checks`: commands that orch runs afterwards.
     pub checks: &'a [String],
     /// The task's type, where it asks for a text instead of a change.
     pub written: Option<&'a str>,
-    /// The role that routing gave.
+    /// The role from routing.
     pub profile: &'a AgentProfile,
-    /// The skills selected for the task, as [`crate::skills::Catalogue::select`] found them.
+    /// The skills selected for the task, as found by [`crate::skills::Catalogue::select`].
     pub skills: &'a Selection<'a>,
     /// The project's own instructions.
     pub instructions: &'a [ProjectFile<'a>],
     /// Earlier runs, where the agent does not remember them.
     pub tried: &'a [Tried],
-    /// [`crate::answer::Answer`]'s format in words.
+    /// The description of [`crate::answer::Answer`]'s format.
     pub answer_format: &'a str,
 }
 
-/// The prompt of a first run in a new conversation.
+/// Returns the prompt of a first run in a new conversation.
 pub fn work_prompt(context: &WorkContext<'_>, templates: &Templates) -> String {
     work_prompt_after(context, String::new(), templates)
 }
 
-/// The same, with a word on what happened before.
+/// Returns the work prompt with a section on what happened before.
 pub(super) fn work_prompt_after(context: &WorkContext<'_>, previous: String, templates: &Templates) -> String {
     let c = context;
     let values = Values::from([
@@ -101,7 +101,7 @@ fn task(c: &WorkContext<'_>, max_title: usize, max_body: usize) -> String {
     task_block(c.task_id, [c.title, c.body], c.labels, [max_title, max_body])
 }
 
-/// A task as one block of data; `limits` are those of title and body.
+/// Returns a task as one block of data; `limits` are those of title and body.
 pub(super) fn task_block(id: TaskId, [title, body]: [&str; 2], labels: &[String], limits: [usize; 2]) -> String {
     let labels = labels.iter().take(MAX_ENTRIES).map(|label| one_line(label, MAX_ENTRY)).collect::<Vec<_>>().join(", ");
     let labels = if labels.is_empty() { "none".to_owned() } else { labels };
@@ -138,7 +138,7 @@ fn profile(profile: &AgentProfile) -> String {
     if lines.is_empty() { String::new() } else { fence(&lines.join("\n")) }
 }
 
-/// The texts, each under its name; those that no longer fit are named.
+/// Returns the skills' texts, each under its name; those that do not fit are only named.
 fn skills(selection: &Selection<'_>) -> String {
     let mut room = MAX_SKILLS;
     let mut blocks = Vec::new();

@@ -18,13 +18,13 @@ fn known() -> Known {
     }
 }
 
-fn word() -> Word {
-    Word { task_type: "bug".to_owned(), model: "sonnet".to_owned(), by: "ada".to_owned(), ..Word::default() }
+fn word() -> Entry {
+    Entry { task_type: "bug".to_owned(), model: "sonnet".to_owned(), by: "ada".to_owned(), ..Entry::default() }
 }
 
 #[test]
 fn what_is_known_is_recorded_in_the_words_that_standings_are_kept_by() {
-    let said = Word {
+    let said = Entry {
         accepted: true,
         project: Some("shop".to_owned()),
         cost: Some(Usd::from_micros(410_000)),
@@ -40,7 +40,7 @@ fn what_is_known_is_recorded_in_the_words_that_standings_are_kept_by() {
     assert_eq!((sample.source.as_str(), sample.took), ("person", Some(SignedDuration::from_secs(90))));
     let failed = Sample::from(check(word(), &known(), now()).expect("it is sound"));
     assert_eq!((failed.verdict, failed.cost), (Verdict::Failed(None), None), "no price is no price of zero");
-    let own = check(Word { task_type: "Poetry".to_owned(), ..word() }, &known(), now()).expect("tasks here have it");
+    let own = check(Entry { task_type: "Poetry".to_owned(), ..word() }, &known(), now()).expect("tasks here have it");
     assert_eq!(own.task_type, "poetry");
 }
 
@@ -51,7 +51,7 @@ fn what_cannot_be_true_or_is_not_known_is_refused_with_its_place_and_what_to_do(
         not_in_catalog: Some(("there is no model \"gtp\"".to_owned(), "did you mean gpt?".to_owned())),
         ..known()
     };
-    let with = |change: fn(&mut Word)| {
+    let with = |change: fn(&mut Entry)| {
         let mut word = word();
         change(&mut word);
         word
@@ -80,7 +80,7 @@ fn what_cannot_be_true_or_is_not_known_is_refused_with_its_place_and_what_to_do(
         (with(|w| w.cost = Some(Usd::from_micros(i64::MAX))), known(), "cost: ", "leave the cost out"),
         (with(|w| w.seconds = Some(-1)), known(), "duration: -1 seconds", "leave the duration out"),
         (with(|w| w.note = "x".repeat(1_001)), known(), "note: longer than 1000", "shorter"),
-        (Word { ended_at: Some(later), ..super::tests::word() }, known(), "is in the future", "say when it ended"),
+        (Entry { ended_at: Some(later), ..super::tests::word() }, known(), "is in the future", "say when it ended"),
     ] {
         let refused = check(word.clone(), &known, now()).expect_err("it is refused");
         assert!(refused.to_string().contains(said), "{word:?}: {refused}");
@@ -103,7 +103,7 @@ proptest! {
         accepted in any::<bool>(),
     ) {
         let ended_at = Some(now() - SignedDuration::from_secs(ago));
-        let word = Word { task_type, agent, model, accepted, cost: cost.map(Usd::from_micros), seconds, ended_at, note, ..word() };
+        let word = Entry { task_type, agent, model, accepted, cost: cost.map(Usd::from_micros), seconds, ended_at, note, ..word() };
         match check(word, &known(), now()) {
             Ok(recorded) => {
                 prop_assert!(recorded.ended_at <= now() && recorded.cost.is_none_or(|cost| cost >= Usd::ZERO));

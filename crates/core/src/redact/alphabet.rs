@@ -1,12 +1,12 @@
-//! Sets of bytes that tokens are made of, and how disordered a token is.
+//! The sets of bytes that tokens consist of, and the entropy of a token.
 
 /// A set of bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Alphabet([u64; 4]);
 
 impl Alphabet {
-    /// Of one letter per kind: `a` small, `A` capital, `0` digits, `x` hexadecimal digits of either case; every other
-    /// byte stands for itself.
+    /// Creates a set from one letter per kind: `a` small, `A` capital, `0` digits, `x` hexadecimal digits of either case; every
+    /// other byte stands for itself.
     const fn of(kinds: &[u8]) -> Self {
         let mut set = Self([0; 4]);
         let mut index = 0;
@@ -38,7 +38,7 @@ impl Alphabet {
         self.0[(byte >> 6) as usize] & (1 << (byte & 63)) != 0
     }
 
-    /// How many bytes of it stand at the beginning.
+    /// Returns how many leading bytes are in the set.
     pub(super) fn run(self, bytes: &[u8]) -> usize {
         bytes.iter().position(|&byte| !self.has(byte)).unwrap_or(bytes.len())
     }
@@ -65,13 +65,13 @@ pub(super) const NAMED: [(&str, Alphabet); 17] = [
     ("any", ANY),
 ];
 
-/// What may stand between quotes.
+/// The bytes that may occur between quotes.
 pub(super) const ANY: Alphabet = Alphabet([0; 4]).with(b'!', b'!').with(b'#', b'&').with(b'(', b'~');
 
-/// What opaque tokens are made of.
+/// The bytes of opaque tokens.
 pub(super) const TOKEN: Alphabet = Alphabet::of(b"aA0_-./+=~");
 
-/// Shannon's entropy of the bytes, in bits a byte.
+/// Returns Shannon's entropy of the bytes, in bits per byte.
 pub(super) fn entropy(bytes: &[u8]) -> f32 {
     let mut counts = [0_u16; 256];
     for &byte in bytes {
@@ -82,7 +82,7 @@ pub(super) fn entropy(bytes: &[u8]) -> f32 {
     counts.iter().filter(|&&count| count > 0).map(|&count| -share(count) * share(count).log2()).sum()
 }
 
-/// How many digits there are.
+/// Counts the digits.
 pub(super) fn digits(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| byte.is_ascii_digit()).count()
 }

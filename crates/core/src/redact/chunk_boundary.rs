@@ -1,75 +1,75 @@
-//! Known values that go over from one piece of a stream to the next: the end of a line and the beginning of the one
-//! behind it, two deltas of one text. A piece that ends with what may be the beginning of a value is held until the
-//! next ones decide, within bounds; every other piece passes at once.
+//! Known values that span several chunks of a stream: the end of a line and the start of the next, or two deltas of one text.
+//! A chunk that ends with a possible start of a value is held until the next ones decide, within limits; every other chunk
+//! passes at once.
 
 use super::Redactor;
 use super::needles::Needle;
 use super::visible::Visible;
 use std::collections::{BTreeMap, VecDeque};
 
-/// How many pieces are held at most, and how many bytes of their texts.
+/// The most chunks that are held.
 const MOST_HELD: usize = 64;
 const MOST_BYTES: usize = 64 << 10;
-/// How much of a text's end is looked at.
+/// How much of a text's end is searched, in bytes.
 const TAIL: usize = 512;
 
-/// A piece of a stream.
+/// A chunk of a stream.
 pub trait Chunk {
-    /// Hands every text of it to `visit`, always in the same order. Texts of several pieces that belong together have
-    /// the same thread.
+    /// Passes every text of it to `visit`, always in the same order. Texts of several chunks that belong together have the same
+    /// thread.
     fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String));
 }
 
-/// Which texts of a stream go on from each other.
+/// Identifies the texts of a stream that continue each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thread {
-    /// Whatever tells it from others.
+    /// Distinguishes it from others.
     pub id: u64,
-    /// How many bytes of a value make a beginning of it that is worth waiting for.
+    /// The least number of bytes of a value for which a chunk is held.
     pub least: usize,
 }
 
-/// Holds the pieces of one stream that are not decided.
+/// Holds the undecided chunks of one stream.
 #[derive(Debug)]
 pub struct ChunkRedactor<P> {
     held: VecDeque<P>,
     bytes: usize,
-    /// How many pieces without a text of the same thread an open value waits for.
+    /// How many chunks without a text of the same thread an open value waits for.
     patience: usize,
     open: Vec<Open>,
 }
 
-/// The beginning of a value at the end of a text.
+/// A possible start of a value at the end of a text.
 #[derive(Debug, Clone)]
 struct Open {
     needle: u32,
-    /// How many bytes of it were there so far.
+    /// The number of its bytes seen so far.
     seen: usize,
     thread: u64,
-    /// The texts that it is in: number of the held piece, and where in its text it begins.
+    /// The texts that contain it: the number of the held chunk, and the offset in its text.
     parts: Vec<(usize, usize)>,
-    /// Pieces since the last of them.
+    /// The number of chunks since the last of them.
     waited: usize,
 }
 
-/// What is to be done to a text of a held piece.
+/// A change of a text of a held chunk.
 struct Edit {
     piece: usize,
     thread: u64,
     from: usize,
-    /// `None`: to its end.
+    /// The end of the range; `None`: the end of the text.
     to: Option<usize>,
     needle: u32,
 }
 
 impl<P: Chunk> ChunkRedactor<P> {
-    /// An empty one.
+    /// Creates an empty redactor.
     pub fn new(patience: usize) -> Self {
         Self { held: VecDeque::new(), bytes: 0, patience, open: Vec::new() }
     }
 
-    /// Takes the next piece; hands back those that are decided, in order. A value that went over several pieces is
-    /// masked in them; what stands whole in a text is not touched.
+    /// Takes the next chunk and returns those that are decided, in order. A value that spans several chunks is masked in all of
+    /// them; a value within one text is not touched.
     pub fn push(&mut self, redactor: &Redactor, mut piece: P) -> Vec<P> {
         let number = self.held.len();
         self.open.iter_mut().for_each(|open| open.waited += 1);
@@ -94,7 +94,7 @@ impl<P: Chunk> ChunkRedactor<P> {
         }
     }
 
-    /// Nothing more comes: hands back what is held.
+    /// Ends the stream and returns the held chunks.
     pub fn finish(&mut self) -> Vec<P> {
         self.open.clear();
         self.bytes = 0;
@@ -118,7 +118,7 @@ impl<P: Chunk> ChunkRedactor<P> {
         if replaced.is_empty() {
             return;
         }
-        // What begins behind the mask begins at another place now, and what began within it, right behind it.
+        // Values that start after the mask move; values that start within it now start right after it.
         let same = self.open.iter_mut().filter(|open| open.thread == edit.thread).flat_map(|open| &mut open.parts);
         for (_, from) in same.filter(|(piece, from)| *piece == edit.piece && *from > replaced.start) {
             *from = replaced.start + mask.len() + from.saturating_sub(replaced.end);
@@ -126,7 +126,7 @@ impl<P: Chunk> ChunkRedactor<P> {
     }
 }
 
-/// Carries open values on through a text, and opens new ones at its end.
+/// Continues open values in a text, and opens new ones at its end.
 fn follow(redactor: &Redactor, open: &mut Vec<Open>, edits: &mut Vec<Edit>, piece: usize, thread: Thread, text: &str) {
     let visible = Visible::of(text);
     let seen: &str = &visible.text;
@@ -140,7 +140,7 @@ fn follow(redactor: &Redactor, open: &mut Vec<Open>, edits: &mut Vec<Edit>, piec
             continue;
         }
         let value = redactor.needles.get(one.needle).text.as_bytes();
-        // A space of the value that stood at the cut was trimmed away.
+        // A space of the value at the cut was trimmed.
         let rest = value[one.seen..].trim_ascii_start();
         if body.as_bytes().starts_with(rest) {
             let end = visible.real(&(start..start + rest.len())).end;
@@ -162,8 +162,7 @@ fn follow(redactor: &Redactor, open: &mut Vec<Open>, edits: &mut Vec<Edit>, piec
     open.extend(new);
 }
 
-/// Masks, as one, all the values that end in this piece: each in its other parts to their ends, and here from the
-/// beginning on.
+/// Masks all values that end in this chunk as one: to the end in their earlier texts, and from the start in this one.
 fn edits_of(closed: &[(Open, usize)], piece: usize, thread: Thread) -> Vec<Edit> {
     let Some(end) = closed.iter().map(|(_, end)| *end).max() else { return Vec::new() };
     let needle = closed[0].0.needle;
@@ -178,7 +177,7 @@ fn edits_of(closed: &[(Open, usize)], piece: usize, thread: Thread) -> Vec<Edit>
 }
 
 impl super::Needles {
-    /// The values whose beginning is the end of `text`, and how much of them is there: not all of one.
+    /// Returns the values that start at the end of `text` without ending there, with the number of their bytes in it.
     fn beginnings(&self, redactor: &Redactor, text: &str, least: usize) -> Vec<(u32, usize)> {
         let bytes = text.as_bytes();
         let mut found = Vec::new();
@@ -192,7 +191,7 @@ impl super::Needles {
             found.extend(numbers.map(|number| (number, bytes.len() - spot.at)));
             from = spot.at + 1;
         }
-        // Fewer than three bytes are in no index.
+        // The index has no entries below three bytes.
         for count in least..3.min(bytes.len() + 1) {
             let at = bytes.len() - count;
             found.extend(self.iter().filter(|(_, needle)| is_open(needle, at)).map(|(number, _)| (number, count)));
@@ -215,7 +214,7 @@ mod tests {
         }
     }
 
-    /// A text in pieces of any length.
+    /// A text split into chunks of any length.
     struct Delta(String);
 
     impl Chunk for Delta {

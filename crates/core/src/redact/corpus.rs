@@ -1,11 +1,11 @@
-//! Every rule against texts made by its own grammar, in the surroundings where such values are met.
+//! Tests every rule with texts generated from its own grammar, in typical surroundings.
 
 use super::alphabet::entropy;
 use super::index::RULES;
 use super::notation::{Form, How, Part, Rule};
 use super::*;
 
-/// Numbers that look random and are the same each time.
+/// Reproducible random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -36,7 +36,7 @@ impl Dice {
         text
     }
 
-    /// A value of a rule, and the texts that it is met in.
+    /// Returns a value of a rule, and texts that contain it.
     fn example(&mut self, rule: &Rule) -> Option<(String, Vec<String>)> {
         const RANDOM: &[u8] = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
         let random = |dice: &mut Self, count| -> String {

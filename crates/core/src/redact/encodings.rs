@@ -1,17 +1,17 @@
-//! The forms in which a value may appear in output: as it is, and as ordinary tools write it.
+//! The forms in which a value may appear in output: plain, and as common tools encode it.
 
 use std::fmt::Write;
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Every form of `value` that is looked for. Short ones are the caller's to drop.
+/// Returns every form of `value` to search for. The caller drops short ones.
 pub(super) fn forms(value: &str) -> Vec<String> {
     let json = in_json(value);
     let mut forms = vec![value.to_owned(), value.chars().rev().collect(), in_json(&json), in_ascii_json(value)];
     forms.push(json.replace('/', "\\/"));
     forms.push(json);
-    // As strict and as lenient encoders write it, with digits of either case, and as forms of web pages are sent.
+    // Strict and lenient percent encoders with digits of either case, and HTML forms.
     for plain in ["-._~", "-_.!~*'()", "-._~/"] {
         let percent = percent(value, plain);
         forms.push(percent.replace("%20", "+"));
@@ -33,7 +33,7 @@ fn in_json(value: &str) -> String {
     serde_json::Value::from(value).to_string().trim_matches('"').to_owned()
 }
 
-/// As JSON that is pure ASCII.
+/// Encodes as ASCII-only JSON.
 fn in_ascii_json(value: &str) -> String {
     in_json(value).chars().fold(String::new(), |mut text, c| {
         if c.is_ascii() {
@@ -47,7 +47,7 @@ fn in_ascii_json(value: &str) -> String {
     })
 }
 
-/// `%2F` as `%2f`.
+/// Converts `%2F` to `%2f`.
 fn lower_escapes(percent: &str) -> String {
     let mut parts = percent.split('%');
     let mut text = parts.next().unwrap_or_default().to_owned();
@@ -58,7 +58,7 @@ fn lower_escapes(percent: &str) -> String {
     text
 }
 
-/// With escapes for everything but letters, digits and `plain`.
+/// Percent-encodes everything but letters, digits and `plain`.
 fn percent(value: &str, plain: &str) -> String {
     value.bytes().fold(String::new(), |mut text, byte| {
         if byte.is_ascii_alphanumeric() || plain.as_bytes().contains(&byte) {
@@ -77,7 +77,7 @@ fn hex(value: &str, upper: bool) -> String {
     })
 }
 
-/// The part of a base64 text that depends on `value` alone when `shift` bytes (modulo 3) stand before it.
+/// Returns the part of a base64 text that depends on `value` alone when it follows `shift` bytes (modulo 3).
 fn base64_inside(value: &[u8], shift: usize, alphabet: &[u8; 64]) -> String {
     let mut bits = vec![0_u8; shift];
     bits.extend_from_slice(value);
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn base64_is_found_wherever_the_value_stands_in_the_encoded_text() {
-        // "user:" + value, "a" + value and value itself, as `base64` prints them.
+        // "user:" + value, "a" + value and value itself, as printed by `base64`.
         let value = b"hunter2-hunter2";
         assert!("aHVudGVyMi1odW50ZXIy".contains(&base64_inside(value, 0, STANDARD)));
         assert!("YWh1bnRlcjItaHVudGVyMg==".contains(&base64_inside(value, 1, STANDARD)));

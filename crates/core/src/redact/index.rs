@@ -1,18 +1,18 @@
-//! Where in a text a rule may hold: at three bytes with which one of its leads begins. Nearly every place is passed with
-//! one look at a small table, so that many rules cost hardly more than a few.
+//! Finds the places in a text where a rule may match, by the first three bytes of its leads. Nearly every place needs only one
+//! lookup in a small table, so that many rules cost hardly more than a few.
 
 use super::notation::{How, Rule, rules};
 use super::special::Special;
 use std::sync::LazyLock;
 
-/// How many groups the leads are kept in: more than there are leads, so that most are empty.
+/// The number of hash groups for leads: more than there are leads, so that most are empty.
 const GROUPS: usize = 2048;
 
-/// What a rule is looked for by.
+/// A text by which a rule is found.
 #[derive(Debug, Clone, Copy)]
 struct Lead<T> {
     three: u32,
-    /// The byte behind them, ignoring case; 0: any.
+    /// The fourth byte, ignoring case; 0: any.
     fourth: u8,
     what: T,
 }
@@ -21,11 +21,11 @@ struct Lead<T> {
 #[derive(Debug)]
 pub(super) struct Index<T> {
     leads: Vec<Lead<T>>,
-    /// Where in `leads` each group begins.
+    /// The start of each group in `leads`.
     groups: Box<[u32]>,
 }
 
-/// A place in a text where something may begin.
+/// A place in a text where a match may start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spot {
     pub(super) at: usize,
@@ -34,7 +34,7 @@ pub(super) struct Spot {
 }
 
 impl<T: Copy> Index<T> {
-    /// Of the first bytes of leads, three at least. What comes first is tried first.
+    /// Creates an index of the first bytes of leads, three at least. Earlier leads are tried first.
     pub(super) fn new<B: AsRef<[u8]>>(leads: impl Iterator<Item = (B, T)>) -> Self {
         let lead = |bytes: &[u8], what| Lead {
             three: three([bytes[0], bytes[1], bytes[2]]),
@@ -48,7 +48,7 @@ impl<T: Copy> Index<T> {
         Self { leads, groups }
     }
 
-    /// What may begin at this place.
+    /// Returns the rules that may match at this place.
     pub(super) fn at(&self, spot: Spot) -> impl Iterator<Item = T> {
         let group = group(spot.three);
         let leads = &self.leads[self.groups[group] as usize..self.groups[group + 1] as usize];
@@ -56,7 +56,7 @@ impl<T: Copy> Index<T> {
         leads.iter().filter(fits).map(|lead| lead.what)
     }
 
-    /// Marks every beginning in `filter`.
+    /// Marks the starts of all leads in `filter`.
     pub(super) fn mark(&self, filter: &mut Filter) {
         for lead in &self.leads {
             let slot = slot(lead.three);
@@ -65,7 +65,7 @@ impl<T: Copy> Index<T> {
     }
 }
 
-/// Three bytes as one number, ignoring the case of letters.
+/// Converts three bytes to one number, ignoring the case of letters.
 const fn three(bytes: [u8; 3]) -> u32 {
     u32::from_be_bytes([0, bytes[0] | 0x20, bytes[1] | 0x20, bytes[2] | 0x20])
 }
@@ -82,7 +82,7 @@ const fn group(three: u32) -> usize {
     mixed(three) as usize >> 21
 }
 
-/// One bit for each value that three bytes can be mixed to.
+/// A bit for each hash of three bytes.
 #[derive(Clone)]
 pub(super) struct Filter(Box<[u64; 1024]>);
 
@@ -91,7 +91,7 @@ impl Filter {
         Self(Box::new([0; 1024]))
     }
 
-    /// The next place from `from` on where something may begin.
+    /// Returns the next place from `from` on where a match may start.
     pub(super) fn next(&self, bytes: &[u8], from: usize) -> Option<Spot> {
         let mut window = three([0, *bytes.get(from)?, *bytes.get(from + 1)?]);
         for (index, &byte) in bytes[from + 2..].iter().enumerate() {
@@ -106,20 +106,20 @@ impl Filter {
     }
 }
 
-/// A rule of orch's own, as the index holds it.
+/// A built-in rule in the index.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Known {
-    /// Rule of the file by number, and which of its leads.
+    /// The number of a rule of the file, and one of its leads.
     Rule(u16, &'static str),
-    /// One that the notation cannot say.
+    /// A rule that the notation cannot express.
     Special(Special),
 }
 
-/// The rules that every redactor has, made once when the first of them is needed.
+/// The built-in rules of all redactors, created on first use.
 pub(super) struct Rules {
     pub(super) rules: Vec<Rule>,
     pub(super) index: Index<Known>,
-    /// Marked with all of them.
+    /// A filter marked with all rules.
     pub(super) filter: Filter,
 }
 
@@ -138,7 +138,7 @@ pub(super) static RULES: LazyLock<Rules> = LazyLock::new(|| {
     Rules { rules, index, filter }
 });
 
-/// The texts that a rule is looked for by.
+/// Returns the texts by which a rule is found.
 fn leads(rule: &Rule) -> Vec<&'static str> {
     match &rule.how {
         How::Token(form) | How::After(form) => vec![form.lead()],
@@ -153,7 +153,7 @@ fn follows(rule: &Rule, byte: u8) -> bool {
     }
 }
 
-/// The first bytes of a lead; of one with two, with each third byte that may follow.
+/// Returns the first bytes of a lead; a lead of two bytes is extended by each possible third byte.
 fn leads_of(lead: &'static str, what: Known, follows: &dyn Fn(u8) -> bool) -> Vec<(Vec<u8>, Known)> {
     match *lead.as_bytes() {
         [_, _, _, ..] => vec![(lead.as_bytes().to_vec(), what)],

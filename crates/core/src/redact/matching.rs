@@ -1,17 +1,17 @@
-//! Whether a rule of `rules.txt` holds at a place in a text, and what is to be masked there.
+//! Decides whether a rule of `rules.txt` matches at a place in a text, and what to mask there.
 
 use super::alphabet::{ANY, TOKEN, digits, entropy};
 use super::notation::{Certainty, Form, How, Part, Rule};
 use super::visible::Visible;
 use std::ops::Range;
 
-/// How far an assignment may be from the word before it.
+/// The largest distance between a word and its assignment, in bytes.
 const NAME_REST: usize = 24;
-/// Passwords are not longer than that.
+/// The longest password, in bytes.
 const LONGEST_PASSWORD: usize = 128;
-/// How much of a value of any length is looked at before it is known to be one.
+/// How much of a value is examined before it is accepted, in bytes.
 const ENOUGH: usize = 1 << 10;
-/// Words that a made-up value has in it, and a real one has not.
+/// Words that occur in placeholder values and not in real ones.
 const MADE_UP: [&[u8]; 26] = [
     b"example",
     b"test",
@@ -41,13 +41,13 @@ const MADE_UP: [&[u8]; 26] = [
     b"user",
 ];
 
-/// What `rule` finds, of which `lead` was seen at `at`.
+/// Returns what `rule` matches where its `lead` was found at `at`.
 pub(super) fn find(rule: &Rule, lead: &str, text: &Visible<'_>, at: usize) -> Option<Range<usize>> {
     let bytes = text.text.as_bytes();
     let range = match &rule.how {
         How::Token(form) => {
             let start = form.backward(bytes, at, form.anchor)?;
-            // Most places end here: what follows may be long.
+            // This check is cheap and rejects most places.
             begins_a_word(text, start).then_some(())?;
             start..form.forward(bytes, at, form.anchor)?
         }
@@ -79,7 +79,7 @@ pub(super) fn find(rule: &Rule, lead: &str, text: &Visible<'_>, at: usize) -> Op
 }
 
 impl How {
-    /// How many bytes belong to a value, too, of which no more than was needed to judge it was looked at.
+    /// Returns the length of the rest of a value of which only a part was examined.
     fn goes_on(&self, rest: &[u8]) -> usize {
         match self {
             Self::Token(form) | Self::After(form) | Self::Near(_, form) => match form.parts.last() {
@@ -92,7 +92,7 @@ impl How {
 }
 
 impl Form {
-    /// Where the parts before `anchor` begin.
+    /// Returns where the parts before `anchor` start.
     fn backward(&self, bytes: &[u8], mut at: usize, anchor: usize) -> Option<usize> {
         for part in self.parts[..anchor].iter().rev() {
             at = match part {
@@ -110,7 +110,7 @@ impl Form {
         Some(at)
     }
 
-    /// Where the parts from `anchor` on end.
+    /// Returns where the parts from `anchor` on end.
     fn forward(&self, bytes: &[u8], mut at: usize, anchor: usize) -> Option<usize> {
         let parts = &self.parts[anchor..];
         for (index, part) in parts.iter().enumerate() {
@@ -122,7 +122,7 @@ impl Form {
                 }
                 Part::Run { alphabet, least, most } => {
                     let fixed = *most == Some(*least) && !last;
-                    // One more than there may be tells that there are too many.
+                    // One more than allowed shows that there are too many.
                     let bound = most.map_or(ENOUGH, |most| most + usize::from(!fixed));
                     let count = alphabet.run(near(rest, bound));
                     let fits = count >= *least && most.is_none_or(|most| count <= most);
@@ -135,17 +135,17 @@ impl Form {
     }
 }
 
-/// The first bytes, `most` at most: who looks at every place of a long line must not look far from each.
+/// Returns the first bytes, at most `most`: this bounds the work per place in a long line.
 pub(super) fn near(bytes: &[u8], most: usize) -> &[u8] {
     &bytes[..bytes.len().min(most)]
 }
 
-/// Whether a word goes on at `at`.
+/// Whether a word continues at `at`.
 fn continues(bytes: &[u8], at: usize) -> bool {
     bytes.get(at).is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Whether nothing that a longer value would be made of stands at `at`.
+/// Whether no byte at `at` could continue the value.
 fn ends_a_word(bytes: &[u8], at: usize) -> bool {
     let next = bytes.get(at..at + 2).map(|next| next[1]);
     match bytes.get(at) {
@@ -155,7 +155,7 @@ fn ends_a_word(bytes: &[u8], at: usize) -> bool {
     }
 }
 
-/// Whether a word may begin at `at`: also behind an escape as `\n` or `%3D`, whose letters belong to it.
+/// Whether a word may start at `at`, also after an escape such as `\n` or `%3D`, whose letters belong to the escape.
 pub(super) fn begins_a_word(text: &Visible<'_>, at: usize) -> bool {
     let before = &text.text.as_bytes()[..at];
     let Some(&last) = before.last() else { return true };
@@ -164,21 +164,21 @@ pub(super) fn begins_a_word(text: &Visible<'_>, at: usize) -> bool {
     escape || !last.is_ascii_alphanumeric() || text.is_joint(at)
 }
 
-/// Whether `bytes` begin with `word`, whatever the case.
+/// Whether `bytes` start with `word`, ignoring case.
 fn same(bytes: &[u8], word: &str) -> bool {
     bytes.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// A value that something is set to.
+/// An assigned value.
 struct Assigned {
     start: usize,
-    /// The quote before it.
+    /// The quote before the value.
     quote: Option<u8>,
-    /// It is the next item of a list, or what an arrow points to: much stands there that is no value.
+    /// Whether it is a list item or follows an arrow: many such texts are not values.
     loose: bool,
 }
 
-/// The value of an assignment whose name goes on at `at`, in any of the usual notations: `NAME=…`, `"name": "…"`,
+/// Returns the value of an assignment whose name continues at `at`, in any of the usual notations: `NAME=…`, `"name": "…"`,
 /// `name => '…'`, `<name>…`, `("name", "…")`.
 fn assigned(bytes: &[u8], at: usize) -> Option<Assigned> {
     let spot = |at: usize, most: usize, among: &[u8]| {
@@ -201,7 +201,7 @@ fn assigned(bytes: &[u8], at: usize) -> Option<Assigned> {
     Some(Assigned { start: at + gap, quote, loose: comma })
 }
 
-/// A value that looks random, after a word for a secret.
+/// Returns a value that looks random after a word for a secret.
 fn random(bytes: &[u8], at: usize, word: &str, certainty: Certainty) -> Option<Range<usize>> {
     let end = at + word.len();
     if certainty == Certainty::Sure {
@@ -216,7 +216,7 @@ fn random(bytes: &[u8], at: usize, word: &str, certainty: Certainty) -> Option<R
     (closed && looks_random(value, certainty)).then_some(start..start + value.len())
 }
 
-/// Whether a value is more likely to be made by a generator than by a person.
+/// Whether a value was probably made by a generator and not by a person.
 fn looks_random(value: &[u8], certainty: Certainty) -> bool {
     let digits = digits(value);
     let (least, bits, enough) = match certainty {
@@ -228,19 +228,19 @@ fn looks_random(value: &[u8], certainty: Certainty) -> bool {
     plausible && !is_path(value) && !made_up(value) && entropy(value) >= bits
 }
 
-/// Whether small and capital letters and digits are mixed as no person mixes them.
+/// Whether small letters, capitals and digits are mixed as people do not mix them.
 fn is_mixed(value: &[u8]) -> bool {
     let cased = value.iter().any(u8::is_ascii_uppercase) && value.iter().any(u8::is_ascii_lowercase);
     cased && changes(value) * 5 >= value.len() * 2
 }
 
-/// How often letters, capitals and digits follow on each other within a value; a person's words seldom change.
+/// Counts the changes between small letters, capitals and digits; they are rare in words.
 fn changes(value: &[u8]) -> usize {
     let kind = |byte: u8| (byte.is_ascii_uppercase(), byte.is_ascii_digit(), byte.is_ascii_lowercase());
     value.windows(2).filter(|pair| pair.iter().all(u8::is_ascii_alphanumeric) && kind(pair[0]) != kind(pair[1])).count()
 }
 
-/// Whether what ends here is the type of something that is set only now: `KEY: Type = …`.
+/// Whether this is the type in a declaration: `KEY: Type = …`.
 fn is_type(bytes: &[u8], end: usize) -> bool {
     bytes.get(end..).is_some_and(|rest| rest.starts_with(b" = "))
 }
@@ -256,7 +256,7 @@ fn made_up(value: &[u8]) -> bool {
     MADE_UP.iter().any(|word| memchr::memmem::find(&lower, word).is_some())
 }
 
-/// A password: what stands between quotes, or up to the next space.
+/// Returns a password: the text between quotes, or up to the next space.
 fn password(bytes: &[u8], value: &Assigned) -> Option<Range<usize>> {
     let rest = near(&bytes[value.start..], LONGEST_PASSWORD + 1);
     let count = match value.quote {

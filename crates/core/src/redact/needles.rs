@@ -1,29 +1,29 @@
-//! The known values, in each of their forms, and how they are found: whole, wrapped over lines, or cut off at the end.
+//! The known values in all their forms, and the search for them: whole, wrapped over lines, or cut off at the end.
 
 use super::index::Index;
 use super::{SHORTEST, encodings};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// How often a value may be wrapped.
+/// The most line wraps within a value.
 const MOST_WRAPS: usize = 64;
-/// Spaces that a wrapped line may begin with.
+/// The most spaces of indentation in a wrapped line.
 const INDENT: usize = 32;
 
-/// A text to look for, and the name to put in its place.
+/// A text to search for, and the name that replaces it.
 pub(super) struct Needle {
     pub(super) text: String,
     pub(super) name: String,
 }
 
-/// All of them; longer ones are tried first.
+/// All needles; longer ones are tried first.
 pub(super) struct Needles {
     all: Vec<Needle>,
     pub(super) index: Index<u32>,
 }
 
 impl Needles {
-    /// Of values given as name and value. Of a value with several lines each line counts by itself.
+    /// Creates needles from names and values. Of a value with several lines each line is a needle.
     pub(super) fn new<N: AsRef<str>, V: AsRef<str>>(secrets: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut forms: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in secrets {
@@ -47,7 +47,7 @@ impl Needles {
         &self.all[number as usize]
     }
 
-    /// The value whose end a text begins with, and how much of it that is.
+    /// Returns the value with whose end a text starts, and the length of that end.
     pub(super) fn rest_at_start(&self, text: &str) -> Option<(&Needle, usize)> {
         let longest = |needle: &Needle| {
             let ends = (1..needle.text.len().saturating_sub(SHORTEST - 1)).filter_map(|from| needle.text.get(from..));
@@ -62,7 +62,7 @@ impl Needles {
 }
 
 impl Needle {
-    /// The three bytes with which it may begin, also where it is wrapped right there.
+    /// Returns the three bytes with which it may start, also where it is wrapped there.
     fn leads(&self) -> impl Iterator<Item = [u8; 3]> + use<> {
         let bytes = self.text.as_bytes();
         let (a, b, c) = (bytes[0], bytes[1], bytes[2]);
@@ -79,7 +79,7 @@ impl Needle {
         .into_iter()
     }
 
-    /// Where it is in a text, when it begins at `at`.
+    /// Returns its range in a text when it starts at `at`.
     pub(super) fn find(&self, text: &str, at: usize) -> Option<Range<usize>> {
         let (rest, mine) = (&text.as_bytes()[at..], self.text.as_bytes());
         let (mut seen, mut wraps) = (0, 0);
@@ -99,20 +99,20 @@ impl Needle {
         }
     }
 
-    /// What is left of it at the beginning of a text that was cut there.
+    /// Returns the length of its end at the start of a text that was cut there.
     pub(super) fn cut_at(&self, text: &str) -> Option<usize> {
         let same = self.shared(text);
         let rest = text.get(same..).filter(|_| same >= SHORTEST)?;
         (rest.is_empty() || rest.starts_with('…')).then_some(same)
     }
 
-    /// How many bytes of it stand at the beginning of a text.
+    /// Returns how many of its bytes are at the start of a text.
     pub(super) fn shared(&self, text: &str) -> usize {
         text.bytes().zip(self.text.bytes()).take_while(|(a, b)| a == b).count()
     }
 }
 
-/// The length of a line's end, real or as an escape, and of the indentation behind it.
+/// Returns the length of a line end, real or escaped, and the following indentation.
 fn wrap(rest: &[u8]) -> usize {
     let end = match rest {
         [b'\n', ..] => 1,

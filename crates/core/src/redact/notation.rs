@@ -1,5 +1,5 @@
-//! Reads `rules.txt`. Its notation is ours and the file is part of the program, so what does not read is a mistake of
-//! ours, which a test finds; it is never a user's.
+//! Parses `rules.txt`. The file is part of the program, so that an invalid line is a bug, which a test finds, and never a
+//! user's mistake.
 
 use super::alphabet::{Alphabet, NAMED, TOKEN};
 
@@ -7,66 +7,66 @@ use super::alphabet::{Alphabet, NAMED, TOKEN};
 const TEXT: &str = include_str!("rules.txt");
 const UUID: &str = "<hex 8>-<hex 4>-<hex 4>-<hex 4>-<hex 12>";
 
-/// One line of the file.
+/// A line of the file.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) name: &'static str,
-    /// Least entropy of what is masked, in bits a byte.
+    /// The least entropy of the masked text, in bits per byte.
     pub(super) entropy: f32,
-    /// Least number of digits in it.
+    /// The least number of digits in it.
     pub(super) digits: usize,
     pub(super) how: How,
 }
 
-/// How a rule is looked for.
+/// How a rule is found.
 #[derive(Debug)]
 pub(super) enum How {
-    /// By its own form, the literal text `form.parts[form.anchor]` first.
+    /// By its own form, starting from the literal text `form.parts[form.anchor]`.
     Token(Form),
-    /// Behind one of these words and an assignment.
+    /// After one of these words and an assignment.
     Near(Vec<&'static str>, Form),
-    /// The same, whatever looks random.
+    /// After one of these words and an assignment: anything that looks random.
     Random(Vec<&'static str>, Certainty),
-    /// The same, whatever a password may be.
+    /// After one of these words and an assignment: anything that may be a password.
     Password(Vec<&'static str>),
-    /// What comes after a literal text, in any case.
+    /// After a literal text, ignoring case.
     After(Form),
 }
 
 /// How random a value has to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Certainty {
-    /// After a word that says that it is secret.
+    /// The word before it says that it is a secret.
     Likely,
-    /// After a word that may say so.
+    /// The word before it may say so.
     Sure,
 }
 
-/// What a token looks like.
+/// The form of a token.
 #[derive(Debug)]
 pub(super) struct Form {
     pub(super) parts: Vec<Part>,
-    /// The part that is looked for: the first literal text that is long enough to be rare.
+    /// The part to search for: the first literal text that is long enough to be rare.
     pub(super) anchor: usize,
 }
 
 /// A part of a form.
 #[derive(Debug)]
 pub(super) enum Part {
-    /// This text.
+    /// A literal text.
     Literal(&'static str),
-    /// As many bytes of an alphabet.
+    /// A run of bytes of an alphabet.
     Run {
-        /// Which.
+        /// The alphabet of the run.
         alphabet: Alphabet,
-        /// At least.
+        /// The least length.
         least: usize,
-        /// At most; `None`: as many as there are.
+        /// The most length; `None`: unlimited.
         most: Option<usize>,
     },
 }
 
-/// Every rule of the file.
+/// Returns every rule of the file.
 pub(super) fn rules() -> Vec<Rule> {
     let lines = TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| rule(line).expect("rules.txt is checked by a test")).collect()
@@ -89,7 +89,7 @@ fn rule(line: &'static str) -> Option<Rule> {
         }
         "near" => {
             let (entropy, digits, rest) = bounded(rest)?;
-            // The words may contain spaces; a form has them only within its brackets.
+            // The words may contain spaces; a form has spaces only within its brackets.
             let begin = rest[..rest.find('<')?].rfind(' ')?;
             Rule { name, entropy, digits, how: How::Near(words(&rest[..begin]), form(&rest[begin + 1..])?) }
         }
@@ -140,7 +140,7 @@ fn run(text: &str) -> Option<Part> {
 }
 
 impl Form {
-    /// The text of the anchor; empty when the form has no literal text.
+    /// Returns the text of the anchor; empty when the form has no literal text.
     pub(super) fn lead(&self) -> &'static str {
         match self.parts.get(self.anchor) {
             Some(Part::Literal(text)) => text,
@@ -148,7 +148,7 @@ impl Form {
         }
     }
 
-    /// What may stand right behind the anchor.
+    /// Returns the bytes that may follow the anchor.
     pub(super) fn follows(&self) -> Alphabet {
         match self.parts.get(self.anchor + 1) {
             Some(Part::Run { alphabet, .. }) => *alphabet,

@@ -1,9 +1,9 @@
-//! What a person adds to the rules: regular expressions of their own.
+//! A person's own redaction rules: regular expressions.
 
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
-/// Memory that one compiled expression may take, in bytes.
+/// The memory limit of a compiled expression, in bytes.
 const LARGEST: usize = 1 << 20;
 
 /// A regular expression whose matches are masked. `^` and `$` are the ends of lines.
@@ -14,7 +14,7 @@ pub struct Pattern {
     regex: Regex,
 }
 
-/// A pattern as it is written.
+/// A pattern as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatternText {
@@ -24,25 +24,25 @@ pub struct PatternText {
     pub regex: String,
 }
 
-/// Why it cannot be used.
+/// Why a pattern cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// The name would not read well in its place.
+    /// The name has invalid characters.
     #[error("{0:?} is not a name: letters, digits, - and _, at most 64")]
     Name(String),
-    /// It is no regular expression, or too large a one.
+    /// The expression is invalid or too large.
     #[error("not a regular expression: {0}")]
     Regex(String),
-    /// It would mask everything.
+    /// The expression would mask everything.
     #[error("the expression matches the empty text")]
     Empty,
 }
 
 impl Pattern {
-    /// Compiles it.
+    /// Compiles the pattern.
     ///
     /// # Errors
-    /// When the name or the expression cannot be used.
+    /// Returns an error if the name or the expression cannot be used.
     pub fn new(name: &str, regex: &str) -> Result<Self, PatternError> {
         let is_name = (1..=64).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
@@ -50,7 +50,7 @@ impl Pattern {
             return Err(PatternError::Name(name.to_owned()));
         }
         let regex = RegexBuilder::new(regex).size_limit(LARGEST).multi_line(true).build();
-        // The last line of the message says what is wrong; those before draw it.
+        // The last line of the message says what is wrong; the lines before show where.
         let message = |error: regex::Error| error.to_string().lines().last().unwrap_or_default().trim().to_owned();
         let regex =
             regex.map_err(|error| PatternError::Regex(message(error).trim_start_matches("error: ").to_owned()))?;
@@ -60,7 +60,7 @@ impl Pattern {
         Ok(Self { name: name.to_owned(), regex })
     }
 
-    /// What stands in the place of what is masked.
+    /// Returns the name that replaces what is masked.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -1,4 +1,4 @@
-//! The few kinds of secrets whose form is more than a row of alphabets.
+//! The kinds of secrets whose form is more than a sequence of alphabets.
 
 use super::alphabet::{Alphabet, NAMED};
 use super::matching::{begins_a_word, near};
@@ -8,30 +8,30 @@ use std::ops::Range;
 /// The name under which a private key is masked.
 pub(super) const PRIVATE_KEY: &str = "private-key";
 
-/// How long the first part of a JWT is at most. Where it may begin at many places of a long line, each costs that much.
+/// The longest first part of a JWT. It bounds the work where a JWT may start at many places of a long line.
 const HEADER: usize = 2 << 10;
-/// How far an option is from the name of its program at most.
+/// The largest distance of an option from the name of its program, in bytes.
 const COMMAND: usize = 1 << 10;
 
-/// One of them.
+/// A special kind of secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
-    /// Armour of a private key: up to the end of its first line.
+    /// The armour of a private key, up to the end of its first line.
     PrivateKey,
-    /// Three parts with dots between them, by the second.
+    /// A JWT: three parts with dots between them, recognized by the second.
     Jwt,
-    /// The same, where only the first tells what it is.
+    /// A JWE: recognized by the first part only.
     Jwe,
-    /// `user:password@` of a URL: the password.
+    /// The password in `user:password@` of a URL.
     UrlPassword,
-    /// `curl -u user:password`: the password.
+    /// The password in `curl -u user:password`.
     CurlUser,
 }
 
 impl Special {
     pub(super) const ALL: [Self; 5] = [Self::PrivateKey, Self::Jwe, Self::Jwt, Self::UrlPassword, Self::CurlUser];
 
-    /// What it is looked for by.
+    /// Returns the text by which it is found.
     pub(super) fn lead(self) -> &'static str {
         match self {
             Self::PrivateKey => "-----BEGIN ",
@@ -51,7 +51,7 @@ impl Special {
         }
     }
 
-    /// What is to be masked when it begins at `at`.
+    /// Returns what to mask when it starts at `at`.
     pub(super) fn find(self, text: &Visible<'_>, at: usize) -> Option<Range<usize>> {
         let bytes = text.text.as_bytes();
         let lead = self.lead();
@@ -60,7 +60,7 @@ impl Special {
         match self {
             Self::PrivateKey => private_key_armour(rest).map(|count| at..body + count),
             Self::Jwt => jwt_around(text, at),
-            // In base64 of JSON it stands everywhere, but seldom at the beginning of a word.
+            // In base64 of JSON this lead is frequent, but seldom at the start of a word.
             Self::Jwe => begins_a_word(text, at).then(|| jwt(rest))?.map(|count| at..body + count),
             Self::UrlPassword => url_password(rest).map(|range| body + range.start..body + range.end),
             Self::CurlUser => curl_user(&bytes[..at], rest).map(|range| body + range.start..body + range.end),
@@ -73,7 +73,7 @@ fn word(bytes: &[u8]) -> usize {
     WORD.run(bytes)
 }
 
-/// The length of three parts with dots between them, each long enough to be no accident.
+/// Returns the length of three parts with dots between them, each long enough not to be a coincidence.
 fn jwt(rest: &[u8]) -> Option<usize> {
     let long = |count: &usize| *count >= 8;
     let part = |from: usize| rest.get(from..).map(word).filter(long);
@@ -83,7 +83,7 @@ fn jwt(rest: &[u8]) -> Option<usize> {
     Some(signature + part(signature)?)
 }
 
-/// The three parts, of which the second begins behind the dot at `at`. The third may be missing.
+/// Returns the three parts, of which the second starts after the dot at `at`. The third may be missing.
 fn jwt_around(text: &Visible<'_>, at: usize) -> Option<Range<usize>> {
     let bytes = text.text.as_bytes();
     let before = bytes[..at].iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
@@ -93,7 +93,7 @@ fn jwt_around(text: &Visible<'_>, at: usize) -> Option<Range<usize>> {
     (fits && begins_a_word(text, start)).then(|| start..claims + 1 + word(&bytes[claims + 1..]))
 }
 
-/// The password in `user:password@host`, or all of `token@host` when it is long.
+/// Returns the password in `user:password@host`, or the whole of `token@host` when it is long.
 fn url_password(rest: &[u8]) -> Option<Range<usize>> {
     let authority =
         rest.iter().take(512).position(|byte| b"/?# \t\r\n\"'<>`\\".contains(byte)).unwrap_or(rest.len().min(512));
@@ -107,7 +107,7 @@ fn url_password(rest: &[u8]) -> Option<Range<usize>> {
     (start < at && !reference).then_some(start..at)
 }
 
-/// The password in `curl … -u user:password`.
+/// Returns the password in `curl … -u user:password`.
 fn curl_user(before: &[u8], rest: &[u8]) -> Option<Range<usize>> {
     let before = &before[before.len().saturating_sub(COMMAND)..];
     let line = memchr::memrchr(b'\n', before).map_or(before, |feed| &before[feed + 1..]);
@@ -119,15 +119,15 @@ fn curl_user(before: &[u8], rest: &[u8]) -> Option<Range<usize>> {
     (end - start >= 3 && !reference).then_some(start..end)
 }
 
-/// The length of `… PRIVATE KEY-----`; for a key on one line, up to its end.
+/// Returns the length of `… PRIVATE KEY-----`; for a key on one line, up to its end.
 fn private_key_armour(rest: &[u8]) -> Option<usize> {
     let line = rest.iter().take(64).position(|&byte| byte == b'\n').unwrap_or(rest.len().min(64));
     let end = rest[..line].windows(11).position(|window| window == b"PRIVATE KEY")?;
     rest[..end].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ').then_some(end + 11)
 }
 
-/// Where the body of a private key ends that goes on at `from`, and whether the text ends before it. `armour` says
-/// that the rest of the first line still belongs to the opening.
+/// Returns where the body of a private key that continues at `from` ends, and whether the text ends before it. `armour`:
+/// the rest of the first line still belongs to the opening.
 pub(super) fn private_key_rest(text: &str, from: usize, armour: bool) -> (usize, bool) {
     let mut at = from;
     for line in text[from..].split_inclusive('\n') {
@@ -138,7 +138,7 @@ pub(super) fn private_key_rest(text: &str, from: usize, armour: bool) -> (usize,
         }
         let opening = armour && at == from;
         if !opening && !is_key_line(line) {
-            // The end of the last line is not a part of the key.
+            // The end of the last line is not part of the key.
             return (from + text[from..at].trim_end().len(), false);
         }
         at += line.len();
@@ -152,7 +152,7 @@ fn is_key_line(line: &str) -> bool {
     is_header || line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
 }
 
-/// A line without what tools put before it: the signs of diffs and quotations, its number, a frame.
+/// Removes what tools put before a line: the signs of diffs and quotations, line numbers, frames.
 fn unnumbered(line: &str) -> &str {
     let mut line = line;
     // Numbered lines of a diff, or a diff of numbered lines.

@@ -235,7 +235,7 @@ fn a_private_key_is_masked_also_where_each_line_has_a_prefix() {
             assert!(redactor.next_text(&mut carry, line).ends_with(mask), "{line}");
         }
         assert_eq!(redactor.next_text(&mut carry, "+one"), "+one");
-        // Who ends in the middle is followed by a diff.
+        // A key that ends in the middle is followed by a diff.
         let open = format!("{}\n@@ -1,3 +1,3 @@\n-old\n+new", lines[..4].join("\n"));
         assert!(redactor.text(&open).ends_with("\n@@ -1,3 +1,3 @@\n-old\n+new"), "{open}");
     }
@@ -248,7 +248,7 @@ fn json_is_masked_in_texts_and_keys() {
     assert_eq!(value, serde_json::json!({"a": ["x [REDACTED:MY_TOKEN] y", 1, null], "[REDACTED:MY_TOKEN]": true}));
 }
 
-/// With work that grew with the square of its length, most of these would take many minutes.
+/// With quadratic work most of these would take many minutes.
 #[test]
 fn a_long_line_is_read_in_time_whatever_is_repeated_in_it() {
     let redactor = Redactor::default();

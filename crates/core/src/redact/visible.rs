@@ -1,22 +1,22 @@
-//! A text as a person sees it: without colours, control characters and marks of no width, also where they stand as
-//! escapes of a language. Whoever looks for a secret looks here, and knows where in the real text it is.
+//! A text as a person sees it: without colours, control characters and zero-width marks, also where they are written as
+//! escapes. The search for secrets uses it and maps its ranges back to the real text.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How programs write the bell that ends a string.
+/// The escapes by which programs write the bell that ends a string.
 const WRITTEN_BELLS: [&[u8]; 6] = [b"\\x07", b"\\u0007", b"\\u{7}", b"\\u{07}", b"\\007", b"\\a"];
 
-/// What is seen of a text.
+/// The visible part of a text.
 #[derive(Debug)]
 pub(super) struct Visible<'a> {
     pub(super) text: Cow<'a, str>,
-    /// Where, in what is seen, each piece begins, and where in the real text.
+    /// The start of each chunk in the visible text and in the real text.
     pieces: Vec<(usize, usize)>,
 }
 
 impl<'a> Visible<'a> {
-    /// The whole text, with all that is hidden in it.
+    /// Treats the whole text as visible.
     pub(super) fn all_of(text: &'a str) -> Self {
         Self { text: Cow::Borrowed(text), pieces: Vec::new() }
     }
@@ -48,38 +48,38 @@ impl<'a> Visible<'a> {
         Self { text: Cow::Owned(seen), pieces }
     }
 
-    /// Whether anything of the text is not seen.
+    /// Whether anything of the text is hidden.
     pub(super) fn hides(&self) -> bool {
         !self.pieces.is_empty()
     }
 
-    /// Whether something hidden stands right before this place. A word may begin there.
+    /// Whether hidden text is right before this place. A word may start there.
     pub(super) fn is_joint(&self, at: usize) -> bool {
         self.pieces.binary_search_by_key(&at, |(begin, _)| *begin).is_ok()
     }
 
-    /// Where a part of what is seen stands in the real text, with all that is hidden in it.
+    /// Maps a range of the visible text to the real text, including what is hidden in it.
     pub(super) fn real(&self, seen: &Range<usize>) -> Range<usize> {
         let place = |at: usize| match self.pieces.partition_point(|(begin, _)| *begin <= at).checked_sub(1) {
             Some(piece) => self.pieces[piece].1 + (at - self.pieces[piece].0),
             None => at,
         };
-        // The end belongs to the piece of the last byte, not to the one behind it.
+        // The end belongs to the chunk of the last byte, not to the next one.
         place(seen.start)..seen.end.checked_sub(1).map_or(0, |last| place(last) + 1).max(place(seen.start))
     }
 }
 
-/// Whether anything may be hidden in the text: quick, and wrong in one way only.
+/// Whether the text may hide anything: a quick check without false negatives.
 fn is_suspect(bytes: &[u8]) -> bool {
     let odd = |byte: u8| {
         (byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t')) || byte == 0x7f || matches!(byte, 0xc2 | 0xe2 | 0xef)
     };
-    // Without a branch for each byte, this is done for many at a time.
+    // Without a branch per byte, the compiler vectorizes this.
     let any = bytes.chunks(64).any(|chunk| chunk.iter().fold(false, |found, &byte| found | odd(byte)));
     any || memchr::memchr_iter(b'\\', bytes).any(|at| escaped(&bytes[at..]) > 0)
 }
 
-/// How many bytes at the beginning of `text` are not seen.
+/// Returns how many bytes at the start of `text` are hidden.
 fn hidden(text: &str) -> usize {
     let bytes = text.as_bytes();
     match bytes[0] {
@@ -96,7 +96,7 @@ fn hidden(text: &str) -> usize {
     }
 }
 
-/// The length of the rest of a terminal's sequence, behind its ESC. `string` measures what only a terminal reads.
+/// Returns the length of the rest of a terminal sequence after its ESC. `string` measures what only a terminal reads.
 fn sequence(rest: &[u8], string: fn(&[u8]) -> usize) -> usize {
     match rest.first() {
         Some(b'[') => {
@@ -110,7 +110,7 @@ fn sequence(rest: &[u8], string: fn(&[u8]) -> usize) -> usize {
     }
 }
 
-/// The length of a title, a link, or another string that only a terminal reads, with its end.
+/// Returns the length of a title, a link, or another string that only a terminal reads, including its end.
 fn string(rest: &[u8]) -> usize {
     let length = rest.iter().take_while(|byte| !matches!(byte, 0x07 | 0x1b | b'\n')).count();
     match rest[length..] {
@@ -120,8 +120,8 @@ fn string(rest: &[u8]) -> usize {
     }
 }
 
-/// The same, where the sequence stands as an escape: its end does too. No terminal reads it, so that what is never
-/// ended hides nothing.
+/// Returns the same for an escaped sequence, whose end is escaped too. No terminal reads it, so that an unterminated one
+/// hides nothing.
 fn written_string(rest: &[u8]) -> usize {
     let mut at = 0;
     while let Some(found) = memchr::memchr3(b'\\', 0x07, b'\n', &rest[at..]) {
@@ -137,7 +137,7 @@ fn written_string(rest: &[u8]) -> usize {
         }
         let count = escaped(end);
         if is_escape(&end[..count]) {
-            // The backslash of `ESC \` is mostly written twice; any other ESC begins what comes next.
+            // The backslash of `ESC \` is usually escaped; any other ESC starts the next sequence.
             return match &end[count..] {
                 [b'\\', b'\\', ..] => at + count + 2,
                 next @ [b'\\', ..] if escaped(next) == 0 => at + count + 1,
@@ -149,7 +149,7 @@ fn written_string(rest: &[u8]) -> usize {
     0
 }
 
-/// The length of an escape, as programs write it, that stands for something that is not seen; 0: there is none.
+/// Returns the length of an escape, as programs write it, of a hidden character; 0: there is none.
 fn escaped(bytes: &[u8]) -> usize {
     let code = |digits: Option<&[u8]>| {
         let digits = std::str::from_utf8(digits?).ok()?;

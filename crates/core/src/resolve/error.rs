@@ -1,134 +1,134 @@
-//! Why a reference leads to no model, and what to write instead.
+//! Why a reference does not resolve to a model, and what to write instead.
 
 use super::reference::Tag;
 use crate::catalog::{ModelRef, Tier};
 
-/// Why there is no model. Suggestions are references that would be understood, the most likely first, at most 20.
+/// Why there is no model. Suggestions are valid references, the most likely first, at most 20.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// Nothing was said.
+    /// The reference is empty.
     #[error("the reference to a model is empty")]
     Empty,
-    /// No name of anything.
+    /// The text cannot be a name.
     #[error("{shown:?} is not a reference to a model")]
     NoName {
-        /// Its beginning.
+        /// The start of the text.
         shown: String,
     },
-    /// No such tag.
+    /// The tag is unknown.
     #[error("there is no tag {tag:?}{}", did_you_mean(.meant.map(Tag::as_str)))]
     UnknownTag {
-        /// As it was written.
+        /// The tag as it was written.
         tag: String,
-        /// What was probably meant.
+        /// The tag that was probably meant.
         meant: Option<Tag>,
     },
-    /// No such tier.
+    /// The tier is unknown.
     #[error("there is no {tier:?}{}", did_you_mean(.meant.map(Tier::as_str)))]
     UnknownTier {
-        /// As it was written.
+        /// The tier as it was written.
         tier: String,
-        /// What was probably meant.
+        /// The tier that was probably meant.
         meant: Option<Tier>,
     },
-    /// No such provider.
+    /// The provider is unknown.
     #[error("there is no provider {provider:?}{}", did_you_mean(.meant.as_deref()))]
     UnknownProvider {
-        /// As it was written.
+        /// The provider as it was written.
         provider: String,
-        /// What was probably meant.
+        /// The provider that was probably meant.
         meant: Option<String>,
-        /// Providers, the nearest first.
+        /// Known providers, the nearest first.
         suggestions: Vec<String>,
     },
-    /// No such model, alias or retired name.
+    /// No model, alias or retired name matches.
     #[error("no model is called {name:?}{}", provider.as_ref().map(|p| format!(" at {p}")).unwrap_or_default())]
     UnknownModel {
-        /// As it was written.
+        /// The name as it was written.
         name: String,
-        /// The provider that was asked for.
+        /// The requested provider, if one was named.
         provider: Option<String>,
-        /// Models and aliases.
+        /// Similar models and aliases.
         suggestions: Vec<String>,
     },
-    /// An alias that leads back to itself.
+    /// An alias refers back to itself.
     #[error("the alias leads back to itself: {}", .0.join(" → "))]
     AliasCycle(
-        /// From the first name to the one that came up twice.
+        /// The names from the first one to the repeated one.
         Vec<String>,
     ),
-    /// What an alias stands for leads nowhere.
+    /// The target of an alias does not resolve.
     #[error("{}: {cause}", .chain.join(" → "))]
     BehindAlias {
-        /// From the first name to the last reference.
+        /// The references from the first name to the last one.
         chain: Vec<String>,
-        /// Why that one leads nowhere.
+        /// Why the last one does not resolve.
         cause: Box<ResolveError>,
     },
-    /// Nobody serves anything.
+    /// No provider can be used.
     #[error("{what}: no provider can be used")]
     NobodyUsable {
-        /// What was asked for.
+        /// The reference that was requested.
         what: String,
     },
-    /// Those who would serve do not answer as they should.
+    /// All providers with a fitting model fail.
     #[error("{what}: no provider can be used now: {failing}")]
     AllFail {
-        /// What was asked for.
+        /// The reference that was requested.
         what: String,
-        /// What is the matter with each.
+        /// The problem of each provider.
         failing: String,
     },
-    /// Providers are there, and none of their models does.
+    /// Providers can be used, but none of their models meets the needs.
     #[error("{what}: no model of the usable providers ({providers}) {lacks}")]
     NoneFits {
-        /// What was asked for.
+        /// The reference that was requested.
         what: String,
-        /// Who was looked at.
+        /// The providers that were searched.
         providers: Box<str>,
-        /// What they lack.
+        /// The capabilities that their models miss.
         lacks: String,
-        /// A limit on price was kept.
+        /// Whether a price limit applied.
         is_limited: bool,
-        /// Models that would do, at providers that cannot be used.
+        /// Fitting models at providers that cannot be used.
         suggestions: Vec<String>,
-        /// Settings by which a usable model would do that has what is needed by its name only.
+        /// Settings that would let a usable model qualify whose capabilities are only guessed from its name.
         unsaid: Option<String>,
     },
-    /// The named model cannot do what is needed.
+    /// The named model does not meet the needs.
     #[error("{model} {lacks}")]
     Conflict {
-        /// The model.
+        /// The named model.
         model: ModelRef,
-        /// What it lacks.
+        /// The capabilities that it misses.
         lacks: String,
-        /// Models that would do, usable ones first.
+        /// Models that meet the needs, usable ones first.
         suggestions: Vec<String>,
     },
 }
 
-/// What lets more models in.
+/// How to allow more expensive models.
 const DEARER: &str = "a higher model_selection.max_cost_per_1k_tokens lets dearer models in";
-/// What lets a model in whose price is not known.
+/// How to allow a model of unknown price.
 const UNPRICED: &str = "a price that orch does not know is said under models in config.yml";
 
 fn did_you_mean(meant: Option<&str>) -> String {
     meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default()
 }
 
-/// What kind of failure it is, for exit codes.
+/// The kind of a failure, for exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// What was asked makes no sense.
+    /// The reference is not valid.
     Usage,
-    /// There is no such thing.
+    /// The referenced thing does not exist.
     NotFound,
-    /// Refused as things stand.
+    /// The request is refused at present.
     Refused,
 }
 
 impl ResolveError {
-    /// Whether nothing is called so, as far as anybody knows.
+    /// Whether nothing known has the requested name.
     pub fn names_nothing(&self) -> bool {
         match self {
             Self::UnknownModel { .. } | Self::UnknownProvider { .. } => true,
@@ -145,12 +145,12 @@ impl ResolveError {
         }
     }
 
-    /// Whether aliases lead back to themselves.
+    /// Whether aliases refer back to themselves.
     pub fn is_cycle(&self) -> bool {
         matches!(self, Self::AliasCycle(_))
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the failure.
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Empty | Self::NoName { .. } | Self::AliasCycle(_) => Trouble::Usage,
@@ -165,7 +165,7 @@ impl ResolveError {
         }
     }
 
-    /// What could be written instead.
+    /// Returns what could be written instead.
     pub fn suggestions(&self) -> Vec<String> {
         match self {
             Self::Empty
@@ -183,7 +183,7 @@ impl ResolveError {
         }
     }
 
-    /// What to do next.
+    /// Returns what to do next.
     pub fn hint(&self) -> String {
         let list = self.suggestions().join(", ");
         match self {

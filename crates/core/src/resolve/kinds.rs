@@ -1,4 +1,4 @@
-//! What a resolution is asked and what it answers: preferences, needs, history, and the model with its reason.
+//! Inputs and outputs of a resolution: preferences, needs, history, and the model with the reason for it.
 
 use super::Score;
 use crate::catalog::{Capability, Model, ModelRef, Tier};
@@ -7,24 +7,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How price counts.
+/// How much the price counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Not at all, but for a limit.
+    /// Not at all, except for a limit.
     #[default]
     Performance,
-    /// A little, beside fitness.
+    /// A little, after the fitness.
     Balanced,
-    /// First of all, among what fits.
+    /// Most of all, among fitting models.
     Economical,
 }
 
 impl Mode {
-    /// All of them.
+    /// All modes.
     pub const ALL: [Self; 3] = [Self::Performance, Self::Balanced, Self::Economical];
 
-    /// The stable name.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Performance => "performance",
@@ -34,40 +34,40 @@ impl Mode {
     }
 }
 
-/// `model_selection`: what the person prefers.
+/// `model_selection`: the preferences of the person.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Selection {
-    /// How price counts.
+    /// How much the price counts.
     pub mode: Mode,
-    /// Tags and tiers choose nothing whose thousand tokens cost more on the average, or whose price is not known.
+    /// The highest average price per thousand tokens for a choice by tag or tier; models of unknown price are excluded.
     pub max_cost_per_1k_tokens: Option<Usd>,
-    /// The most liked first.
+    /// Preferred providers, the most preferred first.
     pub preferred_providers: Vec<String>,
-    /// What `auto` is.
+    /// The model for `auto`.
     pub model: Option<String>,
-    /// What `auto:fast` tries first.
+    /// The first choice for `auto:fast`.
     pub small_model: Option<String>,
-    /// Providers that are paid in advance for a period, with something of its allowance left: not set, but found out.
+    /// Providers with a prepaid allowance that is not used up. Detected, not configured.
     #[serde(skip)]
     pub paid_ahead: BTreeSet<String>,
 }
 
-/// What a model must have.
+/// The needs of a task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Needs {
-    /// Each of them, surely.
+    /// Required capabilities; a guess from the name is not enough.
     pub capabilities: BTreeSet<Capability>,
-    /// So many tokens of context.
+    /// The required context, in tokens.
     pub min_context: Option<u64>,
-    /// Files are changed by the work: a model that is known to have no tools cannot do it.
+    /// Whether the work changes files: models known to lack tools are excluded.
     pub changes_files: bool,
-    /// The task refers to an image: a model that is known to have no vision cannot do it, and where there is a choice, one is
-    /// taken that surely has it.
+    /// Whether the task refers to an image: models known to lack vision are excluded, and a choice requires a model that is
+    /// known to have it.
     pub sees_images: bool,
 }
 
 impl Needs {
-    /// Both needs.
+    /// Returns both needs together.
     pub fn and(&self, other: &Self) -> Self {
         Self {
             capabilities: self.capabilities.union(&other.capabilities).copied().collect(),
@@ -77,24 +77,24 @@ impl Needs {
         }
     }
 
-    /// The same where there is a choice among models.
+    /// Returns the needs for a choice among models.
     pub(super) fn of_choice(&self) -> Self {
         let mut needs = self.clone();
         needs.capabilities.extend(self.sees_images.then_some(Capability::Vision));
         needs
     }
 
-    /// What somebody who knows says it has not; a guess by its name is not enough.
+    /// Whether the model is known to lack vision; a guess from its name is not enough.
     fn is_blind(&self, model: &Model) -> bool {
         self.sees_images && model.surely_cannot(Capability::Vision)
     }
 
-    /// What somebody who knows says it has not; a guess by its name is not enough.
+    /// Whether the model is known to lack tools; a guess from its name is not enough.
     fn is_without_tools(&self, model: &Model) -> bool {
         self.changes_files && model.surely_cannot(Capability::Tools)
     }
 
-    /// Whether the model meets all of it.
+    /// Whether the model meets all needs.
     pub fn met_by(&self, model: &Model) -> bool {
         let context = || self.min_context.is_none_or(|min| model.facts().context_window.is_some_and(|has| has >= min));
         self.capabilities.iter().all(|capability| model.surely_can(*capability))
@@ -103,7 +103,8 @@ impl Needs {
             && !self.is_blind(model)
     }
 
-    /// Which of it the model has by its name only, where it has all the rest for sure. `None`: it lacks something, or nothing.
+    /// Returns the needed capabilities that are only guessed from the model's name, if all others are known. `None`: a need is not
+    /// met, or nothing is guessed.
     pub(super) fn guessed_of(&self, model: &Model) -> Option<Vec<Capability>> {
         let guessed: Vec<Capability> =
             self.capabilities.iter().copied().filter(|what| !model.surely_can(*what)).collect();
@@ -115,8 +116,8 @@ impl Needs {
         (looks && !guessed.is_empty() && rest.met_by(model)).then_some(guessed)
     }
 
-    /// What the model lacks of it, in words; `None`: nothing.
-    pub fn lacking(&self, model: &Model) -> Option<String> {
+    /// Describes which needs the model does not meet; `None`: it meets all.
+    pub fn missing(&self, model: &Model) -> Option<String> {
         let mut lacks: Vec<String> = Vec::new();
         for capability in self.capabilities.iter().filter(|capability| !model.surely_can(**capability)) {
             lacks.push(match model.can(*capability) {
@@ -144,7 +145,7 @@ impl Needs {
         (!lacks.is_empty()).then(|| lacks.join(", and "))
     }
 
-    /// `vision and a context of 64000 tokens`; empty: nothing is needed.
+    /// Describes the needs, such as `vision and a context of 64000 tokens`; empty if there are none.
     pub(super) fn told(&self) -> String {
         let context = self.min_context.map(|min| format!("a context of {min} tokens"));
         let words = self.capabilities.iter().map(|capability| capability.as_str().to_owned());
@@ -152,45 +153,45 @@ impl Needs {
     }
 }
 
-/// How runs ended.
+/// The track record of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Record {
-    /// Runs that were good.
+    /// The number of successful runs.
     pub good: u64,
-    /// All runs.
+    /// The number of all runs.
     pub samples: u64,
-    /// The share of good ones in millionths, as they weigh.
+    /// The weighted share of successful runs, in millionths.
     millionths: u32,
 }
 
-/// Samples from which on a record counts.
+/// The number of samples from which on a record counts.
 const ENOUGH: u64 = 3;
-/// A whole share.
+/// A share of 1, in millionths.
 const WHOLE: f64 = 1_000_000.0;
 
 impl Record {
-    /// Runs of which each weighs as much as another.
+    /// Creates a record of runs with equal weights.
     pub fn even(good: u64, samples: u64) -> Self {
         let share = if samples == 0 { 0.0 } else { good as f64 / samples as f64 };
         Self::weighed(good, samples, share)
     }
 
-    /// Runs with the share of the good ones, from 0 to 1, as they weigh.
+    /// Creates a record with the weighted share of successful runs, from 0 to 1.
     pub fn weighed(good: u64, samples: u64, share: f64) -> Self {
         Self { good, samples, millionths: (share.clamp(0.0, 1.0) * WHOLE).round() as u32 }
     }
 
-    /// More than three of four were good, and there are enough.
+    /// Whether there are enough runs and more than three of four were successful.
     pub fn is_good(self) -> bool {
         self.samples >= ENOUGH && self.millionths > 750_000
     }
 
-    /// Fewer than half were, and there are enough.
+    /// Whether there are enough runs and fewer than half were successful.
     pub fn is_bad(self) -> bool {
         self.samples >= ENOUGH && self.millionths < 500_000
     }
 
-    /// Both, each run as it weighs.
+    /// Returns both records together, weighted by their runs.
     fn and(self, other: Self) -> Self {
         let samples = self.samples + other.samples;
         let share = |record: Self| f64::from(record.millionths) / WHOLE * record.samples as f64;
@@ -198,7 +199,7 @@ impl Record {
         Self::weighed(self.good + other.good, samples, together)
     }
 
-    /// `9 of 10 good`, and the share by weight where that is quite another one.
+    /// Describes the record, such as `9 of 10 good`, with the weighted share where it differs much.
     pub fn told(self) -> String {
         let Self { good, samples, millionths } = self;
         let percent = |share: f64| (share * 100.0).round();
@@ -209,21 +210,21 @@ impl Record {
     }
 }
 
-/// How runs ended, by model and by tier; a model's own record goes before that of its tier.
+/// Track records by model and by tier; a model's own record takes precedence over that of its tier.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Records {
-    /// By model.
+    /// The records of models.
     pub models: BTreeMap<ModelRef, Record>,
-    /// By tier.
+    /// The records of tiers.
     pub tiers: BTreeMap<Tier, Record>,
 }
 
-/// What the name of a model ends in that is served quicker for more money, and is the same model.
+/// The suffixes of names for a faster and more expensive offer of the same model.
 const SPEEDS: [&str; 2] = ["-fast", "-highspeed"];
 
 impl Records {
-    /// The record of a model, with what is known of the same model at another speed: how quickly it is served makes it
-    /// neither better nor worse. The second word says whether there is such a thing.
+    /// Returns the record of a model, including that of the same model at another speed, which does not change its quality. The
+    /// second value says whether another speed is included.
     pub fn of(&self, id: &ModelRef) -> Option<(Record, bool)> {
         let slow = SPEEDS.iter().find_map(|speed| id.model.strip_suffix(speed)).unwrap_or(&id.model);
         let own = self.models.get(id).copied();
@@ -237,19 +238,19 @@ impl Records {
         }
     }
 
-    /// Nothing is recorded.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.models.is_empty() && self.tiers.is_empty()
     }
 }
 
-/// By which kind of reference a model was found.
+/// The kind of reference by which a model was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// `provider/model`.
     Explicit,
-    /// A model's own name, perhaps in another spelling.
+    /// A model's own name, possibly in another spelling.
     Name,
     /// A name that is no longer in use.
     Retired,
@@ -266,35 +267,35 @@ pub enum Choice {
 /// The rules by which the choice was made.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Policy {
-    /// By what.
+    /// The kind of reference.
     pub choice: Choice,
-    /// Among `usable` providers or `all`.
+    /// `usable` or `all` providers.
     pub providers: &'static str,
-    /// How price counts.
+    /// How much the price counted.
     pub mode: Mode,
-    /// The limit, in dollars a thousand tokens.
+    /// The price limit in dollars per thousand tokens.
     pub max_cost_per_1k_tokens: Option<Usd>,
-    /// The most liked first.
+    /// Preferred providers, the most preferred first.
     pub preferred_providers: Vec<String>,
-    /// Capabilities that were needed.
+    /// The required capabilities.
     pub required: Vec<&'static str>,
-    /// Context that was needed.
+    /// The required context, in tokens.
     pub min_context: Option<u64>,
 }
 
-/// Another model that would have done.
+/// Another model that qualified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alternative {
-    /// Which.
+    /// The model.
     pub model: ModelRef,
-    /// What it is worth.
+    /// Its score.
     pub score: Score,
 }
 
-/// A model, and why.
+/// A model with the reason for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolution<'a> {
-    /// The model.
+    /// The chosen model.
     pub model: &'a Model,
     /// Why, for a person.
     pub reason: String,

@@ -10,23 +10,23 @@ use std::cmp::Ordering;
 pub(super) struct Ranking<'r, 'a> {
     pub resolver: &'r Resolver<'a>,
     pub tag: Option<Tag>,
-    /// Models of one tier: those of which somebody knows it go before those whose name makes it likely.
+    /// Whether a tier was requested: models of a known tier come before those of a guessed one.
     pub of_tier: bool,
 }
 
 impl Ranking<'_, '_> {
-    /// Price goes before the score: it is what was asked for.
+    /// Whether the price comes before the score, because it was requested.
     pub fn by_price(&self) -> bool {
         self.tag == Some(Tag::Cheap) || self.resolver.selection.mode == Mode::Economical
     }
 
-    /// What a model is worth here.
+    /// Returns the score of a model.
     pub fn score(&self, model: &Model) -> Score {
         let Resolver { selection, records, .. } = self.resolver;
         score(model, self.tag, selection, selection.mode, records)
     }
 
-    /// The best first.
+    /// Sorts models, the best first.
     pub fn sorted<'m>(&self, models: Vec<&'m Model>) -> Vec<&'m Model> {
         let mut scored: Vec<(i64, &Model)> = models.into_iter().map(|model| (self.score(model).milli, model)).collect();
         scored.sort_unstable_by(|(a_score, a), (b_score, b)| {
@@ -37,19 +37,19 @@ impl Ranking<'_, '_> {
         scored.into_iter().map(|(_, model)| model).collect()
     }
 
-    /// A tier was asked for, and only its name says that it has that one.
+    /// Whether a tier was requested that the model has only by a guess from its name.
     pub fn is_guess(&self, model: &Model) -> bool {
         self.of_tier && model.is_tier_guessed()
     }
 
-    /// The cheaper first; what is paid in advance costs nothing more.
+    /// Compares prices, the cheaper first; a prepaid model costs nothing more.
     fn dear(&self, a: &Model, b: &Model) -> Ordering {
         let ahead = &self.resolver.selection.paid_ahead;
         let is_to_pay = |model: &Model| !ahead.contains(&model.id.provider);
         is_to_pay(a).cmp(&is_to_pay(b)).then_with(|| dear(a, b))
     }
 
-    /// Between models of one score. For quick answers, and where price counts at all, the cheaper; else the higher tier.
+    /// Orders models of equal score: for quick answers, and where price counts, the cheaper first, else the higher tier.
     fn evenly(&self, a: &Model, b: &Model) -> Ordering {
         let tier = || b.facts().tier.cmp(&a.facts().tier);
         let first = match (self.tag, self.resolver.selection.mode) {
@@ -64,20 +64,20 @@ impl Ranking<'_, '_> {
             .then_with(|| a.id.cmp(&b.id))
     }
 
-    /// The first few, with their scores.
+    /// Returns the first few models with their scores.
     pub fn alternatives(&self, sorted: &[&Model]) -> Vec<Alternative> {
         let alternative = |model: &&Model| Alternative { model: model.id.clone(), score: self.score(model) };
         sorted.iter().take(ALTERNATIVES).map(alternative).collect()
     }
 }
 
-/// The cheaper first, those without a price last.
+/// Compares prices, the cheaper first; models without a price are last.
 fn dear(a: &Model, b: &Model) -> Ordering {
     let key = |model: &Model| model.average_price().map_or((true, 0), |price| (false, price.micros()));
     key(a).cmp(&key(b))
 }
 
-/// The names nearest to `name` by edits, at most 20, without those that have hardly a letter in common.
+/// Returns the names nearest to `name` by edit distance, at most 20, without very different ones.
 pub(super) fn nearest_names<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Vec<String> {
     let wanted: String = squash(name).chars().take(100).collect();
     let mut measured: Vec<(usize, &str)> = known

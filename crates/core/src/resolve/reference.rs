@@ -1,16 +1,16 @@
-//! How a reference to a model is written: a tag, a tier, `provider/model`, or a name. The grammar is exact: `auto`,
-//! `auto:WORD`, `node:WORD` and `tier:WORD` are what they are, and `autopilot` is a name like any other.
+//! The syntax of a model reference: a tag, a tier, `provider/model`, or a name. The grammar is exact: only `auto`,
+//! `auto:WORD`, `node:WORD` and `tier:WORD` are tags or tiers; `autopilot` is an ordinary name.
 
 use super::error::ResolveError;
 use crate::catalog::Tier;
 use crate::router::nearest;
 
-/// The longest reference that is read, in bytes.
+/// The longest valid reference, in bytes.
 const MAX: usize = 200;
-/// So much of one that is none is shown, in characters.
+/// How much of an invalid text is shown, in characters.
 const SHOWN: usize = 40;
 
-/// What a task wants of its model, without naming one. `node:x` is another way to write `auto:x`.
+/// What a task needs from its model, without a name. `node:x` is another way to write `auto:x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tag {
     /// `auto`: the default model.
@@ -23,18 +23,18 @@ pub enum Tag {
     Docs,
     /// `auto:code`: code.
     Code,
-    /// `auto:reasoning`: what is complex.
+    /// `auto:reasoning`: complex tasks.
     Reasoning,
     /// `auto:cheap`: the lowest price.
     Cheap,
 }
 
 impl Tag {
-    /// All of them.
+    /// All tags.
     pub const ALL: [Self; 7] =
         [Self::Auto, Self::Vision, Self::Fast, Self::Docs, Self::Code, Self::Reasoning, Self::Cheap];
 
-    /// As it is written.
+    /// Returns the tag as it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -47,7 +47,7 @@ impl Tag {
         }
     }
 
-    /// The tag of that word after `auto:`.
+    /// Returns the tag with this word after `auto:`.
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tag| tag.word() == Some(word))
     }
@@ -57,29 +57,29 @@ impl Tag {
     }
 }
 
-/// A reference, read.
+/// A parsed reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
-    /// A tag.
+    /// A tag such as `auto:fast`.
     Tag(Tag),
     /// `tier:WORD`.
     Tier(Tier),
-    /// `provider/model`, as it was written.
+    /// `provider/model`.
     Explicit {
-        /// Before the first slash.
+        /// The part before the first slash.
         provider: String,
-        /// After it.
+        /// The part after it.
         model: String,
     },
-    /// Anything else: an alias, or a model's name.
+    /// Anything else: an alias or a model's name.
     Name(String),
 }
 
-/// Reads a reference.
+/// Parses a reference.
 ///
 /// # Errors
-/// It is empty, too long, has control characters, names no model behind its provider, or names a tag or tier that does not
-/// exist.
+/// Returns an error if it is empty, too long, has control characters, has no model after its provider, or has an unknown tag
+/// or tier.
 pub fn parse(text: &str) -> Result<Reference, ResolveError> {
     let text = text.trim();
     if text.is_empty() {
@@ -108,14 +108,14 @@ pub fn parse(text: &str) -> Result<Reference, ResolveError> {
         });
     }
     Ok(match text.split_once('/').map(|(provider, model)| (provider.trim(), model.trim())) {
-        // A provider alone is no model, also where an alias is called like it.
+        // A provider without a model is invalid, even if an alias has its name.
         Some((_, model)) if model.chars().all(|c| c == '/') => {
             return Err(ResolveError::NoName { shown: text.chars().take(SHOWN).collect() });
         }
         Some((provider, model)) if !provider.is_empty() => {
             Reference::Explicit { provider: provider.to_owned(), model: model.to_owned() }
         }
-        // The path of a model at a server of the person's own.
+        // The path of a model at a custom server.
         Some(_) | None => Reference::Name(text.to_owned()),
     })
 }

@@ -1,7 +1,7 @@
-//! What a model is worth for a tag. Thousandths of points, so that equal things are equal on every machine.
+//! The score of a model for a tag, in thousandths of points, so that equal scores are equal on every machine.
 //!
-//! The terms are those of the resolver that orch's model selection comes from: words of the name, context, the person's
-//! preference, price. Words count whole: `gemini` is no `mini`.
+//! The terms are words in the name, context, the person's preference, and price. Words are matched as a whole: `gemini` does
+//! not contain `mini`.
 
 use super::reference::Tag;
 use super::{Mode, Needs, Record, Records, Selection};
@@ -11,32 +11,32 @@ use std::borrow::Cow;
 
 /// One point.
 const POINT: i64 = 1000;
-/// What the first of the preferred providers brings; each further one a point less.
+/// The bonus of the most preferred provider; each further one gets a point less.
 const PREFERRED: i64 = 15;
-/// What a provider brings that is paid in advance and has something left: less than the first of the preferred providers.
+/// The bonus of a prepaid provider with credit left: less than that of the most preferred provider.
 const PAID_AHEAD: i64 = 14;
-/// What a deprecated model loses.
+/// The penalty of a deprecated model.
 const DEPRECATED: i64 = 50;
-/// What the person's own history brings or takes: more than any preference.
+/// The bonus or penalty of the person's own history: larger than any preference.
 const HISTORY: i64 = 20;
-/// What is said of a provider that is paid in advance.
+/// The description of a prepaid provider.
 const PAID_IN_ADVANCE: &str = "paid in advance";
-/// Known web access, for documents.
+/// The bonus of known web access, for documents.
 const WEB: i64 = 5;
 
-/// Context that `auto:fast` stays below where any model does.
+/// The context below which `auto:fast` stays, if any model does.
 pub const FAST_CONTEXT: u64 = 32_000;
-/// Context that `auto:docs` needs.
+/// The context that `auto:docs` needs.
 pub const DOCS_CONTEXT: u64 = 64_000;
-/// Context that `auto:code` needs.
+/// The context that `auto:code` needs.
 pub const CODE_CONTEXT: u64 = 16_000;
 
-/// One part of a score.
+/// A term of a score.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Term {
-    /// What it is for.
+    /// The reason for the term.
     pub what: Cow<'static, str>,
-    /// Thousandths of points.
+    /// The value in thousandths of points.
     #[serde(rename = "points", serialize_with = "points")]
     pub milli: i64,
 }
@@ -45,13 +45,13 @@ fn points<S: serde::Serializer>(milli: &i64, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_f64(*milli as f64 / POINT as f64)
 }
 
-/// A score and its parts.
+/// A score and its terms.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Score {
-    /// Thousandths of points.
+    /// The sum in thousandths of points.
     #[serde(rename = "points", serialize_with = "points")]
     pub milli: i64,
-    /// Its parts, those that are not 0.
+    /// The terms that are not 0.
     pub terms: Vec<Term>,
 }
 
@@ -63,17 +63,17 @@ impl Score {
         }
     }
 
-    /// `history: 9 of 10 good`, where that counts.
+    /// Returns the term of history, such as `history: 9 of 10 good`, if it counts.
     pub fn history(&self) -> Option<&str> {
         self.terms.iter().map(|term| term.what.as_ref()).find(|what| what.starts_with("history"))
     }
 
-    /// Whether it counts that its provider is paid in advance.
+    /// Whether the prepaid provider counts.
     pub fn is_paid_in_advance(&self) -> bool {
         self.terms.iter().any(|term| term.what == PAID_IN_ADVANCE)
     }
 
-    /// `12.5`.
+    /// Renders the score in points, such as `12.5`.
     pub fn told(&self) -> String {
         let (sign, milli) = (if self.milli < 0 { "-" } else { "" }, self.milli.unsigned_abs());
         let rest = format!("{:03}", milli % 1000);
@@ -83,7 +83,7 @@ impl Score {
     }
 }
 
-/// What the tag needs of a model, whatever the task needs.
+/// Returns the needs of a tag, apart from those of the task.
 pub fn needs_of(tag: Option<Tag>) -> Needs {
     let of = |capability: Option<Capability>, context: u64| Needs {
         capabilities: capability.into_iter().collect(),
@@ -100,7 +100,7 @@ pub fn needs_of(tag: Option<Tag>) -> Needs {
     }
 }
 
-/// Points for words of the name.
+/// Returns the bonus for words in the name.
 fn bonus(tag: Tag) -> (&'static [&'static str], i64) {
     match tag {
         Tag::Vision => (&["vision", "multimodal", "image"], 8),
@@ -111,7 +111,7 @@ fn bonus(tag: Tag) -> (&'static [&'static str], i64) {
     }
 }
 
-/// Points for context: whole steps, capped.
+/// Returns the bonus for context, in capped steps.
 fn context(tag: Tag, tokens: u64) -> i64 {
     let steps = |step: u64, most: i64| i64::try_from(tokens / step).unwrap_or(most).min(most);
     match tag {
@@ -123,7 +123,7 @@ fn context(tag: Tag, tokens: u64) -> i64 {
     }
 }
 
-/// The score of a model.
+/// Computes the score of a model.
 pub fn score(model: &Model, tag: Option<Tag>, selection: &Selection, mode: Mode, records: &Records) -> Score {
     let mut score = Score::default();
     if let Some(tag) = tag {
@@ -152,7 +152,7 @@ pub fn score(model: &Model, tag: Option<Tag>, selection: &Selection, mode: Mode,
     score
 }
 
-/// Per dollar that a thousand tokens cost on the average: −40 in balanced, −100 in economical mode.
+/// Adds the price term, per dollar of the average price of a thousand tokens: −40 in balanced, −100 in economical mode.
 fn price(model: &Model, mode: Mode, score: &mut Score) {
     let (per_dollar, unknown) = match mode {
         Mode::Performance => return,
@@ -160,13 +160,13 @@ fn price(model: &Model, mode: Mode, score: &mut Score) {
         Mode::Economical => (100, 20),
     };
     match model.average_price() {
-        // Micro-dollars a million tokens are thousand-millionths of a dollar a thousand tokens.
+        // Micro-dollars per million tokens are billionths of a dollar per thousand tokens.
         Some(price) => score.add("price", -(price.micros().saturating_mul(per_dollar) / 1_000_000)),
         None => score.add("price not known", -unknown * POINT),
     }
 }
 
-/// More than three of four runs that were good weigh heavily, once there are three; fewer than half as heavily against.
+/// Adds the history term: a bonus for more than three of four successful runs, a penalty for fewer than half, from three runs on.
 fn history(model: &Model, records: &Records, score: &mut Score) {
     let Some((record, whose)) = record_of(model, records) else { return };
     let told = || format!("history{whose}: {}", record.told());
@@ -177,7 +177,7 @@ fn history(model: &Model, records: &Records, score: &mut Score) {
     }
 }
 
-/// What history shows of a model: its own record, else that of its tier.
+/// Returns the record of a model, else that of its tier.
 fn record_of(model: &Model, records: &Records) -> Option<(Record, &'static str)> {
     let of_tier = || records.tiers.get(&model.facts().tier?).map(|record| (*record, " of its tier"));
     let own = records.of(&model.id).map(|(record, at_others)| (record, if at_others { " at any speed" } else { "" }));

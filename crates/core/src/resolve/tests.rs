@@ -9,7 +9,7 @@ use crate::money::Usd;
 use crate::provider_access::Way;
 use proptest::prelude::*;
 
-/// A resolver with everything that it needs.
+/// A resolver with all its inputs.
 struct Desk {
     catalog: Catalog,
     usability: ProviderAccess,
@@ -22,7 +22,7 @@ impl Desk {
         Self { catalog: Catalog::with(additions), ..Self::usable(providers) }
     }
 
-    /// With these models and no others: quicker to make.
+    /// A resolver with only these models, which is quicker to create.
     fn bare(providers: &[&str], overrides: Vec<(ModelRef, Facts)>) -> Self {
         let additions = Additions { overrides, ..Additions::default() };
         Self { catalog: Catalog::without_built_in_models(&additions), ..Self::usable(providers) }
@@ -90,7 +90,7 @@ fn model(tier: Option<Tier>, vision: Option<bool>, context: u64, dollars: Option
     }
 }
 
-/// A few models of a provider that is no other's.
+/// A few models that only one provider has.
 fn small() -> Additions {
     let said = [
         ("local/eye", model(Some(Tier::Sonnet), Some(true), 128_000, Some(10.0))),
@@ -120,7 +120,7 @@ fn every_name_that_users_type_leads_to_its_model() {
     assert_eq!(failures, [""; 0], "{}", failures.join("\n"));
 }
 
-/// The table of auto-tags: what each needs, and what it prefers.
+/// The table of automatic tags: what each needs, and what it prefers.
 #[test]
 fn each_tag_has_its_criteria() {
     let table = [

@@ -1,6 +1,6 @@
-//! Reads the LLM's answer. Agent and complexity are the decision: one of the listed values, or a typed error. Profile,
-//! skills and reason are advice: cut, cleaned, and completed. Whatever else the answer holds (a model, a budget, flags)
-//! is ignored and named in the warning.
+//! Parses the LLM's answer. Agent and complexity are the decision: one of the listed values, or a typed error. Profile,
+//! skills and reason are advice: they are cut, cleaned, and completed. Any other field (a model, a budget, flags) is ignored
+//! and named in the warning.
 
 use super::{Choice, Impossible, Routing, sanity, wishes};
 use crate::answer::object_in_text;
@@ -9,78 +9,78 @@ use crate::route::{AgentProfile, Complexity, RouteResult};
 use crate::skills::Catalogue;
 use serde_json::{Map, Value};
 
-/// The longest answer that is read at all, in bytes.
+/// The longest answer that is parsed, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
-/// The most entries of one list of the profile.
+/// The most entries in one list of the profile.
 const MAX_ENTRIES: usize = 20;
 /// The longest entry of a list, in characters.
 const MAX_ENTRY: usize = 200;
 /// The longest name shown in a message, in characters.
 const SHOWN: usize = 60;
 
-/// Why an answer is of no use. The texts are short enough for a warning.
+/// Why an answer cannot be used. The texts are short enough for a warning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteParseError {
-    /// No text and no structured answer.
+    /// There is no text and no structured answer.
     #[error("the answer is empty")]
     Empty,
-    /// Larger than any route.
+    /// The answer is larger than any route.
     #[error("the answer has {bytes} bytes, more than {MAX_ANSWER}")]
     TooLong {
-        /// Its size.
+        /// The size of the answer.
         bytes: usize,
     },
-    /// Prose, or broken JSON.
+    /// The answer is prose or broken JSON.
     #[error("{cause}; the answer begins {start:?}")]
     NoJson {
-        /// What was wrong.
+        /// What is wrong with it.
         cause: String,
-        /// The first words.
+        /// The first words of the answer.
         start: String,
     },
-    /// A field that decides is not there, or is not a text.
+    /// A required field is missing, or is not text.
     #[error("the answer has no text in {field}")]
     Missing {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
     },
-    /// An agent that may not be chosen: unknown, not installed, or not in `router.agents`.
+    /// The agent is unknown, not installed, or not in `router.agents`.
     #[error("the answer chose the agent {name:?}, which is not one of {allowed}")]
     Agent {
-        /// The name given.
+        /// The name in the answer.
         name: String,
-        /// Those on offer.
+        /// The agents that may be chosen.
         allowed: String,
     },
-    /// Not a complexity.
+    /// The complexity is unknown.
     #[error("the answer chose the complexity {name:?}, which is not simple, medium or complex")]
     Complexity {
-        /// The name given.
+        /// The name in the answer.
         name: String,
     },
-    /// No answer could help.
+    /// No agent can be chosen, whatever the answer is.
     #[error(transparent)]
     Impossible(#[from] Impossible),
 }
 
 impl Routing<'_> {
-    /// Reads an answer of the router's LLM: the structured one where the CLI delivers one, else its last text.
+    /// Parses an answer of the router's LLM: the structured one where the CLI returns one, else its last text.
     pub fn parse(
         &self,
         structured: Option<&Value>,
         text: Option<&str>,
         skills: &Catalogue,
     ) -> Result<RouteResult, RouteParseError> {
-        let wishes = wishes::read(self)?;
+        let request = wishes::read(self)?;
         let answer = match structured.and_then(Value::as_object) {
             Some(object) => object.clone(),
             None => find_object(text.unwrap_or_default())?,
         };
-        let agent = match &wishes.agent {
-            Some(wish) => wish.agent.clone(),
+        let agent = match &request.agent {
+            Some(requested) => requested.agent.clone(),
             None => agent(&answer, &self.candidates()?)?,
         };
-        let complexity = match wishes.complexity {
+        let complexity = match request.complexity {
             Some(complexity) => complexity,
             None => complexity(&answer)?,
         };
@@ -90,26 +90,26 @@ impl Routing<'_> {
         warnings.extend(ignored_fields(&answer));
         let reason = reason(&answer, &agent);
         let choice = Choice { agent, complexity, reason, profile, selected_skills, warnings };
-        let result = self.finish(choice, &wishes);
-        Ok(self.with_second_thoughts(result))
+        let result = self.finish(choice, &request);
+        Ok(self.with_sanity_warnings(result))
     }
 
-    /// What is odd about a result, in one line; `None` if nothing is.
+    /// Returns what is unusual about a result, in one line; `None` if nothing is.
     pub fn sanity(&self, result: &RouteResult) -> Option<String> {
-        let odd = sanity::warnings(self.input, result);
-        (!odd.is_empty()).then(|| odd.join("; "))
+        let warnings = sanity::warnings(self.input, result);
+        (!warnings.is_empty()).then(|| warnings.join("; "))
     }
 
-    fn with_second_thoughts(&self, mut result: RouteResult) -> RouteResult {
-        if let Some(odd) = self.sanity(&result) {
+    fn with_sanity_warnings(&self, mut result: RouteResult) -> RouteResult {
+        if let Some(warnings) = self.sanity(&result) {
             let before = result.warning.take().map(|warning| format!("{warning}; ")).unwrap_or_default();
-            result.warning = Some(one_line(&format!("{before}{odd}"), super::MAX_WARNING));
+            result.warning = Some(one_line(&format!("{before}{warnings}"), super::MAX_WARNING));
         }
         result
     }
 }
 
-/// The last JSON object in a text that names an agent: the text itself, in a fence, or among prose.
+/// Returns the last JSON object in a text that names an agent: the text itself, in a fence, or in prose.
 fn find_object(text: &str) -> Result<Map<String, Value>, RouteParseError> {
     if text.trim().is_empty() {
         return Err(RouteParseError::Empty);
@@ -174,7 +174,7 @@ fn selected_skills(
     selected
 }
 
-/// The texts of a list, each one clean line and once; what is no text is left out.
+/// Returns the texts of a list, each as one clean line and once; other values are dropped.
 fn list(object: &Map<String, Value>, field: &str) -> Vec<String> {
     let entries = object.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let lines = entries.take(MAX_ENTRIES).map(|entry| one_line(entry, MAX_ENTRY)).filter(|entry| !entry.is_empty());
@@ -187,7 +187,7 @@ fn ignored_fields(answer: &Map<String, Value>) -> Option<String> {
     (!ignored.is_empty()).then(|| format!("fields of the router's answer ignored: {}", some(&ignored)))
 }
 
-/// A few names for a message.
+/// Joins a few names for a message.
 fn some(names: &[String]) -> String {
     const FEW: usize = 5;
     let shown: Vec<String> = names.iter().take(FEW).map(|name| one_line(name, 40)).collect();

@@ -1,12 +1,12 @@
-//! What the router's LLM is told about its answer and its choice: the schema, the same in words, the guide to
-//! complexity, and what each agent is good at. The words are made from the schema, so that they cannot differ.
+//! The parts of the routing prompt that describe the answer and the choice: the schema, the same as text, the complexity
+//! guide, and the agents' strengths. The text is made from the schema, so that they cannot differ.
 
 use crate::prompt::data::one_line;
 use crate::route::Complexity;
 use serde_json::{Map, Value, json};
 
-/// JSON Schema of the answer, in the strict form that providers demand: nothing optional, nothing beside it.
-/// The lists hold the names that may be chosen; an empty one leaves the choice open.
+/// Returns the JSON Schema of the answer, in the strict form that providers demand: every field required, none added. The
+/// lists hold the names that may be chosen; an empty list leaves the choice open.
 pub fn schema(agents: &[String], skills: &[String], tools: &[String]) -> Value {
     let tiers = Complexity::ALL.map(|c| c.as_str().to_owned());
     object([
@@ -55,7 +55,7 @@ fn list(items: Value, description: &str) -> Value {
     json!({ "type": "array", "items": items, "description": description })
 }
 
-/// The answer's format in words, with a skeleton, made from `schema` (which [`schema`] made).
+/// Describes the answer's format as text with a skeleton. `schema` is the result of [`schema`].
 pub fn format_text(schema: &Value) -> String {
     let skeleton = serde_json::to_string_pretty(&skeleton(schema)).unwrap_or_default();
     let mut lines = Vec::new();
@@ -93,7 +93,7 @@ fn choices(field: &Value) -> Option<String> {
     Some(field["enum"].as_array()?.iter().map(quoted).collect::<Vec<_>>().join(", "))
 }
 
-/// How to tell the complexities apart.
+/// Returns the guide that tells the complexities apart.
 pub fn complexity_guide() -> String {
     let line = |complexity: Complexity| {
         let means = match complexity {
@@ -113,7 +113,7 @@ pub fn complexity_guide() -> String {
     format!("{lines}\nWhen in doubt: `{}`.", Complexity::Medium)
 }
 
-/// What an agent is good at, in general; `None` for one that orch does not know.
+/// Returns the strengths of an agent; `None` for one that orch does not know.
 pub fn describe_agent(name: &str) -> Option<&'static str> {
     match name {
         "claude" => Some(
@@ -127,7 +127,7 @@ pub fn describe_agent(name: &str) -> Option<&'static str> {
     }
 }
 
-/// A list line for the prompt: the agent and what is said of it.
+/// Renders a list line for the prompt: the agent and its description.
 pub(crate) fn agent_line(name: &str, own: Option<&String>) -> String {
     let about = own.map(|text| one_line(text, 300)).filter(|text| !text.is_empty());
     let about = about.or_else(|| describe_agent(name).map(str::to_owned));

@@ -1,6 +1,6 @@
-//! The name that somebody probably meant.
+//! Suggests the name that a person probably meant.
 
-/// The one of `known` that differs from `name` by the fewest edits, if those are few for its length.
+/// Returns the entry of `known` with the fewest edits from `name`, if they are few for its length.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name: String = name.chars().take(100).flat_map(char::to_lowercase).collect();
     let distance = |candidate: &&str| strsim::osa_distance(&name, &candidate.to_lowercase());

@@ -1,4 +1,4 @@
-//! Second thoughts about an LLM's choice: things that are allowed and yet odd. They warn; they never change the choice.
+//! Sanity checks of an LLM's choice: results that are allowed but unusual. They warn and never change the choice.
 
 use super::RouteInput;
 use crate::route::{Complexity, RouteResult};
@@ -8,37 +8,37 @@ const DOCUMENTATION_TITLE: &[&str] = &["docs", "documentation", "readme", "chang
 const BACKEND: &[&str] = &["backend", "api", "database", "db"];
 const LARGE: &[&str] = &["architecture", "migration", "migrate", "rewrite"];
 
-/// What is odd about `result`, if anything.
+/// Returns what is unusual about `result`.
 pub(super) fn warnings(input: &RouteInput, result: &RouteResult) -> Vec<String> {
     let label = |known: &'static [&'static str]| input.labels.iter().find_map(|label| word(label, known));
     let title = |known: &'static [&'static str]| word(&input.title, known);
     let documentation = label(DOCUMENTATION).or_else(|| title(DOCUMENTATION_TITLE));
     let large = label(LARGE).or_else(|| title(LARGE));
     let model = result.model.as_deref().unwrap_or_default();
-    let mut odd = Vec::new();
+    let mut warnings = Vec::new();
     if let Some(word) = label(BACKEND).filter(|_| result.agent == "claude") {
-        odd.push(format!("a {word} task went to claude, codex is usually the better choice"));
+        warnings.push(format!("a {word} task went to claude, codex is usually the better choice"));
     }
     if let Some(word) = label(DOCUMENTATION).filter(|_| result.agent == "codex") {
-        odd.push(format!("a {word} task went to codex, claude is usually the better choice"));
+        warnings.push(format!("a {word} task went to codex, claude is usually the better choice"));
     }
     if let Some(word) = documentation.filter(|_| large.is_none()) {
         if result.complexity == Complexity::Complex {
-            odd.push(format!("a task about {word} is rated complex"));
+            warnings.push(format!("a task about {word} is rated complex"));
         } else if model.to_ascii_lowercase().contains("opus") {
-            odd.push(format!("a task about {word} goes to {model}, a dear model"));
+            warnings.push(format!("a task about {word} goes to {model}, a dear model"));
         }
     }
     if let Some(word) = large.filter(|_| documentation.is_none() && result.complexity == Complexity::Simple) {
-        odd.push(format!("a task about {word} is rated simple"));
+        warnings.push(format!("a task about {word} is rated simple"));
     }
     if result.profile.skills.is_empty() {
-        odd.push("the profile has no skills".to_owned());
+        warnings.push("the profile has no skills".to_owned());
     }
-    odd
+    warnings
 }
 
-/// The first of `known` that `text` has as a whole word.
+/// Returns the first of `known` that `text` contains as a whole word.
 fn word(text: &str, known: &'static [&'static str]) -> Option<&'static str> {
     let words: Vec<String> = text
         .chars()

@@ -1,4 +1,4 @@
-//! The rules of routing, case by case, and what no answer can bring about.
+//! The rules of routing, case by case, and what no answer can cause.
 
 mod fuzzed;
 mod rules;

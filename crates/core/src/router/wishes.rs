@@ -1,5 +1,5 @@
-//! What a person asked for by labels and by the task's own fields. A label goes before a field, because a field may
-//! have been filled in by a tool; contradictions are settled here and named in a warning.
+//! What a person requested by labels and by the task's own fields. A label overrides a field, because a tool may have filled
+//! in the field; contradictions are resolved here and named in a warning.
 
 use super::{Impossible, Routing, model_for_complexity, nearest};
 use crate::catalog::Catalog;
@@ -11,42 +11,42 @@ use std::sync::LazyLock;
 
 /// The longest name of an agent or model shown in a message, in characters.
 const SHOWN: usize = 60;
-/// The models that are known to everybody.
+/// The catalog of known models.
 static CATALOG: LazyLock<Catalog> = LazyLock::new(Catalog::built_in);
 /// The longest name of a model, in bytes.
 const MAX_MODEL: usize = 200;
 
-/// An agent that a person asked for.
+/// An agent that a person requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AgentWish {
+pub(super) struct RequestedAgent {
     pub agent: String,
-    /// By what, for the reason of the route.
+    /// What named it, for the reason of the route.
     pub cause: String,
 }
 
-/// All that a person asked for.
+/// Everything that a person requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wishes {
-    pub agent: Option<AgentWish>,
+pub(super) struct RouteRequest {
+    pub agent: Option<RequestedAgent>,
     pub complexity: Option<Complexity>,
     pub model: Option<String>,
     pub warnings: Vec<String>,
 }
 
-/// Reads labels and fields. Error: an agent that is not installed, or a model that is no name.
-pub(super) fn read(routing: &Routing<'_>) -> Result<Wishes, Impossible> {
+/// Reads labels and fields. It is an error if an agent is not installed, or if a model is not a valid name.
+pub(super) fn read(routing: &Routing<'_>) -> Result<RouteRequest, Impossible> {
     let mut warnings = Vec::new();
     let model = model(routing)?;
     let complexity = complexity(routing, &mut warnings);
     let agent = match agent(routing, &mut warnings)? {
-        Some(wish) => Some(wish),
+        Some(requested) => Some(requested),
         None => model.as_deref().and_then(|model| agent_of_model(routing, model, &mut warnings)),
     };
     let agent = agent.or_else(|| suggested(routing, &mut warnings));
-    Ok(Wishes { agent, complexity, model, warnings })
+    Ok(RouteRequest { agent, complexity, model, warnings })
 }
 
-/// The values of the labels `<key>:<value>`.
+/// Returns the values of the labels `<key>:<value>`.
 fn labels<'a>(routing: &Routing<'a>, key: &str) -> Vec<&'a str> {
     let value = |label: &'a String| {
         let (own, value) = label.split_once(':')?;
@@ -62,14 +62,14 @@ fn labels<'a>(routing: &Routing<'a>, key: &str) -> Vec<&'a str> {
     values
 }
 
-fn agent(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Result<Option<AgentWish>, Impossible> {
+fn agent(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Result<Option<RequestedAgent>, Impossible> {
     let wanted = labels(routing, "agent");
     let field = routing.input.agent.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let find = |name: &str| routing.installed.iter().find(|known| known.eq_ignore_ascii_case(name)).cloned();
     let Some(first) = wanted.first() else {
         let Some(name) = field else { return Ok(None) };
         let agent = find(name).ok_or_else(|| not_installed(routing, "the task's agent", name))?;
-        return Ok(Some(AgentWish { cause: format!("the task asks for agent {agent}"), agent }));
+        return Ok(Some(RequestedAgent { cause: format!("the task asks for agent {agent}"), agent }));
     };
     let agent = wanted.iter().find_map(|name| find(name));
     let agent = agent.ok_or_else(|| not_installed(routing, "the label agent", first))?;
@@ -83,12 +83,12 @@ fn agent(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Result<Option<Age
             one_line(other, SHOWN)
         ));
     }
-    Ok(Some(AgentWish { cause: format!("label agent:{agent}"), agent }))
+    Ok(Some(RequestedAgent { cause: format!("label agent:{agent}"), agent }))
 }
 
-/// The agent that another agent has suggested when it handed the task on. Nobody demands it: one that is not there, or not
-/// in `router.agents`, is passed over.
-fn suggested(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Option<AgentWish> {
+/// Returns the agent that was suggested when another agent delegated the task. It is not required: one that is not
+/// installed or not in `router.agents` is skipped.
+fn suggested(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Option<RequestedAgent> {
     let wanted = labels(routing, SUGGESTED);
     let candidates = routing.candidates().unwrap_or_default();
     let find = |name: &str| candidates.iter().find(|known| known.eq_ignore_ascii_case(name)).cloned();
@@ -99,7 +99,7 @@ fn suggested(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Option<AgentW
         warnings.push(format!("the suggested agent {} {why}", one_line(first, SHOWN)));
         return None;
     };
-    Some(AgentWish { cause: format!("{agent} is suggested by the agent that handed it on"), agent })
+    Some(RequestedAgent { cause: format!("{agent} is suggested by the agent that handed it on"), agent })
 }
 
 fn not_installed(routing: &Routing<'_>, place: &str, name: &str) -> Impossible {
@@ -114,7 +114,7 @@ fn not_installed(routing: &Routing<'_>, place: &str, name: &str) -> Impossible {
     }
 }
 
-/// Of several labels the harder one counts: a task thought too easy costs a failed attempt.
+/// Returns the complexity. Of several labels the hardest counts: a task rated too easy costs a failed attempt.
 fn complexity(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Option<Complexity> {
     let mut known: Vec<Complexity> = Vec::new();
     for value in labels(routing, "complexity") {
@@ -157,20 +157,20 @@ fn model(routing: &Routing<'_>) -> Result<Option<String>, Impossible> {
     Ok(Some(model.to_owned()))
 }
 
-/// A model that `model_map` gives to one agent names that agent, too, and so does one of the provider that an agent is bound to.
-fn agent_of_model(routing: &Routing<'_>, model: &str, warnings: &mut Vec<String>) -> Option<AgentWish> {
+/// Returns the agent to which `model_map` gives this model, or the agent that is limited to the model's provider.
+fn agent_of_model(routing: &Routing<'_>, model: &str, warnings: &mut Vec<String>) -> Option<RequestedAgent> {
     let candidates = routing.candidates().ok()?;
     let models = &routing.settings.models;
     let has = |agent: &String| {
         Complexity::ALL.into_iter().any(|c| model_for_complexity(models, c, agent).as_deref() == Some(model))
     };
     if matches!(parse(model), Ok(Reference::Tag(_) | Reference::Tier(_))) {
-        // Nobody's name: it becomes a model of whoever gets the task.
+        // A tag or tier is not a model's name: the task's agent decides which model it stands for.
         return None;
     }
     if let Some(agent) = candidates.iter().find(|agent| has(agent)) {
         let cause = format!("the task asks for model {model}, which is {agent}'s in model_map");
-        return Some(AgentWish { cause, agent: agent.clone() });
+        return Some(RequestedAgent { cause, agent: agent.clone() });
     }
     let makers: Vec<&str> = CATALOG.spelled(model, None).into_iter().map(|model| model.id.provider.as_str()).collect();
     let is_maker = |agent: &&String| {
@@ -184,5 +184,5 @@ fn agent_of_model(routing: &Routing<'_>, model: &str, warnings: &mut Vec<String>
         return None;
     };
     let cause = format!("the task asks for model {model}, and {agent} has those of its maker");
-    Some(AgentWish { cause, agent: agent.clone() })
+    Some(RequestedAgent { cause, agent: agent.clone() })
 }

@@ -1,27 +1,27 @@
-//! The definition of the service as its supervisor reads it: a systemd user unit, a launchd property list. Written and
-//! read back. PURE.
+//! The definition of the service for its supervisor: a systemd user unit or a launchd property list. Rendered and parsed
+//! back. Pure.
 
-/// Name of the systemd user unit.
+/// The name of the systemd user unit.
 pub const UNIT: &str = "orch.service";
-/// Label of the launchd agent; its file has the same name.
+/// The label of the launchd agent; its file has the same name.
 pub const LABEL: &str = "io.github.orch-agents.orch";
 
-/// What a supervisor starts, and with what.
+/// The program that a supervisor starts, and its environment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Definition {
-    /// Absolute path of the program.
+    /// The absolute path of the program.
     pub program: String,
-    /// `PATH`; the supervisor's own where there is none.
+    /// `PATH`; `None`: the supervisor's own.
     pub path: Option<String>,
-    /// `ORCH_HOME`, where it is not the usual one.
+    /// `ORCH_HOME`, where it is not the default.
     pub home: Option<String>,
-    /// `ORCH_WORKTREES`, where it was set.
+    /// `ORCH_WORKTREES`, where it is set.
     pub worktrees: Option<String>,
-    /// The home is there already: where it is not, its disk is missing, and no other one is made in its place.
+    /// Whether the home must exist: if it is missing, its disk is not mounted, and no other home is created in its place.
     pub home_is_there: bool,
 }
 
-/// Why a value can stand in no definition.
+/// Why a value cannot be part of a definition.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} cannot be written into a service: {value:?} has {why}")]
 pub struct Unwritable {
@@ -31,7 +31,7 @@ pub struct Unwritable {
 }
 
 impl Definition {
-    /// The variables of the service.
+    /// Returns the variables of the service.
     fn variables(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let all = [("PATH", &self.path), ("ORCH_HOME", &self.home), ("ORCH_WORKTREES", &self.worktrees)];
         all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)))
@@ -51,10 +51,10 @@ impl Definition {
         Ok(())
     }
 
-    /// The systemd user unit.
+    /// Renders the systemd user unit.
     ///
     /// # Errors
-    /// A value cannot stand in one.
+    /// Returns an error if a value cannot be part of a unit.
     pub fn unit(&self) -> Result<String, Unwritable> {
         self.check()?;
         if self.program.contains('$') {
@@ -97,10 +97,10 @@ impl Definition {
         ))
     }
 
-    /// The property list of the launchd agent. What the daemon prints when it starts goes to `log`.
+    /// Renders the property list of the launchd agent. The daemon's startup output goes to `log`.
     ///
     /// # Errors
-    /// A value cannot stand in one.
+    /// Returns an error if a value cannot be part of a property list.
     pub fn plist(&self, log: &str) -> Result<String, Unwritable> {
         self.check()?;
         let words = std::iter::once(self.program.as_str()).chain(self.arguments().iter().copied());
@@ -130,7 +130,7 @@ impl Definition {
         ))
     }
 
-    /// Reads a unit back: one of orch's own, of its package, or of Homebrew. What is not there is empty.
+    /// Parses a unit of orch, its package, or Homebrew. Missing values are empty.
     pub fn of_unit(text: &str) -> Self {
         let mut found = Self::default();
         for line in text.lines().map(str::trim) {
@@ -139,7 +139,7 @@ impl Definition {
                 found.home_is_there = words.iter().any(|word| word == "--existing-home");
                 found.program = words.into_iter().next().unwrap_or_default();
             } else if line == "Environment=" {
-                // Whoever writes nothing takes back what was said before.
+                // An empty assignment resets all values before it.
                 (found.path, found.home, found.worktrees) = (None, None, None);
             } else if let Some(assignments) = line.strip_prefix("Environment=") {
                 words(assignments).iter().filter_map(|word| word.split_once('=')).for_each(|(n, v)| found.set(n, v));
@@ -148,7 +148,7 @@ impl Definition {
         found
     }
 
-    /// Reads a property list back: one of orch's own or of Homebrew. What is not there is empty.
+    /// Parses a property list of orch or Homebrew. Missing values are empty.
     pub fn of_plist(text: &str) -> Self {
         let mut found = Self::default();
         let words = after_key(text, "ProgramArguments").map(|rest| within(rest, "array")).unwrap_or_default();
@@ -175,12 +175,12 @@ impl Definition {
     }
 }
 
-/// One word of a unit, whatever it holds but control characters.
+/// Quotes a word of a unit, which may contain anything but control characters.
 fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%"))
 }
 
-/// The words of a line of a unit, without quotes and escapes.
+/// Returns the words of a line of a unit, without quotes and escapes.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
     let mut rest = line.chars().peekable();
@@ -231,7 +231,7 @@ fn strings(text: &str) -> Vec<String> {
     pieces.filter_map(|piece| piece.split_once("</string>")).map(|(value, _)| unescaped(value)).collect()
 }
 
-/// The entries of a `PATH` that a service may carry: absolute ones, each once, in their order. `None` where none is left.
+/// Returns the entries of a `PATH` that a service may use: absolute ones, each once, in order. `None` if there are none.
 pub fn lasting_path(path: &str) -> Option<String> {
     let mut kept: Vec<&str> = Vec::new();
     for entry in path.split(':').filter(|entry| entry.starts_with('/')) {

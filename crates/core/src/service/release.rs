@@ -1,13 +1,13 @@
-//! Versions of orch beside each other: which is newer, and what waits on the disk. PURE.
+//! Compares versions of orch, and finds the version that is installed on disk. Pure.
 
 use serde::Serialize;
 use std::cmp::Ordering;
 
-/// How the program on the disk stands to the daemon that runs.
+/// How the program on disk relates to the running daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDisk {
-    /// It is what runs.
+    /// The same build.
     Same,
     /// A newer version.
     Newer,
@@ -17,12 +17,12 @@ pub enum OnDisk {
     OtherBuild,
     /// The program is not there any more.
     Missing,
-    /// It cannot be told.
+    /// The relation is unknown.
     Unknown,
 }
 
 impl OnDisk {
-    /// A restart would change what runs.
+    /// Whether a restart would change the running version.
     pub fn waits(self) -> bool {
         match self {
             Self::Newer | Self::Older | Self::OtherBuild => true,
@@ -31,7 +31,7 @@ impl OnDisk {
     }
 }
 
-/// Compares what runs with what is on the disk. `same_file`: whether both are one file, where that can be told.
+/// Compares the running version with the one on disk. `same_file`: whether both are the same file, where that is known.
 pub fn on_disk(running: &str, disk: Option<&str>, same_file: Option<bool>) -> OnDisk {
     let Some(disk) = disk else { return OnDisk::Unknown };
     match compare(disk, running) {
@@ -43,7 +43,7 @@ pub fn on_disk(running: &str, disk: Option<&str>, same_file: Option<bool>) -> On
     }
 }
 
-/// Compares two versions as semver does, without what stands behind `+`. `None` where one is no version.
+/// Compares two versions by semver, ignoring build metadata. `None` if one is not a version.
 pub fn compare(one: &str, other: &str) -> Option<Ordering> {
     let (one, other) = (Version::of(one)?, Version::of(other)?);
     let pre = match (one.pre.map(identifiers), other.pre.map(identifiers)) {
@@ -59,7 +59,7 @@ fn identifiers(pre: &str) -> Vec<(bool, u64, &str)> {
     pre.split('.').map(identifier).collect()
 }
 
-/// Numbers come before words, as semver has it.
+/// Returns a sort key that orders numbers before words, as semver does.
 fn identifier(text: &str) -> (bool, u64, &str) {
     text.parse().map_or((true, 0, text), |number| (false, number, ""))
 }
@@ -79,8 +79,8 @@ impl<'a> Version<'a> {
     }
 }
 
-/// The version that apt would install, out of `apt-cache policy`. `None` where no repository knows the package: what was
-/// installed from a file is its own newest version to apt.
+/// Returns the version that apt would install, from `apt-cache policy`. `None` if no repository has the package: for a package
+/// installed from a file, apt reports the installed version.
 pub fn candidate_of_apt(text: &str) -> Option<String> {
     let is_of_repository = |line: &str| {
         let mut words = line.split_whitespace();
@@ -93,18 +93,18 @@ pub fn candidate_of_apt(text: &str) -> Option<String> {
     Some(candidate.split('-').next().unwrap_or(candidate).to_owned())
 }
 
-/// From where cargo has installed a program.
+/// The source from which cargo has installed a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CargoSource {
-    /// A directory.
+    /// A local directory.
     Checkout(String),
-    /// A repository.
+    /// A git repository.
     Git(String),
-    /// The crates' own registry, or another one.
+    /// A registry.
     Registry,
 }
 
-/// The same, out of cargo's list of what it has installed (`.crates2.json`).
+/// Returns the source from cargo's list of installed programs (`.crates2.json`).
 pub fn source_of_cargo(list: &serde_json::Value, name: &str) -> Option<CargoSource> {
     let installs = list.get("installs")?.as_object()?;
     let source = installs.keys().find_map(|key| {
@@ -121,7 +121,7 @@ pub fn source_of_cargo(list: &serde_json::Value, name: &str) -> Option<CargoSour
     Some(CargoSource::Registry)
 }
 
-/// The version in a `Cargo.toml`: that of the package itself.
+/// Returns the package version in a `Cargo.toml`.
 pub fn version_of_manifest(text: &str) -> Option<&str> {
     let package = text.lines().skip_while(|line| line.trim() != "[package]").skip(1);
     let mut own = package.take_while(|line| !line.trim_start().starts_with('['));

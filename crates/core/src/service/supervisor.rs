@@ -1,24 +1,24 @@
-//! Which supervisor of processes is the one for this installation, and what the supervisors say of the service. PURE.
+//! Chooses the process supervisor for this installation, and parses its status of the service. Pure.
 
 use serde::Serialize;
 
-/// A supervisor of processes.
+/// A process supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Supervisor {
     /// `brew services`.
     Homebrew,
-    /// A launchd agent of the person's.
+    /// A launchd agent of the user.
     Launchd,
-    /// A user unit of systemd's.
+    /// A systemd user unit.
     Systemd,
 }
 
 impl Supervisor {
-    /// All of them.
+    /// All supervisors.
     pub const ALL: [Self; 3] = [Self::Homebrew, Self::Launchd, Self::Systemd];
 
-    /// For a person.
+    /// Describes the supervisor for a person.
     pub fn told(self) -> &'static str {
         match self {
             Self::Homebrew => "Homebrew (brew services)",
@@ -28,38 +28,38 @@ impl Supervisor {
     }
 }
 
-/// What there is to choose by.
+/// The facts for the choice of a supervisor.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
-    /// macOS.
+    /// Whether the system is macOS.
     pub is_macos: bool,
-    /// Where the program really lies.
+    /// The path of the program, with symbolic links resolved.
     pub program: String,
-    /// Homebrew's prefix, where the environment names one.
+    /// Homebrew's prefix, where the environment names it.
     pub homebrew_prefix: Option<String>,
-    /// `brew` is there.
+    /// Whether `brew` is available.
     pub has_brew: bool,
-    /// `launchctl` is there.
+    /// Whether `launchctl` is available.
     pub has_launchctl: bool,
-    /// `systemctl` is there.
+    /// Whether `systemctl` is available.
     pub has_systemctl: bool,
-    /// A systemd of this person runs.
+    /// Whether the user's systemd is running.
     pub has_user_session: bool,
-    /// Who it is.
+    /// The name of the user.
     pub user: String,
 }
 
-/// No supervisor can have the service.
+/// Why no supervisor can run the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoSupervisor {
-    /// Why.
+    /// The reason.
     pub why: String,
-    /// What to do.
+    /// What to do about it.
     pub advice: String,
 }
 
 impl Surroundings {
-    /// Whether Homebrew has put the program there.
+    /// Whether Homebrew has installed the program.
     pub fn is_of_homebrew(&self) -> bool {
         let below = |prefix: &str| !prefix.is_empty() && self.program.starts_with(&format!("{prefix}/"));
         let usual = ["/opt/homebrew", "/home/linuxbrew/.linuxbrew", "/usr/local/Cellar"];
@@ -68,10 +68,10 @@ impl Surroundings {
     }
 }
 
-/// The supervisor for this installation: who has installed the program starts it, else the system's own.
+/// Returns the supervisor for this installation: that of the installer, else the system's own.
 ///
 /// # Errors
-/// There is none, and what to do about that.
+/// Returns an error with advice if there is none.
 pub fn decide(around: &Surroundings) -> Result<Supervisor, NoSupervisor> {
     if around.is_of_homebrew() && around.has_brew {
         return Ok(Supervisor::Homebrew);
@@ -101,26 +101,26 @@ pub fn decide(around: &Surroundings) -> Result<Supervisor, NoSupervisor> {
     Ok(Supervisor::Systemd)
 }
 
-/// What a supervisor says of the service.
+/// The status that a supervisor reports for the service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// It knows the service.
+    /// Whether it knows the service.
     pub is_known: bool,
-    /// It runs it, or is about to.
+    /// Whether the service runs or is about to.
     pub is_active: bool,
-    /// Its own word for that.
+    /// The supervisor's own word for the state.
     pub word: String,
-    /// The process.
+    /// The id of the process.
     pub pid: Option<u32>,
-    /// How the last process ended, in its words.
+    /// How the last process ended, in the supervisor's words.
     pub last_exit: Option<String>,
-    /// It starts it by itself at the next login or boot.
+    /// Whether it starts the service at the next login or boot.
     pub is_enabled: Option<bool>,
-    /// How often it has started it again by itself.
+    /// How often it has restarted the service.
     pub restarts: Option<u64>,
 }
 
-/// The `PATH` that systemd gives to the services of a person, out of `systemctl --user show-environment`.
+/// Returns the `PATH` of systemd user services from `systemctl --user show-environment`.
 pub fn path_of_systemd(text: &str) -> Option<String> {
     let value = text.lines().find_map(|line| line.strip_prefix("PATH="))?;
     let plain = match value.strip_prefix("$'").and_then(|rest| rest.strip_suffix('\'')) {
@@ -130,7 +130,7 @@ pub fn path_of_systemd(text: &str) -> Option<String> {
     (!plain.is_empty()).then_some(plain)
 }
 
-/// Reads `systemctl --user show`.
+/// Parses `systemctl --user show`.
 pub fn of_systemd(text: &str) -> Standing {
     let value =
         |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
@@ -162,7 +162,7 @@ pub fn of_systemd(text: &str) -> Standing {
     }
 }
 
-/// Reads `launchctl print gui/UID/LABEL`; an empty text: it does not know the service.
+/// Parses `launchctl print gui/UID/LABEL`; an empty text means that the service is unknown.
 pub fn of_launchd(text: &str) -> Standing {
     let value = |name: &str| {
         let fields = text.lines().filter_map(|line| line.trim().split_once(" = "));
@@ -181,7 +181,7 @@ pub fn of_launchd(text: &str) -> Standing {
     }
 }
 
-/// Reads `brew services info orch --json`.
+/// Parses `brew services info orch --json`.
 pub fn of_homebrew(document: &serde_json::Value) -> Standing {
     let info = document.get(0).unwrap_or(document);
     let flag = |name: &str| info.get(name).and_then(serde_json::Value::as_bool);

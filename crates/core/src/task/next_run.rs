@@ -1,43 +1,43 @@
-//! How the next run of a task begins, and what it is told of the last one. Plain data.
+//! How the next run of a task starts, and what it receives about the last one. Plain data.
 
 use crate::outcome::FailureClass;
 use serde::{Deserialize, Serialize};
 
-/// What to tell the agent in the next run about the last one.
+/// What the next run's agent receives about the last run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feedback {
-    /// What kind of trouble.
+    /// The class of the failure.
     pub class: FailureClass,
-    /// Its text: output of a check, names of files, a reason.
+    /// The details: output of a check, file names, a reason.
     pub detail: String,
 }
 
-/// How the next run begins.
+/// How the next run starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum NextRun {
-    /// From the task's text.
+    /// From the task's text alone.
     Fresh,
-    /// With what went wrong; in the same conversation where there is one to resume.
+    /// With what went wrong; in the same conversation where one can be resumed.
     Again {
         /// What went wrong.
         feedback: Feedback,
-        /// Go on in the recorded conversation.
+        /// Whether to continue the recorded conversation.
         resume: bool,
     },
-    /// With what became of its parts; in the same conversation where there is one.
+    /// With the results of its subtasks; in the same conversation where there is one.
     Parts,
-    /// With what the person says; in the same conversation where there is one.
+    /// With a message of the person; in the same conversation where there is one.
     Said,
-    /// Where a shutdown of orch interrupted the last one; in the same conversation where there is one.
+    /// Where a shutdown of orch interrupted the last run; in the same conversation where there is one.
     Resumed {
-        /// What that one was told of the one before.
+        /// What the interrupted run received about the run before it.
         before: Option<Feedback>,
     },
 }
 
 impl NextRun {
-    /// What it is told of the run before.
+    /// Returns what the run receives about the run before it.
     pub fn feedback(self) -> Option<Feedback> {
         match self {
             Self::Again { feedback, .. } => Some(feedback),

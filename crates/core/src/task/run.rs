@@ -12,59 +12,59 @@ use serde::{Deserialize, Serialize};
 /// One launch of one agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// Its name and mark.
+    /// The run's name; its processes are marked with it.
     pub id: RunId,
-    /// For which task.
+    /// The task that the run belongs to.
     pub task: TaskId,
-    /// What it is for.
+    /// The purpose of the run.
     pub kind: RunKind,
-    /// Which attempt at the task it belongs to, from 1.
+    /// The attempt at the task to which it belongs, from 1.
     pub attempt: u32,
-    /// Which agent.
+    /// The name of the agent.
     pub agent: String,
-    /// Which model was asked for.
+    /// The requested model.
     pub model: Option<String>,
-    /// Why this model; `None`: as the task's route says.
+    /// Why this model was chosen; `None`: for the reason of the task's route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_reason: Option<String>,
-    /// How hard its work was taken to be when it began; `None`: as the task's route says.
+    /// The assumed complexity of the work at the start; `None`: that of the task's route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complexity: Option<Complexity>,
-    /// The model that answered, as the CLI names it: an alias stands for another one some day.
+    /// The model that answered, as the CLI names it: an alias may stand for another model later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<String>,
-    /// Where it stands.
+    /// The current phase.
     pub phase: Phase,
-    /// The conversation: chosen by orch or told by the CLI.
+    /// The conversation's id: chosen by orch or reported by the CLI.
     pub session_id: Option<String>,
-    /// Recorded.
+    /// When the run was recorded.
     pub created_at: Timestamp,
-    /// The agent's process was started.
+    /// When the agent's process was started.
     pub started_at: Option<Timestamp>,
-    /// It ended.
+    /// When the run ended.
     pub ended_at: Option<Timestamp>,
-    /// How; for work runs also orch's own verdict where it is worse than the agent's word.
+    /// How the run ended; for work runs also orch's own verdict where it is worse than the agent's report.
     pub outcome: Option<Outcome>,
-    /// What it cost: by the CLI's word, else by its tokens and the catalog's prices.
+    /// What the run cost, as reported by the CLI, else computed from its tokens and the catalog's prices.
     pub cost: Option<Usd>,
-    /// `cost` is computed from tokens and prices; the CLI reported none.
+    /// Whether `cost` is computed from tokens and prices because the CLI reported none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cost_computed: bool,
-    /// What is set aside for it in the budgets until it has ended; `None`: no price was known when it began.
+    /// The amount reserved in the budgets until the run ends; `None`: no price was known at its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<Usd>,
-    /// Tokens.
+    /// The tokens used.
     pub usage: Usage,
-    /// Its agent takes messages while it works.
+    /// Whether its agent accepts messages while it works.
     #[serde(default)]
     pub live: bool,
-    /// How its agent fares; `None` as long as there is nothing to tell.
+    /// The agent's health; `None` while nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
 }
 
 impl Run {
-    /// One of which nothing is known yet but that it is to be: the first attempt, without a model of its own.
+    /// Creates a run that is about to start: the first attempt, without a model of its own.
     pub fn new(id: RunId, task: TaskId, kind: RunKind, agent: String, created_at: Timestamp) -> Self {
         Self {
             id,

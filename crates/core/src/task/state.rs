@@ -1,4 +1,4 @@
-//! Where a task stands, with exactly what each state needs.
+//! The state of a task, with exactly the data that each state needs.
 
 use super::{NextRun, Order, Status, StopFor};
 use crate::ids::{RunId, TaskId};
@@ -8,35 +8,35 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// What orch does with a finished run.
+/// The steps after an agent's run has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum ReviewStage {
-    /// Evidence is gathered and checks run.
+    /// Evidence is gathered and checks are run.
     Judging,
-    /// The evidence is good; another agent looks at the change.
+    /// The evidence is good; another agent reviews the change.
     Reviewing {
-        /// The run that does; `None`: it is still to be begun.
+        /// The review run; `None`: it has not started yet.
         review: Option<RunId>,
-        /// A person looks at it afterwards.
+        /// Whether a person reviews it afterwards.
         then_person: bool,
-        /// Not to be begun before this time, and why.
+        /// The earliest time for the review to start, and why.
         waiting: Option<Postponed>,
     },
-    /// Accepted; the branch is being brought to the base.
+    /// Accepted; the branch is being merged into the base.
     Integrating {
-        /// Not to be tried before this time, and why.
+        /// The earliest time for the next try, and why.
         waiting: Option<Postponed>,
-        /// A person has ordered it, and how.
+        /// The person's order, where one asked for this.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<Box<Order>>,
     },
 }
 
-/// Why accepted work does not go on at once.
+/// Why accepted work does not continue at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Postponed {
-    /// For a person.
+    /// The reason in words for a person.
     pub detail: String,
     /// When it is tried again.
     pub until: Timestamp,
@@ -59,55 +59,55 @@ fn is_base_dirty(reason: &HoldReason) -> bool {
 pub enum BlockedOn {
     /// Other tasks that are not done.
     Dependencies {
-        /// Which.
+        /// The tasks that are not done.
         tasks: Vec<TaskId>,
     },
-    /// Its own parts.
+    /// Its own subtasks.
     Children {
-        /// Which.
+        /// The subtasks that are open.
         tasks: Vec<TaskId>,
     },
     /// The directory of its repository is not there.
     MissingDir {
-        /// Which.
+        /// The missing directory.
         dir: PathBuf,
     },
 }
 
-/// Where a task stands. Each state carries exactly what it needs.
+/// The state of a task. Each state carries exactly the data that it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum State {
     /// See [`Status::New`].
     New {
-        /// The routing question that is under way.
+        /// The run that asks the routing question, while there is one.
         routing: Option<RunId>,
-        /// Not to be routed before.
+        /// The earliest time for routing.
         not_before: Option<Timestamp>,
     },
     /// See [`Status::Routed`].
     Routed {
-        /// How the run begins.
+        /// How the run starts.
         next: NextRun,
-        /// It begins a new attempt; otherwise it goes on with the last one (a repair, another provider).
+        /// Whether it starts a new attempt; otherwise it continues the last one (a repair, another provider).
         counts: bool,
-        /// Not to be started before.
+        /// The earliest time for the start.
         not_before: Option<Timestamp>,
     },
     /// See [`Status::InProgress`].
     InProgress {
-        /// Which run.
+        /// The run that is under way.
         run: RunId,
-        /// How it was begun, should it have to be begun again.
+        /// How the run was started, in case it must be started again.
         next: NextRun,
-        /// A stop was asked for.
+        /// Why a stop was requested, if it was.
         stopping: Option<StopFor>,
     },
     /// See [`Status::InReview`].
     InReview {
-        /// The run under judgement.
+        /// The run being judged.
         run: RunId,
-        /// How far.
+        /// The current step.
         review: ReviewStage,
     },
     /// See [`Status::Done`].
@@ -121,21 +121,21 @@ pub enum State {
         kind: QuestionKind,
         /// What the person is asked.
         question: String,
-        /// What they can do: commands.
+        /// The commands that answer the question.
         choices: Vec<String>,
     },
     /// See [`Status::Cancelled`].
     Cancelled {
-        /// Why.
+        /// Why it was cancelled.
         reason: String,
     },
 }
 
 impl State {
-    /// A task as it is born.
+    /// The state of a new task.
     pub const NEW: Self = Self::New { routing: None, not_before: None };
 
-    /// The word for it.
+    /// Returns the status of this state.
     pub fn status(&self) -> Status {
         match self {
             Self::New { .. } => Status::New,

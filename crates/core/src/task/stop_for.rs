@@ -2,22 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Why a run is being stopped, which decides what comes after.
+/// Why a run is being stopped; it decides what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopFor {
     /// The person cancelled the task.
     Cancel,
-    /// The person wants it from the beginning.
+    /// The person wants to restart the task from the beginning.
     Retry,
-    /// The person stopped the agent and will say how to go on.
+    /// The person stopped the agent and will say how to continue.
     Interrupt,
-    /// orch shuts down; it goes on by itself at the next start.
+    /// orch shuts down; the task continues at the next start.
     Shutdown,
 }
 
 impl StopFor {
-    /// In words, for the run's own record.
+    /// Returns the reason for the run's record.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Cancel | Self::Retry | Self::Interrupt => "stopped by a person",
@@ -25,8 +25,8 @@ impl StopFor {
         }
     }
 
-    /// In words, while the agent is still there: what becomes of the task when it has ended.
-    pub fn told(self) -> &'static str {
+    /// Describes what happens to the task once the agent has ended.
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Cancel => "its run is being stopped, and then it is cancelled",
             Self::Retry => "its run is being stopped, and then it begins again",

@@ -1,4 +1,4 @@
-//! The settings that decide about the result of a run.
+//! The settings that decide what happens with the result of a run.
 
 use crate::evidence::IntegrateMode;
 use crate::review::ReviewMode;
@@ -6,7 +6,7 @@ use crate::workspace::Variable;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What happens with the result of a run, as it was set when the run began.
+/// The settings for the result of a run, as they were when the run started.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorkTerms {
@@ -16,18 +16,18 @@ pub struct WorkTerms {
     pub checks: Vec<String>,
     /// `workflow.checks_in` is `worktree`.
     pub checks_in_worktree: bool,
-    /// `workflow.check_timeout_seconds`, in milliseconds.
+    /// `workflow.check_timeout_seconds` in milliseconds.
     pub check_timeout_ms: u64,
     /// `workflow.verify_after_merge`.
     pub verify_after_merge: bool,
     /// `workflow.review`.
     pub review: ReviewMode,
-    /// `workspace`; absent in what was stored before it was kept.
+    /// `workspace`; absent in older records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<WorkspaceTerms>,
 }
 
-/// What the project's checkouts were made ready with.
+/// How the project's checkouts are prepared.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorkspaceTerms {
@@ -35,8 +35,8 @@ pub struct WorkspaceTerms {
     pub copy: Vec<String>,
     /// Untracked paths that are linked.
     pub link: Vec<String>,
-    /// The approved commands.
+    /// The approved setup commands.
     pub setup: Vec<String>,
-    /// Variables of each task's own.
+    /// Variables with a value per task.
     pub env: BTreeMap<String, Variable>,
 }

@@ -1,4 +1,4 @@
-//! Whom the past speaks for.
+//! Which agents and models are recommended.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! How much a sample weighs, and what samples say of a model for the resolver and for strategies. PURE.
+//! The weight of a sample, and the records of models for the resolver and for strategies. Pure.
 
 use super::{HALF_LIFE_DAYS, Sample};
 use crate::catalog::{ModelRef, Tier};
@@ -6,17 +6,17 @@ use crate::resolve::{Record, Records};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// What a sample of another version of the model than the one that answers now weighs, beside one of that version.
+/// The weight factor of a sample whose model version is not the one that answers now.
 pub const OTHER_VERSION: f64 = 0.5;
 
-/// An agent with a model, by their names.
+/// An agent with a model by name.
 type Name<'a> = (&'a str, Option<&'a str>);
 
-/// What samples weigh, by their age and by who answered last.
+/// The weights of samples, by their age and the version that answered last.
 #[derive(Debug)]
 pub struct Weights<'a> {
     now: Timestamp,
-    /// The version that answered last under each name.
+    /// The version that answered last, by name.
     newest: BTreeMap<Name<'a>, (Timestamp, &'a str)>,
 }
 
@@ -25,7 +25,7 @@ fn name(sample: &Sample) -> Name<'_> {
 }
 
 impl<'a> Weights<'a> {
-    /// By these samples, in any order.
+    /// Computes the weights from these samples, in any order.
     pub fn of(samples: impl IntoIterator<Item = &'a Sample>, now: Timestamp) -> Self {
         let mut newest: BTreeMap<Name<'a>, (Timestamp, &'a str)> = BTreeMap::new();
         for sample in samples {
@@ -36,10 +36,10 @@ impl<'a> Weights<'a> {
         Self { now, newest }
     }
 
-    /// What one weighs, from 0 to 1. A version that nobody told is not held against it.
+    /// Returns the weight of a sample, from 0 to 1. An unknown version does not reduce it.
     pub fn weight(&self, sample: &Sample) -> f64 {
         let days = self.now.duration_since(sample.ended_at).as_secs_f64() / 86_400.0;
-        // What ended in the future, by a clock that jumped, is new.
+        // A sample from the future, by a clock that jumped, counts as new.
         let by_age = 0.5_f64.powf(days.max(0.0) / HALF_LIFE_DAYS);
         let newest = self.newest.get(&name(sample)).map(|(_, version)| *version);
         match (sample.version.as_deref(), newest) {
@@ -49,15 +49,15 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// What these samples say together.
+/// Returns the record of these samples together.
 pub fn record<'s>(samples: impl IntoIterator<Item = &'s Sample>, weights: &Weights<'_>) -> Record {
     let mut sum = Sum::default();
     samples.into_iter().for_each(|sample| sum.add(sample, weights));
     sum.record()
 }
 
-/// What all samples say of models and of tiers. `find` is the model that an agent's name for it means now; a name that means none says
-/// nothing of any. The record of a single model is not that of its tier: it would speak against all others of it.
+/// Returns the records of models and tiers from all samples. `find` returns the model that an agent's name for it means now;
+/// names without one are skipped. A tier gets no record from a single model: it would apply to all others of the tier.
 pub fn records(
     samples: &[Sample],
     now: Timestamp,

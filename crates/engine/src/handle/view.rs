@@ -6,7 +6,7 @@ use orch_core::batch::Batch;
 use orch_core::breaker::Breaker;
 use orch_core::ids::TaskId;
 use orch_core::pause::Pause;
-use orch_core::plan::{Capacity, Cooldown, Plan, Waited, status_in, waited_in};
+use orch_core::plan::{Capacity, Cooldown, DependencyState, Plan, dependency_state, status_in};
 use orch_core::service::Departure;
 use orch_core::set_model::SetModel;
 use orch_core::task::{Run, Status, Task};
@@ -59,8 +59,8 @@ impl View {
     }
 
     /// How a task stands that another one waits for.
-    pub fn waited(&self, id: TaskId) -> Option<Waited> {
-        waited_in(&self.tasks, &self.settled, id)
+    pub fn waited(&self, id: TaskId) -> Option<DependencyState> {
+        dependency_state(&self.tasks, &self.settled, id)
     }
 
     /// Where tasks belong that name no directory: to the only project, where there is only one.

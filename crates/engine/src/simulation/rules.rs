@@ -168,7 +168,7 @@ impl Rules {
         })?;
         for task in self.launched.iter().filter_map(|id| engine.state.tasks.get(id)) {
             let agent = task.route.as_ref().map(|route| route.agent.as_str());
-            let paused = engine.state.pauses.words(task.spec.dir.as_deref(), agent);
+            let paused = engine.state.pauses.description(task.spec.dir.as_deref(), agent);
             let paused = paused.filter(|_| !self.past_pause.contains(&task.id));
             must(paused.is_none(), || format!("task {} began although {paused:?}", task.id))?;
         }

@@ -8,7 +8,7 @@ use super::jobs::Jobs;
 use super::outside::PROJECT;
 use crate::handle::{Claiming, Request, Verdict};
 use orch_core::outcome::FailureClass;
-use orch_core::pause::Wanted;
+use orch_core::pause::PauseSelector;
 use orch_core::service::ShutdownMode;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -126,7 +126,7 @@ pub enum Act {
     /// Two thirds of `tasks.yml` are lost. Somebody notices after a while and decides, or puts back what was lost.
     Lose(Millis, Option<Verdict>),
     /// A person pauses something, or lets it go on.
-    Switch(Wanted, bool),
+    Switch(PauseSelector, bool),
     /// The daemon is told to leave, and is there again so much after it has left.
     Leave(ShutdownMode, Millis),
     /// The next write of `tasks.yml` breaks in a way that nobody foresaw.
@@ -391,9 +391,9 @@ fn switch(dice: &mut Dice) -> Act {
         return Act::Leave(how, dice.pick(&[SECOND, MINUTE, 5 * HOUR]));
     }
     let wanted = match dice.below(3) {
-        0 => Wanted::All,
-        1 => Wanted::Agent(dice.pick(&AGENTS).to_owned()),
-        _ => Wanted::Project(PROJECT.to_owned()),
+        0 => PauseSelector::All,
+        1 => PauseSelector::Agent(dice.pick(&AGENTS).to_owned()),
+        _ => PauseSelector::Project(PROJECT.to_owned()),
     };
     Act::Switch(wanted, dice.chance(50))
 }

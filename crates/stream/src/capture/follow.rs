@@ -3,7 +3,7 @@
 use super::Message;
 use crate::files::{RunFiles, last_line_end};
 use crate::text::Text;
-use orch_core::output::{OutputChunk, piece_length};
+use orch_core::output::{OutputChunk, chunk_length};
 use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::file_watch::{FileWatch, WatchId};
 use std::io;
@@ -200,7 +200,7 @@ pub(crate) fn read_piece(text: &Text, offset: u64, buffer: &mut [u8], is_all: bo
             break;
         }
     }
-    let length = piece_length(&buffer[..filled], buffer.len(), is_all);
+    let length = chunk_length(&buffer[..filled], buffer.len(), is_all);
     if length == 0 {
         return Ok(None);
     }

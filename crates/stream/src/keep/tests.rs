@@ -3,7 +3,7 @@
 use super::*;
 use crate::{Delivery, Hit, Hub, Span, Start, find};
 use orch_core::ids::TaskId;
-use orch_core::pattern::{Pattern, Wish};
+use orch_core::pattern::{Options, Pattern};
 use orch_sys::fs::{Durability, write_private};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
@@ -38,7 +38,7 @@ impl Room {
     }
 
     fn found(&self, source: &str, context: usize) -> Vec<Hit> {
-        let pattern = Pattern::new(source, Wish { is_regex: true, ..Wish::default() }).expect("a pattern");
+        let pattern = Pattern::new(source, Options { is_regex: true, ..Options::default() }).expect("a pattern");
         let mut hits = Vec::new();
         let flow = find(&self.text(), Span::ALL, &pattern, context, &mut |hit| {
             hits.push(hit);

@@ -31,7 +31,7 @@ fn a_task_that_hands_work_on_waits_for_it_and_goes_on_with_the_same_attempt_in_i
     assert_eq!((life.task.awaited(), life.task.attempts), (PARTS.as_slice(), 1));
     assert!(life.task.conversation.is_some());
     life.run_ends(finished());
-    assert_eq!((life.task.awaited(), life.task.handed_on(), life.task.attempts), ([].as_slice(), PARTS.as_slice(), 1));
+    assert_eq!((life.task.awaited(), life.task.delegated(), life.task.attempts), ([].as_slice(), PARTS.as_slice(), 1));
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn the_end_of_a_run_that_is_told_twice_hands_nothing_on_twice() {
     let again =
         Event::HandedOn { run: run_id(1), evidence: Evidence::default(), made: vec![TaskId(9)], awaited: vec![] };
     assert!(matches!(life.try_event(&again), Err(Refused::Stale { .. })));
-    assert_eq!(life.task.handed_on(), PARTS);
+    assert_eq!(life.task.delegated(), PARTS);
 }
 
 #[test]

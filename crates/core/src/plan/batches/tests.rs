@@ -1,9 +1,9 @@
-//! A batch's own order, its room and its budget.
+//! The order, the capacity, and the budget of a batch.
 
 use crate::ids::TaskId;
 use crate::money::Usd;
 use crate::plan::tests::{PlanInputs, any_task, reason, routed, running};
-use crate::plan::{Action, Capacity, HoldReason, Plan, ends};
+use crate::plan::{Action, Capacity, HoldReason, Plan, describe_end};
 use crate::task::Task;
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn launched(plan: &Plan) -> Vec<u64> {
         | Action::Block(..)
         | Action::Unblock(_)
         | Action::Ask(..)
-        | Action::AskAboutPart(..)
+        | Action::AskAboutSubtask(..)
         | Action::Integrate(_)
         | Action::Review(_) => None,
     };
@@ -34,7 +34,7 @@ fn a_batch_runs_as_many_at_a_time_as_it_may_and_the_others_run_beside_it() {
     let plan = world.plan(9);
     assert_eq!(launched(&plan), [3, 5], "the first of the batch's order, and who is in none");
     assert_eq!((reason(&plan, 1), reason(&plan, 2)), (Some(HoldReason::BatchSlots), Some(HoldReason::BatchSlots)));
-    let told = world.told(plan.hold(TaskId(1)).expect("it waits"), 1, &Capacity::of(9));
+    let told = world.describe(plan.hold(TaskId(1)).expect("it waits"), 1, &Capacity::with_slots(9));
     assert_eq!(told.detail, "1 of 2 slots of batch night-1 are busy (task 4)");
 }
 
@@ -85,14 +85,14 @@ fn a_batch_that_has_spent_its_budget_begins_nothing_more_but_what_a_person_asks_
     let plan = world.plan(9);
     assert_eq!(launched(&plan), [2, 4]);
     assert_eq!(reason(&plan, 3), Some(HoldReason::BatchBudget), "it is not even routed");
-    let told = world.told(plan.hold(TaskId(1)).expect("it waits"), 1, &Capacity::of(9));
+    let told = world.describe(plan.hold(TaskId(1)).expect("it waits"), 1, &Capacity::with_slots(9));
     assert!(told.detail.contains("batch night-1 has spent $0.10 of $0.10"), "{told:?}");
-    let end = ends(&told, TaskId(1), Some("night-1"));
+    let end = describe_end(&told, TaskId(1), Some("night-1"));
     assert!(end.contains("`orch batch set night-1 --budget USD` raises it"), "{end}");
 }
 
 proptest! {
-    /// Whatever there is, no plan makes more of a batch busy than may be, but for those whom a person asked for.
+    /// No plan makes more tasks of a batch busy than are allowed, except those that a person asked for.
     #[test]
     fn no_plan_makes_more_of_a_batch_busy_than_may_be(
         tasks in (1u64..14).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
@@ -108,13 +108,13 @@ proptest! {
             let begun = plan.actions.iter().filter_map(|action| match action {
                 Action::Launch(id) | Action::Review(id) => Some(*id),
                 Action::Route(_) | Action::Block(..) | Action::Unblock(_) | Action::Ask(..)
-                | Action::AskAboutPart(..) | Action::Integrate(_) => None,
+                | Action::AskAboutSubtask(..) | Action::Integrate(_) => None,
             });
             let begun: Vec<_> = begun.filter(|id| batch.contains(*id)).collect();
             let by_itself = begun.iter().filter(|id| !world.tasks[id].run_now).count();
             prop_assert!(by_itself == 0 || busy + begun.len() <= batch.concurrency as usize + (begun.len() - by_itself));
         }
-        // Each is begun or held once, also where batches change the order.
+        // Each task is started or held exactly once, even where batches change the order.
         let mut launched = launched(&plan);
         let all = launched.len();
         launched.sort_unstable();

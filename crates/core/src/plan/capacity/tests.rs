@@ -1,4 +1,4 @@
-//! Who starts when there is room for some.
+//! Which tasks start when there is capacity for some.
 
 use super::*;
 use crate::admission::Sample;
@@ -8,7 +8,7 @@ use crate::plan::{Action, Plan};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-/// Starts are stopped by one failure, for a minute.
+/// One failure stops starts, for a minute.
 const RULE: Rule = Rule {
     failures: 1,
     window: SignedDuration::from_secs(600),
@@ -40,7 +40,7 @@ fn half_open(target: Target) -> Breaker {
 
 fn strained(slots: usize, strain: Strain) -> Capacity {
     let sample = Sample { load: Some(0.9), available: Some(0.05), pressure: None };
-    Capacity { pace: Pace { slots, strain: Some(strain), sample }, ..Capacity::of(4) }
+    Capacity { pace: Pace { slots, strain: Some(strain), sample }, ..Capacity::with_slots(4) }
 }
 
 fn launched(plan: &Plan) -> Vec<u64> {
@@ -49,7 +49,7 @@ fn launched(plan: &Plan) -> Vec<u64> {
         Action::Route(_)
         | Action::Block(..)
         | Action::Ask(..)
-        | Action::AskAboutPart(..)
+        | Action::AskAboutSubtask(..)
         | Action::Unblock(_)
         | Action::Integrate(_)
         | Action::Review(_) => None,
@@ -69,13 +69,13 @@ fn a_full_agent_or_project_holds_up_nobody_behind_it() {
     let room = Capacity {
         agents: [("slow".to_owned(), 1)].into(),
         projects: [("/a".into(), 1), ("/b".into(), 1)].into(),
-        ..Capacity::of(4)
+        ..Capacity::with_slots(4)
     };
     let plan = world.plan_in(&room);
     assert_eq!(launched(&plan), [4]);
     assert_eq!(reason(&plan, 2), Some(HoldReason::AgentSlots));
     assert_eq!((reason(&plan, 3), reason(&plan, 5)), (Some(HoldReason::ProjectSlots), Some(HoldReason::ProjectSlots)));
-    let words = |id: u64| world.told(plan.hold(TaskId(id)).expect("held"), id, &room).detail;
+    let words = |id: u64| world.describe(plan.hold(TaskId(id)).expect("held"), id, &room).detail;
     assert_eq!(words(2), "1 of 1 slot of agent slow is busy (task 1)");
     assert_eq!(words(3), "1 of 1 slot of project /a is busy (task 1)");
 }
@@ -84,7 +84,7 @@ fn a_full_agent_or_project_holds_up_nobody_behind_it() {
 fn all_slots_are_named_with_those_who_hold_them() {
     let world = PlanInputs::of([running(2), running(3), running(5), running(6), routed(7)]);
     let plan = world.plan(4);
-    let held = world.told(plan.hold(TaskId(7)).expect("held"), 7, &Capacity::of(4));
+    let held = world.describe(plan.hold(TaskId(7)).expect("held"), 7, &Capacity::with_slots(4));
     assert_eq!(held.detail, "4 of 4 slots are busy (tasks 2 3 5 6)");
 }
 
@@ -94,7 +94,7 @@ fn strain_leaves_fewer_and_says_which_it_is() {
     let room = strained(2, Strain::Load);
     let plan = world.plan_in(&room);
     assert_eq!((launched(&plan), reason(&plan, 3)), (vec![], Some(HoldReason::Load)));
-    let held = world.told(plan.hold(TaskId(3)).expect("held"), 3, &room);
+    let held = world.describe(plan.hold(TaskId(3)).expect("held"), 3, &room);
     assert_eq!(
         held.detail,
         "2 of 2 slots are busy (tasks 1 2); 2 of 4 are used, because the load is 90 % of the processors"
@@ -111,14 +111,14 @@ fn a_full_disk_holds_everything_also_what_was_asked_for() {
     asked.run_now = true;
     let world = PlanInputs::of([crate::plan::tests::task(1), asked, running(3)]);
     let disk = Some(Shortage { dir: "/home".into(), free_mb: 20, floor_mb: 500 });
-    let room = Capacity { disk, ..Capacity::of(4) };
+    let room = Capacity { disk, ..Capacity::with_slots(4) };
     let plan = world.plan_in(&room);
     assert_eq!((plan.actions.len(), plan.needs_capacity), (0, true));
     assert_eq!(
         (reason(&plan, 1), reason(&plan, 2), reason(&plan, 3)),
         (Some(HoldReason::Disk), Some(HoldReason::Disk), None)
     );
-    let held = world.told(plan.hold(TaskId(1)).expect("held"), 1, &room);
+    let held = world.describe(plan.hold(TaskId(1)).expect("held"), 1, &room);
     assert_eq!(held.detail, "/home has 20 MB free, less than engine.min_free_disk_mb (500 MB)");
 }
 
@@ -127,8 +127,11 @@ fn what_was_asked_for_waits_for_no_cap_no_strain_and_no_breaker() {
     let mut asked = of(routed(3), "bot", "/a");
     asked.run_now = true;
     let world = PlanInputs::of([of(running(1), "bot", "/a"), asked]);
-    let caps =
-        || Capacity { agents: [("bot".to_owned(), 1)].into(), projects: [("/a".into(), 1)].into(), ..Capacity::of(1) };
+    let caps = || Capacity {
+        agents: [("bot".to_owned(), 1)].into(),
+        projects: [("/a".into(), 1)].into(),
+        ..Capacity::with_slots(1)
+    };
     let rooms = [
         caps(),
         Capacity { pace: strained(1, Strain::Memory).pace, ..caps() },
@@ -145,10 +148,10 @@ fn an_open_breaker_holds_its_own_until_its_time() {
     let tasks = [of(routed(1), "bot", "/a"), of(routed(2), "other", "/a"), of(routed(3), "other", "/b")];
     let world = PlanInputs::of(tasks);
     let held = |target: Target| {
-        let room = Capacity { breakers: vec![open(target)], ..Capacity::of(9) };
+        let room = Capacity { breakers: vec![open(target)], ..Capacity::with_slots(9) };
         let plan = world.plan_in(&room);
         assert_eq!(plan.wake_at, Some(now() + SignedDuration::from_secs(60)));
-        plan.holds.iter().map(|(id, hold)| (id.0, world.told(hold, id.0, &room).detail)).collect::<Vec<_>>()
+        plan.holds.iter().map(|(id, hold)| (id.0, world.describe(hold, id.0, &room).detail)).collect::<Vec<_>>()
     };
     let open = |name: &str| format!("breaker {name} is open after 1 in a row failed; the last: boom");
     assert_eq!(held(Target::agent("bot")), [(1, open("agent:bot"))]);
@@ -159,13 +162,13 @@ fn an_open_breaker_holds_its_own_until_its_time() {
 
 #[test]
 fn a_half_open_breaker_lets_one_try() {
-    let room = Capacity { breakers: vec![half_open(Target::agent("bot"))], ..Capacity::of(9) };
+    let room = Capacity { breakers: vec![half_open(Target::agent("bot"))], ..Capacity::with_slots(9) };
     let world = PlanInputs::of([of(routed(1), "bot", "/a"), of(routed(2), "bot", "/a"), of(routed(3), "other", "/a")]);
     let plan = world.plan_in(&room);
     assert_eq!((launched(&plan), reason(&plan, 2)), (vec![1, 3], Some(HoldReason::Breaker)));
     let world = PlanInputs::of([of(running(1), "bot", "/a"), of(routed(2), "bot", "/a")]);
     let plan = world.plan_in(&room);
-    let held = world.told(plan.hold(TaskId(2)).expect("held"), 2, &room);
+    let held = world.describe(plan.hold(TaskId(2)).expect("held"), 2, &room);
     assert_eq!(held.detail, "breaker agent:bot is half-open: one task at a time tries, now task 1");
 }
 
@@ -192,7 +195,7 @@ fn caps() -> impl Strategy<Value = (Vec<Option<usize>>, Vec<Option<usize>>, usiz
 }
 
 proptest! {
-    /// No cap is ever exceeded unasked, and whoever is held by one could not have started.
+    /// No limit is exceeded unasked, and a task that is held by a limit could not have started.
     #[test]
     fn caps_hold_and_hold_no_more_than_they_must(
         tasks in (1u64..16).prop_map(|n| (1..=n).map(any_placed).collect::<Vec<_>>()).prop_flat_map(|t| t),
@@ -204,7 +207,7 @@ proptest! {
         let room = Capacity {
             agents: named(&agents, ["a", "b", "c"]).into_iter().collect(),
             projects: named(&projects, ["/a", "/b", "/c"]).into_iter().map(|(dir, most)| (dir.into(), most)).collect(),
-            ..Capacity::of(most)
+            ..Capacity::with_slots(most)
         };
         let world = PlanInputs::of(tasks);
         let plan = world.plan_in(&room);

@@ -1,4 +1,4 @@
-//! Every hold that a plan can have is made here once, and read.
+//! Every hold that a plan can have is created here once, and its description checked.
 
 use super::*;
 use crate::admission::{Pace, Sample, Shortage, Strain};
@@ -50,7 +50,7 @@ fn cooling(class: FailureClass) -> PlanInputs {
 fn strained(strain: Strain) -> (PlanInputs, Capacity) {
     let sample = Sample { load: Some(0.9), available: Some(0.05), pressure: Some(30.0) };
     let pace = Pace { slots: 1, strain: Some(strain), sample };
-    (PlanInputs::of([routed(1), running(2)]), Capacity { pace, ..Capacity::of(4) })
+    (PlanInputs::of([routed(1), running(2)]), Capacity { pace, ..Capacity::with_slots(4) })
 }
 
 fn two_on_one_file() -> (PlanInputs, Capacity) {
@@ -59,8 +59,8 @@ fn two_on_one_file() -> (PlanInputs, Capacity) {
         task.spec.labels.push("files:src/parser.rs".into());
         task
     };
-    let meetings = OverlapRules { usual: Overlap::Hold, ..OverlapRules::none() };
-    (PlanInputs::of([about(routed(1)), about(running(2))]), Capacity { meetings, ..Capacity::of(4) })
+    let overlap_rules = OverlapRules { usual: Overlap::Hold, ..OverlapRules::off() };
+    (PlanInputs::of([about(routed(1)), about(running(2))]), Capacity { overlap_rules, ..Capacity::with_slots(4) })
 }
 
 /// Two tasks of a batch, one of which runs.
@@ -91,13 +91,13 @@ fn empty_purse() -> Balances {
 
 fn obstructed(reason: HoldReason) -> (PlanInputs, Capacity) {
     let hold = Hold::until(reason, "git merge failed with signal 9", later());
-    (PlanInputs::of([running(1)]), Capacity { obstacles: [(TaskId(1), hold)].into(), ..Capacity::of(4) })
+    (PlanInputs::of([running(1)]), Capacity { obstacles: [(TaskId(1), hold)].into(), ..Capacity::with_slots(4) })
 }
 
 fn unread() -> (PlanInputs, Capacity) {
     (
         PlanInputs::of([routed(1)]),
-        Capacity { unread: Some("config.yml:1:9: unclosed bracket".into()), ..Capacity::of(4) },
+        Capacity { config_error: Some("config.yml:1:9: unclosed bracket".into()), ..Capacity::with_slots(4) },
     )
 }
 
@@ -108,12 +108,12 @@ fn nobody() -> PlanInputs {
 }
 
 fn broken() -> (PlanInputs, Capacity) {
-    (PlanInputs::of([routed(1)]), Capacity { breakers: vec![open(Target::agent("claude"))], ..Capacity::of(4) })
+    (PlanInputs::of([routed(1)]), Capacity { breakers: vec![open(Target::agent("claude"))], ..Capacity::with_slots(4) })
 }
 
-/// A state in which task 1 is held for this reason. A reason that is new has no state, and this does not compile.
+/// Returns a state in which task 1 is held for this reason. A reason without a state does not compile.
 fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
-    let plain = |world: PlanInputs| (world, Capacity::of(1));
+    let plain = |world: PlanInputs| (world, Capacity::with_slots(1));
     match reason {
         HoldReason::Slots => plain(PlanInputs::of([routed(1), running(2)])),
         HoldReason::Dependency => {
@@ -165,18 +165,18 @@ fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
             let busy = Task { route: routed(2).route, ..running(2) };
             (
                 PlanInputs::of([routed(1), busy]),
-                Capacity { agents: [("claude".to_owned(), 1)].into(), ..Capacity::of(4) },
+                Capacity { agents: [("claude".to_owned(), 1)].into(), ..Capacity::with_slots(4) },
             )
         }
         HoldReason::ProjectSlots => (
             PlanInputs::of([routed(1), running(2)]),
-            Capacity { projects: [("/repo".into(), 1)].into(), ..Capacity::of(4) },
+            Capacity { projects: [("/repo".into(), 1)].into(), ..Capacity::with_slots(4) },
         ),
         HoldReason::Load => strained(Strain::Load),
         HoldReason::Memory => strained(Strain::Memory),
         HoldReason::Disk => {
             let disk = Some(Shortage { dir: "/repo".into(), free_mb: 1, floor_mb: 2 });
-            (PlanInputs::of([routed(1)]), Capacity { disk, ..Capacity::of(4) })
+            (PlanInputs::of([routed(1)]), Capacity { disk, ..Capacity::with_slots(4) })
         }
         HoldReason::Paused => plain(paused()),
         HoldReason::ShuttingDown => {
@@ -200,14 +200,16 @@ fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
             claimed.spec.assignee = Some("bob".into());
             plain(PlanInputs::of([claimed]))
         }
-        HoldReason::BatchSlots => (batched(|batch| batch.concurrency = 1), Capacity::of(4)),
-        HoldReason::BatchBudget => (batched(spend), Capacity::of(4)),
+        HoldReason::BatchSlots => (batched(|batch| batch.concurrency = 1), Capacity::with_slots(4)),
+        HoldReason::BatchBudget => (batched(spend), Capacity::with_slots(4)),
         HoldReason::Config => unread(),
         HoldReason::NotApproved => {
             let unapproved_projects = [("/repo".into(), "1 check of .orch.yml not approved".into())].into();
-            (PlanInputs::of([routed(1)]), Capacity { unapproved_projects, ..Capacity::of(4) })
+            (PlanInputs::of([routed(1)]), Capacity { unapproved_projects, ..Capacity::with_slots(4) })
         }
-        HoldReason::Spent => (PlanInputs::of([routed(1)]), Capacity { balances: empty_purse(), ..Capacity::of(4) }),
+        HoldReason::Spent => {
+            (PlanInputs::of([routed(1)]), Capacity { balances: empty_purse(), ..Capacity::with_slots(4) })
+        }
         HoldReason::Breaker => broken(),
     }
 }
@@ -217,8 +219,8 @@ fn all_reasons_are_listed() {
     let schema = serde_json::to_value(schemars::schema_for!(HoldReason)).expect("a schema");
     let mut known = BTreeSet::new();
     names(&schema, &mut known);
-    let listed: BTreeSet<String> = HoldReason::ALL.iter().map(word).collect();
-    assert_eq!(listed, known);
+    let render_tasks: BTreeSet<String> = HoldReason::ALL.iter().map(word).collect();
+    assert_eq!(render_tasks, known);
 }
 
 fn word(reason: &HoldReason) -> String {
@@ -244,9 +246,9 @@ fn every_reason_that_a_plan_can_return_has_words_and_an_end() {
         let plan = world.plan_in(&room);
         let hold = plan.hold(TaskId(1)).unwrap_or_else(|| panic!("{reason:?} holds nothing: {plan:?}"));
         assert_eq!(hold.reason, reason);
-        let told = world.told(hold, 1, &room);
+        let told = world.describe(hold, 1, &room);
         assert!(told.detail.len() > 5 && told.detail != format!("{reason:?}").to_lowercase(), "{told:?}");
-        let end = ends(&told, TaskId(1), None);
+        let end = describe_end(&told, TaskId(1), None);
         assert!(end.len() > 10, "{reason:?}: {end}");
         if let Some(until) = told.until {
             assert!(end.contains(&until.to_string()), "{reason:?} has an end at {until}, and says: {end}");
@@ -256,11 +258,11 @@ fn every_reason_that_a_plan_can_return_has_words_and_an_end() {
     assert!(said.len() > 15, "reasons share their words: {said:#?}");
 }
 
-/// The words of every reason name an event or a thing to do, also where no time is known.
+/// The text of every reason names an event or an action, even where no time is known.
 #[test]
 fn every_reason_says_what_ends_it_without_a_time_too() {
     for reason in HoldReason::ALL {
-        let end = ends(&Hold { reason, detail: String::new(), until: None }, TaskId(7), None);
+        let end = describe_end(&Hold { reason, detail: String::new(), until: None }, TaskId(7), None);
         let names = ["when", "after", "mend", "make room", "`", "commit", "log in", "add credit", "with the answer"];
         assert!(names.iter().any(|name| end.contains(name)), "{reason:?}: {end}");
     }
@@ -272,9 +274,9 @@ fn a_task_that_is_being_cancelled_is_not_said_to_go_on() {
         let mut asked = running(1);
         let State::InProgress { stopping, .. } = &mut asked.state else { panic!("it runs") };
         *stopping = Some(why);
-        let (world, room) = (PlanInputs::of([asked]), Capacity::of(1));
-        let told = world.told(world.plan_in(&room).hold(TaskId(1)).expect("it is held"), 1, &room);
-        format!("{}: {}", told.detail, ends(&told, TaskId(1), None))
+        let (world, room) = (PlanInputs::of([asked]), Capacity::with_slots(1));
+        let told = world.describe(world.plan_in(&room).hold(TaskId(1)).expect("it is held"), 1, &room);
+        format!("{}: {}", told.detail, describe_end(&told, TaskId(1), None))
     };
     assert_eq!(
         said(StopFor::Cancel),
@@ -293,12 +295,12 @@ fn begun(plan: &Plan, id: TaskId) -> bool {
         Action::Route(of) | Action::Launch(of) | Action::Unblock(of) | Action::Integrate(of) | Action::Review(of) => {
             *of == id
         }
-        Action::Block(of, _) | Action::Ask(of, _) | Action::AskAboutPart(of, _) => *of == id,
+        Action::Block(of, _) | Action::Ask(of, _) | Action::AskAboutSubtask(of, _) => *of == id,
     })
 }
 
 proptest! {
-    /// Every open task that neither runs nor begins has exactly one hold; with words, and with an end.
+    /// Every open task that neither runs nor starts has exactly one hold, with a description and an end.
     #[test]
     fn a_wait_has_one_name(
         tasks in (1u64..14).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
@@ -312,7 +314,7 @@ proptest! {
             agents: agent.map(|most| ("claude".to_owned(), most)).into_iter().collect(),
             projects: project.map(|most| ("/repo".into(), most)).into_iter().collect(),
             breakers: broken.then(|| open(Target::agent("claude"))).into_iter().collect(),
-            ..Capacity::of(max_parallel)
+            ..Capacity::with_slots(max_parallel)
         };
         let world = PlanInputs::of(tasks);
         let plan = world.plan_in(&room);
@@ -322,8 +324,8 @@ proptest! {
             let waits = matches!(task.status(), Status::New | Status::Routed | Status::Blocked);
             prop_assert!(!waits || begun(&plan, task.id) || holds.len() == 1, "task {} has no reason", task.id);
             for hold in holds {
-                let told = world.told(hold, task.id.0, &room);
-                prop_assert!(!told.detail.is_empty() && !ends(&told, task.id, None).is_empty());
+                let told = world.describe(hold, task.id.0, &room);
+                prop_assert!(!told.detail.is_empty() && !describe_end(&told, task.id, None).is_empty());
             }
         }
     }

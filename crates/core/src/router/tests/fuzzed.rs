@@ -1,4 +1,4 @@
-//! Properties over hostile answers, labels and titles: no panic, and never a choice outside of the lists.
+//! Properties over hostile answers, labels and titles: no panic, and never a choice outside the lists.
 
 use super::*;
 use crate::skills::Catalogue;

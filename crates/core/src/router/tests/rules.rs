@@ -1,4 +1,4 @@
-//! The order: label or field, round robin, LLM, fallback.
+//! The order of the rules: label or field, round robin, LLM, fallback.
 
 use super::*;
 

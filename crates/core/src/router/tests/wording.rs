@@ -1,4 +1,4 @@
-//! Reading the LLM's words: what is accepted, what is completed, what is refused, and second thoughts.
+//! Parsing the LLM's answer: what is accepted, what is completed, what is refused, and sanity warnings.
 
 use super::*;
 use crate::skills::{Skill, SkillSource};

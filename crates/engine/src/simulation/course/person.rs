@@ -13,7 +13,7 @@ use orch_core::batch::{Batch, BatchName};
 use orch_core::ids::TaskId;
 use orch_core::message::Message;
 use orch_core::money::Usd;
-use orch_core::pause::{PauseScope, Wanted};
+use orch_core::pause::{PauseScope, PauseSelector};
 use orch_core::service::{Cause, Departure, ShutdownMode};
 use orch_core::task::{Spec, Status, Task};
 use orch_store::journal::JournalError;
@@ -167,7 +167,7 @@ impl Course<'_> {
     }
 
     /// Pauses something, or lets it go on.
-    pub(super) fn switch(&mut self, wanted: Wanted, pauses: bool) {
+    pub(super) fn switch(&mut self, wanted: PauseSelector, pauses: bool) {
         let switch = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
             engine.switch(change_set, (&wanted, pauses), "ada".to_owned(), now)
         };
@@ -180,9 +180,9 @@ impl Course<'_> {
         let scopes: Vec<PauseScope> = self.stored.tables().pauses.iter().map(|pause| pause.scope.clone()).collect();
         for scope in scopes {
             let wanted = match scope {
-                PauseScope::All => Wanted::All,
-                PauseScope::Agent { name } => Wanted::Agent(name),
-                PauseScope::Project { name, .. } => Wanted::Project(name),
+                PauseScope::All => PauseSelector::All,
+                PauseScope::Agent { name } => PauseSelector::Agent(name),
+                PauseScope::Project { name, .. } => PauseSelector::Project(name),
             };
             self.switch(wanted, false);
         }
