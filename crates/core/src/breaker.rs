@@ -416,7 +416,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: it is open only for as long as was allowed, remembers no more than it must, and reads back.
+        /// Whatever happens: it is open only for as long as was allowed, remembers no more than it must, and reads
+        /// back.
         #[test]
         fn a_breaker_is_bounded(
             steps in prop::collection::vec((0i64..300, 1u64..5, any::<bool>()), 1..60), project in any::<bool>(),

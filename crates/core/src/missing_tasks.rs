@@ -29,9 +29,9 @@ pub enum Suspicion {
 }
 
 impl MissingTasks {
-    /// Returns the suspicion, if any. Deleting one task, or a few of many, is a normal edit. What may also be an accident needs
-    /// a person's confirmation: an empty file, one that misses at least half of its tasks (two or more, an open one among
-    /// them), and one that misses an open task and is cut off.
+    /// Returns the suspicion, if any. Deleting one task, or a few of many, is a normal edit. What may also be an
+    /// accident needs a person's confirmation: an empty file, one that misses at least half of its tasks (two or more,
+    /// an open one among them), and one that misses an open task and is cut off.
     pub fn suspicion(&self) -> Option<Suspicion> {
         if self.is_empty {
             return (self.were > 0).then_some(Suspicion::Empty);

@@ -1,8 +1,8 @@
-//! The three HTTP APIs of model providers: the body of a question and the meaning of an answer. Pure. Answers are requested
-//! as a whole and not streamed, because orch asks short questions.
+//! The three HTTP APIs of model providers: the body of a question and the meaning of an answer. Pure. Answers are
+//! requested as a whole and not streamed, because orch asks short questions.
 //!
-//! Sources: the API references of Anthropic Messages, OpenAI Responses, and OpenAI Chat Completions; most other providers
-//! and local servers support the last one.
+//! Sources: the API references of Anthropic Messages, OpenAI Responses, and OpenAI Chat Completions; most other
+//! providers and local servers support the last one.
 
 mod answers;
 

@@ -1,8 +1,8 @@
 //! Whether a task may change its model: the label `model-policy:sticky`, or the default. Pure.
 //!
-//! `dynamic` (default): another model may continue the work and its conversation: a stronger one after failures, a cheaper
-//! one when money runs low, or one that a person requests. `sticky`: the first model stays through failures, low budgets and
-//! retries. A person's request overrides this, in a conversation of its own.
+//! `dynamic` (default): another model may continue the work and its conversation: a stronger one after failures, a
+//! cheaper one when money runs low, or one that a person requests. `sticky`: the first model stays through failures,
+//! low budgets and retries. A person's request overrides this, in a conversation of its own.
 
 use super::task::{Conversation, Task};
 
@@ -31,7 +31,8 @@ impl ModelPolicy {
         }
     }
 
-    /// Returns the policy of a task: its last label with this key counts, because it was added last. Unknown values are ignored.
+    /// Returns the policy of a task: its last label with this key counts, because it was added last. Unknown values are
+    /// ignored.
     pub fn of(labels: &[String]) -> Self {
         let word = |label: &String| {
             let (key, word) = label.split_once(':')?;

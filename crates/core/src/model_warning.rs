@@ -1,11 +1,11 @@
-//! Warns about an unusual model that a person requests for a task, when the task is written and not when a run starts. Pure.
-//! It refuses nothing: programs know more names than the catalog.
+//! Warns about an unusual model that a person requests for a task, when the task is written and not when a run starts.
+//! Pure. It refuses nothing: programs know more names than the catalog.
 
 use super::agent_model::Reach;
 use super::resolve::{Needs, Resolver, parse};
 
-/// Returns the warning, if any. `reach` is the model as the agent can reach it. `is_known`: the person's settings contain the
-/// name, so that it is not a typo.
+/// Returns the warning, if any. `reach` is the model as the agent can reach it. `is_known`: the person's settings
+/// contain the name, so that it is not a typo.
 pub fn model_warning(
     resolver: Resolver<'_>,
     reach: Option<Reach<'_>>,

@@ -1,8 +1,8 @@
 //! The names that orch gives to external things: branch, worktree directory, tmux session. Pure.
 //!
 //! Every name is computed from the task, its project, and the run, so that repeating an effect finds what the first one
-//! created. A title is untrusted: only ASCII letters, digits and `-` of it reach a name. No program is asked whether a name
-//! is valid: [`BranchName::parse`] has git's rules.
+//! created. A title is untrusted: only ASCII letters, digits and `-` of it reach a name. No program is asked whether a
+//! name is valid: [`BranchName::parse`] has git's rules.
 
 use super::ids::TaskId;
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,8 @@ const COMPONENT_MAX: usize = 250;
 /// The longest name of a job or a batch, in bytes.
 pub const LONGEST_NAME: usize = 64;
 
-/// Whether a text may be the name of a job or a batch: letters, digits, `.`, `_` and `-`, starting with a letter or digit.
-/// Safe as a file name and in a path.
+/// Whether a text may be the name of a job or a batch: letters, digits, `.`, `_` and `-`, starting with a letter or
+/// digit. Safe as a file name and in a path.
 pub fn is_plain(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -97,7 +97,8 @@ impl From<BranchName> for String {
     }
 }
 
-/// Returns the rule of git that a name breaks, if any (git-check-ref-format(1), and `branch`'s own: no leading `-`, not `HEAD`).
+/// Returns the rule of git that a name breaks, if any (git-check-ref-format(1), and `branch`'s own: no leading `-`, not
+/// `HEAD`).
 fn refusal(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");
@@ -142,8 +143,8 @@ pub fn branch(task: TaskId, title: &str) -> BranchName {
     BranchName(format!("{BRANCH_PREFIX}{task}{separator}{slug}"))
 }
 
-/// Returns the branch where that name is taken, by another home or an older journal of this one: `orch/<id>-<slug>-<home>`,
-/// with a number from the second try on.
+/// Returns the branch where that name is taken, by another home or an older journal of this one:
+/// `orch/<id>-<slug>-<home>`, with a number from the second try on.
 pub fn branch_of_home(task: TaskId, title: &str, home: &str, number: u32) -> BranchName {
     let BranchName(plain) = branch(task, title);
     let again = if number > 1 { format!("-{number}") } else { String::new() };

@@ -59,8 +59,8 @@ pub enum AgentEvent {
         ok: bool,
         /// The output of the tool, cut to a limited length.
         output: String,
-        /// How long the call took, in milliseconds, as reported by the CLI, else as measured between call and result. `None`:
-        /// unknown.
+        /// How long the call took, in milliseconds, as reported by the CLI, else as measured between call and result.
+        /// `None`: unknown.
         took_ms: Option<u64>,
         /// What it changed in files, where the CLI reports it.
         edits: Vec<FileEdit>,
@@ -295,7 +295,8 @@ pub struct Ending {
     pub structured: Option<serde_json::Value>,
     /// Tokens used by this run; of the whole conversation if `usage_is_thread_total`.
     pub usage: Usage,
-    /// Whether `usage` counts the conversation from its beginning, so that the usage of earlier runs must be subtracted.
+    /// Whether `usage` counts the conversation from its beginning, so that the usage of earlier runs must be
+    /// subtracted.
     #[serde(default)]
     pub usage_is_thread_total: bool,
     /// What the run cost, as reported by the CLI, else computed from its tokens and the catalog's prices.

@@ -42,8 +42,8 @@ pub enum Part {
     Raw,
 }
 
-/// A chunk of the output of one run. The transcript is append-only, so that an offset is a cursor: a reader that has seen
-/// everything up to [`OutputChunk::end`] continues there without loss or duplicates.
+/// A chunk of the output of one run. The transcript is append-only, so that an offset is a cursor: a reader that has
+/// seen everything up to [`OutputChunk::end`] continues there without loss or duplicates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputChunk {
     /// The task of the run.
@@ -52,7 +52,8 @@ pub struct OutputChunk {
     pub run_id: RunId,
     /// The start of the chunk, in bytes of the transcript.
     pub offset: u64,
-    /// The start of the next chunk. More than `offset` plus the length of `content` only where bytes were not valid text.
+    /// The start of the next chunk. More than `offset` plus the length of `content` only where bytes were not valid
+    /// text.
     pub end: u64,
     /// When it was written, accurate to a quarter of a second; of live output, when it was read.
     pub timestamp: Timestamp,
@@ -62,8 +63,8 @@ pub struct OutputChunk {
     pub is_final: bool,
 }
 
-/// Returns how many of `bytes` make up the next chunk of at most `most` bytes: up to the last line feed or, within a longer
-/// line, up to the end of a character. 0: the line is still being written.
+/// Returns how many of `bytes` make up the next chunk of at most `most` bytes: up to the last line feed or, within a
+/// longer line, up to the end of a character. 0: the line is still being written.
 pub fn chunk_length(bytes: &[u8], most: usize, is_all: bool) -> usize {
     let room = &bytes[..bytes.len().min(most)];
     if let Some(end) = room.iter().rposition(|b| *b == b'\n') {

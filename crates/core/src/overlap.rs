@@ -1,6 +1,6 @@
-//! Which files a task will probably change, and whether two tasks overlap in one. The guess is based on the task's text and
-//! labels, on the changes of its earlier runs, and on what a running task has changed so far; a wrong guess costs a wait or
-//! a line in the history. Pure.
+//! Which files a task will probably change, and whether two tasks overlap in one. The guess is based on the task's text
+//! and labels, on the changes of its earlier runs, and on what a running task has changed so far; a wrong guess costs a
+//! wait or a line in the history. Pure.
 
 use super::ids::TaskId;
 use super::task::{Spec, Task};
@@ -56,7 +56,8 @@ impl Footprint {
         Self(files)
     }
 
-    /// Returns the files of the task's spec, and those that its earlier runs changed: the next run probably changes them again.
+    /// Returns the files of the task's spec, and those that its earlier runs changed: the next run probably changes
+    /// them again.
     pub fn from_task(task: &Task) -> Self {
         let mut files = Self::from_spec(&task.spec);
         for file in task.evidence.iter().flat_map(|evidence| &evidence.changed).filter_map(|path| normal(path)) {
@@ -93,7 +94,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(ends).map(|word| word.trim_end_matches('.')).filter(|word| !word.is_empty())
 }
 
-/// Whether a word looks like a path: it has a directory, or a name with an extension: `src/parser`, `docs/`, `Cargo.toml`.
+/// Whether a word looks like a path: it has a directory, or a name with an extension: `src/parser`, `docs/`,
+/// `Cargo.toml`.
 fn looks_like_a_path(word: &str) -> bool {
     let is_plain = |c: char| c.is_alphanumeric() || "._-/+@#~".contains(c);
     if word.len() > MAX_PATH || !word.chars().all(is_plain) || word.starts_with("//") || word.starts_with("www.") {
@@ -106,7 +108,8 @@ fn looks_like_a_path(word: &str) -> bool {
     has_extension(word)
 }
 
-/// Whether a name has the form `name.ext`: the extension starts with a letter, and it is not an abbreviation such as "e.g".
+/// Whether a name has the form `name.ext`: the extension starts with a letter, and it is not an abbreviation such as
+/// "e.g".
 fn has_extension(name: &str) -> bool {
     let Some((stem, extension)) = name.trim_end_matches('/').rsplit_once('.') else { return false };
     let is_extension = (1..=8).contains(&extension.len()) && extension.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -122,7 +125,8 @@ fn normal(path: &str) -> Option<String> {
     (!is_bad).then(|| path.to_owned())
 }
 
-/// Whether one path names the other: they are equal, one is a directory above the other, or one is the other's last components.
+/// Whether one path names the other: they are equal, one is a directory above the other, or one is the other's last
+/// components.
 fn overlaps(one: &str, other: &str) -> bool {
     let above = |dir: &str, file: &str| dir.ends_with('/') && file.starts_with(dir);
     let tail = |short: &str, long: &str| {

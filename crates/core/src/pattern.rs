@@ -1,5 +1,5 @@
-//! A search pattern for output: a text or a regular expression, matched line by line, and the texts that must occur for a
-//! match, so that an index can skip most output. Pure.
+//! A search pattern for output: a text or a regular expression, matched line by line, and the texts that must occur for
+//! a match, so that an index can skip most output. Pure.
 
 use super::output::line_at;
 use regex::bytes::{Regex, RegexBuilder};
@@ -111,8 +111,8 @@ impl Pattern {
     }
 }
 
-/// Folds a character to the form in which an index compares texts: ASCII characters that a pattern may treat as the same are
-/// the same in it. It works by character, so that a part of a text is a part of its form.
+/// Folds a character to the form in which an index compares texts: ASCII characters that a pattern may treat as the
+/// same are the same in it. It works by character, so that a part of a text is a part of its form.
 pub fn fold(c: char) -> char {
     match c {
         // Some indexes treat it as the end of a text.

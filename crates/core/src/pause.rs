@@ -1,5 +1,5 @@
-//! Pauses that a person has set for everything, a project, or an agent. Nothing new starts there; running tasks continue.
-//! Pure: this module decides which tasks a pause covers; other modules act on it.
+//! Pauses that a person has set for everything, a project, or an agent. Nothing new starts there; running tasks
+//! continue. Pure: this module decides which tasks a pause covers; other modules act on it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -64,8 +64,8 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
     /// Whether something starts, or would if there were capacity: then the machine's load must be measured.
     pub needs_capacity: bool,
-    /// Tasks that could start if their agent were not in a cooldown after a provider failure, up to the free slots, the most
-    /// urgent first, with the class of the failure.
+    /// Tasks that could start if their agent were not in a cooldown after a provider failure, up to the free slots, the
+    /// most urgent first, with the class of the failure.
     pub stalled: Vec<(TaskId, FailureClass)>,
     /// Of the tasks that start, those that overlap with a running one, with the description of the overlap.
     pub overlaps: Vec<(TaskId, String)>,
@@ -151,8 +151,8 @@ fn takes_slot(task: &Task) -> bool {
     }
 }
 
-/// Whether the task frees its slot because an obstacle holds a step after the agent's work. A step that starts an agent keeps
-/// its slot, so that the agents of many tasks do not start at once when the obstacle disappears.
+/// Whether the task frees its slot because an obstacle holds a step after the agent's work. A step that starts an agent
+/// keeps its slot, so that the agents of many tasks do not start at once when the obstacle disappears.
 fn gives_slot_back(task: &Task, capacity: &Capacity) -> bool {
     let starts_no_agent = match &task.state {
         State::InReview { review: ReviewStage::Judging | ReviewStage::Integrating { .. }, .. } => true,
@@ -271,7 +271,7 @@ impl<'a> Planner<'a> {
         outside.then(|| {
             Hold::new(
                 HoldReason::NoDaemon,
-                "ready; nobody runs tasks now: start `orch serve`, or `orch task run` this one",
+                "ready, but no daemon is running: start `orch serve`, or `orch task run` this one",
             )
         })
     }

@@ -1,6 +1,6 @@
-//! A routing policy: which models may be tried in which order, how far the judge of results is trusted, what a solved task
-//! is worth, and when to stop and ask. One pure function ([`decide`](decide::decide)) makes all decisions, for a running task
-//! and for a replay over recorded outcomes alike.
+//! A routing policy: which models may be tried in which order, how far the judge of results is trusted, what a solved
+//! task is worth, and when to stop and ask. One pure function ([`decide`](decide::decide)) makes all decisions, for a
+//! running task and for a replay over recorded outcomes alike.
 
 pub mod belief;
 pub mod counted;
@@ -31,7 +31,8 @@ pub struct Gate {
 impl Gate {
     /// A judge without errors.
     pub const PERFECT: Self = Self { false_accept: 0.0, false_reject: 0.0 };
-    /// Accepts a fifth of the wrong results and rejects a tenth of the right ones: the assumption where nothing is known.
+    /// Accepts a fifth of the wrong results and rejects a tenth of the right ones: the assumption where nothing is
+    /// known.
     pub const ASSUMED: Self = Self { false_accept: 0.2, false_reject: 0.1 };
 
     /// Creates a gate whose verdict carries information.
@@ -66,8 +67,8 @@ pub enum Order {
     Learned,
 }
 
-/// The worth of a resolved task in multiples of its cost with the best single model: points of (errors of the gate, worth),
-/// interpolated linearly and constant beyond the ends.
+/// The worth of a resolved task in multiples of its cost with the best single model: points of (errors of the gate,
+/// worth), interpolated linearly and constant beyond the ends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worth(Vec<(f64, f64)>);
 
@@ -75,8 +76,8 @@ impl Worth {
     /// Creates the worth from points in any order.
     ///
     /// # Errors
-    /// Returns an error if there is no point, a worth is not above 0, errors are out of range, or two points have the same
-    /// errors.
+    /// Returns an error if there is no point, a worth is not above 0, errors are out of range, or two points have the
+    /// same errors.
     pub fn new(mut points: Vec<(f64, f64)>) -> Result<Self, PolicyError> {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (errors, worth) in &points {
@@ -117,11 +118,11 @@ impl Worth {
 /// The weights of recorded data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Learning {
-    /// The weight of a task's own recorded result, between 0 and 1, in the estimate whether a model solves tasks of this kind;
-    /// the rest comes from the difficulty of the task.
+    /// The weight of a task's own recorded result, between 0 and 1, in the estimate whether a model solves tasks of
+    /// this kind; the rest comes from the difficulty of the task.
     pub own: f64,
-    /// How much the number of calls of an attempt says about the difficulty: 0 nothing, 1 as if the attempts of different
-    /// models were independent.
+    /// How much the number of calls of an attempt says about the difficulty: 0 nothing, 1 as if the attempts of
+    /// different models were independent.
     pub effort: f64,
     /// The weight of a task of the same group relative to others; at least 1.
     pub group: f64,
@@ -148,7 +149,8 @@ pub struct Policy {
     pub confidence: f64,
     /// Whether another model may be tried after an accepted result.
     pub second_opinion: bool,
-    /// The share of tasks whose first attempt uses any model that is worth its price, so that data on all models stay current.
+    /// The share of tasks whose first attempt uses any model that is worth its price, so that data on all models stay
+    /// current.
     pub explore: f64,
     /// The weights of recorded data.
     pub learning: Learning,

@@ -1,5 +1,5 @@
-//! The cost of tokens at the catalog's prices, for agents that report tokens and no cost. Pure. This is the only place that
-//! converts tokens to dollars. Where a price or count is unknown, the cost is unknown and never 0.
+//! The cost of tokens at the catalog's prices, for agents that report tokens and no cost. Pure. This is the only place
+//! that converts tokens to dollars. Where a price or count is unknown, the cost is unknown and never 0.
 
 use super::catalog::{Catalog, Facts, Model, ModelRef};
 use super::money::Usd;
@@ -10,7 +10,8 @@ use super::outcome::{RunKind, Usage};
 pub struct Prices {
     /// The price of input tokens.
     pub input: Option<Usd>,
-    /// The price of input tokens from the provider's cache; `None`: that of other input, so that a cost is never too low.
+    /// The price of input tokens from the provider's cache; `None`: that of other input, so that a cost is never too
+    /// low.
     pub cached: Option<Usd>,
     /// The price of output tokens.
     pub output: Option<Usd>,
@@ -34,8 +35,8 @@ impl Prices {
     }
 }
 
-/// Returns the prices of a model by its known names, the best first. `provider` applies to names without one. `None`: the
-/// catalog has a price for none of these names.
+/// Returns the prices of a model by its known names, the best first. `provider` applies to names without one. `None`:
+/// the catalog has a price for none of these names.
 pub fn prices(catalog: &Catalog, provider: Option<&str>, names: &[&str]) -> Option<Prices> {
     let found = names.iter().filter_map(|name| model(catalog, provider, name));
     let prices = found.map(|model| Prices::of(model.facts()));

@@ -1,7 +1,7 @@
 //! Every prompt that orch writes: the active templates, and their values. Pure: texts of files, skills and failures are
-//! arguments. External text (a task, a repository, a program's output) is inserted as data between fences that it cannot
-//! close. The first line of a prompt always belongs to the template, so that no CLI takes it for a command. The wording is in
-//! `prompts/*.md`, except for the few sentences that depend on a value.
+//! arguments. External text (a task, a repository, a program's output) is inserted as data between fences that it
+//! cannot close. The first line of a prompt always belongs to the template, so that no CLI takes it for a command. The
+//! wording is in `prompts/*.md`, except for the few sentences that depend on a value.
 
 pub mod data;
 mod followup;

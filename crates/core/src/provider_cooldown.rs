@@ -1,5 +1,5 @@
-//! What a provider's failure puts into a cooldown: an agent or, where an agent has models of many providers, that agent with
-//! the models of one of them. Pure.
+//! What a provider's failure puts into a cooldown: an agent or, where an agent has models of many providers, that agent
+//! with the models of one of them. Pure.
 
 use super::plan::Cooldown;
 use jiff::Timestamp;

@@ -48,8 +48,8 @@ impl QuestionKind {
     }
 }
 
-/// Returns the commands that answer a question of this kind, the most useful first. Where there is judged work, commands
-/// that inspect it and decide about it come before those that restart the task.
+/// Returns the commands that answer a question of this kind, the most useful first. Where there is judged work,
+/// commands that inspect it and decide about it come before those that restart the task.
 pub fn choices(task: &Task, kind: QuestionKind) -> Vec<String> {
     let id = task.id;
     let commands = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();

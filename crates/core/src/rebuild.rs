@@ -1,8 +1,8 @@
 //! Rebuilds a task from its traces when the journal cannot be used. Pure.
 //!
-//! Order of trust: an up-to-date, readable row of the journal; else the record in the sidecar, unless run directories are
-//! newer; else `tasks.yml` and the run directories together. A live run is always followed, and a run that ended is judged
-//! again, because judging and integrating twice has the effect of once. Anything else is asked.
+//! Order of trust: an up-to-date, readable row of the journal; else the record in the sidecar, unless run directories
+//! are newer; else `tasks.yml` and the run directories together. A live run is always followed, and a run that ended is
+//! judged again, because judging and integrating twice has the effect of once. Anything else is asked.
 
 use super::ids::{RunId, TaskId};
 use super::money::Usd;

@@ -1,6 +1,6 @@
-//! Keeps secrets out of everything that a person, a log or another program sees: the values of secret variables, also encoded,
-//! wrapped or interleaved with colours; texts in the form of a known token (`redact/rules.txt`); and matches of a person's own
-//! patterns. It masks; it never decides who may read.
+//! Keeps secrets out of everything that a person, a log or another program sees: the values of secret variables, also
+//! encoded, wrapped or interleaved with colours; texts in the form of a known token (`redact/rules.txt`); and matches
+//! of a person's own patterns. It masks; it never decides who may read.
 
 mod alphabet;
 mod chunk_boundary;
@@ -92,8 +92,8 @@ impl Redactor {
         self.next_text(&mut Carry::default(), text)
     }
 
-    /// Like [`Self::text`], for a text whose start may be cut off, so that it may begin with the rest of a known value. Slower
-    /// than the others: for single texts, not for streams.
+    /// Like [`Self::text`], for a text whose start may be cut off, so that it may begin with the rest of a known value.
+    /// Slower than the others: for single texts, not for streams.
     pub fn rest_of_text(&self, text: &str) -> String {
         let begin = text.len() - text.trim_start().len();
         match self.needles.rest_at_start(&text[begin..]) {

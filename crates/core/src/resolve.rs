@@ -1,9 +1,10 @@
-//! Resolves a reference to a model: the only place that picks one. Pure and deterministic: the catalog, provider access, the
-//! person's preferences and history are arguments.
+//! Resolves a reference to a model: the only place that picks one. Pure and deterministic: the catalog, provider
+//! access, the person's preferences and history are arguments.
 //!
-//! Parse → providers → capabilities → score → check. A named model is searched at all providers; a tag or a tier chooses
-//! among usable ones. Needs are checked on every path: a task with images never gets a model without vision, and a capability
-//! that is only guessed from a name meets no need. `docs/explanation/which-model.md` explains it for people.
+//! Parse → providers → capabilities → score → check. A named model is searched at all providers; a tag or a tier
+//! chooses among usable ones. Needs are checked on every path: a task with images never gets a model without vision,
+//! and a capability that is only guessed from a name meets no need. `docs/explanation/which-model.md` explains it for
+//! people.
 
 mod error;
 mod kinds;
@@ -408,8 +409,8 @@ impl<'a> Resolver<'a> {
         limit.is_none_or(|limit| model.is_dearer_than(limit) == Some(false))
     }
 
-    /// Returns models that meet the needs, the best first: of all providers, usable ones first, for a named reference; or of
-    /// providers that cannot be used, for a tag or a tier.
+    /// Returns models that meet the needs, the best first: of all providers, usable ones first, for a named reference;
+    /// or of providers that cannot be used, for a tag or a tier.
     fn capable(&self, needs: &Needs, usable_too: bool) -> Vec<String> {
         let ranking = Ranking { resolver: self, tag: None, of_tier: false };
         let is_usable = |model: &Model| self.usability.allows(&model.id.provider);

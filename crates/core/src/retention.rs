@@ -89,8 +89,8 @@ impl Watch {
         self.0.is_none_or(|passed| passed.is_negative() || passed >= SHORTEST)
     }
 
-    /// Whether the clock is reliable enough to delete by age: it has advanced steadily since the last check. After a jump, or a
-    /// long time off, files are only deleted at the check after this one.
+    /// Whether the clock is reliable enough to delete by age: it has advanced steadily since the last check. After a
+    /// jump, or a long time off, files are only deleted at the check after this one.
     pub fn is_steady(self) -> bool {
         const LONGEST: SignedDuration = SignedDuration::from_hours(24);
         let is_short = |passed: SignedDuration| !passed.is_negative() && passed <= LONGEST;

@@ -1,5 +1,5 @@
-//! Decides what follows a failure. A provider failure moves the task to another agent and counts no attempt; a failure of
-//! the work is retried once with what went wrong, then moves to a stronger model, then asks a person.
+//! Decides what follows a failure. A provider failure moves the task to another agent and counts no attempt; a failure
+//! of the work is retried once with what went wrong, then moves to a stronger model, then asks a person.
 
 use super::budget::proposed;
 use super::conflict;
@@ -27,8 +27,8 @@ const MAX_STALLED_ROUNDS: u32 = 2;
 const SHORT_PAUSE: i64 = 15;
 /// The longest pause between two tries while a provider is unavailable, in seconds, unless the provider names a time.
 const LONGEST_PAUSE: i64 = 900;
-/// The longest wait that a provider can ask for. Limits of a week are usual; anything longer means that the clock here is
-/// wrong, or that the text was misread.
+/// The longest wait that a provider can ask for. Limits of a week are usual; anything longer means that the clock here
+/// is wrong, or that the text was misread.
 const MAX_RETRY_AFTER: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// The limits of a task after which a person is asked.
@@ -76,7 +76,8 @@ pub struct Context<'a> {
     pub is_cooling: &'a dyn Fn(&str, Option<&str>) -> bool,
     /// Whether a run of an agent with a model is prepaid, with credit left.
     pub is_prepaid: &'a dyn Fn(&str, Option<&str>) -> bool,
-    /// When the cooldown of an agent with a model ends; `None`: there is none, or the agent cannot take the task anyway.
+    /// When the cooldown of an agent with a model ends; `None`: there is none, or the agent cannot take the task
+    /// anyway.
     pub cooling_until: &'a dyn Fn(&str, Option<&str>) -> Option<Timestamp>,
     /// What the routing policy advises for a task whose work failed; `None`: no policy decides.
     pub policy: &'a dyn Fn(&Task) -> Option<Advice>,
@@ -128,8 +129,8 @@ pub enum Next {
     },
 }
 
-/// Returns the end of the cooldown that follows a failure: the provider's own time, else now plus the pause for its class.
-/// `None`: the class has no cooldown.
+/// Returns the end of the cooldown that follows a failure: the provider's own time, else now plus the pause for its
+/// class. `None`: the class has no cooldown.
 pub fn cooldown_until(failure: &Failure, now: Timestamp) -> Option<Timestamp> {
     let seconds = first_pause(failure.class)?;
     let retry_at = failure.retry_at.filter(|at| *at > now && at.duration_since(now) <= MAX_RETRY_AFTER);
@@ -143,11 +144,12 @@ fn first_pause(class: FailureClass) -> Option<i64> {
     pauses.into_iter().find(|(known, _)| *known == class).map(|(_, seconds)| seconds)
 }
 
-/// Returns when to retry a task whose provider is unavailable. The pause doubles each time and is offset per task, so that
-/// tasks that failed together do not retry together. A time named by the provider is used until it has proved wrong
-/// several times.
+/// Returns when to retry a task whose provider is unavailable. The pause doubles each time and is offset per task, so
+/// that tasks that failed together do not retry together. A time named by the provider is used until it has proved
+/// wrong several times.
 ///
-/// `other`: when another agent could take over. The earlier of that time and the end of the own agent's cooldown counts.
+/// `other`: when another agent could take over. The earlier of that time and the end of the own agent's cooldown
+/// counts.
 fn next_try(task: &Task, failure: &Failure, now: Timestamp, other: Option<Timestamp>) -> Option<Timestamp> {
     let own_cooldown = cooldown_until(failure, now)?;
     let free = other.map_or(own_cooldown, |other| other.min(own_cooldown));

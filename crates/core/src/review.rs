@@ -1,5 +1,5 @@
-//! The review of finished work by another agent or a person. A verdict applies to the reviewed commit only: a newer commit
-//! needs a new review. Pure.
+//! The review of finished work by another agent or a person. A verdict applies to the reviewed commit only: a newer
+//! commit needs a new review. Pure.
 
 use super::answer::{END_WITH_JSON, Malformed, describe_type, read, strict_schema};
 use super::outcome::Ending;
@@ -151,13 +151,11 @@ impl ReviewAnswer {
         let answer: Self = read(ending.structured.as_ref(), ending.final_text.as_deref(), "decision")?;
         let reviewed = answer.commit.trim();
         if reviewed.len() < 7 || !commit.starts_with(&reviewed.to_lowercase()) {
-            return Err(Malformed {
-                reason: format!("it judges the commit {reviewed:?}, and {commit} was to be judged"),
-            });
+            return Err(Malformed { reason: format!("it judges the commit {reviewed:?} instead of {commit}") });
         }
         let is_bad = answer.issues.iter().any(|issue| issue.severity == Severity::Error);
         if answer.decision == Decision::Approve && is_bad {
-            return Err(Malformed { reason: "it approves, and tells of an error all the same".to_owned() });
+            return Err(Malformed { reason: "it approves, but lists an error".to_owned() });
         }
         Ok(answer)
     }
@@ -273,7 +271,7 @@ mod tests {
         let about = |commit: &str| answer(json!({"decision": "approve", "commit": commit, "notes": "fine"}));
         assert!(about(COMMIT).is_ok() && about("0123456").is_ok());
         for other in ["fedcba9876543210", "", "0123"] {
-            assert!(about(other).expect_err("another commit").reason.contains("was to be judged"));
+            assert!(about(other).expect_err("another commit").reason.contains("instead of"));
         }
     }
 

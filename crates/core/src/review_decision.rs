@@ -87,8 +87,8 @@ pub enum DecisionError {
 }
 
 impl BranchSnapshot<'_> {
-    /// Returns the commit to which the person's decision applies: the judged one only or, where none was judged, the one
-    /// that the person names.
+    /// Returns the commit to which the person's decision applies: the judged one only or, where none was judged, the
+    /// one that the person names.
     pub fn decided_commit(&self) -> Result<String, DecisionError> {
         if let Some(expected) = self.expected {
             if expected.len() < MIN_DIGITS || !expected.bytes().all(|digit| digit.is_ascii_hexdigit()) {

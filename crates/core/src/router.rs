@@ -1,7 +1,7 @@
-//! Routing rules: which agent gets a task, and how complex the task is. Labels and fields come first, then round robin, the
-//! LLM, strict parsing of its answer, and the fallback. Pure: installed agents, failed attempts, and the LLM's answer are
-//! arguments. Neither a task's text nor a model's answer widens the choice: an agent is always an installed one that the
-//! configuration names, and a model always comes from `model_map` or from the person.
+//! Routing rules: which agent gets a task, and how complex the task is. Labels and fields come first, then round robin,
+//! the LLM, strict parsing of its answer, and the fallback. Pure: installed agents, failed attempts, and the LLM's
+//! answer are arguments. Neither a task's text nor a model's answer widens the choice: an agent is always an installed
+//! one that the configuration names, and a model always comes from `model_map` or from the person.
 
 mod answer;
 mod format;
@@ -79,7 +79,8 @@ pub struct RouterSettings {
     pub fallback_executor: String,
     /// `router.max_route_attempts`: after this many failures of the LLM, round robin is used.
     pub max_route_attempts: u32,
-    /// `router.agents`: the agents that rules or the LLM may choose, in this order. A label may name any installed agent.
+    /// `router.agents`: the agents that rules or the LLM may choose, in this order. A label may name any installed
+    /// agent.
     pub agents: Vec<String>,
     /// `router.allowed_tools`: the tools of every profile.
     pub allowed_tools: Vec<String>,
@@ -102,7 +103,8 @@ pub struct RouterSettings {
 pub enum Decision {
     /// The route is decided.
     Resolved(RouteResult),
-    /// Ask the router's LLM with [`super::prompt::route_prompt`]; then [`Routing::parse`] or [`Routing::after_failure`].
+    /// Ask the router's LLM with [`super::prompt::route_prompt`]; then [`Routing::parse`] or
+    /// [`Routing::after_failure`].
     AskLlm,
     /// No agent can take the task at present.
     Impossible(Impossible),
@@ -162,8 +164,9 @@ impl Routing<'_> {
         }
     }
 
-    /// Returns the route by `router.fallback_executor`, or by the first installed agent of `router.agents` when that one is
-    /// not installed or not listed: agents outside the list run only when a task names them. The warning says why.
+    /// Returns the route by `router.fallback_executor`, or by the first installed agent of `router.agents` when that
+    /// one is not installed or not listed: agents outside the list run only when a task names them. The warning says
+    /// why.
     pub fn fallback(&self, error: &str) -> Result<RouteResult, Impossible> {
         let request = wishes::read(self)?;
         if let Some(requested) = &request.agent {
@@ -188,8 +191,8 @@ impl Routing<'_> {
         Ok(self.plain(agent, reason, &request, Some(note)))
     }
 
-    /// Returns the agents among which rules and LLM choose: the installed ones of `router.agents`, in order, each once. It
-    /// is an error if there is none.
+    /// Returns the agents among which rules and LLM choose: the installed ones of `router.agents`, in order, each once.
+    /// It is an error if there is none.
     pub fn candidates(&self) -> Result<Vec<String>, Impossible> {
         let mut candidates: Vec<String> = Vec::new();
         for agent in &self.settings.agents {

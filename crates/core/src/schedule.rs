@@ -1,5 +1,5 @@
-//! Recurring schedules: the five fields of a crontab, or a name for them, evaluated on the wall clock of a time zone. Pure:
-//! zone and time are arguments.
+//! Recurring schedules: the five fields of a crontab, or a name for them, evaluated on the wall clock of a time zone.
+//! Pure: zone and time are arguments.
 
 use super::router::nearest;
 use croner::Cron;
@@ -90,8 +90,9 @@ impl Schedule {
         &self.text
     }
 
-    /// Returns the first time after `after`. For a schedule with a single time of day, a time that the zone's clock skips moves to
-    /// the end of the gap, and one that occurs twice counts once; other schedules use each time that the clock shows.
+    /// Returns the first time after `after`. For a schedule with a single time of day, a time that the zone's clock
+    /// skips moves to the end of the gap, and one that occurs twice counts once; other schedules use each time that the
+    /// clock shows.
     pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         (0..BEYOND_A_GAP).find_map(|hours| {
             let start = after.checked_add(SignedDuration::from_hours(hours)).ok()?;

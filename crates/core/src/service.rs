@@ -1,5 +1,5 @@
-//! The lifecycle of the daemon: its shutdown modes, its history of starts and stops, and when it may restart because of its
-//! memory use. The submodules have the service definition, its supervisor, and versions. Pure.
+//! The lifecycle of the daemon: its shutdown modes, its history of starts and stops, and when it may restart because of
+//! its memory use. The submodules have the service definition, its supervisor, and versions. Pure.
 
 pub mod definition;
 pub mod release;
@@ -145,8 +145,8 @@ pub fn lost(history: &[ServiceEntry], now: Timestamp) -> Option<ServiceEntry> {
     })
 }
 
-/// Returns the time before which the daemon does not restart because of its memory. Entries of the future are ignored: the
-/// clock was wrong.
+/// Returns the time before which the daemon does not restart because of its memory. Entries of the future are ignored:
+/// the clock was wrong.
 pub fn respawn_not_before(history: &[ServiceEntry], now: Timestamp) -> Option<Timestamp> {
     let for_memory = |entry: &&ServiceEntry| entry.kind == ServiceKind::Respawn && entry.cause == Cause::Memory;
     let recent = |at: &Timestamp| *at <= now && now.duration_since(*at) < REMEMBERED;

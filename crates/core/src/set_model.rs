@@ -49,8 +49,8 @@ impl SetModels {
         &self.0
     }
 
-    /// Returns the model for work of this agent in this project. The agent's setting overrides the project's, because every agent
-    /// has its own models.
+    /// Returns the model for work of this agent in this project. The agent's setting overrides the project's, because
+    /// every agent has its own models.
     pub fn for_agent(&self, dir: Option<&Path>, agent: &str) -> Option<&SetModel> {
         let of_agent = |known: &&SetModel| matches!(&known.scope, PauseScope::Agent { name } if name == agent);
         let of_project = |known: &&SetModel| matches!(&known.scope, PauseScope::Project { dir: own, .. } if Some(own.as_path()) == dir);

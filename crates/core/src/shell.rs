@@ -1,6 +1,6 @@
-//! Quoting for shell lines that a person types, and the files that an agent's shell line writes, as far as its words show:
-//! redirections, and programs that write the files they name. Pure. Files that a script or an unknown variable hides are not
-//! found: a result proves that something was written, its absence proves nothing.
+//! Quoting for shell lines that a person types, and the files that an agent's shell line writes, as far as its words
+//! show: redirections, and programs that write the files they name. Pure. Files that a script or an unknown variable
+//! hides are not found: a result proves that something was written, its absence proves nothing.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Skills: the content of a `SKILL.md`, which of two skills with one name is used, and which texts an agent receives. It
-//! reads no file and no YAML: the caller finds the files and passes a parser for the front matter.
+//! Skills: the content of a `SKILL.md`, which of two skills with one name is used, and which texts an agent receives.
+//! It reads no file and no YAML: the caller finds the files and passes a parser for the front matter.
 
 use super::prompt::data::{clean, cut, one_line};
 use serde::{Deserialize, Serialize};
@@ -72,8 +72,8 @@ pub enum BadSkill {
     },
 }
 
-/// Splits a text into the front matter (without its `---` lines) and the rest. A text without a `---` line at its start, or
-/// without a second one, has no front matter.
+/// Splits a text into the front matter (without its `---` lines) and the rest. A text without a `---` line at its
+/// start, or without a second one, has no front matter.
 pub fn split_front_matter(text: &str) -> (Option<&str>, &str) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_mark = |line: &str| line.trim_end() == "---";
@@ -129,9 +129,9 @@ fn first_prose(body: &str) -> &str {
 
 /// The skills available for one task, by name.
 ///
-/// Of two skills with one name the repository's is used, because it is written for this code, as the project's configuration
-/// overrides the user's. [`Catalogue::shadowed`] lists them, and the prompt tells the agent that a repository's skill is not
-/// the word of orch or the user.
+/// Of two skills with one name the repository's is used, because it is written for this code, as the project's
+/// configuration overrides the user's. [`Catalogue::shadowed`] lists them, and the prompt tells the agent that a
+/// repository's skill is not the word of orch or the user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Catalogue {
     skills: BTreeMap<String, Skill>,

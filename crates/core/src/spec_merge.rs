@@ -1,5 +1,5 @@
-//! Compares, changes and merges what a person requested for a task, field by field. Pure. It knows no file: the caller passes
-//! the versions.
+//! Compares, changes and merges what a person requested for a task, field by field. Pure. It knows no file: the caller
+//! passes the versions.
 
 use super::ids::TaskId;
 use super::task::Spec;
@@ -151,9 +151,9 @@ pub struct Merged {
     pub clashes: Vec<Clash>,
 }
 
-/// Merges the spec of a command (`ours`) with that of the file (`theirs`). `filed` are the versions that may be in the file
-/// without an edit by the person: what it said before, and what was written to it since. A field with one of these values is
-/// unchanged; where both sides changed one, the file counts, because it is the person's.
+/// Merges the spec of a command (`ours`) with that of the file (`theirs`). `filed` are the versions that may be in the
+/// file without an edit by the person: what it said before, and what was written to it since. A field with one of these
+/// values is unchanged; where both sides changed one, the file counts, because it is the person's.
 pub fn merge(filed: &[Spec], ours: &Spec, theirs: &Spec) -> Merged {
     let mut merged = Merged { spec: ours.clone(), taken: Vec::new(), clashes: Vec::new() };
     for field in differing(ours, theirs) {

@@ -1,9 +1,9 @@
-//! Adjusts a route for its cost, after it was chosen: `router.strategy`. Pure: the same task, attempt, settings and record
-//! give the same answer, so that a simulation can replay it.
+//! Adjusts a route for its cost, after it was chosen: `router.strategy`. Pure: the same task, attempt, settings and
+//! record give the same answer, so that a simulation can replay it.
 //!
-//! `quality` keeps every route. `cost_aware` gives routine work to the cheapest model that can do it. `balanced` does that for
-//! research only, and lets a small share of other routine work try a model with few records. Work that is complex, critical
-//! or has failed before, and a model that a person has named, are never changed.
+//! `quality` keeps every route. `cost_aware` gives routine work to the cheapest model that can do it. `balanced` does
+//! that for research only, and lets a small share of other routine work try a model with few records. Work that is
+//! complex, critical or has failed before, and a model that a person has named, are never changed.
 
 use super::catalog::Tier;
 use super::ids::TaskId;
@@ -90,8 +90,8 @@ impl Candidate {
         self.unfit.is_none() && !self.has_failed()
     }
 
-    /// Compares cost: a prepaid model is cheaper than others; else the known prices are compared, else the known tiers. Unknown
-    /// ones are never cheaper.
+    /// Compares cost: a prepaid model is cheaper than others; else the known prices are compared, else the known tiers.
+    /// Unknown ones are never cheaper.
     fn is_cheaper_than(&self, other: &Self) -> bool {
         if self.is_paid_ahead != other.is_paid_ahead {
             return self.is_paid_ahead;

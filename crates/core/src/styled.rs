@@ -1,12 +1,13 @@
-//! The colours of a transcript: the transcript is plain text, and its look on a terminal is stored in a separate list, line by
-//! line. Only graphic renditions are stored, written and read, so that no other control sequence is ever output, whatever an
-//! agent printed and whatever the list contains. Pure.
+//! The colours of a transcript: the transcript is plain text, and its look on a terminal is stored in a separate list,
+//! line by line. Only graphic renditions are stored, written and read, so that no other control sequence is ever
+//! output, whatever an agent printed and whatever the list contains. Pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The attributes that are kept: the parameter that sets it, and the one that resets it. Hidden and blinking text is not kept.
+/// The attributes that are kept: the parameter that sets it, and the one that resets it. Hidden and blinking text is
+/// not kept.
 const ATTRIBUTES: [(u16, u16); 7] = [(1, 22), (2, 22), (3, 23), (4, 24), (7, 27), (9, 29), (53, 55)];
 
 /// A foreground or background colour.
@@ -159,8 +160,8 @@ fn told(ink: Ink, base: u16) -> Option<String> {
 }
 
 impl LineStyle {
-    /// Renders the line's entry in the list with a line feed: `<offset> <length> <parameters>[ <byte>:<parameters>]…`, offsets
-    /// in hexadecimal, `-` for the default. `None`: the line is plain and has no entry.
+    /// Renders the line's entry in the list with a line feed: `<offset> <length> <parameters>[ <byte>:<parameters>]…`,
+    /// offsets in hexadecimal, `-` for the default. `None`: the line is plain and has no entry.
     pub fn record(offset: u64, length: usize, base: Pen, spans: &[Span]) -> Option<String> {
         if base.is_plain() && spans.iter().all(|span| span.pen.is_plain()) {
             return None;
@@ -203,8 +204,8 @@ pub fn style_at(styles: &Styles, at: u64) -> Option<&LineStyle> {
     styles.range(..=at).next_back().map(|(_, style)| style).filter(|style| at < style.end())
 }
 
-/// Renders a part of a line with graphic renditions and resets them at its end. `from` is the offset of the part in its line;
-/// `safe` makes text safe to print.
+/// Renders a part of a line with graphic renditions and resets them at its end. `from` is the offset of the part in its
+/// line; `safe` makes text safe to print.
 pub fn paint(piece: &str, from: usize, base: Pen, spans: &[Span], safe: fn(&str) -> Cow<'_, str>) -> String {
     let mut out = String::with_capacity(piece.len() + 16);
     let mut on = false;

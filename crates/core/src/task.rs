@@ -231,7 +231,8 @@ pub struct Task {
     /// Git trees that were judged and rejected, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected_trees: Vec<String>,
-    /// The state to which `unblock` returns after a step of orch's own failed for minutes; set only while a person is asked.
+    /// The state to which `unblock` returns after a step of orch's own failed for minutes; set only while a person is
+    /// asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_at: Option<Box<State>>,
     /// Where the work is stored.
@@ -384,8 +385,8 @@ impl Task {
         self.judged_commit().is_some() && self.evidence.as_ref().is_some_and(|evidence| !evidence.commits.is_empty())
     }
 
-    /// Whether it is final and `tasks.yml` says so: nothing happens to it unless a person asks, and nothing remains to be
-    /// written. Such a task need not be in memory.
+    /// Whether it is final and `tasks.yml` says so: nothing happens to it unless a person asks, and nothing remains to
+    /// be written. Such a task need not be in memory.
     pub fn is_settled(&self) -> bool {
         self.status().is_final()
             && match &self.file {

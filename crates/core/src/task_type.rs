@@ -1,6 +1,8 @@
-//! The type of a task, which decides what counts as evidence: with one rule for all, read-only tasks would loop for ever.
+//! The type of a task, which decides what counts as evidence: with one rule for all, read-only tasks would loop for
+//! ever.
 //!
-//! The type comes from the task's `type`, else from a label `type:*`; an unknown word is treated like [`TaskType::Feature`].
+//! The type comes from the task's `type`, else from a label `type:*`; an unknown word is treated like
+//! [`TaskType::Feature`].
 
 use super::task::Spec;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The timeline of a transcript: marks of fixed length that say when each part was written, so that the file can be searched
-//! without reading all of it. Pure: the format and its arithmetic.
+//! The timeline of a transcript: marks of fixed length that say when each part was written, so that the file can be
+//! searched without reading all of it. Pure: the format and its arithmetic.
 
 use jiff::Timestamp;
 

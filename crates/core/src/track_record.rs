@@ -1,11 +1,11 @@
 //! The track record of agents and models: what past runs say about the choice for a type of task. Pure.
 //!
-//! A sample is a judged run of work, or what a person recorded by hand; both have the same weight, and the number of recorded
-//! ones is shown. A run is judged if it was accepted, or failed by a fault of the work or the process. Provider failures,
-//! stopped runs and questions to a person say nothing about the model and are no samples. The weight of a sample halves with
-//! every [`HALF_LIFE_DAYS`] of its age, and is halved again if another version of the model answers now. A recommended model
-//! has at least [`MIN_SAMPLES`] and succeeded in more than [`MIN_RATE`] of them; models are ranked by the lower end of the
-//! interval, and of two equal ones the cheaper one comes first.
+//! A sample is a judged run of work, or what a person recorded by hand; both have the same weight, and the number of
+//! recorded ones is shown. A run is judged if it was accepted, or failed by a fault of the work or the process.
+//! Provider failures, stopped runs and questions to a person say nothing about the model and are no samples. The weight
+//! of a sample halves with every [`HALF_LIFE_DAYS`] of its age, and is halved again if another version of the model
+//! answers now. A recommended model has at least [`MIN_SAMPLES`] and succeeded in more than [`MIN_RATE`] of them;
+//! models are ranked by the lower end of the interval, and of two equal ones the cheaper one comes first.
 
 mod weights;
 
@@ -224,7 +224,8 @@ impl Standing {
         self.samples >= MIN_SAMPLES && self.rate > MIN_RATE
     }
 
-    /// Orders the best first: proven ones, then by the lower end of the interval; of equal ones the cheaper one comes first.
+    /// Orders the best first: proven ones, then by the lower end of the interval; of equal ones the cheaper one comes
+    /// first.
     fn order(&self, other: &Self) -> Ordering {
         // In steps, so that "equal" is transitive.
         let step = |standing: &Self| (standing.interval.0 / AS_GOOD).floor() as i64;
@@ -257,8 +258,8 @@ pub fn recommended(standings: &[Standing]) -> Option<&Standing> {
     standings.first().filter(|standing| standing.is_proven())
 }
 
-/// Describes for the router which of these agents have a good record for tasks of this type: in the project, else in all
-/// projects. `None`: none has.
+/// Describes for the router which of these agents have a good record for tasks of this type: in the project, else in
+/// all projects. `None`: none has.
 pub fn proven(
     samples: &[Sample],
     task_type: &TaskType,

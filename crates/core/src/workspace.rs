@@ -1,5 +1,5 @@
-//! What a fresh checkout of a project gets besides git's files: copied files, variables, and the lock files that say whether an
-//! earlier setup can be reused. Pure.
+//! What a fresh checkout of a project gets besides git's files: copied files, variables, and the lock files that say
+//! whether an earlier setup can be reused. Pure.
 
 use super::ids::TaskId;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,8 @@ pub fn is_installer(command: &str) -> bool {
     is_plain && INSTALLERS.iter().any(begins)
 }
 
-/// Whether a text can be a pattern of `workspace.copy` and `workspace.link`: it stays below the root and has no negation.
+/// Whether a text can be a pattern of `workspace.copy` and `workspace.link`: it stays below the root and has no
+/// negation.
 pub fn is_pattern(text: &str) -> bool {
     let is_plain = !text.trim().is_empty() && !text.contains(['\0', '\n', '\\']);
     is_plain && !text.starts_with(['!', '/', '#', '~']) && !text.split('/').any(|part| part == "..")
@@ -90,8 +91,8 @@ impl Leases {
         self.ports.retain(|task, _| is_open(*task));
     }
 
-    /// Returns the values of a task's variables. It keeps its ports, and missing ones are assigned from the free ports. `None`: no
-    /// port is left.
+    /// Returns the values of a task's variables. It keeps its ports, and missing ones are assigned from the free ports.
+    /// `None`: no port is left.
     pub fn values(
         &mut self,
         task: TaskId,

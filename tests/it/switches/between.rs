@@ -183,7 +183,7 @@ fn a_command_that_serves_for_a_moment_does_not_end_a_watcher() {
     let settled = done.of_type("settled");
     let mut lying = settled.clone();
     lying["task"]["status"] = "routed".into();
-    lying["task"]["hold"] = json!({"reason": "no_daemon", "detail": "nobody runs tasks now", "until": null});
+    lying["task"]["hold"] = json!({"reason": "no_daemon", "detail": "no daemon is running", "until": null});
     let [first, second] = done.halves();
     stand_in(
         &done.socket,

@@ -63,8 +63,8 @@ impl<'a> Batches<'a> {
         (!task.run_now && self.group(task).is_some_and(is_full)).then_some(HoldReason::BatchSlots)
     }
 
-    /// Sorts the tasks of each batch into the batch's own order. The set of positions that they hold among all tasks stays
-    /// the same. Reviews and tasks that a person asked for stay where they are.
+    /// Sorts the tasks of each batch into the batch's own order. The set of positions that they hold among all tasks
+    /// stays the same. Reviews and tasks that a person asked for stay where they are.
     pub(super) fn arrange(&self, runnable: &mut [Ready<'a>]) {
         for (at, group) in self.groups.iter().enumerate() {
             let is_of = |ready: &Ready<'a>| ready.0 && self.places.get(&ready.2).is_some_and(|(group, _)| *group == at);

@@ -1,5 +1,5 @@
-//! The capacity for starts: slots in total, per agent, and per project, the machine's load, and breakers. Counted once for
-//! a plan; checking a task then takes a few lookups in small tables.
+//! The capacity for starts: slots in total, per agent, and per project, the machine's load, and breakers. Counted once
+//! for a plan; checking a task then takes a few lookups in small tables.
 
 use super::{Cooldown, Hold, HoldReason, OverlapRules, directory, takes_slot};
 use crate::admission::{Pace, Shortage, Strain};
@@ -176,7 +176,8 @@ impl<'a> Usage<'a> {
         self.capacity.disk.as_ref().map(|_| Hold::new(HoldReason::Disk, String::new()))
     }
 
-    /// Returns the hold by a spent budget. `agent`: the agent and model that are to work on the task, where they are known.
+    /// Returns the hold by a spent budget. `agent`: the agent and model that are to work on the task, where they are
+    /// known.
     pub(super) fn spent(&self, task: &Task, agent: Option<(&str, Option<&str>)>) -> Option<Hold> {
         let balances = &self.capacity.balances;
         if task.run_now || balances.stops.is_empty() {
@@ -203,7 +204,8 @@ impl<'a> Usage<'a> {
         }
     }
 
-    /// Returns the hold by a limit that does not cover one more run besides those under way and those that this plan starts.
+    /// Returns the hold by a limit that does not cover one more run besides those under way and those that this plan
+    /// starts.
     pub(super) fn unaffordable(&mut self, task: &'a Task) -> Option<Hold> {
         if task.run_now || self.capacity.balances.is_unlimited() {
             return None;
@@ -256,7 +258,8 @@ impl<'a> Usage<'a> {
         })
     }
 
-    /// Returns the missing slot of its agent or project, which comes before those of all: a free slot alone would not help.
+    /// Returns the missing slot of its agent or project, which comes before those of all: a free slot alone would not
+    /// help.
     fn missing_own_slot(&self, task: &'a Task) -> Option<HoldReason> {
         let (agent, dir) = self.keys(task)?;
         let (agent, dir) = (self.agents.get(agent), self.dirs.get(dir));
@@ -300,7 +303,7 @@ impl<'a> Occupancy<'a> {
     /// Describes the slots of the task's batch.
     pub(super) fn batch_slots(&self, task: &Task) -> String {
         let Some(batch) = self.batches.iter().find(|batch| batch.holds(task.id)) else {
-            return "as many of its batch are busy as may be".to_owned();
+            return "as many tasks of its batch are busy as are allowed".to_owned();
         };
         render_slots(&self.busy_of(batch), batch.concurrency as usize, &format!(" of batch {}", batch.name))
     }
@@ -321,7 +324,7 @@ impl<'a> Occupancy<'a> {
         let because = match pace.slots.cmp(max_parallel) {
             Ordering::Equal => None,
             Ordering::Less => Some(pace.describe()),
-            Ordering::Greater => Some("the machine has little to do".to_owned()),
+            Ordering::Greater => Some("the machine has capacity to spare".to_owned()),
         };
         (self.busy.len(), pace.slots, because)
     }

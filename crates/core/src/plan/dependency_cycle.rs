@@ -7,7 +7,8 @@ use crate::task::State;
 use std::collections::BTreeSet;
 
 impl Planner<'_> {
-    /// Asks about cycles. Only a task that starts to wait, or waits for something else, can close one: the search starts there.
+    /// Asks about cycles. Only a task that starts to wait, or waits for something else, can close one: the search
+    /// starts there.
     pub(super) fn ask_about_cycles(&mut self) {
         let starts: BTreeSet<TaskId> = self.plan.actions.iter().filter_map(begins_to_wait).collect();
         if starts.is_empty() {
@@ -30,7 +31,8 @@ impl Planner<'_> {
         self.plan.holds.retain(|(id, _)| !asked.contains(id));
     }
 
-    /// Returns what a task waits for. A task that runs, asks a person, or is cancelled waits for none, whatever it depends on.
+    /// Returns what a task waits for. A task that runs, asks a person, or is cancelled waits for none, whatever it
+    /// depends on.
     fn waits_for(&self, id: TaskId) -> Vec<TaskId> {
         let Some(task) = self.snapshot.tasks.get(&id) else { return Vec::new() };
         let on = match &task.state {

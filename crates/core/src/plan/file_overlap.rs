@@ -1,5 +1,5 @@
-//! Whether a task that could start overlaps with a running one of its project in a file. Checked only for tasks for which
-//! there is capacity.
+//! Whether a task that could start overlaps with a running one of its project in a file. Checked only for tasks for
+//! which there is capacity.
 
 use super::{directory, takes_slot};
 use crate::ids::TaskId;

@@ -1,5 +1,5 @@
-//! Estimates about a task after the attempts at it: each recorded task counts by the probability with which it would have
-//! shown the same verdicts and the same effort. All sums are weighted means over the recorded tasks.
+//! Estimates about a task after the attempts at it: each recorded task counts by the probability with which it would
+//! have shown the same verdicts and the same effort. All sums are weighted means over the recorded tasks.
 
 use super::Gate;
 use super::decide::Attempt;
@@ -79,8 +79,8 @@ impl<'a> Belief<'a> {
         self.right.iter().map(|right| dot(&self.weights, right)).collect()
     }
 
-    /// Returns what an attempt with each model would bring, by the model's column. The gain includes what the verdict may
-    /// change: a rejection of the next model also counts for or against the existing results.
+    /// Returns what an attempt with each model would bring, by the model's column. The gain includes what the verdict
+    /// may change: a rejection of the next model also counts for or against the existing results.
     pub fn prospects(&self) -> Vec<Prospect> {
         let width = self.learned.models.len();
         let mut solves = vec![0.0; width];
@@ -112,7 +112,8 @@ impl<'a> Belief<'a> {
     }
 }
 
-/// Returns the probabilities of a verdict on a right and on a wrong result, where the result is right with probability `likely`.
+/// Returns the probabilities of a verdict on a right and on a wrong result, where the result is right with probability
+/// `likely`.
 fn shares(gate: Gate, accepted: bool, likely: f64) -> (f64, f64) {
     if accepted {
         (likely * (1.0 - gate.false_reject), (1.0 - likely) * gate.false_accept)

@@ -1,5 +1,5 @@
-//! Learning where few tasks have been tried by more than one model, as in a home in use: counts of judged runs per model and
-//! group. Where few runs are known, the estimates are drawn to those of all groups and all models.
+//! Learning where few tasks have been tried by more than one model, as in a home in use: counts of judged runs per
+//! model and group. Where few runs are known, the estimates are drawn to those of all groups and all models.
 
 use super::history::Judged;
 use super::learned::Learned;
@@ -93,8 +93,8 @@ fn share(odds: f64) -> f64 {
 }
 
 impl Learned {
-    /// Learns from judged runs, of any models on any tasks, how these models will perform. Models without runs get the average
-    /// of all.
+    /// Learns from judged runs, of any models on any tasks, how these models will perform. Models without runs get the
+    /// average of all.
     pub fn from_counts(runs: &[Judged], models: &[String], learning: Learning) -> Self {
         let counts = Counts::of(runs);
         let (width, size) = (models.len(), counts.tasks.len() * models.len());

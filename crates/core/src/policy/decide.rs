@@ -1,5 +1,5 @@
-//! The decision: deliver an existing result, try another model, or stop and ask a person. It sees what a daemon sees of a
-//! running task (models tried, cost, calls, verdicts), and never whether a result is right.
+//! The decision: deliver an existing result, try another model, or stop and ask a person. It sees what a daemon sees of
+//! a running task (models tried, cost, calls, verdicts), and never whether a result is right.
 
 use super::belief::{Belief, Prospect};
 use super::learned::Learned;

@@ -1,5 +1,5 @@
-//! The baselines of a policy: each single model, random mixes of two models, the best plain cascade, and the oracle that
-//! knows every outcome in advance.
+//! The baselines of a policy: each single model, random mixes of two models, the best plain cascade, and the oracle
+//! that knows every outcome in advance.
 
 use super::Gate;
 use super::outcomes::{Outcomes, TaskOutcomes};
@@ -51,8 +51,8 @@ pub fn oracle(outcomes: &Outcomes) -> Point {
     }
 }
 
-/// Returns the corners of the random-mix line as columns from cheap to expensive: each task goes to one of two neighbours at
-/// random, and no other random choice of models lies above the line.
+/// Returns the corners of the random-mix line as columns from cheap to expensive: each task goes to one of two
+/// neighbours at random, and no other random choice of models lies above the line.
 pub fn mix_line(singles: &[Point]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..singles.len()).collect();
     order.sort_by(|a, b| {
@@ -88,9 +88,9 @@ pub fn mixed_at(singles: &[Point], cost: Usd) -> Option<f64> {
     Some(singles[from].resolved + rise(singles, from, *to) * (cost.dollars() - singles[from].cost.dollars()))
 }
 
-/// Returns the plain cascade with the most value (worth of what it resolves minus its cost) on these tasks under this gate, as
-/// columns. The value is exact in the mean over the gate's draws; the search keeps the best few ladders of each length.
-/// `worth` is in multiples of the cost of a resolved task with the best single model.
+/// Returns the plain cascade with the most value (worth of what it resolves minus its cost) on these tasks under this
+/// gate, as columns. The value is exact in the mean over the gate's draws; the search keeps the best few ladders of
+/// each length. `worth` is in multiples of the cost of a resolved task with the best single model.
 pub fn best_cascade(tasks: &[&TaskOutcomes], gate: Gate, worth: f64, steps: usize) -> Vec<usize> {
     let width = tasks.first().map_or(0, |task| task.cells.len());
     let worth = worth * dollars_for_one(tasks, width);

@@ -1,8 +1,8 @@
 //! The home's own runs as outcomes for a replay. Pure.
 //!
-//! A replay needs a run of every model for every task. A home has few such tasks, because most are done at the first attempt.
-//! The largest block is used in which all models have a run for all tasks. Where even that is too small nothing is replayed:
-//! figures from a handful of tasks would be misleading.
+//! A replay needs a run of every model for every task. A home has few such tasks, because most are done at the first
+//! attempt. The largest block is used in which all models have a run for all tasks. Where even that is too small
+//! nothing is replayed: figures from a handful of tasks would be misleading.
 
 use super::outcomes::{Cell, Outcomes, TaskOutcomes};
 use crate::money::Usd;
@@ -63,8 +63,8 @@ impl Stock {
     }
 }
 
-/// Returns the largest block of these runs, given in the order in which they ended, with a summary of them. `None`: it is too
-/// small. Of several runs of a model on a task the first counts, because later ones build on its work.
+/// Returns the largest block of these runs, given in the order in which they ended, with a summary of them. `None`: it
+/// is too small. Of several runs of a model on a task the first counts, because later ones build on its work.
 pub fn block(runs: &[Judged]) -> (Stock, Option<Outcomes>) {
     let mut tasks: BTreeMap<u64, BTreeMap<&str, &Judged>> = BTreeMap::new();
     let (mut unpriced, mut repeated) = (0, 0);

@@ -1,7 +1,7 @@
-//! Learning from recorded outcomes: for each recorded task the probability that each model solves a similar task, and the
-//! expected calls and cost. The difficulty of a task is derived from the share of models that solved it; success, calls and
-//! cost of each model are then curves over the difficulty (logistic, and straight lines of the logarithms), so that two
-//! hundred tasks suffice for two dozen models.
+//! Learning from recorded outcomes: for each recorded task the probability that each model solves a similar task, and
+//! the expected calls and cost. The difficulty of a task is derived from the share of models that solved it; success,
+//! calls and cost of each model are then curves over the difficulty (logistic, and straight lines of the logarithms),
+//! so that two hundred tasks suffice for two dozen models.
 
 use super::Learning;
 use super::outcomes::TaskOutcomes;
@@ -37,8 +37,8 @@ pub struct Learned {
 }
 
 impl Learned {
-    /// Learns from tasks, each with one cell for each of `models`. Without tasks nothing is known, and no attempt is worth its
-    /// price.
+    /// Learns from tasks, each with one cell for each of `models`. Without tasks nothing is known, and no attempt is
+    /// worth its price.
     pub fn from_tasks(tasks: &[&TaskOutcomes], models: &[String], learning: Learning) -> Self {
         let width = models.len();
         let hardness: Vec<f64> = tasks.iter().map(|task| ease(task)).collect();
@@ -145,8 +145,8 @@ fn line(x: &[f64], y: &[f64]) -> (impl Fn(f64) -> f64 + use<>, f64) {
     (at, (stray / count).sqrt())
 }
 
-/// Returns the expected cost over difficulty: a straight line of the logarithms, scaled to the total cost of all recorded
-/// tasks.
+/// Returns the expected cost over difficulty: a straight line of the logarithms, scaled to the total cost of all
+/// recorded tasks.
 fn price_curve(x: &[f64], costs: &[f64]) -> impl Fn(f64) -> f64 + use<> {
     /// A hundredth of a cent: smaller costs do not matter, but their logarithms would.
     const LEAST: f64 = 1e-4;

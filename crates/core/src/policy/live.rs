@@ -1,5 +1,5 @@
-//! A policy for a running task: the decision of a replay, based on what this home has recorded, among the available agents.
-//! Pure: the same task, attempts and records give the same advice.
+//! A policy for a running task: the decision of a replay, based on what this home has recorded, among the available
+//! agents. Pure: the same task, attempts and records give the same advice.
 
 use super::Policy;
 use super::decide::{Attempt, Decision, Situation, decide};

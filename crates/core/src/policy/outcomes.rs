@@ -1,5 +1,5 @@
-//! Parses recorded outcomes from CSV: what each model did on each task. Rows may be in any order; nothing is guessed, and
-//! every error has its row and column.
+//! Parses recorded outcomes from CSV: what each model did on each task. Rows may be in any order; nothing is guessed,
+//! and every error has its row and column.
 
 use crate::money::Usd;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! The replay: policies on recorded outcomes, with cross-validation. What is learned for a task comes from other folds than
-//! its own, and a simulated gate errs at the given rates. The same outcomes and seeds give the same result.
+//! The replay: policies on recorded outcomes, with cross-validation. What is learned for a task comes from other folds
+//! than its own, and a simulated gate errs at the given rates. The same outcomes and seeds give the same result.
 
 use super::decide::{Attempt, Decision, Situation, decide};
 use super::dice::Dice;
@@ -159,8 +159,8 @@ fn folds(tasks: usize, folds: usize, seed: u64) -> Vec<usize> {
     fold_of
 }
 
-/// Returns the gate's verdict on each model's result. A gate with a higher error rate errs wherever one with a lower rate does,
-/// so that gates can be compared on the same draws.
+/// Returns the gate's verdict on each model's result. A gate with a higher error rate errs wherever one with a lower
+/// rate does, so that gates can be compared on the same draws.
 fn verdicts(task: &TaskOutcomes, gate: Gate, seed: u64, at: usize) -> Vec<bool> {
     let verdict = |(model, cell): (usize, &super::outcomes::Cell)| {
         let draw = Dice::of(seed, &[FOR_VERDICTS, at as u64, model as u64]).unit();

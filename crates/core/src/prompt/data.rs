@@ -1,13 +1,13 @@
-//! Prepares external text for a prompt: makes it visible, cuts it to size, and fences it so that it cannot pose as orch's own
-//! words. It has no wording of prompts and never interprets the text.
+//! Prepares external text for a prompt: makes it visible, cuts it to size, and fences it so that it cannot pose as
+//! orch's own words. It has no wording of prompts and never interprets the text.
 
 /// The longest run of backquotes in data; longer ones are shortened, which bounds the length of a fence.
 const LONGEST_RUN: usize = 64;
 /// The longest value quoted within a line, in characters: no path is longer.
 const MAX_SPAN: usize = 4_096;
 
-/// Whether a reader does not see this character while a model may obey it: controls, direction overrides, Unicode tags and
-/// other carriers of hidden text. The joiners of scripts and emoji are kept.
+/// Whether a reader does not see this character while a model may obey it: controls, direction overrides, Unicode tags
+/// and other carriers of hidden text. The joiners of scripts and emoji are kept.
 fn is_hidden(c: char) -> bool {
     let layout = matches!(c, '\n' | '\t');
     let carrier = matches!(c,
@@ -47,8 +47,8 @@ pub fn cut(text: &str, max: usize) -> String {
     }
 }
 
-/// Returns at most `max` characters from both ends. The end gets three times as many as the start, because that is where a
-/// failing program says why.
+/// Returns at most `max` characters from both ends. The end gets three times as many as the start, because that is
+/// where a failing program says why.
 pub fn cut_middle(text: &str, max: usize) -> String {
     let total = text.chars().count();
     if total <= max {

@@ -1,5 +1,5 @@
-//! Prompts that follow a run: what went wrong, and what to do now. Each is written for the same conversation or, as a part of
-//! the whole work prompt, for a new one.
+//! Prompts that follow a run: what went wrong, and what to do now. Each is written for the same conversation or, as a
+//! part of the whole work prompt, for a new one.
 
 use super::data::{code_span, cut, cut_middle, fence};
 use super::handover::handover;
@@ -31,8 +31,8 @@ pub enum Conversation {
 pub struct Again<'a> {
     /// The class of the failure.
     pub class: FailureClass,
-    /// The details, which are data: a check's command with its ending and output, a reviewer's notes, open points, the files
-    /// of a conflict one per line, a reason.
+    /// The details, which are data: a check's command with its ending and output, a reviewer's notes, open points, the
+    /// files of a conflict one per line, a reason.
     pub detail: &'a str,
     /// Whether the agent remembers what it did.
     pub conversation: Conversation,
@@ -69,8 +69,8 @@ pub fn interrupted_prompt(context: &WorkContext<'_>, again: &Again<'_>, template
     follow_up(context, again, (TemplateName::Interrupted, own.into()), templates)
 }
 
-/// Returns the prompt of a run that continues where a shutdown of orch interrupted the last one. An agent that starts anew
-/// also receives `before`, which the interrupted run received.
+/// Returns the prompt of a run that continues where a shutdown of orch interrupted the last one. An agent that starts
+/// anew also receives `before`, which the interrupted run received.
 pub fn resumed_prompt(
     context: &WorkContext<'_>,
     before: Option<&Feedback>,
@@ -86,7 +86,8 @@ pub fn resumed_prompt(
     interrupted_prompt(context, &again, templates)
 }
 
-/// Returns the prompt after a merge conflict: merge the current base into the branch. The only prompt that allows a merge.
+/// Returns the prompt after a merge conflict: merge the current base into the branch. The only prompt that allows a
+/// merge.
 pub fn conflict_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
     let own = [
         ("branch", code_span(context.branch)),
@@ -111,8 +112,8 @@ pub fn repair_prompt(reason: &str, answer_format: &str, templates: &Templates) -
     templates.render(TemplateName::Repair, &values)
 }
 
-/// Returns the person's messages, oldest first, for a conversation that continues. `answer_format` is empty where the same
-/// prompt describes it already.
+/// Returns the person's messages, oldest first, for a conversation that continues. `answer_format` is empty where the
+/// same prompt describes it already.
 pub fn message_prompt(messages: &[&str], answer_format: &str, templates: &Templates) -> String {
     let said: Vec<String> = messages.iter().map(|text| fence(&cut(text, MAX_MESSAGE))).collect();
     let values = Values::from([("messages", said.join("\n\n")), ("answer_format", answer_format.trim().to_owned())]);

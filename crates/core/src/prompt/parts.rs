@@ -73,8 +73,8 @@ impl PartResult {
     }
 }
 
-/// Returns the results of these subtasks. In a conversation that continues they are the whole prompt; in a new one they follow
-/// the work prompt, which already ends with the answer's format.
+/// Returns the results of these subtasks. In a conversation that continues they are the whole prompt; in a new one they
+/// follow the work prompt, which already ends with the answer's format.
 pub fn parts_prompt(
     context: &WorkContext<'_>,
     parts: &[PartResult],

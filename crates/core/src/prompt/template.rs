@@ -1,6 +1,6 @@
-//! A strict template: text, `{{name}}` for a value, and `{{#name}}` … `{{/name}}` (each alone on its line) for lines that
-//! appear only when the value is not empty. `\{{` stands for two literal braces. A value is inserted unchanged and is never
-//! parsed as template text. This module knows no prompt and no placeholder by name.
+//! A strict template: text, `{{name}}` for a value, and `{{#name}}` … `{{/name}}` (each alone on its line) for lines
+//! that appear only when the value is not empty. `\{{` stands for two literal braces. A value is inserted unchanged and
+//! is never parsed as template text. This module knows no prompt and no placeholder by name.
 
 use std::collections::BTreeMap;
 

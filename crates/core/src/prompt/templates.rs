@@ -1,5 +1,5 @@
-//! The prompts of orch, their placeholders, and the active texts: the embedded ones, or the user's overrides. It reads no
-//! file: the caller passes the contents of `$ORCH_HOME/prompts/`.
+//! The prompts of orch, their placeholders, and the active texts: the embedded ones, or the user's overrides. It reads
+//! no file: the caller passes the contents of `$ORCH_HOME/prompts/`.
 
 use super::template::{Placeholder, Template, TemplateProblem, Values};
 use crate::router::nearest;
@@ -217,8 +217,8 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Creates the embedded templates, each replaced by the text in `overrides` under its name (without `.md`), if there is one.
-    /// Returns the first invalid override, with file and line; then no override is used.
+    /// Creates the embedded templates, each replaced by the text in `overrides` under its name (without `.md`), if
+    /// there is one. Returns the first invalid override, with file and line; then no override is used.
     pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
         if let Some(file) = overrides.keys().find(|file| TemplateName::ALL.iter().all(|n| n.as_str() != *file)) {
             let names = || TemplateName::ALL.into_iter().map(TemplateName::as_str);

@@ -5,8 +5,8 @@
 pub(super) struct Alphabet([u64; 4]);
 
 impl Alphabet {
-    /// Creates a set from one letter per kind: `a` small, `A` capital, `0` digits, `x` hexadecimal digits of either case; every
-    /// other byte stands for itself.
+    /// Creates a set from one letter per kind: `a` small, `A` capital, `0` digits, `x` hexadecimal digits of either
+    /// case; every other byte stands for itself.
     const fn of(kinds: &[u8]) -> Self {
         let mut set = Self([0; 4]);
         let mut index = 0;

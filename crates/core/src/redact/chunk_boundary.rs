@@ -1,6 +1,6 @@
-//! Known values that span several chunks of a stream: the end of a line and the start of the next, or two deltas of one text.
-//! A chunk that ends with a possible start of a value is held until the next ones decide, within limits; every other chunk
-//! passes at once.
+//! Known values that span several chunks of a stream: the end of a line and the start of the next, or two deltas of one
+//! text. A chunk that ends with a possible start of a value is held until the next ones decide, within limits; every
+//! other chunk passes at once.
 
 use super::Redactor;
 use super::needles::Needle;
@@ -15,8 +15,8 @@ const TAIL: usize = 512;
 
 /// A chunk of a stream.
 pub trait Chunk {
-    /// Passes every text of it to `visit`, always in the same order. Texts of several chunks that belong together have the same
-    /// thread.
+    /// Passes every text of it to `visit`, always in the same order. Texts of several chunks that belong together have
+    /// the same thread.
     fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String));
 }
 
@@ -68,8 +68,8 @@ impl<P: Chunk> ChunkRedactor<P> {
         Self { held: VecDeque::new(), bytes: 0, patience, open: Vec::new() }
     }
 
-    /// Takes the next chunk and returns those that are decided, in order. A value that spans several chunks is masked in all of
-    /// them; a value within one text is not touched.
+    /// Takes the next chunk and returns those that are decided, in order. A value that spans several chunks is masked
+    /// in all of them; a value within one text is not touched.
     pub fn push(&mut self, redactor: &Redactor, mut piece: P) -> Vec<P> {
         let number = self.held.len();
         self.open.iter_mut().for_each(|open| open.waited += 1);

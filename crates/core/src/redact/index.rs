@@ -1,5 +1,5 @@
-//! Finds the places in a text where a rule may match, by the first three bytes of its leads. Nearly every place needs only one
-//! lookup in a small table, so that many rules cost hardly more than a few.
+//! Finds the places in a text where a rule may match, by the first three bytes of its leads. Nearly every place needs
+//! only one lookup in a small table, so that many rules cost hardly more than a few.
 
 use super::notation::{How, Rule, rules};
 use super::special::Special;

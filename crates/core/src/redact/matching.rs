@@ -178,8 +178,8 @@ struct Assigned {
     loose: bool,
 }
 
-/// Returns the value of an assignment whose name continues at `at`, in any of the usual notations: `NAME=…`, `"name": "…"`,
-/// `name => '…'`, `<name>…`, `("name", "…")`.
+/// Returns the value of an assignment whose name continues at `at`, in any of the usual notations: `NAME=…`, `"name":
+/// "…"`, `name => '…'`, `<name>…`, `("name", "…")`.
 fn assigned(bytes: &[u8], at: usize) -> Option<Assigned> {
     let spot = |at: usize, most: usize, among: &[u8]| {
         let rest = bytes.get(at..).unwrap_or_default();

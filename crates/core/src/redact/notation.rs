@@ -1,5 +1,5 @@
-//! Parses `rules.txt`. The file is part of the program, so that an invalid line is a bug, which a test finds, and never a
-//! user's mistake.
+//! Parses `rules.txt`. The file is part of the program, so that an invalid line is a bug, which a test finds, and never
+//! a user's mistake.
 
 use super::alphabet::{Alphabet, NAMED, TOKEN};
 

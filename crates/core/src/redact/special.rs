@@ -126,8 +126,8 @@ fn private_key_armour(rest: &[u8]) -> Option<usize> {
     rest[..end].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ').then_some(end + 11)
 }
 
-/// Returns where the body of a private key that continues at `from` ends, and whether the text ends before it. `armour`:
-/// the rest of the first line still belongs to the opening.
+/// Returns where the body of a private key that continues at `from` ends, and whether the text ends before it.
+/// `armour`: the rest of the first line still belongs to the opening.
 pub(super) fn private_key_rest(text: &str, from: usize, armour: bool) -> (usize, bool) {
     let mut at = from;
     for line in text[from..].split_inclusive('\n') {

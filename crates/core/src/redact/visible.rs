@@ -120,8 +120,8 @@ fn string(rest: &[u8]) -> usize {
     }
 }
 
-/// Returns the same for an escaped sequence, whose end is escaped too. No terminal reads it, so that an unterminated one
-/// hides nothing.
+/// Returns the same for an escaped sequence, whose end is escaped too. No terminal reads it, so that an unterminated
+/// one hides nothing.
 fn written_string(rest: &[u8]) -> usize {
     let mut at = 0;
     while let Some(found) = memchr::memchr3(b'\\', 0x07, b'\n', &rest[at..]) {

@@ -61,8 +61,8 @@ pub struct Needs {
     pub min_context: Option<u64>,
     /// Whether the work changes files: models known to lack tools are excluded.
     pub changes_files: bool,
-    /// Whether the task refers to an image: models known to lack vision are excluded, and a choice requires a model that is
-    /// known to have it.
+    /// Whether the task refers to an image: models known to lack vision are excluded, and a choice requires a model
+    /// that is known to have it.
     pub sees_images: bool,
 }
 
@@ -103,8 +103,8 @@ impl Needs {
             && !self.is_blind(model)
     }
 
-    /// Returns the needed capabilities that are only guessed from the model's name, if all others are known. `None`: a need is not
-    /// met, or nothing is guessed.
+    /// Returns the needed capabilities that are only guessed from the model's name, if all others are known. `None`: a
+    /// need is not met, or nothing is guessed.
     pub(super) fn guessed_of(&self, model: &Model) -> Option<Vec<Capability>> {
         let guessed: Vec<Capability> =
             self.capabilities.iter().copied().filter(|what| !model.surely_can(*what)).collect();
@@ -223,8 +223,8 @@ pub struct Records {
 const SPEEDS: [&str; 2] = ["-fast", "-highspeed"];
 
 impl Records {
-    /// Returns the record of a model, including that of the same model at another speed, which does not change its quality. The
-    /// second value says whether another speed is included.
+    /// Returns the record of a model, including that of the same model at another speed, which does not change its
+    /// quality. The second value says whether another speed is included.
     pub fn of(&self, id: &ModelRef) -> Option<(Record, bool)> {
         let slow = SPEEDS.iter().find_map(|speed| id.model.strip_suffix(speed)).unwrap_or(&id.model);
         let own = self.models.get(id).copied();

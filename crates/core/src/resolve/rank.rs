@@ -49,7 +49,8 @@ impl Ranking<'_, '_> {
         is_to_pay(a).cmp(&is_to_pay(b)).then_with(|| dear(a, b))
     }
 
-    /// Orders models of equal score: for quick answers, and where price counts, the cheaper first, else the higher tier.
+    /// Orders models of equal score: for quick answers, and where price counts, the cheaper first, else the higher
+    /// tier.
     fn evenly(&self, a: &Model, b: &Model) -> Ordering {
         let tier = || b.facts().tier.cmp(&a.facts().tier);
         let first = match (self.tag, self.resolver.selection.mode) {

@@ -78,8 +78,8 @@ pub enum Reference {
 /// Parses a reference.
 ///
 /// # Errors
-/// Returns an error if it is empty, too long, has control characters, has no model after its provider, or has an unknown tag
-/// or tier.
+/// Returns an error if it is empty, too long, has control characters, has no model after its provider, or has an
+/// unknown tag or tier.
 pub fn parse(text: &str) -> Result<Reference, ResolveError> {
     let text = text.trim();
     if text.is_empty() {

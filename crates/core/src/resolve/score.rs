@@ -1,7 +1,7 @@
 //! The score of a model for a tag, in thousandths of points, so that equal scores are equal on every machine.
 //!
-//! The terms are words in the name, context, the person's preference, and price. Words are matched as a whole: `gemini` does
-//! not contain `mini`.
+//! The terms are words in the name, context, the person's preference, and price. Words are matched as a whole: `gemini`
+//! does not contain `mini`.
 
 use super::reference::Tag;
 use super::{Mode, Needs, Record, Records, Selection};
@@ -166,7 +166,8 @@ fn price(model: &Model, mode: Mode, score: &mut Score) {
     }
 }
 
-/// Adds the history term: a bonus for more than three of four successful runs, a penalty for fewer than half, from three runs on.
+/// Adds the history term: a bonus for more than three of four successful runs, a penalty for fewer than half, from
+/// three runs on.
 fn history(model: &Model, records: &Records, score: &mut Score) {
     let Some((record, whose)) = record_of(model, records) else { return };
     let told = || format!("history{whose}: {}", record.told());

@@ -411,8 +411,8 @@ fn history_says_in_the_reason_whom_it_has_passed_over() {
     assert!(of_tier.reason.ends_with("; history of its tier: 9 of 9 good"), "{}", of_tier.reason);
 }
 
-/// The table of supported models that orch's strategies come from: what may be given to whom. Its "no tools" and "disabled by default"
-/// are settings of whoever has such models: `tools: false`, and no key.
+/// The table of supported models that orch's strategies come from: what may be given to whom. Its "no tools" and
+/// "disabled by default" are settings of whoever has such models: `tools: false`, and no key.
 #[test]
 fn who_has_no_tools_gets_research_only_and_who_is_off_gets_nothing() {
     let without_tools = || Facts { capabilities: [(Capability::Tools, false)].into(), ..Facts::default() };

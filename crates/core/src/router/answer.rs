@@ -1,6 +1,6 @@
 //! Parses the LLM's answer. Agent and complexity are the decision: one of the listed values, or a typed error. Profile,
-//! skills and reason are advice: they are cut, cleaned, and completed. Any other field (a model, a budget, flags) is ignored
-//! and named in the warning.
+//! skills and reason are advice: they are cut, cleaned, and completed. Any other field (a model, a budget, flags) is
+//! ignored and named in the warning.
 
 use super::{Choice, Impossible, Routing, sanity, wishes};
 use crate::answer::object_in_text;

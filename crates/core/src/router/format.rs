@@ -1,12 +1,12 @@
-//! The parts of the routing prompt that describe the answer and the choice: the schema, the same as text, the complexity
-//! guide, and the agents' strengths. The text is made from the schema, so that they cannot differ.
+//! The parts of the routing prompt that describe the answer and the choice: the schema, the same as text, the
+//! complexity guide, and the agents' strengths. The text is made from the schema, so that they cannot differ.
 
 use crate::prompt::data::one_line;
 use crate::route::Complexity;
 use serde_json::{Map, Value, json};
 
-/// Returns the JSON Schema of the answer, in the strict form that providers demand: every field required, none added. The
-/// lists hold the names that may be chosen; an empty list leaves the choice open.
+/// Returns the JSON Schema of the answer, in the strict form that providers demand: every field required, none added.
+/// The lists hold the names that may be chosen; an empty list leaves the choice open.
 pub fn schema(agents: &[String], skills: &[String], tools: &[String]) -> Value {
     let tiers = Complexity::ALL.map(|c| c.as_str().to_owned());
     object([

@@ -1,5 +1,5 @@
-//! What a person requested by labels and by the task's own fields. A label overrides a field, because a tool may have filled
-//! in the field; contradictions are resolved here and named in a warning.
+//! What a person requested by labels and by the task's own fields. A label overrides a field, because a tool may have
+//! filled in the field; contradictions are resolved here and named in a warning.
 
 use super::{Impossible, Routing, model_for_complexity, nearest};
 use crate::catalog::Catalog;

@@ -1,5 +1,5 @@
-//! The definition of the service for its supervisor: a systemd user unit or a launchd property list. Rendered and parsed
-//! back. Pure.
+//! The definition of the service for its supervisor: a systemd user unit or a launchd property list. Rendered and
+//! parsed back. Pure.
 
 /// The name of the systemd user unit.
 pub const UNIT: &str = "orch.service";
@@ -17,7 +17,8 @@ pub struct Definition {
     pub home: Option<String>,
     /// `ORCH_WORKTREES`, where it is set.
     pub worktrees: Option<String>,
-    /// Whether the home must exist: if it is missing, its disk is not mounted, and no other home is created in its place.
+    /// Whether the home must exist: if it is missing, its disk is not mounted, and no other home is created in its
+    /// place.
     pub home_is_there: bool,
 }
 
@@ -231,7 +232,8 @@ fn strings(text: &str) -> Vec<String> {
     pieces.filter_map(|piece| piece.split_once("</string>")).map(|(value, _)| unescaped(value)).collect()
 }
 
-/// Returns the entries of a `PATH` that a service may use: absolute ones, each once, in order. `None` if there are none.
+/// Returns the entries of a `PATH` that a service may use: absolute ones, each once, in order. `None` if there are
+/// none.
 pub fn lasting_path(path: &str) -> Option<String> {
     let mut kept: Vec<&str> = Vec::new();
     for entry in path.split(':').filter(|entry| entry.starts_with('/')) {

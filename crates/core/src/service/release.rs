@@ -79,8 +79,8 @@ impl<'a> Version<'a> {
     }
 }
 
-/// Returns the version that apt would install, from `apt-cache policy`. `None` if no repository has the package: for a package
-/// installed from a file, apt reports the installed version.
+/// Returns the version that apt would install, from `apt-cache policy`. `None` if no repository has the package: for a
+/// package installed from a file, apt reports the installed version.
 pub fn candidate_of_apt(text: &str) -> Option<String> {
     let is_of_repository = |line: &str| {
         let mut words = line.split_whitespace();

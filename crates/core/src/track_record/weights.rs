@@ -56,8 +56,9 @@ pub fn record<'s>(samples: impl IntoIterator<Item = &'s Sample>, weights: &Weigh
     sum.record()
 }
 
-/// Returns the records of models and tiers from all samples. `find` returns the model that an agent's name for it means now;
-/// names without one are skipped. A tier gets no record from a single model: it would apply to all others of the tier.
+/// Returns the records of models and tiers from all samples. `find` returns the model that an agent's name for it means
+/// now; names without one are skipped. A tier gets no record from a single model: it would apply to all others of the
+/// tier.
 pub fn records(
     samples: &[Sample],
     now: Timestamp,
