@@ -91,7 +91,7 @@ impl<'a> Context<'a> {
             candidates: self.candidates,
             routed: self.routed,
             model_for: self.model_for,
-            rests: self.is_cooling,
+            is_cooling_down: self.is_cooling,
             is_paid_ahead: self.is_prepaid,
         }
     }

@@ -20,9 +20,9 @@ impl Engine {
     /// Returns the limits within which an agent that works on `task` may delegate.
     pub(super) fn delegation_context(&self, task: &Task) -> DelegationContext {
         let workflow = &self.settings.for_task(task, &self.state.projects).workflow;
-        Standing {
-            line: self.state.line_of(task),
-            handed_on: task.delegated().len(),
+        DelegationContext {
+            ancestry: self.state.line_of(task),
+            delegated: task.delegated().len(),
             done: task.delegated().iter().filter(|part| self.state.is_done(**part)).copied().collect(),
             max_delegations: workflow.max_delegations,
             max_depth: workflow.max_delegation_depth,

@@ -93,8 +93,8 @@ impl RunReport {
         format!("run ended: {}{exit}, after {took}; {}", what.lines().next().unwrap_or_default(), self.describe_usage())
     }
 
-    /// What the agent says of its work.
-    fn answered(&self) -> String {
+    /// Describes the result that the agent reports.
+    fn describe_answer(&self) -> String {
         match (self.kind, Outcome::from_ending(&self.ending)) {
             (RunKind::Route | RunKind::Review, _) | (_, Outcome::Cancelled { .. }) => String::new(),
             (RunKind::Work, Outcome::Finished { answer }) => match answer.status {

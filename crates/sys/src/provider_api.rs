@@ -181,7 +181,7 @@ impl Request {
     }
 
     /// Returns the target of a redirect: the host only, and nothing that repeats the key.
-    fn elsewhere(&self, response: &Response) -> Option<String> {
+    fn redirect_host(&self, response: &Response) -> Option<String> {
         let place = response.headers().get(LOCATION)?.to_str().ok()?;
         let host = response.url().join(place).ok()?.host_str()?.to_owned();
         let repeats = |key: &Key| host.contains(&key.text.to_lowercase());

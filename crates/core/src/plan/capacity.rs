@@ -302,7 +302,7 @@ impl<'a> Occupancy<'a> {
 
     /// Describes the slots of the task's batch.
     pub(super) fn batch_slots(&self, task: &Task) -> String {
-        let Some(batch) = self.batches.iter().find(|batch| batch.holds(task.id)) else {
+        let Some(batch) = self.batches.iter().find(|batch| batch.contains(task.id)) else {
             return "as many tasks of its batch are busy as are allowed".to_owned();
         };
         render_slots(&self.busy_of(batch), batch.concurrency as usize, &format!(" of batch {}", batch.name))
@@ -337,7 +337,7 @@ impl<'a> Occupancy<'a> {
     /// Describes the slots that the machine's load leaves, and why.
     pub(super) fn strained_slots(&self) -> String {
         let Capacity { max_parallel, pace, .. } = self.capacity;
-        format!("{}; {} of {max_parallel} are used, because {}", self.slots(), pace.slots, pace.words())
+        format!("{}; {} of {max_parallel} are used, because {}", self.slots(), pace.slots, pace.describe())
     }
 
     /// Describes the slots of the task's agent.

@@ -4,7 +4,7 @@ use super::call::{Call, Checkout};
 use super::error::GitError;
 use super::halfway::Note;
 use super::repo::Repo;
-use super::stale::signs;
+use super::stale::fingerprint;
 use crate::fs;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -143,7 +143,7 @@ impl Repo {
             Found::File { executable } => Mode::File { executable },
             Found::Link(_) => Mode::Link,
         };
-        let (Some(signs), Some(sha)) = (signs(&file), hash) else { return Ok(None) };
+        let (Some(signs), Some(sha)) = (fingerprint(&file), hash) else { return Ok(None) };
         let here = Some(Side { mode, sha });
         if here == step.new && (step.old.is_some() || step.was_made_since(&at.work_tree, since)) {
             return Ok(Some(Stand::New(signs)));
@@ -198,7 +198,7 @@ fn found(root: &Path, path: &Path) -> Found {
 /// changed.
 pub(super) fn remove_unchanged(root: &Path, path: &Path, seen: &Signs) -> Result<bool, GitError> {
     let file = root.join(path);
-    if signs(&file).as_ref() != Some(seen) {
+    if fingerprint(&file).as_ref() != Some(seen) {
         return Ok(false);
     }
     std::fs::remove_file(&file).map_err(|source| GitError::Io { path: file.clone(), source })?;

@@ -166,8 +166,8 @@ fn capabilities(entry: &Value) -> BTreeMap<Capability, bool> {
 
 /// Extracts what an error response says beyond its status. Only known words count: a provider may repeat what it was
 /// sent.
-pub(super) fn refusal(body: &[u8]) -> Said {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Said::Other };
+pub(super) fn refusal(body: &[u8]) -> Body {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Body::Other };
     let body = body.get(0).unwrap_or(&body);
     let error = body.get("error").unwrap_or(body);
     let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
