@@ -241,8 +241,7 @@ impl<'a> Lab<'a> {
     }
 
     fn worktree_of(&self, id: u64) -> PathBuf {
-        let task = self.ground.get(&format!("/v1/tasks/{id}"));
-        PathBuf::from(task["worktree"].as_str().expect("a task that ran has a worktree"))
+        self.ground.task(id).worktree.expect("a task that ran has a worktree")
     }
 
     /// Removes a worktree, so that the disk does not fill up.

@@ -7,9 +7,13 @@ use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN, SOON};
 use crate::measure::now_ns;
 use orch_api::client::{Client, Transport};
-use orch_api::types::EventView;
+use orch_api::endpoint::{self, Endpoint};
+use orch_api::queries::{EventsQuery, StatusQuery};
+use orch_api::types::{EventView, NewProject, NewTask, TaskView};
+use orch_core::ids::TaskId;
 use orch_sys::process::Invocation;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
@@ -111,18 +115,20 @@ impl Ground {
         self.client.as_ref().expect("this ground has a daemon")
     }
 
-    /// Asks the daemon.
-    pub fn get(&self, path: &str) -> Value {
-        self.runtime.block_on(self.client().get(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fn call<E: Endpoint<Answer: DeserializeOwned>>(&self, request: &E) -> E::Answer {
+        let path = E::DESCRIPTION.path;
+        self.runtime.block_on(self.client().call(request)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    fn post(&self, path: &str, body: &Value) -> Value {
-        self.runtime.block_on(self.client().post(path, body)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    /// A task with its runs.
+    pub fn task(&self, id: u64) -> TaskView {
+        self.call(&endpoint::TaskShow { id: TaskId(id) })
     }
 
     /// Registers a repository.
     pub fn register(&self, repo: &Repo) {
-        self.post("/v1/projects", &json!({"dir": repo.dir(), "name": "shop", "approved": null}));
+        let body = NewProject { dir: repo.dir().to_owned(), name: "shop".to_owned(), approved: None };
+        self.call(&endpoint::ProjectRegister { body });
     }
 
     /// Adds a task for the agent of the benchmarks; its id.
@@ -132,23 +138,23 @@ impl Ground {
 
     /// Adds a task for an agent; its id.
     pub fn add_for(&self, title: &str, agent: &str) -> u64 {
-        let added = self.post("/v1/tasks", &json!({"title": title, "labels": [format!("agent:{agent}")]}));
-        added["id"].as_u64().expect("a task has an id")
+        self.call(&endpoint::TaskAdd { body: new_task(title, agent) }).id.0
     }
 
     /// Adds tasks at the same moment.
     pub fn add_all(&self, titles: &[String]) {
         let client = self.client();
         let all = titles.iter().map(|title| {
-            let task = new_task(title);
-            async move { client.post::<Value, Value>("/v1/tasks", &task).await.expect("the daemon takes it") }
+            let request = endpoint::TaskAdd { body: new_task(title, "bot") };
+            async move { client.call(&request).await.expect("the daemon takes it") }
         });
         self.runtime.block_on(futures::future::join_all(all));
     }
 
     /// How many tasks have a status.
     pub fn count(&self, status: &str) -> u64 {
-        self.get("/v1/status")["counts"][status].as_u64().unwrap_or(0)
+        let overview = self.call(&endpoint::Status { query: StatusQuery::default() });
+        overview.status.counts.get(status).copied().unwrap_or(0)
     }
 
     /// Follows the history from now on.
@@ -177,8 +183,8 @@ fn memory() -> TempDir {
     tempfile::Builder::new().prefix("ob-").tempdir_in(parent).expect("a temporary directory")
 }
 
-fn new_task(title: &str) -> Value {
-    json!({"title": title, "labels": ["agent:bot"]})
+fn new_task(title: &str, agent: &str) -> NewTask {
+    NewTask { title: title.to_owned(), labels: vec![format!("agent:{agent}")], ..NewTask::default() }
 }
 
 /// The benchmarks themselves, which are their own agent.
@@ -208,10 +214,13 @@ impl Feed {
         std::thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let mut lines = client.stream("/v1/events").await.expect("the daemon tells its history");
+                let mut lines = client
+                    .stream(&endpoint::EventStream { query: EventsQuery::default() })
+                    .await
+                    .expect("the daemon tells its history");
                 // It ends when the daemon leaves, or nobody listens here any more.
                 ready.send(()).ok();
-                while let Ok(Some(entry)) = lines.event::<EventView>().await {
+                while let Ok(Some(entry)) = lines.event().await {
                     if sender.send(Seen { at: now_ns(), entry }).is_err() {
                         break;
                     }

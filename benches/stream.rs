@@ -107,8 +107,7 @@ fn processor(table: &mut Table, name: &str, cpu: f64, goal: f64) {
 /// The transcript of a task's run, once it is there.
 pub fn transcript(ground: &Ground, id: u64) -> PathBuf {
     wait::wait_some("a transcript", RUN, || {
-        let task = ground.get(&format!("/v1/tasks/{id}"));
-        let path = task["runs"].as_array()?.last()?["transcript"].as_str().map(PathBuf::from)?;
+        let path = ground.task(id).runs?.pop()?.transcript;
         path.exists().then_some(path)
     })
 }

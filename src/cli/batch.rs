@@ -15,6 +15,7 @@ use super::ui::paint::Paint;
 use super::ui::time::Now;
 use clap::Subcommand;
 use orch_api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
+use orch_api::endpoint;
 use orch_core::batch::{BadBatchName, BatchName};
 use orch_core::ids::TaskId;
 use orch_core::money::Usd;
@@ -102,7 +103,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::Create { which: Which { name }, tasks, concurrency, budget } => {
             let new = NewBatch { name: name.as_str().to_owned(), tasks, concurrency, budget_usd: budget };
             let mut link = context.link().await?;
-            let batch: BatchView = link.post("/v1/batches", &new).await?;
+            let batch = link.call(&endpoint::BatchCreate { body: new }).await?;
             let is_own = link.is_own();
             tell(&batch, context, |batch| format!("batch {name} is open: {}\n", show::summary(batch)))?;
             if is_own {
@@ -114,38 +115,34 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::List => {
             let columns = context.ui.columns();
             let told = |batches: &Vec<BatchView>, now: &Now, paint: Paint| show::listed(batches, now, columns, paint);
-            context.present("/v1/batches", told).await
+            context.present(&endpoint::BatchList, told).await
         }
         Command::Show(Which { name }) => {
             let columns = context.ui.columns();
             let told = |batch: &BatchView, now: &Now, paint: Paint| show::sheet(batch, now, columns, paint);
-            context.present(&path(&name), told).await
+            context.present(&endpoint::BatchShow { name }, told).await
         }
         Command::Set { which: Which { name }, concurrency, budget, no_budget } => {
             let set = SetBatch { concurrency, budget_usd: budget, no_budget };
             let mut link = context.link().await?;
-            let batch: BatchView = link.patch(&path(&name), &set).await?;
+            let batch = link.call(&endpoint::BatchSet { name: name.clone(), body: set }).await?;
             tell(&batch, context, |batch| format!("batch {name}: {}\n", show::summary(batch)))?;
             link.close().await?;
             Ok(Exit::Done)
         }
         Command::Cancel { which: Which { name }, dry_run: true } => {
-            context.present(&path(&name), |batch: &BatchView, _, _| show::rehearsal(batch)).await
+            context.present(&endpoint::BatchShow { name }, |batch: &BatchView, _, _| show::rehearsal(batch)).await
         }
         Command::Cancel { which: Which { name }, dry_run: false } => {
             let mut link = context.link().await?;
             let order = CancelBatch { by: Some(context.person()) };
-            let batch: BatchView = link.post(&format!("{}/cancel", path(&name)), &order).await?;
+            let batch = link.call(&endpoint::BatchCancel { name, body: order }).await?;
             tell(&batch, context, show::given_up)?;
             link.close().await?;
             Ok(Exit::Done)
         }
         Command::Wait { which: Which { name }, timeout } => wait::run(&name, timeout, context).await,
     }
-}
-
-fn path(name: &BatchName) -> String {
-    format!("/v1/batches/{name}")
 }
 
 fn tell(batch: &BatchView, context: &Context, told: impl FnOnce(&BatchView) -> String) -> Result<(), CliError> {

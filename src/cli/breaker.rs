@@ -8,6 +8,7 @@ use super::ui::table::{Column, Width, cell, render};
 use super::ui::time::Now;
 use clap::Subcommand;
 use orch_api::breakers::{BreakerView, ResetBreakers};
+use orch_api::endpoint;
 use orch_core::breaker::StateName;
 
 /// Arguments of `orch breaker`.
@@ -44,7 +45,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::List => {
             let columns = context.ui.columns();
             let told = |breakers: &Vec<BreakerView>, now: &Now, paint| listed(breakers, now, columns, paint);
-            context.present("/v1/breakers", told).await
+            context.present(&endpoint::BreakerList, told).await
         }
         Command::Reset { name } => reset(name, context).await,
     }
@@ -71,7 +72,7 @@ fn listed(breakers: &[BreakerView], now: &Now, columns: usize, paint: Paint) -> 
 
 async fn reset(name: Option<String>, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let reset: Vec<String> = link.post("/v1/breakers/reset", &ResetBreakers { name }).await?;
+    let reset = link.call(&endpoint::BreakerReset { body: ResetBreakers { name } }).await?;
     if context.ui.is_json() {
         context.ui.json(&reset)?;
     } else if reset.is_empty() {

@@ -8,7 +8,8 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use clap::Subcommand;
-use orch_api::budget::{AccountView, BudgetView, LimitView, RecordSpending, RecordView};
+use orch_api::budget::{AccountView, BudgetView, LimitView, RecordSpending};
+use orch_api::endpoint;
 use orch_core::budget::Level;
 use orch_core::money::Usd;
 
@@ -76,7 +77,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::Record { account, cost, model, note } => {
             let said = RecordSpending { account, cost_usd: cost, model, note };
             let mut link = context.link().await?;
-            let record: RecordView = link.post("/v1/budget/records", &said).await?;
+            let record = link.call(&endpoint::BudgetRecord { body: said }).await?;
             link.close().await?;
             show(&record, &page::recorded(&record), context)
         }
@@ -106,7 +107,7 @@ fn code(level: Level) -> u8 {
 
 async fn look(account: Option<&str>, context: &Context) -> Result<BudgetView, CliError> {
     let mut link = context.link().await?;
-    let mut view: BudgetView = link.get("/v1/budget").await?;
+    let mut view = link.call(&endpoint::Budget).await?;
     link.close().await?;
     if let Some(wanted) = account {
         let known: Vec<String> = view.accounts.iter().map(|account| account.name.clone()).collect();

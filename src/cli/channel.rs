@@ -12,6 +12,7 @@ use super::ui::time::Now;
 use clap::Subcommand;
 use orch_api::channels::{ChannelView, NewNotice, NoticeView};
 use orch_api::client::Client;
+use orch_api::endpoint;
 use orch_config::FileKind;
 use orch_config::home::Home;
 use orch_core::channel::ChannelKind;
@@ -74,7 +75,9 @@ pub fn kind(text: &str) -> Result<ChannelKind, String> {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Add { channel } => add::run(channel, context).await,
-        Command::List => context.present("/v1/channels", |views: &Vec<ChannelView>, now, _| listed(views, now)).await,
+        Command::List => {
+            context.present(&endpoint::ChannelList, |views: &Vec<ChannelView>, now, _| listed(views, now)).await
+        }
         Command::Test { name } => test(name, context).await,
         Command::Remove { name } => remove(name, context).await,
     }
@@ -167,14 +170,14 @@ async fn nobody_tells(link: &mut Link) -> Result<bool, CliError> {
     if link.is_own() {
         return Ok(true);
     }
-    let views: Vec<ChannelView> = link.get("/v1/channels").await?;
+    let views = link.call(&endpoint::ChannelList).await?;
     Ok(views.iter().any(|view| view.state == NO_DAEMON))
 }
 
 /// Waits until a daemon has read that a channel is off; `false`: it has not, after a while.
 async fn is_off(kind: ChannelKind, client: &Client) -> bool {
     for _ in 0..UNREAD {
-        match client.get::<Vec<ChannelView>>("/v1/channels").await {
+        match client.call(&endpoint::ChannelList).await {
             Ok(views) if views.iter().any(|view| view.name == kind.as_str() && view.state != "off") => {}
             // One that is gone by now has nothing on.
             Ok(_) | Err(_) => return true,
@@ -187,13 +190,13 @@ async fn is_off(kind: ChannelKind, client: &Client) -> bool {
 /// What became of a test; pending where the channel was not reached in time.
 async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliError> {
     let new = NewNotice { text: TEXT.to_owned(), channels: vec![kind.to_string()] };
-    let told: Vec<NoticeView> = link.post("/v1/notices", &new).await?;
+    let told = link.call(&endpoint::Notify { body: new }).await?;
     let mut view = told.into_iter().next().ok_or_else(|| off(kind))?;
     let looks = PATIENCE.as_millis() / LOOK.as_millis();
     let mut in_trouble = 0;
     for _ in 0..looks {
         sleep(LOOK).await;
-        let found: Vec<NoticeView> = link.get(&format!("/v1/notices/{}", view.seq)).await?;
+        let found = link.call(&endpoint::NoticeShow { seq: view.seq }).await?;
         let taken = found.into_iter().find(|found| found.channel == view.channel);
         let is_taken = taken.is_some();
         view = taken.unwrap_or(view);
@@ -217,7 +220,7 @@ async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliErro
 
 /// Why a channel does not take what it is told.
 async fn trouble_of(kind: ChannelKind, link: &mut Link) -> Result<Option<String>, CliError> {
-    let views: Vec<ChannelView> = link.get("/v1/channels").await?;
+    let views = link.call(&endpoint::ChannelList).await?;
     Ok(views.into_iter().find(|view| view.name == kind.as_str()).and_then(|view| view.trouble))
 }
 

@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::settings;
 use super::ui::text;
 use clap::Subcommand;
+use orch_api::endpoint;
 use orch_api::types::NewProject;
 use orch_config::layers::{Layer, Loaded, load};
 use orch_config::{ConfigProblem, FileKind, Origin, Warning, json_schema, validate};
@@ -200,7 +201,7 @@ async fn all_layers(context: &Context) -> Result<(Vec<PathBuf>, Vec<Layer>), Cli
 async fn is_approved(path: &Path, text: &str, context: &Context) -> bool {
     let Some(dir) = path.parent() else { return false };
     let Ok(mut link) = context.link().await else { return false };
-    let projects: Result<Vec<NewProject>, _> = link.get("/v1/projects").await;
+    let projects: Result<Vec<NewProject>, _> = link.call(&endpoint::ProjectList).await;
     // What is wrong with the settings is told by whoever asked for them, and once.
     link.leave().await.ok();
     let id = content_id(text.as_bytes());

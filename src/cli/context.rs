@@ -10,6 +10,7 @@ use crate::daemon::{Running, Setup};
 use crate::telemetry::{self, Sink};
 use jiff::tz::TimeZone;
 use orch_api::client::{Client, ClientError, Lines};
+use orch_api::endpoint::{self, Request, ToRequest};
 use orch_api::status::StatusView;
 use orch_config::environment::overrides;
 use orch_config::home::Home;
@@ -18,7 +19,6 @@ use orch_engine::Mode;
 use orch_sys::clock::{self, Clock, SystemClock};
 use orch_sys::git::Git;
 use orch_sys::process::{file_limit, raise_file_limit};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -44,17 +44,20 @@ impl Context {
     }
 
     /// Prints one view of the API: as `told` puts it, or its document as it is for programs.
-    pub async fn present<T: DeserializeOwned>(
+    pub async fn present<R>(
         &self,
-        path: &str,
-        told: impl FnOnce(&T, &Now, Paint) -> String,
-    ) -> Result<Exit, CliError> {
+        request: &R,
+        told: impl FnOnce(&R::Answer, &Now, Paint) -> String,
+    ) -> Result<Exit, CliError>
+    where
+        R: ToRequest<Answer: DeserializeOwned>,
+    {
         let mut link = self.link().await?;
         if self.ui.is_json() {
-            let document = link.get_raw(path).await?;
+            let document = link.raw(request).await?;
             self.ui.raw_json(&document)?;
         } else {
-            let view: T = link.get(path).await?;
+            let view = link.call(request).await?;
             self.ui.data(&told(&view, &self.now(), self.ui.paint()))?;
         }
         link.close().await?;
@@ -147,8 +150,6 @@ pub fn resolve(cwd: &Path, path: &Path) -> PathBuf {
     resolved
 }
 
-/// Where the engine tells about itself, without its tasks.
-pub const ABOUT: &str = "/v1/status?brief=true";
 /// How often a request is asked again when an engine left in between.
 const RELINKS: usize = 5;
 /// How long another command's engine is waited for.
@@ -173,7 +174,7 @@ impl Engine {
         loop {
             let occupied = match setup.connect_or_open(mode).await? {
                 (_, Some(running)) => return Ok(Self::Own(running)),
-                (client, None) => match client.get::<StatusView>(ABOUT).await {
+                (client, None) => match client.call(&endpoint::BriefStatus).await {
                     Ok(status) if status.mode != Mode::Command.as_str() => return Ok(Self::Daemon(client, status)),
                     Ok(_) => setup.busy().into(),
                     Err(error) => CliError::from(error),
@@ -229,53 +230,37 @@ impl Link {
         matches!(self.engine, Engine::Own(_))
     }
 
-    /// Reads.
-    pub async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, CliError> {
-        let bytes = self.get_raw(path).await?;
+    /// Sends a request and reads its answer.
+    pub async fn call<R>(&mut self, request: &R) -> Result<R::Answer, CliError>
+    where
+        R: ToRequest<Answer: DeserializeOwned>,
+    {
+        let bytes = self.raw(request).await?;
         serde_json::from_slice(&bytes).map_err(|e| ClientError::Unexpected(e.to_string()).into())
     }
 
-    /// Reads without looking into the answer.
-    pub async fn get_raw(&mut self, path: &str) -> Result<Vec<u8>, CliError> {
+    /// The same without looking into the answer.
+    pub async fn raw<R: ToRequest>(&mut self, request: &R) -> Result<Vec<u8>, CliError> {
+        let request = request.to_request()?;
+        self.asked |= !request.only_reads();
         for _ in 0..RELINKS {
-            match self.engine.client().get_raw(path).await {
-                // Reading twice does no harm.
-                Err(error) if error.is_of_an_engine_that_left() && !self.is_own() => self.relink().await?,
+            match self.engine.client().raw(&request).await {
+                Err(error) if self.may_ask_again(&request, &error) => self.relink().await?,
                 other => return Ok(other?.into()),
             }
         }
-        Ok(self.engine.client().get_raw(path).await?.into())
+        Ok(self.engine.client().raw(&request).await?.into())
     }
 
-    /// Asks for something.
-    pub async fn post<B: Serialize, T: DeserializeOwned>(&mut self, path: &str, body: &B) -> Result<T, CliError> {
-        self.asked = true;
-        for _ in 0..RELINKS {
-            match self.engine.client().post(path, body).await {
-                // Nobody has heard it. What was heard must not be asked twice.
-                Err(ClientError::Unreachable { .. }) if !self.is_own() => self.relink().await?,
-                other => return Ok(other?),
-            }
-        }
-        Ok(self.engine.client().post(path, body).await?)
-    }
-
-    /// Changes some of what is there.
-    pub async fn patch<B: Serialize, T: DeserializeOwned>(&mut self, path: &str, body: &B) -> Result<T, CliError> {
-        self.asked = true;
-        for _ in 0..RELINKS {
-            match self.engine.client().patch(path, body).await {
-                // Nobody has heard it.
-                Err(ClientError::Unreachable { .. }) if !self.is_own() => self.relink().await?,
-                other => return Ok(other?),
-            }
-        }
-        Ok(self.engine.client().patch(path, body).await?)
+    /// Whether another engine is asked after this error. What one has heard must not be asked twice, unless it only reads.
+    fn may_ask_again<A>(&self, request: &Request<A>, error: &ClientError) -> bool {
+        let is_unheard = matches!(error, ClientError::Unreachable { .. });
+        !self.is_own() && (is_unheard || request.only_reads() && error.is_of_an_engine_that_left())
     }
 
     /// Opens a streamed answer.
-    pub async fn stream(&self, path: &str) -> Result<Lines, CliError> {
-        Ok(self.engine.client().stream(path).await?)
+    pub async fn stream<R: ToRequest>(&self, request: &R) -> Result<Lines<R::Answer>, CliError> {
+        Ok(self.engine.client().stream(request).await?)
     }
 
     /// The daemon may have left just now.
@@ -293,7 +278,7 @@ impl Link {
     pub async fn close(self) -> Result<(), CliError> {
         let status = match &self.engine {
             Engine::Daemon(_, status) => status.clone(),
-            Engine::Own(running) => running.client.get::<StatusView>(ABOUT).await?,
+            Engine::Own(running) => running.client.call(&endpoint::BriefStatus).await?,
         };
         status.problems.iter().for_each(|problem| self.ui.warning(problem));
         match self.engine.leave().await {

@@ -9,6 +9,8 @@ use super::ui::table::{Cell, Column, Width, cell, render};
 use super::ui::{money, text};
 use clap::ValueEnum;
 use orch_api::cost::{CostRow, CostView};
+use orch_api::endpoint;
+use orch_api::queries::CostQuery;
 use orch_core::cost::By;
 use orch_core::money::Usd;
 
@@ -50,12 +52,10 @@ impl Key {
 
 /// Prints it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let mut path = format!("/v1/cost?by={}&per_merged={}", args.by.by().as_str(), args.per_merged);
-    if let Some(since) = args.since {
-        path.push_str(&format!("&since={}", since.at(&context.now())));
-    }
+    let since = args.since.map(|since| since.at(&context.now()));
+    let query = CostQuery { by: args.by.by(), since, per_merged: args.per_merged };
     let columns = context.ui.columns();
-    context.present(&path, |view: &CostView, _, paint| told(view, columns, paint)).await
+    context.present(&endpoint::Cost { query }, |view: &CostView, _, paint| told(view, columns, paint)).await
 }
 
 fn told(view: &CostView, columns: usize, paint: Paint) -> String {

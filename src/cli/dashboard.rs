@@ -7,7 +7,8 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::status::page::Page;
-use orch_api::dashboard::DashboardView;
+use orch_api::endpoint;
+use orch_api::queries::DashboardQuery;
 use orch_core::batch::BatchName;
 
 /// Arguments of `orch dashboard`.
@@ -20,14 +21,14 @@ pub struct Args {
 
 /// Prints it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let of = args.batch.map(|name| format!("?batch={name}")).unwrap_or_default();
-    let path = format!("/v1/dashboard{of}");
+    let query = DashboardQuery { batch: args.batch.map(|name| name.to_string()) };
+    let request = endpoint::Dashboard { query };
     let mut link = context.link().await?;
     if context.ui.is_json() {
-        let document = link.get_raw(&path).await?;
+        let document = link.raw(&request).await?;
         context.ui.raw_json(&document)?;
     } else {
-        let view: DashboardView = link.get(&path).await?;
+        let view = link.call(&request).await?;
         // A line is left for the prompt that comes after it.
         let rows = context.ui.rows().map(|rows| rows.saturating_sub(1));
         let page = Page { now: context.now(), columns: context.ui.columns(), rows, paint: context.ui.paint() };

@@ -16,7 +16,8 @@ use agent_choice::AgentChoice;
 use history::History;
 use jiff::Timestamp;
 use orch_api::client::Client;
-use orch_api::types::{NewProject, TaskView, WhyView};
+use orch_api::endpoint;
+use orch_api::types::{TaskView, WhyView};
 use orch_sys::clock::{Clock, SystemClock};
 use stage::Stage;
 use std::time::Duration;
@@ -107,10 +108,10 @@ async fn perform(
     let client = stage.start_daemon().await?;
     let mut history = History::follow(&client, began, ui).await?;
     let project = stage.project()?;
-    drop(client.post::<_, NewProject>("/v1/projects", &project).await?);
+    drop(client.call(&endpoint::ProjectRegister { body: project }).await?);
     let tasks = tasks::all(choice.is_scripted());
     for task in &tasks {
-        drop(client.post::<_, TaskView>("/v1/tasks", task).await?);
+        drop(client.call(&endpoint::TaskAdd { body: task.clone() }).await?);
     }
     let patience = if choice.is_scripted() { SCRIPTED_PATIENCE } else { REAL_PATIENCE };
     let settled = tokio::time::timeout(patience, history.until_settled(tasks.len(), stage)).await;
@@ -127,10 +128,10 @@ async fn perform(
 
 /// The tasks with their runs.
 async fn details(client: &Client) -> Result<Vec<TaskView>, CliError> {
-    let list: Vec<TaskView> = client.get("/v1/tasks").await?;
+    let list = client.call(&endpoint::TaskList).await?;
     let mut tasks = Vec::with_capacity(list.len());
     for task in list {
-        tasks.push(client.get(&format!("/v1/tasks/{}", task.id.0)).await?);
+        tasks.push(client.call(&endpoint::TaskShow { id: task.id }).await?);
     }
     Ok(tasks)
 }
@@ -138,7 +139,7 @@ async fn details(client: &Client) -> Result<Vec<TaskView>, CliError> {
 /// What the tasks that did not end wait for.
 async fn tell_why(client: &Client, tasks: &[TaskView], context: &Context) {
     for task in tasks {
-        let why: Result<WhyView, _> = client.get(&format!("/v1/tasks/{}/why", task.id.0)).await;
+        let why: Result<WhyView, _> = client.call(&endpoint::TaskWhy { id: task.id }).await;
         if let Ok(why) = why {
             context.ui.note(&format!("{} is {}: {}; {}", task.id, why.status.as_str(), why.because, why.next));
         }

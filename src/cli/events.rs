@@ -1,6 +1,6 @@
 //! `orch events`: the history, as it was and as it goes on.
 
-use super::context::{ABOUT, Context};
+use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::since::Since;
@@ -8,7 +8,10 @@ use super::ui::text;
 use super::ui::time::Now;
 use jiff::Timestamp;
 use orch_api::client::{Client, ClientError, Lines};
+use orch_api::endpoint::{self, Events};
+use orch_api::queries::EventsQuery;
 use orch_api::status::StatusView;
+use orch_api::types::EventView;
 use orch_core::ids::{RunId, TaskId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -105,18 +108,14 @@ impl Event {
     }
 }
 
-/// The path of the API for a part of the history. `follow`: the answer does not end with what is there.
-pub fn path(from: Option<Place>, task: Option<TaskId>, follow: bool) -> String {
-    let mut path = format!("/v1/events?follow={follow}");
-    match from {
-        Some(Place::After(seq)) => path.push_str(&format!("&after={seq}")),
-        Some(Place::At(time)) => path.push_str(&format!("&since={time}")),
-        None => {}
-    }
-    if let Some(task) = task {
-        path.push_str(&format!("&task={task}"));
-    }
-    path
+/// The request for a part of the history. `follow`: the answer does not end with what is there.
+pub fn part(from: Option<Place>, task: Option<TaskId>, follow: bool) -> endpoint::EventStream {
+    let (after, since) = match from {
+        Some(Place::After(seq)) => (Some(seq), None),
+        Some(Place::At(time)) => (None, Some(time)),
+        None => (None, None),
+    };
+    endpoint::EventStream { query: EventsQuery { after, since, task: task.map(|id| id.0), follow: Some(follow) } }
 }
 
 /// Prints the history.
@@ -131,7 +130,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         };
     }
     let link = context.link().await?;
-    let mut events = link.stream(&path(Some(from.unwrap_or(Place::After(0))), args.task, false)).await?;
+    let mut events = link.stream(&part(Some(from.unwrap_or(Place::After(0))), args.task, false)).await?;
     print(&mut events, context).await?;
     drop(events);
     link.close().await?;
@@ -139,8 +138,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 /// Prints events as they come, until there are no more.
-pub async fn print(events: &mut Lines, context: &Context) -> Result<(), CliError> {
-    while let Some(document) = events.event::<Value>().await? {
+pub async fn print(events: &mut Lines<Events<EventView>>, context: &Context) -> Result<(), CliError> {
+    while let Some(document) = events.document().await? {
         print_one(&document, context)?;
     }
     Ok(())
@@ -187,10 +186,10 @@ impl Follow<'_> {
 
     async fn with(&mut self, client: &Client) -> Result<(), CliError> {
         if self.from.is_none() {
-            let status = client.get(ABOUT).await?;
+            let status = client.call(&endpoint::BriefStatus).await?;
             self.begin_at(&status);
         }
-        let mut events = client.stream(&path(self.from, self.task, true)).await?;
+        let mut events = client.stream(&part(self.from, self.task, true)).await?;
         self.print(&mut events).await
     }
 
@@ -198,10 +197,10 @@ impl Follow<'_> {
     async fn without_daemon(&mut self) -> Result<(), CliError> {
         let mut link = self.context.link().await?;
         if self.from.is_none() {
-            let status = link.get(ABOUT).await?;
+            let status = link.call(&endpoint::BriefStatus).await?;
             self.begin_at(&status);
         }
-        let mut events = link.stream(&path(self.from, self.task, false)).await?;
+        let mut events = link.stream(&part(self.from, self.task, false)).await?;
         self.print(&mut events).await?;
         drop(events);
         link.close().await?;
@@ -212,8 +211,8 @@ impl Follow<'_> {
         Ok(())
     }
 
-    async fn print(&mut self, events: &mut Lines) -> Result<(), CliError> {
-        while let Some(document) = events.event::<Value>().await? {
+    async fn print(&mut self, events: &mut Lines<Events<EventView>>) -> Result<(), CliError> {
+        while let Some(document) = events.document().await? {
             print_one(&document, self.context)?;
             self.from = Some(Place::After(Event::read(&document)?.seq));
         }
@@ -237,13 +236,19 @@ mod tests {
     }
 
     #[test]
-    fn the_part_of_the_history_is_named_in_the_path() {
+    fn the_part_of_the_history_is_named_in_the_request() {
         let at = now().at;
-        assert_eq!(path(None, None, true), "/v1/events?follow=true");
+        let path = |from, task, follow| part(from, task, follow).query;
+        let all = EventsQuery::default();
+        assert_eq!(path(None, None, true), EventsQuery { follow: Some(true), ..all.clone() });
+        let ends = EventsQuery { follow: Some(false), ..all };
         let from = |text: &str| Some(text.parse::<Beginning>().expect("a beginning").place(&now()));
-        assert_eq!(path(from("0"), Some(TaskId(3)), false), "/v1/events?follow=false&after=0&task=3");
+        assert_eq!(
+            path(from("0"), Some(TaskId(3)), false),
+            EventsQuery { after: Some(0), task: Some(3), ..ends.clone() }
+        );
         let then = at - jiff::SignedDuration::from_mins(10);
-        assert_eq!(path(from("10m"), None, false), format!("/v1/events?follow=false&since={then}"));
+        assert_eq!(path(from("10m"), None, false), EventsQuery { since: Some(then), ..ends });
         let error = "soon".parse::<Beginning>().expect_err("no beginning");
         assert!(error.contains("10m") && error.contains("a number"), "{error}");
     }

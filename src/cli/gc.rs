@@ -4,6 +4,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::ui::text::line;
+use orch_api::endpoint;
 use orch_api::gc::{Action, CleanUp, GcReport, ItemView};
 
 /// Arguments of `orch gc`.
@@ -17,11 +18,8 @@ pub struct Args {
 /// Cleans up.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let report: GcReport = {
-        let wish = CleanUp { dry_run: args.dry_run };
-        let asked = link.post("/v1/gc", &wish);
-        context.ui.wait("looking through worktrees", asked).await?
-    };
+    let request = endpoint::Gc { body: CleanUp { dry_run: args.dry_run } };
+    let report = context.ui.wait("looking through worktrees", link.call(&request)).await?;
     if context.ui.is_json() {
         context.ui.json(&report)?;
     } else {

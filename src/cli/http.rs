@@ -1,10 +1,11 @@
 //! `orch http`: tells where the API listens and where its token is. Never the token itself.
 
-use super::context::{ABOUT, Context};
+use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::settings;
 use super::ui::text;
+use orch_api::endpoint::{self, Endpoint};
 use orch_api::status::StatusView;
 use serde_json::json;
 
@@ -18,7 +19,7 @@ pub async fn run(_: Args, context: &Context) -> Result<Exit, CliError> {
     let (socket, token_file) = (setup.api_socket(), setup.home.http_token());
     let listen = settings::global(context, &setup.home)?.config.http.listen;
     let status: Option<StatusView> = match setup.connect().await {
-        Some(client) => client.get(ABOUT).await.ok(),
+        Some(client) => client.call(&endpoint::BriefStatus).await.ok(),
         None => None,
     };
     let url = status.as_ref().and_then(|status| status.http.clone());
@@ -41,8 +42,9 @@ pub async fn run(_: Args, context: &Context) -> Result<Exit, CliError> {
         (Some(_), None) if status.is_none() => context.ui.note("next: orch serve"),
         (Some(_), None) => status.iter().flat_map(|s| &s.problems).for_each(|problem| context.ui.warning(problem)),
         (Some(_), Some(url)) => {
+            let status = endpoint::Status::DESCRIPTION.path;
             let quoted = token_file.replace('\'', "'\\''");
-            context.ui.note(&format!("curl -H \"Authorization: Bearer $(cat '{quoted}')\" {url}/v1/status"));
+            context.ui.note(&format!("curl -H \"Authorization: Bearer $(cat '{quoted}')\" {url}{status}"));
         }
     }
     Ok(Exit::Done)

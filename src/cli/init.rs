@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::{repository, settings};
 use crate::daemon::Setup;
 use found::{Agent, Found};
-use orch_api::settings::ReloadView;
+use orch_api::endpoint;
 use orch_api::types::{NewProject, TryChecks};
 use orch_config::FileKind;
 use orch_config::layers::{Layer, Loaded, load};
@@ -81,7 +81,7 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
     let config_created = ensure_config(&setup)?;
     let mut link = context.link().await?;
     let approved = Some(content_id(text.as_bytes()));
-    let project: NewProject = link.post("/v1/projects", &NewProject { dir: root, name, approved }).await?;
+    let project = link.call(&endpoint::ProjectRegister { body: NewProject { dir: root, name, approved } }).await?;
     let is_wanted = args.try_checks || (!args.no_try && context.ui.terminal_columns().is_some());
     let tried = match is_wanted && !loaded.config.workflow.checks.is_empty() {
         true => try_checks(&mut link, &project, context).await?,
@@ -119,8 +119,8 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
 async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) -> Result<Vec<Check>, CliError> {
     context.ui.note("trying the checks on the base, in a fresh checkout; Ctrl-C leaves it at that");
     // What was just approved holds before it is tried.
-    let _taken: ReloadView = link.post("/v1/settings/reload", &serde_json::Value::Null).await?;
-    link.post("/v1/projects/try", &TryChecks { dir: project.dir.clone() }).await
+    let _taken = link.call(&endpoint::SettingsReload).await?;
+    link.call(&endpoint::ProjectTry { body: TryChecks { dir: project.dir.clone() } }).await
 }
 
 /// Writes the project's file where there is none, or only what an earlier `init` wrote; sets what was asked for in one that is

@@ -10,7 +10,9 @@ use super::ui::paint::Paint;
 use super::ui::text;
 use super::ui::time::Now;
 use clap::Subcommand;
-use orch_api::jobs::{FiringView, JobView, MadeView, UpcomingView};
+use orch_api::endpoint::{self, ToRequest};
+use orch_api::jobs::{JobView, MadeView, UpcomingView};
+use orch_api::queries::UpcomingQuery;
 use orch_core::job::{BadJobId, JobId};
 
 /// Arguments of `orch job`.
@@ -74,42 +76,48 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::List => {
             let columns = context.ui.columns();
             let told = |jobs: &Vec<JobView>, now: &Now, paint: Paint| show::listed(jobs, now, columns, paint);
-            context.present("/v1/jobs", told).await
+            context.present(&endpoint::JobList, told).await
         }
         Command::Show(Which { id }) => {
             let told = |job: &JobView, now: &Now, _: Paint| show::sheet(job, now);
-            context.present(&format!("/v1/jobs/{id}"), told).await
+            context.present(&endpoint::JobShow { id }, told).await
         }
-        Command::Enable(Which { id }) => change(&id, "enable", context).await,
-        Command::Disable(Which { id }) => change(&id, "disable", context).await,
+        Command::Enable(Which { id }) => {
+            let told = |job: &JobView, now: &Now| format!("job {id} is switched on{}\n", show::next_words(job, now));
+            change(&endpoint::JobEnable { id: id.clone() }, told, context).await
+        }
+        Command::Disable(Which { id }) => {
+            let told =
+                |_: &JobView, _: &Now| format!("job {id} is switched off; `orch job enable {id}` switches it on\n");
+            change(&endpoint::JobDisable { id: id.clone() }, told, context).await
+        }
         Command::Remove { which: Which { id }, dry_run: true } => {
             let told = |job: &JobView, now: &Now, _: Paint| format!("would remove:\n{}", show::sheet(job, now));
-            context.present(&format!("/v1/jobs/{id}"), told).await
+            context.present(&endpoint::JobShow { id }, told).await
         }
-        Command::Remove { which: Which { id }, dry_run: false } => change(&id, "remove", context).await,
+        Command::Remove { which: Which { id }, dry_run: false } => {
+            let told = |_: &JobView, _: &Now| format!("job {id} is gone from jobs.yml\n");
+            change(&endpoint::JobRemove { id: id.clone() }, told, context).await
+        }
         Command::Run(Which { id }) => fire(&id, context).await,
         Command::Next { id, count } => {
-            let only = id.map(|id| format!("&job={id}")).unwrap_or_default();
-            context
-                .present(&format!("/v1/upcoming?n={count}{only}"), |times: &Vec<UpcomingView>, _, _| next(times))
-                .await
+            let query = UpcomingQuery { job: id.map(|id| id.to_string()), n: Some(count) };
+            context.present(&endpoint::Upcoming { query }, |times: &Vec<UpcomingView>, _, _| next(times)).await
         }
     }
 }
 
-async fn change(id: &JobId, verb: &str, context: &Context) -> Result<Exit, CliError> {
+async fn change(
+    request: &impl ToRequest<Answer = JobView>,
+    told: impl FnOnce(&JobView, &Now) -> String,
+    context: &Context,
+) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let job: JobView = link.post(&format!("/v1/jobs/{id}/{verb}"), &()).await?;
+    let job = link.call(request).await?;
     if context.ui.is_json() {
         context.ui.json(&job)?;
     } else {
-        let now = context.now();
-        let told = match verb {
-            "remove" => format!("job {id} is gone from jobs.yml\n"),
-            "disable" => format!("job {id} is switched off; `orch job enable {id}` switches it on\n"),
-            _ => format!("job {id} is switched on{}\n", show::next_words(&job, &now)),
-        };
-        context.ui.data(&told)?;
+        context.ui.data(&told(&job, &context.now()))?;
     }
     link.close().await?;
     Ok(Exit::Done)
@@ -118,7 +126,7 @@ async fn change(id: &JobId, verb: &str, context: &Context) -> Result<Exit, CliEr
 /// Fires it, and waits for the end of its command where this process runs it.
 async fn fire(id: &JobId, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let firing: FiringView = link.post(&format!("/v1/jobs/{id}/run"), &()).await?;
+    let firing = link.call(&endpoint::JobRun { id: id.clone() }).await?;
     let is_own = link.is_own();
     if context.ui.is_json() {
         context.ui.json(&firing)?;

@@ -14,8 +14,9 @@ use super::runtime::alone;
 use super::settings;
 use super::ui::time::Now;
 use clap::Subcommand;
-use orch_api::budget::BudgetView;
+use orch_api::endpoint;
 use orch_api::models::{ModelView, ResolutionView};
+use orch_api::queries::StatusQuery;
 use orch_api::set_models::SetModelView;
 use orch_api::status::StatusView;
 use orch_config::Config;
@@ -231,7 +232,7 @@ async fn list(stand: Stand, usable: bool, sieve: Option<Sieve>, context: &Contex
 async fn decided(context: &Context) -> Result<Option<StatusView>, CliError> {
     let Some(client) = context.setup()?.connect().await else { return Ok(None) };
     // It says more than models; one that is leaving says nothing, and the list is whole without it.
-    Ok(client.get("/v1/status").await.ok())
+    Ok(client.call(&endpoint::Status { query: StatusQuery::default() }).await.ok().map(|overview| overview.status))
 }
 
 /// Accounts that are paid in advance, with something left. It is looked up only where there is such an agreement.
@@ -241,7 +242,7 @@ async fn paid_ahead(config: &Config, context: &Context) -> Result<BTreeSet<Strin
         return Ok(BTreeSet::new());
     }
     let mut link = context.link().await?;
-    let view: BudgetView = link.get("/v1/budget").await?;
+    let view = link.call(&endpoint::Budget).await?;
     link.leave().await?;
     let accounts = view.accounts.into_iter().filter(|one| one.standing.level == Level::Ok);
     Ok(accounts.map(|one| one.name).filter(|name| rules.has_period(name)).collect())

@@ -4,7 +4,8 @@ use super::channel::kind;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use orch_api::channels::{NewNotice, NoticeView};
+use orch_api::channels::NewNotice;
+use orch_api::endpoint;
 use orch_core::channel::ChannelKind;
 
 /// Arguments of `orch notify`.
@@ -22,7 +23,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let channels = args.channels.iter().map(ToString::to_string).collect();
     let mut link = context.link().await?;
-    let told: Vec<NoticeView> = link.post("/v1/notices", &NewNotice { text: args.text, channels }).await?;
+    let told = link.call(&endpoint::Notify { body: NewNotice { text: args.text, channels } }).await?;
     let is_own = link.is_own();
     link.close().await?;
     if context.ui.is_json() {

@@ -7,9 +7,9 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use clap::Subcommand;
-use orch_api::patterns::{PatternsView, SampleView, SimilarView};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use std::fmt::Display;
+use orch_api::endpoint;
+use orch_api::patterns::{PatternsView, SimilarView};
+use orch_api::queries::{PatternsQuery, SimilarQuery};
 
 /// Arguments of `orch patterns`.
 #[derive(Debug, clap::Args)]
@@ -82,68 +82,47 @@ struct Of {
 }
 
 impl Of {
-    /// Behind the path of a request.
-    fn query(&self, task_type: Option<&str>) -> String {
-        let all = [("type", task_type), ("project", self.project.as_deref()), ("label", self.label.as_deref())];
-        let given = all.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
-        let given: Vec<String> = given.collect();
-        if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
+    fn query(self, task_type: Option<String>) -> PatternsQuery {
+        PatternsQuery { task_type, project: self.project, label: self.label }
     }
-}
-
-/// A value in a query.
-fn encoded(text: &str) -> impl Display {
-    utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
 /// Runs one of them.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let columns = context.ui.columns();
-    let path = |of: &Of, task_type: Option<&str>| format!("/v1/patterns{}", of.query(task_type));
     match args.command {
         Command::Record(args) => record::run(args, context).await,
         Command::Recommend { task_type, of } => {
             let told = |view: &PatternsView, _: &_, paint| page::recommendation(view, columns, paint);
-            context.present(&path(&of, task_type.as_deref()), told).await
+            context.present(&endpoint::Patterns { query: of.query(task_type) }, told).await
         }
         Command::Suggest { text, limit } => {
             let told = |view: &Vec<SimilarView>, _: &_, paint| page::similar(view, columns, paint);
-            context.present(&format!("/v1/patterns/similar?text={}&limit={limit}", encoded(&text)), told).await
+            let query = SimilarQuery { text, limit: Some(limit) };
+            context.present(&endpoint::SimilarTasks { query }, told).await
         }
         Command::Stats { task_type, of } => {
             let told = |view: &PatternsView, _: &_, paint| page::standings(view, columns, paint);
-            context.present(&path(&of, task_type.as_deref()), told).await
+            context.present(&endpoint::Patterns { query: of.query(task_type) }, told).await
         }
         Command::Analyze { task_type, of } => {
             let told = |view: &PatternsView, _: &_, paint| page::failures(view, columns, paint);
-            context.present(&path(&of, task_type.as_deref()), told).await
+            context.present(&endpoint::Patterns { query: of.query(task_type) }, told).await
         }
         Command::Report { of } => {
             let told = |view: &PatternsView, _: &_, paint| page::report(view, columns, paint);
-            context.present(&path(&of, None), told).await
+            context.present(&endpoint::Patterns { query: of.query(None) }, told).await
         }
-        Command::Export { task_type, of } => export(&of.query(task_type.as_deref()), context).await,
+        Command::Export { task_type, of } => export(of.query(task_type), context).await,
     }
 }
 
-async fn export(query: &str, context: &Context) -> Result<Exit, CliError> {
+async fn export(query: PatternsQuery, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let samples: Vec<SampleView> = link.get(&format!("/v1/patterns/samples{query}")).await?;
+    let samples = link.call(&endpoint::SampleList { query }).await?;
     for sample in &samples {
         context.ui.json(sample)?;
     }
     link.close().await?;
     Ok(Exit::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_of_a_query_is_one_value_whatever_it_holds() {
-        let of = Of { project: Some("/a b&c=d".to_owned()), label: Some("ü?#".to_owned()) };
-        assert_eq!(of.query(Some("fix")), "?type=fix&project=%2Fa%20b%26c%3Dd&label=%C3%BC%3F%23");
-        assert_eq!(Of { project: None, label: None }.query(None), "");
-    }
 }

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
+use orch_api::endpoint::{self, ToRequest};
 use orch_api::switches::{NewPause, PauseView, PausesView};
 
 /// What is asked.
@@ -31,14 +32,14 @@ pub struct Args {
 
 /// Switches it, and tells what is paused now.
 pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
-    let path = match verb {
-        Verb::Pause => "/v1/pause",
-        Verb::Resume => "/v1/resume",
+    let body = NewPause { project: args.project, agent: args.agent, all: args.all, by: Some(context.person()) };
+    let named = named(&body);
+    let request = match verb {
+        Verb::Pause => endpoint::Pause { body }.to_request()?,
+        Verb::Resume => endpoint::Resume { body }.to_request()?,
     };
-    let order = NewPause { project: args.project, agent: args.agent, all: args.all, by: Some(context.person()) };
-    let named = named(&order);
     let mut link = context.link().await?;
-    let now: PausesView = link.post(path, &order).await?;
+    let now = link.call(&request).await?;
     if context.ui.is_json() {
         context.ui.json(&now)?;
     } else {

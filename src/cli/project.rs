@@ -6,7 +6,8 @@ use super::exit::Exit;
 use super::ui::table::{Column, Width, cell, render};
 use super::ui::text::line;
 use clap::Subcommand;
-use orch_api::types::{NewProject, RemoveProject};
+use orch_api::endpoint;
+use orch_api::types::RemoveProject;
 
 /// Arguments of `orch project`.
 #[derive(Debug, clap::Args)]
@@ -45,7 +46,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 async fn remove(project: String, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let removed: NewProject = link.post("/v1/projects/remove", &RemoveProject { project }).await?;
+    let removed = link.call(&endpoint::ProjectRemove { body: RemoveProject { project } }).await?;
     if context.ui.is_json() {
         context.ui.json(&removed)?;
     } else {
@@ -60,10 +61,10 @@ async fn remove(project: String, context: &Context) -> Result<Exit, CliError> {
 async fn list(context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     if context.ui.is_json() {
-        let document = link.get_raw("/v1/projects").await?;
+        let document = link.raw(&endpoint::ProjectList).await?;
         context.ui.raw_json(&document)?;
     } else {
-        let projects: Vec<NewProject> = link.get("/v1/projects").await?;
+        let projects = link.call(&endpoint::ProjectList).await?;
         let rows: Vec<_> = projects
             .iter()
             .map(|project| {

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::task::add::{directory, odd_labels};
+use orch_api::endpoint;
 use orch_api::route::{RouteQuestion, RouteView};
 use std::path::PathBuf;
 
@@ -33,7 +34,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let dir = directory(args.dir.as_deref(), context, &home).await?;
     let question = RouteQuestion { title: args.title, body: args.body.unwrap_or_default(), labels: args.labels, dir };
     let mut link = context.link().await?;
-    let view: RouteView = context.ui.wait("asking the router", link.post("/v1/route", &question)).await?;
+    let view: RouteView = context.ui.wait("asking the router", link.call(&endpoint::Route { body: question })).await?;
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else {

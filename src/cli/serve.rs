@@ -7,7 +7,7 @@ mod opening;
 mod respawn;
 mod signals;
 
-use super::context::{ABOUT, Context, need_programs};
+use super::context::{Context, need_programs};
 use super::error::CliError;
 use super::events;
 use super::exit::Exit;
@@ -19,9 +19,10 @@ use crate::telemetry::{self, RotatingFile, Sink};
 use beat::Beat;
 use futures::FutureExt;
 use opening::open;
-use orch_api::client::Client;
-use orch_api::status::StatusView;
-use orch_api::switches::{ShutdownOrder, ShutdownView};
+use orch_api::client::{Client, Lines};
+use orch_api::endpoint::{self, Events};
+use orch_api::switches::ShutdownOrder;
+use orch_api::types::EventView;
 use orch_config::Config;
 use orch_config::home::Home;
 use orch_config::raw::OnSignal;
@@ -186,7 +187,7 @@ async fn serve(
 ) -> (EngineExit, Option<Exit>) {
     let watched = context.ui.is_watched() || context.ui.is_json();
     let client = running.client.clone();
-    let events = if watched { running.client.stream(&events::path(None, None, true)).await.ok() } else { None };
+    let events = if watched { running.client.stream(&events::part(None, None, true)).await.ok() } else { None };
     let mut told = std::pin::pin!(async {
         tell_pauses(&client, context).await;
         if mode == Mode::Serve {
@@ -244,7 +245,7 @@ fn on_signal(home: &Home, context: &Context) -> OnSignal {
 /// Has the engine interrupt its agents; whether it heard.
 async fn interrupt(client: &Client, departure: &Departure) -> bool {
     let order = ShutdownOrder { how: ShutdownMode::Now, dry_run: false, why: Some(departure.why.clone()) };
-    match client.post::<_, ShutdownView>("/v1/shutdown", &order).await {
+    match client.raw(&endpoint::Shutdown { body: order }).await {
         Ok(_) => true,
         Err(error) => {
             tracing::warn!(%error, "the agents are not interrupted, and go on");
@@ -253,11 +254,11 @@ async fn interrupt(client: &Client, departure: &Departure) -> bool {
     }
 }
 
-async fn tell(events: &mut orch_api::client::Lines, context: &Context) -> Result<(), CliError> {
+async fn tell(events: &mut Lines<Events<EventView>>, context: &Context) -> Result<(), CliError> {
     if context.ui.is_json() {
         return events::print(events, context).await;
     }
-    while let Some(document) = events.event().await? {
+    while let Some(document) = events.document().await? {
         context.ui.note(&events::Event::read(&document)?.told(&context.now()));
     }
     Ok(())
@@ -285,7 +286,7 @@ fn greet(mode: Mode, setup: &Setup, context: &Context) {
 
 /// What does not go on by itself; also where nobody watches, for the service manager's log.
 async fn tell_pauses(client: &Client, context: &Context) {
-    if let Ok(status) = client.get::<StatusView>(ABOUT).await {
+    if let Ok(status) = client.call(&endpoint::BriefStatus).await {
         status.paused.iter().for_each(|paused| context.ui.note(&pause::line(paused)));
     }
 }

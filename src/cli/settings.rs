@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::error::CliError;
-use orch_api::settings::ReloadView;
+use orch_api::endpoint;
 use orch_config::home::Home;
 use orch_config::layers::{Layer, Loaded, load};
 use orch_sys::fs::{self, FsError};
@@ -31,7 +31,7 @@ pub fn text_of(path: &Path) -> Result<Option<String>, FsError> {
 /// it finds by itself a moment later.
 pub async fn tell_daemon(context: &Context) -> Result<(), CliError> {
     let Some(client) = context.setup()?.connect().await else { return Ok(()) };
-    let told = client.post::<_, ReloadView>("/v1/settings/reload", &serde_json::Value::Null);
+    let told = client.call(&endpoint::SettingsReload);
     match timeout(PATIENCE, told).await {
         Ok(Ok(view)) => view.problems.iter().for_each(|problem| context.ui.warning(problem)),
         Ok(Err(_)) | Err(_) => context.ui.note("the daemon takes it over as soon as it sees the file"),

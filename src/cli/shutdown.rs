@@ -7,6 +7,7 @@ use super::stop::{self, Found, Leaving};
 use super::ui::text;
 use crate::daemon::{Holder, Setup};
 use orch_api::client::{ClientError, Lines};
+use orch_api::endpoint::{self, Events};
 use orch_api::status::Overview;
 use orch_api::switches::{FateView, ShutdownOrder, ShutdownView, UnderWayView};
 use orch_core::service::ShutdownMode;
@@ -56,7 +57,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let why = Some(format!("orch shutdown{} by {}", flag(args.how()), context.person()));
     let order = ShutdownOrder { how: args.how(), dry_run: args.dry_run, why };
     // Before it is asked, so that its last words are heard.
-    let mut news = client.stream("/v1/status/stream").await.ok();
+    let mut news = client.stream(&endpoint::StatusStream).await.ok();
     let daemon = Leaving::of(&status);
     let answer = stop::ask(&client, &status, &order).await?;
     if args.dry_run {
@@ -136,13 +137,13 @@ fn flag(how: ShutdownMode) -> &'static str {
 async fn wait(
     setup: &Setup,
     (daemon, how): (&Leaving, ShutdownMode),
-    news: &mut Option<Lines>,
+    news: &mut Option<Lines<Events<Overview>>>,
     context: &Context,
 ) -> Result<bool, CliError> {
     let progress = async {
         let mut shown = None;
         while let Some(feed) = news
-            && let Ok(Some(overview)) = feed.event::<Overview>().await
+            && let Ok(Some(overview)) = feed.event().await
         {
             let waits = waits_for(&overview);
             if shown.as_ref() != Some(&waits) && !waits.is_empty() && !context.ui.is_json() {

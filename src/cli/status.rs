@@ -6,7 +6,9 @@ mod watch;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use orch_api::status::{Overview, StatusView};
+use orch_api::endpoint;
+use orch_api::queries::StatusQuery;
+use orch_api::status::StatusView;
 use page::Page;
 
 /// Arguments of `orch status`.
@@ -25,10 +27,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 async fn once(context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     if context.ui.is_json() {
-        let document = link.get_raw("/v1/status").await?;
+        let document = link.raw(&endpoint::Status { query: StatusQuery::default() }).await?;
         context.ui.raw_json(&document)?;
     } else {
-        let overview: Overview = link.get("/v1/status").await?;
+        let overview = link.call(&endpoint::Status { query: StatusQuery::default() }).await?;
         let page = Page { now: context.now(), columns: context.ui.columns(), rows: None, paint: context.ui.paint() };
         context.ui.data(&page.of(&overview, link.is_own()))?;
         if link.is_own() {

@@ -1,9 +1,9 @@
 //! Asking a daemon to leave, and waiting until it is gone.
 
 use super::error::CliError;
-use crate::cli::context::ABOUT;
 use crate::daemon::{Holder, Setup};
 use orch_api::client::{Client, ClientError};
+use orch_api::endpoint;
 use orch_api::error::ErrorCode;
 use orch_api::status::StatusView;
 use orch_api::switches::{ShutdownOrder, ShutdownView};
@@ -39,7 +39,7 @@ pub async fn find(setup: &Setup) -> Result<Found, CliError> {
     let deadline = Instant::from_std(clock::instant()) + UNHEARD;
     loop {
         if let Some(client) = setup.connect().await {
-            let status: StatusView = client.get(ABOUT).await?;
+            let status = client.call(&endpoint::BriefStatus).await?;
             return Ok(match status.mode == Mode::Command.as_str() {
                 true => Found::Nobody,
                 false => Found::Answers(client, Box::new(status)),
@@ -61,7 +61,7 @@ pub fn end(holder: &Holder) -> Option<Leaving> {
 /// Asks a daemon to leave. One of a version that does not know the request gets the signal.
 pub async fn ask(client: &Client, status: &StatusView, order: &ShutdownOrder) -> Result<ShutdownView, CliError> {
     let known = Leaving::of(status).process;
-    match client.post("/v1/shutdown", order).await {
+    match client.call(&endpoint::Shutdown { body: order.clone() }).await {
         Err(ClientError::Answered(view)) if view.code == ErrorCode::NotFound && order.how == ShutdownMode::Stop => {
             if !order.dry_run && !known.is_some_and(|daemon| terminate(&daemon)) {
                 return Err(ClientError::Answered(view).into());
@@ -104,7 +104,7 @@ pub async fn gone(setup: &Setup, daemon: &Leaving) -> Result<(), CliError> {
             return Ok(());
         }
         if let Some(client) = setup.connect().await
-            && client.get::<StatusView>(ABOUT).await.is_ok_and(|status| status.pid != daemon.pid)
+            && client.call(&endpoint::BriefStatus).await.is_ok_and(|status| status.pid != daemon.pid)
         {
             return Ok(());
         }

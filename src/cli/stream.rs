@@ -13,6 +13,8 @@ use super::task::settle::settled;
 use crate::daemon::{OpenError, Setup};
 use jiff::Timestamp;
 use orch_api::client::Client;
+use orch_api::endpoint::{self, Events, ToRequest};
+use orch_api::queries::StreamQuery;
 use orch_api::stream::{Cursor, StreamEvent};
 use orch_api::types::TaskView;
 use orch_chat::Sink;
@@ -84,14 +86,6 @@ fn place(args: &Args, context: &Context) -> Place {
     }
 }
 
-fn part_name(part: Part) -> &'static str {
-    match part {
-        Part::Output => "output",
-        Part::Events => "events",
-        Part::Raw => "raw",
-    }
-}
-
 /// A place to begin at.
 #[derive(Debug, Clone, Copy)]
 enum Place {
@@ -101,11 +95,11 @@ enum Place {
 }
 
 impl Place {
-    fn query(self) -> String {
+    fn query(self) -> StreamQuery {
         match self {
-            Self::Offset(offset) => format!("from={offset}"),
-            Self::Tail(lines) => format!("tail={lines}"),
-            Self::Since(at) => format!("since={at}"),
+            Self::Offset(offset) => StreamQuery { from: Some(offset), ..StreamQuery::default() },
+            Self::Tail(lines) => StreamQuery { tail: Some(lines), ..StreamQuery::default() },
+            Self::Since(at) => StreamQuery { since: Some(at), ..StreamQuery::default() },
         }
     }
 }
@@ -174,7 +168,7 @@ impl Watch<'_> {
         let setup = self.context.setup()?;
         loop {
             let ended = match setup.connect().await {
-                Some(client) => self.remote(&client, &self.path(id)).await,
+                Some(client) => self.remote(&client, &self.request(id)).await,
                 None => local::follow(self, id).await,
             };
             match ended {
@@ -241,13 +235,9 @@ impl Watch<'_> {
             if let Some(client) = setup.connect().await {
                 told = false;
                 let reached: Vec<String> = self.open.iter().map(|(run, offset)| format!("{run}:{offset}")).collect();
-                let path = format!(
-                    "/v1/stream?part={}&{}&cursor={}",
-                    part_name(self.part),
-                    self.place.query(),
-                    reached.join(",")
-                );
-                match self.remote(&client, &path).await {
+                let (part, cursor) = (Some(self.part), Some(reached.join(",")));
+                let request = endpoint::StreamAll { query: StreamQuery { part, cursor, ..self.place.query() } };
+                match self.remote(&client, &request).await {
                     Ok(_) => {}
                     Err(error) if self.passes(&error) => {}
                     Err(error) => return Err(error),
@@ -262,18 +252,22 @@ impl Watch<'_> {
         }
     }
 
-    fn path(&self, id: TaskId) -> String {
-        match &self.cursor {
-            Some(cursor) => format!("/v1/tasks/{id}/stream?part={}&cursor={cursor}", part_name(self.part)),
-            None if self.waited => format!("/v1/tasks/{id}/stream?part={}&first=true", part_name(self.part)),
-            None => format!("/v1/tasks/{id}/stream?part={}&{}", part_name(self.part), self.place.query()),
-        }
+    fn request(&self, id: TaskId) -> endpoint::TaskStream {
+        let from = match &self.cursor {
+            Some(cursor) => StreamQuery { cursor: Some(cursor.to_string()), ..StreamQuery::default() },
+            None if self.waited => StreamQuery { first: Some(true), ..StreamQuery::default() },
+            None => self.place.query(),
+        };
+        endpoint::TaskStream { id, query: StreamQuery { part: Some(self.part), ..from } }
     }
 
-    async fn remote(&mut self, client: &Client, path: &str) -> Result<Ended, CliError> {
-        let mut events = client.stream(path).await?;
+    async fn remote<R>(&mut self, client: &Client, request: &R) -> Result<Ended, CliError>
+    where
+        R: ToRequest<Answer = Events<StreamEvent>>,
+    {
+        let mut events = client.stream(request).await?;
         self.was_live = true;
-        while let Some(event) = events.event::<StreamEvent>().await? {
+        while let Some(event) = events.event().await? {
             if let Some(ended) = self.take(event).await? {
                 return Ok(ended);
             }

@@ -1,14 +1,14 @@
 //! `orch upgrade check`: what runs, what lies on the disk, what whoever has installed orch knows of, and what a restart
 //! would do. It asks no network.
 
-use super::context::{ABOUT, Context};
+use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::service::{Waiting, waiting};
 use super::ui::text::line;
 use clap::Subcommand;
-use orch_api::status::StatusView;
-use orch_api::switches::{FateView, ShutdownOrder, ShutdownView};
+use orch_api::endpoint;
+use orch_api::switches::{FateView, ShutdownOrder};
 use orch_core::service::ShutdownMode;
 use orch_core::service::release::{
     CargoSource, OnDisk, candidate_of_apt, on_disk, source_of_cargo, version_of_manifest,
@@ -79,11 +79,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         under_way: Vec::new(),
     };
     if let Some(client) = client {
-        let status: StatusView = client.get(ABOUT).await?;
+        let status = client.call(&endpoint::BriefStatus).await?;
         let program = waiting(context, &status).await;
         view.restart_needed = program.on_disk.waits();
         let order = ShutdownOrder { how: ShutdownMode::Stop, dry_run: true, why: None };
-        let fates: ShutdownView = client.post("/v1/shutdown", &order).await?;
+        let fates = client.call(&endpoint::Shutdown { body: order }).await?;
         view.under_way = fates
             .under_way
             .into_iter()

@@ -6,6 +6,7 @@ use super::exit::Exit;
 use super::ui::paint::{Paint, Role, role_of};
 use super::ui::text::{indented, line};
 use super::ui::time::Now;
+use orch_api::endpoint;
 use orch_api::types::WhyView;
 use orch_core::ids::TaskId;
 
@@ -19,7 +20,7 @@ pub struct Args {
 
 /// Prints it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    context.present(&format!("/v1/tasks/{}/why", args.id), told).await
+    context.present(&endpoint::TaskWhy { id: args.id }, told).await
 }
 
 fn told(why: &WhyView, now: &Now, paint: Paint) -> String {

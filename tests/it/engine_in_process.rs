@@ -4,7 +4,10 @@ use crate::kit;
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::RUN;
 use orch::daemon::{OpenError, Running, Setup};
+use orch_api::endpoint;
+use orch_api::queries::{EventsQuery, OutputQuery, StreamQuery};
 use orch_config::Home;
+use orch_core::ids::TaskId;
 use orch_core::task::{Spec, Status};
 use orch_engine::Mode;
 use orch_engine::handle::Project;
@@ -93,10 +96,14 @@ async fn a_commands_engine_is_let_go_of_although_others_follow_what_it_tells() {
 
     let command = opened(&setup, Mode::Command).await;
     let stranger = setup.connect().await.expect("its socket answers");
-    let mut followed = Vec::new();
-    for path in ["/v1/events", "/v1/stream", "/v1/tasks/1/stream", "/v1/tasks/1/output", "/v1/status/stream"] {
-        followed.push(stranger.stream(path).await.expect(path));
-    }
+    let (id, query) = (TaskId(1), StreamQuery::default());
+    let followed = (
+        stranger.stream(&endpoint::EventStream { query: EventsQuery::default() }).await.expect("the history"),
+        stranger.stream(&endpoint::StreamAll { query: query.clone() }).await.expect("all output"),
+        stranger.stream(&endpoint::TaskStream { id, query }).await.expect("the output of a task"),
+        stranger.stream(&endpoint::TaskOutput { id, query: OutputQuery::default() }).await.expect("a transcript"),
+        stranger.stream(&endpoint::StatusStream).await.expect("the status"),
+    );
     tokio::time::timeout(RUN, command.finish()).await.expect("it leaves while they follow");
     drop(followed);
     let next = opened(&setup, Mode::Serve).await;

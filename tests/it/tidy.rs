@@ -214,6 +214,18 @@ fn the_yaml_crates_are_named_only_behind_their_door() {
 }
 
 #[test]
+fn the_paths_of_the_api_stand_only_in_the_table_of_endpoints() {
+    // Providers have addresses of their own.
+    let is_home = |path: &str| path.starts_with("src/api/endpoint") || path.starts_with("src/adapters/provider_api");
+    let mut breaches = Vec::new();
+    for source in SRC.iter().filter(|source| !is_home(&source.path)) {
+        let texts = source.code.iter().filter(|token| token.kind == Kind::Text && token.text.contains("/v1/"));
+        breaches.extend(texts.map(|token| source.at(token.line)));
+    }
+    must_hold("a request is an item of src/api/endpoint.rs, and no other file spells its path", breaches);
+}
+
+#[test]
 fn the_database_is_named_only_in_the_store() {
     let breaches = foreign_outside(&["rusqlite"], |path| path.starts_with("crates/store/"));
     must_hold("rusqlite stays in crates/store", breaches);

@@ -1,15 +1,17 @@
 //! A client of the API: over the Unix socket of a daemon, or straight into the engine of this process. The same
 //! requests either way.
 
+use super::endpoint::{Events, Request, ToRequest, Wait};
 use super::error::{ErrorBody, ErrorCode, ErrorView};
 use super::problem::Problem;
 use super::rulings::OnBehalf;
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -95,52 +97,23 @@ impl Client {
         Self { key: Some(key.into()), ..self.clone() }
     }
 
-    /// Reads.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let body = self.text(Method::GET, path, Body::empty()).await?;
-        parse(&body)
+    /// Sends a request and reads its answer.
+    pub async fn call<R>(&self, request: &R) -> Result<R::Answer, ClientError>
+    where
+        R: ToRequest<Answer: DeserializeOwned>,
+    {
+        parse(&self.raw(request).await?)
     }
 
-    /// Reads without looking into the answer.
-    pub async fn get_raw(&self, path: &str) -> Result<Bytes, ClientError> {
-        self.text(Method::GET, path, Body::empty()).await
-    }
-
-    /// Asks for something.
-    pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
-        self.ask(Method::POST, path, body).await
-    }
-
-    /// Changes some of what is there.
-    pub async fn patch<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
-        self.ask(Method::PATCH, path, body).await
-    }
-
-    async fn ask<B: Serialize, T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: &B,
-    ) -> Result<T, ClientError> {
-        let json = serde_json::to_vec(body).map_err(|e| ClientError::Unexpected(e.to_string()))?;
-        let answer = self.text(method, path, Body::from(json)).await?;
-        parse(&answer)
-    }
-
-    /// Opens a streamed answer.
-    pub async fn stream(&self, path: &str) -> Result<Lines, ClientError> {
-        let response = self.send(Method::GET, path, Body::empty()).await?;
-        let body = accepted(response).await?;
-        Ok(Lines { body, rest: Vec::new() })
-    }
-
-    async fn text(&self, method: Method, path: &str, body: Body) -> Result<Bytes, ClientError> {
-        // A routing question takes as long as a model does, and a look at all worktrees as long as there are many.
-        // Checks take as long as they take.
-        let is_long = path.ends_with("/route") || path.ends_with("/projects/try") || path.starts_with("/v1/gc");
-        let patience = if is_long { Duration::MAX } else { PATIENCE };
+    /// The same without looking into the answer.
+    pub async fn raw<R: ToRequest>(&self, request: &R) -> Result<Bytes, ClientError> {
+        let Request { method, target, body, wait, .. } = request.to_request()?;
+        let patience = match wait {
+            Wait::Usual => PATIENCE,
+            Wait::Unlimited => Duration::MAX,
+        };
         let answered = async {
-            let response = self.send(method, path, body).await?;
+            let response = self.send(method, &target, body.into()).await?;
             collect(accepted(response).await?).await
         };
         let silent = || match &self.transport {
@@ -150,10 +123,18 @@ impl Client {
         tokio::time::timeout(patience, answered).await.unwrap_or_else(|_| Err(silent()))
     }
 
-    async fn send(&self, method: Method, path: &str, body: Body) -> Result<Response<Body>, ClientError> {
-        let mut request = Request::builder()
+    /// Opens a streamed answer.
+    pub async fn stream<R: ToRequest>(&self, request: &R) -> Result<Lines<R::Answer>, ClientError> {
+        let Request { method, target, body, .. } = request.to_request()?;
+        let response = self.send(method, &target, body.into()).await?;
+        let body = accepted(response).await?;
+        Ok(Lines { body, rest: Vec::new(), answer: PhantomData })
+    }
+
+    async fn send(&self, method: Method, target: &str, body: Body) -> Result<Response<Body>, ClientError> {
+        let mut request = hyper::Request::builder()
             .method(&method)
-            .uri(path)
+            .uri(target)
             .header("host", "orch")
             .header("content-type", "application/json");
         if let Some(key) = self.key.as_ref().filter(|_| method != Method::GET) {
@@ -213,12 +194,13 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
 }
 
 /// A streamed answer, piece by piece or as server-sent events.
-pub struct Lines {
+pub struct Lines<A> {
     body: Body,
     rest: Vec<u8>,
+    answer: PhantomData<fn() -> A>,
 }
 
-impl Lines {
+impl<A> Lines<A> {
     /// The next piece of the body; `None` at its end.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
@@ -234,8 +216,7 @@ impl Lines {
         }
     }
 
-    /// The data of the next server-sent event; `None` at the end.
-    pub async fn event<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
+    async fn data<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
         loop {
             if let Some(end) = self.rest.windows(2).position(|w| w == b"\n\n") {
                 let block: Vec<u8> = self.rest.drain(..end + 2).collect();
@@ -252,5 +233,17 @@ impl Lines {
                 None => return Ok(None),
             }
         }
+    }
+}
+
+impl<T: DeserializeOwned> Lines<Events<T>> {
+    /// The data of the next server-sent event; `None` at the end.
+    pub async fn event(&mut self) -> Result<Option<T>, ClientError> {
+        self.data().await
+    }
+
+    /// The same as the document that came, with fields that this version does not know.
+    pub async fn document(&mut self) -> Result<Option<Value>, ClientError> {
+        self.data().await
     }
 }

@@ -10,10 +10,9 @@ use super::tasks::{occupancy, task_in};
 use axum::Json;
 use axum::extract::State;
 use orch_api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
+use orch_api::queries::DashboardQuery;
 use orch_core::plan::{HoldReason, describe, directory};
 use orch_engine::handle::View;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -27,17 +26,10 @@ const LOOKED_THROUGH: u32 = 200;
 /// How many times of jobs are told.
 const UPCOMING: usize = 5;
 
-/// What is wanted.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Wanted {
-    /// The tasks of this batch only.
-    batch: Option<String>,
-}
-
 /// The state of everything.
 pub async fn dashboard(
     State(state): State<ApiState>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<DashboardQuery>,
 ) -> Result<Json<DashboardView>, ApiError> {
     let view = state.engine.look().await?;
     let (shown, batch) = match &wanted.batch {

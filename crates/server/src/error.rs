@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use orch_api::endpoint::{self, Endpoint};
 use orch_api::error::{ErrorCode, ErrorView};
 use orch_api::problem::{MEDIA_TYPE, Problem};
 use orch_engine::handle::EngineError;
@@ -92,6 +93,6 @@ pub async fn no_route(uri: Uri) -> ApiError {
 /// A path that is asked the wrong way.
 pub async fn no_method(method: Method, uri: Uri) -> ApiError {
     let message = format!("{} does not take {method}", uri.path());
-    ApiError::new(ErrorCode::Usage, message, Some("GET /v1/openapi.json tells every request"))
-        .with(StatusCode::METHOD_NOT_ALLOWED)
+    let hint = format!("GET {} tells every request", endpoint::OpenApi::DESCRIPTION.path);
+    ApiError::new(ErrorCode::Usage, message, Some(&hint)).with(StatusCode::METHOD_NOT_ALLOWED)
 }

@@ -8,32 +8,17 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use futures::stream::{self, Stream};
-use jiff::Timestamp;
 use orch_api::error::ErrorCode;
+use orch_api::queries::EventsQuery;
 use orch_api::types::EventView;
 use orch_core::ids::TaskId;
 use orch_engine::handle::{EngineHandle, Entry};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use tokio::sync::broadcast;
 
 /// Entries that are read from the journal at once.
 const PAGE: u32 = 500;
-
-/// What to follow.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Wanted {
-    /// The history after this place; without it, from now on.
-    after: Option<u64>,
-    /// The history from this time on; `after` wins over it.
-    since: Option<Timestamp>,
-    /// Of one task.
-    task: Option<u64>,
-    /// `false`: only what there is already.
-    follow: Option<bool>,
-}
 
 struct Follower {
     engine: EngineHandle,
@@ -78,7 +63,7 @@ impl Follower {
 /// Follows the history. `Last-Event-ID` wins over `after`, and that over `since`.
 pub async fn follow(
     State(state): State<ApiState>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let resumed = headers.get("last-event-id").and_then(|v| v.to_str().ok()).filter(|text| !text.is_empty());

@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn the_right_token_at_the_right_address_gets_through() {
         for host in [HERE, "localhost:7777", "LOCALHOST:7777", "[::1]:7777"] {
-            assert_eq!(look("/v1/tasks", &[("host", host), TOKEN]), Ok(()), "{host}");
+            assert_eq!(look("/tasks", &[("host", host), TOKEN]), Ok(()), "{host}");
             let origin = format!("http://{host}");
             assert_eq!(look("/", &[("host", host), ("origin", &origin), TOKEN]), Ok(()), "{host}");
         }

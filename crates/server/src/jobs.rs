@@ -9,12 +9,11 @@ use axum::extract::State;
 use jiff::Timestamp;
 use orch_api::error::ErrorCode;
 use orch_api::jobs::{FiringView, JobView, NewJob, UpcomingView};
+use orch_api::queries::UpcomingQuery;
 use orch_core::job::{Firing, JobId, JobRecord, JobSpec, parse_span, title};
 use orch_core::task::Spec;
 use orch_engine::handle::{JobChange, JobsLook, Named};
 use orch_engine::{Timer, timer_of};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -142,17 +141,11 @@ pub async fn run(Caller(state): Caller, Segments(id): Segments<String>) -> Answe
     Ok(Json(firing_view(&state, &firing)))
 }
 
-/// Which times are wanted.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct WantedTimes {
-    /// Of this job only.
-    job: Option<String>,
-    /// So many; 10.
-    n: Option<u32>,
-}
-
 /// When jobs fire next, in the order of time.
-pub async fn upcoming(State(state): State<ApiState>, Params(wanted): Params<WantedTimes>) -> Answer<Vec<UpcomingView>> {
+pub async fn upcoming(
+    State(state): State<ApiState>,
+    Params(wanted): Params<UpcomingQuery>,
+) -> Answer<Vec<UpcomingView>> {
     let count = wanted.n.unwrap_or(10);
     if count > MOST_UPCOMING {
         return Err(usage(format!("{count} times are more than the {MOST_UPCOMING} that are told"), None));

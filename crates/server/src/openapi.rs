@@ -1,164 +1,66 @@
-//! The OpenAPI document, from the routes and the types that cross the wire. schemars makes the schemas, because it
+//! The OpenAPI document, from the table of endpoints and the types that cross the wire. schemars makes the schemas, because it
 //! does so for the configuration already; what is left is small enough to be written down here.
 
-use super::routes;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use axum::routing::MethodFilter;
+use orch_api::endpoint::{self, Description};
 use orch_api::problem::{self, Problem};
+use schemars::Schema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
-use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
-/// Adds a type's schema to the document, and refers to it.
-type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
-
-/// What a route is asked with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Asks for something.
-    Post,
-    /// Changes some of it.
-    Patch,
+/// One endpoint, as the document tells it.
+fn operation(endpoint: &Description, made: &mut Schemas) -> Value {
+    let mut told = json!({ "summary": endpoint.summary, "operationId": operation_id(endpoint) });
+    let parameters: Vec<Value> = path_parameters(endpoint).into_iter().chain(query_parameters(endpoint)).collect();
+    if !parameters.is_empty() {
+        told["parameters"] = parameters.into();
+    }
+    if let Some(body) = endpoint.body {
+        let schema = without_dialect(body(&mut read()));
+        told["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    }
+    let content = match endpoint.answer {
+        Some(answer) => json!({ "schema": answer(&mut made.0) }),
+        None => json!({}),
+    };
+    let problem = made.0.subschema_for::<Problem>();
+    told["responses"] = json!({
+        "200": { "description": "Done", "content": { endpoint.media_type: content } },
+        "default": { "description": "Not done, and why", "content": { problem::MEDIA_TYPE: { "schema": problem } } },
+    });
+    told
 }
 
-impl Method {
-    /// For the router.
-    pub fn filter(self) -> MethodFilter {
-        match self {
-            Self::Get => MethodFilter::GET,
-            Self::Post => MethodFilter::POST,
-            Self::Patch => MethodFilter::PATCH,
-        }
+/// Of `GET /v1/tasks/{id}/why` it is `getTasksIdWhy`.
+fn operation_id(endpoint: &Description) -> String {
+    let words = endpoint.path.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut id = endpoint.method.as_str().to_lowercase();
+    for word in words.filter(|word| !word.is_empty() && *word != "v1") {
+        let (first, rest) = word.split_at(1);
+        id.push_str(&first.to_uppercase());
+        id.push_str(rest);
     }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Post => "post",
-            Self::Patch => "patch",
-        }
-    }
+    id
 }
 
-/// One route, as the document tells it.
-pub struct Operation {
-    /// What it is asked with.
-    pub method: Method,
-    /// Where.
-    pub path: &'static str,
-    summary: &'static str,
-    query: Option<SchemaOf>,
-    body: Option<SchemaOf>,
-    media_type: &'static str,
-    answer: Option<SchemaOf>,
+fn path_parameters(endpoint: &Description) -> Vec<Value> {
+    let names = endpoint.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let parameter = |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } });
+    names.map(parameter).collect()
 }
 
-/// A route that reads.
-pub fn get(path: &'static str, summary: &'static str) -> Operation {
-    operation(Method::Get, path, summary)
-}
-
-/// A route that asks for something.
-pub fn post(path: &'static str, summary: &'static str) -> Operation {
-    operation(Method::Post, path, summary)
-}
-
-/// A route that changes some of what is there.
-pub fn patch(path: &'static str, summary: &'static str) -> Operation {
-    operation(Method::Patch, path, summary)
-}
-
-fn operation(method: Method, path: &'static str, summary: &'static str) -> Operation {
-    Operation { method, path, summary, query: None, body: None, media_type: "application/json", answer: None }
-}
-
-impl Operation {
-    /// What may stand behind the `?`.
-    pub fn query<T: JsonSchema>(mut self) -> Self {
-        self.query = Some(SchemaGenerator::root_schema_for::<T>);
-        self
-    }
-
-    /// The body that it takes.
-    pub fn body<T: JsonSchema>(mut self) -> Self {
-        self.body = Some(SchemaGenerator::root_schema_for::<T>);
-        self
-    }
-
-    /// The document that it answers with.
-    pub fn answer<T: JsonSchema>(mut self) -> Self {
-        self.answer = Some(SchemaGenerator::subschema_for::<T>);
-        self
-    }
-
-    /// The data of each server-sent event that it answers with.
-    pub fn events<T: JsonSchema>(mut self) -> Self {
-        self.media_type = "text/event-stream";
-        self.answer::<T>()
-    }
-
-    /// Something else that it answers with.
-    pub fn text(mut self, media_type: &'static str) -> Self {
-        self.media_type = media_type;
-        self
-    }
-
-    fn document(&self, made: &mut Schemas) -> Value {
-        let mut told = json!({ "summary": self.summary, "operationId": self.id() });
-        let parameters: Vec<Value> = self.path_parameters().into_iter().chain(self.query_parameters()).collect();
-        if !parameters.is_empty() {
-            told["parameters"] = parameters.into();
-        }
-        if let Some(body) = self.body {
-            let schema = without_dialect(body(&mut read()));
-            told["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
-        }
-        let content = match self.answer {
-            Some(answer) => json!({ "schema": answer(&mut made.0) }),
-            None => json!({}),
-        };
-        let problem = made.0.subschema_for::<Problem>();
-        told["responses"] = json!({
-            "200": { "description": "Done", "content": { self.media_type: content } },
-            "default": { "description": "Not done, and why", "content": { problem::MEDIA_TYPE: { "schema": problem } } },
-        });
-        told
-    }
-
-    /// `GET /v1/tasks/{id}/why` is `getTasksIdWhy`.
-    fn id(&self) -> String {
-        let words =
-            self.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && *word != "v1");
-        let mut id = self.method.as_str().to_owned();
-        for word in words {
-            let (first, rest) = word.split_at(1);
-            id.push_str(&first.to_uppercase());
-            id.push_str(rest);
-        }
-        id
-    }
-
-    fn path_parameters(&self) -> Vec<Value> {
-        let names = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-        let parameter = |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } });
-        names.map(parameter).collect()
-    }
-
-    fn query_parameters(&self) -> Vec<Value> {
-        let Some(query) = self.query else { return Vec::new() };
-        let schema = query(&mut read()).to_value();
-        let fields = schema["properties"].as_object().cloned().unwrap_or_default();
-        let parameter = |(name, mut schema): (String, Value)| {
-            let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-            json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
-        };
-        fields.into_iter().map(parameter).collect()
-    }
+fn query_parameters(endpoint: &Description) -> Vec<Value> {
+    let Some(query) = endpoint.query else { return Vec::new() };
+    let schema = query(&mut read()).to_value();
+    let fields = schema["properties"].as_object().cloned().unwrap_or_default();
+    let parameter = |(name, mut schema): (String, Value)| {
+        let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+        json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
+    };
+    fields.into_iter().map(parameter).collect()
 }
 
 /// Schemas of what is answered: a field that is always there is told to be.
@@ -185,10 +87,9 @@ fn without_dialect(mut schema: Schema) -> Schema {
 fn build() -> Value {
     let mut made = Schemas::new();
     let mut paths: Map<String, Value> = Map::new();
-    for operation in routes::operations() {
-        let told = operation.document(&mut made);
-        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method.as_str()] = told;
+    for endpoint in endpoint::ALL {
+        let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
+        path[endpoint.method.as_str().to_lowercase()] = operation(endpoint, &mut made);
     }
     json!({
         "openapi": "3.1.0",
@@ -219,6 +120,7 @@ pub async fn document() -> impl IntoResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orch_api::endpoint::Endpoint;
 
     /// All references in a document.
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
@@ -247,13 +149,13 @@ mod tests {
     #[test]
     fn a_route_is_told_with_what_it_takes_and_gives() {
         let document = build();
-        let stream = &document["paths"]["/v1/tasks/{id}/stream"]["get"];
+        let stream = &document["paths"][endpoint::TaskStream::DESCRIPTION.path]["get"];
         let names: Vec<&Value> =
             stream["parameters"].as_array().expect("parameters").iter().map(|p| &p["name"]).collect();
         assert_eq!(names, ["id", "run", "from", "tail", "since", "first", "part", "cursor"]);
         assert_eq!(stream["parameters"][2]["description"], "From this byte of the newest run on.");
         assert!(stream["responses"]["200"]["content"]["text/event-stream"]["schema"]["$ref"].is_string());
-        let add = &document["paths"]["/v1/tasks"]["post"];
+        let add = &document["paths"][endpoint::TaskAdd::DESCRIPTION.path]["post"];
         assert_eq!(add["operationId"], "postTasks");
         let body = &add["requestBody"]["content"]["application/json"]["schema"];
         assert_eq!(body["additionalProperties"], false);

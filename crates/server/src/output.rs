@@ -7,30 +7,20 @@ use axum::body::Body;
 use axum::extract::State;
 use futures::stream;
 use orch_api::error::ErrorCode;
+use orch_api::queries::OutputQuery;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::outcome::RunKind;
 use orch_core::output::Part;
 use orch_core::task::Phase;
 use orch_engine::handle::EngineError;
 use orch_stream::{Delivery, Start};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::io;
-
-/// What to follow.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Wanted {
-    /// Which run; without it, the newest work run.
-    run: Option<String>,
-    /// From this byte on.
-    from: Option<u64>,
-}
 
 /// Follows the output of one run.
 pub async fn follow(
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<OutputQuery>,
 ) -> Result<Body, ApiError> {
     let usage = |message: String| ApiError::new(ErrorCode::Usage, message, None);
     let task: TaskId = id.parse().map_err(|e: orch_core::ids::BadTaskId| usage(e.to_string()))?;

@@ -9,12 +9,11 @@ use axum::Json;
 use axum::extract::State;
 use orch_api::error::ErrorCode;
 use orch_api::patterns::{PatternsView, Recommended, SampleView, SimilarView, StandingView};
+use orch_api::queries::{PatternsQuery, SimilarQuery};
 use orch_core::recorded::{BadRecord, of_project, of_type};
 use orch_core::task_type::TaskType;
 use orch_core::track_record::{Filter, Sample, recommended, standings};
 use orch_engine::handle::View;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -23,31 +22,10 @@ const SIMILAR: u32 = 5;
 /// The most that are.
 const MOST_SIMILAR: u32 = 50;
 
-/// Of which tasks.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Wanted {
-    /// Only of this type.
-    #[serde(rename = "type")]
-    task_type: Option<String>,
-    /// Only of this repository: its directory, or the name of its project.
-    project: Option<String>,
-    /// Only with this label.
-    label: Option<String>,
-}
-
-/// What they are to be like.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Like {
-    /// What a task is about.
-    text: String,
-    /// So many at most; five without a word.
-    limit: Option<u32>,
-}
-
 /// How everybody has done.
 pub async fn patterns(
     State(state): State<ApiState>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<PatternsQuery>,
 ) -> Result<Json<PatternsView>, ApiError> {
     let view = state.engine.look().await?;
     let mut samples = admitted(&state, &view, &Filter::default()).await?;
@@ -75,7 +53,7 @@ pub async fn patterns(
 /// The samples themselves.
 pub async fn samples(
     State(state): State<ApiState>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<PatternsQuery>,
 ) -> Result<Json<Vec<SampleView>>, ApiError> {
     let view = state.engine.look().await?;
     let samples = admitted(&state, &view, &Filter::default()).await?;
@@ -87,7 +65,7 @@ pub async fn samples(
 /// Tasks that are like a text.
 pub async fn similar(
     State(state): State<ApiState>,
-    Params(like): Params<Like>,
+    Params(like): Params<SimilarQuery>,
 ) -> Result<Json<Vec<SimilarView>>, ApiError> {
     let view = state.engine.look().await?;
     let limit = like.limit.unwrap_or(SIMILAR).min(MOST_SIMILAR);
@@ -124,7 +102,7 @@ pub(super) async fn likest(
 
 /// What is asked for, where it can be: a type or a project that nobody here has heard of would find nothing and say that nothing
 /// was done.
-fn filter(wanted: &Wanted, view: &View, samples: &[Sample]) -> Result<Filter, ApiError> {
+fn filter(wanted: &PatternsQuery, view: &View, samples: &[Sample]) -> Result<Filter, ApiError> {
     let mut known = known(view, samples);
     // A repository that is no longer registered has its samples all the same.
     let is_registered = |dir: &PathBuf| view.projects.iter().any(|project| project.dir == *dir);

@@ -1,10 +1,14 @@
-//! What a request says, read with errors in the API's own shape.
+//! What a request says, read with errors in the API's own shape, and only as the table of endpoints declares it.
 
+use super::ApiState;
+use super::caller::{Caller, Person};
 use super::error::ApiError;
+use super::once::Repeatable;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::StatusCode;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use orch_api::endpoint::Endpoint;
 use orch_api::error::ErrorCode;
 use serde::de::DeserializeOwned;
 
@@ -43,6 +47,34 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
         read.map(|Path(path)| Self(path)).map_err(|error: PathRejection| wrong(error.status(), error.body_text()))
     }
 }
+
+/// The arguments of a handler, which is to serve `E`: they read no other query and no other body than the table declares.
+/// Implemented for the tuples that axum makes of a handler's arguments.
+pub trait Reads<E: Endpoint> {}
+
+/// One argument of such a handler.
+pub trait Argument<E: Endpoint> {}
+
+impl<E: Endpoint> Argument<E> for State<ApiState> {}
+impl<E: Endpoint> Argument<E> for Caller {}
+impl<E: Endpoint> Argument<E> for Person {}
+impl<E: Endpoint> Argument<E> for Repeatable {}
+impl<E: Endpoint> Argument<E> for HeaderMap {}
+impl<E: Endpoint, T> Argument<E> for Segments<T> {}
+impl<E: Endpoint> Argument<E> for Params<E::Query> {}
+impl<E: Endpoint> Argument<E> for Body<E::Body> {}
+
+macro_rules! reads {
+    ($($argument:ident)*) => {
+        impl<E: Endpoint, M, $($argument: Argument<E>),*> Reads<E> for (M, $($argument,)*) {}
+    };
+}
+
+reads!();
+reads!(A);
+reads!(A B);
+reads!(A B C);
+reads!(A B C D);
 
 fn wrong(status: StatusCode, message: String) -> ApiError {
     ApiError::new(ErrorCode::Usage, message, None).with(status)

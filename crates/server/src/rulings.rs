@@ -8,26 +8,18 @@ use super::read::{Body, Params, Segments};
 use super::tasks::{full_view, task_id};
 use axum::Json;
 use axum::extract::State;
+use orch_api::queries::DiffQuery;
 use orch_api::rulings::{Accept, DiffView, FileView, Reject};
 use orch_api::types::TaskView;
 use orch_engine::handle::{Acceptance, ReviewDecision};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
 type Answer<T> = Result<Json<T>, ApiError>;
-
-/// What is wanted of a difference.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct WantedDiff {
-    /// `true`: only the figures.
-    stat: Option<bool>,
-}
 
 /// What it would change.
 pub async fn diff(
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
-    Params(wanted): Params<WantedDiff>,
+    Params(wanted): Params<DiffQuery>,
 ) -> Answer<DiffView> {
     let id = task_id(&id)?;
     let found = state.engine.compare(id, !wanted.stat.unwrap_or(false)).await?;

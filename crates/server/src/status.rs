@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use orch_api::availability::LeftAloneView;
 use orch_api::breakers::BreakerView;
 use orch_api::health::HealthView;
+use orch_api::queries::StatusQuery;
 use orch_api::set_models::SetModelView;
 use orch_api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch_core::ids::{RunId, TaskId};
@@ -24,8 +25,6 @@ use orch_core::plan::describe;
 use orch_core::task::{Run, Status, Task};
 use orch_engine::handle::{Entry, View};
 use orch_stream::{Delivery, Start, Subscription};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -41,13 +40,6 @@ const MOST: usize = 100;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a change that no entry of the history tells (a problem, midnight) may go unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-
-/// How much is wanted.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Wanted {
-    /// `true`: the engine alone, without the lists.
-    brief: Option<bool>,
-}
 
 /// Which tasks are shown.
 pub(super) enum Shown {
@@ -67,7 +59,7 @@ impl Shown {
 }
 
 /// How things stand.
-pub async fn status(State(state): State<ApiState>, Params(wanted): Params<Wanted>) -> Result<Response, ApiError> {
+pub async fn status(State(state): State<ApiState>, Params(wanted): Params<StatusQuery>) -> Result<Response, ApiError> {
     let view = state.engine.look().await?;
     if wanted.brief == Some(true) {
         return Ok(Json(brief(&state, &view).await?).into_response());

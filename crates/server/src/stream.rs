@@ -10,8 +10,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use futures::stream::{self, BoxStream, SelectAll, Stream, StreamExt};
-use jiff::Timestamp;
 use orch_api::error::ErrorCode;
+use orch_api::queries::StreamQuery;
 use orch_api::rest::rest;
 use orch_api::stream::{Cursor, RunNote, StreamEvent};
 use orch_api::types::TaskView;
@@ -21,8 +21,6 @@ use orch_core::output::Part;
 use orch_core::task::{Run, Status};
 use orch_engine::handle::Entry;
 use orch_stream::{Delivery, Start, Subscription};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -34,33 +32,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often in a row output that cannot be read is tried again before the rest of it is given up.
 const TRIES: u32 = 5;
 
-/// What to follow.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Wanted {
-    /// Only this run, to its end.
-    run: Option<String>,
-    /// From this byte of the newest run on.
-    from: Option<u64>,
-    /// From its last lines on.
-    tail: Option<usize>,
-    /// From what was written at this time on.
-    since: Option<Timestamp>,
-    /// From the task's first run on, not from its newest: for a watcher who was there before it.
-    first: Option<bool>,
-    /// What of it: `output`, `events` or `raw`.
-    part: Option<Part>,
-    /// As `Last-Event-ID`; of all tasks, several, with commas between them.
-    cursor: Option<String>,
-}
-
-impl Wanted {
-    fn start(&self) -> Start {
-        match (self.from, self.tail, self.since) {
-            (Some(offset), _, _) => Start::Offset(offset),
-            (None, Some(lines), _) => Start::Tail(lines),
-            (None, None, Some(since)) => Start::Since(since),
-            (None, None, None) => Start::Offset(0),
-        }
+fn start(wanted: &StreamQuery) -> Start {
+    match (wanted.from, wanted.tail, wanted.since) {
+        (Some(offset), _, _) => Start::Offset(offset),
+        (None, Some(lines), _) => Start::Tail(lines),
+        (None, None, Some(since)) => Start::Since(since),
+        (None, None, None) => Start::Offset(0),
     }
 }
 
@@ -91,7 +68,7 @@ struct TaskStream {
 pub async fn follow(
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let task = task_id(&id)?;
@@ -108,7 +85,7 @@ pub async fn follow(
     {
         return Err(ApiError::new(ErrorCode::NotFound, format!("task {task} has no run {run}"), None));
     }
-    let first = Some(resumed.as_ref().map_or_else(|| wanted.start(), |cursor| Start::Offset(cursor.offset)));
+    let first = Some(resumed.as_ref().map_or_else(|| start(&wanted), |cursor| Start::Offset(cursor.offset)));
     let stream = TaskStream {
         state: state.clone(),
         task,
@@ -296,7 +273,7 @@ struct Everything {
 /// Follows all running tasks, and those that come. Ends with the engine.
 pub async fn follow_all(
     State(state): State<ApiState>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<StreamQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let usage = |message: String| ApiError::new(ErrorCode::Usage, message, None);
     let resumed = wanted.cursor.iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty());
@@ -305,7 +282,7 @@ pub async fn follow_all(
         feed: state.engine.follow(),
         state: state.clone(),
         part: wanted.part.unwrap_or_default(),
-        first: wanted.start(),
+        first: start(&wanted),
         known: BTreeSet::new(),
         running: SelectAll::new(),
         due: true,

@@ -7,14 +7,13 @@ use super::read::{Body, Params};
 use axum::Json;
 use axum::extract::State;
 use orch_api::error::ErrorCode;
+use orch_api::queries::HistoryQuery;
 use orch_api::switches::{
     DepartureView, FateView, NewPause, PauseView, PausesView, ShutdownOrder, ShutdownView, UnderWayView,
 };
 use orch_core::pause::{Pause, PauseScope, PauseSelector};
 use orch_core::service::{Cause, Departure, ServiceEntry};
 use orch_engine::handle::{Fate, UnderWay};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
 /// Starts and ends that are told where nobody says how many.
 const USUAL: u32 = 100;
@@ -62,18 +61,8 @@ pub async fn shutdown(Caller(state): Caller, Body(order): Body<ShutdownOrder>) -
     }))
 }
 
-/// How much of the history is wanted.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct WantedHistory {
-    /// At most so many, the newest.
-    limit: Option<u32>,
-}
-
 /// The starts and ends of the daemon.
-pub async fn history(
-    State(state): State<ApiState>,
-    Params(wanted): Params<WantedHistory>,
-) -> Answer<Vec<ServiceEntry>> {
+pub async fn history(State(state): State<ApiState>, Params(wanted): Params<HistoryQuery>) -> Answer<Vec<ServiceEntry>> {
     Ok(Json(state.engine.service_history(wanted.limit.unwrap_or(USUAL)).await?))
 }
 

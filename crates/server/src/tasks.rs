@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use orch_api::error::ErrorCode;
 use orch_api::health::HealthView;
 use orch_api::last_worker::LastWorker;
+use orch_api::queries::{RowsQuery, RunQuery, SeenQuery};
 use orch_api::types::{
     NewProject, NewTask, RemoveProject, RowsView, RunView, TaskContext, TaskRow, TaskView, TryChecks, WhyView,
 };
@@ -30,8 +31,6 @@ use orch_core::task::{Run, Spec, State as TaskState, Task};
 use orch_core::track_record::Worker;
 use orch_engine::Mode;
 use orch_engine::handle::{Project, Request, SettledRow, View};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,15 +41,8 @@ pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
     text.parse().map_err(|e: orch_core::ids::BadTaskId| ApiError::new(ErrorCode::Usage, e.to_string(), None))
 }
 
-/// Which rows are wanted.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct WantedRows {
-    /// At most so many settled tasks, the newest; without it, all.
-    settled: Option<u64>,
-}
-
 /// Tasks as small rows: all that are not settled, and settled ones as wanted.
-pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<WantedRows>) -> Answer<RowsView> {
+pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<RowsQuery>) -> Answer<RowsView> {
     let before = state.engine.look().await?;
     let settled = state.engine.settled_rows(wanted.settled.unwrap_or(u64::MAX)).await?;
     let stored: u64 = state.engine.settled_counts().await?.values().sum();
@@ -195,29 +187,11 @@ pub async fn add(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<
     Ok(Json(task_view(&view, &task, Vec::new(), None, &occupancy(&view))))
 }
 
-/// How it is to be run.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct WantedRun {
-    /// `true`: also where it is paused.
-    anyway: Option<bool>,
-    /// `true`: in a new conversation.
-    force_new: Option<bool>,
-    /// As [`Seen::unchanged_since`].
-    unchanged_since: Option<Timestamp>,
-}
-
-/// What somebody has seen of a task.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Seen {
-    /// Its `updated_at`: the request is refused (409) when the task has changed since.
-    unchanged_since: Option<Timestamp>,
-}
-
 /// Runs it now.
 pub async fn run(
     Caller(state): Caller,
     Segments(id): Segments<String>,
-    Params(wanted): Params<WantedRun>,
+    Params(wanted): Params<RunQuery>,
     repeatable: Repeatable,
 ) -> Answer<TaskView> {
     let request = Request::Run { past_pause: wanted.anyway.unwrap_or(false), anew: wanted.force_new.unwrap_or(false) };
@@ -228,7 +202,7 @@ pub async fn run(
 pub async fn retry(
     Caller(state): Caller,
     Segments(id): Segments<String>,
-    Params(seen): Params<Seen>,
+    Params(seen): Params<SeenQuery>,
     repeatable: Repeatable,
 ) -> Answer<TaskView> {
     ask(&state, &id, Request::Retry, (seen.unchanged_since, repeatable)).await
@@ -238,7 +212,7 @@ pub async fn retry(
 pub async fn interrupt(
     Caller(state): Caller,
     Segments(id): Segments<String>,
-    Params(seen): Params<Seen>,
+    Params(seen): Params<SeenQuery>,
     repeatable: Repeatable,
 ) -> Answer<TaskView> {
     ask(&state, &id, Request::Interrupt, (seen.unchanged_since, repeatable)).await
@@ -248,7 +222,7 @@ pub async fn interrupt(
 pub async fn cancel(
     Caller(state): Caller,
     Segments(id): Segments<String>,
-    Params(seen): Params<Seen>,
+    Params(seen): Params<SeenQuery>,
     repeatable: Repeatable,
 ) -> Answer<TaskView> {
     ask(&state, &id, Request::Cancel, (seen.unchanged_since, repeatable)).await
@@ -258,7 +232,7 @@ pub async fn cancel(
 pub async fn unblock(
     Caller(state): Caller,
     Segments(id): Segments<String>,
-    Params(seen): Params<Seen>,
+    Params(seen): Params<SeenQuery>,
     repeatable: Repeatable,
 ) -> Answer<TaskView> {
     ask(&state, &id, Request::Unblock, (seen.unchanged_since, repeatable)).await

@@ -1,11 +1,12 @@
 //! `orch batch wait`: until all tasks of a batch are over, or none goes on without a person.
 
-use super::{path, show};
+use super::show;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::task::wait::until_over;
 use orch_api::batches::BatchView;
+use orch_api::endpoint;
 use orch_core::batch::BatchName;
 use orch_core::task::Status;
 use std::time::Duration;
@@ -67,7 +68,7 @@ async fn until_ended(name: &BatchName, context: &Context) -> Result<Exit, CliErr
 
 async fn look(name: &BatchName, context: &Context) -> Result<BatchView, CliError> {
     let mut link = context.link().await?;
-    let batch = link.get(&path(name)).await?;
+    let batch = link.call(&endpoint::BatchShow { name: name.clone() }).await?;
     link.close().await?;
     Ok(batch)
 }

@@ -8,7 +8,8 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{stdin_is_terminal, text};
 use clap::Subcommand;
-use orch_api::channels::{ChannelView, NoticeView};
+use orch_api::channels::NoticeView;
+use orch_api::endpoint;
 use orch_config::FileKind;
 use orch_config::resolved_channels::{Channels, Reference};
 use orch_core::channel::ChannelKind;
@@ -291,7 +292,7 @@ fn tell_test(kind: ChannelKind, test: &Test, context: &Context) {
 /// Waits until the daemon has read the changed settings.
 async fn taken_up(kind: ChannelKind, link: &mut Link) -> Result<(), CliError> {
     for _ in 0..LOOKS {
-        let views: Vec<ChannelView> = link.get("/v1/channels").await?;
+        let views = link.call(&endpoint::ChannelList).await?;
         if views.iter().any(|view| view.name == kind.as_str() && view.state != "off") {
             return Ok(());
         }

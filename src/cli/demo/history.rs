@@ -9,6 +9,8 @@ use crate::cli::ui::paint::Role;
 use crate::cli::ui::text;
 use jiff::Timestamp;
 use orch_api::client::{Client, ClientError};
+use orch_api::endpoint;
+use orch_api::queries::OutputQuery;
 use orch_api::types::TaskView;
 use orch_core::evidence::CheckState;
 use orch_core::ids::{RunId, TaskId};
@@ -53,11 +55,11 @@ impl History {
     /// Begins to follow, from the first line of the history.
     pub(super) async fn follow(client: &Client, began: Timestamp, ui: Ui) -> Result<Self, CliError> {
         let (sender, news) = mpsc::channel(256);
-        let mut lines = client.stream(&events::path(Some(events::Place::After(0)), None, true)).await?;
+        let mut lines = client.stream(&events::part(Some(events::Place::After(0)), None, true)).await?;
         let to = sender.clone();
         tokio::spawn(async move {
             loop {
-                let next = match lines.event::<serde_json::Value>().await {
+                let next = match lines.document().await {
                     Ok(Some(document)) => Event::read(&document).map_or_else(News::Lost, News::Event),
                     Ok(None) => News::Lost(ClientError::Broken("the history ended".to_owned()).into()),
                     Err(error) => News::Lost(error.into()),
@@ -123,7 +125,7 @@ impl History {
 
     /// What the checks that failed had to say: it goes back to the agent.
     async fn tell_checks(&self, task: TaskId) -> Result<(), CliError> {
-        let seen: TaskView = self.client.get(&format!("/v1/tasks/{}", task.0)).await?;
+        let seen = self.client.call(&endpoint::TaskShow { id: task }).await?;
         let checks = seen.evidence.flatten().map(|evidence| evidence.checks).unwrap_or_default();
         let failed = checks.iter().filter(|check| check.state != CheckState::Passed);
         failed.flat_map(|check| check.output_tail.lines()).try_for_each(|line| self.on_said(task, line))
@@ -175,10 +177,11 @@ fn role(kind: &str) -> Role {
 }
 
 async fn forward(client: &Client, to: &mpsc::Sender<News>, task: TaskId, run: &RunId) -> Result<(), ClientError> {
-    let path = format!("/v1/tasks/{}/output?run={run}", task.0);
+    let query = OutputQuery { run: Some(run.to_string()), from: None };
+    let output = endpoint::TaskOutput { id: task, query };
     let deadline = clock::instant() + PATIENCE;
     let mut output = loop {
-        match client.stream(&path).await {
+        match client.stream(&output).await {
             // It is announced before its directory is made.
             Err(ClientError::Answered(_)) if clock::instant() < deadline => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -201,7 +204,7 @@ async fn forward(client: &Client, to: &mpsc::Sender<News>, task: TaskId, run: &R
 }
 
 async fn is_settled(client: &Client, count: usize) -> Result<bool, CliError> {
-    let tasks: Vec<TaskView> = client.get("/v1/tasks").await?;
+    let tasks = client.call(&endpoint::TaskList).await?;
     let settled = |task: &TaskView| match task.status {
         Status::Done | Status::NeedsReview | Status::Cancelled | Status::Blocked => true,
         Status::New | Status::Routed | Status::InProgress | Status::InReview => false,

@@ -2,8 +2,9 @@
 //! port is free, who serves. Each probe is short, so that all of them side by side take less than a second.
 
 use super::VERSION_TIME;
-use crate::cli::context::{ABOUT, Context};
+use crate::cli::context::Context;
 use crate::daemon::{Holder, Setup};
+use orch_api::endpoint;
 use orch_api::status::StatusView;
 use orch_config::Config;
 use orch_config::home::MAX_SOCKET_PATH;
@@ -66,7 +67,7 @@ pub(super) async fn engine(setup: &Setup) -> (Finding, Option<StatusView>) {
         return (finding.remedy("set ORCH_HOME to a shorter path"), None);
     }
     let Some(client) = setup.connect().await else { return (unheard(setup), None) };
-    let status = match timeout(VERSION_TIME, client.get::<StatusView>(ABOUT)).await {
+    let status = match timeout(VERSION_TIME, client.call(&endpoint::BriefStatus)).await {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => return (mute(setup, &error.to_string()), None),
         Err(_) => return (mute(setup, "it does not answer"), None),

@@ -4,7 +4,9 @@ use super::view::HistoryView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::runtime::alone;
+use orch_api::endpoint;
 use orch_api::patterns::SampleView;
+use orch_api::queries::PatternsQuery;
 use orch_core::policy::history::{Judged, Stock, block};
 use orch_core::policy::outcomes::Outcomes;
 use std::cell::RefCell;
@@ -17,7 +19,7 @@ pub fn outcomes(context: &Context) -> Result<(Outcomes, HistoryView), CliError> 
     let read = RefCell::new(Vec::new());
     alone(async {
         let mut link = context.link().await?;
-        read.replace(link.get::<Vec<SampleView>>("/v1/patterns/samples").await?);
+        read.replace(link.call(&endpoint::SampleList { query: PatternsQuery::default() }).await?);
         link.close().await?;
         Ok(crate::cli::exit::Exit::Done)
     })?;

@@ -5,7 +5,8 @@ use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::repository::root_around;
-use orch_api::jobs::{JobView, NewJob};
+use orch_api::endpoint;
+use orch_api::jobs::NewJob;
 use orch_core::job::{CatchUp, Overlap};
 use orch_core::route::Complexity;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         jitter: args.jitter,
     };
     let mut link = context.link().await?;
-    let job: JobView = link.post("/v1/jobs", &new).await?;
+    let job = link.call(&endpoint::JobAdd { body: new }).await?;
     if context.ui.is_json() {
         context.ui.json(&job)?;
     } else {

@@ -7,8 +7,10 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{money, text};
 use jiff::Timestamp;
+use orch_api::endpoint;
 use orch_api::models::{ComparedView, OwnRecordView};
 use orch_api::patterns::SampleView;
+use orch_api::queries::PatternsQuery;
 use orch_core::catalog::ModelRef;
 use orch_core::resolve::{Needs, Reference, parse};
 use orch_engine::reach;
@@ -21,7 +23,7 @@ pub async fn run(stand: Stand, references: &[String], context: &Context) -> Resu
         models.push(stand.view(stand.resolver().resolve(reference, &Needs::default())?.model));
     }
     let mut link = context.link().await?;
-    let samples: Vec<SampleView> = link.get("/v1/patterns/samples").await?;
+    let samples = link.call(&endpoint::SampleList { query: PatternsQuery::default() }).await?;
     link.close().await?;
     let environment = &context.environment;
     let samples = by_model(samples, |agent, name| meant(&stand, agent, name, environment));

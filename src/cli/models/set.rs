@@ -5,6 +5,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text::line;
 use orch_api::client::ClientError;
+use orch_api::endpoint;
 use orch_api::set_models::{NewSetModel, SetModelView, SetModelsView};
 
 /// For whose work.
@@ -21,7 +22,6 @@ pub struct Of {
 
 /// Sets it, or takes it back where no model is named.
 pub async fn run(model: Option<String>, of: Of, context: &Context) -> Result<Exit, CliError> {
-    let path = if model.is_some() { "/v1/models/set" } else { "/v1/models/reset" };
     let named = match (&of.project, &of.agent) {
         (Some(project), _) => format!("project {project}"),
         (None, agent) => format!("agent {}", agent.as_deref().unwrap_or_default()),
@@ -34,7 +34,11 @@ pub async fn run(model: Option<String>, of: Of, context: &Context) -> Result<Exi
         let source = std::io::Error::from(std::io::ErrorKind::NotConnected);
         return Err(ClientError::Unreachable { socket: context.setup()?.api_socket(), source }.into());
     }
-    let view: SetModelsView = link.post(path, &order).await?;
+    let body = order.clone();
+    let view = match &order.model {
+        Some(_) => link.call(&endpoint::SetModel { body }).await?,
+        None => link.call(&endpoint::ResetModel { body }).await?,
+    };
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else {

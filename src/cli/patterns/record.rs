@@ -9,6 +9,7 @@ use crate::cli::since::Since;
 use crate::cli::task::wait::span;
 use crate::cli::ui::text::line;
 use clap::ValueEnum;
+use orch_api::endpoint;
 use orch_api::patterns::{NewSample, Outcome, SampleView};
 use orch_core::money::Usd;
 use orch_core::route::Complexity;
@@ -78,7 +79,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         by: Some(context.person()),
     };
     let mut link = context.link().await?;
-    let sample: SampleView = link.post("/v1/patterns/samples", &new).await?;
+    let sample = link.call(&endpoint::SampleRecord { body: new }).await?;
     if context.ui.is_json() {
         context.ui.json(&sample)?;
     } else {

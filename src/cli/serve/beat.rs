@@ -1,9 +1,8 @@
 //! Signs of life for the supervisor, each after an answer of the engine's loop: an engine that hangs gives none, and is
 //! started anew.
 
-use crate::cli::context::ABOUT;
 use orch_api::client::Client;
-use orch_api::status::StatusView;
+use orch_api::endpoint;
 use orch_sys::supervised::Supervised;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +40,7 @@ async fn ask(supervised: Arc<Supervised>, client: Client, pause: Duration) {
     times.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         times.tick().await;
-        match client.get::<StatusView>(ABOUT).await {
+        match client.call(&endpoint::BriefStatus).await {
             Ok(_) => supervised.alive(),
             Err(error) => tracing::debug!(%error, "the engine gave no answer; neither does the supervisor get one"),
         }

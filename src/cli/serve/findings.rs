@@ -1,10 +1,10 @@
 //! What a daemon finds wrong at its start, said where it was started: a configuration that does not read, a port that is
 //! taken. It serves all the same; `orch status` and `orch doctor` say it again.
 
-use crate::cli::context::{ABOUT, Context};
+use crate::cli::context::Context;
 use crate::cli::settings;
 use orch_api::client::Client;
-use orch_api::status::StatusView;
+use orch_api::endpoint;
 use orch_config::home::Home;
 use orch_sys::clock;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) async fn tell(client: &Client, home: &Home, context: &Context) {
     let listens = settings::global(context, home).is_ok_and(|loaded| loaded.config.http.listen.is_some());
     let deadline = Instant::from_std(clock::instant()) + LISTENING;
     loop {
-        let Ok(status) = client.get::<StatusView>(ABOUT).await else { return };
+        let Ok(status) = client.call(&endpoint::BriefStatus).await else { return };
         let is_settled =
             !listens || status.http.is_some() || status.problems.iter().any(|p| p.starts_with("http.listen"));
         if is_settled || timeout_at(deadline, sleep(LOOK)).await.is_err() {

@@ -1,9 +1,9 @@
 //! Getting hold of the home: a short command's engine is waited for, another daemon is named, or asked to make room.
 
-use crate::cli::context::ABOUT;
 use crate::cli::error::CliError;
 use crate::cli::stop;
 use crate::daemon::{Holder, OpenError, Running, Setup};
+use orch_api::endpoint;
 use orch_api::status::StatusView;
 use orch_api::switches::ShutdownOrder;
 use orch_core::service::ShutdownMode;
@@ -54,7 +54,7 @@ pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, 
 }
 
 async fn who(setup: &Setup) -> Option<StatusView> {
-    setup.connect().await?.get(ABOUT).await.ok()
+    setup.connect().await?.call(&endpoint::BriefStatus).await.ok()
 }
 
 /// Whoever runs one task in a terminal is no daemon.

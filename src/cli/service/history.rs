@@ -6,6 +6,8 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::time::{Now, short};
 use jiff::SignedDuration;
+use orch_api::endpoint;
+use orch_api::queries::HistoryQuery;
 use orch_core::service::ServiceEntry;
 
 /// Arguments of `orch service history`.
@@ -28,13 +30,13 @@ const HEAD: [Column; 7] = [
 
 /// Tells it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let path = format!("/v1/service/history?limit={}", args.limit);
+    let query = HistoryQuery { limit: Some(args.limit) };
     let ui = context.ui;
     let told = |entries: &Vec<ServiceEntry>, now: &Now, paint| {
         let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
         render(&HEAD, &rows, ui.columns(), paint)
     };
-    context.present(&path, told).await
+    context.present(&endpoint::ServiceHistory { query }, told).await
 }
 
 fn row(entry: &ServiceEntry, now: &Now) -> [Cell<'static>; 7] {

@@ -7,6 +7,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::stop::{self, Leaving};
+use orch_api::endpoint;
+use orch_api::queries::HistoryQuery;
 use orch_api::status::StatusView;
 use orch_api::switches::ShutdownOrder;
 use orch_core::service::definition::UNIT;
@@ -243,7 +245,8 @@ async fn gone(host: &ServiceHost<'_>, status: &StatusView) -> Result<(), CliErro
 /// The last start that is written down.
 async fn last_start(host: &ServiceHost<'_>) -> Option<ServiceEntry> {
     let client = host.setup.connect().await?;
-    let lives: Vec<ServiceEntry> = client.get("/v1/service/history?limit=20").await.ok()?;
+    let query = HistoryQuery { limit: Some(20) };
+    let lives = client.call(&endpoint::ServiceHistory { query }).await.ok()?;
     lives.into_iter().rfind(|entry| entry.kind == ServiceKind::Start)
 }
 

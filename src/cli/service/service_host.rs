@@ -1,10 +1,11 @@
 //! What there is on this machine to keep the daemon running, and the calls of it: `systemctl --user`, `launchctl`, `brew`.
 
 use super::definitions::{Found, found};
-use crate::cli::context::{ABOUT, Context};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::daemon::Setup;
 use orch_api::client::Client;
+use orch_api::endpoint;
 use orch_api::status::StatusView;
 use orch_core::service::definition::{LABEL, UNIT};
 use orch_core::service::supervisor::{
@@ -194,7 +195,7 @@ impl<'a> ServiceHost<'a> {
     /// The daemon of this home, and the way to it.
     pub async fn daemon(&self) -> Option<(Client, StatusView)> {
         let client = self.setup.connect().await?;
-        let status: StatusView = client.get(ABOUT).await.ok()?;
+        let status = client.call(&endpoint::BriefStatus).await.ok()?;
         (status.mode != Mode::Command.as_str()).then_some((client, status))
     }
 

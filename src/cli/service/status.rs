@@ -11,6 +11,8 @@ use crate::cli::settings;
 use crate::cli::ui::text::line;
 use crate::cli::ui::time::{Now, short};
 use jiff::{SignedDuration, Timestamp};
+use orch_api::endpoint;
+use orch_api::queries::HistoryQuery;
 use orch_api::status::StatusView;
 use orch_core::service::release::{OnDisk, on_disk};
 use orch_core::service::supervisor::{Standing, Supervisor, decide};
@@ -228,12 +230,12 @@ async fn problems(host: &ServiceHost<'_>, standings: &[(&Found, Standing)], pid:
 
 /// The daemon's history; without a daemon and without a home there is none.
 async fn history(host: &ServiceHost<'_>, client: Option<&orch_api::client::Client>) -> Vec<ServiceEntry> {
-    let path = "/v1/service/history?limit=100";
+    let request = endpoint::ServiceHistory { query: HistoryQuery { limit: Some(100) } };
     match client {
-        Some(client) => client.get(path).await.unwrap_or_default(),
+        Some(client) => client.call(&request).await.unwrap_or_default(),
         None if host.setup.home.journal().exists() => match host.context.link().await {
             Ok(mut link) => {
-                let lives = link.get(path).await.unwrap_or_default();
+                let lives = link.call(&request).await.unwrap_or_default();
                 // It has only looked.
                 link.close().await.ok();
                 lives

@@ -8,6 +8,8 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::screen::Screen;
 use crate::daemon::Setup;
 use orch_api::client::{ClientError, Lines};
+use orch_api::endpoint::{self, Events};
+use orch_api::queries::StatusQuery;
 use orch_api::status::Overview;
 use serde_json::Value;
 use std::time::Duration;
@@ -53,7 +55,7 @@ impl Watch<'_> {
         let setup = self.context.setup()?;
         loop {
             let followed = match setup.connect().await {
-                Some(client) => match client.stream("/v1/status/stream").await {
+                Some(client) => match client.stream(&endpoint::StatusStream).await {
                     Ok(mut feed) => self.tell(&mut feed).await,
                     Err(error) => Err(error.into()),
                 },
@@ -70,10 +72,10 @@ impl Watch<'_> {
         }
     }
 
-    async fn tell(&mut self, feed: &mut Lines) -> Result<(), CliError> {
+    async fn tell(&mut self, feed: &mut Lines<Events<Overview>>) -> Result<(), CliError> {
         loop {
             tokio::select! {
-                document = feed.event::<Value>() => match document? {
+                document = feed.document() => match document? {
                     Some(document) => self.take(&document, false)?,
                     None => return Ok(()),
                 },
@@ -85,7 +87,8 @@ impl Watch<'_> {
     /// How things stand is read once; nothing moves before a daemon comes, and the engine is let go for it.
     async fn without_daemon(&mut self, setup: &Setup) -> Result<(), CliError> {
         let mut link = self.context.link().await?;
-        let document: Value = link.get("/v1/status").await?;
+        let document = link.raw(&endpoint::Status { query: StatusQuery::default() }).await?;
+        let document: Value = serde_json::from_slice(&document)?;
         let is_own = link.is_own();
         link.close().await?;
         if is_own {

@@ -3,6 +3,7 @@
 use super::{Ended, Place, Watch};
 use crate::cli::error::CliError;
 use crate::cli::task::settle::started;
+use orch_api::endpoint;
 use orch_api::rest::rest;
 use orch_api::stream::{Cursor, RunNote, StreamEvent};
 use orch_api::types::{RunView, TaskView};
@@ -26,7 +27,7 @@ pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError
         }
     }
     let mut link = watch.context.link().await?;
-    let task: TaskView = link.get(&format!("/v1/tasks/{id}")).await?;
+    let task = link.call(&endpoint::TaskShow { id }).await?;
     // The files need no engine, and somebody may want to start one.
     link.close().await?;
     let run = match &watch.cursor {

@@ -8,6 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::repository::root_around;
 use crate::cli::settings;
 use crate::cli::ui::text;
+use orch_api::endpoint;
 use orch_api::types::{NewTask, TaskView};
 use orch_config::home::Home;
 use orch_config::problem::did_you_mean;
@@ -107,7 +108,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         complexity: args.complexity,
     };
     let mut link = context.link().await?;
-    let task: TaskView = link.post("/v1/tasks", &new).await?;
+    let task = link.call(&endpoint::TaskAdd { body: new }).await?;
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {

@@ -4,11 +4,13 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
+use orch_api::client::ClientError;
+use orch_api::endpoint::{self, Request, ToRequest};
+use orch_api::queries::SeenQuery;
 use orch_api::types::TaskView;
 use orch_core::ids::TaskId;
 use orch_core::plan::HoldReason;
 use orch_core::task::Status;
-use serde_json::json;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +26,13 @@ pub enum Verb {
 }
 
 impl Verb {
-    fn word(self) -> &'static str {
+    fn request(self, id: TaskId) -> Result<Request<TaskView>, ClientError> {
+        let query = SeenQuery::default();
         match self {
-            Self::Retry => "retry",
-            Self::Interrupt => "interrupt",
-            Self::Cancel => "cancel",
-            Self::Unblock => "unblock",
+            Self::Retry => endpoint::TaskRetry { id, query }.to_request(),
+            Self::Interrupt => endpoint::TaskInterrupt { id, query }.to_request(),
+            Self::Cancel => endpoint::TaskCancel { id, query }.to_request(),
+            Self::Unblock => endpoint::TaskUnblock { id, query }.to_request(),
         }
     }
 }
@@ -52,7 +55,7 @@ impl Args {
 /// Asks, and tells what changed.
 pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let task: TaskView = link.post(&format!("/v1/tasks/{}/{}", args.id, verb.word()), &json!({})).await?;
+    let task = link.call(&verb.request(args.id)?).await?;
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {

@@ -6,7 +6,8 @@ use crate::cli::exit::Exit;
 use crate::cli::settings;
 use crate::cli::ui::stdin_is_terminal;
 use crate::daemon::Setup;
-use orch_api::types::{RunView, TaskView};
+use orch_api::endpoint;
+use orch_api::types::RunView;
 use orch_core::agents::Mode;
 use orch_core::ids::TaskId;
 use orch_core::outcome::RunKind;
@@ -43,7 +44,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let tmux = setup.tmux();
     tmux.check().await?;
     let mut link = context.link().await?;
-    let task: TaskView = link.get(&format!("/v1/tasks/{}", args.id)).await?;
+    let task = link.call(&endpoint::TaskShow { id: args.id }).await?;
     link.close().await?;
     let live = task.runs.iter().flatten().rev().find(|run| is_live(run));
     let Some(run) = live else { return Err(not_live(args.id)) };

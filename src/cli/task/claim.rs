@@ -5,7 +5,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
 use orch_api::claims::NewClaim;
-use orch_api::types::TaskView;
+use orch_api::endpoint::{self, ToRequest};
 use orch_core::ids::TaskId;
 
 /// What is asked.
@@ -33,13 +33,14 @@ pub struct Args {
 
 /// Asks, and tells who has it.
 pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
-    let (word, by) = match verb {
-        Verb::Claim => ("claim", args.name),
-        Verb::Unclaim => ("unclaim", args.name),
+    let by = args.name.unwrap_or_else(|| context.identity());
+    let (id, body) = (args.id, NewClaim { by: Some(by), force: args.force });
+    let request = match verb {
+        Verb::Claim => endpoint::TaskClaim { id, body }.to_request()?,
+        Verb::Unclaim => endpoint::TaskUnclaim { id, body }.to_request()?,
     };
-    let new = NewClaim { by: Some(by.unwrap_or_else(|| context.identity())), force: args.force };
     let mut link = context.link().await?;
-    let task: TaskView = link.post(&format!("/v1/tasks/{}/{word}", args.id), &new).await?;
+    let task = link.call(&request).await?;
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {

@@ -5,6 +5,8 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::{line, output, width};
+use orch_api::endpoint;
+use orch_api::queries::DiffQuery;
 use orch_api::rulings::DiffView;
 use orch_core::count;
 use orch_core::ids::TaskId;
@@ -26,8 +28,8 @@ pub struct Args {
 
 /// Prints it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let path = format!("/v1/tasks/{}/diff?stat={}", args.id, args.stat);
-    context.present(&path, |diff: &DiffView, _, paint| told(diff, paint)).await
+    let query = DiffQuery { stat: Some(args.stat) };
+    context.present(&endpoint::TaskDiff { id: args.id, query }, |diff: &DiffView, _, paint| told(diff, paint)).await
 }
 
 fn told(diff: &DiffView, paint: Paint) -> String {

@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{stdin_is_terminal, text};
 use orch_api::edits::{EditTask, TaskFields};
-use orch_api::types::TaskView;
+use orch_api::endpoint;
 use orch_core::ids::TaskId;
 use orch_core::route::Complexity;
 use orch_core::spec_merge::differing;
@@ -123,7 +123,7 @@ async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), C
     let home = context.setup()?.home;
     model_warning(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let mut link = context.link().await?;
-    let task: TaskView = link.patch(&format!("/v1/tasks/{id}"), change).await?;
+    let task = link.call(&endpoint::TaskEdit { id, body: change.clone() }).await?;
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {
@@ -148,7 +148,7 @@ async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), C
 async fn in_editor(id: TaskId, context: &Context) -> Result<(), CliError> {
     let editor = editor(context)?;
     let mut link = context.link().await?;
-    let seen: TaskFields = link.get(&format!("/v1/tasks/{id}/wish")).await?;
+    let seen = link.call(&endpoint::TaskWish { id }).await?;
     link.close().await?;
     let (seen, _) = seen.into_spec();
     let draft = Draft::new(context, id, &form::text_of(id, &seen))?;
@@ -189,7 +189,7 @@ async fn unchanged(draft: &Draft, id: TaskId, context: &Context) -> Result<(), C
     draft.remove();
     if context.ui.is_json() {
         let mut link = context.link().await?;
-        context.ui.raw_json(&link.get_raw(&format!("/v1/tasks/{id}")).await?)?;
+        context.ui.raw_json(&link.raw(&endpoint::TaskShow { id }).await?)?;
         return link.close().await;
     }
     context.ui.note("nothing is changed");

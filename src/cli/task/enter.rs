@@ -6,6 +6,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::stdin_is_terminal;
 use crate::cli::{repository, settings};
+use orch_api::endpoint;
 use orch_api::types::TaskView;
 use orch_core::agents::interactive::interactive;
 use orch_core::ids::TaskId;
@@ -41,7 +42,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         return Err(CliError::usage("a shell and an agent need a terminal", &format!("orch task show {id} --json")));
     }
     let mut link = context.link().await?;
-    let task: TaskView = link.get(&format!("/v1/tasks/{id}")).await?;
+    let task = link.call(&endpoint::TaskShow { id }).await?;
     link.close().await?;
     let is_at_work = matches!(task.status, Status::InProgress | Status::InReview);
     if is_at_work && !args.look {

@@ -5,6 +5,7 @@ use super::open::open;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use orch_api::endpoint;
 use orch_api::types::{EvidenceView, RunView, TaskView};
 use orch_core::evidence::{Check, CheckState};
 use orch_core::ids::TaskId;
@@ -33,13 +34,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if args.open {
         return show(args.id, context).await;
     }
-    context.present(&format!("/v1/tasks/{}", args.id), |task: &TaskView, _, _| page(task, &result_of(task))).await
+    context.present(&endpoint::TaskShow { id: args.id }, |task: &TaskView, _, _| page(task, &result_of(task))).await
 }
 
 /// Writes the page to a file, and has the person's viewer open it; JSON tells where the file is.
 async fn show(id: TaskId, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let task: TaskView = link.get(&format!("/v1/tasks/{id}")).await?;
+    let task = link.call(&endpoint::TaskShow { id }).await?;
     link.close().await?;
     let file = keep(&task, &page(&task, &result_of(&task)), context)?;
     if context.ui.is_json() {

@@ -6,6 +6,8 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::time::Now;
+use orch_api::endpoint;
+use orch_api::queries::RowsQuery;
 use orch_api::types::{RowsView, TaskRow};
 use orch_core::task::Status;
 use serde_json::Value;
@@ -35,7 +37,7 @@ fn status(text: &str) -> Result<Status, String> {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     if context.ui.is_json() {
-        let all = link.get_raw("/v1/tasks").await?;
+        let all = link.raw(&endpoint::TaskList).await?;
         if args.status.is_empty() {
             context.ui.raw_json(&all)?;
         } else {
@@ -45,8 +47,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
     } else {
         let whole = args.all || !args.status.is_empty();
-        let path = if whole { "/v1/rows".to_owned() } else { format!("/v1/rows?settled={FINISHED}") };
-        let RowsView { rows, left_out } = link.get(&path).await?;
+        let query = RowsQuery { settled: (!whole).then_some(FINISHED) };
+        let RowsView { rows, left_out } = link.call(&endpoint::TaskRows { query }).await?;
         let mut chosen = choose(&rows, &args.status, args.all);
         chosen.left_out += left_out;
         context.ui.data(&table(&chosen.rows, &context.now(), context.ui.columns(), context.ui.paint()))?;

@@ -7,7 +7,9 @@ use crate::cli::exit::Exit;
 use crate::cli::search_results::{Around, SearchResults};
 use crate::cli::since::Since;
 use crate::cli::ui::transcript::{Piece, coloured};
-use orch_api::types::{RunView, TaskView};
+use orch_api::endpoint;
+use orch_api::queries::OutputQuery;
+use orch_api::types::RunView;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::outcome::RunKind;
 use orch_core::output::{Part, SETUP_LOG};
@@ -81,7 +83,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let pattern = args.grep.as_deref().map(|text| args.around.pattern(text, true)).transpose()?;
     let mut link = context.link().await?;
-    let task: TaskView = link.get(&format!("/v1/tasks/{}", args.id)).await?;
+    let task = link.call(&endpoint::TaskShow { id: args.id }).await?;
     let runs = task.runs.unwrap_or_default();
     let run = choose(&runs, args.run.as_ref()).ok_or_else(|| missing(args.id, args.run.as_ref()))?;
     if args.setup {
@@ -124,7 +126,8 @@ fn setup_log(id: TaskId, run: &RunView, context: &Context) -> Result<Exit, CliEr
 }
 
 async fn follow(link: &Link, id: TaskId, run: &RunView, context: &Context) -> Result<Exit, CliError> {
-    let mut output = link.stream(&format!("/v1/tasks/{id}/output?run={}", run.run_id)).await?;
+    let query = OutputQuery { run: Some(run.run_id.to_string()), from: None };
+    let mut output = link.stream(&endpoint::TaskOutput { id, query }).await?;
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
     let files = RunFiles::of(id, run.run_id.clone(), dir, Part::Output);

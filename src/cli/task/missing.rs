@@ -6,7 +6,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
 use orch_api::edits::{DecideMissing, MissingVerdict};
-use orch_api::types::TaskView;
+use orch_api::endpoint;
 
 /// Arguments of `orch task missing`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     };
     let asked = if args.dry_run { MissingVerdict::List } else { what };
     let mut link = context.link().await?;
-    let tasks: Vec<TaskView> = link.post("/v1/missing", &DecideMissing { what: asked }).await?;
+    let tasks = link.call(&endpoint::MissingDecide { body: DecideMissing { what: asked } }).await?;
     if context.ui.is_json() {
         context.ui.json(&tasks)?;
     } else {

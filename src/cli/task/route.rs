@@ -4,9 +4,8 @@ use super::detail_view;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use orch_api::endpoint;
 use orch_core::ids::TaskId;
-use orch_core::route::RouteResult;
-use serde_json::json;
 
 /// Arguments of `orch task route`.
 #[derive(Debug, clap::Args)]
@@ -19,9 +18,8 @@ pub struct Args {
 /// Asks, and prints the answer.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let path = format!("/v1/tasks/{}/route", args.id);
-    let nothing = json!({});
-    let route: RouteResult = context.ui.wait("asking the router", link.post(&path, &nothing)).await?;
+    let request = endpoint::TaskRoute { id: args.id };
+    let route = context.ui.wait("asking the router", link.call(&request)).await?;
     if context.ui.is_json() {
         context.ui.json(&route)?;
     } else {

@@ -8,12 +8,12 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::events;
 use crate::cli::exit::Exit;
-use orch_api::client::Client;
+use orch_api::client::{Client, ClientError};
+use orch_api::endpoint::{self, Request, ToRequest};
 use orch_api::rulings::{Accept, Reject};
 use orch_api::types::{EvidenceView, TaskView};
 use orch_core::ids::TaskId;
 use orch_core::task::Status;
-use serde_json::Value;
 use std::time::Duration;
 
 /// How long a change that no event tells may go unnoticed.
@@ -31,11 +31,12 @@ pub enum Verb {
 }
 
 impl Verb {
-    fn word(self) -> &'static str {
+    fn request(self, id: TaskId, commit: Option<String>) -> Result<Request<TaskView>, ClientError> {
+        let body = Accept { commit };
         match self {
-            Self::Approve => "approve",
-            Self::Merge => "merge",
-            Self::Revert => "revert",
+            Self::Approve => endpoint::TaskApprove { id, body }.to_request(),
+            Self::Merge => endpoint::TaskMerge { id, body }.to_request(),
+            Self::Revert => endpoint::TaskRevert { id }.to_request(),
         }
     }
 }
@@ -90,7 +91,7 @@ pub async fn revert(args: RevertArgs, context: &Context) -> Result<Exit, CliErro
 pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     let reject = Reject { reason: args.message, commit: None };
-    let task: TaskView = link.post(&format!("/v1/tasks/{}/reject", args.id), &reject).await?;
+    let task = link.call(&endpoint::TaskReject { id: args.id, body: reject }).await?;
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {
@@ -142,11 +143,9 @@ impl Order {
     /// What has no result yet is refused here: an engine of this process for the task would begin its work.
     async fn require_result(&self, context: &Context) -> Result<(), CliError> {
         let mut link = context.link().await?;
-        let found = link.get::<TaskView>(&format!("/v1/tasks/{}", self.id)).await;
+        let found = link.call(&endpoint::TaskShow { id: self.id }).await;
         let asked = match found.map(|task| task.status) {
-            Ok(Status::New | Status::Routed | Status::Blocked) => {
-                link.post::<_, TaskView>(&self.path(), &self.accept()).await
-            }
+            Ok(Status::New | Status::Routed | Status::Blocked) => link.call(&self.request()?).await,
             Ok(_) => return link.close().await,
             Err(error) => Err(error),
         };
@@ -154,12 +153,8 @@ impl Order {
         asked.map(|_| ())
     }
 
-    fn path(&self) -> String {
-        format!("/v1/tasks/{}/{}", self.id, self.verb.word())
-    }
-
-    fn accept(&self) -> Accept {
-        Accept { commit: self.commit.clone() }
+    fn request(&self) -> Result<Request<TaskView>, ClientError> {
+        self.verb.request(self.id, self.commit.clone())
     }
 
     /// A person's word stands above a check that fails on the base as well: they are told what they have accepted.
@@ -175,14 +170,14 @@ impl Order {
 
     async fn carry_out(&self, client: &Client, context: &Context) -> Result<TaskView, CliError> {
         // Before anything is asked, so that nothing is missed.
-        let mut events = client.stream(&events::path(None, Some(self.id), true)).await?;
-        let mut task: TaskView = client.post(&self.path(), &self.accept()).await?;
+        let mut events = client.stream(&events::part(None, Some(self.id), true)).await?;
+        let mut task = client.call(&self.request()?).await?;
         while self.waits && task.status == Status::InReview && settled(&task, context.now().at).is_none() {
             tokio::select! {
-                event = events.event::<Value>() => if event?.is_none() { break },
+                event = events.document() => if event?.is_none() { break },
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
-            task = client.get(&format!("/v1/tasks/{}", self.id)).await?;
+            task = client.call(&endpoint::TaskShow { id: self.id }).await?;
         }
         Ok(task)
     }

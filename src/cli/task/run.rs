@@ -10,11 +10,13 @@ use crate::cli::exit::Exit;
 use crate::cli::serve::log_to_file;
 use crate::daemon::Setup;
 use orch_api::client::{Client, ClientError, Lines};
+use orch_api::endpoint::{self, Text};
+use orch_api::queries::{OutputQuery, RunQuery};
 use orch_api::types::TaskView;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::task::Status;
 use orch_engine::Mode;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -37,14 +39,15 @@ pub struct Args {
     force_new: bool,
 }
 
-fn wanted(id: TaskId, anyway: bool, force_new: bool) -> String {
-    format!("/v1/tasks/{id}/run?anyway={anyway}&force_new={force_new}")
+fn wanted(id: TaskId, anyway: bool, force_new: bool) -> endpoint::TaskRun {
+    let query = RunQuery { anyway: Some(anyway), force_new: Some(force_new), unchanged_since: None };
+    endpoint::TaskRun { id, query }
 }
 
 /// Lets go of its conversation, before an engine for this one task can begin a run in it.
 async fn leave_conversation(args: &Args, context: &Context) -> Result<(), CliError> {
     let mut link = context.link().await?;
-    let asked: Result<Value, _> = link.post(&wanted(args.id, args.anyway, true), &json!({})).await;
+    let asked = link.raw(&wanted(args.id, args.anyway, true)).await;
     link.close().await?;
     asked.map(|_| ())
 }
@@ -162,9 +165,9 @@ impl<'a> Follow<'a> {
     async fn through(&mut self, client: &Client) -> Result<Ended, CliError> {
         // Before anything is asked, so that nothing is missed.
         let mut events =
-            client.stream(&events::path(self.last_seq.map(events::Place::After), Some(self.id), true)).await?;
+            client.stream(&events::part(self.last_seq.map(events::Place::After), Some(self.id), true)).await?;
         self.ask(client).await?;
-        let mut output: Option<Lines> = None;
+        let mut output: Option<Lines<Text>> = None;
         let mut look = true;
         loop {
             if look {
@@ -181,7 +184,7 @@ impl<'a> Follow<'a> {
             look = true;
             tokio::select! {
                 piece = next_piece(&mut output) => look = self.show(&mut output, piece?)?,
-                event = events.event::<Value>() => match event? {
+                event = events.document() => match event? {
                     Some(event) => self.tell_event(&event)?,
                     None => return Ok(Ended::Left),
                 },
@@ -196,17 +199,17 @@ impl<'a> Follow<'a> {
         }
         let before = self.look(client).await?;
         self.shown = started(&before).filter(|run| run.outcome.is_some()).map(|run| run.run_id.clone()).collect();
-        let _: Value = client.post(&wanted(self.id, self.anyway, false), &json!({})).await?;
+        client.raw(&wanted(self.id, self.anyway, false)).await?;
         self.asked = true;
         Ok(())
     }
 
     async fn look(&self, client: &Client) -> Result<TaskView, CliError> {
-        Ok(client.get(&format!("/v1/tasks/{}", self.id)).await?)
+        Ok(client.call(&endpoint::TaskShow { id: self.id }).await?)
     }
 
     /// The output of the first run that was not shown yet.
-    async fn open_output(&mut self, client: &Client, task: &TaskView) -> Result<Option<Lines>, CliError> {
+    async fn open_output(&mut self, client: &Client, task: &TaskView) -> Result<Option<Lines<Text>>, CliError> {
         if self.context.ui.is_json() {
             return Ok(None);
         }
@@ -216,8 +219,8 @@ impl<'a> Follow<'a> {
             Some(_) | None => 0,
         };
         self.current = Some((run.run_id.clone(), from));
-        let path = format!("/v1/tasks/{}/output?run={}&from={from}", self.id, run.run_id);
-        match client.stream(&path).await {
+        let query = OutputQuery { run: Some(run.run_id.to_string()), from: Some(from) };
+        match client.stream(&endpoint::TaskOutput { id: self.id, query }).await {
             Ok(output) => Ok(Some(output)),
             // The run counts all the same; only its words are lost.
             Err(ClientError::Answered(view)) => {
@@ -230,7 +233,7 @@ impl<'a> Follow<'a> {
     }
 
     /// Shows a piece of output. Returns whether the run is over and the task worth a look.
-    fn show(&mut self, output: &mut Option<Lines>, piece: Option<Vec<u8>>) -> Result<bool, CliError> {
+    fn show(&mut self, output: &mut Option<Lines<Text>>, piece: Option<Vec<u8>>) -> Result<bool, CliError> {
         match (piece, &mut self.current) {
             (Some(piece), Some((_, offset))) => {
                 *offset += piece.len() as u64;
@@ -258,7 +261,7 @@ impl<'a> Follow<'a> {
 }
 
 /// The next piece; waits for ever where there is no output.
-async fn next_piece(output: &mut Option<Lines>) -> Result<Option<Vec<u8>>, ClientError> {
+async fn next_piece(output: &mut Option<Lines<Text>>) -> Result<Option<Vec<u8>>, ClientError> {
     match output {
         Some(output) => Ok(output.piece().await?.map(|piece| piece.to_vec())),
         None => std::future::pending().await,

@@ -3,6 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use orch_api::endpoint;
 use orch_api::messages::{MessageView, NewMessage};
 use orch_core::ids::TaskId;
 use orch_core::message::{MAX_MESSAGE, MessageState, Via};
@@ -33,7 +34,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let new =
         NewMessage { text: text(args.text)?, wait_seconds: if args.no_wait { 0 } else { WAIT }, model: args.model };
     let mut link = context.link().await?;
-    let message: MessageView = link.post(&format!("/v1/tasks/{}/send", args.id), &new).await?;
+    let message = link.call(&endpoint::TaskSend { id: args.id, body: new }).await?;
     if context.ui.is_json() {
         context.ui.json(&message)?;
     } else {

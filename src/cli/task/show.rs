@@ -4,6 +4,7 @@ use super::detail_view;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use orch_api::endpoint;
 use orch_core::ids::TaskId;
 
 /// Arguments of `orch task show`.
@@ -16,5 +17,5 @@ pub struct Args {
 
 /// Prints the task; JSON is the API's document as it is.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    context.present(&format!("/v1/tasks/{}", args.id), detail_view::task).await
+    context.present(&endpoint::TaskShow { id: args.id }, detail_view::task).await
 }

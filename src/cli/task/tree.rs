@@ -5,6 +5,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::paint::{Paint, role_of};
 use crate::cli::ui::text;
+use orch_api::endpoint;
 use orch_api::types::TaskView;
 use orch_core::ids::TaskId;
 use orch_core::task::Status;
@@ -43,7 +44,7 @@ struct Node<'a> {
 /// Prints it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let tasks: Vec<TaskView> = link.get("/v1/tasks").await?;
+    let tasks = link.call(&endpoint::TaskList).await?;
     link.close().await?;
     let forest = Forest::of(&tasks);
     let roots = match args.id {

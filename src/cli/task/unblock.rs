@@ -4,9 +4,9 @@ use super::ask::{self, Verb};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use orch_api::endpoint;
 use orch_core::count;
 use orch_core::ids::TaskId;
-use serde_json::json;
 use std::str::FromStr;
 
 /// Which tasks.
@@ -45,7 +45,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 async fn all(context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let sent: Vec<TaskId> = link.post("/v1/unblock", &json!({})).await?;
+    let sent = link.call(&endpoint::UnblockAll).await?;
     if context.ui.is_json() {
         context.ui.json(&sent)?;
     } else if sent.is_empty() {

@@ -1,7 +1,7 @@
 //! `orch task wait`: until tasks are done, or stand where they are wanted; the exit code tells how it ended. It follows
 //! the history and looks at a task when something happened to it.
 
-use crate::cli::context::{ABOUT, Context, Engine};
+use crate::cli::context::{Context, Engine};
 use crate::cli::error::CliError;
 use crate::cli::events::{self, Event};
 use crate::cli::exit::Exit;
@@ -9,13 +9,11 @@ use crate::cli::ui::text;
 use crate::daemon::Setup;
 use jiff::SignedDuration;
 use orch_api::client::Client;
-use orch_api::status::StatusView;
-use orch_api::types::TaskView;
+use orch_api::endpoint;
 use orch_core::ids::TaskId;
 use orch_core::task::Status;
 use orch_engine::Mode;
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -156,13 +154,13 @@ impl Wait {
     /// Follows the history of this engine. `None`: it left.
     async fn with(&mut self, client: &Client) -> Result<Option<Exit>, CliError> {
         // Before the first look, so that nothing is missed.
-        let mut events = client.stream(&events::path(self.last_seq.map(events::Place::After), None, true)).await?;
+        let mut events = client.stream(&events::part(self.last_seq.map(events::Place::After), None, true)).await?;
         self.look_at_all(client).await?;
         loop {
             if let Some(exit) = all_ended(&self.tasks) {
                 return Ok(Some(exit));
             }
-            let Some(document) = events.event::<Value>().await? else { return Ok(None) };
+            let Some(document) = events.document().await? else { return Ok(None) };
             let event = Event::read(&document)?;
             self.last_seq = Some(event.seq);
             if let Some(id) = event.task_id.filter(|id| self.ids.contains(id)) {
@@ -179,7 +177,7 @@ impl Wait {
     }
 
     async fn look(&mut self, client: &Client, id: TaskId) -> Result<(), CliError> {
-        let task: TaskView = client.get(&format!("/v1/tasks/{id}")).await?;
+        let task = client.call(&endpoint::TaskShow { id }).await?;
         let exit = ended(task.status, self.until);
         let why = task.question.or(task.hold.map(|hold| hold.detail));
         let reached = exit.map(|exit| exit == Exit::Done);
@@ -218,7 +216,7 @@ impl Wait {
 async fn next_daemon(setup: &Setup) -> Client {
     loop {
         if let Some(client) = setup.connect().await
-            && let Ok(status) = client.get::<StatusView>(ABOUT).await
+            && let Ok(status) = client.call(&endpoint::BriefStatus).await
             && status.mode != Mode::Command.as_str()
         {
             return client;

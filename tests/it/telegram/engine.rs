@@ -7,6 +7,9 @@ use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_some, wait_until};
 use jiff::Timestamp;
 use orch::daemon::{Running, Setup as Daemon};
+use orch_api::endpoint;
+use orch_api::queries::SeenQuery;
+use orch_api::rulings::{Accept, Reject};
 use orch_chat::conversation::buttons::redeem;
 use orch_chat::conversation::channel_store::ChannelStore;
 use orch_config::Home;
@@ -233,9 +236,10 @@ async fn a_press_and_a_reason_that_orch_died_over_are_carried_out_once_when_it_i
         .dies_over(async |house: &House, _: &ChannelStore, begun| {
             let update = house.room.api.writes(ADA, GROUP, "/send 1 say it louder");
             let client = house.engine.client.on_behalf_of(format!("telegram user {ADA}")).once(key(update, begun));
-            let seen: serde_json::Value = client.get("/v1/tasks/1").await.expect("read");
-            let reject = json!({"reason": "say it louder", "commit": seen["evidence"]["head"]});
-            client.post::<_, serde_json::Value>("/v1/tasks/1/reject", &reject).await.expect("sent back");
+            let seen = client.call(&endpoint::TaskShow { id: TaskId(1) }).await.expect("read");
+            let commit = seen.evidence.flatten().map(|evidence| evidence.head);
+            let body = Reject { reason: "say it louder".to_owned(), commit };
+            client.call(&endpoint::TaskReject { id: TaskId(1), body }).await.expect("sent back");
             update
         })
         .await;
@@ -247,8 +251,8 @@ async fn a_press_and_a_reason_that_orch_died_over_are_carried_out_once_when_it_i
     // What the engine does to a task meanwhile is no answer to an order.
     house = house
         .dies_over(async |house: &House, _: &ChannelStore, _| {
-            let _: serde_json::Value =
-                house.engine.client.post("/v1/tasks/1/retry", &serde_json::Value::Null).await.expect("moved on");
+            let retry = endpoint::TaskRetry { id: TaskId(1), query: SeenQuery::default() };
+            house.engine.client.call(&retry).await.expect("moved on");
             house.until("a third run", async || house.history("run_ended").await.len() >= 3).await;
             house.until_it_is(1, "needs_review").await;
             house.room.api.writes(ADA, GROUP, "/cancel 1")
@@ -277,9 +281,9 @@ async fn an_approval_by_a_button_that_orch_died_over_counts_once_whether_it_was_
                 assert!(taken.expect("read").is_ok());
                 if was_carried_out {
                     let client = house.engine.client.on_behalf_of(format!("telegram user {ADA}")).once(key);
-                    let seen: serde_json::Value = client.get("/v1/tasks/1").await.expect("read");
-                    let all = json!({"commit": seen["evidence"]["head"]});
-                    client.post::<_, serde_json::Value>("/v1/tasks/1/approve", &all).await.expect("approved");
+                    let seen = client.call(&endpoint::TaskShow { id: TaskId(1) }).await.expect("read");
+                    let body = Accept { commit: seen.evidence.flatten().map(|evidence| evidence.head) };
+                    client.call(&endpoint::TaskApprove { id: TaskId(1), body }).await.expect("approved");
                 }
                 update
             })
@@ -311,8 +315,8 @@ async fn a_button_of_a_question_that_was_answered_elsewhere_does_nothing() {
     wait_until("buttons", RUN, || api.button(GROUP, "Cancel").is_some());
     let wait = format!("while [ ! -e '{}' ]; do sleep 0.01; done", go.display());
     house.sealed.program("bot", &format!("#!/bin/sh\necho at work\n{wait}\n"));
-    let _: serde_json::Value =
-        house.engine.client.post("/v1/tasks/1/retry", &serde_json::Value::Null).await.expect("at the terminal");
+    let retry = endpoint::TaskRetry { id: TaskId(1), query: SeenQuery::default() };
+    house.engine.client.call(&retry).await.expect("at the terminal");
     house.until_it_is(1, "in_progress").await;
     api.presses(ADA, GROUP, "Cancel");
     room.until_said("Nothing was done: #1 has changed since");

@@ -5,13 +5,14 @@ use super::render;
 use super::{Answer, Stop};
 use jiff::Timestamp;
 use orch_api::client::{Client, ClientError};
-use orch_api::cost::CostView;
-use orch_api::messages::{MessageView, NewMessage};
-use orch_api::rulings::{Accept, DiffView, Reject};
+use orch_api::endpoint::{self, Request, ToRequest};
+use orch_api::messages::NewMessage;
+use orch_api::queries::{CostQuery, DiffQuery, RowsQuery, RunQuery, SeenQuery, StatusQuery, StreamQuery};
+use orch_api::rulings::{Accept, Reject};
 use orch_api::status::Overview;
 use orch_api::stream::StreamEvent;
 use orch_api::switches::{NewPause, PausesView};
-use orch_api::types::{EvidenceView, NewProject, NewTask, RowsView, TaskView, WhyView};
+use orch_api::types::{EvidenceView, NewTask, TaskView, WhyView};
 use orch_core::channel::{ChatMessage, Document};
 use orch_core::ids::TaskId;
 use orch_core::review_decision::short;
@@ -27,8 +28,30 @@ const QUIET: Duration = Duration::from_millis(400);
 const READ_LIMIT: Duration = Duration::from_secs(5);
 /// Maximum number of bytes kept of the end of a transcript.
 const MOST: usize = 1 << 20;
-/// An empty request body.
-const NOTHING: serde_json::Value = serde_json::Value::Null;
+
+/// A change of a task that needs no further arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Run,
+    Retry,
+    Unblock,
+    Cancel,
+}
+
+impl Verb {
+    fn request(self, id: TaskId, unchanged_since: Option<Timestamp>) -> Result<Request<TaskView>, ClientError> {
+        let query = SeenQuery { unchanged_since };
+        match self {
+            Self::Run => {
+                let query = RunQuery { unchanged_since, ..RunQuery::default() };
+                endpoint::TaskRun { id, query }.to_request()
+            }
+            Self::Retry => endpoint::TaskRetry { id, query }.to_request(),
+            Self::Unblock => endpoint::TaskUnblock { id, query }.to_request(),
+            Self::Cancel => endpoint::TaskCancel { id, query }.to_request(),
+        }
+    }
+}
 
 /// A request of a user.
 pub(super) struct Order {
@@ -47,25 +70,27 @@ impl Order {
         let task = task_of(&ask);
         let done = match ask {
             Ask::Help => Ok(render::help()),
-            Ask::Status => self.client.get("/v1/status").await.map(|view: Overview| render::overview(&view)),
-            Ask::Tasks => self.client.get("/v1/rows?settled=0").await.map(|view: RowsView| render::rows(&view)),
+            Ask::Status => self
+                .client
+                .call(&endpoint::Status { query: StatusQuery::default() })
+                .await
+                .map(|view: Overview| render::overview(&view)),
+            Ask::Tasks => self.rows().await,
             Ask::Add { project, title, body } => self.add((project, title, body), document).await,
             Ask::Show(id) => self.show(id).await,
-            Ask::Why(id) => {
-                self.client.get(&format!("/v1/tasks/{id}/why")).await.map(|view: WhyView| render::why(&view))
-            }
-            Ask::Run(id) => self.change(id, "run", None).await,
-            Ask::Retry(id) => self.change(id, "retry", None).await,
-            Ask::Unblock(id) => self.change(id, "unblock", None).await,
-            Ask::Cancel(id) => self.change(id, "cancel", None).await,
+            Ask::Why(id) => self.client.call(&endpoint::TaskWhy { id }).await.map(|view: WhyView| render::why(&view)),
+            Ask::Run(id) => self.change(id, Verb::Run, None).await,
+            Ask::Retry(id) => self.change(id, Verb::Retry, None).await,
+            Ask::Unblock(id) => self.change(id, Verb::Unblock, None).await,
+            Ask::Cancel(id) => self.change(id, Verb::Cancel, None).await,
             Ask::UnblockAll => self.unblock_all().await,
             Ask::Approve(id, commit) => self.approve(id, commit).await,
             Ask::Reject(id, reason) => self.reject(id, reason, None).await,
             Ask::Diff(id) => self.diff(id).await,
             Ask::Log(id) => self.log(id).await,
             Ask::Cost => self.cost().await,
-            Ask::Pause => self.switch("pause").await,
-            Ask::Resume => self.switch("resume").await,
+            Ask::Pause => self.switch(|body| endpoint::Pause { body }.to_request()).await,
+            Ask::Resume => self.switch(|body| endpoint::Resume { body }.to_request()).await,
             Ask::Stream(id) => return self.stream(id).await,
             Ask::Stop(None) => return Answer { stop_stream: Some(Stop::All), ..Answer::default() },
             Ask::Stop(Some(id)) => return Answer { stop_stream: Some(Stop::Task(id)), ..Answer::default() },
@@ -73,8 +98,13 @@ impl Order {
         Answer::new(done.unwrap_or_else(|error| render::refused(&error, task)))
     }
 
+    async fn rows(&self) -> Result<ChatMessage, ClientError> {
+        let query = RowsQuery { settled: Some(0) };
+        self.client.call(&endpoint::TaskRows { query }).await.map(|view| render::rows(&view))
+    }
+
     async fn task(&self, id: TaskId) -> Result<TaskView, ClientError> {
-        self.client.get(&format!("/v1/tasks/{id}")).await
+        self.client.call(&endpoint::TaskShow { id }).await
     }
 
     async fn show(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
@@ -86,7 +116,7 @@ impl Order {
         (project, title, body): (Option<String>, String, String),
         document: Option<Document>,
     ) -> Result<ChatMessage, ClientError> {
-        let projects: Vec<NewProject> = self.client.get("/v1/projects").await?;
+        let projects = self.client.call(&endpoint::ProjectList).await?;
         let dir = match render::project(project.as_deref(), &projects) {
             Ok(dir) => dir,
             Err(message) => return Ok(message),
@@ -97,7 +127,7 @@ impl Order {
             None => body,
         };
         let new = NewTask { title, body, dir, ..NewTask::default() };
-        let added: TaskView = self.client.post("/v1/tasks", &new).await?;
+        let added = self.client.call(&endpoint::TaskAdd { body: new }).await?;
         let mut text = format!("#{} is added: {}", added.id, shortened(&added.title));
         if projects.is_empty() {
             text.push_str("\nIt waits for a project: `orch init` in a repository registers one.");
@@ -106,19 +136,15 @@ impl Order {
     }
 
     /// Carries out a button press if the task is unchanged since the button was shown.
-    pub async fn press(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Answer {
+    pub async fn press(&self, id: TaskId, verb: Verb, since: Option<Timestamp>) -> Answer {
         Answer::new(self.change(id, verb, since).await.unwrap_or_else(|error| render::refused(&error, Some(id))))
     }
 
-    async fn change(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Result<ChatMessage, ClientError> {
-        let Some(since) = since else {
-            let changed: TaskView = self.client.post(&format!("/v1/tasks/{id}/{verb}"), &NOTHING).await?;
-            return Ok(render::task(&changed));
-        };
-        let path = format!("/v1/tasks/{id}/{verb}?unchanged_since={since}");
-        match self.client.post(&path, &NOTHING).await {
-            Ok(changed) => Ok(render::task(&changed)),
-            Err(error) => {
+    async fn change(&self, id: TaskId, verb: Verb, since: Option<Timestamp>) -> Result<ChatMessage, ClientError> {
+        match (self.client.call(&verb.request(id, since)?).await, since) {
+            (Ok(changed), _) => Ok(render::task(&changed)),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(since)) => {
                 let view = self.task(id).await?;
                 let is_same = view.updated_at.as_millisecond() == since.as_millisecond();
                 if is_same { Err(error) } else { Ok(render::moved_on(&view)) }
@@ -127,7 +153,7 @@ impl Order {
     }
 
     async fn unblock_all(&self) -> Result<ChatMessage, ClientError> {
-        let tasks: Vec<TaskId> = self.client.post("/v1/unblock", &NOTHING).await?;
+        let tasks = self.client.call(&endpoint::UnblockAll).await?;
         let named: Vec<String> = tasks.iter().take(20).map(|id| format!("#{id}")).collect();
         let more = if tasks.len() > named.len() { ", …" } else { "" };
         Ok(render::sentence(match tasks.len() {
@@ -139,7 +165,7 @@ impl Order {
 
     async fn approve(&self, id: TaskId, commit: Option<String>) -> Result<ChatMessage, ClientError> {
         let accept = Accept { commit: commit.clone() };
-        let view: TaskView = self.client.post(&format!("/v1/tasks/{id}/approve"), &accept).await?;
+        let view = self.client.call(&endpoint::TaskApprove { id, body: accept }).await?;
         let at = commit.as_deref().map(|commit| format!(" at {}", short(commit))).unwrap_or_default();
         let unproved: Vec<String> = view.evidence.iter().flatten().flat_map(EvidenceView::unproved).collect();
         let alone = match unproved.is_empty() {
@@ -155,14 +181,14 @@ impl Order {
     /// Sends work back; `commit` is the state that the user saw.
     pub async fn reject(&self, id: TaskId, reason: String, commit: Option<String>) -> Result<ChatMessage, ClientError> {
         let reject = Reject { reason, commit };
-        let view: TaskView = self.client.post(&format!("/v1/tasks/{id}/reject"), &reject).await?;
+        let view = self.client.call(&endpoint::TaskReject { id, body: reject }).await?;
         Ok(render::about(id, format!("#{id} goes back to its author; it is {} now.", view.status.as_str())))
     }
 
     /// Sends a message to the agent of a task.
     pub async fn send(&self, id: TaskId, text: String) -> ChatMessage {
         let new = NewMessage { text, wait_seconds: RECEIPT, model: None };
-        match self.client.post::<_, MessageView>(&format!("/v1/tasks/{id}/send"), &new).await {
+        match self.client.call(&endpoint::TaskSend { id, body: new }).await {
             Ok(view) => render::receipt(&view),
             Err(error) => render::refused(&error, Some(id)),
         }
@@ -170,16 +196,17 @@ impl Order {
 
     async fn diff(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
         let task = self.task(id).await?;
-        let diff: DiffView = self.client.get(&format!("/v1/tasks/{id}/diff")).await?;
+        let diff = self.client.call(&endpoint::TaskDiff { id, query: DiffQuery::default() }).await?;
         Ok(render::diff(&diff, task.status))
     }
 
     /// Reads what exists of a transcript; the stream of an active run does not end by itself.
     async fn log(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
-        let mut events = self.client.stream(&format!("/v1/tasks/{id}/stream?tail={TAIL}")).await?;
+        let query = StreamQuery { tail: Some(TAIL), ..StreamQuery::default() };
+        let mut events = self.client.stream(&endpoint::TaskStream { id, query }).await?;
         let mut text = String::new();
         let listened = async {
-            while let Ok(Ok(Some(event))) = tokio::time::timeout(QUIET, events.event::<StreamEvent>()).await {
+            while let Ok(Ok(Some(event))) = tokio::time::timeout(QUIET, events.event()).await {
                 match event {
                     StreamEvent::Output(chunk) => text.push_str(&chunk.content),
                     StreamEvent::Settled { .. } => return,
@@ -207,14 +234,17 @@ impl Order {
     }
 
     async fn cost(&self) -> Result<ChatMessage, ClientError> {
-        let status: Overview = self.client.get("/v1/status").await?;
-        let all: CostView = self.client.get("/v1/cost").await?;
+        let status = self.client.call(&endpoint::Status { query: StatusQuery::default() }).await?;
+        let all = self.client.call(&endpoint::Cost { query: CostQuery::default() }).await?;
         Ok(render::cost(&status.today, &all))
     }
 
-    async fn switch(&self, verb: &str) -> Result<ChatMessage, ClientError> {
+    async fn switch(
+        &self,
+        request: fn(NewPause) -> Result<Request<PausesView>, ClientError>,
+    ) -> Result<ChatMessage, ClientError> {
         let new = NewPause { by: Some(self.by.clone()), ..NewPause::default() };
-        let view: PausesView = self.client.post(&format!("/v1/{verb}"), &new).await?;
+        let view = self.client.call(&request(new)?).await?;
         Ok(render::pauses(&view))
     }
 }

@@ -5,6 +5,8 @@
 use super::render::{chat_commands, cut, mark_code};
 use jiff::Timestamp;
 use orch_api::client::{Client, ClientError};
+use orch_api::endpoint;
+use orch_api::queries::StreamQuery;
 use orch_api::stream::StreamEvent;
 use orch_api::types::TaskView;
 use orch_core::channel::{Block, ChatMessage, Span};
@@ -188,19 +190,20 @@ pub async fn follow(
     now: impl Fn() -> Timestamp,
     mut show: impl FnMut(ChatMessage, Stage),
 ) -> Result<(), ClientError> {
-    let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
+    let view = client.call(&endpoint::TaskShow { id: task }).await?;
     let mut live = Live::new(&view, now());
     let mut cursor: Option<String> = None;
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + REFRESH, REFRESH);
     for _ in 0..TRIES {
-        let from = cursor.as_ref().map_or_else(|| format!("tail={LINES}"), |at| format!("cursor={at}"));
-        let opened = client.stream(&format!("/v1/tasks/{task}/stream?{from}")).await;
+        let tail = cursor.is_none().then_some(LINES);
+        let query = StreamQuery { tail, cursor: cursor.clone(), ..StreamQuery::default() };
+        let opened = client.stream(&endpoint::TaskStream { id: task, query }).await;
         if let Ok(mut events) = opened {
             loop {
                 let event = tokio::select! {
-                    event = events.event::<StreamEvent>() => event,
+                    event = events.event() => event,
                     _ = ticks.tick() => {
-                        if let Ok(view) = client.get::<TaskView>(&format!("/v1/tasks/{task}")).await {
+                        if let Ok(view) = client.call(&endpoint::TaskShow { id: task }).await {
                             live.refresh(&view);
                         }
                         show(live.render(now()), Stage::Grows);

@@ -12,7 +12,7 @@ pub mod strangers;
 
 use crate::handled::Begun;
 use buttons::redeem;
-use carry_out::Order;
+use carry_out::{Order, Verb};
 use channel_store::ChannelStore;
 use jiff::{SignedDuration, Timestamp};
 use orch_api::client::Client;
@@ -194,13 +194,13 @@ impl Conversation {
             }
             Press::ShowDiff { task } => (order.ask(Ask::Diff(task), None).await, "the diff follows", false),
             Press::Retry { task, since } => {
-                (order.press(task, "retry", since).await, "retrying; the answer follows", true)
+                (order.press(task, Verb::Retry, since).await, "retrying; the answer follows", true)
             }
             Press::Unblock { task, since } => {
-                (order.press(task, "unblock", since).await, "unblocking; the answer follows", true)
+                (order.press(task, Verb::Unblock, since).await, "unblocking; the answer follows", true)
             }
             Press::Cancel { task, since } => {
-                (order.press(task, "cancel", since).await, "cancelling; the answer follows", true)
+                (order.press(task, Verb::Cancel, since).await, "cancelling; the answer follows", true)
             }
         };
         point!("press.done");

@@ -5,6 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::{stdin_is_terminal, text};
 use crate::cli::{init, repository};
+use orch_api::endpoint;
 use orch_api::types::{NewProject, TaskView};
 use orch_config::home::Home;
 use orch_core::plan::not_registered;
@@ -73,7 +74,7 @@ async fn outside(context: &Context) -> Result<PathBuf, CliError> {
 
 async fn projects(context: &Context) -> Result<Vec<NewProject>, CliError> {
     let mut link = context.link().await?;
-    let projects = link.get("/v1/projects").await?;
+    let projects = link.call(&endpoint::ProjectList).await?;
     link.close().await?;
     Ok(projects)
 }
