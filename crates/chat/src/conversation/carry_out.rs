@@ -12,7 +12,7 @@ use orch_api::rulings::{Accept, Reject};
 use orch_api::status::Overview;
 use orch_api::stream::StreamEvent;
 use orch_api::switches::{NewPause, PausesView};
-use orch_api::types::{EvidenceView, NewTask, TaskView, WhyView};
+use orch_api::types::{EvidenceView, NewTask, TaskView};
 use orch_core::channel::{ChatMessage, Document};
 use orch_core::ids::TaskId;
 use orch_core::review_decision::short;
@@ -70,15 +70,11 @@ impl Order {
         let task = task_of(&ask);
         let done = match ask {
             Ask::Help => Ok(render::help()),
-            Ask::Status => self
-                .client
-                .call(&endpoint::Status { query: StatusQuery::default() })
-                .await
-                .map(|view: Overview| render::overview(&view)),
+            Ask::Status => self.status().await.map(|view| render::overview(&view)),
             Ask::Tasks => self.rows().await,
             Ask::Add { project, title, body } => self.add((project, title, body), document).await,
             Ask::Show(id) => self.show(id).await,
-            Ask::Why(id) => self.client.call(&endpoint::TaskWhy { id }).await.map(|view: WhyView| render::why(&view)),
+            Ask::Why(id) => self.client.call(&endpoint::TaskWhy { id }).await.map(|view| render::why(&view)),
             Ask::Run(id) => self.change(id, Verb::Run, None).await,
             Ask::Retry(id) => self.change(id, Verb::Retry, None).await,
             Ask::Unblock(id) => self.change(id, Verb::Unblock, None).await,
@@ -96,6 +92,10 @@ impl Order {
             Ask::Stop(Some(id)) => return Answer { stop_stream: Some(Stop::Task(id)), ..Answer::default() },
         };
         Answer::new(done.unwrap_or_else(|error| render::refused(&error, task)))
+    }
+
+    async fn status(&self) -> Result<Overview, ClientError> {
+        self.client.call(&endpoint::Status { query: StatusQuery::default() }).await
     }
 
     async fn rows(&self) -> Result<ChatMessage, ClientError> {
@@ -234,7 +234,7 @@ impl Order {
     }
 
     async fn cost(&self) -> Result<ChatMessage, ClientError> {
-        let status = self.client.call(&endpoint::Status { query: StatusQuery::default() }).await?;
+        let status = self.status().await?;
         let all = self.client.call(&endpoint::Cost { query: CostQuery::default() }).await?;
         Ok(render::cost(&status.today, &all))
     }
