@@ -73,11 +73,11 @@ impl Setup {
                     let url = url.read(&self.home, &self.environment).map_err(Trial::NoSecret)?;
                     let secret = read(&channels.webhook.secret)?;
                     let channel = Webhook::new(&url, secret.as_ref()).map_err(Trial::Refused)?;
-                    Ok(channel.send(&saying).await.map_or_else(from_refusal, |_| Trial::Said))
+                    Ok(channel.send(&message).await.map_or_else(from_refusal, |_| Trial::Sent))
                 }
                 ChannelKind::Desktop => {
                     let channel = Desktop::new(self.environment.clone());
-                    Ok(channel.send(&saying).await.map_or_else(from_refusal, |_| Trial::Said))
+                    Ok(channel.send(&message).await.map_or_else(from_refusal, |_| Trial::Sent))
                 }
             }
         };
