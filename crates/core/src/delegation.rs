@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(refusal_of(&["A", "B", "C"], &own), "");
         assert!(refusal_of(&["A", "B", "C", "D"], &own).starts_with("4 subtasks are too many: at most 3"));
         let later = context(&[(1, "Whole")], 2);
-        assert!(refusal_of(&["A", "B"], &later).contains("of which 2 were made before"));
+        assert!(refusal_of(&["A", "B"], &later).contains("2 of them created before"));
         assert_eq!(refusal_of(&["C"], &later), "");
         assert_eq!(refusal_of(&["A"], &context(&[(2, "Part"), (1, "Whole")], 0)), "");
         assert!(
