@@ -185,7 +185,7 @@ mod tests {
                 .contains("a subtask 2 levels deep")
         );
         let off = DelegationContext { max_depth: 0, ..own };
-        assert!(refusal_of(&["A"], &off).contains("switched off"));
+        assert!(refusal_of(&["A"], &off).contains("disabled"));
     }
 
     #[test]
