@@ -11,6 +11,7 @@ use crate::measure::{Samples, timed};
 use crate::table::Table;
 use jiff::Timestamp;
 use orch_core::actor::Actor;
+use orch_core::history::{RunEnd, RunFact, Standing};
 use orch_core::ids::TaskId;
 use orch_core::task::{FileState, Spec, State, Status, Task};
 use orch_store::journal::{Entry, Journal, Write};
@@ -74,7 +75,8 @@ fn bare(path: &Path) -> Connection {
 fn commit_bare(connection: &Connection, entries: &[Entry]) {
     connection.execute_batch("BEGIN IMMEDIATE").expect("begun");
     for entry in entries {
-        let row = params![entry.seq, entry.at.as_millisecond(), entry.task_id.map(|id| id.0), entry.kind, entry.text];
+        let (task, fact) = (entry.task_id.map(|id| id.0), &entry.fact);
+        let row = params![entry.seq, entry.at.as_millisecond(), task, fact.kind(), fact.text()];
         let sql = "INSERT INTO events (seq, at, task_id, kind, text) VALUES (?1, ?2, ?3, ?4, ?5)";
         connection.prepare_cached(sql).and_then(|mut insert| insert.execute(row)).expect("a row");
     }
@@ -82,15 +84,15 @@ fn commit_bare(connection: &Connection, entries: &[Entry]) {
 }
 
 fn entry(seq: u64) -> Entry {
-    let (kind, text) = ("run_ended".to_owned(), "finished: the login works again".to_owned());
+    let end = RunEnd::Finished { summary: "the login works again".to_owned() };
+    let then = Standing::Is { status: Status::InReview };
     Entry {
         seq,
         at: Timestamp::UNIX_EPOCH,
         task_id: Some(TaskId(seq % 50 + 1)),
         run_id: None,
         actor: Actor::Orch,
-        kind,
-        text,
+        fact: RunFact::Ended { end, then }.into(),
     }
 }
 

@@ -117,9 +117,9 @@ fn merge_all(sealed: &SealedBox, count: u64) -> usize {
         }
         let (mut over, mut merged) = (0, 0);
         while over < count {
-            let kind = feed.recv().await.expect("the feed goes on").kind;
-            merged += usize::from(kind == "done");
-            over += u64::from(kind == "done" || kind == "not_integrated");
+            let fact = feed.recv().await.expect("the feed goes on").fact;
+            merged += usize::from(fact.kind() == "done");
+            over += u64::from(fact.kind() == "done" || fact.kind() == "not_integrated");
         }
         running.signals.shutdown.cancel();
         running.serve().await;

@@ -12,6 +12,7 @@ use orch_api::endpoint::{self, Events};
 use orch_api::queries::EventsQuery;
 use orch_api::status::StatusView;
 use orch_api::types::EventView;
+use orch_core::history::{self, Fact};
 use orch_core::ids::{RunId, TaskId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -91,12 +92,23 @@ pub struct Event {
     pub kind: String,
     /// For a person.
     pub text: String,
+    /// What happened, as fields; an older daemon, or one that has only the sentence, does not say.
+    #[serde(default)]
+    pub data: Option<Value>,
 }
 
 impl Event {
     /// Reads the API's document.
     pub fn read(document: &Value) -> Result<Self, CliError> {
         Self::deserialize(document).map_err(|e| ClientError::Unexpected(e.to_string()).into())
+    }
+
+    /// What happened.
+    pub fn fact(&self) -> Fact {
+        match &self.data {
+            Some(data) => Fact::read(&self.kind, history::VERSION, data),
+            None => Fact::Untyped { kind: self.kind.clone(), text: self.text.clone() },
+        }
     }
 
     /// The line for a person.

@@ -466,7 +466,7 @@ impl House {
 
     async fn history(&self, kind: &str) -> Vec<String> {
         let entries = self.engine.handle.entries(0, None, 1_000).await.expect("read");
-        entries.into_iter().filter(|entry| entry.kind == kind).map(|entry| entry.text).collect()
+        entries.into_iter().filter(|entry| entry.fact.kind() == kind).map(|entry| entry.fact.text()).collect()
     }
 
     async fn close(self) {

@@ -61,7 +61,7 @@ async fn a_task_for_a_command_agent_is_done_with_evidence() {
     let mut feed = engine.follow();
     let done = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
-            if feed.recv().await.expect("the feed goes on").kind == "done" {
+            if feed.recv().await.expect("the feed goes on").fact.kind() == "done" {
                 break;
             }
         }
@@ -89,7 +89,7 @@ async fn a_commands_engine_is_let_go_of_although_others_follow_what_it_tells() {
     let spec = Spec { title: "Work on".into(), labels: vec!["agent:bot".into()], ..Spec::default() };
     let mut feed = daemon.handle.follow();
     daemon.handle.add(spec).await.expect("adds");
-    let started = async { while feed.recv().await.expect("the feed goes on").kind != "run_started" {} };
+    let started = async { while feed.recv().await.expect("the feed goes on").fact.kind() != "run_started" {} };
     tokio::time::timeout(RUN, started).await.expect("in time");
     daemon.signals.shutdown.cancel();
     daemon.serve().await;

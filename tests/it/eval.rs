@@ -5,6 +5,7 @@ use crate::kit::sealed_box::SealedBox;
 use jiff::Timestamp;
 use orch_core::actor::Actor;
 use orch_core::answer::Answer;
+use orch_core::history::{IntegrationFact, Landing};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::money::Usd;
 use orch_core::outcome::{Failure, FailureClass, Outcome, RunKind};
@@ -115,7 +116,7 @@ fn with_history(tasks: u64) -> SealedBox {
                 let run = run(id, ordinal, model, accepted, dollars);
                 let seq = id * 2 + u64::from(ordinal);
                 let (at, task_id, run_id) = (Timestamp::UNIX_EPOCH, Some(run.task), Some(run.id.clone()));
-                let (kind, text) = ("done".to_owned(), String::new());
+                let fact = IntegrationFact::Done(Landing::Kept { commit: None }).into();
                 writes.push(Write::Run(Box::new(run)));
                 // What the first one did was accepted, too, before somebody wanted it again.
                 writes.extend(accepted.then_some(Write::Entry(Entry {
@@ -124,8 +125,7 @@ fn with_history(tasks: u64) -> SealedBox {
                     task_id,
                     run_id,
                     actor: Actor::Orch,
-                    kind,
-                    text,
+                    fact,
                 })));
             }
         }

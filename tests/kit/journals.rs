@@ -86,10 +86,13 @@ impl Said {
         Self {
             tasks: rows("SELECT data FROM tasks ORDER BY id"),
             runs: rows("SELECT data FROM runs ORDER BY id"),
-            events: rows(
-                "SELECT json_object('seq', seq, 'at', at, 'task_id', task_id, 'run_id', run_id, 'kind', kind, 'text', text)
-                 FROM events ORDER BY seq",
-            ),
+            events: {
+                let columns = "'seq', seq, 'at', at, 'task_id', task_id, 'run_id', run_id, 'kind', kind";
+                let of = |said: &str| rows(&format!("SELECT json_object({columns}, {said}) FROM events ORDER BY seq"));
+                // Sentences until version 15, facts since.
+                let (sentences, facts) = (of("'text', text"), of("'data', json(data)"));
+                if facts.is_empty() { sentences } else { facts }
+            },
             messages: rows(
                 "SELECT json_object('id', id, 'task', task, 'run', run, 'text', text, 'state', state, 'sent_at', sent_at)
                  FROM messages ORDER BY id",
@@ -115,7 +118,7 @@ fn says(journal: &Journal, loaded: &orch_store::journal::Loaded) -> Said {
     runs.sort_by_key(|run| run["id"].to_string());
     let events = journal.entries(0, None, 10_000).expect("the history").into_iter().map(|entry| {
         json!({ "seq": entry.seq, "at": entry.at.as_millisecond(), "task_id": entry.task_id, "run_id": entry.run_id,
-                "kind": entry.kind, "text": entry.text })
+                "kind": entry.fact.kind(), "text": entry.fact.text(), "data": entry.fact.data().expect("data") })
     });
     let messages = of_tasks().flat_map(|id| journal.messages_of(id).expect("messages")).map(|message| {
         json!({ "id": message.id, "task": message.task, "run": message.run, "text": message.text,

@@ -306,6 +306,9 @@ pub struct EventView {
     pub kind: String,
     /// For a person.
     pub text: String,
+    /// What happened, as fields; which, depends on the kind. `null`: an orch stored it that had only the sentence.
+    #[serde(default)]
+    pub data: Option<serde_json::Value>,
 }
 
 /// An older daemon does not say who did it.

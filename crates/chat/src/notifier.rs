@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use orch_core::channel::{ChannelKind, ChatMessage};
 use orch_core::ids::TaskId;
 use orch_core::notice::queue::{Delivery, NoticeQueue, Refused, Rules};
-use orch_core::notice::{Facts, Line, Notice, derive, may_tell, summary};
+use orch_core::notice::{Context, Line, Notice, Tally, derive, may_tell, summary};
 use orch_core::outbox::{DROPPED, KeyValue, PLACE, TROUBLE};
 use orch_core::plan::directory;
 use orch_core::quiet::TimeOfDay;
@@ -18,7 +18,6 @@ use orch_core::task::{Status, Task};
 use orch_engine::handle::{EngineError, EngineHandle, Entry, View};
 use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::crash::point;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -161,11 +160,11 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
     }
 
     async fn notice(&self, entry: &Entry) -> Result<Option<Notice>, EngineError> {
-        let line = Line { seq: entry.seq, at: entry.at, kind: &entry.kind, text: &entry.text };
+        let line = Line { seq: entry.seq, at: entry.at, fact: &entry.fact };
         let Some(id) = entry.task_id else {
-            return Ok(derive(line, Facts::default(), self.setup.kind).map(|notice| self.masked(notice)));
+            return Ok(derive(line, Context::default(), self.setup.kind).map(|notice| self.masked(notice)));
         };
-        if !may_tell(&entry.kind, &entry.text) {
+        if !may_tell(&entry.fact) {
             return Ok(None);
         }
         let task = match self.engine.task(id).await {
@@ -179,8 +178,8 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
             Some(run) => self.engine.runs_of(id).await?.into_iter().find(|known| known.id == *run).map(|run| run.agent),
             None => None,
         };
-        let facts = Facts { task: Some(&task), project: project.as_deref(), agent: agent.as_deref() };
-        Ok(derive(line, facts, self.setup.kind).map(|notice| self.masked(notice)))
+        let context = Context { task: Some(&task), project: project.as_deref(), agent: agent.as_deref() };
+        Ok(derive(line, context, self.setup.kind).map(|notice| self.masked(notice)))
     }
 
     fn masked(&self, mut notice: Notice) -> Notice {
@@ -202,19 +201,19 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
             return Ok(());
         }
         let since = due.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(due);
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        let mut tally = Tally::default();
         let mut after = self.engine.place_at(since).await?;
         loop {
             let lines = self.engine.entries(after, None, PAGE).await?;
             let Some(last) = lines.last() else { break };
             after = last.seq;
-            lines.into_iter().for_each(|line| *counts.entry(line.kind).or_default() += 1);
+            lines.iter().for_each(|line| tally.count(&line.fact));
         }
         let spent = self.engine.spent_since(since).await?.known;
         let view = self.engine.look().await?;
         let is_waiting = |task: &&std::sync::Arc<Task>| task.status() == Status::NeedsReview;
         let waiting: Vec<TaskId> = view.tasks.values().filter(is_waiting).map(|task| task.id).collect();
-        let notice = summary(self.place, now, &counts, &waiting, Some(spent));
+        let notice = summary(self.place, now, tally, &waiting, Some(spent));
         self.book.take(notice, &self.setup.rules, now);
         self.summed = due;
         self.store().await

@@ -5,7 +5,7 @@ mod refusal;
 mod table;
 
 pub use refusal::BadBatch;
-pub use table::{table, went_wrong};
+pub use table::{money, table};
 
 use super::budget::proposed;
 use super::ids::TaskId;
@@ -203,10 +203,7 @@ impl Batch {
 
     /// Describes the spending: `$3.20 of $10.00`, or `$3.20` without a budget.
     pub fn describe_spending(&self) -> String {
-        match self.budget {
-            Some(budget) => format!("{} of {budget}", self.spent()),
-            None => self.spent().to_string(),
-        }
+        money(self.spent(), self.budget)
     }
 }
 

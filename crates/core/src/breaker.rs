@@ -154,17 +154,6 @@ pub enum Change {
     Closed,
 }
 
-impl Change {
-    /// Returns the event's name in the history.
-    pub fn kind(self) -> &'static str {
-        match self {
-            Self::Opened => "breaker.opened",
-            Self::HalfOpened => "breaker.half_open",
-            Self::Closed => "breaker.closed",
-        }
-    }
-}
-
 /// Returns what a failed run or result is counted against: at most one target.
 ///
 /// `check`: the check that failed, if one did. `is_cooling`: the agent is cooling down already, so the failure is the

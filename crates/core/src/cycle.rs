@@ -61,6 +61,11 @@ pub fn render(cycle: &[TaskId], at: usize) -> String {
     names.chain(more).chain(again).collect::<Vec<_>>().join(" → ")
 }
 
+/// What is told of a task that would wait for itself over this cycle, where `tasks.yml` says so.
+pub fn not_taken_over(cycle: &str) -> String {
+    format!("waits for itself: {cycle}; what it depends on in tasks.yml is not taken over")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,7 @@ pub mod file_entry;
 pub mod forecast;
 pub mod gc;
 pub mod health;
+pub mod history;
 pub mod ids;
 pub mod images;
 pub mod job;

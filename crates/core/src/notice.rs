@@ -4,10 +4,9 @@ mod derive;
 mod describe;
 pub mod queue;
 
-pub use derive::{Facts, Line, NOTE, STRANGER, TO_RAISE, derive, may_tell, summary};
+pub use derive::{Context, Line, Tally, derive, may_tell, summary};
 pub use describe::say;
 
-use super::batch::went_wrong;
 use super::channel::Button;
 use super::ids::TaskId;
 use jiff::Timestamp;
@@ -129,6 +128,9 @@ pub struct Notice {
     pub buttons: Vec<Button>,
     /// It passes quiet hours.
     pub is_critical: bool,
+    /// It tells of the end of a batch that is not what was wanted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub went_wrong: bool,
 }
 
 /// What one channel is told; an empty list lets everything through.
@@ -157,7 +159,7 @@ impl Filter {
 impl Notice {
     /// Something went wrong, or waits for the person: what `errors_only` lets through, beside what a person says.
     pub fn is_error(&self) -> bool {
-        self.kind.is_error() || (self.kind == NoticeKind::Batch && went_wrong(&self.text))
+        self.kind.is_error() || self.went_wrong
     }
 
     /// It is told with a sound, alone or among others: it waits for the person, or cannot wait.

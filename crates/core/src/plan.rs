@@ -14,7 +14,7 @@ mod snapshot;
 pub use capacity::{Capacity, Occupancy};
 pub use cooldown::{Cooldown, is_pending};
 pub use describe::{DependencyState, describe, describe_end};
-pub use file_overlap::OverlapRules;
+pub use file_overlap::{FileOverlap, OverlapRules};
 pub use hold::{Hold, HoldReason};
 pub use snapshot::{Scope, Snapshot, dependency_state, status_in};
 
@@ -67,8 +67,8 @@ pub struct Plan {
     /// Tasks that could start if their agent were not in a cooldown after a provider failure, up to the free slots, the
     /// most urgent first, with the class of the failure.
     pub stalled: Vec<(TaskId, FailureClass)>,
-    /// Of the tasks that start, those that overlap with a running one, with the description of the overlap.
-    pub overlaps: Vec<(TaskId, String)>,
+    /// Of the tasks that start, those that overlap with a running one.
+    pub overlaps: Vec<(TaskId, FileOverlap)>,
 }
 
 impl Plan {
@@ -446,10 +446,10 @@ impl<'a> Planner<'a> {
     /// Starts a task for which there is capacity, unless it overlaps with a running one.
     fn launch(&mut self, id: TaskId, task: &'a Task) {
         match self.overlap_check.check(task) {
-            Some((Overlap::Hold, detail)) if !task.run_now => {
-                return self.plan.holds.push((id, Hold::new(HoldReason::Overlap, detail)));
+            Some((Overlap::Hold, found)) if !task.run_now => {
+                return self.plan.holds.push((id, Hold::new(HoldReason::Overlap, found.to_string())));
             }
-            Some((_, detail)) => self.plan.overlaps.push((id, detail)),
+            Some((_, found)) => self.plan.overlaps.push((id, found)),
             None => {}
         }
         self.usage.take(task);

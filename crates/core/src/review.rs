@@ -168,6 +168,16 @@ impl ReviewAnswer {
     }
 }
 
+/// Summarizes a review in one line.
+pub fn summary(reviewer: &str, decision: Decision, issues: usize) -> String {
+    let notes = match issues {
+        0 => String::new(),
+        1 => " (1 note)".to_owned(),
+        many => format!(" ({many} notes)"),
+    };
+    format!("review by {reviewer}: {decision}{notes}")
+}
+
 impl Review {
     /// Returns who made the review.
     pub fn reviewer(&self) -> String {
@@ -180,12 +190,7 @@ impl Review {
 
     /// Summarizes the review in one line.
     pub fn summary(&self) -> String {
-        let notes = match self.issues.len() {
-            0 => String::new(),
-            1 => " (1 note)".to_owned(),
-            many => format!(" ({many} notes)"),
-        };
-        format!("review by {}: {}{notes}", self.reviewer(), self.decision)
+        summary(&self.reviewer(), self.decision, self.issues.len())
     }
 
     /// Renders the notes and issues for the author of the work.

@@ -1,6 +1,7 @@
 //! Compares, changes and merges what a person requested for a task, field by field. Pure. It knows no file: the caller
 //! passes the versions.
 
+use super::history::FieldChange;
 use super::ids::TaskId;
 use super::task::Spec;
 use serde_json::Value;
@@ -51,6 +52,11 @@ impl Field {
         Self::Complexity,
         Self::Body,
     ];
+
+    /// Returns the change of this field between two versions of a task.
+    pub fn change(self, before: &Spec, after: &Spec) -> FieldChange {
+        FieldChange { field: self.key().to_owned(), before: self.render(before), after: self.render(after) }
+    }
 
     /// Returns the key in files and documents.
     pub fn key(self) -> &'static str {

@@ -4,6 +4,7 @@ use super::state::Archive;
 use jiff::Timestamp;
 use orch_core::budget::Record;
 use orch_core::cost::Charge;
+use orch_core::history::Fact;
 use orch_core::ids::TaskId;
 use orch_core::once::Answered;
 use orch_core::task::{Run, Status, Task};
@@ -76,7 +77,7 @@ impl Archive for Watched {
         self.archive.answered(key).inspect_err(|error| self.alarm.heed(error))
     }
 
-    fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError> {
-        self.archive.lines_since(since, kinds).inspect_err(|error| self.alarm.heed(error))
+    fn each_since(&self, since: Timestamp, take: &mut dyn FnMut(Fact)) -> Result<(), JournalError> {
+        self.archive.each_since(since, take).inspect_err(|error| self.alarm.heed(error))
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use orch_core::budget::Record;
 use orch_core::cost::Charge;
+use orch_core::history::Fact;
 use orch_core::ids::TaskId;
 use orch_core::once::Answered;
 use orch_core::outcome::RunKind;
@@ -57,11 +58,11 @@ pub trait Archive: Send + Sync {
     /// It cannot be read.
     fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError>;
 
-    /// The kinds and texts of the history's lines of these kinds since then, oldest first.
+    /// Hands over what happened since then, oldest first.
     ///
     /// # Errors
-    /// They cannot be read.
-    fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError>;
+    /// It cannot be read.
+    fn each_since(&self, since: Timestamp, take: &mut dyn FnMut(Fact)) -> Result<(), JournalError>;
 }
 
 impl Archive for Journal {
@@ -94,15 +95,13 @@ impl Archive for Journal {
         Self::answered(self, key)
     }
 
-    fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError> {
-        let mut found = Vec::new();
+    fn each_since(&self, since: Timestamp, take: &mut dyn FnMut(Fact)) -> Result<(), JournalError> {
         let mut after = self.place_at(since)?;
         loop {
             let page = self.entries(after, None, PAGE)?;
-            let Some(last) = page.last() else { return Ok(found) };
+            let Some(last) = page.last() else { return Ok(()) };
             after = last.seq;
-            let wanted = page.into_iter().filter(|entry| kinds.contains(&entry.kind.as_str()));
-            found.extend(wanted.map(|entry| (entry.kind, entry.text)));
+            page.into_iter().for_each(|entry| take(entry.fact));
         }
     }
 }

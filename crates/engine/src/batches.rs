@@ -5,11 +5,11 @@ use super::handle::EngineError;
 use super::main_loop::Engine;
 use super::state::{ChangeSet, EngineState};
 use jiff::Timestamp;
-use orch_core::batch::{BadBatch, Batch, BatchName, End, Member, Row, table};
+use orch_core::batch::{BadBatch, Batch, BatchName, End, Member, Row};
 use orch_core::event::Event;
+use orch_core::history::{BatchEnd, BatchFact};
 use orch_core::ids::TaskId;
 use orch_core::money::Usd;
-use orch_core::notice::TO_RAISE;
 use orch_core::task::{State, Status};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,10 +141,8 @@ impl Engine {
         let number = self.state.last_batch;
         let batch =
             Batch { number, name, members, concurrency, budget, created_at: now, cancelled_at: None, end: None };
-        let named: Vec<String> = batch.tasks().take(20).map(|id| id.to_string()).collect();
-        let more = if tasks.len() > named.len() { ", …" } else { "" };
-        let text = format!("{}: tasks {}{more}; {}", batch.name, named.join(", "), limits(&batch));
-        change_set.note(&mut self.state, now, None, None, "batch_created", text);
+        let (name, tasks) = (batch.name.clone(), batch.tasks().collect());
+        change_set.note(&mut self.state, now, None, None, BatchFact::Created { name, tasks, concurrency, budget });
         Ok(change_set.put_batch(&mut self.state, batch))
     }
 
@@ -165,8 +163,8 @@ impl Engine {
         if batch == before {
             return Ok(Arc::new(batch));
         }
-        let text = format!("{name}: {}", limits(&batch));
-        change_set.note(&mut self.state, now, None, None, "batch_changed", text);
+        let fact = BatchFact::Changed { name: name.clone(), concurrency, budget };
+        change_set.note(&mut self.state, now, None, None, fact);
         Ok(change_set.put_batch(&mut self.state, batch))
     }
 
@@ -193,8 +191,8 @@ impl Engine {
             self.read_files();
         }
         batch.cancelled_at.get_or_insert(now);
-        let text = format!("{name}: cancelled by {by}; {given_up} of {} tasks are given up", batch.members.len());
-        change_set.note(&mut self.state, now, None, None, "batch_cancelled", text);
+        let (name, by, tasks) = (name.clone(), by.to_owned(), batch.members.len());
+        change_set.note(&mut self.state, now, None, None, BatchFact::Cancelled { name, by, given_up, tasks });
         change_set.put_batch(&mut self.state, batch.clone());
         // It may be over by that already.
         self.mind_batches(change_set, now);
@@ -232,15 +230,14 @@ impl Engine {
                 }
             }
             if batch.is_spent() && !before.is_spent() {
-                let name = &batch.name;
-                let raise = batch.raise_command().map(|command| format!("{TO_RAISE}{command}")).unwrap_or_default();
-                let text =
-                    format!("{name}: {} are spent, so nothing more of it begins{raise}", batch.describe_spending());
-                change_set.note(&mut self.state, now, None, None, "batch_spent", text);
+                let (name, spent, raise) = (batch.name.clone(), batch.spent(), batch.raise_command());
+                let fact = BatchFact::Spent { name, spent, budget: batch.budget, raise };
+                change_set.note(&mut self.state, now, None, None, fact);
             }
             if batch.tasks().all(|id| self.is_over(id)) {
                 let rows = self.rows_of(&batch);
-                change_set.note(&mut self.state, now, None, None, "batch_ended", table(&batch, &rows, now));
+                let fact = BatchFact::Ended(BatchEnd::new(&batch, rows.clone(), now));
+                change_set.note(&mut self.state, now, None, None, fact);
                 batch.end = Some(End { at: now, rows });
             }
             if batch != *before {
@@ -266,10 +263,4 @@ impl Engine {
         };
         batch.members.iter().map(row).collect()
     }
-}
-
-/// `2 at a time, at most $10.00`.
-fn limits(batch: &Batch) -> String {
-    let budget = batch.budget.map_or_else(|| "no budget".to_owned(), |budget| format!("at most {budget}"));
-    format!("{} at a time, {budget}", batch.concurrency)
 }

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use orch_core::agent_model::{Chosen, Misfit};
 use orch_core::agents::api;
 use orch_core::event::Event;
+use orch_core::history::{ModelFact, TaskFact};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::model_policy::{self, is_sticky};
 use orch_core::outcome::RunKind;
-use orch_core::plan::{Action, Plan};
+use orch_core::plan::{Action, FileOverlap, Plan};
 use orch_core::provider_cooldown::active_cooldown;
 use orch_core::route::RouteResult;
 use orch_core::router::Decision;
@@ -26,8 +27,9 @@ impl Engine {
                 Action::Route(id) => self.begin_routing(change_set, *id, now),
                 Action::Launch(id) => {
                     let meets = plan.overlaps.iter().filter(|(meeting, _)| meeting == id);
-                    for (_, words) in meets {
-                        change_set.note(&mut self.state, now, Some(*id), None, "overlap", words.clone());
+                    for (_, FileOverlap { other, file }) in meets {
+                        let fact = TaskFact::Overlap { other: *other, file: file.clone() };
+                        change_set.note(&mut self.state, now, Some(*id), None, fact);
                     }
                     self.begin_run(change_set, *id, now);
                 }
@@ -161,15 +163,8 @@ impl Engine {
         };
         let model = model.named().map(|named| named.name);
         if let (Some(asked), Some(why)) = (&asked, &resolved) {
-            let taken = model.as_deref().unwrap_or("the agent's own default");
-            change_set.note(
-                &mut self.state,
-                now,
-                Some(id),
-                None,
-                "model_resolved",
-                format!("{asked} is {taken}: {why}"),
-            );
+            let (asked, model, reason) = (asked.clone(), model.clone(), why.clone());
+            change_set.note(&mut self.state, now, Some(id), None, ModelFact::Resolved { asked, model, reason });
         }
         let can_go_on = |talk: &Conversation| model_policy::can_go_on(&task, talk, &route.agent, model.as_deref());
         let talk = task.conversation.as_ref().filter(|talk| can_go_on(talk));

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use orch_core::breaker::{Breaker, Change, State, Target, failure_target};
 use orch_core::event::IntegrationProblem;
 use orch_core::evidence::{CheckState, Evidence, Integration};
+use orch_core::history::{BreakerClosed, ServiceFact};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::judge::Verdict;
 use orch_core::outcome::{Failure, Outcome};
@@ -140,14 +141,14 @@ impl Engine {
         }
         for breaker in &meant {
             change_set.put_breaker(&mut self.state, &names(breaker), None);
-            if let Some(change) = breaker.closing_change() {
-                let text = format!("breaker {} was closed by hand", breaker.target);
-                change_set.note(&mut self.state, now, None, None, change.kind(), text);
+            if breaker.closing_change().is_some() {
+                let closed = BreakerClosed::ByHand { target: breaker.target.clone() };
+                change_set.note(&mut self.state, now, None, None, ServiceFact::BreakerClosed(closed));
             }
         }
         for name in &tried_again {
-            let text = format!("{name} is no longer left alone: by hand");
-            change_set.note(&mut self.state, now, None, None, Change::Closed.kind(), text);
+            let closed = BreakerClosed::CooldownEnded { name: name.clone() };
+            change_set.note(&mut self.state, now, None, None, ServiceFact::BreakerClosed(closed));
         }
         let closed: BTreeSet<String> = meant.iter().map(names).chain(tried_again).collect();
         Ok(closed.into_iter().collect())
@@ -193,20 +194,21 @@ impl Engine {
 
     fn tell_breaker(&mut self, change_set: &mut ChangeSet, breaker: &Breaker, change: Option<Change>, now: Timestamp) {
         let Some(change) = change else { return };
-        let name = &breaker.target;
-        let text = match (change, breaker.state) {
-            (Change::Opened, State::Open { until, .. }) => {
-                let count = breaker.failures.len();
-                let (until, last) = (to_the_second(until), &breaker.detail);
-                format!(
-                    "breaker {name}: nothing begins there until {until}, after {count} in a row failed; the last: {last}"
-                )
-            }
-            (Change::Opened, State::Closed | State::HalfOpen { .. }) => format!("breaker {name}: nothing begins there"),
-            (Change::HalfOpened, _) => format!("breaker {name}: one task at a time may try"),
-            (Change::Closed, _) => format!("breaker {name}: closed, all may go on"),
+        let target = breaker.target.clone();
+        let fact = match change {
+            Change::Opened => ServiceFact::BreakerOpened {
+                target,
+                until: match breaker.state {
+                    State::Open { until, .. } => Some(until),
+                    State::Closed | State::HalfOpen { .. } => None,
+                },
+                failures: breaker.failures.len(),
+                detail: breaker.detail.clone(),
+            },
+            Change::HalfOpened => ServiceFact::BreakerHalfOpen { target },
+            Change::Closed => ServiceFact::BreakerClosed(BreakerClosed::Recovered { target }),
         };
-        change_set.note(&mut self.state, now, None, None, change.kind(), text);
+        change_set.note(&mut self.state, now, None, None, fact);
     }
 
     pub(super) fn dir_of(&self, task: TaskId) -> Option<PathBuf> {

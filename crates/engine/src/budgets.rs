@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use orch_core::agent_model::needs_of_task;
 use orch_core::budget::{Balances, Level, Record, Rules, RunInFlight, Scope, SpendLedger, Stop};
 use orch_core::degrade::{ExpensiveModel, Replacement};
+use orch_core::history::{Fact, ModelFact, Spending};
 use orch_core::model_policy::is_sticky;
 use orch_core::money::Usd;
-use orch_core::notice::TO_RAISE;
 use orch_core::price::{self, Prices};
 use orch_core::resolve::Resolver;
 use orch_core::route::{Complexity, RouteResult};
@@ -23,14 +23,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The kind of the history's line for an account that runs low.
-const SHORT: &str = "budget_short";
-/// The kind of the history's line for one of which nothing more begins.
-const EXHAUSTED: &str = "budget_exhausted";
-/// The kind of the history's line for a dear model that stays though money is short.
-const KEPT: &str = "model_kept";
-/// The kind of the history's line for one that gives way.
-const DEGRADED: &str = "model_degraded";
 /// A limit is for a day: what was told longer ago than this is told again where it still holds.
 const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
@@ -54,12 +46,10 @@ impl Pending {
 
 /// What becomes of a dear model where money is short.
 pub(super) struct Within {
-    /// The kind of the history's line that says so.
-    pub kind: &'static str,
     /// The model that is asked for.
     pub model: String,
     /// Why.
-    pub text: String,
+    pub fact: Fact,
 }
 
 /// What is known of money. Nothing of it is stored: the journal has the runs.
@@ -188,8 +178,9 @@ impl Engine {
     ) -> (Option<String>, Option<String>) {
         let room = Arc::clone(&self.room);
         let found = self.within_budget(&room.balances, task, route, now);
-        let Some(Within { kind, model, text }) = found else { return (route.model.clone(), None) };
-        change_set.note(&mut self.state, now, Some(task.id), None, kind, text.clone());
+        let Some(Within { model, fact }) = found else { return (route.model.clone(), None) };
+        let text = fact.text();
+        change_set.note(&mut self.state, now, Some(task.id), None, fact);
         (Some(model), Some(text))
     }
 
@@ -211,14 +202,19 @@ impl Engine {
             (false, true) => Some("its model stays, by its policy"),
             (false, false) => None,
         };
-        let kept = |why: &str| (KEPT, asked.clone(), format!("{asked} is kept, {why}: {words}"));
-        let (kind, model, text) = match (way, word) {
+        let kept = |why: &str| {
+            let fact = ModelFact::Kept { model: asked.clone(), reason: why.to_owned(), short: words.clone() };
+            (asked.clone(), fact)
+        };
+        let (model, fact) = match (way, word) {
             (Replacement::Same, _) => return None,
             (Replacement::Cheaper { .. } | Replacement::Kept(_), Some(word)) => kept(word),
             (Replacement::Kept(why), None) => kept(&why),
-            (Replacement::Cheaper { name, told }, None) => (DEGRADED, name, format!("{told}: {words}")),
+            (Replacement::Cheaper { name, told }, None) => {
+                (name.clone(), ModelFact::Degraded { model: name, choice: told, short: words })
+            }
         };
-        Some(Within { kind, model, text })
+        Some(Within { model, fact: fact.into() })
     }
 
     /// The full name of a model that an agent is asked for, and what would take its place.
@@ -249,16 +245,8 @@ impl Engine {
 
     /// A person says what was spent beside orch's runs.
     pub(super) fn record_spending(&mut self, change_set: &mut ChangeSet, record: Record, now: Timestamp) -> Record {
-        let cost = record.cost.map_or_else(|| "an unknown amount".to_owned(), |cost| cost.to_string());
-        let note = record.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
-        change_set.note(
-            &mut self.state,
-            now,
-            None,
-            None,
-            "spending_recorded",
-            format!("{}, {cost}{note}", record.account),
-        );
+        let Record { account, cost, note, .. } = record.clone();
+        change_set.note(&mut self.state, now, None, None, Spending::Recorded { account, cost, note });
         change_set.put_spend(record.clone());
         record
     }
@@ -292,12 +280,12 @@ impl Engine {
             before = self.told_before(&balances, now);
         }
         for stop in balances.stops.iter().filter(|stop| before.get(&stop.scope).is_none_or(|told| *told < stop.level)) {
-            let (kind, follows) = match stop.level {
-                Level::Exhausted => (EXHAUSTED, "nothing more begins of it"),
-                Level::Degraded | Level::Ok => (SHORT, "cheaper models are taken"),
+            let (of, why, raise) = (stop.scope.clone(), stop.why.clone(), stop.raise.clone());
+            let fact = match stop.level {
+                Level::Exhausted => Spending::Exhausted { of, why, raise },
+                Level::Degraded | Level::Ok => Spending::Short { of, why, raise },
             };
-            let raise = stop.raise.as_ref().map(|command| format!("{TO_RAISE}{command}")).unwrap_or_default();
-            change_set.note(&mut self.state, now, None, None, kind, format!("{}; {follows}{raise}", stop.describe()));
+            change_set.note(&mut self.state, now, None, None, fact);
         }
     }
 
@@ -308,15 +296,19 @@ impl Engine {
             return BTreeMap::new();
         }
         let since = now.saturating_sub(TOLD_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
-        let lines = self.state.archive().lines_since(since, &[SHORT, EXHAUSTED]).unwrap_or_else(|error| {
-            tracing::warn!(%error, "whether a person was told that money is short cannot be read");
-            Vec::new()
+        let mut told = BTreeMap::new();
+        let read = self.state.archive().each_since(since, &mut |fact| {
+            let (scope, level) = match fact {
+                Fact::Spending(Spending::Short { of, .. }) => (of, Level::Degraded),
+                Fact::Spending(Spending::Exhausted { of, .. }) => (of, Level::Exhausted),
+                _ => return,
+            };
+            told.insert(scope, level);
         });
-        let level = |stop: &Stop| {
-            let of_scope = format!("{}: ", stop.scope.describe());
-            let last = lines.iter().rev().find(|(_, text)| text.starts_with(&of_scope));
-            last.map(|(kind, _)| if kind == EXHAUSTED { Level::Exhausted } else { Level::Degraded })
-        };
-        balances.stops.iter().filter_map(|stop| Some((stop.scope.clone(), level(stop)?))).collect()
+        if let Err(error) = read {
+            tracing::warn!(%error, "whether a person was told that money is short cannot be read");
+        }
+        told.retain(|scope, _| balances.stops.iter().any(|stop| stop.scope == *scope));
+        told
     }
 }

@@ -6,6 +6,7 @@ use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::claim::{Claim, MAX_NAME};
+use orch_core::history::TaskFact;
 use orch_core::ids::TaskId;
 use orch_core::lifecycle::Refused;
 use orch_core::task::Task;
@@ -54,12 +55,12 @@ impl Engine {
             return Ok(task);
         }
         let next = change_set.put_task(&mut self.state, next);
-        let from = before.filter(|other| *other != by).map(|other| format!(", which {other} had")).unwrap_or_default();
-        let (kind, told) = match claiming.lets_go {
-            true => ("unclaimed", format!("{by} lets go of it{from}")),
-            false => ("claimed", format!("{by} has it{from}")),
+        let before = before.filter(|other| *other != by);
+        let fact = match claiming.lets_go {
+            true => TaskFact::Unclaimed { by, before },
+            false => TaskFact::Claimed { by, before },
         };
-        change_set.note(&mut self.state, now, Some(id), None, kind, told);
+        change_set.note(&mut self.state, now, Some(id), None, fact);
         Ok(next)
     }
 

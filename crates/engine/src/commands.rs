@@ -14,6 +14,7 @@ use orch_core::actor::Actor;
 use orch_core::agent_model::needs_of_task;
 use orch_core::event::{Event, IntegrationProblem};
 use orch_core::evidence::Check;
+use orch_core::history::{Fact, TaskFact};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::lifecycle::{Refused, step};
 use orch_core::outcome::RunKind;
@@ -94,7 +95,13 @@ impl Engine {
         let task = self.with_base_branch(Task::new(id, spec, FileState::Pending, now));
         self.check_model_of(&task, now)?;
         let task = change_set.put_task(&mut self.state, task);
-        change_set.note(&mut self.state, now, Some(id), None, "task_added", task.spec.title.clone());
+        change_set.note(
+            &mut self.state,
+            now,
+            Some(id),
+            None,
+            TaskFact::Added { title: task.spec.title.clone(), over: None },
+        );
         Ok(task)
     }
 
@@ -166,14 +173,7 @@ impl Engine {
         let mut task =
             self.apply(change_set, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })?;
         if matches!(request, Request::Run { anew: true, .. }) && task.conversation.is_some() {
-            change_set.note(
-                &mut self.state,
-                now,
-                Some(id),
-                None,
-                "conversation_left",
-                "a person wants a new one".to_owned(),
-            );
+            change_set.note(&mut self.state, now, Some(id), None, TaskFact::ConversationLeft);
             task = change_set.put_task(&mut self.state, Task { conversation: None, ..Task::clone(&task) });
         }
         if !self.file.lacking().is_empty() {
@@ -279,23 +279,23 @@ impl Engine {
             return Ok(task);
         }
         self.call_off_integration(&task, &next)?;
-        let (kind, text) = super::history::describe(&task, event, &next);
+        let fact = super::history::fact_of(&task, event, &next);
         let run = super::history::run_of(event);
         let next = change_set.put_task(&mut self.state, next);
-        if self.is_news(id, event, &text) {
+        if self.is_news(id, event, &fact) {
             let actor = acting(&task, event).unwrap_or_else(|| change_set.actor().clone());
-            change_set.by(actor, |change_set| change_set.note(&mut self.state, now, Some(id), run, kind, text));
+            change_set.by(actor, |change_set| change_set.note(&mut self.state, now, Some(id), run, fact));
         }
         Ok(next)
     }
 
     /// Whether the history tells of an event. What holds accepted work up is looked at every half minute, and told once.
-    fn is_news(&mut self, id: TaskId, event: &Event, text: &str) -> bool {
+    fn is_news(&mut self, id: TaskId, event: &Event, fact: &Fact) -> bool {
         if matches!(event, Event::IntegrationDue) {
             return false;
         }
         if let Event::NotIntegrated { problem: IntegrationProblem::Wait(_), .. } = event {
-            return self.told_holds.insert(id, text.to_owned()).is_none_or(|before| before != text);
+            return self.told_holds.insert(id, fact.clone()).is_none_or(|before| before != *fact);
         }
         self.told_holds.remove(&id);
         true

@@ -5,7 +5,8 @@ use super::handle::EngineError;
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::cycle::{cycles, render};
+use orch_core::cycle::{cycles, not_taken_over, render};
+use orch_core::history::{EditConflict, TaskFact};
 use orch_core::ids::TaskId;
 use orch_core::task::{Spec, Task};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,14 +91,21 @@ impl Engine {
         (next.spec.depends_on, next.spec.parent) = (was.depends_on, was.parent);
         let is_written_over = next.is_unwritten();
         change_set.put_task(&mut self.state, next);
-        let told = format!("waits for itself: {cycle}; what it depends on in tasks.yml is not taken over");
+        let told = not_taken_over(cycle);
+        let cycle = cycle.to_owned();
         if is_written_over {
             // A command has changed the task too: its entry is written once more, and is right then.
-            change_set.note(&mut self.state, now, Some(id), None, "edit_conflict", format!("{told} and written over"));
+            change_set.note(
+                &mut self.state,
+                now,
+                Some(id),
+                None,
+                TaskFact::EditConflict(EditConflict::Cycle { cycle }),
+            );
             return None;
         }
         if known.get(&id) != Some(&told) {
-            change_set.note(&mut self.state, now, Some(id), None, "edit_refused", told.clone());
+            change_set.note(&mut self.state, now, Some(id), None, TaskFact::EditRefused { cycle });
         }
         self.state.invalid.insert(id, told.clone());
         Some(format!("tasks.yml: task {id} {told}"))

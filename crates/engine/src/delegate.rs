@@ -8,6 +8,7 @@ use orch_core::answer::Delegation;
 use orch_core::delegation::{DelegationContext, spec_of};
 use orch_core::event::Event;
 use orch_core::evidence::Evidence;
+use orch_core::history::TaskFact;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::judge::Verdict;
 use orch_core::plan::directory;
@@ -71,10 +72,10 @@ impl Engine {
         for piece in pieces {
             let id = self.state.next_task_id();
             let spec = spec_of(piece, whole, dir.clone());
-            let told = format!("{}, handed on by task {}", spec.title, whole.id);
+            let fact = TaskFact::Made { title: spec.title.clone(), part_of: Some(whole.id) };
             let base_branch = whole.place.as_ref().map(|place| place.base_branch.clone());
             change_set.put_task(&mut self.state, Task { base_branch, ..Task::new(id, spec, FileState::Pending, now) });
-            change_set.note(&mut self.state, now, Some(id), None, "task_made", told);
+            change_set.note(&mut self.state, now, Some(id), None, fact);
             made.push(id);
         }
         self.join_batch(change_set, whole.id, &made);

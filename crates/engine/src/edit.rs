@@ -8,6 +8,7 @@ use super::main_loop::Engine;
 use super::missing_tasks::Verdict;
 use super::state::ChangeSet;
 use jiff::Timestamp;
+use orch_core::history::{EditSource, TaskFact};
 use orch_core::ids::TaskId;
 use orch_core::lifecycle::Refused;
 use orch_core::spec_merge::{Change, differing};
@@ -51,10 +52,7 @@ impl Engine {
         }
         self.check_spec(&wanted)?;
         self.check_cycle(id, &wanted)?;
-        let told: Vec<String> = changed
-            .iter()
-            .map(|field| format!("{}: {} → {}", field.key(), field.render(&task.spec), field.render(&wanted)))
-            .collect();
+        let changes = changed.iter().map(|field| field.change(&task.spec, &wanted)).collect();
         let mut next = Task::clone(&task);
         let (agent, model) = (task.spec.agent.clone(), task.spec.model.clone());
         next.set_desired(wanted);
@@ -62,14 +60,8 @@ impl Engine {
             self.check_model_of(&next, now)?;
         }
         let next = change_set.put_task(&mut self.state, next);
-        change_set.note(
-            &mut self.state,
-            now,
-            Some(id),
-            None,
-            "task_edited",
-            format!("by a command: {}", told.join("; ")),
-        );
+        let fact = TaskFact::Edited { source: EditSource::Command, changes };
+        change_set.note(&mut self.state, now, Some(id), None, fact);
         Ok(next)
     }
 }

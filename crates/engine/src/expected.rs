@@ -43,7 +43,7 @@ impl Engine {
         let (asked, why) = match self.model_said(task, route) {
             Some((model, why)) => (Some(model), Some(why)),
             None => match self.within_budget(&balances, task, route, now) {
-                Some(found) => (Some(found.model), Some(found.text)),
+                Some(found) => (Some(found.model), Some(found.fact.text())),
                 None => (route.model.clone(), None),
             },
         };

@@ -11,6 +11,7 @@ use super::state::ChangeSet;
 use super::upkeep::last_look;
 use jiff::Timestamp;
 use orch_core::gc::{Branch, Keep, Policy, Reason, Verdict, at_rest, decide, task_of_branch};
+use orch_core::history::GcFact;
 use orch_core::ids::TaskId;
 use orch_core::names::{BRANCH_PREFIX, BranchName};
 use orch_core::retention::Watch;
@@ -92,20 +93,16 @@ impl Engine {
     pub(super) fn on_collected(&mut self, change_set: &mut ChangeSet, collected: Collected, now: Timestamp) {
         for item in &collected.items {
             let Outcome::Removed(branch) = &item.outcome else { continue };
-            let base = match branch {
-                Branch::Stays => "its branch stays",
-                Branch::Goes => "its branch went with it, merged",
+            let fact = GcFact::Removed {
+                worktree: item.path.clone(),
+                bytes: item.bytes,
+                with_branch: *branch == Branch::Goes,
             };
-            let text = format!(
-                "worktree {} is removed ({} bytes): nothing was in it that is not elsewhere too; {base}",
-                item.path.display(),
-                item.bytes
-            );
-            change_set.note(&mut self.state, now, item.task, None, "gc.removed", text);
+            change_set.note(&mut self.state, now, item.task, None, fact);
         }
         for left in &collected.leftovers {
-            let text = format!("worktree {}: {}", left.path.display(), left.detail);
-            change_set.note(&mut self.state, now, None, None, "gc.settled", text);
+            let fact = GcFact::Settled { worktree: left.path.clone(), detail: left.detail.clone() };
+            change_set.note(&mut self.state, now, None, None, fact);
         }
         if let Some(reply) = self.upkeep.collecting_for.take() {
             answer(change_set, reply, Ok(collected));

@@ -5,7 +5,8 @@ use super::deps::Deps;
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::health::{Health, State as Fares, format_span};
+use orch_core::health::{Health, State as Fares};
+use orch_core::history::{Death, RunFact};
 use orch_core::ids::RunId;
 use orch_core::message::Message;
 use orch_core::outcome::RunKind;
@@ -61,18 +62,19 @@ impl Engine {
         let told = match (before, health.state) {
             (Fares::Stale | Fares::Dead, Fares::Healthy) => {
                 let since = run.health.as_ref().map_or(now, |known| known.since);
-                Some((
-                    "worker:healthy",
-                    format!("at work again, after {}", format_span(health.since.duration_since(since))),
-                ))
+                Some(RunFact::Recovered { silent_seconds: health.since.duration_since(since).as_secs() })
             }
-            (Fares::Healthy | Fares::Quiet | Fares::Dead, Fares::Stale) => Some(("worker:stale", health.describe(now))),
-            (Fares::Healthy | Fares::Quiet | Fares::Stale, Fares::Dead) => Some(("worker:dead", health.describe(now))),
+            (Fares::Healthy | Fares::Quiet | Fares::Dead, Fares::Stale) => {
+                Some(RunFact::Silent { seconds: now.duration_since(health.since).as_secs() })
+            }
+            (Fares::Healthy | Fares::Quiet | Fares::Stale, Fares::Dead) => {
+                Some(RunFact::Died(Death::Gone { seconds: now.duration_since(health.since).as_secs() }))
+            }
             (Fares::Stale, Fares::Stale) | (Fares::Dead, Fares::Dead) => None,
             (_, Fares::Quiet) | (Fares::Healthy | Fares::Quiet, Fares::Healthy) => None,
         };
-        if let Some((kind, text)) = told {
-            change_set.note(&mut self.state, now, Some(run.task), Some(run.id.clone()), kind, text);
+        if let Some(fact) = told {
+            change_set.note(&mut self.state, now, Some(run.task), Some(run.id.clone()), fact);
         }
         let is_new = before != Fares::Stale && health.state == Fares::Stale;
         if is_new && health.asked < MOST_QUESTIONS && self.may_ask(&run) {
@@ -93,15 +95,21 @@ impl Engine {
     fn ask_agent(&mut self, change_set: &mut ChangeSet, run: &Run, health: &Health, now: Timestamp) {
         let text = format!("are you still at work? You are {}", health.describe(now));
         let message = Message::of_orch(self.state.next_message_id(), run.task, run.id.clone(), text, now);
-        let told = format!("orch asks: {}", message.text);
+        let fact = RunFact::AskedAgent { text: message.text.clone() };
         change_set.put_message(&mut self.state, message);
-        change_set.note(&mut self.state, now, Some(run.task), Some(run.id.clone()), "worker:asked", told);
+        change_set.note(&mut self.state, now, Some(run.task), Some(run.id.clone()), fact);
     }
 
     /// A run ended, and its runner did not tell: somebody else found out.
     pub(super) fn on_dead(&mut self, change_set: &mut ChangeSet, id: &RunId, why: &str, now: Timestamp) {
         let Some(run) = self.state.runs.get(id) else { return };
         let task = run.task;
-        change_set.note(&mut self.state, now, Some(task), Some(id.clone()), "worker:dead", why);
+        change_set.note(
+            &mut self.state,
+            now,
+            Some(task),
+            Some(id.clone()),
+            RunFact::Died(Death::Told { why: why.to_owned() }),
+        );
     }
 }

@@ -1,109 +1,115 @@
-//! The words of the history: what an event did to a task, in a line. Decides nothing.
+//! What the history tells of an event that happened to a task. Decides nothing.
 
-use orch_core::count;
 use orch_core::event::{Event, IntegrationProblem};
-use orch_core::evidence::IntegrationState;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::Outcome;
-use orch_core::review_decision::{ReviewDecision, short};
+use orch_core::evidence::{Integration, IntegrationState};
+use orch_core::history::{
+    Beginning, Choice, Fact, IntegrationFact, Landing, NotIntegrated, ReviewFact, RouteFact, RunEnd, RunFact, Standing,
+    TaskFact,
+};
+use orch_core::ids::RunId;
+use orch_core::review_decision::ReviewDecision;
 use orch_core::task::{NextRun, State, Task};
-use orch_core::time::to_the_second;
 
-/// The stable kind and the text of the history's line for `event`.
-pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, String) {
-    let then = || standing(after);
+/// The fact of an event that brought a task from `before` to `after`.
+pub fn fact_of(before: &Task, event: &Event, after: &Task) -> Fact {
+    let then = || Standing::of(after);
     match event {
-        Event::RouteAsked { .. } => ("route_asked", "asking the router".to_owned()),
-        Event::RouteChosen { route, .. } => {
-            let model = route.model.as_deref().map(|m| format!("/{m}")).unwrap_or_default();
-            let warning = route.warning.as_deref().map(|w| format!(" (warning: {w})")).unwrap_or_default();
-            ("routed", format!("{}{model}, {}: {}{warning}", route.agent, route.complexity, route.reason))
+        Event::RouteAsked { .. } => RouteFact::Asked.into(),
+        Event::RouteChosen { route, .. } => RouteFact::Chosen(Choice::of(route)).into(),
+        Event::RouteImpossible { reason } => RouteFact::Impossible { reason: reason.clone() }.into(),
+        Event::ModelRefused { reason } => RouteFact::ModelRefused { reason: reason.clone() }.into(),
+        Event::ProviderRests { class } => {
+            RouteFact::Rerouted { class: *class, choice: after.route.as_deref().map(Choice::of) }.into()
         }
-        Event::RouteImpossible { reason } => ("route_impossible", reason.clone()),
-        Event::ModelRefused { reason } => ("model_refused", reason.clone()),
-        Event::ProviderRests { .. } => ("rerouted", rerouted(after)),
-        Event::RoutePostponed { until } => {
-            ("route_postponed", format!("the router is asked again at {}", to_the_second(*until)))
+        Event::RoutePostponed { until } => RouteFact::Postponed { until: *until }.into(),
+        Event::Launched { .. } => RunFact::Launched { attempt: after.attempts, from: beginning(before) }.into(),
+        Event::Placed { place } => {
+            RunFact::Placed { branch: place.branch.clone(), worktree: place.worktree.clone() }.into()
         }
-        Event::Launched { .. } => ("run_launched", launched(before, after)),
-        Event::Placed { place } => ("placed", format!("{} in {}", place.branch, place.worktree.display())),
-        Event::LaunchFailed { .. } => ("launch_failed", then()),
-        Event::RunEnded { outcome, .. } => ("run_ended", format!("{}; {}", ended(outcome), then())),
-        Event::Judged { evidence, .. } => {
-            let seen = evidence.accepted.clone().unwrap_or_else(|| {
-                let (commits, files) =
-                    (count::plural(evidence.commits.len(), "commit"), count::plural(evidence.files, "file"));
-                format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions)
-            });
-            ("judged", format!("{seen}; {}", then()))
+        Event::LaunchFailed { .. } => RunFact::LaunchFailed { then: then() }.into(),
+        Event::RunEnded { outcome, .. } => RunFact::Ended { end: RunEnd::of(outcome), then: then() }.into(),
+        Event::Judged { evidence, .. } => RunFact::Judged {
+            accepted: evidence.accepted.clone(),
+            commits: evidence.commits.len(),
+            files: evidence.files,
+            insertions: evidence.insertions,
+            deletions: evidence.deletions,
+            then: then(),
         }
-        Event::NotJudged { .. } => ("not_judged", then()),
-        Event::ReviewAsked { review, .. } => ("review_asked", format!("as run {review}")),
+        .into(),
+        Event::NotJudged { .. } => RunFact::NotJudged { then: then() }.into(),
+        Event::HandedOn { made, awaited, .. } => {
+            RunFact::HandedOn { made: made.clone(), awaited: awaited.clone() }.into()
+        }
+        Event::PartFailed { part, .. } => RunFact::PartFailed { part: *part, then: then() }.into(),
+        Event::ReviewAsked { review, .. } => ReviewFact::Asked { review: review.clone() }.into(),
         Event::ReviewPostponed { wait, .. } => {
-            ("review_postponed", format!("{}; again at {}", wait.detail, to_the_second(wait.until)))
+            ReviewFact::Postponed { detail: wait.detail.clone(), until: wait.until }.into()
         }
-        Event::Reviewed { review, .. } => ("reviewed", format!("{}; {}", review.summary(), then())),
+        Event::Reviewed { review, .. } => {
+            let (reviewer, decision, issues) = (review.reviewer(), review.decision, review.issues.len());
+            ReviewFact::Made { reviewer, decision, issues, then: then() }.into()
+        }
         Event::ReviewFailed { agent, failure, .. } => {
-            ("review_failed", format!("{agent}: {}: {}; {}", failure.class, first_line(&failure.detail), then()))
+            let (agent, class, detail) = (agent.clone(), failure.class, first_line(&failure.detail));
+            ReviewFact::Failed { agent, class, detail, then: then() }.into()
         }
-        Event::HandedOn { made, awaited, .. } => ("handed_on", handed_on(made, awaited)),
-        Event::PartFailed { .. } => ("part_failed", then()),
-        Event::Integrated { integration, .. } => {
-            let commit = integration.commit.as_deref().map(|c| c.get(..10).unwrap_or(c)).unwrap_or("nothing");
-            match integration.state {
-                IntegrationState::Kept => ("done", format!("{commit} is kept on its branch")),
-                IntegrationState::Merged => {
-                    let base = after.place.as_ref().map(|place| format!(" into {}", place.base_branch));
-                    ("done", format!("merged{} as {commit}", base.unwrap_or_default()))
-                }
-                IntegrationState::Reverted => ("reverted", format!("its merge was taken back by {commit}")),
-            }
-        }
-        Event::NotIntegrated { problem: IntegrationProblem::Wait(wait), .. } => {
-            ("not_integrated", format!("waits: {}", first_line(&wait.detail)))
-        }
-        Event::NotIntegrated { .. } => ("not_integrated", then()),
-        Event::IntegrationDue => ("integration_due", "trying to integrate again".to_owned()),
-        Event::Ruled { ruling, by, .. } => ruled(ruling, by.as_deref()),
-        Event::CancelAsked { reason } => ("cancel_asked", reason.clone()),
-        Event::ShutdownAsked => ("shutdown_asked", "orch shuts down: the agent is interrupted".to_owned()),
-        Event::InterruptAsked => ("interrupt_asked", "a person interrupts the agent".to_owned()),
-        Event::MessageWaits => ("goes_on", format!("{} → {}, with a message", before.status().as_str(), then())),
-        Event::RetryAsked => ("retry_asked", format!("{} → {}", before.status().as_str(), then())),
-        Event::UnblockAsked => ("unblock_asked", format!("{} → {}", before.status().as_str(), then())),
-        Event::RunAsked { past_pause: false } => ("run_asked", "a person wants it to run now".to_owned()),
-        Event::RunAsked { past_pause: true } => ("run_asked", "a person wants it to run now, paused or not".to_owned()),
-        Event::Blocked(_) => ("blocked", "waits for other work".to_owned()),
-        Event::Unblocked => ("unblocked", "what it waited for is there".to_owned()),
-        Event::WaitsForItself(_) => ("waits_for_itself", then()),
+        Event::Integrated { integration, .. } => integrated(integration, after),
+        Event::NotIntegrated { problem, .. } => not_integrated(problem, after),
+        Event::IntegrationDue => IntegrationFact::Due.into(),
+        Event::Ruled { ruling, by, .. } => ruled(ruling, by.clone()),
+        Event::CancelAsked { reason } => TaskFact::CancelAsked { reason: reason.clone() }.into(),
+        Event::ShutdownAsked => TaskFact::ShutdownAsked.into(),
+        Event::InterruptAsked => TaskFact::InterruptAsked.into(),
+        Event::MessageWaits => TaskFact::GoesOn { before: before.status(), then: then() }.into(),
+        Event::RetryAsked => TaskFact::RetryAsked { before: before.status(), then: then() }.into(),
+        Event::UnblockAsked => TaskFact::UnblockAsked { before: before.status(), then: then() }.into(),
+        Event::RunAsked { past_pause } => TaskFact::RunAsked { past_pause: *past_pause }.into(),
+        Event::Blocked(on) => TaskFact::Blocked(on.clone()).into(),
+        Event::Unblocked => TaskFact::Unblocked.into(),
+        Event::WaitsForItself(cycle) => TaskFact::WaitsForItself { cycle: cycle.clone(), then: then() }.into(),
     }
 }
 
-fn ruled(ruling: &ReviewDecision, by: Option<&str>) -> (&'static str, String) {
-    let who = by.map_or_else(|| "a person".to_owned(), |by| format!("a person ({by})"));
-    match ruling {
-        ReviewDecision::Approve { commit } => ("approved", format!("{who} accepts it as it is at {}", short(commit))),
-        ReviewDecision::Merge { commit } => ("merge_asked", format!("{who} wants {} merged now", short(commit))),
-        ReviewDecision::Revert => ("revert_asked", format!("{who} wants its merge taken back")),
-        ReviewDecision::Reject { reason } => ("rejected", format!("{who} sends it back: {}", first_line(reason))),
+fn integrated(integration: &Integration, after: &Task) -> Fact {
+    let commit = integration.commit.clone();
+    match integration.state {
+        IntegrationState::Kept => IntegrationFact::Done(Landing::Kept { commit }).into(),
+        IntegrationState::Merged => {
+            let base = after.place.as_ref().map(|place| place.base_branch.clone());
+            IntegrationFact::Done(Landing::Merged { commit, base }).into()
+        }
+        IntegrationState::Reverted => IntegrationFact::Reverted { commit }.into(),
     }
 }
 
-/// Who does it now, in place of one that is left alone.
-fn rerouted(after: &Task) -> String {
-    let Some(route) = &after.route else { return String::new() };
-    let model = route.model.as_ref().map(|model| format!("/{model}")).unwrap_or_default();
-    format!("{}{model}: {}", route.agent, route.reason)
+fn not_integrated(problem: &IntegrationProblem, after: &Task) -> Fact {
+    let how = match problem {
+        IntegrationProblem::Wait(wait) => {
+            NotIntegrated::Waits { reason: wait.reason, detail: first_line(&wait.detail) }
+        }
+        IntegrationProblem::Work(_)
+        | IntegrationProblem::Red { .. }
+        | IntegrationProblem::Ask(_)
+        | IntegrationProblem::External(_) => NotIntegrated::Stopped { then: Standing::of(after) },
+    };
+    IntegrationFact::Failed(how).into()
 }
 
-fn launched(before: &Task, after: &Task) -> String {
+fn ruled(ruling: &ReviewDecision, by: Option<String>) -> Fact {
+    let fact = match ruling.clone() {
+        ReviewDecision::Approve { commit } => IntegrationFact::Approved { commit, by },
+        ReviewDecision::Merge { commit } => IntegrationFact::MergeAsked { commit, by },
+        ReviewDecision::Revert => IntegrationFact::RevertAsked { by },
+        ReviewDecision::Reject { reason } => IntegrationFact::Rejected { reason, by },
+    };
+    fact.into()
+}
+
+fn beginning(before: &Task) -> Beginning {
     match &before.state {
-        State::Routed { next: NextRun::Resumed { .. }, .. } => {
-            format!("attempt {} goes on where the shutdown of orch interrupted it", after.attempts)
-        }
-        State::Routed { next: NextRun::Parts, .. } => {
-            format!("attempt {} goes on with what became of its parts", after.attempts)
-        }
+        State::Routed { next: NextRun::Resumed { .. }, .. } => Beginning::Shutdown,
+        State::Routed { next: NextRun::Parts, .. } => Beginning::Parts,
         State::Routed { .. }
         | State::New { .. }
         | State::InProgress { .. }
@@ -111,43 +117,12 @@ fn launched(before: &Task, after: &Task) -> String {
         | State::Done
         | State::Blocked(_)
         | State::NeedsReview { .. }
-        | State::Cancelled { .. } => format!("attempt {} begins", after.attempts),
+        | State::Cancelled { .. } => Beginning::Prompt,
     }
 }
 
-fn handed_on(made: &[TaskId], awaited: &[TaskId]) -> String {
-    let named = |tasks: &[TaskId]| tasks.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ");
-    match made {
-        [] => format!("its work is good, and waits for open parts: {}", named(awaited)),
-        _ => format!("hands work on to {}; waits for {}", named(made), named(awaited)),
-    }
-}
-
-fn ended(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Finished { answer } => format!("the agent reports: {}", answer.summary),
-        Outcome::Failed(failure) => format!("{}: {}", failure.class, failure.detail),
-        Outcome::Cancelled { detail } => format!("stopped: {detail}"),
-    }
-}
-
-fn standing(task: &Task) -> String {
-    match &task.state {
-        State::NeedsReview { question, .. } => format!("needs_review: {question}"),
-        State::Routed { next: NextRun::Resumed { .. }, .. } => "goes on when orch is back".to_owned(),
-        State::Routed { .. } => match &task.last_failure {
-            Some(failure) => format!("again after {}: {}", failure.class, first_line(&failure.detail)),
-            None => "routed".to_owned(),
-        },
-        State::Cancelled { reason } => format!("cancelled: {reason}"),
-        State::New { .. } | State::InProgress { .. } | State::InReview { .. } | State::Done | State::Blocked(_) => {
-            task.status().as_str().to_owned()
-        }
-    }
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// The run an event speaks of.

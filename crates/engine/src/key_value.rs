@@ -5,7 +5,7 @@ use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::channel::ChannelKind;
-use orch_core::notice::{NOTE, STRANGER};
+use orch_core::history::ChannelFact;
 use orch_core::outbox::{KeyValue, OutboxItem};
 use orch_store::journal::Write;
 use orch_sys::clock::{Clock, SystemClock};
@@ -67,8 +67,8 @@ impl EngineHandle {
 
     /// Says something in the channels, or in one of them, by a line of the history. Returns its place.
     pub async fn announce(&self, channel: Option<ChannelKind>, text: String) -> Result<u64, EngineError> {
-        let kind = channel.map_or_else(|| NOTE.to_owned(), |channel| format!("{NOTE}.{channel}"));
-        self.change(move |engine, change_set, now| Ok(engine.announce(change_set, &kind, text, now))).await
+        let fact = ChannelFact::note(channel, text);
+        self.change(move |engine, change_set, now| Ok(engine.announce(change_set, fact, now))).await
     }
 
     /// Tells the owner in all channels that somebody who is not on the list spoke to a bot. With it, as a whole or not at
@@ -81,7 +81,7 @@ impl EngineHandle {
     ) -> Result<u64, EngineError> {
         let announce = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
             change_set.kept.push(KeyValue::Value { channel, key, value: Some(mark), at: now });
-            Ok(engine.announce(change_set, STRANGER, text, now))
+            Ok(engine.announce(change_set, ChannelFact::Stranger { text }, now))
         };
         self.change(announce).await
     }
@@ -98,8 +98,8 @@ impl EngineHandle {
 impl Engine {
     /// Writes down what is to be told in channels.
     /// Returns the place of the line.
-    fn announce(&mut self, change_set: &mut ChangeSet, kind: &str, text: String, now: Timestamp) -> u64 {
-        change_set.note(&mut self.state, now, None, None, kind, text);
+    fn announce(&mut self, change_set: &mut ChangeSet, fact: ChannelFact, now: Timestamp) -> u64 {
+        change_set.note(&mut self.state, now, None, None, fact);
         change_set.entries.last().map_or(0, |entry| entry.seq)
     }
 }

@@ -8,9 +8,9 @@ use super::recovery::{self, Manifest, UnderWay};
 use super::signals::EngineExit;
 use super::state::ChangeSet;
 use jiff::Timestamp;
+use orch_core::history::{LeftBehind, RunFact, ServiceFact};
 use orch_core::service::{Cause, Departure, ServiceEntry, ServiceKind, ShutdownMode, lost, respawn_not_before};
 use orch_core::task::{Phase, Run};
-use orch_core::time::to_the_second;
 use orch_store::journal::Write;
 use orch_sys::process::resident_memory;
 use std::time::{Duration, Instant};
@@ -88,30 +88,26 @@ impl Engine {
             // A pass every minute takes the same runs over, each time.
             return;
         }
-        let mut before = "no daemon left word of it".to_owned();
-        if let Some(left) = &self.lifetime.left_behind {
-            before = format!(
-                "left at {} by orch {} (pid {}): {}",
-                to_the_second(left.written_at),
-                left.orch_version,
-                left.pid,
-                left.why
-            );
-        }
+        let left = self.lifetime.left_behind.as_ref().map(|left| LeftBehind {
+            at: left.written_at,
+            version: left.orch_version.clone(),
+            pid: left.pid,
+            why: left.why.clone(),
+        });
         if self.mode == Mode::Serve {
             self.note_start(change_set, now);
         }
         let running: Vec<_> = self.state.runs.values().filter(|run| run.phase == Phase::Running).cloned().collect();
         for run in running {
-            let text = format!("taken over with {}; {before}", run.agent);
-            change_set.note(&mut self.state, now, Some(run.task), Some(run.id), "run_adopted", text);
+            let fact = RunFact::Adopted { agent: run.agent, left: left.clone() };
+            change_set.note(&mut self.state, now, Some(run.task), Some(run.id), fact);
         }
     }
 
     fn note_start(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         if let Some(lost) = lost(&self.state.service, now) {
-            let text = format!("orch {} (pid {}) is gone: {}", lost.version, lost.pid, lost.why);
-            change_set.note(&mut self.state, now, None, None, "service_lost", text);
+            let fact = ServiceFact::Lost { version: lost.version.clone(), pid: lost.pid, why: lost.why.clone() };
+            change_set.note(&mut self.state, now, None, None, fact);
             change_set.put_service(&mut self.state, lost);
         }
         let respawned = self.state.service.last().filter(|last| {
@@ -248,7 +244,7 @@ impl Engine {
         if is_at_work && used < limit.saturating_mul(2) {
             return;
         }
-        change_set.note(&mut self.state, now, None, None, "service_respawn", format!("{told}: it starts itself anew"));
+        change_set.note(&mut self.state, now, None, None, ServiceFact::Respawns { used_mb, limit_mb });
         self.leave_by(Departure::new(ShutdownMode::Respawn, Cause::Memory, told));
     }
 }

@@ -20,6 +20,7 @@ use super::state::{Archive, ChangeSet, EngineState};
 use super::upkeep::Upkeep;
 use jiff::Timestamp;
 use orch_core::actor::Actor;
+use orch_core::history::Fact;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::message::MessageId;
 use orch_core::plan::{Capacity, Plan, plan};
@@ -116,7 +117,7 @@ pub struct Engine {
     /// Runs that were asked to stop by this engine.
     pub(super) asked_to_stop: HashSet<RunId>,
     /// What holds accepted work up, as the history tells it.
-    pub(super) told_holds: HashMap<TaskId, String>,
+    pub(super) told_holds: HashMap<TaskId, Fact>,
     /// Runs that could not be asked: they are asked again at the next tick.
     pub(super) unasked: Vec<RunId>,
     pub(super) upkeep: Upkeep,
@@ -364,7 +365,7 @@ impl Engine {
         self.file.touch(&change_set.touched);
         for entry in change_set.entries {
             let (task, run) = (entry.task_id.map(|id| id.0), entry.run_id.as_ref().map(RunId::as_str));
-            tracing::info!(task, run, kind = entry.kind, text = entry.text.lines().next(), "history");
+            tracing::info!(task, run, kind = entry.fact.kind(), text = entry.fact.text().lines().next(), "history");
             // Nobody listening is fine.
             self.feed.send(entry).ok();
         }

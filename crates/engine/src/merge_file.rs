@@ -11,6 +11,7 @@ use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::actor::{Actor, TASKS};
 use orch_core::event::Event;
+use orch_core::history::{EditConflict, EditSource, FileFact, FileProblem, TaskFact};
 use orch_core::ids::TaskId;
 use orch_core::spec_merge::Clash;
 use orch_core::task::{FileState, Seen, State, Status, Task};
@@ -76,7 +77,8 @@ impl Engine {
         let changed = settings.problems != self.settings.problems && !settings.problems.is_empty();
         if changed {
             change_set.by(Actor::Orch, |change_set| {
-                change_set.note(&mut self.state, now, None, None, "config_problem", settings.problems.join("\n"));
+                let fact = FileFact::ConfigProblem { problems: settings.problems.clone() };
+                change_set.note(&mut self.state, now, None, None, fact);
             });
         }
         self.settings = Arc::new(settings);
@@ -135,8 +137,8 @@ impl Engine {
         has_news |= self.file.take_look(news.known, problems);
         has_news |= set_aside.is_some_and(|files| self.file.take_set_aside(&files));
         if has_news {
-            let text = self.file.told().join("\n");
-            change_set.note(&mut self.state, now, None, None, "file_problem", text);
+            let fact = FileFact::Problem(FileProblem::Read { problems: self.file.told().to_vec() });
+            change_set.note(&mut self.state, now, None, None, fact);
         }
         self.file.touch(&self.unwritten());
         true
@@ -237,20 +239,11 @@ impl Engine {
             )
             | None => {}
         }
-        let title = &entry.spec.title;
-        let told = match &task.state {
-            State::Done => format!("{title} (it was written as done: it is not run)"),
-            State::Cancelled { .. } => format!("{title} (it was written as cancelled: it is not run)"),
-            State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Blocked(_)
-            | State::NeedsReview { .. } => title.clone(),
-        };
+        let over = Some(task.status()).filter(|status| status.is_final());
+        let fact = TaskFact::Added { title: entry.spec.title.clone(), over };
         change_set.put_task(&mut self.state, task);
         change_set.by_file(TASKS, |change_set| {
-            change_set.note(&mut self.state, now, Some(id), None, "task_added", told);
+            change_set.note(&mut self.state, now, Some(id), None, fact);
         });
     }
 
@@ -282,13 +275,10 @@ impl Engine {
         next.ignored.clone_from(&entry.ignored);
         let (merged, echoes) = next.take_file_entry(&entry.spec, own_text, now);
         if !merged.taken.is_empty() {
-            let told = merged
-                .taken
-                .iter()
-                .map(|f| format!("{}: {} → {}", f.key(), f.render(&task.spec), f.render(&merged.spec)));
-            let text = told.collect::<Vec<_>>().join("; ");
+            let changes = merged.taken.iter().map(|field| field.change(&task.spec, &merged.spec)).collect();
             change_set.by_file(TASKS, |change_set| {
-                change_set.note(&mut self.state, now, Some(task.id), None, "task_edited", text);
+                let fact = TaskFact::Edited { source: EditSource::File, changes };
+                change_set.note(&mut self.state, now, Some(task.id), None, fact);
             });
         }
         self.tell_clashes(change_set, task.id, &merged.clashes, &echoes, now);
@@ -298,16 +288,13 @@ impl Engine {
         let Some(wanted) = entry.status.filter(|wanted| !own && *wanted != task.status()) else { return };
         let moved_on = task.status().is_final() && written.is_some() && written != Some(task.status());
         if old_copy {
-            let text = format!("status {} in tasks.yml comes from an old copy of the file", wanted.as_str());
-            change_set.note(&mut self.state, now, Some(task.id), None, "status_refused", text);
+            let fact = TaskFact::StatusRefused { status: wanted, reason: None };
+            change_set.note(&mut self.state, now, Some(task.id), None, fact);
             change_set.touched.insert(task.id);
         } else if moved_on {
-            let (id, is) = (task.id, task.status().as_str());
-            let said = wanted.as_str();
-            let text = format!(
-                "status: tasks.yml says {said}, typed before it became {is}; {is} counts (`orch task retry {id}` does it again)"
-            );
-            change_set.note(&mut self.state, now, Some(id), None, "edit_conflict", text);
+            let id = task.id;
+            let conflict = EditConflict::Status { task: id, written: wanted, status: task.status() };
+            change_set.note(&mut self.state, now, Some(id), None, TaskFact::EditConflict(conflict));
             change_set.touched.insert(id);
         } else {
             self.request_status(change_set, task.id, wanted, now);
@@ -322,16 +309,14 @@ impl Engine {
         echoes: &[Clash],
         now: Timestamp,
     ) {
-        for Clash { field, file, other } in clashes {
-            let text = format!("{}: tasks.yml says {file}, a command said {other}; tasks.yml counts", field.key());
-            change_set.note(&mut self.state, now, Some(id), None, "edit_conflict", text);
+        let parts = |Clash { field, file, other }: &Clash| (field.key().to_owned(), file.clone(), other.clone());
+        for (field, file, command) in clashes.iter().map(parts) {
+            let conflict = EditConflict::Field { field, file, command };
+            change_set.note(&mut self.state, now, Some(id), None, TaskFact::EditConflict(conflict));
         }
-        for Clash { field, file, other } in echoes {
-            let text = format!(
-                "{}: tasks.yml says {file} as it did before; a command said {other} since, which is written there again (change it once more if {file} is meant)",
-                field.key()
-            );
-            change_set.note(&mut self.state, now, Some(id), None, "edit_conflict", text);
+        for (field, file, command) in echoes.iter().map(parts) {
+            let conflict = EditConflict::Echo { field, file, command };
+            change_set.note(&mut self.state, now, Some(id), None, TaskFact::EditConflict(conflict));
         }
     }
 
@@ -354,9 +339,9 @@ impl Engine {
             }
             None => Some(format!("{} is orch's to set; write new or cancelled", wanted.as_str())),
         };
-        if let Some(reason) = refused {
-            let text = format!("status {} in tasks.yml is refused: {reason}", wanted.as_str());
-            change_set.note(&mut self.state, now, Some(id), None, "status_refused", text);
+        if refused.is_some() {
+            let fact = TaskFact::StatusRefused { status: wanted, reason: refused };
+            change_set.note(&mut self.state, now, Some(id), None, fact);
         }
         change_set.touched.insert(id);
     }
@@ -391,8 +376,8 @@ impl Engine {
                 }
                 let read_again = known.is_none();
                 if !refused.is_empty() {
-                    let text = format!("not written to tasks.yml: {}", refused.join("; "));
-                    change_set.note(&mut self.state, now, None, None, "file_problem", text);
+                    let fact = FileFact::Problem(FileProblem::NotWritten { refused: refused.clone() });
+                    change_set.note(&mut self.state, now, None, None, fact);
                 }
                 self.file.take_write(outline, agreed, refused, known);
                 self.file.look_for_late(self.deps.clock.instant());

@@ -9,6 +9,7 @@ use super::settings::directory_of;
 use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::event::Event;
+use orch_core::history::{MessageFact, ModelFact};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::lifecycle::Refused;
 use orch_core::message::{Author, BadMessage, Message, MessageId, Via, check};
@@ -59,9 +60,9 @@ impl Engine {
         }
         let message = Message::new(self.state.next_message_id(), id, text, now);
         change_set.put_message(&mut self.state, message.clone());
-        change_set.note(&mut self.state, now, Some(id), None, "message_sent", message.text.clone());
+        change_set.note(&mut self.state, now, Some(id), None, MessageFact::Sent { text: message.text.clone() });
         if let Some(model) = model {
-            change_set.note(&mut self.state, now, Some(id), None, "model_asked", format!("the next run has {model}"));
+            change_set.note(&mut self.state, now, Some(id), None, ModelFact::Asked { model: model.clone() });
             let next = Task { next_model: Some(model), ..Task::clone(&task) };
             change_set.put_task(&mut self.state, next);
         }
@@ -139,8 +140,8 @@ impl Engine {
 
     fn refuse_message(&mut self, change_set: &mut ChangeSet, message: Message, why: &str, now: Timestamp) {
         let message = message.refused(why, now);
-        let text = format!("message {} was {}", message.id, message.detail);
-        change_set.note(&mut self.state, now, Some(message.task), None, "message_refused", text);
+        let fact = MessageFact::Refused { message: message.id, detail: message.detail.clone() };
+        change_set.note(&mut self.state, now, Some(message.task), None, fact);
         change_set.put_message(&mut self.state, message);
     }
 
@@ -171,12 +172,8 @@ impl Engine {
     }
 
     fn deliver(&mut self, change_set: &mut ChangeSet, message: Message, run: RunId, via: Via, now: Timestamp) {
-        let how = match via {
-            Via::Live => "while it works",
-            Via::Prompt => "with its prompt",
-        };
-        let text = format!("message {} reached the agent {how}", message.id);
-        change_set.note(&mut self.state, now, Some(message.task), Some(run.clone()), "message_delivered", text);
+        let fact = MessageFact::Delivered { message: message.id, via };
+        change_set.note(&mut self.state, now, Some(message.task), Some(run.clone()), fact);
         change_set.put_message(&mut self.state, message.delivered(run, via, now));
     }
 

@@ -9,6 +9,7 @@ use super::state::ChangeSet;
 use jiff::{SignedDuration, Timestamp};
 use orch_core::actor::TASKS;
 use orch_core::event::Event;
+use orch_core::history::{PutBack, Stays, TaskFact};
 use orch_core::ids::TaskId;
 use orch_core::missing_tasks::{MissingTasks, Suspicion};
 use orch_core::spec_merge::is_reworded;
@@ -199,9 +200,7 @@ impl Engine {
         let mut next = Task::clone(&task);
         next.file = FileState::PutBack;
         change_set.put_task(&mut self.state, next);
-        let text = "tasks.yml was saved from a copy that is older than this task; it is written there again (take it \
-                    out once more, or cancel it, if that was meant)";
-        change_set.note(&mut self.state, now, Some(id), None, "put_back", text);
+        change_set.note(&mut self.state, now, Some(id), None, TaskFact::PutBack { why: PutBack::OldCopy });
     }
 
     fn removed(&mut self, change_set: &mut ChangeSet, id: TaskId, now: Timestamp) {
@@ -219,7 +218,7 @@ impl Engine {
         next.filed = None;
         change_set.put_task(&mut self.state, next);
         change_set.by_file(TASKS, |change_set| {
-            change_set.note(&mut self.state, now, Some(id), None, "task_removed", "taken out of tasks.yml by hand");
+            change_set.note(&mut self.state, now, Some(id), None, TaskFact::Removed);
         });
     }
 
@@ -234,17 +233,14 @@ impl Engine {
         let is_over = matches!(entry.status, Some(Status::Done | Status::Cancelled)) || task.status() == Status::Done;
         if gave_up && !is_over {
             change_set.by_file(TASKS, |change_set| {
-                change_set.note(&mut self.state, now, Some(task.id), None, "task_returned", "it is in tasks.yml again");
+                change_set.note(&mut self.state, now, Some(task.id), None, TaskFact::Returned { stays: None });
             });
             self.request_status(change_set, task.id, Status::New, now);
         } else if entry.status != Some(task.status()) {
-            let (id, is) = (task.id, task.status().as_str());
-            let said = entry.status.map_or("nothing", Status::as_str);
-            let text = format!(
-                "its entry is in tasks.yml again and says {said}; it is {is} and stays so (`orch task retry {id}` does it again)"
-            );
+            let id = task.id;
+            let stays = Some(Stays { task: id, written: entry.status, status: task.status() });
             change_set.by_file(TASKS, |change_set| {
-                change_set.note(&mut self.state, now, Some(id), None, "task_returned", text);
+                change_set.note(&mut self.state, now, Some(id), None, TaskFact::Returned { stays });
             });
             change_set.touched.insert(id);
         }
@@ -305,8 +301,8 @@ impl Engine {
                     let mut next = Task::clone(task);
                     next.file = FileState::PutBack;
                     change_set.put_task(&mut self.state, next);
-                    let text = "a person wants it written into tasks.yml again";
-                    change_set.note(&mut self.state, now, Some(task.id), None, "put_back", text);
+                    let fact = TaskFact::PutBack { why: PutBack::Asked };
+                    change_set.note(&mut self.state, now, Some(task.id), None, fact);
                 }
                 Verdict::Restore | Verdict::Cancel => self.removed(change_set, task.id, now),
             }

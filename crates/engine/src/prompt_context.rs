@@ -38,8 +38,6 @@ pub async fn parts_of(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec<Pa
     Ok(tasks.iter().flatten().map(PartResult::of).collect())
 }
 
-/// Lines of the history that tell how a run went on and ended.
-const TOLD: [&str; 5] = ["run_ended", "judged", "reviewed", "not_integrated", "rejected"];
 /// So many lines of the history are read at once.
 const PAGE: u32 = 2_000;
 
@@ -55,13 +53,13 @@ pub async fn tried_before(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Ve
             let page = deps.journal.entries(after, Some(id), PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.seq;
-            lines.extend(page.into_iter().filter(|line| TOLD.contains(&line.kind.as_str())));
+            lines.extend(page.into_iter().filter(|line| line.fact.is_of_an_attempt()));
         }
         let earlier = runs.into_iter().filter(|run| run.kind == RunKind::Work && run.id != own);
         let tried = earlier.map(|run| {
             let of_run = lines.iter().filter(|line| line.run_id.as_ref() == Some(&run.id));
             let model = run.model.as_ref().map(|model| format!("/{model}")).unwrap_or_default();
-            Tried { by: format!("{}{model}", run.agent), told: of_run.map(|line| line.text.clone()).collect() }
+            Tried { by: format!("{}{model}", run.agent), told: of_run.map(|line| line.fact.text()).collect() }
         });
         // One that never began has nothing to tell.
         Ok::<_, JournalError>(tried.filter(|run| !run.told.is_empty()).collect())

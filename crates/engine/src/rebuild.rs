@@ -13,6 +13,7 @@ pub use report::{Asked, Report};
 use jiff::Timestamp;
 use orch_config::home::Home;
 use orch_core::actor::Actor;
+use orch_core::history::{Fact, TaskFact};
 use orch_core::ids::TaskId;
 use orch_core::job::JobRecord;
 use orch_core::pause::{Pause, PauseScope};
@@ -255,23 +256,15 @@ fn writes(mut saved: Salvaged, gathered: Gathered, now: Timestamp, report: &mut 
     let Gathered { file, tasks, messages: handed, mut troubles, .. } = gathered;
     let mut seq = last_seq;
     let mut notes = Vec::new();
-    let mut note = |task: Option<TaskId>, kind: &str, text: String| {
+    let mut note = |task: Option<TaskId>, fact: Fact| {
         seq += 1;
-        notes.push(Write::Entry(Entry {
-            seq,
-            at: now,
-            task_id: task,
-            run_id: None,
-            actor: Actor::Orch,
-            kind: kind.to_owned(),
-            text,
-        }));
+        notes.push(Write::Entry(Entry { seq, at: now, task_id: task, run_id: None, actor: Actor::Orch, fact }));
     };
     for (id, traces) in &tasks {
         let Rebuilt { task, runs, doubt } = decide(*id, traces, file, now);
         report.count(&task, &runs);
         if let Some(why) = doubt {
-            note(Some(*id), "journal_doubt", why.clone());
+            note(Some(*id), TaskFact::JournalDoubt { question: why.clone() }.into());
             report.asked.push(Asked { task: *id, why });
         }
         writes.push(Write::Task(Arc::new(task)));
@@ -288,7 +281,7 @@ fn writes(mut saved: Salvaged, gathered: Gathered, now: Timestamp, report: &mut 
     report.entries = entries.len();
     writes.extend(entries.into_iter().map(Write::Entry));
     report.lost.append(&mut troubles);
-    note(None, "journal_rebuilt", report.told());
+    note(None, report.fact().into());
     writes.extend(notes);
     writes
 }

@@ -4,6 +4,7 @@ use super::handle::{EngineError, EngineHandle};
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
+use orch_core::history::Spending;
 use orch_core::recorded::Recorded;
 
 impl EngineHandle {
@@ -18,10 +19,9 @@ impl Engine {
     pub(super) fn record_sample(&mut self, change_set: &mut ChangeSet, recorded: Recorded, now: Timestamp) -> Recorded {
         self.state.last_recorded += 1;
         let recorded = Recorded { number: self.state.last_recorded, ..recorded };
-        let Recorded { task_type, agent, model, by, accepted, .. } = &recorded;
-        let outcome = if *accepted { "success" } else { "failure" };
-        let text = format!("{by} records a {outcome}: {task_type} by {agent} {model}");
-        change_set.note(&mut self.state, now, None, None, "pattern_recorded", text);
+        let Recorded { task_type, agent, model, by, accepted, .. } = recorded.clone();
+        let fact = Spending::SampleRecorded { by, accepted, task_type, agent, model };
+        change_set.note(&mut self.state, now, None, None, fact);
         change_set.recorded.push(recorded.clone());
         recorded
     }

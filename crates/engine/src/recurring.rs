@@ -20,6 +20,7 @@ use super::state::ChangeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orch_core::actor::Actor;
+use orch_core::history::{CommandRun, Due, Fired, JobFact, JobFailure, TaskFact};
 use orch_core::ids::TaskId;
 use orch_core::job::due::{Move, Timer, advance};
 use orch_core::job::{Cause, CommandEnd, CommandState, Firing, FiringKey, JobId, JobRecord, Made, title};
@@ -152,6 +153,11 @@ pub async fn run_command(deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &
     Report::CommandEnded { key: firing.key(), end: command::run(deps, settings, projects, firing).await }
 }
 
+/// A time as a person reads it in the job's zone.
+fn shown(due: Timestamp, zone: &TimeZone) -> Due {
+    Due { at: due, local: due.to_zoned(zone.clone()).strftime("%F %H:%M %Z").to_string() }
+}
+
 impl Engine {
     /// Jobs fire by themselves where work begins by itself, while nobody has told the engine to leave.
     fn jobs_fire(&self) -> bool {
@@ -232,31 +238,25 @@ impl Engine {
         now: Timestamp,
     ) {
         let id = record.spec.id.clone();
-        let shown = |due: Timestamp| due.to_zoned(zone.clone()).strftime("%F %H:%M %Z").to_string();
+        let shown = |due: Timestamp| shown(due, zone);
         match one {
             Move::Fire { due, cause } => {
                 self.fire(change_set, record, (due, cause), zone, now);
             }
             Move::Queue { due } => {
-                let text = format!("{id}: {} waits for the firing before", shown(due));
-                change_set.note(&mut self.state, now, None, None, "job_queued", text);
+                change_set.note(&mut self.state, now, None, None, JobFact::Queued { job: id, due: shown(due) });
             }
             Move::Skip { due, why } => {
                 let made = Made::Nothing { why: why.to_owned() };
                 let firing = Firing { job: id.clone(), due, at: now, cause: Cause::Schedule, made };
                 change_set.put_firing(&mut self.state, firing);
-                let text = format!("{id}: {} is left out: {why}", shown(due));
-                change_set.note(&mut self.state, now, None, None, "job_skipped", text);
+                let fact = JobFact::Skipped { job: id, due: shown(due), why: why.to_owned() };
+                change_set.note(&mut self.state, now, None, None, fact);
             }
             Move::Missed { span: (first, last), count, more } => {
-                let times = match (count, more) {
-                    (0, _) => format!("more than a hundred times passed; those before {} are", shown(first)),
-                    (1, false) => format!("{} passed while orch was away or its clock was wrong, and is", shown(first)),
-                    (_, false) => format!("{count} times from {} to {} passed, and are", shown(first), shown(last)),
-                    (_, true) => format!("all times up to {} passed, {count} and more, and are", shown(last)),
-                };
-                let text = format!("{id}: {times} not made up for (catch_up: {})", record.spec.catch_up.as_str());
-                change_set.note(&mut self.state, now, None, None, "job_missed", text);
+                let (first, last, catch_up) = (shown(first), shown(last), record.spec.catch_up);
+                let fact = JobFact::Missed { job: id, first, last, count, more, catch_up };
+                change_set.note(&mut self.state, now, None, None, fact);
             }
         }
     }
@@ -271,14 +271,13 @@ impl Engine {
         now: Timestamp,
     ) -> Firing {
         let id = record.spec.id.clone();
-        let shown = due.to_zoned(zone.clone()).strftime("%F %H:%M %Z").to_string();
         let made = match record.spec.command() {
             Some(command) => {
-                let text = format!("{id}: its command runs for {shown} ({})", cause.as_str());
-                change_set.note(&mut self.state, now, None, None, "job_fired", text);
+                let fact = JobFact::Fired { job: id.clone(), due: shown(due, zone), cause, makes: Fired::Command };
+                change_set.note(&mut self.state, now, None, None, fact);
                 command
             }
-            None => self.make_task(change_set, record, (due, &shown, cause), zone, now),
+            None => self.make_task(change_set, record, (due, cause), zone, now),
         };
         let firing = Firing { job: id, due, at: now, cause, made };
         change_set.put_firing(&mut self.state, firing.clone());
@@ -289,7 +288,7 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         record: &mut JobRecord,
-        (due, shown, cause): (Timestamp, &str, Cause),
+        (due, cause): (Timestamp, Cause),
         zone: &TimeZone,
         now: Timestamp,
     ) -> Made {
@@ -298,17 +297,17 @@ impl Engine {
         let template = &record.spec.task;
         let spec = Spec { title: filled(&template.title), body: filled(&template.body), ..template.clone() };
         if let Err(error) = self.check_spec(&spec) {
-            let text = format!("{job}: no task for {shown}: {error}");
-            change_set.note(&mut self.state, now, None, None, "job_failed", text);
+            let failure = JobFailure::Task { job: job.clone(), due: shown(due, zone), why: error.to_string() };
+            change_set.note(&mut self.state, now, None, None, JobFact::Failed(failure));
             return Made::Nothing { why: error.to_string() };
         }
         let task: TaskId = self.state.next_task_id();
         let title = spec.title.clone();
         let made = self.with_base_branch(Task::new(task, spec, FileState::Pending, now));
         change_set.put_task(&mut self.state, made);
-        change_set.note(&mut self.state, now, Some(task), None, "task_made", title);
-        let text = format!("made by job {job} for {shown} ({})", cause.as_str());
-        change_set.note(&mut self.state, now, Some(task), None, "job_fired", text);
+        change_set.note(&mut self.state, now, Some(task), None, TaskFact::Made { title, part_of: None });
+        let fact = JobFact::Fired { job: job.clone(), due: shown(due, zone), cause, makes: Fired::Task };
+        change_set.note(&mut self.state, now, Some(task), None, fact);
         record.last_task = Some(task);
         Made::Task { task }
     }
@@ -330,18 +329,21 @@ impl Engine {
     ) {
         let Some(mut firing) = self.state.firings.get(key).cloned() else { return };
         let Made::Command { end: ended, .. } = &mut firing.made else { return };
-        let code = end.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
-        let last = end.tail.lines().next_back().map(|line| format!(": {line}")).unwrap_or_default();
-        let (kind, last) = match end.state {
-            CommandState::Passed => ("job_ran", String::new()),
+        let run = CommandRun {
+            job: key.job.clone(),
+            state: end.state,
+            exit_code: end.exit_code,
+            duration_ms: end.duration_ms,
+            last_line: end.tail.lines().next_back().map(str::to_owned),
+        };
+        let fact = match end.state {
+            CommandState::Passed => JobFact::Ran(run),
             CommandState::Failed | CommandState::TimedOut | CommandState::NotStarted | CommandState::Lost => {
-                ("job_failed", last)
+                JobFact::Failed(JobFailure::Command(run))
             }
         };
-        let took = Duration::from_millis(end.duration_ms).as_secs_f64();
-        let text = format!("{}: its command {}{code}, {took:.1} s{last}", key.job, end.state.describe());
         *ended = Some(end);
-        change_set.note(&mut self.state, now, None, None, kind, text);
+        change_set.note(&mut self.state, now, None, None, fact);
         change_set.put_firing(&mut self.state, firing);
     }
 }

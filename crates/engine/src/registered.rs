@@ -5,6 +5,7 @@ use super::handle::EngineError;
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
+use orch_core::history::ProjectFact;
 use orch_core::plan::directory;
 use orch_core::task::{Run, Task};
 use orch_store::journal::Project;
@@ -46,12 +47,12 @@ fn is_registered(dir: &Path, projects: &[PathBuf]) -> bool {
 
 impl Engine {
     pub(super) fn register(&mut self, change_set: &mut ChangeSet, project: Project, now: Timestamp) {
-        let text = format!("project {} at {}", project.name, project.dir.display());
+        let fact = ProjectFact::Registered { name: project.name.clone(), dir: project.dir.clone() };
         change_set.put_project(&mut self.state, project);
         self.registered.forget();
         // What was just approved counts from the next word on.
         self.reload(change_set, now);
-        change_set.note(&mut self.state, now, None, None, "project_registered", text);
+        change_set.note(&mut self.state, now, None, None, fact);
     }
 
     /// Forgets a registered repository, which may be gone. Tasks that name its directory wait until it is registered again.
@@ -85,8 +86,8 @@ impl Engine {
         change_set.end_project(&mut self.state, &project.dir);
         self.registered.forget();
         self.reload(change_set, now);
-        let text = format!("project {} at {}", project.name, project.dir.display());
-        change_set.note(&mut self.state, now, None, None, "project_removed", text);
+        let fact = ProjectFact::Removed { name: project.name.clone(), dir: project.dir.clone() };
+        change_set.note(&mut self.state, now, None, None, fact);
         Ok(project)
     }
 }

@@ -10,6 +10,7 @@ use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::event::{Event, IntegrationProblem, LaunchProblem};
 use orch_core::evidence::Evidence;
+use orch_core::history::{Fact, ReviewFact, RouteFact, RunFact};
 use orch_core::ids::RunId;
 use orch_core::judge::Verdict;
 use orch_core::outcome::{Failure, FailureClass, Outcome, RunKind};
@@ -118,21 +119,17 @@ impl Engine {
         run.started_at = Some(at);
         run.live = live;
         run.session_id = session_id.or(run.session_id);
-        let text = match &run.model {
-            Some(model) => format!("{}/{model}", run.agent),
-            None => run.agent.clone(),
+        let (task, agent, model) = (run.task, run.agent.clone(), run.model.clone());
+        let fact = match run.kind {
+            RunKind::Work => Fact::from(RunFact::Started { agent, model }),
+            RunKind::Review => ReviewFact::Started { agent, model }.into(),
+            RunKind::Route => RouteFact::Started { agent, model }.into(),
         };
-        let (task, kind) = (run.task, run.kind);
         change_set.put_run(&mut self.state, run);
         if let Some(place) = place {
             self.expect(change_set, task, &Event::Placed { place }, now);
         }
-        let kind = match kind {
-            RunKind::Work => "run_started",
-            RunKind::Review => "review_started",
-            RunKind::Route => "route_started",
-        };
-        change_set.note(&mut self.state, now, Some(task), Some(id.clone()), kind, text);
+        change_set.note(&mut self.state, now, Some(task), Some(id.clone()), fact);
         // It may have ended before its start was recorded: its wake-up found nothing to look at then.
         self.look_at_runs();
     }
@@ -208,7 +205,8 @@ impl Engine {
         let answered_by = report.ending.model.as_deref().map(|model| one_line(model, LONGEST_NAME));
         run.answered_by = answered_by.filter(|model| !model.is_empty());
         for warning in &report.warnings {
-            change_set.note(&mut self.state, now, Some(run.task), Some(id.clone()), "run_warning", warning.clone());
+            let fact = RunFact::Warned { warning: warning.clone() };
+            change_set.note(&mut self.state, now, Some(run.task), Some(id.clone()), fact);
         }
         match run.kind {
             RunKind::Work => self.on_work_ended(change_set, run, report, now),

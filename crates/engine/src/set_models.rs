@@ -6,6 +6,7 @@ use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::agent_model::{Misfit, check_word};
+use orch_core::history::ModelFact;
 use orch_core::pause::{PauseScope, PauseSelector};
 use orch_core::resolve::{Needs, parse};
 use orch_core::set_model::SetModel;
@@ -52,13 +53,14 @@ impl Engine {
                     EngineError::Invalid { message: reason, hint: Some(hint) }
                 })?;
                 let set = SetModel { scope, model, by: order.by, since: now };
-                change_set.note(&mut self.state, now, None, None, "model_set", set.describe());
+                let (of, model, by) = (set.scope.clone(), set.model.clone(), set.by.clone());
+                change_set.note(&mut self.state, now, None, None, ModelFact::Set { of, model, by });
                 self.set_models.set(set);
             }
             None => {
                 if self.set_models.reset(&scope) {
-                    let text = format!("no model is set for {} any more: {}", scope.describe(), order.by);
-                    change_set.note(&mut self.state, now, None, None, "model_reset", text);
+                    let fact = ModelFact::Reset { of: scope, by: order.by };
+                    change_set.note(&mut self.state, now, None, None, fact);
                 }
             }
         }

@@ -3,13 +3,11 @@
 use super::main_loop::Engine;
 use super::state::{Answer, ChangeSet};
 use jiff::Timestamp;
+use orch_core::history::{Hindrance, ServiceFact};
 use orch_store::journal::{JournalError, Write};
 use orch_sys::clock::instant;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The kind of the history's line for what is in the way of the work.
-const HINDERED: &str = "hindered";
 
 /// How long the loop waits before it tries again to store a turn that the disk refused.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -75,11 +73,12 @@ impl Engine {
     /// stored, as soon as something can.
     pub(super) fn note_obstacles(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         if let Some((since, error)) = self.unstored.take() {
-            let text = format!("{error}; since {since} nothing could be stored and nothing was begun; it goes on now");
-            change_set.note(&mut self.state, now, None, None, HINDERED, text);
+            let hindrance = Hindrance::Storage { since, error };
+            change_set.note(&mut self.state, now, None, None, ServiceFact::Hindered(hindrance));
         }
-        for words in self.deps.obstacles.lasting(self.deps.clock.instant()) {
-            change_set.note(&mut self.state, now, None, None, HINDERED, words);
+        for detail in self.deps.obstacles.lasting(self.deps.clock.instant()) {
+            let hindrance = Hindrance::Outside { detail };
+            change_set.note(&mut self.state, now, None, None, ServiceFact::Hindered(hindrance));
         }
     }
 

@@ -7,6 +7,7 @@ use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::event::Event;
+use orch_core::history::ServiceFact;
 use orch_core::ids::TaskId;
 use orch_core::outcome::RunKind;
 use orch_core::pause::{Pause, PauseScope, PauseSelector};
@@ -62,10 +63,11 @@ impl Engine {
     fn switch_one(&mut self, change_set: &mut ChangeSet, scope: PauseScope, pauses: bool, by: &str, now: Timestamp) {
         if pauses {
             let pause = Pause { scope, since: now, by: by.to_owned() };
-            change_set.note(&mut self.state, now, None, None, "paused", pause.describe());
+            change_set.note(&mut self.state, now, None, None, ServiceFact::Paused(pause.clone()));
             change_set.put_pause(&mut self.state, pause);
         } else {
-            change_set.note(&mut self.state, now, None, None, "resumed", format!("{} goes on: {by}", scope.describe()));
+            let fact = ServiceFact::Resumed { of: scope.clone(), by: by.to_owned() };
+            change_set.note(&mut self.state, now, None, None, fact);
             change_set.end_pause(&mut self.state, &scope);
             self.reviewers_are_back(change_set, now);
         }
@@ -162,14 +164,8 @@ impl Engine {
         if is_rehearsal {
             return work;
         }
-        change_set.note(
-            &mut self.state,
-            now,
-            None,
-            None,
-            "shutting_down",
-            format!("{}: {}", departure.why, departure.how.describe()),
-        );
+        let fact = ServiceFact::ShutsDown { mode: departure.how, why: departure.why.clone() };
+        change_set.note(&mut self.state, now, None, None, fact);
         for one in work.iter().filter(|one| one.fate == Fate::Interrupted) {
             self.interrupt(change_set, one, now);
         }

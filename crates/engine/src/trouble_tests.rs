@@ -13,6 +13,7 @@ use super::{Engine, Mode, Signals, start};
 use jiff::Timestamp;
 use orch_core::budget::Record;
 use orch_core::cost::Charge;
+use orch_core::history::{Fact, ServiceFact};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::once::Answered;
 use orch_core::service::{Cause, Departure, ShutdownMode};
@@ -58,7 +59,7 @@ impl Archive for Unreadable {
         Err((self.0)())
     }
 
-    fn lines_since(&self, _: Timestamp, _: &[&str]) -> Result<Vec<(String, String)>, JournalError> {
+    fn each_since(&self, _: Timestamp, _: &mut dyn FnMut(Fact)) -> Result<(), JournalError> {
         Err((self.0)())
     }
 }
@@ -175,8 +176,9 @@ async fn a_disk_that_took_nothing_for_a_while_stands_in_the_history_as_soon_as_i
     let mut patient = Patient::new();
     let lines = |patient: &mut Patient| {
         let (change_set, _) = patient.engine.decide(vec![Input::Tick], SystemClock.now());
-        let lines = change_set.entries.iter().filter(|entry| entry.kind == "hindered");
-        lines.map(|entry| entry.text.clone()).collect::<Vec<_>>()
+        let lines =
+            change_set.entries.iter().filter(|entry| matches!(entry.fact, Fact::Service(ServiceFact::Hindered(_))));
+        lines.map(|entry| entry.fact.text()).collect::<Vec<_>>()
     };
     assert!(lines(&mut patient).is_empty());
     patient.engine.unstored = Some((SystemClock.now(), "orch.db: database or disk is full".to_owned()));

@@ -92,7 +92,7 @@ pub async fn follow(
     };
     let events = stream::unfold(follower, |mut follower| async move {
         let entry = follower.next().await?;
-        let event = Event::default().id(entry.seq.to_string()).event(&entry.kind);
+        let event = Event::default().id(entry.seq.to_string()).event(entry.fact.kind());
         // An entry is plain data; it always serializes.
         Some((event.json_data(on_the_wire(entry)).unwrap_or_default(), follower))
     });
@@ -100,8 +100,11 @@ pub async fn follow(
 }
 
 pub(super) fn on_the_wire(entry: Entry) -> EventView {
-    let Entry { seq, at, task_id, run_id, actor, kind, text } = entry;
+    let Entry { seq, at, task_id, run_id, actor, fact } = entry;
     let (by, who) = actor.parts();
     let who = who.map(str::to_owned);
-    EventView { seq, at, task_id, run_id, by: by.to_owned(), who, kind, text }
+    // What was stored as a sentence has no fields.
+    let data = fact.data().ok().filter(|_| fact.version() > 0);
+    let (kind, text) = (fact.kind().to_owned(), fact.text());
+    EventView { seq, at, task_id, run_id, by: by.to_owned(), who, kind, text, data }
 }

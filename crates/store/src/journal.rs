@@ -32,6 +32,7 @@ use orch_core::batch::Batch;
 use orch_core::breaker::Breaker;
 use orch_core::budget::Record;
 use orch_core::external::{External, ExternalFailure, How};
+use orch_core::history::{CONFLICTS, Fact};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::job::{Firing, JobId, JobRecord};
 use orch_core::message::Message;
@@ -128,10 +129,8 @@ pub struct Entry {
     pub run_id: Option<RunId>,
     /// Who did it.
     pub actor: Actor,
-    /// What kind: a stable word.
-    pub kind: String,
-    /// For a person.
-    pub text: String,
+    /// What happened.
+    pub fact: Fact,
 }
 
 /// A registered repository.
@@ -386,8 +385,8 @@ impl Journal {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let sql = &format!(
             "SELECT {ENTRY} FROM events WHERE task_id = ?1
-                   AND kind IN ('edit_conflict', 'status_refused', 'put_back', 'task_returned')
-                   ORDER BY seq DESC LIMIT 20"
+                   AND kind IN ('{}') ORDER BY seq DESC LIMIT 20",
+            CONFLICTS.join("', '")
         );
         let read = || {
             let mut statement = reader.prepare_cached(sql)?;

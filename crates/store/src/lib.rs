@@ -17,4 +17,5 @@ mod spends;
 mod sums;
 mod switches;
 pub mod tasks_file;
+mod typed_history;
 pub mod witness;

@@ -1,6 +1,6 @@
 //! The steps from an empty database to the present one. Append only: a released step is never edited.
 
-use super::{actors, batches, breakers, jobs, key_value, messages, recorded, spends, sums, switches};
+use super::{actors, batches, breakers, jobs, key_value, messages, recorded, spends, sums, switches, typed_history};
 use rusqlite::Connection;
 
 /// One step; its position is the version it leads to.
@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     recorded::CREATE,
     key_value::CREATE,
     actors::CREATE,
+    typed_history::CREATE,
 ];
 
 /// The version of the journals that this orch writes.
@@ -97,12 +98,17 @@ pub fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
     Ok(steps(connection, STEPS)?)
 }
 
+/// Makes known what steps call: they sum rows anew, and make facts of sentences.
+fn register(connection: &Connection) -> rusqlite::Result<()> {
+    sums::register(connection)?;
+    typed_history::register(connection)
+}
+
 /// Makes those of these steps that are still to be made.
 fn steps(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
     let found: usize = version(connection)?;
-    // A step may sum rows anew.
-    sums::register(connection)?;
+    register(connection)?;
     for (index, step) in steps.iter().enumerate().skip(found) {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         // Another process may have made it while this one waited.
@@ -161,7 +167,7 @@ mod tests {
             let dir = tempfile::tempdir().expect("a directory");
             let path = dir.path().join("orch.db");
             let mut connection = Connection::open(&path).expect("a file");
-            sums::register(&connection).expect("sums");
+            register(&connection).expect("functions");
             connection.pragma_update(None, "journal_mode", "WAL").expect("a log");
             // So that what is not committed is on the disk as well.
             connection.pragma_update(None, "cache_spill", 1).expect("pragma");

@@ -108,9 +108,13 @@ pub fn salvage(path: &Path, highest: u64) -> Salvaged {
         runs.insert(run.id.clone(), run);
         Ok(())
     });
-    // A file that could not be brought to the present version may lack the column.
-    let has_actor = connection.prepare("SELECT actor FROM events LIMIT 0").is_ok();
-    let columns = if has_actor { ENTRY } else { "seq, at, task_id, run_id, kind, text, 'orch'" };
+    // A file that could not be brought to the present version has sentences in place of facts, and may lack actors.
+    let has = |column: &str| connection.prepare(&format!("SELECT {column} FROM events LIMIT 0")).is_ok();
+    let columns = match (has("v"), has("actor")) {
+        (true, _) => ENTRY,
+        (false, true) => "seq, at, task_id, run_id, kind, '{\"text\":' || json_quote(text) || '}', 0, actor",
+        (false, false) => "seq, at, task_id, run_id, kind, '{\"text\":' || json_quote(text) || '}', 0, 'orch'",
+    };
     reading.table("events", columns, None, |row| {
         entries.push(entry_of_row(row)?);
         Ok(())
@@ -246,7 +250,11 @@ impl Reading<'_> {
         mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
     ) -> bool {
         let is_summed = self.connection.prepare(&format!("SELECT sum FROM {table}")).is_ok();
-        let summed = sums::SUMMED.iter().find(|(name, _)| *name == table).map_or(columns, |(_, columns)| columns);
+        let all = sums::SUMMED.iter().chain(&sums::SUMMED_BEFORE);
+        let is_there =
+            |summed: &&str| self.connection.prepare(&format!("SELECT {summed} FROM {table} LIMIT 0")).is_ok();
+        let summed = all.filter(|(name, _)| *name == table).map(|(_, summed)| *summed).find(is_there);
+        let summed = summed.unwrap_or(columns);
         let sound = if is_summed { format!("sum IS NULL OR sum = row_sum({summed})") } else { "1".to_owned() };
         let select = format!("SELECT {columns}, rowid, {sound} FROM {table} NOT INDEXED WHERE rowid");
         let width = columns.split(',').count();

@@ -28,7 +28,7 @@ pub(super) const CREATE_LATER: &str = "
 pub(super) const SUMMED: [(&str, &str); 16] = [
     ("tasks", "id, data"),
     ("runs", "id, task_id, ordinal, data"),
-    ("events", "seq, at, task_id, run_id, kind, text, actor"),
+    ("events", "seq, at, task_id, run_id, kind, data, v, actor"),
     ("messages", "id, task, run, via, text, sent_at, state, detail, settled_at"),
     ("projects", "dir, name, approved"),
     ("cooldowns", "agent, data"),
@@ -43,6 +43,10 @@ pub(super) const SUMMED: [(&str, &str); 16] = [
     ("channel_state", "channel, key, value"),
     ("outbox", "id, channel, data"),
 ];
+
+/// Columns that were summed in earlier versions, the newest first, for a journal that could not be brought to this one.
+pub(super) const SUMMED_BEFORE: [(&str, &str); 2] =
+    [("events", "seq, at, task_id, run_id, kind, text, actor"), ("events", "seq, at, task_id, run_id, kind, text")];
 
 /// The most findings that are told of one file: beyond, it is clear what it is worth.
 const MOST: usize = 20;

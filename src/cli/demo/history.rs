@@ -13,6 +13,7 @@ use orch_api::endpoint;
 use orch_api::queries::OutputQuery;
 use orch_api::types::TaskView;
 use orch_core::evidence::CheckState;
+use orch_core::history::{Fact, IntegrationFact, RouteFact, RunFact};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::task::Status;
 use orch_sys::clock;
@@ -97,7 +98,7 @@ impl History {
 
     async fn on_event(&mut self, event: Event) -> Result<(), CliError> {
         // These belong to the beginning of a run; whatever else comes while its agent talks tells of the end.
-        let begins = ["placed", "run_started"].contains(&event.kind.as_str());
+        let begins = matches!(event.fact(), Fact::Run(RunFact::Placed { .. } | RunFact::Started { .. }));
         let task = event.task_id.filter(|task| self.talking.contains(task));
         if let Some(task) = task.filter(|_| !begins) {
             self.held.entry(task).or_default().push_back(event);
@@ -107,17 +108,19 @@ impl History {
     }
 
     async fn tell(&mut self, event: &Event) -> Result<(), CliError> {
-        if let (Some(task), Some(run), "run_launched") = (event.task_id, &event.run_id, event.kind.as_str()) {
+        let fact = event.fact();
+        let is_launch = matches!(fact, Fact::Run(RunFact::Launched { .. }));
+        if let (Some(task), Some(run), true) = (event.task_id, &event.run_id, is_launch) {
             self.listen(task, run.clone());
         }
         let task = event.task_id.map(|id| format!("#{id}")).unwrap_or_default();
         let kind = event.kind.replace('_', " ");
         let paint = self.ui.paint();
         let what = text::fit(event.text.lines().next().unwrap_or_default(), LINE);
-        let kind = paint.text(role(&event.kind), format!("{kind:<18}"));
+        let kind = paint.text(role(&fact), format!("{kind:<18}"));
         let seconds = event.at.duration_since(self.began).as_secs_f64().max(0.0);
         tell(self.ui, &format!("{seconds:>5.1}s {task:<3} {kind} {what}"))?;
-        match event.task_id.filter(|_| event.kind == "judged") {
+        match event.task_id.filter(|_| matches!(fact, Fact::Run(RunFact::Judged { .. }))) {
             Some(task) => self.tell_checks(task).await,
             None => Ok(()),
         }
@@ -167,11 +170,22 @@ pub(super) fn tell(ui: Ui, line: &str) -> Result<(), CliError> {
     ui.data(&format!("{line}\n"))
 }
 
-fn role(kind: &str) -> Role {
-    match kind {
-        "done" => Role::Good,
-        "routed" | "run_launched" | "judged" => Role::Active,
-        "launch_failed" | "not_integrated" | "route_impossible" | "model_refused" => Role::Bad,
+fn role(fact: &Fact) -> Role {
+    let is_done = matches!(fact, Fact::Integration(IntegrationFact::Done(_)));
+    let is_on_its_way = matches!(
+        fact,
+        Fact::Route(RouteFact::Chosen(_)) | Fact::Run(RunFact::Launched { .. } | RunFact::Judged { .. })
+    );
+    let is_bad = matches!(
+        fact,
+        Fact::Run(RunFact::LaunchFailed { .. })
+            | Fact::Integration(IntegrationFact::Failed(_))
+            | Fact::Route(RouteFact::Impossible { .. } | RouteFact::ModelRefused { .. })
+    );
+    match (is_done, is_on_its_way, is_bad) {
+        (true, ..) => Role::Good,
+        (_, true, _) => Role::Active,
+        (.., true) => Role::Bad,
         _ => Role::Strong,
     }
 }

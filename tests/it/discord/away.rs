@@ -145,6 +145,7 @@ fn of_a_stranger() -> Notice {
         text: "666 wrote".to_owned(),
         buttons: Vec::new(),
         is_critical: false,
+        went_wrong: false,
     }
 }
 

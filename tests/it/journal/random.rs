@@ -6,6 +6,7 @@ use orch::daemon::{OpenError, Setup};
 use orch_config::Home;
 use orch_core::actor::Actor;
 use orch_core::agents::{DialectKind, LaunchSpec, Stdin};
+use orch_core::history::TaskFact;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::outcome::{Ending, RunKind};
 use orch_core::question::QuestionKind;
@@ -172,8 +173,7 @@ fn furnish(root: &Path) -> Held {
             task_id: Some(task.id),
             run_id: None,
             actor: Actor::Orch,
-            kind: "task_added".to_owned(),
-            text: task.spec.title.clone(),
+            fact: TaskFact::Added { title: task.spec.title.clone(), over: None }.into(),
         };
         let mut writes = vec![Write::Task(Arc::new(task.clone())), Write::Entry(entry)];
         if let Some((run, report)) = run {

@@ -1,6 +1,7 @@
 //! What may be a batch, what it has spent, and how its end is told.
 
 use super::*;
+use crate::history::BatchEnd;
 use crate::ids::TaskId;
 
 fn name(text: &str) -> BatchName {
@@ -95,18 +96,19 @@ fn its_end_is_told_as_a_table() {
     let rows = [row(4, Status::Done, 1.1, "Fix the parser"), row(15, Status::Cancelled, 0.0, "Redo it")];
     let mut batch = batch(&[4, 15]);
     batch.record_cost(TaskId(4), Usd::from_micros(2_100_000));
+    let end = |batch: &Batch, rows: &[Row]| BatchEnd::new(batch, rows.to_vec(), at(130));
     assert_eq!(
-        table(&batch, &rows, at(130)),
+        table(&end(&batch, &rows)),
         "batch night is complete: 1 done, 1 cancelled, $1.10 of $10.00, 2 h\n   \
          4  done            $1.10  Fix the parser\n  15  cancelled              Redo it"
     );
-    assert!(went_wrong(&table(&batch, &rows, at(130))));
-    assert!(!went_wrong(&table(&batch, &rows[..1], at(130))));
+    assert!(end(&batch, &rows).went_wrong());
+    assert!(!end(&batch, &rows[..1]).went_wrong());
     let given_up = Batch { cancelled_at: Some(at(1)), ..batch.clone() };
-    assert!(went_wrong(&table(&given_up, &rows[..1], at(130))));
+    assert!(end(&given_up, &rows[..1]).went_wrong());
     let titled = row(4, Status::Done, 1.1, "batch x was given up: 1 cancelled");
-    assert!(!went_wrong(&table(&batch, &[titled], at(130))) && !went_wrong(""));
+    assert!(!end(&batch, &[titled]).went_wrong());
     let many: Vec<Row> = (0..150).map(|id| row(id, Status::Done, 0.0, "x")).collect();
-    let told = table(&batch, &many, at(1));
+    let told = table(&end(&batch, &many));
     assert!(told.ends_with("… and 50 more (orch batch show night)") && told.lines().count() == 102, "{told}");
 }

@@ -6,8 +6,24 @@ use crate::ids::TaskId;
 use crate::overlap::{Footprint, Overlap, Touched};
 use crate::task::Task;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// A running task that has, or may change, a file that another task is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileOverlap {
+    /// The running task.
+    pub other: TaskId,
+    /// The file or folder.
+    pub file: String,
+}
+
+impl fmt::Display for FileOverlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "overlaps {} in {}", self.other, self.file)
+    }
+}
 
 /// What happens with overlapping tasks, and what running ones have changed so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +77,8 @@ impl<'a> OverlapCheck<'a> {
         Self { rules, tasks, projects, running: None }
     }
 
-    /// Returns the setting and a description if this task overlaps with a running one.
-    pub(super) fn check(&mut self, task: &Task) -> Option<(Overlap, String)> {
+    /// Returns the setting and the overlap if this task overlaps with a running one.
+    pub(super) fn check(&mut self, task: &Task) -> Option<(Overlap, FileOverlap)> {
         let dir = directory(task, self.projects).ok();
         let overlap = self.rules.for_dir(dir);
         if overlap == Overlap::Off {
@@ -80,7 +96,7 @@ impl<'a> OverlapCheck<'a> {
         running.iter().filter(|other| other.dir == dir && other.id != task.id).find_map(|other| {
             let touched = rules.touched.get(&other.id).into_iter().flat_map(|files| files.iter().map(String::as_str));
             let file = mine.first_overlap(touched).or_else(|| mine.first_overlap(other.files.files()))?;
-            Some((overlap, format!("overlaps {} in {file}", other.id)))
+            Some((overlap, FileOverlap { other: other.id, file: file.to_owned() }))
         })
     }
 
@@ -163,7 +179,7 @@ mod tests {
         let world = PlanInputs::of([about(running(1), "a.rs"), about(routed(2), "a.rs")]);
         let warned = world.plan_in(&room(Overlap::Warn, &[]));
         assert_eq!(warned.actions, [Action::Launch(TaskId(2))]);
-        assert_eq!(warned.overlaps, [(TaskId(2), "overlaps 1 in a.rs".to_owned())]);
+        assert_eq!(warned.overlaps, [(TaskId(2), FileOverlap { other: TaskId(1), file: "a.rs".to_owned() })]);
         let off = world.plan_in(&room(Overlap::Off, &[]));
         assert!(off.overlaps.is_empty() && off.actions.len() == 1);
         let asked = Task { run_now: true, ..about(routed(2), "a.rs") };

@@ -238,7 +238,8 @@ impl Room {
         let mut change_set = ChangeSet::default();
         act(&mut self.engine, &mut change_set, now);
         self.engine.file.touch(&change_set.touched);
-        self.history.extend(change_set.entries.iter().map(|entry| format!("{} {}", entry.kind, entry.text)));
+        self.history
+            .extend(change_set.entries.iter().map(|entry| format!("{} {}", entry.fact.kind(), entry.fact.text())));
     }
 
     fn change(&mut self, id: u64, set: Spec, field: Field) {

@@ -1,6 +1,7 @@
 //! The report on a rebuilt journal: what became of what, for people and programs. It stays beside the damaged files.
 
 use jiff::Timestamp;
+use orch_core::history::{Fact, ServiceFact};
 use orch_core::ids::TaskId;
 use orch_core::task::{Run, Task};
 use orch_store::journal::Project;
@@ -72,19 +73,21 @@ impl Report {
         }));
     }
 
+    /// What the history tells of it.
+    pub(super) fn fact(&self) -> ServiceFact {
+        ServiceFact::JournalRebuilt {
+            cause: self.cause.clone(),
+            tasks: self.tasks,
+            asked: self.asked.len(),
+            runs: self.runs,
+            lost: self.lost.len(),
+            report: self.kept.join(TEXT),
+        }
+    }
+
     /// In one sentence.
     pub fn told(&self) -> String {
-        let asked = self.asked.len();
-        format!(
-            "the journal was damaged ({}) and was rebuilt: {} tasks, {} of them ask where they stand, {} runs; {} \
-             things are lost: see {}",
-            self.cause,
-            self.tasks,
-            asked,
-            self.runs,
-            self.lost.len(),
-            self.kept.join(TEXT).display()
-        )
+        Fact::from(self.fact()).text()
     }
 
     fn text(&self) -> String {

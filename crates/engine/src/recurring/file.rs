@@ -7,6 +7,7 @@ use crate::main_loop::Engine;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::actor::{Actor, JOBS};
+use orch_core::history::{FileFact, FileProblem, JobFact};
 use orch_core::job::{JobId, JobRecord, JobSpec};
 use orch_store::jobs_file::{JobsDoc, Severity, entry_of, with_entry, with_value, without_entry};
 use orch_sys::clock;
@@ -207,7 +208,8 @@ impl Engine {
         }
         if problems != self.timetable.problems && !problems.is_empty() {
             change_set.by(Actor::Orch, |change_set| {
-                change_set.note(&mut self.state, now, None, None, "file_problem", problems.join("\n"));
+                let fact = FileFact::Problem(FileProblem::Read { problems: problems.clone() });
+                change_set.note(&mut self.state, now, None, None, fact);
             });
         }
         self.timetable.problems = problems;
@@ -221,9 +223,22 @@ impl Engine {
                 Some(known) if known.spec == *spec => {}
                 Some(known) => {
                     let record = known.with_spec(spec.clone(), now);
-                    self.keep_job(change_set, record, "job_changed", now);
+                    self.keep_job(
+                        change_set,
+                        record,
+                        |job, schedule, enabled| JobFact::Changed { job, schedule, enabled },
+                        now,
+                    );
                 }
-                None => self.keep_job(change_set, JobRecord::new(spec.clone(), now), "job_added", now),
+                None => {
+                    let record = JobRecord::new(spec.clone(), now);
+                    self.keep_job(
+                        change_set,
+                        record,
+                        |job, schedule, enabled| JobFact::Added { job, schedule, enabled },
+                        now,
+                    );
+                }
             }
         }
         if doc.entries.iter().any(|entry| entry.id.is_none()) {
@@ -235,15 +250,20 @@ impl Engine {
         for id in gone {
             change_set.put_job(&mut self.state, &id, None);
             self.timetable.forget(&id);
-            change_set.note(&mut self.state, now, None, None, "job_removed", format!("{id} is gone from jobs.yml"));
+            change_set.note(&mut self.state, now, None, None, JobFact::Removed { job: id });
         }
     }
 
-    fn keep_job(&mut self, change_set: &mut ChangeSet, record: JobRecord, kind: &'static str, now: Timestamp) {
+    fn keep_job(
+        &mut self,
+        change_set: &mut ChangeSet,
+        record: JobRecord,
+        fact: fn(JobId, String, bool) -> JobFact,
+        now: Timestamp,
+    ) {
         let JobSpec { id, schedule, enabled, .. } = &record.spec;
-        let off = if *enabled { "" } else { ", switched off" };
-        let text = format!("{id}: {schedule}{off}");
-        change_set.note(&mut self.state, now, None, None, kind, text);
+        let fact = fact(id.clone(), schedule.to_string(), *enabled);
+        change_set.note(&mut self.state, now, None, None, fact);
         if self.timetable.is_made {
             self.timetable.set(&record);
         }

@@ -7,6 +7,7 @@ use super::scenario::{Act, Millis, Step};
 use super::stored::Tables;
 use crate::main_loop::Engine;
 use orch_core::batch::Batch;
+use orch_core::history::{BatchFact, Fact};
 use orch_core::ids::TaskId;
 use orch_core::money::Usd;
 use orch_core::task::{Run, Task};
@@ -59,7 +60,7 @@ impl Begun {
             match write {
                 Write::Task(task) => drop(tasks.insert(task.id, task)),
                 Write::Run(run) => self.run_begins(stored, run),
-                Write::Entry(entry) => told += usize::from(entry.kind == "batch_ended"),
+                Write::Entry(entry) => told += usize::from(matches!(entry.fact, Fact::Batch(BatchFact::Ended(_)))),
                 Write::Batch(batch) => {
                     let before = batches.insert(batch.number, batch);
                     let is_over = before.is_some_and(|before| before.end.is_some());

@@ -11,6 +11,7 @@ use crate::apply::JobKey;
 use crate::main_loop::Engine;
 use jiff::Timestamp;
 use orch_core::breaker::StateName;
+use orch_core::history::{Fact, RunFact};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::message::MessageState;
 use orch_core::outcome::{FailureClass, Outcome, RunKind, Side};
@@ -335,8 +336,9 @@ fn run_changes(stored: &Tables, run: &Run) -> Result<(), Broken> {
 fn entry_follows(stored: &Tables, entry: &Entry, seq: &mut u64) -> Result<(), Broken> {
     must(entry.seq == *seq + 1, || format!("the history jumps from {seq} to {}", entry.seq))?;
     *seq = entry.seq;
-    let twice = entry.kind == "run_ended" && entry.run_id.as_ref().is_some_and(|run| stored.ends_told.contains(run));
-    must(!twice, || format!("the history tells an end twice: {}", entry.text))
+    let twice = matches!(entry.fact, Fact::Run(RunFact::Ended { .. }))
+        && entry.run_id.as_ref().is_some_and(|run| stored.ends_told.contains(run));
+    must(!twice, || format!("the history tells an end twice: {}", entry.fact.text()))
 }
 
 /// Somebody or something moves the task on, and orch can say what.

@@ -8,6 +8,7 @@ use orch_core::batch::Batch;
 use orch_core::breaker::Breaker;
 use orch_core::budget::Record;
 use orch_core::cost::Charge;
+use orch_core::history::{BatchFact, Fact, RunFact};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::job::{Firing, FiringKey, JobId, JobRecord};
 use orch_core::message::{Message, MessageId, MessageState};
@@ -105,8 +106,8 @@ impl Tables {
             Write::Run(run) => drop(self.runs.insert(run.id.clone(), *run)),
             Write::Entry(entry) => {
                 self.last_seq = entry.seq;
-                self.batch_ends += usize::from(entry.kind == "batch_ended");
-                if entry.kind == "run_ended" {
+                self.batch_ends += usize::from(matches!(entry.fact, Fact::Batch(BatchFact::Ended(_))));
+                if matches!(entry.fact, Fact::Run(RunFact::Ended { .. })) {
                     self.ends_told.extend(entry.run_id);
                 }
             }
@@ -180,8 +181,8 @@ impl Archive for Stored {
         Ok(None)
     }
 
-    fn lines_since(&self, _: Timestamp, _: &[&str]) -> Result<Vec<(String, String)>, JournalError> {
-        Ok(Vec::new())
+    fn each_since(&self, _: Timestamp, _: &mut dyn FnMut(Fact)) -> Result<(), JournalError> {
+        Ok(())
     }
 
     fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {

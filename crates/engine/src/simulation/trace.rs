@@ -50,10 +50,10 @@ impl Trace {
                 }
                 Write::Run(run) => (2, run.task, run.id.ordinal(), run.ended_at.is_some()).hash(&mut self.hasher),
                 Write::Entry(entry) => {
-                    (3, entry.seq, entry.task_id, &entry.kind, entry.at).hash(&mut self.hasher);
+                    (3, entry.seq, entry.task_id, entry.fact.kind(), entry.at).hash(&mut self.hasher);
                     let run = entry.run_id.as_ref().map(ordinal).unwrap_or_default();
                     let task = entry.task_id.map(|id| id.to_string()).unwrap_or_default();
-                    self.say(at, || format!("task {task} run {run} {}: {}", entry.kind, entry.text));
+                    self.say(at, || format!("task {task} run {run} {}: {}", entry.fact.kind(), entry.fact.text()));
                 }
                 Write::Project(_) | Write::Unregister(_) => 4.hash(&mut self.hasher),
                 Write::Cooldown(agent, cooldown) => {

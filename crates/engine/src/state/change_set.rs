@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use orch_core::actor::Actor;
 use orch_core::breaker::Breaker;
 use orch_core::budget::Record;
+use orch_core::history::Fact;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::job::{Firing, JobId, JobRecord};
 use orch_core::message::{Message, MessageState};
@@ -200,8 +201,7 @@ impl ChangeSet {
         now: Timestamp,
         task: Option<TaskId>,
         run: Option<RunId>,
-        kind: &str,
-        text: impl Into<String>,
+        fact: impl Into<Fact>,
     ) {
         state.last_seq += 1;
         self.entries.push(Entry {
@@ -210,8 +210,7 @@ impl ChangeSet {
             task_id: task,
             run_id: run,
             actor: self.actor.clone(),
-            kind: kind.to_owned(),
-            text: text.into(),
+            fact: fact.into(),
         });
     }
 

@@ -64,6 +64,7 @@ mod tests {
     use super::*;
     use crate::journal::{Entry, Journal, Write};
     use orch_core::actor::Actor;
+    use orch_core::history::Fact;
     use orch_core::ids::TaskId;
     use orch_core::task::{FileState, Seen, Spec, State, Status, Task};
     use std::sync::Arc;
@@ -74,16 +75,8 @@ mod tests {
 
     fn entry(seq: u64, task: Option<u64>) -> Write {
         let second = i64::try_from(seq).expect("small");
-        let (kind, text) = ("kind".to_owned(), "x".repeat(200));
-        Write::Entry(Entry {
-            seq,
-            at: at(second),
-            task_id: task.map(TaskId),
-            run_id: None,
-            actor: Actor::Orch,
-            kind,
-            text,
-        })
+        let fact = Fact::Untyped { kind: "kind".to_owned(), text: "x".repeat(200) };
+        Write::Entry(Entry { seq, at: at(second), task_id: task.map(TaskId), run_id: None, actor: Actor::Orch, fact })
     }
 
     fn task(id: u64, state: State) -> Write {

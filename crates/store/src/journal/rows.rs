@@ -2,25 +2,28 @@
 
 use super::{Entry, JournalError};
 use jiff::Timestamp;
+use orch_core::history::Fact;
 use orch_core::ids::TaskId;
 use rusqlite::Connection;
+use rusqlite::types::Type;
 use serde::Deserialize;
 use std::path::Path;
 
 /// The columns of a line of the history.
-pub(crate) const ENTRY: &str = "seq, at, task_id, run_id, kind, text, actor";
+pub(crate) const ENTRY: &str = "seq, at, task_id, run_id, kind, data, v, actor";
 
 /// A line of the history, from its columns.
 pub(crate) fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     let run: Option<String> = row.get(3)?;
+    let data = serde_json::from_str(row.get_ref(5)?.as_str()?)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(5, Type::Text, Box::new(error)))?;
     Ok(Entry {
         seq: row.get(0)?,
         at: Timestamp::from_millisecond(row.get(1)?).unwrap_or_default(),
         task_id: row.get::<_, Option<u64>>(2)?.map(TaskId),
         run_id: run.and_then(|text| text.parse().ok()),
-        kind: row.get(4)?,
-        text: row.get(5)?,
-        actor: row.get_ref(6)?.as_str().unwrap_or_default().parse().unwrap_or_default(),
+        fact: Fact::read(row.get_ref(4)?.as_str()?, row.get(6)?, &data),
+        actor: row.get_ref(7)?.as_str().unwrap_or_default().parse().unwrap_or_default(),
     })
 }
 

@@ -4,6 +4,7 @@ use super::opening::read_only;
 use super::{Journal, JournalError};
 use crate::recorded;
 use jiff::Timestamp;
+use orch_core::history::{ACCEPTED, REVERTED};
 use orch_core::ids::TaskId;
 use orch_core::money::Usd;
 use orch_core::outcome::FailureClass;
@@ -19,7 +20,9 @@ use std::sync::PoisonError;
 /// Runs of work that have ended and were judged. An agent that asks or goes on later has not been judged, and neither has
 /// the one whose work is looked at now, waits for a person's word, was given up, or was taken back. Accepted is what its task
 /// was done with: the last work of a task that is done, or what the history says so of.
-const SAMPLES: &str = "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$.spec.title'),
+fn samples_sql() -> String {
+    format!(
+        "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$.spec.title'),
         json_extract(tasks.data, '$.spec.type'), json_extract(tasks.data, '$.spec.labels'),
         json_extract(tasks.data, '$.spec.dir'),
         coalesce(json_extract(runs.data, '$.complexity'), json_extract(tasks.data, '$.route.complexity')),
@@ -35,12 +38,14 @@ const SAMPLES: &str = "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$
                     AND NOT EXISTS (SELECT 1 FROM runs AS later WHERE later.task_id = runs.task_id
                         AND later.ordinal > runs.ordinal AND json_extract(later.data, '$.kind') = 'work')
                 OR EXISTS (SELECT 1 FROM events WHERE events.task_id = runs.task_id AND events.run_id = runs.id
-                        AND events.kind = 'done')
+                        AND events.kind = '{ACCEPTED}')
                     AND NOT EXISTS (SELECT 1 FROM events WHERE events.task_id = runs.task_id
-                        AND events.run_id = runs.id AND events.kind = 'reverted')))
+                        AND events.run_id = runs.id AND events.kind = '{REVERTED}')))
         AND NOT (json_extract(tasks.data, '$.state.status') = 'in_review'
             AND json_extract(tasks.data, '$.state.run') = runs.id)
-    ORDER BY json_extract(runs.data, '$.ended_at'), runs.task_id, runs.ordinal";
+    ORDER BY json_extract(runs.data, '$.ended_at'), runs.task_id, runs.ordinal"
+    )
+}
 
 fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
     let time =
@@ -136,7 +141,7 @@ pub fn samples_beside(path: &Path) -> Result<Vec<Sample>, JournalError> {
 }
 
 fn all(reader: &Connection) -> rusqlite::Result<Vec<Sample>> {
-    let mut statement = reader.prepare_cached(SAMPLES)?;
+    let mut statement = reader.prepare_cached(&samples_sql())?;
     let rows = statement.query_map([], sample)?;
     let mut samples = rows.filter_map(Result::transpose).collect::<rusqlite::Result<Vec<Sample>>>()?;
     let mut statement = reader.prepare_cached(recorded::ALL)?;
@@ -156,6 +161,7 @@ mod tests {
     use crate::journal::{Entry, Write};
     use orch_core::actor::Actor;
     use orch_core::answer::{Answer, AnswerStatus};
+    use orch_core::history::{IntegrationFact, Landing};
     use orch_core::ids::RunId;
     use orch_core::outcome::{Failure, Outcome, RunKind};
     use orch_core::question::QuestionKind;
@@ -252,23 +258,16 @@ mod tests {
         ];
         let runs = [(1, 1), (2, 2), (3, 3), (4, 4), (4, 5), (5, 6)];
         let runs = runs.map(|(task, ordinal)| run(task, ordinal, RunKind::Work, said(AnswerStatus::Done)));
-        let told = |seq: u64, of: &Run, kind: &str| {
+        let told = |seq: u64, of: &Run, fact: IntegrationFact| {
             let (at, task_id, run_id) = (Timestamp::UNIX_EPOCH, Some(of.task), Some(of.id.clone()));
-            Write::Entry(Entry {
-                seq,
-                at,
-                task_id,
-                run_id,
-                actor: Actor::Orch,
-                kind: kind.to_owned(),
-                text: String::new(),
-            })
+            Write::Entry(Entry { seq, at, task_id, run_id, actor: Actor::Orch, fact: fact.into() })
         };
+        let done = || IntegrationFact::Done(Landing::Kept { commit: None });
         let history = vec![
-            told(1, &runs[2], "done"),
-            told(2, &runs[4], "done"),
-            told(3, &runs[5], "done"),
-            told(4, &runs[5], "reverted"),
+            told(1, &runs[2], done()),
+            told(2, &runs[4], done()),
+            told(3, &runs[5], done()),
+            told(4, &runs[5], IntegrationFact::Reverted { commit: None }),
         ];
         let writes = tasks.into_iter().chain(runs.map(|run| Write::Run(Box::new(run)))).chain(history);
         journal.commit(writes.collect()).await.expect("written");

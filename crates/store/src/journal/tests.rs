@@ -2,6 +2,7 @@
 
 use super::*;
 use orch_core::actor::Actor;
+use orch_core::history::Fact;
 use orch_core::outcome::RunKind;
 use orch_core::task::Phase;
 
@@ -22,16 +23,8 @@ async fn stored(dir: &Path) -> PathBuf {
 }
 
 fn entry(text: &str) -> Write {
-    let (kind, text) = ("kind".to_owned(), text.to_owned());
-    Write::Entry(Entry {
-        seq: 1,
-        at: Timestamp::UNIX_EPOCH,
-        task_id: None,
-        run_id: None,
-        actor: Actor::Orch,
-        kind,
-        text,
-    })
+    let fact = Fact::Untyped { kind: "kind".to_owned(), text: text.to_owned() };
+    Write::Entry(Entry { seq: 1, at: Timestamp::UNIX_EPOCH, task_id: None, run_id: None, actor: Actor::Orch, fact })
 }
 
 /// Puts `to` in the place of the only `from` in the file, byte for byte.
@@ -143,8 +136,8 @@ async fn a_time_is_a_place_in_the_history() {
     // The clock was put back between the second and the third.
     let lines = [100, 200, 150, 300].into_iter().zip(1..);
     let line = |(second, seq)| {
-        let (kind, text) = ("tick".to_owned(), String::new());
-        Write::Entry(Entry { seq, at: at(second), task_id: None, run_id: None, actor: Actor::Orch, kind, text })
+        let fact = Fact::Untyped { kind: "tick".to_owned(), text: String::new() };
+        Write::Entry(Entry { seq, at: at(second), task_id: None, run_id: None, actor: Actor::Orch, fact })
     };
     journal.commit(lines.map(line).collect()).await.expect("stored");
     let places = [0, 100, 101, 160, 201, 301].map(|second| journal.place_at(at(second)).expect("readable"));

@@ -26,7 +26,7 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
     match write {
         Write::Task(task) => put_task(connection, task),
         Write::Run(run) => put_run(connection, run),
-        Write::Entry(entry) => Ok(put_entry(connection, entry)?),
+        Write::Entry(entry) => put_entry(connection, entry),
         Write::Project(project) => Ok(put_project(connection, project)?),
         Write::Unregister(dir) => {
             let mut statement = connection.prepare_cached("DELETE FROM projects WHERE dir = ?1")?;
@@ -107,19 +107,22 @@ fn put_run(connection: &Connection, run: &Run) -> Result<(), PutError> {
     Ok(())
 }
 
-fn put_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+fn put_entry(connection: &Connection, entry: &Entry) -> Result<(), PutError> {
+    let what = "line of the history";
+    let data = json(what, &entry.fact.data().map_err(|error| PutError::Json(what, error))?)?;
     connection
         .prepare_cached(
-            "INSERT INTO events (seq, at, task_id, run_id, kind, text, actor, sum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))",
+            "INSERT INTO events (seq, at, task_id, run_id, kind, data, v, actor, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8))",
         )?
         .execute(params![
             entry.seq,
             entry.at.as_millisecond(),
             entry.task_id.map(|TaskId(id)| id),
             entry.run_id.as_ref().map(RunId::as_str),
-            entry.kind,
-            entry.text,
+            entry.fact.kind(),
+            data,
+            entry.fact.version(),
             entry.actor.to_string()
         ])?;
     Ok(())

@@ -34,6 +34,7 @@ fn notice(seq: u64, kind: NoticeKind, task: Option<u64>, cause: &str, second: i6
         text: format!("text {seq}"),
         buttons: button.filter(|_| kind.asks()).into_iter().collect(),
         is_critical: cause == "critical",
+        went_wrong: false,
     }
 }
 
