@@ -62,7 +62,7 @@ fn told(verb: Verb, named: &str, now: &PausesView) -> String {
         (Verb::Pause, true) => format!("{named} is paused: nothing new starts there, agents at work go on\n"),
         (Verb::Pause, false) => format!("{named} was paused already\n"),
         (Verb::Resume, true) => format!("{named} goes on\n"),
-        (Verb::Resume, false) => format!("{named} was not paused\n"),
+        (Verb::Resume, false) => format!("not paused: {named}\n"),
     };
     let others = now.paused.iter().filter(|_| verb == Verb::Resume || !now.changed);
     let still: String = others.map(|pause| format!("  {}\n", line(pause))).collect();

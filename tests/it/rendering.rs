@@ -248,7 +248,7 @@ fn a_run_with_tools(agent: Agent) {
     assert!(took < 60.0 && took >= (least / 100) as f64 / 10.0, "{least}: {log}");
     assert!(log.contains("made.txt +2 −0\n    + one\n    + two\n"), "{log}");
     let last = log.lines().last().expect("a last line");
-    assert!(last.starts_with("— run ended: the turn ended well, done, ") && last.contains(" in, "), "{last}");
+    assert!(last.starts_with("— run ended: turn completed, done, ") && last.contains(" in, "), "{last}");
     assert_eq!(last.contains("; $"), agent != Agent::Codex, "{last}");
     assert_eq!(last.contains("; cost unknown"), agent == Agent::Codex, "{last}");
 

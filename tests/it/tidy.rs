@@ -416,6 +416,40 @@ fn names_are_those_that_the_field_uses() {
     must_hold("a name is the standard term of the field", breaches);
 }
 
+/// Words of other contracts that are kinds of the history as well: the daemon's state, and the record of a run's end.
+const ALSO_KINDS: [(&str, &str); 3] = [
+    ("src/api/error.rs", "shutting_down"),
+    ("src/http/status.rs", "shutting_down"),
+    ("src/runner/records.rs", "run_ended"),
+];
+
+#[test]
+fn kinds_of_the_history_stand_in_one_place() {
+    // What was released before facts were typed is read by its kinds.
+    let is_home = |path: &str| {
+        path.starts_with("src/domain/history") || ["src/store/actors.rs", "src/store/typed_history.rs"].contains(&path)
+    };
+    let is_test = |path: &str| path.ends_with("tests.rs") || path.starts_with("src/engine/simulation/");
+    // A single word is not known for one by itself.
+    let kinds: Vec<String> = orch_core::history::KINDS
+        .concat()
+        .into_iter()
+        .filter(|kind| kind.contains(['_', '.', ':']))
+        .map(|kind| format!("\"{kind}\""))
+        .collect();
+    let mut breaches = Vec::new();
+    for source in SRC.iter().filter(|source| !is_home(&source.path) && !is_test(&source.path)) {
+        let end = source.text.lines().count() - test_lines(source);
+        for token in source.code.iter().filter(|token| token.line <= end && kinds.iter().any(|kind| kind == token.text))
+        {
+            if !ALSO_KINDS.contains(&(source.path.as_str(), token.text.trim_matches('"'))) {
+                breaches.push(format!("{}: {}", source.at(token.line), token.text));
+            }
+        }
+    }
+    must_hold("a kind of the history is a literal in src/domain/history only: match on facts", breaches);
+}
+
 #[test]
 fn no_test_is_switched_off() {
     let mut breaches = Vec::new();

@@ -84,8 +84,8 @@ impl RunReport {
         let what = match (&self.stopped, &self.ending.failure) {
             (Some(Stop::Asked { reason }), _) => reason.clone(),
             (Some(Stop::Limit { failure }), _) | (_, Some(failure)) => format!("{}: {}", failure.class, failure.detail),
-            (Some(Stop::Lingering), None) => "the turn ended well, the process was ended".to_owned(),
-            (None, None) => format!("the turn ended well{}", self.describe_answer()),
+            (Some(Stop::Lingering), None) => "turn completed, the process was ended".to_owned(),
+            (None, None) => format!("turn completed{}", self.describe_answer()),
         };
         let exit = self.exit.map_or(String::new(), |exit| format!(", {exit}"));
         let took = self.ended_at.duration_since(self.started_at).as_millis();

@@ -42,7 +42,7 @@ fn work_that_was_finished_before_the_burial_counts() {
     let transcript = room.transcript();
     assert_eq!(transcript.matches("— session s-1, model sonnet\n").count(), 1, "no line twice: {transcript}");
     assert!(transcript.contains("\nkey [REDACTED:SOME_TOKEN]\n"), "no line lost: {transcript}");
-    assert!(transcript.trim_end().lines().last().expect("lines").starts_with("— run ended: the turn ended well"));
+    assert!(transcript.trim_end().lines().last().expect("lines").starts_with("— run ended: turn completed"));
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub(super) fn clock(patient: &Patient<'_>, known: &Glance) -> Option<Finding> {
     let last = known.last_at?;
     let behind = last.duration_since(patient.now);
     if behind <= TOLERANCE {
-        return Some(Finding::new("clock", Verdict::Ok, "it has come on since the last line of the history"));
+        return Some(Finding::new("clock", Verdict::Ok, "it is later than the last line of the history"));
     }
     let detail = format!(
         "it is {} s behind the last line of the history ({last}): what waits for a time waits longer",
