@@ -4,6 +4,7 @@
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::write_file;
 use orch_core::answer::Answer;
+use orch_core::conflict::Conflict;
 use orch_core::ids::TaskId;
 use orch_core::outcome::FailureClass;
 use orch_core::prompt::{
@@ -90,7 +91,9 @@ fn demanding<T>(answer_format: &str, run: impl FnOnce(&WorkContext<'_>) -> T) ->
 }
 
 fn again(class: FailureClass, detail: &str, conversation: Conversation) -> String {
-    demanding(FORMAT, |context| again_prompt(context, &Again { class, detail, conversation }, &Templates::embedded()))
+    demanding(FORMAT, |context| {
+        again_prompt(context, &Again { class, detail, conflict: None, conversation }, &Templates::embedded())
+    })
 }
 
 #[test]
@@ -164,13 +167,18 @@ fn the_prompts_after_a_run_are_as_agreed() {
     expect("retry_malformed.txt", &again(FailureClass::Malformed, "the JSON object has no `status`", Same));
     expect("retry_incomplete.txt", &again(FailureClass::Incomplete, "the test\nthe README", Same));
     expect("interrupted.txt", &again(FailureClass::Killed, "the machine was restarted", Same));
+    let conflict = Conflict {
+        files: names(&["src/main.rs", "Cargo.lock"]),
+        sides: "src/main.rs:\n@@@ -1,1 -1,1 +1,5 @@@\n++<<<<<<< HEAD\n +theirs\n++=======\n+ mine\n++>>>>>>> 0123"
+            .to_owned(),
+    };
     expect(
         "conflict.txt",
-        &again(
-            FailureClass::Conflict,
-            "src/main.rs\nCargo.lock\n\nsrc/main.rs:\n@@@ -1,1 -1,1 +1,5 @@@\n++<<<<<<< HEAD\n +theirs\n++=======\n+ mine\n++>>>>>>> 0123",
-            Same,
-        ),
+        &demanding(FORMAT, |context| {
+            let (class, detail) = (FailureClass::Conflict, "src/main.rs, Cargo.lock");
+            let again = Again { class, detail, conflict: Some(&conflict), conversation: Same };
+            again_prompt(context, &again, &Templates::embedded())
+        }),
     );
     expect("repair.txt", &repair_prompt("the JSON object has no `status`", FORMAT, &Templates::embedded()));
 }
@@ -260,7 +268,12 @@ fn who_begins_anew_is_told_who_tried_before_and_what_became_of_it() {
         },
         Tried { by: "codex".to_owned(), told: names(&["rate_limited: until 14:05"]) },
     ];
-    let again = Again { class: FailureClass::RateLimited, detail: "until 14:05", conversation: Conversation::Fresh };
+    let again = Again {
+        class: FailureClass::RateLimited,
+        detail: "until 14:05",
+        conflict: None,
+        conversation: Conversation::Fresh,
+    };
     let told = demanding(FORMAT, |context| {
         again_prompt(&WorkContext { tried: &tried, ..*context }, &again, &Templates::embedded())
     });

@@ -1,53 +1,58 @@
-//! A conflict of a branch with its base as one text: the files, one per line, then an empty line, then both sides of
-//! the conflict. It is one text because it is stored like every other failure. PURE.
+//! A conflict of a branch with its base: the files, and both sides of what is at odds. PURE.
 
-/// The separator of files and sides.
-const GAP: &str = "\n\n";
-/// The most files in a summary.
+use serde::{Deserialize, Serialize};
+
+/// How many files a line names.
 const NAMED: usize = 8;
 
-/// Joins the files and both sides of a conflict into the text.
-pub fn render<'a>(files: impl IntoIterator<Item = &'a str>, sides: &str) -> String {
-    // A file name may contain a line break, which the format cannot.
-    let files: Vec<String> = files.into_iter().map(|file| file.replace(['\n', '\r'], " ")).collect();
-    let files = files.join("\n");
-    if sides.trim().is_empty() { files } else { format!("{files}{GAP}{}", sides.trim_end()) }
+/// What is at odds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The files, from the repository's root.
+    pub files: Vec<String>,
+    /// The difference with both sides; empty where it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sides: String,
 }
 
-/// Returns the files, one per line.
-pub fn files(detail: &str) -> &str {
-    detail.split_once(GAP).map_or(detail, |(files, _)| files)
+impl Conflict {
+    /// The files in a line.
+    pub fn named(&self) -> String {
+        let more = self.files.len().saturating_sub(NAMED);
+        let list = self.files.iter().take(NAMED).map(|file| one_line(file)).collect::<Vec<_>>().join(", ");
+        if more > 0 { format!("{list} and {more} more") } else { list }
+    }
+
+    /// The files, one per line.
+    pub fn listed(&self) -> String {
+        self.files.iter().map(|file| one_line(file)).collect::<Vec<_>>().join("\n")
+    }
 }
 
-/// Returns both sides; empty if unknown.
-pub fn sides(detail: &str) -> &str {
-    detail.split_once(GAP).map_or("", |(_, sides)| sides)
-}
-
-/// Returns the files in one line.
-pub fn summary(detail: &str) -> String {
-    let files: Vec<&str> = files(detail).lines().collect();
-    let more = files.len().saturating_sub(NAMED);
-    let list = files.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{list} and {more} more") } else { list }
+/// A name may hold a line's end; the text is for reading.
+fn one_line(file: &str) -> String {
+    file.replace(['\n', '\r'], " ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(files: &[&str]) -> Conflict {
+        Conflict { files: files.iter().map(|file| (*file).to_owned()).collect(), sides: "@@@ -1 +1 @@@".to_owned() }
+    }
+
     #[test]
-    fn files_and_sides_read_back_as_they_were_told() {
-        let detail = render(["a.txt", "b c"], "@@@ -1 +1 @@@\n\n++<<<<<<< HEAD\n");
-        assert_eq!((files(&detail), sides(&detail)), ("a.txt\nb c", "@@@ -1 +1 @@@\n\n++<<<<<<< HEAD"));
-        let bare = render(["a\n\nb"], " \n");
-        assert_eq!((files(&bare), sides(&bare)), ("a  b", ""));
+    fn a_file_is_one_line_whatever_its_name() {
+        assert_eq!(of(&["a.txt", "b c"]).listed(), "a.txt\nb c");
+        assert_eq!((of(&["a\n\nb"]).listed().as_str(), of(&["a\rb"]).named().as_str()), ("a  b", "a b"));
     }
 
     #[test]
     fn a_line_names_the_first_files_and_counts_the_others() {
         let many: Vec<String> = (1..=10).map(|n| format!("f{n}")).collect();
-        assert_eq!(summary(&render(["a", "b"], "sides")), "a, b");
-        assert!(summary(&render(many.iter().map(String::as_str), "")).ends_with("f8 and 2 more"));
+        assert_eq!(of(&["a", "b"]).named(), "a, b");
+        let many = Conflict { files: many, sides: String::new() };
+        assert!(many.named().ends_with("f8 and 2 more"), "{}", many.named());
     }
 }

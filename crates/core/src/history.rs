@@ -2,6 +2,7 @@
 //! [`render`] makes the sentence that a person reads. Kinds are stable words, and stand nowhere else in the program.
 
 mod facts_of_home;
+mod facts_of_money;
 mod facts_of_tasks;
 mod facts_of_work;
 mod render;
@@ -10,9 +11,10 @@ mod standing;
 mod tests;
 
 pub use facts_of_home::{
-    BatchEnd, BatchFact, BreakerClosed, ChannelFact, CommandRun, Due, FileFact, FileProblem, Fired, GcFact, Hindrance,
-    JobFact, JobFailure, ProjectFact, ServiceFact, Spending,
+    BreakerClosed, ChannelFact, CommandRun, Due, FileFact, FileProblem, Fired, GcFact, Hindrance, JobFact, JobFailure,
+    ProjectFact, ServiceFact,
 };
+pub use facts_of_money::{BatchEnd, BatchFact, Spending};
 pub use facts_of_tasks::{EditConflict, EditSource, FieldChange, MessageFact, ModelFact, PutBack, Stays, TaskFact};
 pub use facts_of_work::{
     Beginning, Choice, Death, IntegrationFact, Landing, LeftBehind, NotIntegrated, ReviewFact, RouteFact, RunEnd,

@@ -1,6 +1,7 @@
 //! How a run ended, as the agent's process and its events report it. A claim, not yet a verdict.
 
 use super::answer::Answer;
+use super::conflict::Conflict;
 use super::edit::FileEdit;
 use super::message::MessageId;
 use super::money::Usd;
@@ -261,7 +262,10 @@ pub struct Failure {
     pub detail: String,
     /// When the provider said that it will serve requests again.
     pub retry_at: Option<Timestamp>,
-    /// For a conflict with the base: how it relates to the last one.
+    /// Of a conflict with the base: what is at odds. The detail names the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Box<Conflict>>,
+    /// Of a conflict with the base: how it stands to the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<Box<ConflictRound>>,
 }
@@ -276,9 +280,15 @@ pub struct ConflictRound {
 }
 
 impl Failure {
-    /// Creates a failure without a time to retry at.
+    /// A conflict with the base.
+    pub fn of_conflict(conflict: Conflict) -> Self {
+        let detail = conflict.named();
+        Self { conflict: Some(Box::new(conflict)), ..Self::new(FailureClass::Conflict, detail) }
+    }
+
+    /// A failure without a known time of recovery.
     pub fn new(class: FailureClass, detail: impl Into<String>) -> Self {
-        Self { class, detail: detail.into(), retry_at: None, round: None }
+        Self { class, detail: detail.into(), retry_at: None, conflict: None, round: None }
     }
 }
 

@@ -2,7 +2,6 @@
 //! of the work is retried once with what went wrong, then moves to a stronger model, then asks a person.
 
 use super::budget::proposed;
-use super::conflict;
 use super::count;
 use super::escalation::{Choice, Escalation};
 use super::fallback::Fallback;
@@ -225,7 +224,8 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
 }
 
 fn retry_with(failure: &Failure, resume: bool) -> NextRun {
-    NextRun::Again { feedback: Feedback { class: failure.class, detail: failure.detail.clone() }, resume }
+    let (class, detail, conflict) = (failure.class, failure.detail.clone(), failure.conflict.clone());
+    NextRun::Again { feedback: Feedback { class, detail, conflict }, resume }
 }
 
 fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
@@ -277,7 +277,7 @@ fn after_conflict(task: &Task, failure: &Failure, can_resume: bool) -> Next {
     if stalled == 0 || (has_moved && stalled < MAX_STALLED_ROUNDS) {
         return Next::Again { run: retry_with(failure, can_resume), counts: false, route: None, not_before: None };
     }
-    let (files, rounds) = (conflict::summary(&failure.detail), count::plural(stalled, "round"));
+    let (files, rounds) = (failure.detail.clone(), count::plural(stalled, "round"));
     let question = format!("the branch conflicts with its base again, after {rounds} without progress: {files}");
     Next::Ask { kind: QuestionKind::Failed, question }
 }

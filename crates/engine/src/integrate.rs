@@ -10,14 +10,14 @@ use super::workspace::Unready;
 use jiff::{SignedDuration, Timestamp};
 use orch_config::raw::Integrate;
 use orch_config::resolved::Config;
-use orch_core::conflict;
+use orch_core::conflict::Conflict;
 use orch_core::event::IntegrationProblem;
 use orch_core::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
 use orch_core::external::{External, StepProblem};
 use orch_core::ids::RunId;
 use orch_core::judge::{Verdict, failed_checks};
 use orch_core::names::BranchName;
-use orch_core::outcome::{ConflictRound, Failure, FailureClass};
+use orch_core::outcome::{ConflictRound, Failure};
 use orch_core::plan::HoldReason;
 use orch_core::task::{BeganFrom, OrderKind, Postponed, Status, Task};
 use orch_core::task_type::TaskType;
@@ -329,9 +329,8 @@ impl<'a> Queue<'a> {
                 let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
                 let redactor = self.config.redactor(&self.deps.environment);
                 let sides = orch_runner::sanitize(&redactor.text(&sides));
-                let detail = conflict::render(files.iter().map(String::as_str), &sides);
                 let round = self.round(base_sha, heads).await;
-                let failure = Failure::new(FailureClass::Conflict, detail);
+                let failure = Failure::of_conflict(Conflict { files, sides: sides.trim_end().to_owned() });
                 IntegrationProblem::Work(Failure { round: Some(Box::new(round)), ..failure })
             }
             error @ MergeError::BranchMissing { .. } if self.is_base(&error) => {

@@ -407,7 +407,12 @@ impl Order<'_> {
                 repair_prompt(&feedback.detail, &answer_format, &templates)
             }
             (NextRun::Again { feedback, .. }, _) => {
-                let again = Again { class: feedback.class, detail: &feedback.detail, conversation };
+                let again = Again {
+                    class: feedback.class,
+                    detail: &feedback.detail,
+                    conflict: feedback.conflict.as_deref(),
+                    conversation,
+                };
                 again_prompt(&context, &again, &templates)
             }
         };

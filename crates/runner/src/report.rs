@@ -147,7 +147,7 @@ pub(super) fn redact_ending(ending: &mut Ending, clean: &dyn Fn(&str) -> String,
         redactor.json(value);
         map_texts(value, &clean);
     }
-    if let Some(Failure { class: _, detail, retry_at: _, round: _ }) = failure {
+    if let Some(Failure { class: _, detail, retry_at: _, conflict: _, round: _ }) = failure {
         *detail = clean(detail);
     }
 }

@@ -53,7 +53,7 @@ fn work(body: &str, again: Option<(FailureClass, Conversation)>) -> String {
     match again {
         None => work_prompt(&context, &templates),
         Some((class, conversation)) => {
-            let again = Again { class, detail: "was not accepted", conversation };
+            let again = Again { class, detail: "was not accepted", conflict: None, conversation };
             again_prompt(&context, &again, &templates)
         }
     }

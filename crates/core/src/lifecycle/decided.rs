@@ -2,7 +2,7 @@
 //! reported to the person; no agent starts by itself.
 
 use super::{Refused, ask_with, refused};
-use crate::conflict;
+use crate::conflict::Conflict;
 use crate::evidence::{IntegrateMode, Integration, IntegrationState};
 use crate::ids::RunId;
 use crate::outcome::{Failure, FailureClass};
@@ -116,11 +116,15 @@ fn on_rejected(task: &mut Task, reason: &str) -> Result<(), Refused> {
 fn feedback(task: &Task, reason: &str) -> Feedback {
     match task.last_failure.as_deref().filter(|failure| failure.class == FailureClass::Conflict) {
         Some(failure) => {
-            let sides = format!("The person says: {reason}\n\n{}", conflict::sides(&failure.detail));
-            let detail = conflict::render(conflict::files(&failure.detail).lines(), &sides);
-            Feedback { class: FailureClass::Conflict, detail }
+            let Conflict { files, sides } = failure.conflict.as_deref().cloned().unwrap_or_else(|| {
+                // An older orch stored files and sides in one text.
+                Conflict { files: Vec::new(), sides: failure.detail.clone() }
+            });
+            let sides = format!("The person says: {reason}\n\n{sides}").trim_end().to_owned();
+            let conflict = Some(Box::new(Conflict { files, sides }));
+            Feedback { class: FailureClass::Conflict, detail: failure.detail.clone(), conflict }
         }
-        None => Feedback { class: FailureClass::ReviewRejected, detail: reason.to_owned() },
+        None => Feedback { class: FailureClass::ReviewRejected, detail: reason.to_owned(), conflict: None },
     }
 }
 
@@ -159,7 +163,7 @@ pub(super) fn ask_about_failed_order(task: &mut Task, kind: OrderKind, failure: 
 
 fn describe(failure: &Failure) -> String {
     if failure.class == FailureClass::Conflict {
-        return format!("conflicts in {}", conflict::summary(&failure.detail));
+        return format!("conflicts in {}", failure.detail);
     }
     failure.detail.clone()
 }

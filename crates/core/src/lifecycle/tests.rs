@@ -7,6 +7,7 @@ mod steps;
 
 use super::*;
 use crate::answer::{Answer, AnswerStatus};
+use crate::conflict::Conflict;
 use crate::evidence::IntegrateMode;
 use crate::ids::TaskId;
 use crate::money::Usd;
@@ -527,7 +528,7 @@ fn what_a_person_rejects_goes_back_to_its_conversation_and_counts_no_attempt() {
     let mut life = asking();
     let before = life.task.attempts;
     life.event(ruled(ReviewDecision::Reject { reason: "keep the name".into() }));
-    let feedback = Feedback { class: FailureClass::ReviewRejected, detail: "keep the name".into() };
+    let feedback = Feedback { class: FailureClass::ReviewRejected, detail: "keep the name".into(), conflict: None };
     assert_eq!(life.next(), (&NextRun::Again { feedback, resume: true }, false, None));
     life.launch();
     assert_eq!(life.task.attempts, before);
@@ -536,7 +537,8 @@ fn what_a_person_rejects_goes_back_to_its_conversation_and_counts_no_attempt() {
 
 #[test]
 fn an_order_that_cannot_be_carried_out_starts_no_agent() {
-    let conflict = || Failure::new(FailureClass::Conflict, "a.txt\nb.txt\n\n<<<<<<< HEAD");
+    let at_odds = || Conflict { files: vec!["a.txt".into(), "b.txt".into()], sides: "<<<<<<< HEAD".into() };
+    let conflict = || Failure::of_conflict(at_odds());
     let mut life = asking();
     life.event(ruled(ReviewDecision::Merge { commit: "abc".into() }));
     life.event(Event::NotIntegrated { run: run_id(1), problem: IntegrationProblem::Work(conflict()) });
@@ -547,7 +549,9 @@ fn an_order_that_cannot_be_carried_out_starts_no_agent() {
     life.event(ruled(ReviewDecision::Reject { reason: "keep both".into() }));
     let NextRun::Again { feedback, .. } = life.next().0 else { panic!("it goes on") };
     assert_eq!(feedback.class, FailureClass::Conflict);
-    assert!(feedback.detail.starts_with("a.txt\nb.txt\n\nThe person says: keep both\n\n<<<<"), "{}", feedback.detail);
+    let told = feedback.conflict.as_deref().expect("what is at odds");
+    assert_eq!(told.files, ["a.txt", "b.txt"]);
+    assert!(told.sides.starts_with("The person says: keep both\n\n<<<<"), "{}", told.sides);
 }
 
 #[test]

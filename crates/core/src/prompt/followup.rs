@@ -6,7 +6,7 @@ use super::handover::handover;
 use super::template::Values;
 use super::templates::{TemplateName, Templates};
 use super::work::{WorkContext, work_prompt_after};
-use crate::conflict;
+use crate::conflict::Conflict;
 use crate::ids::TaskId;
 use crate::message::MAX_MESSAGE;
 use crate::outcome::{FailureClass, Side};
@@ -31,10 +31,12 @@ pub enum Conversation {
 pub struct Again<'a> {
     /// The class of the failure.
     pub class: FailureClass,
-    /// The details, which are data: a check's command with its ending and output, a reviewer's notes, open points, the
-    /// files of a conflict one per line, a reason.
+    /// Its text, which is data: the command of a check with its ending and output, a reviewer's notes, open points, the
+    /// files of a conflict, a reason.
     pub detail: &'a str,
-    /// Whether the agent remembers what it did.
+    /// Of a conflict: what is at odds.
+    pub conflict: Option<&'a Conflict>,
+    /// Whether the agent still knows what it did.
     pub conversation: Conversation,
 }
 
@@ -81,20 +83,25 @@ pub fn resumed_prompt(
         "orch was shut down while you worked, and interrupted you; nothing is wrong with your work".to_owned();
     if let Some(before) = before {
         detail.push_str(&format!(". Before that: {}: {}", before.class, before.detail));
+        if let Some(conflict) = &before.conflict {
+            detail.push_str(&format!("\n\n{}", conflict.sides));
+        }
     }
-    let again = Again { class: FailureClass::Killed, detail: &detail, conversation };
+    let again = Again { class: FailureClass::Killed, detail: &detail, conflict: None, conversation };
     interrupted_prompt(context, &again, templates)
 }
 
 /// Returns the prompt after a merge conflict: merge the current base into the branch. The only prompt that allows a
 /// merge.
 pub fn conflict_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
+    // A conflict that an older orch stored has only its detail.
+    let files = again.conflict.map_or_else(|| again.detail.to_owned(), Conflict::listed);
     let own = [
         ("branch", code_span(context.branch)),
         ("base_branch", code_span(context.base_branch)),
         ("base_commit", code_span(context.base_commit)),
-        ("files", fence(&cut(conflict::files(again.detail), MAX_DETAIL))),
-        ("sides", sides(conflict::sides(again.detail))),
+        ("files", fence(&cut(&files, MAX_DETAIL))),
+        ("sides", sides(again.conflict.map_or("", |conflict| &conflict.sides))),
     ];
     follow_up(context, again, (TemplateName::Conflict, own.into()), templates)
 }

@@ -54,7 +54,11 @@ fn every_prompt(text: &str) -> Vec<String> {
             [FailureClass::ChecksFailed, FailureClass::ReviewRejected, FailureClass::Killed, FailureClass::Conflict]
         {
             for conversation in [Conversation::Same, Conversation::Fresh] {
-                prompts.push(again_prompt(context, &Again { class, detail: text, conversation }, &templates));
+                prompts.push(again_prompt(
+                    context,
+                    &Again { class, detail: text, conflict: None, conversation },
+                    &templates,
+                ));
             }
         }
         prompts
@@ -124,7 +128,7 @@ fn own_lines(prompt: &str) -> Vec<&str> {
 fn each_kind_of_failure_gets_the_prompt_that_fits_it() {
     let templates = Templates::embedded();
     let first_line = |class| {
-        let again = Again { class, detail: "d", conversation: Conversation::Same };
+        let again = Again { class, detail: "d", conflict: None, conversation: Conversation::Same };
         with_context("x", |context| again_prompt(context, &again, &templates)).lines().next().map(str::to_owned)
     };
     for class in FailureClass::ALL {
@@ -142,7 +146,12 @@ fn each_kind_of_failure_gets_the_prompt_that_fits_it() {
 #[test]
 fn a_follow_up_in_a_fresh_conversation_is_the_whole_prompt_and_says_the_format_once() {
     let templates = Templates::embedded();
-    let again = |conversation| Again { class: FailureClass::ChecksFailed, detail: "check `make` failed", conversation };
+    let again = |conversation| Again {
+        class: FailureClass::ChecksFailed,
+        detail: "check `make` failed",
+        conflict: None,
+        conversation,
+    };
     let (same, fresh) = with_context("x", |context| {
         let prompt = |conversation| retry_prompt(context, &again(conversation), &templates);
         (prompt(Conversation::Same), prompt(Conversation::Fresh))

@@ -1,5 +1,6 @@
 //! How the next run of a task starts, and what it receives about the last one. Plain data.
 
+use crate::conflict::Conflict;
 use crate::outcome::FailureClass;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,9 @@ pub struct Feedback {
     pub class: FailureClass,
     /// The details: output of a check, file names, a reason.
     pub detail: String,
+    /// Of a conflict with the base: what is at odds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Box<Conflict>>,
 }
 
 /// How the next run starts.
