@@ -7,7 +7,6 @@ mod steps;
 
 use super::*;
 use crate::answer::{Answer, AnswerStatus};
-use crate::conflict::Conflict;
 use crate::evidence::IntegrateMode;
 use crate::ids::TaskId;
 use crate::money::Usd;
@@ -533,25 +532,6 @@ fn what_a_person_rejects_goes_back_to_its_conversation_and_counts_no_attempt() {
     life.launch();
     assert_eq!(life.task.attempts, before);
     assert!(life.try_event(&ruled(ReviewDecision::Reject { reason: "no".into() })).is_err());
-}
-
-#[test]
-fn an_order_that_cannot_be_carried_out_starts_no_agent() {
-    let at_odds = || Conflict { files: vec!["a.txt".into(), "b.txt".into()], sides: "<<<<<<< HEAD".into() };
-    let conflict = || Failure::of_conflict(at_odds());
-    let mut life = asking();
-    life.event(ruled(ReviewDecision::Merge { commit: "abc".into() }));
-    life.event(Event::NotIntegrated { run: run_id(1), problem: IntegrationProblem::Work(conflict()) });
-    let (question, choices) = life.task.question().expect("it asks");
-    assert!(question.contains("conflicts in a.txt, b.txt") && !question.contains("<<<<"), "{question}");
-    assert!(choices[0].starts_with("orch task reject 1"), "{choices:?}");
-    // Its author hears of both sides, and of what the person says.
-    life.event(ruled(ReviewDecision::Reject { reason: "keep both".into() }));
-    let NextRun::Again { feedback, .. } = life.next().0 else { panic!("it goes on") };
-    assert_eq!(feedback.class, FailureClass::Conflict);
-    let told = feedback.conflict.as_deref().expect("what is at odds");
-    assert_eq!(told.files, ["a.txt", "b.txt"]);
-    assert!(told.sides.starts_with("The person says: keep both\n\n<<<<"), "{}", told.sides);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Scenarios of branches that conflict with their base again and again.
 
 use super::*;
+use crate::conflict::Conflict;
 use crate::outcome::ConflictRound;
 
 /// A conflict with the base at this commit; the last one was resolved or not.
@@ -35,4 +36,23 @@ fn rounds_that_resolve_nothing_end_with_a_person_however_far_the_base_moves() {
     assert_eq!(rounds, 3);
     let (question, _) = life.task.question().expect("a question");
     assert!(question.contains("after 2 rounds without progress: a.txt"), "{question}");
+}
+
+#[test]
+fn an_order_that_cannot_be_carried_out_starts_no_agent() {
+    let at_odds = || Conflict { files: vec!["a.txt".into(), "b.txt".into()], sides: "<<<<<<< HEAD".into() };
+    let conflict = || Failure::of_conflict(at_odds());
+    let mut life = asking();
+    life.event(ruled(ReviewDecision::Merge { commit: "abc".into() }));
+    life.event(Event::NotIntegrated { run: run_id(1), problem: IntegrationProblem::Work(conflict()) });
+    let (question, choices) = life.task.question().expect("it asks");
+    assert!(question.contains("conflicts in a.txt, b.txt") && !question.contains("<<<<"), "{question}");
+    assert!(choices[0].starts_with("orch task reject 1"), "{choices:?}");
+    // Its author hears of both sides, and of what the person says.
+    life.event(ruled(ReviewDecision::Reject { reason: "keep both".into() }));
+    let NextRun::Again { feedback, .. } = life.next().0 else { panic!("it goes on") };
+    assert_eq!(feedback.class, FailureClass::Conflict);
+    let told = feedback.conflict.as_deref().expect("what is at odds");
+    assert_eq!(told.files, ["a.txt", "b.txt"]);
+    assert!(told.sides.starts_with("The person says: keep both\n\n<<<<"), "{}", told.sides);
 }
