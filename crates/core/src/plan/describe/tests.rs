@@ -82,11 +82,15 @@ fn paused() -> PlanInputs {
     world
 }
 
-fn empty_purse() -> Balances {
+fn spent_balances() -> Balances {
     let why = "$20.00 of $20.00 today are spent".to_owned();
     let (scope, raise) = (budget::Scope::Day, Some("orch config set budget.per_day 40".to_owned()));
     let stop = Stop { scope, level: Level::Exhausted, is_over: true, why, until: Some(later()), raise };
     Balances { stops: vec![stop], ..Balances::default() }
+}
+
+fn without_money() -> Capacity {
+    Capacity { balances: spent_balances(), ..Capacity::with_slots(4) }
 }
 
 fn obstructed(reason: HoldReason) -> (PlanInputs, Capacity) {
@@ -207,9 +211,7 @@ fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
             let unapproved_projects = [("/repo".into(), "1 check of .orch.yml not approved".into())].into();
             (PlanInputs::of([routed(1)]), Capacity { unapproved_projects, ..Capacity::with_slots(4) })
         }
-        HoldReason::Spent => {
-            (PlanInputs::of([routed(1)]), Capacity { balances: empty_purse(), ..Capacity::with_slots(4) })
-        }
+        HoldReason::Spent => (PlanInputs::of([routed(1)]), without_money()),
         HoldReason::Breaker => broken(),
     }
 }
@@ -219,8 +221,8 @@ fn all_reasons_are_listed() {
     let schema = serde_json::to_value(schemars::schema_for!(HoldReason)).expect("a schema");
     let mut known = BTreeSet::new();
     names(&schema, &mut known);
-    let render_tasks: BTreeSet<String> = HoldReason::ALL.iter().map(word).collect();
-    assert_eq!(render_tasks, known);
+    let listed: BTreeSet<String> = HoldReason::ALL.iter().map(word).collect();
+    assert_eq!(listed, known);
 }
 
 fn word(reason: &HoldReason) -> String {
