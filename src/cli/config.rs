@@ -150,7 +150,7 @@ fn policy(loaded: &Loaded, context: &Context) -> Result<Result<Option<PathBuf>, 
     let key = "router.policy";
     let wrong = |cause| {
         ConfigProblem::new(loaded.origins.near(key).clone(), format!("{key}: {cause}"))
-            .hint("docs/routing-economics.md has the keys of a policy")
+            .hint("docs/reference/routing-economics.md has the keys of a policy")
     };
     Ok(sources.policy(&loaded.config).map(|_| sources.policy_file(&loaded.config)).map_err(wrong))
 }

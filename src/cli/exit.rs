@@ -1,4 +1,4 @@
-//! The exit codes: a contract with scripts, documented in `docs/exit-codes.md`. A number never changes its meaning.
+//! The exit codes: a contract with scripts, documented in `docs/reference/exit-codes.md`. A number never changes its meaning.
 
 use orch_api::error::ErrorCode;
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! The scripted agent: a program that behaves like an agent CLI of kind `claude` and does what a script in its task
 //! says. For the demo, which needs no account, and for tests. It is started as a program of its own, knows nothing of
-//! orch's home, and decides nothing for orch. The instructions are documented in `docs/demo.md`.
+//! orch's home, and decides nothing for orch. The instructions are documented in `docs/how-to/demo.md`.
 
 mod conversation;
 mod events;

@@ -79,7 +79,7 @@ fn keys(value: &Value) -> BTreeSet<String> {
 
 fn must_name_keys_of(value: &impl serde::Serialize) {
     let value = serde_json::to_value(value).expect("plain data");
-    must_name("docs/json.md", keys(&value).iter().map(String::as_str));
+    must_name("docs/reference/json.md", keys(&value).iter().map(String::as_str));
 }
 
 /// A task in which nothing is absent.
@@ -130,7 +130,7 @@ fn every_field_of_a_task_and_a_run_is_documented() {
     let message = Message::new(MessageId(1), TaskId(7), String::new(), now);
     let messages = vec![MessageView::of(message, "")];
     must_name_keys_of(&TaskView::of(&task, &context).with_details(&task, runs, messages, Vec::new()));
-    must_name("docs/json.md", ["queued", "delivered", "refused", "live", "prompt", "wait_seconds"]);
+    must_name("docs/reference/json.md", ["queued", "delivered", "refused", "live", "prompt", "wait_seconds"]);
 }
 
 #[test]
@@ -207,7 +207,10 @@ fn every_field_of_the_switches_is_documented() {
         lasted_seconds: None,
         memory_bytes: None,
     });
-    must_name("docs/json.md", ["goes_on", "finished", "interrupted", "later", "respawn", "lost", "memory", "signal"]);
+    must_name(
+        "docs/reference/json.md",
+        ["goes_on", "finished", "interrupted", "later", "respawn", "lost", "memory", "signal"],
+    );
 }
 
 /// An overview in which nothing is absent.
@@ -299,8 +302,11 @@ fn every_field_of_the_channels_and_every_kind_of_notice_is_documented() {
     });
     let (channel, state) = (String::new(), String::new());
     must_name_keys_of(&NoticeView { seq: 0, channel, state, attempts: 0, error: None });
-    must_name("docs/channels.md", NoticeKind::ALL.into_iter().map(NoticeKind::as_str));
-    must_name("docs/channels.md", ["notifications.level", "notifications.quiet_hours", "notifications.daily_summary"]);
+    must_name("docs/how-to/channels.md", NoticeKind::ALL.into_iter().map(NoticeKind::as_str));
+    must_name(
+        "docs/how-to/channels.md",
+        ["notifications.level", "notifications.quiet_hours", "notifications.daily_summary"],
+    );
 }
 
 #[test]
@@ -407,7 +413,7 @@ fn every_field_of_a_sample_by_hand_is_documented() {
         note: String::new(),
         by: None,
     });
-    must_name("docs/json.md", ["success", "failure"]);
+    must_name("docs/reference/json.md", ["success", "failure"]);
 }
 
 #[test]
@@ -426,7 +432,7 @@ fn every_field_of_a_route_that_was_asked_for_beforehand_is_documented() {
         cost: OutlookView { forecast: Some(forecast), unpriced: 0 },
         warnings: Vec::new(),
     });
-    must_name("docs/json.md", ["project", "type", "complexity"]);
+    must_name("docs/reference/json.md", ["project", "type", "complexity"]);
 }
 
 #[test]
@@ -520,11 +526,11 @@ fn every_field_and_state_of_a_check_of_providers_is_documented() {
     let verdict = Verdict::new(Standing::Available, String::new());
     let provider = ProviderView::unasked("x", verdict, None);
     must_name_keys_of(&CheckView { code: 0, providers: vec![provider] });
-    must_name("docs/json.md", Standing::ALL.map(Standing::as_str));
-    let text = page("docs/exit-codes.md");
+    must_name("docs/reference/json.md", Standing::ALL.map(Standing::as_str));
+    let text = page("docs/reference/exit-codes.md");
     let row = Standing::ALL.map(|state| format!("{} {}", state.code(), state.as_str().replace('_', " ")));
     let row = format!("`orch models check`: {}", row.join(", "));
-    assert!(text.contains(&row), "docs/exit-codes.md does not say {row:?}");
+    assert!(text.contains(&row), "docs/reference/exit-codes.md does not say {row:?}");
 }
 
 #[test]
@@ -582,7 +588,7 @@ fn every_field_of_a_job_is_documented() {
     };
     must_name_keys_of(&job);
     let states = [CommandState::Passed, CommandState::Failed, CommandState::TimedOut, CommandState::NotStarted];
-    must_name("docs/json.md", states.map(CommandState::as_str));
+    must_name("docs/reference/json.md", states.map(CommandState::as_str));
     for (words, key) in
         [(CatchUp::ALL.map(|(word, _)| word), "catch_up"), (Overlap::ALL.map(|(word, _)| word), "overlap")]
     {
@@ -593,8 +599,8 @@ fn every_field_of_a_job_is_documented() {
 
 #[test]
 fn every_status_and_failure_class_is_documented() {
-    must_name("docs/json.md", Status::ALL.map(Status::as_str));
-    must_name("docs/json.md", FailureClass::ALL.iter().map(|class| class.as_str()));
+    must_name("docs/reference/json.md", Status::ALL.map(Status::as_str));
+    must_name("docs/reference/json.md", FailureClass::ALL.iter().map(|class| class.as_str()));
 }
 
 #[test]
@@ -604,24 +610,24 @@ fn every_reason_to_keep_a_worktree_is_documented() {
 
 #[test]
 fn every_hold_reason_is_documented_and_no_other() {
-    let text = page("docs/holds.md");
+    let text = page("docs/reference/holds.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let documented: Vec<&str> = rows.skip_while(|name| *name == "reason").collect();
     for name in &documented {
         let known = serde_json::from_value::<HoldReason>(json!(name));
-        assert!(known.is_ok(), "docs/holds.md documents {name}, which is no reason");
+        assert!(known.is_ok(), "docs/reference/holds.md documents {name}, which is no reason");
     }
     // The enum cannot be asked for its size; its source can.
     let source = page("crates/core/src/plan/hold.rs");
     let body = source.split("pub enum HoldReason {").nth(1).and_then(|rest| rest.split("\n}").next());
     let is_variant = |line: &&str| line.trim_start().starts_with(char::is_uppercase);
     let count = body.expect("HoldReason is in plan/hold.rs").lines().filter(is_variant).count();
-    assert_eq!(documented.len(), count, "docs/holds.md has the reasons {documented:?}");
+    assert_eq!(documented.len(), count, "docs/reference/holds.md has the reasons {documented:?}");
 }
 
 #[test]
 fn every_error_code_is_documented_with_an_exit_code() {
-    let text = page("docs/exit-codes.md");
+    let text = page("docs/reference/exit-codes.md");
     for code in ["failed", "usage", "not_found", "no_daemon", "conflict", "timed_out", "denied"] {
         let known = serde_json::from_value::<orch_api::error::ErrorCode>(json!(code));
         assert!(known.is_ok() && text.contains(&format!("| `{code}` | ")), "{code}");

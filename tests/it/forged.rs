@@ -1,5 +1,5 @@
 //! Row S9. orch takes no webhook from anywhere: chats are asked, nobody calls. What can be forged is what orch sends. A receiver that
-//! follows docs/channels.md refuses all that is not just that: ten thousand requests that were signed and then changed, and requests
+//! follows docs/how-to/channels.md refuses all that is not just that: ten thousand requests that were signed and then changed, and requests
 //! that were never signed.
 
 use crate::kit::dice::Dice;
@@ -26,7 +26,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// What docs/channels.md tells a receiver to do.
+/// What docs/how-to/channels.md tells a receiver to do.
 #[derive(Default)]
 struct House {
     had: BTreeSet<String>,

@@ -42,7 +42,7 @@ fn diagram() -> String {
 
 #[test]
 fn the_state_diagram_is_what_the_code_does() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lifecycle.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/states.md");
     let text = crate::kit::read_file(&page);
     let (before, rest) = text.split_once(BEGIN).expect("a place for the diagram");
     let (_, after) = rest.split_once(END).expect("an end of it");
@@ -50,6 +50,6 @@ fn the_state_diagram_is_what_the_code_does() {
     if orch_sys::process::env_var("ORCH_BLESS").is_some() {
         crate::kit::write_file(&page, &fresh);
     } else {
-        assert_eq!(text, fresh, "docs/lifecycle.md is not what the code does; ORCH_BLESS=1 writes it anew");
+        assert_eq!(text, fresh, "docs/reference/states.md is not what the code does; ORCH_BLESS=1 writes it anew");
     }
 }

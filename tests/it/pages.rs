@@ -15,7 +15,7 @@ pub fn page(path: &str) -> String {
 fn every_page_that_is_pointed_to_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = vec!["README.md".to_owned(), "AGENTS.md".to_owned(), "specs.md".to_owned()];
-    for dir in ["docs", "docs/how-to", "docs/how-to/runbooks", "docs/explanation", "docs/reference"] {
+    for dir in ["docs", "docs/tutorial", "docs/how-to", "docs/how-to/runbooks", "docs/explanation", "docs/reference"] {
         for entry in fs::read_dir(root.join(dir)).expect("docs/") {
             let name = entry.expect("docs/").file_name().to_string_lossy().into_owned();
             if name.ends_with(".md") {

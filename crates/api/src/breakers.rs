@@ -1,4 +1,4 @@
-//! The shapes of circuit breakers on the wire. Stable: documented in `docs/json.md`.
+//! The shapes of circuit breakers on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
 use orch_core::breaker::{Breaker, State, StateName};

@@ -1,4 +1,4 @@
-//! What may be spent, and what is left of it, on the wire. Stable: documented in `docs/json.md`.
+//! What may be spent, and what is left of it, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
 use orch_core::budget::{Account, Billing, Burn, Level, Record, Scope, Standing, Unit};

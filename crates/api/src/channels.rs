@@ -1,4 +1,4 @@
-//! Channels and what is told in them, on the wire. Stable: documented in `docs/json.md`.
+//! Channels and what is told in them, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! What was spent, and on what, on the wire. Stable: documented in `docs/json.md`.
+//! What was spent, and on what, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
 use orch_core::cost::{By, Group};

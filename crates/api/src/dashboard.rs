@@ -1,4 +1,4 @@
-//! Everything on one screen, on the wire. Stable: documented in `docs/json.md`.
+//! Everything on one screen, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use super::batches::BatchView;
 use super::jobs::UpcomingView;

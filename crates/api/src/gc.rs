@@ -1,4 +1,4 @@
-//! The shapes of cleaning up on the wire. Stable: documented in `docs/json.md`.
+//! The shapes of cleaning up on the wire. Stable: documented in `docs/reference/json.md`.
 
 use orch_core::gc::Reason;
 use orch_core::ids::TaskId;

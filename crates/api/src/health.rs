@@ -1,4 +1,4 @@
-//! How an agent fares, on the wire. Stable: documented in `docs/json.md`.
+//! How an agent fares, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
 use orch_core::health::State;

@@ -1,4 +1,4 @@
-//! Who worked on a task last, on the wire. Stable: documented in `docs/json.md`.
+//! Who worked on a task last, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use orch_core::track_record::Worker;
 use schemars::JsonSchema;

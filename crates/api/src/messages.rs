@@ -1,4 +1,4 @@
-//! The shapes of messages to agents on the wire. Stable: documented in `docs/json.md`.
+//! The shapes of messages to agents on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
 use orch_core::ids::{RunId, TaskId};

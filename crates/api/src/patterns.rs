@@ -1,4 +1,4 @@
-//! How agents and models have done so far, on the wire. Stable: documented in `docs/json.md`.
+//! How agents and models have done so far, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::{SignedDuration, Timestamp};
 use orch_core::ids::{RunId, TaskId};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The media type of a [`Problem`].
 pub const MEDIA_TYPE: &str = "application/problem+json";
 /// Where the words are explained; the word itself follows.
-const PAGE: &str = "https://github.com/orch-agents/orch/blob/main/docs/exit-codes.md#";
+const PAGE: &str = "https://github.com/orch-agents/orch/blob/main/docs/reference/exit-codes.md#";
 
 /// Why a request was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,7 +65,10 @@ mod tests {
             ErrorView { code: ErrorCode::NotFound, message: "there is no task 9".into(), hint: Some("h".into()) };
         let problem = Problem::of(view.clone(), 404);
         let document = serde_json::to_value(&problem).expect("plain data");
-        assert_eq!(document["type"], "https://github.com/orch-agents/orch/blob/main/docs/exit-codes.md#not_found");
+        assert_eq!(
+            document["type"],
+            "https://github.com/orch-agents/orch/blob/main/docs/reference/exit-codes.md#not_found"
+        );
         assert_eq!((&document["status"], &document["code"]), (&404.into(), &"not_found".into()));
         assert_eq!(ErrorView::from(problem), view);
     }

@@ -1,5 +1,5 @@
 //! What a task that there is not would get: the route, what speaks for it, and what it will likely cost. Stable: documented in
-//! `docs/json.md`.
+//! `docs/reference/json.md`.
 
 use super::patterns::{Recommended, SimilarView, StandingView};
 use orch_core::catalog::Model;

@@ -1,4 +1,4 @@
-//! The shapes of models that are set for the daemon's lifetime, on the wire. Stable: documented in `docs/json.md`.
+//! The shapes of models that are set for the daemon's lifetime, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
 use orch_core::pause::PauseScope;

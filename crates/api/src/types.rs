@@ -1,4 +1,4 @@
-//! The shapes on the wire. Stable: documented in `docs/json.md`, absent values are `null`, times are RFC 3339 in UTC.
+//! The shapes on the wire. Stable: documented in `docs/reference/json.md`, absent values are `null`, times are RFC 3339 in UTC.
 
 use super::health::HealthView;
 use super::last_worker::LastWorker;

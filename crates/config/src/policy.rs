@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_document_on_the_page_is_the_default_policy() {
-        let page = include_str!("../../../docs/routing-economics.md");
+        let page = include_str!("../../../docs/reference/routing-economics.md");
         let document = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a document");
         assert_eq!(parse_policy(document).expect("a policy").policy, Policy::default());
     }

@@ -35,7 +35,7 @@ pub struct Args {
     /// This home's own judged runs instead of a file
     #[arg(long, conflicts_with = "outcomes")]
     history: bool,
-    /// The policy, as YAML (docs/routing-economics.md); without it, the default policy
+    /// The policy, as YAML (docs/reference/routing-economics.md); without it, the default policy
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// How the simulated gate errs: fa, share of wrong results accepted; fr, share of right results rejected
@@ -107,7 +107,10 @@ fn unreadable(error: &impl std::fmt::Display) -> CliError {
 fn from_file(path: &Path) -> Result<Outcomes, CliError> {
     let bytes = fs::read_limited(path, outcomes::MAX_BYTES).map_err(|error| unreadable(&error))?;
     parse_outcomes(&bytes).map_err(|error| {
-        CliError::usage(format!("{}: {error}", path.display()), "docs/routing-economics.md tells what the file holds")
+        CliError::usage(
+            format!("{}: {error}", path.display()),
+            "docs/reference/routing-economics.md tells what the file holds",
+        )
     })
 }
 
@@ -119,7 +122,7 @@ fn policy_and_gate(args: &Args, cwd: &Path) -> Result<(Policy, Gate), CliError> 
             let path = cwd.join(file);
             let text = fs::read_text(&path, policy::MAX_BYTES).map_err(|error| unreadable(&error))?;
             parse_policy(&text).map_err(|error| {
-                let hint = "docs/routing-economics.md tells every key of a policy";
+                let hint = "docs/reference/routing-economics.md tells every key of a policy";
                 CliError::usage(format!("{}: {error}", path.display()), hint)
             })?
         }
@@ -144,7 +147,7 @@ fn odd_groups(policy: &Policy, outcomes: &Outcomes) -> Vec<String> {
 }
 
 fn played(outcomes: &Outcomes, contenders: &[Contender], setting: &Setting) -> Result<Vec<Vec<Pass>>, CliError> {
-    let hint = "orch eval routing --help tells the options; docs/routing-economics.md the keys of a policy";
+    let hint = "orch eval routing --help tells the options; docs/reference/routing-economics.md the keys of a policy";
     replay(outcomes, contenders, setting).map_err(|error| CliError::usage(error.to_string(), hint))
 }
 

@@ -1,5 +1,5 @@
 //! What the scripted agent claims to cost. Made up, so that there is something to add up: nobody is paid. The prices
-//! stand in `docs/demo.md`, and a test compares.
+//! stand in `docs/how-to/demo.md`, and a test compares.
 
 use orch_core::money::Usd;
 

@@ -328,11 +328,11 @@ fn its_route_is_one_that_orch_accepts() {
 
 #[test]
 fn the_prices_are_the_documented_ones() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/demo.md");
-    let page = std::fs::read_to_string(page).expect("docs/demo.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/how-to/demo.md");
+    let page = std::fs::read_to_string(page).expect("docs/how-to/demo.md");
     for price in MODELS {
         let row = format!("| `{}` | {} | {} |", price.name, price.input, price.output);
-        assert!(page.contains(&row), "docs/demo.md lacks {row}");
+        assert!(page.contains(&row), "docs/how-to/demo.md lacks {row}");
     }
     let tokens = Tokens { input: 1000, cached: 1000, output: 100 };
     assert_eq!(tokens.cost("scripted-small"), Usd::from_micros(1000 + 100 + 500));

@@ -197,7 +197,7 @@ pub fn told_hold(hold: &Hold, now: &Now) -> String {
     format!("{}{until}: {}", reason(hold), line(&hold.detail))
 }
 
-/// The stable word for the reason, as in `docs/holds.md`.
+/// The stable word for the reason, as in `docs/reference/holds.md`.
 fn reason(hold: &Hold) -> String {
     let word = serde_json::to_value(hold.reason);
     word.ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()

@@ -106,7 +106,7 @@ fn error_on_record(with_project: bool) -> (f64, f64) {
     (errors[errors.len() / 2], within / all)
 }
 
-/// The figures of docs/routing-economics.md.
+/// The figures of docs/reference/routing-economics.md.
 #[test]
 fn on_record_the_median_error_is_what_the_page_says_and_the_middle_half_holds_nearly_half() {
     let (alone, _) = error_on_record(false);
@@ -114,9 +114,9 @@ fn on_record_the_median_error_is_what_the_page_says_and_the_middle_half_holds_ne
     assert!((alone - 0.526).abs() < 0.002, "by the model alone: {alone}");
     assert!((error - 0.521).abs() < 0.002, "with the repository: {error}");
     assert!((within - 0.472).abs() < 0.002, "within the middle half: {within}");
-    let page = include_str!("../../../../docs/routing-economics.md");
+    let page = include_str!("../../../../docs/reference/routing-economics.md");
     for told in ["52.6 %", "52.1 %", "47.2 %"] {
-        assert!(page.contains(told), "docs/routing-economics.md does not say {told}");
+        assert!(page.contains(told), "docs/reference/routing-economics.md does not say {told}");
     }
 }
 

@@ -206,7 +206,7 @@ fn chance_between_two_models_lies_on_the_line_between_them() {
 /// docs/routing-economics.md has these figures for the whole file and one seed.
 #[test]
 fn the_page_says_what_the_code_gives() {
-    let page = include_str!("../../../../docs/routing-economics.md");
+    let page = include_str!("../../../../docs/reference/routing-economics.md");
     let bytes = include_bytes!("../../../../tests/fixtures/bench/swe_bench_verified_outcomes.csv");
     let outcomes = parse_outcomes(bytes).expect("the recorded outcomes");
     let singles = singles(&outcomes);
