@@ -9,12 +9,14 @@ TEST_THREADS ?= 3
 ARGS ?=
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test simulate lint fmt-check deps-check house-check clippy bench torture build clean
+.PHONY: help demo test docs pictures simulate lint fmt-check deps-check house-check clippy bench torture build clean
 
 help:
 	@echo "make demo    build orch and let it do three tasks in a temporary home, offline; cleans up after itself"
 	@echo "make test    all tests, with the real agent CLIs against a scripted model server"
 	@echo "make simulate    months of the engine's turns from fresh seeds, for a minute (SECONDS=60), or one seed (SEED=7)"
+	@echo "make docs    the reference pages and config.example.yml, made anew from the code"
+	@echo "make pictures    the pictures of the documentation, from a real terminal"
 	@echo "make lint    format, dependencies, secrets, workflows, clippy"
 	@echo "make bench   the benchmarks, as a table"
 	@echo "make torture what survives what, as a table: about an hour and a half; QUICK=1 a few minutes, ROW=R2 one row of it"
@@ -41,6 +43,16 @@ simulate:
 	@scripts/setup demo
 	set -o pipefail; SEED="$(SEED)" FROM="$(FROM)" SECONDS="$(SECONDS)" SEEDS="$(SEEDS)" WORLDS="$(WORLDS)" cargo test --locked --profile $(PROFILE) --package orch-engine --lib simulation::hunt::fresh_seeds -- --exact --nocapture 2>&1 | tee "$(TARGET_DIR)/simulated.txt"
 	@grep -q "1 passed" "$(TARGET_DIR)/simulated.txt" # a name that matches nothing runs nothing, and is no error to cargo
+
+# The tests that compare a page with the code write it instead.
+docs:
+	@scripts/setup demo
+	ORCH_BLESS=1 cargo test --locked --test it -- docs::api docs::commands docs::configuration docs::exit_codes docs::states config_example::the_example
+
+pictures:
+	@scripts/setup demo
+	cargo build --locked --bin orch
+	@scripts/make-pictures "$(TARGET_DIR)/debug/orch"
 
 lint: fmt-check deps-check house-check clippy
 

@@ -65,6 +65,24 @@ impl Exit {
             Self::Interrupted => 130,
         }
     }
+
+    /// What the code says, in the words of `orch help`.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "wrong usage",
+            Self::NotFound => "no such thing",
+            Self::NoDaemon => "no daemon",
+            Self::PersonNeeded => "a person is needed",
+            Self::TimedOut => "timed out",
+            Self::Refused => "refused",
+            Self::Answer(_) => "an answer of the command's own",
+            Self::NoAnswer => "no answer",
+            Self::Parked => "parked",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -93,5 +111,15 @@ mod tests {
     #[test]
     fn the_numbers_are_the_documented_ones() {
         assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 64, 75, 130]);
+    }
+
+    #[test]
+    fn help_lists_every_code_with_its_meaning() {
+        let listed: Vec<String> = Exit::ALL.iter().map(|exit| format!("{} {}", exit.code(), exit.meaning())).collect();
+        for text in [super::super::help::EVERYDAY, super::super::EXAMPLES] {
+            let (_, codes) = text.split_once("Exit codes: ").expect("the codes");
+            let codes = codes.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(codes.trim_end_matches('.'), listed.join(", "));
+        }
     }
 }

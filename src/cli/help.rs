@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use clap::{Command, CommandFactory};
+use clap::Command;
 
 /// What `orch` alone, `orch help` and `orch --help` say.
 pub const EVERYDAY: &str = "\
@@ -30,7 +30,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 no daemon, 5 a p
 ";
 
 /// All commands that are shown, by purpose.
-const GROUPS: [(&str, &[&str]); 7] = [
+pub const GROUPS: [(&str, &[&str]); 7] = [
     (
         "Tasks",
         &[
@@ -88,8 +88,7 @@ pub struct Args {
 
 /// Prints help.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let mut root = super::Cli::command();
-    root.build();
+    let mut root = super::definition();
     let text = match (args.all, args.command.as_slice()) {
         (true, _) => all(&root),
         (false, []) => EVERYDAY.to_owned(),
@@ -123,6 +122,7 @@ fn of_one(root: &mut Command, path: &[String]) -> Result<String, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory;
 
     #[test]
     fn the_everyday_page_fits_a_terminal_and_names_commands() {

@@ -58,11 +58,13 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use context::Context;
 use error::CliError;
-use exit::Exit;
 use runtime::{alone, together};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use ui::{Format, Ui};
+
+pub use exit::Exit;
+pub use help::GROUPS as COMMAND_GROUPS;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -183,6 +185,13 @@ enum Command {
 fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// The definition of the command line, from which the reference page of the commands is made.
+pub fn definition() -> clap::Command {
+    let mut definition = Cli::command();
+    definition.build();
+    definition
 }
 
 /// Runs the command line, with the program's name first, and tells the exit code.

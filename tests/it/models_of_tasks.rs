@@ -173,10 +173,10 @@ fn a_model_is_set_for_an_agent_or_a_project_while_the_daemon_runs() {
     let project = sealed.orch(["models", "set", "haiku", "--project", "shop", "--json"]).ok().json();
     assert_eq!((&project["changed"], &project["set"][0]["project"]), (&json!(true), &json!("shop")));
     let documented =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/json.md")).expect("a file");
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/api.md")).expect("a file");
     let keys = project["set"][0].as_object().into_iter().chain(project.as_object()).flat_map(serde_json::Map::keys);
     for key in keys {
-        assert!(documented.contains(&format!("`{key}`")), "docs/reference/json.md does not name {key}");
+        assert!(documented.contains(&format!("`{key}`")), "docs/reference/api.md does not name {key}");
     }
     let route = ["route", "Anything", "-l", "agent:scripted", "-l", "complexity:complex", "--json"];
     let beforehand = sealed.orch_in(&sealed.base().join("shop"), route).ok().json();

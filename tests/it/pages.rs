@@ -1,7 +1,9 @@
 //! The pages as a whole: every page that is pointed to is there, and what they show can be done.
 
+use crate::kit::read_file;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::RUN;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -26,14 +28,28 @@ fn every_page_that_is_pointed_to_is_there() {
     let mut missing = Vec::new();
     for path in &pages {
         let dir = root.join(path).parent().expect("a file has a directory").to_owned();
-        for rest in page(path).split("](").skip(1) {
-            let target = rest.split([')', '#']).next().unwrap_or_default();
-            if !target.is_empty() && !target.contains("://") && !dir.join(target).exists() {
-                missing.push(format!("{path}: {target}"));
+        for link in page(path).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (target, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let file = if target.is_empty() { root.join(path) } else { dir.join(target) };
+            let leads = |file: &Path| anchor.is_empty() || anchors(&read_file(file)).contains(anchor);
+            if !link.contains("://") && !(file.exists() && leads(&file)) {
+                missing.push(format!("{path}: {link}"));
             }
         }
     }
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Where a link into a page may lead: its headings, as GitHub names them, and what it names itself.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let name = |heading: &str| {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let headings = headings.map(|line| name(line.trim_start_matches('#').trim()));
+    let own = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    headings.chain(own.map(str::to_owned)).collect()
 }
 
 #[test]

@@ -44,6 +44,18 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Failed,
+        Self::ShuttingDown,
+        Self::Usage,
+        Self::NotFound,
+        Self::NoDaemon,
+        Self::TimedOut,
+        Self::Conflict,
+        Self::Denied,
+    ];
+
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -40,6 +40,7 @@ mod tasks;
 pub use channel_registry::{Asked, ChannelRegistry};
 pub use gate::Gate;
 pub use listening::Listening;
+pub use openapi::build as openapi_document;
 pub use routes::{operations, router};
 pub use sse::Readers;
 

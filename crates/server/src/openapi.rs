@@ -84,7 +84,7 @@ fn without_dialect(mut schema: Schema) -> Schema {
 }
 
 /// The whole document.
-fn build() -> Value {
+pub fn build() -> Value {
     let mut made = Schemas::new();
     let mut paths: Map<String, Value> = Map::new();
     for endpoint in endpoint::ALL {
