@@ -82,7 +82,7 @@ pub struct RawConfig {
     /// The API over TCP, in addition to its Unix socket.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub http: Option<RawHttp>,
-    /// Channels that send you notifications (docs/channels.md); `orch channel add` sets one up.
+    /// Channels that send you notifications (docs/how-to/channels.md); `orch channel add` sets one up.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub channels: Option<RawChannels>,
     /// Which notifications the channels send, and when.

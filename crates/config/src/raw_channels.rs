@@ -30,7 +30,7 @@ pub struct RawTelegram {
     pub allowed_users: Option<Vec<String>>,
     /// URL of the Bot API; change it if you run your own server.
     pub api_url: Option<String>,
-    /// Kinds of notifications to send (docs/channels.md); an empty list = all.
+    /// Kinds of notifications to send (docs/how-to/channels.md); an empty list = all.
     pub events: Option<Vec<String>>,
     /// Names of projects to notify about; an empty list = all.
     pub projects: Option<Vec<String>>,
@@ -54,7 +54,7 @@ pub struct RawDiscord {
     pub api_url: Option<String>,
     /// URL of the gateway; null = the one that the API returns.
     pub gateway_url: Option<String>,
-    /// Kinds of notifications to send (docs/channels.md); an empty list = all.
+    /// Kinds of notifications to send (docs/how-to/channels.md); an empty list = all.
     pub events: Option<Vec<String>>,
     /// Names of projects to notify about; an empty list = all.
     pub projects: Option<Vec<String>>,
@@ -70,7 +70,7 @@ pub struct RawWebhook {
     pub url: Option<String>,
     /// Reference to the secret that signs requests: env:NAME or file:PATH; null = requests are not signed.
     pub secret: Option<String>,
-    /// Kinds of notifications to send (docs/channels.md); an empty list = all.
+    /// Kinds of notifications to send (docs/how-to/channels.md); an empty list = all.
     pub events: Option<Vec<String>>,
     /// Names of projects to notify about; an empty list = all.
     pub projects: Option<Vec<String>>,
@@ -84,7 +84,7 @@ pub struct RawWebhook {
 pub struct RawDesktop {
     /// Whether notifications are shown.
     pub enabled: Option<bool>,
-    /// Kinds of notifications to send (docs/channels.md); an empty list = all.
+    /// Kinds of notifications to send (docs/how-to/channels.md); an empty list = all.
     pub events: Option<Vec<String>>,
     /// Names of projects to notify about; an empty list = all.
     pub projects: Option<Vec<String>>,

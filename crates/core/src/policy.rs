@@ -157,7 +157,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// The policy of `orch eval routing` without `--policy`; docs/routing-economics.md explains its numbers.
+    /// The policy of `orch eval routing` without `--policy`; docs/reference/routing-economics.md explains its numbers.
     fn default() -> Self {
         let worth = Worth(vec![(0.0, 8.5), (0.15, 4.4), (0.3, 6.7)]);
         Self {

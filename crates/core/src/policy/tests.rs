@@ -203,7 +203,7 @@ fn chance_between_two_models_lies_on_the_line_between_them() {
     assert_eq!(mixed_at(&singles, Usd::from_micros(90_000_000)), Some(0.8));
 }
 
-/// docs/routing-economics.md has these figures for the whole file and one seed.
+/// docs/reference/routing-economics.md has these figures for the whole file and one seed.
 #[test]
 fn the_page_says_what_the_code_gives() {
     let page = include_str!("../../../../docs/reference/routing-economics.md");
