@@ -41,7 +41,7 @@ fn deeper(shape: &Shape, key: &str, default: Option<&Value>, rows: &mut Vec<Vec<
         let default = default.and_then(|value| value.get(&inner.name));
         below(inner, &format!("{key}.{}", inner.name), default, rows);
     }
-    if let Some(inner) = shape.under_any_name() {
+    if let Some(inner) = shape.map_value() {
         deeper(inner, &format!("{key}.*"), None, rows);
     }
 }
@@ -75,7 +75,7 @@ fn kind(shape: &Shape) -> String {
 
 fn shown(default: Option<&Value>, shape: &Shape) -> String {
     let is_section = matches!(shape, Shape::Section(_));
-    let holds_sections = shape.under_any_name().is_some_and(|inner| !inner.fields().is_empty());
+    let holds_sections = shape.map_value().is_some_and(|inner| !inner.fields().is_empty());
     match default {
         Some(Value::Object(names)) if holds_sections => {
             names.keys().map(|name| code(name)).collect::<Vec<_>>().join(", ")
