@@ -105,7 +105,7 @@ fn integrated(run: RunId) -> Event {
 /// The task is merged, and the base fails its checks all the same.
 fn red() -> IntegrationProblem {
     let integration = with(IntegrationState::Merged);
-    IntegrationProblem::Red { integration, failure: failure(FailureClass::ChecksFailed) }
+    IntegrationProblem::Red { integration, failure: Box::new(failure(FailureClass::ChecksFailed)) }
 }
 
 fn ruled(ruling: ReviewDecision) -> Event {

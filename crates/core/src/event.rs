@@ -240,7 +240,7 @@ pub enum IntegrationProblem {
         /// The result of the integration.
         integration: Integration,
         /// The check that fails.
-        failure: Failure,
+        failure: Box<Failure>,
     },
     /// Only a person can fix the cause.
     Ask(String),

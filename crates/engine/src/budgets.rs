@@ -298,10 +298,11 @@ impl Engine {
         let since = now.saturating_sub(TOLD_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut told = BTreeMap::new();
         let read = self.state.archive().each_since(since, &mut |fact| {
-            let (scope, level) = match fact {
-                Fact::Spending(Spending::Short { of, .. }) => (of, Level::Degraded),
-                Fact::Spending(Spending::Exhausted { of, .. }) => (of, Level::Exhausted),
-                _ => return,
+            let Fact::Spending(spending) = fact else { return };
+            let (scope, level) = match spending {
+                Spending::Short { of, .. } => (of, Level::Degraded),
+                Spending::Exhausted { of, .. } => (of, Level::Exhausted),
+                Spending::Recorded { .. } | Spending::SampleRecorded { .. } => return,
             };
             told.insert(scope, level);
         });

@@ -267,7 +267,7 @@ impl<'a> Queue<'a> {
             Err(error) => return Err(self.problem(error, &[]).await),
         };
         match self.check("base", &checkout.work_tree, &brought.before).await {
-            Ok(Some(failure)) => Err(IntegrationProblem::Red { integration, failure }),
+            Ok(Some(failure)) => Err(IntegrationProblem::Red { integration, failure: Box::new(failure) }),
             // It is merged, and what was merged has passed.
             Err(problem) => {
                 tracing::warn!(task = %self.task.id, ?problem, "the base could not be checked after the merge");

@@ -540,7 +540,7 @@ fn a_merge_is_taken_back_once_and_the_person_says_what_then() {
     assert!(life.try_event(&ruled(ReviewDecision::Revert)).is_err(), "nothing is merged");
     life.event(ruled(ReviewDecision::Merge { commit: "abc".into() }));
     let failure = Failure::new(FailureClass::ChecksFailed, "check `make` failed");
-    let red = IntegrationProblem::Red { integration: with(IntegrationState::Merged), failure };
+    let red = IntegrationProblem::Red { integration: with(IntegrationState::Merged), failure: Box::new(failure) };
     life.event(Event::NotIntegrated { run: run_id(1), problem: red });
     let (question, choices) = life.task.question().expect("it asks");
     assert!(question.contains("since 0123456789 was merged: check `make` failed"), "{question}");

@@ -172,11 +172,13 @@ fn shared(fact: &Fact) -> Option<(NoticeKind, FailureClass, &str)> {
 /// What a person is asked by it. Agents' words and titles of tasks are in other fields, and are never taken for a question
 /// of orch's.
 fn asked(fact: &Fact) -> Option<&str> {
-    match fact {
-        Fact::Route(RouteFact::Impossible { reason } | RouteFact::ModelRefused { reason }) => Some(reason),
-        Fact::Task(TaskFact::JournalDoubt { question }) => Some(question),
-        other => other.question(),
+    if let Fact::Route(RouteFact::Impossible { reason } | RouteFact::ModelRefused { reason }) = fact {
+        return Some(reason);
     }
+    if let Fact::Task(TaskFact::JournalDoubt { question }) = fact {
+        return Some(question);
+    }
+    fact.question()
 }
 
 fn of_task(fact: &Fact, context: Context<'_>, task: &Task) -> Option<(NoticeKind, String, String)> {

@@ -414,7 +414,7 @@ impl Outside {
                     let (mode, state) = (IntegrateMode::Merge, IntegrationState::Merged);
                     let integration = Integration { mode, state, commit: Some(run.to_string()), restored: None };
                     let failure = Failure::new(FailureClass::ChecksFailed, "red on the base");
-                    IntegrationProblem::Red { integration, failure }
+                    IntegrationProblem::Red { integration, failure: Box::new(failure) }
                 }
                 4..8 => IntegrationProblem::Wait(Postponed {
                     detail: "uncommitted changes".to_owned(),

@@ -5,15 +5,15 @@
 //! Races between our read of the file and our write, and their outcome:
 //! - *An editor saved by rename before the exchange*: the displaced content differs, it is put back, the caller merges.
 //! - *An editor truncated the file and is still writing it*: the displaced file differs (or is empty). The same file is
-//! put back, so that the editor's open descriptor continues to write into the live one.
+//!   put back, so that the editor's open descriptor continues to write into the live one.
 //! - *An editor saves between the exchange and the putting back*: the file found under the live name is not ours. It is
-//! newer than the one being put back, so it is exchanged in again, until nothing newer appears.
+//!   newer than the one being put back, so it is exchanged in again, until nothing newer appears.
 //! - *An editor opened the file before the exchange and writes after the comparison*: it writes into the displaced
-//! file, which is therefore kept until the next write and checked then, and by [`super::reclaim_late`]. Where our text
-//! is still live, the displaced file takes its place again, so that the editor continues to write into the live one;
-//! where somebody else has saved since, it is set aside as rescued.
+//!   file, which is therefore kept until the next write and checked then, and by [`super::reclaim_late`]. Where our text
+//!   is still live, the displaced file takes its place again, so that the editor continues to write into the live one;
+//!   where somebody else has saved since, it is set aside as rescued.
 //! - *This process is killed anywhere*: the name of the displaced file contains our inode and the expected content's
-//! hash, so that the next write knows which of the two it has found and whether it was edited.
+//!   hash, so that the next write knows which of the two it has found and whether it was edited.
 
 use super::super::crash::point;
 use super::digest::{Digest, Digester, for_each_chunk};
