@@ -32,7 +32,8 @@ fn every_page_that_is_pointed_to_is_there() {
             let (target, anchor) = link.split_once('#').unwrap_or((link, ""));
             let file = if target.is_empty() { root.join(path) } else { dir.join(target) };
             let leads = |file: &Path| anchor.is_empty() || anchors(&read_file(file)).contains(anchor);
-            if !link.contains("://") && !(file.exists() && leads(&file)) {
+            let is_outside = link.contains("://");
+            if !is_outside && (!file.exists() || !leads(&file)) {
                 missing.push(format!("{path}: {link}"));
             }
         }
