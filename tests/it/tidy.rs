@@ -216,13 +216,14 @@ fn the_yaml_crates_are_named_only_behind_their_door() {
 #[test]
 fn the_paths_of_the_api_stand_only_in_the_table_of_endpoints() {
     // Providers have addresses of their own.
-    let is_home = |path: &str| path.starts_with("src/api/endpoint") || path.starts_with("src/adapters/provider_api");
+    let is_home =
+        |path: &str| path.starts_with("crates/api/src/endpoint") || path.starts_with("crates/sys/src/provider_api");
     let mut breaches = Vec::new();
     for source in SRC.iter().filter(|source| !is_home(&source.path)) {
         let texts = source.code.iter().filter(|token| token.kind == Kind::Text && token.text.contains("/v1/"));
         breaches.extend(texts.map(|token| source.at(token.line)));
     }
-    must_hold("a request is an item of src/api/endpoint.rs, and no other file spells its path", breaches);
+    must_hold("a request is an item of crates/api/src/endpoint.rs, and no other file spells its path", breaches);
 }
 
 #[test]
@@ -418,18 +419,19 @@ fn names_are_those_that_the_field_uses() {
 
 /// Words of other contracts that are kinds of the history as well: the daemon's state, and the record of a run's end.
 const ALSO_KINDS: [(&str, &str); 3] = [
-    ("src/api/error.rs", "shutting_down"),
-    ("src/http/status.rs", "shutting_down"),
-    ("src/runner/records.rs", "run_ended"),
+    ("crates/api/src/error.rs", "shutting_down"),
+    ("crates/server/src/status.rs", "shutting_down"),
+    ("crates/runner/src/records.rs", "run_ended"),
 ];
 
 #[test]
 fn kinds_of_the_history_stand_in_one_place() {
     // What was released before facts were typed is read by its kinds.
     let is_home = |path: &str| {
-        path.starts_with("src/domain/history") || ["src/store/actors.rs", "src/store/typed_history.rs"].contains(&path)
+        path.starts_with("crates/core/src/history")
+            || ["crates/store/src/actors.rs", "crates/store/src/typed_history.rs"].contains(&path)
     };
-    let is_test = |path: &str| path.ends_with("tests.rs") || path.starts_with("src/engine/simulation/");
+    let is_test = |path: &str| path.ends_with("tests.rs") || path.starts_with("crates/engine/src/simulation/");
     // A single word is not known for one by itself.
     let kinds: Vec<String> = orch_core::history::KINDS
         .concat()
@@ -447,7 +449,7 @@ fn kinds_of_the_history_stand_in_one_place() {
             }
         }
     }
-    must_hold("a kind of the history is a literal in src/domain/history only: match on facts", breaches);
+    must_hold("a kind of the history is a literal in crates/core/src/history only: match on facts", breaches);
 }
 
 #[test]

@@ -172,9 +172,9 @@ impl Target for Events {
             drop(reader.open("begin"));
             for line in text.lines() {
                 reader.line(line).iter().for_each(|event| drop(renderer.event(event)));
-                drop(reader.replies());
+                drop(reader.take_replies());
             }
-            drop((reader.hopeless(), reader.rests(), reader.interrupt(), reader.finish(exit, "")));
+            drop((reader.fatal_failure(), reader.is_idle(), reader.interrupt(), reader.finish(exit, "")));
             return;
         }
         let mut reader =
@@ -182,7 +182,7 @@ impl Target for Events {
         for line in text.lines() {
             reader.line(line).iter().for_each(|event| drop(renderer.event(event)));
         }
-        drop((reader.hopeless(), reader.turn_ended(), reader.finish(exit, &text)));
+        drop((reader.fatal_failure(), reader.turn_ended(), reader.finish(exit, &text)));
     }
 }
 
