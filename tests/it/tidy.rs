@@ -417,8 +417,9 @@ fn names_are_those_that_the_field_uses() {
     must_hold("a name is the standard term of the field", breaches);
 }
 
-/// Words of other contracts that are kinds of the history as well: the daemon's state, and the record of a run's end.
-const ALSO_KINDS: [(&str, &str); 3] = [
+/// Words of other contracts that are kinds of the history as well: the daemon's state, the record of a run's end, a stored key.
+const ALSO_KINDS: [(&str, &str); 4] = [
+    ("crates/core/src/task/parts.rs", "handed_on"),
     ("crates/api/src/error.rs", "shutting_down"),
     ("crates/server/src/status.rs", "shutting_down"),
     ("crates/runner/src/records.rs", "run_ended"),
