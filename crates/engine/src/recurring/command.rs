@@ -5,6 +5,7 @@ use crate::agent_env;
 use crate::deps::Deps;
 use crate::settings::Settings;
 use orch_core::job::{CommandEnd, CommandState, Firing, JobId, Made};
+use orch_core::names::short_hash;
 use orch_runner::contained;
 use orch_store::journal::Project;
 use orch_sys::clock::instant;
@@ -12,6 +13,7 @@ use orch_sys::crash::point;
 use orch_sys::fs::{self, Durability};
 use orch_sys::process::{Excess, Invocation, ProcessError, RUN_MARK, run_async, sweep};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +52,9 @@ pub(super) async fn run(
         return not_started("there is no command".to_owned());
     };
     let key = firing.key();
-    let mark = format!("job-{}", key.name());
     let all = deps.home.job_commands(&key.job);
     let own = all.join(key.due.as_millisecond().to_string());
+    let mark = mark(&own);
     point!("command.before");
     match claim(&own) {
         Ok(true) => point!("command.claimed"),
@@ -113,6 +115,12 @@ fn claim(own: &Path) -> Result<bool, String> {
     }
 }
 
+/// Returns the mark of the processes of one execution. It is made from the execution's directory, because jobs of two
+/// homes may have the same name and time, and each home ends what carries its mark.
+fn mark(own: &Path) -> String {
+    format!("job-{}", short_hash(own.as_os_str().as_bytes()))
+}
+
 async fn sweep_beside(mark: String) {
     let swept = tokio::task::spawn_blocking(move || sweep(&mark, Duration::from_millis(200))).await;
     if let Err(error) = swept {
@@ -155,4 +163,16 @@ fn tail(text: &str) -> &str {
         start += 1;
     }
     &text[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_of_two_homes_do_not_share_a_mark() {
+        let [one, other] = ["/a/.orch/jobs/dump/1000", "/b/.orch/jobs/dump/1000"].map(Path::new);
+        assert_ne!(mark(one), mark(other));
+        assert_ne!(mark(one), mark(Path::new("/a/.orch/jobs/dump/2000")));
+    }
 }
