@@ -5,11 +5,11 @@ mod refusal;
 mod table;
 
 pub use refusal::BadBatch;
-pub use table::{money, table};
+pub use table::{BatchEnd, money, table};
 
-use super::budget::proposed;
 use super::ids::TaskId;
 use super::money::Usd;
+use super::money::proposed_limit;
 use super::names::is_plain;
 use super::task::Status;
 use jiff::Timestamp;
@@ -198,7 +198,7 @@ impl Batch {
     /// more.
     pub fn raise_command(&self) -> Option<String> {
         let more = (self.budget?.dollars() * 2.0).max(self.spent().dollars() * 1.5);
-        Some(format!("orch batch set {} --budget {}", self.name, proposed(more)))
+        Some(format!("orch batch set {} --budget {}", self.name, proposed_limit(more)))
     }
 
     /// Describes the spending: `$3.20 of $10.00`, or `$3.20` without a budget.

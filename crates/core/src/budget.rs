@@ -8,7 +8,7 @@ mod balances;
 mod ledger;
 mod leeway;
 
-pub use balances::{Balances, Payees, RunInFlight, Scope, Stop, is_critical, proposed, standings};
+pub use balances::{Balances, Payees, RunInFlight, Scope, Stop, is_critical, standings};
 pub use ledger::{Bill, Day, Record, SpendLedger};
 pub use leeway::{Leeway, PlannedRun, PlannedSpend, Price};
 

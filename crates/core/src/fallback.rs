@@ -2,8 +2,8 @@
 
 use super::escalation::{Choice, Rung};
 use super::model_policy::is_sticky;
+use super::names::provider_in;
 use super::outcome::FailureClass;
-use super::provider_cooldown::provider_in;
 use super::route::{Complexity, RouteResult};
 use super::task::Task;
 use jiff::Timestamp;

@@ -14,13 +14,16 @@ pub use facts_of_home::{
     BreakerClosed, ChannelFact, CommandRun, Due, FileFact, FileProblem, Fired, GcFact, Hindrance, JobFact, JobFailure,
     ProjectFact, ServiceFact,
 };
-pub use facts_of_money::{BatchEnd, BatchFact, Spending};
-pub use facts_of_tasks::{EditConflict, EditSource, FieldChange, MessageFact, ModelFact, PutBack, Stays, TaskFact};
+pub use facts_of_money::{BatchFact, Spending};
+pub use facts_of_tasks::{EditConflict, EditSource, MessageFact, ModelFact, PutBack, Stays, TaskFact};
 pub use facts_of_work::{
     Beginning, Choice, Death, IntegrationFact, Landing, LeftBehind, NotIntegrated, ReviewFact, RouteFact, RunEnd,
     RunFact,
 };
 pub use standing::Standing;
+
+pub use crate::batch::BatchEnd;
+pub use crate::spec_merge::FieldChange;
 
 use serde_json::{Map, Value};
 

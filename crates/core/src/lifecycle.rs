@@ -102,7 +102,7 @@ fn refused(task: &Task, hint: &'static str) -> Refused {
 
 /// Asks a person, with the commands for this kind of question.
 fn ask(task: &mut Task, kind: QuestionKind, question: String) {
-    let choices = choices(task, kind);
+    let choices = choices(task.id, kind, task.has_judged_work());
     ask_with(task, kind, question, choices);
 }
 
@@ -114,7 +114,7 @@ fn ask_with(task: &mut Task, kind: QuestionKind, question: String, choices: Vec<
 
 /// Asks a person, with `first` before the commands for this kind of question.
 fn ask_first(task: &mut Task, kind: QuestionKind, question: String, first: String) {
-    let mut offered = choices(task, kind);
+    let mut offered = choices(task.id, kind, task.has_judged_work());
     offered.retain(|choice| *choice != first);
     offered.insert(0, first);
     ask_with(task, kind, question, offered);

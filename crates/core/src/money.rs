@@ -118,6 +118,14 @@ impl Spend {
     }
 }
 
+/// Dollars proposed as a new limit where the limit was 0.
+const FIRST_LIMIT: f64 = 10.0;
+
+/// Rounds a proposed limit in dollars up to whole cents; a default where nothing was allowed.
+pub fn proposed_limit(dollars: f64) -> f64 {
+    if dollars > 0.0 { (dollars * 100.0).ceil() / 100.0 } else { FIRST_LIMIT }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

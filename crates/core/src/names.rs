@@ -213,6 +213,12 @@ fn ascii_letter(c: char) -> Option<char> {
     plain.is_ascii_alphanumeric().then_some(plain)
 }
 
+/// Returns the provider in a model's name: the part before the first slash.
+pub fn provider_in(model: &str) -> Option<&str> {
+    let (provider, rest) = model.trim().split_once('/')?;
+    (!provider.is_empty() && !rest.is_empty()).then_some(provider)
+}
+
 /// Returns eight hex digits that tell two paths apart. Not resistant to deliberate collisions.
 pub fn short_hash(bytes: &[u8]) -> String {
     let hash = fingerprint(bytes);

@@ -11,11 +11,12 @@ mod parts;
 mod reasons;
 mod snapshot;
 
+pub use super::hold::HoldReason;
 pub use capacity::{Capacity, Occupancy};
 pub use cooldown::{Cooldown, is_pending};
 pub use describe::{DependencyState, describe, describe_end};
 pub use file_overlap::{FileOverlap, OverlapRules};
-pub use hold::{Hold, HoldReason};
+pub use hold::Hold;
 pub use snapshot::{Scope, Snapshot, dependency_state, status_in};
 
 use super::cycle::Cycle;

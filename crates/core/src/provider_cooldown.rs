@@ -1,15 +1,10 @@
 //! What a provider's failure puts into a cooldown: an agent or, where an agent has models of many providers, that agent
 //! with the models of one of them. Pure.
 
+use super::names::provider_in;
 use super::plan::Cooldown;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-
-/// Returns the provider in a model's name: the part before the first slash.
-pub fn provider_in(model: &str) -> Option<&str> {
-    let (provider, rest) = model.trim().split_once('/')?;
-    (!provider.is_empty() && !rest.is_empty()).then_some(provider)
-}
 
 /// Returns the key of the cooldown after a failure of the provider of `model`. `only`: the agent's only provider.
 ///

@@ -1,7 +1,7 @@
 //! Why a task needs a person, and the commands that answer the question. Pure.
 
+use super::ids::TaskId;
 use super::review_decision::short;
-use super::task::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,12 +50,10 @@ impl QuestionKind {
 
 /// Returns the commands that answer a question of this kind, the most useful first. Where there is judged work,
 /// commands that inspect it and decide about it come before those that restart the task.
-pub fn choices(task: &Task, kind: QuestionKind) -> Vec<String> {
-    let id = task.id;
+pub fn choices(id: TaskId, kind: QuestionKind, has_work: bool) -> Vec<String> {
     let commands = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
     let reject = format!("orch task reject {id} -m \"…\"");
     let send = format!("orch task send {id} \"…\"");
-    let has_work = task.has_judged_work();
     let decide = |first: &[&str]| if has_work { [commands(first), vec![reject.clone()]].concat() } else { Vec::new() };
     match kind {
         QuestionKind::Ready => [decide(&["diff", "approve"]), vec![send], commands(&["retry", "cancel"])].concat(),
@@ -82,22 +80,13 @@ pub fn with_commit(choice: &str, judged: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Evidence;
-    use crate::ids::TaskId;
-    use crate::task::{FileState, Spec};
-    use jiff::Timestamp;
 
-    fn task(commits: &[&str]) -> Task {
-        let mut task = Task::new(TaskId(7), Spec::default(), FileState::default(), Timestamp::UNIX_EPOCH);
-        let commits = commits.iter().map(|sha| (*sha).to_owned()).collect();
-        task.evidence = Some(Box::new(Evidence { head: "abc".into(), commits, ..Evidence::default() }));
-        task
-    }
+    const ID: TaskId = TaskId(7);
 
     #[test]
     fn to_begin_again_is_never_the_first_or_only_choice_where_judged_work_is_there() {
         for kind in QuestionKind::ALL {
-            let offered = choices(&task(&["abc"]), kind);
+            let offered = choices(ID, kind, true);
             let at = |verb: &str| offered.iter().position(|choice| choice.starts_with(&format!("orch task {verb} 7")));
             for decides in ["diff", "approve", "reject"] {
                 assert!(at(decides).is_some() && at(decides) < at("retry"), "{kind:?}: {decides} in {offered:?}");
@@ -108,12 +97,12 @@ mod tests {
 
     #[test]
     fn the_first_choice_fits_the_kind() {
-        let first = |commits: &[&str], kind| choices(&task(commits), kind)[0].clone();
-        assert_eq!(first(&["abc"], QuestionKind::Ready), "orch task diff 7");
-        assert_eq!(first(&["abc"], QuestionKind::Question), "orch task send 7 \"…\"");
-        assert_eq!(first(&[], QuestionKind::Failed), "orch task retry 7");
-        assert_eq!(first(&[], QuestionKind::Setup), "orch task unblock 7");
-        let nothing = choices(&task(&[]), QuestionKind::Failed);
+        let first = |has_work, kind| choices(ID, kind, has_work)[0].clone();
+        assert_eq!(first(true, QuestionKind::Ready), "orch task diff 7");
+        assert_eq!(first(true, QuestionKind::Question), "orch task send 7 \"…\"");
+        assert_eq!(first(false, QuestionKind::Failed), "orch task retry 7");
+        assert_eq!(first(false, QuestionKind::Setup), "orch task unblock 7");
+        let nothing = choices(ID, QuestionKind::Failed, false);
         assert!(nothing.iter().all(|choice| !choice.contains("approve")), "{nothing:?}");
     }
 }

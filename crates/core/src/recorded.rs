@@ -1,8 +1,8 @@
 //! Samples that a person records by hand about work that orch has not judged, checked against what is known here. Pure.
 
 use super::money::Usd;
+use super::nearest::nearest;
 use super::route::Complexity;
-use super::router::nearest;
 use super::task_type::TaskType;
 use super::track_record::{Sample, Source, Verdict, Worker};
 use jiff::{SignedDuration, Timestamp};

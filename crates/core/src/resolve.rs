@@ -20,8 +20,8 @@ pub use reference::{Reference, Tag, parse};
 pub use score::{CODE_CONTEXT, DOCS_CONTEXT, FAST_CONTEXT, Score, Term, needs_of, score};
 
 use super::catalog::{AliasOrigin, Catalog, Model, ModelRef, Tier};
+use super::nearest::nearest;
 use super::provider_access::ProviderAccess;
-use super::router::nearest;
 use rank::Ranking;
 use std::collections::BTreeMap;
 

@@ -1,13 +1,12 @@
 //! Decides what follows a failure. A provider failure moves the task to another agent and counts no attempt; a failure
 //! of the work is retried once with what went wrong, then moves to a stronger model, then asks a person.
 
-use super::budget::proposed;
+use super::advice::Advice;
 use super::count;
 use super::escalation::{Choice, Escalation};
 use super::fallback::Fallback;
-use super::money::Usd;
+use super::money::{Usd, proposed_limit};
 use super::outcome::{Failure, FailureClass, Side};
-use super::policy::live::Advice;
 use super::question::QuestionKind;
 use super::route::{Complexity, RouteResult};
 use super::task::{Feedback, NextRun, Task};
@@ -185,7 +184,7 @@ pub fn after_failure(task: &Task, failure: &Failure, context: &Context<'_>) -> N
 fn over_cost_limit(task: &Task, failure: &Failure, max_cost: Option<Usd>) -> Option<String> {
     let (cost, most) = (task.cost?, max_cost?);
     (cost >= most).then(|| {
-        let (id, more) = (task.id, proposed((most.dollars() * 2.0).max(cost.dollars() * 1.5)));
+        let (id, more) = (task.id, proposed_limit((most.dollars() * 2.0).max(cost.dollars() * 1.5)));
         format!(
             "it has cost {cost}, of {most} at most, and is not done (`orch task edit {id} --add-label max-cost:{more}` allows \
              more); the last failed ({}): {}",

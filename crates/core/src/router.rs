@@ -5,17 +5,16 @@
 
 mod answer;
 mod format;
-mod nearest;
 mod sanity;
 mod wishes;
 
 #[cfg(test)]
 mod tests;
 
+pub use super::nearest::nearest;
 pub use answer::RouteParseError;
 pub(crate) use format::agent_line;
 pub use format::{complexity_guide, describe_agent, format_text, schema};
-pub use nearest::nearest;
 
 use super::ids::TaskId;
 use super::prompt::data::one_line;

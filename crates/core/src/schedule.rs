@@ -1,7 +1,7 @@
 //! Recurring schedules: the five fields of a crontab, or a name for them, evaluated on the wall clock of a time zone.
 //! Pure: zone and time are arguments.
 
-use super::router::nearest;
+use super::nearest::nearest;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;

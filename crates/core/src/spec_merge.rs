@@ -1,11 +1,22 @@
 //! Compares, changes and merges what a person requested for a task, field by field. Pure. It knows no file: the caller
 //! passes the versions.
 
-use super::history::FieldChange;
 use super::ids::TaskId;
-use super::task::Spec;
+use super::spec::Spec;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
+
+/// A field that changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Its key in `tasks.yml`.
+    pub field: String,
+    /// What it was.
+    pub before: String,
+    /// What it is.
+    pub after: String,
+}
 
 /// A field of the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

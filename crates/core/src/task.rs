@@ -1,5 +1,7 @@
 //! A task: what the person requested, its state in orch, and its runs. Plain data; the rules are in other modules.
 
+mod claimed;
+pub mod file_entry;
 mod next_run;
 mod order;
 mod parts;
@@ -18,56 +20,17 @@ pub use work_terms::{WorkTerms, WorkspaceTerms};
 
 use super::claim::Claim;
 use super::evidence::{Evidence, Integration, IntegrationState};
-pub use super::file_entry::{FileEntry, FileState, Seen};
 use super::ids::TaskId;
 use super::money::Usd;
 use super::outcome::Failure;
 use super::question::QuestionKind;
-use super::route::{Complexity, RouteResult};
+use super::route::RouteResult;
+pub use super::spec::Spec;
+pub use file_entry::{FileEntry, FileState, Seen};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-
-/// What the person requested. Belongs to the person: an edit in `tasks.yml` wins.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Spec {
-    /// The title: one line of any characters.
-    pub title: String,
-    /// The details as free text.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub body: String,
-    /// `agent:*` and `complexity:*` steer routing; others inform it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub labels: Vec<String>,
-    /// The priority: higher starts first, 0 is the default.
-    pub priority: i64,
-    /// Tasks that must be done before this one starts.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub depends_on: Vec<TaskId>,
-    /// The task of which this one is a subtask.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<TaskId>,
-    /// The directory of its repository; `None`: that of the only project.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dir: Option<PathBuf>,
-    /// A free word for the type of work, such as feature, bug, or docs.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// The agent that the person requires.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    /// The model that the person requires.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// The complexity that the person requires.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub complexity: Option<Complexity>,
-    /// The person or orch that claimed the task.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub assignee: Option<String>,
-}
 
 /// The name of a state in files, in the API, and in output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

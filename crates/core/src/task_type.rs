@@ -4,7 +4,7 @@
 //! The type comes from the task's `type`, else from a label `type:*`; an unknown word is treated like
 //! [`TaskType::Feature`].
 
-use super::task::Spec;
+use super::spec::Spec;
 use std::fmt;
 
 /// The evidence that is required when an agent reports that a task is done.

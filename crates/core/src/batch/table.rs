@@ -1,14 +1,32 @@
 //! The report at the end of a batch: one line of totals, and a line per task.
 
+use super::BatchName;
 use super::{Batch, Row};
 use crate::health::format_span;
-use crate::history::BatchEnd;
 use crate::money::Usd;
 use crate::task::Status;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// The most tasks that are listed; the rest are counted.
 const LISTED: usize = 100;
+
+/// The end of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchEnd {
+    /// Its name.
+    pub name: BatchName,
+    /// A person gave it up.
+    pub cancelled: bool,
+    /// How its tasks stand.
+    pub rows: Vec<Row>,
+    /// What was spent.
+    pub spent: Usd,
+    /// Of how much.
+    pub budget: Option<Usd>,
+    /// How long it took.
+    pub seconds: i64,
+}
 
 impl BatchEnd {
     /// Describes the end of a batch at `at`, whose tasks are `rows`.

@@ -1,7 +1,6 @@
 //! What may be a batch, what it has spent, and how its end is told.
 
 use super::*;
-use crate::history::BatchEnd;
 use crate::ids::TaskId;
 
 fn name(text: &str) -> BatchName {

@@ -1,7 +1,7 @@
 //! The balances at one time, as planning and starting use them: which accounts are short, and what is stopped.
 
 use super::{CRITICAL, Leeway, Level, Rules, SpendLedger, Standing, Terms, Unit, days_between, of_cap, standing};
-use crate::money::Usd;
+use crate::money::{Usd, proposed_limit};
 use crate::task::Task;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -9,9 +9,6 @@ use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// Dollars proposed as a new limit where the limit was 0.
-const FIRST: f64 = 10.0;
 
 /// What a budget covers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -144,18 +141,13 @@ impl Stop {
     }
 }
 
-/// Rounds a proposed limit in dollars up to whole cents; a default where nothing was allowed.
-pub fn proposed(dollars: f64) -> f64 {
-    if dollars > 0.0 { (dollars * 100.0).ceil() / 100.0 } else { FIRST }
-}
-
 /// Returns the command that raises the limit: to twice the limit, or to one and a half times what is spent if that is
 /// more. The person may change the number.
 pub(super) fn raise(rules: &Rules, scope: &Scope, standing: &Standing, today: Date) -> Option<String> {
     let limit = standing.limit?;
     let taken = standing.used.unwrap_or(0.0) + standing.reserved;
     let more = (limit * 2.0).max(taken * 1.5);
-    let dollars = proposed(more);
+    let dollars = proposed_limit(more);
     match scope {
         Scope::Day => Some(format!("orch config set budget.per_day {dollars}")),
         Scope::Project(_) => Some(format!("orch config set budget.per_project {dollars}")),

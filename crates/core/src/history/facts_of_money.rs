@@ -1,11 +1,10 @@
 //! Facts of money: what is short, what a person records, and batches, which have budgets of their own.
 
 use super::facts;
-use crate::batch::{BatchName, Row};
+use crate::batch::{BatchEnd, BatchName};
 use crate::budget::Scope;
 use crate::ids::TaskId;
 use crate::money::Usd;
-use serde::{Deserialize, Serialize};
 
 facts! {
     /// Money, and what a person records by hand.
@@ -101,21 +100,4 @@ facts! {
         /// All of its tasks are over.
         "batch_ended" Ended(BatchEnd),
     }
-}
-
-/// The end of a batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchEnd {
-    /// Its name.
-    pub name: BatchName,
-    /// A person gave it up.
-    pub cancelled: bool,
-    /// How its tasks stand.
-    pub rows: Vec<Row>,
-    /// What was spent.
-    pub spent: Usd,
-    /// Of how much.
-    pub budget: Option<Usd>,
-    /// How long it took.
-    pub seconds: i64,
 }

@@ -4,6 +4,7 @@ use super::{Standing, facts};
 use crate::ids::TaskId;
 use crate::message::{MessageId, Via};
 use crate::pause::PauseScope;
+use crate::spec_merge::FieldChange;
 use crate::task::{BlockedOn, Status};
 use serde::{Deserialize, Serialize};
 
@@ -155,17 +156,6 @@ pub enum EditSource {
     Command,
     /// In `tasks.yml`.
     File,
-}
-
-/// A field that changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FieldChange {
-    /// Its key in `tasks.yml`.
-    pub field: String,
-    /// What it was.
-    pub before: String,
-    /// What it is.
-    pub after: String,
 }
 
 /// A task that is over, and whose entry is in `tasks.yml` again.

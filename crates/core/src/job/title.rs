@@ -2,7 +2,7 @@
 //! of the job's time in its zone.
 
 use super::JobId;
-use crate::router::nearest;
+use crate::nearest::nearest;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 

@@ -132,7 +132,7 @@ fn feedback(task: &Task, reason: &str) -> Feedback {
 pub(super) fn ask_after_revert(task: &mut Task, integration: &Integration) {
     let (id, commit) = (task.id, integration.commit.as_deref().map_or("a new commit", short));
     let question = format!("its merge was taken back by {commit}; what it did is on its branch still");
-    let mut offered = choices(task, QuestionKind::Ready);
+    let mut offered = choices(task.id, QuestionKind::Ready, task.has_judged_work());
     // The work was approved before, so a merge brings it back.
     let approve = format!("orch task approve {id}");
     offered

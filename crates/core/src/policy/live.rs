@@ -6,10 +6,10 @@ use super::decide::{Attempt, Decision, Situation, decide};
 use super::dice::Dice;
 use super::history::{Judged, MIN_TASKS};
 use super::learned::Learned;
+use crate::advice::Advice;
 use crate::escalation::Rung;
 use crate::ids::TaskId;
 use crate::money::Usd;
-use crate::route::RouteResult;
 use crate::track_record::Sample;
 
 /// The purpose of the random number, for [`Dice`].
@@ -50,45 +50,6 @@ pub struct Case<'a> {
     pub tried: &'a [Tried],
     /// The judged runs of this home.
     pub runs: &'a [Judged],
-}
-
-/// The advice of a policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Advice {
-    /// Use this agent and model next.
-    Use {
-        /// The agent and model.
-        rung: Rung,
-        /// Why it is used.
-        reason: String,
-    },
-    /// Stop and ask a person.
-    Stop {
-        /// Why no other is tried.
-        reason: String,
-    },
-    /// Keep the route as it is.
-    Keep {
-        /// Why there is no other advice.
-        reason: String,
-    },
-}
-
-impl Advice {
-    /// Applies the advice to a route. [`Advice::Stop`] leaves the route unchanged: the caller handles it.
-    pub fn apply(&self, route: RouteResult) -> RouteResult {
-        match self {
-            Self::Use { rung, reason } => RouteResult {
-                agent: rung.agent.clone(),
-                model: rung.model.clone(),
-                reason: format!("{}; {reason}", route.reason),
-                ..route
-            },
-            Self::Stop { reason } | Self::Keep { reason } => {
-                RouteResult { reason: format!("{}; {reason}", route.reason), ..route }
-            }
-        }
-    }
 }
 
 impl Judged {
@@ -227,6 +188,7 @@ impl Case<'_> {
 mod tests {
     use super::*;
     use crate::policy::{Order, Worth};
+    use crate::route::RouteResult;
     use proptest::prelude::*;
 
     fn offers(names: &[&str]) -> Vec<Offer> {

@@ -246,7 +246,7 @@ impl Reader {
         let names = || self.known.iter().map(|p| p.name);
         names().find(|known| *known == name).ok_or_else(|| TemplateProblem::Unknown {
             name: name.to_owned(),
-            suggestion: crate::router::nearest(name, names()).map(str::to_owned),
+            suggestion: crate::nearest::nearest(name, names()).map(str::to_owned),
             known: names().collect::<Vec<_>>().join(", "),
         })
     }

@@ -2,7 +2,7 @@
 //! no file: the caller passes the contents of `$ORCH_HOME/prompts/`.
 
 use super::template::{Placeholder, Template, TemplateProblem, Values};
-use crate::router::nearest;
+use crate::nearest::nearest;
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -3,7 +3,7 @@
 
 use super::error::ResolveError;
 use crate::catalog::Tier;
-use crate::router::nearest;
+use crate::nearest::nearest;
 
 /// The longest valid reference, in bytes.
 const MAX: usize = 200;

@@ -1,8 +1,8 @@
 //! The state of a task, with exactly the data that each state needs.
 
 use super::{NextRun, Order, Status, StopFor};
+use crate::hold::HoldReason;
 use crate::ids::{RunId, TaskId};
-use crate::plan::HoldReason;
 use crate::question::QuestionKind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

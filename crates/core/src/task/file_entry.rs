@@ -1,8 +1,8 @@
 //! The state of a task in `tasks.yml`, as far as orch knows it: what it wrote, what somebody's save has confirmed, and
 //! which older values an old copy may still bring back. PURE; reads and writes no file.
 
-use super::spec_merge::{Clash, Field, Merged, differing, merge};
-use super::task::{Spec, Status, Task};
+use super::{Spec, Status, Task};
+use crate::spec_merge::{Clash, Field, Merged, differing, merge};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
