@@ -633,7 +633,7 @@ fn every_hold_reason_is_documented_and_no_other() {
         assert!(known.is_ok(), "docs/reference/holds.md documents {name}, which is no reason");
     }
     // The enum cannot be asked for its size; its source can.
-    let source = page("crates/core/src/plan/hold.rs");
+    let source = page("crates/core/src/tasks/hold.rs");
     let body = source.split("pub enum HoldReason {").nth(1).and_then(|rest| rest.split("\n}").next());
     let is_variant = |line: &&str| line.trim_start().starts_with(char::is_uppercase);
     let count = body.expect("HoldReason is in plan/hold.rs").lines().filter(is_variant).count();

@@ -419,7 +419,7 @@ fn names_are_those_that_the_field_uses() {
 
 /// Words of other contracts that are kinds of the history as well: the daemon's state, the record of a run's end, a stored key.
 const ALSO_KINDS: [(&str, &str); 4] = [
-    ("crates/core/src/task/parts.rs", "handed_on"),
+    ("crates/core/src/tasks/task/parts.rs", "handed_on"),
     ("crates/api/src/error.rs", "shutting_down"),
     ("crates/server/src/status.rs", "shutting_down"),
     ("crates/runner/src/records.rs", "run_ended"),
@@ -429,7 +429,7 @@ const ALSO_KINDS: [(&str, &str); 4] = [
 fn kinds_of_the_history_stand_in_one_place() {
     // What was released before facts were typed is read by its kinds.
     let is_home = |path: &str| {
-        path.starts_with("crates/core/src/history")
+        path.starts_with("crates/core/src/audit/history")
             || ["crates/store/src/actors.rs", "crates/store/src/typed_history.rs"].contains(&path)
     };
     let is_test = |path: &str| path.ends_with("tests.rs") || path.starts_with("crates/engine/src/simulation/");
@@ -450,7 +450,7 @@ fn kinds_of_the_history_stand_in_one_place() {
             }
         }
     }
-    must_hold("a kind of the history is a literal in crates/core/src/history only: match on facts", breaches);
+    must_hold("a kind of the history is a literal in crates/core/src/audit/history only: match on facts", breaches);
 }
 
 #[test]
