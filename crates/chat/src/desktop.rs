@@ -3,7 +3,7 @@
 
 use super::Channel;
 use super::chat::Refusal;
-use orch_core::channel::ChatMessage;
+use orch_core::operations::channel::ChatMessage;
 use orch_sys::process::{Invocation, run_async, which};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -95,7 +95,7 @@ impl Channel for Desktop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::channel::Block;
+    use orch_core::operations::channel::Block;
 
     #[test]
     fn what_is_shown_is_an_argument_and_never_an_option_a_script_or_markup() {

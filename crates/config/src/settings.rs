@@ -6,7 +6,7 @@ use super::problem::{ConfigProblem, did_you_mean, similar};
 use super::renamed::{Renamed, renamed};
 use super::shape::{self, Field, FileKind, Shape};
 use super::tree::{Node, Value};
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
 use serde_json::Value as Json;
 use std::path::Path;
 

@@ -3,12 +3,12 @@
 
 use super::inbox::Handed;
 use super::own_lines;
-use orch_core::agents::{DialectKind, LaunchSpec};
-use orch_core::external::{External, ExternalFailure};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::RunKind;
-use orch_core::output;
-use orch_core::redact::{Pattern, Redactor};
+use orch_core::base::external::{External, ExternalFailure};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::models::agents::{DialectKind, LaunchSpec};
+use orch_core::tasks::outcome::RunKind;
+use orch_core::text::output;
+use orch_core::text::redact::{Pattern, Redactor};
 use orch_sys::crash::point;
 use orch_sys::fs::{self, Durability, FsError};
 use serde::de::DeserializeOwned;
@@ -228,7 +228,7 @@ impl RunDir {
         self.0.join("started.json")
     }
 
-    /// `health.json`: a [`orch_core::health::Health`]; once it has changed.
+    /// `health.json`: a [`orch_core::base::health::Health`]; once it has changed.
     pub fn health(&self) -> PathBuf {
         self.0.join("health.json")
     }
@@ -273,7 +273,7 @@ impl RunDir {
         self.0.join(output::RAW)
     }
 
-    /// `activity.jsonl`: what the agent did, masked: [`orch_core::outcome::AgentEvent`]s with their times.
+    /// `activity.jsonl`: what the agent did, masked: [`orch_core::tasks::outcome::AgentEvent`]s with their times.
     pub fn activity(&self) -> PathBuf {
         self.0.join(output::ACTIVITY)
     }

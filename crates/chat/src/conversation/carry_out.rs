@@ -13,9 +13,9 @@ use orch_api::status::Overview;
 use orch_api::stream::StreamEvent;
 use orch_api::switches::{NewPause, PausesView};
 use orch_api::types::{EvidenceView, NewTask, TaskView};
-use orch_core::channel::{ChatMessage, Document};
-use orch_core::ids::TaskId;
-use orch_core::review_decision::short;
+use orch_core::base::ids::TaskId;
+use orch_core::operations::channel::{ChatMessage, Document};
+use orch_core::tasks::review_decision::short;
 use std::time::Duration;
 
 /// How long to wait for the receipt of a message to an agent, in seconds.

@@ -9,10 +9,10 @@ use orch_api::endpoint;
 use orch_api::queries::StreamQuery;
 use orch_api::stream::StreamEvent;
 use orch_api::types::TaskView;
-use orch_core::channel::{Block, ChatMessage, Span};
-use orch_core::ids::TaskId;
-use orch_core::money::Usd;
-use orch_core::task::Status;
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::operations::channel::{Block, ChatMessage, Span};
+use orch_core::tasks::task::Status;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -241,9 +241,9 @@ pub async fn follow(
 mod tests {
     use super::*;
     use orch_api::types::TaskContext;
-    use orch_core::ids::RunId;
-    use orch_core::output::OutputChunk;
-    use orch_core::task::{FileState, Spec, Task};
+    use orch_core::base::ids::RunId;
+    use orch_core::tasks::task::{FileState, Spec, Task};
+    use orch_core::text::output::OutputChunk;
     use proptest::prelude::*;
 
     fn live() -> Live {
@@ -297,7 +297,7 @@ mod tests {
         let now = Timestamp::from_second(120).expect("a time");
         live.refresh(&TaskView::of(&task, &TaskContext::default()));
         assert_eq!(live.render(now).plain_text().lines().nth(1), Some("new · $1.50 · 2 min"));
-        task.state = orch_core::task::State::Done;
+        task.state = orch_core::tasks::task::State::Done;
         live.refresh(&TaskView::of(&task, &TaskContext::default()));
         assert_eq!(live.render(now).plain_text().lines().nth(1), Some("done · $1.50 · 2 min"));
     }

@@ -9,14 +9,14 @@ use orch_api::rulings::DiffView;
 use orch_api::status::{Overview, SpendView};
 use orch_api::switches::PausesView;
 use orch_api::types::{NewProject, RowsView, TaskView, WhyView};
-use orch_core::channel::{Block, Button, ChatMessage, Document, Press, Span};
-use orch_core::count;
-use orch_core::ids::TaskId;
-use orch_core::message::MessageState;
-use orch_core::money::Usd;
-use orch_core::question::with_commit;
-use orch_core::review_decision::short;
-use orch_core::task::Status;
+use orch_core::base::count;
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::operations::channel::{Block, Button, ChatMessage, Document, Press, Span};
+use orch_core::tasks::message::MessageState;
+use orch_core::tasks::question::with_commit;
+use orch_core::tasks::review_decision::short;
+use orch_core::tasks::task::Status;
 use std::path::PathBuf;
 
 /// Maximum number of lines of each list.

@@ -6,7 +6,7 @@ use super::render::{self, LONGEST};
 use super::rest::{Fault, RestClient};
 use crate::conversation::buttons::Minted;
 use orch_config::secret::Secret;
-use orch_core::channel::{Block, Button as Wanted, ChatMessage, Document, Press};
+use orch_core::operations::channel::{Block, Button as Wanted, ChatMessage, Document, Press};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -487,7 +487,7 @@ mod tests {
     fn more_buttons_than_a_row_has_go_into_the_next() {
         let armed = |n: usize| Armed {
             label: "x".repeat(200),
-            press: Press::Retry { task: orch_core::ids::TaskId(1), since: None },
+            press: Press::Retry { task: orch_core::base::ids::TaskId(1), since: None },
             token: n.to_string(),
         };
         let rows = rows(&(0..7).map(armed).collect::<Vec<_>>());
@@ -497,7 +497,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said_to_be_cut() {
         let long = ChatMessage {
-            passages: vec![orch_core::channel::Block::Block("line\n".repeat(1000))],
+            passages: vec![orch_core::operations::channel::Block::Block("line\n".repeat(1000))],
             ..ChatMessage::default()
         };
         let text = one_message(&long);

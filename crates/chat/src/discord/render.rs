@@ -2,7 +2,7 @@
 //! change of the writing direction.
 
 use super::super::chat::cut::{CLOSE, cut, measure, open_fence};
-use orch_core::channel::{Block, ChatMessage, Span};
+use orch_core::operations::channel::{Block, ChatMessage, Span};
 
 /// Longest message in UTF-16 units; Discord counts characters, which are never more.
 pub const LONGEST: usize = 2000;

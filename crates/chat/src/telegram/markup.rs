@@ -1,7 +1,7 @@
 //! Renders messages as Telegram's HTML, split by length. PURE. All text is data: it is escaped, mentions nobody, and no
 //! command in it is clickable.
 
-use orch_core::channel::{Block, ChatMessage, Document, Span};
+use orch_core::operations::channel::{Block, ChatMessage, Document, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Longest message in UTF-16 units without markup, as Telegram counts it.
@@ -199,7 +199,7 @@ fn defuse(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::ids::TaskId;
+    use orch_core::base::ids::TaskId;
     use proptest::prelude::*;
 
     fn block(text: &str) -> ChatMessage {

@@ -25,8 +25,8 @@ use jiff::Timestamp;
 use orch_api::client::Client;
 use orch_config::resolved_channels::Telegram as Settings;
 use orch_config::secret::Secret;
-use orch_core::channel::{ChannelKind, ChatMessage};
-use orch_core::notice::{Notice, NoticeKind};
+use orch_core::notices::notice::{Notice, NoticeKind};
+use orch_core::operations::channel::{ChannelKind, ChatMessage};
 use orch_engine::handle::EngineHandle;
 use orch_sys::clock::{Clock, SystemClock};
 use outbound_queue::OutboundQueue;
@@ -248,7 +248,7 @@ fn set_trouble(telegram: &Telegram, trouble: Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::notice::Filter;
+    use orch_core::notices::notice::Filter;
 
     fn settings(chat: Option<&str>, users: &[&str]) -> Settings {
         Settings {

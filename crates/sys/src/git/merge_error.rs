@@ -4,10 +4,10 @@ use super::concealed::Concealed;
 use super::error::GitError;
 use super::inprogress::Operation;
 use crate::worktree::WorktreeError;
-use orch_core::count::named;
-use orch_core::external::{External, ExternalFailure};
-use orch_core::names::BranchName;
-use orch_core::shell::word;
+use orch_core::base::count::named;
+use orch_core::base::external::{External, ExternalFailure};
+use orch_core::base::names::BranchName;
+use orch_core::text::shell::word;
 use std::path::PathBuf;
 
 /// Why a merge failed. No branch and no checkout was touched.
