@@ -19,6 +19,7 @@ use jiff::{Timestamp, ToSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use strum::IntoStaticStr;
 
 /// A task with this label keeps its model when money is short, and may spend the last of a budget.
 pub const CRITICAL: &str = "critical";
@@ -32,8 +33,9 @@ const LEAST_OF_DAY: f64 = 1.0;
 const LEAST_OF_PERIOD: f64 = 24.0;
 
 /// How a provider is paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Billing {
     /// By usage.
     #[default]
@@ -45,16 +47,14 @@ pub enum Billing {
 impl Billing {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Subscription => "subscription",
-        }
+        self.into()
     }
 }
 
 /// The unit of an allowance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Unit {
     /// Dollars.
     #[default]
@@ -66,10 +66,7 @@ pub enum Unit {
 impl Unit {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Usd => "usd",
-            Self::Requests => "requests",
-        }
+        self.into()
     }
 
     /// Converts spending to this unit. A run without a price counts as an average one; `None` if no run has a price.
@@ -206,8 +203,9 @@ impl Rules {
 }
 
 /// How much of a budget is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Level {
     /// Enough is left.
     Ok,
@@ -220,11 +218,7 @@ pub enum Level {
 impl Level {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Degraded => "degraded",
-            Self::Exhausted => "exhausted",
-        }
+        self.into()
     }
 }
 

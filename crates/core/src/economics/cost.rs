@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use strum::IntoStaticStr;
 
 /// The cost of a finished run, with the facts of its task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +43,9 @@ pub struct Charge {
 }
 
 /// The key by which charges are grouped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum By {
     /// The task.
     Task,
@@ -64,13 +66,7 @@ impl By {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Task => "task",
-            Self::Agent => "agent",
-            Self::Model => "model",
-            Self::Project => "project",
-            Self::Day => "day",
-        }
+        self.into()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::base::money::Usd;
 use crate::tasks::route::Complexity;
 use crate::tasks::task_type::TaskType;
 use std::path::PathBuf;
+use strum::IntoStaticStr;
 
 /// The number of priced runs that make a group sufficient.
 pub const ENOUGH: usize = 5;
@@ -27,7 +28,8 @@ pub struct Kind {
 }
 
 /// A property shared by the runs of a group, besides agent and model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Trait {
     /// The repository.
     Project,
@@ -40,11 +42,7 @@ pub enum Trait {
 impl Trait {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Project => "project",
-            Self::Type => "type",
-            Self::Complexity => "complexity",
-        }
+        self.into()
     }
 
     fn is_shared(self, kind: &Kind, sample: &Sample) -> bool {

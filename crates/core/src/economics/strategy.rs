@@ -15,13 +15,15 @@ use crate::tasks::task_type::TaskType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use strum::IntoStaticStr;
 
 /// The purpose of the random number.
 const EXPLORING: u64 = 0x0065_7870_6c6f_7265;
 
 /// `router.strategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Strategy {
     /// Routine work goes to the cheapest model that can do it.
     CostAware,
@@ -35,11 +37,7 @@ pub enum Strategy {
 impl Strategy {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CostAware => "cost_aware",
-            Self::Quality => "quality",
-            Self::Balanced => "balanced",
-        }
+        self.into()
     }
 }
 

@@ -21,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use strum::IntoStaticStr;
 
 /// The fewest samples for a recommendation.
 pub const MIN_SAMPLES: u64 = 3;
@@ -67,7 +68,8 @@ pub struct Sample {
 }
 
 /// The origin of a sample.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Source {
     /// A run that orch judged.
     Run {
@@ -100,10 +102,7 @@ impl Source {
 
     /// Returns the stable name.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Run { .. } => "run",
-            Self::Person { .. } => "person",
-        }
+        self.into()
     }
 }
 

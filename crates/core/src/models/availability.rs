@@ -11,6 +11,7 @@ pub use pacing::HEADERS;
 use crate::models::catalog::{Facts, ModelRef};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use strum::IntoStaticStr;
 
 /// How long a good answer stays fresh.
 const AVAILABLE_FOR: SignedDuration = SignedDuration::from_secs(300);
@@ -29,7 +30,8 @@ const SKEW: SignedDuration = SignedDuration::from_secs(120);
 const NO_LIST: [u16; 3] = [404, 405, 501];
 
 /// The state of a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
     /// It can be used.
     Available,
@@ -47,12 +49,7 @@ impl State {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Available => "available",
-            Self::Unavailable => "unavailable",
-            Self::RateLimited => "rate_limited",
-            Self::InvalidKey => "invalid_key",
-        }
+        self.into()
     }
 
     /// Returns the state with this stable name.

@@ -12,10 +12,12 @@ use crate::operations::channel::Button;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use strum::IntoStaticStr;
 
 /// What a notice is about. The words are those of `events:` in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum NoticeKind {
     /// A task asks a person.
     Question,
@@ -62,20 +64,7 @@ impl NoticeKind {
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Question => "question",
-            Self::Approval => "approval",
-            Self::Failed => "failed",
-            Self::Finished => "finished",
-            Self::Batch => "batch",
-            Self::Budget => "budget",
-            Self::Login => "login",
-            Self::Limit => "limit",
-            Self::Trouble => "trouble",
-            Self::Stranger => "stranger",
-            Self::Note => "note",
-            Self::Summary => "summary",
-        }
+        self.into()
     }
 
     /// Whatever it tells, something went wrong or waits for the person.

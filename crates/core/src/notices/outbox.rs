@@ -4,6 +4,7 @@ use super::notice::Notice;
 use crate::operations::channel::ChannelKind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// The key of the position in the history up to which everything is in the outbox.
 pub const PLACE: &str = "notices.place";
@@ -40,8 +41,9 @@ pub enum KeyValue {
 }
 
 /// The delivery state of a notice in its channel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(tag = "state", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Stage {
     /// It waits for delivery.
     Pending,
@@ -69,12 +71,7 @@ pub enum Stage {
 impl Stage {
     /// Returns the stable name.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Sent { .. } => "sent",
-            Self::Merged { .. } => "merged",
-            Self::Dead { .. } => "dead",
-        }
+        self.into()
     }
 }
 

@@ -4,10 +4,12 @@ use crate::base::ids::TaskId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use strum::IntoStaticStr;
 
 /// A kind of channel to the person, beside the terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "snake_case")]
 pub enum ChannelKind {
     /// A chat through the Telegram Bot API.
     Telegram,
@@ -25,12 +27,7 @@ impl ChannelKind {
 
     /// Returns the name used in configuration, commands and the journal.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Telegram => "telegram",
-            Self::Discord => "discord",
-            Self::Webhook => "webhook",
-            Self::Desktop => "desktop",
-        }
+        self.into()
     }
 }
 

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use strum::IntoStaticStr;
 
 /// The person's settings for cleaning up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +84,9 @@ pub struct Facts {
 }
 
 /// Why a worktree is kept, as a stable name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// No task refers to it.
     NoTask,
@@ -149,26 +151,7 @@ impl Reason {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NoTask => "no_task",
-            Self::Open => "open",
-            Self::Recent => "recent",
-            Self::Failed => "failed",
-            Self::NotOurs => "not_ours",
-            Self::Locked => "locked",
-            Self::OtherBranch => "other_branch",
-            Self::Detached => "detached",
-            Self::InProgress => "in_progress",
-            Self::Changed => "changed",
-            Self::Concealed => "concealed",
-            Self::Nested => "nested",
-            Self::Mounted => "mounted",
-            Self::Stash => "stash",
-            Self::OwnRefs => "own_refs",
-            Self::Unmerged => "unmerged",
-            Self::Busy => "busy",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 }
 

@@ -15,6 +15,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use strum::IntoStaticStr;
 
 /// The most past times remembered per job.
 pub const REMEMBERED: usize = 256;
@@ -74,8 +75,9 @@ impl FromStr for JobId {
 }
 
 /// What happens to times that were missed while orch did not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CatchUp {
     /// They are dropped.
     Skip,
@@ -92,17 +94,14 @@ impl CatchUp {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Skip => "skip",
-            Self::Once => "once",
-            Self::All => "all",
-        }
+        self.into()
     }
 }
 
 /// What happens to a time at which the previous firing is still running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Overlap {
     /// It is dropped.
     #[default]
@@ -119,11 +118,7 @@ impl Overlap {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Skip => "skip",
-            Self::Queue => "queue",
-            Self::Allow => "allow",
-        }
+        self.into()
     }
 }
 
@@ -249,8 +244,9 @@ impl JobRecord {
 }
 
 /// Why a job fired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Cause {
     /// It was time.
     Schedule,
@@ -265,12 +261,7 @@ pub enum Cause {
 impl Cause {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::CatchUp => "catch_up",
-            Self::Queue => "queue",
-            Self::Person => "person",
-        }
+        self.into()
     }
 }
 
@@ -297,8 +288,9 @@ impl fmt::Display for FiringKey {
 }
 
 /// The result of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CommandState {
     /// Exit code 0.
     Passed,
@@ -315,13 +307,7 @@ pub enum CommandState {
 impl CommandState {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-            Self::NotStarted => "not_started",
-            Self::Lost => "lost",
-        }
+        self.into()
     }
 
     /// Describes the result, to follow "its command".

@@ -8,6 +8,7 @@ pub mod supervisor;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// The shortest time between two restarts because of memory; doubled with each restart within [`REMEMBERED`].
 const PAUSE: SignedDuration = SignedDuration::from_mins(5);
@@ -17,8 +18,9 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(6);
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// How the daemon shuts down. The names are part of the JSON contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ShutdownMode {
     /// At once; agents continue, and the next daemon takes them over.
     Stop,
@@ -33,12 +35,7 @@ pub enum ShutdownMode {
 impl ShutdownMode {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Drain => "drain",
-            Self::Now => "now",
-            Self::Respawn => "respawn",
-        }
+        self.into()
     }
 
     /// Describes the mode for tasks that wait because of it.
@@ -85,8 +82,9 @@ impl Departure {
 }
 
 /// The kind of an entry in the daemon's history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ServiceKind {
     /// It started to serve.
     Start,
@@ -101,12 +99,7 @@ pub enum ServiceKind {
 impl ServiceKind {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Respawn => "respawn",
-            Self::Lost => "lost",
-        }
+        self.into()
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use strum::IntoStaticStr;
 
 /// How long a half-open breaker waits for a try before it closes: its agent or project may be gone.
 pub const FORGET: SignedDuration = SignedDuration::from_hours(24);
@@ -106,8 +107,9 @@ pub enum State {
 }
 
 /// The name of a state. The names are part of the JSON contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum StateName {
     /// Failures are counted.
     Closed,
@@ -120,11 +122,7 @@ pub enum StateName {
 impl StateName {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half_open",
-        }
+        self.into()
     }
 }
 

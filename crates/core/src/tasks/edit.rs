@@ -1,10 +1,12 @@
 //! A file change reported by an agent, in one form for every agent. PURE.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// The kind of a file change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum EditKind {
     /// The file was created.
     Add,
@@ -53,10 +55,6 @@ impl FileEdit {
 impl EditKind {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Update => "update",
-            Self::Delete => "delete",
-        }
+        self.into()
     }
 }

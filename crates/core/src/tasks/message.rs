@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use strum::IntoStaticStr;
 
 /// The longest message, in characters. Longer text belongs into a file of the repository.
 pub const MAX_MESSAGE: usize = 32_000;
@@ -21,8 +22,9 @@ impl fmt::Display for MessageId {
 }
 
 /// The delivery state of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum MessageState {
     /// It waits for the agent.
     Queued,
@@ -35,11 +37,7 @@ pub enum MessageState {
 impl MessageState {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Delivered => "delivered",
-            Self::Refused => "refused",
-        }
+        self.into()
     }
 
     /// Parses a stable name.
@@ -49,8 +47,9 @@ impl MessageState {
 }
 
 /// The author of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Author {
     /// The person.
     #[default]
@@ -62,10 +61,7 @@ pub enum Author {
 impl Author {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Person => "person",
-            Self::Orch => "orch",
-        }
+        self.into()
     }
 
     /// Parses a stable name.
@@ -75,8 +71,9 @@ impl Author {
 }
 
 /// The way in which a message reaches an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Via {
     /// While the agent worked.
     Live,
@@ -87,10 +84,7 @@ pub enum Via {
 impl Via {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Prompt => "prompt",
-        }
+        self.into()
     }
 
     /// Parses a stable name.

@@ -5,12 +5,14 @@
 //! low budgets and retries. A person's request overrides this, in a conversation of its own.
 
 use super::task::{Conversation, Task};
+use strum::IntoStaticStr;
 
 /// The key of the label.
 pub const LABEL: &str = "model-policy";
 
 /// Whether the model of a task may change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ModelPolicy {
     /// The model may change.
     #[default]
@@ -25,10 +27,7 @@ impl ModelPolicy {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dynamic => "dynamic",
-            Self::Sticky => "sticky",
-        }
+        self.into()
     }
 
     /// Returns the policy of a task: its last label with this key counts, because it was added last. Unknown values are

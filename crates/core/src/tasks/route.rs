@@ -4,10 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use strum::IntoStaticStr;
 
 /// The complexity of a task; `model_map` turns it into a model per agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Complexity {
     /// Documentation, configuration, a single file.
     Simple,
@@ -23,11 +27,7 @@ impl Complexity {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Simple => "simple",
-            Self::Medium => "medium",
-            Self::Complex => "complex",
-        }
+        self.into()
     }
 
     /// Returns the next harder complexity, if there is one; used after a failure of the work.

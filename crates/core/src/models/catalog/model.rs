@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use strum::IntoStaticStr;
 
 /// A model at a provider: `anthropic/claude-sonnet-4-6`. The model's own name may contain more slashes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,8 +47,22 @@ impl Serialize for ModelRef {
 }
 
 /// A level of capability and price across providers, from the lowest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Tier {
     /// Classification, formatting.
     Haiku,
@@ -67,13 +82,7 @@ impl Tier {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Haiku => "haiku",
-            Self::Flash => "flash",
-            Self::Sonnet => "sonnet",
-            Self::Pro => "pro",
-            Self::Opus => "opus",
-        }
+        self.into()
     }
 
     /// Returns the tiers to try when this one is unavailable: first downwards, so that nothing more expensive is taken
@@ -91,7 +100,8 @@ impl fmt::Display for Tier {
 }
 
 /// A capability of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Capability {
     /// Accepts images.
     Vision,
@@ -116,15 +126,7 @@ impl Capability {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Vision => "vision",
-            Self::Tools => "tools",
-            Self::Streaming => "streaming",
-            Self::Reasoning => "reasoning",
-            Self::Web => "web",
-            Self::Pdf => "pdf",
-            Self::CodeExecution => "code_execution",
-        }
+        self.into()
     }
 }
 
@@ -135,8 +137,9 @@ impl fmt::Display for Capability {
 }
 
 /// The source of a fact; a later source overrides an earlier one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Source {
     /// Guessed from the name. Never enough for a requirement.
     Inferred,
@@ -151,12 +154,7 @@ pub enum Source {
 impl Source {
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Inferred => "inferred",
-            Self::Catalog => "catalog",
-            Self::ProviderApi => "provider_api",
-            Self::Override => "override",
-        }
+        self.into()
     }
 }
 

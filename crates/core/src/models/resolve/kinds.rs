@@ -6,10 +6,12 @@ use crate::models::catalog::{Capability, Model, ModelRef, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use strum::IntoStaticStr;
 
 /// How much the price counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Mode {
     /// Not at all, except for a limit.
     #[default]
@@ -26,11 +28,7 @@ impl Mode {
 
     /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Performance => "performance",
-            Self::Balanced => "balanced",
-            Self::Economical => "economical",
-        }
+        self.into()
     }
 }
 

@@ -5,9 +5,11 @@ use super::template::{Placeholder, Template, TemplateProblem, Values};
 use crate::base::nearest::nearest;
 use std::collections::BTreeMap;
 use std::fmt;
+use strum::IntoStaticStr;
 
 /// The name of a prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum TemplateName {
     /// Chooses the agent and complexity of a task.
     Route,
@@ -122,19 +124,7 @@ impl TemplateName {
 
     /// Returns the stable name: that of the file `prompts/<name>.md`, embedded or under `$ORCH_HOME`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Route => "route",
-            Self::Agent => "agent",
-            Self::Retry => "retry",
-            Self::Repair => "repair",
-            Self::Review => "review",
-            Self::Interrupted => "interrupted",
-            Self::Conflict => "conflict",
-            Self::Message => "message",
-            Self::Nudge => "nudge",
-            Self::Parts => "parts",
-            Self::Handover => "handover",
-        }
+        self.into()
     }
 
     /// Returns the embedded text.
