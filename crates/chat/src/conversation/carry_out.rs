@@ -261,27 +261,21 @@ fn keep_end(text: &mut String) {
 
 /// Returns the task in whose thread the answer belongs.
 fn task_of(ask: &Ask) -> Option<TaskId> {
-    match ask {
-        Ask::Run(id)
-        | Ask::Retry(id)
-        | Ask::Unblock(id)
-        | Ask::Cancel(id)
-        | Ask::Approve(id, _)
-        | Ask::Reject(id, _)
-        | Ask::Show(id)
-        | Ask::Why(id)
-        | Ask::Diff(id)
-        | Ask::Log(id)
-        | Ask::Stream(id) => Some(*id),
-        Ask::Status
-        | Ask::Tasks
-        | Ask::Add { .. }
-        | Ask::UnblockAll
-        | Ask::Stop(_)
-        | Ask::Cost
-        | Ask::Pause
-        | Ask::Resume
-        | Ask::Help => None,
+    if let Ask::Run(id)
+    | Ask::Retry(id)
+    | Ask::Unblock(id)
+    | Ask::Cancel(id)
+    | Ask::Approve(id, _)
+    | Ask::Reject(id, _)
+    | Ask::Show(id)
+    | Ask::Why(id)
+    | Ask::Diff(id)
+    | Ask::Log(id)
+    | Ask::Stream(id) = ask
+    {
+        Some(*id)
+    } else {
+        None
     }
 }
 

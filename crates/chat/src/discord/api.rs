@@ -377,10 +377,7 @@ fn files(document: Option<&Document>) -> Vec<Attachment> {
 
 /// Returns Discord's code of an error.
 fn code_of(fault: &Fault) -> Option<u64> {
-    match fault {
-        Fault::Refused { code, .. } => Some(*code),
-        Fault::Wait(_) | Fault::Token | Fault::Silent(_) | Fault::Unread | Fault::Unmade => None,
-    }
+    if let Fault::Refused { code, .. } = fault { Some(*code) } else { None }
 }
 
 /// Converts a fault.

@@ -164,24 +164,7 @@ impl Fact {
 
     /// The version in which [`data`](Self::data) is.
     pub fn version(&self) -> u32 {
-        match self {
-            Self::Untyped { .. } => 0,
-            Self::Task(_)
-            | Self::Route(_)
-            | Self::Run(_)
-            | Self::Review(_)
-            | Self::Integration(_)
-            | Self::Model(_)
-            | Self::Message(_)
-            | Self::Spending(_)
-            | Self::Batch(_)
-            | Self::Job(_)
-            | Self::File(_)
-            | Self::Service(_)
-            | Self::Project(_)
-            | Self::Gc(_)
-            | Self::Channel(_) => VERSION,
-        }
+        if let Self::Untyped { .. } = self { 0 } else { VERSION }
     }
 
     /// The fact of a kind with these fields. What this orch does not know, of an older or a newer one, stays as it is.
@@ -230,10 +213,7 @@ impl Fact {
 
     /// What orch asks a person by it.
     pub fn question(&self) -> Option<&str> {
-        match self.standing()? {
-            Standing::Asks { question } => Some(question),
-            Standing::Resumes | Standing::Again { .. } | Standing::Cancelled { .. } | Standing::Is { .. } => None,
-        }
+        if let Standing::Asks { question } = self.standing()? { Some(question) } else { None }
     }
 
     /// Whether it tells how a run went on and ended: whoever tries next should know.

@@ -355,14 +355,10 @@ fn runs_of(task: &mut Task, traces: &Traces, trust: Trust) -> Vec<Run> {
     {
         *routing = None;
     }
-    let waits_for = match &task.state {
-        State::InProgress { run, .. } | State::InReview { run, .. } => Some(run.clone()),
-        State::New { .. }
-        | State::Routed { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => None,
+    let waits_for = if let State::InProgress { run, .. } | State::InReview { run, .. } = &task.state {
+        Some(run.clone())
+    } else {
+        None
     };
     if let Some(id) = waits_for.filter(|id| runs.iter().all(|run| run.id != *id)) {
         let phase = if is_under_way(task, &id) { Phase::Running } else { Phase::Ended };

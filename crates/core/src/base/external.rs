@@ -55,17 +55,7 @@ impl ExternalFailure {
 
     /// Returns whether the same call may succeed later by itself. Only this function decides that.
     pub fn is_transient(&self) -> bool {
-        match self.how {
-            How::Killed { .. }
-            | How::NotStarted
-            | How::TimedOut
-            | How::Locked { .. }
-            | How::Resources
-            | How::Vanished
-            | How::Unreadable
-            | How::Exited { .. } => true,
-            How::Refused => false,
-        }
+        !matches!(self.how, How::Refused)
     }
 }
 

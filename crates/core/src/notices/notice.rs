@@ -171,16 +171,7 @@ impl Notice {
 impl NoticeKind {
     /// One thing outside is behind it, whichever tasks meet it.
     pub fn is_shared(self) -> bool {
-        match self {
-            Self::Login | Self::Limit | Self::Budget | Self::Trouble | Self::Stranger => true,
-            Self::Question
-            | Self::Approval
-            | Self::Failed
-            | Self::Finished
-            | Self::Batch
-            | Self::Note
-            | Self::Summary => false,
-        }
+        matches!(self, Self::Login | Self::Limit | Self::Budget | Self::Trouble | Self::Stranger)
     }
 
     /// The person is to do something about a task.

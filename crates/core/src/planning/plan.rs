@@ -155,17 +155,8 @@ fn takes_slot(task: &Task) -> bool {
 /// Whether the task frees its slot because an obstacle holds a step after the agent's work. A step that starts an agent
 /// keeps its slot, so that the agents of many tasks do not start at once when the obstacle disappears.
 fn gives_slot_back(task: &Task, capacity: &Capacity) -> bool {
-    let starts_no_agent = match &task.state {
-        State::InReview { review: ReviewStage::Judging | ReviewStage::Integrating { .. }, .. } => true,
-        State::InReview { review: ReviewStage::Reviewing { .. }, .. }
-        | State::New { .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => false,
-    };
+    let starts_no_agent =
+        matches!(&task.state, State::InReview { review: ReviewStage::Judging | ReviewStage::Integrating { .. }, .. });
     starts_no_agent && capacity.obstacles.contains_key(&task.id)
 }
 
@@ -457,15 +448,10 @@ impl<'a> Planner<'a> {
         self.usage.reserve(task);
         self.batches.take(task);
         self.overlap_check.add(task);
-        self.plan.actions.push(match task.status() {
-            Status::InReview => Action::Review(id),
-            Status::New
-            | Status::Routed
-            | Status::InProgress
-            | Status::Done
-            | Status::Blocked
-            | Status::NeedsReview
-            | Status::Cancelled => Action::Launch(id),
+        self.plan.actions.push(if let Status::InReview = task.status() {
+            Action::Review(id)
+        } else {
+            Action::Launch(id)
         });
     }
 }

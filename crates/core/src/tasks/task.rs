@@ -83,10 +83,7 @@ impl Status {
 
     /// Whether nothing more happens to the task unless a person asks for it.
     pub fn is_final(self) -> bool {
-        match self {
-            Self::Done | Self::Cancelled => true,
-            Self::New | Self::Routed | Self::InProgress | Self::InReview | Self::Blocked | Self::NeedsReview => false,
-        }
+        matches!(self, Self::Done | Self::Cancelled)
     }
 }
 
@@ -285,44 +282,17 @@ impl Task {
 
     /// Returns why its run is being stopped, while it is.
     pub fn stopping(&self) -> Option<StopFor> {
-        match &self.state {
-            State::InProgress { stopping, .. } => *stopping,
-            State::New { .. }
-            | State::Routed { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::NeedsReview { .. }
-            | State::Cancelled { .. } => None,
-        }
+        if let State::InProgress { stopping, .. } = &self.state { *stopping } else { None }
     }
 
     /// Returns what a person is asked, and the commands that answer it.
     pub fn question(&self) -> Option<(&str, &[String])> {
-        match &self.state {
-            State::NeedsReview { question, choices, .. } => Some((question, choices)),
-            State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::Cancelled { .. } => None,
-        }
+        if let State::NeedsReview { question, choices, .. } = &self.state { Some((question, choices)) } else { None }
     }
 
     /// Returns what kind of help it needs from a person.
     pub fn question_kind(&self) -> Option<QuestionKind> {
-        match &self.state {
-            State::NeedsReview { kind, .. } => Some(*kind),
-            State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::Cancelled { .. } => None,
-        }
+        if let State::NeedsReview { kind, .. } = &self.state { Some(*kind) } else { None }
     }
 
     /// Returns the commit of its branch that orch has judged and that an approval applies to. After a revert it is the

@@ -229,18 +229,7 @@ impl AdvanceError {
 
 impl External for AdvanceError {
     fn external(&self) -> Option<ExternalFailure> {
-        match self {
-            Self::Git(error) => error.external(),
-            Self::BaseDirty { .. }
-            | Self::Concealed { .. }
-            | Self::FilesInTheWay { .. }
-            | Self::InProgress { .. }
-            | Self::HalfMoved { .. }
-            | Self::CheckoutMissing { .. }
-            | Self::FilterOff { .. }
-            | Self::Moved { .. }
-            | Self::NotForward { .. } => None,
-        }
+        if let Self::Git(error) = self { error.external() } else { None }
     }
 }
 

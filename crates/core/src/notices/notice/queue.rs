@@ -338,9 +338,12 @@ impl NoticeQueue {
     /// A task's last message, and what stands there.
     fn live(&self, task: TaskId) -> Option<(String, &Notice)> {
         let of_task = |item: &&OutboxItem| item.notice.task() == Some(task);
-        let sent = self.parcels.values().filter(of_task).filter_map(|item| match &item.state {
-            Stage::Sent { at, message: Some(message) } => Some((*at, item.id, message, &item.notice)),
-            Stage::Sent { message: None, .. } | Stage::Pending | Stage::Merged { .. } | Stage::Dead { .. } => None,
+        let sent = self.parcels.values().filter(of_task).filter_map(|item| {
+            if let Stage::Sent { at, message: Some(message) } = &item.state {
+                Some((*at, item.id, message, &item.notice))
+            } else {
+                None
+            }
         });
         sent.max_by_key(|(at, id, ..)| (*at, *id)).map(|(_, _, message, notice)| (message.clone(), notice))
     }

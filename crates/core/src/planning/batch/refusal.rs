@@ -73,15 +73,7 @@ impl BadBatch {
 
     /// Returns whether the present state forbids the request, rather than the request itself.
     pub fn is_conflict(&self) -> bool {
-        match self {
-            Self::Over(..) | Self::Taken(..) | Self::Exists(_) | Self::NotOpen(_) => true,
-            Self::Empty(_)
-            | Self::TooMany(..)
-            | Self::Unknown(..)
-            | Self::Twice(..)
-            | Self::Concurrency(..)
-            | Self::Budget(..) => false,
-        }
+        matches!(self, Self::Over(..) | Self::Taken(..) | Self::Exists(_) | Self::NotOpen(_))
     }
 
     /// Checks the concurrency.

@@ -59,16 +59,7 @@ impl Planner<'_> {
 }
 
 fn begins_to_wait(action: &Action) -> Option<TaskId> {
-    match action {
-        Action::Block(id, _) => Some(*id),
-        Action::Route(_)
-        | Action::Launch(_)
-        | Action::Unblock(_)
-        | Action::Ask(..)
-        | Action::AskAboutSubtask(..)
-        | Action::Integrate(_)
-        | Action::Review(_) => None,
-    }
+    if let Action::Block(id, _) = action { Some(*id) } else { None }
 }
 
 #[cfg(test)]
@@ -92,16 +83,10 @@ mod tests {
     }
 
     fn asked(plan: &Plan) -> Vec<Vec<u64>> {
-        let asks = plan.actions.iter().filter_map(|action| match action {
-            Action::Ask(id, cycle) => Some((id, cycle)),
-            Action::Route(_)
-            | Action::Launch(_)
-            | Action::Block(..)
-            | Action::AskAboutSubtask(..)
-            | Action::Unblock(_)
-            | Action::Integrate(_)
-            | Action::Review(_) => None,
-        });
+        let asks = plan
+            .actions
+            .iter()
+            .filter_map(|action| if let Action::Ask(id, cycle) = action { Some((id, cycle)) } else { None });
         asks.map(|(id, cycle)| {
             assert_eq!((Some(id), plan.hold(*id)), (cycle.first(), None), "it asks, and nothing else");
             cycle.iter().map(|id| id.0).collect()

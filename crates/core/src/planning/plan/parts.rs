@@ -37,26 +37,8 @@ impl Planner<'_> {
     /// Blocks the tasks that could start but have open subtasks.
     pub(super) fn wait_for_subtasks(&mut self) {
         let snapshot = self.snapshot;
-        let waits = |task: &Task| match &task.state {
-            State::New { routing: None, .. } | State::Routed { .. } => true,
-            State::New { routing: Some(_), .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::NeedsReview { .. }
-            | State::Cancelled { .. } => false,
-        };
-        let is_blocked = |action: &Action| match action {
-            Action::Block(id, _) => Some(*id),
-            Action::Route(_)
-            | Action::Launch(_)
-            | Action::Unblock(_)
-            | Action::Ask(..)
-            | Action::AskAboutSubtask(..)
-            | Action::Integrate(_)
-            | Action::Review(_) => None,
-        };
+        let waits = |task: &Task| matches!(&task.state, State::New { routing: None, .. } | State::Routed { .. });
+        let is_blocked = |action: &Action| if let Action::Block(id, _) = action { Some(*id) } else { None };
         let blocked: BTreeSet<TaskId> = self.plan.actions.iter().filter_map(is_blocked).collect();
         let parents = self
             .parts

@@ -147,10 +147,7 @@ fn leads(rule: &Rule) -> Vec<&'static str> {
 }
 
 fn follows(rule: &Rule, byte: u8) -> bool {
-    match &rule.how {
-        How::Token(form) => form.follows().has(byte),
-        How::Near(..) | How::Random(..) | How::Password(_) | How::After(_) => true,
-    }
+    if let How::Token(form) = &rule.how { form.follows().has(byte) } else { true }
 }
 
 /// Returns the first bytes of a lead; a lead of two bytes is extended by each possible third byte.

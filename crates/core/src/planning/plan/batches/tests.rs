@@ -8,16 +8,7 @@ use crate::tasks::task::Task;
 use proptest::prelude::*;
 
 fn launched(plan: &Plan) -> Vec<u64> {
-    let launch = |action: &Action| match action {
-        Action::Launch(id) => Some(id.0),
-        Action::Route(_)
-        | Action::Block(..)
-        | Action::Unblock(_)
-        | Action::Ask(..)
-        | Action::AskAboutSubtask(..)
-        | Action::Integrate(_)
-        | Action::Review(_) => None,
-    };
+    let launch = |action: &Action| if let Action::Launch(id) = action { Some(id.0) } else { None };
     plan.actions.iter().filter_map(launch).collect()
 }
 
@@ -105,11 +96,7 @@ proptest! {
         let plan = world.plan(slots);
         for batch in world.batches.values() {
             let busy = world.tasks.values().filter(|task| super::super::takes_slot(task) && batch.contains(task.id)).count();
-            let begun = plan.actions.iter().filter_map(|action| match action {
-                Action::Launch(id) | Action::Review(id) => Some(*id),
-                Action::Route(_) | Action::Block(..) | Action::Unblock(_) | Action::Ask(..)
-                | Action::AskAboutSubtask(..) | Action::Integrate(_) => None,
-            });
+            let begun = plan.actions.iter().filter_map(|action| if let Action::Launch(id) | Action::Review(id) = action { Some(*id) } else { None });
             let begun: Vec<_> = begun.filter(|id| batch.contains(*id)).collect();
             let by_itself = begun.iter().filter(|id| !world.tasks[id].run_now).count();
             prop_assert!(by_itself == 0 || busy + begun.len() <= batch.concurrency as usize + (begun.len() - by_itself));

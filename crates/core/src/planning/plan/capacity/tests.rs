@@ -44,16 +44,8 @@ fn strained(slots: usize, strain: Strain) -> Capacity {
 }
 
 fn launched(plan: &Plan) -> Vec<u64> {
-    let begun = plan.actions.iter().filter_map(|action| match action {
-        Action::Launch(id) => Some(id.0),
-        Action::Route(_)
-        | Action::Block(..)
-        | Action::Ask(..)
-        | Action::AskAboutSubtask(..)
-        | Action::Unblock(_)
-        | Action::Integrate(_)
-        | Action::Review(_) => None,
-    });
+    let begun =
+        plan.actions.iter().filter_map(|action| if let Action::Launch(id) = action { Some(id.0) } else { None });
     begun.collect()
 }
 
