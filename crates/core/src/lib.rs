@@ -15,8 +15,8 @@ pub use audit::{actor, history, rebuild, timeline};
 pub use base::{count, external, health, ids, money, names, nearest, once, time};
 pub use economics::{budget, cost, forecast, pattern, policy, recorded, strategy, track_record};
 pub use models::{
-    agent_model, agents, availability, catalog, degrade, model_api, model_warning, price, provider_access, resolve,
-    set_model,
+    agent_model, agents, availability, catalog, degrade, model_api, model_path, model_warning, price, provider_access,
+    resolve, set_model,
 };
 pub use notices::{notice, outbox};
 pub use operations::{channel, gc, job, pause, quiet, retention, schedule, service};

@@ -6,6 +6,7 @@ pub mod availability;
 pub mod catalog;
 pub mod degrade;
 pub mod model_api;
+pub mod model_path;
 pub mod model_warning;
 pub mod price;
 pub mod provider_access;
