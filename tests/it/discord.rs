@@ -118,7 +118,7 @@ fn room() -> (Room, Arc<AtomicUsize>) {
 }
 
 fn saying(text: &str) -> ChatMessage {
-    ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() }
+    ChatMessage { blocks: vec![Block::plain(text)], ..ChatMessage::default() }
 }
 
 fn owner() -> Person {
@@ -321,7 +321,7 @@ async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
         said.expect("said");
     });
     let long = ChatMessage {
-        passages: vec![Block::plain("@everyone"), Block::Block("x".repeat(99).add_lines(60))],
+        blocks: vec![Block::plain("@everyone"), Block::Block("x".repeat(99).add_lines(60))],
         document: Some(Document { name: "7.diff".to_owned(), text: "+hello\n".to_owned() }),
         ..ChatMessage::default()
     };

@@ -100,7 +100,7 @@ fn counting() -> (Client, Arc<AtomicUsize>) {
 }
 
 fn saying(text: &str) -> ChatMessage {
-    ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() }
+    ChatMessage { blocks: vec![Block::plain(text)], ..ChatMessage::default() }
 }
 
 /// What the stranger `n` does: something else each time.

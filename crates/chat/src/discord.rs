@@ -207,8 +207,8 @@ impl Discord {
     ) {
         let (queue, client, discord) = (self.0.queue.clone(), client.clone(), self.clone());
         tracker.spawn(async move {
-            let show = |saying, stage| queue.show(key, chat, saying, stage);
-            let answer = |saying| queue.answer(chat, saying);
+            let show = |content, stage| queue.show(key, chat, content, stage);
+            let answer = |content| queue.answer(chat, content);
             discord.0.streams.run((key, stop), (chat, task), &client, show, answer).await;
         });
     }

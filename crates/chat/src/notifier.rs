@@ -266,7 +266,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
 
     async fn send(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
         let channel = &self.setup.channel;
-        let message = self.localize(&delivery.saying);
+        let message = self.localize(&delivery.content);
         if let Some(id) = &delivery.change {
             match channel.edit(id, &message).await {
                 Ok(()) => return Ok(Some(id.clone())),

@@ -173,8 +173,8 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
             task,
             &stop,
             || SystemClock.now(),
-            |saying, stage| {
-                is_taken = show(saying, stage);
+            |content, stage| {
+                is_taken = show(content, stage);
                 if !is_taken && stage == Stage::Grows {
                     stop.cancel();
                     answer(render::about(task, "Too many streams are open: /stop ends them."));

@@ -132,14 +132,14 @@ impl Live {
         facts.extend(self.cost.map(|cost| cost.to_string()));
         let took = now.duration_since(self.since).as_secs().max(0);
         facts.push(if took < 60 { format!("{took} s") } else { format!("{} min", took / 60) });
-        let mut passages = vec![
+        let mut blocks = vec![
             Block::Line(vec![Span::Bold(format!("#{} {}", self.task, self.title))]),
             Block::plain(facts.join(" · ")),
         ];
         let tail = end_of(&self.tail);
-        passages.extend((!tail.trim().is_empty()).then_some(Block::Block(tail)));
-        passages.extend(self.verdict.as_ref().map(|verdict| Block::Line(mark_code(&cut(verdict, 800)))));
-        ChatMessage { passages, task: Some(self.task), ..ChatMessage::default() }
+        blocks.extend((!tail.trim().is_empty()).then_some(Block::Block(tail)));
+        blocks.extend(self.verdict.as_ref().map(|verdict| Block::Line(mark_code(&cut(verdict, 800)))));
+        ChatMessage { blocks, task: Some(self.task), ..ChatMessage::default() }
     }
 }
 

@@ -185,7 +185,7 @@ impl Conversation {
             Err(error) => return Answer { toast: Some(error.to_string()), ..Answer::default() },
         };
         point!("press.taken");
-        let (saying, toast, is_spent) = match press {
+        let (content, toast, is_spent) = match press {
             Press::Approve { task, commit } => {
                 (order.ask(Ask::Approve(task, Some(commit)), None).await, "approving; the answer follows", true)
             }
@@ -204,7 +204,7 @@ impl Conversation {
             }
         };
         point!("press.done");
-        Answer { toast: Some(toast.to_owned()), is_spent, ..saying }
+        Answer { toast: Some(toast.to_owned()), is_spent, ..content }
     }
 
     async fn want_changes(&self, speaker: &Speaker, task: TaskId, commit: String, now: Timestamp) -> Answer {

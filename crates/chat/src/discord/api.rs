@@ -196,7 +196,7 @@ impl Api {
 
     /// Sends a message that only the user who pressed a button sees.
     pub async fn whisper(&self, asked: &Asked, text: &str) -> Result<(), Refusal> {
-        let text = render::messages(&ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() });
+        let text = render::messages(&ChatMessage { blocks: vec![Block::plain(text)], ..ChatMessage::default() });
         let text = text.first().map(String::as_str).unwrap_or_default();
         let interaction = self.requests.interaction(asked.application);
         self.execute(interaction.create_followup(&asked.token).content(text).flags(MessageFlags::EPHEMERAL)).await
@@ -494,7 +494,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said_to_be_cut() {
         let long = ChatMessage {
-            passages: vec![orch_core::operations::channel::Block::Block("line\n".repeat(1000))],
+            blocks: vec![orch_core::operations::channel::Block::Block("line\n".repeat(1000))],
             ..ChatMessage::default()
         };
         let text = one_message(&long);

@@ -175,8 +175,8 @@ impl Telegram {
     ) {
         let (queue, client, telegram) = (self.queue_of(chat).clone(), client.clone(), self.clone());
         tracker.spawn(async move {
-            let show = |saying, stage| queue.show(key, saying, stage);
-            let answer = |saying| queue.answer(saying);
+            let show = |content, stage| queue.show(key, content, stage);
+            let answer = |content| queue.answer(content);
             telegram.0.streams.run((key, stop), (chat, task), &client, show, answer).await;
         });
     }

@@ -260,7 +260,7 @@ impl Poller<'_> {
 
     async fn say(&self, chat: i64, to: String, answer: Answer) {
         let queue = self.telegram.queue_of(chat);
-        answer.messages.into_iter().for_each(|saying| queue.answer(saying));
+        answer.messages.into_iter().for_each(|content| queue.answer(content));
         if let Some(task) = answer.stream {
             let shown = Shown::new(chat, self.telegram.0.listed.chat, task, to);
             self.telegram.stream(shown, (self.client, self.tracker)).await;

@@ -137,7 +137,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChatMessage {
     /// The text.
-    pub passages: Vec<Block>,
+    pub blocks: Vec<Block>,
     /// The buttons below the text.
     pub buttons: Vec<Button>,
     /// The attached file.
@@ -152,8 +152,8 @@ impl ChatMessage {
     /// Returns the text without markup, one line per block.
     pub fn plain_text(&self) -> String {
         let mut text = String::new();
-        for passage in &self.passages {
-            match passage {
+        for block in &self.blocks {
+            match block {
                 Block::Line(spans) => {
                     for span in spans {
                         match span {
@@ -176,8 +176,8 @@ mod tests {
     #[test]
     fn words_are_the_same_without_markup() {
         let line = Block::Line(vec![Span::Bold("7".to_owned()), Span::Plain(" waits".to_owned())]);
-        let saying = ChatMessage { passages: vec![line, Block::Block("a\nb\n".to_owned())], ..ChatMessage::default() };
-        assert_eq!(saying.plain_text(), "7 waits\na\nb\n");
+        let content = ChatMessage { blocks: vec![line, Block::Block("a\nb\n".to_owned())], ..ChatMessage::default() };
+        assert_eq!(content.plain_text(), "7 waits\na\nb\n");
     }
 
     #[test]

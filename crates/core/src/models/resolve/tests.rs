@@ -10,14 +10,14 @@ use crate::models::provider_access::Way;
 use proptest::prelude::*;
 
 /// A resolver with all its inputs.
-struct Desk {
+struct Fixture {
     catalog: Catalog,
     usability: ProviderAccess,
     selection: Selection,
     records: Records,
 }
 
-impl Desk {
+impl Fixture {
     fn with(providers: &[&str], additions: &Additions) -> Self {
         Self { catalog: Catalog::with(additions), ..Self::usable(providers) }
     }
@@ -105,13 +105,13 @@ fn small() -> Additions {
 
 #[test]
 fn every_name_that_users_type_leads_to_its_model() {
-    let desk = Desk::new(&[]);
+    let fixture = Fixture::new(&[]);
     let table = include_str!("../../../../../tests/fixtures/models/names.tsv");
     let rows: Vec<_> = table.lines().filter(|line| !line.starts_with('#')).map(|line| line.split_once('\t')).collect();
     assert!(rows.len() >= 300, "{}", rows.len());
     let mut failures = Vec::new();
     for (typed, meant) in rows.into_iter().flatten() {
-        match desk.ask(typed, &Needs::default()) {
+        match fixture.ask(typed, &Needs::default()) {
             Ok(found) if found.model.id.to_string() == meant => {}
             Ok(found) => failures.push(format!("{typed}: {} instead of {meant}", found.model.id)),
             Err(error) => failures.push(format!("{typed}: {error} instead of {meant}")),
@@ -136,15 +136,15 @@ fn each_tag_has_its_criteria() {
     for (tag, capabilities, min_context) in table {
         assert_eq!(needs_of(Some(tag)), Needs { min_context, ..needs(capabilities) }, "{tag:?}");
     }
-    let mut desk = Desk::with(&["local", "other"], &small());
-    assert_eq!(desk.id("auto"), "local/blind", "without a default: the best score, then the highest tier");
-    desk.selection.model = Some("local/eye".to_owned());
-    assert_eq!(desk.id("auto"), "local/eye", "the default");
-    assert_eq!(desk.id("node:vision"), desk.id("auto:vision"));
-    assert_eq!(desk.id("auto:fast"), "local/tiny-mini", "small context, and mini in the name");
-    assert_eq!(desk.id("auto:docs"), "other/eye-2", "the larger context");
-    assert_eq!(desk.id("auto:cheap"), "local/tiny-mini", "the lowest price in every mode");
-    assert_eq!(desk.id("auto:reasoning"), "local/blind");
+    let mut fixture = Fixture::with(&["local", "other"], &small());
+    assert_eq!(fixture.id("auto"), "local/blind", "without a default: the best score, then the highest tier");
+    fixture.selection.model = Some("local/eye".to_owned());
+    assert_eq!(fixture.id("auto"), "local/eye", "the default");
+    assert_eq!(fixture.id("node:vision"), fixture.id("auto:vision"));
+    assert_eq!(fixture.id("auto:fast"), "local/tiny-mini", "small context, and mini in the name");
+    assert_eq!(fixture.id("auto:docs"), "other/eye-2", "the larger context");
+    assert_eq!(fixture.id("auto:cheap"), "local/tiny-mini", "the lowest price in every mode");
+    assert_eq!(fixture.id("auto:reasoning"), "local/blind");
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn documents_prefer_web_access_where_it_is_known() {
     let mut additions = small();
     let web = Facts { capabilities: [(Capability::Web, true)].into(), ..Facts::default() };
     additions.overrides.push(("local/eye".parse().expect("an id"), web));
-    let desk = Desk::with(&["local", "other"], &additions);
-    let found = desk.ask("auto:docs", &Needs::default()).expect("there");
+    let fixture = Fixture::with(&["local", "other"], &additions);
+    let found = fixture.ask("auto:docs", &Needs::default()).expect("there");
     assert_eq!((found.model.id.to_string(), found.score.told()), ("local/eye".to_owned(), "7".to_owned()));
 }
 
@@ -183,43 +183,43 @@ fn scores_are_worked_out_like_this() {
 
 #[test]
 fn the_modes_weigh_price_as_their_names_say() {
-    let mut desk = Desk::with(&["local"], &small());
-    let ask = |desk: &Desk| desk.id("auto:reasoning");
-    assert_eq!(ask(&desk), "local/blind", "performance: the highest tier");
-    desk.selection.mode = Mode::Balanced;
-    assert_eq!(ask(&desk), "local/tiny-mini", "balanced: less the price, nothing else differs");
-    desk.selection.preferred_providers = vec!["local".to_owned()];
-    desk.selection.mode = Mode::Economical;
-    assert_eq!(ask(&desk), "local/tiny-mini");
-    let found = desk.ask("tier:sonnet", &Needs::default()).expect("there");
+    let mut fixture = Fixture::with(&["local"], &small());
+    let ask = |fixture: &Fixture| fixture.id("auto:reasoning");
+    assert_eq!(ask(&fixture), "local/blind", "performance: the highest tier");
+    fixture.selection.mode = Mode::Balanced;
+    assert_eq!(ask(&fixture), "local/tiny-mini", "balanced: less the price, nothing else differs");
+    fixture.selection.preferred_providers = vec!["local".to_owned()];
+    fixture.selection.mode = Mode::Economical;
+    assert_eq!(ask(&fixture), "local/tiny-mini");
+    let found = fixture.ask("tier:sonnet", &Needs::default()).expect("there");
     assert!(found.reason.contains("the lowest price"), "{}", found.reason);
 }
 
 #[test]
 fn a_limit_on_price_excludes_what_is_dearer_and_what_is_not_known() {
-    let mut desk = Desk::with(&["local", "other"], &small());
-    desk.selection.max_cost_per_1k_tokens = Usd::from_dollars(0.01);
-    assert_eq!(desk.id("auto:vision"), "local/eye", "other/eye-2 has no price, $10 a million are $0.01 a thousand");
-    desk.selection.max_cost_per_1k_tokens = Usd::from_dollars(0.009);
-    let error = desk.error("auto:vision");
+    let mut fixture = Fixture::with(&["local", "other"], &small());
+    fixture.selection.max_cost_per_1k_tokens = Usd::from_dollars(0.01);
+    assert_eq!(fixture.id("auto:vision"), "local/eye", "other/eye-2 has no price, $10 a million are $0.01 a thousand");
+    fixture.selection.max_cost_per_1k_tokens = Usd::from_dollars(0.009);
+    let error = fixture.error("auto:vision");
     assert!(error.to_string().contains("at a known price of at most"), "{error}");
-    let named = desk.ask("local/blind", &Needs::default()).expect("a person's word goes before the limit");
+    let named = fixture.ask("local/blind", &Needs::default()).expect("a person's word goes before the limit");
     assert!(named.warnings.iter().any(|warning| warning.contains("max_cost_per_1k_tokens")), "{:?}", named.warnings);
-    let unknown = desk.ask("other/eye-2", &Needs::default()).expect("named");
+    let unknown = fixture.ask("other/eye-2", &Needs::default()).expect("named");
     assert!(unknown.warnings[0].contains("not known"), "{:?}", unknown.warnings);
 }
 
 #[test]
 fn fast_takes_the_small_model_first_and_scores_when_that_does_not_do() {
-    let mut desk = Desk::with(&["local"], &small());
-    desk.selection.small_model = Some("local/eye".to_owned());
-    let found = desk.ask("auto:fast", &Needs::default()).expect("there");
+    let mut fixture = Fixture::with(&["local"], &small());
+    fixture.selection.small_model = Some("local/eye".to_owned());
+    let found = fixture.ask("auto:fast", &Needs::default()).expect("there");
     assert_eq!((found.model.id.to_string(), found.policy.choice), ("local/eye".to_owned(), Choice::SmallModel));
     assert!(found.reason.contains("model_selection.small_model"), "{}", found.reason);
     for (bad, why) in [("nonsense-9000", "no model is called"), ("other/eye-2", "can be used"), ("auto:fast", "itself")]
     {
-        desk.selection.small_model = Some(bad.to_owned());
-        let found = desk.ask("auto:fast", &Needs::default()).expect("by score");
+        fixture.selection.small_model = Some(bad.to_owned());
+        let found = fixture.ask("auto:fast", &Needs::default()).expect("by score");
         assert_eq!(
             (found.model.id.to_string().as_str(), found.policy.choice),
             ("local/tiny-mini", Choice::Tag),
@@ -231,23 +231,23 @@ fn fast_takes_the_small_model_first_and_scores_when_that_does_not_do() {
 
 #[test]
 fn vision_is_never_lost_on_any_path() {
-    let mut desk = Desk::with(&["local"], &small());
+    let mut fixture = Fixture::with(&["local"], &small());
     let vision = needs(&[Capability::Vision]);
-    desk.selection.model = Some("local/blind".to_owned());
-    desk.selection.small_model = Some("local/blind".to_owned());
+    fixture.selection.model = Some("local/blind".to_owned());
+    fixture.selection.small_model = Some("local/blind".to_owned());
     for reference in
         ["auto", "auto:fast", "auto:vision", "auto:code", "auto:cheap", "tier:opus", "tier:haiku", "local/eye"]
     {
-        assert_eq!(desk.ask(reference, &vision).expect(reference).model.id.to_string(), "local/eye", "{reference}");
+        assert_eq!(fixture.ask(reference, &vision).expect(reference).model.id.to_string(), "local/eye", "{reference}");
     }
     for reference in ["local/blind", "blind", "local/some-vision"] {
-        let error = desk.ask(reference, &vision).expect_err(reference);
+        let error = fixture.ask(reference, &vision).expect_err(reference);
         assert_eq!(error.trouble(), Trouble::Refused);
         assert_eq!(error.suggestions()[0], "local/eye", "{error}");
     }
-    let guessed = desk.ask("local/some-vision", &vision).expect_err("only a name");
+    let guessed = fixture.ask("local/some-vision", &vision).expect_err("only a name");
     assert!(guessed.to_string().contains("by its name only"), "{guessed}");
-    let blind = Desk::with(&["deepseek"], &Additions::default());
+    let blind = Fixture::with(&["deepseek"], &Additions::default());
     let error = blind.ask("auto:docs", &needs(&[Capability::Vision, Capability::Pdf])).expect_err("none");
     assert!(error.to_string().contains("no model of the usable providers (deepseek) has vision"), "{error}");
     assert!(!error.suggestions().is_empty() && error.suggestions().len() <= 20);
@@ -256,16 +256,16 @@ fn vision_is_never_lost_on_any_path() {
 
 #[test]
 fn tags_and_tiers_choose_among_usable_providers_and_names_among_all() {
-    let desk = Desk::new(&["anthropic"]);
+    let fixture = Fixture::new(&["anthropic"]);
     for tag in Tag::ALL {
-        assert!(desk.id(tag.as_str()).starts_with("anthropic/"), "{tag:?}");
+        assert!(fixture.id(tag.as_str()).starts_with("anthropic/"), "{tag:?}");
     }
-    let named = desk.ask("gpt-5.2", &Needs::default()).expect("named");
+    let named = fixture.ask("gpt-5.2", &Needs::default()).expect("named");
     assert_eq!(named.policy.providers, "all");
     assert!(named.warnings[0].contains("openai cannot be used"), "{:?}", named.warnings);
-    let nobody = Desk::new(&[]);
+    let nobody = Fixture::new(&[]);
     assert_eq!(nobody.error("auto:code"), ResolveError::NobodyUsable { what: "auto:code".to_owned() });
-    let mut failing = Desk::new(&["anthropic"]);
+    let mut failing = Fixture::new(&["anthropic"]);
     failing.usability.suspend("anthropic", "anthropic limits requests".to_owned());
     assert!(failing.error("auto:code").to_string().ends_with("now: anthropic limits requests"));
     assert_eq!(nobody.error("tier:pro").trouble(), Trouble::Refused);
@@ -274,18 +274,18 @@ fn tags_and_tiers_choose_among_usable_providers_and_names_among_all() {
 
 #[test]
 fn a_tier_that_nobody_has_gives_way_downwards_first_and_says_so() {
-    let desk = Desk::new(&["anthropic"]);
-    let found = desk.ask("tier:pro", &Needs::default()).expect("there");
+    let fixture = Fixture::new(&["anthropic"]);
+    let found = fixture.ask("tier:pro", &Needs::default()).expect("there");
     assert_eq!(found.model.facts().tier, Some(Tier::Sonnet), "{}", found.model.id);
     assert_eq!(found.warnings, ["no usable model of tier pro does; this is one of tier sonnet"]);
-    assert_eq!(Desk::new(&["google"]).id("tier:pro"), "google/gemini-3.1-pro-preview");
-    assert_eq!(Desk::new(&["google"]).id("pro"), "google/gemini-3.1-pro-preview", "the ladder's words are aliases");
-    assert_eq!(Desk::with(&["local"], &small()).id("tier:flash"), "local/tiny-mini");
+    assert_eq!(Fixture::new(&["google"]).id("tier:pro"), "google/gemini-3.1-pro-preview");
+    assert_eq!(Fixture::new(&["google"]).id("pro"), "google/gemini-3.1-pro-preview", "the ladder's words are aliases");
+    assert_eq!(Fixture::with(&["local"], &small()).id("tier:flash"), "local/tiny-mini");
 }
 
 #[test]
 fn the_aliases_of_the_configuration_lead_where_they_say() {
-    let desk = Desk::aliases(&[
+    let fixture = Fixture::aliases(&[
         ("sonnet", "anthropic/claude-sonnet-4-6"),
         ("gpt4", "openai/gpt-4o"),
         ("gemini", "google/gemini-2.5-flash"),
@@ -293,17 +293,17 @@ fn the_aliases_of_the_configuration_lead_where_they_say() {
         ("mine", "sonnet"),
         ("quick", "auto:fast"),
     ]);
-    assert_eq!(desk.id("sonnet"), "anthropic/claude-sonnet-4-6", "the person's alias goes before the built-in one");
-    assert_eq!(desk.id("GPT-4"), "openai/gpt-4o", "in any case and spelling");
-    assert_eq!(desk.id("gemini"), "google/gemini-2.5-flash");
-    assert_eq!(desk.id("workhorse"), "anthropic/claude-sonnet-4-6", "over two others");
-    let found = desk.ask("work-horse", &Needs::default()).expect("there");
+    assert_eq!(fixture.id("sonnet"), "anthropic/claude-sonnet-4-6", "the person's alias goes before the built-in one");
+    assert_eq!(fixture.id("GPT-4"), "openai/gpt-4o", "in any case and spelling");
+    assert_eq!(fixture.id("gemini"), "google/gemini-2.5-flash");
+    assert_eq!(fixture.id("workhorse"), "anthropic/claude-sonnet-4-6", "over two others");
+    let found = fixture.ask("work-horse", &Needs::default()).expect("there");
     assert!(
         found.reason.starts_with("alias of yours: work-horse → mine → sonnet → anthropic/claude"),
         "{}",
         found.reason
     );
-    let quick = desk.ask("quick", &Needs::default()).expect("there");
+    let quick = fixture.ask("quick", &Needs::default()).expect("there");
     assert_eq!((quick.policy.choice, quick.model.id.provider.as_str()), (Choice::Tag, "anthropic"));
 }
 
@@ -314,61 +314,61 @@ fn an_alias_that_leads_back_to_itself_is_an_error() {
         (&[("a", "b"), ("b", "c"), ("c", "A")], "b", "b → c → A → b"),
         (&[("x", "loop-1"), ("loop-1", "loop_1")], "x", "x → loop-1 → loop_1"),
     ] {
-        let desk = Desk::aliases(aliases);
-        let error = desk.error(start);
+        let fixture = Fixture::aliases(aliases);
+        let error = fixture.error(start);
         assert_eq!(error.to_string(), format!("the alias leads back to itself: {told}"));
         assert_eq!(error.trouble(), Trouble::Usage);
         let map = aliases.iter().map(|(name, to)| ((*name).to_owned(), (*to).to_owned())).collect();
         assert!(!alias_cycles(&map).is_empty(), "{aliases:?}");
     }
     assert!(alias_cycles(&[("a".to_owned(), "b".to_owned())].into()).is_empty());
-    let error = Desk::aliases(&[("fast one", "no-such-thing")]).error("fast-one");
+    let error = Fixture::aliases(&[("fast one", "no-such-thing")]).error("fast-one");
     assert!(error.to_string().starts_with("fast-one → no-such-thing: no model is called"), "{error}");
     assert_eq!(error.trouble(), Trouble::NotFound);
 }
 
 #[test]
 fn what_nobody_has_is_told_with_what_is_near() {
-    let desk = Desk::new(&["anthropic"]);
-    let error = desk.error("claude-sonet-4-6");
+    let fixture = Fixture::new(&["anthropic"]);
+    let error = fixture.error("claude-sonet-4-6");
     assert!(error.suggestions()[0].ends_with("claude-sonnet-4-6"), "{:?}", error.suggestions());
     assert!(error.suggestions().len() <= 20);
     assert_eq!(error.trouble(), Trouble::NotFound);
-    let error = desk.error("antropic/claude-sonnet-4-6");
+    let error = fixture.error("antropic/claude-sonnet-4-6");
     assert_eq!(error.to_string(), "there is no provider \"antropic\", did you mean anthropic?");
     assert_eq!(error.suggestions()[0], "anthropic");
     assert!(error.hint().contains("openai"), "the others are told as well");
-    let error = desk.error("nope/x");
+    let error = fixture.error("nope/x");
     assert_eq!(error.to_string(), "there is no provider \"nope\"");
     assert!(error.hint().starts_with("providers are ") && error.hint().contains("anthropic"), "{}", error.hint());
-    let error = desk.error("anthropic/claude-sonnet-9");
+    let error = fixture.error("anthropic/claude-sonnet-9");
     assert_eq!(error.to_string(), "no model is called \"claude-sonnet-9\" at anthropic");
     assert!(error.suggestions().iter().all(|id| id.starts_with("anthropic/")), "{:?}", error.suggestions());
-    let error = desk.error("auto:visoin");
+    let error = fixture.error("auto:visoin");
     assert_eq!(error.to_string(), "there is no tag \"auto:visoin\", did you mean auto:vision?");
     assert_eq!(error.suggestions().len(), Tag::ALL.len());
-    assert!(matches!(desk.error("tier:mega"), ResolveError::UnknownTier { .. }));
-    assert!(matches!(desk.error("opus 9"), ResolveError::UnknownModel { .. }), "no other version is taken");
+    assert!(matches!(fixture.error("tier:mega"), ResolveError::UnknownTier { .. }));
+    assert!(matches!(fixture.error("opus 9"), ResolveError::UnknownModel { .. }), "no other version is taken");
 }
 
 #[test]
 fn one_name_at_several_providers_goes_to_a_usable_then_a_preferred_then_the_first() {
-    assert_eq!(Desk::new(&[]).id("claude-sonnet-4-6"), "anthropic/claude-sonnet-4-6");
-    assert_eq!(Desk::new(&["opencode"]).id("claude-sonnet-4-6"), "opencode/claude-sonnet-4-6");
-    let mut desk = Desk::new(&["opencode", "anthropic"]);
-    assert_eq!(desk.id("claude-sonnet-4-6"), "anthropic/claude-sonnet-4-6");
-    desk.selection.preferred_providers = vec!["opencode".to_owned()];
-    assert_eq!(desk.id("claude-sonnet-4-6"), "opencode/claude-sonnet-4-6");
+    assert_eq!(Fixture::new(&[]).id("claude-sonnet-4-6"), "anthropic/claude-sonnet-4-6");
+    assert_eq!(Fixture::new(&["opencode"]).id("claude-sonnet-4-6"), "opencode/claude-sonnet-4-6");
+    let mut fixture = Fixture::new(&["opencode", "anthropic"]);
+    assert_eq!(fixture.id("claude-sonnet-4-6"), "anthropic/claude-sonnet-4-6");
+    fixture.selection.preferred_providers = vec!["opencode".to_owned()];
+    assert_eq!(fixture.id("claude-sonnet-4-6"), "opencode/claude-sonnet-4-6");
 }
 
 #[test]
 fn history_counts_from_three_runs_on_and_above_three_quarters() {
-    let mut desk = Desk::with(&["local"], &small());
-    let points = |desk: &Desk, good, samples| {
+    let mut fixture = Fixture::with(&["local"], &small());
+    let points = |fixture: &Fixture, good, samples| {
         let mut records = Records::default();
         records.tiers.insert(Tier::Haiku, Record::even(good, samples));
-        let model = desk.catalog.model(&"local/tiny-mini".parse().expect("an id")).expect("there");
-        score(model, None, &desk.selection, Mode::Performance, &records).told()
+        let model = fixture.catalog.model(&"local/tiny-mini".parse().expect("an id")).expect("there");
+        score(model, None, &fixture.selection, Mode::Performance, &records).told()
     };
     for (good, samples, expected) in [
         (2, 2, "0"),
@@ -380,34 +380,34 @@ fn history_counts_from_three_runs_on_and_above_three_quarters() {
         (1, 3, "-20"),
         (2, 4, "0"),
     ] {
-        assert_eq!(points(&desk, good, samples), expected, "{good} of {samples}");
+        assert_eq!(points(&fixture, good, samples), expected, "{good} of {samples}");
     }
-    assert_eq!(desk.id("auto:reasoning"), "local/blind");
-    desk.records.models.insert("local/tiny-mini".parse().expect("an id"), Record::even(9, 10));
-    let found = desk.ask("auto:reasoning", &Needs::default()).expect("there");
+    assert_eq!(fixture.id("auto:reasoning"), "local/blind");
+    fixture.records.models.insert("local/tiny-mini".parse().expect("an id"), Record::even(9, 10));
+    let found = fixture.ask("auto:reasoning", &Needs::default()).expect("there");
     assert_eq!(found.model.id.to_string(), "local/tiny-mini");
     assert_eq!(found.score.terms[0].what, "history: 9 of 10 good");
 }
 
 #[test]
 fn history_says_in_the_reason_whom_it_has_passed_over() {
-    let mut desk = Desk::new(&["anthropic"]);
-    let usual = desk.ask("tier:opus", &Needs::default()).expect("there");
+    let mut fixture = Fixture::new(&["anthropic"]);
+    let usual = fixture.ask("tier:opus", &Needs::default()).expect("there");
     assert!(!usual.reason.contains("history"), "{}", usual.reason);
     let usual = usual.model.id.clone();
-    desk.records.models.insert(usual.clone(), Record::even(0, 3));
-    let found = desk.ask("tier:opus", &Needs::default()).expect("there");
+    fixture.records.models.insert(usual.clone(), Record::even(0, 3));
+    let found = fixture.ask("tier:opus", &Needs::default()).expect("there");
     assert_ne!(found.model.id, usual);
     assert_eq!(found.model.facts().tier, Some(Tier::Opus));
     let told = format!("; without history {usual} would be first (history: 0 of 3 good)");
     assert!(found.reason.ends_with(&told), "{}", found.reason);
-    desk.records.models.insert(usual.clone(), Record::even(3, 3));
-    let again = desk.ask("tier:opus", &Needs::default()).expect("there");
+    fixture.records.models.insert(usual.clone(), Record::even(3, 3));
+    let again = fixture.ask("tier:opus", &Needs::default()).expect("there");
     assert_eq!(again.model.id, usual);
     assert!(again.reason.ends_with("; history: 3 of 3 good"), "{}", again.reason);
-    desk.records.models.clear();
-    desk.records.tiers.insert(Tier::Opus, Record::even(9, 9));
-    let of_tier = desk.ask("tier:opus", &Needs::default()).expect("there");
+    fixture.records.models.clear();
+    fixture.records.tiers.insert(Tier::Opus, Record::even(9, 9));
+    let of_tier = fixture.ask("tier:opus", &Needs::default()).expect("there");
     assert!(of_tier.reason.ends_with("; history of its tier: 9 of 9 good"), "{}", of_tier.reason);
 }
 
@@ -419,7 +419,7 @@ fn who_has_no_tools_gets_research_only_and_who_is_off_gets_nothing() {
     let id = |text: &str| text.parse::<ModelRef>().expect("an id");
     let overrides = ["moonshotai/kimi-k3", "zai/glm-5.3"].map(|model| (id(model), without_tools())).to_vec();
     let additions = Additions { overrides, ..Additions::default() };
-    let desk = Desk::with(&["anthropic", "deepseek", "minimax", "moonshotai", "zai"], &additions);
+    let fixture = Fixture::with(&["anthropic", "deepseek", "minimax", "moonshotai", "zai"], &additions);
     let work = Needs { changes_files: true, ..Needs::default() };
     for (model, use_of_it, changes_files, answers, is_on) in [
         ("haiku", "fast, cheap, simple tasks", true, true, true),
@@ -431,16 +431,16 @@ fn who_has_no_tools_gets_research_only_and_who_is_off_gets_nothing() {
         ("glm", "analysis only (no tools)", false, true, true),
         ("gemini", "research (disabled by default)", true, true, false),
     ] {
-        let told = |needs: &Needs| desk.ask(model, needs).map(|found| found.warnings.join("; "));
+        let told = |needs: &Needs| fixture.ask(model, needs).map(|found| found.warnings.join("; "));
         assert_eq!(told(&work).is_ok(), changes_files, "{model}: {use_of_it}: {:?}", told(&work));
         assert_eq!(told(&Needs::default()).is_ok(), answers, "{model}: {use_of_it}");
         let is_usable = !told(&Needs::default()).unwrap_or_default().contains("cannot be used as things are");
         assert_eq!(is_usable, is_on, "{model}: {use_of_it}");
     }
-    let why = desk.ask("kimi", &work).expect_err("no tools").to_string();
+    let why = fixture.ask("kimi", &work).expect_err("no tools").to_string();
     assert!(why.contains("has no tools, and the work changes files"), "{why}");
     for tag in ["auto", "auto:fast", "auto:cheap", "auto:reasoning", "tier:sonnet", "tier:pro"] {
-        let found = desk.ask(tag, &work).unwrap_or_else(|error| panic!("{tag}: {error}"));
+        let found = fixture.ask(tag, &work).unwrap_or_else(|error| panic!("{tag}: {error}"));
         assert_ne!(found.model.id.provider, "google", "{tag}");
         assert!(!["kimi-k3", "glm-5.3"].contains(&found.model.id.model.as_str()), "{tag}: {}", found.model.id);
     }
@@ -451,33 +451,33 @@ fn what_nobody_says_of_tools_is_no_reason_against_a_model() {
     let of = |tools: Option<bool>| {
         let capabilities = tools.map(|has| (Capability::Tools, has)).into_iter().collect();
         let facts = Facts { capabilities, ..Facts::default() };
-        let desk = Desk::bare(&["local"], vec![("local/own".parse().expect("an id"), facts)]);
-        desk.ask("local/own", &Needs { changes_files: true, ..Needs::default() }).is_ok()
+        let fixture = Fixture::bare(&["local"], vec![("local/own".parse().expect("an id"), facts)]);
+        fixture.ask("local/own", &Needs { changes_files: true, ..Needs::default() }).is_ok()
     };
     assert_eq!([None, Some(true), Some(false)].map(of), [true, true, false]);
 }
 
 #[test]
 fn the_models_that_people_speak_of_are_known_by_their_short_names() {
-    let desk = Desk::new(&[]);
+    let fixture = Fixture::new(&[]);
     for name in ["haiku", "sonnet", "opus", "deepseek", "minimax", "kimi", "glm", "gemini"] {
-        assert!(desk.ask(name, &Needs::default()).is_ok(), "{name}");
+        assert!(fixture.ask(name, &Needs::default()).is_ok(), "{name}");
     }
     for (tier, model) in [("haiku", Tier::Haiku), ("sonnet", Tier::Sonnet), ("opus", Tier::Opus)] {
-        let found = desk.ask(tier, &Needs::default()).expect("there");
+        let found = fixture.ask(tier, &Needs::default()).expect("there");
         assert_eq!(found.model.facts().tier, Some(model));
     }
 }
 
 #[test]
 fn every_result_has_a_reason_and_an_old_name_is_told() {
-    let desk = Desk::new(&["anthropic", "openai", "google"]);
+    let fixture = Fixture::new(&["anthropic", "openai", "google"]);
     for reference in ["auto", "tier:opus", "sonnet", "anthropic/claude-opus-5", "gpt5.2", "claude-3-opus", "flash"] {
-        let found = desk.ask(reference, &Needs::default()).expect(reference);
+        let found = fixture.ask(reference, &Needs::default()).expect(reference);
         assert!(!found.reason.is_empty() && found.alternatives.len() <= 5);
         assert!(found.alternatives.iter().all(|other| other.model != found.model.id));
     }
-    let old = desk.ask("claude-3-opus", &Needs::default()).expect("there");
+    let old = fixture.ask("claude-3-opus", &Needs::default()).expect("there");
     assert_eq!(old.policy.choice, Choice::Retired);
     assert!(old.warnings[0].contains("is an old name"), "{:?}", old.warnings);
 }
@@ -532,9 +532,9 @@ proptest! {
         small in prop::option::of(any_reference()),
     ) {
         let overrides: Vec<_> = models.iter().map(|(id, facts)| (id.parse().expect("an id"), facts.clone())).collect();
-        let mut desk = Desk::bare(&usable, overrides);
-        desk.selection = Selection { mode, small_model: small.clone(), model: small, ..Selection::default() };
-        let found = desk.ask(&reference, &needs);
+        let mut fixture = Fixture::bare(&usable, overrides);
+        fixture.selection = Selection { mode, small_model: small.clone(), model: small, ..Selection::default() };
+        let found = fixture.ask(&reference, &needs);
         if let Ok(found) = &found {
             prop_assert!(needs.met_by(found.model), "{reference}: {} lacks something", found.model.id);
             prop_assert!(!found.reason.is_empty());
@@ -555,9 +555,9 @@ proptest! {
         let listed: Vec<(ModelRef, Facts)> =
             models.into_iter().map(|(id, facts)| (id.parse().expect("an id"), facts)).collect();
         let answer = |overrides: Vec<(ModelRef, Facts)>| {
-            let mut desk = Desk::bare(&["aa", "bb"], overrides);
-            desk.selection.mode = mode;
-            let found = desk.ask(&reference, &Needs::default());
+            let mut fixture = Fixture::bare(&["aa", "bb"], overrides);
+            fixture.selection.mode = mode;
+            let found = fixture.ask(&reference, &Needs::default());
             found.map(|found| (found.model.clone(), found.reason, found.alternatives)).map_err(|error| error.to_string())
         };
         let backwards = listed.iter().rev().cloned().collect();
@@ -569,10 +569,10 @@ proptest! {
         aliases in prop::collection::btree_map("[a-e]", "[a-g]", 0..8),
         start in "[a-e]",
     ) {
-        let mut desk = Desk::usable(&["anthropic"]);
+        let mut fixture = Fixture::usable(&["anthropic"]);
         let additions = Additions { aliases: aliases.clone(), ..Additions::default() };
-        desk.catalog = Catalog::without_built_in_models(&additions);
-        let found = desk.ask(&start, &Needs::default());
+        fixture.catalog = Catalog::without_built_in_models(&additions);
+        let found = fixture.ask(&start, &Needs::default());
         let cycles = alias_cycles(&aliases);
         let in_circle = cycles.iter().any(|(name, _)| *name == start);
         prop_assert_eq!(in_circle, matches!(found, Err(ResolveError::AliasCycle(_))));

@@ -8,7 +8,7 @@ const LISTED: usize = 25;
 
 /// One message for these notices, the oldest first. `dropped`: so many more are told of nowhere.
 pub fn say(notices: &[&Notice], dropped: u64) -> ChatMessage {
-    let mut saying = match notices {
+    let mut content = match notices {
         [] => ChatMessage::default(),
         [first, ..] if notices.iter().all(|notice| notice.kind == NoticeKind::Stranger) => strangers(first, notices),
         [only] => single(only, 1),
@@ -20,22 +20,22 @@ pub fn say(notices: &[&Notice], dropped: u64) -> ChatMessage {
     };
     if dropped > 0 {
         let told = format!("{dropped} older notices were dropped while this channel could not be reached: orch events");
-        saying.passages.push(Block::plain(told));
+        content.blocks.push(Block::plain(told));
     }
-    saying
+    content
 }
 
 fn single(notice: &Notice, times: usize) -> ChatMessage {
-    let mut passages = vec![headline(notice)];
-    passages.extend(notice.text.lines().map(|line| match line.strip_prefix("  orch ") {
+    let mut blocks = vec![headline(notice)];
+    blocks.extend(notice.text.lines().map(|line| match line.strip_prefix("  orch ") {
         Some(command) => Block::Line(vec![Span::Code(format!("orch {command}"))]),
         None => Block::plain(line),
     }));
     if times > 1 {
-        passages.push(Block::plain(format!("({times} times since the last message)")));
+        blocks.push(Block::plain(format!("({times} times since the last message)")));
     }
     ChatMessage {
-        passages,
+        blocks,
         buttons: notice.buttons.clone(),
         document: None,
         task: notice.task(),
@@ -47,43 +47,43 @@ fn single(notice: &Notice, times: usize) -> ChatMessage {
 fn shared(first: &Notice, notices: &[&Notice]) -> ChatMessage {
     let count = notices.len();
     let head = format!("{count} tasks: {}", title(first.kind));
-    let mut passages = vec![Block::Line(vec![Span::Bold(head)])];
-    passages.extend(first.text.lines().map(Block::plain));
-    passages.extend(notices.iter().filter(|notice| notice.about.is_some()).take(LISTED).map(|notice| headline(notice)));
+    let mut blocks = vec![Block::Line(vec![Span::Bold(head)])];
+    blocks.extend(first.text.lines().map(Block::plain));
+    blocks.extend(notices.iter().filter(|notice| notice.about.is_some()).take(LISTED).map(|notice| headline(notice)));
     if count > LISTED {
-        passages.push(Block::plain(format!("and {} more", count - LISTED)));
+        blocks.push(Block::plain(format!("and {} more", count - LISTED)));
     }
-    ChatMessage { passages, is_urgent: notices.iter().any(|notice| notice.is_urgent()), ..ChatMessage::default() }
+    ChatMessage { blocks, is_urgent: notices.iter().any(|notice| notice.is_urgent()), ..ChatMessage::default() }
 }
 
 /// Those who are not on the list, a line each.
 fn strangers(first: &Notice, notices: &[&Notice]) -> ChatMessage {
     let count = notices.len();
     let head = if count == 1 { title(first.kind).to_owned() } else { format!("{count} strangers spoke to the bot") };
-    let mut passages = vec![Block::Line(vec![Span::Bold(head)])];
-    passages.extend(notices.iter().take(LISTED).map(|notice| Block::plain(notice.text.clone())));
+    let mut blocks = vec![Block::Line(vec![Span::Bold(head)])];
+    blocks.extend(notices.iter().take(LISTED).map(|notice| Block::plain(notice.text.clone())));
     if count > LISTED {
-        passages.push(Block::plain(format!("and {} more: orch events", count - LISTED)));
+        blocks.push(Block::plain(format!("and {} more: orch events", count - LISTED)));
     }
-    passages.push(Block::plain("Not on the list: nothing was done, and nothing answered."));
-    ChatMessage { passages, is_urgent: first.is_urgent(), ..ChatMessage::default() }
+    blocks.push(Block::plain("Not on the list: nothing was done, and nothing answered."));
+    ChatMessage { blocks, is_urgent: first.is_urgent(), ..ChatMessage::default() }
 }
 
 fn digest(notices: &[&Notice]) -> ChatMessage {
     let count = notices.len();
-    let mut passages = vec![Block::Line(vec![Span::Bold(format!("{count} notices"))])];
+    let mut blocks = vec![Block::Line(vec![Span::Bold(format!("{count} notices"))])];
     // What waits for the person stands first.
     let (asking, rest): (Vec<&&Notice>, Vec<&&Notice>) = notices.iter().partition(|notice| notice.is_error());
     for notice in asking.into_iter().chain(rest).take(LISTED) {
         let Block::Line(mut spans) = headline(notice) else { continue };
         let text: String = notice.text.lines().next().unwrap_or_default().chars().take(160).collect();
         spans.push(Span::Plain(format!(": {text}")));
-        passages.push(Block::Line(spans));
+        blocks.push(Block::Line(spans));
     }
     if count > LISTED {
-        passages.push(Block::plain(format!("and {} more: orch events", count - LISTED)));
+        blocks.push(Block::plain(format!("and {} more: orch events", count - LISTED)));
     }
-    ChatMessage { passages, is_urgent: notices.iter().any(|notice| notice.is_urgent()), ..ChatMessage::default() }
+    ChatMessage { blocks, is_urgent: notices.iter().any(|notice| notice.is_urgent()), ..ChatMessage::default() }
 }
 
 fn headline(notice: &Notice) -> Block {

@@ -88,7 +88,7 @@ pub struct Delivery {
     /// All rows that it tells of, the oldest first.
     pub rows: Vec<u64>,
     /// Its words.
-    pub saying: ChatMessage,
+    pub content: ChatMessage,
     /// The message in whose place it goes.
     pub change: Option<String>,
     /// The task's message before it, with what stands there from now on: nothing is to be pressed any more.
@@ -99,7 +99,7 @@ pub struct Delivery {
 #[derive(Debug, Clone)]
 pub struct NoticeQueue {
     channel: ChannelKind,
-    parcels: BTreeMap<u64, OutboxItem>,
+    items: BTreeMap<u64, OutboxItem>,
     dropped: u64,
     changed: BTreeSet<u64>,
     /// Nothing is said before.
@@ -110,9 +110,9 @@ pub struct NoticeQueue {
 
 impl NoticeQueue {
     /// As it was stored.
-    pub fn new(channel: ChannelKind, parcels: Vec<OutboxItem>, dropped: u64) -> Self {
-        let parcels = parcels.into_iter().map(|item| (item.id, item)).collect();
-        Self { channel, parcels, dropped, changed: BTreeSet::new(), not_before: None, in_vain: 0 }
+    pub fn new(channel: ChannelKind, items: Vec<OutboxItem>, dropped: u64) -> Self {
+        let items = items.into_iter().map(|item| (item.id, item)).collect();
+        Self { channel, items, dropped, changed: BTreeSet::new(), not_before: None, in_vain: 0 }
     }
 
     /// How many were dropped since that was last said.
@@ -122,18 +122,18 @@ impl NoticeQueue {
 
     /// All rows.
     pub fn items(&self) -> impl Iterator<Item = &OutboxItem> {
-        self.parcels.values()
+        self.items.values()
     }
 
     /// What changed since this was last asked: rows with their present content, or without one.
     pub fn changes(&mut self) -> Vec<(u64, Option<OutboxItem>)> {
-        std::mem::take(&mut self.changed).into_iter().map(|id| (id, self.parcels.get(&id).cloned())).collect()
+        std::mem::take(&mut self.changed).into_iter().map(|id| (id, self.items.get(&id).cloned())).collect()
     }
 
     /// Gives a name to every row that has none. The numbers of rows are those of one journal: another home, or a new journal, has
     /// the same ones.
     pub fn name(&mut self, mut new: impl FnMut() -> String) {
-        for item in self.parcels.values_mut().filter(|item| item.key.is_none()) {
+        for item in self.items.values_mut().filter(|item| item.key.is_none()) {
             item.key = Some(new());
             self.changed.insert(item.id);
         }
@@ -141,7 +141,7 @@ impl NoticeQueue {
 
     /// The name of a row.
     pub fn key(&self, row: u64) -> Option<&str> {
-        self.parcels.get(&row)?.key.as_deref()
+        self.items.get(&row)?.key.as_deref()
     }
 
     /// A machine reads it: each notice by itself and at once, for it does its own sorting.
@@ -168,7 +168,7 @@ impl NoticeQueue {
     /// Takes a notice in. The same one for a second time changes nothing.
     pub fn take(&mut self, notice: Notice, rules: &Rules, now: Timestamp) {
         let id = self.number(&notice);
-        if !Self::lets_through(&notice, rules) || self.parcels.contains_key(&id) {
+        if !Self::lets_through(&notice, rules) || self.items.contains_key(&id) {
             return;
         }
         let mut item = OutboxItem {
@@ -185,14 +185,14 @@ impl NoticeQueue {
         if !self.is_for_machines() {
             self.gather(&mut item, now);
         }
-        self.parcels.insert(id, item);
+        self.items.insert(id, item);
         self.changed.insert(id);
         self.bound();
     }
 
     /// Puts a new notice beside those of the same cause: into one that still waits, or after a while since the last one.
     fn gather(&self, item: &mut OutboxItem, now: Timestamp) {
-        let same = || self.parcels.values().filter(|other| other.notice.key() == item.notice.key());
+        let same = || self.items.values().filter(|other| other.notice.key() == item.notice.key());
         if let Some(lead) = same().find(|other| other.state == Stage::Pending) {
             item.state = Stage::Merged { into: lead.id };
             return;
@@ -223,7 +223,7 @@ impl NoticeQueue {
                 self.open().find(goes).map(|item| item.id)
             };
             let Some(id) = oldest(true).or_else(|| oldest(false)) else { return };
-            self.parcels.remove(&id);
+            self.items.remove(&id);
             self.changed.insert(id);
             self.dropped += 1;
         }
@@ -231,7 +231,7 @@ impl NoticeQueue {
 
     /// Whether something waits that asks a person about a task.
     pub fn asks(&self) -> bool {
-        self.parcels.values().any(|item| item.state == Stage::Pending && item.notice.kind.asks())
+        self.items.values().any(|item| item.state == Stage::Pending && item.notice.kind.asks())
     }
 
     /// Lets go of what asks about a task and is answered by now: the task asks nothing any more, or something newer. It
@@ -243,14 +243,14 @@ impl NoticeQueue {
         }
         let asking = |item: &&OutboxItem| item.state == Stage::Pending && item.notice.kind.asks();
         let mut groups: Vec<(TaskId, Vec<u64>)> = Vec::new();
-        for item in self.parcels.values().filter(asking) {
+        for item in self.items.values().filter(asking) {
             groups.extend(item.notice.task().map(|task| (task, self.group(item.id))));
         }
         let newest = |task: TaskId| groups.iter().filter(|(of, _)| *of == task).flat_map(|(_, rows)| rows).max();
         let is_settled = |(task, rows): &&(TaskId, Vec<u64>)| !waits(*task) || rows.iter().max() != newest(*task);
         let settled: Vec<u64> = groups.iter().filter(is_settled).flat_map(|(_, rows)| rows.clone()).collect();
         for id in &settled {
-            self.parcels.remove(id);
+            self.items.remove(id);
             self.changed.insert(*id);
         }
         !settled.is_empty()
@@ -258,8 +258,8 @@ impl NoticeQueue {
 
     /// What is still to be said, the oldest first.
     fn open(&self) -> impl Iterator<Item = &OutboxItem> {
-        let is_pending = |id: &u64| self.parcels.get(id).is_some_and(|item| item.state == Stage::Pending);
-        self.parcels.values().filter(move |item| match &item.state {
+        let is_pending = |id: &u64| self.items.get(id).is_some_and(|item| item.state == Stage::Pending);
+        self.items.values().filter(move |item| match &item.state {
             Stage::Pending => true,
             Stage::Merged { into } => is_pending(into),
             Stage::Sent { .. } | Stage::Dead { .. } => false,
@@ -273,7 +273,7 @@ impl NoticeQueue {
 
     /// The row and those that are said with it, the oldest first.
     fn group(&self, lead: u64) -> Vec<u64> {
-        self.parcels.values().filter(|item| item.id == lead || into(item) == Some(lead)).map(|p| p.id).collect()
+        self.items.values().filter(|item| item.id == lead || into(item) == Some(lead)).map(|p| p.id).collect()
     }
 
     fn due_at(&self, item: &OutboxItem, rules: &Rules, now: Timestamp) -> Timestamp {
@@ -286,7 +286,7 @@ impl NoticeQueue {
 
     /// When something is to be said next, as far as that is known now.
     pub fn next(&self, rules: &Rules, now: Timestamp) -> Option<Timestamp> {
-        let pending = self.parcels.values().filter(|item| item.state == Stage::Pending);
+        let pending = self.items.values().filter(|item| item.state == Stage::Pending);
         pending.map(|item| self.due_at(item, rules, now)).min()
     }
 
@@ -299,7 +299,7 @@ impl NoticeQueue {
         if self.not_before.is_some_and(|pause| now < pause) {
             return None;
         }
-        let pending = self.parcels.values().filter(|item| item.state == Stage::Pending);
+        let pending = self.items.values().filter(|item| item.state == Stage::Pending);
         let ready: Vec<&OutboxItem> = pending.filter(|item| item.not_before <= now && !is_held(item)).collect();
         let (critical, rest): (Vec<&OutboxItem>, Vec<&OutboxItem>) =
             ready.into_iter().partition(|item| item.notice.is_critical);
@@ -312,16 +312,16 @@ impl NoticeQueue {
         if is_digest {
             let mut rows: Vec<u64> = rest.iter().flat_map(|item| self.group(item.id)).collect();
             rows.sort_unstable();
-            return Some(self.errand(first.id, rows));
+            return Some(self.delivery(first.id, rows));
         }
-        Some(self.errand(first.id, self.group(first.id)))
+        Some(self.delivery(first.id, self.group(first.id)))
     }
 
-    fn errand(&self, lead: u64, rows: Vec<u64>) -> Delivery {
-        let notices: Vec<&Notice> = rows.iter().filter_map(|id| self.parcels.get(id)).map(|p| &p.notice).collect();
+    fn delivery(&self, lead: u64, rows: Vec<u64>) -> Delivery {
+        let notices: Vec<&Notice> = rows.iter().filter_map(|id| self.items.get(id)).map(|p| &p.notice).collect();
         let dropped = if self.is_for_machines() { 0 } else { self.dropped };
-        let saying = say(&notices, dropped);
-        let before = saying.task.and_then(|task| self.live(task));
+        let content = say(&notices, dropped);
+        let before = content.task.and_then(|task| self.live(task));
         let asks = notices.iter().any(|notice| notice.kind.asks());
         // An edited message makes no sound: what waits for the person is said anew, and what was there asks no more.
         let (change, retire) = match before {
@@ -332,13 +332,13 @@ impl NoticeQueue {
             }
             None => (None, None),
         };
-        Delivery { lead, rows, saying, change, retire }
+        Delivery { lead, rows, content, change, retire }
     }
 
     /// A task's last message, and what stands there.
     fn live(&self, task: TaskId) -> Option<(String, &Notice)> {
         let of_task = |item: &&OutboxItem| item.notice.task() == Some(task);
-        let sent = self.parcels.values().filter(of_task).filter_map(|item| {
+        let sent = self.items.values().filter(of_task).filter_map(|item| {
             if let Stage::Sent { at, message: Some(message) } = &item.state {
                 Some((*at, item.id, message, &item.notice))
             } else {
@@ -349,17 +349,17 @@ impl NoticeQueue {
     }
 
     /// It was said, under this name.
-    pub fn said(&mut self, errand: &Delivery, message: Option<String>, now: Timestamp) {
+    pub fn said(&mut self, delivery: &Delivery, message: Option<String>, now: Timestamp) {
         (self.not_before, self.in_vain) = (None, 0);
         // What is about several can be changed into nothing.
-        let message = message.filter(|_| errand.saying.task.is_some());
+        let message = message.filter(|_| delivery.content.task.is_some());
         if !self.is_for_machines() {
             self.dropped = 0;
         }
-        for id in &errand.rows {
-            let Some(item) = self.parcels.get_mut(id) else { continue };
-            let (lead, message) = (*id == errand.lead, message.clone());
-            item.state = if lead { Stage::Sent { at: now, message } } else { Stage::Merged { into: errand.lead } };
+        for id in &delivery.rows {
+            let Some(item) = self.items.get_mut(id) else { continue };
+            let (lead, message) = (*id == delivery.lead, message.clone());
+            item.state = if lead { Stage::Sent { at: now, message } } else { Stage::Merged { into: delivery.lead } };
             (item.attempts, item.error) = (0, None);
             self.changed.insert(*id);
         }
@@ -367,11 +367,11 @@ impl NoticeQueue {
     }
 
     /// It was not said.
-    pub fn refused(&mut self, errand: &Delivery, why: Refused, now: Timestamp) {
-        let is_alone = self.open().all(|item| errand.rows.contains(&item.id));
+    pub fn refused(&mut self, delivery: &Delivery, why: Refused, now: Timestamp) {
+        let is_alone = self.open().all(|item| delivery.rows.contains(&item.id));
         let is_of_channel = !matches!(why, Refused::Never(_));
         let in_vain = self.in_vain.saturating_add(u32::from(is_of_channel));
-        let Some(item) = self.parcels.get_mut(&errand.lead) else { return };
+        let Some(item) = self.items.get_mut(&delivery.lead) else { return };
         item.attempts = item.attempts.saturating_add(1);
         let (pause, why, is_over) = match why {
             Refused::Later(after, why) => {
@@ -399,10 +399,10 @@ impl NoticeQueue {
         if steps_behind || !is_of_channel {
             item.not_before = later(now, if steps_behind { pause.saturating_add(BEHIND) } else { pause });
         }
-        self.changed.insert(errand.lead);
+        self.changed.insert(delivery.lead);
         if is_over {
-            for id in errand.rows.clone() {
-                let Some(item) = self.parcels.get_mut(&id) else { continue };
+            for id in delivery.rows.clone() {
+                let Some(item) = self.items.get_mut(&id) else { continue };
                 item.state = Stage::Dead { at: now, why: why.clone() };
                 self.changed.insert(id);
             }
@@ -412,7 +412,7 @@ impl NoticeQueue {
     /// The channel was set up anew: what was given up is tried once more, and nothing waits for an earlier failure.
     pub fn revive(&mut self, now: Timestamp) {
         (self.not_before, self.in_vain) = (None, 0);
-        for item in self.parcels.values_mut() {
+        for item in self.items.values_mut() {
             if matches!(&item.state, Stage::Dead { at, .. } if now < later(*at, REMEMBERED)) {
                 (item.state, item.attempts, item.not_before) = (Stage::Pending, 0, now);
                 self.changed.insert(item.id);
@@ -428,13 +428,13 @@ impl NoticeQueue {
             Stage::Sent { at, .. } => later(*at, REMEMBERED) < now,
             Stage::Dead { at, .. } => later(*at, DEAD) < now,
             Stage::Merged { into } => self
-                .parcels
+                .items
                 .get(into)
                 .is_none_or(|lead| matches!(&lead.state, Stage::Sent { at, .. } if later(*at, REMEMBERED) < now)),
         };
-        let old: Vec<u64> = self.parcels.values().filter(|item| is_old(item)).map(|item| item.id).collect();
+        let old: Vec<u64> = self.items.values().filter(|item| is_old(item)).map(|item| item.id).collect();
         for id in old {
-            self.parcels.remove(&id);
+            self.items.remove(&id);
             self.changed.insert(id);
         }
     }

@@ -138,9 +138,9 @@ mod tests {
 
     #[test]
     fn a_task_waits_for_the_one_that_works_on_the_same_file_and_no_other_waits_for_it() {
-        let world =
+        let inputs =
             PlanInputs::of([about(running(1), "src/parser.rs"), about(routed(2), "src/"), about(routed(3), "docs/")]);
-        let plan = world.plan_in(&room(Overlap::Hold, &[]));
+        let plan = inputs.plan_in(&room(Overlap::Hold, &[]));
         let hold = plan.hold(TaskId(2)).expect("it waits");
         assert_eq!((hold.reason, hold.detail.as_str()), (HoldReason::Overlap, "overlaps 1 in src/parser.rs"));
         assert_eq!(plan.actions, [Action::Launch(TaskId(3))]);
@@ -151,8 +151,8 @@ mod tests {
 
     #[test]
     fn of_two_that_could_begin_together_the_first_begins() {
-        let world = PlanInputs::of([about(routed(1), "a.rs"), about(routed(2), "src/a.rs"), routed(3)]);
-        let plan = world.plan_in(&room(Overlap::Hold, &[]));
+        let inputs = PlanInputs::of([about(routed(1), "a.rs"), about(routed(2), "src/a.rs"), routed(3)]);
+        let plan = inputs.plan_in(&room(Overlap::Hold, &[]));
         assert_eq!(plan.actions, [Action::Launch(TaskId(1)), Action::Launch(TaskId(3))]);
         assert_eq!(plan.hold(TaskId(2)).map(|hold| hold.detail.as_str()), Some("overlaps 1 in src/a.rs"));
     }
@@ -162,25 +162,25 @@ mod tests {
         let mut again = routed(2);
         let changed = vec!["src/parser.rs".to_owned(), "docs/parser.md".to_owned()];
         again.evidence = Some(Box::new(Evidence { changed, ..Evidence::default() }));
-        let world = PlanInputs::of([about(running(1), "docs/"), again]);
-        let plan = world.plan_in(&room(Overlap::Hold, &[]));
+        let inputs = PlanInputs::of([about(running(1), "docs/"), again]);
+        let plan = inputs.plan_in(&room(Overlap::Hold, &[]));
         assert_eq!(plan.hold(TaskId(2)).map(|hold| hold.detail.as_str()), Some("overlaps 1 in docs/parser.md"));
     }
 
     #[test]
     fn what_a_running_task_has_changed_counts_whatever_its_words_say() {
-        let world = PlanInputs::of([running(1), about(routed(2), "src/a.rs")]);
-        let plan = world.plan_in(&room(Overlap::Hold, &[(1, "src/a.rs")]));
+        let inputs = PlanInputs::of([running(1), about(routed(2), "src/a.rs")]);
+        let plan = inputs.plan_in(&room(Overlap::Hold, &[(1, "src/a.rs")]));
         assert_eq!(plan.hold(TaskId(2)).map(|hold| hold.reason), Some(HoldReason::Overlap));
     }
 
     #[test]
     fn who_is_only_warned_begins_and_so_does_who_was_asked_for() {
-        let world = PlanInputs::of([about(running(1), "a.rs"), about(routed(2), "a.rs")]);
-        let warned = world.plan_in(&room(Overlap::Warn, &[]));
+        let inputs = PlanInputs::of([about(running(1), "a.rs"), about(routed(2), "a.rs")]);
+        let warned = inputs.plan_in(&room(Overlap::Warn, &[]));
         assert_eq!(warned.actions, [Action::Launch(TaskId(2))]);
         assert_eq!(warned.overlaps, [(TaskId(2), FileOverlap { other: TaskId(1), file: "a.rs".to_owned() })]);
-        let off = world.plan_in(&room(Overlap::Off, &[]));
+        let off = inputs.plan_in(&room(Overlap::Off, &[]));
         assert!(off.overlaps.is_empty() && off.actions.len() == 1);
         let asked = Task { run_now: true, ..about(routed(2), "a.rs") };
         let plan = PlanInputs::of([about(running(1), "a.rs"), asked]).plan_in(&room(Overlap::Hold, &[]));
@@ -191,8 +191,8 @@ mod tests {
     fn another_project_is_another_ground() {
         let mut other = about(routed(2), "a.rs");
         other.spec.dir = Some("/other".into());
-        let world = PlanInputs::of([about(running(1), "a.rs"), other]);
-        assert_eq!(world.plan_in(&room(Overlap::Hold, &[])).actions, [Action::Launch(TaskId(2))]);
+        let inputs = PlanInputs::of([about(running(1), "a.rs"), other]);
+        assert_eq!(inputs.plan_in(&room(Overlap::Hold, &[])).actions, [Action::Launch(TaskId(2))]);
         let rules = OverlapRules {
             projects: [("/repo".into(), Overlap::Off)].into(),
             ..room(Overlap::Hold, &[]).overlap_rules

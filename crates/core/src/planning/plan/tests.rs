@@ -140,31 +140,31 @@ fn a_dependency_blocks_until_it_is_done() {
     let mut waiting = task(2);
     waiting.spec.depends_on = vec![TaskId(1)];
     let on = BlockedOn::Dependencies { tasks: vec![TaskId(1)] };
-    let mut world = PlanInputs::of([running(1), waiting.clone()]);
-    assert_eq!(world.plan(4).actions, [Action::Block(TaskId(2), on.clone())]);
+    let mut inputs = PlanInputs::of([running(1), waiting.clone()]);
+    assert_eq!(inputs.plan(4).actions, [Action::Block(TaskId(2), on.clone())]);
     waiting.state = State::Blocked(on);
-    world.tasks.insert(TaskId(2), Arc::new(waiting));
-    assert_eq!(world.plan(4).actions, []);
-    let waits = world.plan(4).hold(TaskId(2)).map(|h| world.describe(h, 2, &Capacity::with_slots(4)).detail);
+    inputs.tasks.insert(TaskId(2), Arc::new(waiting));
+    assert_eq!(inputs.plan(4).actions, []);
+    let waits = inputs.plan(4).hold(TaskId(2)).map(|h| inputs.describe(h, 2, &Capacity::with_slots(4)).detail);
     assert_eq!(waits.as_deref(), Some("waits for #1 (in_progress)"));
-    world.tasks.insert(TaskId(1), Arc::new(Task { state: State::Done, ..task(1) }));
-    assert_eq!(world.plan(4).actions, [Action::Unblock(TaskId(2))]);
-    world.tasks.remove(&TaskId(1));
-    assert_eq!(world.plan(4).actions, [], "it is not known to be done");
-    world.settled.insert(TaskId(1), Status::Done);
-    assert_eq!(world.plan(4).actions, [Action::Unblock(TaskId(2))], "it is done and put away");
+    inputs.tasks.insert(TaskId(1), Arc::new(Task { state: State::Done, ..task(1) }));
+    assert_eq!(inputs.plan(4).actions, [Action::Unblock(TaskId(2))]);
+    inputs.tasks.remove(&TaskId(1));
+    assert_eq!(inputs.plan(4).actions, [], "it is not known to be done");
+    inputs.settled.insert(TaskId(1), Status::Done);
+    assert_eq!(inputs.plan(4).actions, [Action::Unblock(TaskId(2))], "it is done and put away");
 }
 
 #[test]
 fn a_task_without_a_directory_needs_exactly_one_project() {
     let mut bare = task(1);
     bare.spec.dir = None;
-    let mut world = PlanInputs::of([bare]);
-    assert_eq!(world.plan(1).actions, [Action::Route(TaskId(1))]);
-    world.projects.push("/other".into());
-    assert_eq!(reason(&world.plan(1), 1), Some(HoldReason::NoProject));
-    world.projects.clear();
-    assert_eq!(reason(&world.plan(1), 1), Some(HoldReason::NoProject));
+    let mut inputs = PlanInputs::of([bare]);
+    assert_eq!(inputs.plan(1).actions, [Action::Route(TaskId(1))]);
+    inputs.projects.push("/other".into());
+    assert_eq!(reason(&inputs.plan(1), 1), Some(HoldReason::NoProject));
+    inputs.projects.clear();
+    assert_eq!(reason(&inputs.plan(1), 1), Some(HoldReason::NoProject));
 }
 
 #[test]
@@ -186,20 +186,20 @@ fn a_task_without_a_directory_waits_no_longer_for_that_of_a_project_that_is_gone
     let mut bare = task(1);
     bare.spec.dir = None;
     bare.state = State::Blocked(BlockedOn::MissingDir { dir: "/deleted".into() });
-    let mut world = PlanInputs::of([bare]);
-    world.projects = vec!["/deleted".into()];
-    assert_eq!((world.plan(1).actions, reason(&world.plan(1), 1)), (vec![], Some(HoldReason::MissingDir)));
-    world.projects = vec!["/repo".into()];
-    assert_eq!(world.plan(1).actions, [Action::Unblock(TaskId(1))]);
+    let mut inputs = PlanInputs::of([bare]);
+    inputs.projects = vec!["/deleted".into()];
+    assert_eq!((inputs.plan(1).actions, reason(&inputs.plan(1), 1)), (vec![], Some(HoldReason::MissingDir)));
+    inputs.projects = vec!["/repo".into()];
+    assert_eq!(inputs.plan(1).actions, [Action::Unblock(TaskId(1))]);
 }
 
 #[test]
 fn a_cooling_agent_holds_its_tasks_until_then_and_wakes_the_loop() {
     let until = now() + SignedDuration::from_secs(60);
-    let mut world = PlanInputs::of([routed(1)]);
+    let mut inputs = PlanInputs::of([routed(1)]);
     let cooldown = Cooldown { since: None, until, class: FailureClass::RateLimited, detail: "slow down".into() };
-    world.cooldowns.insert("claude".into(), cooldown);
-    let plan = world.plan(1);
+    inputs.cooldowns.insert("claude".into(), cooldown);
+    let plan = inputs.plan(1);
     assert_eq!((plan.actions.len(), reason(&plan, 1)), (0, Some(HoldReason::RateLimited)));
     assert_eq!(plan.wake_at, Some(until));
 }
@@ -212,14 +212,14 @@ fn what_could_begin_but_for_its_agent_is_told_as_far_as_there_is_room() {
     asked_for.run_now = true;
     let State::Routed { not_before, .. } = &mut late.state else { panic!("it waits") };
     *not_before = Some(until);
-    let mut world = PlanInputs::of([routed(1), asked_for, routed(3), urgent, late]);
+    let mut inputs = PlanInputs::of([routed(1), asked_for, routed(3), urgent, late]);
     let cooldown = Cooldown { since: None, until, class: FailureClass::RateLimited, detail: "slow down".into() };
-    world.cooldowns.insert("claude".into(), cooldown);
-    let stalled = |slots| world.plan(slots).stalled.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
+    inputs.cooldowns.insert("claude".into(), cooldown);
+    let stalled = |slots| inputs.plan(slots).stalled.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
     assert_eq!(stalled(9), [4, 1, 3]);
     assert_eq!(stalled(3), [4, 1], "one has what is left");
     assert_eq!(stalled(1), [] as [u64; 0]);
-    assert_eq!(world.plan(9).stalled[0].1, FailureClass::RateLimited);
+    assert_eq!(inputs.plan(9).stalled[0].1, FailureClass::RateLimited);
 }
 
 #[test]
@@ -227,18 +227,18 @@ fn a_model_that_nobody_serves_holds_its_task_alone_until_then_and_not_whom_a_per
     let until = now() + SignedDuration::from_secs(60);
     let mut asked_for = routed(2);
     asked_for.run_now = true;
-    let world = PlanInputs::of([routed(1), asked_for, routed(3)]);
+    let inputs = PlanInputs::of([routed(1), asked_for, routed(3)]);
     let model_cooldowns = |until| {
         let detail = "openai refuses the key (401)".to_owned();
         let cooldown = Cooldown { since: Some(now()), until, class: FailureClass::Auth, detail };
         Capacity { model_cooldowns: [1, 2].map(|id| (TaskId(id), cooldown.clone())).into(), ..Capacity::with_slots(3) }
     };
-    let plan = world.plan_in(&model_cooldowns(until));
+    let plan = inputs.plan_in(&model_cooldowns(until));
     assert_eq!(plan.actions, [Action::Launch(TaskId(2)), Action::Launch(TaskId(3))]);
     let hold = plan.hold(TaskId(1)).expect("held");
     assert_eq!((hold.reason, hold.detail.as_str()), (HoldReason::Auth, "openai refuses the key (401)"));
     assert_eq!((hold.until, plan.wake_at), (Some(until), Some(until)));
-    assert_eq!(world.plan_in(&model_cooldowns(now())).actions.len(), 3, "it is over");
+    assert_eq!(inputs.plan_in(&model_cooldowns(now())).actions.len(), 3, "it is over");
 }
 
 #[test]
@@ -251,13 +251,13 @@ fn of_two_waits_the_longer_one_is_told() {
         detail: detail.into(),
     };
     for (of_agent, of_model, longer) in [(30, 60, "of the model"), (60, 30, "claude: of the agent")] {
-        let mut world = PlanInputs::of([routed(1)]);
-        world.cooldowns.insert("claude".into(), rests(of_agent, "of the agent"));
+        let mut inputs = PlanInputs::of([routed(1)]);
+        inputs.cooldowns.insert("claude".into(), rests(of_agent, "of the agent"));
         let room = Capacity {
             model_cooldowns: [(TaskId(1), rests(of_model, "of the model"))].into(),
             ..Capacity::with_slots(1)
         };
-        let plan = world.plan_in(&room);
+        let plan = inputs.plan_in(&room);
         let hold = plan.hold(TaskId(1)).expect("held");
         assert_eq!((hold.detail.as_str(), hold.until), (longer, Some(at(60))));
     }
@@ -274,10 +274,10 @@ fn a_clock_that_is_set_back_makes_no_wait_longer() {
     assert_eq!(PlanInputs::of([pausing.clone()]).plan(1).actions, [Action::Launch(TaskId(1))]);
     pausing.updated_at = now();
     assert_eq!(PlanInputs::of([pausing]).plan(1).actions, [], "it was decided by the clock that holds");
-    let mut world = PlanInputs::of([routed(1)]);
+    let mut inputs = PlanInputs::of([routed(1)]);
     let cooldown = Cooldown { since: Some(wrong), until, class: FailureClass::Auth, detail: "no".into() };
-    world.cooldowns.insert("claude".into(), cooldown);
-    assert_eq!(world.plan(1).actions, [Action::Launch(TaskId(1))]);
+    inputs.cooldowns.insert("claude".into(), cooldown);
+    assert_eq!(inputs.plan(1).actions, [Action::Launch(TaskId(1))]);
 }
 
 #[test]
@@ -294,12 +294,12 @@ fn a_missing_directory_blocks_until_it_is_back() {
 
 #[test]
 fn outside_its_scope_nothing_begins() {
-    let mut world = PlanInputs::of([task(1), routed(2)]);
-    world.scope = Scope::Nothing;
-    assert_eq!(world.plan(4).actions, []);
-    world.scope = Scope::Only(TaskId(2));
-    assert_eq!(world.plan(4).actions, [Action::Launch(TaskId(2))]);
-    assert_eq!(reason(&world.plan(4), 1), Some(HoldReason::NoDaemon));
+    let mut inputs = PlanInputs::of([task(1), routed(2)]);
+    inputs.scope = Scope::Nothing;
+    assert_eq!(inputs.plan(4).actions, []);
+    inputs.scope = Scope::Only(TaskId(2));
+    assert_eq!(inputs.plan(4).actions, [Action::Launch(TaskId(2))]);
+    assert_eq!(reason(&inputs.plan(4), 1), Some(HoldReason::NoDaemon));
 }
 
 fn paused(scope: PauseScope) -> Pauses {
@@ -312,30 +312,30 @@ fn where_it_is_paused_nothing_is_routed_or_started_and_everything_else_is() {
     (wanted.run_now, wanted.past_pause) = (true, true);
     let mut impatient = routed(4);
     impatient.run_now = true;
-    let mut world = PlanInputs::of([task(1), routed(2), wanted, impatient, running(5)]);
-    world.pauses = paused(PauseScope::All);
-    let plan = world.plan(9);
+    let mut inputs = PlanInputs::of([task(1), routed(2), wanted, impatient, running(5)]);
+    inputs.pauses = paused(PauseScope::All);
+    let plan = inputs.plan(9);
     assert_eq!(plan.actions, [Action::Launch(TaskId(3))]);
     for id in [1, 2, 4] {
         assert_eq!(reason(&plan, id), Some(HoldReason::Paused), "task {id}");
     }
     assert_eq!(plan.hold(TaskId(1)).map(|hold| hold.detail.contains("by ada; `orch resume`")), Some(true));
-    world.pauses = paused(PauseScope::Agent { name: "claude".into() });
-    assert_eq!(world.plan(9).actions, [Action::Route(TaskId(1)), Action::Launch(TaskId(3))]);
-    world.pauses = paused(PauseScope::Project { dir: "/other".into(), name: "other".into() });
-    assert_eq!(world.plan(9).actions.len(), 4);
-    world.pauses = paused(PauseScope::Project { dir: "/repo".into(), name: "repo".into() });
-    assert_eq!(world.plan(9).actions, [Action::Launch(TaskId(3))]);
+    inputs.pauses = paused(PauseScope::Agent { name: "claude".into() });
+    assert_eq!(inputs.plan(9).actions, [Action::Route(TaskId(1)), Action::Launch(TaskId(3))]);
+    inputs.pauses = paused(PauseScope::Project { dir: "/other".into(), name: "other".into() });
+    assert_eq!(inputs.plan(9).actions.len(), 4);
+    inputs.pauses = paused(PauseScope::Project { dir: "/repo".into(), name: "repo".into() });
+    assert_eq!(inputs.plan(9).actions, [Action::Launch(TaskId(3))]);
 }
 
 #[test]
 fn on_the_way_out_nothing_begins_whoever_wants_it() {
     let mut wanted = routed(2);
     (wanted.run_now, wanted.past_pause) = (true, true);
-    let mut world = PlanInputs::of([task(1), wanted, running(3)]);
+    let mut inputs = PlanInputs::of([task(1), wanted, running(3)]);
     for leave in [ShutdownMode::Stop, ShutdownMode::Drain, ShutdownMode::Now, ShutdownMode::Respawn] {
-        world.leaving = Some(leave);
-        let plan = world.plan(9);
+        inputs.leaving = Some(leave);
+        let plan = inputs.plan(9);
         assert_eq!(plan.actions, []);
         assert_eq!(reason(&plan, 1).zip(reason(&plan, 2)), Some((HoldReason::ShuttingDown, HoldReason::ShuttingDown)));
     }
@@ -347,14 +347,14 @@ fn a_daemon_that_leaves_without_waiting_does_not_wake_for_a_checkout_again_and_a
     let waiting =
         Some(Postponed { detail: "uncommitted changes".to_owned(), until: now(), reason: HoldReason::BaseDirty });
     let state = State::InReview { run, review: ReviewStage::Integrating { waiting, order: None } };
-    let mut world = PlanInputs::of([Task { state, ..task(1) }]);
+    let mut inputs = PlanInputs::of([Task { state, ..task(1) }]);
     for leave in [ShutdownMode::Stop, ShutdownMode::Now, ShutdownMode::Respawn] {
-        world.leaving = Some(leave);
-        let plan = world.plan(9);
+        inputs.leaving = Some(leave);
+        let plan = inputs.plan(9);
         assert_eq!((reason(&plan, 1), plan.wake_at), (Some(HoldReason::ShuttingDown), None));
     }
-    world.leaving = Some(ShutdownMode::Drain);
-    assert_eq!(world.plan(9).actions, [Action::Integrate(TaskId(1))]);
+    inputs.leaving = Some(ShutdownMode::Drain);
+    assert_eq!(inputs.plan(9).actions, [Action::Integrate(TaskId(1))]);
 }
 
 pub(super) fn any_task(id: u64) -> impl Strategy<Value = Task> {
@@ -387,9 +387,9 @@ proptest! {
         tasks in (1u64..12).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
         max_parallel in 1usize..5,
     ) {
-        let world = PlanInputs::of(tasks);
-        let plan = world.plan(max_parallel);
-        for task in world.tasks.values() {
+        let inputs = PlanInputs::of(tasks);
+        let plan = inputs.plan(max_parallel);
+        for task in inputs.tasks.values() {
             let begun = plan.actions.iter().any(|action| match action {
                 Action::Route(id) | Action::Launch(id) | Action::Unblock(id) | Action::Integrate(id) | Action::Review(id) => *id == task.id,
                 Action::Block(id, _) | Action::Ask(id, _) | Action::AskAboutSubtask(id, _) => *id == task.id,
@@ -405,10 +405,10 @@ proptest! {
         tasks in (1u64..12).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
         max_parallel in 1usize..5,
     ) {
-        let world = PlanInputs::of(tasks);
-        let busy = world.tasks.values().filter(|task| takes_slot(task)).count();
-        let launched: Vec<TaskId> = world.plan(max_parallel).actions.iter().filter_map(|action| if let Action::Launch(id) = action { Some(*id) } else { None }).collect();
-        let asked = launched.iter().filter(|id| world.tasks[id].run_now).count();
+        let inputs = PlanInputs::of(tasks);
+        let busy = inputs.tasks.values().filter(|task| takes_slot(task)).count();
+        let launched: Vec<TaskId> = inputs.plan(max_parallel).actions.iter().filter_map(|action| if let Action::Launch(id) = action { Some(*id) } else { None }).collect();
+        let asked = launched.iter().filter(|id| inputs.tasks[id].run_now).count();
         prop_assert!(launched.len() - asked <= max_parallel.saturating_sub(busy));
     }
 }

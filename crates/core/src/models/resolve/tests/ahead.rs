@@ -5,36 +5,36 @@ use super::*;
 const OPUS: &str = "anthropic/claude-opus-5-5";
 const QUICK: &str = "anthropic/claude-opus-5-5-fast";
 
-fn record(desk: &mut Desk, id: &str, good: u64, samples: u64) {
-    desk.records.models.insert(id.parse().expect("an id"), Record::even(good, samples));
+fn record(fixture: &mut Fixture, id: &str, good: u64, samples: u64) {
+    fixture.records.models.insert(id.parse().expect("an id"), Record::even(good, samples));
 }
 
 #[test]
 fn a_provider_that_is_paid_in_advance_goes_before_equals_and_after_the_first_of_the_persons_own() {
-    let mut desk = Desk::with(&["local", "other"], &small());
-    let ask = |desk: &Desk| {
-        desk.ask("tier:sonnet", &Needs::default()).map(|found| (found.model.id.to_string(), found.reason))
+    let mut fixture = Fixture::with(&["local", "other"], &small());
+    let ask = |fixture: &Fixture| {
+        fixture.ask("tier:sonnet", &Needs::default()).map(|found| (found.model.id.to_string(), found.reason))
     };
-    let (before, reason) = ask(&desk).expect("there");
+    let (before, reason) = ask(&fixture).expect("there");
     assert_eq!(before, "local/eye");
     assert!(!reason.contains("paid"), "{reason}");
-    desk.selection.paid_ahead = ["other".to_owned()].into();
-    let (taken, reason) = ask(&desk).expect("there");
+    fixture.selection.paid_ahead = ["other".to_owned()].into();
+    let (taken, reason) = ask(&fixture).expect("there");
     assert_eq!(taken, "other/eye-2");
     assert!(reason.contains("score 14 (performance); other is paid in advance and has something left"), "{reason}");
-    desk.selection.preferred_providers = vec!["local".to_owned()];
-    assert_eq!(ask(&desk).expect("there").0, "local/eye", "the person's first word");
-    desk.selection.preferred_providers = vec!["nobody".to_owned(), "elsewhere".to_owned(), "local".to_owned()];
-    assert_eq!(ask(&desk).expect("there").0, "other/eye-2", "their third one is worth less");
+    fixture.selection.preferred_providers = vec!["local".to_owned()];
+    assert_eq!(ask(&fixture).expect("there").0, "local/eye", "the person's first word");
+    fixture.selection.preferred_providers = vec!["nobody".to_owned(), "elsewhere".to_owned(), "local".to_owned()];
+    assert_eq!(ask(&fixture).expect("there").0, "other/eye-2", "their third one is worth less");
     // Where price goes first, it costs nothing more, though nobody knows its price.
-    desk.selection.mode = Mode::Economical;
-    assert_eq!(ask(&desk).expect("there").0, "other/eye-2");
-    desk.selection.paid_ahead.clear();
-    assert_eq!(ask(&desk).expect("there").0, "local/eye");
+    fixture.selection.mode = Mode::Economical;
+    assert_eq!(ask(&fixture).expect("there").0, "other/eye-2");
+    fixture.selection.paid_ahead.clear();
+    assert_eq!(ask(&fixture).expect("there").0, "local/eye");
     // What is needed is asked of it all the same.
-    desk.selection.paid_ahead = ["local".to_owned()].into();
-    assert_eq!(desk.id("auto:docs"), "local/eye", "of those that are paid the cheaper one");
-    let found = desk.ask("auto:reasoning", &needs(&[Capability::Vision])).expect("there");
+    fixture.selection.paid_ahead = ["local".to_owned()].into();
+    assert_eq!(fixture.id("auto:docs"), "local/eye", "of those that are paid the cheaper one");
+    let found = fixture.ask("auto:reasoning", &needs(&[Capability::Vision])).expect("there");
     assert!(found.model.surely_can(Capability::Vision), "{}", found.model.id);
 }
 
@@ -43,15 +43,15 @@ fn the_same_model_at_a_higher_price_is_not_taken_because_of_failures_of_the_chea
     for (own, quick) in
         [(Some((0, 3)), None), (Some((0, 4)), Some((1, 1))), (None, Some((3, 3))), (Some((1, 4)), Some((3, 3)))]
     {
-        let mut desk = Desk::new(&["anthropic"]);
-        own.into_iter().for_each(|(good, samples)| record(&mut desk, OPUS, good, samples));
-        quick.into_iter().for_each(|(good, samples)| record(&mut desk, QUICK, good, samples));
-        let found = desk.ask("tier:opus", &Needs::default()).expect("there");
+        let mut fixture = Fixture::new(&["anthropic"]);
+        own.into_iter().for_each(|(good, samples)| record(&mut fixture, OPUS, good, samples));
+        quick.into_iter().for_each(|(good, samples)| record(&mut fixture, QUICK, good, samples));
+        let found = fixture.ask("tier:opus", &Needs::default()).expect("there");
         assert!(!found.model.id.model.ends_with("-fast"), "{own:?} {quick:?}: {} {}", found.model.id, found.reason);
     }
-    let mut desk = Desk::new(&["anthropic"]);
-    record(&mut desk, QUICK, 3, 3);
-    let found = desk.ask("tier:opus", &Needs::default()).expect("there");
+    let mut fixture = Fixture::new(&["anthropic"]);
+    record(&mut fixture, QUICK, 3, 3);
+    let found = fixture.ask("tier:opus", &Needs::default()).expect("there");
     assert_eq!(found.model.id.to_string(), OPUS);
     assert!(found.reason.contains("history at any speed: 3 of 3 good"), "{}", found.reason);
 }
@@ -73,14 +73,14 @@ fn records_of_one_model_are_put_together_and_those_of_others_are_not() {
 
 #[test]
 fn where_an_image_is_to_be_seen_a_choice_surely_can_and_a_named_model_is_not_known_to_be_blind() {
-    let desk = Desk::with(&["local", "other"], &small());
+    let fixture = Fixture::with(&["local", "other"], &small());
     let sees = Needs { sees_images: true, ..Needs::default() };
-    assert_eq!(desk.ask("auto:reasoning", &sees).expect("there").model.id.to_string(), "local/eye");
-    assert_eq!(desk.ask("tier:opus", &sees).expect("of another tier").model.id.model, "eye");
-    let error = desk.ask("local/blind", &sees).expect_err("it is blind");
+    assert_eq!(fixture.ask("auto:reasoning", &sees).expect("there").model.id.to_string(), "local/eye");
+    assert_eq!(fixture.ask("tier:opus", &sees).expect("of another tier").model.id.model, "eye");
+    let error = fixture.ask("local/blind", &sees).expect_err("it is blind");
     assert!(error.to_string().contains("local/blind has no vision, and the task refers to an image"), "{error}");
-    assert!(desk.ask("local/some-vision", &sees).is_ok(), "its name says so, and nobody says otherwise");
-    let tiny = Desk::with(&["nowhere"], &small());
+    assert!(fixture.ask("local/some-vision", &sees).is_ok(), "its name says so, and nobody says otherwise");
+    let tiny = Fixture::with(&["nowhere"], &small());
     let error = tiny.ask("auto:reasoning", &sees).expect_err("nobody is there");
     assert!(error.to_string().contains("has vision and reasoning"), "{error}");
 }

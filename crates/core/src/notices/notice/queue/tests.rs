@@ -45,9 +45,9 @@ fn book() -> NoticeQueue {
 /// Says what is due, until nothing is.
 fn say_all(book: &mut NoticeQueue, rules: &Rules, now: Timestamp) -> Vec<Delivery> {
     let mut said = Vec::new();
-    while let Some(errand) = book.due(rules, now) {
-        book.said(&errand, Some(format!("m{}", errand.lead)), now);
-        said.push(errand);
+    while let Some(delivery) = book.due(rules, now) {
+        book.said(&delivery, Some(format!("m{}", delivery.lead)), now);
+        said.push(delivery);
     }
     said
 }
@@ -61,7 +61,7 @@ fn twelve_tasks_that_one_limit_parks_are_one_message_that_lists_them() {
     assert!(book.due(&rules, at(1)).is_none(), "the first waits for the others");
     let said = say_all(&mut book, &rules, at(4));
     assert_eq!((said.len(), said[0].rows.len()), (1, 12));
-    let text = said[0].saying.plain_text();
+    let text = said[0].content.plain_text();
     assert!(text.contains("12 tasks") && (1..=12).all(|id| text.contains(&format!("#{id} Task {id}"))), "{text}");
 }
 
@@ -76,9 +76,9 @@ fn the_same_cause_is_told_ever_less_often_and_none_is_lost() {
             &rules,
             at(minute * 60),
         );
-        for errand in say_all(&mut book, &rules, at(minute * 60 + 4)) {
+        for delivery in say_all(&mut book, &rules, at(minute * 60 + 4)) {
             said.push(minute);
-            told += errand.rows.len();
+            told += delivery.rows.len();
         }
     }
     assert_eq!(said, [0, 10, 30, 70, 150, 310]);
@@ -90,14 +90,14 @@ fn a_task_has_one_message_that_changes_and_what_waits_for_the_person_is_said_ane
     let (mut book, rules) = (book(), rules(None));
     book.take(notice(1, NoticeKind::Question, Some(7), "which way", 0), &rules, at(0));
     let first = say_all(&mut book, &rules, at(0)).remove(0);
-    assert_eq!((first.change, first.saying.buttons.len(), first.saying.is_urgent), (None, 1, true));
+    assert_eq!((first.change, first.content.buttons.len(), first.content.is_urgent), (None, 1, true));
     book.take(notice(2, NoticeKind::Approval, Some(7), "may it", 10), &rules, at(10));
     let second = say_all(&mut book, &rules, at(10)).remove(0);
     let (retired, without) = second.retire.expect("the first asks no more");
     assert_eq!((second.change, retired.as_str(), without.buttons.len()), (None, "m8", 0));
     book.take(notice(3, NoticeKind::Finished, Some(7), "done", 20), &rules, at(20));
     let third = say_all(&mut book, &rules, at(20)).remove(0);
-    assert_eq!((third.change.as_deref(), third.saying.buttons.len()), (Some("m16"), 0));
+    assert_eq!((third.change.as_deref(), third.content.buttons.len()), (Some("m16"), 0));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn the_night_is_quiet_and_ends_with_one_message() {
     book.take(notice(2, NoticeKind::Question, Some(2), "x", 60), &rules, at(60));
     book.take(notice(3, NoticeKind::Budget, None, "critical", 60), &rules, at(60));
     book.take(notice(4, NoticeKind::Note, None, "note 4", 60), &rules, at(60));
-    let passing: Vec<Vec<u64>> = say_all(&mut book, &rules, at(70)).into_iter().map(|errand| errand.rows).collect();
+    let passing: Vec<Vec<u64>> = say_all(&mut book, &rules, at(70)).into_iter().map(|delivery| delivery.rows).collect();
     // One that was due before and could not be said is no reason to look again and again.
     assert!(book.next(&rules, at(600)).is_some_and(|next| next > at(600)));
     assert_eq!(passing, [vec![24], vec![32]], "what is critical, and what a person says");
@@ -117,9 +117,9 @@ fn the_night_is_quiet_and_ends_with_one_message() {
     assert!(book.due(&rules, later(end, SignedDuration::from_secs(-1))).is_none());
     let said = say_all(&mut book, &rules, end);
     assert_eq!((said.len(), said[0].rows.as_slice()), (1, [8, 16].as_slice()));
-    let text = said[0].saying.plain_text();
+    let text = said[0].content.plain_text();
     assert!(text.find("#2").expect("there") < text.find("#1").expect("there"), "what asks stands first: {text}");
-    assert!(said[0].saying.is_urgent, "a question is told with a sound, among others too");
+    assert!(said[0].content.is_urgent, "a question is told with a sound, among others too");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn what_was_answered_in_the_night_is_not_told_as_waiting_in_the_morning() {
     assert!(book.asks() && book.due(&rules, night).is_none());
     assert!(book.settle(|task| task == TaskId(8)) && !book.settle(|task| task == TaskId(8)));
     let morning = night + SignedDuration::from_hours(9);
-    let said: Vec<Vec<u64>> = say_all(&mut book, &rules, morning).into_iter().map(|errand| errand.rows).collect();
+    let said: Vec<Vec<u64>> = say_all(&mut book, &rules, morning).into_iter().map(|delivery| delivery.rows).collect();
     let told: Vec<u64> = said.concat().into_iter().map(|id| id / ROWS).collect();
     assert_eq!(told, [2, 4, 5, 7], "the end, the last question, and what is of no task");
     let left: Vec<u64> = book.changes().into_iter().filter(|(_, row)| row.is_none()).map(|(id, _)| id / ROWS).collect();
@@ -175,14 +175,14 @@ fn a_day_without_network_is_bounded_comes_as_one_message_and_says_what_it_lacks(
     let (mut book, rules) = (book(), rules(None));
     for seq in 1..=700 {
         book.take(notice(seq, NoticeKind::Finished, Some(seq), "done", 0), &rules, at(0));
-        if let Some(errand) = book.due(&rules, at(seq as i64 * 120)) {
-            book.refused(&errand, Refused::Later(None, "no route".to_owned()), at(seq as i64 * 120));
+        if let Some(delivery) = book.due(&rules, at(seq as i64 * 120)) {
+            book.refused(&delivery, Refused::Later(None, "no route".to_owned()), at(seq as i64 * 120));
         }
     }
     assert_eq!((book.waiting(), book.dropped()), (MOST, 200));
     let said = say_all(&mut book, &rules, at(100_000));
     assert_eq!((said.len(), said[0].rows.len(), book.waiting(), book.dropped()), (1, MOST, 0, 0));
-    assert!(said[0].saying.plain_text().contains("200 older notices were dropped"), "{:?}", said[0].saying);
+    assert!(said[0].content.plain_text().contains("200 older notices were dropped"), "{:?}", said[0].content);
 }
 
 #[test]
@@ -192,8 +192,8 @@ fn a_channel_that_refuses_is_asked_seldom_and_keeps_what_it_was_to_say() {
     let (mut now, mut tries) = (at(0), 0);
     while let Some(next) = book.next(&rules, now) {
         now = now.max(next);
-        let errand = book.due(&rules, now).expect("it is due then");
-        book.refused(&errand, Refused::Closed("401".to_owned()), now);
+        let delivery = book.due(&rules, now).expect("it is due then");
+        book.refused(&delivery, Refused::Closed("401".to_owned()), now);
         tries += 1;
     }
     assert_eq!(tries, REFUSALS);
@@ -212,14 +212,14 @@ fn a_message_that_is_refused_holds_up_no_other_and_is_given_up_after_a_few_tries
         let (mut now, mut tries, mut said) = (at(0), 0, 0);
         for seq in 2..500 {
             book.take(notice(seq, NoticeKind::Note, None, "fine", 0), &rules, now);
-            while let Some(errand) = book.due(&rules, now) {
-                if errand.rows.contains(&book_row(&book, 1)) {
-                    assert_eq!(errand.rows.len(), 1, "it is tried alone");
-                    book.refused(&errand, Refused::Never("422".to_owned()), now);
+            while let Some(delivery) = book.due(&rules, now) {
+                if delivery.rows.contains(&book_row(&book, 1)) {
+                    assert_eq!(delivery.rows.len(), 1, "it is tried alone");
+                    book.refused(&delivery, Refused::Never("422".to_owned()), now);
                     tries += 1;
                 } else {
-                    book.said(&errand, None, now);
-                    said += errand.rows.len();
+                    book.said(&delivery, None, now);
+                    said += delivery.rows.len();
                 }
             }
             assert_eq!(said as u64, seq - 1, "{channel:?}: all others are said at once");
@@ -244,13 +244,13 @@ fn a_message_at_which_the_service_breaks_lets_others_pass_in_the_end() {
     let (mut now, mut said, mut tries) = (at(0), Vec::new(), 0);
     while said.len() < 2 {
         now = now.max(book.next(&rules, now).expect("something is to be said"));
-        let errand = book.due(&rules, now).expect("it is due then");
-        if errand.lead == book_row(&book, 1) {
-            book.refused(&errand, Refused::Later(None, "500".to_owned()), now);
+        let delivery = book.due(&rules, now).expect("it is due then");
+        if delivery.lead == book_row(&book, 1) {
+            book.refused(&delivery, Refused::Later(None, "500".to_owned()), now);
             tries += 1;
         } else {
-            book.said(&errand, None, now);
-            said.push(errand.lead);
+            book.said(&delivery, None, now);
+            said.push(delivery.lead);
         }
         assert!(tries < 20, "the others never get their turn");
     }
@@ -263,11 +263,11 @@ fn what_a_channel_could_not_say_is_said_in_its_order_by_the_process_after_it() {
     for seq in 1..=3 {
         book.take(notice(seq, NoticeKind::Failed, Some(seq), "x", 0), &rules, at(0));
     }
-    let errand = book.due(&rules, at(0)).expect("due");
-    book.refused(&errand, Refused::Later(None, "no route".to_owned()), at(0));
+    let delivery = book.due(&rules, at(0)).expect("due");
+    book.refused(&delivery, Refused::Later(None, "no route".to_owned()), at(0));
     assert!(book.due(&rules, at(0)).is_none(), "the channel waits");
     let mut book = NoticeQueue::new(ChannelKind::Webhook, book.items().cloned().collect(), 0);
-    let said: Vec<u64> = say_all(&mut book, &rules, at(0)).iter().map(|errand| errand.lead).collect();
+    let said: Vec<u64> = say_all(&mut book, &rules, at(0)).iter().map(|delivery| delivery.lead).collect();
     assert!(said.len() == 3 && said.is_sorted(), "{said:?}");
 }
 
@@ -296,8 +296,8 @@ fn a_row_has_one_random_name_and_keeps_it() {
 fn a_service_that_names_a_time_is_obeyed() {
     let (mut book, rules) = (book(), rules(None));
     book.take(notice(1, NoticeKind::Failed, Some(1), "x", 0), &rules, at(0));
-    let errand = book.due(&rules, at(0)).expect("due");
-    book.refused(&errand, Refused::Later(Some(Duration::from_secs(90)), "429".to_owned()), at(0));
+    let delivery = book.due(&rules, at(0)).expect("due");
+    book.refused(&delivery, Refused::Later(Some(Duration::from_secs(90)), "429".to_owned()), at(0));
     assert!(book.due(&rules, at(89)).is_none());
     assert!(book.due(&rules, at(90)).is_some());
 }
@@ -365,20 +365,20 @@ proptest! {
                     book = NoticeQueue::new(channel, stored.values().cloned().collect(), dropped);
                     continue;
                 }
-                _ => if let Some(errand) = book.due(&rules, at(second)) {
+                _ => if let Some(delivery) = book.due(&rules, at(second)) {
                     match step {
-                        7 => book.refused(&errand, Refused::Later(None, String::new()), at(second)),
-                        8 => book.refused(&errand, Refused::Never(String::new()), at(second)),
+                        7 => book.refused(&delivery, Refused::Later(None, String::new()), at(second)),
+                        8 => book.refused(&delivery, Refused::Never(String::new()), at(second)),
                         _ => {
-                            let again = errand.rows.iter().filter(|id| !said.insert(**id)).count() as u64;
+                            let again = delivery.rows.iter().filter(|id| !said.insert(**id)).count() as u64;
                             twice += again;
                             if step == 9 {
                                 // It is said, and dies before that is stored.
-                                forgiven += errand.rows.len() as u64;
+                                forgiven += delivery.rows.len() as u64;
                                 book = NoticeQueue::new(channel, stored.values().cloned().collect(), dropped);
                                 continue;
                             }
-                            book.said(&errand, None, at(second));
+                            book.said(&delivery, None, at(second));
                         }
                     }
                 },

@@ -36,15 +36,15 @@ fn without_its_directory() -> PlanInputs {
 fn without_a_project() -> PlanInputs {
     let mut bare = task(1);
     bare.spec.dir = None;
-    let mut world = PlanInputs::of([bare]);
-    world.projects.clear();
-    world
+    let mut inputs = PlanInputs::of([bare]);
+    inputs.projects.clear();
+    inputs
 }
 
 fn cooling(class: FailureClass) -> PlanInputs {
-    let mut world = PlanInputs::of([routed(1)]);
-    world.cooldowns.insert("claude".into(), Cooldown { since: None, until: later(), class, detail: "not now".into() });
-    world
+    let mut inputs = PlanInputs::of([routed(1)]);
+    inputs.cooldowns.insert("claude".into(), Cooldown { since: None, until: later(), class, detail: "not now".into() });
+    inputs
 }
 
 fn strained(strain: Strain) -> (PlanInputs, Capacity) {
@@ -65,9 +65,9 @@ fn two_on_one_file() -> (PlanInputs, Capacity) {
 
 /// Two tasks of a batch, one of which runs.
 fn batched(change: impl FnOnce(&mut Batch)) -> PlanInputs {
-    let mut world = PlanInputs::of([routed(1), running(2)]);
-    world.batch(1, &[1, 2], change);
-    world
+    let mut inputs = PlanInputs::of([routed(1), running(2)]);
+    inputs.batch(1, &[1, 2], change);
+    inputs
 }
 
 fn spend(batch: &mut Batch) {
@@ -76,10 +76,10 @@ fn spend(batch: &mut Batch) {
 }
 
 fn paused() -> PlanInputs {
-    let mut world = PlanInputs::of([routed(1)]);
+    let mut inputs = PlanInputs::of([routed(1)]);
     let pause = Pause { scope: PauseScope::All, since: later(), by: "ada".into() };
-    world.pauses = [pause].into_iter().collect();
-    world
+    inputs.pauses = [pause].into_iter().collect();
+    inputs
 }
 
 fn spent_balances() -> Balances {
@@ -106,9 +106,9 @@ fn unread() -> (PlanInputs, Capacity) {
 }
 
 fn nobody() -> PlanInputs {
-    let mut world = PlanInputs::of([routed(1)]);
-    world.scope = Scope::Nothing;
-    world
+    let mut inputs = PlanInputs::of([routed(1)]);
+    inputs.scope = Scope::Nothing;
+    inputs
 }
 
 fn broken() -> (PlanInputs, Capacity) {
@@ -117,7 +117,7 @@ fn broken() -> (PlanInputs, Capacity) {
 
 /// Returns a state in which task 1 is held for this reason. A reason without a state does not compile.
 fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
-    let plain = |world: PlanInputs| (world, Capacity::with_slots(1));
+    let plain = |inputs: PlanInputs| (inputs, Capacity::with_slots(1));
     match reason {
         HoldReason::Slots => plain(PlanInputs::of([routed(1), running(2)])),
         HoldReason::Dependency => {
@@ -147,9 +147,9 @@ fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
         HoldReason::Budget => plain(cooling(FailureClass::Budget)),
         HoldReason::Agent => plain(cooling(FailureClass::AgentMissing)),
         HoldReason::InvalidEntry => {
-            let mut world = PlanInputs::of([task(1)]);
-            world.invalid.insert(TaskId(1), "depends_on: not a list".into());
-            plain(world)
+            let mut inputs = PlanInputs::of([task(1)]);
+            inputs.invalid.insert(TaskId(1), "depends_on: not a list".into());
+            plain(inputs)
         }
         HoldReason::BaseDirty | HoldReason::Setup => {
             let waiting = Some(Postponed { detail: "README.md has changes".into(), until: later(), reason });
@@ -184,9 +184,9 @@ fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
         }
         HoldReason::Paused => plain(paused()),
         HoldReason::ShuttingDown => {
-            let mut world = PlanInputs::of([routed(1)]);
-            world.leaving = Some(ShutdownMode::Drain);
-            plain(world)
+            let mut inputs = PlanInputs::of([routed(1)]);
+            inputs.leaving = Some(ShutdownMode::Drain);
+            plain(inputs)
         }
         HoldReason::Review => {
             let run = crate::base::ids::RunId::new(TaskId(1), 1, 1);
@@ -244,11 +244,11 @@ fn names(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
 fn every_reason_that_a_plan_can_return_has_words_and_an_end() {
     let mut said = BTreeSet::new();
     for reason in HoldReason::ALL {
-        let (world, room) = world_of(reason);
-        let plan = world.plan_in(&room);
+        let (inputs, room) = world_of(reason);
+        let plan = inputs.plan_in(&room);
         let hold = plan.hold(TaskId(1)).unwrap_or_else(|| panic!("{reason:?} holds nothing: {plan:?}"));
         assert_eq!(hold.reason, reason);
-        let told = world.describe(hold, 1, &room);
+        let told = inputs.describe(hold, 1, &room);
         assert!(told.detail.len() > 5 && told.detail != format!("{reason:?}").to_lowercase(), "{told:?}");
         let end = describe_end(&told, TaskId(1), None);
         assert!(end.len() > 10, "{reason:?}: {end}");
@@ -276,8 +276,8 @@ fn a_task_that_is_being_cancelled_is_not_said_to_go_on() {
         let mut asked = running(1);
         let State::InProgress { stopping, .. } = &mut asked.state else { panic!("it runs") };
         *stopping = Some(why);
-        let (world, room) = (PlanInputs::of([asked]), Capacity::with_slots(1));
-        let told = world.describe(world.plan_in(&room).hold(TaskId(1)).expect("it is held"), 1, &room);
+        let (inputs, room) = (PlanInputs::of([asked]), Capacity::with_slots(1));
+        let told = inputs.describe(inputs.plan_in(&room).hold(TaskId(1)).expect("it is held"), 1, &room);
         format!("{}: {}", told.detail, describe_end(&told, TaskId(1), None))
     };
     assert_eq!(
@@ -318,15 +318,15 @@ proptest! {
             breakers: broken.then(|| open(Target::agent("claude"))).into_iter().collect(),
             ..Capacity::with_slots(max_parallel)
         };
-        let world = PlanInputs::of(tasks);
-        let plan = world.plan_in(&room);
-        for task in world.tasks.values() {
+        let inputs = PlanInputs::of(tasks);
+        let plan = inputs.plan_in(&room);
+        for task in inputs.tasks.values() {
             let holds: Vec<&Hold> = plan.holds.iter().filter(|(id, _)| *id == task.id).map(|(_, hold)| hold).collect();
             prop_assert!(holds.len() <= 1, "{:?}", holds);
             let waits = matches!(task.status(), Status::New | Status::Routed | Status::Blocked);
             prop_assert!(!waits || begun(&plan, task.id) || holds.len() == 1, "task {} has no reason", task.id);
             for hold in holds {
-                let told = world.describe(hold, task.id.0, &room);
+                let told = inputs.describe(hold, task.id.0, &room);
                 prop_assert!(!told.detail.is_empty() && !describe_end(&told, task.id, None).is_empty());
             }
         }

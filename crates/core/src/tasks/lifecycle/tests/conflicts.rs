@@ -12,29 +12,29 @@ fn conflict_with(base: &str, resolved_last: bool) -> IntegrationProblem {
 
 #[test]
 fn conflicts_go_back_to_the_author_while_the_base_moves_and_rounds_resolve_them() {
-    let mut life = Life::routed();
+    let mut scenario = Life::routed();
     for round in 0..20 {
-        let run = life.judged(Verdict::Accept);
-        life.event(Event::NotIntegrated { run, problem: conflict_with(&format!("base {round}"), round > 0) });
-        assert!(matches!(life.next(), (NextRun::Again { .. }, false, None)), "round {round}");
+        let run = scenario.judged(Verdict::Accept);
+        scenario.event(Event::NotIntegrated { run, problem: conflict_with(&format!("base {round}"), round > 0) });
+        assert!(matches!(scenario.next(), (NextRun::Again { .. }, false, None)), "round {round}");
     }
     // The base stays where it was: another round would bring nothing.
-    let run = life.judged(Verdict::Accept);
-    life.event(Event::NotIntegrated { run, problem: conflict_with("base 19", false) });
-    assert_eq!(life.task.status(), Status::NeedsReview);
+    let run = scenario.judged(Verdict::Accept);
+    scenario.event(Event::NotIntegrated { run, problem: conflict_with("base 19", false) });
+    assert_eq!(scenario.task.status(), Status::NeedsReview);
 }
 
 #[test]
 fn rounds_that_resolve_nothing_end_with_a_person_however_far_the_base_moves() {
-    let mut life = Life::routed();
+    let mut scenario = Life::routed();
     let mut rounds = 0;
-    while life.task.status() == Status::Routed {
-        let run = life.judged(Verdict::Accept);
-        life.event(Event::NotIntegrated { run, problem: conflict_with(&format!("base {rounds}"), false) });
+    while scenario.task.status() == Status::Routed {
+        let run = scenario.judged(Verdict::Accept);
+        scenario.event(Event::NotIntegrated { run, problem: conflict_with(&format!("base {rounds}"), false) });
         rounds += 1;
     }
     assert_eq!(rounds, 3);
-    let (question, _) = life.task.question().expect("a question");
+    let (question, _) = scenario.task.question().expect("a question");
     assert!(question.contains("after 2 rounds without progress: a.txt"), "{question}");
 }
 
@@ -42,15 +42,15 @@ fn rounds_that_resolve_nothing_end_with_a_person_however_far_the_base_moves() {
 fn an_order_that_cannot_be_carried_out_starts_no_agent() {
     let at_odds = || Conflict { files: vec!["a.txt".into(), "b.txt".into()], sides: "<<<<<<< HEAD".into() };
     let conflict = || Failure::of_conflict(at_odds());
-    let mut life = asking();
-    life.event(ruled(ReviewDecision::Merge { commit: "abc".into() }));
-    life.event(Event::NotIntegrated { run: run_id(1), problem: IntegrationProblem::Work(conflict()) });
-    let (question, choices) = life.task.question().expect("it asks");
+    let mut scenario = asking();
+    scenario.event(ruled(ReviewDecision::Merge { commit: "abc".into() }));
+    scenario.event(Event::NotIntegrated { run: run_id(1), problem: IntegrationProblem::Work(conflict()) });
+    let (question, choices) = scenario.task.question().expect("it asks");
     assert!(question.contains("conflicts in a.txt, b.txt") && !question.contains("<<<<"), "{question}");
     assert!(choices[0].starts_with("orch task reject 1"), "{choices:?}");
     // Its author hears of both sides, and of what the person says.
-    life.event(ruled(ReviewDecision::Reject { reason: "keep both".into() }));
-    let NextRun::Again { feedback, .. } = life.next().0 else { panic!("it goes on") };
+    scenario.event(ruled(ReviewDecision::Reject { reason: "keep both".into() }));
+    let NextRun::Again { feedback, .. } = scenario.next().0 else { panic!("it goes on") };
     assert_eq!(feedback.class, FailureClass::Conflict);
     let told = feedback.conflict.as_deref().expect("what is at odds");
     assert_eq!(told.files, ["a.txt", "b.txt"]);

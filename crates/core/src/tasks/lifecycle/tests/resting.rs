@@ -5,11 +5,11 @@ use super::*;
 #[test]
 fn whose_own_provider_is_out_for_long_waits_for_whoever_is_free_first() {
     let at = |seconds| now() + SignedDuration::from_secs(seconds);
-    let mut life = Life::routed();
-    (life.candidates, life.rests_until) = (vec!["codex".into()], Some(at(60)));
+    let mut scenario = Life::routed();
+    (scenario.candidates, scenario.rests_until) = (vec!["codex".into()], Some(at(60)));
     let told = Failure { retry_at: Some(at(18_000)), ..Failure::new(FailureClass::RateLimited, "wait") };
-    life.run_ends(Outcome::Failed(told.clone()));
-    assert_eq!(life.next().2, Some(at(60)), "the other's minute, and not its own five hours");
+    scenario.run_ends(Outcome::Failed(told.clone()));
+    assert_eq!(scenario.next().2, Some(at(60)), "the other's minute, and not its own five hours");
     let mut asking = Life::routed();
     (asking.candidates, asking.rests_until) = (vec!["codex".into()], Some(at(53)));
     asking.run_ends(failed(FailureClass::Auth));
@@ -28,13 +28,13 @@ fn whose_own_provider_is_out_for_long_waits_for_whoever_is_free_first() {
 
 #[test]
 fn who_was_told_something_waits_for_whom_it_was_told() {
-    let mut life = Life::routed();
-    life.alternatives = vec!["codex".into()];
-    life.event(Event::ProviderRests { class: FailureClass::Overloaded });
-    assert_eq!(life.task.route.as_ref().map(|r| r.agent.as_str()), Some("codex"), "nothing was begun");
-    let State::Routed { next, .. } = &mut life.task.state else { panic!("it waits") };
+    let mut scenario = Life::routed();
+    scenario.alternatives = vec!["codex".into()];
+    scenario.event(Event::ProviderRests { class: FailureClass::Overloaded });
+    assert_eq!(scenario.task.route.as_ref().map(|r| r.agent.as_str()), Some("codex"), "nothing was begun");
+    let State::Routed { next, .. } = &mut scenario.task.state else { panic!("it waits") };
     *next = NextRun::Said;
-    life.alternatives = vec!["claude".into()];
-    life.event(Event::ProviderRests { class: FailureClass::Overloaded });
-    assert_eq!(life.task.route.as_ref().map(|r| r.agent.as_str()), Some("codex"));
+    scenario.alternatives = vec!["claude".into()];
+    scenario.event(Event::ProviderRests { class: FailureClass::Overloaded });
+    assert_eq!(scenario.task.route.as_ref().map(|r| r.agent.as_str()), Some("codex"));
 }
