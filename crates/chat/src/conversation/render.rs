@@ -286,8 +286,8 @@ pub fn task(view: &TaskView) -> ChatMessage {
     }
     if let Some(Some(evidence)) = &view.evidence {
         let (commits, files) = (count::plural(evidence.commits.len(), "commit"), count::plural(evidence.files, "file"));
-        let told = format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions);
-        blocks.push(Block::Line(vec![words(format!("{told}, at ")), code(short(&evidence.head))]));
+        let text = format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions);
+        blocks.push(Block::Line(vec![words(format!("{text}, at ")), code(short(&evidence.head))]));
     }
     let choices = view.choices.iter().map(|choice| with_commit(choice, view.judged.as_deref()));
     let choices = choices.map(|choice| Block::Line(vec![code(chat_commands(&choice))]));
@@ -313,9 +313,9 @@ pub fn project(named: Option<&str>, projects: &[NewProject]) -> Result<Option<Pa
     let all = format!("{}{more}", names[..names.len().min(MANY)].join(", "));
     let Some(named) = named else {
         let needs_none = projects.len() < 2;
-        let told =
+        let text =
             format!("Nothing was added: there are {} projects. Which one? `/add @NAME TITLE`: {all}", names.len());
-        return if needs_none { Ok(None) } else { Err(sentence(told)) };
+        return if needs_none { Ok(None) } else { Err(sentence(text)) };
     };
     let of_name = |project: &&NewProject| project.name.eq_ignore_ascii_case(named);
     let found: Vec<&NewProject> = projects.iter().filter(of_name).collect();
@@ -533,8 +533,8 @@ mod tests {
             ],
             ..ChatMessage::default()
         };
-        let told = in_chat(notice).plain_text();
-        assert_eq!(told, "#7 x asks: /show 7\n/reject 7 REASON\norch task show 7\n");
+        let text = in_chat(notice).plain_text();
+        assert_eq!(text, "#7 x asks: /show 7\n/reject 7 REASON\norch task show 7\n");
     }
 
     #[test]
@@ -544,16 +544,16 @@ mod tests {
             "running": [], "queued": [], "today": {"since": "2026-03-01T00:00:00Z", "cost_usd": null, "runs": 0, "unpriced": 0},
             "needs_you": [{"id": 7, "title": "Tidy", "choices": [], "kind": "ready", "question": "1 commit; `orch task diff 7` shows it\nmore"}],
         });
-        let told = overview(&serde_json::from_value(asks).expect("an overview")).plain_text();
-        assert!(told.ends_with("Needs you\n#7 Tidy: ready for you: 1 commit; /diff 7 shows it\n"), "{told}");
+        let text = overview(&serde_json::from_value(asks).expect("an overview")).plain_text();
+        assert!(text.ends_with("Needs you\n#7 Tidy: ready for you: 1 commit; /diff 7 shows it\n"), "{text}");
     }
 
     #[test]
     fn a_refusal_says_what_to_write_next() {
         let hint = Some("look at it again: orch task diff 7".to_owned());
         let view = ErrorView { code: ErrorCode::Conflict, message: "task 7: it moved".to_owned(), hint };
-        let told = refused(&ClientError::Answered(view), Some(TaskId(7))).plain_text();
-        assert_eq!(told, "task 7: it moved\nNext: look at it again: /diff 7\n");
+        let text = refused(&ClientError::Answered(view), Some(TaskId(7))).plain_text();
+        assert_eq!(text, "task 7: it moved\nNext: look at it again: /diff 7\n");
     }
 
     #[test]

@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    fn told(groups: &[Group]) -> Vec<(&str, i64, u64, Option<i64>)> {
+    fn text(groups: &[Group]) -> Vec<(&str, i64, u64, Option<i64>)> {
         let row = |group: &'_ Group| (group.spend.known.micros(), group.merged, group.per_merged().map(Usd::micros));
         groups
             .iter()
@@ -247,7 +247,7 @@ mod tests {
         };
         let charges = [charge(1, "writer", "2026-03-01T10:00:00Z", Some(700), true), review(200), review(100)];
         let groups = groups(&charges, By::Agent, &TimeZone::UTC, Order::Spent);
-        assert_eq!(told(&groups), [("writer", 700, 1, Some(1000)), ("reviewer", 300, 0, None)]);
+        assert_eq!(text(&groups), [("writer", 700, 1, Some(1000)), ("reviewer", 300, 0, None)]);
         assert_eq!(groups[0].overhead_per_merged(), Some(Usd::from_micros(300)));
         let all = total(&charges);
         assert_eq!((all.merged, all.per_merged().map(Usd::micros)), (1, Some(1000)));
@@ -263,7 +263,7 @@ mod tests {
             charge(3, "cheap", "2026-03-01T12:30:00Z", Some(300), false),
         ];
         let groups = groups(&charges, By::Agent, &TimeZone::UTC, Order::Spent);
-        assert_eq!(told(&groups), [("dear", 900, 1, Some(1000)), ("cheap", 600, 1, Some(500))]);
+        assert_eq!(text(&groups), [("dear", 900, 1, Some(1000)), ("cheap", 600, 1, Some(500))]);
         let overhead: Vec<_> = groups.iter().map(|group| group.overhead_per_merged().map(Usd::micros)).collect();
         assert_eq!(overhead, [Some(100), Some(300)], "the first attempt of another, and what came to nothing");
         let all = total(&charges);
@@ -281,7 +281,7 @@ mod tests {
         ];
         let groups = groups(&charges, By::Agent, &TimeZone::UTC, Order::PerMerged);
         let expected = [("c", 400, 1, Some(400)), ("a", 900, 1, Some(900)), ("b", 5000, 0, None), ("d", 0, 1, None)];
-        assert_eq!(told(&groups), expected, "no price is no cheap price");
+        assert_eq!(text(&groups), expected, "no price is no cheap price");
     }
 
     #[test]
@@ -298,9 +298,9 @@ mod tests {
     fn tasks_stand_in_the_order_of_their_numbers_where_they_cost_the_same() {
         let at = "2026-03-01T10:00:00Z";
         let charges: Vec<Charge> = [10, 9, 100].iter().map(|id| charge(*id, "a", at, None, false)).collect();
-        let told = groups(&charges, By::Task, &TimeZone::UTC, Order::Spent);
-        let told: Vec<_> = told.iter().map(|group| (group.key.as_deref(), group.title.as_deref())).collect();
-        assert_eq!(told, [(Some("9"), Some("task 9")), (Some("10"), Some("task 10")), (Some("100"), Some("task 100"))]);
+        let text = groups(&charges, By::Task, &TimeZone::UTC, Order::Spent);
+        let text: Vec<_> = text.iter().map(|group| (group.key.as_deref(), group.title.as_deref())).collect();
+        assert_eq!(text, [(Some("9"), Some("task 9")), (Some("10"), Some("task 10")), (Some("100"), Some("task 100"))]);
     }
 
     fn any_charge() -> impl Strategy<Value = Charge> {

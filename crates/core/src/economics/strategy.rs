@@ -101,7 +101,7 @@ impl Candidate {
         }
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let price = self.price.map(|price| format!("{price} a million tokens"));
         let tier = self.tier.map(|tier| format!("tier {tier}"));
         let about = price.or(tier).unwrap_or_else(|| "price not known".to_owned());
@@ -144,14 +144,14 @@ pub struct Case {
 impl Case {
     /// Applies the strategy to a route. The reason says what was changed, or why nothing was.
     pub fn apply(&self, route: RouteResult) -> RouteResult {
-        let (taken, told) = match self.strategy {
+        let (taken, text) = match self.strategy {
             Strategy::Quality => return route,
             Strategy::CostAware | Strategy::Balanced => match self.untouched(&route) {
                 Some(why) => (None, format!("kept, {why}")),
                 None => self.choose(&route),
             },
         };
-        let reason = format!("{}; {}: {told}", route.reason, self.strategy);
+        let reason = format!("{}; {}: {text}", route.reason, self.strategy);
         match taken {
             Some(taken) => {
                 RouteResult { agent: taken.agent.clone(), model: Some(taken.model.clone()), reason, ..route }
@@ -201,8 +201,8 @@ impl Case {
         // Among equals `min_by_key` keeps the first.
         let key = |one: &&Candidate| (!one.is_paid_ahead, one.price.is_none(), one.price, one.tier);
         match self.others(route).filter(|one| one.is_cheaper_than(own)).min_by_key(key) {
-            Some(cheaper) => (Some(cheaper), format!("{} instead of {}", cheaper.told(), own.told())),
-            None => (None, format!("kept, nothing that can do it is known to be cheaper than {}", own.told())),
+            Some(cheaper) => (Some(cheaper), format!("{} instead of {}", cheaper.describe(), own.describe())),
+            None => (None, format!("kept, nothing that can do it is known to be cheaper than {}", own.describe())),
         }
     }
 
@@ -225,7 +225,7 @@ impl Case {
                 let known = drawn.record.samples;
                 (
                     Some(drawn),
-                    format!("tries {} ({known} runs known), as {percent} % of routine work does", drawn.told()),
+                    format!("tries {} ({known} runs known), as {percent} % of routine work does", drawn.describe()),
                 )
             }
             None => (None, "kept, there is nothing else to try".to_owned()),

@@ -56,7 +56,7 @@ mod tests {
     const CODEX: Reach<'_> = Reach { agent: "codex", provider: Some("openai"), ..CLAUDE };
     const OPENCODE: Reach<'_> = Reach { agent: "opencode", provider: None, full_names: true, ..CLAUDE };
 
-    fn told(reach: Option<Reach<'_>>, said: &str) -> Option<String> {
+    fn text(reach: Option<Reach<'_>>, said: &str) -> Option<String> {
         let aliases = [("mine", "opus"), ("round", "ring"), ("ring", "round"), ("lost", "nope-9")];
         let aliases: BTreeMap<String, String> = aliases.map(|(a, b)| (a.to_owned(), b.to_owned())).into();
         let catalog = Catalog::with(&Additions { aliases, ..Additions::default() });
@@ -78,7 +78,7 @@ mod tests {
             (Some(CODEX), "opus", ["codex has those of openai only", "another agent"]),
             (Some(OPENCODE), "auto:fsat", ["there is no tag", "auto:fast"]),
         ] {
-            let odd = told(reach, said).expect(said);
+            let odd = text(reach, said).expect(said);
             parts.iter().for_each(|part| assert!(odd.contains(part), "{said}: {odd}"));
         }
     }
@@ -96,7 +96,7 @@ mod tests {
             (Some(OPENCODE), "local/coder"),
             (Some(Reach { is_elsewhere: true, ..CLAUDE }), "whatever"),
         ] {
-            assert_eq!(told(reach, said), None, "{said}");
+            assert_eq!(text(reach, said), None, "{said}");
         }
     }
 }

@@ -317,13 +317,13 @@ impl<'a> Resolver<'a> {
         } else {
             String::new()
         };
-        let with = Some(needs.told()).filter(|told| !told.is_empty()).map(|told| format!(" with {told}"));
+        let with = Some(needs.describe()).filter(|text| !text.is_empty()).map(|text| format!(" with {text}"));
         let order = if ranking.by_price() { "the lowest price" } else { "the best score" };
         let reason = format!(
             "{what}: {order} of {count} usable model{}{}, score {} ({}){paid}{history}",
             if count == 1 { "" } else { "s" },
             with.unwrap_or_default(),
-            score.told(),
+            score.describe(),
             self.selection.mode.as_str()
         );
         Ok(Resolution {
@@ -360,7 +360,7 @@ impl<'a> Resolver<'a> {
     /// Describes how history changed the order: the record of the first model, and the models it has passed.
     fn by_history(&self, sorted: &[&'a Model], ranking: &Ranking<'_, '_>) -> String {
         let Some(first) = sorted.first().filter(|_| !self.records.is_empty()) else { return String::new() };
-        let own = ranking.score(first).history().map(|told| format!("; {told}")).unwrap_or_default();
+        let own = ranking.score(first).history().map(|text| format!("; {text}")).unwrap_or_default();
         let without = Resolver { records: &NOTHING, ..*self };
         let usual = Ranking { resolver: &without, tag: ranking.tag, of_tier: ranking.of_tier }.sorted(sorted.to_vec());
         let passed = usual.first().filter(|usual| usual.id != first.id).map(|usual| {
@@ -379,7 +379,7 @@ impl<'a> Resolver<'a> {
                 false => ResolveError::AllFail { what, failing },
             };
         }
-        let needed = needs.told();
+        let needed = needs.describe();
         let mut lacks = if needed.is_empty() { "is known".to_owned() } else { format!("has {needed}") };
         let limit = self.selection.max_cost_per_1k_tokens;
         if let Some(limit) = limit {

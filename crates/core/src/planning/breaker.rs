@@ -392,8 +392,8 @@ mod tests {
         assert_eq!(blame(FailureClass::NoChange, false, None).as_deref(), Some("project:/repo"));
         assert_eq!(blame(FailureClass::ChecksFailed, false, Some("make")).as_deref(), Some("check:/repo:make"));
         assert_eq!(blame(FailureClass::ChecksFailed, false, None), None);
-        let told = Failure { retry_at: Some(at(0)), ..Failure::new(FailureClass::RateLimited, "") };
-        assert_eq!(failure_target(&told, "bot", None, None, false), None);
+        let text = Failure { retry_at: Some(at(0)), ..Failure::new(FailureClass::RateLimited, "") };
+        assert_eq!(failure_target(&text, "bot", None, None, false), None);
     }
 
     #[test]

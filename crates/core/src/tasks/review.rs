@@ -282,8 +282,8 @@ mod tests {
 
     #[test]
     fn whoever_tells_of_an_error_does_not_approve() {
-        let told = json!({"decision": "approve", "commit": COMMIT, "notes": "n", "issues": [{"severity": "error", "text": "t"}]});
-        assert!(answer(told).is_err());
+        let text = json!({"decision": "approve", "commit": COMMIT, "notes": "n", "issues": [{"severity": "error", "text": "t"}]});
+        assert!(answer(text).is_err());
         assert!(answer(json!({"notes": "looks good", "commit": COMMIT})).is_err());
     }
 

@@ -143,8 +143,8 @@ mod tests {
         let other = Some("fedcba9876543210fedcba9876543210fedcba98");
         for expected in [None, Some(HEAD)] {
             let refused = seen(other, expected).decided_commit().unwrap_err();
-            let told = "orch/7-x has moved since it was judged: it is at 0123456789 now, and fedcba9876 was judged";
-            assert_eq!(refused.to_string(), told);
+            let text = "orch/7-x has moved since it was judged: it is at 0123456789 now, and fedcba9876 was judged";
+            assert_eq!(refused.to_string(), text);
         }
         assert!(
             matches!(seen(None, None).decided_commit(), Err(DecisionError::NotJudged { .. })),
@@ -163,8 +163,8 @@ mod tests {
 
     #[test]
     fn a_branch_that_moved_is_not_what_was_seen() {
-        let told = bind(Some("fedc0123"), 1).unwrap_err().to_string();
-        assert_eq!(told, "orch/7-x is at 0123456789 now, not at fedc0123");
+        let text = bind(Some("fedc0123"), 1).unwrap_err().to_string();
+        assert_eq!(text, "orch/7-x is at 0123456789 now, not at fedc0123");
         assert!(matches!(bind(Some(&format!("{HEAD}0")), 1), Err(DecisionError::Moved { .. })));
     }
 

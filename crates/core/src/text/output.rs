@@ -128,14 +128,14 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_put_together_are_the_text(text in "[a-zé🙂\n]{0,60}", most in 4_usize..20) {
-            let (mut left, mut told) = (text.as_bytes(), String::new());
+            let (mut left, mut rendered) = (text.as_bytes(), String::new());
             while !left.is_empty() {
                 let length = chunk_length(left, most, true);
                 prop_assert!(length > 0 && length <= most);
-                told.push_str(std::str::from_utf8(&left[..length]).expect("whole characters"));
+                rendered.push_str(std::str::from_utf8(&left[..length]).expect("whole characters"));
                 left = &left[length..];
             }
-            prop_assert_eq!(told, text);
+            prop_assert_eq!(rendered, text);
         }
     }
 }

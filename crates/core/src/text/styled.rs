@@ -115,7 +115,7 @@ impl Pen {
     pub fn parameters(self) -> String {
         let set = ATTRIBUTES.iter().enumerate().filter(|(bit, _)| self.attributes & (1 << bit) != 0);
         let set = set.map(|(_, (on, _))| on.to_string());
-        let parts: Vec<String> = set.chain(told(self.ink, 30)).chain(told(self.paper, 40)).collect();
+        let parts: Vec<String> = set.chain(text(self.ink, 30)).chain(text(self.paper, 40)).collect();
         parts.join(";")
     }
 }
@@ -149,7 +149,7 @@ fn ink(parts: &[u16]) -> Option<Ink> {
     }
 }
 
-fn told(ink: Ink, base: u16) -> Option<String> {
+fn text(ink: Ink, base: u16) -> Option<String> {
     match ink {
         Ink::Plain => None,
         Ink::Basic(index @ 0..=7) => Some((base + u16::from(index)).to_string()),
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_pen_keeps_colours_and_attributes_and_nothing_else() {
-        for (told, kept) in [
+        for (text, kept) in [
             ("1;31", "1;31"),
             ("", ""),
             ("31;0", ""),
@@ -265,7 +265,7 @@ mod tests {
             ("38;5;999", ""),
             ("99999;?1;x", ""),
         ] {
-            assert_eq!(Pen::of(told).parameters(), kept, "{told:?}");
+            assert_eq!(Pen::of(text).parameters(), kept, "{text:?}");
         }
     }
 

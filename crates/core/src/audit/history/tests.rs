@@ -305,7 +305,8 @@ fn what_is_not_known_stays_as_it_is() {
 
 #[test]
 fn sentences_say_what_happened() {
-    let told: Vec<(String, String)> = every_fact().iter().map(|fact| (fact.kind().to_owned(), fact.text())).collect();
+    let rendered: Vec<(String, String)> =
+        every_fact().iter().map(|fact| (fact.kind().to_owned(), fact.text())).collect();
     for (kind, text) in [
         ("task_edited", "by a command: title: a → b; body: a → b"),
         ("run_ended", "network: down; again after network: down"),
@@ -326,6 +327,6 @@ fn sentences_say_what_happened() {
         ),
         ("worker:stale", "quiet for 10 min: no output, no processor time"),
     ] {
-        assert!(told.contains(&(s(kind), s(text))), "{kind}: {text}\n{told:#?}");
+        assert!(rendered.contains(&(s(kind), s(text))), "{kind}: {text}\n{rendered:#?}");
     }
 }

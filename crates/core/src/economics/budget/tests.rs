@@ -250,15 +250,15 @@ fn paid_in_advance_comes_first_then_by_use_then_what_is_short_and_nothing_when_a
         let best = recommend(&rules, &|name| Some(stands(&rules, name, book, 0)));
         best.map(|(name, standing)| (name.to_owned(), standing.level))
     };
-    let told = |name: &str, level| Some((name.to_owned(), level));
+    let text = |name: &str, level| Some((name.to_owned(), level));
     let mut book = SpendLedger::default();
-    assert_eq!(best(&book), told("opencode", Level::Ok));
+    assert_eq!(best(&book), text("opencode", Level::Ok));
     book.charge(day("2026-02-10"), bill("opencode", Some(90.0)));
-    assert_eq!(best(&book), told("openai", Level::Ok), "the lower priority first");
+    assert_eq!(best(&book), text("openai", Level::Ok), "the lower priority first");
     book.charge(day("2026-02-10"), bill("openai", Some(40.0)));
-    assert_eq!(best(&book), told("anthropic", Level::Ok));
+    assert_eq!(best(&book), text("anthropic", Level::Ok));
     book.charge(day("2026-02-10"), bill("anthropic", Some(60.0)));
-    assert_eq!(best(&book), told("opencode", Level::Degraded));
+    assert_eq!(best(&book), text("opencode", Level::Degraded));
     book.charge(day("2026-02-10"), bill("opencode", Some(90.0)));
     book.charge(day("2026-02-10"), bill("openai", Some(40.0)));
     assert_eq!(best(&book), None);

@@ -36,7 +36,7 @@ fn kind(model: &str, project: &str) -> Kind {
     }
 }
 
-fn told(outlook: &Outlook) -> (Option<(i64, usize, usize)>, usize) {
+fn text(outlook: &Outlook) -> (Option<(i64, usize, usize)>, usize) {
     let forecast = outlook.forecast.as_ref();
     (forecast.map(|found| (found.median.micros(), found.samples, found.group.len())), outlook.unpriced)
 }
@@ -45,32 +45,32 @@ fn told(outlook: &Outlook) -> (Option<(i64, usize, usize)>, usize) {
 fn the_narrowest_group_with_enough_priced_runs_speaks_and_says_which_it_is() {
     let fix = |project: &str, micros| sample("small", project, TaskType::Fix, Complexity::Simple, micros);
     let mut samples: Vec<Sample> = (1..=4).map(|at| fix("/shop", Some(at * 100))).collect();
-    assert_eq!(told(&outlook(&kind("small", "/shop"), &samples)), (Some((250, 4, 0)), 0), "few, but all there are");
+    assert_eq!(text(&outlook(&kind("small", "/shop"), &samples)), (Some((250, 4, 0)), 0), "few, but all there are");
     samples.push(fix("/barn", Some(900)));
-    assert_eq!(told(&outlook(&kind("small", "/shop"), &samples)), (Some((300, 5, 2)), 0), "of any project");
+    assert_eq!(text(&outlook(&kind("small", "/shop"), &samples)), (Some((300, 5, 2)), 0), "of any project");
     samples.push(fix("/shop", Some(500)));
     let found = outlook(&kind("small", "/shop"), &samples);
-    assert_eq!(told(&found), (Some((300, 5, 3)), 0));
+    assert_eq!(text(&found), (Some((300, 5, 3)), 0));
     let forecast = found.forecast.expect("there is one");
     assert_eq!((forecast.low.micros(), forecast.high.micros()), (200, 400));
     assert_eq!(forecast.group.iter().map(|one| one.as_str()).collect::<Vec<_>>(), ["project", "type", "complexity"]);
     samples.extend((0..5).map(|_| sample("small", "/x", TaskType::Docs, Complexity::Complex, Some(7))));
     let elsewhere = Kind { complexity: Complexity::Complex, ..kind("small", "/shop") };
-    assert_eq!(told(&outlook(&elsewhere, &samples)), (Some((7, 5, 1)), 0), "the same complexity");
+    assert_eq!(text(&outlook(&elsewhere, &samples)), (Some((7, 5, 1)), 0), "the same complexity");
 }
 
 #[test]
 fn what_is_not_known_is_no_price_of_zero_and_another_model_says_nothing() {
     let dear = |micros| sample("big", "/shop", TaskType::Fix, Complexity::Simple, micros);
     let samples: Vec<Sample> = (0..9).map(|_| dear(Some(5))).chain([dear(None), dear(None)]).collect();
-    assert_eq!(told(&outlook(&kind("small", "/shop"), &samples)), (None, 0));
-    assert_eq!(told(&outlook(&kind("big", "/shop"), &samples)), (Some((5, 9, 3)), 2));
-    assert_eq!(told(&outlook(&kind("big", "/shop"), &[dear(None)])), (None, 1));
+    assert_eq!(text(&outlook(&kind("small", "/shop"), &samples)), (None, 0));
+    assert_eq!(text(&outlook(&kind("big", "/shop"), &samples)), (Some((5, 9, 3)), 2));
+    assert_eq!(text(&outlook(&kind("big", "/shop"), &[dear(None)])), (None, 1));
     let free = outlook(&kind("big", "/shop"), &[dear(Some(0))]);
-    assert_eq!(told(&free), (Some((0, 1, 0)), 0), "a price of zero that was told is one");
+    assert_eq!(text(&free), (Some((0, 1, 0)), 0), "a price of zero that was told is one");
     let nowhere = Kind { project: None, ..kind("big", "/shop") };
     let homeless: Vec<Sample> = (0..9).map(|_| Sample { project: None, ..dear(Some(5)) }).collect();
-    assert_eq!(told(&outlook(&nowhere, &homeless)).0.map(|(_, _, shared)| shared), Some(2), "no project is none");
+    assert_eq!(text(&outlook(&nowhere, &homeless)).0.map(|(_, _, shared)| shared), Some(2), "no project is none");
 }
 
 /// Leave-one-out: the median of how far the forecast is off, in parts of the true cost, and in how many cases the true cost
@@ -115,8 +115,8 @@ fn on_record_the_median_error_is_what_the_page_says_and_the_middle_half_holds_ne
     assert!((error - 0.521).abs() < 0.002, "with the repository: {error}");
     assert!((within - 0.472).abs() < 0.002, "within the middle half: {within}");
     let page = include_str!("../../../../../docs/reference/routing-economics.md");
-    for told in ["52.6 %", "52.1 %", "47.2 %"] {
-        assert!(page.contains(told), "docs/reference/routing-economics.md does not say {told}");
+    for text in ["52.6 %", "52.1 %", "47.2 %"] {
+        assert!(page.contains(text), "docs/reference/routing-economics.md does not say {text}");
     }
 }
 

@@ -97,12 +97,12 @@ impl<'a> Belief<'a> {
         }
         let now = self.confidences();
         let best_now = now.iter().copied().fold(0.0, f64::max);
-        let told = 1.0 - self.gate.errors();
+        let text = 1.0 - self.gate.errors();
         let one = |model: usize| {
             let (mut accepted, _) = shares(self.gate, true, solves[model]);
             let (mut rejected, _) = shares(self.gate, false, solves[model]);
             for (attempt, now) in now.iter().enumerate() {
-                let and_accepted = self.gate.false_accept * now + told * both[attempt * width + model];
+                let and_accepted = self.gate.false_accept * now + text * both[attempt * width + model];
                 accepted = accepted.max(and_accepted);
                 rejected = rejected.max(now - and_accepted);
             }

@@ -78,9 +78,9 @@ mod tests {
             let until = now() + SignedDuration::from_secs(seconds);
             assert_eq!((verdict.state, verdict.until, verdict.counts_until(now())), (state, Some(until), until));
         }
-        let told = now() + SignedDuration::from_hours(2);
-        let failure = Failure { retry_at: Some(told), ..Failure::new(FailureClass::RateLimited, "no") };
-        assert_eq!(Verdict::observed(&failure, now()).and_then(|verdict| verdict.until), Some(told));
+        let text = now() + SignedDuration::from_hours(2);
+        let failure = Failure { retry_at: Some(text), ..Failure::new(FailureClass::RateLimited, "no") };
+        assert_eq!(Verdict::observed(&failure, now()).and_then(|verdict| verdict.until), Some(text));
     }
 
     #[test]

@@ -156,8 +156,8 @@ fn a_bad_answer_is_asked_for_again_sooner_than_a_good_one() {
         !not_the_list.counts(now(), later(1)) && bad_key.counts(now(), later(1)),
         "a key may be kept from the list only"
     );
-    let told = answered(503, Body::Other, &[("retry-after", "20")]);
-    assert!(told.counts(now(), later(19)) && !told.counts(now(), later(21)), "as long as it says");
+    let text = answered(503, Body::Other, &[("retry-after", "20")]);
+    assert!(text.counts(now(), later(19)) && !text.counts(now(), later(21)), "as long as it says");
     assert!(!refused.counts(now(), later(90_000)) && !refused.counts(later(1), now()));
 }
 

@@ -144,7 +144,7 @@ impl Needs {
     }
 
     /// Describes the needs, such as `vision and a context of 64000 tokens`; empty if there are none.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let context = self.min_context.map(|min| format!("a context of {min} tokens"));
         let words = self.capabilities.iter().map(|capability| capability.as_str().to_owned());
         words.chain(context).collect::<Vec<_>>().join(" and ")
@@ -198,7 +198,7 @@ impl Record {
     }
 
     /// Describes the record, such as `9 of 10 good`, with the weighted share where it differs much.
-    pub fn told(self) -> String {
+    pub fn describe(self) -> String {
         let Self { good, samples, millionths } = self;
         let percent = |share: f64| (share * 100.0).round();
         let by_weight = percent(f64::from(millionths) / WHOLE);

@@ -74,7 +74,7 @@ impl Score {
     }
 
     /// Renders the score in points, such as `12.5`.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let (sign, milli) = (if self.milli < 0 { "-" } else { "" }, self.milli.unsigned_abs());
         let rest = format!("{:03}", milli % 1000);
         let rest = rest.trim_end_matches('0');
@@ -170,11 +170,11 @@ fn price(model: &Model, mode: Mode, score: &mut Score) {
 /// three runs on.
 fn history(model: &Model, records: &Records, score: &mut Score) {
     let Some((record, whose)) = record_of(model, records) else { return };
-    let told = || format!("history{whose}: {}", record.told());
+    let text = || format!("history{whose}: {}", record.describe());
     if record.is_good() {
-        score.add(told(), HISTORY * POINT);
+        score.add(text(), HISTORY * POINT);
     } else if record.is_bad() {
-        score.add(told(), -HISTORY * POINT);
+        score.add(text(), -HISTORY * POINT);
     }
 }
 

@@ -154,7 +154,7 @@ fn documents_prefer_web_access_where_it_is_known() {
     additions.overrides.push(("local/eye".parse().expect("an id"), web));
     let fixture = Fixture::with(&["local", "other"], &additions);
     let found = fixture.ask("auto:docs", &Needs::default()).expect("there");
-    assert_eq!((found.model.id.to_string(), found.score.told()), ("local/eye".to_owned(), "7".to_owned()));
+    assert_eq!((found.model.id.to_string(), found.score.describe()), ("local/eye".to_owned(), "7".to_owned()));
 }
 
 /// The examples of docs/explanation/which-model.md.
@@ -165,7 +165,7 @@ fn scores_are_worked_out_like_this() {
         let preferred_providers = preferred.iter().map(|&name| name.to_owned()).collect();
         let selection = Selection { mode, preferred_providers, ..Selection::default() };
         let model = catalog.model(&id.parse().expect("an id")).expect("there");
-        score(model, tag, &selection, mode, &Records::default()).told()
+        score(model, tag, &selection, mode, &Records::default()).describe()
     };
     let (sonnet, haiku) = ("anthropic/claude-sonnet-4-6", "anthropic/claude-haiku-4-5");
     assert_eq!(worth(sonnet, Some(Tag::Code), Mode::Performance, &[]), "5");
@@ -309,14 +309,14 @@ fn the_aliases_of_the_configuration_lead_where_they_say() {
 
 #[test]
 fn an_alias_that_leads_back_to_itself_is_an_error() {
-    for (aliases, start, told) in [
+    for (aliases, start, text) in [
         (&[("a", "a")][..], "a", "a → a"),
         (&[("a", "b"), ("b", "c"), ("c", "A")], "b", "b → c → A → b"),
         (&[("x", "loop-1"), ("loop-1", "loop_1")], "x", "x → loop-1 → loop_1"),
     ] {
         let fixture = Fixture::aliases(aliases);
         let error = fixture.error(start);
-        assert_eq!(error.to_string(), format!("the alias leads back to itself: {told}"));
+        assert_eq!(error.to_string(), format!("the alias leads back to itself: {text}"));
         assert_eq!(error.trouble(), Trouble::Usage);
         let map = aliases.iter().map(|(name, to)| ((*name).to_owned(), (*to).to_owned())).collect();
         assert!(!alias_cycles(&map).is_empty(), "{aliases:?}");
@@ -368,7 +368,7 @@ fn history_counts_from_three_runs_on_and_above_three_quarters() {
         let mut records = Records::default();
         records.tiers.insert(Tier::Haiku, Record::even(good, samples));
         let model = fixture.catalog.model(&"local/tiny-mini".parse().expect("an id")).expect("there");
-        score(model, None, &fixture.selection, Mode::Performance, &records).told()
+        score(model, None, &fixture.selection, Mode::Performance, &records).describe()
     };
     for (good, samples, expected) in [
         (2, 2, "0"),
@@ -399,8 +399,8 @@ fn history_says_in_the_reason_whom_it_has_passed_over() {
     let found = fixture.ask("tier:opus", &Needs::default()).expect("there");
     assert_ne!(found.model.id, usual);
     assert_eq!(found.model.facts().tier, Some(Tier::Opus));
-    let told = format!("; without history {usual} would be first (history: 0 of 3 good)");
-    assert!(found.reason.ends_with(&told), "{}", found.reason);
+    let text = format!("; without history {usual} would be first (history: 0 of 3 good)");
+    assert!(found.reason.ends_with(&text), "{}", found.reason);
     fixture.records.models.insert(usual.clone(), Record::even(3, 3));
     let again = fixture.ask("tier:opus", &Needs::default()).expect("there");
     assert_eq!(again.model.id, usual);
@@ -431,10 +431,10 @@ fn who_has_no_tools_gets_research_only_and_who_is_off_gets_nothing() {
         ("glm", "analysis only (no tools)", false, true, true),
         ("gemini", "research (disabled by default)", true, true, false),
     ] {
-        let told = |needs: &Needs| fixture.ask(model, needs).map(|found| found.warnings.join("; "));
-        assert_eq!(told(&work).is_ok(), changes_files, "{model}: {use_of_it}: {:?}", told(&work));
-        assert_eq!(told(&Needs::default()).is_ok(), answers, "{model}: {use_of_it}");
-        let is_usable = !told(&Needs::default()).unwrap_or_default().contains("cannot be used as things are");
+        let text = |needs: &Needs| fixture.ask(model, needs).map(|found| found.warnings.join("; "));
+        assert_eq!(text(&work).is_ok(), changes_files, "{model}: {use_of_it}: {:?}", text(&work));
+        assert_eq!(text(&Needs::default()).is_ok(), answers, "{model}: {use_of_it}");
+        let is_usable = !text(&Needs::default()).unwrap_or_default().contains("cannot be used as things are");
         assert_eq!(is_usable, is_on, "{model}: {use_of_it}");
     }
     let why = fixture.ask("kimi", &work).expect_err("no tools").to_string();

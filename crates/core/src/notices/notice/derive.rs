@@ -212,9 +212,9 @@ fn of_task(fact: &Fact, context: Context<'_>, task: &Task) -> Option<(NoticeKind
 }
 
 fn finished(text: &str, task: &Task) -> String {
-    let mut told = text.to_owned();
+    let mut derived = text.to_owned();
     if let Some(evidence) = &task.evidence {
-        told.push_str(&format!(
+        derived.push_str(&format!(
             "; +{} −{} in {}",
             evidence.insertions,
             evidence.deletions,
@@ -222,12 +222,12 @@ fn finished(text: &str, task: &Task) -> String {
         ));
     }
     if let Some(cost) = task.cost {
-        told.push_str(&format!("; ${:.2}", cost.dollars()));
+        derived.push_str(&format!("; ${:.2}", cost.dollars()));
     }
     if let Some(summary) = task.summary.as_deref().filter(|summary| !summary.trim().is_empty()) {
-        told.push_str(&format!("\n{}", cut(summary.trim(), 600)));
+        derived.push_str(&format!("\n{}", cut(summary.trim(), 600)));
     }
-    told
+    derived
 }
 
 fn buttons(kind: NoticeKind, task: &Task) -> Vec<Button> {
@@ -352,7 +352,7 @@ mod tests {
         Task { state, ..Task::new(TaskId(7), spec, FileState::default(), Timestamp::UNIX_EPOCH) }
     }
 
-    fn told(fact: impl Into<Fact>, task: Option<&Task>) -> Option<Notice> {
+    fn derived(fact: impl Into<Fact>, task: Option<&Task>) -> Option<Notice> {
         let fact = fact.into();
         let line = Line { seq: 3, at: Timestamp::UNIX_EPOCH, fact: &fact };
         let context = Context { task, project: Some("shop"), agent: Some("claude") };
@@ -405,14 +405,15 @@ mod tests {
             Spending::Short { of: of(), why: why("$48.00"), raise: raise() }.into(),
             BatchFact::Spent { name: name("night"), spent: Usd::ZERO, budget: None, raise: raise() }.into(),
         ] {
-            let notice = told(fact, None).expect("it is told");
+            let notice = derived(fact, None).expect("it is told");
             assert_eq!((notice.kind, notice.about), (NoticeKind::Budget, None));
             assert!(notice.text.ends_with(&format!("to let more begin:\n  {command}")), "{}", notice.text);
         }
-        let one = told(Spending::Short { of: of(), why: why("$48.00"), raise: raise() }, None).expect("it is told");
-        let later = told(Spending::Short { of: of(), why: why("$49.10"), raise: raise() }, None).expect("it is told");
+        let one = derived(Spending::Short { of: of(), why: why("$48.00"), raise: raise() }, None).expect("it is told");
+        let later =
+            derived(Spending::Short { of: of(), why: why("$49.10"), raise: raise() }, None).expect("it is told");
         assert_eq!(one.cause, later.cause, "the same account, the same cause");
-        let own = told(ChannelFact::Note { text: format!("x; to let more begin: {command}") }, None);
+        let own = derived(ChannelFact::Note { text: format!("x; to let more begin: {command}") }, None);
         assert!(!own.expect("a person's own words").text.contains('\n'));
     }
 
@@ -457,7 +458,7 @@ mod tests {
             (ServiceFact::Resumed { of: PauseScope::All, by: "ada".to_owned() }.into(), None, None),
         ];
         for (fact, task, expected) in cases {
-            assert_eq!(told(fact.clone(), task).map(|notice| notice.kind), expected, "{fact:?}");
+            assert_eq!(derived(fact.clone(), task).map(|notice| notice.kind), expected, "{fact:?}");
         }
     }
 
@@ -465,7 +466,7 @@ mod tests {
     fn an_approval_is_bound_to_the_commit_that_was_judged() {
         let mut task = asks_that("May it be merged?", "orch task approve 7");
         task.evidence = Some(Box::new(Evidence { head: "abc123".to_owned(), ..Evidence::default() }));
-        let notice = told(judged(asking("May it be merged?")), Some(&task)).expect("told");
+        let notice = derived(judged(asking("May it be merged?")), Some(&task)).expect("told");
         assert_eq!(notice.kind, NoticeKind::Approval);
         assert_eq!(notice.buttons[0].press, Press::Approve { task: TaskId(7), commit: "abc123".to_owned() });
         assert!(
@@ -474,7 +475,7 @@ mod tests {
         );
         // It was answered before it was told.
         task.state = State::Done;
-        assert_eq!(told(judged(asking("May it be merged?")), Some(&task)), None);
+        assert_eq!(derived(judged(asking("May it be merged?")), Some(&task)), None);
     }
 
     #[test]
@@ -497,11 +498,11 @@ mod tests {
                 IntegrationFact::Failed(NotIntegrated::Stopped { then: asking("another question") }).into(),
                 Fact::Untyped { kind: "run_ended".to_owned(), text: "x; needs_review: Which way?".to_owned() },
             ] {
-                assert_eq!(told(fact.clone(), Some(state)), None, "{fact:?}");
+                assert_eq!(derived(fact.clone(), Some(state)), None, "{fact:?}");
             }
         }
         // What orch asks is told in its own words, whatever stands before it.
-        let notice = told(finished_with(LURE, asking("Which way?")), Some(&asks)).expect("told");
+        let notice = derived(finished_with(LURE, asking("Which way?")), Some(&asks)).expect("told");
         assert_eq!(notice.text.lines().next(), Some("Which way?"));
     }
 
@@ -509,7 +510,7 @@ mod tests {
     fn a_question_about_work_that_is_there_leads_to_it() {
         let mut task = asks("orch task retry 7");
         let labels = |task: &Task| {
-            let notice = told(judged(asking("Which way?")), Some(task)).expect("told");
+            let notice = derived(judged(asking("Which way?")), Some(task)).expect("told");
             notice.buttons.into_iter().map(|button| button.label).collect::<Vec<_>>()
         };
         assert_eq!(labels(&task), ["Go on", "Retry", "Give up"]);
@@ -523,8 +524,9 @@ mod tests {
         let mut seven = asks("x");
         seven.last_failure = Some(Box::new(Failure::new(FailureClass::Auth, "x")));
         let eight = Task { id: TaskId(8), ..seven.clone() };
-        let one = told(failed(FailureClass::Auth, "token 4711 expired", asking("log in")), Some(&seven)).expect("told");
-        let two = told(failed(FailureClass::Auth, "token 5 expired", asking("log in")), Some(&eight)).expect("told");
+        let one =
+            derived(failed(FailureClass::Auth, "token 4711 expired", asking("log in")), Some(&seven)).expect("told");
+        let two = derived(failed(FailureClass::Auth, "token 5 expired", asking("log in")), Some(&eight)).expect("told");
         assert_eq!(one.key(), two.key());
         let failing = |task: &Task, question: &str| {
             let State::NeedsReview { choices, .. } = &task.state else { panic!("it asks") };
@@ -534,7 +536,7 @@ mod tests {
                 choices: choices.clone(),
             };
             let task = Task { state, ..task.clone() };
-            told(judged(asking(question)), Some(&task)).expect("told")
+            derived(judged(asking(question)), Some(&task)).expect("told")
         };
         let (one, two) = (failing(&seven, "3 checks fail"), failing(&eight, "4 checks fail"));
         assert_eq!((one.kind, &one.cause), (NoticeKind::Failed, &two.cause));
@@ -552,7 +554,7 @@ mod tests {
                 ServiceFact::Hindered(Hindrance::Outside { detail: text.clone() }).into(),
             ];
             for (fact, task) in facts.into_iter().flat_map(|fact| [(fact.clone(), None), (fact, Some(&task))]) {
-                if let Some(notice) = told(fact, task) {
+                if let Some(notice) = derived(fact, task) {
                     prop_assert!(notice.cause.chars().count() <= CAUSE + 40 && notice.text.chars().count() <= TEXT + 1);
                 }
             }

@@ -19,8 +19,8 @@ pub fn say(notices: &[&Notice], dropped: u64) -> ChatMessage {
         [..] => digest(notices),
     };
     if dropped > 0 {
-        let told = format!("{dropped} older notices were dropped while this channel could not be reached: orch events");
-        content.blocks.push(Block::plain(told));
+        let text = format!("{dropped} older notices were dropped while this channel could not be reached: orch events");
+        content.blocks.push(Block::plain(text));
     }
     content
 }

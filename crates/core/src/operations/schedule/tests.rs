@@ -57,7 +57,7 @@ fn names_stand_for_fields() {
 
 #[test]
 fn what_is_no_schedule_is_told_with_its_field() {
-    for (text, told, hint) in [
+    for (text, expected, hint) in [
         ("61 * * * *", "`61` is no minute in `61 * * * *`", "0 to 59"),
         ("* 24 * * *", "`24` is no hour in `* 24 * * *`", "0 to 23"),
         ("* * 0 * *", "`0` is no day of the month in `* * 0 * *`", "1 to 31"),
@@ -75,7 +75,7 @@ fn what_is_no_schedule_is_told_with_its_field() {
         ("*/0 * * * *", "`*/0` is no minute", "steps"),
     ] {
         let error = Schedule::parse(text).expect_err(text);
-        assert!(error.message.starts_with(told), "{text}: {error}");
+        assert!(error.message.starts_with(expected), "{text}: {error}");
         assert!(error.hint.contains(hint), "{text}: {}", error.hint);
     }
     assert!(Schedule::parse(&"1,".repeat(500)).is_err());
@@ -103,8 +103,8 @@ fn a_schedule_of_many_times_has_each_that_the_clock_shows() {
     let gap = times("*/30 * * * *", "Europe/Berlin", "2027-03-28T00:29:00Z", 3);
     assert_eq!(gap, ["Sun 2027-03-28 01:30 CET", "Sun 2027-03-28 03:00 CEST", "Sun 2027-03-28 03:30 CEST"]);
     let overlap = times("*/30 * * * *", "Europe/Berlin", "2027-10-31T00:15:00Z", 4);
-    let told = ["02:30 CEST", "02:00 CET", "02:30 CET", "03:00 CET"].map(|time| format!("Sun 2027-10-31 {time}"));
-    assert_eq!(overlap, told);
+    let expected = ["02:30 CEST", "02:00 CET", "02:30 CET", "03:00 CET"].map(|time| format!("Sun 2027-10-31 {time}"));
+    assert_eq!(overlap, expected);
     let skipped = times("30 2,14 * * *", "Europe/Berlin", "2027-03-27T20:00:00Z", 2);
     assert_eq!(skipped, ["Sun 2027-03-28 14:30 CEST", "Mon 2027-03-29 02:30 CEST"]);
 }

@@ -278,12 +278,12 @@ mod tests {
 
     #[test]
     fn what_can_stand_in_no_definition_is_named() {
-        let told = |definition: Definition| definition.unit().expect_err("refused").to_string();
+        let text = |definition: Definition| definition.unit().expect_err("refused").to_string();
         let line = Definition { home: Some("/a\nExecStart=/bin/evil".to_owned()), ..definition() };
         assert!(line.plist("/l").is_err());
         assert!(
-            told(line).contains("ORCH_HOME")
-                && told(Definition { program: "/a$b".into(), ..definition() }).contains('$')
+            text(line).contains("ORCH_HOME")
+                && text(Definition { program: "/a$b".into(), ..definition() }).contains('$')
         );
     }
 

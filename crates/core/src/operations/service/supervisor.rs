@@ -19,7 +19,7 @@ impl Supervisor {
     pub const ALL: [Self; 3] = [Self::Homebrew, Self::Launchd, Self::Systemd];
 
     /// Describes the supervisor for a person.
-    pub fn told(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Homebrew => "Homebrew (brew services)",
             Self::Launchd => "launchd",

@@ -108,6 +108,6 @@ fn its_end_is_told_as_a_table() {
     let titled = row(4, Status::Done, 1.1, "batch x was given up: 1 cancelled");
     assert!(!end(&batch, &[titled]).went_wrong());
     let many: Vec<Row> = (0..150).map(|id| row(id, Status::Done, 0.0, "x")).collect();
-    let told = table(&end(&batch, &many));
-    assert!(told.ends_with("… and 50 more (orch batch show night)") && told.lines().count() == 102, "{told}");
+    let text = table(&end(&batch, &many));
+    assert!(text.ends_with("… and 50 more (orch batch show night)") && text.lines().count() == 102, "{text}");
 }

@@ -15,7 +15,7 @@ pub struct Tried {
     /// The agent as `agent` or `agent/model`.
     pub by: String,
     /// What happened in the run, as the history has it, oldest first.
-    pub told: Vec<String>,
+    pub outcomes: Vec<String>,
 }
 
 /// Describes the earlier runs; empty where there are none.
@@ -24,8 +24,8 @@ pub(super) fn handover(context: &WorkContext<'_>, templates: &Templates) -> Stri
         return String::new();
     }
     let runs = context.tried.iter().enumerate().map(|(at, run)| {
-        let told = run.told.iter().map(|text| format!("\n   - {}", one_line(text, MAX_LINE)));
-        format!("{}. {}:{}", at + 1, one_line(&run.by, MAX_LINE), told.collect::<String>())
+        let text = run.outcomes.iter().map(|text| format!("\n   - {}", one_line(text, MAX_LINE)));
+        format!("{}. {}:{}", at + 1, one_line(&run.by, MAX_LINE), text.collect::<String>())
     });
     let tried = runs.collect::<Vec<_>>().join("\n");
     let values = Values::from([

@@ -215,8 +215,8 @@ fn a_change_of_nothing_but_what_is_expected_is_told_file_by_file() {
         let files = paths.iter().map(|path| file(path, 0o100_644, 0o100_644)).collect();
         Case { files, ..Case::default() }.everything()
     };
-    let told = ["OnlyExpectations src/__snapshots__/a.snap: only expectations were changed"];
-    assert_eq!(all(&["src/__snapshots__/a.snap"]), told);
+    let text = ["OnlyExpectations src/__snapshots__/a.snap: only expectations were changed"];
+    assert_eq!(all(&["src/__snapshots__/a.snap"]), text);
     assert_eq!(all(&["src/__snapshots__/a.snap", "src/a.js"]), [""; 0]);
     let finding = Finding::new(FindingKind::OnlyExpectations, "tests/a.sh", "");
     assert!(finding.uses_base_version(&TaskType::Fix) && !finding.uses_base_version(&TaskType::Test));

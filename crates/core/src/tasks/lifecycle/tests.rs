@@ -234,12 +234,12 @@ fn tasks_that_an_outage_hit_together_do_not_come_back_together() {
 fn a_time_that_the_provider_names_is_believed_until_it_has_been_wrong_six_times() {
     let mut scenario = Life::routed();
     let soon = now() + SignedDuration::from_secs(2);
-    let told = || Outcome::Failed(Failure { retry_at: Some(soon), ..Failure::new(FailureClass::RateLimited, "why") });
+    let text = || Outcome::Failed(Failure { retry_at: Some(soon), ..Failure::new(FailureClass::RateLimited, "why") });
     for _ in 0..6 {
-        scenario.run_ends(told());
+        scenario.run_ends(text());
         assert_eq!(scenario.next().2, Some(soon));
     }
-    scenario.run_ends(told());
+    scenario.run_ends(text());
     assert!(scenario.next().2.is_some_and(|at| at > now() + SignedDuration::from_secs(600)));
 }
 
@@ -267,9 +267,9 @@ fn a_malformed_answer_is_asked_for_once_more_and_then_fails() {
 fn a_limit_is_waited_for_as_long_as_the_provider_says_unless_that_is_beyond_belief() {
     for (hours, waits) in [(7 * 24, SignedDuration::from_hours(7 * 24)), (365 * 24, SignedDuration::from_secs(60))] {
         let mut scenario = Life::routed();
-        let told = Some(now() + SignedDuration::from_hours(hours));
+        let text = Some(now() + SignedDuration::from_hours(hours));
         scenario
-            .run_ends(Outcome::Failed(Failure { retry_at: told, ..Failure::new(FailureClass::RateLimited, "wait") }));
+            .run_ends(Outcome::Failed(Failure { retry_at: text, ..Failure::new(FailureClass::RateLimited, "wait") }));
         assert_eq!(scenario.next().2, Some(now() + waits));
     }
 }

@@ -54,8 +54,8 @@ pub(super) fn task(fact: &TaskFact) -> String {
 }
 
 fn edits(changes: &[FieldChange]) -> String {
-    let told = changes.iter().map(|FieldChange { field, before, after }| format!("{field}: {before} → {after}"));
-    told.collect::<Vec<_>>().join("; ")
+    let text = changes.iter().map(|FieldChange { field, before, after }| format!("{field}: {before} → {after}"));
+    text.collect::<Vec<_>>().join("; ")
 }
 
 fn returned(stays: Option<&Stays>) -> String {

@@ -57,10 +57,10 @@ fn a_record_fades_with_age_and_with_another_version() {
         records(&all, now(), find).models.remove(&ModelRef::new("anthropic", "a")).expect("a record")
     };
     assert!(of(Some("a-2"), day).is_bad(), "one of three");
-    assert_eq!(of(Some("a-2"), day).told(), "1 of 3 good");
+    assert_eq!(of(Some("a-2"), day).describe(), "1 of 3 good");
     assert!(!of(Some("a-1"), day).is_bad(), "of another version, half of it");
     assert!(!of(Some("a-2"), half_life).is_bad(), "a half-life ago");
-    assert_eq!(of(Some("a-1"), half_life).told(), "1 of 3 good, 67 % as they weigh");
+    assert_eq!(of(Some("a-1"), half_life).describe(), "1 of 3 good, 67 % as they weigh");
 }
 
 proptest! {

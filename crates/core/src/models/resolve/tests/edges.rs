@@ -44,8 +44,8 @@ fn a_tier_that_only_a_name_tells_is_taken_where_no_other_does_and_that_is_told()
     fixture.selection.mode = Mode::Economical;
     let found = fixture.ask("tier:pro", &Needs::default()).expect("there");
     assert_eq!(found.model.id.to_string(), "local/a-pro");
-    let told = "local/a-pro is of tier pro by its name only; models.local/a-pro.tier in config.yml says it";
-    assert_eq!(found.warnings, [told]);
+    let text = "local/a-pro is of tier pro by its name only; models.local/a-pro.tier in config.yml says it";
+    assert_eq!(found.warnings, [text]);
 }
 
 #[test]

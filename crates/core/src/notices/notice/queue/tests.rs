@@ -68,7 +68,7 @@ fn twelve_tasks_that_one_limit_parks_are_one_message_that_lists_them() {
 #[test]
 fn the_same_cause_is_told_ever_less_often_and_none_is_lost() {
     let (mut book, rules) = (book(), rules(None));
-    let (mut said, mut told) = (Vec::new(), 0);
+    let (mut said, mut text) = (Vec::new(), 0);
     // Every minute for six hours.
     for minute in 0..360 {
         book.take(
@@ -78,11 +78,11 @@ fn the_same_cause_is_told_ever_less_often_and_none_is_lost() {
         );
         for delivery in say_all(&mut book, &rules, at(minute * 60 + 4)) {
             said.push(minute);
-            told += delivery.rows.len();
+            text += delivery.rows.len();
         }
     }
     assert_eq!(said, [0, 10, 30, 70, 150, 310]);
-    assert_eq!(told + book.waiting(), 360);
+    assert_eq!(text + book.waiting(), 360);
 }
 
 #[test]
@@ -160,8 +160,8 @@ fn what_was_answered_in_the_night_is_not_told_as_waiting_in_the_morning() {
     assert!(book.settle(|task| task == TaskId(8)) && !book.settle(|task| task == TaskId(8)));
     let morning = night + SignedDuration::from_hours(9);
     let said: Vec<Vec<u64>> = say_all(&mut book, &rules, morning).into_iter().map(|delivery| delivery.rows).collect();
-    let told: Vec<u64> = said.concat().into_iter().map(|id| id / ROWS).collect();
-    assert_eq!(told, [2, 4, 5, 7], "the end, the last question, and what is of no task");
+    let text: Vec<u64> = said.concat().into_iter().map(|id| id / ROWS).collect();
+    assert_eq!(text, [2, 4, 5, 7], "the end, the last question, and what is of no task");
     let left: Vec<u64> = book.changes().into_iter().filter(|(_, row)| row.is_none()).map(|(id, _)| id / ROWS).collect();
     assert_eq!(left, [1, 3, 6], "the rest is gone on disk, too");
     let mut hook = NoticeQueue::new(ChannelKind::Webhook, Vec::new(), 0);

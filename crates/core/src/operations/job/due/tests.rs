@@ -71,8 +71,8 @@ fn making_up_has_an_end() {
     let mut job = job(CatchUp::All, Overlap::Allow);
     let moves = advance(&mut job, &timer("* * * * *"), false, at("2027-11-20T05:01:00Z"));
     assert_eq!(fired(&moves).len(), MOST);
-    let told = |one: &Move| matches!(one, Move::Missed { more: true, .. });
-    assert!(moves.iter().any(told), "{moves:?}");
+    let text = |one: &Move| matches!(one, Move::Missed { more: true, .. });
+    assert!(moves.iter().any(text), "{moves:?}");
 }
 
 #[test]

@@ -25,8 +25,8 @@ fn a_batch_runs_as_many_at_a_time_as_it_may_and_the_others_run_beside_it() {
     let plan = inputs.plan(9);
     assert_eq!(launched(&plan), [3, 5], "the first of the batch's order, and who is in none");
     assert_eq!((reason(&plan, 1), reason(&plan, 2)), (Some(HoldReason::BatchSlots), Some(HoldReason::BatchSlots)));
-    let told = inputs.describe(plan.hold(TaskId(1)).expect("it waits"), 1, &Capacity::with_slots(9));
-    assert_eq!(told.detail, "1 of 2 slots of batch night-1 are busy (task 4)");
+    let text = inputs.describe(plan.hold(TaskId(1)).expect("it waits"), 1, &Capacity::with_slots(9));
+    assert_eq!(text.detail, "1 of 2 slots of batch night-1 are busy (task 4)");
 }
 
 #[test]
@@ -76,9 +76,9 @@ fn a_batch_that_has_spent_its_budget_begins_nothing_more_but_what_a_person_asks_
     let plan = inputs.plan(9);
     assert_eq!(launched(&plan), [2, 4]);
     assert_eq!(reason(&plan, 3), Some(HoldReason::BatchBudget), "it is not even routed");
-    let told = inputs.describe(plan.hold(TaskId(1)).expect("it waits"), 1, &Capacity::with_slots(9));
-    assert!(told.detail.contains("batch night-1 has spent $0.10 of $0.10"), "{told:?}");
-    let end = describe_end(&told, TaskId(1), Some("night-1"));
+    let text = inputs.describe(plan.hold(TaskId(1)).expect("it waits"), 1, &Capacity::with_slots(9));
+    assert!(text.detail.contains("batch night-1 has spent $0.10 of $0.10"), "{text:?}");
+    let end = describe_end(&text, TaskId(1), Some("night-1"));
     assert!(end.contains("`orch batch set night-1 --budget USD` raises it"), "{end}");
 }
 

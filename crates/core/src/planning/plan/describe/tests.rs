@@ -248,14 +248,14 @@ fn every_reason_that_a_plan_can_return_has_words_and_an_end() {
         let plan = inputs.plan_in(&room);
         let hold = plan.hold(TaskId(1)).unwrap_or_else(|| panic!("{reason:?} holds nothing: {plan:?}"));
         assert_eq!(hold.reason, reason);
-        let told = inputs.describe(hold, 1, &room);
-        assert!(told.detail.len() > 5 && told.detail != format!("{reason:?}").to_lowercase(), "{told:?}");
-        let end = describe_end(&told, TaskId(1), None);
+        let text = inputs.describe(hold, 1, &room);
+        assert!(text.detail.len() > 5 && text.detail != format!("{reason:?}").to_lowercase(), "{text:?}");
+        let end = describe_end(&text, TaskId(1), None);
         assert!(end.len() > 10, "{reason:?}: {end}");
-        if let Some(until) = told.until {
+        if let Some(until) = text.until {
             assert!(end.contains(&until.to_string()), "{reason:?} has an end at {until}, and says: {end}");
         }
-        said.insert(told.detail);
+        said.insert(text.detail);
     }
     assert!(said.len() > 15, "reasons share their words: {said:#?}");
 }
@@ -277,8 +277,8 @@ fn a_task_that_is_being_cancelled_is_not_said_to_go_on() {
         let State::InProgress { stopping, .. } = &mut asked.state else { panic!("it runs") };
         *stopping = Some(why);
         let (inputs, room) = (PlanInputs::of([asked]), Capacity::with_slots(1));
-        let told = inputs.describe(inputs.plan_in(&room).hold(TaskId(1)).expect("it is held"), 1, &room);
-        format!("{}: {}", told.detail, describe_end(&told, TaskId(1), None))
+        let text = inputs.describe(inputs.plan_in(&room).hold(TaskId(1)).expect("it is held"), 1, &room);
+        format!("{}: {}", text.detail, describe_end(&text, TaskId(1), None))
     };
     assert_eq!(
         said(StopFor::Cancel),
@@ -326,8 +326,8 @@ proptest! {
             let waits = matches!(task.status(), Status::New | Status::Routed | Status::Blocked);
             prop_assert!(!waits || begun(&plan, task.id) || holds.len() == 1, "task {} has no reason", task.id);
             for hold in holds {
-                let told = inputs.describe(hold, task.id.0, &room);
-                prop_assert!(!told.detail.is_empty() && !describe_end(&told, task.id, None).is_empty());
+                let text = inputs.describe(hold, task.id.0, &room);
+                prop_assert!(!text.detail.is_empty() && !describe_end(&text, task.id, None).is_empty());
             }
         }
     }

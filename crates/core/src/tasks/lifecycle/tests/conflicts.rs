@@ -52,7 +52,7 @@ fn an_order_that_cannot_be_carried_out_starts_no_agent() {
     scenario.event(ruled(ReviewDecision::Reject { reason: "keep both".into() }));
     let NextRun::Again { feedback, .. } = scenario.next().0 else { panic!("it goes on") };
     assert_eq!(feedback.class, FailureClass::Conflict);
-    let told = feedback.conflict.as_deref().expect("what is at odds");
-    assert_eq!(told.files, ["a.txt", "b.txt"]);
-    assert!(told.sides.starts_with("The person says: keep both\n\n<<<<"), "{}", told.sides);
+    let text = feedback.conflict.as_deref().expect("what is at odds");
+    assert_eq!(text.files, ["a.txt", "b.txt"]);
+    assert!(text.sides.starts_with("The person says: keep both\n\n<<<<"), "{}", text.sides);
 }

@@ -7,8 +7,8 @@ fn whose_own_provider_is_out_for_long_waits_for_whoever_is_free_first() {
     let at = |seconds| now() + SignedDuration::from_secs(seconds);
     let mut scenario = Life::routed();
     (scenario.candidates, scenario.rests_until) = (vec!["codex".into()], Some(at(60)));
-    let told = Failure { retry_at: Some(at(18_000)), ..Failure::new(FailureClass::RateLimited, "wait") };
-    scenario.run_ends(Outcome::Failed(told.clone()));
+    let text = Failure { retry_at: Some(at(18_000)), ..Failure::new(FailureClass::RateLimited, "wait") };
+    scenario.run_ends(Outcome::Failed(text.clone()));
     assert_eq!(scenario.next().2, Some(at(60)), "the other's minute, and not its own five hours");
     let mut asking = Life::routed();
     (asking.candidates, asking.rests_until) = (vec!["codex".into()], Some(at(53)));
@@ -22,7 +22,7 @@ fn whose_own_provider_is_out_for_long_waits_for_whoever_is_free_first() {
     let mut pinned = Life::routed();
     pinned.task.spec.agent = Some("claude".into());
     (pinned.candidates, pinned.rests_until) = (vec!["codex".into()], Some(at(60)));
-    pinned.run_ends(Outcome::Failed(told));
+    pinned.run_ends(Outcome::Failed(text));
     assert_eq!(pinned.next().2, Some(at(18_000)), "whom a person named is waited for");
 }
 
