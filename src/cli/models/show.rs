@@ -150,8 +150,8 @@ pub fn resolved(view: &ResolutionView) -> String {
     let terms = view.metadata.score.terms.iter().map(|term| format!("{} {:+}", term.what, term.milli as f64 / 1e3));
     let terms = terms.collect::<Vec<_>>().join(", ");
     let terms = if terms.is_empty() { String::new() } else { format!(" ({terms})") };
-    line("score", &format!("{}{terms}", view.metadata.score.told()));
-    let others = view.alternatives.iter().map(|other| format!("{} ({})", other.model, other.score.told()));
+    line("score", &format!("{}{terms}", view.metadata.score.describe()));
+    let others = view.alternatives.iter().map(|other| format!("{} ({})", other.model, other.score.describe()));
     line("alternatives", &others.collect::<Vec<_>>().join(", "));
     line("catalog", &view.metadata.catalog);
     if is_guessed_in_part(model) {

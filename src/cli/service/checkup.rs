@@ -81,7 +81,7 @@ pub async fn checkup(context: &Context, config: Option<&Config>) -> Vec<Finding>
 }
 
 async fn one(host: &ServiceHost<'_>, found: &Found, config: Option<&Config>) -> Finding {
-    let place = format!("{} ({})", found.supervisor.told(), found.file.display());
+    let place = format!("{} ({})", found.supervisor.describe(), found.file.display());
     let misses = match config {
         Some(config) => misses(host, found, config).await,
         None => Vec::new(),

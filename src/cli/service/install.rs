@@ -106,12 +106,12 @@ fn tell(host: &ServiceHost<'_>, supervisor: Supervisor, told: &Told<'_>) -> Resu
     }
     let (file, home) = (told.file.display(), host.setup.home.root().display());
     let said = match (told.before, told.changed) {
-        (None, _) => format!("installed for {}: {file}", supervisor.told()),
-        (Some(_), false) => format!("installed already for {}: {file}", supervisor.told()),
+        (None, _) => format!("installed for {}: {file}", supervisor.describe()),
+        (Some(_), false) => format!("installed already for {}: {file}", supervisor.describe()),
         (Some(before), true) => {
             let old = &before.definition.program;
             let moved = if *old == told.definition.program { String::new() } else { format!("; it started {old}") };
-            format!("written anew for {}: {file}{moved}", supervisor.told())
+            format!("written anew for {}: {file}{moved}", supervisor.describe())
         }
     };
     ui.data(&format!("{said}\nstarts {} for {home}\n", told.definition.program))?;
@@ -168,9 +168,9 @@ fn taken(supervisor: Supervisor, other: &Found) -> CliError {
     CliError::Refused {
         message: format!(
             "{} has the service already ({}); with {} there would be two",
-            other.supervisor.told(),
+            other.supervisor.describe(),
             other.file.display(),
-            supervisor.told()
+            supervisor.describe()
         ),
         hint: Some("orch service uninstall, then orch service install".to_owned()),
     }
@@ -201,7 +201,7 @@ pub async fn uninstall(args: Removal, context: &Context) -> Result<Exit, CliErro
         context.ui.note("no service is installed");
     }
     for found in removed.iter().filter(|_| !context.ui.is_json()) {
-        context.ui.data(&format!("{} has it no more: {}\n", found.supervisor.told(), found.file.display()))?;
+        context.ui.data(&format!("{} has it no more: {}\n", found.supervisor.describe(), found.file.display()))?;
     }
     if let Some((_, status)) = host.daemon().await {
         context.ui.note(&format!("orch (pid {}) runs on by itself; orch shutdown stops it, agents go on", status.pid));

@@ -116,7 +116,7 @@ pub async fn restart(args: Restart, context: &Context) -> Result<Exit, CliError>
     if let Some((_, status)) = host.daemon().await
         && standing.pid != Some(status.pid)
     {
-        let who = found.supervisor.told();
+        let who = found.supervisor.describe();
         return Err(CliError::Refused {
             message: format!("orch (pid {}) was started by hand, and not by {who}", status.pid),
             hint: Some("`orch service start --replace` puts the service in its place; no run notices".to_owned()),
@@ -287,7 +287,7 @@ fn told(host: &ServiceHost<'_>, supervisor: Supervisor, status: &StatusView, wor
     if ui.is_json() {
         ui.json(&serde_json::json!({ "supervisor": supervisor, "pid": pid, "version": version }))?;
     } else {
-        ui.data(&format!("orch {version} {word} (pid {pid}) under {}\n", supervisor.told()))?;
+        ui.data(&format!("orch {version} {word} (pid {pid}) under {}\n", supervisor.describe()))?;
     }
     Ok(Exit::Done)
 }

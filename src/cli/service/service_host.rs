@@ -93,10 +93,10 @@ impl<'a> ServiceHost<'a> {
             return Ok(());
         }
         let refused = decide(&Surroundings { is_macos: supervisor == Supervisor::Launchd, ..around.clone() });
-        let message = format!("{} is not there", supervisor.told());
+        let message = format!("{} is not there", supervisor.describe());
         Err(match refused {
             Err(none) => CliError::Refused { message: format!("{message}: {}", none.why), hint: Some(none.advice) },
-            Ok(other) => CliError::Refused { message, hint: Some(format!("this machine has {}", other.told())) },
+            Ok(other) => CliError::Refused { message, hint: Some(format!("this machine has {}", other.describe())) },
         })
     }
 
@@ -159,7 +159,7 @@ impl<'a> ServiceHost<'a> {
         let said = [output.error_text(), output.text()].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
         let last = said.lines().next_back().unwrap_or("it did not say why").to_owned();
         Err(CliError::Refused {
-            message: format!("{} did not {}: {last}", supervisor.told(), args.join(" ")),
+            message: format!("{} did not {}: {last}", supervisor.describe(), args.join(" ")),
             hint: Some(match supervisor {
                 Supervisor::Systemd => "journalctl --user -u orch -n 20; orch service logs".to_owned(),
                 Supervisor::Launchd => format!("launchctl print {}; orch service logs", self.launchd_service()),
@@ -175,7 +175,7 @@ impl<'a> ServiceHost<'a> {
             Supervisor::Homebrew => ("brew", &["services"]),
         };
         let program = which(name, self.context.path()).ok_or_else(|| CliError::Refused {
-            message: format!("{} cannot be asked: {name} is not in PATH", supervisor.told()),
+            message: format!("{} cannot be asked: {name} is not in PATH", supervisor.describe()),
             hint: Some("orch service status tells which supervisor has the service".to_owned()),
         })?;
         let call = Invocation::new(program, "/").args(first).args(args).envs(self.environment.iter().cloned());
@@ -222,9 +222,9 @@ pub fn two(one: &Found, other: &Found) -> CliError {
     CliError::Refused {
         message: format!(
             "two supervisors have the service: {} ({}) and {} ({})",
-            one.supervisor.told(),
+            one.supervisor.describe(),
             one.file.display(),
-            other.supervisor.told(),
+            other.supervisor.describe(),
             other.file.display()
         ),
         hint: Some("take one away: orch service uninstall --supervisor homebrew|launchd|systemd".to_owned()),

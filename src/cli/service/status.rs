@@ -209,7 +209,7 @@ async fn problems(host: &ServiceHost<'_>, standings: &[(&Found, Standing)], pid:
         problems.push(super::service_host::two(one, other).to_string());
     }
     for (found, standing) in standings {
-        let who = found.supervisor.told();
+        let who = found.supervisor.describe();
         let home = host.home_of(found);
         if home != host.setup.home.root() {
             problems.push(format!("{who} serves another home: {}", home.display()));
@@ -254,7 +254,7 @@ fn told(view: &View, now: &Now) -> String {
                 Some(false) => ", but it does not start by itself",
                 Some(true) | None => "",
             };
-            format!("{}: {}{enabled}", supervisor.told(), file.display())
+            format!("{}: {}{enabled}", supervisor.describe(), file.display())
         }
         _ => "none is installed".to_owned(),
     };
@@ -289,7 +289,7 @@ fn of_daemon(daemon: &Daemon, view: &View, now: &Now) -> String {
         format!(", for {}", short(lasted))
     });
     let by = match (view.in_charge, view.supervisor) {
-        (true, Some(supervisor)) => format!("under {}", supervisor.told()),
+        (true, Some(supervisor)) => format!("under {}", supervisor.describe()),
         (true, None) | (false, _) => "started by hand".to_owned(),
     };
     format!("orch {} (pid {}), {by}{}", daemon.version, daemon.pid, since.unwrap_or_default())
