@@ -105,13 +105,13 @@ pub struct FileEntry {
     pub now: Spec,
     /// Overwritten contents: an editor opened before may save them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    before: Vec<Spec>,
+    pub before: Vec<Spec>,
     /// Whether an old copy was saved over the entry before, and that was reported.
     #[serde(default)]
-    told: bool,
+    pub told: bool,
     /// When the entry was last written.
     #[serde(default)]
-    written: Option<Timestamp>,
+    pub written: Option<Timestamp>,
 }
 
 impl FileEntry {

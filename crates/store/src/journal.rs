@@ -24,6 +24,7 @@ pub use samples::samples_beside;
 pub use settled::{Mark, SettledRow};
 
 use super::migrations::{MigrationError, check};
+use super::records::{Stored, from_json};
 use super::tasks_file::Agreed;
 use super::{batches, breakers, jobs, messages, recorded, sums, switches};
 use jiff::Timestamp;
@@ -45,7 +46,6 @@ use orch_core::service::ServiceEntry;
 use orch_core::task::{Run, Task};
 use rows::{each_json_row, json_rows};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -134,7 +134,7 @@ pub struct Entry {
 }
 
 /// A registered repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     /// Its main checkout.
     pub dir: PathBuf,
@@ -414,7 +414,7 @@ impl Journal {
         JournalError::Sqlite { path: self.path.to_path_buf(), source }
     }
 
-    fn rows<T: for<'de> Deserialize<'de>>(
+    fn rows<T: Stored>(
         &self,
         what: &'static str,
         sql: &str,
@@ -470,11 +470,8 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
     for row in rows {
         let (agent, data): (String, String) = row.map_err(sqlite)?;
-        let cooldown = serde_json::from_str(&data).map_err(|source| JournalError::Row {
-            path: path.to_owned(),
-            what: "cooldown",
-            source,
-        })?;
+        let cooldown =
+            from_json(&data).map_err(|source| JournalError::Row { path: path.to_owned(), what: "cooldown", source })?;
         loaded.cooldowns.insert(agent, cooldown);
     }
     Ok(loaded)

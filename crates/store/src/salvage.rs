@@ -2,6 +2,7 @@
 //! that it had to leave: what a sum or a type contradicts is not taken for true.
 
 use super::journal::{ENTRY, Entry, Project, entry_of_row};
+use super::records::{Stored, from_json};
 use super::{messages, sums, witness};
 use orch_core::batch::Batch;
 use orch_core::breaker::Breaker;
@@ -322,7 +323,7 @@ impl Reading<'_> {
     }
 }
 
-fn json<T: for<'de> serde::Deserialize<'de>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+fn json<T: Stored>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    from_json(text).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }

@@ -3,6 +3,7 @@
 //! Everything here blocks; for microseconds, where one task is asked for.
 
 use super::{Journal, JournalError, json_rows};
+use crate::records::from_json;
 use jiff::Timestamp;
 use orch_core::ids::TaskId;
 use orch_core::once::Answered;
@@ -82,7 +83,7 @@ impl Journal {
         let read = |text: String| {
             let unreadable =
                 |source| JournalError::Row { path: self.path.to_path_buf(), what: "answer to a request", source };
-            serde_json::from_str(&text).map_err(unreadable)
+            from_json(&text).map_err(unreadable)
         };
         found.into_iter().next().map(read).transpose()
     }
