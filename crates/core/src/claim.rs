@@ -2,7 +2,6 @@
 
 use super::task::Task;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 /// Age at which a claim is shown as stale. A stale claim is not taken over.
 pub const STALE: SignedDuration = SignedDuration::from_hours(24);
@@ -10,7 +9,7 @@ pub const STALE: SignedDuration = SignedDuration::from_hours(24);
 pub const MAX_NAME: usize = 200;
 
 /// Who has claimed a task, and since when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The claimant's name.
     pub by: String,

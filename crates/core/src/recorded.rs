@@ -6,7 +6,6 @@ use super::router::nearest;
 use super::task_type::TaskType;
 use super::track_record::{Sample, Source, Verdict, Worker};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -20,7 +19,7 @@ const MAX_NOTE: usize = 1_000;
 const MAX_WORD: usize = 200;
 
 /// A sample as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// The sample's number, from 1; 0 while it has none.
     pub number: u64,

@@ -14,7 +14,7 @@ pub(super) const CREATE: &str = "
     CREATE INDEX firings_open ON firings (job) WHERE open = 1;
 ";
 
-/// Every job's data.
+/// Selects the data of every job.
 pub(super) const ALL: &str = "SELECT data FROM jobs ORDER BY id";
 /// The data of firings whose commands are under way.
 pub(super) const OPEN: &str = "SELECT data FROM firings WHERE open = 1 ORDER BY job, due";

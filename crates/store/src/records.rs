@@ -5,11 +5,12 @@
 //! what that means for the rows that exist. The words of enums are literals, and `records/tests.rs` holds the keys.
 //!
 //! The facts of the history have no records: `orch_core::history::Fact` is the record format of the history itself, with
-//! a version in each row and tests of its own (`crates/core/src/history/tests.rs`). Messages, projects and what channels
-//! keep stand in columns.
+//! a version in each row and a fixture of what is stored of each fact (`crates/core/src/history/tests.rs`). Projects and
+//! what channels keep stand in columns.
 
 mod batch;
 mod job;
+mod message;
 mod notice;
 mod route;
 mod run;
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 use orch_core::batch::BatchName;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::job::JobId;
+use orch_core::message::MessageId;
 use orch_core::money::Usd;
 use orch_core::outcome::FailureClass;
 use serde::Serialize;
@@ -33,6 +35,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A type whose values are stored, by way of its record.
 pub trait Stored: Sized {
@@ -62,9 +65,42 @@ pub fn from_json<T: Stored>(text: &str) -> serde_json::Result<T> {
     serde_json::from_str(text).map(T::from_record)
 }
 
-/// Returns the value of a word that stands alone in a column; `None`: this version does not know the word.
-pub(crate) fn from_word<T: Stored>(word: Option<String>) -> Option<T> {
-    serde_json::from_value(word.into()).ok().map(T::from_record)
+/// Returns what is stored of a value, to be part of another record.
+///
+/// # Errors
+/// As [`to_json`].
+pub fn to_value<T: Stored>(value: &T) -> serde_json::Result<Value> {
+    serde_json::to_value(value.to_record())
+}
+
+/// Returns the value of a part of a record.
+///
+/// # Errors
+/// It is not a record of this type.
+pub fn from_value<T: Stored>(stored: Value) -> serde_json::Result<T> {
+    serde_json::from_value(stored).map(T::from_record)
+}
+
+/// For `#[serde(with = "…")]`: a field whose record is part of another document.
+pub mod as_record {
+    use super::Stored;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Serializes the record of a value.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<T: Stored, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        value.to_record().serialize(serializer)
+    }
+
+    /// Reads a record and returns its value.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, T: Stored, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        T::Record::deserialize(deserializer).map(T::from_record)
+    }
 }
 
 /// Types that are stored as they serialize: texts, numbers, times, ids, and what has a stable form of its own.
@@ -85,8 +121,8 @@ macro_rules! stored_as_they_are {
 }
 
 stored_as_they_are! {
-    bool, i32, i64, u32, u64, usize, String, PathBuf, Timestamp, Value,
-    TaskId, RunId, JobId, BatchName, Usd, FailureClass,
+    (), bool, i32, i64, u32, u64, usize, String, PathBuf, Timestamp, Value,
+    TaskId, RunId, MessageId, JobId, BatchName, Usd, FailureClass,
     BTreeSet<i64>, VecDeque<Timestamp>, Agreed,
 }
 
@@ -111,6 +147,18 @@ impl<T: Stored> Stored for Box<T> {
 
     fn from_record(record: Self::Record) -> Self {
         Self::new(T::from_record(*record))
+    }
+}
+
+impl<T: Stored> Stored for Arc<T> {
+    type Record = T::Record;
+
+    fn to_record(&self) -> Self::Record {
+        T::to_record(self)
+    }
+
+    fn from_record(record: Self::Record) -> Self {
+        Self::new(T::from_record(record))
     }
 }
 

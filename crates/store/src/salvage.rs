@@ -30,11 +30,11 @@ const NAMED: usize = 100;
 /// What was saved.
 #[derive(Debug, Default)]
 pub struct Salvaged {
-    /// Tasks.
+    /// The tasks, by their numbers.
     pub tasks: BTreeMap<TaskId, Task>,
-    /// Runs.
+    /// The runs, by their ids.
     pub runs: BTreeMap<RunId, Run>,
-    /// The history.
+    /// The lines of the history.
     pub entries: Vec<Entry>,
     /// Messages to agents.
     pub messages: Vec<Message>,
@@ -46,9 +46,9 @@ pub struct Salvaged {
     pub cooldowns: BTreeMap<String, Cooldown>,
     /// Starts and ends of the daemon, oldest first.
     pub service: Vec<ServiceEntry>,
-    /// What recurs.
+    /// The jobs.
     pub jobs: Vec<JobRecord>,
-    /// Its firings.
+    /// The firings of jobs.
     pub firings: Vec<Firing>,
     /// Batches, open or not.
     pub batches: Vec<Batch>,

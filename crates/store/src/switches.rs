@@ -14,7 +14,7 @@ pub(super) const CREATE: &str = "
 /// How many starts and ends are remembered.
 const REMEMBERED: u32 = 1000;
 
-/// Inserts or removes.
+/// Inserts, replaces or removes the pause of a scope.
 pub(super) fn put_pause(connection: &Connection, scope: &PauseScope, pause: Option<&str>) -> rusqlite::Result<()> {
     let Some(data) = pause else {
         return connection
@@ -26,7 +26,7 @@ pub(super) fn put_pause(connection: &Connection, scope: &PauseScope, pause: Opti
     connection.prepare_cached(sql)?.execute(params![scope.key(), data]).map(drop)
 }
 
-/// Appends.
+/// Appends a start or stop of the daemon, and removes the oldest ones.
 pub(super) fn put_service(connection: &Connection, data: &str) -> rusqlite::Result<()> {
     let number: u64 =
         connection.prepare_cached("SELECT COALESCE(MAX(id), 0) + 1 FROM service")?.query_row([], |row| row.get(0))?;

@@ -16,24 +16,24 @@ use std::sync::PoisonError;
 /// A settled task in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledRow {
-    /// Its number.
+    /// The task's number.
     pub id: TaskId,
     /// How it ended.
     pub status: Status,
-    /// Who did it.
+    /// The agent of its route.
     pub agent: Option<String>,
-    /// With which model.
+    /// The model of its route.
     pub model: Option<String>,
-    /// Its title.
+    /// The task's title.
     pub title: String,
-    /// Born.
+    /// When the task was created.
     pub created_at: Timestamp,
 }
 
 /// By what an entry of `tasks.yml` is recognized as that of a settled task, unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// The task.
+    /// The task's number.
     pub id: TaskId,
     /// The status that stands in the file.
     pub status: Status,

@@ -1,11 +1,13 @@
 //! What is stored reads back, and is written again to the byte.
 
 use super::*;
+use jiff::SignedDuration;
 use orch_core::batch::Batch;
-use orch_core::breaker::Breaker;
+use orch_core::breaker::{Breaker, Rule, Target};
 use orch_core::budget::Record;
 use orch_core::channel::ChannelKind;
-use orch_core::job::{Firing, JobRecord};
+use orch_core::job::{CatchUp, Cause, CommandEnd, CommandState, Firing, JobRecord, JobSpec, Made};
+use orch_core::message::Message;
 use orch_core::once::Answered;
 use orch_core::outbox::OutboxItem;
 use orch_core::pause::Pause;
@@ -40,6 +42,7 @@ fn rewritten(table: &str, text: &str) -> serde_json::Result<String> {
         "service" => again::<ServiceEntry>(text),
         "spend" => again::<Record>(text),
         "recorded" => again::<Recorded>(text),
+        "message" => again::<Message>(text),
         "answered" => again::<Answered>(text),
         "notice" => again::<OutboxItem>(text),
         other => panic!("no table {other}"),
@@ -50,6 +53,40 @@ fn rewritten(table: &str, text: &str) -> serde_json::Result<String> {
 fn what_this_version_stored_is_read_and_written_again_to_the_byte() {
     for (table, text) in recorded() {
         assert_eq!(rewritten(table, text).expect("it reads back"), text, "{table}");
+    }
+}
+
+fn read_back<T: Stored>(value: &T) -> T {
+    from_json(&to_json(value).expect("plain data")).expect("it reads back")
+}
+
+#[test]
+fn jobs_and_firings_read_back() {
+    let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+    let spec = JobSpec {
+        id: JobId::of_title("Nightly"),
+        schedule: "0 3 * * *".to_owned(),
+        tz: None,
+        task: Spec { title: "Nightly".to_owned(), ..Spec::default() },
+        run: None,
+        timeout_seconds: None,
+        enabled: true,
+        catch_up: CatchUp::Once,
+        overlap: None,
+        jitter_seconds: 0,
+    };
+    let mut record = JobRecord::new(spec.clone(), at("2026-11-01T00:00:00Z"));
+    record.remember(at("2026-11-02T03:00:00Z"));
+    assert_eq!(read_back(&record), record);
+    let end = CommandEnd { state: CommandState::Failed, exit_code: Some(3), duration_ms: 5, tail: "no".to_owned() };
+    for made in [
+        Made::Task { task: TaskId(7) },
+        Made::Command { run: "true".to_owned(), dir: None, timeout_seconds: 5, end: Some(end) },
+        Made::Nothing { why: "so".to_owned() },
+    ] {
+        let due = at("2026-11-02T03:00:00Z");
+        let firing = Firing { job: spec.id.clone(), due, at: due, cause: Cause::Schedule, made };
+        assert_eq!(read_back(&firing), firing);
     }
 }
 
@@ -92,6 +129,30 @@ proptest! {
             attempts, runs, steps_up, review_rounds, run_now, past_pause, repaired,
             ..task
         };
-        prop_assert_eq!(from_json::<Task>(&to_json(&task).expect("plain data")).expect("it reads back"), task);
+        prop_assert_eq!(read_back(&task), task);
+    }
+
+    #[test]
+    fn any_sample_reads_back(model in any::<String>(), note in any::<String>(), cost in proptest::option::of(0..1_000_000_000_i64)) {
+        let recorded = recorded().find(|(table, _)| *table == "recorded").map(|(_, text)| from_json(text));
+        let sample = Recorded { model, note, cost: cost.map(Usd::from_micros), ..recorded.expect("a line").expect("a sample") };
+        prop_assert_eq!(read_back(&sample), sample);
+    }
+
+    #[test]
+    fn any_breaker_reads_back(steps in prop::collection::vec((0i64..300, 1u64..5, any::<bool>()), 1..60)) {
+        let rule = Rule {
+            failures: 3,
+            window: SignedDuration::from_mins(10),
+            cool_down: SignedDuration::from_mins(1),
+            longest: SignedDuration::from_mins(8),
+        };
+        let (mut breaker, mut at) = (Breaker::new(Target::agent("codex")), Timestamp::UNIX_EPOCH);
+        for (pause, task, fails) in steps {
+            at += SignedDuration::from_secs(pause);
+            if let (Some(kept), _) = breaker.clone().advance(&rule, at) { breaker = kept; }
+            if fails { breaker = breaker.failed(TaskId(task), "boom", &rule, at).0; }
+            prop_assert_eq!(read_back(&breaker), breaker.clone());
+        }
     }
 }
