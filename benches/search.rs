@@ -104,7 +104,8 @@ fn found_ms(call: &Invocation, finds: bool) -> f64 {
 /// Lets a daemon pack and index everything. Milliseconds.
 fn index(ground: &mut Ground, runs: usize) -> f64 {
     let path = ground.sealed().orch_home().join(".orch/search.db");
-    let indexed = || SearchIndex::look(&path).ok().flatten().and_then(|index| index.runs().ok()).map_or(0, |r| r.len());
+    let indexed =
+        || SearchIndex::open_existing(&path).ok().flatten().and_then(|index| index.runs().ok()).map_or(0, |r| r.len());
     let (ms, ()) = timed(|| {
         ground.serve();
         wait::wait_until("everything to be in the index", Duration::from_secs(900), || indexed() == runs);

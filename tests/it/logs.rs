@@ -69,7 +69,7 @@ impl Yard {
     }
 
     fn indexed(&self) -> BTreeSet<RunId> {
-        let index = SearchIndex::look(&self.state().join("search.db")).ok().flatten();
+        let index = SearchIndex::open_existing(&self.state().join("search.db")).ok().flatten();
         index.and_then(|index| index.runs().ok()).unwrap_or_default().into_keys().collect()
     }
 

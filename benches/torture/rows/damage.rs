@@ -135,7 +135,7 @@ fn spoken() -> Shop {
     let shop = Shop::open(&jobs, "");
     let mut daemon = shop.orch_program().args(["serve"]).start();
     let index = shop.state().join("search.db");
-    let indexed = || SearchIndex::look(&index).ok().flatten().and_then(|index| index.runs().ok());
+    let indexed = || SearchIndex::open_existing(&index).ok().flatten().and_then(|index| index.runs().ok());
     wait::wait_until("the index", RUN, || indexed().is_some_and(|runs| runs.len() >= 3));
     daemon.signal(rustix::process::Signal::TERM);
     wait::wait_until("its end", RUN, || !daemon.is_running());

@@ -8,8 +8,7 @@ use super::main_loop::Engine;
 use super::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::once::{Answered, Once, Repeated};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use orch_store::records::{Stored, from_value, to_value};
 
 impl EngineHandle {
     /// Whether a request was carried out before.
@@ -37,7 +36,7 @@ fn used_for_another(key: &str) -> EngineError {
 impl Engine {
     /// Carries a request out with `make`, unless it has a key with which the same was carried out before: then it returns
     /// what that made. A key that was used for another request is refused.
-    pub(super) fn once<T: Serialize + DeserializeOwned>(
+    pub(super) fn once<T: Stored>(
         &mut self,
         change_set: &mut ChangeSet,
         once: Option<Once>,
@@ -51,12 +50,12 @@ impl Engine {
         };
         if let Some(answered) = self.state.answered(&once.key).map_err(unreadable)? {
             return match answered.repeats(&once) {
-                Repeated::Same(answer) => serde_json::from_value(answer).map_err(broken),
+                Repeated::Same(answer) => from_value(answer).map_err(broken),
                 Repeated::Other => Err(used_for_another(&once.key)),
             };
         }
         let made = make(self, change_set)?;
-        let answer = serde_json::to_value(&made).map_err(broken)?;
+        let answer = to_value(&made).map_err(broken)?;
         change_set.put_answered(&mut self.state, once.key, Answered { digest: once.digest, answer, at: now });
         Ok(made)
     }

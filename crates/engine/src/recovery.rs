@@ -102,6 +102,7 @@ pub(super) struct ManifestRun {
     /// What for.
     pub kind: RunKind,
     /// How far.
+    #[serde(with = "orch_store::records::as_record")]
     pub phase: Phase,
     /// Agent.
     pub agent: String,

@@ -1,7 +1,6 @@
 //! Idempotent requests: the sender gives a request a key, and the answer is stored under it. Pure.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The longest key, in characters.
@@ -19,7 +18,7 @@ pub struct Once {
 }
 
 /// A stored answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answered {
     /// The digest of the request.
     pub digest: String,

@@ -6,7 +6,6 @@ use crate::base::nearest::nearest;
 use crate::tasks::route::Complexity;
 use crate::tasks::task_type::TaskType;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -20,7 +19,7 @@ const MAX_NOTE: usize = 1_000;
 const MAX_WORD: usize = 200;
 
 /// A sample as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// The sample's number, from 1; 0 while it has none.
     pub number: u64,

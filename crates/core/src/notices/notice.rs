@@ -84,7 +84,7 @@ impl NoticeKind {
 }
 
 /// The task that a notice is about, as it was then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
     /// Which.
     pub task: TaskId,
@@ -97,7 +97,7 @@ pub struct About {
 }
 
 /// Something that a person is to be told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// The place in the history that it comes from.
     pub seq: u64,
@@ -118,7 +118,6 @@ pub struct Notice {
     /// It passes quiet hours.
     pub is_critical: bool,
     /// It tells of the end of a batch that is not what was wanted.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub went_wrong: bool,
 }
 

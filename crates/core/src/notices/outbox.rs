@@ -3,7 +3,6 @@
 use super::notice::Notice;
 use crate::operations::channel::ChannelKind;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 /// The key of the position in the history up to which everything is in the outbox.
@@ -41,8 +40,7 @@ pub enum KeyValue {
 }
 
 /// The delivery state of a notice in its channel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Stage {
     /// It waits for delivery.
@@ -76,7 +74,7 @@ impl Stage {
 }
 
 /// A notice on its way to one channel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxItem {
     /// The item's id: always the same for the same history entry and channel.
     pub id: u64,
@@ -85,23 +83,15 @@ pub struct OutboxItem {
     /// The notice to deliver.
     pub notice: Notice,
     /// The delivery state.
-    #[serde(flatten)]
     pub state: Stage,
     /// The number of failed deliveries.
     pub attempts: u32,
     /// The earliest time for the delivery.
     pub not_before: Timestamp,
     /// The number of consecutive notices of the same cause before it.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub streak: u32,
     /// A random id by which a receiver detects duplicates, the same at each try. `None`: not assigned yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The error of the last delivery.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }

@@ -38,8 +38,7 @@ impl fmt::Display for ChannelKind {
 }
 
 /// A part of a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Span {
     /// Plain text.
     Plain(String),
@@ -50,8 +49,7 @@ pub enum Span {
 }
 
 /// A paragraph or preformatted text. Its text is data: the renderer must escape it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Block {
     /// One line.
     Line(Vec<Span>),
@@ -116,7 +114,7 @@ pub enum Press {
 }
 
 /// A button under a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {
     /// The label.
     pub label: String,
@@ -125,7 +123,7 @@ pub struct Button {
 }
 
 /// Text that is too long for a message and is attached as a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// The file's name, e.g. `7.diff`.
     pub name: String,
@@ -134,7 +132,7 @@ pub struct Document {
 }
 
 /// One message in a channel.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChatMessage {
     /// The text.
     pub blocks: Vec<Block>,

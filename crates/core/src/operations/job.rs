@@ -123,32 +123,27 @@ impl Overlap {
 }
 
 /// A job as the person configured it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobSpec {
     /// The job's name.
     pub id: JobId,
     /// A valid cron expression of five fields, or a name for one.
     pub schedule: String,
     /// The IANA name of the time zone; `None` means the machine's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tz: Option<String>,
     /// The spec of each task that it creates; title and body are templates.
     pub task: Spec,
     /// A command to run instead of creating tasks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
     /// The time limit of the command, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
     /// Whether the job fires.
     pub enabled: bool,
     /// What happens to missed times.
     pub catch_up: CatchUp,
     /// What happens when firings overlap; the default follows from `catch_up`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<Overlap>,
     /// The maximum delay of its firings; a job's own delay is constant.
-    #[serde(default)]
     pub jitter_seconds: u64,
 }
 
@@ -186,23 +181,19 @@ impl JobSpec {
 }
 
 /// What orch remembers of a job. Stored together with each firing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRecord {
     /// The last valid version of its configuration.
     pub spec: JobSpec,
     /// Times up to this one are handled.
     pub through: Timestamp,
     /// The latest times handled individually, in seconds.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub recent: BTreeSet<i64>,
     /// Times up to this one count as handled; which of them were is no longer remembered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgotten: Option<Timestamp>,
     /// Times that wait for the previous firing to end.
-    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub waiting: VecDeque<Timestamp>,
     /// The last task that it created.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_task: Option<TaskId>,
 }
 
@@ -323,7 +314,7 @@ impl CommandState {
 }
 
 /// The result of a command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandEnd {
     /// How it ended.
     pub state: CommandState,
@@ -336,8 +327,7 @@ pub struct CommandEnd {
 }
 
 /// The result of a firing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "made", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Made {
     /// A task was created.
     Task {
@@ -349,7 +339,6 @@ pub enum Made {
         /// The shell command.
         run: String,
         /// The working directory; `None` means the only project.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         dir: Option<PathBuf>,
         /// The time limit, in seconds.
         timeout_seconds: u64,
@@ -364,7 +353,7 @@ pub enum Made {
 }
 
 /// One firing of a job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firing {
     /// The job.
     pub job: JobId,
@@ -375,7 +364,6 @@ pub struct Firing {
     /// The cause.
     pub cause: Cause,
     /// The result.
-    #[serde(flatten)]
     pub made: Made,
 }
 

@@ -58,7 +58,7 @@ impl FromStr for BatchName {
 }
 
 /// A task in a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
     /// The task.
     pub task: TaskId,
@@ -69,7 +69,7 @@ pub struct Member {
 }
 
 /// A batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// The batch's number; a later batch of the same name has another.
     pub number: u64,
@@ -90,7 +90,7 @@ pub struct Batch {
 }
 
 /// The end of a batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     /// When the batch ended.
     pub at: Timestamp,

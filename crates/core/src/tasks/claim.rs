@@ -1,7 +1,6 @@
 //! Claims: who has taken a task, and what others may do about it. PURE.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 /// Age at which a claim is shown as stale. A stale claim is not taken over.
 pub const STALE: SignedDuration = SignedDuration::from_hours(24);
@@ -9,7 +8,7 @@ pub const STALE: SignedDuration = SignedDuration::from_hours(24);
 pub const MAX_NAME: usize = 200;
 
 /// Who has claimed a task, and since when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The claimant's name.
     pub by: String,

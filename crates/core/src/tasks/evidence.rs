@@ -104,8 +104,7 @@ pub enum CheckState {
 }
 
 /// What orch itself observed about a run's work.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evidence {
     /// The commit the branch started from.
     pub base: String,
@@ -116,7 +115,6 @@ pub struct Evidence {
     /// The number of changed files.
     pub files: u64,
     /// The first changed paths, at most 100, relative to the repository's root.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
     /// The number of added lines.
     pub insertions: u64,
@@ -125,35 +123,28 @@ pub struct Evidence {
     /// The checks, in the order of the configuration.
     pub checks: Vec<Check>,
     /// Commands of the project's checks that did not run because the person has not approved them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unapproved: Vec<String>,
     /// Changes outside the worktree that the run is held responsible for.
     pub violations: Vec<String>,
     /// If the run moved the base branch itself: the commands with which a person inspects and reverts that.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub take_back: Option<String>,
     /// Paths in the worktree that are neither committed nor ignored and could not be committed, at most 20.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub uncommitted: Vec<String>,
     /// Findings in the change that the verdict must consider.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
     /// The reviewer's statement on this commit.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
     /// The git tree of the judged files.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
     /// The reason for acceptance, as text, where the evidence is good. It counts once the reviewers have accepted the
     /// work ([`Task::is_accepted`](super::task::Task::is_accepted)).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
     /// Remarks that decide nothing.
     pub notes: Vec<String>,
 }
 
 /// The integration of an accepted branch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Integration {
     /// The mode that was used.
     pub mode: IntegrateMode,
@@ -162,13 +153,11 @@ pub struct Integration {
     /// The commit that holds the work.
     pub commit: Option<String>,
     /// After a revert: the commit with which orch restored the work on the task's branch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<String>,
 }
 
 /// `workflow.integrate`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IntegrateMode {
     /// Leave the branch for the person.
     #[default]
@@ -178,8 +167,7 @@ pub enum IntegrateMode {
 }
 
 /// The result of an integration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntegrationState {
     /// The branch is kept for the person.
     Kept,

@@ -88,8 +88,7 @@ impl Status {
 }
 
 /// The phase of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Recorded; its worktree, prompt, and session are being created.
     Starting,
@@ -100,7 +99,7 @@ pub enum Phase {
 }
 
 /// Where a task's work is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Workplace {
     /// The task's branch.
     pub branch: String,
@@ -111,10 +110,8 @@ pub struct Workplace {
     /// The commit from which the branch started.
     pub base: String,
     /// The accepted work of other tasks that this commit contains.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub began_from: Vec<BeganFrom>,
     /// What happens with the result of the current run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Box<WorkTerms>>,
 }
 
@@ -128,19 +125,18 @@ pub struct BeganFrom {
 }
 
 /// A conversation that can be resumed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
     /// The agent that holds the conversation.
     pub agent: String,
     /// The CLI's id for the conversation.
     pub session_id: String,
     /// The model of its last run, as it was passed to the agent's program.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
 
 /// A task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// The task's number.
     pub id: TaskId,
@@ -158,44 +154,35 @@ pub struct Task {
     pub runs: u32,
     /// The branch that was checked out in the repository when the task was created. The task starts from it unless the
     /// settings name another; switching branches later has no effect on the task.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_branch: Option<String>,
     /// Provider failures since the last run that ended otherwise.
     pub provider_failures: u32,
     /// Consecutive rounds in which a conflict with the base went back to the author, since the last resolved one.
     pub conflicts: u32,
     /// The commit of the base with which the last conflict occurred.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict_base: Option<String>,
     /// Whether the last answer was already requested a second time.
     pub repaired: bool,
     /// Failures of the work since the task started or moved to a stronger model.
     pub tier_failures: u32,
     /// How often the task moved to a stronger model since it started.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub steps_up: u32,
     /// How often a reviewer rejected the work since the task started.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub review_rounds: u32,
     /// Agents that failed to review the current work, one entry per failure.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_reviews: Vec<String>,
     /// Agents whose review of the current work was unreadable or cut off, one entry per failure.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread_reviews: Vec<String>,
     /// Git trees that were judged and rejected, the latest last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected_trees: Vec<String>,
     /// The state to which `unblock` returns after a step of orch's own failed for minutes; set only while a person is
     /// asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_at: Option<Box<State>>,
     /// Where the work is stored.
     pub place: Option<Box<Workplace>>,
     /// The conversation to resume.
     pub conversation: Option<Box<Conversation>>,
     /// The model that a person requested with a message; it applies to the next run only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_model: Option<String>,
     /// Why the last run failed.
     pub last_failure: Option<Box<Failure>>,
@@ -210,21 +197,16 @@ pub struct Task {
     /// A person asked for it now: slots and times do not hold it.
     pub run_now: bool,
     /// A person asked for it despite a pause: pauses do not hold it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub past_pause: bool,
     /// The state of its entry in `tasks.yml`.
     pub file: FileState,
     /// The entry in `tasks.yml` where a command has changed the task since the file was last saved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filed: Option<Box<FileEntry>>,
     /// Unknown keys of its entry in `tasks.yml`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
     /// Its subtasks, as far as its runs depend on them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<Box<Parts>>,
     /// The last claim: who made it, and when.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Box<Claim>>,
     /// When the task was created.
     pub created_at: Timestamp,
@@ -372,8 +354,4 @@ impl Task {
     pub fn agent_is_pinned(&self) -> bool {
         self.spec.agent.is_some() || self.spec.labels.iter().any(|l| l.starts_with("agent:"))
     }
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }

@@ -43,7 +43,7 @@ struct Stored {
     route: Option<RouteResult>,
     branch: Option<String>,
     attempts: u32,
-    #[serde(default)]
+    #[serde(default, with = "orch_store::records::as_record")]
     record: Option<Task>,
     #[serde(default)]
     sum: Option<u64>,

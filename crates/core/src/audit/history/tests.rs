@@ -292,6 +292,14 @@ fn every_fact_reads_back_from_its_data_and_makes_a_sentence() {
     }
 }
 
+/// Rows of the history are never written anew: a fact whose stored form changes is a fact of another version.
+#[test]
+fn every_fact_is_stored_as_it_was_recorded() {
+    let line = |fact: Fact| format!("{} {} {}\n", fact.kind(), fact.version(), fact.data().expect("it can be stored"));
+    let stored: String = every_fact().into_iter().map(line).collect();
+    assert_eq!(stored, include_str!("../../../../../tests/fixtures/facts.txt"));
+}
+
 #[test]
 fn what_is_not_known_stays_as_it_is() {
     let old = Fact::Untyped { kind: s("run_ended"), text: s("finished") };

@@ -92,7 +92,7 @@ fn what_cannot_be_true_or_is_not_known_is_refused_with_its_place_and_what_to_do(
 
 proptest! {
     #[test]
-    fn whatever_is_said_what_is_recorded_is_sound_and_reads_back(
+    fn whatever_is_said_what_is_recorded_is_sound(
         task_type in ".{0,12}",
         model in "(sonnet|gpt|.{0,8})",
         agent in proptest::option::of("(claude|.{0,6})"),
@@ -110,10 +110,6 @@ proptest! {
                 prop_assert!(known().agents.contains(&recorded.agent) && !recorded.model.is_empty());
                 let sample = Sample::from(recorded.clone());
                 prop_assert_eq!(sample.task_type.to_string(), recorded.task_type.clone());
-                let stored = serde_json::to_string(&recorded).expect("plain data");
-                let read: Recorded = serde_json::from_str(&stored).expect("it reads");
-                prop_assert_eq!(&read.note, &recorded.note);
-                prop_assert_eq!(&read.model, &recorded.model);
             }
             Err(refused) => prop_assert!(!refused.hint().is_empty() && !refused.to_string().is_empty()),
         }

@@ -76,22 +76,3 @@ fn a_changed_schedule_counts_from_now_on_and_a_changed_title_changes_nothing_of_
         assert_eq!((became.through, became.waiting.len()), (now, 0));
     }
 }
-
-#[test]
-fn what_is_stored_reads_back() {
-    let mut record = JobRecord::new(spec(), at("2026-11-01T00:00:00Z"));
-    record.remember(at("2026-11-02T03:00:00Z"));
-    let text = serde_json::to_string(&record).expect("plain data");
-    assert_eq!(serde_json::from_str::<JobRecord>(&text).expect("a record"), record);
-    let end = CommandEnd { state: CommandState::Failed, exit_code: Some(3), duration_ms: 5, tail: "no".to_owned() };
-    for made in [
-        Made::Task { task: TaskId(7) },
-        Made::Command { run: "true".to_owned(), dir: None, timeout_seconds: 5, end: Some(end) },
-        Made::Nothing { why: "so".to_owned() },
-    ] {
-        let due = at("2026-11-02T03:00:00Z");
-        let firing = Firing { job: spec().id, due, at: due, cause: Cause::Schedule, made };
-        let text = serde_json::to_string(&firing).expect("plain data");
-        assert_eq!(serde_json::from_str::<Firing>(&text).expect("a firing"), firing);
-    }
-}

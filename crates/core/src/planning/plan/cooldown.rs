@@ -2,13 +2,11 @@
 
 use crate::tasks::outcome::FailureClass;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 /// A cooldown of an agent after a failure of its provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cooldown {
     /// When the cooldown was set; `None`: in records of older versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// When the cooldown ends.
     pub until: Timestamp,

@@ -4,7 +4,6 @@
 use super::{Spec, Status, Task};
 use crate::tasks::spec_merge::{Clash, Field, Merged, differing, merge};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 /// Time after a write during which a save without it is still taken for an old copy, even though the same old copy was
 /// overwritten before.
@@ -13,8 +12,7 @@ const STALE: SignedDuration = SignedDuration::from_secs(10);
 const REMEMBERED: usize = 8;
 
 /// Where the task is in `tasks.yml`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(tag = "file", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum FileState {
     /// Created through the API and not written yet.
     #[default]
@@ -27,19 +25,15 @@ pub enum FileState {
         /// `since`.
         status: Option<Status>,
         /// Later values of the status: orch's own, which a write may have put into the file.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         since: Vec<Status>,
         /// Whether results (branch, attempts) were written too. A save without them is an old copy.
-        #[serde(default)]
         results: bool,
         /// Whether somebody has saved the file with the entry.
-        #[serde(default, skip_serializing_if = "Seen::is_yes")]
         seen: Seen,
     },
     /// The person removed it from the file.
     Removed {
         /// Whether that cancelled the task: restoring the entry takes it up again.
-        #[serde(default)]
         gave_up: bool,
     },
 }
@@ -66,8 +60,7 @@ impl FileState {
 }
 
 /// Whether somebody has saved the file with the entry as orch wrote it. Until then a save without it is an old copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Seen {
     /// Somebody has.
     #[default]
@@ -92,26 +85,19 @@ impl Seen {
             Self::Yes | Self::Numbered => false,
         }
     }
-
-    fn is_yes(&self) -> bool {
-        *self == Self::Yes
-    }
 }
 
 /// The file's version of a spec that a command has changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
     /// The present contents of the file.
     pub now: Spec,
     /// Overwritten contents: an editor opened before may save them again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    before: Vec<Spec>,
+    pub before: Vec<Spec>,
     /// Whether an old copy was saved over the entry before, and that was reported.
-    #[serde(default)]
-    told: bool,
+    pub told: bool,
     /// When the entry was last written.
-    #[serde(default)]
-    written: Option<Timestamp>,
+    pub written: Option<Timestamp>,
 }
 
 impl FileEntry {

@@ -2,23 +2,20 @@
 
 use crate::tasks::conflict::Conflict;
 use crate::tasks::outcome::FailureClass;
-use serde::{Deserialize, Serialize};
 
 /// What the next run's agent receives about the last run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feedback {
     /// The class of the failure.
     pub class: FailureClass,
     /// The details: output of a check, file names, a reason.
     pub detail: String,
     /// Of a conflict with the base: what is at odds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Box<Conflict>>,
 }
 
 /// How the next run starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextRun {
     /// From the task's text alone.
     Fresh,

@@ -3,11 +3,9 @@
 use super::{ReviewStage, State, Status, Task};
 use crate::tasks::evidence::IntegrationState;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 /// What to do with the branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderKind {
     /// Accept it as it is, then do what the settings say.
     Approve,
@@ -18,7 +16,7 @@ pub enum OrderKind {
 }
 
 /// An order of a person. It applies to one commit only: the person has not seen later ones.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// What to do.
     pub kind: OrderKind,

@@ -7,10 +7,9 @@ use crate::base::money::Usd;
 use crate::tasks::outcome::{Outcome, RunKind, Usage};
 use crate::tasks::route::Complexity;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 /// One launch of one agent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// The run's name; its processes are marked with it.
     pub id: RunId,
@@ -25,13 +24,10 @@ pub struct Run {
     /// The requested model.
     pub model: Option<String>,
     /// Why this model was chosen; `None`: for the reason of the task's route.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_reason: Option<String>,
     /// The assumed complexity of the work at the start; `None`: that of the task's route.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complexity: Option<Complexity>,
     /// The model that answered, as the CLI names it: an alias may stand for another model later.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<String>,
     /// The current phase.
     pub phase: Phase,
@@ -48,18 +44,14 @@ pub struct Run {
     /// What the run cost, as reported by the CLI, else computed from its tokens and the catalog's prices.
     pub cost: Option<Usd>,
     /// Whether `cost` is computed from tokens and prices because the CLI reported none.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cost_computed: bool,
     /// The amount reserved in the budgets until the run ends; `None`: no price was known at its start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<Usd>,
     /// The tokens used.
     pub usage: Usage,
     /// Whether its agent accepts messages while it works.
-    #[serde(default)]
     pub live: bool,
     /// The agent's health; `None` while nothing is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
 }
 

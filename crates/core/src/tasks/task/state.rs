@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The steps after an agent's run has ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "stage", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReviewStage {
     /// Evidence is gathered and checks are run.
     Judging,
@@ -28,29 +27,19 @@ pub enum ReviewStage {
         /// The earliest time for the next try, and why.
         waiting: Option<Postponed>,
         /// The person's order, where one asked for this.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<Box<Order>>,
     },
 }
 
 /// Why accepted work does not continue at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Postponed {
     /// The reason in words for a person.
     pub detail: String,
     /// When it is tried again.
     pub until: Timestamp,
     /// The name of the reason.
-    #[serde(default = "base_dirty", skip_serializing_if = "is_base_dirty")]
     pub reason: HoldReason,
-}
-
-fn base_dirty() -> HoldReason {
-    HoldReason::BaseDirty
-}
-
-fn is_base_dirty(reason: &HoldReason) -> bool {
-    *reason == HoldReason::BaseDirty
 }
 
 /// What a blocked task waits for.
@@ -75,8 +64,7 @@ pub enum BlockedOn {
 }
 
 /// The state of a task. Each state carries exactly the data that it needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// See [`Status::New`].
     New {
@@ -117,7 +105,6 @@ pub enum State {
     /// See [`Status::NeedsReview`].
     NeedsReview {
         /// What kind of help is needed.
-        #[serde(default)]
         kind: QuestionKind,
         /// What the person is asked.
         question: String,

@@ -1,10 +1,7 @@
 //! Why the run of a task is being stopped. Plain data.
 
-use serde::{Deserialize, Serialize};
-
 /// Why a run is being stopped; it decides what follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopFor {
     /// The person cancelled the task.
     Cancel,

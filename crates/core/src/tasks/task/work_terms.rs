@@ -3,12 +3,10 @@
 use crate::tasks::evidence::IntegrateMode;
 use crate::tasks::review::ReviewMode;
 use crate::tasks::workspace::Variable;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The settings for the result of a run, as they were when the run started.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkTerms {
     /// `workflow.integrate`.
     pub integrate: IntegrateMode,
@@ -23,13 +21,11 @@ pub struct WorkTerms {
     /// `workflow.review`.
     pub review: ReviewMode,
     /// `workspace`; absent in older records.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<WorkspaceTerms>,
 }
 
 /// How the project's checkouts are prepared.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkspaceTerms {
     /// Patterns of untracked files that are copied.
     pub copy: Vec<String>,

@@ -284,8 +284,7 @@ fn a_row_has_one_random_name_and_keeps_it() {
     book.take(notice(2, NoticeKind::Note, None, "y", 0), &rules, at(0));
     book.name(&mut new);
     let stored: Vec<OutboxItem> = book.changes().into_iter().filter_map(|(_, item)| item).collect();
-    let text = serde_json::to_string(&stored).expect("it is stored");
-    let mut again = NoticeQueue::new(ChannelKind::Telegram, serde_json::from_str(&text).expect("and read"), 0);
+    let mut again = NoticeQueue::new(ChannelKind::Telegram, stored, 0);
     again.name(&mut new);
     let row = |seq| book_row(&again, seq);
     assert_eq!((again.key(row(1)), again.key(row(2))), (Some("name 1"), Some("name 2")));
