@@ -86,8 +86,8 @@ pub struct ProcessInfo {
     pub version: String,
     /// Process id.
     pub pid: u32,
-    /// The engine's mode.
-    pub mode: String,
+    /// What its engine was started for.
+    pub mode: orch_engine::Mode,
     /// What its environment and command line say of the settings: see [`orch_config::environment::overrides`].
     pub overrides: BTreeMap<String, String>,
     /// When it was started.

@@ -51,7 +51,7 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
         task_type: kind.task_type.to_string(),
         project: kind.project.clone(),
         resolver: resolved(&route, &expected, &task, &view),
-        route,
+        route: (&route).into(),
         record: record(&kind, &samples, &view),
         similar: likest(&state, &view, format!("{}\n{}", task.spec.title, task.spec.body), SIMILAR).await?,
         cost: outlook(&kind, &samples).into(),

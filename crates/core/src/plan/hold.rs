@@ -125,7 +125,7 @@ impl HoldReason {
 }
 
 /// A named reason why a task does not continue, and when it is checked again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// The kind of the reason.
     pub reason: HoldReason,
