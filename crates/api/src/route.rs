@@ -45,7 +45,7 @@ pub struct RouteView {
     pub similar: Vec<SimilarView>,
     /// What one run of it will likely cost.
     pub cost: OutlookView,
-    /// Why it would not begin, whatever its route.
+    /// Why it would not begin, whatever its route, and labels that mean nothing.
     pub warnings: Vec<String>,
 }
 

@@ -110,6 +110,9 @@ pub struct TaskView {
     /// What its entry in `tasks.yml` says that means nothing to orch, one sentence for each key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
+    /// What is unusual about the model and the labels that were just asked for; only where the task was added or changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What was found at odds between `tasks.yml`, commands and orch, and how it was settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflicts: Option<Vec<EventView>>,
@@ -367,6 +370,7 @@ impl TaskView {
             evidence: None,
             messages: None,
             ignored: task.ignored.iter().map(|key| told_ignored(key)).collect(),
+            warnings: Vec::new(),
             conflicts: None,
         }
     }

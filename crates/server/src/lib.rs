@@ -35,6 +35,7 @@ mod sse;
 mod status;
 mod stream;
 mod switches;
+mod task_warnings;
 mod tasks;
 
 pub use channel_registry::{Asked, ChannelRegistry};

@@ -4,6 +4,7 @@ use super::ApiState;
 use super::error::ApiError;
 use super::patterns::{admitted, likest};
 use super::read::Body;
+use super::task_warnings::label_warnings;
 use axum::Json;
 use axum::extract::State;
 use orch_api::patterns::{Recommended, StandingView};
@@ -44,7 +45,12 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
         worker: worker(&route, &expected),
     };
     let waits = expected.rests.as_ref().map(|rests| left_alone(&route.agent, rests));
-    let warnings = place.err().into_iter().chain(expected.spent.clone().map(spent)).chain(waits);
+    let warnings = label_warnings(&task.spec.labels, &view.settings.config)
+        .into_iter()
+        .chain(place.err())
+        .into_iter()
+        .chain(expected.spent.clone().map(spent))
+        .chain(waits);
     let samples = admitted(&state, &view, &Filter::default()).await?;
     Ok(Json(RouteView {
         title: task.spec.title.clone(),

@@ -10,6 +10,7 @@ use super::error::ApiError;
 use super::messages;
 use super::once::Repeatable;
 use super::read::{Body, Params, Segments};
+use super::task_warnings::task_warnings;
 use axum::Json;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
@@ -182,9 +183,10 @@ pub async fn add(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<
         complexity: new.complexity,
         assignee: None,
     };
-    let task = state.engine.add_once(spec, once).await?;
+    let task = state.engine.add_once(spec.clone(), once).await?;
     let view = state.engine.look().await?;
-    Ok(Json(task_view(&view, &task, Vec::new(), None, &occupancy(&view))))
+    let added = task_view(&view, &task, Vec::new(), None, &occupancy(&view));
+    Ok(Json(TaskView { warnings: task_warnings(&state, spec).await, ..added }))
 }
 
 /// Runs it now.
