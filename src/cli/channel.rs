@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::ui::text;
 use super::ui::time::Now;
 use clap::Subcommand;
-use orch_api::channels::{ChannelView, NewNotice, NoticeView};
+use orch_api::channels::{ChannelState, ChannelView, NewNotice, NoticeState, NoticeView};
 use orch_api::client::Client;
 use orch_api::endpoint;
 use orch_config::FileKind;
@@ -32,7 +32,6 @@ const UNREAD: u32 = 50;
 /// What a test says.
 const TEXT: &str = "This is a test of orch: it reaches you here.";
 /// The state of a channel that is set up where nobody tells anything.
-const NO_DAEMON: &str = "no_daemon";
 
 /// Arguments of `orch channel`.
 #[derive(Debug, clap::Args)]
@@ -106,17 +105,17 @@ fn how_to_allow(kind: ChannelKind) -> String {
 fn listed(views: &[ChannelView], now: &Now) -> String {
     let mut told = String::new();
     for view in views {
-        let waits = if view.state == "off" && view.pending == 0 {
+        let waits = if view.state == ChannelState::Off && view.pending == 0 {
             String::new()
         } else {
             let last = view.last_sent_at.map_or_else(|| "never".to_owned(), |at| now.past(at));
             format!("  {} waiting, told last {last}", view.pending)
         };
-        let state = if view.state == NO_DAEMON { "set up" } else { view.state.as_str() };
+        let state = if view.state == ChannelState::NoDaemon { "set up" } else { view.state.as_str() };
         let line = format!("{:<9} {state:<8}{waits}", view.name);
         told.push_str(&format!("{}\n", line.trim_end()));
-        if view.state != "off" && view.allowed == Some(0) {
-            let how = kind(&view.name).map(how_to_allow).unwrap_or_default();
+        if view.state != ChannelState::Off && view.allowed == Some(0) {
+            let how = how_to_allow(view.name);
             told.push_str(&format!("  it speaks only: nobody may give orders there; {how}\n"));
         }
         if let Some(why) = &view.trouble {
@@ -130,10 +129,10 @@ fn listed(views: &[ChannelView], now: &Now) -> String {
             told.push_str(&format!("  given up {at} ({why}): {} {said}\n", dead.kind));
         }
     }
-    if views.iter().any(|view| view.state == NO_DAEMON) {
+    if views.iter().any(|view| view.state == ChannelState::NoDaemon) {
         told.push_str("\nno daemon runs: what happens is told when one does (orch serve)\n");
     }
-    if views.iter().all(|view| view.state == "off") {
+    if views.iter().all(|view| view.state == ChannelState::Off) {
         told.push_str("\norch channel add telegram (or discord, webhook, desktop) sets one up\n");
     }
     told
@@ -151,7 +150,7 @@ async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
         return alone::test(kind, context).await;
     }
     let view = tried(kind, &mut link).await?;
-    let is_said = view.state == "sent";
+    let is_said = view.state == NoticeState::Sent;
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else if is_said {
@@ -171,14 +170,14 @@ async fn nobody_tells(link: &mut Link) -> Result<bool, CliError> {
         return Ok(true);
     }
     let views = link.call(&endpoint::ChannelList).await?;
-    Ok(views.iter().any(|view| view.state == NO_DAEMON))
+    Ok(views.iter().any(|view| view.state == ChannelState::NoDaemon))
 }
 
 /// Waits until a daemon has read that a channel is off; `false`: it has not, after a while.
 async fn is_off(kind: ChannelKind, client: &Client) -> bool {
     for _ in 0..UNREAD {
         match client.call(&endpoint::ChannelList).await {
-            Ok(views) if views.iter().any(|view| view.name == kind.as_str() && view.state != "off") => {}
+            Ok(views) if views.iter().any(|view| view.name == kind && view.state != ChannelState::Off) => {}
             // One that is gone by now has nothing on.
             Ok(_) | Err(_) => return true,
         }
@@ -200,7 +199,7 @@ async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliErro
         let taken = found.into_iter().find(|found| found.channel == view.channel);
         let is_taken = taken.is_some();
         view = taken.unwrap_or(view);
-        if view.state != "pending" || view.error.is_some() {
+        if view.state != NoticeState::Pending || view.error.is_some() {
             break;
         }
         if is_taken {
@@ -221,7 +220,7 @@ async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliErro
 /// Why a channel does not take what it is told.
 async fn trouble_of(kind: ChannelKind, link: &mut Link) -> Result<Option<String>, CliError> {
     let views = link.call(&endpoint::ChannelList).await?;
-    Ok(views.into_iter().find(|view| view.name == kind.as_str()).and_then(|view| view.trouble))
+    Ok(views.into_iter().find(|view| view.name == kind).and_then(|view| view.trouble))
 }
 
 async fn remove(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {

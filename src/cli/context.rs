@@ -11,7 +11,7 @@ use crate::telemetry::{self, Sink};
 use jiff::tz::TimeZone;
 use orch_api::client::{Client, ClientError, Lines};
 use orch_api::endpoint::{self, Request, ToRequest};
-use orch_api::status::StatusView;
+use orch_api::status::{EngineMode, StatusView};
 use orch_config::environment::overrides;
 use orch_config::home::Home;
 use orch_core::external::External;
@@ -175,7 +175,7 @@ impl Engine {
             let occupied = match setup.connect_or_open(mode).await? {
                 (_, Some(running)) => return Ok(Self::Own(running)),
                 (client, None) => match client.call(&endpoint::BriefStatus).await {
-                    Ok(status) if status.mode != Mode::Command.as_str() => return Ok(Self::Daemon(client, status)),
+                    Ok(status) if status.mode != EngineMode::Command => return Ok(Self::Daemon(client, status)),
                     Ok(_) => setup.busy().into(),
                     Err(error) => CliError::from(error),
                 },

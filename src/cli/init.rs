@@ -12,11 +12,11 @@ use super::{repository, settings};
 use crate::daemon::Setup;
 use found::{Agent, Found};
 use orch_api::endpoint;
+use orch_api::evidence::CheckView;
 use orch_api::types::{NewProject, TryChecks};
 use orch_config::FileKind;
 use orch_config::layers::{Layer, Loaded, load};
 use orch_config::resolved::Config;
-use orch_core::evidence::Check;
 use orch_engine::{WHO_COMMITS, content_id, installed, login_of, overhead};
 use orch_sys::fs::{self, exchange_write};
 use orch_sys::git::Repo;
@@ -116,7 +116,7 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
 }
 
 /// How each check goes on the base now.
-async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) -> Result<Vec<Check>, CliError> {
+async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) -> Result<Vec<CheckView>, CliError> {
     context.ui.note("trying the checks on the base, in a fresh checkout; Ctrl-C leaves it at that");
     // What was just approved holds before it is tried.
     let _taken = link.call(&endpoint::SettingsReload).await?;

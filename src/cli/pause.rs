@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_is_still_paused_is_told_where_a_person_may_have_forgotten_it() {
         let pause = PauseView {
-            scope: "agent".to_owned(),
+            scope: orch_api::switches::PauseKind::Agent,
             name: Some("claude".to_owned()),
             dir: None,
             since: jiff::Timestamp::UNIX_EPOCH,

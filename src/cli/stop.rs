@@ -5,10 +5,9 @@ use crate::daemon::{Holder, Setup};
 use orch_api::client::{Client, ClientError};
 use orch_api::endpoint;
 use orch_api::error::ErrorCode;
-use orch_api::status::StatusView;
+use orch_api::status::{EngineMode, StatusView};
 use orch_api::switches::{ShutdownOrder, ShutdownView};
 use orch_core::service::ShutdownMode;
-use orch_engine::Mode;
 use orch_sys::clock;
 use orch_sys::fs;
 use orch_sys::process::{Identity, terminate};
@@ -40,7 +39,7 @@ pub async fn find(setup: &Setup) -> Result<Found, CliError> {
     loop {
         if let Some(client) = setup.connect().await {
             let status = client.call(&endpoint::BriefStatus).await?;
-            return Ok(match status.mode == Mode::Command.as_str() {
+            return Ok(match status.mode == EngineMode::Command {
                 true => Found::Nobody,
                 false => Found::Answers(client, Box::new(status)),
             });

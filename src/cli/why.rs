@@ -50,10 +50,11 @@ fn next(why: &WhyView, now: &Now) -> String {
 mod tests {
     use super::*;
     use crate::cli::fixture::now;
+    use orch_api::types::HoldView;
     use orch_core::plan::{Hold, HoldReason, describe_end};
     use orch_core::task::Status;
 
-    fn why(hold: Option<Hold>, because: &str, next: &str) -> WhyView {
+    fn why(hold: Option<HoldView>, because: &str, next: &str) -> WhyView {
         let (because, next) = (because.to_owned(), next.to_owned());
         WhyView { id: TaskId(7), status: Status::Routed, question_kind: None, hold, because, next, batch: None }
     }
@@ -62,7 +63,7 @@ mod tests {
     fn a_wait_reads_like_this() {
         let until = "2026-03-01T12:30:00Z".parse().expect("a time");
         let detail = "claude: usage limit\u{1b}[2J reached";
-        let hold = Hold { reason: HoldReason::RateLimited, detail: detail.to_owned(), until: Some(until) };
+        let hold = HoldView { reason: HoldReason::RateLimited, detail: detail.to_owned(), until: Some(until) };
         let held = why(Some(hold), detail, &format!("orch looks again at {until}; `orch task run 7` does not wait"));
         assert_eq!(
             told(&held, &now(), Paint::OFF),
@@ -81,8 +82,8 @@ mod tests {
     fn every_hold_is_told_with_its_reason_for_programs_and_its_end_for_people() {
         let later = "2026-03-01T12:30:00Z".parse().ok();
         for (reason, until) in HoldReason::ALL.into_iter().flat_map(|reason| [(reason, None), (reason, later)]) {
-            let hold = Hold { reason, detail: "for a reason".to_owned(), until };
-            let view = why(Some(hold.clone()), &hold.detail, &describe_end(&hold, TaskId(7), None));
+            let hold = HoldView { reason, detail: "for a reason".to_owned(), until };
+            let view = why(Some(hold.clone()), &hold.detail, &describe_end(&Hold::from(&hold), TaskId(7), None));
             let text = told(&view, &now(), Paint::OFF);
             let (because, next) = text.split_once("\nnext: ").expect("what ends it stands at the end");
             assert!(because.contains("for a reason") && next.trim().len() > 10, "{reason:?}: {text}");

@@ -13,7 +13,7 @@ use orch_api::availability::{CheckView, LeftAloneView, ProviderView};
 use orch_api::batches::{BatchRow, BatchView};
 use orch_api::breakers::BreakerView;
 use orch_api::budget::{AccountView, BudgetView, CapView, LimitView, RecordView};
-use orch_api::channels::{ChannelView, DeadView, NoticeView};
+use orch_api::channels::{ChannelState, ChannelView, DeadView, NoticeState, NoticeView};
 use orch_api::cost::{CostRow, CostView};
 use orch_api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch_api::jobs::{FiringView, JobView, MadeView, UpcomingView};
@@ -21,19 +21,22 @@ use orch_api::last_worker::LastWorker;
 use orch_api::messages::MessageView;
 use orch_api::models::{ComparedView, ModelView, OwnRecordView, ResolutionView};
 use orch_api::patterns::{
-    NewSample, Outcome as Said, PatternsView, Recommended, SampleView, SimilarView, StandingView,
+    NewSample, Outcome as Said, PatternsView, Recommended, SampleSource, SampleView, SimilarView, StandingView,
 };
-use orch_api::route::{ForecastView, OutlookView, ResolvedView, RouteView, TrackRecordView};
+use orch_api::route::{ForecastView, OutlookView, ResolvedView, RouteView, SharedTrait, TrackRecordView};
 use orch_api::rulings::{DiffView, FileView};
 use orch_api::settings::ReloadView;
-use orch_api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
-use orch_api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
+use orch_api::status::{
+    EngineMode, EngineState, Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView,
+};
+use orch_api::switches::{DepartureView, FateView, PauseKind, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch_api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
 use orch_core::availability::{State as Standing, Verdict};
 use orch_core::batch::BatchState;
 use orch_core::breaker::{Breaker, Target};
 use orch_core::budget::{Billing, Level, Unit};
 use orch_core::catalog::Catalog;
+use orch_core::channel::ChannelKind;
 use orch_core::cost::By;
 use orch_core::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
 use orch_core::health::{Health, State as Fares};
@@ -191,7 +194,7 @@ fn every_field_of_the_smaller_documents_is_documented() {
 
 fn a_pause() -> PauseView {
     PauseView {
-        scope: String::new(),
+        scope: PauseKind::All,
         name: None,
         dir: None,
         since: jiff::Timestamp::UNIX_EPOCH,
@@ -244,7 +247,7 @@ fn overview() -> Overview {
             }],
             version: String::new(),
             pid: 1,
-            mode: String::new(),
+            mode: EngineMode::Serve,
             overrides: std::collections::BTreeMap::new(),
             http: None,
             counts: std::collections::BTreeMap::new(),
@@ -252,7 +255,7 @@ fn overview() -> Overview {
             problems: Vec::new(),
             slots: SlotsView { busy: 1, total: 2, because: Some(String::new()) },
             breakers: vec![BreakerView::of(&Breaker::new(Target::agent("bot")))],
-            state: String::new(),
+            state: EngineState::Serving,
             shutting_down: Some(DepartureView { how: ShutdownMode::Now, why: String::new() }),
             paused: vec![a_pause()],
             seq: 0,
@@ -277,7 +280,14 @@ fn overview() -> Overview {
             question: String::new(),
             choices: Vec::new(),
         }],
-        queued: vec![QueuedView { id, title, status: Status::New, agent: None, model: None, hold: Some(hold) }],
+        queued: vec![QueuedView {
+            id,
+            title,
+            status: Status::New,
+            agent: None,
+            model: None,
+            hold: Some((&hold).into()),
+        }],
         today: SpendView { since, cost_usd: None, runs: 0, unpriced: 0 },
         batches: vec![a_batch()],
     }
@@ -306,8 +316,8 @@ fn every_field_of_the_channels_and_every_kind_of_notice_is_documented() {
     let at = jiff::Timestamp::UNIX_EPOCH;
     let dead = DeadView { seq: 0, kind: String::new(), text: String::new(), at, why: String::new() };
     must_name_keys_of(&ChannelView {
-        name: String::new(),
-        state: String::new(),
+        name: ChannelKind::Desktop,
+        state: ChannelState::On,
         trouble: None,
         allowed: None,
         pending: 0,
@@ -315,7 +325,7 @@ fn every_field_of_the_channels_and_every_kind_of_notice_is_documented() {
         last_sent_at: None,
         dead: vec![dead],
     });
-    let (channel, state) = (String::new(), String::new());
+    let (channel, state) = (ChannelKind::Desktop, NoticeState::Sent);
     must_name_keys_of(&NoticeView { seq: 0, channel, state, attempts: 0, error: None });
     must_name("docs/how-to/channels.md", NoticeKind::ALL.into_iter().map(NoticeKind::as_str));
     must_name(
@@ -391,7 +401,7 @@ fn every_field_of_the_patterns_is_documented() {
         cost_usd: None,
     });
     must_name_keys_of(&SampleView {
-        source: String::new(),
+        source: SampleSource::Run,
         task_id: Some(task),
         run_id: Some(RunId::new(task, 1, 0)),
         title: String::new(),
@@ -435,12 +445,12 @@ fn every_field_of_a_sample_by_hand_is_documented() {
 fn every_field_of_a_route_that_was_asked_for_beforehand_is_documented() {
     let zero = Usd::ZERO;
     let forecast =
-        ForecastView { low_usd: zero, median_usd: zero, high_usd: zero, samples: 1, group: vec!["type".to_owned()] };
+        ForecastView { low_usd: zero, median_usd: zero, high_usd: zero, samples: 1, group: vec![SharedTrait::Type] };
     must_name_keys_of(&RouteView {
         title: String::new(),
         task_type: String::new(),
         project: None,
-        route: *full_task(jiff::Timestamp::UNIX_EPOCH).route.expect("it has one"),
+        route: full_task(jiff::Timestamp::UNIX_EPOCH).route.as_deref().expect("it has one").into(),
         resolver: ResolvedView::none("so"),
         record: TrackRecordView { samples: 0, chosen: None, recommended: None },
         similar: Vec::new(),

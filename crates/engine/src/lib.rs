@@ -111,7 +111,6 @@ pub use main_loop::Engine;
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
 pub use model_book::{ModelBook, samples_beside};
-pub use model_warnings::model_warning_of;
 pub use obstacle::Obstacles;
 pub use orch_core::job::due::Timer;
 pub use orch_sys::worktree::Leftover;

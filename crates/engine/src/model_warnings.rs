@@ -3,8 +3,10 @@
 
 use super::credentials::may_be_diverted;
 use super::error::EngineError;
+use super::handle::EngineHandle;
 use super::main_loop::Engine;
 use super::model_book::ModelBook;
+use super::state::ChangeSet;
 use super::strategies::reach;
 use jiff::Timestamp;
 use orch_config::Config;
@@ -48,14 +50,19 @@ impl Asked {
     }
 }
 
-/// What is odd about the model that somebody asks for.
-pub fn model_warning_of(
-    config: &Config,
-    book: &ModelBook,
-    environment: &BTreeMap<String, String>,
-    spec: &Spec,
-) -> Option<String> {
-    Asked::of(config, spec)?.odd(config, book, environment)
+impl EngineHandle {
+    /// Returns what is unusual about the model that somebody asks for, by the engine's own environment.
+    ///
+    /// # Errors
+    /// The engine is on its way out.
+    pub async fn model_warning(&self, spec: Spec) -> Result<Option<String>, EngineError> {
+        let warn = move |engine: &mut Engine, _: &mut ChangeSet, now| {
+            let config = Arc::clone(&engine.settings.config);
+            let Some(asked) = Asked::of(&config, &spec) else { return Ok(None) };
+            Ok(asked.odd(&config, &*engine.book(now), &engine.deps.environment))
+        };
+        self.change(warn).await
+    }
 }
 
 /// Why the model that a task asks for means nothing: it is in no list that orch has, the person's settings do not have it,

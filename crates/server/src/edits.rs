@@ -4,12 +4,14 @@ use super::ApiState;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::read::{Body, Segments};
+use super::task_warnings::task_warnings;
 use super::tasks::{check_model, full_view, task_id, task_in};
 use axum::Json;
 use axum::extract::State;
 use orch_api::edits::{DecideMissing, EditTask, MissingVerdict, TaskFields};
 use orch_api::types::{TaskContext, TaskView};
 use orch_core::spec_merge::Field;
+use orch_core::task::Spec;
 use orch_engine::handle::Verdict;
 
 /// What is wanted of a task: every field, as `tasks.yml` has it.
@@ -28,8 +30,11 @@ pub async fn edit(
 ) -> Result<Json<TaskView>, ApiError> {
     let id = task_id(&id)?;
     check_model(edit.set.model.as_ref().and_then(Option::as_deref))?;
+    let (model, agent) = (edit.set.model.clone().flatten(), edit.set.agent.clone().flatten());
+    let asked = Spec { model, agent, labels: edit.add_labels.clone(), ..Spec::default() };
     state.engine.edit(id, edit.into()).await?;
-    full_view(&state, id).await.map(Json)
+    let changed = full_view(&state, id).await?;
+    Ok(Json(TaskView { warnings: task_warnings(&state, asked).await, ..changed }))
 }
 
 /// Lists, restores or gives up what the file lacks.

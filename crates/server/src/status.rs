@@ -18,11 +18,14 @@ use orch_api::breakers::BreakerView;
 use orch_api::health::HealthView;
 use orch_api::queries::StatusQuery;
 use orch_api::set_models::SetModelView;
-use orch_api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
+use orch_api::status::{
+    EngineMode, EngineState, Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView,
+};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::output::{Part, last_line_of};
 use orch_core::plan::describe;
 use orch_core::task::{Run, Status, Task};
+use orch_engine::Mode;
 use orch_engine::handle::{Entry, View};
 use orch_stream::{Delivery, Start, Subscription};
 use std::cmp::Reverse;
@@ -71,7 +74,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
     Ok(StatusView {
         version: state.process.version.clone(),
         pid: state.process.pid,
-        mode: state.process.mode.clone(),
+        mode: mode_view(state.process.mode),
         overrides: state.process.overrides.clone(),
         http: state.process.listening.url(),
         counts: counts(state, view)
@@ -83,7 +86,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         slots: slots(view),
         breakers: view.breakers.iter().map(BreakerView::of).filter(BreakerView::holds).collect(),
         problems: problems(state, view),
-        state: if view.leaving.is_some() { "shutting_down" } else { "serving" }.to_owned(),
+        state: if view.leaving.is_some() { EngineState::ShuttingDown } else { EngineState::Serving },
         shutting_down: view.leaving.as_ref().map(switches::departure_view),
         paused: view.pauses.iter().map(switches::pause_view).collect(),
         set_models: view.set_models.iter().map(SetModelView::of).collect(),
@@ -169,7 +172,7 @@ fn queued(view: &View, shown: &Shown) -> Vec<QueuedView> {
         status: task.status(),
         agent: task.route.as_ref().map(|route| route.agent.clone()),
         model: task.route.as_ref().and_then(|route| route.model.clone()),
-        hold: view.plan.hold(task.id).map(|hold| describe(hold, task, &|id| view.waited(id), &slots)),
+        hold: view.plan.hold(task.id).map(|hold| (&describe(hold, task, &|id| view.waited(id), &slots)).into()),
     });
     shown.collect()
 }
@@ -299,4 +302,14 @@ async fn last_words(mut watched: Subscription) -> Option<((RunId, Option<String>
         Delivery::Lagged { .. } | Delivery::Cut { .. } => None,
     };
     Some(((watched.files().run.clone(), line), watched))
+}
+
+fn mode_view(mode: Mode) -> EngineMode {
+    match mode {
+        Mode::Serve => EngineMode::Serve,
+        Mode::Once => EngineMode::Once,
+        Mode::UntilIdle => EngineMode::UntilIdle,
+        Mode::Command => EngineMode::Command,
+        Mode::Task(_) => EngineMode::Task,
+    }
 }

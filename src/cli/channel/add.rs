@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{stdin_is_terminal, text};
 use clap::Subcommand;
-use orch_api::channels::NoticeView;
+use orch_api::channels::{ChannelState, NoticeState, NoticeView};
 use orch_api::endpoint;
 use orch_config::FileKind;
 use orch_config::resolved_channels::{Channels, Reference};
@@ -217,7 +217,7 @@ impl Test {
     /// Nothing is known that is wrong.
     fn is_well(&self) -> bool {
         match self {
-            Self::Daemon(view) => view.state == "sent",
+            Self::Daemon(view) => view.state == NoticeState::Sent,
             Self::Alone(tried) => tried.is_right() || tried.is_open(),
         }
     }
@@ -272,7 +272,7 @@ fn tell_test(kind: ChannelKind, test: &Test, context: &Context) {
     let ui = context.ui;
     let again = format!("set it right and add it again, or look: orch channel list; orch channel test {kind}");
     match test {
-        Test::Daemon(view) if view.state == "sent" => ui.note("a test was said there"),
+        Test::Daemon(view) if view.state == NoticeState::Sent => ui.note("a test was said there"),
         Test::Daemon(view) => {
             let why = view.error.as_deref().map_or("no answer yet".into(), text::line);
             ui.warning(&format!("the test was not said: {why}"));
@@ -293,7 +293,7 @@ fn tell_test(kind: ChannelKind, test: &Test, context: &Context) {
 async fn taken_up(kind: ChannelKind, link: &mut Link) -> Result<(), CliError> {
     for _ in 0..LOOKS {
         let views = link.call(&endpoint::ChannelList).await?;
-        if views.iter().any(|view| view.name == kind.as_str() && view.state != "off") {
+        if views.iter().any(|view| view.name == kind && view.state != ChannelState::Off) {
             return Ok(());
         }
         sleep(LOOK).await;

@@ -9,6 +9,7 @@ use crate::cli::ui::paint::{Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::time::took;
 use jiff::Timestamp;
+use orch_api::evidence::IntegrationState;
 use orch_api::types::TaskView;
 use orch_core::money::Usd;
 use orch_core::task::Status;
@@ -100,7 +101,7 @@ impl Summary {
 
 /// Why a task is not done and merged.
 fn problem(task: &TaskView) -> Option<String> {
-    let merged = task.integration.as_ref().is_some_and(|integration| integration.state == "merged");
+    let merged = task.integration.as_ref().is_some_and(|integration| integration.state == IntegrationState::Merged);
     if task.status == Status::Done && merged {
         return None;
     }

@@ -3,6 +3,7 @@
 use super::detect::Workspace;
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::line;
+use orch_api::evidence::CheckView;
 use orch_api::types::NewProject;
 use orch_core::evidence::{Check, CheckState};
 use serde::Serialize;
@@ -65,7 +66,7 @@ pub struct Found {
     /// Patterns of the files that are copied into a fresh checkout.
     pub copied: Vec<String>,
     /// How each check went on the base, where that was tried.
-    pub tried: Vec<Check>,
+    pub tried: Vec<CheckView>,
     /// Something is set that files are brought by.
     pub has_workspace: bool,
     /// What a fresh checkout probably needs.
@@ -128,7 +129,10 @@ impl Found {
         }
         for check in &self.tried {
             let role = if check.state == CheckState::Passed { Role::Good } else { Role::Bad };
-            field("on base", format!("{}: {}", line(&check.command), paint.text(role, check.describe_result())));
+            field(
+                "on base",
+                format!("{}: {}", line(&check.command), paint.text(role, Check::from(check).describe_result())),
+            );
             if check.state != CheckState::Passed {
                 let lines: Vec<&str> = check.output_tail.lines().collect();
                 let (first, last) = ends(&lines);

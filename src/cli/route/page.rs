@@ -60,7 +60,8 @@ fn cost(outlook: &OutlookView, chosen: &str) -> String {
         return format!("unknown: no priced run by {chosen} yet{unpriced}");
     };
     let runs = count::plural(*samples, "run");
-    let of = match group.split_last() {
+    let words: Vec<&str> = group.iter().map(|shared| shared.as_str()).collect();
+    let of = match words.split_last() {
         None => format!("{runs} by {chosen}, whatever the task"),
         Some((last, [])) => format!("{runs} by {chosen} of this {last}"),
         Some((last, others)) => format!("{runs} by {chosen} of this {} and {last}", others.join(", ")),
@@ -71,11 +72,12 @@ fn cost(outlook: &OutlookView, chosen: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orch_api::route::SharedTrait;
     use orch_core::money::Usd;
 
-    fn outlook(samples: u64, group: &[&str], unpriced: u64) -> OutlookView {
+    fn outlook(samples: u64, group: &[SharedTrait], unpriced: u64) -> OutlookView {
         let usd = Usd::from_micros;
-        let group = group.iter().map(|&word| word.to_owned()).collect();
+        let group = group.to_vec();
         let (low_usd, median_usd, high_usd) = (usd(100_000), usd(250_000), usd(900_000));
         let forecast = (samples > 0).then_some(ForecastView { low_usd, median_usd, high_usd, samples, group });
         OutlookView { forecast, unpriced }
@@ -94,14 +96,14 @@ mod tests {
 
     #[test]
     fn a_forecast_says_of_which_runs_it_is() {
-        let told = |samples, group: &[&str]| cost(&outlook(samples, group, 0), "claude small");
+        let told = |samples, group: &[SharedTrait]| cost(&outlook(samples, group, 0), "claude small");
         for (samples, group, part) in [
             (
                 7,
-                ["project", "type", "complexity"].as_slice(),
+                [SharedTrait::Project, SharedTrait::Type, SharedTrait::Complexity].as_slice(),
                 "7 runs by claude small of this project, type and complexity:",
             ),
-            (7, &["complexity"], "7 runs by claude small of this complexity:"),
+            (7, &[SharedTrait::Complexity], "7 runs by claude small of this complexity:"),
             (1, &[], "1 run by claude small, whatever the task:"),
         ] {
             let told = told(samples, group);

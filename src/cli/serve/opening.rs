@@ -4,7 +4,7 @@ use crate::cli::error::CliError;
 use crate::cli::stop;
 use crate::daemon::{Holder, OpenError, Running, Setup};
 use orch_api::endpoint;
-use orch_api::status::StatusView;
+use orch_api::status::{EngineMode, StatusView};
 use orch_api::switches::ShutdownOrder;
 use orch_core::service::ShutdownMode;
 use orch_engine::Mode;
@@ -31,7 +31,7 @@ pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, 
         };
         if let Some(status) = who(setup).await
             && asked != Some(status.pid)
-            && status.mode != Mode::Command.as_str()
+            && status.mode != EngineMode::Command
         {
             if !replaces || !is_daemon(&status) {
                 return Err(occupied(&status, replaces));
@@ -59,7 +59,7 @@ async fn who(setup: &Setup) -> Option<StatusView> {
 
 /// Whoever runs one task in a terminal is no daemon.
 fn is_daemon(status: &StatusView) -> bool {
-    [Mode::Serve, Mode::Once, Mode::UntilIdle].iter().any(|mode| mode.as_str() == status.mode)
+    matches!(status.mode, EngineMode::Serve | EngineMode::Once | EngineMode::UntilIdle)
 }
 
 fn occupied(status: &StatusView, replaces: bool) -> CliError {

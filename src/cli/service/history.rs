@@ -8,7 +8,7 @@ use crate::cli::ui::time::{Now, short};
 use jiff::SignedDuration;
 use orch_api::endpoint;
 use orch_api::queries::HistoryQuery;
-use orch_core::service::ServiceEntry;
+use orch_api::switches::ServiceEntryView;
 
 /// Arguments of `orch service history`.
 #[derive(Debug, clap::Args)]
@@ -32,14 +32,14 @@ const HEAD: [Column; 7] = [
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let query = HistoryQuery { limit: Some(args.limit) };
     let ui = context.ui;
-    let told = |entries: &Vec<ServiceEntry>, now: &Now, paint| {
+    let told = |entries: &Vec<ServiceEntryView>, now: &Now, paint| {
         let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
         render(&HEAD, &rows, ui.columns(), paint)
     };
     context.present(&endpoint::ServiceHistory { query }, told).await
 }
 
-fn row(entry: &ServiceEntry, now: &Now) -> [Cell<'static>; 7] {
+fn row(entry: &ServiceEntryView, now: &Now) -> [Cell<'static>; 7] {
     let served = entry.lasted_seconds.map(|seconds| short(SignedDuration::from_secs(seconds)));
     let memory = entry.memory_bytes.map(|bytes| format!("{} MB", bytes / 1_000_000));
     [
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn an_end_says_how_long_it_lasted_and_why_it_came() {
-        let entry = ServiceEntry {
+        let entry = ServiceEntryView {
             at: "2026-03-01T10:00:00Z".parse().expect("a time"),
             kind: ServiceKind::Respawn,
             cause: Cause::Memory,

@@ -10,10 +10,10 @@ use crate::cli::stop::{self, Leaving};
 use orch_api::endpoint;
 use orch_api::queries::HistoryQuery;
 use orch_api::status::StatusView;
-use orch_api::switches::ShutdownOrder;
+use orch_api::switches::{ServiceEntryView, ShutdownOrder};
 use orch_core::service::definition::UNIT;
 use orch_core::service::supervisor::Supervisor;
-use orch_core::service::{ServiceEntry, ServiceKind, ShutdownMode};
+use orch_core::service::{ServiceKind, ShutdownMode};
 use orch_sys::clock;
 use orch_sys::process::{Identity, signal, which};
 use rustix::process::Signal;
@@ -243,7 +243,7 @@ async fn gone(host: &ServiceHost<'_>, status: &StatusView) -> Result<(), CliErro
 }
 
 /// The last start that is written down.
-async fn last_start(host: &ServiceHost<'_>) -> Option<ServiceEntry> {
+async fn last_start(host: &ServiceHost<'_>) -> Option<ServiceEntryView> {
     let client = host.setup.connect().await?;
     let query = HistoryQuery { limit: Some(20) };
     let lives = client.call(&endpoint::ServiceHistory { query }).await.ok()?;
@@ -251,7 +251,7 @@ async fn last_start(host: &ServiceHost<'_>) -> Option<ServiceEntry> {
 }
 
 /// Waits for a daemon that has begun after `before`.
-async fn again(host: &ServiceHost<'_>, before: Option<ServiceEntry>) -> Result<StatusView, CliError> {
+async fn again(host: &ServiceHost<'_>, before: Option<ServiceEntryView>) -> Result<StatusView, CliError> {
     let deadline = Instant::from_std(clock::instant()) + PATIENCE;
     loop {
         let begun = last_start(host).await;
@@ -275,7 +275,7 @@ async fn arrived(
     host: &ServiceHost<'_>,
     by: Supervisor,
     word: &str,
-    before: Option<ServiceEntry>,
+    before: Option<ServiceEntryView>,
 ) -> Result<Exit, CliError> {
     let status = again(host, before).await?;
     told(host, by, &status, word)

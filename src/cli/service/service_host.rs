@@ -6,12 +6,11 @@ use crate::cli::error::CliError;
 use crate::daemon::Setup;
 use orch_api::client::Client;
 use orch_api::endpoint;
-use orch_api::status::StatusView;
+use orch_api::status::{EngineMode, StatusView};
 use orch_core::service::definition::{LABEL, UNIT};
 use orch_core::service::supervisor::{
     Standing, Supervisor, Surroundings, decide, of_homebrew, of_launchd, of_systemd, path_of_systemd,
 };
-use orch_engine::Mode;
 use orch_sys::process::{Invocation, Output, run_async, which};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -196,7 +195,7 @@ impl<'a> ServiceHost<'a> {
     pub async fn daemon(&self) -> Option<(Client, StatusView)> {
         let client = self.setup.connect().await?;
         let status = client.call(&endpoint::BriefStatus).await.ok()?;
-        (status.mode != Mode::Command.as_str()).then_some((client, status))
+        (status.mode != EngineMode::Command).then_some((client, status))
     }
 
     /// The home that a definition serves.

@@ -14,9 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use orch_api::endpoint;
 use orch_api::queries::HistoryQuery;
 use orch_api::status::StatusView;
+use orch_api::switches::ServiceEntryView;
+use orch_core::service::ServiceKind;
 use orch_core::service::release::{OnDisk, on_disk};
 use orch_core::service::supervisor::{Standing, Supervisor, decide};
-use orch_core::service::{ServiceEntry, ServiceKind};
 use orch_sys::process::{Invocation, run_async, which};
 use serde::Serialize;
 use std::os::unix::fs::MetadataExt;
@@ -229,7 +230,7 @@ async fn problems(host: &ServiceHost<'_>, standings: &[(&Found, Standing)], pid:
 }
 
 /// The daemon's history; without a daemon and without a home there is none.
-async fn history(host: &ServiceHost<'_>, client: Option<&orch_api::client::Client>) -> Vec<ServiceEntry> {
+async fn history(host: &ServiceHost<'_>, client: Option<&orch_api::client::Client>) -> Vec<ServiceEntryView> {
     let request = endpoint::ServiceHistory { query: HistoryQuery { limit: Some(100) } };
     match client {
         Some(client) => client.call(&request).await.unwrap_or_default(),

@@ -93,7 +93,7 @@ async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunId, dir: PathBuf) ->
     while let Some(delivery) = watched.next().await.map_err(failed)? {
         let run_id = run.clone();
         let event = match delivery {
-            Delivery::Output(chunk) => StreamEvent::Output((*chunk).clone()),
+            Delivery::Output(chunk) => StreamEvent::Output((&*chunk).into()),
             Delivery::Lagged { from, to } => StreamEvent::Lagged { run_id, from, to },
             Delivery::Cut { offset } => StreamEvent::Cut { run_id, offset },
         };

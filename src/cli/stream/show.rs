@@ -5,11 +5,11 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::text;
 use crate::cli::ui::transcript::{Mark, Piece, coloured, marked};
-use orch_api::stream::StreamEvent;
+use orch_api::stream::{OutputChunkView, StreamEvent};
 use orch_chat::Sink;
 use orch_config::home::Home;
 use orch_core::ids::{RunId, TaskId};
-use orch_core::output::{OutputChunk, Part};
+use orch_core::output::Part;
 use orch_core::styled::Styles;
 use orch_stream::{RunFiles, StyleReader};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +63,7 @@ impl<'a> Show<'a> {
         Ok(())
     }
 
-    fn output(&mut self, chunk: &OutputChunk) -> Result<(), CliError> {
+    fn output(&mut self, chunk: &OutputChunkView) -> Result<(), CliError> {
         let styles = self.styles(chunk);
         if chunk.is_final {
             self.colours.remove(&chunk.run_id);
@@ -92,7 +92,7 @@ impl<'a> Show<'a> {
     }
 
     /// How the lines of a chunk look. Where bytes were no text, nothing fits any more.
-    fn styles(&mut self, chunk: &OutputChunk) -> Styles {
+    fn styles(&mut self, chunk: &OutputChunkView) -> Styles {
         let is_whole = chunk.end.checked_sub(chunk.offset) == Some(chunk.content.len() as u64);
         let Some(home) = self.home.as_ref().filter(|_| is_whole && !chunk.content.is_empty()) else {
             return Styles::new();

@@ -6,22 +6,13 @@ use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::repository::root_around;
-use crate::cli::settings;
 use crate::cli::ui::text;
 use orch_api::endpoint;
 use orch_api::types::{NewTask, TaskView};
 use orch_config::home::Home;
-use orch_config::problem::did_you_mean;
-use orch_config::resolved_escalation::max_cost_of;
-use orch_core::agent_model::{is_text_only_label, needs_of_labels};
-use orch_core::availability::Probes;
-use orch_core::catalog::Capability;
 use orch_core::ids::TaskId;
 use orch_core::model_policy::ModelPolicy;
-use orch_core::resolve::parse;
 use orch_core::route::Complexity;
-use orch_core::task::Spec;
-use orch_engine::{ModelBook, model_warning_of};
 use orch_sys::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -77,23 +68,9 @@ fn policy(word: &str) -> Result<ModelPolicy, String> {
     known.ok_or_else(|| "expected dynamic or sticky".to_owned())
 }
 
-/// What is odd about the model that a task asks for: told at once, and not when a run is to begin.
-pub fn model_warning(spec: &Spec, context: &Context, home: &Home) -> Option<String> {
-    // One that reads as nothing is refused.
-    parse(spec.model.as_deref()?).ok()?;
-    let config = settings::global(context, home).ok()?.config;
-    let now = context.now().at;
-    let book = ModelBook::look(&config, &context.environment, Probes::new(), now, &|_, _| String::new());
-    model_warning_of(&config, &book, &context.environment, spec)
-}
-
 /// Adds it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    odd_labels(&args.labels, context, &home).iter().for_each(|odd| context.ui.warning(odd));
-    let (model, agent, labels) = (args.model.clone(), args.agent.clone(), args.labels.clone());
-    let asked = Spec { model, agent, labels, ..Spec::default() };
-    model_warning(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let new = NewTask {
         body: body(&args)?,
         dir: Some(place::of(args.dir.as_deref(), context, &home).await?),
@@ -109,6 +86,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     };
     let mut link = context.link().await?;
     let task = link.call(&endpoint::TaskAdd { body: new }).await?;
+    task.warnings.iter().for_each(|warning| context.ui.warning(warning));
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {
@@ -162,39 +140,4 @@ pub async fn directory(dir: Option<&Path>, context: &Context, home: &Home) -> Re
         return Err(CliError::usage(format!("{} is not a directory", dir.display()), "--dir names a repository"));
     }
     Ok(Some(root_around(context, home, &dir).await?.unwrap_or(dir)))
-}
-
-/// What is odd about labels that steer the choice of the agent, or limit what the task may cost. Nothing is refused: an agent
-/// may be declared later.
-pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<String> {
-    let mut odd = Vec::new();
-    for label in labels {
-        if let Some(name) = label.strip_prefix("agent:") {
-            let Ok(loaded) = settings::global(context, home) else { continue };
-            let agents = &loaded.config.agents;
-            if agents.get(name).is_none() {
-                let meant = did_you_mean(name, agents.names());
-                let known = agents.names().collect::<Vec<_>>().join(", ");
-                odd.push(format!("label {label}: no agent is called {name:?}{meant} (there are: {known})"));
-            }
-        } else if let Some(word) = label.strip_prefix("complexity:")
-            && let Err(error) = word.parse::<Complexity>()
-        {
-            odd.push(format!("label {label}: {error}"));
-        } else if let Some(word) = label.strip_prefix("needs:")
-            && needs_of_labels(std::slice::from_ref(label)).capabilities.is_empty()
-            && !is_text_only_label(label)
-        {
-            let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::as_str).chain(["text"]).collect();
-            let meant = did_you_mean(word, known.iter().copied());
-            odd.push(format!("label {label}: means nothing{meant} (there are: {})", known.join(", ")));
-        } else if let Some(Err(problem)) = max_cost_of(label) {
-            odd.push(format!("label {label}: {problem}"));
-        } else if let Some(word) = label.strip_prefix("model-policy:")
-            && let Err(error) = policy(word)
-        {
-            odd.push(format!("label {label}: {error}"));
-        }
-    }
-    odd
 }

@@ -4,17 +4,19 @@
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::text::{indented, line};
 use crate::cli::ui::time::{Now, took};
+use orch_api::evidence::{CheckView, EvidenceView, IntegrationState};
 use orch_api::health::HealthView;
 use orch_api::messages::MessageView;
-use orch_api::types::{EvidenceView, RunView, TaskView};
+use orch_api::route::RouteResultView;
+use orch_api::types::{HoldView, OutcomeState, RunView, TaskView};
+use orch_core::change::Finding;
 use orch_core::count;
 use orch_core::evidence::{Check, CheckState};
 use orch_core::ids::TaskId;
 use orch_core::message::{Author, MessageState, Via};
 use orch_core::outcome::RunKind;
-use orch_core::plan::Hold;
 use orch_core::question::QuestionKind;
-use orch_core::route::RouteResult;
+use orch_core::review::Review;
 use std::fmt::Display;
 
 /// Width of the column with the names of the fields.
@@ -43,7 +45,7 @@ impl DetailView {
     }
 
     /// A route, with the name that the agent's program is given for its model, where that is another one.
-    pub fn route_given(&mut self, route: &RouteResult, given: Option<&str>) {
+    pub fn route_given(&mut self, route: &RouteResultView, given: Option<&str>) {
         route_fields(self, route, given);
     }
 
@@ -143,7 +145,7 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
 }
 
 /// Who worked last, where that is not whom the route names: a budget ran low, a model was set, another agent took over.
-fn otherwise(task: &TaskView, route: &RouteResult) -> Option<String> {
+fn otherwise(task: &TaskView, route: &RouteResultView) -> Option<String> {
     let last = task.worked_by.as_ref()?;
     let is_as_routed = last.agent == route.agent && last.model == route.model;
     let model = last.model.as_deref().map_or("its own choice".into(), line);
@@ -192,13 +194,13 @@ fn wishes(view: &mut DetailView, task: &TaskView, now: &Now) {
 }
 
 /// A hold in a line: `rate limited until 17:00 (in 12m): claude: usage limit reached`.
-pub fn told_hold(hold: &Hold, now: &Now) -> String {
+pub fn told_hold(hold: &HoldView, now: &Now) -> String {
     let until = hold.until.map(|at| format!(" until {}", now.until(at))).unwrap_or_default();
     format!("{}{until}: {}", reason(hold), line(&hold.detail))
 }
 
 /// The stable word for the reason, as in `docs/reference/holds.md`.
-fn reason(hold: &Hold) -> String {
+fn reason(hold: &HoldView) -> String {
     let word = serde_json::to_value(hold.reason);
     word.ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
@@ -207,13 +209,13 @@ fn reason(hold: &Hold) -> String {
 pub fn told_integration(task: &TaskView) -> Option<String> {
     let integration = task.integration.as_ref()?;
     let commit = integration.commit.as_deref().map(|sha| format!(" as {}", line(short(sha)))).unwrap_or_default();
-    let what = match integration.state.as_str() {
-        "kept" => "kept on its branch".to_owned(),
-        "merged" => {
+    let what = match integration.state {
+        IntegrationState::Kept => "kept on its branch".to_owned(),
+        IntegrationState::Merged => {
             let base = task.base_branch.as_deref().map(|base| format!(" into {}", line(base)));
             format!("merged{}", base.unwrap_or_default())
         }
-        other => line(other).into_owned(),
+        IntegrationState::Reverted => "reverted".to_owned(),
     };
     Some(format!("{what}{commit}"))
 }
@@ -223,13 +225,13 @@ fn short(sha: &str) -> &str {
 }
 
 /// A route on a page of its own.
-pub fn route(route: &RouteResult, paint: Paint) -> String {
+pub fn route(route: &RouteResultView, paint: Paint) -> String {
     let mut view = DetailView { out: String::new(), paint };
     route_fields(&mut view, route, None);
     view.out
 }
 
-fn route_fields(view: &mut DetailView, route: &RouteResult, given: Option<&str>) {
+fn route_fields(view: &mut DetailView, route: &RouteResultView, given: Option<&str>) {
     view.field("agent", line(&route.agent));
     let model = match (route.model.as_deref(), given) {
         (Some(asked), Some(given)) if asked != given => format!("{}, now {}", line(asked), line(given)),
@@ -300,10 +302,10 @@ fn outcome(run: &RunView) -> (Role, String) {
     let class = outcome.class.map(|class| format!(" ({class})")).unwrap_or_default();
     let detail =
         outcome.detail.as_deref().filter(|d| !d.trim().is_empty()).map(|d| format!(": {d}")).unwrap_or_default();
-    let role = match outcome.state.as_str() {
-        "finished" => Role::Good,
-        "failed" => Role::Bad,
-        _ => Role::Faint,
+    let role = match outcome.state {
+        OutcomeState::Finished => Role::Good,
+        OutcomeState::Failed => Role::Bad,
+        OutcomeState::Cancelled => Role::Faint,
     };
     (role, format!("{}{class}{detail}", outcome.state))
 }
@@ -319,10 +321,10 @@ fn evidence_fields(view: &mut DetailView, evidence: &EvidenceView) {
     evidence.checks.iter().for_each(|check| one_check(view, check));
     evidence.findings.iter().for_each(|finding| {
         let role = if finding.kind.is_rejected() { Role::Bad } else { Role::Warning };
-        let told = view.paint.text(role, line(&finding.to_string())).into_owned();
+        let told = view.paint.text(role, line(&Finding::from(finding).to_string())).into_owned();
         view.field("found", told);
     });
-    if let Some(review) = &evidence.review {
+    if let Some(review) = evidence.review.as_ref().map(Review::from) {
         view.field("review", line(&format!("by {}: {}", review.reviewer(), review.decision)));
         view.out.push_str(&indented(&review.feedback(), &" ".repeat(NAMES + 4)));
     }
@@ -333,9 +335,9 @@ fn evidence_fields(view: &mut DetailView, evidence: &EvidenceView) {
     evidence.notes.iter().for_each(|text| view.field("note", line(text)));
 }
 
-fn one_check(view: &mut DetailView, check: &Check) {
+fn one_check(view: &mut DetailView, check: &CheckView) {
     let role = if check.state == CheckState::Passed { Role::Good } else { Role::Bad };
-    let verdict = view.paint.text(role, check.describe_result()).into_owned();
+    let verdict = view.paint.text(role, Check::from(check).describe_result()).into_owned();
     view.field("check", format!("{} {verdict} after {}", line(&check.command), took(check.duration_ms)));
     if check.state != CheckState::Passed && !check.output_tail.trim().is_empty() {
         view.out.push_str(&indented(&check.output_tail, &" ".repeat(NAMES + 4)));

@@ -1,7 +1,6 @@
 //! `orch task edit`: what is wanted of a task, changed in the person's editor or by options. What somebody else changed
 //! meanwhile is not written over.
 
-use super::add::model_warning;
 use super::form;
 use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
@@ -114,16 +113,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), CliError> {
-    let asked = Spec {
-        model: change.set.model.clone().flatten(),
-        agent: change.set.agent.clone().flatten(),
-        labels: change.add_labels.clone(),
-        ..Spec::default()
-    };
-    let home = context.setup()?.home;
-    model_warning(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let mut link = context.link().await?;
     let task = link.call(&endpoint::TaskEdit { id, body: change.clone() }).await?;
+    task.warnings.iter().for_each(|warning| context.ui.warning(warning));
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {

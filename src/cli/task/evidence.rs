@@ -6,11 +6,14 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use orch_api::endpoint;
-use orch_api::types::{EvidenceView, RunView, TaskView};
+use orch_api::evidence::{CheckView, EvidenceView};
+use orch_api::types::{RunView, TaskView};
+use orch_core::change::Finding;
 use orch_core::evidence::{Check, CheckState};
 use orch_core::ids::TaskId;
 use orch_core::outcome::RunKind;
 use orch_core::prompt::data::{code_span, fence, one_line};
+use orch_core::review::Review;
 use orch_sys::fs::{self, Durability};
 use serde_json::json;
 use std::path::PathBuf;
@@ -130,11 +133,11 @@ fn seen(evidence: &EvidenceView) -> String {
     }
     evidence.findings.iter().for_each(|finding| {
         let weight = if finding.kind.is_rejected() { "refused" } else { "told" };
-        out.push_str(&format!("- found ({weight}): {}\n", one_line(&finding.to_string(), 500)));
+        out.push_str(&format!("- found ({weight}): {}\n", one_line(&Finding::from(finding).to_string(), 500)));
     });
     out.push('\n');
     evidence.checks.iter().for_each(|check| out.push_str(&one_check(check)));
-    if let Some(review) = &evidence.review {
+    if let Some(review) = evidence.review.as_ref().map(Review::from) {
         out.push_str(&format!(
             "### {}\n\nOf commit {}.\n\n",
             one_line(&review.summary(), 200),
@@ -145,11 +148,11 @@ fn seen(evidence: &EvidenceView) -> String {
     out
 }
 
-fn one_check(check: &Check) -> String {
+fn one_check(check: &CheckView) -> String {
     let mut out = format!(
         "### Check {}\n\n{} ({} ms).\n\n",
         code_span(&check.command),
-        check.describe_result(),
+        Check::from(check).describe_result(),
         check.duration_ms
     );
     if check.state != CheckState::Passed && !check.output_tail.trim().is_empty() {

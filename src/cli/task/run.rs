@@ -11,7 +11,9 @@ use crate::cli::serve::log_to_file;
 use crate::daemon::Setup;
 use orch_api::client::{Client, ClientError, Lines};
 use orch_api::endpoint::{self, Text};
+use orch_api::evidence::IntegrationState;
 use orch_api::queries::{OutputQuery, RunQuery};
+use orch_api::status::EngineMode;
 use orch_api::types::TaskView;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::task::Status;
@@ -99,7 +101,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 pub(super) async fn open(setup: &Setup, id: TaskId, context: &Context) -> Result<Engine, CliError> {
     let engine = Engine::find(setup, Mode::Task(id)).await?;
     let ready = match &engine {
-        Engine::Daemon(_, status) if status.mode == Mode::Task(id).as_str() => Err(occupied(status.pid)),
+        Engine::Daemon(_, status) if status.mode == EngineMode::Task => Err(occupied(status.pid)),
         Engine::Daemon(..) => context.without_effect(&engine).map_or(Ok(()), |told| Err(own_settings(told))),
         Engine::Own(_) => prepare(setup, context).await,
     };
@@ -290,7 +292,7 @@ pub fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliErr
         let branch = task.branch.as_deref().map(|branch| format!(" ({branch})")).unwrap_or_default();
         let cost = task.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
         // What is kept on its branch is brought to the base by a merge.
-        let is_kept = task.integration.as_ref().is_some_and(|integration| integration.state == "kept");
+        let is_kept = task.integration.as_ref().is_some_and(|integration| integration.state == IntegrationState::Kept);
         let next = if is_kept && task.judged.is_some() { "merge" } else { "show" };
         ui.note(&format!("{result}{branch}{cost}; next: orch task {next} {id}"));
     }

@@ -26,14 +26,15 @@ mod tests {
     use super::*;
     use crate::cli::fixture::{now, task};
     use jiff::SignedDuration;
-    use orch_core::plan::{Hold, HoldReason};
+    use orch_api::types::HoldView;
+    use orch_core::plan::HoldReason;
     use orch_core::task::Status;
 
     fn exit(status: Status, hold: Option<(HoldReason, Option<i64>)>) -> Option<u8> {
         let present = now().at;
         let mut task = task();
         task.status = status;
-        task.hold = hold.map(|(reason, seconds)| Hold {
+        task.hold = hold.map(|(reason, seconds)| HoldView {
             reason,
             detail: String::new(),
             until: seconds.map(|s| present + SignedDuration::from_secs(s)),

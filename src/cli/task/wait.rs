@@ -10,6 +10,7 @@ use crate::daemon::Setup;
 use jiff::SignedDuration;
 use orch_api::client::Client;
 use orch_api::endpoint;
+use orch_api::status::EngineMode;
 use orch_core::ids::TaskId;
 use orch_core::task::Status;
 use orch_engine::Mode;
@@ -217,7 +218,7 @@ async fn next_daemon(setup: &Setup) -> Client {
     loop {
         if let Some(client) = setup.connect().await
             && let Ok(status) = client.call(&endpoint::BriefStatus).await
-            && status.mode != Mode::Command.as_str()
+            && status.mode != EngineMode::Command
         {
             return client;
         }

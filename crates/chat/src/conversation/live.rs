@@ -240,10 +240,10 @@ pub async fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orch_api::stream::OutputChunkView;
     use orch_api::types::TaskContext;
     use orch_core::base::ids::RunId;
     use orch_core::tasks::task::{FileState, Spec, Task};
-    use orch_core::text::output::OutputChunk;
     use proptest::prelude::*;
 
     fn live() -> Live {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn said(content: &str) -> StreamEvent {
-        StreamEvent::Output(OutputChunk {
+        StreamEvent::Output(OutputChunkView {
             task_id: TaskId(7),
             run_id: RunId::new(TaskId(7), 1, 0),
             offset: 0,

@@ -104,7 +104,7 @@ impl ServiceKind {
 }
 
 /// An entry in the daemon's history. Part of the JSON contract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceEntry {
     /// When it happened; for a lost daemon, when that was noticed.
     pub at: Timestamp,

@@ -115,7 +115,7 @@ pub struct ReviewAnswer {
 }
 
 /// A completed review.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
     /// The decision of the reviewer.
     pub decision: Decision,

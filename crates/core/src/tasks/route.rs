@@ -57,7 +57,7 @@ impl FromStr for Complexity {
 }
 
 /// The role given to an agent for one task.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AgentProfile {
     /// The role, for instance "backend specialist".
@@ -71,7 +71,7 @@ pub struct AgentProfile {
 }
 
 /// The result of routing, always with the reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteResult {
     /// The agent's name, as in `agents.<name>`.
     pub agent: String,

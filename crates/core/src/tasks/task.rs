@@ -116,7 +116,7 @@ pub struct Workplace {
 }
 
 /// Accepted work of a task on which another task builds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BeganFrom {
     /// The task that made it.
     pub task: TaskId,

@@ -44,7 +44,7 @@ pub enum Part {
 
 /// A chunk of the output of one run. The transcript is append-only, so that an offset is a cursor: a reader that has
 /// seen everything up to [`OutputChunk::end`] continues there without loss or duplicates.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputChunk {
     /// The task of the run.
     pub task_id: TaskId,

@@ -6,7 +6,7 @@ use crate::cli::ui::paint::Paint;
 use jiff::{SignedDuration, Timestamp};
 use orch_api::batches::BatchRow;
 use orch_api::jobs::UpcomingView;
-use orch_api::status::{Overview, SlotsView, SpendView, StatusView};
+use orch_api::status::{EngineMode, EngineState, Overview, SlotsView, SpendView, StatusView};
 use orch_core::batch::BatchState;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::job::JobId;
@@ -30,7 +30,7 @@ fn status() -> StatusView {
     StatusView {
         version: "1.2.3".into(),
         pid: 42,
-        mode: "serve".into(),
+        mode: EngineMode::Serve,
         overrides: BTreeMap::new(),
         http: None,
         counts: counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
@@ -38,7 +38,7 @@ fn status() -> StatusView {
         problems: vec![],
         slots: SlotsView { busy: 2, total: 4, because: None },
         breakers: vec![],
-        state: "serving".into(),
+        state: EngineState::Serving,
         shutting_down: None,
         paused: vec![],
         set_models: Vec::new(),

@@ -4,11 +4,12 @@ mod golden;
 
 use super::*;
 use crate::cli::fixture::now;
-use orch_api::status::{QuestionView, SlotsView};
+use orch_api::status::{EngineMode, EngineState, QuestionView, SlotsView};
+use orch_api::types::HoldView;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::money::{Spend, Usd};
 use orch_core::outcome::RunKind;
-use orch_core::plan::{Hold, HoldReason};
+use orch_core::plan::HoldReason;
 use orch_core::question::QuestionKind;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ fn status(counts: &[(&str, u64)]) -> StatusView {
     StatusView {
         version: "1.2.3".into(),
         pid: 42,
-        mode: "serve".into(),
+        mode: EngineMode::Serve,
         overrides: BTreeMap::new(),
         http: None,
         counts: counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
@@ -25,7 +26,7 @@ fn status(counts: &[(&str, u64)]) -> StatusView {
         problems: vec![],
         slots: SlotsView { busy: 0, total: 4, because: None },
         breakers: Vec::new(),
-        state: "serving".into(),
+        state: EngineState::Serving,
         shutting_down: None,
         paused: vec![],
         set_models: Vec::new(),
@@ -74,7 +75,7 @@ fn running(id: u64, title: &str, last_line: &str) -> RunningView {
 }
 
 fn queued(id: u64, detail: &str) -> QueuedView {
-    let hold = Hold { reason: HoldReason::RateLimited, detail: detail.to_owned(), until: Some(now().at) };
+    let hold = HoldView { reason: HoldReason::RateLimited, detail: detail.to_owned(), until: Some(now().at) };
     QueuedView {
         id: TaskId(id),
         title: format!("Task {id}"),
@@ -166,7 +167,6 @@ fn nothing_hostile_reaches_the_terminal() {
     overview.needs_you[0].question = hostile.to_owned();
     overview.queued = vec![queued(10, hostile)];
     overview.status.problems = vec![hostile.to_owned()];
-    overview.status.mode = hostile.to_owned();
     let text = page(&overview, 300, Some(60));
     assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     assert!(text.contains("\\u{1b}]52;c;cm0gLXJm\\u{7}"), "{text}");

@@ -6,6 +6,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui::{stdin_is_terminal, text};
 use crate::cli::{init, repository};
 use orch_api::endpoint;
+use orch_api::evidence::IntegrateMode;
 use orch_api::types::{NewProject, TaskView};
 use orch_config::home::Home;
 use orch_core::plan::not_registered;
@@ -89,14 +90,14 @@ pub async fn told(task: &TaskView, context: &Context, home: &Home) -> String {
     let project = task.project.as_deref().map_or_else(|| "no project".into(), text::line);
     let dir = task.dir.as_ref().map(|dir| format!(" at {}", text::line(&dir.to_string_lossy()))).unwrap_or_default();
     let from = base.as_ref().map(|base| format!(", from {base}")).unwrap_or_default();
-    let result = match task.integrate.as_deref() {
-        Some("merge") => {
+    let result = match task.integrate {
+        Some(IntegrateMode::Merge) => {
             format!(
                 "accepted work is merged into {} (workflow.integrate: merge)",
                 base.as_deref().unwrap_or("its base")
             )
         }
-        Some(_) | None => format!(
+        Some(IntegrateMode::Branch) | None => format!(
             "accepted work stays on a branch of its own until orch task merge {} (workflow.integrate: branch)",
             task.id
         ),

@@ -2,11 +2,10 @@
 
 use crate::tasks::hold::HoldReason;
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A named reason why a task does not continue, and when it is checked again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// The kind of the reason.
     pub reason: HoldReason,
