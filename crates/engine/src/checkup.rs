@@ -25,9 +25,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// How long a run must be over before what is left of it is nobody's: its end is still being brought to an end.
-const GRACE: SignedDuration = SignedDuration::from_mins(2);
+pub(crate) const GRACE: SignedDuration = SignedDuration::from_mins(2);
 /// The same for runs that are in no journal: a routing question of a person is in none while it is asked.
-const UNKNOWN_GRACE: SignedDuration = SignedDuration::from_hours(2);
+pub(crate) const UNKNOWN_GRACE: SignedDuration = SignedDuration::from_hours(2);
 
 /// How a thing stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -201,21 +201,21 @@ impl Patient<'_> {
 }
 
 /// A run whose end the journal has, for long enough.
-fn is_over(run: &Run, now: Timestamp) -> bool {
+pub(crate) fn is_over(run: &Run, now: Timestamp) -> bool {
     run.phase == Phase::Ended && run.ended_at.is_none_or(|at| now.duration_since(at) >= GRACE)
 }
 
 /// Whether anything works for a task.
-fn is_at_work(known: &Glance, task: &Task) -> bool {
+pub(crate) fn is_at_work(known: &Glance, task: &Task) -> bool {
     !task.status().is_final() && known.runs.values().any(|run| run.task == task.id && run.phase != Phase::Ended)
 }
 
-fn of_task(id: TaskId) -> String {
+pub(crate) fn of_task(id: TaskId) -> String {
     format!("task {id}")
 }
 
 /// What to say of a run that nobody follows.
-fn told_run(known: &Glance, run: &RunId) -> String {
+pub(crate) fn told_run(known: &Glance, run: &RunId) -> String {
     match known.runs.get(run) {
         Some(_) => format!("run {run}, which is over"),
         None => format!("run {run}, which no journal has"),

@@ -1,43 +1,40 @@
 //! The one loop. Everything that happens becomes an input; a turn applies all inputs that are there, plans, stores what
 //! changed as one transaction, and only then answers, tells and acts. It never waits for anything slow.
 
-mod due;
-mod rest;
-
-use super::alarm::{Alarm, Watched};
-use super::apply::{Job, JobKey, Report};
-use super::command::Command;
-use super::deps::Deps;
-use super::handle::EngineHandle;
-use super::health::Seen;
-use super::lifetime::Lifetime;
-use super::metrics::Metrics;
-use super::mode::Mode;
-use super::registered::Registered;
-use super::settings::Settings;
-use super::signals::{EngineExit, Signals};
-use super::state::{Archive, ChangeSet, EngineState};
-use super::upkeep::Upkeep;
+use crate::deps::Deps;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::engine::command::Command;
+use crate::engine::engine_handle::EngineHandle;
+use crate::engine::metrics::Metrics;
+use crate::engine::mode::Mode;
+use crate::engine::signals::{EngineExit, Signals};
+use crate::engine::watch::Upkeep;
+use crate::job::report::Report;
+use crate::planning::registered::Registered;
+use crate::service::lifetime::Lifetime;
+use crate::settings::Settings;
+use crate::state::alarm::{Alarm, Watched};
+use crate::state::archive::Archive;
+use crate::state::{ChangeSet, EngineState};
+use crate::verify::ending::Seen;
 use jiff::Timestamp;
 use orch_core::actor::Actor;
-use orch_core::history::Fact;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::message::MessageId;
+use orch_core::ids::RunId;
 use orch_core::plan::{Capacity, Plan, plan};
-use orch_core::service::Departure;
 use orch_core::set_model::SetModels;
-use orch_core::task::Task;
-use orch_store::journal::{Entry, Loaded};
+use orch_store::journal::Loaded;
 use orch_stream::Hub;
 use orch_sys::clock::instant;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+mod due;
+mod rest;
 
 /// How many inputs one turn takes at most, so that a flood cannot keep the first of them waiting.
 const INPUTS_PER_TURN: usize = 256;
@@ -47,7 +44,7 @@ const ROUNDS: usize = 32;
 /// The longest time between two looks while agents run.
 const WATCHFUL: Duration = Duration::from_secs(2);
 
-pub(super) enum Input {
+pub(crate) enum Input {
     Command(Command),
     Report(JobKey, Report),
     /// A file of the home changed.
@@ -65,79 +62,8 @@ pub(super) enum Input {
     Shutdown,
 }
 
-/// The engine. Made by [`super::start`], run to its end by [`Engine::run`].
-pub struct Engine {
-    pub(super) deps: Arc<Deps>,
-    pub(super) state: EngineState,
-    pub(super) settings: Arc<Settings>,
-    pub(super) mode: Mode,
-    pub(super) file: super::file_sync::FileSync,
-    pub(super) feed: broadcast::Sender<Entry>,
-    pub(super) commands: mpsc::Receiver<Command>,
-    /// Jobs that are to begin when the turn is over.
-    begun: Vec<Job>,
-    jobs: JoinSet<(JobKey, Report)>,
-    keys: HashMap<tokio::task::Id, JobKey>,
-    in_flight: HashSet<JobKey>,
-    /// Asked for once more while under way.
-    again: HashSet<JobKey>,
-    wake: Arc<Notify>,
-    files_changed: Arc<Notify>,
-    pub(super) shutdown: CancellationToken,
-    /// Somebody found that the journal is damaged.
-    pub(super) damaged: CancellationToken,
-    /// Where readers of the journal say that it is damaged.
-    pub(super) alarm: Alarm,
-    /// How the journal is damaged, where this engine found it.
-    pub(super) damage: Option<String>,
-    /// Why it is told to leave.
-    pub(super) word: Arc<OnceLock<Departure>>,
-    pub(super) lifetime: Lifetime,
-    plan: Arc<Plan>,
-    /// What limited starts when it was made.
-    pub(super) room: Arc<Capacity>,
-    pub(super) machine: super::capacity::Machine,
-    pub(super) touching: super::overlap::Touching,
-    /// Tells whether a directory is there.
-    pub(super) dir_exists: Box<dyn Fn(&Path) -> bool + Send + Sync>,
-    pub(super) registered: Registered,
-    unattended: bool,
-    /// The first look at files is done, and what is new there has become tasks, where that is possible.
-    pub(super) looked: bool,
-    /// A write of `tasks.yml` was tried.
-    pub(super) wrote: bool,
-    /// When the safety net is looked at next.
-    pub(super) next_tick: Instant,
-    /// Why nothing can be stored now.
-    pub(super) storage_problem: Option<String>,
-    /// Since when nothing could be stored, and why, where that is still to be written down.
-    pub(super) unstored: Option<(Timestamp, String)>,
-    /// Tasks whose sidecar is older than their state.
-    sidecars: BTreeMap<TaskId, Arc<Task>>,
-    /// Runs that were asked to stop by this engine.
-    pub(super) asked_to_stop: HashSet<RunId>,
-    /// What holds accepted work up, as the history tells it.
-    pub(super) told_holds: HashMap<TaskId, Fact>,
-    /// Runs that could not be asked: they are asked again at the next tick.
-    pub(super) unasked: Vec<RunId>,
-    pub(super) upkeep: Upkeep,
-    /// When what is known of the runs' health was written down.
-    pub(super) seen: Seen,
-    /// Messages that this engine handed to a run.
-    pub(super) handed: HashSet<(RunId, MessageId)>,
-    pub(super) metrics: Arc<Metrics>,
-    /// Commands that wait for a look at `tasks.yml`.
-    pub(super) parked: Vec<super::command::Parked>,
-    pub(super) timetable: super::recurring::Timetable,
-    pub(super) money: super::budgets::Money,
-    pub(super) known: super::strategies::Known,
-    pub(super) estimates: super::estimates::Estimates,
-    pub(super) set_models: SetModels,
-    pub(super) observed: Arc<super::provider_health::Observed>,
-}
-
 impl Engine {
-    pub(super) fn new(
+    pub(crate) fn new(
         deps: Arc<Deps>,
         mut loaded: Loaded,
         archive: Arc<dyn Archive>,
@@ -163,7 +89,7 @@ impl Engine {
             observed: Arc::default(),
         };
         let observed = Arc::clone(&handle.observed);
-        let file = super::file_sync::FileSync::new(loaded.agreed, std::mem::take(&mut loaded.lacking));
+        let file = crate::engine::file_sync::FileSync::new(loaded.agreed, std::mem::take(&mut loaded.lacking));
         let mut engine = Self {
             metrics,
             state: EngineState::from_journal(loaded, archive),
@@ -187,8 +113,8 @@ impl Engine {
             lifetime: Lifetime::begun(deps.clock.instant()),
             plan: Arc::new(Plan::default()),
             room: Arc::new(Capacity::with_slots(1)),
-            machine: super::capacity::Machine::default(),
-            touching: super::overlap::Touching::default(),
+            machine: crate::planning::capacity::Machine::default(),
+            touching: crate::planning::overlap::Touching::default(),
             dir_exists: Box::new(|dir| dir.is_dir()),
             registered: Registered::default(),
             unattended: false,
@@ -205,10 +131,10 @@ impl Engine {
             seen: Seen::default(),
             handed: HashSet::new(),
             parked: Vec::new(),
-            timetable: super::recurring::Timetable::default(),
-            money: super::budgets::Money::default(),
-            known: super::strategies::Known::default(),
-            estimates: super::estimates::Estimates::default(),
+            timetable: crate::engine::timetable::Timetable::default(),
+            money: crate::models::budgets::Money::default(),
+            known: crate::catalog::known_models::Known::default(),
+            estimates: crate::models::estimates::Estimates::default(),
             set_models: SetModels::default(),
             observed,
             deps,
@@ -279,7 +205,7 @@ impl Engine {
     }
 
     /// When something is due by time alone.
-    pub(super) fn next_due(&self, now: Timestamp) -> Option<Instant> {
+    pub(crate) fn next_due(&self, now: Timestamp) -> Option<Instant> {
         let hold = self.plan.wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
         let hold = hold.map(|hold| self.instant() + hold.max(Duration::from_millis(1)));
         let write = self.file.due().map(Instant::from_std);
@@ -314,7 +240,7 @@ impl Engine {
     }
 
     /// A job is over.
-    pub(super) fn ended(&mut self, key: JobKey, report: Report) -> Input {
+    pub(crate) fn ended(&mut self, key: JobKey, report: Report) -> Input {
         self.in_flight.remove(&key);
         Input::Report(key, report)
     }
@@ -337,7 +263,7 @@ impl Engine {
     }
 
     /// What follows from the inputs. Nothing of it has happened before it is stored.
-    pub(super) fn decide(&mut self, inputs: Vec<Input>, now: Timestamp) -> (ChangeSet, bool) {
+    pub(crate) fn decide(&mut self, inputs: Vec<Input>, now: Timestamp) -> (ChangeSet, bool) {
         let mut change_set = ChangeSet::default();
         change_set.renew(&mut self.state);
         self.arrive(&mut change_set, now);
@@ -358,7 +284,7 @@ impl Engine {
     }
 
     /// The turn is stored: it is told, and what it asks for is put down to be begun.
-    pub(super) fn conclude(&mut self, change_set: ChangeSet, leave: bool, now: Timestamp) {
+    pub(crate) fn conclude(&mut self, change_set: ChangeSet, leave: bool, now: Timestamp) {
         self.forget_what_was_left();
         self.state.put_settled_away(&change_set);
         self.sidecars.extend(change_set.touched_tasks().filter(|(_, task)| task.route.is_some()));
@@ -481,11 +407,11 @@ impl Engine {
     }
 
     /// Whether a directory that is there belongs to a registered repository.
-    pub(super) fn is_registered(&self, dir: &Path) -> bool {
+    pub(crate) fn is_registered(&self, dir: &Path) -> bool {
         self.registered.holds(dir, &self.state.project_dirs)
     }
 
-    pub(super) fn current_plan(&self) -> Arc<Plan> {
+    pub(crate) fn current_plan(&self) -> Arc<Plan> {
         Arc::clone(&self.plan)
     }
 }

@@ -8,8 +8,6 @@ mod report;
 mod tests;
 mod traces;
 
-pub use report::{Asked, Report};
-
 use jiff::Timestamp;
 use orch_config::home::Home;
 use orch_core::actor::Actor;
@@ -23,6 +21,7 @@ use orch_store::salvage::{Salvaged, salvage};
 use orch_store::witness;
 use orch_sys::crash::point;
 use orch_sys::fs::{self, FsError};
+pub use report::{Asked, Report};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

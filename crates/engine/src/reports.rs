@@ -1,12 +1,13 @@
 //! What jobs report, applied to the state.
 
-use super::apply::{JobKey, Report};
-use super::file_job::Writeback;
-use super::handle::EngineError;
-use super::main_loop::Engine;
-use super::question;
-use super::recurring;
-use super::state::ChangeSet;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::files::file_job::Writeback;
+use crate::job::report::Report;
+use crate::launch::question;
+use crate::recurring::job_command;
+use crate::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::event::{Event, IntegrationProblem, LaunchProblem};
 use orch_core::evidence::Evidence;
@@ -24,7 +25,7 @@ use orch_runner::RunReport;
 const LONGEST_NAME: usize = 200;
 
 impl Engine {
-    pub(super) fn on_report(&mut self, change_set: &mut ChangeSet, key: &JobKey, report: Report, now: Timestamp) {
+    pub(crate) fn on_report(&mut self, change_set: &mut ChangeSet, key: &JobKey, report: Report, now: Timestamp) {
         match report {
             Report::Looked { heard, health, ended } => {
                 self.on_health(change_set, health, now);
@@ -94,7 +95,7 @@ impl Engine {
     }
 
     /// A late report is recorded in the log and changes nothing.
-    pub(super) fn for_task_of(
+    pub(crate) fn for_task_of(
         &mut self,
         change_set: &mut ChangeSet,
         run: &RunId,
@@ -263,14 +264,14 @@ impl Engine {
     }
 
     /// Ends the record of a routing question that nobody waits for any more, and the question itself.
-    pub(super) fn drop_route_run(&mut self, change_set: &mut ChangeSet, id: RunId, now: Timestamp) {
+    pub(crate) fn drop_route_run(&mut self, change_set: &mut ChangeSet, id: RunId, now: Timestamp) {
         if let Some(mut run) = self.state.runs.get(&id).cloned() {
             run.phase = Phase::Ended;
             run.ended_at = Some(now);
             run.outcome = Some(Outcome::Cancelled { detail: "the task was taken back".to_owned() });
             change_set.put_run(&mut self.state, run);
         }
-        self.spawn_once(super::apply::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
+        self.spawn_once(crate::job::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
     }
 
     /// A job broke in a way nobody foresaw: the task asks a person instead of being tried for ever.
@@ -314,7 +315,7 @@ impl Engine {
                 let broken = EngineError::Invalid { message: format!("orch itself failed here ({error})"), hint: None };
                 self.on_jobs_changed(change_set, Err(broken), now);
             }
-            JobKey::RunCommand(key) => self.on_command_ended(change_set, key, recurring::not_started(error), now),
+            JobKey::RunCommand(key) => self.on_command_ended(change_set, key, job_command::not_started(error), now),
         }
     }
 }

@@ -1,15 +1,18 @@
 //! An engine whose disk fails it: a damaged journal, a `tasks.yml` that cannot be written. It says so, does not spin, and
 //! leaves when it is told to. The engine's own turns on real files.
 
-use super::apply::{JobKey, Report};
-use super::command::Command;
-use super::file_job::{Writeback, read};
-use super::file_tests::room::ground;
-use super::handle::EngineHandle;
-use super::main_loop::Input;
-use super::signals::EngineExit;
-use super::state::Archive;
-use super::{Engine, Mode, Signals, start};
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::engine::command::Command;
+use crate::engine::engine_handle::EngineHandle;
+use crate::engine::mode::Mode;
+use crate::engine::signals::{EngineExit, Signals};
+use crate::file_tests::room::ground;
+use crate::files::file_job::{Writeback, read};
+use crate::job::report::Report;
+use crate::main_loop::Input;
+use crate::start;
+use crate::state::archive::Archive;
 use jiff::Timestamp;
 use orch_core::budget::Record;
 use orch_core::cost::Charge;

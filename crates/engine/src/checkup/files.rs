@@ -2,7 +2,7 @@
 //! there is only told.
 
 use super::{Finding, Patient, Verdict};
-use crate::file_job::{LARGEST, remedy_of};
+use crate::files::file_job::{LARGEST, remedy_of};
 use crate::settings::project_file;
 use orch_core::ids::TaskId;
 use orch_store::journal::{Glance, Project};

@@ -1,10 +1,11 @@
 //! The jobs that the stored state calls for: begun when they are not under way, after the turn is on disk. Decides nothing
 //! that a restart would not decide again.
 
-use super::Engine;
-use crate::apply::{Job, JobKey};
-use crate::mode::Mode;
-use crate::review_run::review_of;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::engine::mode::Mode;
+use crate::job::Job;
+use crate::runs::reviewing::review_of;
 use jiff::Timestamp;
 use orch_core::ids::TaskId;
 use orch_core::outcome::RunKind;

@@ -1,8 +1,8 @@
 //! Whether anything is under way or still to come, and whether the engine's mode is fulfilled by that.
 
-use super::Engine;
-use crate::apply::JobKey;
-use crate::mode::Mode;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::engine::mode::Mode;
 use jiff::Timestamp;
 use orch_core::plan::HoldReason;
 use orch_core::task::State;

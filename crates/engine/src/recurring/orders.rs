@@ -1,12 +1,12 @@
 //! What a person asks of jobs: to see them, to change `jobs.yml`, to fire one now.
 
-use super::file::{Change, Changed, JobsNews, missing};
-use super::zone_of;
-use crate::apply::Job;
-use crate::command::{Reply, answer};
-use crate::handle::EngineError;
-use crate::main_loop::Engine;
+use crate::engine::Engine;
+use crate::engine::timetable::zone_of;
+use crate::error::EngineError;
+use crate::files::jobs_file::{Change, Changed, JobsNews, missing};
+use crate::job::Job;
 use crate::state::ChangeSet;
+use crate::state::reply::{Reply, answer};
 use jiff::{SignedDuration, Timestamp};
 use orch_core::job::{Cause, Firing, FiringKey, JobId, JobRecord};
 use std::sync::Arc;
