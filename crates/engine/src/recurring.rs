@@ -19,7 +19,6 @@ use orch_core::job::due::{Move, advance};
 use orch_core::job::{Cause, CommandEnd, CommandState, Firing, FiringKey, JobId, JobRecord, Made, title};
 use orch_core::plan::Scope;
 use orch_core::task::{FileState, Spec, Status, Task};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A time as a person reads it in the job's zone.
@@ -30,7 +29,7 @@ fn shown(due: Timestamp, zone: &TimeZone) -> Due {
 impl Engine {
     /// Jobs fire by themselves where work begins by itself, while nobody has told the engine to leave.
     fn jobs_fire(&self) -> bool {
-        self.looked && self.mode.scope() == Scope::All && self.lifetime.leaving().is_none()
+        self.file.is_read() && self.lifetime.mode().scope() == Scope::All && self.lifetime.leaving().is_none()
     }
 
     /// How long until a job has to be looked at.
@@ -46,17 +45,7 @@ impl Engine {
         if !self.jobs_fire() {
             return;
         }
-        let jobs = &self.state.jobs;
-        if !std::mem::replace(&mut self.timetable.is_made, true) {
-            jobs.values().for_each(|record| self.timetable.set(record));
-        }
-        let seen = self.timetable.seen.replace(now);
-        let mut ripe = self.timetable.ripe(now);
-        if seen.is_none_or(|seen| now < seen) {
-            // The clock was put back: what was dealt with up to a time that is still to come is looked at again.
-            let is_ahead = |record: &&Arc<JobRecord>| record.through > now;
-            ripe.extend(jobs.values().filter(is_ahead).map(|record| record.spec.id.clone()));
-        }
+        let ripe = self.timetable.ripe(&self.state.jobs, now);
         for id in ripe {
             self.look_at_job(change_set, &id, now);
         }
@@ -66,11 +55,10 @@ impl Engine {
         let Some(record) = self.state.jobs.get(id).cloned() else { return self.timetable.forget(id) };
         if record.spec.run.is_some() && self.job_paused(&record).is_some() {
             // Whatever its command does, it is not to begin now; what passes meanwhile is caught up on.
-            self.timetable.unplan(id);
-            self.timetable.waiting.insert(id.clone());
+            self.timetable.wait(id);
             return;
         }
-        let Some(timer) = self.timetable.timers.get(id).cloned() else { return };
+        let Some(timer) = self.timetable.timer(id) else { return };
         let mut next = JobRecord::clone(&record);
         change_set.by(Actor::Schedule(id.to_string()), |change_set| {
             for one in advance(&mut next, &timer, self.is_busy(&record), now) {
@@ -183,9 +171,9 @@ impl Engine {
 
     /// Commands that are stored to run, and are not known to have been begun by this engine.
     pub(crate) fn commands_to_run(&self) -> Vec<Job> {
-        let all = self.mode.scope() == Scope::All;
-        let mine = self.state.firings.iter().filter(|(key, _)| all || self.timetable.run_by_hand.contains(key));
-        let idle = mine.filter(|(key, _)| !self.is_under_way(&JobKey::RunCommand((*key).clone())));
+        let all = self.lifetime.mode().scope() == Scope::All;
+        let mine = self.state.firings.iter().filter(|(key, _)| all || self.timetable.is_by_hand(key));
+        let idle = mine.filter(|(key, _)| !self.jobs.is_under_way(&JobKey::RunCommand((*key).clone())));
         idle.map(|(_, firing)| Job::RunCommand { firing: Box::new(firing.clone()) }).collect()
     }
 

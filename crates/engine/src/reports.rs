@@ -39,17 +39,14 @@ impl Engine {
             }
             Report::Files(news) => {
                 self.on_files(change_set, *news, now);
-                // New entries are tasks when their ids were written; a file that takes none holds nobody up.
-                if !self.file.is_halfway() && (!self.file.is_filling() || self.wrote) {
-                    self.looked();
-                }
+                self.file.note_progress();
             }
             Report::Written(result) => {
-                self.wrote = true;
+                self.file.set_write_tried();
                 let failed = matches!(*result, Writeback::Failed(_));
                 self.on_written(change_set, *result, now);
                 if failed {
-                    self.looked();
+                    self.file.set_read();
                 }
             }
             Report::Started { run, place, session_id, live, at } => {
@@ -194,8 +191,7 @@ impl Engine {
     fn on_run_ended(&mut self, change_set: &mut ChangeSet, id: &RunId, report: &RunReport, now: Timestamp) {
         let Some(mut run) = self.state.runs.get(id).cloned() else { return };
         let report = &self.with_cost(&run, report, now);
-        self.upkeep.run_ended(id.clone(), self.deps.clock.instant());
-        self.seen.remove(id);
+        self.watch.ended(id, self.deps.clock.instant());
         run.phase = Phase::Ended;
         run.started_at = run.started_at.or(Some(report.started_at));
         run.ended_at = Some(report.ended_at);
@@ -271,7 +267,7 @@ impl Engine {
             run.outcome = Some(Outcome::Cancelled { detail: "the task was taken back".to_owned() });
             change_set.put_run(&mut self.state, run);
         }
-        self.spawn_once(crate::job::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
+        self.jobs.order(crate::job::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
     }
 
     /// A job broke in a way nobody foresaw: the task asks a person instead of being tried for ever.
@@ -295,11 +291,11 @@ impl Engine {
             }
             JobKey::ReadFiles => {
                 self.file.start_over();
-                self.looked();
+                self.file.set_read();
                 self.unpark(change_set, now);
             }
             JobKey::WriteFile => self.on_written(change_set, Writeback::Failed(error), now),
-            JobKey::Stop(run) => self.unasked.push(run.clone()),
+            JobKey::Stop(run) => self.watch.could_not_ask(run.clone()),
             JobKey::Look
             | JobKey::ClearReview(_)
             | JobKey::HandOver(..)

@@ -3,6 +3,5 @@
 pub(crate) mod collection;
 pub(crate) mod housekeeping;
 pub(crate) mod lifetime;
-pub(crate) mod recovery;
 pub(crate) mod storing;
 pub(crate) mod switches;

@@ -63,7 +63,7 @@ impl Command {
     ) -> Self {
         Self::begin(reply, move |engine, change_set, reply, _| {
             let command = Self::change(reply, change).by(change_set.actor().clone());
-            engine.parked.push(Parked { waits_for_save, command });
+            engine.file.park(Parked { waits_for_save, command });
             engine.read_files();
         })
     }
@@ -85,8 +85,8 @@ impl Command {
 
 /// A command that waits for the next reading of `tasks.yml`.
 pub(crate) struct Parked {
-    waits_for_save: bool,
-    command: Command,
+    pub waits_for_save: bool,
+    pub command: Command,
 }
 
 impl Engine {
@@ -103,12 +103,8 @@ impl Engine {
 
     /// Carries out the commands that waited for `tasks.yml`, which was read.
     pub(crate) fn unpark(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
-        for parked in std::mem::take(&mut self.parked) {
-            if parked.waits_for_save && self.file.is_being_saved() {
-                self.parked.push(parked);
-            } else {
-                self.on_command(change_set, parked.command, now);
-            }
+        for command in self.file.take_parked() {
+            self.on_command(change_set, command, now);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that meets
 //! somebody else's save is done again on the new text.
 
+use crate::engine::command::{Command, Parked};
 use crate::files::file_job::{How, Known, KnownTasks, Line, WriteOrder};
 use crate::job::Job;
 use crate::state::EngineState;
@@ -34,8 +35,14 @@ struct Failure {
 }
 
 /// The loop's side of the file.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct FileSync {
+    /// The first look at files is done, and what is new there has become tasks, where that is possible.
+    is_read: bool,
+    /// A write was tried.
+    is_write_tried: bool,
+    /// Commands that wait for a look at the file.
+    parked: Vec<Parked>,
     known: Known,
     /// The content that both sides agree on, while they do; and whether the journal does not know of it yet.
     agreed: Option<Agreed>,
@@ -97,6 +104,41 @@ impl FileSync {
     /// Nothing read yet. `missing_tasks`: what it lacked when a daemon before did not believe it.
     pub fn new(agreed: Option<Agreed>, lacking: Vec<TaskId>) -> Self {
         Self { agreed, lacking, ..Self::default() }
+    }
+
+    /// The first look at files is done.
+    pub fn set_read(&mut self) {
+        self.is_read = true;
+    }
+
+    /// Whether the first look at files is done, and what is new there has become tasks, where that is possible. Before that
+    /// nobody is answered: an answer would miss what stands there.
+    pub fn is_read(&self) -> bool {
+        self.is_read
+    }
+
+    /// A look or a write is over. New entries are tasks when their ids were written; a file that takes none holds nobody up.
+    pub fn note_progress(&mut self) {
+        self.is_read |= !self.halfway && (!self.is_filling() || self.is_write_tried);
+    }
+
+    /// A write was tried.
+    pub fn set_write_tried(&mut self) {
+        self.is_write_tried = true;
+    }
+
+    /// A command waits for the next look at the file.
+    pub fn park(&mut self, parked: Parked) {
+        self.parked.push(parked);
+    }
+
+    /// The commands that have waited long enough, now that the file was read.
+    pub fn take_parked(&mut self) -> Vec<Command> {
+        let is_being_saved = self.being_saved;
+        let parked = std::mem::take(&mut self.parked).into_iter();
+        let (waiting, ready): (_, Vec<Parked>) = parked.partition(|parked| parked.waits_for_save && is_being_saved);
+        self.parked = waiting;
+        ready.into_iter().map(|parked| parked.command).collect()
     }
 
     /// What was read last.
@@ -217,12 +259,7 @@ impl FileSync {
         self.wish += 1;
     }
 
-    /// Somebody may be in the middle of saving it: what it lacks is not known yet.
-    pub fn is_being_saved(&self) -> bool {
-        self.being_saved
-    }
-
-    /// Whether that was so when it was looked at.
+    /// Whether somebody was in the middle of saving it when it was looked at: what it lacks is not known then.
     pub fn take_being_saved(&mut self, is: bool) {
         self.being_saved = is;
     }

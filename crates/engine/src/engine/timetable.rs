@@ -16,26 +16,26 @@ use std::sync::Arc;
 /// The clocks of all jobs. Made from what is stored; nothing of it is stored.
 #[derive(Default)]
 pub struct Timetable {
-    pub(crate) timers: BTreeMap<JobId, Timer>,
+    timers: BTreeMap<JobId, Timer>,
     /// When each job has to be looked at.
-    pub(crate) due: BTreeSet<(Timestamp, JobId)>,
-    pub(crate) planned: BTreeMap<JobId, Timestamp>,
+    due: BTreeSet<(Timestamp, JobId)>,
+    planned: BTreeMap<JobId, Timestamp>,
     /// Jobs that wait for something else than a time.
-    pub(crate) waiting: BTreeSet<JobId>,
+    waiting: BTreeSet<JobId>,
     /// All jobs have their clocks.
-    pub(crate) is_made: bool,
+    is_made: bool,
     /// When it was looked at last.
-    pub(crate) seen: Option<Timestamp>,
+    seen: Option<Timestamp>,
     /// What is wrong with `jobs.yml` now.
-    pub(crate) problems: Vec<String>,
+    problems: Vec<String>,
     /// Who waits for the change of the file that is under way.
-    pub(crate) changing: Option<(Reply<Arc<JobRecord>>, Actor)>,
+    changing: Option<(Reply<Arc<JobRecord>>, Actor)>,
     /// Changes that wait for that one.
-    pub(crate) changes: VecDeque<(Box<Change>, Reply<Arc<JobRecord>>, Actor)>,
+    changes: VecDeque<(Box<Change>, Reply<Arc<JobRecord>>, Actor)>,
     /// Raised with each change that begins or ends: what was read beside one is not what stands there now.
-    pub(crate) generation: u64,
+    generation: u64,
     /// Firings that a person asked this engine for.
-    pub(crate) run_by_hand: HashSet<FiringKey>,
+    by_hand: HashSet<FiringKey>,
 }
 
 impl Timetable {
@@ -60,7 +60,7 @@ impl Timetable {
     }
 
     /// Sets the clock of a job anew.
-    pub(crate) fn set(&mut self, record: &JobRecord) {
+    fn set(&mut self, record: &JobRecord) {
         let id = &record.spec.id;
         match timer_of(record) {
             Ok(timer) => drop(self.timers.insert(id.clone(), timer)),
@@ -85,7 +85,7 @@ impl Timetable {
         }
     }
 
-    pub(crate) fn unplan(&mut self, id: &JobId) {
+    fn unplan(&mut self, id: &JobId) {
         if let Some(at) = self.planned.remove(id) {
             self.due.remove(&(at, id.clone()));
         }
@@ -102,10 +102,77 @@ impl Timetable {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Those whose time has come, and those that wait.
-    pub(crate) fn ripe(&self, now: Timestamp) -> Vec<JobId> {
+    /// The jobs that have to be looked at now.
+    pub fn ripe(&mut self, jobs: &BTreeMap<JobId, Arc<JobRecord>>, now: Timestamp) -> Vec<JobId> {
+        if !std::mem::replace(&mut self.is_made, true) {
+            jobs.values().for_each(|record| self.set(record));
+        }
         let come = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id);
-        come.chain(&self.waiting).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        let mut ripe: Vec<JobId> = come.chain(&self.waiting).cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        if self.seen.replace(now).is_none_or(|seen| now < seen) {
+            // The clock was put back: what was dealt with up to a time that is still to come is looked at again.
+            let is_ahead = |record: &&Arc<JobRecord>| record.through > now;
+            ripe.extend(jobs.values().filter(is_ahead).map(|record| record.spec.id.clone()));
+        }
+        ripe
+    }
+
+    /// The clock of a job.
+    pub fn timer(&self, id: &JobId) -> Option<Timer> {
+        self.timers.get(id).cloned()
+    }
+
+    /// The job is changed, or new.
+    pub fn keep(&mut self, record: &JobRecord) {
+        if self.is_made {
+            self.set(record);
+        }
+    }
+
+    /// The job waits for something else than a time.
+    pub fn wait(&mut self, id: &JobId) {
+        self.unplan(id);
+        self.waiting.insert(id.clone());
+    }
+
+    /// Takes over what is wrong with `jobs.yml` now. Returns whether that is news.
+    pub fn take_problems(&mut self, problems: Vec<String>) -> bool {
+        let is_news = problems != self.problems && !problems.is_empty();
+        self.problems = problems;
+        is_news
+    }
+
+    /// A change of `jobs.yml` waits for those before it.
+    pub fn queue(&mut self, change: Box<Change>, reply: Reply<Arc<JobRecord>>, actor: Actor) {
+        self.changes.push_back((change, reply, actor));
+    }
+
+    /// The change to be made now, if none is under way. Then it is.
+    pub fn next_change(&mut self) -> Option<Box<Change>> {
+        if self.changing.is_some() {
+            return None;
+        }
+        let (change, reply, actor) = self.changes.pop_front()?;
+        self.changing = Some((reply, actor));
+        self.generation += 1;
+        Some(change)
+    }
+
+    /// The change that was under way is over. Returns who waits for it.
+    pub fn end_change(&mut self) -> Option<(Reply<Arc<JobRecord>>, Actor)> {
+        let asked = self.changing.take()?;
+        self.generation += 1;
+        Some(asked)
+    }
+
+    /// A person asked this engine for a firing.
+    pub fn fire_by_hand(&mut self, firing: FiringKey) {
+        self.by_hand.insert(firing);
+    }
+
+    /// Whether a person asked this engine for a firing.
+    pub fn is_by_hand(&self, firing: &FiringKey) -> bool {
+        self.by_hand.contains(firing)
     }
 }
 

@@ -3,46 +3,28 @@
 
 use crate::catalog::reach::reach;
 use crate::engine::Engine;
+use crate::engine::money::{Pending, Spent};
 use crate::settings::directory_of;
 use crate::state::ChangeSet;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use orch_core::agent_model::needs_of_task;
-use orch_core::budget::{Balances, Level, Record, Rules, RunInFlight, Scope, SpendLedger, Stop};
+use orch_core::budget::{Balances, Level, Record, Rules, Scope, Stop};
 use orch_core::degrade::{ExpensiveModel, Replacement};
 use orch_core::history::{Fact, ModelFact, Spending};
 use orch_core::model_policy::is_sticky;
-use orch_core::money::Usd;
 use orch_core::price::{self, Prices};
 use orch_core::resolve::Resolver;
 use orch_core::route::{Complexity, RouteResult};
 use orch_core::task::{Run, Task};
 use orch_store::journal::JournalError;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A limit is for a day: what was told longer ago than this is told again where it still holds.
 const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
-
-/// A run that counts though its cost is not in the journal yet.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    agent: String,
-    model: Option<String>,
-    project: Option<PathBuf>,
-    /// What it cost, else what is set aside for it.
-    amount: Option<Usd>,
-    has_ended: bool,
-}
-
-impl Pending {
-    fn flying(&self) -> RunInFlight<'_> {
-        let (model, project) = (self.model.as_deref(), self.project.as_deref());
-        RunInFlight { agent: &self.agent, model, project, reserved: self.amount, has_ended: self.has_ended }
-    }
-}
 
 /// What becomes of a dear model where money is short.
 pub(crate) struct Within {
@@ -52,63 +34,31 @@ pub(crate) struct Within {
     pub fact: Fact,
 }
 
-/// What is known of money. Nothing of it is stored: the journal has the runs.
-#[derive(Debug, Default)]
-pub(crate) struct Money {
-    book: SpendLedger,
-    /// From which day on, and on which day that was read.
-    known: Option<(Date, Date)>,
-    /// Runs have ended since, or something was recorded: from that day on it is read again.
-    stale_from: Option<Date>,
-    /// What ended in the present turn, and is not in the journal yet.
-    ended: Vec<Pending>,
-    /// Agents whose account is exhausted.
-    exhausted: Vec<String>,
-    /// What whoever chooses an agent should know, by its name.
-    advice: BTreeMap<String, String>,
-    /// Accounts that are paid in advance, with something left.
-    ahead: BTreeSet<String>,
-    /// What was told of that is short.
-    told: BTreeMap<Scope, Level>,
-    /// What the daemon finds short when it begins was told by the one before.
-    has_begun: bool,
-    /// The journal did not say what was spent.
-    is_unknown: bool,
-}
-
 impl Engine {
     /// Brings what is known of money up to date, and tells what ran short.
     pub(crate) fn mind_money(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let rules = self.settings.config.budget.rules();
         if rules.is_empty() {
-            if self.money.known.is_some() {
-                self.money = Money::default();
+            if self.models.money_mut().forget() {
                 self.mind_pauses(now);
             }
-            self.money.has_begun = true;
             return;
         }
         let zone = TimeZone::system();
         let today = now.to_zoned(zone.clone()).date();
-        let since = rules.since(today);
-        let begins_anew = self.money.known.is_none_or(|(known, read)| known > since || read != today);
-        let stale_from = self.money.stale_from.take();
-        if let Some(from) = if begins_anew { Some(since) } else { stale_from } {
-            self.read_money(from.max(since), today, &zone);
+        if let Some(from) = self.models.money_mut().take_stale(rules.since(today), today) {
+            self.read_money(from, today, &zone);
         }
         // They are in the journal when the turn is over. What ended while nobody looked counts for its own day.
         let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
         let ends = change_set.ended_runs().map(|run| run.ended_at.map_or(today, day));
-        self.money.stale_from = ends.chain(change_set.records_spending().then_some(today)).min();
-        self.money.ended = change_set.ended_runs().map(|run| self.pending(run)).collect();
+        let stale_from = ends.chain(change_set.records_spending().then_some(today)).min();
+        let ended = change_set.ended_runs().map(|run| self.pending(run)).collect();
+        self.models.money_mut().end(ended, stale_from);
         let balances = self.balances(&rules, now);
         self.tell_money(change_set, &rules, now);
         let agents = self.settings.config.agents.iter().map(|(name, _)| name);
-        self.money.exhausted = agents.filter(|name| balances.is_exhausted(name)).map(ToOwned::to_owned).collect();
-        let agents = self.settings.config.agents.iter().map(|(name, _)| name);
-        let advice = |name: &str| Some((name.to_owned(), balances.advice(name)?.to_owned()));
-        self.money.advice = agents.filter_map(advice).collect();
-        self.money.ahead = balances.ahead;
+        self.models.money_mut().take_balances(balances, agents);
         self.mind_pauses(now);
     }
 
@@ -122,15 +72,12 @@ impl Engine {
             Ok((charges, records)) => {
                 let payees = self.settings.config.payees();
                 let only = self.only_project().map(Path::to_owned);
-                self.money.book.cut(from);
-                self.money.book.enter(&payees, only.as_deref(), &charges, &records, zone);
-                let known = self.money.known.map_or(from, |(known, _)| known.min(from));
-                self.money.known = Some((known, today));
-                self.money.is_unknown = false;
+                let spent = Spent { charges: &charges, records: &records, from, today };
+                self.models.money_mut().enter(&spent, &payees, only.as_deref(), zone);
             }
             Err(error) => {
                 tracing::error!(%error, "what was spent cannot be read");
-                self.money.is_unknown = true;
+                self.models.money_mut().set_unknown();
             }
         }
     }
@@ -141,31 +88,7 @@ impl Engine {
             return Balances::default();
         }
         let live: Vec<Pending> = self.state.runs.values().map(|run| self.pending(run)).collect();
-        let in_flight: Vec<RunInFlight<'_>> = live.iter().chain(&self.money.ended).map(Pending::flying).collect();
-        let mut balances =
-            Balances::new(rules, self.settings.config.payees(), &self.money.book, &in_flight, now, &TimeZone::system());
-        if self.money.is_unknown {
-            let why = "what was spent cannot be read from the journal".to_owned();
-            let (scope, level) = (Scope::Day, Level::Exhausted);
-            balances.stops.push(Stop { scope, level, is_over: true, why, until: None, raise: None });
-            balances.ahead.clear();
-        }
-        balances
-    }
-
-    /// Agents that nothing is to be given to, because what they are paid with is exhausted.
-    pub(crate) fn exhausted(&self) -> &[String] {
-        &self.money.exhausted
-    }
-
-    /// What whoever chooses an agent should know of money, by the agents' names.
-    pub(crate) fn advice(&self) -> &BTreeMap<String, String> {
-        &self.money.advice
-    }
-
-    /// Accounts that are paid in advance, with something left.
-    pub(crate) fn paid_ahead(&self) -> &BTreeSet<String> {
-        &self.money.ahead
+        self.models.money().balances(rules, self.settings.config.payees(), &live, now)
     }
 
     /// The model that a task is begun with, and why where money is short and it is a dear one.
@@ -176,8 +99,8 @@ impl Engine {
         route: &RouteResult,
         now: Timestamp,
     ) -> (Option<String>, Option<String>) {
-        let room = Arc::clone(&self.room);
-        let found = self.within_budget(&room.balances, task, route, now);
+        let capacity = Arc::clone(self.planner.capacity());
+        let found = self.within_budget(&capacity.balances, task, route, now);
         let Some(Within { model, fact }) = found else { return (route.model.clone(), None) };
         let text = fact.text();
         change_set.note(&mut self.state, now, Some(task.id), None, fact);
@@ -260,25 +183,16 @@ impl Engine {
     }
 
     fn pending(&self, run: &Run) -> Pending {
-        Pending {
-            agent: run.agent.clone(),
-            model: run.model.clone(),
-            project: self.dir_of(run.task),
-            amount: run.cost.or(run.reserved),
-            has_ended: run.ended_at.is_some(),
-        }
+        Pending::new(run, self.dir_of(run.task))
     }
 
     /// What ran short since it was last told. What is under way is left out: it comes and goes.
     fn tell_money(&mut self, change_set: &mut ChangeSet, rules: &Rules, now: Timestamp) {
         let payees = self.settings.config.payees();
-        let balances = Balances::new(rules, payees, &self.money.book, &[], now, &TimeZone::system());
+        let balances = self.models.money().balances_without_runs(rules, payees, now);
         let levels: BTreeMap<Scope, Level> =
             balances.stops.iter().map(|stop| (stop.scope.clone(), stop.level)).collect();
-        let mut before = std::mem::replace(&mut self.money.told, levels);
-        if !std::mem::replace(&mut self.money.has_begun, true) {
-            before = self.told_before(&balances, now);
-        }
+        let before = self.models.money_mut().tell(levels).unwrap_or_else(|| self.told_before(&balances, now));
         for stop in balances.stops.iter().filter(|stop| before.get(&stop.scope).is_none_or(|told| *told < stop.level)) {
             let (of, why, raise) = (stop.scope.clone(), stop.why.clone(), stop.raise.clone());
             let fact = match stop.level {

@@ -2,6 +2,7 @@
 //! the task's own limit, else by the catalog's prices and the tokens of a long run. `None`: none of these is known.
 
 use crate::engine::Engine;
+use crate::engine::models::{Estimate, EstimateKey};
 use crate::settings::directory_of;
 use jiff::Timestamp;
 use orch_core::agent_model::{Chosen, Named};
@@ -14,27 +15,9 @@ use orch_core::price::pessimistic;
 use orch_core::route::Complexity;
 use orch_core::task::{Run, State, Task};
 use orch_core::task_type::TaskType;
-use orch_core::track_record::{Sample, Worker};
+use orch_core::track_record::Worker;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-
-/// What estimates are alike for: agent, model as it was asked for, project, type and complexity.
-type Key = (String, Option<String>, Option<PathBuf>, String, Complexity);
-
-/// An estimate without the task's own limit.
-#[derive(Debug, Clone, Copy)]
-struct Estimate {
-    forecast: Option<Usd>,
-    catalog: Option<Usd>,
-}
-
-/// Estimates, as long as the history that they are made from is the same.
-#[derive(Debug, Default)]
-pub(crate) struct Estimates {
-    samples: Arc<Vec<Sample>>,
-    known: BTreeMap<Key, Estimate>,
-}
 
 impl Engine {
     /// What the next runs of the tasks that wait will cost, where something is limited.
@@ -79,28 +62,31 @@ impl Engine {
 
     fn estimate_of_kind(&mut self, task: &Task, (agent, asked): (&str, Option<&str>), now: Timestamp) -> Estimate {
         let samples = self.samples(now);
-        if !Arc::ptr_eq(&self.estimates.samples, &samples) {
-            self.estimates = Estimates { samples: Arc::clone(&samples), known: BTreeMap::new() };
-        }
         let project = directory_of(task, &self.state.projects).ok();
         let complexity = task.route.as_ref().map_or(Complexity::Medium, |route| route.complexity);
         let task_type = TaskType::of(&task.spec);
-        let key: Key = (agent.to_owned(), asked.map(str::to_owned), project, task_type.to_string(), complexity);
-        if let Some(known) = self.estimates.known.get(&key) {
-            return *known;
+        let key = EstimateKey {
+            agent: agent.to_owned(),
+            model: asked.map(str::to_owned),
+            project,
+            task_type: task_type.to_string(),
+            complexity,
+        };
+        if let Some(known) = self.models.estimate(&samples, &key) {
+            return known;
         }
         let named = self.name_model(task, (agent, asked), now).ok().and_then(Chosen::named);
         let (name, full) = named.map(|Named { name, model, .. }| (name, model)).unzip();
         let full = full.flatten().map(|model| model.to_string());
         let model = name.or_else(|| asked.map(str::to_owned));
         let worker = Worker { agent: agent.to_owned(), model: model.clone() };
-        let kind = Kind { project: key.2.clone(), task_type, complexity, worker };
+        let kind = Kind { project: key.project.clone(), task_type, complexity, worker };
         let prices = self.prices(agent, [full.as_deref(), model.as_deref()], now);
         let estimate = Estimate {
             forecast: outlook(&kind, &samples).forecast.map(|forecast| forecast.high),
             catalog: prices.and_then(|prices| prices.cost(pessimistic(RunKind::Work))),
         };
-        self.estimates.known.insert(key, estimate);
+        self.models.keep_estimate(key, estimate);
         estimate
     }
 }

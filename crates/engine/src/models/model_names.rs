@@ -33,7 +33,7 @@ impl Engine {
 
     /// The models as they stand, with what history shows of them.
     fn remembering(&mut self, now: Timestamp) -> Arc<ModelBook> {
-        self.known.remembering(&self.deps, &self.settings, self.state.archive(), now)
+        self.models.book_with_records(&self.deps, &self.settings, self.state.archive(), now)
     }
 
     /// The models as they stand, for a reference: where it leaves a choice, history has a say. It is read for nothing else.
@@ -44,7 +44,7 @@ impl Engine {
 
     /// The models as they stand. No project changes them.
     pub(crate) fn book(&mut self, now: Timestamp) -> Arc<ModelBook> {
-        self.known.book_at(&self.deps, &self.settings, now)
+        self.models.book(&self.deps, &self.settings, now)
     }
 
     /// The model that was asked for, as the program of the agent is given it: with everything that the task needs, or not at
@@ -113,6 +113,6 @@ impl Engine {
     }
 
     pub(crate) fn samples(&mut self, now: Timestamp) -> Arc<Vec<Sample>> {
-        self.known.samples(self.state.archive(), now)
+        self.models.samples(self.state.archive(), now)
     }
 }

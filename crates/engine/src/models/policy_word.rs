@@ -15,7 +15,7 @@ impl Engine {
     pub(crate) fn policy_word(&self, task: &Task, last: Option<&Run>, now: Timestamp) -> Option<Advice> {
         self.settings.policy.as_ref()?;
         let samples = read(self.state.archive().samples());
-        let known = self.known.last_book();
+        let known = self.models.last_book();
         let (config, environment) = (&self.settings.config, &self.deps.environment);
         let book = known.filter(|book| book.knows_records).unwrap_or_else(|| {
             let mut book = book(&self.deps, &self.settings, &Probes::new(), now);
@@ -26,7 +26,7 @@ impl Engine {
             self.rests(agent, model, now)
                 || self.state.pauses.holds_agent(agent)
                 || self.broken(agent, now).is_some()
-                || self.exhausted().iter().any(|spent| spent == agent)
+                || self.models.money().exhausted().iter().any(|spent| spent == agent)
         };
         let ground = Ground {
             settings: &self.settings,

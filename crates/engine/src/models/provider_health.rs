@@ -52,7 +52,7 @@ impl Engine {
 
     /// What providers answered last is read anew before it counts again.
     pub(crate) fn forget_book(&mut self) {
-        self.known.forget_book();
+        self.models.forget_book();
     }
 
     /// The name under which a failure of the provider of an agent's model is kept.
@@ -98,7 +98,7 @@ impl Engine {
 
     /// The models as they were looked at last, where a provider was failing then. Planning looks; an event never does.
     pub(crate) fn book_of_failures(&self) -> Option<Arc<ModelBook>> {
-        self.known.last_book().filter(|book| !book.failing.is_empty())
+        self.models.last_book().filter(|book| !book.failing.is_empty())
     }
 
     /// Lets others of their chains do what waits for an agent that is left alone, as far as there is room. Whether anything
@@ -150,7 +150,7 @@ impl Engine {
         let named = run.model.as_deref().and_then(provider_in);
         let (Some(provider), false) = (reach.provider.or(named), reach.is_elsewhere) else { return };
         // Who works well is worth a note only where it was thought not to.
-        if verdict.state == Standing::Available && !self.known.fails(provider) {
+        if verdict.state == Standing::Available && !self.models.fails(provider) {
             return;
         }
         let provider = provider.to_owned();
@@ -165,8 +165,7 @@ impl Engine {
         }
         let Some(asked) = asked_now(&self.deps.environment, provider, &book.catalog, &book.providers) else { return };
         let probe = Probe { asked, at: now, verdict, took_ms: 0, listed: None };
-        self.known.observed(provider, probe.clone());
-        self.observed.note(provider, probe);
+        self.models.observe(provider, probe);
     }
 
     /// A person ends the time in which agents, or one provider of an agent, are left alone: all, or those of that name
@@ -189,7 +188,7 @@ impl Engine {
             let agent = left.split_once('/').map_or(left.as_str(), |(agent, _)| agent).to_owned();
             let reach = reach(&self.settings.config, &agent, &self.deps.environment);
             let provider = left.split_once('/').map(|(_, provider)| provider).or(reach.provider).map(str::to_owned);
-            if let Some(provider) = provider.filter(|provider| self.known.fails(provider)) {
+            if let Some(provider) = provider.filter(|provider| self.models.fails(provider)) {
                 self.mind(&agent, &provider, Verdict::retried_by_hand(), now);
             }
         }
@@ -239,7 +238,7 @@ impl Engine {
     pub(crate) fn unserved(&mut self, now: Timestamp) -> BTreeMap<TaskId, Cooldown> {
         let waits = |task: &&Arc<Task>| matches!(task.state, State::Routed { .. });
         let some_rest = self.state.cooldowns.keys().any(|name| name.contains('/'));
-        if !some_rest && self.known.is_fine(now) {
+        if !some_rest && self.models.is_fine(now) {
             return BTreeMap::new();
         }
         let waiting: Vec<(TaskId, (String, String, Needs))> = self

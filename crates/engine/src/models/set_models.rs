@@ -47,7 +47,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<ModelsSet, EngineError> {
         let scope = self.scope_of(&order.of)?;
-        let before = self.set_models.clone();
+        let before = self.models.set().clone();
         match order.model {
             Some(model) => {
                 self.check_settable(&scope, &model, now).map_err(|Misfit { reason, hint, .. }| {
@@ -56,16 +56,16 @@ impl Engine {
                 let set = SetModel { scope, model, by: order.by, since: now };
                 let (of, model, by) = (set.scope.clone(), set.model.clone(), set.by.clone());
                 change_set.note(&mut self.state, now, None, None, ModelFact::Set { of, model, by });
-                self.set_models.set(set);
+                self.models.set_mut().set(set);
             }
             None => {
-                if self.set_models.reset(&scope) {
+                if self.models.set_mut().reset(&scope) {
                     let fact = ModelFact::Reset { of: scope, by: order.by };
                     change_set.note(&mut self.state, now, None, None, fact);
                 }
             }
         }
-        Ok(ModelsSet { changed: self.set_models != before, all: self.set_models.all().to_vec() })
+        Ok(ModelsSet { changed: *self.models.set() != before, all: self.models.set().all().to_vec() })
     }
 
     /// A model for one agent must be one that it can have; of a project's it depends on who gets the work.

@@ -42,6 +42,6 @@ impl Engine {
         let config = self.settings.for_task(&task, &self.state.projects);
         let obstacle = self.router_obstacle(&config.router.agent, &config.router.model, now);
         let run = RunId::new(task.id, 0, self.deps.random());
-        self.spawn_once(Job::TryRoute { task, run, obstacle, reply: ReplySlot::new(reply) });
+        self.jobs.order(Job::TryRoute { task, run, obstacle, reply: ReplySlot::new(reply) });
     }
 }

@@ -5,41 +5,24 @@ use crate::engine::Engine;
 use crate::settings::directory_of;
 use jiff::Timestamp;
 use orch_config::raw::Adaptive;
-use orch_core::admission::{Governor, shortage};
 use orch_core::breaker::StateName;
 use orch_core::ids::TaskId;
 use orch_core::plan::{Capacity, Hold, HoldReason};
 use orch_core::task::{Phase, ReviewStage, State, Task};
-use orch_sys::clock::instant;
 use orch_sys::git::Hanging;
-use orch_sys::machine;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// The shortest time between two looks at the machine.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
-
-/// What is known of the machine. Nothing of it is stored.
-#[derive(Debug, Default)]
-pub(crate) struct Machine {
-    governor: Governor,
-    /// Bytes free on the disks of these directories.
-    free: Vec<(PathBuf, Option<u64>)>,
-    looked: Option<Instant>,
-}
 
 impl Engine {
     /// What limits starts, by what is known now.
-    pub(crate) fn room(&self, now: Timestamp) -> Capacity {
+    pub(crate) fn capacity_at(&self, now: Timestamp) -> Capacity {
         let config = &self.settings.config;
         let engine = &config.engine;
         let agents = config.agents.iter();
         let breakers = self.state.breakers.values().filter(|breaker| breaker.state_name() != StateName::Closed);
         Capacity {
             max_parallel: engine.max_parallel as usize,
-            pace: self.machine.governor.pace(engine.rule()),
-            disk: shortage(&self.machine.free, engine.min_free_disk_mb),
+            pace: self.planner.pace(engine.rule()),
+            disk: self.planner.shortage(engine.min_free_disk_mb),
             agents: agents.filter_map(|(name, agent)| Some((name.to_owned(), agent.max_parallel? as usize))).collect(),
             projects: self.settings.project_limits(),
             overlap_rules: self.overlap_rules(),
@@ -97,16 +80,8 @@ impl Engine {
     pub(crate) fn look_at_machine(&mut self, now: Timestamp) -> bool {
         let engine = &self.settings.config.engine;
         let depends = engine.adaptive != Adaptive::None || engine.min_free_disk_mb > 0;
-        let looked = instant();
-        if !depends || self.machine.looked.is_some_and(|at| looked.duration_since(at) < BETWEEN_LOOKS) {
-            return false;
-        }
         let home = &self.deps.home;
-        let dirs = [home.root().to_owned(), home.worktrees().to_owned()];
-        self.machine.free = dirs.map(|dir| (machine::free_bytes(&dir), dir)).map(|(free, dir)| (dir, free)).to_vec();
-        self.machine.governor = self.machine.governor.observe(machine::sample(), now);
-        self.machine.looked = Some(looked);
-        true
+        depends && self.planner.look_at_machine([home.root().to_owned(), home.worktrees().to_owned()], now)
     }
 }
 

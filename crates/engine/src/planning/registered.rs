@@ -1,5 +1,4 @@
-//! The registered repositories: taking one in, forgetting one, and whether the directory of a task belongs to one. What the
-//! file system says is remembered until the list of projects or a file of the person's changes.
+//! The registered repositories: taking one in, and forgetting one.
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -9,47 +8,13 @@ use orch_core::history::ProjectFact;
 use orch_core::plan::directory;
 use orch_core::task::{Run, Task};
 use orch_store::journal::Project;
-use orch_sys::git::main_checkout_around;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-
-/// What is known of directories that are not themselves registered.
-#[derive(Debug, Default)]
-pub(crate) struct Registered {
-    known: Mutex<BTreeMap<PathBuf, bool>>,
-}
-
-impl Registered {
-    /// Whether `dir` belongs to one of these projects: it is one, a folder of one, a linked worktree, or a symbolic link
-    /// there. One that does not exist counts as registered: that it is missing is told by whoever needs it.
-    pub(crate) fn holds(&self, dir: &Path, projects: &[PathBuf]) -> bool {
-        if projects.iter().any(|project| project == dir) {
-            return true;
-        }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(dir) {
-            Some(is) => *is,
-            None => *known.entry(dir.to_owned()).or_insert(is_registered(dir, projects)),
-        }
-    }
-
-    /// Asks the file system anew.
-    pub(crate) fn forget(&self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-fn is_registered(dir: &Path, projects: &[PathBuf]) -> bool {
-    let Some(root) = main_checkout_around(dir) else { return !dir.is_dir() };
-    projects.iter().any(|project| *project == root || project.canonicalize().is_ok_and(|project| project == root))
-}
+use std::path::Path;
 
 impl Engine {
     pub(crate) fn register(&mut self, change_set: &mut ChangeSet, project: Project, now: Timestamp) {
         let fact = ProjectFact::Registered { name: project.name.clone(), dir: project.dir.clone() };
         change_set.put_project(&mut self.state, project);
-        self.registered.forget();
+        self.planner.forget_registered();
         // What was just approved counts from the next word on.
         self.reload(change_set, now);
         change_set.note(&mut self.state, now, None, None, fact);
@@ -84,7 +49,7 @@ impl Engine {
             return Err(EngineError::InTheWay { message, hint });
         }
         change_set.end_project(&mut self.state, &project.dir);
-        self.registered.forget();
+        self.planner.forget_registered();
         self.reload(change_set, now);
         let fact = ProjectFact::Removed { name: project.name.clone(), dir: project.dir.clone() };
         change_set.note(&mut self.state, now, None, None, fact);

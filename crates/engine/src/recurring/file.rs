@@ -28,13 +28,12 @@ impl Engine {
                 change_set.by_file(JOBS, |change_set| self.take_jobs(change_set, &doc, now));
             }
         }
-        if problems != self.timetable.problems && !problems.is_empty() {
+        if self.timetable.take_problems(problems.clone()) {
             change_set.by(Actor::Orch, |change_set| {
-                let fact = FileFact::Problem(FileProblem::Read { problems: problems.clone() });
+                let fact = FileFact::Problem(FileProblem::Read { problems });
                 change_set.note(&mut self.state, now, None, None, fact);
             });
         }
-        self.timetable.problems = problems;
     }
 
     /// What the document says becomes what recurs.
@@ -86,9 +85,7 @@ impl Engine {
         let JobSpec { id, schedule, enabled, .. } = &record.spec;
         let fact = fact(id.clone(), schedule.to_string(), *enabled);
         change_set.note(&mut self.state, now, None, None, fact);
-        if self.timetable.is_made {
-            self.timetable.set(&record);
-        }
+        self.timetable.keep(&record);
         let id = id.clone();
         change_set.put_job(&mut self.state, &id, Some(record));
     }

@@ -136,7 +136,7 @@ impl Engine {
         // Who began a sticky task goes on with it, and a model that the task names is the person's own word.
         let has_its_own = task.spec.model.is_some() || (is_sticky(task) && task.conversation.is_some());
         let dir = directory_of(task, &self.state.projects).ok();
-        let set = self.set_models.for_agent(dir.as_deref(), &route.agent).filter(|_| !has_its_own)?;
+        let set = self.models.set().for_agent(dir.as_deref(), &route.agent).filter(|_| !has_its_own)?;
         Some((set.model.clone(), set.describe()))
     }
 

@@ -28,7 +28,7 @@ impl Engine {
             let Some(run) = self.state.runs.get(&id).filter(|run| run.phase == Phase::Running).cloned() else {
                 continue;
             };
-            self.seen.insert(id, written);
+            self.watch.saw(id, written);
             let health = Health { asked: run.health.as_ref().map_or(0, |known| known.asked), ..found };
             if run.health.as_ref() != Some(&health) {
                 self.record(change_set, run, health, now);

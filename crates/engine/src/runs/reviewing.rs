@@ -120,7 +120,7 @@ impl Engine {
 
     fn clear_review(&mut self, task: &Task, run: &RunId) {
         if let Ok(dir) = directory_of(task, &self.state.projects) {
-            self.spawn_once(Job::ClearReview { dir, run: run.clone() });
+            self.jobs.order(Job::ClearReview { dir, run: run.clone() });
         }
     }
 

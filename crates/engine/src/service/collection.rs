@@ -14,19 +14,19 @@ use orch_core::history::GcFact;
 impl Engine {
     /// The daemon's own look, as often as at what is kept of runs.
     pub(crate) fn collect_by_itself(&mut self) {
-        if self.settings.config.gc.enabled && !self.is_under_way(&JobKey::Collect) {
-            self.spawn_once(Job::Collect { wish: Wish::ByItself });
+        if self.settings.config.gc.enabled && !self.jobs.is_under_way(&JobKey::Collect) {
+            self.jobs.order(Job::Collect { wish: Wish::ByItself });
         }
     }
 
     pub(crate) fn collect_by_hand(&mut self, change_set: &mut ChangeSet, dry_run: bool, reply: Reply<Collected>) {
-        if self.is_under_way(&JobKey::Collect) {
+        if self.jobs.is_under_way(&JobKey::Collect) {
             let message = "worktrees are being looked through just now".to_owned();
             let hint = "orch gc again in a moment".to_owned();
             return answer(change_set, reply, Err(EngineError::InTheWay { message, hint }));
         }
-        self.upkeep.collecting_for = Some(reply);
-        self.spawn_once(Job::Collect { wish: if dry_run { Wish::DryRun } else { Wish::ByHand } });
+        self.watch.collect_for(reply);
+        self.jobs.order(Job::Collect { wish: if dry_run { Wish::DryRun } else { Wish::ByHand } });
     }
 
     /// What went is written into the history; who asked hears of all.
@@ -44,13 +44,13 @@ impl Engine {
             let fact = GcFact::Settled { worktree: left.path.clone(), detail: left.detail.clone() };
             change_set.note(&mut self.state, now, None, None, fact);
         }
-        if let Some(reply) = self.upkeep.collecting_for.take() {
+        if let Some(reply) = self.watch.take_collecting_for() {
             answer(change_set, reply, Ok(collected));
         }
     }
 
     pub(crate) fn collection_broke(&mut self, change_set: &mut ChangeSet, error: &str) {
-        if let Some(reply) = self.upkeep.collecting_for.take() {
+        if let Some(reply) = self.watch.take_collecting_for() {
             let message = format!("worktrees could not be looked through: {error}");
             answer(change_set, reply, Err(EngineError::Invalid { message, hint: None }));
         }

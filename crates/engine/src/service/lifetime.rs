@@ -3,9 +3,9 @@
 
 use crate::deps::job_key::JobKey;
 use crate::engine::Engine;
+use crate::engine::manifest::{self, UnderWay};
 use crate::engine::mode::Mode;
 use crate::engine::signals::EngineExit;
-use crate::service::recovery::{self, Manifest, UnderWay};
 use crate::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::history::{LeftBehind, RunFact, ServiceFact};
@@ -13,88 +13,37 @@ use orch_core::service::{Cause, Departure, ServiceEntry, ServiceKind, ShutdownMo
 use orch_core::task::{Phase, Run};
 use orch_store::journal::Write;
 use orch_sys::process::resident_memory;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long agents that were interrupted may take to end before the daemon leaves without them.
-const INTERRUPTING: Duration = Duration::from_secs(30);
 /// How long each of the last writes may take: the process is to be gone within seconds, whatever hangs.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// One life of an engine.
-pub(crate) struct Lifetime {
-    begun: Instant,
-    /// What was under way has been taken over.
-    arrived: bool,
-    /// What the engine before wrote when it left.
-    left_behind: Option<Manifest>,
-    departure: Option<Departure>,
-    /// Leave then, whatever still runs.
-    deadline: Option<Instant>,
-    /// It has grown too large, and may not start anew yet.
-    memory_problem: Option<String>,
-}
-
-impl Lifetime {
-    /// One that begins now.
-    pub(crate) fn begun(begun: Instant) -> Self {
-        Self { begun, arrived: false, left_behind: None, departure: None, deadline: None, memory_problem: None }
-    }
-
-    /// How it leaves, once it does.
-    pub(crate) fn departure(&self) -> Option<&Departure> {
-        self.departure.as_ref()
-    }
-
-    /// How it leaves, for the plan.
-    pub(crate) fn leaving(&self) -> Option<ShutdownMode> {
-        self.departure.as_ref().map(|departure| departure.how)
-    }
-
-    /// When it leaves, whatever still runs.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
-    }
-
-    /// What is wrong.
-    pub(crate) fn problem(&self) -> Option<&String> {
-        self.memory_problem.as_ref()
-    }
-}
-
-/// Whether an engine of this kind takes over what is under way.
-fn takes_over(mode: Mode) -> bool {
-    match mode {
-        Mode::Serve | Mode::Once | Mode::UntilIdle => true,
-        Mode::Command | Mode::Task(_) => false,
-    }
-}
 
 impl Engine {
     /// Reads what the engine before left, before anything happens.
     pub(crate) async fn look_back(&mut self) {
-        if takes_over(self.mode) {
+        if self.lifetime.takes_over() {
             let path = self.deps.home.recovery();
-            let read = tokio::task::spawn_blocking(move || recovery::read(&path)).await;
-            self.lifetime.left_behind = read.unwrap_or_default();
+            let read = tokio::task::spawn_blocking(move || manifest::read(&path)).await;
+            self.lifetime.inherit(read.unwrap_or_default());
         }
     }
 
     /// In its first turn: writes down that it began, and what it takes over.
     pub(crate) fn arrive(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
-        if std::mem::replace(&mut self.lifetime.arrived, true) || !takes_over(self.mode) {
+        if !self.lifetime.is_arriving() || !self.lifetime.takes_over() {
             return;
         }
-        if self.mode == Mode::Once && self.lifetime.left_behind.is_none() {
+        if self.lifetime.mode() == Mode::Once && self.lifetime.left_behind().is_none() {
             // A pass every minute takes the same runs over, each time.
             return;
         }
-        let left = self.lifetime.left_behind.as_ref().map(|left| LeftBehind {
+        let left = self.lifetime.left_behind().map(|left| LeftBehind {
             at: left.written_at,
             version: left.orch_version.clone(),
             pid: left.pid,
             why: left.why.clone(),
         });
-        if self.mode == Mode::Serve {
+        if self.lifetime.mode() == Mode::Serve {
             self.note_start(change_set, now);
         }
         let running: Vec<_> = self.state.runs.values().filter(|run| run.phase == Phase::Running).cloned().collect();
@@ -123,8 +72,7 @@ impl Engine {
     }
 
     fn service_entry(&self, kind: ServiceKind, cause: Cause, why: String, now: Timestamp) -> ServiceEntry {
-        let lasted = self.deps.clock.instant().saturating_duration_since(self.lifetime.begun);
-        let lasted = i64::try_from(lasted.as_secs()).unwrap_or(i64::MAX);
+        let lasted = i64::try_from(self.lifetime.lasted(self.deps.clock.instant()).as_secs()).unwrap_or(i64::MAX);
         ServiceEntry {
             at: now,
             kind,
@@ -139,22 +87,9 @@ impl Engine {
 
     /// What was left behind is taken over, and that is on disk.
     pub(crate) fn forget_what_was_left(&mut self) {
-        if self.lifetime.left_behind.take().is_some() {
-            recovery::remove(&self.deps.home.recovery());
+        if self.lifetime.forget_left_behind() {
+            manifest::remove(&self.deps.home.recovery());
         }
-    }
-
-    /// Is on its way out from now on. A later word counts more than an earlier one.
-    pub(crate) fn leave_by(&mut self, departure: Departure) {
-        self.lifetime.deadline = (departure.how == ShutdownMode::Now).then(|| self.deps.clock.instant() + INTERRUPTING);
-        self.lifetime.departure = Some(departure);
-    }
-
-    /// Told to leave at once, from outside.
-    pub(crate) fn leave_at_once(&mut self) {
-        let word = self.word.get().cloned();
-        let usual = || Departure::new(ShutdownMode::Stop, Cause::Command, "told to leave");
-        self.leave_by(word.unwrap_or_else(usual));
     }
 
     /// Whether it is on its way out and there.
@@ -164,8 +99,8 @@ impl Engine {
             Some(ShutdownMode::Stop | ShutdownMode::Respawn) => true,
             Some(ShutdownMode::Drain) => self.is_quiet() && self.state.runs.is_empty() && !self.checks_results(),
             Some(ShutdownMode::Now) => {
-                let waited = self.lifetime.deadline.is_some_and(|deadline| self.deps.clock.instant() >= deadline);
-                waited || (self.state.runs.is_empty() && self.file.is_written())
+                self.lifetime.is_overdue(self.deps.clock.instant())
+                    || (self.state.runs.is_empty() && self.file.is_written())
             }
         }
     }
@@ -173,27 +108,20 @@ impl Engine {
     /// The last words: a view of what is under way for whoever comes next, and a line in the daemon's history.
     pub(crate) async fn depart(&mut self) -> EngineExit {
         let usual = || Departure::new(ShutdownMode::Stop, Cause::Command, "nothing is left to do");
-        // A loop that could not store its last turn has not heard the word; one that was told how in another way has.
-        let told = match (self.lifetime.departure.take(), self.word.get().cloned()) {
-            (Some(departure), Some(word)) => Some(Departure { how: departure.how, ..word }),
-            (departure, word) => departure.or(word),
-        };
-        let stopped = self.shutdown.is_cancelled().then_some(ShutdownMode::Stop);
-        let ordered = told.as_ref().map(|departure| departure.how).or(stopped);
+        let (told, ordered) = self.lifetime.take_order();
         let departure = told.unwrap_or_else(usual);
-        let examined = self.damaged.is_cancelled().then(|| "it was found damaged when it was examined".to_owned());
-        let damage = self.damage.take().or_else(|| self.alarm.found().cloned()).or(examined);
+        let damage = self.storage.take_damage();
         let (person_needed, respawns) =
             (self.person_needed(), departure.how == ShutdownMode::Respawn && damage.is_none());
         let unwritten = self.file.unwritten().map(str::to_owned);
         let exit = EngineExit { person_needed, respawns, damage, unwritten, ordered };
         // What is damaged is not written to: whoever opens it next rebuilds it.
-        if exit.damage.is_some() || !matches!(self.mode, Mode::Serve | Mode::UntilIdle) {
+        if exit.damage.is_some() || !matches!(self.lifetime.mode(), Mode::Serve | Mode::UntilIdle) {
             return exit;
         }
         let now = self.deps.clock.now();
         self.write_manifest(&departure, now).await;
-        if self.mode == Mode::Serve {
+        if self.lifetime.mode() == Mode::Serve {
             let kind = if exit.respawns { ServiceKind::Respawn } else { ServiceKind::Stop };
             let entry = self.service_entry(kind, departure.cause, departure.why, now);
             let stored = self.deps.journal.commit(vec![Write::Service(entry)]);
@@ -211,7 +139,7 @@ impl Engine {
         let runs = self.state.runs.values().map(|run| (run, place_of(run)));
         let under_way = UnderWay::of(runs, self.state.tasks.values().map(AsRef::as_ref));
         let (deps, departure) = (self.deps.clone(), departure.clone());
-        let written = tokio::task::spawn_blocking(move || recovery::write(&deps, &departure, under_way, now));
+        let written = tokio::task::spawn_blocking(move || manifest::write(&deps, &departure, under_way, now));
         match tokio::time::timeout(LAST_WORDS, written).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => tracing::warn!(%error, "the recovery manifest is not written"),
@@ -223,28 +151,29 @@ impl Engine {
     /// Starts itself anew when it has grown too large: in a quiet moment, unless it is far too large, and seldom.
     pub(crate) fn watch_memory(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let limit = self.settings.config.engine.self_memory_limit_mb.saturating_mul(1_000_000);
-        if self.mode != Mode::Serve || limit == 0 || self.lifetime.departure.is_some() {
+        if self.lifetime.mode() != Mode::Serve || limit == 0 || self.lifetime.departure().is_some() {
             return;
         }
         let Some(used) = resident_memory() else { return };
-        self.lifetime.memory_problem = None;
+        self.lifetime.set_memory_problem(None);
         if used <= limit {
             return;
         }
         let (used_mb, limit_mb) = (used / 1_000_000, limit / 1_000_000);
         let told = format!("orch uses {used_mb} MB of memory, engine.self_memory_limit_mb is {limit_mb}");
         if let Some(at) = respawn_not_before(&self.state.service, now).filter(|at| *at > now) {
-            self.lifetime.memory_problem =
-                Some(format!("{told}; it started itself anew a short while ago, and again at {at}"));
+            let problem = format!("{told}; it started itself anew a short while ago, and again at {at}");
+            self.lifetime.set_memory_problem(Some(problem));
             return;
         }
-        let is_at_work = self.is_any_under_way(|key| {
+        let is_at_work = self.jobs.is_any_under_way(|key| {
             matches!(key, JobKey::Start(_) | JobKey::Judge(_) | JobKey::Integrate(_) | JobKey::TryRoute(_))
         });
         if is_at_work && used < limit.saturating_mul(2) {
             return;
         }
         change_set.note(&mut self.state, now, None, None, ServiceFact::Respawns { used_mb, limit_mb });
-        self.leave_by(Departure::new(ShutdownMode::Respawn, Cause::Memory, told));
+        let departure = Departure::new(ShutdownMode::Respawn, Cause::Memory, told);
+        self.lifetime.leave_by(departure, self.deps.clock.instant());
     }
 }

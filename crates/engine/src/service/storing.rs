@@ -19,13 +19,12 @@ impl Engine {
     /// Whether something that was read while a turn was decided is damaged. Such a turn is not stored: what it rests on
     /// is not known.
     pub(crate) fn meets_damage(&mut self, replies: &mut Vec<Answer>) -> bool {
-        let Some(found) = self.alarm.found().cloned() else { return false };
+        let Some(found) = self.storage.note_damage_found() else { return false };
         tracing::error!(%found, "the journal is damaged");
-        let error = Arc::new(JournalError::Damaged { path: self.deps.home.journal(), findings: vec![found.clone()] });
+        let error = Arc::new(JournalError::Damaged { path: self.deps.home.journal(), findings: vec![found] });
         for reply in replies.drain(..) {
             reply(Some(&error));
         }
-        self.damage = Some(found);
         true
     }
 
@@ -40,8 +39,7 @@ impl Engine {
             let begun = instant();
             let error = match self.deps.journal.commit(writes.clone()).await {
                 Ok(()) => {
-                    self.metrics.stored(begun.elapsed());
-                    self.storage_problem = None;
+                    self.storage.stored(begun.elapsed());
                     return true;
                 }
                 Err(error) => Arc::new(error),
@@ -53,17 +51,11 @@ impl Engine {
                 continue;
             }
             tracing::error!(%error, "the journal could not be written; nothing is begun before it can");
-            self.storage_problem = Some(format!("{error}; nothing is begun before it can be written again"));
-            let since = self.deps.clock.now();
-            self.unstored.get_or_insert_with(|| (since, error.to_string()));
+            self.storage.refused(&error, self.deps.clock.now());
             for reply in replies.drain(..) {
                 reply(Some(&error));
             }
-            if error.is_damage() {
-                self.damage = Some(error.to_string());
-                return false;
-            }
-            if matches!(*error, JournalError::Fenced { .. }) || !self.wait_for_storage(&error).await {
+            if is_final || !self.wait_for_storage(&error).await {
                 return false;
             }
         }
@@ -72,7 +64,7 @@ impl Engine {
     /// What the system has put in the way of the work is written down: what has lasted a while, and that nothing could be
     /// stored, as soon as something can.
     pub(crate) fn note_obstacles(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
-        if let Some((since, error)) = self.unstored.take() {
+        if let Some((since, error)) = self.storage.take_unstored() {
             let hindrance = Hindrance::Storage { since, error };
             change_set.note(&mut self.state, now, None, None, ServiceFact::Hindered(hindrance));
         }
@@ -88,10 +80,10 @@ impl Engine {
         tokio::pin!(over);
         loop {
             tokio::select! {
-                () = self.shutdown.cancelled() => return false,
-                () = self.damaged.cancelled() => return false,
+                () = self.lifetime.stopped() => return false,
+                () = self.storage.damaged() => return false,
                 () = &mut over => return true,
-                command = self.commands.recv() => match command {
+                command = self.inputs.command() => match command {
                     Some(command) => self.refuse(command, error),
                     None => return false,
                 },

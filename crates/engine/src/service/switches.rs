@@ -27,8 +27,7 @@ impl Command {
             }
             // To leave is always possible; only how cannot be chosen while nothing can be stored.
             Err(_) if departure.how == ShutdownMode::Stop && !is_rehearsal => {
-                engine.word.get_or_init(|| departure);
-                engine.shutdown.cancel();
+                engine.lifetime.stop(departure);
                 drop(reply.send(Ok(Vec::new())));
             }
             Err(error) => drop(reply.send(Err(EngineError::Journal(Arc::clone(error))))),
@@ -117,17 +116,17 @@ impl Engine {
             PauseScope::All | PauseScope::Project { .. } => None,
         };
         let mut avoided: Vec<String> = self.state.pauses.iter().filter_map(agents).collect();
-        avoided.extend_from_slice(self.exhausted());
+        avoided.extend_from_slice(self.models.money().exhausted());
         let resting = self.state.cooldowns.iter().filter(|(_, cooldown)| cooldown.is_active(now));
         // One provider of several leaves the agent others.
         avoided.extend(resting.map(|(name, _)| name.clone()).filter(|name| !name.contains('/')));
-        if self.settings.avoided != avoided || self.settings.advice != *self.advice() {
-            let advice = self.advice().clone();
+        if self.settings.avoided != avoided || self.settings.advice != *self.models.money().advice() {
+            let advice = self.models.money().advice().clone();
             let settings = Arc::make_mut(&mut self.settings);
             (settings.avoided, settings.advice) = (avoided, advice);
         }
-        if self.settings.ahead != *self.paid_ahead() {
-            let ahead = self.paid_ahead().clone();
+        if self.settings.ahead != *self.models.money().paid_ahead() {
+            let ahead = self.models.money().paid_ahead().clone();
             Arc::make_mut(&mut self.settings).ahead = ahead;
             // Who is paid in advance goes before others of the book.
             self.forget_book();
@@ -170,7 +169,7 @@ impl Engine {
         for one in work.iter().filter(|one| one.fate == Fate::Interrupted) {
             self.interrupt(change_set, one, now);
         }
-        self.leave_by(departure);
+        self.lifetime.leave_by(departure, self.deps.clock.instant());
         work
     }
 

@@ -164,7 +164,7 @@ fn all_accounted(stored: &Tables, new: &BTreeMap<FiringKey, &Firing>, record: &J
 
 /// The state as a turn left it: no time that has come waits for anything but what it may wait for.
 pub fn look_at_engine(engine: &Engine, now: Timestamp) -> Result<(), Broken> {
-    if engine.mode.scope() != Scope::All || engine.lifetime.leaving().is_some() || !engine.looked {
+    if engine.lifetime.mode().scope() != Scope::All || engine.lifetime.leaving().is_some() || !engine.file.is_read() {
         return Ok(());
     }
     let next = engine.timetable.next();

@@ -83,7 +83,7 @@ struct Ran {
     days: f64,
 }
 
-pub(super) fn run(scenario: &Scenario, ground: &Ground, trace: Trace) -> Ran {
+fn run(scenario: &Scenario, ground: &Ground, trace: Trace) -> Ran {
     let mut course = Course::new(scenario, ground, trace);
     let result = guarded(|| course.run());
     let days = course.lasted() as f64 / DAY as f64;

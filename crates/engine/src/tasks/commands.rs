@@ -34,14 +34,14 @@ pub const MAX_TITLE: usize = 10_000;
 impl Engine {
     pub(crate) fn try_checks(&mut self, dir: PathBuf, reply: Reply<Vec<Check>>) {
         let run = tryout::name(self.deps.random());
-        self.spawn_once(Job::TryChecks { dir, run, reply: ReplySlot::new(reply) });
+        self.jobs.order(Job::TryChecks { dir, run, reply: ReplySlot::new(reply) });
     }
 
     pub(crate) fn view(&self, now: Timestamp) -> View {
         let mut problems: Vec<String> = self.settings.problems.clone();
         problems.extend(self.file.told().iter().cloned());
         problems.extend(self.timetable.told().iter().cloned());
-        problems.extend(self.storage_problem.clone());
+        problems.extend(self.storage.problem().cloned());
         problems.extend(self.deps.obstacles.words());
         problems.extend(self.damage_told());
         problems.extend(self.lifetime.problem().cloned());
@@ -52,12 +52,12 @@ impl Engine {
             live_runs: self.state.runs.values().cloned().collect(),
             projects: self.state.projects.clone(),
             plan: self.plan_with_obstacles(),
-            room: Arc::clone(&self.room),
+            room: Arc::clone(self.planner.capacity()),
             breakers: self.state.breakers.values().cloned().collect(),
             settings: Arc::clone(&self.settings),
             problems,
             pauses: self.state.pauses.iter().cloned().collect(),
-            set_models: self.set_models.all().to_vec(),
+            set_models: self.models.set().all().to_vec(),
             left_alone: self.left_alone(now),
             batches: self.state.batches.values().cloned().collect(),
             leaving: self.lifetime.departure().cloned(),
@@ -67,7 +67,7 @@ impl Engine {
 
     /// The plan, with what keeps tasks from going on at this moment.
     fn plan_with_obstacles(&self) -> Arc<Plan> {
-        let (plan, obstacles) = (self.current_plan(), self.obstacles());
+        let (plan, obstacles) = (Arc::clone(self.planner.current()), self.obstacles());
         if obstacles.is_empty() { plan } else { Arc::new(Plan::clone(&plan).with_obstacles(obstacles)) }
     }
 
@@ -294,9 +294,9 @@ impl Engine {
             return false;
         }
         if let Event::NotIntegrated { problem: IntegrationProblem::Wait(_), .. } = event {
-            return self.told_holds.insert(id, fact.clone()).is_none_or(|before| before != *fact);
+            return self.watch.is_other_hold(id, fact);
         }
-        self.told_holds.remove(&id);
+        self.watch.forget_hold(id);
         true
     }
 
@@ -323,7 +323,7 @@ impl Engine {
             Some(agent.as_str()) != current
                 && (self.settings.config.router.agents.contains(agent) || named(agent))
                 && self.broken(agent, now).is_none()
-                && !self.exhausted().contains(agent)
+                && !self.models.money().exhausted().contains(agent)
                 && !self.state.pauses.holds_agent(agent)
         };
         self.settings.installed.iter().filter(may_work).cloned().collect()

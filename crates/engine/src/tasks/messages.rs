@@ -115,7 +115,7 @@ impl Engine {
             // One that asks about a part cannot before the part is over: it would only ask again.
             State::NeedsReview { .. } => !task.awaited().iter().any(|part| self.is_open(*part)),
             State::InReview { run, review: ReviewStage::Integrating { .. } } => {
-                !self.is_under_way(&JobKey::Integrate(run.clone()))
+                !self.jobs.is_under_way(&JobKey::Integrate(run.clone()))
             }
             State::InReview { review: ReviewStage::Judging | ReviewStage::Reviewing { .. }, .. }
             | State::New { .. }
@@ -204,7 +204,7 @@ impl Engine {
             let State::InProgress { run, stopping: None, .. } = &task.state else { continue };
             let Some(run) = self.state.runs.get(run).filter(|r| r.phase == Phase::Running) else { continue };
             let is_for_it = message.from == Author::Person || message.run.as_ref() == Some(&run.id);
-            if run.live && is_for_it && run.kind == RunKind::Work && self.handed.insert((run.id.clone(), message.id)) {
+            if run.live && is_for_it && run.kind == RunKind::Work && self.watch.hands(&run.id, message.id) {
                 let dir = directory_of(task, &self.state.projects).ok();
                 let project = dir.map(|dir| project_name(&dir, &self.state.projects));
                 due.push(Job::HandOver { run: run.id.clone(), message: message.clone(), project });

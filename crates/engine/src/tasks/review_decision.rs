@@ -94,7 +94,7 @@ impl Engine {
         match self.task(id) {
             Ok(task) => {
                 let run = RunId::new(task.id, 0, self.deps.random());
-                self.spawn_once(Job::Compare { task, run, with_patch, reply: ReplySlot::new(reply) });
+                self.jobs.order(Job::Compare { task, run, with_patch, reply: ReplySlot::new(reply) });
             }
             Err(error) => answer(change_set, reply, Err(error)),
         }

@@ -40,9 +40,9 @@ fn older_than(task: &Task, entry: &Entry) -> Option<Timestamp> {
 
 impl Engine {
     pub(crate) fn on_files(&mut self, change_set: &mut ChangeSet, mut news: FileNews, now: Timestamp) {
-        self.registered.forget();
+        self.planner.forget_registered();
         if let Some(error) = news.unreadable.take() {
-            self.alarm.heed(&error);
+            self.storage.heed(&error);
         }
         if let Some(at) = news.quiet_at.take() {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
@@ -161,7 +161,7 @@ impl Engine {
         let fills = self.ids_for(&doc, numbered);
         if let Some(rest) = news.rest.take() {
             self.file.take_portion(fills);
-            self.spawn_once(Job::ReadOn { known: news.known, doc, rest });
+            self.jobs.order(Job::ReadOn { known: news.known, doc, rest });
             return None;
         }
         // Of the portions before, a cycle that was refused is still held as a mistake.

@@ -103,7 +103,7 @@ impl Engine {
         let since = self.file.doubted_since(is_odd || lacks_some, news.saved, now);
         // Read or written over half-way, the rest of a save would come too late.
         let patience = if is_odd { SAVING } else { SETTLING };
-        if self.mode == Mode::Serve && (is_odd || lacks_some) && now.duration_since(since) < patience {
+        if self.lifetime.mode() == Mode::Serve && (is_odd || lacks_some) && now.duration_since(since) < patience {
             let soon = if is_odd { LOOK_AGAIN } else { LOOK_SOON };
             self.file.look_again(self.deps.clock.instant() + soon);
             return Some(Held::BeingSaved);

@@ -9,7 +9,7 @@ use super::Course;
 use super::happenings::Happening;
 use super::person::Awaited;
 use crate::engine::command::Command;
-use crate::main_loop::Input;
+use crate::engine::inputs::Input;
 use crate::tasks_file::missing_tasks::Verdict;
 use orch_core::ids::TaskId;
 use orch_core::missing_tasks::MissingTasks;
