@@ -1,6 +1,7 @@
 //! The dependencies of the engine: every adapter it calls, in one struct that the composition root makes.
 
 pub(crate) mod agent_env;
+pub(crate) mod damage;
 pub(crate) mod job_key;
 pub(crate) mod leases;
 pub(crate) mod ledger;
@@ -30,7 +31,7 @@ pub struct Deps {
     /// What happened.
     pub journal: Journal,
     /// What became of the journal when it was last found damaged.
-    pub damage: Option<super::Damage>,
+    pub damage: Option<damage::Damage>,
     /// Sessions.
     pub tmux: Tmux,
     /// Where this program was when this process began; see [`Self::program`].

@@ -46,6 +46,7 @@ pub use catalog::reach::reach;
 pub use catalog::strategies::direct_model;
 pub use checkup::{Finding, Patient, Verdict, WHO_COMMITS, Wish as MendWish, check_up};
 pub use deps::Deps;
+pub use deps::damage::{Asked, Damage};
 pub use deps::ledger::Ledger;
 pub use deps::obstacle::Obstacles;
 pub use deps::repositories::Discovering;
@@ -62,8 +63,7 @@ pub use models::set_models::ModelOrder;
 pub use orch_core::job::due::Timer;
 pub use orch_sys::worktree::Leftover;
 pub use rebuild::{
-    Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild,
-    set_journal_aside, suspect,
+    RebuildError, believe, interrupted as interrupted_rebuild, last_damage, rebuild, set_journal_aside, suspect,
 };
 pub use search::{Found, Trouble, Wanted, search};
 pub use settings::{Settings, Sources, content_id, identity_of, installed, project_file};

@@ -1,7 +1,7 @@
 //! The person's own files, as an engine would read them: `tasks.yml`, and what projects say of themselves. What is wrong
 //! there is only told.
 
-use super::{Finding, Patient, Verdict};
+use super::finding::{Finding, Patient, Verdict};
 use crate::files::file_job::{LARGEST, remedy_of};
 use crate::settings::project_file;
 use orch_core::ids::TaskId;

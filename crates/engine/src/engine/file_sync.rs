@@ -1,18 +1,21 @@
 //! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that meets
 //! somebody else's save is done again on the new text.
 
+mod journaled;
+mod problems;
+
 use crate::engine::command::{Command, Parked};
+use crate::files::entry_edits::edits_of;
 use crate::files::file_job::{How, Known, KnownTasks, Line, WriteOrder};
 use crate::job::Job;
 use crate::state::EngineState;
 use jiff::Timestamp;
+use journaled::Journaled;
 use orch_core::ids::TaskId;
-use orch_core::task::{FileState, Task};
-use orch_store::tasks_file::{Agreed, At, Edit, NewEntry, Outline, TasksDoc};
+use orch_store::tasks_file::{Agreed, Edit, NewEntry, Outline, TasksDoc};
 use orch_sys::fs::Digest;
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use problems::FileProblems;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,9 +47,8 @@ pub struct FileSync {
     /// Commands that wait for a look at the file.
     parked: Vec<Parked>,
     known: Known,
-    /// The content that both sides agree on, while they do; and whether the journal does not know of it yet.
-    agreed: Option<Agreed>,
-    agreed_anew: bool,
+    /// The content that both sides agree on, while they do.
+    agreed: Journaled<Option<Agreed>>,
     /// Where everything stands in the file, as far as that is kept between two writes.
     outline: Option<Outline>,
     /// The rest of a large file is still to be looked at.
@@ -84,26 +86,15 @@ pub struct FileSync {
     late_at: Option<Instant>,
     /// Since when there is something odd about it.
     doubted: Option<Timestamp>,
-    /// Tasks that a file lacks which is not believed; and whether the journal does not know of them yet.
-    lacking: Vec<TaskId>,
-    lacking_anew: bool,
-    /// What is wrong with the file now.
-    problems: Vec<String>,
-    /// Tasks that ask for models that mean nothing, with what is odd about them. `None`: not looked at yet.
-    odd: Option<BTreeMap<TaskId, String>>,
-    /// Tasks that ask for a model and whose entries orch has written since.
-    unjudged: BTreeSet<TaskId>,
-    /// Files with edits that could not be put in place, with what to do.
-    aside: Vec<String>,
-    /// What could not be written.
-    refused: Vec<String>,
-    shown: Vec<String>,
+    /// Tasks that a file lacks which is not believed.
+    lacking: Journaled<Vec<TaskId>>,
+    problems: FileProblems,
 }
 
 impl FileSync {
     /// Nothing read yet. `missing_tasks`: what it lacked when a daemon before did not believe it.
     pub fn new(agreed: Option<Agreed>, lacking: Vec<TaskId>) -> Self {
-        Self { agreed, lacking, ..Self::default() }
+        Self { agreed: Journaled::known(agreed), lacking: Journaled::known(lacking), ..Self::default() }
     }
 
     /// The first look at files is done.
@@ -145,18 +136,13 @@ impl FileSync {
     pub fn known(&self) -> Known {
         let (generation, wish) = (self.generation, self.wish);
         let tasks = self.known.tasks.filter(|_| self.granted == wish);
-        let known = Known { tasks, generation, wish, agreed: self.agreed, ..self.known.clone() };
+        let known = Known { tasks, generation, wish, agreed: *self.agreed.get(), ..self.known.clone() };
         if self.outline_wanted { Known { tasks: None, agreed: None, ..known } } else { known }
-    }
-
-    fn agree(&mut self, agreed: Option<Agreed>) {
-        self.agreed_anew |= self.agreed != agreed;
-        self.agreed = agreed;
     }
 
     /// What is agreed on, when the journal is to be told.
     pub fn take_agreed_anew(&mut self) -> Option<Option<Agreed>> {
-        std::mem::take(&mut self.agreed_anew).then_some(self.agreed)
+        self.agreed.take_new()
     }
 
     /// Whether this is how the file stands now, as far as orch's own writes go.
@@ -180,58 +166,18 @@ impl FileSync {
     }
 
     /// What is wrong with the file, for a person.
-    pub fn told(&self) -> &[String] {
-        &self.shown
+    pub fn problems(&self) -> &FileProblems {
+        &self.problems
     }
 
-    fn show(&mut self) {
-        let odd = self.odd.iter().flat_map(BTreeMap::values);
-        self.shown = self.problems.iter().chain(odd).chain(&self.aside).chain(&self.refused).cloned().collect();
-    }
-
-    /// Takes over which files hold edits that could not be put in place. Returns whether there are new ones.
-    pub fn take_set_aside(&mut self, files: &[PathBuf]) -> bool {
-        let told = |path: &PathBuf| {
-            let path = path.display();
-            format!(
-                "{path} holds an edit that was saved too late to be taken over: take out of it what you need, and remove it"
-            )
-        };
-        let aside: Vec<String> = files.iter().map(told).collect();
-        if aside == self.aside {
-            return false;
-        }
-        let is_news = aside.iter().any(|line| !self.aside.contains(line));
-        self.aside = aside;
-        self.show();
-        is_news
-    }
-
-    /// Tasks whose models may be odd: those of which that is known, and those that were written since. `None`: all, because
-    /// none was looked at yet.
-    pub fn model_warnings(&mut self) -> Option<BTreeSet<TaskId>> {
-        let unjudged = std::mem::take(&mut self.unjudged);
-        Some(self.odd.as_ref()?.keys().copied().chain(unjudged).collect())
-    }
-
-    /// Tasks that ask for a model were written.
-    pub fn wrote(&mut self, tasks: impl Iterator<Item = TaskId>) {
-        self.unjudged.extend(tasks);
-    }
-
-    /// Takes over what is odd about them. Returns whether that is news.
-    pub fn take_model_warnings(&mut self, odd: BTreeMap<TaskId, String>) -> bool {
-        let known = self.odd.take().unwrap_or_default();
-        let is_news = odd.iter().any(|(task, told)| known.get(task) != Some(told));
-        self.odd = Some(odd);
-        self.show();
-        is_news
+    pub fn problems_mut(&mut self) -> &mut FileProblems {
+        &mut self.problems
     }
 
     /// Whether nobody else has saved this text since orch wrote it or read it last.
     pub fn is_own(&self, doc: &TasksDoc) -> bool {
         let digest = doc.agreed().digest();
-        self.own == Some(digest) || self.agreed.is_some_and(|agreed| agreed.digest() == digest)
+        self.own == Some(digest) || self.agreed.get().is_some_and(|agreed| agreed.digest() == digest)
     }
 
     /// The file is to be looked at again in a while.
@@ -273,18 +219,17 @@ impl FileSync {
 
     /// The file is not believed, because it lacks these.
     pub fn lacks(&mut self, tasks: Vec<TaskId>) {
-        self.lacking_anew |= self.lacking != tasks;
-        self.lacking = tasks;
+        self.lacking.set(tasks);
     }
 
     /// What the file lacks that is not believed, when the journal is to be told.
     pub fn take_lacking_anew(&mut self) -> Option<Vec<TaskId>> {
-        std::mem::take(&mut self.lacking_anew).then(|| self.lacking.clone())
+        self.lacking.take_new()
     }
 
     /// What a file lacks that is not believed.
     pub fn lacking(&self) -> &[TaskId] {
-        &self.lacking
+        self.lacking.get()
     }
 
     /// These tasks changed.
@@ -296,11 +241,7 @@ impl FileSync {
     pub fn take_look(&mut self, known: Known, problems: Option<Vec<String>>) -> bool {
         self.granted = known.wish;
         self.known = known;
-        let Some(problems) = problems else { return false };
-        let changed = problems != self.problems && !problems.is_empty();
-        self.problems = problems;
-        self.show();
-        changed
+        problems.is_some_and(|problems| self.problems.take_text(problems))
     }
 
     /// Takes over what a portion of a large document brought; the rest is being looked at.
@@ -316,7 +257,7 @@ impl FileSync {
         self.take_portion(fills);
         self.halfway = false;
         self.filling = false;
-        self.agree((whole && self.fills.is_empty()).then(|| doc.agreed()));
+        self.agreed.set((whole && self.fills.is_empty()).then(|| doc.agreed()));
         self.outline = Some(doc.into_outline());
         self.outline_wanted = false;
         self.readable = true;
@@ -342,7 +283,7 @@ impl FileSync {
 
     /// The file holds what was agreed on: it reads, and nothing is to be learned from it.
     pub fn take_agreed(&mut self) {
-        let agreed = self.agreed.map(|agreed| agreed.digest());
+        let agreed = self.agreed.get().map(|agreed| agreed.digest());
         self.outline = self.outline.take().filter(|outline| Some(outline.digest()) == agreed);
         self.readable = true;
         self.halfway = false;
@@ -371,26 +312,25 @@ impl FileSync {
         self.own = agreed.map(|agreed| agreed.digest()).or(self.own);
         // Entries that were given ids by an earlier write are still to be read, whatever this write put beside them.
         let known = known.filter(|_| !self.filling);
-        self.agree(agreed.filter(|_| self.agreed.is_some() && refused.is_empty() && known.is_some()));
+        let is_agreed = self.agreed.get().is_some() && refused.is_empty() && known.is_some();
+        self.agreed.set(agreed.filter(|_| is_agreed));
         self.writing = false;
         self.failure = None;
         self.generation += 1;
         self.outline = outline;
-        self.refused = refused;
+        self.problems.set_refused(refused);
         if let Some(KnownTasks(fingerprint)) = known {
             self.known.tasks = Some(Some(fingerprint));
         }
-        self.show();
     }
 
     /// The write did not happen: its tasks are still to be written.
     pub fn take_back(&mut self, refused: Option<String>) {
         self.writing = false;
         self.generation += 1;
-        self.refused = refused.into_iter().collect();
+        self.problems.set_refused(refused.into_iter().collect());
         // Read again before the next write.
         self.read_anew();
-        self.show();
     }
 
     /// The write failed: it is made again after a while, which grows.
@@ -478,7 +418,7 @@ impl FileSync {
             Edit::Append(new) => Some(NewEntry::clone(new)),
             Edit::Set { .. } | Edit::FillId { .. } => None,
         });
-        if let Some(agreed) = self.agreed
+        if let Some(agreed) = *self.agreed.get()
             && let Some(new) = new.collect::<Option<Vec<_>>>()
             && let Some(lines) = agreed.lines(&new)
         {
@@ -500,38 +440,6 @@ impl FileSync {
     }
 }
 
-/// orch's own values of one task, and of the person's what a command has changed. Returns whether there is anything to
-/// write.
-fn edits_of(task: &Task, edits: &mut Vec<Edit>) -> bool {
-    let written = match &task.file {
-        FileState::Removed { .. } => return false,
-        FileState::Pending | FileState::PutBack => {
-            let entry = NewEntry { id: task.id, spec: task.spec.clone(), status: Some(task.status()) };
-            edits.push(Edit::Append(Box::new(entry)));
-            return true;
-        }
-        FileState::Written { status, .. } => *status,
-    };
-    let before = edits.len();
-    let mut set = |key: &'static str, value: Value| edits.push(Edit::Set { at: At::Id(task.id), key, value });
-    for field in task.unwritten() {
-        set(field.key(), field.value(&task.spec));
-    }
-    if written != Some(task.status()) {
-        set("status", task.status().as_str().into());
-        if let Some(place) = &task.place {
-            set("branch", place.branch.as_str().into());
-        }
-        if task.attempts > 0 {
-            set("attempts", task.attempts.into());
-        }
-        if let Some(summary) = &task.summary {
-            set("summary", summary.as_str().into());
-        }
-    }
-    edits.len() > before
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -547,17 +455,6 @@ mod tests {
         };
         assert_eq!(after(false), Some(Some(here)), "what orch wrote need not be read");
         assert_eq!(after(true), None, "the task of the entry is not born yet");
-    }
-
-    #[test]
-    fn what_was_set_aside_is_told_until_it_is_gone_and_is_news_once() {
-        let mut file = FileSync::new(None, Vec::new());
-        let (one, other) = (PathBuf::from("/h/tasks.yml.rescued-1"), PathBuf::from("/h/tasks.yml.rescued-2"));
-        assert!(file.take_set_aside(std::slice::from_ref(&one)));
-        assert!(!file.take_set_aside(std::slice::from_ref(&one)));
-        assert!(file.take_set_aside(&[one, other.clone()]) && file.told().len() == 2);
-        assert!(!file.take_set_aside(&[other]) && file.told()[0].contains("rescued-2 holds an edit"));
-        assert!(!file.take_set_aside(&[]) && file.told().is_empty());
     }
 
     #[test]

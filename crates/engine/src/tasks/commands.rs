@@ -39,7 +39,7 @@ impl Engine {
 
     pub(crate) fn view(&self, now: Timestamp) -> View {
         let mut problems: Vec<String> = self.settings.problems.clone();
-        problems.extend(self.file.told().iter().cloned());
+        problems.extend(self.file.problems().lines().cloned());
         problems.extend(self.timetable.told().iter().cloned());
         problems.extend(self.storage.problem().cloned());
         problems.extend(self.deps.obstacles.words());

@@ -95,7 +95,8 @@ impl Engine {
     fn take_tasks(&mut self, change_set: &mut ChangeSet, mut news: FileNews, now: Timestamp) -> bool {
         let mut problems = None;
         let set_aside = news.set_aside.take();
-        let suspects = self.file.model_warnings().filter(|_| !matches!(news.tasks, Some(TasksNews::Read(_))));
+        let suspects =
+            self.file.problems_mut().take_suspects().filter(|_| !matches!(news.tasks, Some(TasksNews::Read(_))));
         match news.tasks.take() {
             None => {}
             Some(TasksNews::Broken(found)) => {
@@ -133,11 +134,12 @@ impl Engine {
             }
         }
         let odd = self.model_warnings(suspects, now);
-        let mut has_news = self.file.take_model_warnings(odd);
+        let mut has_news = self.file.problems_mut().take_models(odd);
         has_news |= self.file.take_look(news.known, problems);
-        has_news |= set_aside.is_some_and(|files| self.file.take_set_aside(&files));
+        has_news |= set_aside.is_some_and(|files| self.file.problems_mut().take_set_aside(&files));
         if has_news {
-            let fact = FileFact::Problem(FileProblem::Read { problems: self.file.told().to_vec() });
+            let fact =
+                FileFact::Problem(FileProblem::Read { problems: self.file.problems().lines().cloned().collect() });
             change_set.note(&mut self.state, now, None, None, fact);
         }
         self.file.touch(&self.unwritten());
@@ -355,7 +357,9 @@ impl Engine {
     pub(crate) fn on_written(&mut self, change_set: &mut ChangeSet, result: Writeback, now: Timestamp) {
         match result {
             Writeback::Written { outline, agreed, tasks, refused, known } => {
-                self.file.wrote(tasks.iter().filter(|line| line.task.spec.model.is_some()).map(|line| line.task.id));
+                self.file
+                    .problems_mut()
+                    .suspect(tasks.iter().filter(|line| line.task.spec.model.is_some()).map(|line| line.task.id));
                 for line in tasks {
                     let Some(task) = self.state.tasks.get(&line.task.id).cloned() else { continue };
                     let mut next = Task::clone(&task);

@@ -26,7 +26,7 @@ pub struct Asked {
 
 /// What became of a damaged journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct Damage {
     /// When it was found.
     pub at: Timestamp,
     /// What was found.
@@ -47,8 +47,8 @@ pub struct Report {
     pub lost: Vec<String>,
 }
 
-impl Report {
-    pub(super) fn new(at: Timestamp, cause: &str, kept: &Path, saved: &Salvaged) -> Self {
+impl Damage {
+    pub(crate) fn new(at: Timestamp, cause: &str, kept: &Path, saved: &Salvaged) -> Self {
         Self {
             at,
             cause: cause.to_owned(),
@@ -62,19 +62,19 @@ impl Report {
         }
     }
 
-    pub(super) fn count(&mut self, _: &Task, runs: &[Run]) {
+    pub(crate) fn count(&mut self, _: &Task, runs: &[Run]) {
         self.tasks += 1;
         self.runs += runs.len();
     }
 
-    pub(super) fn projects_found(&mut self, found: &[Project]) {
+    pub(crate) fn projects_found(&mut self, found: &[Project]) {
         self.lost.extend(found.iter().map(|project| {
             format!("project {}: its checks must be approved again (orch init)", project.dir.display())
         }));
     }
 
     /// What the history tells of it.
-    pub(super) fn fact(&self) -> ServiceFact {
+    pub(crate) fn fact(&self) -> ServiceFact {
         ServiceFact::JournalRebuilt {
             cause: self.cause.clone(),
             tasks: self.tasks,
@@ -102,14 +102,14 @@ impl Report {
     }
 
     /// The document goes last: with it the work is done.
-    pub(super) fn write(&self, kept: &Path) -> Result<(), FsError> {
+    pub(crate) fn write(&self, kept: &Path) -> Result<(), FsError> {
         fs::write_private(&kept.join(TEXT), self.text().as_bytes(), Durability::Synced)?;
         let document = serde_json::to_vec_pretty(self).unwrap_or_else(|_| b"{}".to_vec());
         fs::write_private(&kept.join(DOCUMENT), &document, Durability::Synced)
     }
 }
 
-/// What is written where a journal was kept and no new one was made of it. It is no [`Report`], and does not read as one.
+/// What is written where a journal was kept and no new one was made of it. It is no [`Damage`], and does not read as one.
 #[derive(Serialize)]
 struct Superseded {
     at: Timestamp,
@@ -117,7 +117,7 @@ struct Superseded {
 }
 
 /// Ends every rebuild that was cut short: what was kept stays, and nothing is made of it any more.
-pub(super) fn supersede(damaged: &Path, by: &'static str, at: Timestamp) -> Result<(), FsError> {
+pub(crate) fn supersede(damaged: &Path, by: &'static str, at: Timestamp) -> Result<(), FsError> {
     let document = serde_json::to_vec_pretty(&Superseded { at, superseded_by: by }).unwrap_or_else(|_| b"{}".to_vec());
     while let Some(unfinished) = unfinished(damaged) {
         fs::write_private(&unfinished.join(DOCUMENT), &document, Durability::Synced)?;
@@ -134,12 +134,12 @@ fn directories(damaged: &Path) -> Vec<PathBuf> {
 }
 
 /// A directory whose journal was kept, and of which nothing is told yet.
-pub(super) fn unfinished(damaged: &Path) -> Option<PathBuf> {
+pub(crate) fn unfinished(damaged: &Path) -> Option<PathBuf> {
     directories(damaged).into_iter().find(|dir| dir.is_dir() && !dir.join(DOCUMENT).exists())
 }
 
 /// The report on the last damage, while its directory stands there.
-pub(super) fn latest(damaged: &Path) -> Option<Report> {
+pub(crate) fn latest(damaged: &Path) -> Option<Damage> {
     let read = |dir: PathBuf| serde_json::from_slice(&fs::read_limited(&dir.join(DOCUMENT), LARGEST).ok()?).ok();
     directories(damaged).into_iter().rev().find_map(read)
 }
