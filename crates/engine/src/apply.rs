@@ -1,256 +1,37 @@
 //! Jobs: everything slow that the loop starts and that reports back. Each may be done twice without harm, because its
 //! names are computed from the task and the run. Nothing is decided here.
 
-use super::deps::Deps;
-use super::difference::Difference;
-use super::file_job::{Known, Rest, WriteOrder};
-use super::handle::EngineError;
-use super::health::Seen;
-use super::recurring::{self, Change as JobChange};
-use super::reply::ReplySlot;
-pub use super::report::Report;
-use super::settings::Settings;
-use super::{
-    difference, ending, gc, health, hidden, integration_job, overlap, prompt_inputs, question, start_recovery, tryout,
-    upkeep, verify,
-};
+use crate::deps::Deps;
+use crate::deps::job_key::JobKey;
+use crate::error::EngineError;
+use crate::files::jobs_file;
+use crate::files::jobs_file::Change as JobChange;
+use crate::integrate::integration_job;
+use crate::job::Job;
+use crate::job::report::Report;
+use crate::launch::{hidden, prompt_inputs, question, start_recovery};
+use crate::planning::touched;
+use crate::recurring::job_command;
+use crate::settings::Settings;
+use crate::upkeep::gc;
+use crate::verify::ending::Seen;
+use crate::verify::{difference, ending, overruled, tryout};
+use crate::{upkeep, verify};
 use orch_core::delegation::DelegationContext;
-use orch_core::evidence::Check;
 use orch_core::external::StepProblem;
 use orch_core::ids::{RunId, TaskId};
-use orch_core::job::{Firing, FiringKey};
+use orch_core::job::Firing;
 use orch_core::judge::Verdict;
-use orch_core::message::{Author, Message, MessageId};
-use orch_core::outcome::{Failure, Outcome, Usage};
+use orch_core::message::{Author, Message};
+use orch_core::outcome::Usage;
 use orch_core::prompt::{message_prompt, nudge_prompt};
-use orch_core::route::RouteResult;
 use orch_core::task::{Run, Task};
 use orch_runner::{Handed, RunReport};
 use orch_store::journal::Project;
-use orch_store::tasks_file::TasksDoc;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What makes two jobs the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum JobKey {
-    /// Look at the runs.
-    Look,
-    /// Look at the home's files.
-    ReadFiles,
-    /// Write `tasks.yml`.
-    WriteFile,
-    /// Start a run.
-    Start(RunId),
-    /// Stop a run.
-    Stop(RunId),
-    /// Hand a message to a run.
-    HandOver(RunId, MessageId),
-    /// Throw the checkout of a review away.
-    ClearReview(RunId),
-    /// Weigh a run's result.
-    Judge(RunId),
-    /// Integrate a run's result.
-    Integrate(RunId),
-    /// Look at what a branch would change.
-    Compare(RunId),
-    /// Try a project's checks.
-    TryChecks(RunId),
-    /// Look at what running tasks have changed.
-    LookAtFiles,
-    /// Ask the router for a person.
-    TryRoute(RunId),
-    /// Write the sidecars of changed tasks.
-    Sidecars,
-    /// Pack and drop the output of runs that are over.
-    Retain,
-    /// Put runs that are over into the search index.
-    Index,
-    /// Remove worktrees whose work is elsewhere too.
-    Collect,
-    /// Change `jobs.yml` for a person.
-    ChangeJobs,
-    /// Run the command of a job.
-    RunCommand(FiringKey),
-}
-
-/// A job.
-#[derive(Debug)]
-pub enum Job {
-    /// See [`JobKey::Look`].
-    Look {
-        /// Runs that are under way.
-        runs: Vec<RunId>,
-        /// Tasks whose agents were told something.
-        listen: BTreeSet<TaskId>,
-        /// What is known of their health.
-        seen: Seen,
-    },
-    /// See [`JobKey::ReadFiles`].
-    ReadFiles {
-        /// What was read last.
-        known: Known,
-    },
-    /// The same, when all that is new in a large file is not taken over at once.
-    ReadOn {
-        /// What was read.
-        known: Known,
-        /// The document.
-        doc: Box<TasksDoc>,
-        /// What is still to be taken over of it.
-        rest: Rest,
-    },
-    /// See [`JobKey::WriteFile`].
-    WriteFile {
-        /// What to write.
-        order: WriteOrder,
-    },
-    /// See [`JobKey::Start`].
-    Start {
-        /// The task.
-        task: Arc<Task>,
-        /// The run.
-        run: Box<Run>,
-        /// What the person says in its prompt.
-        said: Vec<Message>,
-    },
-    /// See [`JobKey::HandOver`].
-    HandOver {
-        /// The run.
-        run: RunId,
-        /// The message.
-        message: Message,
-        /// The project's name, for templates of its own.
-        project: Option<String>,
-    },
-    /// See [`JobKey::Stop`].
-    Stop {
-        /// The run.
-        run: RunId,
-        /// For a person: who wants that.
-        reason: &'static str,
-    },
-    /// See [`JobKey::ClearReview`].
-    ClearReview {
-        /// Its repository.
-        dir: std::path::PathBuf,
-        /// The review.
-        run: RunId,
-    },
-    /// See [`JobKey::Judge`].
-    Judge {
-        /// The task.
-        task: Arc<Task>,
-        /// What its agent may hand on.
-        standing: DelegationContext,
-        /// The run.
-        run: RunId,
-    },
-    /// See [`JobKey::Integrate`].
-    Integrate {
-        /// The task.
-        task: Arc<Task>,
-        /// The run.
-        run: RunId,
-    },
-    /// See [`JobKey::Sidecars`].
-    Sidecars {
-        /// The tasks as they are now.
-        tasks: Vec<Arc<Task>>,
-    },
-    /// See [`JobKey::Retain`].
-    Retain {
-        /// Tasks of which nothing may go.
-        open: BTreeSet<TaskId>,
-        /// To be done in any case.
-        is_due: bool,
-        /// Nothing runs.
-        is_idle: bool,
-    },
-    /// See [`JobKey::Index`].
-    Index {
-        /// These, or all that are not in it.
-        runs: Option<Vec<RunId>>,
-    },
-    /// See [`JobKey::Collect`].
-    Collect {
-        /// Who wants it, and how.
-        wish: gc::Wish,
-    },
-    /// See [`JobKey::ChangeJobs`].
-    ChangeJobs {
-        /// What to change.
-        change: Box<JobChange>,
-    },
-    /// See [`JobKey::RunCommand`].
-    RunCommand {
-        /// For which time of which job.
-        firing: Box<Firing>,
-    },
-    /// See [`JobKey::TryRoute`].
-    TryRoute {
-        /// The task.
-        task: Arc<Task>,
-        /// A run that is not recorded.
-        run: RunId,
-        /// Why the router cannot be asked now.
-        obstacle: Option<String>,
-        /// Who asks.
-        reply: ReplySlot<RouteResult>,
-    },
-    /// See [`JobKey::LookAtFiles`].
-    LookAtFiles {
-        /// The tasks.
-        tasks: Vec<Arc<Task>>,
-    },
-    /// See [`JobKey::TryChecks`].
-    TryChecks {
-        /// The project's directory.
-        dir: std::path::PathBuf,
-        /// A run that is not recorded.
-        run: RunId,
-        /// Who asks.
-        reply: ReplySlot<Vec<Check>>,
-    },
-    /// See [`JobKey::Compare`].
-    Compare {
-        /// The task.
-        task: Arc<Task>,
-        /// A run that is not recorded.
-        run: RunId,
-        /// Also the diff itself.
-        with_patch: bool,
-        /// Who asks.
-        reply: ReplySlot<Difference>,
-    },
-}
-
 impl Job {
-    /// What makes it the same as another.
-    pub fn key(&self) -> JobKey {
-        match self {
-            Self::Look { .. } => JobKey::Look,
-            Self::ReadFiles { .. } | Self::ReadOn { .. } => JobKey::ReadFiles,
-            Self::WriteFile { .. } => JobKey::WriteFile,
-            Self::Start { run, .. } => JobKey::Start(run.id.clone()),
-            Self::Stop { run, .. } => JobKey::Stop(run.clone()),
-            Self::HandOver { run, message, .. } => JobKey::HandOver(run.clone(), message.id),
-            Self::ClearReview { run, .. } => JobKey::ClearReview(run.clone()),
-            Self::Judge { run, .. } => JobKey::Judge(run.clone()),
-            Self::Integrate { run, .. } => JobKey::Integrate(run.clone()),
-            Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
-            Self::Compare { run, .. } => JobKey::Compare(run.clone()),
-            Self::TryChecks { run, .. } => JobKey::TryChecks(run.clone()),
-            Self::LookAtFiles { .. } => JobKey::LookAtFiles,
-            Self::Sidecars { .. } => JobKey::Sidecars,
-            Self::Retain { .. } => JobKey::Retain,
-            Self::Index { .. } => JobKey::Index,
-            Self::Collect { .. } => JobKey::Collect,
-            Self::ChangeJobs { .. } => JobKey::ChangeJobs,
-            Self::RunCommand { firing } => JobKey::RunCommand(firing.key()),
-        }
-    }
-
     /// Does it.
     pub async fn run(self, deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
         match self {
@@ -258,15 +39,17 @@ impl Job {
             Self::ReadFiles { known } => {
                 let (deps, settings) = (Arc::clone(deps), Arc::clone(settings));
                 let projects = projects.to_vec();
-                blocking(move || Report::Files(Box::new(super::file_job::read(&deps, known, &settings, &projects))))
-                    .await
+                blocking(move || {
+                    Report::Files(Box::new(crate::files::file_job::read(&deps, known, &settings, &projects)))
+                })
+                .await
             }
             Self::ReadOn { known, doc, rest } => {
-                blocking(move || Report::Files(Box::new(super::file_job::read_on(known, *doc, rest)))).await
+                blocking(move || Report::Files(Box::new(crate::files::file_job::read_on(known, *doc, rest)))).await
             }
             Self::WriteFile { order } => {
                 let deps = Arc::clone(deps);
-                blocking(move || Report::Written(Box::new(super::file_job::write(&deps, order)))).await
+                blocking(move || Report::Written(Box::new(crate::files::file_job::write(&deps, order)))).await
             }
             Self::Start { task, run, said } => {
                 start_recovery::start(deps, settings, projects, &task, &run, &said).await
@@ -281,7 +64,7 @@ impl Job {
                 .await
             }
             Self::ClearReview { dir, run } => {
-                super::review_run::clear(deps, &dir, &run).await;
+                crate::launch::review_run::clear(deps, &dir, &run).await;
                 Report::Nothing
             }
             Self::Judge { task, standing, run } => judge(deps, settings, projects, (&task, &standing), run).await,
@@ -289,7 +72,7 @@ impl Job {
             Self::Sidecars { tasks } => {
                 let deps = Arc::clone(deps);
                 blocking(move || {
-                    super::sidecar::write(&deps, &tasks);
+                    crate::upkeep::sidecar::write(&deps, &tasks);
                     Report::Nothing
                 })
                 .await
@@ -311,14 +94,14 @@ impl Job {
                 .await
             }
             Self::Collect { wish } => Report::Collected(Box::new(gc::collect(deps, settings, projects, wish).await)),
-            Self::ChangeJobs { change } => recurring::change(deps, *change).await,
-            Self::RunCommand { firing } => recurring::run_command(deps, settings, projects, &firing).await,
+            Self::ChangeJobs { change } => change_jobs(deps, *change).await,
+            Self::RunCommand { firing } => run_command(deps, settings, projects, &firing).await,
             Self::TryRoute { task, run, obstacle, reply } => {
                 let result = question::try_route(deps, settings, projects, (&task, &run), obstacle).await;
                 reply.send(result.map_err(|message| EngineError::Invalid { message, hint: None }));
                 Report::Nothing
             }
-            Self::LookAtFiles { tasks } => Report::Touched(overlap::touched(deps, projects, &tasks).await),
+            Self::LookAtFiles { tasks } => Report::Touched(touched::touched(deps, projects, &tasks).await),
             Self::TryChecks { dir, run, reply } => {
                 reply.send(tryout::checks(deps, settings, &dir, &run).await);
                 Report::Nothing
@@ -329,13 +112,6 @@ impl Job {
             }
         }
     }
-}
-
-/// The record of a run whose work orch did not accept.
-pub(super) fn overruled(deps: &Deps, run: &RunId, failure: &Failure) -> Option<Box<Run>> {
-    let mut record = deps.journal.run(run).ok().flatten()?;
-    record.outcome = Some(Outcome::Failed(failure.clone()));
-    Some(Box::new(record))
 }
 
 /// Runs something that blocks beside the runtime.
@@ -426,7 +202,7 @@ async fn look_at(
     blocking(move || {
         let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for run in runs {
-            health.extend(health::news(&deps, &run, &seen));
+            health.extend(ending::news(&deps, &run, &seen));
             let over = ending::ended(&deps, &settings, &run).unwrap_or_else(|failure| {
                 // Nothing is known of it: it is looked at again.
                 tracing::warn!(%run, %failure, "how a run stands cannot be told now");
@@ -456,4 +232,15 @@ fn own_usage(deps: &Deps, run: &RunId, report: &RunReport) -> Usage {
     let same = |r: &&Run| r.id != *run && r.session_id.is_some() && r.session_id == report.ending.session_id;
     let earlier = runs.iter().filter(same).map(|r| r.usage).fold(Usage::default(), Usage::plus);
     total.since(earlier)
+}
+
+/// Changes `jobs.yml` as a person asks.
+async fn change_jobs(deps: &Arc<Deps>, change: JobChange) -> Report {
+    let deps = Arc::clone(deps);
+    blocking(move || Report::JobsChanged { result: Box::new(jobs_file::change(&deps, &change)) }).await
+}
+
+/// Runs the command of a job.
+async fn run_command(deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project], firing: &Firing) -> Report {
+    Report::CommandEnded { key: firing.key(), end: job_command::run(deps, settings, projects, firing).await }
 }

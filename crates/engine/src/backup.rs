@@ -20,15 +20,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The kind of file that this orch writes and reads.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 /// The last part of a backup.
-const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 /// The journal's place in a backup.
-const JOURNAL: &str = ".orch/orch.db";
+pub(crate) const JOURNAL: &str = ".orch/orch.db";
 /// Files of the person's at the top of a home.
-const FILES: [&str; 3] = ["tasks.yml", "config.yml", "jobs.yml"];
+pub(crate) const FILES: [&str; 3] = ["tasks.yml", "config.yml", "jobs.yml"];
 /// Directories of the person's at the top of a home.
-const DIRECTORIES: [&str; 2] = ["prompts", "skills"];
+pub(crate) const DIRECTORIES: [&str; 2] = ["prompts", "skills"];
 /// How deep directories of the person's are followed.
 const DEPTH: usize = 16;
 
@@ -240,6 +240,6 @@ fn fill(
 }
 
 /// The task that a file of this name in the state directory is the sidecar of.
-fn sidecar_of(name: &str) -> Option<TaskId> {
+pub(crate) fn sidecar_of(name: &str) -> Option<TaskId> {
     name.strip_suffix(".json")?.parse().ok()
 }

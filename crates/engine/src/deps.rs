@@ -1,8 +1,16 @@
 //! The dependencies of the engine: every adapter it calls, in one struct that the composition root makes.
 
-use super::ledger::Ledger;
-use super::obstacle::Obstacles;
-use super::settings::Sources;
+pub(crate) mod agent_env;
+pub(crate) mod damage;
+pub(crate) mod job_key;
+pub(crate) mod leases;
+pub(crate) mod ledger;
+pub(crate) mod obstacle;
+pub(crate) mod repositories;
+
+use crate::deps::ledger::Ledger;
+use crate::deps::obstacle::Obstacles;
+use crate::settings::Sources;
 use orch_config::home::Home;
 use orch_store::journal::Journal;
 use orch_sys::clock::Clock;
@@ -23,7 +31,7 @@ pub struct Deps {
     /// What happened.
     pub journal: Journal,
     /// What became of the journal when it was last found damaged.
-    pub damage: Option<super::Damage>,
+    pub damage: Option<damage::Damage>,
     /// Sessions.
     pub tmux: Tmux,
     /// Where this program was when this process began; see [`Self::program`].
@@ -39,7 +47,7 @@ pub struct Deps {
     /// Repositories that were discovered, with the time stamp of their configuration.
     pub repositories: std::sync::Mutex<Repositories>,
     /// Held while the repository at a directory is looked at for the first time: a burst of tasks needs one look.
-    pub discovering: super::repositories::Discovering,
+    pub discovering: crate::deps::repositories::Discovering,
     /// Base branches that this engine moved, so that nobody else is blamed for it.
     pub ledger: Ledger,
     /// What is in the way of jobs now.

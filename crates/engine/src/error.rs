@@ -99,3 +99,7 @@ fn told(clashes: &[Clash]) -> String {
     let one = |Clash { field, file, other }: &Clash| format!("{} is {file} now, you want {other}", field.key());
     clashes.iter().map(one).collect::<Vec<_>>().join("; ")
 }
+
+pub(crate) fn unreadable(error: JournalError) -> EngineError {
+    EngineError::Journal(Arc::new(error))
+}

@@ -1,7 +1,7 @@
 //! An editor, commands and the engine at one `tasks.yml`, in every order that can be: no edit disappears. The engine's own
 //! functions on real files; only what comes after what is decided here.
 
-pub(super) mod room;
+pub(crate) mod room;
 
 use proptest::prelude::*;
 use room::{Room, Step};

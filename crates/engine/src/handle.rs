@@ -1,34 +1,35 @@
 //! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
 
-mod output;
-mod view;
-
-use super::alarm::Alarm;
-pub use super::batches::{NewBatch, Order as BatchOrder};
-pub use super::claims::Claiming;
-use super::command::{Command, Reply};
-use super::difference::Difference;
-pub use super::error::EngineError;
-use super::gc::Collected;
-use super::main_loop::Engine;
-use super::metrics::{Figures, Metrics};
-pub use super::missing_tasks::Verdict;
-use super::provider_health::Observed;
-pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
-pub use super::review_decision::Acceptance;
-use super::state::ChangeSet;
+use crate::engine::Engine;
+use crate::engine::command::Command;
+pub use crate::engine::engine_handle::EngineHandle;
+use crate::engine::metrics::Figures;
+pub use crate::error::EngineError;
+pub use crate::files::jobs_file::{Change as JobChange, NameIs as Named};
+pub use crate::recurring::orders::JobsLook;
+pub use crate::service::switches::{Fate, Switched, UnderWay};
+use crate::state::ChangeSet;
+use crate::state::reply::Reply;
+pub use crate::tasks::batches::{NewBatch, Order as BatchOrder};
+pub use crate::tasks::claims::Claiming;
+pub use crate::tasks::commands::Request;
+pub use crate::tasks::review_decision::Acceptance;
+pub use crate::tasks::view::View;
+pub use crate::tasks_file::missing_tasks::Verdict;
+use crate::upkeep::gc::Collected;
+use crate::verify::difference::Difference;
 use jiff::Timestamp;
 use orch_core::actor::Actor;
 use orch_core::batch::{Batch, BatchName};
 use orch_core::budget::Record;
 use orch_core::cost::Charge;
 use orch_core::evidence::Check;
-use orch_core::ids::{RunId, TaskId};
+use orch_core::ids::TaskId;
 use orch_core::job::{Firing, JobId, JobRecord};
 use orch_core::money::Spend;
 use orch_core::once::Once;
 use orch_core::outcome::RunKind;
-use orch_core::pause::{Pause, PauseSelector};
+use orch_core::pause::PauseSelector;
 pub use orch_core::review_decision::ReviewDecision;
 use orch_core::route::RouteResult;
 use orch_core::service::{Departure, ServiceEntry};
@@ -37,85 +38,14 @@ use orch_core::task::{Run, Spec, Status, Task};
 use orch_core::track_record::{Sample, Worker};
 pub use orch_store::journal::{Entry, Project, SettledRow};
 use orch_store::journal::{Journal, JournalError};
-use orch_stream::Hub;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot};
-pub use view::View;
+use tokio::sync::{broadcast, oneshot};
+mod output;
 
 /// Tasks that are read from the journal at once.
 const PAGE: u32 = 100;
-
-/// What a person asks of one task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
-    /// Run it now.
-    Run {
-        /// Also where that is paused.
-        past_pause: bool,
-        /// In a new conversation.
-        anew: bool,
-    },
-    /// From the beginning.
-    Retry,
-    /// Stop its agent, and keep the conversation.
-    Interrupt,
-    /// Give it up.
-    Cancel,
-    /// Let it go on.
-    Unblock,
-}
-
-/// What is paused now, and whether that is new.
-#[derive(Debug, Clone)]
-pub struct Switched {
-    /// It was otherwise before.
-    pub changed: bool,
-    /// Everything that is paused.
-    pub pauses: Vec<Pause>,
-}
-
-/// What becomes of something that is under way when the engine leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// The agent goes on; the next engine takes it over.
-    GoesOn,
-    /// It is waited for.
-    Finished,
-    /// The agent is interrupted, and resumed by the next engine.
-    Interrupted,
-    /// The result is judged or integrated by the next engine.
-    Later,
-}
-
-/// Something that is under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnderWay {
-    /// Of this task.
-    pub task: TaskId,
-    /// The run.
-    pub run: RunId,
-    /// Its agent.
-    pub agent: String,
-    /// What becomes of it.
-    pub fate: Fate,
-}
-
-/// A hand on the engine. Cheap to clone.
-#[derive(Clone)]
-pub struct EngineHandle {
-    pub(super) commands: mpsc::Sender<Command>,
-    pub(super) feed: broadcast::Sender<Entry>,
-    pub(super) journal: Journal,
-    pub(super) runs_dir: PathBuf,
-    pub(super) commands_dir: PathBuf,
-    pub(super) hub: Hub,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) alarm: Alarm,
-    pub(super) observed: Arc<Observed>,
-    pub(super) actor: Actor,
-}
 
 impl EngineHandle {
     /// The same, for somebody of whom the history is to tell.
@@ -130,14 +60,14 @@ impl EngineHandle {
     }
 
     /// Sends a command, and waits for its answer.
-    pub(super) async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+    pub(crate) async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply).by(self.actor.clone())).await.map_err(|_| EngineError::Stopping)?;
         answer.await.map_err(|_| EngineError::Stopping)?
     }
 
     /// Has the state changed. The change is on disk when this returns.
-    pub(super) async fn change<T: Send + 'static>(
+    pub(crate) async fn change<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Engine, &mut ChangeSet, Timestamp) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
@@ -442,7 +372,7 @@ impl EngineHandle {
         self.metrics.figures()
     }
 
-    pub(super) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Journal) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, EngineError> {

@@ -1,12 +1,14 @@
 //! Bringing an accepted branch to its base: kept as it is, or merged after the checks pass on the merge result. The
 //! user's own checkout is never touched while it is dirty.
 
-use super::deps::Deps;
-use super::leases;
-use super::settings::{Settings, directory_of, project_file};
-use super::starting_point::tasks;
-use super::verify::{Checking, Place};
-use super::workspace::Unready;
+pub(crate) mod integration_job;
+pub(crate) mod revert;
+
+use crate::deps::{Deps, leases};
+use crate::launch::starting_point::tasks;
+use crate::settings::{Settings, directory_of, project_file};
+use crate::verify::workspace::Unready;
+use crate::verify::{Checking, Place};
 use jiff::{SignedDuration, Timestamp};
 use orch_config::raw::Integrate;
 use orch_config::resolved::Config;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
 /// How often a base that moves under the merge is followed before it is left for later.
-pub(super) const MOVES_FOLLOWED: u32 = 5;
+pub(crate) const MOVES_FOLLOWED: u32 = 5;
 /// When a setup that does not work is tried again.
 const SETUP_AGAIN: SignedDuration = SignedDuration::from_secs(300);
 /// When a dirty checkout is looked at again.
@@ -69,7 +71,7 @@ pub async fn integrate(
         (Some(OrderKind::Revert), _) => {
             let queue = Queue::new(deps, &config, task, run, projects).await?;
             queue.require_approval()?;
-            super::revert::take_back(&queue).await
+            crate::integrate::revert::take_back(&queue).await
         }
     }
 }
@@ -122,7 +124,7 @@ fn wait_for_tasks(deps: &Deps, detail: String) -> IntegrationProblem {
     IntegrationProblem::Wait(Postponed { detail, until, reason: HoldReason::Dependency })
 }
 
-pub(super) fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> IntegrationProblem {
+pub(crate) fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> IntegrationProblem {
     IntegrationProblem::Ask(hint.map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})")))
 }
 
@@ -134,29 +136,29 @@ fn failed(error: impl External, hint: Option<String>) -> IntegrationProblem {
     }
 }
 
-pub(super) fn git_failed(error: GitError) -> IntegrationProblem {
+pub(crate) fn git_failed(error: GitError) -> IntegrationProblem {
     let hint = error.hint();
     failed(error, hint)
 }
 
 /// A task at the head of the queue of its base branch, with all that is needed to bring something there.
-pub(super) struct Queue<'a> {
-    pub(super) deps: &'a Arc<Deps>,
-    pub(super) config: &'a Config,
-    pub(super) task: &'a Task,
-    pub(super) run: &'a RunId,
-    pub(super) repo: Repo,
-    pub(super) branch: BranchName,
-    pub(super) base: BranchName,
-    pub(super) scratch: PathBuf,
+pub(crate) struct Queue<'a> {
+    pub(crate) deps: &'a Arc<Deps>,
+    pub(crate) config: &'a Config,
+    pub(crate) task: &'a Task,
+    pub(crate) run: &'a RunId,
+    pub(crate) repo: Repo,
+    pub(crate) branch: BranchName,
+    pub(crate) base: BranchName,
+    pub(crate) scratch: PathBuf,
     /// Whoever merges beside this one moves the base, and everything would be done and checked once more.
     _turn: OwnedMutexGuard<()>,
 }
 
 /// What an attempt has brought to the base.
-pub(super) struct Brought {
+pub(crate) struct Brought {
     /// The commit that holds it.
-    pub(super) commit: String,
+    pub(crate) commit: String,
     /// Where the base stood before.
     before: String,
     /// Where the base stood then.
@@ -166,7 +168,7 @@ pub(super) struct Brought {
 }
 
 #[derive(Debug)]
-pub(super) enum Attempt {
+pub(crate) enum Attempt {
     /// The base moved meanwhile.
     Moved,
     Problem(IntegrationProblem),
@@ -278,7 +280,7 @@ impl<'a> Queue<'a> {
     }
 
     /// Throws the scratch worktree away.
-    pub(super) async fn clear(&self) {
+    pub(crate) async fn clear(&self) {
         point!("merge.remove.before");
         clear_scratch(&self.repo, self.run, &self.scratch).await;
         point!("merge.remove.after");
@@ -323,7 +325,7 @@ impl<'a> Queue<'a> {
     }
 
     /// What a merge or a revert that cannot be made amounts to. `heads`: the commits that were to be brought to the base.
-    pub(super) async fn problem(&self, error: MergeError, heads: &[&str]) -> IntegrationProblem {
+    pub(crate) async fn problem(&self, error: MergeError, heads: &[&str]) -> IntegrationProblem {
         match error {
             MergeError::Conflict { files, sides, base_sha } => {
                 let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
@@ -361,7 +363,7 @@ impl<'a> Queue<'a> {
     }
 
     /// Brings a candidate to the base, once the checks pass on it.
-    pub(super) async fn bring(&self, candidate: &Candidate, when: &str) -> Result<Brought, Attempt> {
+    pub(crate) async fn bring(&self, candidate: &Candidate, when: &str) -> Result<Brought, Attempt> {
         // The checks may take long: they are for nothing while the base cannot move.
         self.repo.require_movable(&self.base).await.map_err(|error| self.not_moved(error))?;
         // What passes on a branch may still break the base.
@@ -382,7 +384,7 @@ impl<'a> Queue<'a> {
     }
 
     /// Moves a branch to a candidate, if it is still where that began.
-    pub(super) async fn advance(&self, base: &BranchName, candidate: &Candidate) -> Result<String, Attempt> {
+    pub(crate) async fn advance(&self, base: &BranchName, candidate: &Candidate) -> Result<String, Attempt> {
         let (deps, repo) = (self.deps, &self.repo);
         // Noted first: a run that ends right after the move must already find it in the ledger.
         let (name, old, new) = (base.full_ref(), candidate.base_sha.clone(), candidate.merge_sha.clone());
@@ -487,7 +489,7 @@ fn message(task: &Task) -> (String, String) {
     (format!("{title}\n\n{summary}"), format!("Orch-Task: {}\nOrch-Agent: {route}", task.id))
 }
 
-pub(super) fn later(deps: &Deps, detail: String) -> IntegrationProblem {
+pub(crate) fn later(deps: &Deps, detail: String) -> IntegrationProblem {
     let now = deps.clock.now();
     let until = now.checked_add(WAIT).unwrap_or(now);
     IntegrationProblem::Wait(Postponed { detail, until, reason: HoldReason::BaseDirty })

@@ -1,20 +1,32 @@
 //! Starting a work run: worktree, prompt, session, in this order, each found again when it is there already.
 
-use super::deps::Deps;
-use super::prompt_context::{parts_of, said_before, tried_before};
-use super::run_limits::RunLimits;
-use super::session::{Opening, not_started, prepared, prepared_file, workplace};
-use super::settings::{Settings, directory_of};
-use super::starting_point::Finding;
-use super::verify::{Before, Beginning, look_at_last_run};
-use super::workspace::{Purpose, Workspace};
-use super::{agent_env, hidden, leases, prompt_inputs};
+pub(crate) mod hidden;
+pub(crate) mod new_branch;
+pub(crate) mod prompt_context;
+pub(crate) mod prompt_inputs;
+pub(crate) mod question;
+pub(crate) mod review_run;
+pub(crate) mod run_limits;
+pub(crate) mod run_start;
+pub(crate) mod session;
+pub(crate) mod start_recovery;
+pub(crate) mod starting_point;
+
+use crate::deps::{Deps, agent_env, leases};
+use crate::launch::prompt_context::{parts_of, said_before, tried_before};
+use crate::launch::run_limits::RunLimits;
+use crate::launch::run_start::{Started, ask, failed, git_problem, project_name};
+use crate::launch::session::{Opening, not_started, prepared, prepared_file, workplace};
+use crate::launch::starting_point::Finding;
+use crate::settings::{Settings, directory_of};
+use crate::verify::workspace::{Purpose, Workspace};
+use crate::verify::{Before, Beginning, look_at_last_run};
 use orch_config::resolved::Config;
 use orch_config::resolved_agent::AgentConfig;
 use orch_core::agents::{DialectKind, GitDirs, LaunchRequest, Session};
 use orch_core::answer::Answer;
 use orch_core::event::LaunchProblem;
-use orch_core::external::{External, ExternalFailure, How, StepProblem};
+use orch_core::external::{ExternalFailure, How};
 use orch_core::message::Message;
 use orch_core::names::{self, BranchName};
 use orch_core::outcome::{Failure, FailureClass, RunKind};
@@ -33,7 +45,6 @@ use orch_sys::fs::{self, Durability};
 use orch_sys::git::{GitError, Guard, Repo, forget_traces, trace_file, trace_variables};
 use orch_sys::process::which;
 use orch_sys::worktree::{Worktree, WorktreeRequest};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,38 +52,6 @@ use std::time::Duration;
 
 /// How long an engine may take to leave whose journal was removed under it.
 const LEAVING: Duration = Duration::from_secs(30);
-
-/// A run that the runner has. Kept in the run's directory before its runner can take it, so that a daemon that finds
-/// the run under way knows the same.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Started {
-    /// Where it works; none for a routing question.
-    #[serde(default, with = "orch_store::records::as_record")]
-    pub place: Option<Workplace>,
-    /// The conversation that orch chose.
-    pub session_id: Option<String>,
-}
-
-/// Something to mend for a person, with the hint that the error brings.
-pub fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> LaunchProblem {
-    match hint {
-        Some(hint) => LaunchProblem::Ask(format!("{error} ({hint})")),
-        None => LaunchProblem::Ask(error.to_string()),
-    }
-}
-
-/// What a failed call amounts to: something that passes, or something to mend for a person.
-pub fn failed(error: impl External, hint: Option<String>) -> LaunchProblem {
-    match StepProblem::from(error) {
-        StepProblem::External(failure) => LaunchProblem::External(failure),
-        StepProblem::Ask(question) => ask(&question, hint),
-    }
-}
-
-fn git_problem(error: GitError) -> LaunchProblem {
-    let hint = error.hint();
-    failed(error, hint)
-}
 
 /// What one launch is made for.
 struct Order<'a> {
@@ -127,12 +106,6 @@ pub async fn start_work(
         tried: tried_before(deps, task, run).await?,
     };
     order.start().await
-}
-
-/// The project's name: registered, or that of its directory.
-pub fn project_name(dir: &Path, projects: &[Project]) -> String {
-    let registered = projects.iter().find(|p| p.dir == dir).map(|p| p.name.clone());
-    registered.unwrap_or_else(|| dir.file_name().map_or_else(|| "project".into(), |n| n.to_string_lossy().into_owned()))
 }
 
 impl Order<'_> {
@@ -251,7 +224,7 @@ impl Order<'_> {
         let recorded = self.task.place.as_ref().and_then(|p| BranchName::parse(&p.branch).ok());
         let branch = match recorded {
             Some(branch) => branch,
-            None => super::new_branch::name(self.deps, repo, (self.task, &self.project), &self.run_dir).await?,
+            None => crate::launch::new_branch::name(self.deps, repo, (self.task, &self.project), &self.run_dir).await?,
         };
         let path = match &self.task.place {
             Some(place) => place.worktree.clone(),

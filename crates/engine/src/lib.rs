@@ -1,134 +1,77 @@
 //! The one place where state changes. One loop orders everything; what must be done outside follows from the stored
 //! state, so that an engine that wakes up after a crash does the same as one that never slept.
+//!
+//! From below: what knows no engine (`settings`, `deps`, `state`, `files`, `verify`, `catalog`, `launch`, `integrate`, `upkeep`, with
+//! `job` as what the loop orders and hears); the struct and its parts, each with its own state (`engine`); what extends it
+//! (`models`, `planning`, `runs`, `tasks_file`, `recurring`, `service`, `tasks`); who dispatches (`apply`: jobs, `reports`, `main_loop`:
+//! inputs, `handle`: requests). Beside it: `search`, `rebuild`, `backup`, `checkup`.
 
-mod agent_env;
-mod alarm;
 mod apply;
-mod archive;
 mod backup;
-mod batches;
-mod begin;
-mod breakers;
-mod budgets;
-mod capacity;
+mod catalog;
 mod checkup;
-mod claims;
-mod command;
-mod commands;
-mod credentials;
-mod cycles;
-mod delegate;
 mod deps;
-mod difference;
-mod edit;
-mod ending;
+mod engine;
 mod error;
-mod estimates;
-mod expected;
-mod file_job;
-mod file_sync;
 #[cfg(test)]
 mod file_tests;
-mod frozen;
-mod gc;
+mod files;
 pub mod handle;
-mod health;
-mod hidden;
-mod history;
 mod integrate;
-mod integration_job;
-mod key_value;
+mod job;
 mod launch;
-mod leases;
-mod ledger;
-mod lifetime;
-mod made_catalogs;
 mod main_loop;
-mod merge_file;
-mod messages;
-mod metrics;
-mod missing_tasks;
-mod mode;
-mod model_book;
-mod model_warnings;
-mod new_branch;
-mod obstacle;
-mod once;
-mod overhead;
-mod overlap;
-mod policies;
-mod prompt_context;
-mod prompt_inputs;
-mod provider_health;
-mod question;
+mod models;
+mod planning;
 mod rebuild;
-mod record;
-mod recovery;
 mod recurring;
-mod registered;
-mod reply;
-mod report;
 mod reports;
-mod repositories;
-mod revert;
-mod review_decision;
-mod review_run;
-mod routing;
-mod run_limits;
+mod runs;
 mod search;
-mod session;
-mod set_models;
+mod service;
 mod settings;
-mod settling;
-mod sidecar;
-mod signals;
 #[cfg(test)]
 mod simulation;
-mod start_recovery;
-mod starting_point;
 mod state;
-mod storing;
-mod strategies;
-mod switches;
+mod tasks;
+mod tasks_file;
 #[cfg(test)]
 mod trouble_tests;
-mod tryout;
 mod upkeep;
 mod verify;
-mod workspace;
 
 pub use backup::{
     BackupError, BackupWish, Manifest, Missing, RestoreError, RestoreWish, Restored, backup, interrupted_restore,
     restore,
 };
+pub use catalog::credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_of};
+pub use catalog::model_book::{ModelBook, samples_beside};
+pub use catalog::overhead::overhead;
+pub use catalog::reach::reach;
+pub use catalog::strategies::direct_model;
 pub use checkup::{Finding, Patient, Verdict, WHO_COMMITS, Wish as MendWish, check_up};
-pub use credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_of};
 pub use deps::Deps;
-pub use expected::Expected;
-pub use gc::{Collected, Item, Outcome as Cleaned};
-pub use ledger::Ledger;
-pub use main_loop::Engine;
-pub use metrics::{BOUNDS, Figures, Histogram};
-pub use mode::Mode;
-pub use model_book::{ModelBook, samples_beside};
-pub use obstacle::Obstacles;
+pub use deps::damage::{Asked, Damage};
+pub use deps::ledger::Ledger;
+pub use deps::obstacle::Obstacles;
+pub use deps::repositories::Discovering;
+pub use engine::Engine;
+pub use engine::metrics::{BOUNDS, Figures, Histogram};
+pub use engine::mode::Mode;
+pub use engine::signals::{EngineExit, Signals};
+pub use engine::timetable::timer_of;
+pub use launch::prompt_inputs::{OwnTemplate, own_templates};
+pub use launch::session::SESSION_FILE;
+pub use models::expected::Expected;
+pub use models::set_models::ModelOrder;
 pub use orch_core::job::due::Timer;
 pub use orch_sys::worktree::Leftover;
-pub use overhead::overhead;
-pub use prompt_inputs::{OwnTemplate, own_templates};
 pub use rebuild::{
-    Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild,
-    set_journal_aside, suspect,
+    RebuildError, believe, interrupted as interrupted_rebuild, last_damage, rebuild, set_journal_aside, suspect,
 };
-pub use recurring::timer_of;
-pub use repositories::Discovering;
 pub use search::{Found, Trouble, Wanted, search};
-pub use session::SESSION_FILE;
-pub use set_models::ModelOrder;
 pub use settings::{Settings, Sources, content_id, identity_of, installed, project_file};
-pub use signals::{EngineExit, Signals};
-pub use strategies::direct_model;
-pub use strategies::reach;
+pub use upkeep::gc::{Collected, Item, Outcome as Cleaned};
 
 use handle::EngineHandle;
 use orch_store::journal::Loaded;

@@ -4,40 +4,20 @@
 mod due;
 mod rest;
 
-use super::alarm::{Alarm, Watched};
-use super::apply::{Job, JobKey, Report};
-use super::command::Command;
-use super::deps::Deps;
-use super::handle::EngineHandle;
-use super::health::Seen;
-use super::lifetime::Lifetime;
-use super::metrics::Metrics;
-use super::mode::Mode;
-use super::registered::Registered;
-use super::settings::Settings;
-use super::signals::{EngineExit, Signals};
-use super::state::{Archive, ChangeSet, EngineState};
-use super::upkeep::Upkeep;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::engine::inputs::Input;
+use crate::engine::planner::Planning;
+use crate::engine::signals::EngineExit;
+use crate::job::report::Report;
+use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::actor::Actor;
-use orch_core::history::Fact;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::message::MessageId;
-use orch_core::plan::{Capacity, Plan, plan};
-use orch_core::service::Departure;
-use orch_core::set_model::SetModels;
-use orch_core::task::Task;
-use orch_store::journal::{Entry, Loaded};
-use orch_stream::Hub;
+use orch_core::ids::RunId;
+use orch_core::plan::{Capacity, Plan};
 use orch_sys::clock::instant;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{Notify, broadcast, mpsc};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// How many inputs one turn takes at most, so that a flood cannot keep the first of them waiting.
 const INPUTS_PER_TURN: usize = 256;
@@ -47,176 +27,7 @@ const ROUNDS: usize = 32;
 /// The longest time between two looks while agents run.
 const WATCHFUL: Duration = Duration::from_secs(2);
 
-pub(super) enum Input {
-    Command(Command),
-    Report(JobKey, Report),
-    /// A file of the home changed.
-    Files,
-    /// Look at the runs. Carries nothing.
-    Wake,
-    /// The safety net.
-    Tick,
-    /// A hold ends, or something that was put off is due.
-    Due,
-    /// Everybody who could send a command is gone.
-    Unattended,
-    /// The journal is damaged.
-    Damaged,
-    Shutdown,
-}
-
-/// The engine. Made by [`super::start`], run to its end by [`Engine::run`].
-pub struct Engine {
-    pub(super) deps: Arc<Deps>,
-    pub(super) state: EngineState,
-    pub(super) settings: Arc<Settings>,
-    pub(super) mode: Mode,
-    pub(super) file: super::file_sync::FileSync,
-    pub(super) feed: broadcast::Sender<Entry>,
-    pub(super) commands: mpsc::Receiver<Command>,
-    /// Jobs that are to begin when the turn is over.
-    begun: Vec<Job>,
-    jobs: JoinSet<(JobKey, Report)>,
-    keys: HashMap<tokio::task::Id, JobKey>,
-    in_flight: HashSet<JobKey>,
-    /// Asked for once more while under way.
-    again: HashSet<JobKey>,
-    wake: Arc<Notify>,
-    files_changed: Arc<Notify>,
-    pub(super) shutdown: CancellationToken,
-    /// Somebody found that the journal is damaged.
-    pub(super) damaged: CancellationToken,
-    /// Where readers of the journal say that it is damaged.
-    pub(super) alarm: Alarm,
-    /// How the journal is damaged, where this engine found it.
-    pub(super) damage: Option<String>,
-    /// Why it is told to leave.
-    pub(super) word: Arc<OnceLock<Departure>>,
-    pub(super) lifetime: Lifetime,
-    plan: Arc<Plan>,
-    /// What limited starts when it was made.
-    pub(super) room: Arc<Capacity>,
-    pub(super) machine: super::capacity::Machine,
-    pub(super) touching: super::overlap::Touching,
-    /// Tells whether a directory is there.
-    pub(super) dir_exists: Box<dyn Fn(&Path) -> bool + Send + Sync>,
-    pub(super) registered: Registered,
-    unattended: bool,
-    /// The first look at files is done, and what is new there has become tasks, where that is possible.
-    pub(super) looked: bool,
-    /// A write of `tasks.yml` was tried.
-    pub(super) wrote: bool,
-    /// When the safety net is looked at next.
-    pub(super) next_tick: Instant,
-    /// Why nothing can be stored now.
-    pub(super) storage_problem: Option<String>,
-    /// Since when nothing could be stored, and why, where that is still to be written down.
-    pub(super) unstored: Option<(Timestamp, String)>,
-    /// Tasks whose sidecar is older than their state.
-    sidecars: BTreeMap<TaskId, Arc<Task>>,
-    /// Runs that were asked to stop by this engine.
-    pub(super) asked_to_stop: HashSet<RunId>,
-    /// What holds accepted work up, as the history tells it.
-    pub(super) told_holds: HashMap<TaskId, Fact>,
-    /// Runs that could not be asked: they are asked again at the next tick.
-    pub(super) unasked: Vec<RunId>,
-    pub(super) upkeep: Upkeep,
-    /// When what is known of the runs' health was written down.
-    pub(super) seen: Seen,
-    /// Messages that this engine handed to a run.
-    pub(super) handed: HashSet<(RunId, MessageId)>,
-    pub(super) metrics: Arc<Metrics>,
-    /// Commands that wait for a look at `tasks.yml`.
-    pub(super) parked: Vec<super::command::Parked>,
-    pub(super) timetable: super::recurring::Timetable,
-    pub(super) money: super::budgets::Money,
-    pub(super) known: super::strategies::Known,
-    pub(super) estimates: super::estimates::Estimates,
-    pub(super) set_models: SetModels,
-    pub(super) observed: Arc<super::provider_health::Observed>,
-}
-
 impl Engine {
-    pub(super) fn new(
-        deps: Arc<Deps>,
-        mut loaded: Loaded,
-        archive: Arc<dyn Archive>,
-        settings: Settings,
-        mode: Mode,
-        signals: Signals,
-    ) -> (Self, EngineHandle) {
-        let (sender, commands) = mpsc::channel(256);
-        let (feed, _) = broadcast::channel(4096);
-        let metrics = Arc::new(Metrics::new(loaded.live_runs.iter().map(|run| &run.id)));
-        let alarm = Alarm::new(signals.damaged.clone());
-        let archive = Arc::new(Watched { archive, alarm: alarm.clone() });
-        let handle = EngineHandle {
-            actor: Actor::Orch,
-            commands: sender,
-            feed: feed.clone(),
-            journal: deps.journal.clone(),
-            runs_dir: deps.home.runs(),
-            commands_dir: deps.home.jobs_dir(),
-            hub: Hub::default(),
-            metrics: Arc::clone(&metrics),
-            alarm: alarm.clone(),
-            observed: Arc::default(),
-        };
-        let observed = Arc::clone(&handle.observed);
-        let file = super::file_sync::FileSync::new(loaded.agreed, std::mem::take(&mut loaded.lacking));
-        let mut engine = Self {
-            metrics,
-            state: EngineState::from_journal(loaded, archive),
-            settings: Arc::new(settings),
-            mode,
-            file,
-            feed,
-            commands,
-            begun: Vec::new(),
-            jobs: JoinSet::new(),
-            keys: HashMap::new(),
-            in_flight: HashSet::new(),
-            again: HashSet::new(),
-            wake: signals.wake,
-            files_changed: signals.files,
-            shutdown: signals.shutdown,
-            damaged: signals.damaged,
-            alarm,
-            damage: None,
-            word: signals.word,
-            lifetime: Lifetime::begun(deps.clock.instant()),
-            plan: Arc::new(Plan::default()),
-            room: Arc::new(Capacity::with_slots(1)),
-            machine: super::capacity::Machine::default(),
-            touching: super::overlap::Touching::default(),
-            dir_exists: Box::new(|dir| dir.is_dir()),
-            registered: Registered::default(),
-            unattended: false,
-            looked: false,
-            wrote: false,
-            next_tick: Instant::from_std(deps.clock.instant()),
-            storage_problem: None,
-            unstored: None,
-            sidecars: BTreeMap::new(),
-            asked_to_stop: HashSet::new(),
-            told_holds: HashMap::new(),
-            unasked: Vec::new(),
-            upkeep: Upkeep::default(),
-            seen: Seen::default(),
-            handed: HashSet::new(),
-            parked: Vec::new(),
-            timetable: super::recurring::Timetable::default(),
-            money: super::budgets::Money::default(),
-            known: super::strategies::Known::default(),
-            estimates: super::estimates::Estimates::default(),
-            set_models: SetModels::default(),
-            observed,
-            deps,
-        };
-        engine.mind_pauses(engine.deps.clock.now());
-        (engine, handle)
-    }
-
     /// Runs until its mode is fulfilled or it is told to leave.
     pub async fn run(mut self) -> EngineExit {
         self.look_back().await;
@@ -224,14 +35,13 @@ impl Engine {
         loop {
             let begun = instant();
             let stop = self.change_set(inputs).await;
-            self.metrics.change_set(begun.elapsed());
+            self.storage.turn_took(begun.elapsed());
             if stop || self.fulfilled() || self.departed() {
                 break;
             }
             inputs = self.gather().await;
         }
-        self.jobs.abort_all();
-        while self.jobs.join_next().await.is_some() {}
+        self.jobs.abort().await;
         self.depart().await
     }
 
@@ -239,12 +49,12 @@ impl Engine {
     async fn gather(&mut self) -> Vec<Input> {
         let mut inputs = vec![self.next_input().await];
         while inputs.len() < INPUTS_PER_TURN {
-            if self.looked
-                && let Ok(command) = self.commands.try_recv()
+            if self.file.is_read()
+                && let Some(command) = self.inputs.try_command()
             {
                 inputs.push(Input::Command(command));
-            } else if let Some(done) = self.jobs.try_join_next_with_id() {
-                inputs.push(self.joined(done));
+            } else if let Some((key, report)) = self.jobs.try_next() {
+                inputs.push(self.ended(key, report));
             } else {
                 break;
             }
@@ -258,29 +68,25 @@ impl Engine {
         let timer = tokio::time::sleep_until(self.next_look(now));
         tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => Input::Shutdown,
-            () = self.damaged.cancelled() => Input::Damaged,
-            Some(done) = self.jobs.join_next_with_id(), if !self.jobs.is_empty() => self.joined(done),
+            () = self.lifetime.stopped() => Input::Shutdown,
+            () = self.storage.damaged() => Input::Damaged,
+            Some((key, report)) = self.jobs.next() => self.ended(key, report),
             // Nobody is answered before the files were read: an answer would miss what stands there.
-            command = self.commands.recv(), if self.looked && !self.unattended => match command {
-                Some(command) => Input::Command(command),
-                None => Input::Unattended,
-            },
-            () = self.wake.notified() => Input::Wake,
-            () = self.files_changed.notified() => Input::Files,
+            input = self.inputs.next(self.file.is_read()) => input,
             () = self.deps.obstacles.changed() => Input::Due,
-            () = timer => if self.instant() >= self.next_tick { Input::Tick } else { Input::Due },
+            () = timer => if self.instant() >= self.inputs.next_tick() { Input::Tick } else { Input::Due },
         }
     }
 
     /// The tick, or the end of a hold if that comes first. The tick does not move when somebody talks to the loop.
     fn next_look(&self, now: Timestamp) -> Instant {
-        self.next_due(now).map_or(self.next_tick, |due| due.min(self.next_tick))
+        self.next_due(now).map_or(self.inputs.next_tick(), |due| due.min(self.inputs.next_tick()))
     }
 
     /// When something is due by time alone.
-    pub(super) fn next_due(&self, now: Timestamp) -> Option<Instant> {
-        let hold = self.plan.wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+    pub(crate) fn next_due(&self, now: Timestamp) -> Option<Instant> {
+        let hold =
+            self.planner.current().wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
         let hold = hold.map(|hold| self.instant() + hold.max(Duration::from_millis(1)));
         let write = self.file.due().map(Instant::from_std);
         let leave = self.lifetime.deadline().map(Instant::from_std);
@@ -296,26 +102,12 @@ impl Engine {
     fn set_next_tick(&mut self) {
         let tick = self.settings.config.engine.tick;
         let tick = if self.state.runs.is_empty() { tick } else { tick.min(WATCHFUL) };
-        self.next_tick = self.instant() + tick;
-    }
-
-    fn joined(&mut self, done: Result<(tokio::task::Id, (JobKey, Report)), tokio::task::JoinError>) -> Input {
-        match done {
-            Ok((id, (key, report))) => {
-                self.keys.remove(&id);
-                self.ended(key, report)
-            }
-            Err(error) => {
-                let key = self.keys.remove(&error.id()).unwrap_or(JobKey::Look);
-                tracing::error!(job = ?key, %error, "a job ended without a report");
-                self.ended(key, Report::Broken(error.to_string()))
-            }
-        }
+        self.inputs.set_next_tick(self.instant() + tick);
     }
 
     /// A job is over.
-    pub(super) fn ended(&mut self, key: JobKey, report: Report) -> Input {
-        self.in_flight.remove(&key);
+    pub(crate) fn ended(&mut self, key: JobKey, report: Report) -> Input {
+        self.jobs.end(&key);
         Input::Report(key, report)
     }
 
@@ -327,7 +119,7 @@ impl Engine {
             return true;
         }
         let writes = change_set.writes();
-        self.metrics.count(&writes);
+        self.storage.count(&writes);
         if !self.store(&mut change_set.replies, writes).await {
             return true;
         }
@@ -337,7 +129,7 @@ impl Engine {
     }
 
     /// What follows from the inputs. Nothing of it has happened before it is stored.
-    pub(super) fn decide(&mut self, inputs: Vec<Input>, now: Timestamp) -> (ChangeSet, bool) {
+    pub(crate) fn decide(&mut self, inputs: Vec<Input>, now: Timestamp) -> (ChangeSet, bool) {
         let mut change_set = ChangeSet::default();
         change_set.renew(&mut self.state);
         self.arrive(&mut change_set, now);
@@ -358,16 +150,15 @@ impl Engine {
     }
 
     /// The turn is stored: it is told, and what it asks for is put down to be begun.
-    pub(super) fn conclude(&mut self, change_set: ChangeSet, leave: bool, now: Timestamp) {
+    pub(crate) fn conclude(&mut self, change_set: ChangeSet, leave: bool, now: Timestamp) {
         self.forget_what_was_left();
         self.state.put_settled_away(&change_set);
-        self.sidecars.extend(change_set.touched_tasks().filter(|(_, task)| task.route.is_some()));
+        self.storage.outdate_sidecars(change_set.touched_tasks().filter(|(_, task)| task.route.is_some()));
         self.file.touch(&change_set.touched);
         for entry in change_set.entries {
             let (task, run) = (entry.task_id.map(|id| id.0), entry.run_id.as_ref().map(RunId::as_str));
             tracing::info!(task, run, kind = entry.fact.kind(), text = entry.fact.text().lines().next(), "history");
-            // Nobody listening is fine.
-            self.feed.send(entry).ok();
+            self.storage.publish(entry);
         }
         for reply in change_set.replies {
             reply(None);
@@ -381,12 +172,12 @@ impl Engine {
         match input {
             Input::Command(command) => self.on_command(change_set, command, now),
             Input::Report(key, report) => {
-                let again = self.again.remove(&key);
+                let again = self.jobs.take_again(&key);
                 self.on_report(change_set, &key, report, now);
                 match key {
                     JobKey::Look if again => self.look_at_runs(),
                     JobKey::ReadFiles if again => self.read_files(),
-                    JobKey::Retain => self.upkeep.looked(),
+                    JobKey::Retain => self.watch.outputs_changed(),
                     // Everything else is begun again by the state that asks for it.
                     JobKey::Look
                     | JobKey::ReadFiles
@@ -423,19 +214,17 @@ impl Engine {
             }
             Input::Tick => {
                 self.set_next_tick();
-                for run in std::mem::take(&mut self.unasked) {
-                    self.asked_to_stop.remove(&run);
-                }
+                self.watch.ask_again();
                 self.look_at_runs();
                 self.lift_cooldowns(change_set, now);
                 self.watch_memory(change_set, now);
                 self.read_files();
             }
-            Input::Unattended => self.unattended = true,
+            Input::Unattended => self.inputs.set_unattended(),
             // Nobody ordered that: how it was told to leave, if it was, still counts.
             Input::Damaged => return true,
             Input::Shutdown => {
-                self.leave_at_once();
+                self.lifetime.leave_at_once(self.deps.clock.instant());
                 return true;
             }
         }
@@ -460,11 +249,11 @@ impl Engine {
             if present.needs_capacity && self.look_at_machine(now) {
                 present = self.make_plan(now);
             }
-            if self.looked && self.pass_over_resting(change_set, &present, now) {
+            if self.file.is_read() && self.pass_over_resting(change_set, &present, now) {
                 present = self.make_plan(now);
             }
-            let begun = self.looked && self.begin(change_set, &present, now);
-            self.plan = Arc::new(present);
+            let begun = self.file.is_read() && self.begin(change_set, &present, now);
+            self.planner.keep(present);
             if !begun {
                 break;
             }
@@ -474,18 +263,18 @@ impl Engine {
     fn make_plan(&mut self, now: Timestamp) -> Plan {
         let model_cooldowns = self.unserved(now);
         let prices = self.prices_of_waiting(&self.settings.config.budget.rules(), now);
-        self.room = Arc::new(Capacity { model_cooldowns, prices, ..self.room(now) });
-        let (scope, leaving, identity) = (self.mode.scope(), self.lifetime.leaving(), self.settings.identity.as_str());
-        let is_registered = |dir: &Path| self.is_registered(dir);
-        plan(&self.state.snapshot(scope, &self.room, leaving, identity, (&self.dir_exists, &is_registered)), now)
+        let capacity = Capacity { model_cooldowns, prices, ..self.capacity_at(now) };
+        let planning = Planning {
+            scope: self.lifetime.mode().scope(),
+            leaving: self.lifetime.leaving(),
+            identity: self.settings.identity.as_str(),
+            now,
+        };
+        self.planner.plan(&self.state, capacity, planning)
     }
 
     /// Whether a directory that is there belongs to a registered repository.
-    pub(super) fn is_registered(&self, dir: &Path) -> bool {
-        self.registered.holds(dir, &self.state.project_dirs)
-    }
-
-    pub(super) fn current_plan(&self) -> Arc<Plan> {
-        Arc::clone(&self.plan)
+    pub(crate) fn is_registered(&self, dir: &Path) -> bool {
+        self.planner.is_registered(dir, &self.state.project_dirs)
     }
 }

@@ -3,13 +3,11 @@
 //! report is written the next start begins again from the files that were kept. Who is believed is decided by
 //! [`orch_core::rebuild`].
 
-mod report;
 #[cfg(test)]
 mod tests;
 mod traces;
 
-pub use report::{Asked, Report};
-
+use crate::deps::damage::{self, Asked, Damage};
 use jiff::Timestamp;
 use orch_config::home::Home;
 use orch_core::actor::Actor;
@@ -56,7 +54,7 @@ pub async fn rebuild(
     environment: &BTreeMap<String, String>,
     now: Timestamp,
     cause: &str,
-) -> Result<Report, RebuildError> {
+) -> Result<Damage, RebuildError> {
     point!("rebuild.before");
     let kept = keep(home, now)?;
     point!("rebuild.kept");
@@ -67,7 +65,7 @@ pub async fn rebuild(
     remove(&read);
     gathered.take(&saved);
     let highest = saved.last_task_id.max(gathered.highest());
-    let mut report = Report::new(now, cause, &kept, &saved);
+    let mut report = Damage::new(now, cause, &kept, &saved);
     if !saved.lost.is_empty() {
         report.lost.extend(unknown(&gathered, highest));
     }
@@ -94,7 +92,7 @@ pub async fn rebuild(
 
 /// A journal was kept, and no report tells what became of it.
 pub fn interrupted(home: &Home) -> bool {
-    report::unfinished(&home.damaged()).is_some()
+    damage::unfinished(&home.damaged()).is_some()
 }
 
 /// A file that is there as long as the journal is not to be believed, and tells why.
@@ -108,7 +106,7 @@ pub fn suspect(home: &Home) -> PathBuf {
 /// # Errors
 /// The disk does not take it; it can be done again.
 pub fn supersede(home: &Home, by: &'static str, now: Timestamp) -> Result<(), FsError> {
-    report::supersede(&home.damaged(), by, now)?;
+    damage::supersede(&home.damaged(), by, now)?;
     believe(home)
 }
 
@@ -127,15 +125,15 @@ pub fn believe(home: &Home) -> Result<(), FsError> {
 }
 
 /// The report on the last damage, as long as its directory stands there.
-pub fn last_damage(home: &Home) -> Option<Report> {
-    report::latest(&home.damaged())
+pub fn last_damage(home: &Home) -> Option<Damage> {
+    damage::latest(&home.damaged())
 }
 
 /// Copies the journal and what lies beside it to a directory of its own; the one of an unfinished try is used again.
 fn keep(home: &Home, now: Timestamp) -> Result<PathBuf, RebuildError> {
     let damaged = home.damaged();
     fs::create_dir_private(&damaged)?;
-    if let Some(unfinished) = report::unfinished(&damaged) {
+    if let Some(unfinished) = damage::unfinished(&damaged) {
         return Ok(unfinished);
     }
     let name = now.strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
@@ -211,7 +209,7 @@ fn unknown(gathered: &Gathered, highest: u64) -> Vec<String> {
 
 /// What was paused, switched off by failures and left alone, and the daemon's history. Where nobody can tell what a
 /// person had paused, everything is: what starts against their word cannot be taken back.
-fn switched(saved: &mut Salvaged, now: Timestamp, report: &mut Report) -> Vec<Write> {
+fn switched(saved: &mut Salvaged, now: Timestamp, report: &mut Damage) -> Vec<Write> {
     let pauses = saved.pauses.take().unwrap_or_else(|| {
         let what = "what was paused: everything is paused now, until `orch resume`";
         report.lost.push(what.to_owned());
@@ -245,7 +243,7 @@ fn recurring(saved: &mut Salvaged, now: Timestamp) -> Vec<Write> {
 }
 
 /// Everything that the new journal holds.
-fn writes(mut saved: Salvaged, gathered: Gathered, now: Timestamp, report: &mut Report) -> Vec<Write> {
+fn writes(mut saved: Salvaged, gathered: Gathered, now: Timestamp, report: &mut Damage) -> Vec<Write> {
     let mut writes = switched(&mut saved, now, report);
     let Salvaged { entries, mut messages, projects, last_seq, .. } = saved;
     let known: Vec<PathBuf> = projects.iter().map(|project| project.dir.clone()).collect();

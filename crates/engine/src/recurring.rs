@@ -2,156 +2,24 @@
 //! turn that makes its task, so that a crash neither loses nor doubles it; when a job fires is decided by
 //! `domain::job::due`.
 
-mod command;
 mod file;
-mod orders;
+pub(crate) mod job_command;
+pub(crate) mod orders;
 
-pub use command::not_started;
-pub use file::{Change, Changed, JobsNews, NameIs, read};
-pub use orders::JobsLook;
-
-use super::apply::{Job, JobKey, Report, blocking};
-use super::command::Reply;
-use super::deps::Deps;
-use super::file_job::Known;
-use super::main_loop::Engine;
-use super::settings::Settings;
-use super::state::ChangeSet;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::job::Job;
+use crate::state::ChangeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orch_core::actor::Actor;
 use orch_core::history::{CommandRun, Due, Fired, JobFact, JobFailure, TaskFact};
 use orch_core::ids::TaskId;
-use orch_core::job::due::{Move, Timer, advance};
+use orch_core::job::due::{Move, advance};
 use orch_core::job::{Cause, CommandEnd, CommandState, Firing, FiringKey, JobId, JobRecord, Made, title};
 use orch_core::plan::Scope;
-use orch_core::schedule::Schedule;
 use orch_core::task::{FileState, Spec, Status, Task};
-use orch_store::journal::Project;
-use orch_sys::clock;
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
-
-/// The clocks of all jobs. Made from what is stored; nothing of it is stored.
-#[derive(Default)]
-pub struct Timetable {
-    timers: BTreeMap<JobId, Timer>,
-    /// When each job has to be looked at.
-    due: BTreeSet<(Timestamp, JobId)>,
-    planned: BTreeMap<JobId, Timestamp>,
-    /// Jobs that wait for something else than a time.
-    waiting: BTreeSet<JobId>,
-    /// All jobs have their clocks.
-    is_made: bool,
-    /// When it was looked at last.
-    seen: Option<Timestamp>,
-    /// What is wrong with `jobs.yml` now.
-    problems: Vec<String>,
-    /// Who waits for the change of the file that is under way.
-    changing: Option<(Reply<Arc<JobRecord>>, Actor)>,
-    /// Changes that wait for that one.
-    changes: VecDeque<(Box<Change>, Reply<Arc<JobRecord>>, Actor)>,
-    /// Raised with each change that begins or ends: what was read beside one is not what stands there now.
-    generation: u64,
-    /// Firings that a person asked this engine for.
-    pub(super) run_by_hand: HashSet<FiringKey>,
-}
-
-impl Timetable {
-    /// What is wrong, for a person.
-    pub fn told(&self) -> &[String] {
-        &self.problems
-    }
-
-    /// What a look at the files has to know.
-    pub fn beside(&self, known: Known) -> Known {
-        Known { jobs_generation: self.generation, ..known }
-    }
-
-    /// Whether what was read then is how the file stands now, as far as orch's own changes go.
-    pub fn is_current(&self, known: &Known) -> bool {
-        known.jobs_generation == self.generation && !self.is_changing()
-    }
-
-    /// A change of the file is under way; it is read when that is over.
-    pub fn is_changing(&self) -> bool {
-        self.changing.is_some()
-    }
-
-    /// Sets the clock of a job anew.
-    fn set(&mut self, record: &JobRecord) {
-        let id = &record.spec.id;
-        match timer_of(record) {
-            Ok(timer) => drop(self.timers.insert(id.clone(), timer)),
-            Err(why) => {
-                tracing::error!(job = %id, why, "a job that was stored has no clock");
-                self.timers.remove(id);
-            }
-        }
-        self.plan(record);
-    }
-
-    /// When the job is looked at next.
-    fn plan(&mut self, record: &JobRecord) {
-        let id = &record.spec.id;
-        self.unplan(id);
-        if let Some(at) = self.timers.get(id).and_then(|timer| timer.next(record)) {
-            self.due.insert((at, id.clone()));
-            self.planned.insert(id.clone(), at);
-        }
-        if !record.waiting.is_empty() {
-            self.waiting.insert(id.clone());
-        }
-    }
-
-    fn unplan(&mut self, id: &JobId) {
-        if let Some(at) = self.planned.remove(id) {
-            self.due.remove(&(at, id.clone()));
-        }
-        self.waiting.remove(id);
-    }
-
-    fn forget(&mut self, id: &JobId) {
-        self.unplan(id);
-        self.timers.remove(id);
-    }
-
-    /// The next time at which a job has to be looked at.
-    pub fn next(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at)
-    }
-
-    /// Those whose time has come, and those that wait.
-    fn ripe(&self, now: Timestamp) -> Vec<JobId> {
-        let come = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id);
-        come.chain(&self.waiting).cloned().collect::<BTreeSet<_>>().into_iter().collect()
-    }
-}
-
-/// The clock of a job.
-///
-/// # Errors
-/// Its schedule or its zone is none here; in words.
-pub fn timer_of(record: &JobRecord) -> Result<Timer, String> {
-    let schedule = Schedule::parse(&record.spec.schedule).map_err(|error| error.to_string())?;
-    Ok(Timer { schedule, zone: zone_of(record)? })
-}
-
-fn zone_of(record: &JobRecord) -> Result<TimeZone, String> {
-    clock::zone(record.spec.tz.as_deref())
-}
-
-/// Changes `jobs.yml` as a person asks.
-pub async fn change(deps: &Arc<Deps>, change: Change) -> Report {
-    let deps = Arc::clone(deps);
-    blocking(move || Report::JobsChanged { result: Box::new(file::change(&deps, &change)) }).await
-}
-
-/// Runs the command of a job.
-pub async fn run_command(deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project], firing: &Firing) -> Report {
-    Report::CommandEnded { key: firing.key(), end: command::run(deps, settings, projects, firing).await }
-}
 
 /// A time as a person reads it in the job's zone.
 fn shown(due: Timestamp, zone: &TimeZone) -> Due {
@@ -161,11 +29,11 @@ fn shown(due: Timestamp, zone: &TimeZone) -> Due {
 impl Engine {
     /// Jobs fire by themselves where work begins by itself, while nobody has told the engine to leave.
     fn jobs_fire(&self) -> bool {
-        self.looked && self.mode.scope() == Scope::All && self.lifetime.leaving().is_none()
+        self.file.is_read() && self.lifetime.mode().scope() == Scope::All && self.lifetime.leaving().is_none()
     }
 
     /// How long until a job has to be looked at.
-    pub(super) fn next_firing(&self, now: Timestamp) -> Option<Duration> {
+    pub(crate) fn next_firing(&self, now: Timestamp) -> Option<Duration> {
         let at = self.timetable.next().filter(|_| self.jobs_fire())?;
         let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
         // The loop's timers do not reach far beyond a year; the tick comes much sooner anyway.
@@ -173,21 +41,11 @@ impl Engine {
     }
 
     /// Everything that recurs, and whose time has come.
-    pub(super) fn fire_jobs(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+    pub(crate) fn fire_jobs(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         if !self.jobs_fire() {
             return;
         }
-        let jobs = &self.state.jobs;
-        if !std::mem::replace(&mut self.timetable.is_made, true) {
-            jobs.values().for_each(|record| self.timetable.set(record));
-        }
-        let seen = self.timetable.seen.replace(now);
-        let mut ripe = self.timetable.ripe(now);
-        if seen.is_none_or(|seen| now < seen) {
-            // The clock was put back: what was dealt with up to a time that is still to come is looked at again.
-            let is_ahead = |record: &&Arc<JobRecord>| record.through > now;
-            ripe.extend(jobs.values().filter(is_ahead).map(|record| record.spec.id.clone()));
-        }
+        let ripe = self.timetable.ripe(&self.state.jobs, now);
         for id in ripe {
             self.look_at_job(change_set, &id, now);
         }
@@ -197,11 +55,10 @@ impl Engine {
         let Some(record) = self.state.jobs.get(id).cloned() else { return self.timetable.forget(id) };
         if record.spec.run.is_some() && self.job_paused(&record).is_some() {
             // Whatever its command does, it is not to begin now; what passes meanwhile is caught up on.
-            self.timetable.unplan(id);
-            self.timetable.waiting.insert(id.clone());
+            self.timetable.wait(id);
             return;
         }
-        let Some(timer) = self.timetable.timers.get(id).cloned() else { return };
+        let Some(timer) = self.timetable.timer(id) else { return };
         let mut next = JobRecord::clone(&record);
         change_set.by(Actor::Schedule(id.to_string()), |change_set| {
             for one in advance(&mut next, &timer, self.is_busy(&record), now) {
@@ -215,7 +72,7 @@ impl Engine {
     }
 
     /// Why nothing begins where its command runs.
-    pub(super) fn job_paused(&self, record: &JobRecord) -> Option<String> {
+    pub(crate) fn job_paused(&self, record: &JobRecord) -> Option<String> {
         self.state.pauses.description(record.spec.task.dir.as_deref(), None).map(str::to_owned)
     }
 
@@ -262,7 +119,7 @@ impl Engine {
     }
 
     /// The job fires: its task is made, or its command is to be run.
-    pub(super) fn fire(
+    pub(crate) fn fire(
         &mut self,
         change_set: &mut ChangeSet,
         record: &mut JobRecord,
@@ -313,14 +170,14 @@ impl Engine {
     }
 
     /// Commands that are stored to run, and are not known to have been begun by this engine.
-    pub(super) fn commands_to_run(&self) -> Vec<Job> {
-        let all = self.mode.scope() == Scope::All;
-        let mine = self.state.firings.iter().filter(|(key, _)| all || self.timetable.run_by_hand.contains(key));
-        let idle = mine.filter(|(key, _)| !self.is_under_way(&JobKey::RunCommand((*key).clone())));
+    pub(crate) fn commands_to_run(&self) -> Vec<Job> {
+        let all = self.lifetime.mode().scope() == Scope::All;
+        let mine = self.state.firings.iter().filter(|(key, _)| all || self.timetable.is_by_hand(key));
+        let idle = mine.filter(|(key, _)| !self.jobs.is_under_way(&JobKey::RunCommand((*key).clone())));
         idle.map(|(_, firing)| Job::RunCommand { firing: Box::new(firing.clone()) }).collect()
     }
 
-    pub(super) fn on_command_ended(
+    pub(crate) fn on_command_ended(
         &mut self,
         change_set: &mut ChangeSet,
         key: &FiringKey,

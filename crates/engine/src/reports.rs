@@ -1,12 +1,13 @@
 //! What jobs report, applied to the state.
 
-use super::apply::{JobKey, Report};
-use super::file_job::Writeback;
-use super::handle::EngineError;
-use super::main_loop::Engine;
-use super::question;
-use super::recurring;
-use super::state::ChangeSet;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::files::file_job::Writeback;
+use crate::job::report::Report;
+use crate::launch::question;
+use crate::recurring::job_command;
+use crate::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::event::{Event, IntegrationProblem, LaunchProblem};
 use orch_core::evidence::Evidence;
@@ -24,7 +25,7 @@ use orch_runner::RunReport;
 const LONGEST_NAME: usize = 200;
 
 impl Engine {
-    pub(super) fn on_report(&mut self, change_set: &mut ChangeSet, key: &JobKey, report: Report, now: Timestamp) {
+    pub(crate) fn on_report(&mut self, change_set: &mut ChangeSet, key: &JobKey, report: Report, now: Timestamp) {
         match report {
             Report::Looked { heard, health, ended } => {
                 self.on_health(change_set, health, now);
@@ -38,17 +39,14 @@ impl Engine {
             }
             Report::Files(news) => {
                 self.on_files(change_set, *news, now);
-                // New entries are tasks when their ids were written; a file that takes none holds nobody up.
-                if !self.file.is_halfway() && (!self.file.is_filling() || self.wrote) {
-                    self.looked();
-                }
+                self.file.note_progress();
             }
             Report::Written(result) => {
-                self.wrote = true;
+                self.file.set_write_tried();
                 let failed = matches!(*result, Writeback::Failed(_));
                 self.on_written(change_set, *result, now);
                 if failed {
-                    self.looked();
+                    self.file.set_read();
                 }
             }
             Report::Started { run, place, session_id, live, at } => {
@@ -94,7 +92,7 @@ impl Engine {
     }
 
     /// A late report is recorded in the log and changes nothing.
-    pub(super) fn for_task_of(
+    pub(crate) fn for_task_of(
         &mut self,
         change_set: &mut ChangeSet,
         run: &RunId,
@@ -193,8 +191,7 @@ impl Engine {
     fn on_run_ended(&mut self, change_set: &mut ChangeSet, id: &RunId, report: &RunReport, now: Timestamp) {
         let Some(mut run) = self.state.runs.get(id).cloned() else { return };
         let report = &self.with_cost(&run, report, now);
-        self.upkeep.run_ended(id.clone(), self.deps.clock.instant());
-        self.seen.remove(id);
+        self.watch.ended(id, self.deps.clock.instant());
         run.phase = Phase::Ended;
         run.started_at = run.started_at.or(Some(report.started_at));
         run.ended_at = Some(report.ended_at);
@@ -263,14 +260,14 @@ impl Engine {
     }
 
     /// Ends the record of a routing question that nobody waits for any more, and the question itself.
-    pub(super) fn drop_route_run(&mut self, change_set: &mut ChangeSet, id: RunId, now: Timestamp) {
+    pub(crate) fn drop_route_run(&mut self, change_set: &mut ChangeSet, id: RunId, now: Timestamp) {
         if let Some(mut run) = self.state.runs.get(&id).cloned() {
             run.phase = Phase::Ended;
             run.ended_at = Some(now);
             run.outcome = Some(Outcome::Cancelled { detail: "the task was taken back".to_owned() });
             change_set.put_run(&mut self.state, run);
         }
-        self.spawn_once(super::apply::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
+        self.jobs.order(crate::job::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
     }
 
     /// A job broke in a way nobody foresaw: the task asks a person instead of being tried for ever.
@@ -294,11 +291,11 @@ impl Engine {
             }
             JobKey::ReadFiles => {
                 self.file.start_over();
-                self.looked();
+                self.file.set_read();
                 self.unpark(change_set, now);
             }
             JobKey::WriteFile => self.on_written(change_set, Writeback::Failed(error), now),
-            JobKey::Stop(run) => self.unasked.push(run.clone()),
+            JobKey::Stop(run) => self.watch.could_not_ask(run.clone()),
             JobKey::Look
             | JobKey::ClearReview(_)
             | JobKey::HandOver(..)
@@ -314,7 +311,7 @@ impl Engine {
                 let broken = EngineError::Invalid { message: format!("orch itself failed here ({error})"), hint: None };
                 self.on_jobs_changed(change_set, Err(broken), now);
             }
-            JobKey::RunCommand(key) => self.on_command_ended(change_set, key, recurring::not_started(error), now),
+            JobKey::RunCommand(key) => self.on_command_ended(change_set, key, job_command::not_started(error), now),
         }
     }
 }

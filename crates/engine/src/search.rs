@@ -3,18 +3,16 @@
 
 use jiff::Timestamp;
 use orch_config::home::Home;
-use orch_core::ids::RunId;
-use orch_core::ids::TaskId;
+use orch_core::ids::{RunId, TaskId};
 use orch_core::pattern::Pattern;
 use orch_core::timeline::time_at;
 use orch_store::search::{Block, SearchIndex};
 use orch_stream::{Hit, Kept, RunFiles, Span, Start, Text, find, kept};
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::{io, thread};
 
 /// How many found lines of one run wait to be taken.
 const QUEUE: usize = 256;

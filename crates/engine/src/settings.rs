@@ -1,16 +1,18 @@
 //! The settings in force: the person's own and each project's, with the agents that are installed. Read whole and
 //! swapped whole; a file that does not read keeps the last good settings in force.
 
-use super::frozen;
-pub use super::routing::OwnedRouting;
-use super::settling::Settling;
-use orch_config::Warning;
+pub(crate) mod frozen;
+pub(crate) mod routing;
+pub(crate) mod settling;
+
+pub use crate::settings::routing::OwnedRouting;
+use crate::settings::settling::Settling;
 use orch_config::home::Home;
-use orch_config::identity;
 use orch_config::layers::{self, Layer};
 use orch_config::policy::{MAX_BYTES, parse_policy};
 use orch_config::raw::{Integrate, RouterMode as ConfiguredMode};
 use orch_config::resolved::Config;
+use orch_config::{Warning, identity};
 use orch_core::agents::DialectKind;
 use orch_core::count;
 use orch_core::escalation::Rung;
@@ -84,7 +86,7 @@ pub struct Sources {
     /// Dotted keys from the command line.
     pub flags: Vec<(String, String)>,
     /// Tells whether the directory of a project is there.
-    pub(super) is_there: fn(&Path) -> bool,
+    pub(crate) is_there: fn(&Path) -> bool,
 }
 
 /// The content id by which a person approves an `.orch.yml`: SHA-256 in hex.
@@ -250,7 +252,7 @@ impl Sources {
     ///
     /// # Errors
     /// Why it does not read, one text for each mistake.
-    pub(super) fn examine(&self, project: &Project) -> Result<Option<Vec<Warning>>, Vec<String>> {
+    pub(crate) fn examine(&self, project: &Project) -> Result<Option<Vec<Warning>>, Vec<String>> {
         let Some(layer) = self.project_layer(project).map_err(|unread| vec![unread.into_problem()])? else {
             return Ok(None);
         };

@@ -1,10 +1,12 @@
 //! The state that the loop owns, and the turn in which it changes: everything a turn changes is one transaction.
 
+pub(crate) mod alarm;
+pub(crate) mod archive;
 mod change_set;
+pub(crate) mod reply;
 mod writes;
 
-pub use super::archive::Archive;
-
+pub use crate::state::archive::Archive;
 use orch_core::actor::Actor;
 use orch_core::batch::Batch;
 use orch_core::breaker::Breaker;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 const LONGEST_LINE: usize = 100;
 
 /// Answers to requests with a key that are at hand.
-const ANSWERS: usize = 1000;
+pub(crate) const ANSWERS: usize = 1000;
 
 /// A question about a path that planning asks.
 pub type AskOfPath<'a> = &'a dyn Fn(&Path) -> bool;
@@ -63,8 +65,8 @@ pub struct EngineState {
     pub firings: BTreeMap<FiringKey, Firing>,
     /// Batches that are open, by their numbers.
     pub batches: BTreeMap<u64, Arc<Batch>>,
-    pub(super) last_batch: u64,
-    pub(super) last_recorded: u64,
+    pub(crate) last_batch: u64,
+    pub(crate) last_recorded: u64,
     /// Messages that wait for an agent.
     pub messages: BTreeMap<MessageId, Message>,
     last_message_id: u64,
@@ -326,11 +328,11 @@ pub struct ChangeSet {
     service: Vec<ServiceEntry>,
     jobs: BTreeMap<JobId, Option<Arc<JobRecord>>>,
     firings: BTreeMap<FiringKey, Firing>,
-    pub(super) batches: BTreeMap<u64, Arc<Batch>>,
+    pub(crate) batches: BTreeMap<u64, Arc<Batch>>,
     spends: Vec<Record>,
-    pub(super) recorded: Vec<Recorded>,
+    pub(crate) recorded: Vec<Recorded>,
     /// What channels keep from now on.
-    pub(super) kept: Vec<KeyValue>,
+    pub(crate) kept: Vec<KeyValue>,
     answered: BTreeMap<String, Answered>,
     /// The content of `tasks.yml` that is agreed on, when that is another one now.
     pub agreed: Option<Option<Agreed>>,

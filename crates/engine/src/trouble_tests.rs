@@ -1,15 +1,18 @@
 //! An engine whose disk fails it: a damaged journal, a `tasks.yml` that cannot be written. It says so, does not spin, and
 //! leaves when it is told to. The engine's own turns on real files.
 
-use super::apply::{JobKey, Report};
-use super::command::Command;
-use super::file_job::{Writeback, read};
-use super::file_tests::room::ground;
-use super::handle::EngineHandle;
-use super::main_loop::Input;
-use super::signals::EngineExit;
-use super::state::Archive;
-use super::{Engine, Mode, Signals, start};
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::engine::command::Command;
+use crate::engine::engine_handle::EngineHandle;
+use crate::engine::inputs::Input;
+use crate::engine::mode::Mode;
+use crate::engine::signals::{EngineExit, Signals};
+use crate::file_tests::room::ground;
+use crate::files::file_job::{Writeback, read};
+use crate::job::report::Report;
+use crate::start;
+use crate::state::archive::Archive;
 use jiff::Timestamp;
 use orch_core::budget::Record;
 use orch_core::cost::Charge;
@@ -181,7 +184,9 @@ async fn a_disk_that_took_nothing_for_a_while_stands_in_the_history_as_soon_as_i
         lines.map(|entry| entry.fact.text()).collect::<Vec<_>>()
     };
     assert!(lines(&mut patient).is_empty());
-    patient.engine.unstored = Some((SystemClock.now(), "orch.db: database or disk is full".to_owned()));
+    let full = serde_json::Error::io(std::io::Error::other("database or disk is full"));
+    let error = JournalError::Unstorable { path: "orch.db".into(), what: "task", source: full };
+    patient.engine.storage.refused(&error, SystemClock.now());
     let told = lines(&mut patient);
     assert!(told.len() == 1 && told[0].contains("disk is full") && told[0].contains("goes on now"), "{told:?}");
     assert!(lines(&mut patient).is_empty(), "once");
@@ -226,7 +231,7 @@ async fn a_file_that_cannot_be_written_is_tried_seldom_and_holds_nobody_up() {
     assert_eq!(pauses, [(false, true); 6]);
     assert!(file.is_due(now + Duration::from_secs(30), Duration::ZERO), "it is tried again");
     patient.told_to_leave(ShutdownMode::Drain);
-    patient.engine.looked();
+    patient.engine.file.set_read();
     let exit = patient.engine.depart().await;
     assert!(exit.unwritten.is_some_and(|why| why.contains("full")), "who leaves says so");
 }
@@ -235,9 +240,9 @@ async fn a_file_that_cannot_be_written_is_tried_seldom_and_holds_nobody_up() {
 async fn a_run_that_could_not_be_asked_to_stop_is_asked_again_at_the_next_tick() {
     let mut patient = Patient::new();
     let run = RunId::new(TaskId(1), 1, 7);
-    patient.engine.asked_to_stop.insert(run.clone());
+    assert!(patient.engine.watch.asks_to_stop(&run));
     patient.change_set(Input::Report(JobKey::Stop(run.clone()), Report::Broken("the disk is full".to_owned())));
-    assert!(patient.engine.asked_to_stop.contains(&run), "not at once");
+    assert!(!patient.engine.watch.asks_to_stop(&run), "not at once");
     patient.change_set(Input::Tick);
-    assert!(!patient.engine.asked_to_stop.contains(&run));
+    assert!(patient.engine.watch.asks_to_stop(&run));
 }

@@ -1,17 +1,14 @@
 //! What the engine does for runs that are over: packs and drops their output as `retention` says, and puts it into the
 //! search index. Every look begins from what is on the disk, so a look that was killed is simply done again.
 
-use super::apply::{Job, JobKey};
-use super::command::Reply;
-use super::deps::Deps;
-use super::gc::Collected;
-use super::main_loop::Engine;
-use super::mode::Mode;
+pub(crate) mod gc;
+pub(crate) mod sidecar;
+
+use crate::deps::Deps;
 use jiff::Timestamp;
 use orch_config::resolved::Retention;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::retention::{Goes, Stock, Watch, excess, expired};
-use orch_core::task::Task;
 use orch_store::journal::{Compacted, Compaction};
 use orch_store::search::{Block, IndexError, SearchIndex};
 use orch_stream::{Kept, Pieces, RunFiles, Text, count, drop_raw, drop_text, kept, pack};
@@ -20,71 +17,8 @@ use orch_sys::fs::{self, Durability};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// Time between two looks at what is kept.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(3600);
-/// How long runs that ended are gathered before they are indexed: a burst has better things to do.
-const GATHER: Duration = Duration::from_secs(2);
 /// Bytes of text in one block of the index.
 pub const BLOCK: usize = 64 << 10;
-
-/// What is due. Nothing of it is stored: after a start everything is looked at.
-#[derive(Debug, Default)]
-pub(super) struct Upkeep {
-    /// When what is kept is looked at next.
-    next_look: Option<Instant>,
-    /// All runs must be compared with the index.
-    catch_up: bool,
-    /// Runs that ended, and the first of them when.
-    ended: BTreeSet<RunId>,
-    gathering_since: Option<Instant>,
-    /// Who waits to hear which worktrees went.
-    pub(super) collecting_for: Option<Reply<Collected>>,
-}
-
-impl Upkeep {
-    /// A run ended: its output is complete.
-    pub(super) fn run_ended(&mut self, run: RunId, at: Instant) {
-        self.ended.insert(run);
-        self.gathering_since.get_or_insert(at);
-    }
-
-    /// What is kept was looked at; some of it may be gone.
-    pub(super) fn looked(&mut self) {
-        self.catch_up = true;
-    }
-}
-
-impl Engine {
-    /// Starts what is due for runs that are over.
-    pub(super) fn keep_up(&mut self) {
-        let at_start = match self.mode {
-            Mode::Serve => true,
-            Mode::Once | Mode::UntilIdle => false,
-            Mode::Command | Mode::Task(_) => return,
-        };
-        let now = self.deps.clock.instant();
-        if self.upkeep.next_look.is_none_or(|at| now >= at) {
-            let is_due = at_start || self.upkeep.next_look.is_some();
-            self.upkeep.next_look = Some(now + BETWEEN_LOOKS);
-            let open = |task: &Task| !task.status().is_final();
-            let open = self.state.tasks.values().filter(|task| open(task)).map(|task| task.id).collect();
-            let is_idle = self.state.runs.is_empty();
-            self.spawn_once(Job::Retain { open, is_due, is_idle });
-            if at_start {
-                self.collect_by_itself();
-            }
-        }
-        let is_gathered = self.upkeep.gathering_since.is_some_and(|since| !at_start || now >= since + GATHER);
-        if (self.upkeep.catch_up || is_gathered) && !self.is_under_way(&JobKey::Index) {
-            let ended = std::mem::take(&mut self.upkeep.ended).into_iter().collect();
-            self.upkeep.gathering_since = None;
-            let runs = if std::mem::take(&mut self.upkeep.catch_up) { None } else { Some(ended) };
-            self.spawn_once(Job::Index { runs });
-        }
-    }
-}
 
 /// Looks at everything that is kept, unless that was done a short while ago and nobody insists. Blocking.
 pub fn retain(deps: &Deps, limits: &Retention, open: &BTreeSet<TaskId>, is_due: bool, is_idle: bool) {
@@ -116,7 +50,7 @@ fn compact(deps: &Deps, before: Option<Timestamp>, is_idle: bool) {
     }
 }
 
-pub(super) fn last_look(stamp: &Path) -> Option<Timestamp> {
+pub(crate) fn last_look(stamp: &Path) -> Option<Timestamp> {
     fs::read_text(stamp, 100).ok()?.trim().parse().ok()
 }
 

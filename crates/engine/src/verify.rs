@@ -3,18 +3,19 @@
 
 mod change;
 mod checks;
+pub(crate) mod difference;
+pub(crate) mod ending;
 mod outside;
+pub(crate) mod run_check;
 mod trail;
+pub(crate) mod tryout;
 mod unjudged;
+pub(crate) mod workspace;
 
-pub use checks::{Checking, Place, run_check};
-pub use outside::Before;
-pub use unjudged::{Beginning, look_at_last_run};
-
-use super::deps::Deps;
-use super::difference::parting;
-use super::leases;
-use super::settings::{Settings, directory_of};
+use crate::deps::{Deps, leases};
+use crate::settings::{Settings, directory_of};
+use crate::verify::difference::parting;
+pub use checks::{Checking, Place};
 use orch_config::raw::ChecksIn;
 use orch_core::answer::Answer;
 use orch_core::delegation::{self, DelegationContext};
@@ -23,22 +24,24 @@ use orch_core::external::{ExternalFailure, How, StepProblem};
 use orch_core::ids::RunId;
 use orch_core::judge::{Case, Verdict, accepted_because, depends_on_checks, judge as conclude};
 use orch_core::names::BranchName;
-use orch_core::outcome::Outcome;
+use orch_core::outcome::{Failure, Outcome};
 use orch_core::question::QuestionKind;
 use orch_core::redact::Redactor;
 use orch_core::review::Reviewers;
 use orch_core::shell::word;
-use orch_core::task::{Task, Workplace};
+use orch_core::task::{Run, Task, Workplace};
 use orch_core::task_type::TaskType;
 use orch_store::journal::Project;
 use orch_sys::crash::point;
 use orch_sys::fs::{self, Durability};
 use orch_sys::git::{Author, Checkout, Evidence as Seen, GitError, Head, LeftoversError, Repo};
 use orch_sys::worktree::{WorktreeError, WorktreeRequest};
+pub use outside::Before;
 use outside::Scene;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+pub use unjudged::{Beginning, look_at_last_run};
 
 /// What orch concludes of a run.
 pub struct Judgement {
@@ -170,7 +173,7 @@ async fn worktree(repo: &Repo, place: &Workplace) -> Result<(Checkout, Vec<Strin
 }
 
 /// A command or a path that is told may hold a token.
-fn mask(redactor: &Redactor, evidence: &mut Evidence) {
+pub(crate) fn mask(redactor: &Redactor, evidence: &mut Evidence) {
     for told in evidence.violations.iter_mut().chain(&mut evidence.notes) {
         *told = redactor.text(told).into_owned();
     }
@@ -225,7 +228,7 @@ async fn run_checks(
 
 /// What the run reports, and what its runner warns of.
 fn answer_of(deps: &Deps, settings: &Settings, run: &RunId) -> Result<(Answer, Vec<String>), StepProblem> {
-    let over = super::ending::ended(deps, settings, run).map_err(StepProblem::External)?;
+    let over = crate::verify::ending::ended(deps, settings, run).map_err(StepProblem::External)?;
     let report = over.ok_or_else(|| asked("the run's report is gone"))?.report;
     match report.outcome() {
         Outcome::Finished { answer } => Ok((answer, report.warnings)),
@@ -322,7 +325,7 @@ async fn own_work_only(
 }
 
 /// What is seen between two commits becomes what is judged.
-fn take_over(seen: Seen, evidence: &mut Evidence) {
+pub(crate) fn take_over(seen: Seen, evidence: &mut Evidence) {
     evidence.changed = seen.changed.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     (evidence.base, evidence.head, evidence.commits) = (seen.base, seen.head, seen.commits);
     (evidence.files, evidence.insertions, evidence.deletions) = (seen.files, seen.insertions, seen.deletions);
@@ -361,4 +364,11 @@ fn rewritten(place: &Workplace) -> StepProblem {
 
 fn asked(question: impl Into<String>) -> StepProblem {
     StepProblem::Ask(question.into())
+}
+
+/// The record of a run whose work orch did not accept.
+pub(crate) fn overruled(deps: &Deps, run: &RunId, failure: &Failure) -> Option<Box<Run>> {
+    let mut record = deps.journal.run(run).ok().flatten()?;
+    record.outcome = Some(Outcome::Failed(failure.clone()));
+    Some(Box::new(record))
 }

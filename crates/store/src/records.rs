@@ -5,7 +5,7 @@
 //! what that means for the rows that exist. The words of enums are literals, and `records/tests.rs` holds the keys.
 //!
 //! The facts of the history have no records: `orch_core::history::Fact` is the record format of the history itself, with
-//! a version in each row and a fixture of what is stored of each fact (`crates/core/src/history/tests.rs`). Projects and
+//! a version in each row and a fixture of what is stored of each fact (`crates/core/src/audit/history/tests.rs`). Projects and
 //! what channels keep stand in columns.
 
 mod batch;

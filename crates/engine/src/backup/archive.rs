@@ -1,7 +1,8 @@
 //! The file of a backup: a tar inside zstd, whose last part tells what must be in it. Knows nothing of what the parts
 //! mean, and lets nothing out of the directory that they are taken to.
 
-use super::{FORMAT, MANIFEST, Manifest, Part, RestoreError};
+use crate::backup::restore::RestoreError;
+use crate::backup::{FORMAT, MANIFEST, Manifest, Part};
 use jiff::Timestamp;
 use orch_core::ids::RunId;
 use orch_sys::fs::{self, FsError};

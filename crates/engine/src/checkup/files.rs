@@ -1,8 +1,8 @@
 //! The person's own files, as an engine would read them: `tasks.yml`, and what projects say of themselves. What is wrong
 //! there is only told.
 
-use super::{Finding, Patient, Verdict};
-use crate::file_job::{LARGEST, remedy_of};
+use super::finding::{Finding, Patient, Verdict};
+use crate::files::file_job::{LARGEST, remedy_of};
 use crate::settings::project_file;
 use orch_core::ids::TaskId;
 use orch_store::journal::{Glance, Project};

@@ -1,7 +1,7 @@
 //! The home itself: who may read it, whether there is room, whether the clock goes on, and sockets that nobody serves.
 
+use super::finding::{Finding, Patient, Verdict};
 use super::mend::Mend;
-use super::{Finding, Patient, Verdict};
 use jiff::SignedDuration;
 use orch_store::journal::Glance;
 use orch_stream::kept;

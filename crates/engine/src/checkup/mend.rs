@@ -1,8 +1,8 @@
 //! Mending, one thing at a time. Each looks again whether what was found is still so, right before it acts.
 
+use super::finding::{Finding, Patient, Wish, is_over};
 use super::home::{is_served, mode_that_is_open};
 use super::outside::is_nobodys;
-use super::{Finding, Patient, Wish, is_over};
 use orch_core::gc::task_of_branch;
 use orch_core::ids::RunId;
 use orch_core::names::BranchName;

@@ -1,8 +1,8 @@
 //! Sessions, processes and run directories that no run needs any more.
 
+use super::finding::{Finding, GRACE, Patient, UNKNOWN_GRACE, Verdict, is_over, told_run};
 use super::mend::Mend;
-use super::{Finding, GRACE, Patient, UNKNOWN_GRACE, Verdict, is_over, told_run};
-use crate::session::SESSION_FILE;
+use crate::launch::session::SESSION_FILE;
 use jiff::SignedDuration;
 use orch_core::ids::RunId;
 use orch_store::journal::Glance;

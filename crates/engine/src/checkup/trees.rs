@@ -1,9 +1,9 @@
 //! Worktrees, branches, scratch worktrees and locks of git that no task needs any more.
 
+use super::finding::{Finding, Patient, Verdict, is_at_work, of_task};
 use super::mend::Mend;
 use super::outside::{Seen, is_nobodys};
-use super::{Finding, Patient, Verdict, is_at_work, of_task};
-use crate::gc::directories;
+use crate::upkeep::gc::directories;
 use orch_core::gc::task_of_branch;
 use orch_core::ids::RunId;
 use orch_core::names::BranchName;

@@ -1,11 +1,19 @@
 //! One home with an engine that is moved by hand, an editor that saves in its ways, and what each of them has said.
 
-use crate::apply::Job;
-use crate::command::Command;
-use crate::file_job::{FileNews, Writeback, read, write};
-use crate::handle::Request;
+use crate::deps::Deps;
+use crate::deps::ledger::Ledger;
+use crate::deps::obstacle::Obstacles;
+use crate::deps::repositories::Discovering;
+use crate::engine::Engine;
+use crate::engine::command::Command;
+use crate::engine::mode::Mode;
+use crate::engine::signals::Signals;
+use crate::files::file_job::{FileNews, Writeback, read, write};
+use crate::job::Job;
+use crate::settings::Sources;
+use crate::start;
 use crate::state::ChangeSet;
-use crate::{Deps, Discovering, Engine, Ledger, Mode, Obstacles, Signals, Sources, start};
+use crate::tasks::commands::Request;
 use jiff::{SignedDuration, Timestamp};
 use orch_config::home::Home;
 use orch_core::ids::TaskId;

@@ -1,6 +1,6 @@
 //! What runs say and have said: their last lines, their files, and following them.
 
-use super::EngineHandle;
+use crate::engine::engine_handle::EngineHandle;
 use orch_core::output::Part;
 use orch_core::task::Run;
 use orch_stream::{RunFiles, Start, Subscription};

@@ -1,10 +1,11 @@
 //! The jobs that the stored state calls for: begun when they are not under way, after the turn is on disk. Decides nothing
 //! that a restart would not decide again.
 
-use super::Engine;
-use crate::apply::{Job, JobKey};
-use crate::mode::Mode;
-use crate::review_run::review_of;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::engine::mode::Mode;
+use crate::job::Job;
+use crate::runs::reviewing::review_of;
 use jiff::Timestamp;
 use orch_core::ids::TaskId;
 use orch_core::outcome::RunKind;
@@ -27,7 +28,7 @@ impl Engine {
             let stopping = task.stopping().or(is_idle.then_some(StopFor::Cancel));
             if run.phase == Phase::Running
                 && let Some(stop) = stopping
-                && self.asked_to_stop.insert(run.id.clone())
+                && self.watch.asks_to_stop(&run.id)
             {
                 due.push(Job::Stop { run: run.id.clone(), reason: stop.reason() });
             } else if run.phase == Phase::Starting && self.responsible_for(task.id) {
@@ -39,7 +40,7 @@ impl Engine {
             let State::InReview { run, review } = &task.state else { continue };
             match review {
                 ReviewStage::Judging => {
-                    if self.in_flight.contains(&JobKey::Judge(run.clone())) {
+                    if self.jobs.is_under_way(&JobKey::Judge(run.clone())) {
                         continue;
                     }
                     let standing = self.delegation_context(task);
@@ -56,13 +57,13 @@ impl Engine {
         due.extend(self.deliveries());
         due.extend(self.commands_to_run());
         for job in due {
-            self.spawn_once(job);
+            self.jobs.order(job);
         }
-        let pause = if self.mode == Mode::Serve { WRITE_PAUSE } else { Duration::ZERO };
+        let pause = if self.lifetime.mode() == Mode::Serve { WRITE_PAUSE } else { Duration::ZERO };
         if self.file.is_due(self.deps.clock.instant(), pause)
             && let Some(job) = self.file.next_write(&self.state)
         {
-            self.spawn_once(job);
+            self.jobs.order(job);
         }
         if self.file.holds_outline() && self.state.tasks.is_empty() {
             self.file.rest();
@@ -73,43 +74,28 @@ impl Engine {
     }
 
     pub(super) fn write_sidecars(&mut self) {
-        if self.in_flight.contains(&JobKey::Sidecars) || self.sidecars.is_empty() {
+        if self.jobs.is_under_way(&JobKey::Sidecars) {
             return;
         }
-        let tasks = std::mem::take(&mut self.sidecars).into_values().collect();
-        self.spawn_once(Job::Sidecars { tasks });
+        let tasks = self.storage.take_sidecars();
+        if !tasks.is_empty() {
+            self.jobs.order(Job::Sidecars { tasks });
+        }
     }
 
     pub(crate) fn responsible_for(&self, task: TaskId) -> bool {
-        match self.mode.scope() {
+        match self.lifetime.mode().scope() {
             Scope::All => true,
             Scope::Only(id) => id == task,
             Scope::Nothing => false,
         }
     }
 
-    /// Puts a job down to be begun when the turn is stored, unless the same is under way.
-    pub(crate) fn spawn_once(&mut self, job: Job) {
-        let key = job.key();
-        if !self.in_flight.insert(key.clone()) {
-            // What the running one has looked at already may have changed since.
-            self.again.insert(key);
-            return;
-        }
-        self.begun.push(job);
-    }
-
-    /// What the turn put down, handed over to whoever carries it out.
-    pub(crate) fn take_begun(&mut self) -> Vec<Job> {
-        std::mem::take(&mut self.begun)
-    }
-
     pub(super) fn begin_jobs(&mut self) {
-        for job in self.take_begun() {
+        for job in self.jobs.take_ordered() {
             let (key, deps, settings) = (job.key(), Arc::clone(&self.deps), Arc::clone(&self.settings));
-            let (named, projects) = (key.clone(), self.state.projects.clone());
-            let handle = self.jobs.spawn(async move { (key, job.run(&deps, &settings, &projects).await) });
-            self.keys.insert(handle.id(), named);
+            let projects = self.state.projects.clone();
+            self.jobs.spawn(key, async move { job.run(&deps, &settings, &projects).await });
         }
     }
 
@@ -119,7 +105,11 @@ impl Engine {
         if running.is_empty() {
             return;
         }
-        self.spawn_once(Job::Look { runs: running, listen: self.tasks_with_messages(), seen: self.seen.clone() });
+        self.jobs.order(Job::Look {
+            runs: running,
+            listen: self.tasks_with_messages(),
+            seen: self.watch.seen().clone(),
+        });
     }
 
     pub(crate) fn read_files(&mut self) {
@@ -128,6 +118,6 @@ impl Engine {
             return self.file.read_after_write();
         }
         let known = self.timetable.beside(self.file.known());
-        self.spawn_once(Job::ReadFiles { known });
+        self.jobs.order(Job::ReadFiles { known });
     }
 }

@@ -1,32 +1,22 @@
 //! Whether anything is under way or still to come, and whether the engine's mode is fulfilled by that.
 
-use super::Engine;
-use crate::apply::JobKey;
-use crate::mode::Mode;
+use crate::engine::Engine;
+use crate::engine::mode::Mode;
 use jiff::Timestamp;
 use orch_core::plan::HoldReason;
 use orch_core::task::State;
 
 impl Engine {
-    pub(crate) fn is_under_way(&self, key: &JobKey) -> bool {
-        self.in_flight.contains(key)
-    }
-
-    pub(crate) fn is_any_under_way(&self, which: impl Fn(&JobKey) -> bool) -> bool {
-        self.in_flight.iter().any(which)
-    }
-
     /// Nothing is under way, and everything is written.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.looked && self.in_flight.is_empty() && self.file.is_written()
-    }
-
-    pub(crate) fn looked(&mut self) {
-        self.looked = true;
+        self.file.is_read() && self.jobs.is_empty() && self.file.is_written()
     }
 
     pub(super) fn settled(&self) -> bool {
-        self.looked && self.in_flight.is_empty() && self.plan.actions.is_empty() && self.file.is_written()
+        self.file.is_read()
+            && self.jobs.is_empty()
+            && self.planner.current().actions.is_empty()
+            && self.file.is_written()
     }
 
     /// Nothing will happen by itself any more.
@@ -35,15 +25,15 @@ impl Engine {
             |reason: HoldReason, until: Option<Timestamp>| until.is_some() && reason != HoldReason::BaseDirty;
         self.settled()
             && self.state.runs.is_empty()
-            && !self.plan.holds.iter().any(|(_, hold)| waits_for_time(hold.reason, hold.until))
+            && !self.planner.current().holds.iter().any(|(_, hold)| waits_for_time(hold.reason, hold.until))
     }
 
     pub(super) fn fulfilled(&self) -> bool {
-        match self.mode {
+        match self.lifetime.mode() {
             Mode::Serve => false,
             Mode::Once => self.settled(),
             Mode::UntilIdle => self.idle(),
-            Mode::Command | Mode::Task(_) => self.unattended && self.settled(),
+            Mode::Command | Mode::Task(_) => self.inputs.is_unattended() && self.settled(),
         }
     }
 
@@ -52,7 +42,7 @@ impl Engine {
             State::NeedsReview { .. } | State::Blocked(_) => true,
             State::Done | State::Cancelled { .. } => false,
             State::New { .. } | State::Routed { .. } | State::InProgress { .. } | State::InReview { .. } => {
-                self.mode == Mode::UntilIdle
+                self.lifetime.mode() == Mode::UntilIdle
             }
         })
     }

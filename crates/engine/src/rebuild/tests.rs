@@ -34,7 +34,7 @@ fn start() -> ServiceEntry {
 }
 
 /// Switches a few things, does something to the journal, and tells what the rebuilt one knows.
-async fn rebuilt(harm: impl FnOnce(&Path)) -> (Loaded, Report) {
+async fn rebuilt(harm: impl FnOnce(&Path)) -> (Loaded, Damage) {
     let dir = tempfile::tempdir().expect("a directory");
     let home = Home::new(dir.path(), None);
     fs::create_dir_private(&home.runs()).expect("made");

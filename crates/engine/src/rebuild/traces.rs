@@ -1,8 +1,8 @@
 //! Looking for everything that tells of tasks besides the journal: `tasks.yml`, sidecars, run directories, branches.
 //! Changes nothing and decides nothing; what cannot be read is told.
 
-use crate::launch::{Started, project_name};
-use crate::sidecar::record_sum;
+use crate::launch::run_start::{Started, project_name};
+use crate::upkeep::sidecar::record_sum;
 use orch_config::home::Home;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::message::{Message, MessageId};

@@ -1,12 +1,12 @@
 //! What a person asks of jobs: to see them, to change `jobs.yml`, to fire one now.
 
-use super::file::{Change, Changed, JobsNews, missing};
-use super::zone_of;
-use crate::apply::Job;
-use crate::command::{Reply, answer};
-use crate::handle::EngineError;
-use crate::main_loop::Engine;
+use crate::engine::Engine;
+use crate::engine::timetable::zone_of;
+use crate::error::EngineError;
+use crate::files::jobs_file::{Change, Changed, JobsNews, missing};
+use crate::job::Job;
 use crate::state::ChangeSet;
+use crate::state::reply::{Reply, answer};
 use jiff::{SignedDuration, Timestamp};
 use orch_core::job::{Cause, Firing, FiringKey, JobId, JobRecord};
 use std::sync::Arc;
@@ -35,18 +35,13 @@ impl Engine {
     /// The file is changed beside the loop, one change after the other; who asked is answered when what it says then is
     /// taken over.
     pub(crate) fn change_jobs(&mut self, change_set: &ChangeSet, change: Box<Change>, reply: Reply<Arc<JobRecord>>) {
-        self.timetable.changes.push_back((change, reply, change_set.actor().clone()));
+        self.timetable.queue(change, reply, change_set.actor().clone());
         self.next_change();
     }
 
     fn next_change(&mut self) {
-        let timetable = &mut self.timetable;
-        if timetable.changing.is_none()
-            && let Some((change, reply, actor)) = timetable.changes.pop_front()
-        {
-            timetable.changing = Some((reply, actor));
-            timetable.generation += 1;
-            self.spawn_once(Job::ChangeJobs { change });
+        if let Some(change) = self.timetable.next_change() {
+            self.jobs.order(Job::ChangeJobs { change });
         }
     }
 
@@ -56,8 +51,7 @@ impl Engine {
         result: Result<Changed, EngineError>,
         now: Timestamp,
     ) {
-        let Some((reply, actor)) = self.timetable.changing.take() else { return };
-        self.timetable.generation += 1;
+        let Some((reply, actor)) = self.timetable.end_change() else { return };
         let changed = result.and_then(|Changed { doc, job }| {
             let before = self.state.jobs.get(&job).cloned();
             let stays = doc.entry(&job).is_some();
@@ -93,11 +87,11 @@ impl Engine {
         let mut next = JobRecord::clone(&record);
         // Times of schedules are whole seconds, so that this is none of them.
         let mut due = Timestamp::from_millisecond(now.as_millisecond() | 1).unwrap_or(now);
-        while self.timetable.run_by_hand.contains(&FiringKey { job: id.clone(), due }) {
+        while self.timetable.is_by_hand(&FiringKey { job: id.clone(), due }) {
             due = due.checked_add(SignedDuration::from_millis(2)).unwrap_or(due);
         }
         let firing = self.fire(change_set, &mut next, (due, Cause::Person), &zone, now);
-        self.timetable.run_by_hand.insert(firing.key());
+        self.timetable.fire_by_hand(firing.key());
         if next != *record {
             change_set.put_job(&mut self.state, id, Some(next));
         }

@@ -5,7 +5,7 @@ use super::dice::Dice;
 use super::rules::{Broken, must, takes_slot};
 use super::scenario::{Act, Millis, Step};
 use super::stored::Tables;
-use crate::main_loop::Engine;
+use crate::engine::Engine;
 use orch_core::batch::Batch;
 use orch_core::history::{BatchFact, Fact};
 use orch_core::ids::TaskId;

@@ -11,15 +11,17 @@ use super::rules::{Broken, Rules};
 use super::scenario::{DAY, Millis, Moment, SECOND, Scenario, Step};
 use super::stored::Stored;
 use super::trace::Trace;
-use crate::apply::{JobKey, Report};
-use crate::command::Command;
 use crate::deps::Deps;
-use crate::handle::Verdict;
-use crate::main_loop::{Engine, Input};
-use crate::mode::Mode;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
+use crate::engine::command::Command;
+use crate::engine::inputs::Input;
+use crate::engine::mode::Mode;
+use crate::engine::signals::Signals;
+use crate::job::report::Report;
 use crate::settings::Settings;
-use crate::signals::Signals;
 use crate::state::ChangeSet;
+use crate::tasks_file::missing_tasks::Verdict;
 use happenings::Happening;
 use jiff::Timestamp;
 use orch_core::ids::{RunId, TaskId};
@@ -262,7 +264,7 @@ impl<'a> Course<'a> {
     fn timers(&self) -> (Option<Millis>, Option<Millis>) {
         let Some(engine) = self.engine.as_ref().filter(|_| self.unstored.is_none()) else { return (None, None) };
         let due = engine.next_due(self.now()).map(|due| self.at + self.since(due));
-        (due, self.has_news(engine).then(|| self.at + self.since(engine.next_tick)))
+        (due, self.has_news(engine).then(|| self.at + self.since(engine.inputs.next_tick())))
     }
 
     /// A look would find something: agents that ended, or heard what they were told.
@@ -274,14 +276,14 @@ impl<'a> Course<'a> {
         let told = |agent: &Agent| agent.heard.iter().any(|message| engine.state.messages.contains_key(message));
         let is_there = !self.outside.dir_gone.load(Ordering::Relaxed);
         let missed = |state: &State| matches!(state, State::Blocked(BlockedOn::MissingDir { .. }));
-        let reading = engine.is_under_way(&JobKey::ReadFiles) || engine.file.is_writing();
+        let reading = engine.jobs.is_under_way(&JobKey::ReadFiles) || engine.file.is_writing();
         if self.scenario.with_file && !reading && self.file.is_news_to(&engine.file.known()) {
             return true;
         }
         if !reading && self.jobs.is_news_to(&engine.file.known()) {
             return true;
         }
-        let looking = engine.is_under_way(&JobKey::Look);
+        let looking = engine.jobs.is_under_way(&JobKey::Look);
         (is_there && engine.state.tasks.values().any(|task| missed(&task.state)))
             || (!looking && agents().any(|agent| agent.report.is_some() || told(agent)))
     }
@@ -293,7 +295,7 @@ impl<'a> Course<'a> {
         let (mut engine, _) =
             Engine::new(deps, loaded, archive, self.settings.clone(), Mode::Serve, Signals::default());
         let (gone, seen) = (Arc::clone(&self.outside.dir_gone), Arc::clone(&self.outside.dir_seen_gone));
-        engine.dir_exists = Box::new(move |_| {
+        engine.planner.set_dir_exists(move |_| {
             let is_gone = gone.load(Ordering::Relaxed);
             seen.store(is_gone, Ordering::Relaxed);
             !is_gone
@@ -333,7 +335,7 @@ impl<'a> Course<'a> {
     /// All that the engine has to do now.
     fn take_turns(&mut self) -> Result<(), Broken> {
         while self.engine.is_some() && self.unstored.is_none() {
-            let ready = self.engine.as_ref().is_some_and(|engine| engine.looked);
+            let ready = self.engine.as_ref().is_some_and(|engine| engine.file.is_read());
             if ready {
                 for (command, awaited) in self.commands.drain(..) {
                     self.inputs.push(Input::Command(command));
@@ -384,7 +386,7 @@ impl<'a> Course<'a> {
         }
         let Some(engine) = &mut self.engine else { return Ok(()) };
         engine.conclude(change_set, leave, now);
-        let jobs = engine.take_begun();
+        let jobs = engine.jobs.take_ordered();
         if leave || engine.departed() {
             let left = (engine.lifetime.leaving(), engine.state.runs.len());
             self.trace.say(self.at, || format!("the daemon has left: {left:?}"));

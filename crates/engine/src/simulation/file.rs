@@ -2,7 +2,7 @@
 
 use super::scenario::Change;
 use super::stored::Tables;
-use crate::file_job::{FileNews, How, Known, KnownTasks, TasksNews, WriteOrder, Writeback};
+use crate::files::file_job::{FileNews, How, Known, KnownTasks, TasksNews, WriteOrder, Writeback};
 use jiff::Timestamp;
 use orch_core::ids::TaskId;
 use orch_core::task::{Spec, Status, Task};

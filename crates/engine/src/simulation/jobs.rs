@@ -5,9 +5,9 @@ use super::dice::Dice;
 use super::outside::DIR;
 use super::rules::{Broken, must};
 use super::stored::Tables;
-use crate::file_job::{FileNews, Known};
-use crate::main_loop::Engine;
-use crate::recurring::JobsNews;
+use crate::engine::Engine;
+use crate::files::file_job::{FileNews, Known};
+use crate::files::jobs_file::JobsNews;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use orch_core::ids::TaskId;
@@ -164,7 +164,7 @@ fn all_accounted(stored: &Tables, new: &BTreeMap<FiringKey, &Firing>, record: &J
 
 /// The state as a turn left it: no time that has come waits for anything but what it may wait for.
 pub fn look_at_engine(engine: &Engine, now: Timestamp) -> Result<(), Broken> {
-    if engine.mode.scope() != Scope::All || engine.lifetime.leaving().is_some() || !engine.looked {
+    if engine.lifetime.mode().scope() != Scope::All || engine.lifetime.leaving().is_some() || !engine.file.is_read() {
         return Ok(());
     }
     let next = engine.timetable.next();

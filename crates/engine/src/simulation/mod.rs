@@ -17,11 +17,11 @@ mod trace;
 mod waits;
 
 use crate::deps::Deps;
-use crate::handle::Verdict;
-use crate::ledger::Ledger;
-use crate::obstacle::Obstacles;
-use crate::repositories::Discovering;
+use crate::deps::ledger::Ledger;
+use crate::deps::obstacle::Obstacles;
+use crate::deps::repositories::Discovering;
 use crate::settings::Sources;
+use crate::tasks_file::missing_tasks::Verdict;
 use course::{Course, Ground};
 use hunt::{Records, told};
 use orch_config::home::Home;
@@ -46,7 +46,7 @@ const FIXED: Range<u64> = 0..80;
 const TWICE: Range<u64> = 1000..1010;
 
 /// Doors that nobody goes through, but for the clock.
-fn ground(dir: &std::path::Path) -> Ground {
+pub(crate) fn ground(dir: &std::path::Path) -> Ground {
     let home = Home::new(dir, None);
     let (journal, _) = Journal::open(&dir.join("orch.db")).expect("a journal that is never written");
     let mut sources = Sources::new(home.clone(), BTreeMap::new(), Vec::new());
@@ -91,7 +91,7 @@ fn run(scenario: &Scenario, ground: &Ground, trace: Trace) -> Ran {
 }
 
 /// A panic breaks a rule, like everything else that must not be: its seed is told as well.
-fn guarded(course: impl FnOnce() -> Result<(), Broken>) -> Result<(), Broken> {
+pub(crate) fn guarded(course: impl FnOnce() -> Result<(), Broken>) -> Result<(), Broken> {
     let words = |panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words").to_owned()

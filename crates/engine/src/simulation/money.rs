@@ -1,7 +1,7 @@
 //! Budgets in the simulation, and their rule: nothing begins by itself on a day of which enough is spent.
 
 use super::rules::{Broken, must};
-use crate::main_loop::Engine;
+use crate::engine::Engine;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orch_config::Config;

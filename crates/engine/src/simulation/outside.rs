@@ -4,8 +4,8 @@
 use super::dice::Dice;
 use super::rules::Broken;
 use super::scenario::{AGENTS, Fault, HOUR, MINUTE, Millis, SECOND, Scenario};
-use crate::apply::Report;
-use crate::health::Over;
+use crate::job::report::Report;
+use crate::verify::ending::Over;
 use jiff::{SignedDuration, Timestamp};
 use orch_core::delegation::{DelegationContext, apply_limits};
 use orch_core::event::{IntegrationProblem, LaunchProblem};

@@ -7,8 +7,8 @@ use super::jobs;
 use super::outside::Outside;
 use super::stored::Tables;
 use super::waits::Waits;
-use crate::apply::JobKey;
-use crate::main_loop::Engine;
+use crate::deps::job_key::JobKey;
+use crate::engine::Engine;
 use jiff::Timestamp;
 use orch_core::breaker::StateName;
 use orch_core::history::{Fact, RunFact};
@@ -149,7 +149,7 @@ impl Rules {
 
     /// The state as the turn left it; the turn is stored, and what it begins has begun.
     pub fn look_at_engine(&mut self, engine: &Engine, outside: &Outside, now: Timestamp) -> Result<(), Broken> {
-        let plan = engine.current_plan();
+        let plan = engine.planner.current();
         // Once for all: there may be as many tasks that wait for a slot as there are tasks.
         let busy = engine.state.tasks.values().filter(|task| takes_slot(task)).count();
         for task in engine.state.tasks.values() {
@@ -158,7 +158,7 @@ impl Rules {
         for run in engine.state.runs.values() {
             must(engine.state.tasks.contains_key(&run.task), || format!("run {} has no task", ordinal(&run.id)))?;
         }
-        if !engine.looked {
+        if !engine.file.is_read() {
             return Ok(());
         }
         jobs::look_at_engine(engine, now)?;
@@ -350,7 +350,7 @@ fn is_cared_for(
 ) -> Result<(), Broken> {
     let id = task.id;
     let hold = || {
-        let plan = engine.current_plan();
+        let plan = engine.planner.current();
         plan.hold(id)
             .cloned()
             .ok_or_else(|| Broken(format!("task {id} waits ({:?}), and nobody knows for what", task.state)))
@@ -369,14 +369,14 @@ fn is_cared_for(
             if stopping.is_some() { hold().map(drop) } else { Ok(()) }
         }
         State::InReview { run, review: ReviewStage::Judging } => {
-            must(engine.is_under_way(&JobKey::Judge(run.clone())), || forgotten("nobody judges it"))
+            must(engine.jobs.is_under_way(&JobKey::Judge(run.clone())), || forgotten("nobody judges it"))
         }
         State::InReview { run, review: ReviewStage::Integrating { waiting: None, order } } => {
             let is_good = outside.accepted.contains(run) || order.is_some();
             must(is_good, || format!("task {id} is integrated, and run {} was not accepted", ordinal(run)))?;
             let is_seen = outside.reviewed.get(run) != Some(&false) || order.is_some();
             must(is_seen, || format!("task {id} is integrated, and no reviewer has approved run {}", ordinal(run)))?;
-            must(engine.is_under_way(&JobKey::Integrate(run.clone())), || forgotten("nobody integrates it"))
+            must(engine.jobs.is_under_way(&JobKey::Integrate(run.clone())), || forgotten("nobody integrates it"))
         }
         State::InReview { review: ReviewStage::Reviewing { review: Some(run), .. }, .. } => {
             must(live(run), || forgotten("nobody reviews it"))?;
@@ -385,8 +385,8 @@ fn is_cared_for(
         State::InReview {
             review: ReviewStage::Integrating { waiting: Some(_), .. } | ReviewStage::Reviewing { review: None, .. },
             ..
-        } if !engine.looked => Ok(()),
-        State::New { .. } | State::Routed { .. } | State::Blocked(_) if !engine.looked => Ok(()),
+        } if !engine.file.is_read() => Ok(()),
+        State::New { .. } | State::Routed { .. } | State::Blocked(_) if !engine.file.is_read() => Ok(()),
         State::InReview {
             review: ReviewStage::Integrating { waiting: Some(_), .. } | ReviewStage::Reviewing { review: None, .. },
             ..
@@ -400,7 +400,7 @@ fn is_cared_for(
 /// A run that is recorded runs, or is being started.
 fn is_moved_on(engine: &Engine, run: &RunId) -> bool {
     let starting = engine.state.runs.get(run).is_some_and(|run| run.phase == Phase::Starting);
-    !starting || engine.is_under_way(&JobKey::Start(run.clone()))
+    !starting || engine.jobs.is_under_way(&JobKey::Start(run.clone()))
 }
 
 /// The hold has an end: a time at which the engine wakes, something that it waits for, or a person who is asked.
@@ -414,7 +414,7 @@ fn ends(
 ) -> Result<(), Broken> {
     let id = task.id;
     if let Some(until) = hold.until {
-        let wakes = engine.current_plan().wake_at.is_some_and(|at| at <= until);
+        let wakes = engine.planner.current().wake_at.is_some_and(|at| at <= until);
         return must(until > now && wakes, || format!("task {id} waits until {until}, and nobody wakes then"));
     }
     let max = engine.settings.config.engine.max_parallel as usize;
@@ -442,7 +442,7 @@ fn ends(
         HoldReason::Setup => false,
         HoldReason::Config => engine.settings.unread.is_some() || !engine.settings.unread_projects.is_empty(),
         HoldReason::NotApproved => !engine.settings.unapproved_projects().is_empty(),
-        HoldReason::Spent => engine.room.balances.stops.iter().any(|stop| stop.until.is_none()),
+        HoldReason::Spent => engine.planner.capacity().balances.stops.iter().any(|stop| stop.until.is_none()),
         HoldReason::AgentSlots
         | HoldReason::ProjectSlots
         | HoldReason::Load

@@ -2,7 +2,7 @@
 //! the same rules as the one on disk; that one has its own tests.
 
 use super::rules::{Broken, Rules};
-use crate::state::Archive;
+use crate::state::archive::Archive;
 use jiff::Timestamp;
 use orch_core::batch::Batch;
 use orch_core::breaker::Breaker;

@@ -1,7 +1,7 @@
 //! The rule of waits in the simulation: whatever the wall clock does, nothing gets further away.
 
 use super::rules::{Broken, must};
-use crate::main_loop::Engine;
+use crate::engine::Engine;
 use jiff::{SignedDuration, Timestamp};
 use orch_core::breaker;
 use orch_core::ids::TaskId;

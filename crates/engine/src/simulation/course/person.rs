@@ -4,10 +4,17 @@ use super::super::outside::DIR;
 use super::super::rules::Broken;
 use super::super::scenario::{Millis, Word};
 use super::Course;
-use crate::command::Command;
-use crate::handle::{BatchOrder, Claiming, EngineError, NewBatch, Request, ReviewDecision, Switched, UnderWay, View};
-use crate::main_loop::{Engine, Input};
+use crate::engine::Engine;
+use crate::engine::command::Command;
+use crate::engine::inputs::Input;
+use crate::error::EngineError;
+use crate::handle::{BatchOrder, ReviewDecision, UnderWay};
+use crate::service::switches::Switched;
 use crate::state::ChangeSet;
+use crate::tasks::batches::NewBatch;
+use crate::tasks::claims::Claiming;
+use crate::tasks::commands::Request;
+use crate::tasks::view::View;
 use jiff::Timestamp;
 use orch_core::batch::{Batch, BatchName};
 use orch_core::ids::TaskId;
@@ -41,7 +48,7 @@ impl Course<'_> {
         if let (Some(engine), Some(_)) = (&mut self.engine, &self.unstored) {
             // What the real loop does while nothing can be stored.
             engine.refuse(command, &Arc::new(JournalError::Stopped { path: PathBuf::new() }));
-            if engine.shutdown.is_cancelled() {
+            if engine.lifetime.is_stopped() {
                 // Told to leave: what could not be stored is as if it had not been.
                 self.die(self.down);
             }

@@ -1,0 +1,66 @@
+//! What files and past runs tell of models and providers now. Decides nothing.
+
+use crate::catalog::model_book::ModelBook;
+use crate::deps::Deps;
+use crate::settings::Settings;
+use jiff::Timestamp;
+use orch_core::availability::{Probe, Probes};
+use orch_core::time::to_the_second;
+use orch_core::track_record::Sample;
+use orch_sys::probes;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// What is known of providers: of file and runs the newer word.
+fn newer(mut file: Probes, observed: &Probes) -> Probes {
+    for (id, probe) in observed {
+        if file.get(id).is_none_or(|known| known.at < probe.at) {
+            let probe = probe.clone().following(file.get(id));
+            file.insert(id.clone(), probe);
+        }
+    }
+    file
+}
+
+/// The models as they stand, by what is at hand. Reads files, asks nobody.
+pub(crate) fn book(deps: &Deps, settings: &Settings, observed: &Probes, now: Timestamp) -> ModelBook {
+    let probes = newer(probes::load(&deps.home.providers_file()), observed);
+    let mut book = ModelBook::look(&settings.config, &deps.environment, probes, now, &|id, probe| {
+        let until = probe.verdict.until.map(|until| format!(" until {}", to_the_second(until))).unwrap_or_default();
+        format!("{id} {}{until}", probe.verdict.why)
+    });
+    book.selection.paid_ahead.clone_from(&settings.ahead);
+    book
+}
+
+/// What runs showed of providers and is not written down yet.
+#[derive(Debug, Default)]
+pub struct Observed {
+    noted: Mutex<Probes>,
+    news: Notify,
+}
+
+impl Observed {
+    pub(crate) fn note(&self, provider: &str, probe: Probe) {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(provider.to_owned(), probe);
+        self.news.notify_one();
+    }
+
+    /// What there is to write down, once.
+    pub fn take(&self) -> Probes {
+        std::mem::take(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until there is something.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+}
+
+/// Without the record everybody is new: that is no reason to route nothing.
+pub(crate) fn read(samples: Result<Vec<Sample>, orch_store::journal::JournalError>) -> Vec<Sample> {
+    samples.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a strategy does without the record of the past");
+        Vec::new()
+    })
+}

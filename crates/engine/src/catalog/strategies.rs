@@ -1,0 +1,135 @@
+//! What a strategy is told of a task: who could do it, for what price, with which record. What it does is
+//! `domain::strategy`'s to say.
+
+use crate::catalog::credentials::{Environment, endpoint};
+use crate::catalog::model_book::ModelBook;
+use crate::catalog::policies::Ground;
+use crate::catalog::reach::{reach, workers};
+use crate::deps::Deps;
+use crate::settings::Settings;
+use crate::settings::routing::OwnedRouting;
+use jiff::Timestamp;
+use orch_config::Config;
+use orch_core::agent_model::needs_of_task;
+use orch_core::agents::api;
+use orch_core::availability::Probes;
+use orch_core::budget::is_critical;
+use orch_core::resolve::{Needs, Record};
+use orch_core::strategy::{Candidate, Case, Strategy, parse_share};
+use orch_core::task::Task;
+use orch_core::task_type::TaskType;
+use orch_core::track_record::{Sample, Weights, record};
+use orch_store::journal::Project;
+use orch_sys::clock::{Clock, SystemClock};
+
+/// The routing question of a task for who only wants to know. Blocking.
+pub(crate) fn routing_of(
+    deps: &Deps,
+    settings: &Settings,
+    projects: &[Project],
+    task: &Task,
+    (book, samples): (&ModelBook, &[Sample]),
+) -> OwnedRouting {
+    let routing = settings.routing(task, projects);
+    let config = settings.for_task(task, projects);
+    if settings.policy.is_some() {
+        let environment = &deps.environment;
+        let ground = Ground { settings, projects, book, environment, samples, last: None, is_out: &|_, _| false };
+        return OwnedRouting { word: ground.word(task), ..routing };
+    }
+    if config.router.strategy == Strategy::Quality {
+        return routing;
+    }
+    let case = case(settings, (&config, &routing), (task, deps.clock.now()), book, samples, &deps.environment);
+    OwnedRouting { case: Some(case), ..routing }
+}
+
+/// A model as an agent's program is given it, or as it was asked for where it cannot be named. `None`: the program's own
+/// default, because what was asked for is a choice that no program can make.
+pub(crate) fn given(
+    config: &Config,
+    book: &ModelBook,
+    agent: &str,
+    asked: String,
+    environment: &Environment,
+) -> Option<String> {
+    match reach(config, agent, environment).name(book.resolver(), &asked, &Needs::default()) {
+        Ok(named) => Some(named.name),
+        Err(misfit) => {
+            tracing::warn!(agent, model = asked, reason = misfit.reason, "a model is left to the agent's program");
+            (!book.chooses(&asked)).then_some(asked)
+        }
+    }
+}
+
+/// The model that `asked` means where orch asks a provider itself, once it is known that it can.
+///
+/// # Errors
+/// It cannot, and why.
+pub fn direct_model(config: &Config, environment: &Environment, asked: &str) -> Result<String, String> {
+    let book = ModelBook::look(config, environment, Probes::new(), SystemClock.now(), &|_, _| String::new());
+    let named = reach(config, api::NAME, environment).name(book.resolver(), asked, &Needs::default());
+    let named = named.map_err(|misfit| format!("{}; {}", misfit.reason, misfit.hint))?;
+    let found = endpoint(environment, &config.providers, &book.catalog, &named.name);
+    found.map(|_| named.name).map_err(|failure| failure.detail)
+}
+
+pub(crate) fn case(
+    settings: &Settings,
+    (config, routing): (&Config, &OwnedRouting),
+    (task, now): (&Task, Timestamp),
+    book: &ModelBook,
+    samples: &[Sample],
+    environment: &Environment,
+) -> Case {
+    let task_type = TaskType::of(&task.spec);
+    let cheaper_for = config.router.cheaper_for.as_ref();
+    let agent_label = |label: &String| label.trim().to_lowercase().starts_with("agent:");
+    let mut case = Case {
+        strategy: config.router.strategy,
+        // What does not read was refused when the settings were read.
+        explore: parse_share(&config.router.explore).unwrap_or_default(),
+        cheaper_for: cheaper_for.map(|words| words.iter().map(|word| TaskType::parse(word)).collect()),
+        task: task.id,
+        attempt: task.attempts + 1,
+        is_critical: is_critical(task),
+        is_escalation: task.attempts > 0 || task.steps_up > 0 || task.tier_failures > 0,
+        names_agent: task.spec.agent.is_some() || task.spec.labels.iter().any(agent_label),
+        names_model: task.spec.model.is_some(),
+        candidates: Vec::new(),
+        task_type,
+    };
+    let (needs, weights) = (needs_of_task(&task.spec), Weights::of(samples, now));
+    for (agent, model) in workers(config, &routing.rules().candidates().unwrap_or_default()) {
+        let named = reach(config, &agent, environment).name(book.resolver(), &model, &needs);
+        // Runs are recorded under the name that the program was given.
+        let given = named.as_ref().map_or(model.as_str(), |named| named.name.as_str());
+        let record = of_worker(samples, &weights, (&case.task_type, &agent, given));
+        let found = named.as_ref().ok().and_then(|named| book.catalog.model(named.model.as_ref()?));
+        let failing = found.and_then(|found| {
+            let provider = &found.id.provider;
+            book.usability.way(provider).and_then(|_| book.usability.why(provider).err())
+        });
+        case.candidates.push(Candidate {
+            tier: found.and_then(|found| found.facts().tier),
+            price: found.and_then(orch_core::catalog::Model::average_price),
+            is_paid_ahead: {
+                let full = found.map(|found| found.id.to_string());
+                settings.is_paid_ahead(&agent, full.as_deref().or(Some(given)))
+            },
+            unfit: named.as_ref().err().map(|misfit| misfit.reason.clone()).or(failing),
+            record,
+            agent,
+            model,
+        });
+    }
+    case
+}
+
+/// How an agent with a model, by the name that its program was given, has done in tasks of a type.
+fn of_worker(samples: &[Sample], weights: &Weights<'_>, (task_type, agent, model): (&TaskType, &str, &str)) -> Record {
+    let is_of = |sample: &&Sample| {
+        sample.task_type == *task_type && sample.agent == agent && sample.model.as_deref() == Some(model)
+    };
+    record(samples.iter().filter(is_of), weights)
+}

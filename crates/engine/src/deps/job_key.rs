@@ -1,0 +1,48 @@
+//! What names a job: two with the same key are the same, and are not begun beside each other.
+
+use orch_core::ids::RunId;
+use orch_core::job::FiringKey;
+use orch_core::message::MessageId;
+
+/// What makes two jobs the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum JobKey {
+    /// Look at the runs.
+    Look,
+    /// Look at the home's files.
+    ReadFiles,
+    /// Write `tasks.yml`.
+    WriteFile,
+    /// Start a run.
+    Start(RunId),
+    /// Stop a run.
+    Stop(RunId),
+    /// Hand a message to a run.
+    HandOver(RunId, MessageId),
+    /// Throw the checkout of a review away.
+    ClearReview(RunId),
+    /// Weigh a run's result.
+    Judge(RunId),
+    /// Integrate a run's result.
+    Integrate(RunId),
+    /// Look at what a branch would change.
+    Compare(RunId),
+    /// Try a project's checks.
+    TryChecks(RunId),
+    /// Look at what running tasks have changed.
+    LookAtFiles,
+    /// Ask the router for a person.
+    TryRoute(RunId),
+    /// Write the sidecars of changed tasks.
+    Sidecars,
+    /// Pack and drop the output of runs that are over.
+    Retain,
+    /// Put runs that are over into the search index.
+    Index,
+    /// Remove worktrees whose work is elsewhere too.
+    Collect,
+    /// Change `jobs.yml` for a person.
+    ChangeJobs,
+    /// Run the command of a job.
+    RunCommand(FiringKey),
+}

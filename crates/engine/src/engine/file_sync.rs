@@ -1,0 +1,471 @@
+//! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that meets
+//! somebody else's save is done again on the new text.
+
+mod journaled;
+mod problems;
+
+use crate::engine::command::{Command, Parked};
+use crate::files::entry_edits::edits_of;
+use crate::files::file_job::{How, Known, KnownTasks, Line, WriteOrder};
+use crate::job::Job;
+use crate::state::EngineState;
+use jiff::Timestamp;
+use journaled::Journaled;
+use orch_core::ids::TaskId;
+use orch_store::tasks_file::{Agreed, Edit, NewEntry, Outline, TasksDoc};
+use orch_sys::fs::Digest;
+use problems::FileProblems;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long after a write it is looked for an editor that had the file open and goes on saving into what was replaced.
+/// After that, every tick looks too.
+const LATE: Duration = Duration::from_millis(300);
+/// How long it is waited after a write that failed; doubled with each one that follows.
+const RETRY: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// The last write failed.
+#[derive(Debug)]
+struct Failure {
+    why: String,
+    /// How often, one after the other.
+    times: u32,
+    /// Not written before.
+    again_at: Instant,
+}
+
+/// The loop's side of the file.
+#[derive(Default)]
+pub struct FileSync {
+    /// The first look at files is done, and what is new there has become tasks, where that is possible.
+    is_read: bool,
+    /// A write was tried.
+    is_write_tried: bool,
+    /// Commands that wait for a look at the file.
+    parked: Vec<Parked>,
+    known: Known,
+    /// The content that both sides agree on, while they do.
+    agreed: Journaled<Option<Agreed>>,
+    /// Where everything stands in the file, as far as that is kept between two writes.
+    outline: Option<Outline>,
+    /// The rest of a large file is still to be looked at.
+    halfway: bool,
+    /// The next look must bring an outline.
+    outline_wanted: bool,
+    /// The file reads: it may be written.
+    readable: bool,
+    /// Tasks whose lines may differ from the state.
+    dirty: BTreeSet<TaskId>,
+    /// Entries that wait for an id.
+    fills: Vec<(usize, TaskId)>,
+    /// Entries were given their ids by a write, and the file was not read since.
+    filling: bool,
+    writing: bool,
+    /// While the last write is one that failed.
+    failure: Option<Failure>,
+    /// Raised with each write that begins or ends.
+    generation: u64,
+    /// Raised whenever somebody wants the file read, whatever is known of it.
+    wish: u64,
+    /// The last such wish that a look came after.
+    granted: u64,
+    /// Somebody may be in the middle of saving it.
+    being_saved: bool,
+    /// When what waits is written.
+    due: Option<Instant>,
+    /// Somebody wants the file read when the write is over.
+    read_wanted: bool,
+    /// What orch wrote last: a text that nobody else has saved.
+    own: Option<Digest>,
+    /// When the file is looked at again, although nobody says that it changed.
+    again_at: Option<Instant>,
+    /// When it is looked for an editor that goes on saving into what orch has replaced.
+    late_at: Option<Instant>,
+    /// Since when there is something odd about it.
+    doubted: Option<Timestamp>,
+    /// Tasks that a file lacks which is not believed.
+    lacking: Journaled<Vec<TaskId>>,
+    problems: FileProblems,
+}
+
+impl FileSync {
+    /// Nothing read yet. `missing_tasks`: what it lacked when a daemon before did not believe it.
+    pub fn new(agreed: Option<Agreed>, lacking: Vec<TaskId>) -> Self {
+        Self { agreed: Journaled::known(agreed), lacking: Journaled::known(lacking), ..Self::default() }
+    }
+
+    /// The first look at files is done.
+    pub fn set_read(&mut self) {
+        self.is_read = true;
+    }
+
+    /// Whether the first look at files is done, and what is new there has become tasks, where that is possible. Before that
+    /// nobody is answered: an answer would miss what stands there.
+    pub fn is_read(&self) -> bool {
+        self.is_read
+    }
+
+    /// A look or a write is over. New entries are tasks when their ids were written; a file that takes none holds nobody up.
+    pub fn note_progress(&mut self) {
+        self.is_read |= !self.halfway && (!self.is_filling() || self.is_write_tried);
+    }
+
+    /// A write was tried.
+    pub fn set_write_tried(&mut self) {
+        self.is_write_tried = true;
+    }
+
+    /// A command waits for the next look at the file.
+    pub fn park(&mut self, parked: Parked) {
+        self.parked.push(parked);
+    }
+
+    /// The commands that have waited long enough, now that the file was read.
+    pub fn take_parked(&mut self) -> Vec<Command> {
+        let is_being_saved = self.being_saved;
+        let parked = std::mem::take(&mut self.parked).into_iter();
+        let (waiting, ready): (_, Vec<Parked>) = parked.partition(|parked| parked.waits_for_save && is_being_saved);
+        self.parked = waiting;
+        ready.into_iter().map(|parked| parked.command).collect()
+    }
+
+    /// What was read last.
+    pub fn known(&self) -> Known {
+        let (generation, wish) = (self.generation, self.wish);
+        let tasks = self.known.tasks.filter(|_| self.granted == wish);
+        let known = Known { tasks, generation, wish, agreed: *self.agreed.get(), ..self.known.clone() };
+        if self.outline_wanted { Known { tasks: None, agreed: None, ..known } } else { known }
+    }
+
+    /// What is agreed on, when the journal is to be told.
+    pub fn take_agreed_anew(&mut self) -> Option<Option<Agreed>> {
+        self.agreed.take_new()
+    }
+
+    /// Whether this is how the file stands now, as far as orch's own writes go.
+    pub fn is_current(&self, known: &Known) -> bool {
+        known.generation == self.generation
+    }
+
+    /// A write is under way.
+    pub fn is_writing(&self) -> bool {
+        self.writing
+    }
+
+    /// The file is to be read when the write is over.
+    pub fn read_after_write(&mut self) {
+        self.read_wanted = true;
+    }
+
+    /// Whether it is; asked once.
+    pub fn take_read_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.read_wanted)
+    }
+
+    /// What is wrong with the file, for a person.
+    pub fn problems(&self) -> &FileProblems {
+        &self.problems
+    }
+
+    pub fn problems_mut(&mut self) -> &mut FileProblems {
+        &mut self.problems
+    }
+
+    /// Whether nobody else has saved this text since orch wrote it or read it last.
+    pub fn is_own(&self, doc: &TasksDoc) -> bool {
+        let digest = doc.agreed().digest();
+        self.own == Some(digest) || self.agreed.get().is_some_and(|agreed| agreed.digest() == digest)
+    }
+
+    /// The file is to be looked at again in a while.
+    pub fn look_again(&mut self, at: Instant) {
+        self.again_at = Some(self.again_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// Whether that time has come; asked once.
+    pub fn take_look_again(&mut self, now: Instant) -> bool {
+        self.again_at.take_if(|at| *at <= now).is_some()
+    }
+
+    /// Whether it is time to look for an editor that goes on saving into what orch has replaced; asked once.
+    pub fn take_late(&mut self, now: Instant) -> bool {
+        self.late_at.take_if(|at| *at <= now).is_some()
+    }
+
+    /// A write is over: an editor may have had the file open.
+    pub fn look_for_late(&mut self, now: Instant) {
+        self.late_at = Some(now + LATE);
+    }
+
+    /// What was read is to be read anew, also when a look is under way that began before.
+    pub fn read_anew(&mut self) {
+        self.wish += 1;
+    }
+
+    /// Whether somebody was in the middle of saving it when it was looked at: what it lacks is not known then.
+    pub fn take_being_saved(&mut self, is: bool) {
+        self.being_saved = is;
+    }
+
+    /// Since when a file is odd, or since when it is as it is.
+    pub fn doubted_since(&mut self, is_odd: bool, saved: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        self.doubted = is_odd.then(|| self.doubted.unwrap_or(now));
+        // A clock that was put back makes files that are to come.
+        saved.filter(|saved| *saved <= now).or(self.doubted).unwrap_or(now).min(now)
+    }
+
+    /// The file is not believed, because it lacks these.
+    pub fn lacks(&mut self, tasks: Vec<TaskId>) {
+        self.lacking.set(tasks);
+    }
+
+    /// What the file lacks that is not believed, when the journal is to be told.
+    pub fn take_lacking_anew(&mut self) -> Option<Vec<TaskId>> {
+        self.lacking.take_new()
+    }
+
+    /// What a file lacks that is not believed.
+    pub fn lacking(&self) -> &[TaskId] {
+        self.lacking.get()
+    }
+
+    /// These tasks changed.
+    pub fn touch(&mut self, tasks: &BTreeSet<TaskId>) {
+        self.dirty.extend(tasks);
+    }
+
+    /// Takes over what a look found. Returns whether the problems are other ones than before.
+    pub fn take_look(&mut self, known: Known, problems: Option<Vec<String>>) -> bool {
+        self.granted = known.wish;
+        self.known = known;
+        problems.is_some_and(|problems| self.problems.take_text(problems))
+    }
+
+    /// Takes over what a portion of a large document brought; the rest is being looked at.
+    pub fn take_portion(&mut self, fills: Vec<(usize, TaskId)>) {
+        if !std::mem::replace(&mut self.halfway, true) {
+            self.fills.clear();
+        }
+        self.fills.extend(fills);
+    }
+
+    /// Takes over a document that reads. `whole`: nothing of it is still to be learned, or told.
+    pub fn take_document(&mut self, doc: TasksDoc, fills: Vec<(usize, TaskId)>, whole: bool) {
+        self.take_portion(fills);
+        self.halfway = false;
+        self.filling = false;
+        self.agreed.set((whole && self.fills.is_empty()).then(|| doc.agreed()));
+        self.outline = Some(doc.into_outline());
+        self.outline_wanted = false;
+        self.readable = true;
+    }
+
+    /// What was being looked at is lost: the file is read again.
+    pub fn start_over(&mut self) {
+        self.halfway = false;
+        self.filling = false;
+        self.fills.clear();
+        self.read_anew();
+    }
+
+    /// The rest of a large file is still to be looked at.
+    pub fn is_halfway(&self) -> bool {
+        self.halfway
+    }
+
+    /// Entries stand in the file that are not tasks yet: they wait for their ids, or for being read with them.
+    pub fn is_filling(&self) -> bool {
+        self.filling || !self.fills.is_empty()
+    }
+
+    /// The file holds what was agreed on: it reads, and nothing is to be learned from it.
+    pub fn take_agreed(&mut self) {
+        let agreed = self.agreed.get().map(|agreed| agreed.digest());
+        self.outline = self.outline.take().filter(|outline| Some(outline.digest()) == agreed);
+        self.readable = true;
+        self.halfway = false;
+        self.filling = false;
+        self.fills.clear();
+    }
+
+    /// The file does not read: nothing is written before it does.
+    pub fn forget_document(&mut self) {
+        self.outline = None;
+        self.outline_wanted = false;
+        self.halfway = false;
+        self.filling = false;
+        self.readable = false;
+        self.fills.clear();
+    }
+
+    /// Takes over what became of a write.
+    pub fn take_write(
+        &mut self,
+        outline: Option<Outline>,
+        agreed: Option<Agreed>,
+        refused: Vec<String>,
+        known: Option<KnownTasks>,
+    ) {
+        self.own = agreed.map(|agreed| agreed.digest()).or(self.own);
+        // Entries that were given ids by an earlier write are still to be read, whatever this write put beside them.
+        let known = known.filter(|_| !self.filling);
+        let is_agreed = self.agreed.get().is_some() && refused.is_empty() && known.is_some();
+        self.agreed.set(agreed.filter(|_| is_agreed));
+        self.writing = false;
+        self.failure = None;
+        self.generation += 1;
+        self.outline = outline;
+        self.problems.set_refused(refused);
+        if let Some(KnownTasks(fingerprint)) = known {
+            self.known.tasks = Some(Some(fingerprint));
+        }
+    }
+
+    /// The write did not happen: its tasks are still to be written.
+    pub fn take_back(&mut self, refused: Option<String>) {
+        self.writing = false;
+        self.generation += 1;
+        self.problems.set_refused(refused.into_iter().collect());
+        // Read again before the next write.
+        self.read_anew();
+    }
+
+    /// The write failed: it is made again after a while, which grows.
+    pub fn take_failure(&mut self, why: String, now: Instant) {
+        let times = self.failure.as_ref().map_or(0, |before| before.times);
+        let pause = RETRY.saturating_mul(1 << times.min(5)).min(LONGEST_RETRY);
+        self.take_back(Some(format!("{why}; it is tried again")));
+        self.failure = Some(Failure { why, times: times + 1, again_at: now + pause });
+    }
+
+    /// Why what waits to be written cannot be.
+    pub fn unwritten(&self) -> Option<&str> {
+        let waits = self.filling || !self.dirty.is_empty() || !self.fills.is_empty();
+        self.failure.as_ref().filter(|_| waits).map(|failure| failure.why.as_str())
+    }
+
+    /// Nothing waits to be written, or nothing can be.
+    pub fn is_written(&self) -> bool {
+        let can_write = self.readable && self.failure.is_none();
+        !self.writing && (!can_write || (self.dirty.is_empty() && self.fills.is_empty()))
+    }
+
+    /// Whether what waits is to be written now. Changes that follow each other within `pause` make one write; an entry
+    /// that waits for its id waits for nothing else.
+    pub fn is_due(&mut self, now: Instant, pause: Duration) -> bool {
+        if self.dirty.is_empty() && self.fills.is_empty() {
+            self.due = None;
+            return false;
+        }
+        let due = *self.due.get_or_insert(now + pause);
+        let is_tried = self.failure.as_ref().is_none_or(|failure| now >= failure.again_at);
+        is_tried && (!self.fills.is_empty() || now >= due)
+    }
+
+    /// When that will be, or the file is looked at again.
+    pub fn due(&self) -> Option<Instant> {
+        // Once the outline is asked for, the look that brings it is what is waited for.
+        let can_write = !self.writing && self.readable && !self.is_halfway() && !self.outline_wanted;
+        let retry = |due: Instant| self.failure.as_ref().map_or(due, |failure| due.max(failure.again_at));
+        let write = self.due.filter(|_| can_write).map(retry);
+        [write, self.again_at, self.late_at].into_iter().flatten().min()
+    }
+
+    /// The next write, when there is something to write and nothing under way.
+    pub fn next_write(&mut self, state: &EngineState) -> Option<Job> {
+        if self.writing || (self.dirty.is_empty() && self.fills.is_empty()) {
+            return None;
+        }
+        if !self.readable || self.is_halfway() {
+            return None;
+        }
+        let mut edits: Vec<Edit> =
+            self.fills.iter().map(|(index, id)| Edit::FillId { index: *index, id: *id }).collect();
+        let mut tasks = Vec::new();
+        self.dirty.retain(|id| {
+            let Some(task) = state.tasks.get(id) else { return false };
+            let differs = edits_of(task, &mut edits);
+            if differs {
+                tasks.push(Line { task: Arc::clone(task), is_new: !task.file.is_written() });
+            }
+            differs
+        });
+        if edits.is_empty() {
+            self.due = None;
+            return None;
+        }
+        let Some(how) = self.how(edits) else {
+            // Let go of while nothing was to be written: read again first, whatever the file holds.
+            let asked_for = std::mem::replace(&mut self.outline_wanted, true);
+            return (!asked_for).then(|| Job::ReadFiles { known: self.known() });
+        };
+        let fills = !std::mem::take(&mut self.fills).is_empty();
+        self.filling |= fills;
+        self.dirty.clear();
+        self.due = None;
+        self.writing = true;
+        self.generation += 1;
+        Some(Job::WriteFile { order: WriteOrder { how, tasks, fills } })
+    }
+
+    /// New tasks alone are appended unread where that is possible; everything else needs the outline.
+    fn how(&mut self, edits: Vec<Edit>) -> Option<How> {
+        let outline = self.outline.take();
+        let new = edits.iter().map(|edit| match edit {
+            Edit::Append(new) => Some(NewEntry::clone(new)),
+            Edit::Set { .. } | Edit::FillId { .. } => None,
+        });
+        if let Some(agreed) = *self.agreed.get()
+            && let Some(new) = new.collect::<Option<Vec<_>>>()
+            && let Some(lines) = agreed.lines(&new)
+        {
+            return Some(How::Append { agreed, lines });
+        }
+        Some(How::Edit { outline: outline?, edits })
+    }
+
+    /// Something is kept for the next write.
+    pub fn holds_outline(&self) -> bool {
+        self.outline.is_some()
+    }
+
+    /// Nothing is open: lets go of what only the next write needs, about half a kilobyte for each task.
+    pub fn rest(&mut self) {
+        if !self.writing && self.dirty.is_empty() && self.fills.is_empty() {
+            self.outline = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orch_sys::fs::Fingerprint;
+
+    #[test]
+    fn an_entry_that_got_its_id_is_read_again_though_another_write_follows_at_once() {
+        let here = Fingerprint::of(std::path::Path::new("/")).expect("a root");
+        let after = |filling: bool| {
+            let mut file = FileSync { filling, writing: true, ..FileSync::default() };
+            file.take_write(None, None, Vec::new(), Some(KnownTasks(here)));
+            file.known().tasks
+        };
+        assert_eq!(after(false), Some(Some(here)), "what orch wrote need not be read");
+        assert_eq!(after(true), None, "the task of the entry is not born yet");
+    }
+
+    #[test]
+    fn a_wish_to_read_it_outlives_the_look_that_was_under_way() {
+        let mut file = FileSync::new(None, Vec::new());
+        let looked = Known { tasks: Some(None), ..file.known() };
+        file.read_anew();
+        file.take_look(looked, None);
+        assert_eq!(file.known().tasks, None, "the next look reads it");
+        let looked = Known { tasks: Some(None), ..file.known() };
+        file.take_look(looked, None);
+        assert_eq!(file.known().tasks, Some(None), "and the wish is fulfilled");
+    }
+}

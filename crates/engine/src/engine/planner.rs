@@ -1,0 +1,146 @@
+//! The plan of the last turn, and what it was made from beside the state: the machine, the files that tasks share, and which
+//! directories are there and registered. Nothing of it is stored.
+
+use crate::engine::registered::Registered;
+use crate::state::EngineState;
+use jiff::Timestamp;
+use orch_core::admission::{Governor, Pace, Rule, Shortage, shortage};
+use orch_core::overlap::Touched;
+use orch_core::plan::{Capacity, Plan, Scope, plan};
+use orch_core::service::ShutdownMode;
+use orch_sys::clock::instant;
+use orch_sys::machine;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The shortest time between two looks at the machine.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+/// The shortest time between two looks at what running tasks have changed.
+const BETWEEN_FILES: Duration = Duration::from_secs(10);
+
+/// For whom a plan is made.
+pub(crate) struct Planning<'a> {
+    /// What may begin.
+    pub scope: Scope,
+    /// The engine is on its way out, and how.
+    pub leaving: Option<ShutdownMode>,
+    /// Who makes the commits.
+    pub identity: &'a str,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// What starts are planned with.
+pub(crate) struct Planner {
+    plan: Arc<Plan>,
+    /// What limited starts when it was made.
+    capacity: Arc<Capacity>,
+    governor: Governor,
+    /// Bytes free on the disks of these directories.
+    free: Vec<(PathBuf, Option<u64>)>,
+    looked: Option<Instant>,
+    /// Files that running tasks have changed.
+    touched: Arc<Touched>,
+    looked_at_files: Option<Instant>,
+    /// Tells whether a directory is there.
+    dir_exists: Box<dyn Fn(&Path) -> bool + Send + Sync>,
+    registered: Registered,
+}
+
+impl Default for Planner {
+    fn default() -> Self {
+        Self {
+            plan: Arc::default(),
+            capacity: Arc::new(Capacity::with_slots(1)),
+            governor: Governor::default(),
+            free: Vec::new(),
+            looked: None,
+            touched: Arc::default(),
+            looked_at_files: None,
+            dir_exists: Box::new(|dir| dir.is_dir()),
+            registered: Registered::default(),
+        }
+    }
+}
+
+impl Planner {
+    /// Plans with this capacity. The plan counts once it is kept.
+    pub(crate) fn plan(&mut self, state: &EngineState, capacity: Capacity, planning: Planning<'_>) -> Plan {
+        self.capacity = Arc::new(capacity);
+        let Planning { scope, leaving, identity, now } = planning;
+        let is_registered = |dir: &Path| self.registered.holds(dir, &state.project_dirs);
+        plan(&state.snapshot(scope, &self.capacity, leaving, identity, (&self.dir_exists, &is_registered)), now)
+    }
+
+    /// This plan counts now.
+    pub(crate) fn keep(&mut self, plan: Plan) {
+        self.plan = Arc::new(plan);
+    }
+
+    pub(crate) fn current(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// What limited starts when the plan was made.
+    pub(crate) fn capacity(&self) -> &Arc<Capacity> {
+        &self.capacity
+    }
+
+    /// Looks at the machine, unless that was just done. Returns whether it looked.
+    pub(crate) fn look_at_machine(&mut self, dirs: [PathBuf; 2], now: Timestamp) -> bool {
+        let looked = instant();
+        if self.looked.is_some_and(|at| looked.duration_since(at) < BETWEEN_LOOKS) {
+            return false;
+        }
+        self.free = dirs.map(|dir| (machine::free_bytes(&dir), dir)).map(|(free, dir)| (dir, free)).to_vec();
+        self.governor = self.governor.observe(machine::sample(), now);
+        self.looked = Some(looked);
+        true
+    }
+
+    /// How many may run by how the machine stands.
+    pub(crate) fn pace(&self, rule: Rule) -> Pace {
+        self.governor.pace(rule)
+    }
+
+    /// The disk that has less than this free.
+    pub(crate) fn shortage(&self, min_free_mb: u64) -> Option<Shortage> {
+        shortage(&self.free, min_free_mb)
+    }
+
+    /// Whether it is time to look at what running tasks have changed; then that is done now.
+    pub(crate) fn looks_at_files(&mut self, now: Instant) -> bool {
+        let is_soon = self.looked_at_files.is_some_and(|at| now.duration_since(at) < BETWEEN_FILES);
+        if is_soon || !self.plan.needs_capacity || !self.capacity.overlap_rules.is_enabled() {
+            return false;
+        }
+        self.looked_at_files = Some(now);
+        true
+    }
+
+    /// What running tasks have changed, as it was found last.
+    pub(crate) fn touched(&self) -> &Arc<Touched> {
+        &self.touched
+    }
+
+    pub(crate) fn set_touched(&mut self, touched: Touched) {
+        self.touched = Arc::new(touched);
+    }
+
+    /// Whether a directory that is there belongs to a registered repository.
+    pub(crate) fn is_registered(&self, dir: &Path, projects: &[PathBuf]) -> bool {
+        self.registered.holds(dir, projects)
+    }
+
+    /// Asks the file system anew which directories are registered.
+    pub(crate) fn forget_registered(&self) {
+        self.registered.forget();
+    }
+
+    /// Has directories be there as a simulation says.
+    #[cfg(test)]
+    pub(crate) fn set_dir_exists(&mut self, dir_exists: impl Fn(&Path) -> bool + Send + Sync + 'static) {
+        self.dir_exists = Box::new(dir_exists);
+    }
+}

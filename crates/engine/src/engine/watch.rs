@@ -1,0 +1,128 @@
+//! What this engine knows of runs beside the stored state: what it asked of them, what it has heard, and which of them are over
+//! and still to be packed and indexed. Nothing of it is stored: after a start everything is looked at.
+
+use crate::state::reply::Reply;
+use crate::upkeep::gc::Collected;
+use crate::verify::ending::Seen;
+use orch_core::history::Fact;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::message::MessageId;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Time between two looks at what is kept.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(3600);
+/// How long runs that ended are gathered before they are indexed: a burst has better things to do.
+const GATHER: Duration = Duration::from_secs(2);
+
+/// The runs of this engine.
+#[derive(Default)]
+pub(crate) struct RunWatch {
+    /// Runs that were asked to stop.
+    asked_to_stop: HashSet<RunId>,
+    /// Runs that could not be asked: they are asked again at the next tick.
+    unasked: Vec<RunId>,
+    /// Messages that were handed to a run.
+    handed: HashSet<(RunId, MessageId)>,
+    /// When what is known of the runs' health was written down.
+    seen: Seen,
+    /// What holds accepted work up, as the history tells it.
+    told_holds: HashMap<TaskId, Fact>,
+    /// When what is kept is looked at next.
+    next_look: Option<Instant>,
+    /// All runs must be compared with the index.
+    catch_up: bool,
+    /// Runs that ended, and the first of them when.
+    ended: BTreeSet<RunId>,
+    gathering_since: Option<Instant>,
+    /// Who waits to hear which worktrees went.
+    collecting_for: Option<Reply<Collected>>,
+}
+
+impl RunWatch {
+    /// Whether a run is still to be asked to stop; then it counts as asked.
+    pub(crate) fn asks_to_stop(&mut self, run: &RunId) -> bool {
+        self.asked_to_stop.insert(run.clone())
+    }
+
+    /// A run could not be asked.
+    pub(crate) fn could_not_ask(&mut self, run: RunId) {
+        self.unasked.push(run);
+    }
+
+    /// Those that could not be asked are asked again.
+    pub(crate) fn ask_again(&mut self) {
+        for run in std::mem::take(&mut self.unasked) {
+            self.asked_to_stop.remove(&run);
+        }
+    }
+
+    /// Whether a message is still to be handed to a run; then it counts as handed.
+    pub(crate) fn hands(&mut self, run: &RunId, message: MessageId) -> bool {
+        self.handed.insert((run.clone(), message))
+    }
+
+    /// When what is known of the runs' health was written down.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// How a run fares was read as it was written down then.
+    pub(crate) fn saw(&mut self, run: RunId, written: SystemTime) {
+        self.seen.insert(run, written);
+    }
+
+    /// Whether this is not how the history tells what holds the task's work up; then it does from now on.
+    pub(crate) fn is_other_hold(&mut self, task: TaskId, hold: &Fact) -> bool {
+        self.told_holds.insert(task, hold.clone()).is_none_or(|before| before != *hold)
+    }
+
+    /// Nothing holds the task's work up any more.
+    pub(crate) fn forget_hold(&mut self, task: TaskId) {
+        self.told_holds.remove(&task);
+    }
+
+    /// A run ended: its output is complete.
+    pub(crate) fn ended(&mut self, run: &RunId, at: Instant) {
+        self.seen.remove(run);
+        self.ended.insert(run.clone());
+        self.gathering_since.get_or_insert(at);
+    }
+
+    /// What is kept was looked at; some of it may be gone.
+    pub(crate) fn outputs_changed(&mut self) {
+        self.catch_up = true;
+    }
+
+    /// Whether it is time to look at what is kept, and whether that is to be done whatever was done before; asked once.
+    pub(crate) fn take_retention(&mut self, now: Instant, at_start: bool) -> Option<bool> {
+        if self.next_look.is_some_and(|at| now < at) {
+            return None;
+        }
+        let is_due = at_start || self.next_look.is_some();
+        self.next_look = Some(now + BETWEEN_LOOKS);
+        Some(is_due)
+    }
+
+    /// Whether there are runs to index now.
+    pub(crate) fn is_index_due(&self, now: Instant, gathers: bool) -> bool {
+        self.catch_up || self.gathering_since.is_some_and(|since| !gathers || now >= since + GATHER)
+    }
+
+    /// The runs to index; `None`: all that are not in the index.
+    pub(crate) fn take_for_index(&mut self) -> Option<Vec<RunId>> {
+        let ended = std::mem::take(&mut self.ended).into_iter().collect();
+        self.gathering_since = None;
+        if std::mem::take(&mut self.catch_up) { None } else { Some(ended) }
+    }
+
+    /// Somebody waits to hear which worktrees went.
+    pub(crate) fn collect_for(&mut self, reply: Reply<Collected>) {
+        self.collecting_for = Some(reply);
+    }
+
+    /// Who waits to hear which worktrees went.
+    pub(crate) fn take_collecting_for(&mut self) -> Option<Reply<Collected>> {
+        self.collecting_for.take()
+    }
+}

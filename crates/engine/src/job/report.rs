@@ -1,0 +1,109 @@
+//! What jobs report to the loop. Plain data.
+
+use crate::error::EngineError;
+use crate::files::file_job::{FileNews, Writeback};
+use crate::files::jobs_file::Changed as JobsChanged;
+use crate::upkeep::gc;
+use crate::verify::ending::Over;
+use jiff::Timestamp;
+use orch_core::event::{IntegrationProblem, LaunchProblem};
+use orch_core::evidence::{Evidence, Integration};
+use orch_core::external::ExternalFailure;
+use orch_core::health::Health;
+use orch_core::ids::RunId;
+use orch_core::job::{CommandEnd, FiringKey};
+use orch_core::judge::Verdict;
+use orch_core::message::MessageId;
+use orch_core::overlap::Touched;
+use orch_core::review::Reviewers;
+use orch_core::task::{Order, Run, Workplace};
+use std::time::SystemTime;
+
+/// What a job found or did.
+#[derive(Debug)]
+pub enum Report {
+    /// How the runs stand.
+    Looked {
+        /// Messages that agents have taken up.
+        heard: Vec<(RunId, MessageId)>,
+        /// How agents fare, where that is news.
+        health: Vec<(RunId, Health, SystemTime)>,
+        /// Runs that ended.
+        ended: Vec<(RunId, Over)>,
+    },
+    /// The home's files.
+    Files(Box<FileNews>),
+    /// `tasks.yml` was written, or not.
+    Written(Box<Writeback>),
+    /// The runner has the run.
+    Started {
+        /// The run.
+        run: RunId,
+        /// Where it works; none for a routing question.
+        place: Option<Workplace>,
+        /// The conversation that orch chose.
+        session_id: Option<String>,
+        /// Its agent takes messages while it works.
+        live: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// The run could not be started.
+    NotStarted {
+        /// The run.
+        run: RunId,
+        /// Why.
+        problem: LaunchProblem,
+    },
+    /// A run's result was weighed.
+    Judged {
+        /// The run.
+        run: RunId,
+        /// The conclusion.
+        verdict: Verdict,
+        /// What it stands on.
+        evidence: Box<Evidence>,
+        /// Who looks at it next.
+        reviewers: Reviewers,
+        /// The run's record, when orch's verdict is worse than the agent's word.
+        record: Option<Box<Run>>,
+    },
+    /// The evidence of a run could not be gathered for minutes.
+    NotJudged {
+        /// The run.
+        run: RunId,
+        /// Which external call fails, and why.
+        failure: ExternalFailure,
+    },
+    /// A branch was integrated, or not.
+    Integrated {
+        /// The run.
+        run: RunId,
+        /// What was ordered when it began.
+        order: Option<Order>,
+        /// How it went.
+        result: Result<Integration, IntegrationProblem>,
+        /// The run's record, when its work did not stand the merge.
+        record: Option<Box<Run>>,
+    },
+    /// What running tasks have changed.
+    Touched(Touched),
+    /// Worktrees were looked through.
+    Collected(Box<gc::Collected>),
+    /// `jobs.yml` was changed for a person, or not.
+    JobsChanged {
+        /// How it went.
+        result: Box<Result<JobsChanged, EngineError>>,
+    },
+    /// The command of a job is over.
+    CommandEnded {
+        /// For which time of which job.
+        key: FiringKey,
+        /// How.
+        end: CommandEnd,
+    },
+    /// Nothing to tell.
+    Nothing,
+    /// The job itself broke.
+    Broken(String),
+}

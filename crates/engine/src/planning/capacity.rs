@@ -1,0 +1,94 @@
+//! What limits starts now, from the settings, the breakers and how the machine stands. The machine is looked at only
+//! when something wants to begin: an idle daemon looks at nothing.
+
+use crate::engine::Engine;
+use crate::settings::directory_of;
+use jiff::Timestamp;
+use orch_config::raw::Adaptive;
+use orch_core::breaker::StateName;
+use orch_core::ids::TaskId;
+use orch_core::plan::{Capacity, Hold, HoldReason};
+use orch_core::task::{Phase, ReviewStage, State, Task};
+use orch_sys::git::Hanging;
+use std::collections::BTreeMap;
+
+impl Engine {
+    /// What limits starts, by what is known now.
+    pub(crate) fn capacity_at(&self, now: Timestamp) -> Capacity {
+        let config = &self.settings.config;
+        let engine = &config.engine;
+        let agents = config.agents.iter();
+        let breakers = self.state.breakers.values().filter(|breaker| breaker.state_name() != StateName::Closed);
+        Capacity {
+            max_parallel: engine.max_parallel as usize,
+            pace: self.planner.pace(engine.rule()),
+            disk: self.planner.shortage(engine.min_free_disk_mb),
+            agents: agents.filter_map(|(name, agent)| Some((name.to_owned(), agent.max_parallel? as usize))).collect(),
+            projects: self.settings.project_limits(),
+            overlap_rules: self.overlap_rules(),
+            breakers: if config.breaker.failures == 0 { Vec::new() } else { breakers.cloned().collect() },
+            balances: self.balances(&config.budget.rules(), now),
+            prices: BTreeMap::new(),
+            config_error: self.settings.unread.clone(),
+            project_config_errors: self.settings.unread_projects.clone(),
+            unapproved_projects: self.settings.unapproved_projects(),
+            model_cooldowns: BTreeMap::new(),
+            obstacles: self.obstacles(),
+        }
+    }
+
+    /// What keeps the present step of a task from going on: a failure that is waited for, or a git command in its repository
+    /// that makes no progress.
+    pub(crate) fn obstacles(&self) -> BTreeMap<TaskId, Hold> {
+        let mut holds = self.deps.obstacles.holds();
+        if self.deps.is_any_hanging() {
+            for task in self.state.tasks.values().filter(|task| self.is_step_under_way(task)) {
+                let dir = directory_of(task, &self.state.projects).ok();
+                if let Some(hanging) = dir.and_then(|dir| self.deps.hanging_in(&dir)) {
+                    holds.insert(task.id, hold_of(&hanging));
+                }
+            }
+        }
+        holds
+    }
+
+    /// A step of orch itself is under way, which needs the task's repository.
+    fn is_step_under_way(&self, task: &Task) -> bool {
+        match &task.state {
+            State::InProgress { run, stopping: None, .. } => {
+                self.state.runs.get(run).is_some_and(|run| run.phase == Phase::Starting)
+            }
+            State::InReview { review, .. } => match review {
+                ReviewStage::Judging | ReviewStage::Integrating { waiting: None, .. } => true,
+                ReviewStage::Integrating { waiting: Some(_), .. } => false,
+                ReviewStage::Reviewing { review, .. } => {
+                    let run = review.as_ref().and_then(|review| self.state.runs.get(review));
+                    run.is_some_and(|run| run.phase == Phase::Starting)
+                }
+            },
+            State::InProgress { stopping: Some(_), .. }
+            | State::New { .. }
+            | State::Routed { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::NeedsReview { .. }
+            | State::Cancelled { .. } => false,
+        }
+    }
+
+    /// Looks at the machine, unless that was just done, or nothing depends on it. Returns whether it looked.
+    pub(crate) fn look_at_machine(&mut self, now: Timestamp) -> bool {
+        let engine = &self.settings.config.engine;
+        let depends = engine.adaptive != Adaptive::None || engine.min_free_disk_mb > 0;
+        let home = &self.deps.home;
+        depends && self.planner.look_at_machine([home.root().to_owned(), home.worktrees().to_owned()], now)
+    }
+}
+
+/// A git command that makes no progress, as the hold of a task that needs its repository.
+fn hold_of(hanging: &Hanging) -> Hold {
+    let Hanging { command, pid, quiet, limit, .. } = hanging;
+    let (quiet, limit) = (quiet.as_secs(), limit.as_secs());
+    let detail = format!("{command} (pid {pid}) has made no progress for {quiet} s; orch ends it after {limit} s");
+    Hold { reason: HoldReason::System, detail, until: None }
+}

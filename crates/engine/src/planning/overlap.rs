@@ -1,0 +1,51 @@
+//! Which files running tasks have changed so far. Looked at while others wait to begin, and not oftener than now and then:
+//! who starts meanwhile is judged by words.
+
+use crate::engine::Engine;
+use crate::job::Job;
+use orch_core::overlap::{Footprint, Overlap, Touched};
+use orch_core::plan::OverlapRules;
+use orch_core::task::{State, Task};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Running tasks that are looked at in one go, and waiting ones whose words are read for that.
+const MOST_TASKS: usize = 32;
+const MOST_WAITING: usize = 200;
+
+impl Engine {
+    /// What planning needs to know of it.
+    pub(crate) fn overlap_rules(&self) -> OverlapRules {
+        let usual = self.settings.config.workflow.overlap;
+        OverlapRules { usual, projects: self.settings.overlaps(), touched: Arc::clone(self.planner.touched()) }
+    }
+
+    /// Looks at what running tasks have changed, where that may hold somebody up, and somebody waits.
+    pub(crate) fn look_at_files_in_work(&mut self) {
+        if !self.planner.looks_at_files(self.deps.clock.instant()) {
+            return;
+        }
+        let dirs = self.contested();
+        let works = |task: &&Arc<Task>| matches!(task.state, State::InProgress { .. }) && task.place.is_some();
+        let there = |task: &&Arc<Task>| self.dir_of(task.id).is_some_and(|dir| dirs.contains(&dir));
+        let tasks = self.state.tasks.values().filter(works).filter(there).take(MOST_TASKS).cloned().collect::<Vec<_>>();
+        if !tasks.is_empty() {
+            self.jobs.order(Job::LookAtFiles { tasks });
+        }
+    }
+
+    /// The projects in which somebody waits whose words name files.
+    fn contested(&self) -> BTreeSet<PathBuf> {
+        let waits = |task: &&Arc<Task>| matches!(task.state, State::Routed { .. });
+        let waiting = self.state.tasks.values().filter(waits).take(MOST_WAITING);
+        let named = waiting.filter(|task| !Footprint::from_task(task).is_empty());
+        let dirs = named.filter_map(|task| self.dir_of(task.id));
+        dirs.filter(|dir| self.planner.capacity().overlap_rules.for_dir(Some(dir.as_path())) != Overlap::Off).collect()
+    }
+
+    /// What was found.
+    pub(crate) fn on_files_in_work(&mut self, touched: Touched) {
+        self.planner.set_touched(touched);
+    }
+}

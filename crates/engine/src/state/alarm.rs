@@ -1,0 +1,83 @@
+//! Whoever reads the journal and finds it damaged says so here, and the engine leaves. Decides nothing about what is read.
+
+use crate::state::archive::Archive;
+use jiff::Timestamp;
+use orch_core::budget::Record;
+use orch_core::cost::Charge;
+use orch_core::history::Fact;
+use orch_core::ids::TaskId;
+use orch_core::once::Answered;
+use orch_core::task::{Run, Status, Task};
+use orch_core::track_record::Sample;
+use orch_store::journal::JournalError;
+use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
+
+/// Raised once, by the first who finds damage.
+#[derive(Clone)]
+pub(crate) struct Alarm {
+    damaged: CancellationToken,
+    found: Arc<OnceLock<String>>,
+}
+
+impl Alarm {
+    /// One that has the engine leave by `damaged`.
+    pub(crate) fn new(damaged: CancellationToken) -> Self {
+        Self { damaged, found: Arc::default() }
+    }
+
+    /// Is raised when what a read failed with is damage.
+    pub(crate) fn heed(&self, error: &JournalError) {
+        if error.is_damage() {
+            self.found.get_or_init(|| error.to_string());
+            self.damaged.cancel();
+        }
+    }
+
+    /// What was found.
+    pub(crate) fn found(&self) -> Option<&String> {
+        self.found.get()
+    }
+}
+
+/// An archive whose damage is heard of.
+pub(crate) struct Watched {
+    /// Where it is read.
+    pub(crate) archive: Arc<dyn Archive>,
+    /// Who hears of it.
+    pub(crate) alarm: Alarm,
+}
+
+impl Archive for Watched {
+    fn task(&self, id: TaskId) -> Result<Option<Task>, JournalError> {
+        self.archive.task(id).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn settled_status(&self, id: TaskId) -> Result<Option<Status>, JournalError> {
+        self.archive.settled_status(id).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError> {
+        self.archive.last_work_run(id).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError> {
+        self.archive.charges_since(since).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
+        self.archive.spends_since(since).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>, JournalError> {
+        self.archive.samples().inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError> {
+        self.archive.answered(key).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn each_since(&self, since: Timestamp, take: &mut dyn FnMut(Fact)) -> Result<(), JournalError> {
+        self.archive.each_since(since, take).inspect_err(|error| self.alarm.heed(error))
+    }
+}

@@ -1,0 +1,105 @@
+//! Work that agents hand on: tasks are made of it together with the verdict on the run, in one turn, so that they are made
+//! once whatever dies in between.
+
+use crate::engine::Engine;
+use crate::state::ChangeSet;
+use jiff::Timestamp;
+use orch_core::answer::Delegation;
+use orch_core::delegation::{DelegationContext, spec_of};
+use orch_core::event::Event;
+use orch_core::evidence::Evidence;
+use orch_core::history::TaskFact;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::judge::Verdict;
+use orch_core::plan::directory;
+use orch_core::review::Reviewers;
+use orch_core::task::{FileState, ReviewStage, State, Task};
+use std::path::Path;
+use std::sync::Arc;
+
+impl Engine {
+    /// Returns the limits within which an agent that works on `task` may delegate.
+    pub(crate) fn delegation_context(&self, task: &Task) -> DelegationContext {
+        let workflow = &self.settings.for_task(task, &self.state.projects).workflow;
+        DelegationContext {
+            ancestry: self.state.line_of(task),
+            delegated: task.delegated().len(),
+            done: task.delegated().iter().filter(|part| self.state.is_done(**part)).copied().collect(),
+            max_delegations: workflow.max_delegations,
+            max_depth: workflow.max_delegation_depth,
+        }
+    }
+
+    /// A result was weighed. What is handed on becomes tasks; good work that has open parts waits for them.
+    pub(crate) fn on_judged(
+        &mut self,
+        change_set: &mut ChangeSet,
+        run: &RunId,
+        (verdict, evidence, reviewers): (Verdict, Evidence, Reviewers),
+        now: Timestamp,
+    ) {
+        let Some(task) = run.task().and_then(|id| self.state.tasks.get(&id)).cloned() else { return };
+        let is_judged = matches!(&task.state, State::InReview { run: of, review: ReviewStage::Judging } if of == run);
+        let (made, open) = match &verdict {
+            Verdict::HandOn { delegations } if is_judged => {
+                let open = self.open_parts(task.id);
+                (self.make_parts(change_set, &task, delegations, now), open)
+            }
+            Verdict::Accept if is_judged => (Vec::new(), self.open_parts(task.id)),
+            Verdict::Accept | Verdict::HandOn { .. } | Verdict::Fail(_) | Verdict::Ask { .. } => Default::default(),
+        };
+        if made.is_empty() && open.is_empty() {
+            return self.for_task_of(change_set, run, now, |run| Event::Judged { run, verdict, evidence, reviewers });
+        }
+        let awaited = open.into_iter().chain(made.iter().copied()).collect();
+        self.for_task_of(change_set, run, now, |run| Event::HandedOn { run, evidence, made, awaited });
+    }
+
+    fn open_parts(&self, of: TaskId) -> Vec<TaskId> {
+        let open = |task: &&Arc<Task>| task.spec.parent == Some(of) && !task.status().is_final();
+        self.state.tasks.values().filter(open).map(|task| task.id).collect()
+    }
+
+    fn make_parts(
+        &mut self,
+        change_set: &mut ChangeSet,
+        whole: &Task,
+        pieces: &[Delegation],
+        now: Timestamp,
+    ) -> Vec<TaskId> {
+        let dir = directory(whole, &self.state.project_dirs).ok().map(Path::to_owned);
+        let mut made = Vec::new();
+        for piece in pieces {
+            let id = self.state.next_task_id();
+            let spec = spec_of(piece, whole, dir.clone());
+            let fact = TaskFact::Made { title: spec.title.clone(), part_of: Some(whole.id) };
+            let base_branch = whole.place.as_ref().map(|place| place.base_branch.clone());
+            change_set.put_task(&mut self.state, Task { base_branch, ..Task::new(id, spec, FileState::Pending, now) });
+            change_set.note(&mut self.state, now, Some(id), None, fact);
+            made.push(id);
+        }
+        self.join_batch(change_set, whole.id, &made);
+        made
+    }
+
+    /// A part that a task waits for came to nothing: the task asks.
+    pub(crate) fn ask_about_part(&mut self, change_set: &mut ChangeSet, id: TaskId, part: TaskId, now: Timestamp) {
+        let found = self.look_up(part);
+        let is_given_up = found.as_ref().is_none_or(|part| part.status().is_final());
+        let why = match found.as_deref().map(|part| &part.state) {
+            Some(State::NeedsReview { question, .. }) => question.clone(),
+            Some(State::Cancelled { reason }) => reason.clone(),
+            Some(
+                State::New { .. }
+                | State::Routed { .. }
+                | State::InProgress { .. }
+                | State::InReview { .. }
+                | State::Done
+                | State::Blocked(_),
+            )
+            | None => "nothing more is known of it".to_owned(),
+        };
+        let title = found.map(|part| format!("\"{}\": ", part.spec.title)).unwrap_or_default();
+        self.expect(change_set, id, &Event::PartFailed { part, why: format!("{title}{why}"), is_given_up }, now);
+    }
+}
