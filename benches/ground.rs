@@ -9,7 +9,7 @@ use crate::measure::now_ns;
 use orch_api::client::{Client, Transport};
 use orch_api::endpoint::{self, Endpoint};
 use orch_api::queries::{EventsQuery, StatusQuery};
-use orch_api::types::{EventView, NewProject, NewTask, TaskView};
+use orch_api::types::{EventView, NewProject, NewTask, TaskDraft, TaskView};
 use orch_core::ids::TaskId;
 use orch_sys::process::Invocation;
 use serde::de::DeserializeOwned;
@@ -184,7 +184,10 @@ fn memory() -> TempDir {
 }
 
 fn new_task(title: &str, agent: &str) -> NewTask {
-    NewTask { title: title.to_owned(), labels: vec![format!("agent:{agent}")], ..NewTask::default() }
+    NewTask {
+        task: TaskDraft { title: title.to_owned(), labels: vec![format!("agent:{agent}")], ..TaskDraft::default() },
+        ..NewTask::default()
+    }
 }
 
 /// The benchmarks themselves, which are their own agent.

@@ -30,7 +30,7 @@ use orch_api::status::{
     EngineMode, EngineState, Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView,
 };
 use orch_api::switches::{DepartureView, FateView, PauseKind, PauseView, PausesView, ShutdownView, UnderWayView};
-use orch_api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
+use orch_api::types::{RunView, TaskContext, TaskDraft, TaskRow, TaskView, WhyView};
 use orch_core::availability::{State as Standing, Verdict};
 use orch_core::batch::BatchState;
 use orch_core::breaker::{Breaker, Target};
@@ -576,17 +576,9 @@ fn every_field_of_a_job_is_documented() {
         schedule: String::new(),
         tz: None,
         enabled: true,
-        title: String::new(),
-        body: String::new(),
-        labels: Vec::new(),
-        priority: 0,
+        task: TaskDraft::default(),
         depends_on: Vec::new(),
-        dir: None,
-        kind: None,
         assignee: None,
-        agent: None,
-        model: None,
-        complexity: None,
         run: None,
         timeout_seconds: None,
         catch_up: CatchUp::Once,

@@ -6,7 +6,7 @@ use super::last_worker::LastWorker;
 use super::messages::MessageView;
 use super::mirror::{mirror, words};
 use super::route::RouteResultView;
-pub use super::wanted::{NewProject, NewTask, RemoveProject, TryChecks};
+pub use super::wanted::{NewProject, NewTask, RemoveProject, TaskDraft, TryChecks};
 use jiff::Timestamp;
 use orch_core::actor::Actor;
 use orch_core::ids::{RunId, TaskId};

@@ -168,21 +168,8 @@ pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
 /// Adds a task.
 pub async fn add(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<NewTask>) -> Answer<TaskView> {
     let once = repeatable.with(&new);
-    check_model(new.model.as_deref())?;
-    let spec = Spec {
-        title: new.title,
-        body: new.body,
-        labels: new.labels,
-        priority: new.priority,
-        depends_on: new.depends_on,
-        parent: new.parent,
-        dir: new.dir,
-        kind: new.kind,
-        agent: new.agent,
-        model: new.model,
-        complexity: new.complexity,
-        assignee: None,
-    };
+    check_model(new.task.model.as_deref())?;
+    let spec = Spec::from(new);
     let task = state.engine.add_once(spec.clone(), once).await?;
     let view = state.engine.look().await?;
     let added = task_view(&view, &task, Vec::new(), None, &occupancy(&view));

@@ -1,6 +1,6 @@
 //! The three tasks of the demo, in plain words for a real agent, with a script for the scripted one.
 
-use orch_api::types::NewTask;
+use orch_api::types::{NewTask, TaskDraft};
 
 /// One task.
 struct Part {
@@ -58,6 +58,9 @@ pub(super) fn all(scripted: bool) -> Vec<NewTask> {
         true => format!("{}\n\n```orch-script\n{}\n```", part.words, part.script),
         false => part.words.to_owned(),
     };
-    let task = |part: &Part| NewTask { title: part.title.to_owned(), body: body(part), ..NewTask::default() };
+    let task = |part: &Part| NewTask {
+        task: TaskDraft { title: part.title.to_owned(), body: body(part), ..TaskDraft::default() },
+        ..NewTask::default()
+    };
     PARTS.iter().map(task).collect()
 }

@@ -7,6 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::repository::root_around;
 use orch_api::endpoint;
 use orch_api::jobs::NewJob;
+use orch_api::types::TaskDraft;
 use orch_core::job::{CatchUp, Overlap};
 use orch_core::route::Complexity;
 use std::path::{Path, PathBuf};
@@ -88,10 +89,7 @@ fn word<T: Copy>(text: &str, all: &[(&'static str, T)]) -> Result<T, String> {
 /// Adds it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let dir = directory(&args, context).await?;
-    let new = NewJob {
-        id: args.id,
-        schedule: args.schedule,
-        tz: args.tz,
+    let task = TaskDraft {
         title: args.title.unwrap_or_default(),
         body: args.body.unwrap_or_default(),
         labels: args.labels,
@@ -101,6 +99,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         agent: args.agent,
         model: args.model,
         complexity: args.complexity,
+    };
+    let new = NewJob {
+        id: args.id,
+        schedule: args.schedule,
+        tz: args.tz,
+        task,
         run: args.run,
         timeout: args.timeout,
         disabled: args.disabled,

@@ -29,7 +29,7 @@ pub fn listed(jobs: &[JobView], now: &Now, columns: usize, paint: Paint) -> Stri
                 cell(job.tz.as_deref().unwrap_or_default()),
                 cell(next(job, now)),
                 cell(job.firings.first().map(|firing| last(firing, now)).unwrap_or_default()),
-                cell(job.run.as_deref().unwrap_or(&job.title)),
+                cell(job.run.as_deref().unwrap_or(&job.task.title)),
             ]
         })
         .collect();
@@ -79,20 +79,20 @@ pub fn sheet(job: &JobView, now: &Now) -> String {
     line("schedule", &job.schedule);
     line("zone", job.tz.as_deref().unwrap_or("the machine's"));
     line("next", &job.next_at.filter(|_| job.enabled).map_or_else(|| next(job, now), |at| now.until(at)));
-    line("title", &job.title);
+    line("title", &job.task.title);
     line("runs", job.run.as_deref().unwrap_or_default());
     let limit = job.timeout_seconds.map(|seconds| format!("{seconds} s")).unwrap_or_default();
     line("limit", &limit);
-    line("labels", &job.labels.join(", "));
-    line("dir", &job.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default());
-    line("agent", job.agent.as_deref().unwrap_or_default());
-    line("model", job.model.as_deref().unwrap_or_default());
+    line("labels", &job.task.labels.join(", "));
+    line("dir", &job.task.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default());
+    line("agent", job.task.agent.as_deref().unwrap_or_default());
+    line("model", job.task.model.as_deref().unwrap_or_default());
     line("catch_up", job.catch_up.as_str());
     line("overlap", job.overlap.as_str());
     line("jitter", &Some(job.jitter_seconds).filter(|s| *s > 0).map(|s| format!("up to {s} s")).unwrap_or_default());
     line("waiting", &Some(job.waiting).filter(|n| *n > 0).map(|n| format!("{n} of its times")).unwrap_or_default());
-    if !job.body.is_empty() {
-        out.push_str(&format!("\n{}\n", text::lines(job.body.trim_end())));
+    if !job.task.body.is_empty() {
+        out.push_str(&format!("\n{}\n", text::lines(job.task.body.trim_end())));
     }
     if !job.firings.is_empty() {
         out.push_str("\nlast firings, newest first\n");

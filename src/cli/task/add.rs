@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::repository::root_around;
 use crate::cli::ui::text;
 use orch_api::endpoint;
-use orch_api::types::{NewTask, TaskView};
+use orch_api::types::{NewTask, TaskDraft, TaskView};
 use orch_config::home::Home;
 use orch_core::ids::TaskId;
 use orch_core::model_policy::ModelPolicy;
@@ -71,19 +71,18 @@ fn policy(word: &str) -> Result<ModelPolicy, String> {
 /// Adds it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    let new = NewTask {
+    let draft = TaskDraft {
         body: body(&args)?,
         dir: Some(place::of(args.dir.as_deref(), context, &home).await?),
         title: args.title,
         labels: args.labels.into_iter().chain(args.model_policy.map(ModelPolicy::label)).collect(),
         priority: args.priority,
-        depends_on: args.depends_on,
-        parent: args.parent,
         kind: args.kind,
         agent: args.agent,
         model: args.model,
         complexity: args.complexity,
     };
+    let new = NewTask { task: draft, depends_on: args.depends_on, parent: args.parent };
     let mut link = context.link().await?;
     let task = link.call(&endpoint::TaskAdd { body: new }).await?;
     task.warnings.iter().for_each(|warning| context.ui.warning(warning));

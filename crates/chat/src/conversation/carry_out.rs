@@ -13,7 +13,7 @@ use orch_api::rulings::{Accept, Reject};
 use orch_api::status::Overview;
 use orch_api::stream::StreamEvent;
 use orch_api::switches::{NewPause, PausesView};
-use orch_api::types::{NewTask, TaskView};
+use orch_api::types::{NewTask, TaskDraft, TaskView};
 use orch_core::base::ids::TaskId;
 use orch_core::operations::channel::{ChatMessage, Document};
 use orch_core::tasks::review_decision::short;
@@ -127,7 +127,7 @@ impl Order {
             Some(document) => format!("{body}\n\n{}", document.text),
             None => body,
         };
-        let new = NewTask { title, body, dir, ..NewTask::default() };
+        let new = NewTask { task: TaskDraft { title, body, dir, ..TaskDraft::default() }, ..NewTask::default() };
         let added = self.client.call(&endpoint::TaskAdd { body: new }).await?;
         let mut text = format!("#{} is added: {}", added.id, shortened(&added.title));
         if projects.is_empty() {
