@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 /// What a room may import.
 enum May {
     /// All of a room.
-    Room(&'static str),
+    Fixture(&'static str),
     /// One module of a room.
     Module(&'static str, &'static str),
     /// What the room's `mod.rs` hands out, and none of its modules.
@@ -21,30 +21,40 @@ enum May {
     /// Everything.
     All,
 }
-use May::{All, Module, Room, Surface};
+use May::{All, Fixture, Module, Surface};
 
 /// Who may import whom: crates by the name of their folder, then the rooms of the program's own package. A room always
 /// sees itself. What is not listed here is forbidden.
 const TABLE: &[(&str, &[May])] = &[
     ("core", &[]),
-    ("sys", &[Room("core")]),
+    ("sys", &[Fixture("core")]),
     // The document tasks.yml is read by the same YAML adapter as the configuration.
-    ("store", &[Room("core"), Module("config", "yaml"), Module("sys", "fs"), Module("sys", "crash")]),
-    ("config", &[Room("core"), Module("sys", "fs")]),
-    ("runner", &[Room("core"), Room("sys")]),
-    ("stream", &[Room("core"), Room("sys")]),
-    ("engine", &[Room("core"), Room("config"), Room("sys"), Room("store"), Room("stream"), Surface("runner")]),
-    ("api", &[Room("core")]),
+    ("store", &[Fixture("core"), Module("config", "yaml"), Module("sys", "fs"), Module("sys", "crash")]),
+    ("config", &[Fixture("core"), Module("sys", "fs")]),
+    ("runner", &[Fixture("core"), Fixture("sys")]),
+    ("stream", &[Fixture("core"), Fixture("sys")]),
+    (
+        "engine",
+        &[Fixture("core"), Fixture("config"), Fixture("sys"), Fixture("store"), Fixture("stream"), Surface("runner")],
+    ),
+    ("api", &[Fixture("core")]),
     (
         "server",
-        &[Room("api"), Room("core"), Room("config"), Module("engine", "handle"), Surface("engine"), Room("stream")],
+        &[
+            Fixture("api"),
+            Fixture("core"),
+            Fixture("config"),
+            Module("engine", "handle"),
+            Surface("engine"),
+            Fixture("stream"),
+        ],
     ),
     (
         "chat",
         &[
-            Room("api"),
-            Room("config"),
-            Room("core"),
+            Fixture("api"),
+            Fixture("config"),
+            Fixture("core"),
             Module("sys", "clock"),
             Module("sys", "crash"),
             Module("sys", "outgoing"),
@@ -59,23 +69,23 @@ const TABLE: &[(&str, &[May])] = &[
     (
         "cli",
         &[
-            Room("api"),
-            Room("config"),
-            Room("core"),
-            Room("sys"),
-            Room("daemon"),
-            Room("telemetry"),
+            Fixture("api"),
+            Fixture("config"),
+            Fixture("core"),
+            Fixture("sys"),
+            Fixture("daemon"),
+            Fixture("telemetry"),
             Surface("engine"),
             Surface("stream"),
             Surface("chat"),
         ],
     ),
-    ("telemetry", &[Room("core"), Room("config"), Room("sys")]),
+    ("telemetry", &[Fixture("core"), Fixture("config"), Fixture("sys")]),
     ("daemon", &[All]),
     ("lib", &[All]),
     // The runner and the bridge are dispatched before any runtime or log is there; what is inherited of signals is reset
     // before all of them.
-    ("main", &[Room("cli"), Room("runner"), Module("sys", "process")]),
+    ("main", &[Fixture("cli"), Fixture("runner"), Module("sys", "process")]),
 ];
 
 /// What pure code does not touch: files, programs, the network, the environment, and whatever needs a runtime.
@@ -128,21 +138,21 @@ fn room_of(source: &Source) -> String {
 }
 
 /// The modules directly below a room, as the files tell.
-fn modules_in(room: &str) -> BTreeSet<String> {
-    SRC.iter().map(|s| module_of(&s.path)).filter(|m| m.len() > 1 && m[0] == room).map(|m| m[1].clone()).collect()
+fn modules_in(fixture: &str) -> BTreeSet<String> {
+    SRC.iter().map(|s| module_of(&s.path)).filter(|m| m.len() > 1 && m[0] == fixture).map(|m| m[1].clone()).collect()
 }
 
 /// The crate's `lib.rs` hands out what `path` names below it: no module, unless something of the same name is taken up
 /// from a module there.
-fn is_handed_out(room: &str, path: &[String]) -> bool {
+fn is_handed_out(fixture: &str, path: &[String]) -> bool {
     let Some(name) = path.first() else { return true };
-    let modules = modules_in(room);
+    let modules = modules_in(fixture);
     if !modules.contains(name) {
         return name != "*";
     }
     let takes_up =
         |found: &Named| found.path.len() > 1 && found.path.last() == Some(name) && modules.contains(&found.path[0]);
-    let entry = SRC.iter().find(|source| source.path == format!("crates/{room}/src/lib.rs"));
+    let entry = SRC.iter().find(|source| source.path == format!("crates/{fixture}/src/lib.rs"));
     path.len() == 1 && entry.is_some_and(|source| paths(source).foreign.iter().any(takes_up))
 }
 
@@ -155,12 +165,12 @@ fn own_paths(source: &Source) -> Vec<Named> {
     found.own.into_iter().chain(through_it).collect()
 }
 
-fn is_allowed(room: &str, path: &[String], may: &[May]) -> bool {
+fn is_allowed(fixture: &str, path: &[String], may: &[May]) -> bool {
     let second = path.get(1).map(String::as_str);
     path.is_empty()
-        || path[0] == room
+        || path[0] == fixture
         || may.iter().any(|may| match may {
-            Room(other) => path[0] == *other,
+            Fixture(other) => path[0] == *other,
             Module(other, module) => path[0] == *other && second == Some(module),
             // The room's name alone gives nothing yet; what is reached through it is looked at by itself.
             Surface(other) => path[0] == *other && is_handed_out(other, &path[1..]),
@@ -172,14 +182,14 @@ fn is_allowed(room: &str, path: &[String], may: &[May]) -> bool {
 fn every_room_imports_only_what_the_table_allows() {
     let mut breaches = Vec::new();
     for source in SRC.iter() {
-        let room = room_of(source);
-        let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == room) else {
-            breaches.push(format!("{}: {room} has no row in the table", source.path));
+        let fixture = room_of(source);
+        let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == fixture) else {
+            breaches.push(format!("{}: {fixture} has no row in the table", source.path));
             continue;
         };
         for Named { path, line } in own_paths(source) {
-            if !is_allowed(&room, &path, may) {
-                breaches.push(format!("{}: {room} must not see crate::{}", source.at(line), path.join("::")));
+            if !is_allowed(&fixture, &path, may) {
+                breaches.push(format!("{}: {fixture} must not see crate::{}", source.at(line), path.join("::")));
             }
         }
     }
@@ -529,8 +539,8 @@ fn the_measures_see_what_they_should() {
     assert_eq!(functions(&source), [("short", 2, 1), ("long", 3, 4), ("t", 9, 1)]);
     assert_eq!(test_lines(&source), 4);
     let path = |text: &str| text.split("::").map(str::to_owned).collect::<Vec<_>>();
-    assert!(is_allowed("cli", &path("api::types"), &[Room("api")]));
-    assert!(!is_allowed("cli", &path("store::journal"), &[Room("api")]));
+    assert!(is_allowed("cli", &path("api::types"), &[Fixture("api")]));
+    assert!(!is_allowed("cli", &path("store::journal"), &[Fixture("api")]));
     assert!(!is_allowed("store", &path("config::raw"), &[Module("config", "yaml")]));
     assert!(is_allowed("server", &path("engine::EngineHandle::look"), &[Surface("engine")]));
     assert!(!is_allowed("server", &path("engine::handle::Request"), &[Surface("engine")]));
