@@ -1,4 +1,4 @@
-//! `orch route`: which agent and model a task would get that there is not, why, and what it will likely cost. Changes nothing.
+//! `orch route`: shows which agent and model a new task would get, why, and its likely cost. Changes nothing.
 
 mod page;
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// Arguments of `orch route`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What is to be done, in a line
+    /// What is to be done, in one line
     #[arg(value_name = "TEXT")]
     title: String,
     /// The details
@@ -27,7 +27,7 @@ pub struct Args {
     dir: Option<PathBuf>,
 }
 
-/// Asks, and prints the answer.
+/// Sends the request, and prints the answer.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
     let dir = directory(args.dir.as_deref(), context, &home).await?;

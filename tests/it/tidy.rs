@@ -22,7 +22,7 @@ enum May {
     /// Everything.
     All,
 }
-use May::{All, Module, Room, Surface};
+use May::{All, Room, Module, Surface};
 
 /// Who may import whom: crates by the name of their folder, then the rooms of the program's own package. A room always
 /// sees itself. What is not listed here is forbidden.
@@ -34,11 +34,21 @@ const TABLE: &[(&str, &[May])] = &[
     ("config", &[Room("core"), Module("sys", "fs")]),
     ("runner", &[Room("core"), Room("sys")]),
     ("stream", &[Room("core"), Room("sys")]),
-    ("engine", &[Room("core"), Room("config"), Room("sys"), Room("store"), Room("stream"), Surface("runner")]),
+    (
+        "engine",
+        &[Room("core"), Room("config"), Room("sys"), Room("store"), Room("stream"), Surface("runner")],
+    ),
     ("api", &[Room("core")]),
     (
         "server",
-        &[Room("api"), Room("core"), Room("config"), Module("engine", "handle"), Surface("engine"), Room("stream")],
+        &[
+            Room("api"),
+            Room("core"),
+            Room("config"),
+            Module("engine", "handle"),
+            Surface("engine"),
+            Room("stream"),
+        ],
     ),
     (
         "chat",

@@ -1,4 +1,4 @@
-//! The three tasks of the demo, in plain words for a real agent, with a script for the scripted one.
+//! The three tasks of the demo, with a text for a real agent and a script for the scripted one.
 
 use orch_api::types::{NewTask, TaskDraft};
 
@@ -52,7 +52,7 @@ const PARTS: [Part; 3] = [
     },
 ];
 
-/// The tasks, with their scripts when the scripted agent does them.
+/// Returns the tasks, with their scripts for the scripted agent.
 pub(super) fn all(scripted: bool) -> Vec<NewTask> {
     let body = |part: &Part| match scripted {
         true => format!("{}\n\n```orch-script\n{}\n```", part.words, part.script),

@@ -1,4 +1,4 @@
-//! Jobs as a person reads them. PURE.
+//! Renders jobs for a person. PURE.
 
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Column, Width, cell, render};
@@ -15,7 +15,7 @@ const HEAD: [Column; 6] = [
     Column::new("what", Width::Rest(20)),
 ];
 
-/// All jobs.
+/// Renders the list of jobs.
 pub fn listed(jobs: &[JobView], now: &Now, columns: usize, paint: Paint) -> String {
     if jobs.is_empty() {
         return "there is no job; `orch job add \"0 9 * * 1-5\" \"What is to be done\"` adds one\n".to_owned();
@@ -44,7 +44,7 @@ fn next(job: &JobView, now: &Now) -> String {
     }
 }
 
-/// `; it fires next at 09:00 (in 2h)`, or why it does not.
+/// Renders `; it fires next at 09:00 (in 2h)`, or why it does not.
 pub fn next_words(job: &JobView, now: &Now) -> String {
     match job.next_at {
         _ if !job.enabled => format!(", switched off; `orch job enable {}` switches it on", job.id),
@@ -57,7 +57,7 @@ fn last(firing: &FiringView, now: &Now) -> String {
     format!("{} ago, {}", now.age(firing.at), outcome(firing))
 }
 
-/// What came of a firing, in a few words.
+/// Describes the result of a firing.
 fn outcome(firing: &FiringView) -> String {
     match (firing.made, firing.task_id, firing.state) {
         (MadeView::Task, Some(task), _) => format!("task {task}"),
@@ -67,7 +67,7 @@ fn outcome(firing: &FiringView) -> String {
     }
 }
 
-/// Everything about one job.
+/// Renders everything about one job.
 pub fn sheet(job: &JobView, now: &Now) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
@@ -151,10 +151,10 @@ mod tests {
 
     #[test]
     fn a_job_is_listed_with_when_and_what_and_how_it_went() {
-        let told = listed(&[job()], &now(), 120, Paint::OFF);
-        let row = told.lines().nth(1).expect("a row");
-        assert!(row.starts_with("backup  0 3 * * *  Europe/Berlin  2026-03-02 03:00"), "{told}");
-        assert!(row.contains("failed") && row.contains("make backup") && !row.contains('\u{1b}'), "{told}");
+        let text = listed(&[job()], &now(), 120, Paint::OFF);
+        let row = text.lines().nth(1).expect("a row");
+        assert!(row.starts_with("backup  0 3 * * *  Europe/Berlin  2026-03-02 03:00"), "{text}");
+        assert!(row.contains("failed") && row.contains("make backup") && !row.contains('\u{1b}'), "{text}");
         let off = listed(&[JobView { enabled: false, ..job() }], &now(), 120, Paint::OFF);
         assert!(off.contains("  off  "), "{off}");
         assert!(listed(&[], &now(), 80, Paint::OFF).contains("orch job add"));
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_sheet_tells_everything_and_the_end_of_what_failed() {
-        let told = sheet(&job(), &now());
+        let text = sheet(&job(), &now());
         for part in [
             "overlap    queue",
             "jitter     up to 60 s",
@@ -170,8 +170,8 @@ mod tests {
             "      no disk",
             "/h/output.log",
         ] {
-            assert!(told.contains(part), "{part:?} in {told}");
+            assert!(text.contains(part), "{part:?} in {text}");
         }
-        assert!(!told.contains('\u{1b}'));
+        assert!(!text.contains('\u{1b}'));
     }
 }

@@ -1,4 +1,4 @@
-//! `orch service history`: each start, stop and respawn of the daemon.
+//! `orch service history`: lists each start, stop and restart of the daemon.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -13,7 +13,7 @@ use orch_api::switches::ServiceEntryView;
 /// Arguments of `orch service history`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The newest so many
+    /// The number of newest entries
     #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
 }
@@ -28,15 +28,15 @@ const HEAD: [Column; 7] = [
     Column::new("why", Width::Rest(20)),
 ];
 
-/// Tells it.
+/// Prints the entries.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let query = HistoryQuery { limit: Some(args.limit) };
     let ui = context.ui;
-    let told = |entries: &Vec<ServiceEntryView>, now: &Now, paint| {
+    let text = |entries: &Vec<ServiceEntryView>, now: &Now, paint| {
         let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
         render(&HEAD, &rows, ui.columns(), paint)
     };
-    context.present(&endpoint::ServiceHistory { query }, told).await
+    context.present(&endpoint::ServiceHistory { query }, text).await
 }
 
 fn row(entry: &ServiceEntryView, now: &Now) -> [Cell<'static>; 7] {

@@ -1,4 +1,4 @@
-//! `orch task add`: a task from the command line, for the repository it is typed in.
+//! `orch task add`: adds a task for the repository of the working directory.
 
 mod place;
 
@@ -23,42 +23,42 @@ const LONGEST_BODY: usize = 1 << 20;
 /// Arguments of `orch task add`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What is to be done, in a line
+    /// What is to be done, in one line
     title: String,
     /// The details
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     body: Option<String>,
-    /// Take the details from a file, or from stdin with -
+    /// Read the details from a file, or from stdin with -
     #[arg(long, value_name = "FILE", conflicts_with = "body")]
     body_file: Option<PathBuf>,
     /// A label, such as agent:claude or complexity:simple; may be given several times
     #[arg(short, long = "label", value_name = "LABEL")]
     labels: Vec<String>,
-    /// Higher starts first
+    /// Tasks with higher numbers start first
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     priority: i64,
     /// Tasks that must be done first: 1,2
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     depends_on: Vec<TaskId>,
-    /// The task this one is a part of
+    /// The task that this one is a subtask of
     #[arg(long, value_name = "ID")]
     parent: Option<TaskId>,
     /// Directory of the repository; without it, the repository you are in
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// A free word: feature, bug, docs
+    /// The type: feature, bug, docs or any other word
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
-    /// Demand this agent
+    /// Require this agent
     #[arg(long)]
     agent: Option<String>,
-    /// Demand this model: a name that the agent's CLI has, provider/model, a tag such as auto:fast, or a tier
+    /// Require this model: a name that the agent's CLI knows, provider/model, a tag such as auto:fast, or a tier
     #[arg(long)]
     model: Option<String>,
-    /// Whether another model may go on with it: dynamic, or sticky: the one that began stays
+    /// Whether another model may continue the task: dynamic, or sticky to keep the first one
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     model_policy: Option<ModelPolicy>,
-    /// Demand a complexity: simple, medium or complex
+    /// Require a complexity: simple, medium or complex
     #[arg(long, value_name = "COMPLEXITY")]
     complexity: Option<Complexity>,
 }
@@ -68,12 +68,12 @@ fn policy(word: &str) -> Result<ModelPolicy, String> {
     known.ok_or_else(|| "expected dynamic or sticky".to_owned())
 }
 
-/// Adds it.
+/// Adds the task.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
     let draft = TaskDraft {
         body: body(&args)?,
-        dir: Some(place::of(args.dir.as_deref(), context, &home).await?),
+        dir: Some(place::resolve(args.dir.as_deref(), context, &home).await?),
         title: args.title,
         labels: args.labels.into_iter().chain(args.model_policy.map(ModelPolicy::label)).collect(),
         priority: args.priority,
@@ -90,14 +90,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         context.ui.json(&task)?;
     } else {
         context.ui.data(&format!("added task {}: {}\n", task.id, text::fit(&task.title, 120)))?;
-        context.ui.note(&place::told(&task, context, &home).await);
+        context.ui.note(&place::render(&task, context, &home).await);
         context.ui.note(&next(&task, link.is_own()));
     }
     link.close().await?;
     Ok(Exit::Done)
 }
 
-/// What to type next. What waits for other work cannot be run before that.
+/// Returns the command to type next. A task that waits for others cannot be run yet.
 fn next(task: &TaskView, nobody_serves: bool) -> String {
     match (nobody_serves, task.depends_on.first()) {
         (true, None) => format!("next: orch task run {}, or orch serve", task.id),
@@ -129,7 +129,7 @@ fn body(args: &Args) -> Result<String, CliError> {
     }
 }
 
-/// Where the work belongs. `None`: to the only project, as the engine decides.
+/// Returns the directory of the work. `None` means the only project, which the engine determines.
 pub async fn directory(dir: Option<&Path>, context: &Context, home: &Home) -> Result<Option<PathBuf>, CliError> {
     let Some(dir) = dir else {
         return root_around(context, home, &resolve(&context.cwd, Path::new("."))).await;

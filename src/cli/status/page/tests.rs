@@ -1,4 +1,4 @@
-//! What the screen of `orch status` looks like.
+//! Tests of the screen of `orch status`.
 
 mod golden;
 
@@ -105,7 +105,7 @@ fn full() -> Overview {
 }
 
 fn page(overview: &Overview, columns: usize, rows: Option<usize>) -> String {
-    Page { now: now(), columns, rows, paint: Paint::OFF }.of(overview, false)
+    Page { now: now(), columns, rows, paint: Paint::OFF }.render(overview, false)
 }
 
 #[test]
@@ -137,7 +137,7 @@ id  status  agent  title    why it waits
 
 #[test]
 fn an_empty_home_takes_three_lines() {
-    let text = Page { now: now(), columns: 80, rows: None, paint: Paint::OFF }.of(&empty(), true);
+    let text = Page { now: now(), columns: 80, rows: None, paint: Paint::OFF }.render(&empty(), true);
     assert_eq!(text, "no daemon runs\ntasks: none\ntoday: $0.00 (0 runs)\n");
     let unknown = Overview { today: spend(0, 1, 1), ..empty() };
     assert!(page(&unknown, 80, None).ends_with("today: unknown (1 run, 1 without a price)\n"));
@@ -152,7 +152,7 @@ fn what_does_not_fit_is_counted_and_what_is_at_work_comes_first() {
     assert!(text.ends_with("… and 7 more (orch list)\n"), "{text}");
     let long = page(&full(), 80, None);
     assert!(long.contains("\n21  routed") && !long.contains("more"), "{long}");
-    // The engine sends no more than a screen; the counts tell the rest.
+    // The engine sends no more than a screen; the counts include the rest.
     let mut cut = full();
     cut.status.counts.insert("new".to_owned(), 5_000);
     assert!(page(&cut, 80, None).ends_with("… and 5000 more (orch list)\n"));

@@ -10,12 +10,12 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 /// The box.
-pub struct Yard {
+pub struct Fixture {
     pub sealed: SealedBox,
     pub repo: Repo,
 }
 
-impl Yard {
+impl Fixture {
     /// `teller` and `other` talk until they are let go; `mine` does what its task's script says, and remembers its
     /// conversation.
     pub fn new(config: &str) -> Self {

@@ -1,4 +1,4 @@
-//! Where the demo plays: a temporary directory with a home, a repository and a daemon of its own, and their end.
+//! The sandbox of the demo: a temporary directory with its own home, repository and daemon.
 
 use super::agent_choice::AgentChoice;
 use super::project::FILES;
@@ -20,17 +20,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the daemon may take to answer, and to leave.
+/// How long the daemon may take to answer, and to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often something that announces nothing is looked at.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(5);
-/// The branch that everything lands on.
+/// The base branch.
 const BASE: &str = "main";
-/// How much of what the daemon said is told when it does not start, in bytes.
+/// How many bytes of the daemon's output are shown if it does not start.
 const LAST_WORDS: usize = 64 << 10;
 
-/// The place.
-pub(super) struct Stage {
+/// The sandbox.
+pub(super) struct Sandbox {
     root: PathBuf,
     setup: Setup,
     flags: Vec<String>,
@@ -38,15 +38,15 @@ pub(super) struct Stage {
     daemon: Option<Daemon>,
 }
 
-/// The daemon's process. Dropped, it is told to leave.
+/// The daemon's process. Stopped on drop.
 struct Daemon {
     pid: Pid,
-    /// It was waited for: its number may belong to a stranger.
+    /// It was waited for: its number may belong to another process.
     gone: bool,
 }
 
-impl Stage {
-    /// Makes the directory with everything in it. Where a program is missing, nothing is made.
+impl Sandbox {
+    /// Creates the directory with everything in it. If a program is missing, creates nothing.
     pub(super) async fn set(choice: &AgentChoice, context: &Context) -> Result<Self, CliError> {
         let root = temporary()?;
         let home = root.join("orch");
@@ -59,11 +59,11 @@ impl Stage {
         };
         setup.tmux().check().await?;
         let git = Git::locate(&setup.environment, &setup.home.state().join("locks")).await?.program().to_owned();
-        let stage = Self { root, setup, flags: choice.flags(), git, daemon: None };
-        match stage.fill(choice).await {
-            Ok(()) => Ok(stage),
+        let sandbox = Self { root, setup, flags: choice.flags(), git, daemon: None };
+        match sandbox.fill(choice).await {
+            Ok(()) => Ok(sandbox),
             Err(error) => {
-                stage.remove();
+                sandbox.remove();
                 Err(error)
             }
         }
@@ -94,12 +94,12 @@ impl Stage {
         Ok(())
     }
 
-    /// The directory.
+    /// Returns the directory.
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The home.
+    /// Returns the home.
     pub(super) fn home(&self) -> &Home {
         &self.setup.home
     }
@@ -108,13 +108,13 @@ impl Stage {
         self.root.join("greet")
     }
 
-    /// The repository as it is to be registered; its `.orch.yml` was written here, so it is approved.
+    /// Returns the repository for registration; its `.orch.yml` was written here, so it is approved.
     pub(super) fn project(&self) -> Result<NewProject, CliError> {
         let file = fs::read_limited(&self.repository().join(".orch.yml"), LAST_WORDS)?;
         Ok(NewProject { dir: self.repository(), name: "greet".to_owned(), approved: Some(content_id(&file)) })
     }
 
-    /// The history of the base branch, drawn.
+    /// Returns the history of the base branch, as a graph.
     pub(super) async fn log(&self) -> Vec<String> {
         let log = self.in_repository(&["log", "--oneline", "--graph", "--no-decorate", BASE]).await;
         log.map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default()
@@ -132,7 +132,7 @@ impl Stage {
 
     // ---- the daemon
 
-    /// Starts `orch serve` as a process of its own, and returns when it answers.
+    /// Starts `orch serve` as a separate process, and returns when it answers.
     pub(super) async fn start_daemon(&mut self) -> Result<Client, CliError> {
         let said = self.root.join("daemon.log");
         let to = || File::options().append(true).create(true).open(&said);
@@ -153,7 +153,7 @@ impl Stage {
         Err(failed(io::Error::other(format!("it does not answer after {} s", PATIENCE.as_secs()))))
     }
 
-    /// Fails with its last words when the daemon is gone.
+    /// Fails with the daemon's last output if it has exited.
     pub(super) fn check_daemon(&mut self) -> Result<(), CliError> {
         if self.daemon.as_mut().is_none_or(|daemon| !daemon.is_gone()) {
             return Ok(());
@@ -166,7 +166,7 @@ impl Stage {
 
     // ---- the end
 
-    /// Ends whatever runs here, and removes the directory unless it is to be kept.
+    /// Stops everything that runs here, and removes the directory unless it is kept.
     pub(super) async fn strike(&mut self, keep: bool) {
         if let Some(daemon) = self.daemon.take() {
             daemon.stop().await;
@@ -177,15 +177,15 @@ impl Stage {
         }
     }
 
-    /// Agents go on without a daemon; here they must not.
+    /// Agents outlive a daemon; here they must not.
     async fn end_runs(&self) {
         let tmux = self.setup.tmux();
         for entry in std::fs::read_dir(self.setup.home.runs()).into_iter().flatten().flatten() {
             let run = entry.file_name().to_string_lossy().into_owned();
-            // Reading the process table and waiting for the killed block the thread.
+            // Reading the process table and waiting for killed processes block the thread.
             tokio::task::spawn_blocking(move || process::sweep(&run, Duration::ZERO)).await.ok();
             if let Ok(session) = fs::read_text(&entry.path().join(SESSION_FILE), LAST_WORDS) {
-                // A session that has ended by itself is fine, and so is a server that has left.
+                // The session or the server may have ended by itself.
                 tmux.kill_session(session.trim()).await.ok();
             }
         }
@@ -203,7 +203,7 @@ impl Stage {
         let sockets = self.setup.api_socket();
         let outside = sockets.parent().filter(|dir| !dir.starts_with(&self.root));
         for dir in outside.into_iter().chain([self.root.as_path()]) {
-            // A process that is just leaving may write once more: then it is tried again.
+            // A process that is about to exit may write once more: then it is tried again.
             let removed = (0..20).find(|_| {
                 let gone = std::fs::remove_dir_all(dir);
                 gone.is_ok() || gone.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
@@ -217,12 +217,12 @@ impl Stage {
 
 impl Daemon {
     fn is_gone(&mut self) -> bool {
-        // An error means that there is nobody to wait for.
+        // An error means that there is no process to wait for.
         self.gone = self.gone || !matches!(waitpid(Some(self.pid), WaitOptions::NOHANG), Ok(None));
         self.gone
     }
 
-    /// Asks it to leave, and kills it when it does not.
+    /// Asks it to stop, and kills it if it does not.
     async fn stop(mut self) {
         for signal in [Signal::TERM, Signal::KILL] {
             let deadline = clock::instant() + PATIENCE;
@@ -245,7 +245,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A new directory for temporary things, by its real name: sockets and worktrees are told by it.
+/// Creates a temporary directory and returns its real path, by which sockets and worktrees are identified.
 fn temporary() -> Result<PathBuf, CliError> {
     let parent = std::env::temp_dir();
     let failed = CliError::system(format!("cannot use the temporary directory {}", parent.display()));

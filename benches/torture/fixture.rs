@@ -77,7 +77,7 @@ impl Job {
 }
 
 /// The ground.
-pub struct Shop {
+pub struct Fixture {
     /// The box.
     pub sealed: SealedBox,
     /// The repository.
@@ -86,13 +86,13 @@ pub struct Shop {
     pub notes: PathBuf,
 }
 
-impl Shop {
+impl Fixture {
     /// With these tasks; `config` is the rest of `config.yml`.
     pub fn open(jobs: &[Job], config: &str) -> Self {
-        let shop = Self::empty(config);
+        let fixture = Self::empty(config);
         let entries: String = jobs.iter().map(Job::entry).collect();
-        shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
-        shop
+        fixture.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+        fixture
     }
 
     /// Without tasks.
@@ -204,11 +204,11 @@ impl Shop {
     }
 
     /// How all tasks stand, in short.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let listed = self.orch(["task", "list", "--json"]);
         let listed: Value = serde_json::from_str(&listed.stdout).unwrap_or_default();
-        let told = |task: &Value| format!("{}: {} {} {}", task["id"], task["status"], task["hold"], task["question"]);
-        listed.as_array().into_iter().flatten().map(told).collect::<Vec<_>>().join("; ")
+        let text = |task: &Value| format!("{}: {} {} {}", task["id"], task["status"], task["hold"], task["question"]);
+        listed.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join("; ")
     }
 
     /// Saves `tasks.yml` as an editor does that renames.
@@ -233,7 +233,7 @@ impl Shop {
         };
         match wait::poll(patience, over) {
             Some(()) => Vec::new(),
-            None => vec![finding(Broken::Stuck, format!("not all {count} tasks come to an end: {}", self.told()))],
+            None => vec![finding(Broken::Stuck, format!("not all {count} tasks come to an end: {}", self.describe()))],
         }
     }
 

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A repository in a box, with orch's git on it.
-pub struct Yard {
+pub struct Fixture {
     /// The box.
     pub sealed: SealedBox,
     /// The user's checkout.
@@ -26,7 +26,7 @@ pub struct Yard {
     pub repo: Repo,
 }
 
-impl Yard {
+impl Fixture {
     /// Creates a yard with a repository of two commits.
     pub async fn new() -> Self {
         let sealed = SealedBox::new();
@@ -110,15 +110,15 @@ pub struct Tally {
 
 /// Creates `count` worktrees in random states, cleans up, and checks for everything that was in them.
 pub async fn clean_up_worktrees(count: u64, seed: u64) -> Tally {
-    let yard = Yard::new().await;
+    let fixture = Fixture::new().await;
     let mut dice = Dice::new(seed);
     let mut tally = Tally::default();
     for id in 1..=count {
-        let worktree = yard.worktree(id).await;
+        let worktree = fixture.worktree(id).await;
         let state = State::any(&mut dice);
-        let made: Made = states::make(&yard, &worktree, &state);
+        let made: Made = states::make(&fixture, &worktree, &state);
         let delete_merged_branches = dice.below(2) == 0;
-        let retired = yard.retire(&worktree, &Policy { delete_merged_branches, ..policy() }).await;
+        let retired = fixture.retire(&worktree, &Policy { delete_merged_branches, ..policy() }).await;
         let describe = || format!("{state:?}: {retired:?}");
         match &retired {
             Retired::Gone { .. } => tally.removed += 1,
@@ -131,8 +131,8 @@ pub async fn clean_up_worktrees(count: u64, seed: u64) -> Tally {
         let gone = |(path, text): &(PathBuf, String)| std::fs::read_to_string(path).ok().as_ref() != Some(text);
         tally.lost.extend(made.edits.iter().filter(|edit| gone(edit)).map(|edit| format!("{edit:?}, {}", describe())));
         let is_there = |sha: &&String| {
-            let as_it_was = worktree.path.exists() && yard.inside(&worktree).head() == made.head;
-            as_it_was || yard.is_kept(sha) || states::is_nested(&made, sha)
+            let as_it_was = worktree.path.exists() && fixture.inside(&worktree).head() == made.head;
+            as_it_was || fixture.is_kept(sha) || states::is_nested(&made, sha)
         };
         let missing = made.commits.iter().filter(|sha| !is_there(sha));
         tally.lost.extend(missing.map(|sha| format!("{sha}, {}", describe())));
@@ -141,6 +141,6 @@ pub async fn clean_up_worktrees(count: u64, seed: u64) -> Tally {
         }
         states::release(made);
     }
-    yard.assert_sound();
+    fixture.assert_sound();
     tally
 }

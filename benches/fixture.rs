@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 /// A box with a daemon.
-pub struct Ground {
+pub struct Fixture {
     sealed: SealedBox,
     runtime: Runtime,
     client: Option<Client>,
@@ -38,7 +38,7 @@ pub struct Seen {
     pub entry: EventView,
 }
 
-impl Ground {
+impl Fixture {
     /// A box without a daemon. Its agent `bot` is [`agent::work`]; `config` is the rest of `config.yml`.
     pub fn new(config: &str) -> Self {
         Self::with("", config)
