@@ -629,17 +629,10 @@ fn every_reason_to_keep_a_worktree_is_documented() {
 fn every_hold_reason_is_documented_and_no_other() {
     let text = page("docs/reference/holds.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    let documented: Vec<&str> = rows.skip_while(|name| *name == "reason").collect();
-    for name in &documented {
-        let known = serde_json::from_value::<HoldReason>(json!(name));
-        assert!(known.is_ok(), "docs/reference/holds.md documents {name}, which is no reason");
-    }
-    // The enum cannot be asked for its size; its source can.
-    let source = page("crates/core/src/tasks/hold.rs");
-    let body = source.split("pub enum HoldReason {").nth(1).and_then(|rest| rest.split("\n}").next());
-    let is_variant = |line: &&str| line.trim_start().starts_with(char::is_uppercase);
-    let count = body.expect("HoldReason is in plan/hold.rs").lines().filter(is_variant).count();
-    assert_eq!(documented.len(), count, "docs/reference/holds.md has the reasons {documented:?}");
+    let documented: BTreeSet<String> = rows.skip_while(|name| *name == "reason").map(str::to_owned).collect();
+    let reasons: BTreeSet<String> =
+        HoldReason::ALL.iter().map(|reason| json!(reason).as_str().expect("a word").to_owned()).collect();
+    assert_eq!(documented, reasons);
 }
 
 #[test]
