@@ -251,6 +251,19 @@ fn the_database_is_named_only_in_the_store() {
 }
 
 #[test]
+fn the_store_writes_and_reads_json_only_through_records() {
+    // The witness is a file of its own, with a type of its own.
+    let is_home = |path: &str| path.starts_with("crates/store/src/records") || path == "crates/store/src/witness.rs";
+    let converts = ["to_string", "to_vec", "to_value", "from_str", "from_slice", "from_value"];
+    let mut breaches = Vec::new();
+    for source in SRC.iter().filter(|s| s.path.starts_with("crates/store/") && !is_home(&s.path)) {
+        let is_one = |at: usize| converts.iter().any(|name| source.matches(at, &format!("serde_json :: {name}")));
+        breaches.extend((0..source.code.len()).filter(|at| is_one(*at)).map(|at| source.at(source.code[at].line)));
+    }
+    must_hold("what is stored is a record: crates/store/src/records.rs", breaches);
+}
+
+#[test]
 fn tmux_and_git_are_started_only_by_their_adapters() {
     let mut breaches = Vec::new();
     // sys/process starts programs in general and knows none of them.

@@ -348,6 +348,30 @@ impl RunDir {
 mod tests {
     use super::*;
 
+    /// Returns what is written again of a file that was read.
+    fn again<T: DeserializeOwned + Serialize>(text: &str) -> serde_json::Result<String> {
+        serde_json::to_string(&serde_json::from_str::<T>(text)?)
+    }
+
+    /// A run outlives the daemon that started it, so its files are read by other versions.
+    #[test]
+    fn the_files_of_a_run_are_read_and_written_again_to_the_byte() {
+        for line in include_str!("../../../tests/fixtures/run-files.txt").lines() {
+            let (file, text) = line.split_once(' ').expect("a name and JSON");
+            let written = match file {
+                "launch" => again::<Launch>(text),
+                "started" => again::<crate::Started>(text),
+                "outcome" => again::<crate::RunReport>(text),
+                "message" => again::<Handed>(text),
+                "receipt" => again::<crate::Receipt>(text),
+                "stop" => again::<crate::StopRequest>(text),
+                "health" => again::<orch_core::health::Health>(text),
+                other => panic!("no file {other}"),
+            };
+            assert_eq!(written.expect("it reads back"), text, "{file}");
+        }
+    }
+
     #[test]
     fn the_layout_of_a_run_is_the_documented_one() {
         let run = RunDir::new("/runs/7-2-000000ab");

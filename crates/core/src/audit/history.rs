@@ -1,5 +1,8 @@
 //! The facts of the history: what happened, as data. The engine makes a fact, the journal stores its kind and its data, and
 //! [`render`] makes the sentence that a person reads. Kinds are stable words, and stand nowhere else in the program.
+//!
+//! Facts are the record format of the history themselves: a row is never written anew, so a change of what is stored of a
+//! fact needs another [`VERSION`]. `tests/fixtures/facts.txt` holds what is stored of each.
 
 mod facts_of_home;
 mod facts_of_money;

@@ -16,8 +16,8 @@ use std::sync::Arc;
 #[derive(Serialize)]
 struct Sidecar<'a> {
     task_id: TaskId,
-    status: Status,
-    route: Option<&'a RouteResult>,
+    status: <Status as Stored>::Record,
+    route: <Option<Box<RouteResult>> as Stored>::Record,
     branch: Option<&'a str>,
     attempts: u32,
     updated_at: Timestamp,
@@ -36,8 +36,8 @@ pub fn write(deps: &Deps, tasks: &[Arc<Task>]) {
     for task in tasks {
         let sidecar = Sidecar {
             task_id: task.id,
-            status: task.status(),
-            route: task.route.as_deref(),
+            status: task.status().to_record(),
+            route: task.route.to_record(),
             branch: task.place.as_ref().map(|p| p.branch.as_str()),
             attempts: task.attempts,
             updated_at: task.updated_at,
