@@ -161,7 +161,7 @@ impl Stand {
     }
 
     fn view(&self, model: &Model) -> ModelView {
-        ModelView::of(model, &self.usability)
+        ModelView::new(model, &self.usability)
     }
 }
 
@@ -250,7 +250,7 @@ async fn paid_ahead(config: &Config, context: &Context) -> Result<BTreeSet<Strin
 
 fn resolve(stand: &Stand, reference: &str, needs: &Needs, context: &Context) -> Result<Exit, CliError> {
     let found = stand.resolver().resolve(reference, needs)?;
-    let view = ResolutionView::of(reference, &found, &stand.catalog, &stand.usability);
+    let view = ResolutionView::new(reference, &found, &stand.catalog, &stand.usability);
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else {
