@@ -162,7 +162,7 @@ impl ModelContext {
     }
 
     fn view(&self, model: &Model) -> ModelView {
-        ModelView::of(model, &self.usability)
+        ModelView::new(model, &self.usability)
     }
 }
 
@@ -253,7 +253,7 @@ async fn paid_ahead(config: &Config, context: &Context) -> Result<BTreeSet<Strin
 
 fn resolve(models: &ModelContext, reference: &str, needs: &Needs, context: &Context) -> Result<Exit, CliError> {
     let found = models.resolver().resolve(reference, needs)?;
-    let view = ResolutionView::of(reference, &found, &models.catalog, &models.usability);
+    let view = ResolutionView::new(reference, &found, &models.catalog, &models.usability);
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else {

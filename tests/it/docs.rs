@@ -144,10 +144,10 @@ fn every_field_of_a_task_and_a_run_is_documented() {
     let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
     let worked_by = Some(LastWorker { agent: String::new(), model: None });
     let context = TaskContext { hold: Some(&hold), worked_by, ..TaskContext::default() };
-    let runs = vec![RunView::of(&run, "transcript.log".into(), now)];
+    let runs = vec![RunView::new(&run, "transcript.log".into(), now)];
     let message = Message::new(MessageId(1), TaskId(7), String::new(), now);
-    let messages = vec![MessageView::of(message, "")];
-    must_name_keys_of(&TaskView::of(&task, &context).with_details(&task, runs, messages, Vec::new()));
+    let messages = vec![MessageView::new(message, "")];
+    must_name_keys_of(&TaskView::new(&task, &context).with_details(&task, runs, messages, Vec::new()));
     must_name("docs/reference/json.md", ["queued", "delivered", "refused", "live", "prompt", "wait_seconds"]);
 }
 
@@ -254,7 +254,7 @@ fn overview() -> Overview {
             idle: false,
             problems: Vec::new(),
             slots: SlotsView { busy: 1, total: 2, because: Some(String::new()) },
-            breakers: vec![BreakerView::of(&Breaker::new(Target::agent("bot")))],
+            breakers: vec![BreakerView::from(&Breaker::new(Target::agent("bot")))],
             state: EngineState::Serving,
             shutting_down: Some(DepartureView { how: ShutdownMode::Now, why: String::new() }),
             paused: vec![a_pause()],
@@ -520,7 +520,7 @@ fn every_field_of_the_models_is_documented() {
     let resolver = Resolver { catalog: &catalog, usability: &usability, selection: &selection, records: &records };
     let found = resolver.resolve("auto:code", &Needs::default()).expect("openai has some");
     assert!(!found.score.terms.is_empty() && !found.alternatives.is_empty());
-    must_name_keys_of(&ResolutionView::of("auto:code", &found, &catalog, &usability));
+    must_name_keys_of(&ResolutionView::new("auto:code", &found, &catalog, &usability));
     let sample = Sample {
         source: Source::Person { number: 1, by: String::new(), note: String::new() },
         title: String::new(),
@@ -536,9 +536,9 @@ fn every_field_of_the_models_is_documented() {
         cost: None,
         verdict: Judged::Accepted,
     };
-    let record = OwnRecordView::of(&[SampleView::from(sample)], jiff::Timestamp::UNIX_EPOCH);
+    let record = OwnRecordView::from_samples(&[SampleView::from(sample)], jiff::Timestamp::UNIX_EPOCH);
     assert!(record.is_some());
-    let about = ModelView::of(found.model, &usability);
+    let about = ModelView::new(found.model, &usability);
     must_name_keys_of(&ComparedView { about, record });
     let tags = page("docs/explanation/which-model.md");
     let missing: Vec<&str> =

@@ -49,8 +49,8 @@ pub struct JobView {
 }
 
 impl JobView {
-    /// A job as it is told.
-    pub fn of(record: &JobRecord, next_at: Option<Timestamp>, busy: bool, firings: Vec<FiringView>) -> Self {
+    /// Creates the view of a job.
+    pub fn new(record: &JobRecord, next_at: Option<Timestamp>, busy: bool, firings: Vec<FiringView>) -> Self {
         let (spec, task) = (&record.spec, &record.spec.task);
         Self {
             id: spec.id.clone(),
@@ -116,8 +116,8 @@ pub struct FiringView {
 }
 
 impl FiringView {
-    /// A firing as it is told; `output` is where the output of its command is kept.
-    pub fn of(firing: &Firing, output: PathBuf) -> Self {
+    /// Creates the view of a firing; `output` is the file with the output of its command.
+    pub fn new(firing: &Firing, output: PathBuf) -> Self {
         let none = Self {
             job: firing.job.clone(),
             due: firing.due,

@@ -47,9 +47,8 @@ pub struct Recommended {
     pub reason: String,
 }
 
-impl Recommended {
-    /// With the reason in words.
-    pub fn of(standing: &Standing) -> Self {
+impl From<&Standing> for Recommended {
+    fn from(standing: &Standing) -> Self {
         let reason = standing.describe();
         Self { agent: standing.worker.agent.clone(), model: standing.worker.model.clone(), reason }
     }
@@ -84,9 +83,8 @@ pub struct StandingView {
     pub failures: BTreeMap<String, u64>,
 }
 
-impl StandingView {
-    /// As it is told.
-    pub fn of(standing: &Standing) -> Self {
+impl From<&Standing> for StandingView {
+    fn from(standing: &Standing) -> Self {
         let failures = standing.failures.iter().map(|(class, count)| ((*class).to_owned(), *count));
         let (low, high) = standing.interval;
         Self {

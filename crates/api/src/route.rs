@@ -105,8 +105,8 @@ pub struct ResolvedView {
 }
 
 impl ResolvedView {
-    /// With why it is this one.
-    pub fn of(model: &Model, reason: &str) -> Self {
+    /// Creates the view of a model with the reason for it.
+    pub fn new(model: &Model, reason: &str) -> Self {
         let facts = model.facts();
         Self {
             model: Some(model.id.to_string()),

@@ -199,8 +199,8 @@ pub struct SpendView {
 }
 
 impl SpendView {
-    /// A sum, as far as it is one.
-    pub fn of(spend: Spend, since: Timestamp) -> Self {
+    /// Creates the view of a sum.
+    pub fn new(spend: Spend, since: Timestamp) -> Self {
         Self { since, cost_usd: spend.sum(), runs: spend.runs, unpriced: spend.unpriced }
     }
 }
@@ -213,7 +213,7 @@ mod tests {
     fn a_spend_that_nobody_knows_is_not_zero() {
         let cost = |known, runs, unpriced| {
             let spend = Spend { known: Usd::from_micros(known), runs, unpriced };
-            SpendView::of(spend, Timestamp::UNIX_EPOCH).cost_usd
+            SpendView::new(spend, Timestamp::UNIX_EPOCH).cost_usd
         };
         assert_eq!(cost(0, 0, 0), Some(Usd::ZERO));
         assert_eq!(cost(0, 2, 2), None);
@@ -224,7 +224,7 @@ mod tests {
     fn an_overview_holds_the_status_and_an_old_daemons_status_reads_too() {
         let old = r#"{"version":"0","pid":1,"mode":"serve","counts":{},"idle":true,"problems":[]}"#;
         let status: StatusView = serde_json::from_str(old).expect("a status");
-        let today = SpendView::of(Spend::default(), Timestamp::UNIX_EPOCH);
+        let today = SpendView::new(Spend::default(), Timestamp::UNIX_EPOCH);
         let overview = Overview {
             status: status.clone(),
             running: vec![],

@@ -324,8 +324,8 @@ impl From<&Actor> for ActorKind {
 }
 
 impl TaskView {
-    /// A task as a list shows it.
-    pub fn of(task: &Task, context: &TaskContext<'_>) -> Self {
+    /// Creates the view of a task as a list shows it.
+    pub fn new(task: &Task, context: &TaskContext<'_>) -> Self {
         let (question, choices) = task.question().unzip();
         Self {
             id: task.id,
@@ -414,10 +414,10 @@ pub struct TaskContext<'a> {
 }
 
 impl RunView {
-    /// A run and where its output lies.
-    pub fn of(run: &Run, transcript: PathBuf, now: Timestamp) -> Self {
+    /// Creates the view of a run; `transcript` is the file of its output.
+    pub fn new(run: &Run, transcript: PathBuf, now: Timestamp) -> Self {
         Self {
-            health: HealthView::of(run, now),
+            health: HealthView::from_run(run, now),
             run_id: run.id.clone(),
             attempt: run.attempt,
             kind: run.kind,
@@ -427,7 +427,7 @@ impl RunView {
             session_id: run.session_id.clone(),
             started_at: run.started_at,
             ended_at: run.ended_at,
-            outcome: run.outcome.as_ref().map(OutcomeView::of),
+            outcome: run.outcome.as_ref().map(OutcomeView::from),
             cost_usd: run.cost,
             cost_computed: run.cost_computed,
             tokens: Tokens { input: run.usage.input, output: run.usage.output, cached: run.usage.cached },
@@ -436,8 +436,8 @@ impl RunView {
     }
 }
 
-impl OutcomeView {
-    fn of(outcome: &Outcome) -> Self {
+impl From<&Outcome> for OutcomeView {
+    fn from(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Finished { answer } => Self {
                 state: OutcomeState::Finished,

@@ -19,7 +19,7 @@ pub async fn wish(State(state): State<ApiState>, Segments(id): Segments<String>)
     let id = task_id(&id)?;
     let view = state.engine.look().await?;
     let task = task_in(&view, &state, id).await?;
-    Ok(Json(TaskFields::of(&task.spec, &Field::ALL)))
+    Ok(Json(TaskFields::from_spec(&task.spec, &Field::ALL)))
 }
 
 /// Changes some fields.
@@ -45,5 +45,5 @@ pub async fn missing(Caller(state): Caller, Body(asked): Body<DecideMissing>) ->
         MissingVerdict::Cancel => Verdict::Cancel,
     };
     let tasks = state.engine.missing(verdict).await?;
-    Ok(Json(tasks.iter().map(|task| TaskView::of(task, &TaskContext::default())).collect()))
+    Ok(Json(tasks.iter().map(|task| TaskView::new(task, &TaskContext::default())).collect()))
 }

@@ -45,11 +45,11 @@ fn next_of(record: &JobRecord, now: Timestamp) -> Option<Timestamp> {
 fn view(state: &ApiState, look: &JobsLook, record: &JobRecord, firings: &[Firing]) -> JobView {
     let busy = look.busy.contains(&record.spec.id);
     let firings = firings.iter().map(|firing| firing_view(state, firing)).collect();
-    JobView::of(record, next_of(record, look.now), busy, firings)
+    JobView::new(record, next_of(record, look.now), busy, firings)
 }
 
 fn firing_view(state: &ApiState, firing: &Firing) -> FiringView {
-    FiringView::of(firing, state.engine.job_output(firing))
+    FiringView::new(firing, state.engine.job_output(firing))
 }
 
 /// All jobs, each with its last firing.

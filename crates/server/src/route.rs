@@ -131,7 +131,7 @@ fn told(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> Res
     let reason = named.reason.clone().or_else(|| found.map(|found| found.reason));
     let reason = with(&reason.unwrap_or_else(|| format!("{asked} is asked for")));
     match catalog.model(id) {
-        Some(model) => ResolvedView::of(model, &reason),
+        Some(model) => ResolvedView::new(model, &reason),
         None => ResolvedView::none(reason),
     }
 }
@@ -141,7 +141,7 @@ fn record(kind: &Kind, samples: &[Sample], view: &View) -> TrackRecordView {
     let all = standings(of_type.iter().copied(), view.now);
     TrackRecordView {
         samples: of_type.len() as u64,
-        chosen: all.iter().find(|standing| standing.worker == kind.worker).map(StandingView::of),
-        recommended: recommended(&all).map(Recommended::of),
+        chosen: all.iter().find(|standing| standing.worker == kind.worker).map(StandingView::from),
+        recommended: recommended(&all).map(Recommended::from),
     }
 }

@@ -84,13 +84,13 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
             .collect(),
         idle: view.live_runs.is_empty() && view.plan.actions.is_empty(),
         slots: slots(view),
-        breakers: view.breakers.iter().map(BreakerView::of).filter(BreakerView::holds).collect(),
+        breakers: view.breakers.iter().map(BreakerView::from).filter(BreakerView::holds).collect(),
         problems: problems(state, view),
         state: if view.leaving.is_some() { EngineState::ShuttingDown } else { EngineState::Serving },
         shutting_down: view.leaving.as_ref().map(switches::departure_view),
         paused: view.pauses.iter().map(switches::pause_view).collect(),
-        set_models: view.set_models.iter().map(SetModelView::of).collect(),
-        left_alone: view.left_alone.iter().map(|(name, cooldown)| LeftAloneView::of(name, cooldown)).collect(),
+        set_models: view.set_models.iter().map(SetModelView::from).collect(),
+        left_alone: view.left_alone.iter().map(|(name, cooldown)| LeftAloneView::new(name, cooldown)).collect(),
         seq: view.last_seq,
     })
 }
@@ -119,7 +119,7 @@ pub(super) async fn counts(state: &ApiState, view: &View) -> Result<BTreeMap<Sta
 
 pub(super) async fn overview(state: &ApiState, view: &View, shown: &Shown) -> Result<Overview, ApiError> {
     let midnight = view.now.to_zoned(TimeZone::system()).start_of_day().map_or(view.now, |day| day.timestamp());
-    let today = SpendView::of(state.engine.spent_since(midnight).await?, midnight);
+    let today = SpendView::new(state.engine.spent_since(midnight).await?, midnight);
     let running = running(state, view, shown).await;
     let status = brief(state, view).await?;
     let batches = batches::open(view);
@@ -134,7 +134,7 @@ async fn running(state: &ApiState, view: &View, shown: &Shown) -> Vec<RunningVie
     let last_lines = state.engine.last_lines(&runs).await;
     let shown = runs.into_iter().zip(last_lines).map(|(run, last_line)| RunningView {
         task_id: run.task,
-        health: HealthView::of(&run, view.now),
+        health: HealthView::from_run(&run, view.now),
         cost_usd: view.tasks.get(&run.task).and_then(|task| task.cost),
         title: view.tasks.get(&run.task).map(|task| task.spec.title.clone()).unwrap_or_default(),
         since: since(&run),

@@ -117,7 +117,7 @@ fn task_view(
         batch,
         worked_by: worker.map(LastWorker::from),
     };
-    TaskView::of(task, &context)
+    TaskView::new(task, &context)
 }
 
 /// One task with everything.
@@ -137,7 +137,7 @@ pub(super) async fn look_at(state: &ApiState, id: TaskId) -> Result<(TaskView, T
     let parts: BTreeSet<TaskId> = state.engine.settled_parts(id).await?.into_iter().chain(open).collect();
     let runs: Vec<Run> = state.engine.runs_of(id).await?;
     let runs =
-        runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"), view.now)).collect();
+        runs.iter().map(|run| RunView::new(run, state.engine.run_dir(run).join("transcript.log"), view.now)).collect();
     let parts = parts.into_iter().collect();
     let conflicts = state.engine.conflicts_of(id).await?.into_iter().map(super::events::on_the_wire).collect();
     let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
@@ -287,7 +287,7 @@ fn batch_of(view: &View, id: TaskId) -> Option<&str> {
 fn fares(view: &View, task: &Task) -> Option<(String, String)> {
     let TaskState::InProgress { run: id, .. } = &task.state else { return None };
     let run = view.live_runs.iter().find(|run| run.id == *id)?;
-    let health = HealthView::of(run, view.now)?;
+    let health = HealthView::from_run(run, view.now)?;
     let because = format!("run {id} is under way; {}", health.trouble()?);
     let asked = if health.asked > 0 { "orch has asked it; " } else { "" };
     let next = match view.settings.for_task(task, &view.projects).workflow.silence {

@@ -145,8 +145,8 @@ mod tests {
         let made = Made::Command { run: "make backup".to_owned(), dir: None, timeout_seconds: 5, end: Some(end) };
         let due = "2026-03-01T02:00:00Z".parse().expect("a time");
         let firing = Firing { job: spec.id.clone(), due, at: due, cause: Cause::Schedule, made };
-        let view = FiringView::of(&firing, "/h/output.log".into());
-        JobView::of(&JobRecord::new(spec, due), "2026-03-02T02:00:00Z".parse().ok(), false, vec![view])
+        let view = FiringView::new(&firing, "/h/output.log".into());
+        JobView::new(&JobRecord::new(spec, due), "2026-03-02T02:00:00Z".parse().ok(), false, vec![view])
     }
 
     #[test]

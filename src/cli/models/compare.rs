@@ -75,7 +75,7 @@ fn by_model(
 }
 
 fn record(samples: Option<&Vec<SampleView>>, now: Timestamp) -> Option<OwnRecordView> {
-    OwnRecordView::of(samples?, now)
+    OwnRecordView::from_samples(samples?, now)
 }
 
 /// Renders a column for each model, and below, the models without judged runs.
@@ -171,10 +171,10 @@ mod tests {
     #[test]
     fn what_was_done_stands_beside_the_price_and_what_was_not_is_said() {
         let catalog = Catalog::built_in();
-        let about = |id: &ModelRef| ModelView::of(catalog.model(id).expect("built in"), &ProviderAccess::default());
+        let about = |id: &ModelRef| ModelView::new(catalog.model(id).expect("built in"), &ProviderAccess::default());
         let gpt = ModelRef::new("openai", "gpt-5.2");
         let one = SampleView::from(sample("claude", Some("opus"), true, None));
-        let record = OwnRecordView::of(&[one], crate::cli::fixture::now().at);
+        let record = OwnRecordView::from_samples(&[one], crate::cli::fixture::now().at);
         let views = [ComparedView { about: about(&opus()), record }, ComparedView { about: about(&gpt), record: None }];
         let text = render(&["opus".to_owned(), "gpt-5.2".to_owned()], &views);
         let row = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).expect(name).trim().to_owned();

@@ -260,7 +260,7 @@ mod tests {
         usability.refuse("opencode", "OPENCODE_API_KEY is not set".to_owned());
         let ids = [("openai", "gpt-5.2"), ("opencode", "big-pickle")];
         let model = |(provider, model)| catalog.model(&ModelRef::new(provider, model)).expect("built in");
-        ids.into_iter().map(|id| ModelView::of(model(id), &usability)).collect()
+        ids.into_iter().map(|id| ModelView::new(model(id), &usability)).collect()
     }
 
     #[test]

@@ -191,7 +191,7 @@ async fn unchanged(draft: &Draft, id: TaskId, context: &Context) -> Result<(), C
 /// Returns the person's change, with the previous values.
 fn change_from(seen: &Spec, wanted: &Spec) -> Option<EditTask> {
     let fields = differing(seen, wanted);
-    let (set, expected) = (TaskFields::of(wanted, &fields), TaskFields::of(seen, &fields));
+    let (set, expected) = (TaskFields::from_spec(wanted, &fields), TaskFields::from_spec(seen, &fields));
     (!fields.is_empty()).then(|| EditTask { set, expected, ..EditTask::default() })
 }
 

@@ -292,13 +292,13 @@ mod tests {
     #[test]
     fn a_silent_agent_costs_and_takes_time_all_the_same() {
         let mut task = Task::new(TaskId(7), Spec::default(), FileState::default(), Timestamp::UNIX_EPOCH);
-        let mut live = Live::new(&TaskView::of(&task, &TaskContext::default()), Timestamp::UNIX_EPOCH);
+        let mut live = Live::new(&TaskView::new(&task, &TaskContext::default()), Timestamp::UNIX_EPOCH);
         task.cost = Some(Usd::from_micros(1_500_000));
         let now = Timestamp::from_second(120).expect("a time");
-        live.refresh(&TaskView::of(&task, &TaskContext::default()));
+        live.refresh(&TaskView::new(&task, &TaskContext::default()));
         assert_eq!(live.render(now).plain_text().lines().nth(1), Some("new · $1.50 · 2 min"));
         task.state = orch_core::tasks::task::State::Done;
-        live.refresh(&TaskView::of(&task, &TaskContext::default()));
+        live.refresh(&TaskView::new(&task, &TaskContext::default()));
         assert_eq!(live.render(now).plain_text().lines().nth(1), Some("done · $1.50 · 2 min"));
     }
 

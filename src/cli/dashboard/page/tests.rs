@@ -114,7 +114,7 @@ fn full() -> DashboardView {
             choices: vec!["orch task unblock 3".to_owned()],
         }],
         queued: vec![],
-        today: SpendView::of(spend, now().at),
+        today: SpendView::new(spend, now().at),
         batches: vec![batch()],
     };
     let project = |name: &str, count| ProjectView {

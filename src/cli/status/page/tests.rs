@@ -44,7 +44,7 @@ fn slots_are_told_where_the_machine_has_changed_them() {
 }
 
 fn spend(known: i64, runs: u64, unpriced: u64) -> SpendView {
-    SpendView::of(Spend { known: Usd::from_micros(known), runs, unpriced }, now().at)
+    SpendView::new(Spend { known: Usd::from_micros(known), runs, unpriced }, now().at)
 }
 
 fn empty() -> Overview {
