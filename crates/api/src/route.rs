@@ -5,6 +5,7 @@ use super::mirror::{mirror, words};
 use super::patterns::{Recommended, SimilarView, StandingView};
 use orch_core::catalog::{Model, Tier};
 use orch_core::forecast::{Forecast, Outlook, Trait};
+use orch_core::model_path::{Source, Step};
 use orch_core::money::Usd;
 use orch_core::route::{AgentProfile, Complexity, RouteResult};
 use schemars::JsonSchema;
@@ -102,6 +103,21 @@ pub struct ResolvedView {
     pub output_usd_per_mtok: Option<Usd>,
     /// Why it is this model, or why there is none.
     pub reason: String,
+    /// The places that name a model for the run, in the order of precedence: the first decides.
+    #[serde(default)]
+    pub sources: Vec<ModelSourceView>,
+}
+
+mirror! {
+    /// A place that names the model of a run.
+    pub struct ModelSourceView for Step {
+        /// The place.
+        pub source: Source,
+        /// What it names: a name, an alias, `provider/model`, a tag or a tier; `null`: the agent's default.
+        pub reference: Option<String>,
+        /// Why it names it, where that is not the route.
+        pub reason: Option<String>,
+    }
 }
 
 impl ResolvedView {
@@ -115,13 +131,14 @@ impl ResolvedView {
             input_usd_per_mtok: facts.input_price,
             output_usd_per_mtok: facts.output_price,
             reason: reason.to_owned(),
+            sources: Vec::new(),
         }
     }
 
     /// Why there is none.
     pub fn none(reason: impl Into<String>) -> Self {
         let (model, given, tier, input_usd_per_mtok, output_usd_per_mtok) = (None, None, None, None, None);
-        Self { model, given, tier, input_usd_per_mtok, output_usd_per_mtok, reason: reason.into() }
+        Self { model, given, tier, input_usd_per_mtok, output_usd_per_mtok, reason: reason.into(), sources: Vec::new() }
     }
 }
 

@@ -8,7 +8,7 @@ use super::task_warnings::label_warnings;
 use axum::Json;
 use axum::extract::State;
 use orch_api::patterns::{Recommended, StandingView};
-use orch_api::route::{ResolvedView, RouteQuestion, RouteView, TrackRecordView};
+use orch_api::route::{ModelSourceView, ResolvedView, RouteQuestion, RouteView, TrackRecordView};
 use orch_config::Config;
 use orch_core::agent_model::{Chosen, Misfit, Named};
 use orch_core::catalog::Catalog;
@@ -83,7 +83,7 @@ fn left_alone(agent: &str, rests: &Cooldown) -> String {
 fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) -> ResolvedView {
     let agent = &route.agent;
     let config = view.settings.for_task(task, &view.projects);
-    let found = match (&expected.asked, &expected.named) {
+    let found = match (&expected.path.chosen().reference, &expected.named) {
         (Some(model), Ok(Chosen::Named(named))) => {
             ResolvedView { given: Some(named.name.clone()), ..told(named, route, model, &config) }
         }
@@ -95,7 +95,8 @@ fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) 
             ResolvedView::none(format!("no model is asked for: {agent} takes its own default"))
         }
     };
-    match &expected.why {
+    let found = ResolvedView { sources: expected.path.steps().iter().map(ModelSourceView::from).collect(), ..found };
+    match &expected.path.chosen().reason {
         Some(why) => ResolvedView { reason: format!("{why}; {}", found.reason), ..found },
         None => found,
     }
@@ -106,7 +107,7 @@ fn worker(route: &RouteResult, expected: &Expected) -> Worker {
     let model = match &expected.named {
         Ok(Chosen::Named(named)) => Some(named.name.clone()),
         Ok(Chosen::OwnDefault(_)) => None,
-        Err(_) => expected.asked.clone(),
+        Err(_) => expected.path.chosen().reference.clone(),
     };
     Worker { agent: route.agent.clone(), model }
 }
