@@ -173,8 +173,8 @@ fn no_home(home: &Home) -> CliError {
 /// Whoever starts the engine hears of it, whatever else he looks at.
 fn tell_of_damage(running: &Running, context: &Context) {
     if let Some(damage) = &running.rebuilt {
-        tracing::error!("{}", damage.told());
-        context.ui.warning(&damage.told());
+        tracing::error!("{}", damage.describe());
+        context.ui.warning(&damage.describe());
     }
 }
 

@@ -48,10 +48,10 @@ impl Engine {
                 None => (route.model.clone(), None),
             },
         };
-        let named = self.name_model(task, (&route.agent, asked.as_deref()), now);
+        let named = self.name_model(task, &route.agent, asked.as_deref(), now);
         let dir = directory_of(task, &self.state.projects).ok();
         let stop = balances.hold(task, dir.as_deref(), Some((&route.agent, asked.as_deref())));
-        let rests = self.left_alone_now(task, (&route.agent, asked.as_deref()), now);
+        let rests = self.left_alone_now(task, &route.agent, asked.as_deref(), now);
         Expected { asked, why, named, spent: stop.as_ref().map(Stop::question), rests }
     }
 }
