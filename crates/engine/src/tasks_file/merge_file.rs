@@ -347,6 +347,7 @@ impl Engine {
     }
 
     pub(crate) fn on_written(&mut self, change_set: &mut ChangeSet, result: Writeback, now: Timestamp) {
+        let reads_after = self.file.end_write();
         match result {
             Writeback::Written { outline, agreed, tasks, refused, known } => {
                 self.file
@@ -391,7 +392,7 @@ impl Engine {
             }
         }
         self.file.touch(&self.unwritten());
-        if self.file.take_read_wanted() {
+        if reads_after {
             self.read_files();
         }
     }
