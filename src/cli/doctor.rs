@@ -60,7 +60,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     };
     if wish == MendWish::Fix && setup.connect().await.is_none() {
         let mended = context.ui.wait("looking at the journal", setup.mend()).await?;
-        mended.iter().for_each(|damage| context.ui.warning(&damage.told()));
+        mended.iter().for_each(|damage| context.ui.warning(&damage.describe()));
     }
     let findings = context.ui.wait("looking", find(context, &setup, wish)).await;
     let ok = verdict::is_ready(&findings);
@@ -323,7 +323,7 @@ async fn journal(setup: &Setup, wish: MendWish) -> Vec<Finding> {
     }
     if let Some(damage) = last_damage(&setup.home) {
         let remedy = format!("read report.txt there; when nothing is missed, remove {}", damage.kept.display());
-        findings.push(Finding::new("rebuilt journal", Verdict::Warning, damage.told()).remedy(remedy));
+        findings.push(Finding::new("rebuilt journal", Verdict::Warning, damage.describe()).remedy(remedy));
     }
     findings
 }

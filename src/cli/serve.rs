@@ -174,8 +174,8 @@ fn no_home(home: &Home) -> CliError {
 /// Warns whoever starts the engine about a damaged journal.
 fn warn_of_damage(running: &Running, context: &Context) {
     if let Some(damage) = &running.rebuilt {
-        tracing::error!("{}", damage.told());
-        context.ui.warning(&damage.told());
+        tracing::error!("{}", damage.describe());
+        context.ui.warning(&damage.describe());
     }
 }
 

@@ -35,7 +35,7 @@ impl Job {
     /// Does it.
     pub async fn run(self, deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
         match self {
-            Self::Look { runs, listen, seen } => look(deps, settings, runs, listen, seen).await,
+            Self::Look { runs, listen, seen } => poll_runs(deps, settings, runs, listen, seen).await,
             Self::ReadFiles { known } => {
                 let (deps, settings) = (Arc::clone(deps), Arc::clone(settings));
                 let projects = projects.to_vec();
@@ -97,7 +97,7 @@ impl Job {
             Self::ChangeJobs { change } => change_jobs(deps, *change).await,
             Self::RunCommand { firing } => run_command(deps, settings, projects, &firing).await,
             Self::TryRoute { task, run, obstacle, reply } => {
-                let result = question::try_route(deps, settings, projects, (&task, &run), obstacle).await;
+                let result = question::try_route(deps, settings, projects, &task, &run, obstacle).await;
                 reply.send(result.map_err(|message| EngineError::Invalid { message, hint: None }));
                 Report::Nothing
             }
@@ -171,14 +171,14 @@ async fn hand_over(deps: &Arc<Deps>, run: RunId, message: Message, project: Opti
 }
 
 /// Looks which runs ended and what their agents heard. What was hidden from those agents is back before anybody hears of it.
-async fn look(
+async fn poll_runs(
     deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     runs: Vec<RunId>,
     listen: BTreeSet<TaskId>,
     seen: Seen,
 ) -> Report {
-    let looked = look_at(deps, settings, runs, listen, seen).await;
+    let looked = read_runs(deps, settings, runs, listen, seen).await;
     if let Report::Looked { ended, .. } = &looked {
         for (run, _) in ended {
             if let Err(error) = hidden::reveal(deps, &deps.run_dir(run)).await {
@@ -191,7 +191,7 @@ async fn look(
 }
 
 /// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
-async fn look_at(
+async fn read_runs(
     deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     runs: Vec<RunId>,

@@ -19,7 +19,7 @@ pub async fn check_up(patient: &Patient<'_>, wish: Wish) -> Vec<Finding> {
     if !patient.home.state().is_dir() {
         return home::disk(patient).into_iter().chain(files::tasks(patient, None)).collect();
     }
-    let mut findings = home::look(patient).await;
+    let mut findings = home::check(patient).await;
     let first = patient.known().await;
     findings.extend(files::tasks(patient, first.as_ref()));
     match first {

@@ -25,7 +25,7 @@ pub enum EngineError {
         source: Refused,
     },
     /// Somebody else changed the same meanwhile.
-    #[error("task {task} was changed meanwhile: {}", told(.clashes))]
+    #[error("task {task} was changed meanwhile: {}", describe(.clashes))]
     Clash {
         /// Which.
         task: TaskId,
@@ -95,7 +95,7 @@ pub enum EngineError {
     Stopping,
 }
 
-fn told(clashes: &[Clash]) -> String {
+fn describe(clashes: &[Clash]) -> String {
     let one = |Clash { field, file, other }: &Clash| format!("{} is {file} now, you want {other}", field.key());
     clashes.iter().map(one).collect::<Vec<_>>().join("; ")
 }

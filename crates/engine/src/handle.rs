@@ -109,7 +109,7 @@ impl EngineHandle {
         let by = self.person_asking();
         let rule = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
             engine.once(change_set, once, now, |engine, change_set| {
-                engine.rule(change_set, task, (ruling, by), now).map(drop)
+                engine.rule(change_set, task, ruling, by, now).map(drop)
             })
         };
         self.change(rule).await
@@ -202,7 +202,7 @@ impl EngineHandle {
 
     /// Pauses something (`pauses`), or lets it go on.
     pub async fn switch(&self, wanted: PauseSelector, pauses: bool, by: String) -> Result<Switched, EngineError> {
-        self.change(move |engine, change_set, now| engine.switch(change_set, (&wanted, pauses), by, now)).await
+        self.change(move |engine, change_set, now| engine.switch(change_set, &wanted, pauses, by, now)).await
     }
 
     /// Has the engine leave, or (`is_rehearsal`) only tells what would become of what is under way.

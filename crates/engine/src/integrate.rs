@@ -438,7 +438,7 @@ impl<'a> Queue<'a> {
         let checks = checking.run_all(Place::AsItIs(dir)).await;
         if let Some(check) = checks.iter().find(|check| check.is_broken_setup()) {
             let unready = Unready::Setup(Box::new(check.clone()));
-            return Err(self.wait(unready.told(), SETUP_AGAIN, HoldReason::Setup));
+            return Err(self.wait(unready.describe(), SETUP_AGAIN, HoldReason::Setup));
         }
         if let Some(check) = checks.iter().find(|check| !task_type.mends() && self.says_nothing_now(check)) {
             let (command, went, base) = (&check.command, check.describe_result(), &self.base);

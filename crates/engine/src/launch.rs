@@ -175,7 +175,7 @@ impl Order<'_> {
         let workspace = Workspace { deps, config, repo, run: &run.id, env: &env };
         let ready = workspace.ready(&worktree.checkout, Purpose::Work, &log).await;
         let hint = "mend that in .orch.yml or in the project; `orch init` approves the file and unblocking goes on";
-        ready.map_err(|unready| LaunchProblem::Setup(format!("{}\n{hint}", unready.told())))?;
+        ready.map_err(|unready| LaunchProblem::Setup(format!("{}\n{hint}", unready.describe())))?;
         Ok(env)
     }
 
@@ -251,15 +251,10 @@ impl Order<'_> {
     }
 
     fn next(&self) -> &NextRun {
-        match &self.task.state {
-            State::InProgress { next, .. } | State::Routed { next, .. } => next,
-            State::New { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::NeedsReview { .. }
-            | State::Cancelled { .. } => &NextRun::Fresh,
+        if let State::InProgress { next, .. } | State::Routed { next, .. } = &self.task.state {
+            return next;
         }
+        &NextRun::Fresh
     }
 
     fn session(&self) -> Session {
@@ -295,7 +290,7 @@ impl Order<'_> {
         session: Session,
         (before, hidden, env): (&Before, &[String], BTreeMap<String, String>),
     ) -> Result<(), LaunchProblem> {
-        let prompt = self.prompt(place, &session)? + &hidden::told(hidden);
+        let prompt = self.prompt(place, &session)? + &hidden::describe(hidden);
         let request = LaunchRequest {
             task_id: self.task.id,
             run_id: self.run.id.clone(),
@@ -327,7 +322,7 @@ impl Order<'_> {
         point!("guard.before");
         before.keep(&self.run_dir).map_err(|e| failed(e, None))?;
         point!("guard.after");
-        let terms = RunLimits { env, ..RunLimits::of(self.config, agent, self.task) };
+        let terms = RunLimits { env, ..RunLimits::for_task(self.config, agent, self.task) };
         prepare_run(self.deps, self.run, agent, &request, terms, &prompt, handed(&self.said))
     }
 

@@ -79,10 +79,7 @@ impl Engine {
     /// What the job made last is still under way. One that waits for a person holds nothing up.
     fn is_busy(&self, record: &JobRecord) -> bool {
         let task = record.last_task.and_then(|id| self.state.tasks.get(&id));
-        let works = task.is_some_and(|task| match task.status() {
-            Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Blocked => true,
-            Status::Done | Status::Cancelled | Status::NeedsReview => false,
-        });
+        let works = task.is_some_and(|task| !task.status().is_final() && task.status() != Status::NeedsReview);
         works || self.state.firings.keys().any(|key| key.job == record.spec.id)
     }
 
@@ -98,7 +95,7 @@ impl Engine {
         let shown = |due: Timestamp| shown(due, zone);
         match one {
             Move::Fire { due, cause } => {
-                self.fire(change_set, record, (due, cause), zone, now);
+                self.fire(change_set, record, due, cause, zone, now);
             }
             Move::Queue { due } => {
                 change_set.note(&mut self.state, now, None, None, JobFact::Queued { job: id, due: shown(due) });
@@ -123,7 +120,8 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         record: &mut JobRecord,
-        (due, cause): (Timestamp, Cause),
+        due: Timestamp,
+        cause: Cause,
         zone: &TimeZone,
         now: Timestamp,
     ) -> Firing {
@@ -134,7 +132,7 @@ impl Engine {
                 change_set.note(&mut self.state, now, None, None, fact);
                 command
             }
-            None => self.make_task(change_set, record, (due, cause), zone, now),
+            None => self.make_task(change_set, record, due, cause, zone, now),
         };
         let firing = Firing { job: id, due, at: now, cause, made };
         change_set.put_firing(&mut self.state, firing.clone());
@@ -145,7 +143,8 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         record: &mut JobRecord,
-        (due, cause): (Timestamp, Cause),
+        due: Timestamp,
+        cause: Cause,
         zone: &TimeZone,
         now: Timestamp,
     ) -> Made {

@@ -56,7 +56,7 @@ impl Engine {
             Report::Judged { run, verdict, evidence, reviewers, record } => {
                 self.overrule(change_set, record);
                 self.weigh_verdict(change_set, &run, &verdict, &evidence, now);
-                self.on_judged(change_set, &run, (verdict, *evidence, reviewers), now);
+                self.on_judged(change_set, &run, verdict, *evidence, reviewers, now);
             }
             Report::NotJudged { run, failure } => {
                 self.for_task_of(change_set, &run, now, |run| Event::NotJudged { run, failure });
@@ -171,7 +171,7 @@ impl Engine {
         self.release_messages(change_set, id, false, now);
         match kind {
             RunKind::Work => self.for_task_of(change_set, id, now, |run| Event::LaunchFailed { run, problem }),
-            RunKind::Review => self.review_failed(change_set, id, (task, &agent), failure, now),
+            RunKind::Review => self.review_failed(change_set, id, task, &agent, failure, now),
             RunKind::Route => self.route_failed(change_set, task, &failure.detail, now),
         }
     }

@@ -38,7 +38,7 @@ pub async fn diff(
         patch: found.patch,
         omitted: found.omitted,
         judged: found.judged,
-        moved: found.moved.map(|moved| moved.told()),
+        moved: found.moved.map(|moved| moved.describe()),
     }))
 }
 

@@ -12,7 +12,7 @@ const KEPT: usize = 4;
 /// tens of milliseconds to make.
 pub(crate) fn catalog(additions: &Additions) -> Arc<Catalog> {
     static LAST: Last = Last::new();
-    LAST.of(additions)
+    LAST.get(additions)
 }
 
 /// The catalogs that were asked for last.
@@ -27,7 +27,7 @@ impl Last {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, additions: &Additions) -> Arc<Catalog> {
+    fn get(&self, additions: &Additions) -> Arc<Catalog> {
         let known = self.kept().iter().find(|(known, _)| known == additions).map(|(_, catalog)| Arc::clone(catalog));
         known.unwrap_or_else(|| {
             let catalog = Arc::new(Catalog::with(additions));
@@ -54,13 +54,13 @@ mod tests {
         };
         let price = |catalog: &Catalog| catalog.model(&id).and_then(|it| it.facts().input_price);
         let last = Last::new();
-        let (first, second) = (last.of(&told(1)), last.of(&told(2)));
+        let (first, second) = (last.get(&told(1)), last.get(&told(2)));
         assert_eq!((price(&first), price(&second)), (Some(Usd::from_micros(1)), Some(Usd::from_micros(2))));
-        assert!(Arc::ptr_eq(&last.of(&told(1)), &first) && Arc::ptr_eq(&last.of(&told(2)), &second));
+        assert!(Arc::ptr_eq(&last.get(&told(1)), &first) && Arc::ptr_eq(&last.get(&told(2)), &second));
         for other in 3..6 {
-            last.of(&told(other));
+            last.get(&told(other));
         }
-        assert!(!Arc::ptr_eq(&last.of(&told(1)), &first), "only the last few are kept");
-        assert_eq!((price(&last.of(&told(1))), last.kept().len()), (price(&first), KEPT));
+        assert!(!Arc::ptr_eq(&last.get(&told(1)), &first), "only the last few are kept");
+        assert_eq!((price(&last.get(&told(1))), last.kept().len()), (price(&first), KEPT));
     }
 }

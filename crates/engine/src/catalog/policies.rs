@@ -34,7 +34,7 @@ pub(crate) struct Ground<'a> {
 
 impl Ground<'_> {
     /// The policy's word. Nothing of it touches what a person has named, and what is critical.
-    pub(crate) fn word(&self, task: &Task) -> Option<Advice> {
+    pub(crate) fn advice(&self, task: &Task) -> Option<Advice> {
         let live = self.settings.policy.as_deref()?;
         let kept = |why: &str| Some(Advice::Keep { reason: format!("policy {}: kept, {why}", live.name) });
         if task.spec.model.is_some() {

@@ -28,14 +28,15 @@ pub(crate) fn routing_of(
     settings: &Settings,
     projects: &[Project],
     task: &Task,
-    (book, samples): (&ModelBook, &[Sample]),
+    book: &ModelBook,
+    samples: &[Sample],
 ) -> OwnedRouting {
     let routing = settings.routing(task, projects);
     let config = settings.for_task(task, projects);
     if settings.policy.is_some() {
         let environment = &deps.environment;
         let ground = Ground { settings, projects, book, environment, samples, last: None, is_out: &|_, _| false };
-        return OwnedRouting { word: ground.word(task), ..routing };
+        return OwnedRouting { word: ground.advice(task), ..routing };
     }
     if config.router.strategy == Strategy::Quality {
         return routing;
@@ -104,7 +105,7 @@ pub(crate) fn case(
         let named = reach(config, &agent, environment).name(book.resolver(), &model, &needs);
         // Runs are recorded under the name that the program was given.
         let given = named.as_ref().map_or(model.as_str(), |named| named.name.as_str());
-        let record = of_worker(samples, &weights, (&case.task_type, &agent, given));
+        let record = of_worker(samples, &weights, &case.task_type, &agent, given);
         let found = named.as_ref().ok().and_then(|named| book.catalog.model(named.model.as_ref()?));
         let failing = found.and_then(|found| {
             let provider = &found.id.provider;
@@ -127,7 +128,7 @@ pub(crate) fn case(
 }
 
 /// How an agent with a model, by the name that its program was given, has done in tasks of a type.
-fn of_worker(samples: &[Sample], weights: &Weights<'_>, (task_type, agent, model): (&TaskType, &str, &str)) -> Record {
+fn of_worker(samples: &[Sample], weights: &Weights<'_>, task_type: &TaskType, agent: &str, model: &str) -> Record {
     let is_of = |sample: &&Sample| {
         sample.task_type == *task_type && sample.agent == agent && sample.model.as_deref() == Some(model)
     };

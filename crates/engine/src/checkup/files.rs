@@ -31,7 +31,7 @@ pub(super) fn tasks(patient: &Patient<'_>, known: Option<&Glance>) -> Option<Fin
     let is_known = |id: TaskId| known.is_none_or(|known| known.tasks.contains_key(&id));
     match TasksDoc::parse(text.unwrap_or_default(), &is_known) {
         Err(problems) => bad(
-            format!("{shown} does not read: {}", told(&problems)),
+            format!("{shown} does not read: {}", join(&problems)),
             format!("mend it in an editor; until then what {shown} held before counts on"),
         ),
         Ok(doc) if doc.is_empty() && were > 0 => bad(
@@ -43,14 +43,14 @@ pub(super) fn tasks(patient: &Patient<'_>, known: Option<&Glance>) -> Option<Fin
         Ok(_) if !is_there => None,
         Ok(doc) if doc.problems().is_empty() => Some(Finding::new(TASKS, Verdict::Ok, format!("{shown} reads"))),
         Ok(doc) => {
-            let detail = format!("{shown}: {}", told(doc.problems()));
+            let detail = format!("{shown}: {}", join(doc.problems()));
             Some(Finding::new(TASKS, Verdict::Warning, detail).remedy("mend the entry in an editor"))
         }
     }
 }
 
 /// The first one, and how many there are beside it.
-fn told(problems: &[Problem]) -> String {
+fn join(problems: &[Problem]) -> String {
     match problems {
         [] => String::new(),
         [one] => one.to_string(),

@@ -13,7 +13,7 @@ use tokio::net::{UnixDatagram, UnixStream};
 /// Small differences of clocks are nothing to tell.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
-pub(super) async fn look(patient: &Patient<'_>) -> Vec<Finding> {
+pub(super) async fn check(patient: &Patient<'_>) -> Vec<Finding> {
     let mut findings = permissions(patient);
     findings.extend(disk(patient));
     for socket in &patient.sockets {

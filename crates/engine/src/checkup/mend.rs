@@ -43,14 +43,14 @@ pub(super) enum Mend {
 /// Two findings are the same by what they say.
 impl PartialEq for Mend {
     fn eq(&self, other: &Self) -> bool {
-        self.told() == other.told()
+        self.describe() == other.describe()
     }
 }
 
 impl Eq for Mend {}
 
 impl Mend {
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             Self::Private { path } => format!("{} is made private", path.display()),
             Self::Socket { path } => format!("{} is removed", path.display()),
@@ -106,13 +106,13 @@ pub(super) async fn carry_out(patient: &Patient<'_>, finding: &mut Finding, wish
     }
     match wish {
         Wish::Look => {}
-        Wish::DryRun => finding.detail.push_str(&format!("; with --fix, {}", mend.told())),
+        Wish::DryRun => finding.detail.push_str(&format!("; with --fix, {}", mend.describe())),
         Wish::Fix => match mend.apply(patient).await {
             Ok(true) => {
                 point!("mend.after");
                 finding.fixed = true;
                 finding.remedy = None;
-                finding.detail.push_str(&format!("; mended: {}", mend.told()));
+                finding.detail.push_str(&format!("; mended: {}", mend.describe()));
             }
             Ok(false) => finding.detail.push_str("; left as it is: it is not so any more"),
             Err(error) => finding.detail.push_str(&format!("; not mended: {error}")),

@@ -86,12 +86,12 @@ impl Damage {
     }
 
     /// In one sentence.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         Fact::from(self.fact()).text()
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{}: {}\n", self.at, self.told());
+        let mut text = format!("{}: {}\n", self.at, self.describe());
         for Asked { task, why } in &self.asked {
             text.push_str(&format!("task {task} asks: {why}\n"));
         }

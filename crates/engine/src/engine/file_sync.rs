@@ -37,6 +37,41 @@ struct Failure {
     again_at: Instant,
 }
 
+/// How far the file was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Reading {
+    /// Not yet, or it does not read: nothing is written before it does.
+    #[default]
+    Unread,
+    /// The rest of a large file is still to be looked at.
+    Halfway {
+        /// The file read as a whole before.
+        is_again: bool,
+    },
+    Whole,
+}
+
+impl Reading {
+    fn is_halfway(self) -> bool {
+        matches!(self, Self::Halfway { .. })
+    }
+
+    /// The file reads: it may be written, as a whole once all of it was looked at.
+    fn is_readable(self) -> bool {
+        matches!(self, Self::Whole | Self::Halfway { is_again: true })
+    }
+}
+
+/// A write of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Writing {
+    #[default]
+    Idle,
+    UnderWay,
+    /// Under way, and somebody wants the file read when it is over.
+    ThenRead,
+}
+
 /// The loop's side of the file.
 #[derive(Default)]
 pub struct FileSync {
@@ -51,19 +86,16 @@ pub struct FileSync {
     agreed: Journaled<Option<Agreed>>,
     /// Where everything stands in the file, as far as that is kept between two writes.
     outline: Option<Outline>,
-    /// The rest of a large file is still to be looked at.
-    halfway: bool,
+    reading: Reading,
     /// The next look must bring an outline.
     outline_wanted: bool,
-    /// The file reads: it may be written.
-    readable: bool,
     /// Tasks whose lines may differ from the state.
     dirty: BTreeSet<TaskId>,
     /// Entries that wait for an id.
     fills: Vec<(usize, TaskId)>,
     /// Entries were given their ids by a write, and the file was not read since.
     filling: bool,
-    writing: bool,
+    writing: Writing,
     /// While the last write is one that failed.
     failure: Option<Failure>,
     /// Raised with each write that begins or ends.
@@ -76,8 +108,6 @@ pub struct FileSync {
     being_saved: bool,
     /// When what waits is written.
     due: Option<Instant>,
-    /// Somebody wants the file read when the write is over.
-    read_wanted: bool,
     /// What orch wrote last: a text that nobody else has saved.
     own: Option<Digest>,
     /// When the file is looked at again, although nobody says that it changed.
@@ -110,7 +140,7 @@ impl FileSync {
 
     /// A look or a write is over. New entries are tasks when their ids were written; a file that takes none holds nobody up.
     pub fn note_progress(&mut self) {
-        self.is_read |= !self.halfway && (!self.is_filling() || self.is_write_tried);
+        self.is_read |= !self.reading.is_halfway() && (!self.is_filling() || self.is_write_tried);
     }
 
     /// A write was tried.
@@ -152,17 +182,18 @@ impl FileSync {
 
     /// A write is under way.
     pub fn is_writing(&self) -> bool {
-        self.writing
+        self.writing != Writing::Idle
     }
 
     /// The file is to be read when the write is over.
     pub fn read_after_write(&mut self) {
-        self.read_wanted = true;
+        self.writing = Writing::ThenRead;
     }
 
-    /// Whether it is; asked once.
-    pub fn take_read_wanted(&mut self) -> bool {
-        std::mem::take(&mut self.read_wanted)
+    /// The write is over. Returns whether the file is to be read now.
+    pub fn end_write(&mut self) -> bool {
+        self.generation += 1;
+        std::mem::take(&mut self.writing) == Writing::ThenRead
     }
 
     /// What is wrong with the file, for a person.
@@ -246,8 +277,9 @@ impl FileSync {
 
     /// Takes over what a portion of a large document brought; the rest is being looked at.
     pub fn take_portion(&mut self, fills: Vec<(usize, TaskId)>) {
-        if !std::mem::replace(&mut self.halfway, true) {
+        if !self.reading.is_halfway() {
             self.fills.clear();
+            self.reading = Reading::Halfway { is_again: self.reading.is_readable() };
         }
         self.fills.extend(fills);
     }
@@ -255,17 +287,16 @@ impl FileSync {
     /// Takes over a document that reads. `whole`: nothing of it is still to be learned, or told.
     pub fn take_document(&mut self, doc: TasksDoc, fills: Vec<(usize, TaskId)>, whole: bool) {
         self.take_portion(fills);
-        self.halfway = false;
+        self.reading = Reading::Whole;
         self.filling = false;
         self.agreed.set((whole && self.fills.is_empty()).then(|| doc.agreed()));
         self.outline = Some(doc.into_outline());
         self.outline_wanted = false;
-        self.readable = true;
     }
 
     /// What was being looked at is lost: the file is read again.
     pub fn start_over(&mut self) {
-        self.halfway = false;
+        self.reading = if self.reading.is_readable() { Reading::Whole } else { Reading::Unread };
         self.filling = false;
         self.fills.clear();
         self.read_anew();
@@ -273,7 +304,7 @@ impl FileSync {
 
     /// The rest of a large file is still to be looked at.
     pub fn is_halfway(&self) -> bool {
-        self.halfway
+        self.reading.is_halfway()
     }
 
     /// Entries stand in the file that are not tasks yet: they wait for their ids, or for being read with them.
@@ -285,8 +316,7 @@ impl FileSync {
     pub fn take_agreed(&mut self) {
         let agreed = self.agreed.get().map(|agreed| agreed.digest());
         self.outline = self.outline.take().filter(|outline| Some(outline.digest()) == agreed);
-        self.readable = true;
-        self.halfway = false;
+        self.reading = Reading::Whole;
         self.filling = false;
         self.fills.clear();
     }
@@ -295,9 +325,8 @@ impl FileSync {
     pub fn forget_document(&mut self) {
         self.outline = None;
         self.outline_wanted = false;
-        self.halfway = false;
         self.filling = false;
-        self.readable = false;
+        self.reading = Reading::Unread;
         self.fills.clear();
     }
 
@@ -314,9 +343,7 @@ impl FileSync {
         let known = known.filter(|_| !self.filling);
         let is_agreed = self.agreed.get().is_some() && refused.is_empty() && known.is_some();
         self.agreed.set(agreed.filter(|_| is_agreed));
-        self.writing = false;
         self.failure = None;
-        self.generation += 1;
         self.outline = outline;
         self.problems.set_refused(refused);
         if let Some(KnownTasks(fingerprint)) = known {
@@ -326,8 +353,6 @@ impl FileSync {
 
     /// The write did not happen: its tasks are still to be written.
     pub fn take_back(&mut self, refused: Option<String>) {
-        self.writing = false;
-        self.generation += 1;
         self.problems.set_refused(refused.into_iter().collect());
         // Read again before the next write.
         self.read_anew();
@@ -349,8 +374,8 @@ impl FileSync {
 
     /// Nothing waits to be written, or nothing can be.
     pub fn is_written(&self) -> bool {
-        let can_write = self.readable && self.failure.is_none();
-        !self.writing && (!can_write || (self.dirty.is_empty() && self.fills.is_empty()))
+        let can_write = self.reading.is_readable() && self.failure.is_none();
+        !self.is_writing() && (!can_write || (self.dirty.is_empty() && self.fills.is_empty()))
     }
 
     /// Whether what waits is to be written now. Changes that follow each other within `pause` make one write; an entry
@@ -368,7 +393,7 @@ impl FileSync {
     /// When that will be, or the file is looked at again.
     pub fn due(&self) -> Option<Instant> {
         // Once the outline is asked for, the look that brings it is what is waited for.
-        let can_write = !self.writing && self.readable && !self.is_halfway() && !self.outline_wanted;
+        let can_write = !self.is_writing() && self.reading == Reading::Whole && !self.outline_wanted;
         let retry = |due: Instant| self.failure.as_ref().map_or(due, |failure| due.max(failure.again_at));
         let write = self.due.filter(|_| can_write).map(retry);
         [write, self.again_at, self.late_at].into_iter().flatten().min()
@@ -376,10 +401,10 @@ impl FileSync {
 
     /// The next write, when there is something to write and nothing under way.
     pub fn next_write(&mut self, state: &EngineState) -> Option<Job> {
-        if self.writing || (self.dirty.is_empty() && self.fills.is_empty()) {
+        if self.is_writing() || (self.dirty.is_empty() && self.fills.is_empty()) {
             return None;
         }
-        if !self.readable || self.is_halfway() {
+        if self.reading != Reading::Whole {
             return None;
         }
         let mut edits: Vec<Edit> =
@@ -406,7 +431,7 @@ impl FileSync {
         self.filling |= fills;
         self.dirty.clear();
         self.due = None;
-        self.writing = true;
+        self.writing = Writing::UnderWay;
         self.generation += 1;
         Some(Job::WriteFile { order: WriteOrder { how, tasks, fills } })
     }
@@ -434,7 +459,7 @@ impl FileSync {
 
     /// Nothing is open: lets go of what only the next write needs, about half a kilobyte for each task.
     pub fn rest(&mut self) {
-        if !self.writing && self.dirty.is_empty() && self.fills.is_empty() {
+        if !self.is_writing() && self.dirty.is_empty() && self.fills.is_empty() {
             self.outline = None;
         }
     }
@@ -449,7 +474,8 @@ mod tests {
     fn an_entry_that_got_its_id_is_read_again_though_another_write_follows_at_once() {
         let here = Fingerprint::of(std::path::Path::new("/")).expect("a root");
         let after = |filling: bool| {
-            let mut file = FileSync { filling, writing: true, ..FileSync::default() };
+            let mut file = FileSync { filling, writing: Writing::UnderWay, ..FileSync::default() };
+            file.end_write();
             file.take_write(None, None, Vec::new(), Some(KnownTasks(here)));
             file.known().tasks
         };

@@ -58,7 +58,7 @@ pub(crate) struct ManifestTask {
 
 impl ManifestTask {
     /// `None` for a task that does not go on after a shutdown.
-    fn of(task: &Task) -> Option<Self> {
+    fn from_task(task: &Task) -> Option<Self> {
         let State::Routed { next: NextRun::Resumed { .. }, .. } = &task.state else { return None };
         let (branch, worktree) = task.place.as_deref().map(|p| (p.branch.clone(), p.worktree.clone())).unzip();
         Some(Self {
@@ -81,13 +81,13 @@ pub(crate) struct UnderWay {
 
 impl UnderWay {
     /// Of these runs and tasks.
-    pub(crate) fn of<'a>(
+    pub(crate) fn from_state<'a>(
         runs: impl Iterator<Item = (&'a Run, Option<&'a Workplace>)>,
         tasks: impl Iterator<Item = &'a Task>,
     ) -> Self {
         Self {
             runs: runs.map(|(run, place)| (run.clone(), place.cloned())).collect(),
-            interrupted: tasks.filter_map(ManifestTask::of).collect(),
+            interrupted: tasks.filter_map(ManifestTask::from_task).collect(),
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Timetable {
 
 impl Timetable {
     /// What is wrong, for a person.
-    pub fn told(&self) -> &[String] {
+    pub fn problems(&self) -> &[String] {
         &self.problems
     }
 

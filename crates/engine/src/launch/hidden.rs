@@ -73,7 +73,7 @@ pub(crate) async fn reveal(deps: &Deps, run_dir: &RunDir) -> Result<(), String> 
 }
 
 /// What the agent is told of files that are hidden from it; nothing where none are.
-pub(crate) fn told(hidden: &[String]) -> String {
+pub(crate) fn describe(hidden: &[String]) -> String {
     if hidden.is_empty() {
         return String::new();
     }

@@ -222,15 +222,16 @@ pub async fn try_route(
     deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
-    of: (&Arc<Task>, &RunId),
+    task: &Arc<Task>,
+    run: &RunId,
     obstacle: Option<String>,
 ) -> Result<RouteResult, String> {
-    let result = route_without_record(deps, settings, projects, of, obstacle).await;
-    let dir = deps.run_dir(of.1).path().to_owned();
+    let result = route_without_record(deps, settings, projects, task, run, obstacle).await;
+    let dir = deps.run_dir(run).path().to_owned();
     // A question that was never asked has left nothing.
     let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
     if let Ok(Err(error)) = removed.map(|gone| gone.or_else(|e| if e.kind() == NotFound { Ok(()) } else { Err(e) })) {
-        tracing::warn!(run = %of.1, %error, "what a question to the router left behind could not be removed");
+        tracing::warn!(%run, %error, "what a question to the router left behind could not be removed");
     }
     result
 }
@@ -239,7 +240,8 @@ async fn route_without_record(
     deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
-    (task, run): (&Arc<Task>, &RunId),
+    task: &Arc<Task>,
+    run: &RunId,
     obstacle: Option<String>,
 ) -> Result<RouteResult, String> {
     let (routing, model) = {
@@ -251,7 +253,7 @@ async fn route_without_record(
             book.remember(&settings.config, &deps.environment, &samples, now);
             let router = &settings.for_task(&task, &projects).router;
             let model = given(&settings.config, &book, &router.agent, router.model.clone(), &deps.environment);
-            (routing_of(&deps, &settings, &projects, &task, (&book, &samples)), model)
+            (routing_of(&deps, &settings, &projects, &task, &book, &samples), model)
         });
         read.await.map_err(|error| error.to_string())?
     };

@@ -21,7 +21,7 @@ pub struct RunLimits {
 impl RunLimits {
     /// Of work by `agent` on `task`. The agent's own limit holds before that of the task's type, and that before the one
     /// for all.
-    pub fn of(config: &Config, agent: &AgentConfig, task: &Task) -> Self {
+    pub fn for_task(config: &Config, agent: &AgentConfig, task: &Task) -> Self {
         let by_type = || task.spec.kind.as_deref().and_then(|kind| config.limits.time_of(kind));
         let timeout = match agent.timeout_seconds.or_else(by_type) {
             Some(seconds) => (seconds > 0).then(|| Duration::from_secs(seconds)),
@@ -70,7 +70,7 @@ mod tests {
         let loaded = load(&[Layer::Global { path: "c".into(), text: config.to_owned() }]).expect("good settings");
         let spec = Spec { kind: kind.map(str::to_owned), ..Spec::default() };
         let task = Task::new(TaskId(1), spec, FileState::Pending, jiff::Timestamp::UNIX_EPOCH);
-        RunLimits::of(&loaded.config, loaded.config.agent("claude").expect("known"), &task).limits
+        RunLimits::for_task(&loaded.config, loaded.config.agent("claude").expect("known"), &task).limits
     }
 
     fn seconds(config: &str, kind: Option<&str>) -> u64 {

@@ -5,7 +5,6 @@ use crate::deps::job_key::JobKey;
 use crate::engine::Engine;
 use crate::engine::mode::Mode;
 use crate::job::Job;
-use crate::runs::reviewing::review_of;
 use jiff::Timestamp;
 use orch_core::ids::TaskId;
 use orch_core::outcome::RunKind;
@@ -24,7 +23,7 @@ impl Engine {
         for run in self.state.runs.values() {
             let Some(task) = self.state.tasks.get(&run.task) else { continue };
             // A review that nobody waits for any more is stopped, and its end awaited: it has a price.
-            let is_idle = run.kind == RunKind::Review && review_of(task) != Some(&run.id);
+            let is_idle = run.kind == RunKind::Review && task.state.reviewed_by() != Some(&run.id);
             let stopping = task.stopping().or(is_idle.then_some(StopFor::Cancel));
             if run.phase == Phase::Running
                 && let Some(stop) = stopping

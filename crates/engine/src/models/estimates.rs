@@ -30,7 +30,7 @@ impl Engine {
         let cost = |task: &Arc<Task>| {
             let route = task.route.as_ref()?;
             let (model, _) = self.model_path(task, route).into_chosen();
-            Some((task.id, self.estimate(task, (&route.agent, model.as_deref()), now)?))
+            Some((task.id, self.estimate(task, &route.agent, model.as_deref(), now)?))
         };
         waiting.iter().filter_map(cost).collect()
     }
@@ -43,15 +43,15 @@ impl Engine {
         }
         let model = run.model.as_deref();
         match run.kind {
-            RunKind::Work => self.estimate(task, (&run.agent, model), now),
+            RunKind::Work => self.estimate(task, &run.agent, model, now),
             RunKind::Route => self.prices(&run.agent, [model, None], now)?.cost(pessimistic(run.kind)),
             RunKind::Review => None,
         }
     }
 
     /// What a work run of a task will cost with this agent and model.
-    fn estimate(&mut self, task: &Task, worker: (&str, Option<&str>), now: Timestamp) -> Option<Usd> {
-        let Estimate { forecast, catalog } = self.estimate_of_kind(task, worker, now);
+    fn estimate(&mut self, task: &Task, agent: &str, asked: Option<&str>, now: Timestamp) -> Option<Usd> {
+        let Estimate { forecast, catalog } = self.estimate_of_kind(task, agent, asked, now);
         let own_limit = || {
             let most = self.settings.for_task(task, &self.state.projects).bounds(&task.spec).max_cost?;
             let left = most.micros().saturating_sub(task.cost.unwrap_or_default().micros());
@@ -60,7 +60,7 @@ impl Engine {
         forecast.or_else(own_limit).or(catalog)
     }
 
-    fn estimate_of_kind(&mut self, task: &Task, (agent, asked): (&str, Option<&str>), now: Timestamp) -> Estimate {
+    fn estimate_of_kind(&mut self, task: &Task, agent: &str, asked: Option<&str>, now: Timestamp) -> Estimate {
         let samples = self.samples(now);
         let project = directory_of(task, &self.state.projects).ok();
         let complexity = task.route.as_ref().map_or(Complexity::Medium, |route| route.complexity);
@@ -75,7 +75,7 @@ impl Engine {
         if let Some(known) = self.models.estimate(&samples, &key) {
             return known;
         }
-        let named = self.name_model(task, (agent, asked), now).ok().and_then(Chosen::named);
+        let named = self.name_model(task, agent, asked, now).ok().and_then(Chosen::named);
         let (name, full) = named.map(|Named { name, model, .. }| (name, model)).unzip();
         let full = full.flatten().map(|model| model.to_string());
         let model = name.or_else(|| asked.map(str::to_owned));

@@ -69,10 +69,10 @@ impl Engine {
         let balances = self.balances(&self.settings.config.budget.rules(), now);
         let (path, _) = self.model_path_within_budget(&balances, task, route, now);
         let asked = path.chosen().reference.as_deref();
-        let named = self.name_model(task, (&route.agent, asked), now);
+        let named = self.name_model(task, &route.agent, asked, now);
         let dir = directory_of(task, &self.state.projects).ok();
         let stop = balances.hold(task, dir.as_deref(), Some((&route.agent, asked)));
-        let rests = self.left_alone_now(task, (&route.agent, asked), now);
+        let rests = self.left_alone_now(task, &route.agent, asked, now);
         Expected { named, spent: stop.as_ref().map(Stop::question), rests, path }
     }
 }

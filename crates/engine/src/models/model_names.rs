@@ -21,7 +21,7 @@ impl Engine {
         let config = self.settings.for_task(task, &self.state.projects);
         let now = self.deps.clock.now();
         if self.settings.policy.is_some() {
-            return OwnedRouting { word: self.policy_word(task, None, now), ..routing };
+            return OwnedRouting { word: self.policy_advice(task, None, now), ..routing };
         }
         if config.router.strategy == Strategy::Quality {
             return routing;
@@ -55,7 +55,8 @@ impl Engine {
     pub(crate) fn name_model(
         &mut self,
         task: &Task,
-        (agent, asked): (&str, Option<&str>),
+        agent: &str,
+        asked: Option<&str>,
         now: Timestamp,
     ) -> Result<Chosen, Misfit> {
         let config = self.settings.for_task(task, &self.state.projects);
@@ -86,13 +87,13 @@ impl Engine {
     ) -> Result<Named, Misfit> {
         let book = self.book_for(reference, now);
         let reach = reach(&self.settings.config, agent, &self.deps.environment);
-        self.name_past_failures(&book, reach, (reference, needs), now)
+        self.name_past_failures(&book, reach, reference, needs, now)
     }
 
     /// Whether a model that a person asks for can be had, as far as the agent is known.
     pub(crate) fn check_model(&mut self, task: &Task, model: &str, now: Timestamp) -> Result<(), EngineError> {
         let found = match task.route.as_deref() {
-            Some(route) => self.name_model(task, (&route.agent, Some(model)), now).map(|_| ()),
+            Some(route) => self.name_model(task, &route.agent, Some(model), now).map(|_| ()),
             None => check_word(model).and_then(|()| parse(model).map(|_| ()).map_err(Misfit::from)),
         };
         found.map_err(|Misfit { reason, hint, .. }| EngineError::Invalid { message: reason, hint: Some(hint) })

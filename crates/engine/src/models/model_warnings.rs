@@ -35,7 +35,7 @@ struct Asked {
 
 impl Asked {
     /// `None`: no model.
-    fn of(config: &Config, spec: &Spec) -> Option<Self> {
+    fn from_spec(config: &Config, spec: &Spec) -> Option<Self> {
         let model = spec.model.clone()?;
         let label = spec.labels.iter().find_map(|label| label.trim().strip_prefix("agent:"));
         let agent = label.map(str::trim).or(spec.agent.as_deref()).filter(|agent| config.agent(agent).is_some());
@@ -58,7 +58,7 @@ impl EngineHandle {
     pub async fn model_warning(&self, spec: Spec) -> Result<Option<String>, EngineError> {
         let warn = move |engine: &mut Engine, _: &mut ChangeSet, now| {
             let config = Arc::clone(&engine.settings.config);
-            let Some(asked) = Asked::of(&config, &spec) else { return Ok(None) };
+            let Some(asked) = Asked::from_spec(&config, &spec) else { return Ok(None) };
             Ok(asked.odd(&config, &*engine.book(now), &engine.deps.environment))
         };
         self.change(warn).await
@@ -73,7 +73,7 @@ fn nothing_of(
     (environment, installed): (&BTreeMap<String, String>, &[String]),
     spec: &Spec,
 ) -> Option<Misfit> {
-    let Asked { agent, model, .. } = Asked::of(config, spec)?;
+    let Asked { agent, model, .. } = Asked::from_spec(config, spec)?;
     let error = book.resolver().resolve(&model, &Needs::default()).err().filter(ResolveError::names_nothing)?;
     let may_have_others = |name: &str| {
         let Some(agent) = config.agent(name) else { return false };
@@ -137,7 +137,7 @@ impl Engine {
         let mut judged: BTreeMap<_, Option<String>> = BTreeMap::new();
         let odd = asking.iter().filter_map(|task| {
             let config = self.settings.for_task(task, &self.state.projects);
-            let asked = Asked::of(&config, &task.spec)?;
+            let asked = Asked::from_spec(&config, &task.spec)?;
             // One `Config` for each project, which lives as long as the settings.
             let told = match judged.entry((Arc::as_ptr(&config), asked)) {
                 Entry::Occupied(known) => known.into_mut(),

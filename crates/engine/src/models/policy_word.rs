@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 impl Engine {
     /// What the policy says of a task that is new, or whose work has just failed. `None`: none decides.
-    pub(crate) fn policy_word(&self, task: &Task, last: Option<&Run>, now: Timestamp) -> Option<Advice> {
+    pub(crate) fn policy_advice(&self, task: &Task, last: Option<&Run>, now: Timestamp) -> Option<Advice> {
         self.settings.policy.as_ref()?;
         let samples = read(self.state.archive().samples());
         let known = self.models.last_book();
@@ -37,7 +37,7 @@ impl Engine {
             last,
             is_out: &is_out,
         };
-        ground.word(task)
+        ground.advice(task)
     }
 
     /// The last run of a task's work that is stored. Without it a policy does not know what the run that just ended has cost.

@@ -71,7 +71,9 @@ impl Engine {
     pub(crate) fn rests_until(
         &self,
         book: Option<&ModelBook>,
-        (agent, model, needs): (&str, Option<&str>, &Needs),
+        agent: &str,
+        model: Option<&str>,
+        needs: &Needs,
         now: Timestamp,
     ) -> Option<Timestamp> {
         let own = active_cooldown(&self.state.cooldowns, agent, model, now).map(|(_, cooldown)| cooldown.until);
@@ -86,7 +88,8 @@ impl Engine {
     pub(crate) fn left_alone_now(
         &mut self,
         task: &Task,
-        (agent, model): (&str, Option<&str>),
+        agent: &str,
+        model: Option<&str>,
         now: Timestamp,
     ) -> Option<Cooldown> {
         let own = active_cooldown(&self.state.cooldowns, agent, model, now).map(|(_, cooldown)| cooldown.clone());
@@ -202,7 +205,8 @@ impl Engine {
         &self,
         book: &ModelBook,
         reach: Reach<'_>,
-        (reference, needs): (&str, &Needs),
+        reference: &str,
+        needs: &Needs,
         now: Timestamp,
     ) -> Result<Named, Misfit> {
         let usability = self.usable_by(book, reach.agent, now);

@@ -6,9 +6,9 @@ use crate::settings::directory_of;
 use jiff::Timestamp;
 use orch_config::raw::Adaptive;
 use orch_core::breaker::StateName;
-use orch_core::ids::TaskId;
+use orch_core::ids::{RunId, TaskId};
 use orch_core::plan::{Capacity, Hold, HoldReason};
-use orch_core::task::{Phase, ReviewStage, State, Task};
+use orch_core::task::{Phase, State, Task};
 use orch_sys::git::Hanging;
 use std::collections::BTreeMap;
 
@@ -54,26 +54,11 @@ impl Engine {
 
     /// A step of orch itself is under way, which needs the task's repository.
     fn is_step_under_way(&self, task: &Task) -> bool {
-        match &task.state {
-            State::InProgress { run, stopping: None, .. } => {
-                self.state.runs.get(run).is_some_and(|run| run.phase == Phase::Starting)
-            }
-            State::InReview { review, .. } => match review {
-                ReviewStage::Judging | ReviewStage::Integrating { waiting: None, .. } => true,
-                ReviewStage::Integrating { waiting: Some(_), .. } => false,
-                ReviewStage::Reviewing { review, .. } => {
-                    let run = review.as_ref().and_then(|review| self.state.runs.get(review));
-                    run.is_some_and(|run| run.phase == Phase::Starting)
-                }
-            },
-            State::InProgress { stopping: Some(_), .. }
-            | State::New { .. }
-            | State::Routed { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::NeedsReview { .. }
-            | State::Cancelled { .. } => false,
+        let is_starting = |run: &RunId| self.state.runs.get(run).is_some_and(|run| run.phase == Phase::Starting);
+        if let State::InProgress { run, stopping: None, .. } = &task.state {
+            return is_starting(run);
         }
+        task.state.is_checked() || task.state.reviewed_by().is_some_and(is_starting)
     }
 
     /// Looks at the machine, unless that was just done, or nothing depends on it. Returns whether it looked.

@@ -90,7 +90,7 @@ impl Engine {
         while self.timetable.is_by_hand(&FiringKey { job: id.clone(), due }) {
             due = due.checked_add(SignedDuration::from_millis(2)).unwrap_or(due);
         }
-        let firing = self.fire(change_set, &mut next, (due, Cause::Person), &zone, now);
+        let firing = self.fire(change_set, &mut next, due, Cause::Person, &zone, now);
         self.timetable.fire_by_hand(firing.key());
         if next != *record {
             change_set.put_job(&mut self.state, id, Some(next));

@@ -133,7 +133,7 @@ impl Engine {
         let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let (Some(route), State::Routed { next, .. }) = (&task.route, &task.state) else { return };
         let (asked, why) = self.model_asked(change_set, &task, route, now);
-        let model = match self.name_model(&task, (&route.agent, asked.as_deref()), now) {
+        let model = match self.name_model(&task, &route.agent, asked.as_deref(), now) {
             Ok(named) => named,
             Err(Misfit { reason, hint, .. }) => {
                 let reason = format!("{}: {reason}; {hint}", asked.as_deref().unwrap_or(&route.agent));

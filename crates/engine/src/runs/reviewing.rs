@@ -57,7 +57,7 @@ impl Engine {
     }
 
     /// A review that came to nothing, and whether that leaves somebody who can be asked.
-    fn failed_review(&self, task: &Task, work: RunId, (agent, failure): (String, Failure), now: Timestamp) -> Event {
+    fn failed_review(&self, task: &Task, work: RunId, agent: String, failure: Failure, now: Timestamp) -> Event {
         let author = task.route.as_ref().map_or("", |route| route.agent.as_str());
         let mut unread = task.unread_reviews.clone();
         unread.extend((failure.class.side() != Side::Provider).then(|| agent.clone()));
@@ -167,9 +167,9 @@ impl Engine {
         let run = work.clone();
         let event = match answer {
             Ok(answer) => Event::Reviewed { run, review: answer.into_review(&agent, model.as_deref(), &commit) },
-            Err(Outcome::Failed(failure)) => self.failed_review(&task, run, (agent, failure), now),
+            Err(Outcome::Failed(failure)) => self.failed_review(&task, run, agent, failure, now),
             Err(Outcome::Cancelled { detail }) => {
-                self.failed_review(&task, run, (agent, Failure::new(FailureClass::Killed, detail)), now)
+                self.failed_review(&task, run, agent, Failure::new(FailureClass::Killed, detail), now)
             }
             Err(Outcome::Finished { .. }) => return,
         };
@@ -181,33 +181,19 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         id: &RunId,
-        (task_id, agent): (TaskId, &str),
+        task_id: TaskId,
+        agent: &str,
         failure: Failure,
         now: Timestamp,
     ) {
         let Some(task) = self.state.tasks.get(&task_id).cloned() else { return };
         self.clear_review(&task, id);
-        if review_of(&task) == Some(id)
+        if task.state.reviewed_by() == Some(id)
             && let State::InReview { run, .. } = &task.state
         {
-            let event = self.failed_review(&task, run.clone(), (agent.to_owned(), failure), now);
+            let event = self.failed_review(&task, run.clone(), agent.to_owned(), failure, now);
             self.expect(change_set, task_id, &event, now);
         }
-    }
-}
-
-/// The run that reviews a task's work now.
-pub(crate) fn review_of(task: &Task) -> Option<&RunId> {
-    match &task.state {
-        State::InReview { review: ReviewStage::Reviewing { review, .. }, .. } => review.as_ref(),
-        State::InReview { .. }
-        | State::New { .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => None,
     }
 }
 

@@ -137,7 +137,7 @@ impl Engine {
     async fn write_manifest(&mut self, departure: &Departure, now: Timestamp) {
         let place_of = |run: &Run| self.state.tasks.get(&run.task).and_then(|task| task.place.as_deref());
         let runs = self.state.runs.values().map(|run| (run, place_of(run)));
-        let under_way = UnderWay::of(runs, self.state.tasks.values().map(AsRef::as_ref));
+        let under_way = UnderWay::from_state(runs, self.state.tasks.values().map(AsRef::as_ref));
         let (deps, departure) = (self.deps.clone(), departure.clone());
         let written = tokio::task::spawn_blocking(move || manifest::write(&deps, &departure, under_way, now));
         match tokio::time::timeout(LAST_WORDS, written).await {

@@ -14,7 +14,7 @@ use orch_core::outcome::RunKind;
 use orch_core::pause::{Pause, PauseScope, PauseSelector};
 use orch_core::plan::directory;
 use orch_core::service::{Departure, ShutdownMode};
-use orch_core::task::{ReviewStage, State, Task};
+use orch_core::task::{State, Status, Task};
 use std::sync::Arc;
 
 impl Command {
@@ -40,7 +40,8 @@ impl Engine {
     pub(crate) fn switch(
         &mut self,
         change_set: &mut ChangeSet,
-        (wanted, pauses): (&PauseSelector, bool),
+        wanted: &PauseSelector,
+        pauses: bool,
         by: String,
         now: Timestamp,
     ) -> Result<Switched, EngineError> {
@@ -135,16 +136,11 @@ impl Engine {
 
     /// A task that a person wants to run now, although it is paused.
     pub(crate) fn refuse_paused(&self, task: &Task) -> Result<(), EngineError> {
-        let agent = match &task.state {
-            State::New { .. } => None,
-            State::Routed { .. } => task.route.as_ref().map(|route| route.agent.as_str()),
-            State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::NeedsReview { .. }
-            | State::Cancelled { .. } => return Ok(()),
-        };
+        let is_routed = task.status() == Status::Routed;
+        if !is_routed && task.status() != Status::New {
+            return Ok(());
+        }
+        let agent = task.route.as_ref().filter(|_| is_routed).map(|route| route.agent.as_str());
         let dir = directory(task, &self.state.project_dirs).ok();
         match self.state.pauses.description(dir, agent) {
             Some(why) => Err(EngineError::Paused { task: task.id, why: why.to_owned() }),
@@ -193,7 +189,7 @@ impl Engine {
         let results = self.state.tasks.values().filter_map(|task| {
             let State::InReview { run, .. } = task.state.clone() else { return None };
             let agent = task.route.as_ref().map(|route| route.agent.clone()).unwrap_or_default();
-            is_being_checked(task).then_some(UnderWay { task: task.id, run, agent, fate: of_results })
+            task.state.is_checked().then_some(UnderWay { task: task.id, run, agent, fate: of_results })
         });
         let mut work: Vec<UnderWay> = runs.chain(results).collect();
         work.sort_by(|a, b| (a.task, &a.run).cmp(&(b.task, &b.run)));
@@ -222,24 +218,7 @@ impl Engine {
 
     /// Whether a result is being judged or integrated now.
     pub(crate) fn checks_results(&self) -> bool {
-        self.state.tasks.values().any(|task| is_being_checked(task))
-    }
-}
-
-/// What waits for the person's checkout is not being checked.
-fn is_being_checked(task: &Task) -> bool {
-    match &task.state {
-        State::InReview { review: ReviewStage::Judging, .. } => true,
-        // A review is a run, and counted as one.
-        State::InReview { review: ReviewStage::Reviewing { .. }, .. } => false,
-        State::InReview { review: ReviewStage::Integrating { waiting, .. }, .. } => waiting.is_none(),
-        State::New { .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => false,
+        self.state.tasks.values().any(|task| task.state.is_checked())
     }
 }
 

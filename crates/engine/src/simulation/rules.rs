@@ -173,7 +173,7 @@ impl Rules {
             let paused = paused.filter(|_| !self.past_pause.contains(&task.id));
             must(paused.is_none(), || format!("task {} began although {paused:?}", task.id))?;
         }
-        self.waits.grow_shorter(engine, &plan, now)?;
+        self.waits.grow_shorter(engine, plan, now)?;
         must(plan.actions.is_empty(), || format!("{:?} could begin and does not", plan.actions))?;
         let max = engine.settings.config.engine.max_parallel as usize;
         let launched = self.launched.iter().filter_map(|id| engine.state.tasks.get(id));

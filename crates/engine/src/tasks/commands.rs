@@ -3,7 +3,6 @@
 use crate::engine::Engine;
 use crate::error::{EngineError, unreadable};
 use crate::job::Job;
-use crate::runs::reviewing::review_of;
 use crate::settings::directory_of;
 use crate::state::ChangeSet;
 use crate::state::reply::{Reply, ReplySlot};
@@ -40,7 +39,7 @@ impl Engine {
     pub(crate) fn view(&self, now: Timestamp) -> View {
         let mut problems: Vec<String> = self.settings.problems.clone();
         problems.extend(self.file.problems().lines().cloned());
-        problems.extend(self.timetable.told().iter().cloned());
+        problems.extend(self.timetable.problems().iter().cloned());
         problems.extend(self.storage.problem().cloned());
         problems.extend(self.deps.obstacles.words());
         problems.extend(self.damage_told());
@@ -75,7 +74,7 @@ impl Engine {
     fn damage_told(&self) -> Option<String> {
         let asks = |id| self.state.tasks.get(&id).is_some_and(|task| task.question().is_some());
         let damage = self.deps.damage.as_ref()?;
-        damage.asked.iter().any(|asked| asks(asked.task)).then(|| damage.told())
+        damage.asked.iter().any(|asked| asks(asked.task)).then(|| damage.describe())
     }
 
     pub(crate) fn add(
@@ -253,12 +252,12 @@ impl Engine {
         let policy = |task: &Task| {
             self.settings.policy.as_ref()?;
             let last = change_set.ended_runs().find(|run| run.task == id && run.kind == RunKind::Work).cloned();
-            self.policy_word(task, last.or_else(|| self.last_run(id)).as_ref(), now)
+            self.policy_advice(task, last.or_else(|| self.last_run(id)).as_ref(), now)
         };
         // Its whole text is looked at for that: only where somebody asks.
         let needs = LazyCell::new(|| needs_of_task(&task.spec));
         let rests_until =
-            |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), (agent, model, &*needs), now);
+            |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), agent, model, &*needs, now);
         let rests = |agent: &str, model: Option<&str>| rests_until(agent, model).is_some();
         let is_paid_ahead = |agent: &str, model: Option<&str>| self.settings.is_paid_ahead(agent, model);
         let context = Context {
@@ -345,7 +344,7 @@ fn acting(before: &Task, event: &Event) -> Option<Actor> {
     if let Event::RunEnded { run, .. } | Event::HandedOn { run, .. } = event {
         return acts(run);
     }
-    if let Event::Reviewed { run, .. } = event { acts(review_of(before).unwrap_or(run)) } else { None }
+    if let Event::Reviewed { run, .. } = event { acts(before.state.reviewed_by().unwrap_or(run)) } else { None }
 }
 
 /// What a person asks of one task.

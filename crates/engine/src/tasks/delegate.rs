@@ -35,7 +35,9 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         run: &RunId,
-        (verdict, evidence, reviewers): (Verdict, Evidence, Reviewers),
+        verdict: Verdict,
+        evidence: Evidence,
+        reviewers: Reviewers,
         now: Timestamp,
     ) {
         let Some(task) = run.task().and_then(|id| self.state.tasks.get(&id)).cloned() else { return };

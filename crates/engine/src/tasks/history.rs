@@ -107,17 +107,13 @@ fn ruled(ruling: &ReviewDecision, by: Option<String>) -> Fact {
 }
 
 fn beginning(before: &Task) -> Beginning {
-    match &before.state {
-        State::Routed { next: NextRun::Resumed { .. }, .. } => Beginning::Shutdown,
-        State::Routed { next: NextRun::Parts, .. } => Beginning::Parts,
-        State::Routed { .. }
-        | State::New { .. }
-        | State::InProgress { .. }
-        | State::InReview { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => Beginning::Prompt,
+    let State::Routed { next, .. } = &before.state else { return Beginning::Prompt };
+    if matches!(next, NextRun::Resumed { .. }) {
+        Beginning::Shutdown
+    } else if *next == NextRun::Parts {
+        Beginning::Parts
+    } else {
+        Beginning::Prompt
     }
 }
 

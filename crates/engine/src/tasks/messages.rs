@@ -31,7 +31,7 @@ impl EngineHandle {
         once: Option<Once>,
     ) -> Result<Message, EngineError> {
         let send = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
-            engine.once(change_set, once, now, |engine, change_set| engine.send(change_set, task, (text, model), now))
+            engine.once(change_set, once, now, |engine, change_set| engine.send(change_set, task, text, model, now))
         };
         self.change(send).await
     }
@@ -48,7 +48,8 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         id: TaskId,
-        (text, model): (String, Option<String>),
+        text: String,
+        model: Option<String>,
         now: Timestamp,
     ) -> Result<Message, EngineError> {
         let task = self.task(id)?;
@@ -83,20 +84,12 @@ impl Engine {
                 }
                 continue;
             }
-            match status {
-                Status::Done => self.refuse_message(change_set, message, "the task was done", now),
-                Status::Cancelled => self.refuse_message(change_set, message, "the task was cancelled", now),
-                Status::NeedsReview | Status::InReview
-                    if self.state.tasks.get(&message.task).is_some_and(|task| self.can_go_on(task)) =>
-                {
-                    self.expect(change_set, message.task, &Event::MessageWaits, now);
-                }
-                Status::New
-                | Status::Routed
-                | Status::InProgress
-                | Status::InReview
-                | Status::Blocked
-                | Status::NeedsReview => {}
+            if status == Status::Done {
+                self.refuse_message(change_set, message, "the task was done", now);
+            } else if status == Status::Cancelled {
+                self.refuse_message(change_set, message, "the task was cancelled", now);
+            } else if self.state.tasks.get(&message.task).is_some_and(|task| self.can_go_on(task)) {
+                self.expect(change_set, message.task, &Event::MessageWaits, now);
             }
         }
     }
@@ -111,20 +104,11 @@ impl Engine {
 
     /// Whether another run can begin: what the last one left is judged, and nobody is integrating it.
     fn can_go_on(&self, task: &Task) -> bool {
-        match &task.state {
-            // One that asks about a part cannot before the part is over: it would only ask again.
-            State::NeedsReview { .. } => !task.awaited().iter().any(|part| self.is_open(*part)),
-            State::InReview { run, review: ReviewStage::Integrating { .. } } => {
-                !self.jobs.is_under_way(&JobKey::Integrate(run.clone()))
-            }
-            State::InReview { review: ReviewStage::Judging | ReviewStage::Reviewing { .. }, .. }
-            | State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::Cancelled { .. } => false,
+        if let State::InReview { run, review: ReviewStage::Integrating { .. } } = &task.state {
+            return !self.jobs.is_under_way(&JobKey::Integrate(run.clone()));
         }
+        // One that asks about a part cannot before the part is over: it would only ask again.
+        task.status() == Status::NeedsReview && !task.awaited().iter().any(|part| self.is_open(*part))
     }
 
     fn is_open(&self, task: TaskId) -> bool {

@@ -29,7 +29,8 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         id: TaskId,
-        (ruling, by): (ReviewDecision, Option<String>),
+        ruling: ReviewDecision,
+        by: Option<String>,
         now: Timestamp,
     ) -> Result<Arc<Task>, EngineError> {
         if let ReviewDecision::Reject { reason } = &ruling {
@@ -192,7 +193,7 @@ impl EngineHandle {
 
 /// `moved`: how the branch differs from what was judged.
 fn not_bound(id: TaskId, error: &DecisionError, moved: Option<&Moved>) -> EngineError {
-    let difference = moved.map(|moved| format!("; {}", moved.told())).unwrap_or_default();
+    let difference = moved.map(|moved| format!("; {}", moved.describe())).unwrap_or_default();
     let message = format!("task {id}: {error}{difference}");
     match error {
         DecisionError::NoCommit(_) => {

@@ -19,7 +19,7 @@ pub(crate) struct Relations {
 }
 
 impl Relations {
-    pub(crate) fn of(spec: &Spec) -> Self {
+    pub(crate) fn from_spec(spec: &Spec) -> Self {
         Self { depends_on: spec.depends_on.clone(), parent: spec.parent }
     }
 }
@@ -55,7 +55,8 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         mut before: BTreeMap<TaskId, Relations>,
-        (known, now): (&BTreeMap<TaskId, String>, Timestamp),
+        known: &BTreeMap<TaskId, String>,
+        now: Timestamp,
     ) -> Vec<String> {
         let mut all_told = Vec::new();
         while !before.is_empty() {

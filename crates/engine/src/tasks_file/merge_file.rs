@@ -202,7 +202,7 @@ impl Engine {
         for entry in doc.entries().iter().filter(|entry| entry.sound) {
             let Some(id) = entry.id else { continue };
             let found = self.state.task(id);
-            let before = found.iter().flatten().next().map(|task| Relations::of(&task.spec)).unwrap_or_default();
+            let before = found.iter().flatten().next().map(|task| Relations::from_spec(&task.spec)).unwrap_or_default();
             match found {
                 Ok(None) => self.adopt(change_set, id, entry, own, now),
                 Ok(Some(task)) => {
@@ -215,11 +215,11 @@ impl Engine {
                     self.file.look_again(self.deps.clock.instant() + READ_AGAIN);
                 }
             }
-            if self.state.tasks.get(&id).is_some_and(|task| Relations::of(&task.spec) != before) {
+            if self.state.tasks.get(&id).is_some_and(|task| Relations::from_spec(&task.spec) != before) {
                 rewired.insert(id, before);
             }
         }
-        (self.refuse_cycles(change_set, rewired, (&known, now)), opened)
+        (self.refuse_cycles(change_set, rewired, &known, now), opened)
     }
 
     /// A task that is new to the journal. One that is written as finished is finished: a file that comes from
@@ -228,18 +228,10 @@ impl Engine {
         let seen = if own { Seen::Numbered } else { Seen::Yes };
         let mut task = self.with_base_branch(Task::new(id, entry.spec.clone(), written_as(entry, seen), now));
         task.ignored.clone_from(&entry.ignored);
-        match entry.status {
-            Some(Status::Done) => task.state = State::Done,
-            Some(Status::Cancelled) => task.state = State::Cancelled { reason: "written so in tasks.yml".to_owned() },
-            Some(
-                Status::New
-                | Status::Routed
-                | Status::InProgress
-                | Status::InReview
-                | Status::Blocked
-                | Status::NeedsReview,
-            )
-            | None => {}
+        if entry.status == Some(Status::Done) {
+            task.state = State::Done;
+        } else if entry.status == Some(Status::Cancelled) {
+            task.state = State::Cancelled { reason: "written so in tasks.yml".to_owned() };
         }
         let over = Some(task.status()).filter(|status| status.is_final());
         let fact = TaskFact::Added { title: entry.spec.title.clone(), over };
@@ -355,6 +347,7 @@ impl Engine {
     }
 
     pub(crate) fn on_written(&mut self, change_set: &mut ChangeSet, result: Writeback, now: Timestamp) {
+        let reads_after = self.file.end_write();
         match result {
             Writeback::Written { outline, agreed, tasks, refused, known } => {
                 self.file
@@ -399,7 +392,7 @@ impl Engine {
             }
         }
         self.file.touch(&self.unwritten());
-        if self.file.take_read_wanted() {
+        if reads_after {
             self.read_files();
         }
     }

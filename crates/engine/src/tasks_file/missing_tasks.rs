@@ -108,7 +108,7 @@ impl Engine {
             self.file.look_again(self.deps.clock.instant() + soon);
             return Some(Held::BeingSaved);
         }
-        let told = suspicion.map(|suspicion| self.told(suspicion, &lack, &open));
+        let told = suspicion.map(|suspicion| self.describe_suspicion(suspicion, &lack, &open));
         self.file.lacks(if told.is_some() { open.into_iter().chain(settled).collect() } else { vec![] });
         told.map(Held::Told)
     }
@@ -135,7 +135,7 @@ impl Engine {
             || (body.len() < was.len() && was.starts_with(body.trim_end()))
     }
 
-    fn told(&self, suspicion: Suspicion, lack: &MissingTasks, open: &[TaskId]) -> String {
+    fn describe_suspicion(&self, suspicion: Suspicion, lack: &MissingTasks, open: &[TaskId]) -> String {
         let path = self.deps.home.tasks_file();
         let path = path.display();
         let mut ids: Vec<String> = open.iter().take(NAMED).map(|id| format!("#{id}")).collect();

@@ -143,7 +143,7 @@ impl Sweep<'_> {
         let (branch, base) = (name(&place.branch)?, name(&place.base_branch)?);
         let subject = Subject { path, branch: &branch, base: &base };
         if self.dry_run {
-            return self.look(&repo, &subject).await;
+            return self.examine(&repo, &subject).await;
         }
         let may = || {
             let task = self.task(task.id)?;
@@ -158,7 +158,7 @@ impl Sweep<'_> {
     }
 
     /// The same decision, from the same facts.
-    async fn look(&self, repo: &Repo, subject: &Subject<'_>) -> Result<(u64, Outcome), Keep> {
+    async fn examine(&self, repo: &Repo, subject: &Subject<'_>) -> Result<(u64, Outcome), Keep> {
         let facts = repo.survey(subject).await.map_err(|error| git(&error))?.ok_or_else(not_registered)?;
         Ok(match decide(&facts, &self.policy) {
             Verdict::Remove(branch) => (facts.bytes, Outcome::WouldRemove(branch)),

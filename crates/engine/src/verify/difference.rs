@@ -48,7 +48,7 @@ pub struct Moved {
 
 impl Moved {
     /// In a few lines.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let mut lines: Vec<String> = self.commits.iter().take(LISTED).map(|commit| format!("  {commit}")).collect();
         let more = self.commits.len().saturating_sub(LISTED);
         lines.extend((more > 0).then(|| format!("  … and {more} more")));

@@ -49,7 +49,7 @@ impl Before {
     }
 
     /// The record of a run; `None`: it has none that reads.
-    pub fn of(dir: &RunDir) -> Option<Self> {
+    pub fn load(dir: &RunDir) -> Option<Self> {
         let bytes = fs::read_limited(&dir.path().join("guard.json"), RECORD).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
@@ -81,7 +81,7 @@ pub fn write_record(path: &Path, record: &impl Serialize) -> Result<(), FsError>
 /// git gives no answer: nothing is judged before the repository was compared.
 pub async fn look_outside(deps: &Deps, scene: &Scene<'_>, evidence: &mut Evidence) -> Result<OwnRefs, StepProblem> {
     let dir = deps.run_dir(scene.run);
-    let Some(Before { guard, own_refs }) = Before::of(&dir) else {
+    let Some(Before { guard, own_refs }) = Before::load(&dir) else {
         evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());
         return Ok(OwnRefs::new());
     };

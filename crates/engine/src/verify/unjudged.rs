@@ -101,7 +101,7 @@ async fn last_run(deps: &Arc<Deps>, task: &Task, next: &RunId) -> Result<Option<
     let read = move || {
         let runs = at.journal.runs_of(id)?;
         let earlier: Vec<&Run> = runs.iter().filter(|run| run.kind == RunKind::Work && run.id != next).collect();
-        let last = earlier.iter().rposition(|run| Before::of(&at.run_dir(&run.id)).is_some());
+        let last = earlier.iter().rposition(|run| Before::load(&at.run_dir(&run.id)).is_some());
         let is_telling = |run: &&Run| matches!(&run.outcome, Some(Outcome::Failed(failure)) if failure.class == FailureClass::SandboxViolation);
         Ok::<_, JournalError>(last.map(|last| {
             let run = earlier[last].id.clone();

@@ -40,7 +40,7 @@ pub enum Unready {
 
 impl Unready {
     /// For a person, with what to do.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Setup(check) => {
                 let tail = check.output_tail.trim_end();

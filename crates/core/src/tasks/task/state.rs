@@ -135,4 +135,20 @@ impl State {
             Self::Cancelled { .. } => Status::Cancelled,
         }
     }
+
+    /// Returns the run that reviews the work now, if one does.
+    pub fn reviewed_by(&self) -> Option<&RunId> {
+        let Self::InReview { review: ReviewStage::Reviewing { review, .. }, .. } = self else { return None };
+        review.as_ref()
+    }
+
+    /// Returns whether orch judges or integrates the work now. A review is a run, and a result that waits for the person's
+    /// checkout is not being integrated.
+    pub fn is_checked(&self) -> bool {
+        let Self::InReview { review, .. } = self else { return false };
+        match review {
+            ReviewStage::Judging | ReviewStage::Integrating { waiting: None, .. } => true,
+            ReviewStage::Integrating { waiting: Some(_), .. } | ReviewStage::Reviewing { .. } => false,
+        }
+    }
 }

@@ -108,7 +108,7 @@ impl Course<'_> {
         };
         self.rules.ruled.insert(task);
         let rule = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
-            engine.rule(change_set, task, (ruling, None), now)
+            engine.rule(change_set, task, ruling, None, now)
         };
         self.change(Awaited::Asked, rule);
     }
@@ -116,7 +116,7 @@ impl Course<'_> {
     pub(super) fn send(&mut self, wish: usize) {
         let Some(task) = self.ids.get(&wish).copied() else { return };
         let text = "and mind the tests".to_owned();
-        self.change(Awaited::Sent, move |engine, change_set, now| engine.send(change_set, task, (text, None), now));
+        self.change(Awaited::Sent, move |engine, change_set, now| engine.send(change_set, task, text, None, now));
     }
 
     pub(super) fn claim(&mut self, task: TaskId, claiming: Claiming) {
@@ -176,7 +176,7 @@ impl Course<'_> {
     /// Pauses something, or lets it go on.
     pub(super) fn switch(&mut self, wanted: PauseSelector, pauses: bool) {
         let switch = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
-            engine.switch(change_set, (&wanted, pauses), "ada".to_owned(), now)
+            engine.switch(change_set, &wanted, pauses, "ada".to_owned(), now)
         };
         self.change(Awaited::Switched, switch);
     }
