@@ -31,8 +31,6 @@ const UNREAD: u32 = 50;
 
 /// What a test says.
 const TEXT: &str = "This is a test of orch: it reaches you here.";
-/// The state of a channel that is set up where nobody tells anything.
-
 /// Arguments of `orch channel`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
