@@ -31,7 +31,6 @@ const UNREAD: u32 = 50;
 
 /// The text of a test message.
 const TEXT: &str = "This is a test of orch: it reaches you here.";
-
 /// Arguments of `orch channel`.
 #[derive(Debug, clap::Args)]
 pub struct Args {

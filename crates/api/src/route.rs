@@ -29,7 +29,7 @@ pub struct RouteQuestion {
 /// What it would get.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteView {
-    /// What was asked about.
+    /// The title that was asked about.
     pub title: String,
     /// What kind of work it is.
     #[serde(rename = "type")]
@@ -60,7 +60,7 @@ mirror! {
         pub model: Option<String>,
         /// How hard the task is thought to be.
         pub complexity: Complexity,
-        /// Why, for a person.
+        /// Why this route, for a person.
         pub reason: String,
         /// The role for this task.
         pub profile: AgentProfileView as one,
@@ -95,7 +95,7 @@ pub struct ResolvedView {
     pub model: Option<String>,
     /// The model's name as the agent's program is given it; `null`: no model is asked for, or no run would begin.
     pub given: Option<String>,
-    /// Its rung.
+    /// The tier of the model.
     pub tier: Option<Tier>,
     /// Dollars for a million tokens that it reads.
     pub input_usd_per_mtok: Option<Usd>,
@@ -135,7 +135,7 @@ impl ResolvedView {
         }
     }
 
-    /// Why there is none.
+    /// Creates the view where there is no model, with the reason.
     pub fn none(reason: impl Into<String>) -> Self {
         let (model, given, tier, input_usd_per_mtok, output_usd_per_mtok) = (None, None, None, None, None);
         Self { model, given, tier, input_usd_per_mtok, output_usd_per_mtok, reason: reason.into(), sources: Vec::new() }
@@ -171,7 +171,7 @@ pub struct ForecastView {
     pub median_usd: Usd,
     /// A quarter of them cost more.
     pub high_usd: Usd,
-    /// How many they are.
+    /// The number of comparable runs.
     pub samples: u64,
     /// What they have in common with the task, beside agent and model.
     pub group: Vec<SharedTrait>,

@@ -48,7 +48,6 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
     let warnings = label_warnings(&task.spec.labels, &view.settings.config)
         .into_iter()
         .chain(place.err())
-        .into_iter()
         .chain(expected.spent.clone().map(spent))
         .chain(waits);
     let samples = admitted(&state, &view, &Filter::default()).await?;
@@ -85,7 +84,7 @@ fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) 
     let config = view.settings.for_task(task, &view.projects);
     let found = match (&expected.path.chosen().reference, &expected.named) {
         (Some(model), Ok(Chosen::Named(named))) => {
-            ResolvedView { given: Some(named.name.clone()), ..told(named, route, model, &config) }
+            ResolvedView { given: Some(named.name.clone()), ..resolved_as(named, route, model, &config) }
         }
         (_, Err(Misfit { reason, hint, .. })) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
         (_, Ok(Chosen::OwnDefault(Some(why)))) => {
@@ -113,7 +112,7 @@ fn worker(route: &RouteResult, expected: &Expected) -> Worker {
 }
 
 /// What the program would be given, with what the catalog says of it.
-fn told(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> ResolvedView {
+fn resolved_as(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> ResolvedView {
     let given = (named.name != asked).then(|| format!("{} is given {}", route.agent, named.name));
     let odd = named.warnings.iter().cloned();
     let with = |reason: &str| {
