@@ -25,7 +25,7 @@ pub fn work(stamps: &Path, name: &str) -> ExitCode {
 pub const TELLER: &str = "--as-teller";
 
 /// An agent that says a line every fifty milliseconds, from the file `go` to the file `stop`.
-pub fn tell(stamps: &Path, name: &str) -> ExitCode {
+pub fn write_lines(stamps: &Path, name: &str) -> ExitCode {
     let there = |file: &str| stamps.join(file).exists();
     if stamp(stamps, name, "begin", now_ns()).is_none() {
         return ExitCode::FAILURE;

@@ -107,11 +107,11 @@ fn measure(files: usize, rounds: usize, table: &mut Table) {
     }
     harness.end();
     fixture.finish();
-    taken.tell(files, table);
+    taken.report(files, table);
 }
 
 impl Taken {
-    fn tell(&self, files: usize, table: &mut Table) {
+    fn report(&self, files: usize, table: &mut Table) {
         let name = |what: &str| format!("{what}, {files} files");
         table.share(name("task added by the API → agent runs"), Some(&self.bare), &self.api, DISPATCH);
         table.part("of the baseline: git worktree add", &self.bare_worktree);

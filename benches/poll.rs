@@ -11,7 +11,7 @@ use std::time::Duration;
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// Looks so many times at all panes of the box; when the first and the last look began.
-pub fn look(fixture: &Fixture, times: usize) -> (Seen, (u64, u64)) {
+pub fn poll(fixture: &Fixture, times: usize) -> (Seen, (u64, u64)) {
     let socket = fixture.sealed().tmux_socket().expect("orch's tmux runs");
     let sessions = tmux(fixture, &socket, &["list-sessions", "-F", "#{session_name}"]);
     let (mut seen, mut begun) = (Seen::default(), Vec::new());

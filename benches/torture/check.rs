@@ -39,7 +39,7 @@ pub fn all(fixture: &Fixture, jobs: &[Job], allowed: Allowed) -> Findings {
     file(fixture, allowed, &mut found);
     leftovers(fixture, &mut found);
     if !found.is_empty() && crate::is_verbose() {
-        crate::table::tell(&crate::kit::last_words::of(&fixture.state(), ""));
+        crate::table::print_error(&crate::kit::last_words::read(&fixture.state(), ""));
     }
     found
 }

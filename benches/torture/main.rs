@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     let size = if args.iter().any(|arg| arg == "--quick") { Size::Quick } else { Size::Full };
     let wanted: Vec<&str> = args.iter().filter(|arg| !arg.starts_with("--")).map(String::as_str).collect();
     if let Some(unknown) = wanted.iter().find(|name| rows::all().iter().all(|row| !is(row, name))) {
-        table::tell(&format!("there is no row {unknown}"));
+        table::print_error(&format!("there is no row {unknown}"));
         return ExitCode::from(2);
     }
     if !is_verbose() {
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         table::bless(&rows);
     }
     let broken: Vec<String> = rows.iter().filter_map(|(_, line)| line.as_ref()).flat_map(Line::broken).collect();
-    broken.iter().for_each(|found| table::tell(found));
+    broken.iter().for_each(|found| table::print_error(found));
     ExitCode::from(u8::from(!broken.is_empty()))
 }
 

@@ -112,7 +112,7 @@ pub fn trials(count: usize, at_once: usize, trial: impl Fn(usize) -> Findings + 
                     let found = catch_unwind(AssertUnwindSafe(|| trial(number)));
                     let found = found.unwrap_or_else(|panic| vec![finding(Broken::Stuck, reason(&*panic))]);
                     for one in &found {
-                        super::table::tell(&format!("trial {number}: {:?}: {}", one.broken, one.text));
+                        super::table::print_error(&format!("trial {number}: {:?}: {}", one.broken, one.text));
                     }
                     all.lock().expect("nobody panics with it").extend(found);
                 }

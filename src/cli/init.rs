@@ -117,7 +117,7 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
 
 /// Runs each check on the base.
 async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) -> Result<Vec<Check>, CliError> {
-    context.ui.note("trying the checks on the base, in a fresh checkout; Ctrl-C leaves it at that");
+    context.ui.note("running the checks on the base, in a fresh checkout; Ctrl-C skips them");
     // The approval must hold before the checks run.
     let _taken = link.call(&endpoint::SettingsReload).await?;
     link.call(&endpoint::ProjectTry { body: TryChecks { dir: project.dir.clone() } }).await

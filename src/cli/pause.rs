@@ -60,9 +60,9 @@ fn named(order: &NewPause) -> String {
 
 fn render(verb: Verb, named: &str, now: &PausesView) -> String {
     let first = match (verb, now.changed) {
-        (Verb::Pause, true) => format!("{named} is paused: nothing new starts there, agents at work go on\n"),
+        (Verb::Pause, true) => format!("{named} is paused: nothing new starts there, running agents continue\n"),
         (Verb::Pause, false) => format!("{named} was paused already\n"),
-        (Verb::Resume, true) => format!("{named} goes on\n"),
+        (Verb::Resume, true) => format!("{named} is resumed\n"),
         (Verb::Resume, false) => format!("not paused: {named}\n"),
     };
     let others = now.paused.iter().filter(|_| verb == Verb::Resume || !now.changed);
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_still_paused_is_told_where_a_person_may_have_forgotten_it() {
+    fn what_is_still_paused_is_reported_where_a_person_may_have_forgotten_it() {
         let pause = PauseView {
             scope: "agent".to_owned(),
             name: Some("claude".to_owned()),

@@ -5,7 +5,7 @@ mod page;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::task::add::{directory, odd_labels};
+use super::task::add::{directory, label_warnings};
 use orch_api::endpoint;
 use orch_api::route::{RouteQuestion, RouteView};
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub struct Args {
 /// Sends the request, and prints the answer.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    odd_labels(&args.labels, context, &home).iter().for_each(|odd| context.ui.warning(odd));
+    label_warnings(&args.labels, context, &home).iter().for_each(|warning| context.ui.warning(warning));
     let dir = directory(args.dir.as_deref(), context, &home).await?;
     let question = RouteQuestion { title: args.title, body: args.body.unwrap_or_default(), labels: args.labels, dir };
     let mut link = context.link().await?;

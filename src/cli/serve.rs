@@ -249,7 +249,7 @@ async fn interrupt(client: &Client, departure: &Departure) -> bool {
     match client.raw(&endpoint::Shutdown { body: order }).await {
         Ok(_) => true,
         Err(error) => {
-            tracing::warn!(%error, "the agents are not interrupted, and go on");
+            tracing::warn!(%error, "the agents are not interrupted, and keep running");
             false
         }
     }
@@ -278,7 +278,7 @@ fn greet(mode: Mode, setup: &Setup, context: &Context) {
     if mode == Mode::Serve && ui.is_watched() {
         let (home, log) = (setup.home.root().display(), setup.home.log());
         ui.note(&format!(
-            "orch serves {home} (pid {}); log: {}; Ctrl-C stops it, agents go on",
+            "orch serves {home} (pid {}); log: {}; Ctrl-C stops it, agents keep running",
             std::process::id(),
             log.display()
         ));

@@ -37,7 +37,7 @@ fn line(kind: &str, by: &str, who: Option<&str>) -> (String, String, Option<Stri
 }
 
 #[test]
-fn a_person_an_agent_and_what_an_agent_started_are_told_apart() {
+fn a_person_an_agent_and_what_an_agent_started_are_distinguished() {
     let (sealed, repo) = home("true");
     let orch = format!("ORCH_HOME='{}' {ORCH} task add -l agent:nobody", sealed.orch_home().display());
     let work = format!("{orch} Mine\nenv -i PATH=\"$PATH\" {orch} Own\necho 1 > a; git add a; git commit -qm a");
@@ -61,7 +61,7 @@ fn a_person_an_agent_and_what_an_agent_started_are_told_apart() {
 }
 
 #[test]
-fn what_a_person_does_by_a_command_and_in_a_file_is_told_as_theirs() {
+fn what_a_person_does_by_a_command_and_in_a_file_is_attributed_to_them() {
     let (sealed, repo) = home("true");
     sealed.orch(["pause"]).ok();
     sealed.orch_in(repo.dir(), ["task", "add", "First"]).ok();
@@ -92,7 +92,7 @@ fn what_a_person_does_by_a_command_and_in_a_file_is_told_as_theirs() {
 }
 
 #[test]
-fn a_job_that_fires_is_told_as_the_schedules_and_one_that_is_run_by_hand_as_a_persons() {
+fn a_firing_is_attributed_to_the_schedule_and_a_run_by_hand_to_the_person() {
     let (sealed, repo) = home("true");
     sealed.orch_in(repo.dir(), ["job", "add", "@yearly", "By hand", "--id", "yearly"]).ok();
     sealed.orch(["job", "run", "yearly"]).ok();

@@ -30,7 +30,7 @@ const MENDS: &str = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -q
     echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
 
 /// A box with a program `mend`, and a task for it in a repository with these settings of the workflow.
-fn stage(workflow: &str) -> (SealedBox, Repo) {
+fn setup(workflow: &str) -> (SealedBox, Repo) {
     let sealed = SealedBox::new();
     sealed.program("mend", MENDS);
     sealed.config(&format!(
@@ -60,7 +60,7 @@ fn settled(sealed: &SealedBox, code: i32) -> Value {
 
 #[test]
 fn a_check_that_never_ends_is_ended_at_its_time_with_all_that_it_started() {
-    let (sealed, _repo) = stage("checks: [\"echo so far; sleep 1000 & sleep 1000\"], check_timeout_seconds: 1");
+    let (sealed, _repo) = setup("checks: [\"echo so far; sleep 1000 & sleep 1000\"], check_timeout_seconds: 1");
     let task = settled(&sealed, 5);
     assert_eq!(task["evidence"]["checks"][0]["state"], "timed_out", "{task}");
     let tail = task["evidence"]["checks"][0]["output_tail"].as_str().unwrap_or_default();
@@ -72,7 +72,7 @@ fn a_check_that_never_ends_is_ended_at_its_time_with_all_that_it_started() {
 
 #[test]
 fn a_check_that_needs_a_terminal_fails_at_once_and_says_so() {
-    let (sealed, _repo) = stage("checks: [\"printf 'Sure? ' && read answer < /dev/tty\"]");
+    let (sealed, _repo) = setup("checks: [\"printf 'Sure? ' && read answer < /dev/tty\"]");
     let task = settled(&sealed, 5);
     let check = &task["evidence"]["checks"][0];
     assert_eq!((&check["state"], &check["on_base"]), (&"failed".into(), &"failed".into()), "{task}");
@@ -83,7 +83,7 @@ fn a_check_that_needs_a_terminal_fails_at_once_and_says_so() {
 #[test]
 fn the_servers_that_a_check_leaves_running_end_with_it_and_its_word_counts() {
     let (sealed, _repo) =
-        stage("checks: [\"sleep 1000 & setsid sleep 1000 & nohup sleep 1000 > nohup.out 2>&1 & grep -qx 42 answer\"]");
+        setup("checks: [\"sleep 1000 & setsid sleep 1000 & nohup sleep 1000 > nohup.out 2>&1 & grep -qx 42 answer\"]");
     let task = settled(&sealed, 0);
     assert_eq!(
         (&task["status"], &task["evidence"]["checks"][0]["state"]),
@@ -97,7 +97,7 @@ fn the_servers_that_a_check_leaves_running_end_with_it_and_its_word_counts() {
 #[test]
 fn of_a_check_that_prints_a_gigabyte_the_end_is_kept_in_little_memory() {
     let check = "head -c 1000000000 /dev/zero; echo; echo THE END; grep -qx 42 answer";
-    let (mut sealed, _repo) = stage(&format!("checks: [\"{check}\"]"));
+    let (mut sealed, _repo) = setup(&format!("checks: [\"{check}\"]"));
     sealed.serve();
     wait::wait_until("the task to be done", RUN * 2, || show(&sealed)["status"] == "done");
     let status = std::fs::read_to_string(format!("/proc/{}/status", sealed.daemon().pid().as_raw_nonzero()));
@@ -146,8 +146,8 @@ fn a_text_that_closes_its_fence_and_gives_orders_stays_data() {
 }
 
 #[test]
-fn nothing_runs_on_a_template_with_an_unknown_placeholder_and_a_person_is_told_its_line() {
-    let (sealed, repo) = stage("review: off");
+fn nothing_runs_on_a_template_with_an_unknown_placeholder_and_its_line_is_reported() {
+    let (sealed, repo) = setup("review: off");
     let file = sealed.orch_home().join("prompts/agent.md");
     crate::kit::write_file(&file, "You work.\n{{tsak}}\n");
     let task = settled(&sealed, 5);

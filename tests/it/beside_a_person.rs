@@ -174,7 +174,7 @@ fn work_waits_for_a_person_who_rebases_or_edits_its_base_and_is_merged_afterward
 }
 
 #[test]
-fn what_an_agent_did_outside_is_told_with_the_command_that_did_it() {
+fn what_an_agent_did_outside_is_reported_with_the_command_that_did_it() {
     let work = "echo 42 > answer; git commit -qam mend; git branch -qD old";
     let (sealed, _, task) = ended("max_attempts: 1", work, |repo| {
         repo.git(["branch", "old"]);
@@ -293,7 +293,7 @@ fn what_an_agent_took_from_its_person_is_put_back_before_its_work_is_accepted() 
 const MAIN: &str = "MAIN=$(dirname \"$(git rev-parse --path-format=absolute --git-common-dir)\")";
 
 #[test]
-fn what_a_run_did_outside_that_ends_without_a_result_is_told_once_before_the_next_begins() {
+fn what_a_run_did_outside_that_ends_without_a_result_is_reported_once_before_the_next_begins() {
     let endings = ["exit 1", "kill -9 $$", "sleep 600"];
     let damage = "git tag -d v1; cd \"$MAIN\"; echo sneaky > answer; git commit -qam sneaky; cd - > /dev/null; \
                   echo half > README.md";
@@ -394,7 +394,7 @@ fn what_a_person_cleared_away_of_an_agent_is_not_missed() {
 }
 
 #[test]
-fn what_an_agent_left_beside_what_was_there_goes_by_the_command_that_is_told() {
+fn files_that_an_agent_left_are_removed_by_the_suggested_command() {
     let leaves = [
         (
             "cd \"$MAIN\"; echo x > 'new file'; git add 'new file'; git rm -q README.md; cd -",

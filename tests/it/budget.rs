@@ -125,9 +125,9 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
     sealed.orch(["budget", "record", "anthropic", "--cost", "850"]).ok();
     sealed.orch(["budget", "check", "anthropic"]).code_is(1);
 
-    let shop = sealed.base().join("shop");
+    let repository = sealed.base().join("shop");
     let route = ["route", "Short", "-l", "agent:scripted", "-l", "complexity:complex", "--json"];
-    let beforehand = sealed.orch_in(&shop, route).ok().json();
+    let beforehand = sealed.orch_in(&repository, route).ok().json();
     let given = beforehand["resolver"]["given"].as_str().unwrap_or_default();
     assert!(given.starts_with("claude-sonnet-"), "{beforehand:#}");
     let why = beforehand["resolver"]["reason"].as_str().unwrap_or_default();
@@ -146,7 +146,7 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
 
     let script = "```orch-script\nwrite named.txt done\ncommit Made\n```\n";
     let named = ["add", "Named", "-b", script, "-l", "agent:scripted", "-l", "complexity:complex", "--model", "opus"];
-    sealed.orch_in(&shop, named).ok();
+    sealed.orch_in(&repository, named).ok();
     let named = done(&sealed, "4");
     assert_eq!(named["model"], "opus");
     assert!(
@@ -156,7 +156,7 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
     assert!(events.contains("model_kept") && events.contains("model_degraded"), "{events}");
 
     sealed.orch(["budget", "record", "anthropic", "--cost", "150"]).ok();
-    let held = sealed.orch_in(&shop, route).ok().json();
+    let held = sealed.orch_in(&repository, route).ok().json();
     let warning = held["warnings"][0].as_str().unwrap_or_default();
     assert!(warning.starts_with("no run would begin now: anthropic: $"), "{held:#}");
     assert!(warning.contains("orch budget configure anthropic --daily-budget"), "{held:#}");
@@ -192,9 +192,9 @@ fn what_is_paid_in_advance_goes_first_as_long_as_its_period_lasts() {
         wait_until("the plan to be preferred", RUN, || asked().0 == "plan");
         messages.push(asked().1);
     }
-    let is_told =
+    let is_reported =
         |why: &String| why.contains("cost_aware: plan/opus (") && why.contains("paid in advance) instead of use/haiku");
-    assert!(messages.iter().any(is_told), "its turn was the other's: {messages:?}");
+    assert!(messages.iter().any(is_reported), "its turn was the other's: {messages:?}");
     let period =
         ["budget", "configure-period", "plan", "--start", "2020-01-01", "--end", "2020-02-01", "--allowance", "9"];
     sealed.orch(period).ok();

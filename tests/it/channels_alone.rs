@@ -37,7 +37,7 @@ fn a_bot_is_tried_by_its_token_and_its_chat_and_nothing_is_said() {
     let answer = sealed.orch([&add[..], &[&api.url()]].concat()).ok();
     assert!(answer.stderr.contains("token and chat are right (@orch_bot in shop)"), "{answer}");
     let answer = sealed.orch(["channel", "test", "telegram"]).ok();
-    assert!(answer.stdout.contains("nothing was said there") && answer.stderr.contains("orch serve"), "{answer}");
+    assert!(answer.stdout.contains("no message was sent") && answer.stderr.contains("orch serve"), "{answer}");
     assert!(api.texts(CHAT).is_empty() && api.calls("getUpdates") == 0, "{:?}", api.texts(CHAT));
     let list = sealed.orch(["channel", "list"]).ok().stdout;
     assert!(list.contains("telegram  set up") && list.contains("no daemon runs"), "{list}");
@@ -46,7 +46,7 @@ fn a_bot_is_tried_by_its_token_and_its_chat_and_nothing_is_said() {
     let url = api.url();
     for (key, value, words, good) in [
         ("channels.telegram.chat_id", "-77", "channels.telegram.chat_id", CHAT.to_string()),
-        ("channels.telegram.api_url", "http://127.0.0.1:1", "nobody answered", url.clone()),
+        ("channels.telegram.api_url", "http://127.0.0.1:1", "no answer", url.clone()),
     ] {
         sealed.orch(["config", "set", key, value]).ok();
         let answer = sealed.orch(["channel", "test", "telegram"]).code_is(1);

@@ -49,7 +49,7 @@ fn column(view: &Value, key: &str) -> Vec<Value> {
 }
 
 #[test]
-fn what_was_spent_is_told_by_agent_task_model_project_and_day_with_and_without_a_daemon() {
+fn what_was_spent_is_reported_by_agent_task_model_project_and_day_with_and_without_a_daemon() {
     let mut sealed = after_a_night();
     let by_agent = rows(&sealed, &[]);
     assert_eq!(column(&by_agent, "key"), ["scripted", "mute"], "{by_agent:#}");
@@ -76,14 +76,14 @@ fn what_was_spent_is_told_by_agent_task_model_project_and_day_with_and_without_a
     sealed.orch(["cost", "--since", "soon"]).code_is(2);
 
     let served = sealed.orch(["cost"]).ok().stdout;
-    assert!(served.contains("per merged") && served.contains("told no price"), "{served}");
+    assert!(served.contains("per merged") && served.contains("have no price"), "{served}");
     sealed.stop_daemon().ok();
     assert_eq!(sealed.orch(["cost"]).ok().stdout, served);
     sealed.finish();
 }
 
 #[test]
-fn what_was_judged_speaks_for_whom_did_it_well() {
+fn judged_runs_recommend_the_agent_that_succeeded() {
     let mut sealed = after_a_night();
     let stats = sealed.orch(["patterns", "stats", "--json"]).ok().json();
     assert_eq!(

@@ -175,7 +175,7 @@ async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_has_a_listed_role_may_speak_and_press_and_nobody_else() {
+async fn only_members_of_a_listed_role_may_give_orders_and_press_buttons() {
     let (fixture, asked) = fixture();
     let fixture = fixture.listening();
     let member = Person { roles: vec![ROLE], ..Person::new(4_000) };
@@ -219,7 +219,7 @@ async fn commands_are_registered_and_an_unknown_one_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_becomes_of_the_connection() {
+async fn what_happens_is_handled_once_however_often_it_is_reported_and_whatever_becomes_of_the_connection() {
     let (client, asked) = counting();
     let store = ChannelStore::in_memory();
     let fixture = Fixture::open(Server::start(), store.clone(), client.clone()).caught_up();
@@ -255,7 +255,7 @@ async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_beco
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_right_to_read_commands_work_and_the_lack_is_told() {
+async fn without_the_right_to_read_commands_work_and_the_lack_is_reported() {
     let server = Server::start();
     server.allow_reading(false);
     let (client, asked) = counting();
@@ -270,7 +270,7 @@ async fn without_the_right_to_read_commands_work_and_the_lack_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
+async fn a_token_that_is_not_taken_is_reported_and_not_tried_at_full_speed() {
     let server = Server::start();
     server.take_token(false);
     let (client, _) = counting();
@@ -286,7 +286,7 @@ async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_not_there_is_told_as_that() {
+async fn a_server_that_is_not_there_is_shown_as_that() {
     let nowhere = Settings {
         channel_id: Some(CHANNEL.to_string()),
         allowed_users: [OWNER.to_string()].into(),
@@ -344,7 +344,7 @@ async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
 
 /// Discord bans an address that goes on asking while it is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_discord_wants_to_be_left_alone_it_is_asked_nothing_whoever_wants_something() {
+async fn during_a_rate_limit_of_discord_no_request_is_sent() {
     let (fixture, _) = fixture();
     let fixture = fixture.listening();
     fixture.until_quiet();
@@ -403,7 +403,7 @@ impl AddLines for String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_said_is_changed_in_its_place_and_a_deleted_message_is_told() {
+async fn what_was_said_is_changed_in_its_place_and_a_deleted_message_is_reported() {
     let (fixture, _) = fixture();
     let fixture = fixture.listening();
     let about = |text: &str| ChatMessage { task: Some(TaskId(7)), ..saying(text) };
@@ -534,7 +534,7 @@ async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
     let before = server.messages(thread).len();
     server.write(&owner(), thread, "use a capital H", None);
     wait_until("a receipt", RUN, || server.messages(thread).len() > before + 1);
-    // What is said in the channel to nobody is nobody's.
+    // What is said in the channel to nobody is ignored.
     server.write(&owner(), CHANNEL, "lunch?", None);
     let command = server.command(&owner(), thread, "show", &[]);
     wait_until("the task of the thread", RUN, || {

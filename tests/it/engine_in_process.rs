@@ -75,7 +75,7 @@ async fn a_task_for_a_command_agent_is_done_with_evidence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commands_engine_is_let_go_of_although_others_follow_what_it_tells() {
+async fn a_commands_engine_ends_although_others_follow_its_events() {
     let sealed = SealedBox::new();
     let repo = sealed.repo("shop");
     let go = sealed.base().join("go");

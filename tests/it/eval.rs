@@ -34,7 +34,7 @@ fn evaluated(sealed: &SealedBox, csv: &str, more: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_replay_is_told_as_json_and_as_a_table_and_drawn() {
+fn a_replay_is_shown_as_json_and_as_a_table_and_drawn() {
     let sealed = SealedBox::new();
     let plot = sealed.base().join("plot.svg");
     let plot_arg = plot.to_string_lossy().into_owned();
@@ -66,7 +66,7 @@ fn a_replay_is_told_as_json_and_as_a_table_and_drawn() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_or_an_option_is_told_with_its_place() {
+fn what_is_wrong_with_a_file_or_an_option_is_reported_with_its_place() {
     let sealed = SealedBox::new();
     let bad_csv = evaluated(&sealed, &format!("{HEADER}a,x,1,NaN,3\n"), &[]);
     assert!(bad_csv.code_is(2).stderr.contains("row 2, column cost_usd"));
@@ -150,7 +150,7 @@ fn run(task: u64, ordinal: u32, model: &str, accepted: bool, dollars: f64) -> Ru
 }
 
 #[test]
-fn a_home_is_replayed_on_its_own_runs_when_there_are_enough_and_else_told_what_is_missing() {
+fn a_home_is_replayed_on_its_own_runs_if_there_are_enough_and_else_the_missing_ones_are_named() {
     let sealed = with_history(24);
     let args = ["eval", "routing", "--history", "--folds", "4", "--seeds", "2"];
     let view: Value = sealed.orch(args.iter().chain(&["--json"])).ok().json();

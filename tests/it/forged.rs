@@ -34,10 +34,10 @@ struct Verifier {
 
 impl Verifier {
     fn takes(&mut self, request: &Request, now: i64) -> bool {
-        self.looks(request, now).is_some_and(|id| self.had.insert(id))
+        self.verify(request, now).is_some_and(|id| self.had.insert(id))
     }
 
-    fn looks(&self, request: &Request, now: i64) -> Option<String> {
+    fn verify(&self, request: &Request, now: i64) -> Option<String> {
         let (time, mac) = request.signature.as_deref()?.strip_prefix("t=")?.split_once(",v1=")?;
         let second: i64 = time.parse().ok()?;
         let is_fresh = (now - second).abs() <= 300 && request.body.len() <= LARGEST;

@@ -158,7 +158,7 @@ async fn a_removal_that_was_killed_is_taken_back_or_brought_to_its_end() {
 }
 
 #[tokio::test]
-async fn what_was_moved_aside_and_whose_place_is_taken_is_kept_and_told() {
+async fn what_was_moved_aside_and_whose_place_is_taken_is_kept_and_reported() {
     let fixture = Fixture::new().await;
     let worktree = fixture.worktree(1).await;
     cut_short(&fixture, &worktree, 1).await;

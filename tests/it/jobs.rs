@@ -176,7 +176,7 @@ fn what_passed_while_orch_was_away_is_made_up_for_as_the_job_says_and_once() {
 }
 
 #[test]
-fn a_command_runs_in_the_projects_directory_and_its_end_is_told() {
+fn a_command_runs_in_the_projects_directory_and_its_end_is_reported() {
     let mut fixture = Fixture::new();
     let good = ["add", "@daily", "--run", "pwd; echo \"$ORCH_JOB\" > ran.txt; echo said", "--id", "good"];
     fixture.job(&good).ok();
@@ -283,7 +283,7 @@ fn bad_words_are_refused_with_what_to_write_and_change_nothing() {
 }
 
 #[test]
-fn a_jobs_file_that_is_broken_or_gone_stops_nothing_and_is_told() {
+fn a_jobs_file_that_is_broken_or_gone_stops_nothing_and_is_reported() {
     let mut fixture = Fixture::new();
     let sound = "# mine\njobs:\n  - {id: a, schedule: '@daily', title: Mine, shedule: x}\n  - {id: b, schedule: '@hourly', title: Too}\n";
     write_file(&fixture.file(), sound);

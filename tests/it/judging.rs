@@ -178,7 +178,7 @@ fn what_the_real_agents_have_not_done_is_not_accepted_either() {
 }
 
 #[test]
-fn a_flaky_check_is_told_and_one_that_was_red_before_is_nobodys_fault() {
+fn a_flaky_check_is_reported_and_one_that_failed_before_is_not_blamed_on_the_agent() {
     let sealed = SealedBox::new();
     sealed.program("mend", "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -qam mend\necho '{\"status\":\"done\",\"summary\":\"did it\"}'\n");
     let mark = sealed.base().join("seen");

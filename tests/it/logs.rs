@@ -107,7 +107,7 @@ fn the_output_of_a_task_is_read_in_parts_and_found_again_before_and_after_it_is_
         let tail: Vec<&str> = whole.lines().skip(whole.lines().count() - 3).collect();
         assert_eq!(fixture.orch(&["log", &text, "--tail", "3"]).ok().stdout.lines().collect::<Vec<_>>(), tail);
         let found = fixture.orch(&["log", &text, "--grep", "line 99[89]", "-C", "1"]).ok().stdout;
-        let number = 1 + whole.lines().position(|line| line == "line 998 of the story").expect("it was said");
+        let number = 1 + whole.lines().position(|line| line == "line 998 of the story").expect("the line exists");
         let said = |n: usize, mark: char| format!("{}{mark} line {n} of the story\n", number + n - 998);
         let last = format!("{}- a bell  and a title  and Needle(42)\n", number + 2);
         assert_eq!(found, [said(997, '-'), said(998, ':'), said(999, ':'), last].concat());

@@ -236,7 +236,7 @@ fn a_run_can_begin_a_new_conversation() {
 }
 
 #[test]
-fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_counts() {
+fn a_model_that_means_nothing_is_reported_when_it_is_written_down_and_the_file_counts() {
     let mut sealed = home();
     sealed.serve();
     let repo = sealed.base().join("shop");
@@ -295,7 +295,7 @@ fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_count
 }
 
 #[test]
-fn a_route_tells_which_model_a_tier_is_now_and_a_task_with_an_image_needs_one_that_sees() {
+fn a_route_shows_which_model_a_tier_is_now_and_a_task_with_an_image_needs_one_that_sees() {
     let sealed = home();
     sealed.orch(["config", "set", "model_map.complex.scripted", "tier:opus"]).ok();
     let repo = sealed.base().join("shop");

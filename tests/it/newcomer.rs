@@ -159,7 +159,7 @@ fn an_entry_that_was_deleted_and_a_new_one_in_its_place_are_two_tasks() {
 }
 
 #[test]
-fn init_adds_what_a_file_lacks_and_tells_what_is_red_on_the_base() {
+fn init_adds_what_a_file_lacks_and_shows_what_is_red_on_the_base() {
     let (sealed, repo) = start(ANSWERS);
     let file = "# mine\nworkflow:\n  max_attempts: 2   # enough\n";
     repo.write(".orch.yml", file);
@@ -218,7 +218,7 @@ fn a_project_in_which_an_agent_works_is_not_removed() {
 }
 
 #[test]
-fn the_log_tells_the_answer_in_words_and_once() {
+fn the_log_shows_the_answer_in_words_and_once() {
     let (sealed, repo) = start(ANSWERS);
     sealed.orch_in(repo.dir(), ["init"]).ok();
     sealed.orch(["add", "Say hello"]).ok();

@@ -239,12 +239,12 @@ fn a_task_may_wait_for_one_of_another_project_and_a_circle_over_both_is_named() 
     fixture.sealed.orch_in(other.dir(), ["init"]).ok();
     let args = ["task", "add", "Release the library", "-l", "agent:good", "--json"];
     let library = fixture.sealed.orch_in(other.dir(), args).ok().json()["id"].to_string();
-    let shop = fixture.add("Use its new version", &["-l", "agent:good", "--depends-on", &library]);
-    assert_ne!(fixture.show(&shop)["project"], fixture.show(&library)["project"]);
-    let refused = fixture.sealed.orch(["task", "edit", &library, "--depends-on", &shop]).code_is(2);
-    assert!(refused.stderr.contains(&format!("{library} → {shop} → {library}")), "{}", refused.stderr);
+    let application = fixture.add("Use its new version", &["-l", "agent:good", "--depends-on", &library]);
+    assert_ne!(fixture.show(&application)["project"], fixture.show(&library)["project"]);
+    let refused = fixture.sealed.orch(["task", "edit", &library, "--depends-on", &application]).code_is(2);
+    assert!(refused.stderr.contains(&format!("{library} → {application} → {library}")), "{}", refused.stderr);
     fixture.until_idle(0);
     let time = |id: &str, key: &str| fixture.show(id)["runs"][0][key].as_str().expect("a time").to_owned();
-    assert!(time(&shop, "started_at") >= time(&library, "ended_at"));
+    assert!(time(&application, "started_at") >= time(&library, "ended_at"));
     fixture.sealed.finish();
 }

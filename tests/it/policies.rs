@@ -110,7 +110,7 @@ fn a_ladder_that_is_used_up_asks_a_person_with_the_reason() {
 }
 
 #[test]
-fn a_policy_that_does_not_read_is_told_and_the_last_good_one_stays() {
+fn a_policy_that_does_not_read_is_reported_and_the_last_good_one_stays() {
     let mut sealed = home(None);
     sealed.serve();
     assert!(problem(&sealed).contains("no policy routes"), "{}", problem(&sealed));

@@ -89,7 +89,7 @@ fn a_start_whose_files_are_empty_after_a_power_cut_is_done_again_and_nobody_is_a
 
 /// git tells which files it flushes in its own trace.
 #[test]
-fn what_is_merged_is_flushed_before_it_is_told() {
+fn what_is_merged_is_flushed_before_it_is_reported() {
     let fixture = Fixture::new();
     let trace = fixture.sealed.base().join("trace");
     let settings = fixture.sealed.home().join(".gitconfig");

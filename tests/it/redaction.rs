@@ -210,7 +210,7 @@ fn a_secret_on_stderr_of_a_failed_agent_is_read_nowhere() {
 }
 
 #[test]
-fn a_bad_pattern_is_told_with_its_place() {
+fn a_bad_pattern_is_reported_with_its_place() {
     let sealed = SealedBox::new();
     write_file(&sealed.orch_home().join("config.yml"), "redact:\n  patterns:\n    ticket: 'ACME-[0-9'\n");
     let ran = sealed.orch(["config", "show"]).code_is(2);

@@ -85,7 +85,7 @@ fn the_version_follows_the_commits() {
 }
 
 #[test]
-fn the_changelog_tells_each_release_and_takes_no_commit_at_its_word() {
+fn the_changelog_shows_each_release_and_takes_no_commit_at_its_word() {
     let fixture = Fixture::new();
     fixture.commit("feat(cli): first");
     fixture.repo.git(["tag", "v0.1.0"]);
@@ -112,7 +112,7 @@ fn the_changelog_tells_each_release_and_takes_no_commit_at_its_word() {
 
 /// It need not be made anew at each commit: it says up to where it tells, and from there it is made again the same.
 #[test]
-fn the_changelog_here_is_what_the_commits_say_that_it_tells_of() {
+fn the_changelog_here_matches_its_commits() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (sealed, text) = (SealedBox::new(), read_file(&root.join("CHANGELOG.md")));
     let after =

@@ -82,7 +82,7 @@ echo more >> README.md; git commit -qam said
 ";
 
 /// A painter at work as task 1.
-fn stage() -> (SealedBox, Repo) {
+fn setup() -> (SealedBox, Repo) {
     let mut sealed = SealedBox::new();
     let base = sealed.base().display().to_string();
     sealed.program("painter", &PAINTER.replace("BASE", &format!("'{base}'")));
@@ -134,7 +134,7 @@ fn without_colours(text: &str) -> String {
 
 #[test]
 fn a_terminal_sees_the_agents_colours_and_nothing_else_of_them_and_a_pipe_sees_none() {
-    let (sealed, _repo) = stage();
+    let (sealed, _repo) = setup();
     write_file(&sealed.base().join("stop"), "");
     let piped = sealed.orch(["stream", "1", "--from-start"]).ok().stdout;
     assert!(piped.contains("\ntest passed plainly\nkey [REDACTED:SOME_TOKEN]\n"), "{piped}");
@@ -166,7 +166,7 @@ fn a_terminal_sees_the_agents_colours_and_nothing_else_of_them_and_a_pipe_sees_n
 
 #[test]
 fn long_lines_go_on_under_their_prefix_in_a_terminal_of_any_size() {
-    let (sealed, _repo) = stage();
+    let (sealed, _repo) = setup();
     let terminal = Terminal::new(&sealed, &format!("{ORCH} stream --all --from-start"));
     terminal.shows("[1] test passed plainly");
     let words = "日本語の文章 👩\u{200d}👧 and words ".repeat(6);

@@ -253,7 +253,7 @@ fn a_person_attaches_to_answer_and_only_looks_when_asked_to() {
     let (session, aside) = (run.join("session.txt"), run.join("session.aside"));
     std::fs::rename(&session, &aside).expect("moved");
     let lost = Terminal::new(&fixture.sealed, &format!("'{ORCH}' task attach -r 1; sleep 1000"));
-    lost.shows("is under way, but its terminal");
+    lost.shows("is active, but its terminal");
     lost.shows("orch stream 1");
     lost.close();
     std::fs::rename(&aside, &session).expect("moved");

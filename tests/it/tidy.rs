@@ -179,7 +179,7 @@ fn is_allowed(fixture: &str, path: &[String], may: &[May]) -> bool {
 }
 
 #[test]
-fn every_room_imports_only_what_the_table_allows() {
+fn every_component_imports_only_what_the_table_allows() {
     let mut breaches = Vec::new();
     for source in SRC.iter() {
         let fixture = room_of(source);

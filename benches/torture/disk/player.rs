@@ -191,7 +191,7 @@ pub struct Before {
 
 impl Before {
     /// As it is now.
-    pub fn of(roots: &[&Path]) -> Self {
+    pub fn read(roots: &[&Path]) -> Self {
         let (mut disk, mut numbers) = (Disk::default(), HashMap::new());
         roots.iter().for_each(|root| disk.photograph(root, &mut numbers));
         Self { roots: roots.iter().map(|root| root.to_path_buf()).collect(), disk, numbers }

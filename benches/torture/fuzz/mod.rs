@@ -166,7 +166,7 @@ pub fn child(args: &[String]) -> Option<bool> {
 /// One case after the other; at the first that is wrong it ends, with the reason on stderr.
 fn play(name: &str, first: u64, time: Duration, dir: &Path) -> bool {
     let Some(mut target) = targets::target(name, Some(dir)) else {
-        crate::table::tell(&format!("there is no parser {name}"));
+        crate::table::print_error(&format!("there is no parser {name}"));
         return false;
     };
     let (note, said) = (Note::at(dir), Mutex::new(String::new()));
@@ -191,7 +191,7 @@ fn play(name: &str, first: u64, time: Duration, dir: &Path) -> bool {
         }
         let why = said.lock().expect("nobody panics with it").clone();
         if !why.is_empty() {
-            crate::table::tell(&why);
+            crate::table::print_error(&why);
             return false;
         }
         if begun.elapsed() >= time {
@@ -208,7 +208,7 @@ fn watch_over(began: &AtomicU64) {
         crate::row::pause(Duration::from_millis(50));
         let since = began.load(Ordering::SeqCst);
         if since != u64::MAX && cpu_millis().saturating_sub(since) > HANG {
-            crate::table::tell(&format!("it takes longer than {HANG} ms"));
+            crate::table::print_error(&format!("it takes longer than {HANG} ms"));
             std::process::exit(3);
         }
     }

@@ -65,11 +65,11 @@ fn cancelled(misdeed: &str, patience: Duration) -> (Duration, Findings) {
     wait::wait_until("the agent's work", RUN, is_there);
     if misdeed != "hang" {
         let many = misdeed.split_once("seq ").and_then(|(_, rest)| rest.split(')').next()?.parse::<usize>().ok());
-        wait::wait_until("its children", RUN, || of(&fixture, "sleep 3021") >= many.unwrap_or(1));
+        wait::wait_until("its children", RUN, || count(&fixture, "sleep 3021") >= many.unwrap_or(1));
     }
     let begun = Instant::now();
     fixture.orch(["task", "cancel", "1"]).ok();
-    let left = || of(&fixture, "sleep 3021") + usize::from(fixture.show(1)["status"] != "cancelled");
+    let left = || count(&fixture, "sleep 3021") + usize::from(fixture.show(1)["status"] != "cancelled");
     let mut found = Vec::new();
     if wait::poll(patience, || (left() == 0).then_some(())).is_none() {
         let text = format!("{} processes are left {:?} after the cancel", left(), begun.elapsed());
@@ -87,7 +87,7 @@ fn cancelled(misdeed: &str, patience: Duration) -> (Duration, Findings) {
 }
 
 /// How many processes of the box have this in their command line.
-fn of(fixture: &Fixture, command: &str) -> usize {
+fn count(fixture: &Fixture, command: &str) -> usize {
     // Those that dropped their environment stand in the worktree.
     fixture.sealed.inmates().iter().filter(|one| one.command.ends_with(command)).count()
 }

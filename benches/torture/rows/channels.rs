@@ -312,8 +312,8 @@ fn flood() -> Findings {
     town.webhook.up();
     town.kill();
     for (chat, messages) in [0, 1].map(|chat| (chat, move |town: &Town| town.shown()[chat].1.clone())) {
-        let is_told = || missing(&messages(&town), FLOOD).is_empty();
-        if wait::poll(RUN, || is_told().then_some(())).is_none() {
+        let is_reported = || missing(&messages(&town), FLOOD).is_empty();
+        if wait::poll(RUN, || is_reported().then_some(())).is_none() {
             found.push(finding(Broken::Lost, format!("chat {chat} tells of fewer: {:?}", messages(&town))));
         }
     }

@@ -46,11 +46,11 @@ const ELSEWHERE: &[(&str, Play)] = &[
     ("session.close.before", Play::NoWorktree),
     ("session.close.after", Play::NoWorktree),
     ("exchange.put_back", Play::Race),
-    ("outbox.take.before", Play::Told),
-    ("outbox.take.after", Play::Told),
-    ("outbox.say.before", Play::Told),
-    ("outbox.say.after", Play::Told),
-    ("outbox.noted", Play::Told),
+    ("outbox.take.before", Play::Notified),
+    ("outbox.take.after", Play::Notified),
+    ("outbox.say.before", Play::Notified),
+    ("outbox.say.after", Play::Notified),
+    ("outbox.noted", Play::Notified),
     ("press.taken", Play::Pressed),
     ("press.done", Play::Pressed),
 ];
@@ -69,7 +69,7 @@ const ORDERED: &[(&str, Play)] = &[
 /// Who presses, in a chat with the bot alone.
 const ADA: i64 = 42;
 /// Tasks whose end is told in a channel: each is a pass of its points.
-const TOLD: usize = 3;
+const NOTIFIED: usize = 3;
 
 /// Where a point is passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ enum Play {
     /// A damaged journal.
     Rebuild,
     /// What happens is told in a channel.
-    Told,
+    Notified,
     /// A person approves by a button in a chat.
     Pressed,
 }
@@ -123,7 +123,7 @@ fn run(times: usize, size: Size) -> Tally {
     let passes = if size == Size::Full && only.is_none() { passes() } else { BTreeMap::new() };
     let mut deaths = Vec::new();
     for point in POINTS.iter().filter(|point| only.as_ref().is_none_or(|only| point.starts_with(only.as_str()))) {
-        let known = if play_of(point) == Play::Told { TOLD } else { 1 };
+        let known = if play_of(point) == Play::Notified { NOTIFIED } else { 1 };
         let most = passes.get(*point).copied().unwrap_or(known).min(times);
         deaths.extend((0..times).map(|time| Death { point, pass: time % most + 1 }));
     }
@@ -160,7 +160,7 @@ fn die(death: &Death) -> Findings {
         Play::NoFile => no_file(&text),
         Play::RunnerDies => runner_dies(&text),
         Play::NoWorktree => no_worktree(&text),
-        Play::Told => in_a_channel(&text),
+        Play::Notified => in_a_channel(&text),
         Play::Race => orders::race(&text),
         Play::Revert => orders::revert(&text),
         Play::CleanUp => orders::clean_up(&text),
@@ -314,7 +314,7 @@ fn upkeep(at: &str) -> Findings {
 /// comes twice is the one that was under way.
 fn in_a_channel(at: &str) -> Findings {
     let server = Receiver::start();
-    let jobs: Vec<Job> = (0..TOLD).map(|number| Job::plain(&format!("f{number}"), "")).collect();
+    let jobs: Vec<Job> = (0..NOTIFIED).map(|number| Job::plain(&format!("f{number}"), "")).collect();
     let fixture = Fixture::open(&jobs, &format!("channels: {{webhook: {{url: '{}'}}}}\n", server.url()));
     let orders = orders(&fixture, at);
     let daemon = fixture.orch_program().args(["serve"]);
@@ -324,12 +324,12 @@ fn in_a_channel(at: &str) -> Findings {
     let mut found = Vec::new();
     who_died(&fixture, at, &mut found);
     let daemon = fixture.orch_program().args(["serve"]).start();
-    found.extend(fixture.until_done(TOLD, RUN));
+    found.extend(fixture.until_done(NOTIFIED, RUN));
     let ends = || -> Vec<Taken> {
         server.taken().into_iter().filter(|one| one.json()["notice"]["kind"] == "finished").collect()
     };
-    let is_told = |task: usize| ends().iter().any(|one| one.json()["task_id"] == task);
-    if wait::poll(RUN, || (1..=TOLD).all(is_told).then_some(())).is_none() {
+    let is_reported = |task: usize| ends().iter().any(|one| one.json()["task_id"] == task);
+    if wait::poll(RUN, || (1..=NOTIFIED).all(is_reported).then_some(())).is_none() {
         found.push(finding(Broken::Lost, format!("the end of a task is never told: {:?}", server.messages())));
     }
     found.extend(fixture.leaves(daemon));

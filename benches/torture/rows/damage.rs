@@ -80,10 +80,10 @@ fn files(times: usize, _: Size) -> Tally {
         let harm = harm(&mut dice);
         hurt(&fixture.home().join("tasks.yml"), &harm);
         let ran = fixture.list(&[]);
-        let is_told = ran.code != Some(0) || !ran.stderr.trim().is_empty();
+        let is_reported = ran.code != Some(0) || !ran.stderr.trim().is_empty();
         let now = rows(&ran);
         let mut found = Vec::new();
-        if !is_told && now != before && lines(&fixture) == known {
+        if !is_reported && now != before && lines(&fixture) == known {
             found.push(finding(Broken::Lost, format!("{harm:?}: {before:?} has become {now:?} without a word: {ran}")));
         }
         if ran.code == Some(0) && before.len() != now.len() {

@@ -74,7 +74,7 @@ fn race(trial: usize, saves: usize, aside: &AtomicUsize) -> Findings {
     fixture.until_idle(&[]).finish(RUN);
     let text = fixture.sealed.read_tasks();
     for comment in put.comments.iter().filter(|comment| !text.lines().any(|line| line == **comment)) {
-        match is_kept_and_told(&fixture, comment) {
+        match is_kept_and_reported(&fixture, comment) {
             true => drop(aside.fetch_add(1, Ordering::Relaxed)),
             false => found.push(finding(Broken::Lost, format!("{comment:?} is gone from tasks.yml:\n{text}"))),
         }
@@ -84,7 +84,7 @@ fn race(trial: usize, saves: usize, aside: &AtomicUsize) -> Findings {
 }
 
 /// Whether a line stands in a file beside `tasks.yml` of which the history says that it is there.
-fn is_kept_and_told(fixture: &Fixture, line: &str) -> bool {
+fn is_kept_and_reported(fixture: &Fixture, line: &str) -> bool {
     let output = fixture.orch(["events", "--json"]).stdout;
     let kept = std::fs::read_dir(fixture.sealed.orch_home().join(".orch")).into_iter().flatten().flatten();
     let has = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|one| one == line));

@@ -112,7 +112,7 @@ fn counted(play: Play, calls: Calls) -> u64 {
             count(&setup.layer)
         }
         Play::Whole => {
-            let (fixture, layer) = ground();
+            let (fixture, layer) = one_task();
             layer.fail(Fault::Io, calls, (0, 0));
             fixture.under(&layer).args(["serve", "--until-idle"]).run().ok();
             count(&layer)
@@ -175,8 +175,8 @@ fn said(ran: &Ran, layer: &Layer, home: &Path, found: &mut Findings) {
         found.push(finding(Broken::Lost, format!("it was ended at {first}: {ran}")));
     }
     let setup = home.to_string_lossy();
-    let is_told = ran.stderr.contains(&*setup) || ran.stdout.contains(&*setup);
-    if ran.code != Some(0) && ran.code != Some(5) && !is_told {
+    let is_reported = ran.stderr.contains(&*setup) || ran.stdout.contains(&*setup);
+    if ran.code != Some(0) && ran.code != Some(5) && !is_reported {
         found.push(finding(Broken::Lost, format!("the error after {first} does not tell the place: {ran}")));
     }
 }
@@ -218,7 +218,7 @@ fn in_order(fixture: &Fixture, has_marks: bool) -> Findings {
 }
 
 /// A repository and one task.
-fn ground() -> (Fixture, Layer) {
+fn one_task() -> (Fixture, Layer) {
     let fixture = Fixture::open(&jobs(), "");
     let layer = Layer::over(&[&fixture.sealed.orch_home()], &fixture.notes);
     (fixture, layer)
@@ -229,7 +229,7 @@ fn jobs() -> Vec<Job> {
 }
 
 fn whole(trial: &Trial) -> Findings {
-    let (fixture, layer) = ground();
+    let (fixture, layer) = one_task();
     layer.fail(trial.fault, trial.calls, (trial.n, trial.n));
     let ran = fixture.under(&layer).args(["serve", "--until-idle"]).run();
     let first = layer.first();
@@ -273,7 +273,7 @@ fn lasting(times: usize, _: Size) -> Tally {
 }
 
 fn for_a_while(fault: Fault, n: u64, dice: &mut Dice) -> Findings {
-    let (fixture, layer) = ground();
+    let (fixture, layer) = one_task();
     layer.fail(fault, Calls::Changes, (n, u64::MAX));
     let mut daemon = fixture.under(&layer).args(["serve", "--until-idle"]).start();
     // It strikes, or everything is over before.

@@ -68,7 +68,7 @@ fn record() -> Recorded {
     let repo = fixture.repo.dir().to_owned();
     let layer = Layer::over(&[&home, &repo], &fixture.notes).traced(&fixture.notes).of_everybody();
     let git = put_git_under(&layer, &fixture);
-    let before = Before::of(&[&home, &repo]);
+    let before = Before::read(&[&home, &repo]);
     let mut reports = Vec::new();
     add(&fixture, &layer, "Added before", &mut reports);
     let mut daemon = fixture.under(&layer).args(["serve"]).start();
@@ -250,7 +250,7 @@ fn cut(kept: Kept, dice: &mut Dice) -> Findings {
     let fixture = Fixture::open(&jobs, "engine: {max_parallel: 4, tick_seconds: 2}\n");
     let home = fixture.sealed.orch_home();
     let layer = Layer::over(&[&home], &fixture.notes).traced(&fixture.notes);
-    let before = Before::of(&[&home]);
+    let before = Before::read(&[&home]);
     let daemon = fixture.under(&layer).args(["serve", "--until-idle"]).start();
     wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
     dice.pause(2000);

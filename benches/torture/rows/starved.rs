@@ -90,7 +90,7 @@ fn small(count: usize) -> Findings {
         }
         let ran = limited(&fixture, &limit, "serve --until-idle").finish(RUN);
         if crate::is_verbose() {
-            crate::table::tell(&format!("with {megabytes} MB: {ran}"));
+            crate::table::print_error(&format!("with {megabytes} MB: {ran}"));
         }
         if ran.code != Some(0) && ran.stderr.trim().is_empty() {
             found.push(finding(Broken::Stuck, format!("with {megabytes} MB it ends without a word: {ran}")));

@@ -60,7 +60,7 @@ fn storm(megabytes: usize, note: &Mutex<String>) -> Findings {
     let (over, mut found) = (AtomicBool::new(false), Vec::new());
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| reads_hardly(&fixture, &over));
-        let quick = scope.spawn(|| Seen::of(follow(&fixture)));
+        let quick = scope.spawn(|| Seen::read(follow(&fixture)));
         let end = gauge::AtEnd(&over);
         let most = scope.spawn(|| most_memory(pid, &over));
         let begun = Instant::now();
@@ -170,7 +170,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(mut stream: impl BufRead) -> Self {
+    fn read(mut stream: impl BufRead) -> Self {
         let (mut seen, mut line) = (Self::default(), Vec::new());
         while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
             seen.line(&String::from_utf8_lossy(&line));

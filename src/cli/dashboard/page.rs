@@ -21,8 +21,8 @@ pub fn render(page: &Page, view: &DashboardView, nobody_serves: bool) -> String 
     let (overview, slots) = (&view.overview, &view.overview.status.slots);
     let mut lines = page.head(&overview.status, nobody_serves);
     if slots.because.is_none() {
-        let room = format!("slots: {} of {} busy", slots.busy, slots.total);
-        lines.push(text::fit(&room, page.columns).into_owned());
+        let slots_line = format!("slots: {} of {} busy", slots.busy, slots.total);
+        lines.push(text::fit(&slots_line, page.columns).into_owned());
     }
     lines.push(page.spend(&overview.today));
     lines.extend(page.batches(overview));

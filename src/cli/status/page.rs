@@ -60,8 +60,8 @@ impl Page {
     /// Renders these lines, and below them as much of the sections as fits.
     pub fn filled(&self, mut lines: Vec<String>, mut sections: Vec<Section>) -> String {
         sections.retain(|section| section.total > 0);
-        let room = self.rows.map(|rows| rows.saturating_sub(lines.len()));
-        for (section, height) in sections.iter().zip(heights(&sections, room)) {
+        let available = self.rows.map(|rows| rows.saturating_sub(lines.len()));
+        for (section, height) in sections.iter().zip(heights(&sections, available)) {
             lines.extend(self.fitted(section, height));
         }
         lines.truncate(self.rows.unwrap_or(usize::MAX));
@@ -96,7 +96,7 @@ impl Page {
             lines.push(self.paint.text(Role::Bad, text).into_owned());
         }
         for rest in &status.left_alone {
-            let text = format!("left alone: {}", left_alone(rest, &self.now));
+            let text = format!("cooldown: {}", left_alone(rest, &self.now));
             lines.push(self.paint.text(Role::Warning, text::fit(&text, self.columns)).into_owned());
         }
         for set in &status.set_models {
@@ -244,15 +244,15 @@ impl Page {
 }
 
 /// Distributes lines to sections: all of them if they fit, else at least a few each, with priority to the first.
-fn heights(sections: &[Section], room: Option<usize>) -> Vec<usize> {
+fn heights(sections: &[Section], available: Option<usize>) -> Vec<usize> {
     // A blank line and a title; if rows are omitted, a line that says so.
     let wanted = |section: &Section| section.lines.len() + 2 + usize::from(section.lines.len() - 1 < section.total);
-    let Some(mut room) = room else { return sections.iter().map(wanted).collect() };
+    let Some(mut available) = available else { return sections.iter().map(wanted).collect() };
     let mut heights = Vec::new();
     for (at, section) in sections.iter().enumerate() {
         let others: usize = sections[at + 1..].iter().map(|other| wanted(other).min(LEAST + 2)).sum();
-        let height = wanted(section).min(room.saturating_sub(others).max(LEAST + 2)).min(room);
-        room -= height;
+        let height = wanted(section).min(available.saturating_sub(others).max(LEAST + 2)).min(available);
+        available -= height;
         heights.push(height);
     }
     heights

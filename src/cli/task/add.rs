@@ -90,10 +90,10 @@ pub fn model_warning(spec: &Spec, context: &Context, home: &Home) -> Option<Stri
 /// Adds the task.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    odd_labels(&args.labels, context, &home).iter().for_each(|odd| context.ui.warning(odd));
+    label_warnings(&args.labels, context, &home).iter().for_each(|warning| context.ui.warning(warning));
     let (model, agent, labels) = (args.model.clone(), args.agent.clone(), args.labels.clone());
     let asked = Spec { model, agent, labels, ..Spec::default() };
-    model_warning(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
+    model_warning(&asked, context, &home).iter().for_each(|warning| context.ui.warning(warning));
     let new = NewTask {
         body: body(&args)?,
         dir: Some(place::resolve(args.dir.as_deref(), context, &home).await?),
@@ -125,7 +125,7 @@ fn next(task: &TaskView, nobody_serves: bool) -> String {
     match (nobody_serves, task.depends_on.first()) {
         (true, None) => format!("next: orch task run {}, or orch serve", task.id),
         (true, Some(first)) => {
-            format!("it begins after what it depends on; next: orch task run {first}, or orch serve")
+            format!("it starts after its dependencies; next: orch task run {first}, or orch serve")
         }
         (false, _) => format!("the daemon takes it; next: orch why {}", task.id),
     }
@@ -166,8 +166,8 @@ pub async fn directory(dir: Option<&Path>, context: &Context, home: &Home) -> Re
 
 /// Returns warnings about labels that affect routing or limit the cost. They are not refused, because an agent may be
 /// declared later.
-pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<String> {
-    let mut odd = Vec::new();
+pub fn label_warnings(labels: &[String], context: &Context, home: &Home) -> Vec<String> {
+    let mut warnings = Vec::new();
     for label in labels {
         if let Some(name) = label.strip_prefix("agent:") {
             let Ok(loaded) = settings::global(context, home) else { continue };
@@ -175,26 +175,26 @@ pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<Stri
             if agents.get(name).is_none() {
                 let meant = did_you_mean(name, agents.names());
                 let known = agents.names().collect::<Vec<_>>().join(", ");
-                odd.push(format!("label {label}: no agent is called {name:?}{meant} (there are: {known})"));
+                warnings.push(format!("label {label}: no agent is called {name:?}{meant} (there are: {known})"));
             }
         } else if let Some(word) = label.strip_prefix("complexity:")
             && let Err(error) = word.parse::<Complexity>()
         {
-            odd.push(format!("label {label}: {error}"));
+            warnings.push(format!("label {label}: {error}"));
         } else if let Some(word) = label.strip_prefix("needs:")
             && needs_of_labels(std::slice::from_ref(label)).capabilities.is_empty()
             && !is_text_only_label(label)
         {
             let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::as_str).chain(["text"]).collect();
             let meant = did_you_mean(word, known.iter().copied());
-            odd.push(format!("label {label}: means nothing{meant} (there are: {})", known.join(", ")));
+            warnings.push(format!("label {label}: unknown{meant} (known: {})", known.join(", ")));
         } else if let Some(Err(problem)) = max_cost_of(label) {
-            odd.push(format!("label {label}: {problem}"));
+            warnings.push(format!("label {label}: {problem}"));
         } else if let Some(word) = label.strip_prefix("model-policy:")
             && let Err(error) = policy(word)
         {
-            odd.push(format!("label {label}: {error}"));
+            warnings.push(format!("label {label}: {error}"));
         }
     }
-    odd
+    warnings
 }

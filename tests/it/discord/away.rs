@@ -113,7 +113,7 @@ async fn commands_that_cannot_be_registered_keep_nobody_from_being_heard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn notices_about_a_task_stand_in_its_thread_and_whoever_is_listed_hears_of_them() {
+async fn notices_about_a_task_are_in_its_thread_and_mention_the_listed_people() {
     let (fixture, _) = fixture();
     let fixture = fixture.listening();
     let texts = |place: u64| fixture.server.messages(place).into_iter().map(|one| one.text).collect::<Vec<_>>();

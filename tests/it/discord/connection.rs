@@ -66,7 +66,7 @@ async fn a_session_is_resumed_or_begun_anew_as_discord_wants_and_every_order_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_only_a_person_mends_is_told_with_what_to_do_and_not_tried_all_the_time() {
+async fn what_only_a_person_mends_is_reported_with_what_to_do_and_not_tried_all_the_time() {
     let upgrade = "orch upgrade check";
     let cases = [(4010, upgrade), (4011, "make an application for orch alone"), (4012, upgrade), (4013, upgrade)];
     for (code, does) in cases {

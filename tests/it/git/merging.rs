@@ -280,7 +280,7 @@ async fn a_scratch_never_replaces_what_is_not_scratch() {
 }
 
 #[tokio::test]
-async fn the_sides_of_a_large_conflict_are_bounded_and_a_deletion_is_told() {
+async fn the_sides_of_a_large_conflict_are_bounded_and_a_deletion_is_reported() {
     let fixture = Fixture::new().await;
     let project = fixture.project("shop");
     let names: Vec<String> = (0..20).map(|n| format!("f{n:02}.txt")).collect();

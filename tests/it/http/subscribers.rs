@@ -1,7 +1,7 @@
 //! A thousand readers of one run's output, one of which never reads: nobody else waits for it, and the daemon's memory
 //! stays where it was.
 
-use super::stage;
+use super::setup;
 use crate::kit::http::{Events, get};
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{self, RUN, SOON};
@@ -45,7 +45,7 @@ fn a_thousand_readers_hear_everything_though_one_of_them_never_reads() {
     if limit.current.is_some_and(|current| current < wanted) {
         setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).expect("descriptors for the readers");
     }
-    let (sealed, repo, socket) = stage("");
+    let (sealed, repo, socket) = setup("");
     talker(&sealed);
     sealed.orch_in(repo.dir(), ["task", "add", "Talk", "-l", "agent:quick"]).ok();
     wait::wait_until("the talker to be ready", RUN, || {

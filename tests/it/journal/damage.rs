@@ -72,7 +72,7 @@ fn a_journal_that_is_gone_is_rebuilt() {
 }
 
 #[test]
-fn a_command_tells_of_the_damage_and_leaves_the_file_alone() {
+fn a_command_describes_the_damage_and_leaves_the_file_alone() {
     let fixture = after(&[Harm::Log(None), Harm::Zeroed { from: 0, length: 4096 }]);
     let before = std::fs::read(fixture.db()).expect("there");
     let ran = fixture.sealed.orch(["task", "list"]).code_is(1);

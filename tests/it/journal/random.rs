@@ -106,7 +106,7 @@ fn check(held: &Held, dir: &Path, harmed: &[&str]) -> Result<(), TestCaseError> 
     let tasks: BTreeMap<TaskId, Task> = tasks.into_iter().map(|task| (task.id, task)).collect();
     for (id, before) in &held.tasks {
         let Some(now) = tasks.get(id) else {
-            prop_assert!(is_told_gone(*id, &damage), "task {id} is gone: {damage:?}");
+            prop_assert!(is_reported_gone(*id, &damage), "task {id} is gone: {damage:?}");
             continue;
         };
         // What stands in a file of the person's is the person's word, however it came there.
@@ -114,7 +114,7 @@ fn check(held: &Held, dir: &Path, harmed: &[&str]) -> Result<(), TestCaseError> 
         // What was only routed and never begun is routed again.
         let stage = |task: &Task| if task.status() == Status::Routed { Status::New } else { task.status() };
         let is_same = stage(now) == stage(before) && is_spec_same;
-        prop_assert!(is_same || is_told(*id, &damage), "task {id} was {before:?}, is {now:?}: {damage:?}");
+        prop_assert!(is_same || is_reported(*id, &damage), "task {id} was {before:?}, is {now:?}: {damage:?}");
         prop_assert!(now.status() != Status::New || stage(before) == Status::New, "task {id} would be done again");
     }
     let is_harmed = |id: &RunId| harmed.iter().any(|target| target.contains(id.as_str()));
@@ -129,14 +129,14 @@ fn check(held: &Held, dir: &Path, harmed: &[&str]) -> Result<(), TestCaseError> 
     Ok(())
 }
 
-fn is_told(id: TaskId, damage: &Option<Damage>) -> bool {
+fn is_reported(id: TaskId, damage: &Option<Damage>) -> bool {
     damage.as_ref().is_some_and(|damage| {
         let names = |text: &String| text.contains(&format!("task {id}"));
         damage.asked.iter().any(|asked| asked.task == id) || damage.lost.iter().any(names)
     })
 }
 
-fn is_told_gone(id: TaskId, damage: &Option<Damage>) -> bool {
+fn is_reported_gone(id: TaskId, damage: &Option<Damage>) -> bool {
     let holds = |line: &String| {
         let range = line.strip_prefix("tasks ")?.split_once(": nothing is left")?.0;
         let (from, to) = range.split_once(" to ")?;

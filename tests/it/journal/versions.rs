@@ -18,7 +18,7 @@ fn there_is_a_journal_of_every_version() {
 }
 
 #[test]
-fn a_journal_of_any_version_tells_what_happened_and_goes_on() {
+fn a_journal_of_any_version_shows_what_happened_and_goes_on() {
     for version in versions() {
         let mut sealed = SealedBox::new();
         sealed.program("good", super::GOOD);

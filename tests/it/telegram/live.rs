@@ -86,10 +86,10 @@ fn a_token_that_changes_under_a_running_daemon_is_the_one_that_is_tried() {
     for _ in 0..2 {
         let said = fixture.api.texts(GROUP).len();
         let wrong = add(&fixture.sealed, "123456789:BBF-another_secret_of_a_bot").code_is(1);
-        assert!(wrong.stderr.contains("the test was not said: Telegram refuses the bot's token"), "{wrong}");
+        assert!(wrong.stderr.contains("the test message was not sent: Telegram refuses the bot's token"), "{wrong}");
         assert_eq!(fixture.api.texts(GROUP).len(), said, "nothing is said with the token before it");
         let right = add(&fixture.sealed, TOKEN).ok();
-        assert!(right.stderr.contains("a test was said there"), "{right}");
+        assert!(right.stderr.contains("a test message was sent there"), "{right}");
     }
     // A file that somebody writes without a command is read before a test, too.
     write_file(&fixture.sealed.orch_home().join(".orch/channels/telegram.secret"), "123456789:BBF-another_secret");

@@ -54,13 +54,13 @@ fn day(trial: usize, acts: &AtomicUsize) -> Findings {
     let asked = asked.into_inner().expect("nobody panics with it");
     found.extend(asked.into_iter().map(|question| finding(Broken::Stuck, question)));
     found.extend(fixture.leaves(daemon));
-    found.extend(person.leaves_the_desk());
+    found.extend(person.stops_working());
     fixture.until_idle(&[]).finish(RUN);
     found.extend(check::all(&fixture, &jobs, Allowed::default()));
     if !found.is_empty() && crate::is_verbose() {
         let moves = fixture.repo.try_git(["reflog", "show", "--date=iso-strict", "main"]).stdout;
         let head = fixture.repo.try_git(["reflog", "show", "--date=iso-strict", "HEAD"]).stdout;
-        crate::table::tell(&format!("how main moved:\n{moves}how HEAD moved:\n{head}"));
+        crate::table::print_error(&format!("how main moved:\n{moves}how HEAD moved:\n{head}"));
     }
     found
 }
@@ -134,7 +134,7 @@ impl<'a> Person<'a> {
     }
 
     /// What was theirs is there, and goes.
-    fn leaves_the_desk(mut self) -> Findings {
+    fn stops_working(mut self) -> Findings {
         let on_main = self.repo.show("main", "person.txt").unwrap_or_default();
         let missing: Vec<&String> =
             self.lines.iter().filter(|line| !on_main.lines().any(|one| one == **line)).collect();
