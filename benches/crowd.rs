@@ -1,5 +1,5 @@
-//! A thousand watchers of one run over server-sent events: how late the last of a hundred has a line, and what the
-//! daemon takes for it.
+//! Measures a thousand watchers of one run over server-sent events: the delay of the slowest percent, and the daemon's
+//! resources.
 
 use crate::Scale;
 use crate::agent;

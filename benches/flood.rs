@@ -1,5 +1,5 @@
-//! An agent that writes as fast as it can: how fast that comes to a watcher, beside `tail -F` on the same transcript,
-//! and whether a watcher who does not read slows it.
+//! Measures an agent that writes as fast as it can: the throughput to a watcher, compared to `tail -F` on the same
+//! transcript, and whether a watcher that does not read slows the agent.
 
 use crate::Scale;
 use crate::agent;

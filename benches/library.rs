@@ -1,4 +1,5 @@
-//! What needs no daemon: the plan over ten thousand tasks, and a status written into a `tasks.yml` of ten thousand.
+//! Measures what needs no daemon: the plan over ten thousand tasks, and a status update in a `tasks.yml` of ten
+//! thousand.
 
 use crate::Scale;
 use crate::kit::write_file;

@@ -1,5 +1,5 @@
-//! From the moment at which an agent writes a line to the moment at which a watcher has it, for all running sessions at
-//! once, beside `tail -F` on the same transcripts; and what the daemon takes for it.
+//! Measures the delay from an agent's line to a watcher, for all sessions at once, compared to `tail -F` on the same
+//! transcripts, and the daemon's resources.
 
 use crate::Scale;
 use crate::agent;
@@ -145,7 +145,7 @@ fn both(samples: &Samples) -> String {
     format!("{} / {} ms", figure(samples.p50()), figure(samples.percentile(99)))
 }
 
-/// What a look at the panes every two seconds shows of the lines that were written between the first and the last look.
+/// Adds the result of polling the panes every two seconds, for lines between the first and the last poll.
 fn report_polled(polled: &Seen, bare: &Seen, looked: (u64, u64), table: &mut Table) {
     let written = bare.count_within(looked);
     let lost = 100.0 * (1.0 - polled.count_within(looked) as f64 / written as f64);

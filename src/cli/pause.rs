@@ -92,10 +92,10 @@ mod tests {
         let now = |changed| PausesView { changed, paused: vec![pause.clone()] };
         assert_eq!(
             render(Verb::Resume, "everything", &now(true)),
-            "everything goes on\n  agent claude is paused; `orch resume --agent claude` ends it\n"
+            "everything is resumed\n  agent claude is paused; `orch resume --agent claude` ends it\n"
         );
         let first = render(Verb::Pause, "agent claude", &now(true));
-        assert_eq!(first, "agent claude is paused: nothing new starts there, agents at work go on\n");
+        assert_eq!(first, "agent claude is paused: nothing new starts there, running agents continue\n");
         assert!(render(Verb::Pause, "agent claude", &now(false)).contains("already\n  agent claude is paused"));
     }
 }

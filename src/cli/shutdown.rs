@@ -67,7 +67,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if !context.ui.is_json() {
         print(&answer, context)?;
     }
-    let waited = wait(&setup, (&daemon, answer.how), &mut news, context);
+    let waited = wait(&setup, &daemon, answer.how, &mut news, context);
     let is_gone = tokio::select! {
         is_gone = waited => is_gone?,
         _ = tokio::signal::ctrl_c() => {
@@ -136,7 +136,8 @@ fn flag(how: ShutdownMode) -> &'static str {
 /// Waits until the daemon has stopped, and shows what it waits for.
 async fn wait(
     setup: &Setup,
-    (daemon, how): (&Leaving, ShutdownMode),
+    daemon: &Leaving,
+    how: ShutdownMode,
     news: &mut Option<Lines<Events<Overview>>>,
     context: &Context,
 ) -> Result<bool, CliError> {

@@ -1,16 +1,16 @@
-//! The history tells who did what: whoever brought it about says so, and nobody guesses it afterwards.
+//! Tests that the history records who caused each entry, as reported by the cause itself.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};
 use serde_json::Value;
 
-/// A program that does this work and says that it is done.
+/// Returns a program that does this work and reports that it is done.
 fn bot(work: &str) -> String {
     format!("#!/bin/sh\ncat > /dev/null\n{work}\necho '{{\"status\":\"done\",\"summary\":\"did it\"}}'\n")
 }
 
-/// A home whose program does this work and says that it is done.
+/// Creates a home whose program does this work and reports that it is done.
 fn home(work: &str) -> (SealedBox, Repo) {
     let mut sealed = SealedBox::new();
     sealed.program("bot", &bot(work));
@@ -21,7 +21,7 @@ fn home(work: &str) -> (SealedBox, Repo) {
     (sealed, repo)
 }
 
-/// Who did what is told by lines of these kinds, oldest first: the kind, `by` and `who`.
+/// Returns the entries of these kinds, oldest first: the kind, `by` and `who`.
 fn actors(sealed: &SealedBox, kinds: &[&str]) -> Vec<(String, String, Option<String>)> {
     let output = sealed.orch(["events", "--json"]).ok().stdout;
     let lines = output.lines().map(|line| serde_json::from_str::<Value>(line).expect("a document"));

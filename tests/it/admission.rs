@@ -122,7 +122,7 @@ fn a_disk_floor_holds_everything_until_it_is_lowered() {
     let why = held(&sealed, id, "disk");
     assert!(why["because"].as_str().is_some_and(|why| why.contains("less than engine.min_free_disk_mb")), "{why}");
     assert!(why["next"].as_str().is_some_and(|next| next.starts_with("make room")), "{why}");
-    // Not even a person who asks: the work would end half-way.
+    // Not even for a person: the work would be interrupted.
     let ran = sealed.orch(["task", "run", &id.to_string()]).code_is(75);
     assert!(ran.stderr.contains("MB free") || ran.stdout.contains("MB free"), "{ran}");
     set(&sealed, "engine.min_free_disk_mb", "1");

@@ -19,7 +19,7 @@ fn boxed(provider: &Provider) -> SealedBox {
     sealed
 }
 
-/// Asks anew, and looks that nothing shows the key.
+/// Checks providers without the cache, and that no output shows the key.
 fn check(sealed: &SealedBox, args: &[&str]) -> Ran {
     let ran = sealed.orch([&["models", "check"], args].concat());
     assert!(!ran.stdout.contains(KEY) && !ran.stderr.contains(KEY), "{ran}");

@@ -13,7 +13,7 @@
 //! | two processes claim a task | `pieces::of_two_processes_that_claim_a_task_at_once_exactly_one_gets_it` |
 //! | cron `61 * * * *`, `@never` | `jobs::bad_words_are_refused_with_what_to_write_and_change_nothing` |
 //! | an hour that is skipped, an hour that comes twice | `domain::schedule::a_time_that_the_clock_skips_is_moved_to_the_end_of_the_gap`, `a_time_that_the_clock_shows_twice_counts_once` |
-//! | an unknown placeholder in a template | `prompts::a_wrong_template_of_the_home_or_of_a_project_is_told_with_its_place`, and what becomes of a run here |
+//! | an unknown placeholder in a template | `prompts::a_wrong_template_of_the_home_or_of_a_project_is_reported_with_its_place`, and what becomes of a run here |
 //! | a text that closes its fence | `domain::prompt::no_data_escapes_its_fence_or_becomes_the_first_line`, and here as a whole |
 
 use crate::kit::clis::Agent;
@@ -25,7 +25,7 @@ use crate::kit::wait::{self, RUN};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Mends `answer` and says so.
+/// Fixes `answer` and reports it.
 const MENDS: &str = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -qam mend\n\
     echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
 
@@ -133,7 +133,7 @@ fn a_text_that_closes_its_fence_and_gives_orders_stays_data() {
     );
     let repo = with_task(&sealed, &body);
     let task = settled(&sealed, 5);
-    // What stands in the task is not the agent's word.
+    // The text of the task is not the agent's report.
     assert_eq!(task["runs"][0]["outcome"]["class"], "incomplete", "{task}");
     assert_eq!(repo.show("main", "answer").as_deref(), Some("7\n"));
     let prompt = crate::kit::read_file(&text);
@@ -177,7 +177,7 @@ fn a_reviewer_that_commits_has_looked_at_the_work_and_not_made_it() {
     assert_eq!(repo.show("main", "more"), None);
 }
 
-/// A script by which every provider says the same to everything.
+/// Returns a script by which every provider answers every request alike.
 fn out(kind: FailKind) -> Script {
     let fail = Fail { kind, status: None, retry_after: Some(3600), headers: BTreeMap::new() };
     Script { otherwise: Some(Action::Fail(fail)), ..Script::default() }
@@ -216,7 +216,7 @@ fn when_both_agents_are_out_the_task_waits_for_the_first_to_be_back_and_loses_no
     sealed.orch_in(repo.dir(), ["init"]).ok();
     sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "complexity:simple"]).ok();
     sealed.serve();
-    // Each of them is tried once, be it as a router or at the work; then nobody is asked before the time.
+    // Each of them is tried once, as a router or for the work; then none is asked before the time.
     wait::wait_until("both to be tried, and the task to wait", RUN * 2, || {
         let task = show(&sealed);
         let tried = task["runs"].as_array().map_or(0, Vec::len);

@@ -331,7 +331,7 @@ impl Fixture {
         (id, dir)
     }
 
-    /// The first run is told as crashed, by asking many times a second, and the next attempt finishes.
+    /// The first run is reported as crashed, by frequent requests, and the next attempt finishes.
     fn crashes_and_is_tried_again(self, id: &str) {
         let class = || self.show(id)["runs"][0]["outcome"]["class"].clone();
         wait::wait_until("the run to be told as crashed", RUN, || class() == "crashed");

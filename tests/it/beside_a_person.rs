@@ -7,7 +7,7 @@ use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};
 use serde_json::{Value, json};
 
-/// Says that it is there, waits for the word to go on, works, and says that it is done.
+/// Reports that it has started, waits for permission to continue, works, and reports that it is done.
 const BOT: &str = "#!/bin/sh
 cat > /dev/null
 D=\"$HOME/$(basename \"$PWD\")\"
@@ -76,7 +76,7 @@ impl Fixture {
         self.sealed.orch(["task", "show", &id.to_string(), "--json"]).ok().json()
     }
 
-    /// A file by which the program of a task speaks.
+    /// Returns a file by which the program of a task communicates.
     fn sign(&self, id: usize, word: &str) -> std::path::PathBuf {
         let worktree = self.show(id)["worktree"].as_str().map(str::to_owned).unwrap_or_default();
         let name = worktree.rsplit('/').next().unwrap_or_default().to_owned();
@@ -158,7 +158,7 @@ fn work_waits_for_a_person_who_rebases_or_edits_its_base_and_is_merged_afterward
         assert!(task["hold"]["detail"].as_str().is_some_and(|detail| detail.contains(word)), "{task}");
         assert!(task["question"].is_null(), "{task}");
     }
-    // Both of their commits arrive, and nothing had moved under them.
+    // Both of their commits arrive, and nothing was changed in between.
     fixture.by_hand(1, "git rebase --continue; git rebase --continue");
     fixture.by_hand(2, "git commit -qam 'a whole thought'");
     for (id, repo) in [1, 2].into_iter().zip(&fixture.repos) {

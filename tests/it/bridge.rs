@@ -1,5 +1,5 @@
-//! The bridge to opencode's server as a program of its own, with the real opencode against the scripted model server:
-//! what it prints, what it leaves behind, and that it never waits for somebody who is not there.
+//! Tests the bridge to opencode's server as a separate program, with the real opencode and the scripted model server:
+//! what it prints, what it leaves behind, and that it never waits for a peer that is gone.
 
 use crate::kit::clis::Agent;
 use crate::kit::model_server::{ModelServer, Rule, Script};
@@ -34,7 +34,7 @@ impl Fixture {
         Self { sealed, server, repo }
     }
 
-    /// The bridge, to be told these lines.
+    /// Returns the bridge with these lines as input.
     fn bridge(&self, lines: &[Value]) -> Program {
         let program = self.sealed.bin().join(Agent::Opencode.name());
         self.bridge_to(program, lines)
@@ -100,7 +100,7 @@ fn a_turn_is_reported_in_the_words_of_the_one_shot_command_and_the_conversation_
     let (_, ending) = read(&first);
     let session = ending.session_id.clone().expect("a session");
     assert!(ending.failure.is_none() && ending.cost.is_some() && ending.final_text.is_some(), "{ending:?}");
-    // The one-shot command and the server go on with each other's conversations.
+    // The one-shot command and the server can continue each other's conversations.
     for (name, id) in
         [("three.txt", session), ("four.txt", by_run.json_lines()[0]["sessionID"].as_str().unwrap().to_owned())]
     {

@@ -1,5 +1,5 @@
-//! Holding the daemon in the hand though something was done to what it stands on: its socket or its files removed, signals
-//! blocked by whoever started it, few descriptors; and what is left of checks and commands: nothing.
+//! Tests that the daemon stays controllable after its socket or files were removed, with signals blocked by its parent,
+//! and with few descriptors; and that nothing is left of checks and commands.
 
 use crate::kit::http::get;
 use crate::kit::repo::Repo;
@@ -12,7 +12,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// Commits, and tells of itself beside the repository: how often it began, what it inherited of signals.
+/// Commits, and records next to the repository how often it started and which signal masks it inherited.
 const WORKER: &str = "#!/bin/sh\ncat > /dev/null\necho $ORCH_RUN_ID >> '{base}/starts'\n\
     grep -E 'Sig(Blk|Ign)' /proc/self/status > '{base}/agent-signals'\n\
     while [ -e '{base}/wait' ]; do sleep 0.05; done\n\
@@ -271,7 +271,7 @@ impl<T: Read + Write> Talks for T {}
 #[test]
 fn doctor_ends_with_ready_or_with_what_is_missing_and_takes_no_second() {
     let (mut sealed, repo) = setup("router: {mode: round_robin, agents: [worker]}\n");
-    // A program that takes long to tell its version holds nothing up.
+    // A program that is slow to report its version delays nothing.
     sealed.program("claude", "#!/bin/sh\nexec sleep 20\n");
     sealed.set("ANTHROPIC_API_KEY", "sk-x");
     let began = Instant::now();
@@ -394,7 +394,7 @@ fn a_mistake_in_the_settings_has_the_documented_exit_codes() {
 
 // ---- a full disk
 
-/// Makes a home on a small disk, fills the disk, and looks.
+/// Creates a home on a small disk, fills the disk, and checks.
 const ON_A_FULL_DISK: &str = r#"
 mkdir "$PLACE"; mount -t tmpfs -o size=4m none "$PLACE" || exit 99
 export ORCH_HOME="$PLACE/home"; mkdir -m 700 "$ORCH_HOME"

@@ -1,4 +1,4 @@
-//! `orch cost` and `orch patterns` over runs that were made: one agent tells its price, the other one none.
+//! Tests `orch cost` and `orch patterns` on recorded runs: one agent reports its price, the other does not.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_until};
@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 
 const SCRIPT: &str = "```orch-script\nwrite made.txt done\ncommit Made\n```\n";
 
-/// A home in which three tasks have been worked on: merged at a price, merged at none that is told, and in vain.
+/// Creates a home with three tasks: merged at a known price, merged at an unknown price, and failed.
 fn after_a_night() -> SealedBox {
     after_a_night_with("")
 }

@@ -229,7 +229,7 @@ fn a_refused_command_leaves_no_socket_behind() {
     sealed.finish();
 }
 
-/// What is bad has a place and a remedy, and a code that says so.
+/// Asserts that a finding is bad, with a place, a remedy and the exit code.
 fn is_bad(sealed: &SealedBox, name: &str, place: &str) {
     sealed.orch(["doctor"]).code_is(1);
     let found = found(sealed, name);

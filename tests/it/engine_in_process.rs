@@ -27,8 +27,8 @@ fn setup(sealed: &SealedBox) -> Setup {
     }
 }
 
-/// Opens the engine when its home's lock is let go of. A program that another test of this process is just starting has the
-/// lock's file as well, until it is that program.
+/// Opens the engine when its home's lock is released. A program that another test of this process is starting holds the
+/// lock's file as well, until it has replaced its image.
 async fn opened(setup: &Setup, mode: Mode) -> Running {
     let free = async {
         loop {

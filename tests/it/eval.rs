@@ -1,4 +1,4 @@
-//! `orch eval routing`: what it prints and draws, and what it says of files that are wrong.
+//! Tests `orch eval routing`: its output, its plot, and its messages about wrong files.
 
 use crate::kit::process::Ran;
 use crate::kit::sealed_box::SealedBox;
@@ -118,7 +118,7 @@ fn with_history(tasks: u64) -> SealedBox {
                 let (at, task_id, run_id) = (Timestamp::UNIX_EPOCH, Some(run.task), Some(run.id.clone()));
                 let fact = IntegrationFact::Done(Landing::Kept { commit: None }).into();
                 writes.push(Write::Run(Box::new(run)));
-                // What the first one did was accepted, too, before somebody wanted it again.
+                // The first result was also accepted, before a retry was requested.
                 writes.extend(accepted.then_some(Write::Entry(Entry {
                     seq,
                     at,

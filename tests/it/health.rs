@@ -1,12 +1,12 @@
-//! How agents fare: what counts as a sign of life, what is told and asked when there is none, and what ends a run that
-//! takes too much. Small programs as agents, through the daemon.
+//! Tests the health of agents: signs of life, reports and questions without them, and limits that end a run. Small
+//! programs as agents, through the daemon.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};
 use serde_json::Value;
 
-/// A program that says nothing, does nothing and starts nothing until somebody writes into the pipe `$1`.
+/// A program that is silent and idle until something is written into the pipe `$1`.
 const REST: &str = "rest() { [ -p \"$1\" ] || mkfifo \"$1\"; read -r gate < \"$1\"; }";
 
 /// A box with one agent, `bot`, and a repository.
@@ -40,7 +40,7 @@ impl Fixture {
         self.show(id)
     }
 
-    /// What the history says of a task under these words.
+    /// Returns the texts of a task's entries of this kind.
     fn events(&self, id: &str, kind: &str) -> Vec<String> {
         let lines = self.sealed.orch(["events", "--json", "--task", id]).ok().json_lines();
         let of_kind = lines.iter().filter(|line| line["kind"] == kind);
@@ -51,7 +51,7 @@ impl Fixture {
         wait::wait_some(kind, RUN, || self.events(id, kind).pop())
     }
 
-    /// Wakes whoever rests at this pipe.
+    /// Wakes a program that waits on this pipe.
     fn wake(&self, pipe: &str) {
         let line = format!("echo go > '{}/{pipe}'", self.sealed.base().display());
         self.sealed.run_program("sh").args(["-c", &line]).run().ok();
@@ -108,7 +108,7 @@ fn an_agent_without_a_sign_of_life_is_reported_to_be_stale_and_back_when_it_spea
     fixture.sealed.finish();
 }
 
-/// Speaks as Claude Code does, and goes on with its work when somebody says something to it.
+/// Behaves like Claude Code, and continues when it receives a message.
 const MUTE: &str = r#"
 repeat() { printf '{"isReplay":true,%s\n' "${line#?}"; }
 IFS= read -r line; echo '{"type":"system","subtype":"init","session_id":"s-1","model":"m"}'; repeat

@@ -1,5 +1,5 @@
-//! The API as other programs meet it: who gets in over TCP, what errors look like, and whether the document tells the
-//! truth.
+//! Tests the API as other programs see it: authentication over TCP, the form of errors, and the correctness of the
+//! document.
 
 mod subscribers;
 
@@ -65,7 +65,7 @@ fn silent_connections_take_no_descriptors_from_the_engine_and_one_too_many_gets_
     let mut silent: Vec<UnixStream> = (0..200).map(|_| silence()).collect();
     sealed.write_tasks("- title: one\n  labels: ['agent:quick', 'complexity:simple']\n");
     wait::wait_until("the task's end", RUN, || sealed.read_tasks().contains("status: done"));
-    // Who looked whether the daemon is there may have had a place that is free since.
+    // The connection that checked for the daemon may have taken a slot that is free since.
     let refused = wait::wait_some("no room", SOON, || {
         silent.push(silence());
         Some(get(&socket, "/v1/status?brief=true")).filter(|answer| answer.status != 200)
@@ -181,7 +181,7 @@ fn an_address_that_other_machines_reach_is_refused_and_nothing_listens() {
     });
     assert!(answer.0.contains("loopback only") && answer.1.is_null(), "{answer:?}");
     assert!(!sealed.orch_home().join(".orch/http-token").exists());
-    // A port that is taken is told, and tried again.
+    // A port in use is reported, and tried again.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     sealed.config(&format!("http: {{listen: '{address}'}}\n"));

@@ -1,5 +1,5 @@
-//! What recurs, as a user has it: `orch job`, `jobs.yml` by hand, tasks and commands that come of it once, whatever
-//! happens meanwhile. The agent is a small shell program.
+//! Tests recurring jobs: `orch job`, `jobs.yml` edited by hand, and tasks and commands that are created exactly once.
+//! The agent is a small shell program.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
@@ -58,7 +58,7 @@ impl Fixture {
         self.tasks().iter().map(|task| task["title"].as_str().expect("a title").to_owned()).collect()
     }
 
-    /// As if orch had not looked at its jobs since then: nobody has to wait for a time to come.
+    /// Pretends that orch has not checked its jobs since then, so that no test waits for a time.
     fn was_away_since(&self, time: &str) {
         let db = rusqlite::Connection::open(self.sealed.orch_home().join(".orch/orch.db")).expect("a journal");
         let sql = "UPDATE jobs SET data = json_set(data, '$.through', ?1), sum = NULL";

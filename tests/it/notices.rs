@@ -1,4 +1,4 @@
-//! What a person is told, as they have it: `orch channel`, `orch notify`, and a webhook whose server behaves as servers do.
+//! Tests notifications: `orch channel`, `orch notify`, and a webhook whose server behaves like real ones.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::terminal::Terminal;
@@ -141,7 +141,7 @@ fn a_server_that_is_gone_gets_everything_when_it_is_back_also_over_a_kill_of_the
     sealed.kill_daemon();
     receiver.up();
     sealed.serve();
-    // And that the daemon was gone.
+    // And the daemon's absence.
     wait_until("all to be told", RUN, || receiver.messages().len() >= 7);
     let is_reported = receiver.messages();
     for number in 0..5 {
@@ -162,7 +162,7 @@ fn a_daemon_killed_while_the_server_is_silent_says_it_again_under_the_same_key()
     wait_until("it to be heard", RUN, || receiver.taken().len() == 1);
     sealed.kill_daemon();
     sealed.serve();
-    // That the daemon was killed is told as well, after it.
+    // The daemon's death is reported as well, afterwards.
     wait_until("both to be told", RUN, || receiver.messages().len() == 2);
     let is_reported = receiver.messages();
     assert!(is_reported[0] == "heard twice" && is_reported[1].contains("left no word"), "{is_reported:?}");
@@ -183,7 +183,7 @@ fn a_server_that_refuses_is_shown_and_asked_no_more_than_now_and_then() {
     let view = webhook(&sealed);
     assert_eq!((view["state"].as_str(), view["pending"].as_u64()), (Some("trouble"), Some(1)));
     assert!(receiver.taken().len() <= 2, "no hot loop: {}", receiver.taken().len());
-    // Set right, what waited is said at once.
+    // Once corrected, pending messages are sent at once.
     let other = Receiver::start();
     sealed.orch(["config", "set", "channels.webhook.url", &other.url()]).ok();
     wait_until("it to be told there", RUN, || other.messages().len() == 1);
@@ -248,7 +248,7 @@ fn a_channel_that_nobody_may_command_says_so_and_another_token_leaves_the_list_a
         let config = read_file(&sealed.orch_home().join("config.yml"));
         assert!(config.contains("env:TWO") && config.contains(id) && config.contains("42"), "{config}");
         assert!(!sealed.orch(["channel", "list"]).ok().stdout.contains("send-only"));
-        // What the list tells to type is right.
+        // The command suggested by the list works.
         sealed.orch(["config", "set", &shown["orch config set ".len()..], "['7']"]).ok();
         assert_eq!(add(&["--token-env", "TWO", "--json"]).json()["allowed"], 1);
     }
@@ -304,7 +304,7 @@ fn a_webhook_has_the_secret_from_stdin_if_requested_and_else_a_generated_one() {
     sealed.finish();
 }
 
-/// What `orch channel add` asks for where somebody sits there.
+/// What `orch channel add` asks for at a terminal.
 #[test]
 fn who_may_give_orders_is_asked_for_at_a_terminal() {
     let sealed = SealedBox::new();

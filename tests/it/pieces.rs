@@ -14,7 +14,7 @@ echo work > \"$name.txt\" && git add . && git commit -q -m work
 echo '{\"status\":\"done\",\"summary\":\"I wrote a file\"}'
 ";
 
-/// Hands two pieces on, and keeps what it is told of them when they are over.
+/// Creates two subtasks, and stores their results from the prompt.
 const BOSS: &str = "#!/bin/sh
 prompt=$(cat)
 if printf '%s' \"$prompt\" | grep -q 'What became of them'; then
@@ -120,11 +120,11 @@ fn a_part_that_fails_asks_at_the_whole_which_can_go_on_without_it() {
     let whole = fixture.show(&id);
     assert_eq!(whole["status"], "needs_review", "{whole}");
     assert!(whole["question"].as_str().is_some_and(|q| q.starts_with("its subtask 3 failed")), "{whole}");
-    // A message is no word about the part: the question stays, and orch does not turn round and round about it.
+    // A message does not decide about the subtask: the question stays, and orch does not loop.
     fixture.sealed.orch(["task", "send", &id, "mind the commas"]).ok();
     fixture.until_idle(5);
     assert_eq!(fixture.show(&id)["question"], whole["question"]);
-    // With the part given up it is: the whole goes on, as `orch task unblock` would have it.
+    // After the cancellation of the subtask, the parent continues, as after `orch task unblock`.
     fixture.sealed.orch(["task", "cancel", "3"]).ok();
     fixture.until_idle(0);
     let whole = fixture.show(&id);

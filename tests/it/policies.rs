@@ -53,7 +53,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What is wrong with the settings, as far as it is about the policy.
+/// Returns the problem of the settings that concerns the policy.
 fn problem(sealed: &SealedBox) -> String {
     let status = sealed.orch(["status", "--json"]).ok().json();
     let problems = status["problems"].as_array().cloned().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The prompts as an agent reads them: every one is a golden file under `tests/fixtures/prompts/`, and every section
-//! that is promised is there. `ORCH_BLESS=1` writes the golden files anew.
+//! Tests the prompts: each is a golden file under `tests/fixtures/prompts/`, and all documented sections are present.
+//! `ORCH_BLESS=1` updates the golden files.
 
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::write_file;

@@ -13,7 +13,7 @@ fn asked(sealed: &SealedBox, args: &[&str]) -> Value {
     sealed.orch_in(&repo, ["route", "--json"].iter().chain(args)).ok().json()
 }
 
-/// All that a question must leave as it is.
+/// Returns the state that a question must not change.
 fn state(sealed: &SealedBox) -> (String, String, Vec<Value>, BTreeSet<String>, String) {
     let names = |dir: &str| -> BTreeSet<String> {
         let entries = std::fs::read_dir(sealed.orch_home().join(dir)).into_iter().flatten().flatten();

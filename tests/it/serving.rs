@@ -163,7 +163,7 @@ fn one_provider_of_an_agent_is_left_alone_and_the_chain_goes_on_with_another() {
         (&json!("many"), &json!("google"), &json!("auth"))
     );
     for (command, output) in
-        [(&["status"][..], "left alone: many/google until"), (&["models", "list"], "left alone: many/google until")]
+        [(&["status"][..], "cooldown: many/google until"), (&["models", "list"], "cooldown: many/google until")]
     {
         let shown = sealed.orch(command).ok().stdout;
         assert!(shown.contains(output), "{shown}");

@@ -1,4 +1,4 @@
-//! R12: agents that misbehave, and are then cancelled: nothing of theirs may be left, and nobody else may be hurt.
+//! R12: agents that misbehave, and are then cancelled: none of their processes may be left, and no other may be harmed.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Ends, Fixture, Job, MARKS};
@@ -19,7 +19,7 @@ pub const ROW: Row = Row {
 /// Longer than the grace that an agent gets, with the time of a busy machine.
 const GONE: Duration = Duration::from_secs(10);
 
-/// What the first agent does; each leaves something that says `sleep 3021`.
+/// The misbehaviour of the first agent; each leaves a process `sleep 3021`.
 const MISDEEDS: [&str; 4] = [
     "hang",
     "run sh -c 'trap \"\" TERM INT HUP; while :; do sleep 3021; done'",
@@ -88,11 +88,11 @@ fn cancelled(misdeed: &str, patience: Duration) -> (Duration, Findings) {
 
 /// How many processes of the box have this in their command line.
 fn count(fixture: &Fixture, command: &str) -> usize {
-    // Those that dropped their environment stand in the worktree.
+    // Those without their environment have the worktree as working directory.
     fixture.sealed.inmates().iter().filter(|one| one.command.ends_with(command)).count()
 }
 
-/// An agent that ends before it has said a word, every time: a person is asked, nothing else happens.
+/// An agent that always ends without any output: a person is asked, and nothing else happens.
 fn says_nothing() -> Findings {
     let silent = Job {
         title: "Say nothing".into(),

@@ -1,4 +1,4 @@
-//! R19: what a person, git itself or a crash does to the repository while agents work in it.
+//! R19: changes of the repository by a person, git itself or a crash while agents work in it.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Ends, Fixture, Job};

@@ -1,4 +1,4 @@
-//! R26: what reads what others wrote, under input that was sound and is spoilt.
+//! R26: parsers of external input, with valid input that was damaged.
 
 use crate::fuzz::{Fuzzed, NAMES, fuzz};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding};

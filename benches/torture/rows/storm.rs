@@ -1,4 +1,4 @@
-//! R13: an agent that prints as fast as it can, and what no screen likes; a watcher that reads hardly, beside one that
+//! R13: an agent that prints as fast as it can, with control characters; a watcher that hardly reads, next to one that
 //! reads at once.
 
 use crate::check::{self, Allowed};
@@ -154,13 +154,13 @@ impl<R: BufRead> Read for Unchunked<R> {
 struct Seen {
     /// The number of the line that comes next.
     next: usize,
-    /// Lines that were left out, after a word about it.
+    /// Lines that were omitted with a notice.
     gaps: usize,
-    /// Lines that were left out without a word, or came twice.
+    /// Lines that were omitted without a notice, or came twice.
     amiss: usize,
-    /// Something was said to be left out.
+    /// Whether there was a notice.
     warned: bool,
-    /// The long line came, or it was said how much of it is missing.
+    /// The long line, or a notice about its missing part.
     long: usize,
     cut: bool,
     odd: usize,

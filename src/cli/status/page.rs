@@ -169,7 +169,7 @@ impl Page {
             ]
         };
         let rows: Vec<_> = overview.running.iter().map(row).collect();
-        self.section(("running", "orch list"), &head, &rows, rows.len())
+        self.section("running", "orch list", &head, &rows, rows.len())
     }
 
     fn needs_you(&self, overview: &Overview) -> Section {
@@ -183,7 +183,7 @@ impl Page {
             [cell(task.id.to_string()), cell(task.title.as_str()), (Cow::Owned(question), Some(Role::Warning))]
         });
         let rows: Vec<_> = rows.collect();
-        self.section(("needs you", "orch list"), &HEAD, &rows, count(&overview.status, &[Status::NeedsReview]))
+        self.section("needs you", "orch list", &HEAD, &rows, count(&overview.status, &[Status::NeedsReview]))
     }
 
     fn queued(&self, overview: &Overview) -> Section {
@@ -206,7 +206,7 @@ impl Page {
         });
         let rows: Vec<_> = rows.collect();
         let waiting = [Status::New, Status::Routed, Status::InReview, Status::Blocked];
-        self.section(("queued", "orch list"), &head, &rows, count(&overview.status, &waiting))
+        self.section("queued", "orch list", &head, &rows, count(&overview.status, &waiting))
     }
 
     fn why(&self, task: &QueuedView) -> String {
@@ -218,7 +218,8 @@ impl Page {
     /// Returns a section: its title and the command that lists all of it, its table, and the total number of rows.
     pub fn section<const N: usize>(
         &self,
-        (title, all): (&'static str, &'static str),
+        title: &'static str,
+        all: &'static str,
         head: &[Column; N],
         rows: &[[Cell<'_>; N]],
         total: usize,

@@ -128,17 +128,13 @@ async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), C
         context.ui.json(&task)?;
     } else {
         context.ui.data(&format!("task {id} is changed: {}\n", text::fit(&task.title, 120)))?;
-        match task.status {
-            Status::InProgress | Status::InReview => {
-                context.ui.note(&format!(
-                    "its run continues with its prompt; the change applies from its next run \
+        if [Status::InProgress, Status::InReview].contains(&task.status) {
+            context.ui.note(&format!(
+                "its run continues with its prompt; the change applies from its next run \
                      (orch task send {id} tells the agent now, orch task retry {id} begins again)"
-                ));
-            }
-            Status::Done | Status::Cancelled => {
-                context.ui.note(&format!("it is {}; orch task retry {id} does it again", task.status.as_str()));
-            }
-            Status::New | Status::Routed | Status::Blocked | Status::NeedsReview => {}
+            ));
+        } else if task.status.is_final() {
+            context.ui.note(&format!("it is {}; orch task retry {id} does it again", task.status.as_str()));
         }
     }
     link.close().await

@@ -81,11 +81,7 @@ pub fn ended(status: Status, until: Status) -> Option<Exit> {
     if status == until || is_further {
         return Some(Exit::Done);
     }
-    match status {
-        Status::Done | Status::Cancelled => Some(Exit::Failed),
-        Status::NeedsReview => Some(Exit::PersonNeeded),
-        Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Blocked => None,
-    }
+    if status.is_final() { Some(Exit::Failed) } else { (status == Status::NeedsReview).then_some(Exit::PersonNeeded) }
 }
 
 /// Returns the most important of several exit codes, or `None` while one task continues.

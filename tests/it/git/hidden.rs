@@ -43,7 +43,7 @@ async fn what_is_hidden_is_missed_by_nobody_and_comes_back_as_it_was() {
         linked.git(["show", "--stat=200", "--format=", "--name-status", "HEAD"]),
         "A\t.OpenCode.jsonc.md\nM\tcode.txt"
     );
-    // Whoever was killed in between is followed by somebody who begins again.
+    // After an interruption, the operation starts again.
     assert_eq!(repo.hide(&at, NAMES).await.unwrap().len(), 2);
     repo.reveal(&at).await.unwrap();
     repo.reveal(&at).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_hiding_that_was_cut_off_anywhere_is_undone() {
     let (repo, linked, at) = setup(&fixture).await;
     let before = listing(&linked);
     repo.hide(&at, NAMES).await.unwrap();
-    // As if it had been killed after the first of two moves, and so had the one that was to put things back.
+    // As if killed after the first of two moves, and the restoring one as well.
     std::fs::rename(at.git_dir.join("orch-hidden/opencode.json"), linked.dir().join("opencode.json")).unwrap();
     repo.reveal(&at).await.unwrap();
     assert_eq!(listing(&linked), before);

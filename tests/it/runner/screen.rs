@@ -11,7 +11,7 @@ impl Fixture {
         fixture
     }
 
-    /// What the agent said, without the words of orch.
+    /// Returns the agent's output without orch's own lines.
     fn lines(&self) -> Vec<String> {
         self.transcript().lines().filter(|line| !line.starts_with('—')).map(str::to_owned).collect()
     }

@@ -1,4 +1,4 @@
-//! The daemon under a supervisor that listens: what it says of itself, and when.
+//! Tests the daemon's notifications to its supervisor.
 
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{self, RUN, SOON};
@@ -28,7 +28,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits until a word was heard so often.
+    /// Waits until a notification arrived this many times.
     fn until(&mut self, word: &str, times: usize) {
         wait::wait_until(&format!("{times} times {word}"), RUN, || {
             self.listen();

@@ -1,5 +1,5 @@
-//! What a daemon shows in a Telegram chat over time: output that grows, through restarts and changes of the settings, and
-//! notices. The chat as a whole is `fixtures/rendered/telegram-notices.txt`.
+//! Tests what a daemon shows in a Telegram chat over time: growing output, across restarts and changes of the settings,
+//! and notices. The whole chat is in `fixtures/rendered/telegram-notices.txt`.
 
 use super::{ADA, GROUP, quick};
 use crate::kit::golden;
@@ -9,7 +9,7 @@ use crate::kit::wait::{RUN, wait_some, wait_until};
 use crate::kit::{read_file, write_file};
 use std::path::PathBuf;
 
-/// Says a word as soon as there is a file of that name, and commits something at the end.
+/// Prints a word as soon as there is a file with its name, and commits at the end.
 const TALKS: &str = "#!/bin/sh
 cat > /dev/null
 echo first
@@ -20,7 +20,7 @@ done
 echo work > work.txt && git add . && git commit -q -m work
 ";
 
-/// A daemon that speaks in the group and obeys Ada, and an agent that says what it is let say.
+/// A daemon that posts in the group and obeys Ada, and an agent that prints on request.
 struct Fixture {
     api: BotApi,
     sealed: SealedBox,
