@@ -128,7 +128,7 @@ fn seen(evidence: &EvidenceView) -> String {
         texts.iter().for_each(|text| out.push_str(&format!("- {name}: {}\n", one_line(text, 500))));
     }
     evidence.findings.iter().for_each(|finding| {
-        let weight = if finding.kind.is_rejected() { "refused" } else { "told" };
+        let weight = if finding.kind.is_rejected() { "refused" } else { "noted" };
         out.push_str(&format!("- found ({weight}): {}\n", one_line(&finding.to_string(), 500)));
     });
     out.push('\n');
