@@ -74,7 +74,7 @@ fn record(standing: Option<&StandingView>, chosen: &str, task_type: &str) -> Str
 fn cost(outlook: &OutlookView, chosen: &str) -> String {
     let unpriced = match outlook.unpriced {
         0 => String::new(),
-        count => format!(" ({count} told no price)"),
+        count => format!(" ({count} have no price)"),
     };
     let Some(ForecastView { low_usd, median_usd, high_usd, samples, group }) = &outlook.forecast else {
         return format!("unknown: no priced run by {chosen} yet{unpriced}");
@@ -104,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_said_and_never_told_as_zero() {
+    fn an_unknown_cost_is_never_shown_as_zero() {
         let text = cost(&outlook(0, &[], 3), "codex (its own choice)");
-        assert_eq!(text, "unknown: no priced run by codex (its own choice) yet (3 told no price)");
+        assert_eq!(text, "unknown: no priced run by codex (its own choice) yet (3 have no price)");
         let none = ResolvedView::none("claude takes its own default");
         assert_eq!(resolver(&none), "claude takes its own default");
         let unpriced = ResolvedView { model: Some("a/b".to_owned()), ..ResolvedView::none("so") };
