@@ -208,11 +208,17 @@ fn step_it(task: &Task, event: &Event, terms: &Terms) -> Result<Task, Refused> {
 fn mark(task: &Task) -> u64 {
     let mut hasher = DefaultHasher::new();
     format!("{:?}{:?}{:?}", task.state, task.route, task.conversation.is_some()).hash(&mut hasher);
-    let counts = (task.attempts, task.provider_failures, task.conflicts, task.tier_failures, task.route_failures);
-    (task.review_rounds, task.failed_reviews.len()).hash(&mut hasher);
+    let counts = (
+        task.progress.attempts,
+        task.progress.provider_failures,
+        task.progress.conflicts,
+        task.progress.tier_failures,
+        task.progress.route_failures,
+    );
+    (task.progress.review_rounds, task.progress.failed_reviews.len()).hash(&mut hasher);
     (
         counts,
-        task.repaired,
+        task.progress.repaired,
         task.run_now,
         format!("{:?}", task.integration.as_ref().map(|integration| integration.state)),
     )
@@ -279,8 +285,8 @@ pub fn every_life(depth: usize, alternatives: &[&str]) -> Walked {
             let before = tasks[at].clone();
             for (cause, event) in &alphabet {
                 let Ok(next) = step_it(&before, event, &terms) else { continue };
-                if next.attempts > MAX_ATTEMPTS {
-                    wrong.push(format!("{event:?} makes {} attempts of {before:?}", next.attempts));
+                if next.progress.attempts > MAX_ATTEMPTS {
+                    wrong.push(format!("{event:?} makes {} attempts of {before:?}", next.progress.attempts));
                 }
                 let seen = known.len();
                 let to = *known.entry(mark(&next)).or_insert(seen);
@@ -422,9 +428,12 @@ fn live(born: &Task, events: &[(Cause, Event)], terms: &Terms) -> Result<(), Str
         runs = if *cause == Cause::Person { 0 } else { runs + (task.runs - before.runs.min(task.runs)) };
         let must = |holds: bool, what: &str| if holds { Ok(()) } else { Err(format!("{what} ({event:?})")) };
         must(task.runs >= before.runs, "runs are forgotten")?;
-        must(task.attempts <= terms.max_attempts, "an attempt too many")?;
+        must(task.progress.attempts <= terms.max_attempts, "an attempt too many")?;
         must(runs <= MOST_RUNS, "runs follow each other, and nobody is asked")?;
-        must(!matches!(task.state, State::InProgress { .. }) || task.attempts >= 1, "it runs without an attempt")?;
+        must(
+            !matches!(task.state, State::InProgress { .. }) || task.progress.attempts >= 1,
+            "it runs without an attempt",
+        )?;
         must(task.status() != Status::Done || task.integration.is_some(), "it is done and not integrated")?;
     }
     if reaches_its_end(task.clone(), terms) { Ok(()) } else { Err(format!("it never ends: {task:?}")) }

@@ -359,7 +359,7 @@ impl TaskView {
             worktree: task.place.as_ref().map(|p| p.worktree.clone()),
             route: task.route.as_deref().map(RouteResultView::from),
             worked_by: context.worked_by.clone(),
-            attempts: task.attempts,
+            attempts: task.progress.attempts,
             cost_usd: task.cost,
             summary: task.summary.clone(),
             created_at: task.created_at,

@@ -353,7 +353,7 @@ impl<'a> Queue<'a> {
     /// How a conflict stands to the last one of the task.
     async fn round(&self, base: String, heads: &[&str]) -> ConflictRound {
         let mut resolved_last = false;
-        if let Some(last) = &self.task.conflict_base {
+        if let Some(last) = &self.task.progress.conflict_base {
             for head in heads {
                 // Where git cannot tell, nothing counts as resolved.
                 resolved_last |= self.repo.is_ancestor(last, head).await.unwrap_or(false);

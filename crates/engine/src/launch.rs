@@ -344,7 +344,7 @@ impl Order<'_> {
             title: &self.task.spec.title,
             body: &self.task.spec.body,
             labels: &self.task.spec.labels,
-            attempt: self.task.attempts,
+            attempt: self.task.progress.attempts,
             max_attempts: self.config.workflow.max_attempts,
             written: written.as_deref(),
             worktree: &worktree,
@@ -371,7 +371,7 @@ impl Order<'_> {
             (NextRun::Fresh | NextRun::Said | NextRun::Parts, _) => work_prompt(&context, &templates),
             (NextRun::Resumed { before }, _) => resumed_prompt(&context, before.as_ref(), conversation, &templates),
             (NextRun::Again { feedback, .. }, Session::Resume { .. })
-                if feedback.class == FailureClass::Malformed && self.task.repaired =>
+                if feedback.class == FailureClass::Malformed && self.task.progress.repaired =>
             {
                 repair_prompt(&feedback.detail, &answer_format, &templates)
             }

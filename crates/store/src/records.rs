@@ -188,28 +188,38 @@ impl<T: Stored> Stored for BTreeMap<String, T> {
 
 /// Defines the record of a type of the domain, and both conversions. The fields have the types of the domain; what is
 /// stored of each is its record. Attributes of serde on a record, a field or a variant are those of the stored form; each
-/// variant of an enum has its stored word.
+/// variant of an enum has its stored word. The fields of a part that stands after `with` are keys of the same record.
 macro_rules! record {
     ($(#[$meta:meta])* struct $record:ident = $value:ty {
         $($(#[$of_field:meta])* $field:ident: $type:ty),* $(,)?
-    }) => {
+    } $(with $part:ident: $part_type:ident {
+        $($(#[$of_inner:meta])* $inner:ident: $inner_type:ty),* $(,)?
+    })?) => {
         #[derive(serde::Serialize, serde::Deserialize)]
         $(#[$meta])*
         pub struct $record {
-            $($(#[$of_field])* $field: <$type as $crate::records::Stored>::Record),*
+            $($(#[$of_field])* $field: <$type as $crate::records::Stored>::Record,)*
+            $($($(#[$of_inner])* $inner: <$inner_type as $crate::records::Stored>::Record,)*)?
         }
 
         impl $crate::records::Stored for $value {
             type Record = $record;
 
             fn to_record(&self) -> $record {
-                let Self { $($field),* } = self;
-                $record { $($field: $crate::records::Stored::to_record($field)),* }
+                let Self { $($field,)* $($part)? } = self;
+                $(let $part_type { $($inner),* } = $part;)?
+                $record {
+                    $($field: $crate::records::Stored::to_record($field),)*
+                    $($($inner: $crate::records::Stored::to_record($inner),)*)?
+                }
             }
 
             fn from_record(record: $record) -> Self {
-                let $record { $($field),* } = record;
-                Self { $($field: $crate::records::Stored::from_record($field)),* }
+                let $record { $($field,)* $($($inner,)*)? } = record;
+                Self {
+                    $($field: $crate::records::Stored::from_record($field),)*
+                    $($part: $part_type { $($inner: $crate::records::Stored::from_record($inner)),* },)?
+                }
             }
         }
     };

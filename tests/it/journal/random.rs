@@ -10,7 +10,7 @@ use orch_core::history::TaskFact;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::outcome::{Ending, RunKind};
 use orch_core::question::QuestionKind;
-use orch_core::task::{FileState, NextRun, Phase, Run, Seen, Spec, State, Status, Task};
+use orch_core::task::{FileState, NextRun, Phase, Progress, Run, Seen, Spec, State, Status, Task};
 use orch_engine::Damage;
 use orch_runner::{Launch, Limits, RunDir, RunReport};
 use orch_store::journal::{Entry, Journal, Write};
@@ -184,7 +184,7 @@ fn furnish(root: &Path) -> Held {
         runtime.block_on(journal.commit(writes)).expect("stored");
         if id % 2 == 0 || id < 4 {
             let sidecar = serde_json::json!({
-                "task_id": id, "status": task.status(), "route": null, "branch": null, "attempts": task.attempts,
+                "task_id": id, "status": task.status(), "route": null, "branch": null, "attempts": task.progress.attempts,
                 "updated_at": task.updated_at, "record": orch_store::records::to_value(&task).expect("plain data"),
             });
             std::fs::write(home.sidecar(task.id), sidecar.to_string()).expect("written");
@@ -216,7 +216,13 @@ fn task(id: u64) -> (Task, Option<(Run, RunReport)>) {
     let spec = Spec { title: format!("Task {id}"), ..Spec::default() };
     let has_run = matches!(state, State::Done | State::InProgress { .. });
     let count = u32::from(has_run);
-    let task = Task { state, attempts: count, runs: count, updated_at: at, ..Task::new(TaskId(id), spec, file, at) };
+    let task = Task {
+        state,
+        progress: Progress { attempts: count, ..Progress::default() },
+        runs: count,
+        updated_at: at,
+        ..Task::new(TaskId(id), spec, file, at)
+    };
     if !has_run {
         return (task, None);
     }

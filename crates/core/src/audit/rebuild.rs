@@ -271,17 +271,17 @@ fn spec_of(id: TaskId, traces: &Traces) -> Spec {
 /// Fills in what the task has besides its state.
 fn complete(task: &mut Task, traces: &Traces, file: File) {
     if let Some(line) = &traces.line {
-        task.attempts = task.attempts.max(line.attempts.unwrap_or(0));
+        task.progress.attempts = task.progress.attempts.max(line.attempts.unwrap_or(0));
         task.summary = task.summary.take().or_else(|| line.summary.clone());
     }
     if let Some(aside) = &traces.aside {
-        task.attempts = task.attempts.max(aside.attempts);
+        task.progress.attempts = task.progress.attempts.max(aside.attempts);
         task.route = task.route.take().or_else(|| aside.route.clone().map(Box::new));
     }
     let worked = traces.trails.iter().filter(|trail| matches!(trail.kind, RunKind::Work));
     let begun = worked.filter(|trail| trail.stage != Stage::Prepared).count();
-    if task.attempts == 0 {
-        task.attempts = u32::try_from(begun).unwrap_or(u32::MAX);
+    if task.progress.attempts == 0 {
+        task.progress.attempts = u32::try_from(begun).unwrap_or(u32::MAX);
     }
     let place = traces.trails.iter().rev().find_map(|trail| trail.place.clone());
     task.place = task.place.take().or(place.map(Box::new));
@@ -369,7 +369,7 @@ fn runs_of(task: &mut Task, traces: &Traces, trust: Trust) -> Vec<Run> {
 }
 
 fn bare(task: &Task, id: RunId, kind: RunKind, agent: String, phase: Phase) -> Run {
-    Run { attempt: task.attempts.max(1), phase, ..Run::new(id, task.id, kind, agent, task.updated_at) }
+    Run { attempt: task.progress.attempts.max(1), phase, ..Run::new(id, task.id, kind, agent, task.updated_at) }
 }
 
 fn run_of(task: &Task, trail: &Trail, attempt: u32) -> Run {

@@ -92,12 +92,12 @@ impl Escalation {
     /// and so is an agent.
     pub fn next(&self, task: &Task, class: FailureClass, choice: Choice<'_>) -> Option<RouteResult> {
         let current = task.route.as_deref()?;
-        let is_due = task.tier_failures + 1 >= self.after && task.steps_up < self.max_steps;
+        let is_due = task.progress.tier_failures + 1 >= self.after && task.progress.steps_up < self.max_steps;
         if task.spec.model.is_some() || is_sticky(task) || !is_due {
             return None;
         }
         let harder = current.complexity.harder();
-        let failed = match task.tier_failures + 1 {
+        let failed = match task.progress.tier_failures + 1 {
             1 => "once".to_owned(),
             2 => "twice".to_owned(),
             times => format!("{times} times"),
@@ -143,7 +143,7 @@ mod tests {
     fn task(agent: &str, model: &str) -> Task {
         let spec = Spec { title: "t".into(), ..Spec::default() };
         let mut task = Task::new(TaskId(1), spec, FileState::Pending, jiff::Timestamp::UNIX_EPOCH);
-        task.tier_failures = 1;
+        task.progress.tier_failures = 1;
         task.route = Some(Box::new(RouteResult {
             agent: agent.into(),
             model: Some(model.into()),
@@ -222,12 +222,12 @@ mod tests {
         patient.after = 3;
         let mut tried = task("claude", "haiku");
         assert_eq!(goes(&patient, &tried, &[]), None, "this was the second failure");
-        tried.tier_failures = 2;
+        tried.progress.tier_failures = 2;
         assert!(goes(&patient, &tried, &[]).is_some());
-        tried.steps_up = 2;
+        tried.progress.steps_up = 2;
         assert_eq!(goes(&patient, &tried, &[]), None, "it has climbed as often as it may");
         patient.max_steps = 0;
-        tried.steps_up = 0;
+        tried.progress.steps_up = 0;
         assert_eq!(goes(&patient, &tried, &[]), None);
     }
 

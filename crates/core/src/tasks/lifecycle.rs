@@ -19,7 +19,9 @@ use super::outcome::{Ending, Failure, FailureClass, Outcome, Side};
 use super::question::{QuestionKind, choices};
 use super::retry::{self, Context, Move, Next};
 use super::review::Reviewers;
-use super::task::{BlockedOn, Conversation, NextRun, OrderKind, ReviewStage, State, Status, StopFor, Task, Workplace};
+use super::task::{
+    BlockedOn, Conversation, NextRun, OrderKind, Progress, ReviewStage, State, Status, StopFor, Task, Workplace,
+};
 use crate::base::external::ExternalFailure;
 use crate::base::ids::RunId;
 
@@ -136,7 +138,7 @@ fn on_launched(task: &mut Task, run: &RunId) -> Result<(), Refused> {
         // The new run's work is not merged yet.
         task.integration = None;
     }
-    task.attempts += u32::from(counts || task.attempts == 0);
+    task.progress.attempts += u32::from(counts || task.progress.attempts == 0);
     task.state = State::InProgress { run: run.clone(), next, stopping: None };
     Ok(())
 }
@@ -170,27 +172,27 @@ fn on_launch_failed(
     // Nothing ran: the attempt is given back, except where the agent itself was tried.
     match problem {
         LaunchProblem::MissingDir(dir) => {
-            task.attempts = task.attempts.saturating_sub(1);
+            task.progress.attempts = task.progress.attempts.saturating_sub(1);
             task.state = State::Blocked(BlockedOn::MissingDir { dir: dir.clone() });
         }
         LaunchProblem::Ask(question) => {
-            task.attempts = task.attempts.saturating_sub(1);
+            task.progress.attempts = task.progress.attempts.saturating_sub(1);
             ask(task, QuestionKind::Setup, question.clone());
         }
         LaunchProblem::Setup(question) => {
-            task.attempts = task.attempts.saturating_sub(1);
+            task.progress.attempts = task.progress.attempts.saturating_sub(1);
             let id = task.id;
             let choices = vec![format!("orch task log {id} --setup"), format!("orch task unblock {id}")];
             ask_with(task, QuestionKind::Setup, question.clone(), choices);
         }
         LaunchProblem::PutBack(question) => {
-            task.attempts = task.attempts.saturating_sub(1);
+            task.progress.attempts = task.progress.attempts.saturating_sub(1);
             step_again::ask_to_put_back(task, question, State::Routed { next, counts: true, not_before: None });
         }
         LaunchProblem::Failed(failure) => fail(task, failure, context),
         LaunchProblem::External(failure) | LaunchProblem::BaseAway(failure) => {
             // The same attempt begins when the step succeeds.
-            task.attempts = task.attempts.saturating_sub(1);
+            task.progress.attempts = task.progress.attempts.saturating_sub(1);
             let resume_at = State::Routed { next, counts: true, not_before: None };
             step_again::ask_about_step(task, "the start of its agent", failure, resume_at);
         }
@@ -225,8 +227,8 @@ fn on_run_ended(
     }
     match outcome {
         Outcome::Finished { answer } => {
-            task.provider_failures = 0;
-            task.repaired = false;
+            task.progress.provider_failures = 0;
+            task.progress.repaired = false;
             task.summary = Some(answer.summary.clone());
             parts::clear_awaited(task);
             task.state = State::InReview { run: run.clone(), review: ReviewStage::Judging };
@@ -278,18 +280,7 @@ fn restart(task: &mut Task) {
         true => State::Routed { next: NextRun::Fresh, counts: true, not_before: None },
         false => State::NEW,
     };
-    task.route_failures = 0;
-    task.attempts = 0;
-    task.provider_failures = 0;
-    task.conflicts = 0;
-    task.conflict_base = None;
-    task.repaired = false;
-    task.tier_failures = 0;
-    task.steps_up = 0;
-    task.review_rounds = 0;
-    task.failed_reviews.clear();
-    task.unread_reviews.clear();
-    task.rejected_trees.clear();
+    task.progress = Progress::default();
     task.last_failure = None;
     task.conversation = None;
     task.integration = None;
@@ -310,8 +301,8 @@ fn fail(task: &mut Task, failure: &Failure, context: &Context<'_>) {
             let route = route.map(|moved| match moved {
                 Move::Sideways(route) => route,
                 Move::Up(route) => {
-                    task.tier_failures = 0;
-                    task.steps_up += 1;
+                    task.progress.tier_failures = 0;
+                    task.progress.steps_up += 1;
                     route
                 }
             });
@@ -327,25 +318,25 @@ fn fail(task: &mut Task, failure: &Failure, context: &Context<'_>) {
 fn count_failure(task: &mut Task, failure: &Failure) {
     use super::outcome::FailureClass as C;
     match failure.class.side() {
-        Side::Provider => task.provider_failures += 1,
+        Side::Provider => task.progress.provider_failures += 1,
         Side::Quality | Side::Process => {
             // A lost conversation does not count: it says nothing about the provider, and the two kinds of failure must
             // not follow each other for ever.
             if failure.class != C::SessionLost {
-                task.provider_failures = 0;
+                task.progress.provider_failures = 0;
             }
-            if failure.class == C::Malformed && !task.repaired && task.conversation.is_some() {
-                task.repaired = true;
+            if failure.class == C::Malformed && !task.progress.repaired && task.conversation.is_some() {
+                task.progress.repaired = true;
             } else if failure.class == C::SessionLost {
                 task.conversation = None;
             } else if failure.class == C::Conflict {
-                task.conflicts = retry::conflict_rounds(task, failure);
-                task.conflict_base = failure.round.as_ref().map(|round| round.base.clone());
+                task.progress.conflicts = retry::conflict_rounds(task, failure);
+                task.progress.conflict_base = failure.round.as_ref().map(|round| round.base.clone());
             } else if failure.class == C::ReviewRejected {
-                task.review_rounds += 1;
+                task.progress.review_rounds += 1;
             } else {
-                task.repaired = false;
-                task.tier_failures += 1;
+                task.progress.repaired = false;
+                task.progress.tier_failures += 1;
             }
         }
     }
@@ -411,9 +402,9 @@ fn on_not_judged(task: &mut Task, run: &RunId, failure: &ExternalFailure) -> Res
 /// spent on it.
 fn reject(task: &mut Task, failure: &Failure, evidence: &Evidence, context: &Context<'_>) {
     let cycle = evidence.tree.as_ref().and_then(|tree| {
-        let stood_still = task.rejected_trees.iter().rev().take_while(|before| *before == tree).count();
-        let was_there = task.rejected_trees.contains(tree);
-        task.rejected_trees.push(tree.clone());
+        let stood_still = task.progress.rejected_trees.iter().rev().take_while(|before| *before == tree).count();
+        let was_there = task.progress.rejected_trees.contains(tree);
+        task.progress.rejected_trees.push(tree.clone());
         match (stood_still, was_there) {
             (0, true) => {
                 Some("the agent has undone its own work: the files are the same as when they were refused before")

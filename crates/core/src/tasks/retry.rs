@@ -151,13 +151,14 @@ fn first_pause(class: FailureClass) -> Option<i64> {
 fn next_try(task: &Task, failure: &Failure, now: Timestamp, other: Option<Timestamp>) -> Option<Timestamp> {
     let own_cooldown = cooldown_until(failure, now)?;
     let free = other.map_or(own_cooldown, |other| other.min(own_cooldown));
-    let has_time = failure.retry_at.is_some_and(|at| at > now) && task.provider_failures < MAX_PROVIDER_FAILURES;
-    if task.provider_failures == 0 || (has_time && free == own_cooldown) {
+    let has_time =
+        failure.retry_at.is_some_and(|at| at > now) && task.progress.provider_failures < MAX_PROVIDER_FAILURES;
+    if task.progress.provider_failures == 0 || (has_time && free == own_cooldown) {
         return Some(free);
     }
     // A failure that is not transient waits for another agent, which has not failed yet: its pause starts short.
     let first = if is_transient(failure.class) { first_pause(failure.class)? } else { SHORT_PAUSE };
-    let pause = first.checked_shl(task.provider_failures.min(8))?.min(LONGEST_PAUSE);
+    let pause = first.checked_shl(task.progress.provider_failures.min(8))?.min(LONGEST_PAUSE);
     // Up to 7/32 of the pause more, by task id: this spreads the retries without a random number.
     let offset = pause * i64::try_from(task.id.0 % 8).ok()? / 32;
     let own = now.checked_add(SignedDuration::from_secs(pause + offset)).ok()?;
@@ -197,8 +198,8 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
     let agent = task.route.as_ref().map_or("the agent", |r| r.agent.as_str());
     // A person is asked only when a transient failure lasts too long to be an outage.
     let most = if is_transient(failure.class) { MAX_OUTAGE_FAILURES } else { MAX_PROVIDER_FAILURES };
-    if task.provider_failures + 1 >= most {
-        let count = task.provider_failures + 1;
+    if task.progress.provider_failures + 1 >= most {
+        let count = task.progress.provider_failures + 1;
         return Next::Ask {
             kind: if is_transient(failure.class) { QuestionKind::Failed } else { QuestionKind::Setup },
             question: format!("{agent} failed {count} times in a row; the last time: {}", failure.detail),
@@ -229,7 +230,7 @@ fn retry_with(failure: &Failure, resume: bool) -> NextRun {
 
 fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
     let can_resume = task.conversation.is_some();
-    if failure.class == FailureClass::Malformed && !task.repaired && can_resume {
+    if failure.class == FailureClass::Malformed && !task.progress.repaired && can_resume {
         return Next::Again { run: retry_with(failure, true), counts: false, route: None, not_before: None };
     }
     if failure.class == FailureClass::SessionLost && can_resume {
@@ -242,10 +243,10 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
         return after_rejection(task, failure, context.bounds.max_review_rounds, can_resume);
     }
     let most = context.bounds.max_attempts;
-    if task.attempts >= most {
+    if task.progress.attempts >= most {
         let question = format!(
             "{} of {most} attempts are used; the last failed ({}): {}",
-            task.attempts, failure.class, failure.detail
+            task.progress.attempts, failure.class, failure.detail
         );
         return Next::Ask { kind: QuestionKind::Failed, question };
     }
@@ -272,7 +273,8 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
 /// Starts another round on the new base, as long as the base has moved since the last round and rounds make progress.
 fn after_conflict(task: &Task, failure: &Failure, can_resume: bool) -> Next {
     let stalled = conflict_rounds(task, failure) - 1;
-    let has_moved = failure.round.as_ref().is_some_and(|round| Some(&round.base) != task.conflict_base.as_ref());
+    let has_moved =
+        failure.round.as_ref().is_some_and(|round| Some(&round.base) != task.progress.conflict_base.as_ref());
     if stalled == 0 || (has_moved && stalled < MAX_STALLED_ROUNDS) {
         return Next::Again { run: retry_with(failure, can_resume), counts: false, route: None, not_before: None };
     }
@@ -284,13 +286,13 @@ fn after_conflict(task: &Task, failure: &Failure, can_resume: bool) -> Next {
 /// Counts the conflict rounds up to this one, since the last resolved conflict.
 pub(super) fn conflict_rounds(task: &Task, failure: &Failure) -> u32 {
     let resolved_last = failure.round.as_ref().is_some_and(|round| round.resolved_last);
-    if resolved_last { 1 } else { task.conflicts + 1 }
+    if resolved_last { 1 } else { task.progress.conflicts + 1 }
 }
 
 /// Returns the reviewer's demands to the author in the same conversation; after too many rounds a person decides.
 fn after_rejection(task: &Task, failure: &Failure, max_rounds: u32, can_resume: bool) -> Next {
-    if task.review_rounds >= max_rounds {
-        let rounds = task.review_rounds + 1;
+    if task.progress.review_rounds >= max_rounds {
+        let rounds = task.progress.review_rounds + 1;
         return Next::Ask {
             kind: QuestionKind::Ready,
             question: format!("the review asked for changes {rounds} times; the last: {}", failure.detail),

@@ -135,26 +135,13 @@ pub struct Conversation {
     pub model: Option<String>,
 }
 
-/// A task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Task {
-    /// The task's number.
-    pub id: TaskId,
-    /// What the person requested.
-    pub spec: Spec,
-    /// The current state.
-    pub state: State,
-    /// The current route.
-    pub route: Option<Box<RouteResult>>,
+/// What has happened to a task since it last started anew. A restart replaces it by the default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
     /// Failed routing questions since the last successful one.
     pub route_failures: u32,
     /// Work runs that count against `workflow.max_attempts`.
     pub attempts: u32,
-    /// All runs ever started, of every kind; also the ordinal of the last one.
-    pub runs: u32,
-    /// The branch that was checked out in the repository when the task was created. The task starts from it unless the
-    /// settings name another; switching branches later has no effect on the task.
-    pub base_branch: Option<String>,
     /// Provider failures since the last run that ended otherwise.
     pub provider_failures: u32,
     /// Consecutive rounds in which a conflict with the base went back to the author, since the last resolved one.
@@ -175,6 +162,26 @@ pub struct Task {
     pub unread_reviews: Vec<String>,
     /// Git trees that were judged and rejected, the latest last.
     pub rejected_trees: Vec<String>,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// The task's number.
+    pub id: TaskId,
+    /// What the person requested.
+    pub spec: Spec,
+    /// The current state.
+    pub state: State,
+    /// The current route.
+    pub route: Option<Box<RouteResult>>,
+    /// What has happened since it last started anew.
+    pub progress: Progress,
+    /// All runs ever started, of every kind; also the ordinal of the last one.
+    pub runs: u32,
+    /// The branch that was checked out in the repository when the task was created. The task starts from it unless the
+    /// settings name another; switching branches later has no effect on the task.
+    pub base_branch: Option<String>,
     /// The state to which `unblock` returns after a step of orch's own failed for minutes; set only while a person is
     /// asked.
     pub resume_at: Option<Box<State>>,
@@ -222,20 +229,9 @@ impl Task {
             spec,
             state: State::NEW,
             route: None,
-            route_failures: 0,
-            attempts: 0,
+            progress: Progress::default(),
             runs: 0,
-            provider_failures: 0,
-            conflicts: 0,
-            conflict_base: None,
             base_branch: None,
-            repaired: false,
-            tier_failures: 0,
-            steps_up: 0,
-            review_rounds: 0,
-            failed_reviews: Vec::new(),
-            unread_reviews: Vec::new(),
-            rejected_trees: Vec::new(),
             resume_at: None,
             place: None,
             conversation: None,

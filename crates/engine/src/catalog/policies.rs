@@ -102,7 +102,7 @@ impl Ground<'_> {
 
     /// What failed since the task was begun: of the runs that are recorded the last ones, and the one that ends now.
     fn tried(&self, task: &Task) -> Vec<Tried> {
-        let (Some(route), true) = (task.route.as_deref(), task.attempts > 0) else { return Vec::new() };
+        let (Some(route), true) = (task.route.as_deref(), task.progress.attempts > 0) else { return Vec::new() };
         let is_last = |run: &RunId| self.last.is_some_and(|last| last.id == *run);
         let of_task = |sample: &Sample| match &sample.source {
             Source::Run { task: of, run, attempt } if *of == task.id && !is_last(run) => Some((
@@ -115,7 +115,7 @@ impl Ground<'_> {
         let mut recorded: Vec<(Timestamp, u32, Tried)> = self.samples.iter().filter_map(of_task).collect();
         recorded.sort_by_key(|(ended, _, _)| *ended);
         // Backwards the attempts go down to the first; where they go up again, the task was begun again.
-        let mut bound = task.attempts;
+        let mut bound = task.progress.attempts;
         let since = recorded.iter().rposition(|(_, attempt, _)| {
             let is_earlier = *attempt > bound;
             bound = bound.min(*attempt);

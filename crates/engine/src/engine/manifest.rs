@@ -63,7 +63,7 @@ impl ManifestTask {
         let (branch, worktree) = task.place.as_deref().map(|p| (p.branch.clone(), p.worktree.clone())).unzip();
         Some(Self {
             task_id: task.id,
-            attempt: task.attempts,
+            attempt: task.progress.attempts,
             agent: task.route.as_ref().map(|route| route.agent.clone()),
             conversation: task.conversation.as_ref().map(|talk| talk.session_id.clone()),
             branch,

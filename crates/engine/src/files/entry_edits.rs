@@ -26,8 +26,8 @@ pub(crate) fn edits_of(task: &Task, edits: &mut Vec<Edit>) -> bool {
         if let Some(place) = &task.place {
             set("branch", place.branch.as_str().into());
         }
-        if task.attempts > 0 {
-            set("attempts", task.attempts.into());
+        if task.progress.attempts > 0 {
+            set("attempts", task.progress.attempts.into());
         }
         if let Some(summary) = &task.summary {
             set("summary", summary.as_str().into());

@@ -300,7 +300,7 @@ impl Line {
 
     /// Its results stand there too.
     pub fn results(&self) -> bool {
-        !self.is_new && (self.task.place.is_some() || self.task.attempts > 0)
+        !self.is_new && (self.task.place.is_some() || self.task.progress.attempts > 0)
     }
 }
 

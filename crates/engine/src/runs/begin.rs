@@ -52,7 +52,7 @@ impl Engine {
 
     fn begin_routing(&mut self, change_set: &mut ChangeSet, id: TaskId, now: Timestamp) {
         let Some(task) = self.state.tasks.get(&id).cloned() else { return };
-        let decision = self.routing(&task).decide(task.route_failures);
+        let decision = self.routing(&task).decide(task.progress.route_failures);
         let event = match decision {
             Decision::Resolved(route) => Event::RouteChosen { route, failed: false },
             Decision::Impossible(problem) => {
@@ -94,7 +94,7 @@ impl Engine {
     pub(crate) fn route_failed(&mut self, change_set: &mut ChangeSet, id: TaskId, error: &str, now: Timestamp) {
         let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let routing = self.routing(&task);
-        let event = match routing.after_failure(task.route_failures + 1, error) {
+        let event = match routing.after_failure(task.progress.route_failures + 1, error) {
             Ok(route) => Event::RouteChosen { route, failed: true },
             Err(problem) => Event::RouteImpossible { reason: format!("{}; {}", problem.reason, problem.hint) },
         };
@@ -110,7 +110,7 @@ impl Engine {
         now: Timestamp,
     ) -> Run {
         let id = RunId::new(task.id, task.runs + 1, self.deps.random());
-        Run { attempt: task.attempts.max(1), model, ..Run::new(id, task.id, kind, agent, now) }
+        Run { attempt: task.progress.attempts.max(1), model, ..Run::new(id, task.id, kind, agent, now) }
     }
 
     /// Returns the reference to the next run's model, and the reason where it is not the route's own.
@@ -163,7 +163,7 @@ impl Engine {
         };
         match self.apply(change_set, id, &Event::Launched { run: run.id.clone() }, now) {
             Ok(task) => {
-                run.attempt = task.attempts;
+                run.attempt = task.progress.attempts;
                 self.claim_at_dispatch(change_set, &task, now);
                 self.put_into_prompt(change_set, id, &run.id);
                 change_set.put_run(&mut self.state, run);

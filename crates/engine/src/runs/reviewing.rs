@@ -38,7 +38,8 @@ impl Engine {
         let author = task.route.as_ref().map_or("", |route| route.agent.as_str());
         let model = task.route.as_ref().and_then(|route| route.model.as_deref());
         let provider = provider_of(author, model);
-        let Some(chosen) = choose(&candidates, (author, &provider), (&task.failed_reviews, &task.unread_reviews))
+        let Some(chosen) =
+            choose(&candidates, (author, &provider), (&task.progress.failed_reviews, &task.progress.unread_reviews))
         else {
             let (detail, until) = self.why_nobody(&candidates, &task, now);
             return self.postpone_review(change_set, id, &detail, until, now);
@@ -59,7 +60,7 @@ impl Engine {
     /// A review that came to nothing, and whether that leaves somebody who can be asked.
     fn failed_review(&self, task: &Task, work: RunId, agent: String, failure: Failure, now: Timestamp) -> Event {
         let author = task.route.as_ref().map_or("", |route| route.agent.as_str());
-        let mut unread = task.unread_reviews.clone();
+        let mut unread = task.progress.unread_reviews.clone();
         unread.extend((failure.class.side() != Side::Provider).then(|| agent.clone()));
         let candidates = self.review_candidates(task, now);
         let is_last = !candidates.is_empty() && !can_be_asked(&candidates, author, &unread);

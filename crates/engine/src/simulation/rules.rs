@@ -102,7 +102,9 @@ impl Rules {
     fn task_changes(&mut self, stored: &Tables, task: &Task) -> Result<(), Broken> {
         let id = task.id;
         self.tasks.insert(id);
-        must(task.attempts <= self.max_attempts, || format!("task {id} has {} attempts", task.attempts))?;
+        must(task.progress.attempts <= self.max_attempts, || {
+            format!("task {id} has {} attempts", task.progress.attempts)
+        })?;
         if let State::NeedsReview { question, choices, .. } = &task.state {
             must(!question.is_empty() && !choices.is_empty(), || format!("task {id} asks nothing"))?;
         }
@@ -144,7 +146,9 @@ impl Rules {
             self.launched.push(id);
             return launch_counts(stored, before, task);
         }
-        must(task.attempts <= before.attempts, || format!("task {id} counts an attempt that did not begin"))
+        must(task.progress.attempts <= before.progress.attempts, || {
+            format!("task {id} counts an attempt that did not begin")
+        })
     }
 
     /// The state as the turn left it; the turn is stored, and what it begins has begun.
@@ -306,7 +310,7 @@ fn parts_are_over(stored: &Tables, task: &Task, what: &str) -> Result<(), Broken
 /// The attempt is counted once, and none for what the provider did.
 fn launch_counts(stored: &Tables, before: &Task, task: &Task) -> Result<(), Broken> {
     let id = task.id;
-    must(task.attempts >= 1, || format!("task {id} runs without an attempt"))?;
+    must(task.progress.attempts >= 1, || format!("task {id} runs without an attempt"))?;
     let of_task = |run: &&Run| run.task == id && run.kind == RunKind::Work;
     let live = stored.runs.values().filter(of_task).any(|run| run.phase != Phase::Ended);
     // The end of the last run may be part of the same turn: then it is stored together with this beginning.
@@ -314,10 +318,12 @@ fn launch_counts(stored: &Tables, before: &Task, task: &Task) -> Result<(), Brok
     let again = matches!(before.state, State::Routed { counts: false, .. });
     let of_provider = task.last_failure.as_ref().is_some_and(|failure| failure.class.side() == Side::Provider);
     let resumed = matches!(before.state, State::Routed { next: NextRun::Resumed { .. }, .. });
-    must(!resumed || before.attempts == task.attempts, || format!("task {id} counts a run that is resumed"))?;
-    let same = before.attempts.max(1) == task.attempts;
+    must(!resumed || before.progress.attempts == task.progress.attempts, || {
+        format!("task {id} counts a run that is resumed")
+    })?;
+    let same = before.progress.attempts.max(1) == task.progress.attempts;
     must(!(again && of_provider) || same, || format!("task {id} counts an attempt for a failure of its provider"))?;
-    must(task.attempts <= before.attempts + 1, || format!("task {id} counts an attempt twice"))
+    must(task.progress.attempts <= before.progress.attempts + 1, || format!("task {id} counts an attempt twice"))
 }
 
 fn run_changes(stored: &Tables, run: &Run) -> Result<(), Broken> {

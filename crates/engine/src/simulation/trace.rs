@@ -46,7 +46,8 @@ impl Trace {
         for write in writes {
             match write {
                 Write::Task(task) => {
-                    (1, task.id, task.status(), task.attempts, task.runs, task.spec.priority).hash(&mut self.hasher);
+                    (1, task.id, task.status(), task.progress.attempts, task.runs, task.spec.priority)
+                        .hash(&mut self.hasher);
                 }
                 Write::Run(run) => (2, run.task, run.id.ordinal(), run.ended_at.is_some()).hash(&mut self.hasher),
                 Write::Entry(entry) => {

@@ -22,7 +22,9 @@ pub fn fact_of(before: &Task, event: &Event, after: &Task) -> Fact {
             RouteFact::Rerouted { class: *class, choice: after.route.as_deref().map(Choice::of) }.into()
         }
         Event::RoutePostponed { until } => RouteFact::Postponed { until: *until }.into(),
-        Event::Launched { .. } => RunFact::Launched { attempt: after.attempts, from: beginning(before) }.into(),
+        Event::Launched { .. } => {
+            RunFact::Launched { attempt: after.progress.attempts, from: beginning(before) }.into()
+        }
         Event::Placed { place } => {
             RunFact::Placed { branch: place.branch.clone(), worktree: place.worktree.clone() }.into()
         }

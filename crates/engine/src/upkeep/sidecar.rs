@@ -39,7 +39,7 @@ pub fn write(deps: &Deps, tasks: &[Arc<Task>]) {
             status: task.status().to_record(),
             route: task.route.to_record(),
             branch: task.place.as_ref().map(|p| p.branch.as_str()),
-            attempts: task.attempts,
+            attempts: task.progress.attempts,
             updated_at: task.updated_at,
             record: task.to_record(),
             sum: record_sum(task),

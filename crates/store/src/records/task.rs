@@ -9,7 +9,7 @@ use orch_core::money::Usd;
 use orch_core::outcome::Failure;
 use orch_core::route::{Complexity, RouteResult};
 use orch_core::task::file_entry::{FileEntry, FileState, Seen};
-use orch_core::task::{Conversation, Parts, Spec, State, Status, Task, Workplace};
+use orch_core::task::{Conversation, Parts, Progress, Spec, State, Status, Task, Workplace};
 use std::path::PathBuf;
 
 record! {
@@ -18,27 +18,9 @@ record! {
         spec: Spec,
         state: State,
         route: Option<Box<RouteResult>>,
-        route_failures: u32,
-        attempts: u32,
         runs: u32,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         base_branch: Option<String>,
-        provider_failures: u32,
-        conflicts: u32,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        conflict_base: Option<String>,
-        repaired: bool,
-        tier_failures: u32,
-        #[serde(default, skip_serializing_if = "is_zero")]
-        steps_up: u32,
-        #[serde(default, skip_serializing_if = "is_zero")]
-        review_rounds: u32,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        failed_reviews: Vec<String>,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        unread_reviews: Vec<String>,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        rejected_trees: Vec<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume_at: Option<Box<State>>,
         place: Option<Box<Workplace>>,
@@ -64,6 +46,25 @@ record! {
         claim: Option<Box<Claim>>,
         created_at: Timestamp,
         updated_at: Timestamp,
+    } with progress: Progress {
+        route_failures: u32,
+        attempts: u32,
+        provider_failures: u32,
+        conflicts: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conflict_base: Option<String>,
+        repaired: bool,
+        tier_failures: u32,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        steps_up: u32,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        review_rounds: u32,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed_reviews: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread_reviews: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rejected_trees: Vec<String>,
     }
 }
 

@@ -14,7 +14,7 @@ use orch_core::pause::Pause;
 use orch_core::plan::Cooldown;
 use orch_core::recorded::Recorded;
 use orch_core::service::ServiceEntry;
-use orch_core::task::{Run, Spec, Status, Task};
+use orch_core::task::{Progress, Run, Spec, Status, Task};
 use proptest::prelude::*;
 
 /// What this version stores: a table's word and the JSON of a row. A line that changes is a change of the format on the disk.
@@ -126,7 +126,8 @@ proptest! {
         let task = Task {
             spec: Spec { title, body, labels, priority, parent: parent.map(TaskId), ..task.spec },
             cost: cost.map(Usd::from_micros),
-            attempts, runs, steps_up, review_rounds, run_now, past_pause, repaired,
+            progress: Progress { attempts, steps_up, review_rounds, repaired, ..task.progress },
+            runs, run_now, past_pause,
             ..task
         };
         prop_assert_eq!(read_back(&task), task);

@@ -20,7 +20,7 @@ fn record(state: State, runs: u32, second: i64) -> Task {
 }
 
 fn aside(task: Task) -> Option<Aside> {
-    Some(Aside { status: task.status(), route: None, attempts: task.attempts, branch: None, task: Some(task) })
+    Some(Aside { status: task.status(), route: None, attempts: task.progress.attempts, branch: None, task: Some(task) })
 }
 
 fn trail(ordinal: u32, stage: Stage) -> Trail {
@@ -119,7 +119,7 @@ fn a_run_that_is_waited_for_is_judged_and_counted_once() {
         runs.iter().map(|run| (run.phase, run.attempt)).collect::<Vec<_>>(),
         [(Phase::Ended, 1), (Phase::Running, 2)]
     );
-    assert_eq!((task.runs, task.attempts), (2, 2));
+    assert_eq!((task.runs, task.progress.attempts), (2, 2));
     assert_eq!(task.conversation.map(|talk| talk.session_id).as_deref(), Some("talk"));
 }
 

@@ -72,7 +72,7 @@ impl<'a> Batches<'a> {
             let mut ready: Vec<Ready<'a>> = places.iter().map(|place| runnable[*place]).collect();
             // Tasks that were tried before come first, then the order in which they were named.
             ready.sort_unstable_by_key(|(.., id, task)| {
-                (task.attempts == 0, self.places.get(id).map(|(_, place)| *place))
+                (task.progress.attempts == 0, self.places.get(id).map(|(_, place)| *place))
             });
             self.spread(group, &mut ready);
             for (place, ready) in places.into_iter().zip(ready) {

@@ -59,8 +59,8 @@ pub(super) fn on_shutdown(task: &mut Task) -> Result<(), Refused> {
 pub(super) fn on_message(task: &mut Task) -> Result<(), Refused> {
     match &task.state {
         State::NeedsReview { .. } | State::InReview { review: ReviewStage::Integrating { .. }, .. } => {
-            task.provider_failures = 0;
-            task.repaired = false;
+            task.progress.provider_failures = 0;
+            task.progress.repaired = false;
             task.state = match task.route {
                 Some(_) => State::Routed { next: NextRun::Said, counts: false, not_before: None },
                 None => State::NEW,

@@ -96,10 +96,10 @@ fn on_rejected(task: &mut Task, reason: &str) -> Result<(), Refused> {
         State::NeedsReview { .. } if task.route.is_none() => Err(refuse_without_work(task)),
         State::NeedsReview { .. } => {
             let feedback = feedback(task, reason);
-            task.provider_failures = 0;
-            task.conflicts = 0;
-            task.conflict_base = None;
-            task.review_rounds = 0;
+            task.progress.provider_failures = 0;
+            task.progress.conflicts = 0;
+            task.progress.conflict_base = None;
+            task.progress.review_rounds = 0;
             let next = NextRun::Again { feedback, resume: task.conversation.is_some() };
             task.state = State::Routed { next, counts: false, not_before: None };
             Ok(())

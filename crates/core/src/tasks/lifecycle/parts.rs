@@ -50,7 +50,7 @@ pub(super) fn clear_awaited(task: &mut Task) {
 /// Returns the state after the wait: the current attempt continues if there is one.
 pub(super) fn resumed_state(task: &Task) -> State {
     match task.route {
-        Some(_) => State::Routed { next: NextRun::Parts, counts: task.attempts == 0, not_before: None },
+        Some(_) => State::Routed { next: NextRun::Parts, counts: task.progress.attempts == 0, not_before: None },
         None => State::NEW,
     }
 }

@@ -90,14 +90,14 @@ pub(super) fn on_failed(
     let ReviewStage::Reviewing { then_person, .. } = reviewed_run(task, run)? else {
         return Err(Refused::Stale { run: run.clone() });
     };
-    task.failed_reviews.push(agent.to_owned());
+    task.progress.failed_reviews.push(agent.to_owned());
     if failure.class.side() != Side::Provider {
-        task.unread_reviews.push(agent.to_owned());
+        task.progress.unread_reviews.push(agent.to_owned());
     }
-    if is_last || task.failed_reviews.len() >= MAX_FAILED_REVIEWS {
+    if is_last || task.progress.failed_reviews.len() >= MAX_FAILED_REVIEWS {
         let question = format!(
             "the work could not be reviewed, {} in a row; the last time {agent} failed ({}): {}",
-            count::plural(task.failed_reviews.len(), "time"),
+            count::plural(task.progress.failed_reviews.len(), "time"),
             failure.class,
             failure.detail
         );
@@ -109,8 +109,8 @@ pub(super) fn on_failed(
 }
 
 fn forget_failures(task: &mut Task) {
-    task.failed_reviews.clear();
-    task.unread_reviews.clear();
+    task.progress.failed_reviews.clear();
+    task.progress.unread_reviews.clear();
 }
 
 impl Task {

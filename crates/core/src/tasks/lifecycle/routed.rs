@@ -19,9 +19,9 @@ pub(super) fn on_asked(task: &mut Task, run: &RunId) -> Result<(), Refused> {
 
 pub(super) fn on_chosen(task: &mut Task, route: &RouteResult, failed: bool) -> Result<(), Refused> {
     let State::New { .. } = task.state else { return Err(refused(task, "only a new task is routed")) };
-    task.route_failures = if failed { task.route_failures + 1 } else { 0 };
+    task.progress.route_failures = if failed { task.progress.route_failures + 1 } else { 0 };
     task.route = Some(Box::new(route.clone()));
-    task.tier_failures = 0;
+    task.progress.tier_failures = 0;
     task.state = State::Routed { next: NextRun::Fresh, counts: true, not_before: None };
     Ok(())
 }

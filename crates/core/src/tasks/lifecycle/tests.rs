@@ -167,7 +167,7 @@ fn a_task_goes_from_new_to_done() {
     let run = scenario.judged(Verdict::Accept);
     assert_eq!(scenario.task.status(), Status::InReview);
     scenario.event(Event::Integrated { run, integration: with(IntegrationState::Merged) });
-    assert_eq!((scenario.task.status(), scenario.task.attempts), (Status::Done, 1));
+    assert_eq!((scenario.task.status(), scenario.task.progress.attempts), (Status::Done, 1));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn failed_work_is_repeated_in_its_conversation_then_moves_up_then_asks() {
     assert!(matches!(scenario.next(), (NextRun::Again { resume: false, .. }, true, None)));
     assert_eq!(scenario.task.route.as_ref().map(|r| r.complexity), Some(Complexity::Medium));
     scenario.judged(fail());
-    assert_eq!((scenario.task.status(), scenario.task.attempts), (Status::NeedsReview, 3));
+    assert_eq!((scenario.task.status(), scenario.task.progress.attempts), (Status::NeedsReview, 3));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_failure_of_the_provider_moves_sideways_and_counts_no_attempt() {
     assert_eq!(scenario.task.route.as_ref().map(|r| r.agent.as_str()), Some("codex"));
     assert!(matches!(scenario.next(), (_, false, None)));
     scenario.run_ends(finished());
-    assert_eq!(scenario.task.attempts, 1);
+    assert_eq!(scenario.task.progress.attempts, 1);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn an_outage_of_a_day_asks_nobody_and_is_tried_less_and_less_often() {
         pauses.push(scenario.next().2.expect("a time").duration_since(now()).as_secs());
     }
     assert_eq!(pauses[..6], [30, 61, 123, 247, 495, 928]);
-    assert!(pauses.iter().sum::<i64>() >= 24 * 3600 && pauses.is_sorted() && scenario.task.attempts == 1);
+    assert!(pauses.iter().sum::<i64>() >= 24 * 3600 && pauses.is_sorted() && scenario.task.progress.attempts == 1);
     scenario.run_ends(failed(FailureClass::Network));
     assert_eq!(scenario.task.status(), Status::NeedsReview, "nobody calls that an outage any more");
 }
@@ -260,7 +260,7 @@ fn a_malformed_answer_is_asked_for_once_more_and_then_fails() {
     assert!(matches!(scenario.next(), (NextRun::Again { resume: true, .. }, false, None)));
     scenario.run_ends(failed(FailureClass::Malformed));
     assert!(matches!(scenario.next(), (_, true, None)), "the second time it is a failed attempt");
-    assert_eq!(scenario.task.attempts, 1);
+    assert_eq!(scenario.task.progress.attempts, 1);
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn an_interrupted_task_waits_for_the_persons_word_and_goes_on_in_its_conversatio
     assert_eq!(scenario.next(), (&NextRun::Said, false, None));
     assert_eq!(scenario.task.conversation.as_ref().map(|talk| talk.session_id.as_str()), Some("s"));
     scenario.run_ends(finished());
-    assert_eq!(scenario.task.attempts, 1, "it is the same attempt");
+    assert_eq!(scenario.task.progress.attempts, 1, "it is the same attempt");
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn what_a_shutdown_interrupts_goes_on_in_its_conversation_and_counts_no_attempt(
         assert_eq!(scenario.task.conversation.as_ref().map(|talk| talk.session_id.as_str()), Some("s"));
     }
     scenario.judged(Verdict::Accept);
-    assert_eq!((scenario.task.attempts, scenario.task.tier_failures), (1, 0));
+    assert_eq!((scenario.task.progress.attempts, scenario.task.progress.tier_failures), (1, 0));
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn what_ends_before_it_hears_of_a_shutdown_counts_as_what_it_is() {
     };
     assert_eq!(ends(finished()).task.status(), Status::InReview);
     let mut failing = ends(failed(FailureClass::ChecksFailed));
-    assert_eq!(failing.task.tier_failures, 1);
+    assert_eq!(failing.task.progress.tier_failures, 1);
     // Interrupted once more, a new agent still hears what went wrong before.
     let run = failing.launch();
     failing.event(Event::ShutdownAsked);
@@ -447,7 +447,7 @@ fn a_run_that_could_not_start_gives_its_attempt_back() {
     let mut scenario = Life::routed();
     let run = scenario.launch();
     scenario.event(Event::LaunchFailed { run, problem: LaunchProblem::MissingDir("/gone".into()) });
-    assert_eq!((scenario.task.status(), scenario.task.attempts), (Status::Blocked, 0));
+    assert_eq!((scenario.task.status(), scenario.task.progress.attempts), (Status::Blocked, 0));
 }
 
 #[test]
@@ -458,7 +458,7 @@ fn an_attempt_that_is_blocked_before_it_goes_on_is_counted_once() {
     }
     scenario.run_ends(failed(FailureClass::RateLimited));
     assert_eq!(
-        (scenario.next().1, scenario.task.attempts),
+        (scenario.next().1, scenario.task.progress.attempts),
         (false, 3),
         "the provider failed: the third attempt goes on"
     );
@@ -466,7 +466,7 @@ fn an_attempt_that_is_blocked_before_it_goes_on_is_counted_once() {
     scenario.event(Event::Unblocked);
     scenario.event(Event::RouteChosen { route: route("claude", Complexity::Simple), failed: false });
     scenario.launch();
-    assert_eq!(scenario.task.attempts, 3, "it is still the third");
+    assert_eq!(scenario.task.progress.attempts, 3, "it is still the third");
 }
 
 #[test]
@@ -532,12 +532,12 @@ fn a_person_accepts_what_an_agent_asks_about_at_the_commit_that_they_saw() {
 #[test]
 fn what_a_person_rejects_goes_back_to_its_conversation_and_counts_no_attempt() {
     let mut scenario = asking();
-    let before = scenario.task.attempts;
+    let before = scenario.task.progress.attempts;
     scenario.event(ruled(ReviewDecision::Reject { reason: "keep the name".into() }));
     let feedback = Feedback { class: FailureClass::ReviewRejected, detail: "keep the name".into(), conflict: None };
     assert_eq!(scenario.next(), (&NextRun::Again { feedback, resume: true }, false, None));
     scenario.launch();
-    assert_eq!(scenario.task.attempts, before);
+    assert_eq!(scenario.task.progress.attempts, before);
     assert!(scenario.try_event(&ruled(ReviewDecision::Reject { reason: "no".into() })).is_err());
 }
 
@@ -575,7 +575,7 @@ proptest! {
             }
             scenario.run_ends(failed(class));
             runs += 1;
-            prop_assert!(scenario.task.attempts <= 3);
+            prop_assert!(scenario.task.progress.attempts <= 3);
         }
         prop_assert_eq!(scenario.task.status(), Status::NeedsReview);
         prop_assert!(runs <= 40, "{} runs", runs);
@@ -637,5 +637,5 @@ fn work_that_fails_twice_goes_up_and_climbs_no_higher_than_it_may() {
         models.extend(scenario.task.route.as_ref().and_then(|route| route.model.clone()));
     }
     assert_eq!(models, ["claude-simple", "sonnet", "sonnet", "sonnet"], "on no rung, it begins at the second");
-    assert_eq!((scenario.task.steps_up, scenario.task.tier_failures), (1, 2));
+    assert_eq!((scenario.task.progress.steps_up, scenario.task.progress.tier_failures), (1, 2));
 }

@@ -11,7 +11,7 @@ pub(super) fn on_blocked(task: &mut Task, on: &BlockedOn) -> Result<(), Refused>
         State::New { routing: None, .. } | State::Routed { .. } | State::Blocked(_) => {
             // An attempt that was to continue starts anew after the wait, and is counted then.
             if let State::Routed { counts: false, .. } = task.state {
-                task.attempts = task.attempts.saturating_sub(1);
+                task.progress.attempts = task.progress.attempts.saturating_sub(1);
             }
             parts::wait(task, on);
             Ok(())

@@ -34,7 +34,7 @@ fn within_a_batch_retries_come_first_then_the_order_of_the_names_whatever_the_pr
     let mut urgent = routed(1);
     urgent.spec.priority = 9;
     let mut again = routed(3);
-    again.attempts = 1;
+    again.progress.attempts = 1;
     let mut inputs = PlanInputs::of([urgent, routed(2), again, routed(4)]);
     inputs.batch(1, &[4, 2, 3, 1], |batch| batch.concurrency = 4);
     assert_eq!(launched(&inputs.plan(9)), [3, 4, 2, 1]);

@@ -30,11 +30,11 @@ fn a_task_that_hands_work_on_waits_for_it_and_goes_on_with_the_same_attempt_in_i
     scenario.event(Event::Blocked(BlockedOn::Children { tasks: vec![TaskId(6)] }));
     scenario.event(Event::Unblocked);
     assert_eq!(scenario.next(), (&NextRun::Parts, false, None));
-    assert_eq!((scenario.task.awaited(), scenario.task.attempts), (PARTS.as_slice(), 1));
+    assert_eq!((scenario.task.awaited(), scenario.task.progress.attempts), (PARTS.as_slice(), 1));
     assert!(scenario.task.conversation.is_some());
     scenario.run_ends(finished());
     assert_eq!(
-        (scenario.task.awaited(), scenario.task.delegated(), scenario.task.attempts),
+        (scenario.task.awaited(), scenario.task.delegated(), scenario.task.progress.attempts),
         ([].as_slice(), PARTS.as_slice(), 1)
     );
 }

@@ -62,7 +62,7 @@ fn changes_are_asked_for_in_the_authors_conversation_and_are_no_attempt() {
         scenario.event(says(&run, Decision::RequestChanges, HEAD));
         let (next, counts, _) = scenario.next();
         assert!(matches!(next, NextRun::Again { resume: true, .. }) && !counts, "round {round}: {next:?}");
-        assert_eq!(scenario.task.attempts, 1);
+        assert_eq!(scenario.task.progress.attempts, 1);
     }
     let run = looked_at(&mut scenario, Reviewers::Agent);
     asked(&mut scenario, &run);
@@ -102,7 +102,7 @@ fn where_nobody_is_left_to_review_a_person_is_asked_with_all_choices() {
     for verb in ["diff", "approve", "reject", "send"] {
         assert!(choices.iter().any(|choice| choice.starts_with(&format!("orch task {verb} 1"))), "{verb}: {choices:?}");
     }
-    assert_eq!(scenario.task.unread_reviews, ["codex"]);
+    assert_eq!(scenario.task.progress.unread_reviews, ["codex"]);
 }
 
 fn refused_with(scenario: &mut Life, tree: &str) {
@@ -120,7 +120,7 @@ fn an_agent_that_undoes_its_own_work_is_stopped_before_its_attempts_are_used() {
     assert!(scenario.task.question().is_none());
     let conversation = Conversation { agent: "claude".into(), session_id: "s".into(), model: None };
     scenario.task.conversation = Some(Box::new(conversation));
-    scenario.task.attempts = 1;
+    scenario.task.progress.attempts = 1;
     refused_with(&mut scenario, "a");
     assert!(scenario.task.question().is_some_and(|(question, _)| question.contains("undone its own work")));
 }
@@ -129,10 +129,10 @@ fn an_agent_that_undoes_its_own_work_is_stopped_before_its_attempts_are_used() {
 fn the_same_files_are_refused_twice_and_then_a_person_is_asked() {
     let mut scenario = Life::routed();
     refused_with(&mut scenario, "a");
-    scenario.task.attempts = 0;
+    scenario.task.progress.attempts = 0;
     refused_with(&mut scenario, "a");
     assert!(scenario.task.question().is_none());
-    scenario.task.attempts = 0;
+    scenario.task.progress.attempts = 0;
     refused_with(&mut scenario, "a");
     assert!(scenario.task.question().is_some_and(|(question, _)| question.contains("third time")));
 }

@@ -24,11 +24,11 @@ fn unblocked(scenario: &mut Life) -> State {
 fn a_result_that_could_not_be_judged_is_judged_when_a_person_says_so() {
     let mut scenario = Life::routed();
     let run = scenario.run_ends(finished());
-    let before = (scenario.task.attempts, scenario.task.conversation.clone());
+    let before = (scenario.task.progress.attempts, scenario.task.conversation.clone());
     scenario.event(Event::NotJudged { run: run.clone(), failure: gone() });
     assert_eq!(unblocked(&mut scenario), State::InReview { run, review: ReviewStage::Judging });
     assert_eq!(
-        (scenario.task.attempts, scenario.task.conversation.clone()),
+        (scenario.task.progress.attempts, scenario.task.conversation.clone()),
         before,
         "nothing of the work is forgotten"
     );
@@ -52,12 +52,12 @@ fn a_start_that_failed_for_minutes_begins_as_the_same_attempt() {
     let mut scenario = Life::routed();
     scenario.judged(Verdict::Fail(Failure::new(FailureClass::ChecksFailed, "red")));
     let run = scenario.launch();
-    assert_eq!(scenario.task.attempts, 2);
+    assert_eq!(scenario.task.progress.attempts, 2);
     scenario.event(Event::LaunchFailed { run, problem: LaunchProblem::External(gone()) });
     let state = unblocked(&mut scenario);
     assert!(matches!(&state, State::Routed { next: NextRun::Again { .. }, .. }), "it hears what was wrong: {state:?}");
     scenario.launch();
-    assert_eq!(scenario.task.attempts, 2);
+    assert_eq!(scenario.task.progress.attempts, 2);
 }
 
 #[test]
@@ -84,8 +84,8 @@ fn work_that_the_setup_kept_from_being_judged_is_judged_by_what_is_set_up_then()
     };
     assert_eq!((kind, choices[0].as_str()), (QuestionKind::Setup, "orch task unblock 1"));
     assert!(question.starts_with("it is red; then `orch task unblock 1` judges") && question.ends_with("\nout"));
-    let attempts = scenario.task.attempts;
+    let attempts = scenario.task.progress.attempts;
     scenario.event(Event::UnblockAsked);
     assert_eq!(scenario.task.state, State::InReview { run, review: ReviewStage::Judging });
-    assert_eq!((scenario.task.attempts, scenario.task.place.and_then(|place| place.terms)), (attempts, None));
+    assert_eq!((scenario.task.progress.attempts, scenario.task.place.and_then(|place| place.terms)), (attempts, None));
 }
