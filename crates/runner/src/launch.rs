@@ -366,6 +366,8 @@ mod tests {
                 "receipt" => again::<crate::Receipt>(text),
                 "stop" => again::<crate::StopRequest>(text),
                 "health" => again::<orch_core::health::Health>(text),
+                "run_ended" => again::<orch_core::outcome::Outcome>(text),
+                "event" => again::<orch_core::outcome::AgentEvent>(text),
                 other => panic!("no file {other}"),
             };
             assert_eq!(written.expect("it reads back"), text, "{file}");

@@ -94,7 +94,7 @@ impl Via {
 }
 
 /// A message to the agent of a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The number of the message.
     pub id: MessageId,
