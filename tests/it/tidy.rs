@@ -421,7 +421,7 @@ fn names_are_those_that_the_field_uses() {
 const ALSO_KINDS: [(&str, &str); 4] = [
     ("crates/core/src/task/parts.rs", "handed_on"),
     ("crates/api/src/error.rs", "shutting_down"),
-    ("crates/server/src/status.rs", "shutting_down"),
+    ("crates/api/src/status.rs", "shutting_down"),
     ("crates/runner/src/records.rs", "run_ended"),
 ];
 
