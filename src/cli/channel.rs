@@ -110,7 +110,7 @@ fn listed(views: &[ChannelView], now: &Now) -> String {
             format!("  {} pending, last sent {last}", view.pending)
         };
         let state = if view.state == ChannelState::NoDaemon { "set up" } else { view.state.as_str() };
-        let line = format!("{:<9} {state:<8}{waits}", view.name);
+        let line = format!("{:<9} {state:<8}{waits}", view.name.as_str());
         text.push_str(&format!("{}\n", line.trim_end()));
         if view.state != ChannelState::Off && view.allowed == Some(0) {
             let how = how_to_allow(view.name);

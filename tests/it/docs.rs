@@ -26,9 +26,7 @@ use orch_api::patterns::{
 use orch_api::route::{ForecastView, OutlookView, ResolvedView, RouteView, SharedTrait, TrackRecordView};
 use orch_api::rulings::{DiffView, FileView};
 use orch_api::settings::ReloadView;
-use orch_api::status::{
-    EngineMode, EngineState, Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView,
-};
+use orch_api::status::{EngineMode, Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch_api::switches::{DepartureView, FateView, PauseKind, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch_api::types::{RunView, TaskContext, TaskDraft, TaskRow, TaskView, WhyView};
 use orch_core::availability::{State as Standing, Verdict};
@@ -255,7 +253,7 @@ fn overview() -> Overview {
             problems: Vec::new(),
             slots: SlotsView { busy: 1, total: 2, because: Some(String::new()) },
             breakers: vec![BreakerView::from(&Breaker::new(Target::agent("bot")))],
-            state: EngineState::Serving,
+            state: Default::default(),
             shutting_down: Some(DepartureView { how: ShutdownMode::Now, why: String::new() }),
             paused: vec![a_pause()],
             seq: 0,
@@ -325,8 +323,8 @@ fn every_field_of_the_channels_and_every_kind_of_notice_is_documented() {
         last_sent_at: None,
         dead: vec![dead],
     });
-    let (channel, state) = (ChannelKind::Desktop, NoticeState::Sent);
-    must_name_keys_of(&NoticeView { seq: 0, channel, state, attempts: 0, error: None });
+    let (channel, state, error) = (ChannelKind::Desktop, NoticeState::Sent, None);
+    must_name_keys_of(&NoticeView { seq: 0, channel, state, attempts: 0, error });
     must_name("docs/how-to/channels.md", NoticeKind::ALL.into_iter().map(NoticeKind::as_str));
     must_name(
         "docs/how-to/channels.md",
@@ -443,9 +441,8 @@ fn every_field_of_a_sample_by_hand_is_documented() {
 
 #[test]
 fn every_field_of_a_route_that_was_asked_for_beforehand_is_documented() {
-    let zero = Usd::ZERO;
-    let forecast =
-        ForecastView { low_usd: zero, median_usd: zero, high_usd: zero, samples: 1, group: vec![SharedTrait::Type] };
+    let (zero, group) = (Usd::ZERO, vec![SharedTrait::Type]);
+    let forecast = ForecastView { low_usd: zero, median_usd: zero, high_usd: zero, samples: 1, group };
     must_name_keys_of(&RouteView {
         title: String::new(),
         task_type: String::new(),

@@ -494,7 +494,7 @@ const ALSO_KINDS: [(&str, &str); 7] = [
     ("crates/store/src/records/state.rs", "shutting_down"),
     ("crates/api/src/status.rs", "shutting_down"),
     ("crates/api/src/error.rs", "shutting_down"),
-    ("crates/server/src/status.rs", "shutting_down"),
+    ("crates/api/src/status.rs", "shutting_down"),
     ("crates/runner/src/records.rs", "run_ended"),
 ];
 
