@@ -36,7 +36,7 @@ fn a_bot_is_tried_by_its_token_and_its_chat_and_nothing_is_said() {
     let chat = CHAT.to_string();
     let add = ["channel", "add", "telegram", "--token-file", &file, "--chat-id", &chat, "--allow", "42", "--api-url"];
     let answer = sealed.orch([&add[..], &[&api.url()]].concat()).ok();
-    assert!(answer.stderr.contains("token and chat are right (@orch_bot in shop)"), "{answer}");
+    assert!(answer.stderr.contains("token and chat are valid (@orch_bot in shop)"), "{answer}");
     let answer = sealed.orch(["channel", "test", "telegram"]).ok();
     assert!(answer.stdout.contains("no message was sent") && answer.stderr.contains("orch serve"), "{answer}");
     assert!(api.texts(CHAT).is_empty() && api.calls("getUpdates") == 0, "{:?}", api.texts(CHAT));
@@ -78,7 +78,7 @@ fn a_bot_of_discord_is_tried_alike() {
     let channel = discord::CHANNEL.to_string();
     let add = ["channel", "add", "discord", "--token-file", &file, "--allow", "42", "--channel-id"];
     let answer = sealed.orch([&add[..], &[&channel]].concat()).ok();
-    assert!(answer.stderr.contains("token and chat are right (#tasks)"), "{answer}");
+    assert!(answer.stderr.contains("token and chat are valid (#tasks)"), "{answer}");
     assert!(server.said().is_empty() && server.connections() == 0);
     let answer = sealed.orch([&add[..], &["1"]].concat()).code_is(1);
     assert!(answer.stderr.contains("channel_id"), "{answer}");

@@ -98,7 +98,7 @@ fn an_agent_without_a_sign_of_life_is_reported_to_be_stale_and_back_when_it_spea
     let status = fixture.sealed.orch(["status", "--json"]).ok().json();
     assert_eq!(status["running"][0]["health"]["state"], "stale", "{status:#}");
     assert!(fixture.sealed.orch(["status"]).ok().stdout.contains("quiet for "));
-    assert!(fixture.sealed.orch(["show", &id]).ok().stdout.contains("under way, quiet for "));
+    assert!(fixture.sealed.orch(["show", &id]).ok().stdout.contains("running, quiet for "));
     assert_eq!(fixture.show(&id)["messages"], serde_json::json!([]), "it could hear of it only when it is over");
     fixture.wake("one");
     assert!(fixture.until_reported(&id, "worker:healthy").starts_with("at work again, after "));

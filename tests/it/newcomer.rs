@@ -239,7 +239,7 @@ fn a_view_says_that_it_is_one_and_ctrl_c_there_names_who_stopped_the_agent() {
     sealed.orch(["add", "Work on"]).ok();
     wait::wait_until("the agent to work", RUN, || sealed.orch(["log", "1"]).stdout.contains("at work"));
     let terminal = Terminal::new(&sealed, &format!("'{ORCH}' task attach 1; exec sleep 1000"));
-    terminal.shows("orch task send 1 TEXT talks to it");
+    terminal.shows("orch task send 1 TEXT sends a message");
     // The line is printed before the pane is attached: an earlier key press reaches the command, not the agent.
     terminal.shows("at work");
     terminal.tmux(&["send-keys", "-t", "=t:", "C-c"]).ok();
