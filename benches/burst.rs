@@ -2,7 +2,7 @@
 
 use crate::Scale;
 use crate::agent;
-use crate::ground::{Ground, repository, this_program};
+use crate::fixture::{Fixture, repository, this_program};
 use crate::kit::repo::Repo;
 use crate::kit::wait::{self, RUN};
 use crate::measure::figure;
@@ -40,20 +40,20 @@ pub fn rows(scale: Scale, table: &mut Table) {
 
 /// Starts in a second: bare, and by orch.
 fn round() -> (f64, f64) {
-    let mut ground = Ground::new(&format!("engine: {{max_parallel: {SLOTS}}}\n"));
-    let repo = repository(ground.sealed(), 10);
-    let bare = bare(&ground, &repo);
-    ground.serve();
-    ground.register(&repo);
+    let mut fixture = Fixture::new(&format!("engine: {{max_parallel: {SLOTS}}}\n"));
+    let repo = repository(fixture.sealed(), 10);
+    let bare = bare(&fixture, &repo);
+    fixture.serve();
+    fixture.register(&repo);
     let titles: Vec<String> = (0..TASKS).map(|number| format!("Task {number}")).collect();
     let before = now_ns();
-    ground.add_all(&titles);
+    fixture.add_all(&titles);
     wait::wait_until("all tasks to be done", 2 * RUN, || {
-        assert_eq!(ground.count("needs_review"), 0, "a task needs a person");
-        ground.count("done") == TASKS as u64
+        assert_eq!(fixture.count("needs_review"), 0, "a task needs a person");
+        fixture.count("done") == TASKS as u64
     });
-    let last = (1..=TASKS).map(|id| ground.await_stamp(&id.to_string(), "begin")).max().unwrap_or(before);
-    ground.finish();
+    let last = (1..=TASKS).map(|id| fixture.await_stamp(&id.to_string(), "begin")).max().unwrap_or(before);
+    fixture.finish();
     (bare, rate(before, last))
 }
 
@@ -62,27 +62,27 @@ fn rate(before: u64, last: u64) -> f64 {
 }
 
 /// The same number of worktrees, sessions and agents, one after the other, by the bare programs.
-fn bare(ground: &Ground, repo: &Repo) -> f64 {
-    let dir = ground.sealed().runtime().join("tmux");
+fn bare(fixture: &Fixture, repo: &Repo) -> f64 {
+    let dir = fixture.sealed().runtime().join("tmux");
     std::fs::create_dir_all(&dir).expect("a directory in the box");
     let socket = dir.join("bare");
     let tmux = |args: &[&str]| {
-        ground.program("tmux", ground.sealed().root()).args(["-f", "/dev/null", "-S"]).arg(&socket).args(args)
+        fixture.program("tmux", fixture.sealed().root()).args(["-f", "/dev/null", "-S"]).arg(&socket).args(args)
     };
     program_ms(&tmux(&["new-session", "-d", "-s", "keep", "--", "sleep", "100000"]));
     let before = now_ns();
     for number in 0..TASKS {
         let name = format!("bare-{number}");
-        let path = ground.worktrees().join(&name);
+        let path = fixture.worktrees().join(&name);
         let add = ["worktree", "add", "--quiet", "--no-track", "-b", &name];
-        program_ms(&ground.program("git", repo.dir()).args(add).arg(&path).arg("main"));
+        program_ms(&fixture.program("git", repo.dir()).args(add).arg(&path).arg("main"));
         let session = tmux(&["new-session", "-d", "-s", &name, "-c"]).arg(&path).arg("--").arg(this_program());
-        program_ms(&session.arg(agent::FLAG).arg(ground.stamps()).arg(&name));
+        program_ms(&session.arg(agent::FLAG).arg(fixture.stamps()).arg(&name));
     }
-    let starts = (0..TASKS).map(|number| ground.await_stamp(&format!("bare-{number}"), "begin"));
+    let starts = (0..TASKS).map(|number| fixture.await_stamp(&format!("bare-{number}"), "begin"));
     let last = starts.max().unwrap_or(before);
     for number in 0..TASKS {
-        ground.await_stamp(&format!("bare-{number}"), "end");
+        fixture.await_stamp(&format!("bare-{number}"), "end");
     }
     program_ms(&tmux(&["kill-server"]));
     rate(before, last)

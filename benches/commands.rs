@@ -1,7 +1,7 @@
 //! Commands that only start: the version, and the size of the program.
 
 use crate::Scale;
-use crate::ground::Ground;
+use crate::fixture::Fixture;
 use crate::kit::sealed_box::ORCH;
 use crate::measure::{Samples, figure, program_ms, random_pause};
 use crate::table::{Row, Table};
@@ -11,14 +11,14 @@ const MEGABYTES: f64 = 20.0;
 
 /// The rows.
 pub fn rows(scale: Scale, table: &mut Table) {
-    let ground = Ground::new("");
+    let fixture = Fixture::new("");
     let (mut bare, mut version) = (Samples::default(), Samples::default());
     for _ in 0..scale.pick(60, 15) {
         random_pause(0, 10);
-        bare.add(program_ms(&ground.program("true", ground.sealed().root())));
-        version.add(program_ms(&ground.orch(["version"])));
+        bare.add(program_ms(&fixture.program("true", fixture.sealed().root())));
+        version.add(program_ms(&fixture.orch(["version"])));
     }
-    ground.finish();
+    fixture.finish();
     table.limit("orch version, against `true`", Some(&bare), &version, VERSION);
     let bytes = std::fs::metadata(ORCH).map_or(0, |found| found.len());
     let megabytes = bytes as f64 / 1e6;

@@ -3,7 +3,7 @@
 
 use crate::Scale;
 use crate::agent;
-use crate::ground::{Ground, repository, this_program};
+use crate::fixture::{Fixture, repository, this_program};
 use crate::idle::{pss_mb, watched};
 use crate::kit::wait::{self, RUN};
 use crate::measure::{Samples, figure, ms_between, now_ns};
@@ -35,15 +35,15 @@ pub fn rows(scale: Scale, table: &mut Table) {
         "  teller: {{kind: command, command: {program}, args: [{}, STAMPS, \"{{task_id}}\"]}}\n",
         agent::TELLER
     );
-    let mut ground = Ground::with(&teller, "");
-    let repo = repository(ground.sealed(), 10);
-    ground.serve();
-    ground.register(&repo);
-    let id = ground.add_for("Tell a thousand", "teller");
-    ground.await_stamp(&id.to_string(), "begin");
-    let pid = ground.daemon_pid();
+    let mut fixture = Fixture::with(&teller, "");
+    let repo = repository(fixture.sealed(), 10);
+    fixture.serve();
+    fixture.register(&repo);
+    let id = fixture.add_for("Tell a thousand", "teller");
+    fixture.await_stamp(&id.to_string(), "begin");
+    let pid = fixture.daemon_pid();
     let before = pss_mb(pid);
-    let socket = ground.sealed().socket().expect("the daemon's socket");
+    let socket = fixture.sealed().socket().expect("the daemon's socket");
     let seen = Arc::new(Mutex::new(Seen::default()));
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let connected = Arc::new(tokio::sync::Semaphore::new(0));
@@ -57,17 +57,17 @@ pub fn rows(scale: Scale, table: &mut Table) {
         })
     };
     wait::wait_until("all to be connected", RUN, || connected.available_permits() == WATCHERS);
-    std::fs::File::create(ground.stamps().join("go")).expect("a file in the box");
+    std::fs::File::create(fixture.stamps().join("go")).expect("a file in the box");
     let busy = watched(pid, Duration::from_secs(scale.pick(20, 6)));
     let memory = pss_mb(pid);
-    std::fs::File::create(ground.stamps().join("stop")).expect("a file in the box");
-    let said = ground.await_stamp(&id.to_string(), "said");
-    wait::wait_until("the task to be done", 2 * RUN, || ground.count("done") == 1);
+    std::fs::File::create(fixture.stamps().join("stop")).expect("a file in the box");
+    let said = fixture.await_stamp(&id.to_string(), "said");
+    wait::wait_until("the task to be done", 2 * RUN, || fixture.count("done") == 1);
     crowd.join().expect("all streams end with the run");
     let seen = seen.lock().expect("no watcher failed");
     tell(&seen, said, (memory - before, busy.cpu), table);
     drop(seen);
-    ground.finish();
+    fixture.finish();
 }
 
 /// Reads one stream to its end.

@@ -3,7 +3,7 @@
 
 use crate::Scale;
 use crate::agent;
-use crate::ground::{Feed, Ground, Seen, repository, this_program};
+use crate::fixture::{Feed, Fixture, Seen, repository, this_program};
 use crate::kit::provider::{Answer, Provider};
 use crate::kit::repo::Repo;
 use crate::kit::wait::{self, RUN};
@@ -36,31 +36,31 @@ fn providers(rounds: usize, table: &mut Table) {
     let ready = servers.each_ref().map(|servers| {
         let names: Vec<String> = (0..servers.len()).map(|number| format!("maker-{number}")).collect();
         let urls = names.iter().zip(servers).map(|(name, server)| format!("{name}: {{base_url: '{}'}}", server.url()));
-        let mut ground = Ground::new(&format!(
+        let mut fixture = Fixture::new(&format!(
             "engine: {{max_parallel: 4}}\nrouter: {{agents: [bot]}}\nproviders: {{{}}}\nescalation: {{ladder: [bot/maker-1/model, \
              bot/maker-2/model]}}\nmodel_map: {{medium: {{bot: maker-0/model}}}}\n",
             urls.collect::<Vec<_>>().join(", ")
         ));
-        let repo = repository(ground.sealed(), 500);
-        ground.serve();
-        ground.register(&repo);
-        (ground, repo)
+        let repo = repository(fixture.sealed(), 500);
+        fixture.serve();
+        fixture.register(&repo);
+        (fixture, repo)
     });
-    let labs = ready.each_ref().map(|(ground, repo)| Lab::new(ground, repo));
+    let labs = ready.each_ref().map(|(fixture, repo)| Harness::new(fixture, repo));
     for server in servers.iter().flatten() {
         wait::wait_until("a provider to be asked", RUN, || !server.seen().is_empty());
     }
     let mut taken = [Taken::default(), Taken::default()];
     for round in 0..=rounds {
-        for (lab, taken) in labs.iter().zip(&mut taken) {
+        for (harness, taken) in labs.iter().zip(&mut taken) {
             let before = now_ns();
-            let id = lab.ground.add(&format!("Task {round} by the API"));
+            let id = harness.fixture.add(&format!("Task {round} by the API"));
             let mut first = Taken::default();
             // The first round makes what is made once.
-            lab.follow(id, before, if round == 0 { &mut first } else { taken }, true);
+            harness.follow(id, before, if round == 0 { &mut first } else { taken }, true);
         }
     }
-    labs.iter().for_each(Lab::end);
+    labs.iter().for_each(Harness::end);
     let [well, silent] = taken;
     table.share(
         "task added by the API → agent runs, 500 files: no provider answers, beside three that do",
@@ -69,7 +69,7 @@ fn providers(rounds: usize, table: &mut Table) {
         (NO_SLOWER, NO_SLOWER),
     );
     drop(labs);
-    ready.into_iter().for_each(|(ground, _)| ground.finish());
+    ready.into_iter().for_each(|(fixture, _)| fixture.finish());
 }
 
 /// What one repository gave.
@@ -94,19 +94,19 @@ struct Taken {
 }
 
 fn measure(files: usize, rounds: usize, table: &mut Table) {
-    let mut ground = Ground::new("engine: {max_parallel: 4}\n");
-    let repo = repository(ground.sealed(), files);
-    ground.serve();
-    ground.register(&repo);
-    let lab = Lab::new(&ground, &repo);
-    lab.round(0, &mut Taken::default());
+    let mut fixture = Fixture::new("engine: {max_parallel: 4}\n");
+    let repo = repository(fixture.sealed(), files);
+    fixture.serve();
+    fixture.register(&repo);
+    let harness = Harness::new(&fixture, &repo);
+    harness.round(0, &mut Taken::default());
     // The round before made what is made once, and does not count.
     let mut taken = Taken::default();
     for round in 1..=rounds {
-        lab.round(round, &mut taken);
+        harness.round(round, &mut taken);
     }
-    lab.end();
-    ground.finish();
+    harness.end();
+    fixture.finish();
     taken.tell(files, table);
 }
 
@@ -123,21 +123,21 @@ impl Taken {
 }
 
 /// What the rounds work with.
-struct Lab<'a> {
-    ground: &'a Ground,
+struct Harness<'a> {
+    fixture: &'a Fixture,
     repo: &'a Repo,
     feed: Feed,
     /// The baseline's own tmux server, kept warm by a session.
     tmux: PathBuf,
 }
 
-impl<'a> Lab<'a> {
-    fn new(ground: &'a Ground, repo: &'a Repo) -> Self {
-        let dir = ground.sealed().runtime().join("tmux");
+impl<'a> Harness<'a> {
+    fn new(fixture: &'a Fixture, repo: &'a Repo) -> Self {
+        let dir = fixture.sealed().runtime().join("tmux");
         std::fs::create_dir_all(&dir).expect("a directory in the box");
-        let lab = Self { ground, repo, feed: ground.feed(), tmux: dir.join("bare") };
-        program_ms(&lab.tmux(&["new-session", "-d", "-s", "keep", "--", "sleep", "100000"]));
-        lab
+        let harness = Self { fixture, repo, feed: fixture.feed(), tmux: dir.join("bare") };
+        program_ms(&harness.tmux(&["new-session", "-d", "-s", "keep", "--", "sleep", "100000"]));
+        harness
     }
 
     fn end(&self) {
@@ -148,7 +148,7 @@ impl<'a> Lab<'a> {
     fn round(&self, round: usize, taken: &mut Taken) {
         self.bare(round, taken);
         let before = now_ns();
-        let id = self.ground.add(&format!("Task {round} by the API"));
+        let id = self.fixture.add(&format!("Task {round} by the API"));
         self.follow(id, before, taken, true);
         let title = format!("Task {round} by hand");
         self.settle();
@@ -162,7 +162,7 @@ impl<'a> Lab<'a> {
     fn bare(&self, round: usize, taken: &mut Taken) {
         random_pause(20, 120);
         let name = format!("bare-{round}");
-        let dir = self.ground.worktrees().join(&name);
+        let dir = self.fixture.worktrees().join(&name);
         let before = now_ns();
         self.must(
             &self
@@ -173,9 +173,9 @@ impl<'a> Lab<'a> {
         taken.bare_worktree.add(ms_between(before, now_ns()));
         let session = ["new-session", "-d", "-s", &name, "-x", "200", "-y", "50", "-c"];
         let session = self.tmux(&session).arg(&dir).arg("--").arg(this_program());
-        self.must(&session.arg(agent::FLAG).arg(self.ground.stamps()).arg(&name));
-        taken.bare.add(ms_between(before, self.ground.await_stamp(&name, "begin")));
-        self.ground.await_stamp(&name, "end");
+        self.must(&session.arg(agent::FLAG).arg(self.fixture.stamps()).arg(&name));
+        taken.bare.add(ms_between(before, self.fixture.await_stamp(&name, "begin")));
+        self.fixture.await_stamp(&name, "end");
         self.remove(&dir);
     }
 
@@ -185,8 +185,8 @@ impl<'a> Lab<'a> {
             entry.kind == "done" && entry.task_id.is_some_and(|task| task.0 == id)
         });
         let name = id.to_string();
-        let begun = self.ground.await_stamp(&name, "begin");
-        let ended = self.ground.await_stamp(&name, "end");
+        let begun = self.fixture.await_stamp(&name, "begin");
+        let ended = self.fixture.await_stamp(&name, "end");
         let at = |kind: &str| arrival(&seen, kind);
         if by_api {
             taken.api.add(ms_between(before, begun));
@@ -223,25 +223,25 @@ impl<'a> Lab<'a> {
 
     /// Waits until orch has written all that it had to write into `tasks.yml`.
     fn settle(&self) {
-        let statuses = || self.ground.sealed().read_tasks().matches("status: done").count() as u64;
-        wait::wait_until("tasks.yml to be up to date", RUN, || statuses() == self.ground.count("done"));
+        let statuses = || self.fixture.sealed().read_tasks().matches("status: done").count() as u64;
+        wait::wait_until("tasks.yml to be up to date", RUN, || statuses() == self.fixture.count("done"));
         random_pause(20, 120);
     }
 
     /// Adds an entry as an editor does: the new text is renamed into place. When that was done.
     fn write_task(&self, title: &str) -> u64 {
-        let text = self.ground.sealed().read_tasks();
+        let text = self.fixture.sealed().read_tasks();
         let item = text.lines().find(|line| line.trim_start().starts_with("- ")).unwrap_or("- ");
         let indent = &item[..item.len() - item.trim_start().len()];
-        let next = self.ground.sealed().tasks_file().with_extension("yml.next");
+        let next = self.fixture.sealed().tasks_file().with_extension("yml.next");
         write_file(&next, &format!("{text}{indent}- title: {title}\n{indent}  labels: [agent:bot]\n"));
         let before = now_ns();
-        std::fs::rename(&next, self.ground.sealed().tasks_file()).expect("a file in the box");
+        std::fs::rename(&next, self.fixture.sealed().tasks_file()).expect("a file in the box");
         before
     }
 
     fn worktree_of(&self, id: u64) -> PathBuf {
-        self.ground.task(id).worktree.expect("a task that ran has a worktree")
+        self.fixture.task(id).worktree.expect("a task that ran has a worktree")
     }
 
     /// Removes a worktree, so that the disk does not fill up.
@@ -255,11 +255,11 @@ impl<'a> Lab<'a> {
     }
 
     fn git(&self, dir: &Path, args: &[&str]) -> Invocation {
-        self.ground.program("git", dir).args(args)
+        self.fixture.program("git", dir).args(args)
     }
 
     fn tmux(&self, args: &[&str]) -> Invocation {
-        let call = self.ground.program("tmux", self.ground.sealed().root());
+        let call = self.fixture.program("tmux", self.fixture.sealed().root());
         call.args(["-f", "/dev/null", "-S"]).arg(&self.tmux).args(args)
     }
 }

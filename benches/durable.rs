@@ -4,7 +4,7 @@
 
 use crate::Scale;
 use crate::agent;
-use crate::ground::{Ground, repository, this_program};
+use crate::fixture::{Fixture, repository, this_program};
 use crate::kit::http;
 use crate::kit::wait::{self, RUN};
 use crate::measure::{Samples, timed};
@@ -98,10 +98,10 @@ fn entry(seq: u64) -> Entry {
 
 /// The tasks are settled, as most of so many are, and a hundred are open.
 fn restart(scale: Scale, table: &mut Table) {
-    let mut ground = Ground::new("");
-    ground.serve();
-    ground.stop();
-    let path = ground.sealed().orch_home().join(".orch/orch.db");
+    let mut fixture = Fixture::new("");
+    fixture.serve();
+    fixture.stop();
+    let path = fixture.sealed().orch_home().join(".orch/orch.db");
     let runtime = runtime();
     let (journal, _) = Journal::open(&path).expect("the journal");
     for from in (1..=STORED).step_by(1000) {
@@ -112,25 +112,25 @@ fn restart(scale: Scale, table: &mut Table) {
     drop(journal);
     let [mut left, mut killed] = [(); 2].map(|()| Samples::default());
     for _ in 0..scale.pick(5, 2) {
-        left.add(timed(|| ground.serve()).0);
-        ground.kill();
-        killed.add(timed(|| ground.serve()).0);
-        ground.stop();
+        left.add(timed(|| fixture.serve()).0);
+        fixture.kill();
+        killed.add(timed(|| fixture.serve()).0);
+        fixture.stop();
     }
     table.limit("orch serve to the first answer, 100,000 tasks stored, after a stop", None, &left, RESTART);
     table.limit("the same after kill -9", None, &killed, RESTART);
-    ground.serve();
-    turns(&ground, scale.pick(200, 40), table);
-    ground.finish();
+    fixture.serve();
+    turns(&fixture, scale.pick(200, 40), table);
+    fixture.finish();
 }
 
 /// What one turn of the loop takes in that home, each of them woken by a task that is added.
-fn turns(ground: &Ground, count: usize, table: &mut Table) {
+fn turns(fixture: &Fixture, count: usize, table: &mut Table) {
     let mut samples = Samples::default();
     for number in 0..count {
-        let before = turned(ground);
-        ground.add(&format!("Wake the loop {number}"));
-        let after = turned(ground);
+        let before = turned(fixture);
+        fixture.add(&format!("Wake the loop {number}"));
+        let after = turned(fixture);
         let turns = (after.1 - before.1).max(1.0);
         samples.add((after.0 - before.0) * 1000.0 / turns);
     }
@@ -138,12 +138,12 @@ fn turns(ground: &Ground, count: usize, table: &mut Table) {
 }
 
 /// The seconds that all turns took since the start, and how many they were.
-fn turned(ground: &Ground) -> (f64, f64) {
-    let socket = ground.sealed().socket().expect("the daemon's socket answers");
-    let told = http::get(&socket, "/metrics").body;
+fn turned(fixture: &Fixture) -> (f64, f64) {
+    let socket = fixture.sealed().socket().expect("the daemon's socket answers");
+    let text = http::get(&socket, "/metrics").body;
     let figure = |name: &str| {
         let line =
-            told.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}:\n{told}"));
+            text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}:\n{text}"));
         line.trim().parse().expect("a figure")
     };
     (figure("orch_loop_turn_seconds_sum "), figure("orch_loop_turn_seconds_count "))
@@ -156,15 +156,15 @@ fn adoption(rounds: u64, table: &mut Table) {
         "  teller: {{kind: command, command: {program}, args: [{}, STAMPS, \"{{task_id}}\"]}}\n",
         agent::TELLER
     );
-    let mut ground = Ground::with(&agents, &format!("engine: {{max_parallel: {RUNS}, adaptive: none}}\n"));
-    let repo = repository(ground.sealed(), 10);
-    ground.serve();
-    ground.register(&repo);
-    let ids: Vec<u64> = (0..RUNS).map(|number| ground.add_for(&format!("Tell {number}"), "teller")).collect();
+    let mut fixture = Fixture::with(&agents, &format!("engine: {{max_parallel: {RUNS}, adaptive: none}}\n"));
+    let repo = repository(fixture.sealed(), 10);
+    fixture.serve();
+    fixture.register(&repo);
+    let ids: Vec<u64> = (0..RUNS).map(|number| fixture.add_for(&format!("Tell {number}"), "teller")).collect();
     for id in &ids {
-        ground.await_stamp(&id.to_string(), "begin");
+        fixture.await_stamp(&id.to_string(), "begin");
     }
-    let path = ground.sealed().orch_home().join(".orch/orch.db");
+    let path = fixture.sealed().orch_home().join(".orch/orch.db");
     let adopted = || {
         let journal = Connection::open(&path).expect("the journal");
         let sql = "SELECT count(*) FROM events WHERE kind = 'run_adopted'";
@@ -172,18 +172,18 @@ fn adoption(rounds: u64, table: &mut Table) {
     };
     let mut samples = Samples::default();
     for round in 1..=rounds {
-        ground.kill();
+        fixture.kill();
         let until_all = || {
-            ground.serve();
+            fixture.serve();
             wait::wait_until("all to be adopted", RUN, || adopted() >= round * RUNS);
         };
         samples.add(timed(until_all).0);
     }
     table.limit("orch serve after kill -9, until 100 runs at work are taken over", None, &samples, RESTART);
-    std::fs::File::create(ground.stamps().join("go")).expect("a file in the box");
-    std::fs::File::create(ground.stamps().join("stop")).expect("a file in the box");
-    wait::wait_until("all tasks to be done", 4 * RUN, || ground.count("done") == RUNS);
-    ground.finish();
+    std::fs::File::create(fixture.stamps().join("go")).expect("a file in the box");
+    std::fs::File::create(fixture.stamps().join("stop")).expect("a file in the box");
+    wait::wait_until("all tasks to be done", 4 * RUN, || fixture.count("done") == RUNS);
+    fixture.finish();
 }
 
 fn task(id: u64) -> Write {

@@ -3,7 +3,7 @@
 
 use crate::Scale;
 use crate::agent;
-use crate::ground::{Ground, repository, this_program};
+use crate::fixture::{Fixture, repository, this_program};
 use crate::kit::sealed_box::ORCH;
 use crate::kit::wait::{self, RUN};
 use crate::measure::{Samples, figure, ms_between, pause};
@@ -31,28 +31,28 @@ pub fn rows(scale: Scale, table: &mut Table) {
     let megabytes = scale.pick(200, 40);
     let program = json!(this_program());
     let args = format!("[{}, STAMPS, \"{{task_id}}:{megabytes}\"]", agent::FLOODER);
-    let mut ground = Ground::with(&format!("  flooder: {{kind: command, command: {program}, args: {args}}}\n"), "");
-    let repo = repository(ground.sealed(), 10);
-    ground.serve();
-    ground.register(&repo);
+    let mut fixture = Fixture::with(&format!("  flooder: {{kind: command, command: {program}, args: {args}}}\n"), "");
+    let repo = repository(fixture.sealed(), 10);
+    fixture.serve();
+    fixture.register(&repo);
     let (mut alone, mut unread) = (Samples::default(), Samples::default());
     for _ in 0..ROUNDS {
-        alone.add(flood(&ground, |_, _| ()).took_ms);
-        let watch = |ground: &Ground, id: u64| start(ground, ORCH, &["stream", &id.to_string(), "--from-start"]);
-        let Flood { took_ms, mut during, .. } = flood(&ground, watch);
+        alone.add(flood(&fixture, |_, _| ()).took_ms);
+        let watch = |fixture: &Fixture, id: u64| start(fixture, ORCH, &["stream", &id.to_string(), "--from-start"]);
+        let Flood { took_ms, mut during, .. } = flood(&fixture, watch);
         unread.add(took_ms);
         during.kill().and_then(|()| during.wait()).expect("it was a child");
     }
     let mut arrived = (Arrived::default(), Arrived::default());
-    let watched = flood(&ground, |ground, id| {
+    let watched = flood(&fixture, |fixture, id| {
         let count = |seen: &mut Arrived, piece: &[u8], at: u64| {
             (seen.bytes, seen.last) = (seen.bytes + piece.len() as u64, at);
         };
-        let file = [transcript(ground, id)];
-        let orch = Reader::start(ground, ORCH, &["stream", &id.to_string(), "--from-start"], count);
-        (orch, Reader::start(ground, "tail", &tail(&file), count))
+        let file = [transcript(fixture, id)];
+        let orch = Reader::start(fixture, ORCH, &["stream", &id.to_string(), "--from-start"], count);
+        (orch, Reader::start(fixture, "tail", &tail(&file), count))
     });
-    let length = std::fs::metadata(transcript(&ground, watched.id)).expect("a transcript").len();
+    let length = std::fs::metadata(transcript(&fixture, watched.id)).expect("a transcript").len();
     // Both have it all some time after the agent has ended.
     pause(Duration::from_secs(scale.pick(3, 2)));
     let (orch, bare) = watched.during;
@@ -60,7 +60,7 @@ pub fn rows(scale: Scale, table: &mut Table) {
     assert!(arrived.1.bytes >= length && arrived.0.bytes >= length, "both have all {length} bytes");
     tell(megabytes, watched.begun, arrived, table);
     tell_slowed(megabytes, alone.p50(), unread.p50(), table);
-    ground.finish();
+    fixture.finish();
 }
 
 /// One flood.
@@ -71,17 +71,17 @@ struct Flood<T> {
     during: T,
 }
 
-fn flood<T>(ground: &Ground, watch: impl FnOnce(&Ground, u64) -> T) -> Flood<T> {
-    std::fs::remove_file(ground.stamps().join("go")).ok();
-    let done = ground.count("done");
-    let id = ground.add_for("Flood", "flooder");
-    ground.await_stamp(&id.to_string(), "ready");
-    let during = watch(ground, id);
+fn flood<T>(fixture: &Fixture, watch: impl FnOnce(&Fixture, u64) -> T) -> Flood<T> {
+    std::fs::remove_file(fixture.stamps().join("go")).ok();
+    let done = fixture.count("done");
+    let id = fixture.add_for("Flood", "flooder");
+    fixture.await_stamp(&id.to_string(), "ready");
+    let during = watch(fixture, id);
     pause(Duration::from_secs(1));
-    std::fs::File::create(ground.stamps().join("go")).expect("a file in the box");
-    let begun = ground.await_stamp(&id.to_string(), "begin");
-    let ended = ground.await_stamp(&id.to_string(), "end");
-    wait::wait_until("the flood to be done", 4 * RUN, || ground.count("done") > done);
+    std::fs::File::create(fixture.stamps().join("go")).expect("a file in the box");
+    let begun = fixture.await_stamp(&id.to_string(), "begin");
+    let ended = fixture.await_stamp(&id.to_string(), "end");
+    wait::wait_until("the flood to be done", 4 * RUN, || fixture.count("done") > done);
     Flood { id, begun, took_ms: ms_between(begun, ended), during }
 }
 

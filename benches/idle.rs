@@ -5,7 +5,7 @@
 //! no program runs without one, and none can end without being counted.
 
 use crate::Scale;
-use crate::ground::Ground;
+use crate::fixture::Fixture;
 use crate::kit::discord::{CHANNEL, Discord, OWNER, TOKEN as DISCORD};
 use crate::kit::telegram::{BotApi, Kind, TOKEN as TELEGRAM};
 use crate::kit::wait::{SOON, wait_until};
@@ -26,21 +26,21 @@ const OWN: i64 = 42;
 /// The rows.
 pub fn rows(scale: Scale, table: &mut Table) {
     let watch = Duration::from_secs(scale.pick(60, 20));
-    let mut ground = with_many();
+    let mut fixture = with_many();
     pause(Duration::from_secs(2));
-    let pid = ground.daemon_pid();
+    let pid = fixture.daemon_pid();
     let after_import = pss_mb(pid);
-    ground.stop();
-    ground.serve();
+    fixture.stop();
+    fixture.serve();
     pause(Duration::from_secs(5));
-    let pid = ground.daemon_pid();
+    let pid = fixture.daemon_pid();
     let seen = watched(pid, watch);
     let pss = pss_mb(pid);
-    let text = ground.sealed().read_tasks();
-    ground.sealed().write_tasks(&text.replacen("mend what", "mend at last what", 1));
+    let text = fixture.sealed().read_tasks();
+    fixture.sealed().write_tasks(&text.replacen("mend what", "mend at last what", 1));
     pause(Duration::from_secs(2));
     let after_edit = pss_mb(pid);
-    finish(ground);
+    finish(fixture);
     tell("idle daemon, 10,000 done tasks", &seen, watch, table);
     let name = |when: &str| format!("idle daemon, 10,000 done tasks: memory (PSS) {when}");
     for (when, pss) in [("after a start", pss), ("after an edit", after_edit), ("after reading them in", after_import)]
@@ -62,26 +62,26 @@ fn with_chats(watch: Duration, table: &mut Table) {
         discord.api_url(),
         discord.gateway_url()
     );
-    let mut ground = Ground::new(&config);
+    let mut fixture = Fixture::new(&config);
     for (name, token) in [("telegram", TELEGRAM), ("discord", DISCORD)] {
-        write_file(&ground.sealed().orch_home().join(format!("{name}.secret")), token);
+        write_file(&fixture.sealed().orch_home().join(format!("{name}.secret")), token);
     }
-    ground.serve();
+    fixture.serve();
     let listens = || telegram.calls("getUpdates") > 0 && discord.sessions().0 > 0;
     wait_until("both to be listened to", SOON, listens);
     pause(Duration::from_secs(5));
-    let pid = ground.daemon_pid();
+    let pid = fixture.daemon_pid();
     let seen = watched(pid, watch);
     let pss = pss_mb(pid);
-    finish(ground);
+    finish(fixture);
     const IDLE: &str = "idle daemon that listens in Telegram and Discord";
     tell(IDLE, &seen, watch, table);
     table.add(limit(format!("{IDLE}: memory (PSS)"), format!("{} MB", figure(pss)), format!("≤ {PSS} MB"), pss <= PSS));
 }
 
-fn finish(mut ground: Ground) {
-    ground.stop();
-    ground.finish();
+fn finish(mut fixture: Fixture) {
+    fixture.stop();
+    fixture.finish();
 }
 
 fn limit(name: String, orch: String, goal: String, reached: bool) -> Row {

@@ -1,7 +1,7 @@
 //! What ten thousand stored tasks cost the commands that a person types, with a daemon and without one.
 
 use crate::Scale;
-use crate::ground::Ground;
+use crate::fixture::Fixture;
 use crate::kit::sealed_box::ORCH;
 use crate::kit::wait;
 use crate::library::{MANY, tasks_yaml};
@@ -19,7 +19,7 @@ const SAME: (f64, f64) = (0.7, 1.3);
 pub fn rows(scale: Scale, table: &mut Table) {
     let rounds = scale.pick(40, 8);
     // No project: a task that is added waits, and nothing of it disturbs the next.
-    let (mut none, mut many) = (Ground::new(""), with_many());
+    let (mut none, mut many) = (Fixture::new(""), with_many());
     none.sealed().quiet_repo();
     many.sealed().quiet_repo();
     none.serve();
@@ -34,15 +34,15 @@ pub fn rows(scale: Scale, table: &mut Table) {
 }
 
 /// A ground whose daemon has taken in ten thousand finished tasks.
-pub fn with_many() -> Ground {
-    let mut ground = Ground::new("");
-    ground.sealed().write_tasks(&tasks_yaml(MANY, "done"));
-    ground.serve();
-    wait::wait_until("the tasks to be taken in", Duration::from_secs(120), || ground.count("done") == MANY);
-    ground
+pub fn with_many() -> Fixture {
+    let mut fixture = Fixture::new("");
+    fixture.sealed().write_tasks(&tasks_yaml(MANY, "done"));
+    fixture.serve();
+    wait::wait_until("the tasks to be taken in", Duration::from_secs(120), || fixture.count("done") == MANY);
+    fixture
 }
 
-fn lists(many: &Ground, how: &str, rounds: usize, table: &mut Table) {
+fn lists(many: &Fixture, how: &str, rounds: usize, table: &mut Table) {
     let [mut bare, mut short, mut all, mut json] = [(); 4].map(|()| Samples::default());
     for _ in 0..rounds {
         random_pause(0, 20);
@@ -57,11 +57,11 @@ fn lists(many: &Ground, how: &str, rounds: usize, table: &mut Table) {
 }
 
 /// A task is added where a person would add it: in the repository.
-fn add(ground: &Ground, title: &str) -> Invocation {
-    ground.program(ORCH, &ground.sealed().base().join("shop")).args(["task", "add", title])
+fn add(fixture: &Fixture, title: &str) -> Invocation {
+    fixture.program(ORCH, &fixture.sealed().base().join("shop")).args(["task", "add", title])
 }
 
-fn adds(none: &Ground, many: &Ground, how: &str, rounds: usize, table: &mut Table) {
+fn adds(none: &Fixture, many: &Fixture, how: &str, rounds: usize, table: &mut Table) {
     let (mut with_none, mut with_many) = (Samples::default(), Samples::default());
     for round in 0..rounds {
         let title = format!("Task {round} {how}");

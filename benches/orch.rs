@@ -12,8 +12,8 @@ mod commands;
 mod crowd;
 mod dispatch;
 mod durable;
+mod fixture;
 mod flood;
-mod ground;
 mod idle;
 #[expect(unused_imports, reason = "the kit has tests of its own, which are not part of a benchmark")]
 #[path = "../tests/kit/mod.rs"]

@@ -1,6 +1,6 @@
 //! What `orch stream` replaces: a look at each pane every two seconds, and the lines that are new there.
 
-use crate::ground::Ground;
+use crate::fixture::Fixture;
 use crate::measure::{now_ns, pause};
 use crate::watch::Seen;
 use orch_sys::process::{Invocation, run};
@@ -11,14 +11,14 @@ use std::time::Duration;
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// Looks so many times at all panes of the box; when the first and the last look began.
-pub fn look(ground: &Ground, times: usize) -> (Seen, (u64, u64)) {
-    let socket = ground.sealed().tmux_socket().expect("orch's tmux runs");
-    let sessions = tmux(ground, &socket, &["list-sessions", "-F", "#{session_name}"]);
+pub fn look(fixture: &Fixture, times: usize) -> (Seen, (u64, u64)) {
+    let socket = fixture.sealed().tmux_socket().expect("orch's tmux runs");
+    let sessions = tmux(fixture, &socket, &["list-sessions", "-F", "#{session_name}"]);
     let (mut seen, mut begun) = (Seen::default(), Vec::new());
     for _ in 0..times {
         begun.push(now_ns());
         for session in sessions.lines() {
-            let screen = tmux(ground, &socket, &["capture-pane", "-p", "-t", &format!("={session}:")]);
+            let screen = tmux(fixture, &socket, &["capture-pane", "-p", "-t", &format!("={session}:")]);
             let at = now_ns();
             for line in screen.lines() {
                 // Most of a screen was there the last time.
@@ -30,7 +30,7 @@ pub fn look(ground: &Ground, times: usize) -> (Seen, (u64, u64)) {
     (seen, (begun[0], begun[times - 1]))
 }
 
-fn tmux(ground: &Ground, socket: &Path, args: &[&str]) -> String {
-    let call: Invocation = ground.program("tmux", ground.sealed().base()).arg("-S").arg(socket).args(args);
+fn tmux(fixture: &Fixture, socket: &Path, args: &[&str]) -> String {
+    let call: Invocation = fixture.program("tmux", fixture.sealed().base()).arg("-S").arg(socket).args(args);
     run(&call).expect("tmux runs").text()
 }

@@ -2,7 +2,7 @@
 //! same files in turn, and with the index; and what index and packed transcripts take on the disk.
 
 use crate::Scale;
-use crate::ground::Ground;
+use crate::fixture::Fixture;
 use crate::kit::wait;
 use crate::measure::{Samples, figure, timed};
 use crate::table::{Row, Table};
@@ -26,43 +26,43 @@ const NOWHERE: &str = "zyzzyva is nowhere";
 
 /// The rows.
 pub fn rows(scale: Scale, table: &mut Table) {
-    let mut ground = Ground::new("");
+    let mut fixture = Fixture::new("");
     let runs = scale.pick(200, 20);
     let megabytes = (runs * TRANSCRIPT) >> 20;
     let rounds = scale.pick(10, 5);
-    write_runs(&ground.sealed().orch_home(), runs);
-    scans(&ground, megabytes, rounds, table);
-    let took = index(&mut ground, runs);
-    with_index(&ground, megabytes, rounds, table);
-    sizes(&ground, megabytes, took, table);
-    ground.finish();
+    write_runs(&fixture.sealed().orch_home(), runs);
+    scans(&fixture, megabytes, rounds, table);
+    let took = index(&mut fixture, runs);
+    with_index(&fixture, megabytes, rounds, table);
+    sizes(&fixture, megabytes, took, table);
+    fixture.finish();
 }
 
-fn scans(ground: &Ground, megabytes: usize, rounds: usize, table: &mut Table) {
+fn scans(fixture: &Fixture, megabytes: usize, rounds: usize, table: &mut Table) {
     let rg = which("rg", environment().get("PATH").map_or("", String::as_str));
     let name = if rg.is_some() { "rg" } else { "grep -F" };
     let (mut beside, mut own, mut odd) = (Samples::default(), Samples::default(), Samples::default());
     for _ in 0..rounds {
         let other = match &rg {
-            Some(rg) => ground.program(rg, &runs_dir(ground)).args(["--no-config", "-F", "-g", "*.log", NEEDLE, "."]),
-            None => ground.program("grep", &runs_dir(ground)).args(["-rnF", NEEDLE, "."]),
+            Some(rg) => fixture.program(rg, &runs_dir(fixture)).args(["--no-config", "-F", "-g", "*.log", NEEDLE, "."]),
+            None => fixture.program("grep", &runs_dir(fixture)).args(["-rnF", NEEDLE, "."]),
         };
         beside.add(found_ms(&other, true));
-        own.add(found_ms(&ground.orch(["search", NEEDLE]), true));
-        odd.add(found_ms(&ground.orch(["search", "--regex", r"panicked at \w+\.rs:47\d\d"]), true));
+        own.add(found_ms(&fixture.orch(["search", NEEDLE]), true));
+        odd.add(found_ms(&fixture.orch(["search", "--regex", r"panicked at \w+\.rs:47\d\d"]), true));
     }
     table.ratio(format!("orch search, all of {megabytes} MB read / {name}"), &beside, &own, SCAN, "× ≤ 2");
     table.part("the same for a regular expression", &odd);
 }
 
-fn with_index(ground: &Ground, megabytes: usize, rounds: usize, table: &mut Table) {
+fn with_index(fixture: &Fixture, megabytes: usize, rounds: usize, table: &mut Table) {
     let [mut hit, mut miss, mut regex, mut all] = [(); 4].map(|()| Samples::default());
     for _ in 0..rounds {
-        hit.add(found_ms(&ground.orch(["search", NEEDLE, "-C", "2"]), true));
-        miss.add(found_ms(&ground.orch(["search", NOWHERE]), false));
-        regex.add(found_ms(&ground.orch(["search", "--regex", r"panicked at \w+\.rs:47\d\d"]), true));
+        hit.add(found_ms(&fixture.orch(["search", NEEDLE, "-C", "2"]), true));
+        miss.add(found_ms(&fixture.orch(["search", NOWHERE]), false));
+        regex.add(found_ms(&fixture.orch(["search", "--regex", r"panicked at \w+\.rs:47\d\d"]), true));
         // Nothing of it can be looked up.
-        all.add(found_ms(&ground.orch(["search", "--regex", r"\d\d#\d\d"]), false));
+        all.add(found_ms(&fixture.orch(["search", "--regex", r"\d\d#\d\d"]), false));
     }
     table.limit(format!("orch search with the index, one hit in {megabytes} MB"), None, &hit, HIT);
     table.limit("the same without a hit", None, &miss, HIT);
@@ -70,9 +70,9 @@ fn with_index(ground: &Ground, megabytes: usize, rounds: usize, table: &mut Tabl
     table.part("all of it read, packed", &all);
 }
 
-fn sizes(ground: &Ground, megabytes: usize, took_ms: f64, table: &mut Table) {
-    let index = size(&ground.sealed().orch_home().join(".orch/search.db"));
-    let entries = std::fs::read_dir(runs_dir(ground)).expect("the runs").flatten();
+fn sizes(fixture: &Fixture, megabytes: usize, took_ms: f64, table: &mut Table) {
+    let index = size(&fixture.sealed().orch_home().join(".orch/search.db"));
+    let entries = std::fs::read_dir(runs_dir(fixture)).expect("the runs").flatten();
     let packed: u64 = entries.map(|run| size(&run.path().join("transcript.log.zst"))).sum();
     let share = |bytes: u64| format!("{:.1} %", bytes as f64 / (megabytes as f64 * 1024.0 * 1024.0) * 100.0);
     let speed = format!("{} MB/s", figure(megabytes as f64 / took_ms * 1e3));
@@ -89,8 +89,8 @@ fn size(path: &Path) -> u64 {
     path.metadata().map_or(0, |found| found.len())
 }
 
-fn runs_dir(ground: &Ground) -> PathBuf {
-    ground.sealed().orch_home().join(".orch/runs")
+fn runs_dir(fixture: &Fixture) -> PathBuf {
+    fixture.sealed().orch_home().join(".orch/runs")
 }
 
 /// Milliseconds of a program that finds something, or nothing.
@@ -102,14 +102,15 @@ fn found_ms(call: &Invocation, finds: bool) -> f64 {
 }
 
 /// Lets a daemon pack and index everything. Milliseconds.
-fn index(ground: &mut Ground, runs: usize) -> f64 {
-    let path = ground.sealed().orch_home().join(".orch/search.db");
-    let indexed = || SearchIndex::look(&path).ok().flatten().and_then(|index| index.runs().ok()).map_or(0, |r| r.len());
+fn index(fixture: &mut Fixture, runs: usize) -> f64 {
+    let path = fixture.sealed().orch_home().join(".orch/search.db");
+    let indexed =
+        || SearchIndex::open_existing(&path).ok().flatten().and_then(|index| index.runs().ok()).map_or(0, |r| r.len());
     let (ms, ()) = timed(|| {
-        ground.serve();
+        fixture.serve();
         wait::wait_until("everything to be in the index", Duration::from_secs(900), || indexed() == runs);
     });
-    ground.stop();
+    fixture.stop();
     ms
 }
 

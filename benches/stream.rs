@@ -3,7 +3,7 @@
 
 use crate::Scale;
 use crate::agent;
-use crate::ground::{Ground, repository, this_program};
+use crate::fixture::{Fixture, repository, this_program};
 use crate::idle::{pss_mb, watched};
 use crate::kit::sealed_box::ORCH;
 use crate::kit::wait::{self, RUN};
@@ -37,18 +37,18 @@ fn measure(sessions: usize, scale: Scale, table: &mut Table) {
         "  teller: {{kind: command, command: {program}, args: [{}, STAMPS, \"{{task_id}}\"]}}\n",
         agent::TELLER
     );
-    let mut ground = Ground::with(&teller, &format!("engine: {{max_parallel: {sessions}}}\n"));
-    let repo = repository(ground.sealed(), 10);
-    ground.serve();
-    ground.register(&repo);
-    let ids: Vec<u64> = (0..sessions).map(|number| ground.add_for(&format!("Session {number}"), "teller")).collect();
+    let mut fixture = Fixture::with(&teller, &format!("engine: {{max_parallel: {sessions}}}\n"));
+    let repo = repository(fixture.sealed(), 10);
+    fixture.serve();
+    fixture.register(&repo);
+    let ids: Vec<u64> = (0..sessions).map(|number| fixture.add_for(&format!("Session {number}"), "teller")).collect();
     for id in &ids {
-        ground.await_stamp(&id.to_string(), "begin");
+        fixture.await_stamp(&id.to_string(), "begin");
     }
-    let runs: Vec<PathBuf> = ids.iter().map(|id| transcript(&ground, *id)).collect();
-    let by_orch = Reader::start(&ground, ORCH, &["stream", "--all", "--from-start"], by_line());
-    let by_tail = Reader::start(&ground, "tail", &tail(&runs), by_line());
-    let pid = ground.daemon_pid();
+    let runs: Vec<PathBuf> = ids.iter().map(|id| transcript(&fixture, *id)).collect();
+    let by_orch = Reader::start(&fixture, ORCH, &["stream", "--all", "--from-start"], by_line());
+    let by_tail = Reader::start(&fixture, "tail", &tail(&runs), by_line());
+    let pid = fixture.daemon_pid();
     pause(Duration::from_secs(2));
     if sessions == 100 {
         let time = Duration::from_secs(scale.pick(60, 15));
@@ -63,7 +63,7 @@ fn measure(sessions: usize, scale: Scale, table: &mut Table) {
         table.add(Row { name: "  · programs run".into(), orch: programs.into(), ..Row::default() });
     }
     let begun = now_ns();
-    std::fs::File::create(ground.stamps().join("go")).expect("a file in the box");
+    std::fs::File::create(fixture.stamps().join("go")).expect("a file in the box");
     let time = Duration::from_secs(scale.pick(20, 6));
     let (busy, of_tail) = std::thread::scope(|scope| {
         let of_tail = scope.spawn(|| watched(by_tail.pid(), time));
@@ -71,10 +71,10 @@ fn measure(sessions: usize, scale: Scale, table: &mut Table) {
     });
     let memory = pss_mb(pid);
     let undisturbed = (begun, now_ns());
-    let (polled, looked) = poll::look(&ground, scale.pick(6, 4));
-    std::fs::File::create(ground.stamps().join("stop")).expect("a file in the box");
-    let said: BTreeMap<u64, u64> = ids.iter().map(|id| (*id, ground.await_stamp(&id.to_string(), "said"))).collect();
-    wait::wait_until("all tasks to be done", 2 * RUN, || ground.count("done") == sessions as u64);
+    let (polled, looked) = poll::look(&fixture, scale.pick(6, 4));
+    std::fs::File::create(fixture.stamps().join("stop")).expect("a file in the box");
+    let said: BTreeMap<u64, u64> = ids.iter().map(|id| (*id, fixture.await_stamp(&id.to_string(), "said"))).collect();
+    wait::wait_until("all tasks to be done", 2 * RUN, || fixture.count("done") == sessions as u64);
     pause(Duration::from_millis(500));
     let (orch, bare) = (by_orch.end(), by_tail.end());
     tell(sessions, (&orch, &bare), &said, undisturbed, table);
@@ -91,7 +91,7 @@ fn measure(sessions: usize, scale: Scale, table: &mut Table) {
             ..Row::default()
         });
     }
-    ground.finish();
+    fixture.finish();
 }
 
 fn processor(table: &mut Table, name: &str, cpu: f64, goal: f64) {
@@ -105,9 +105,9 @@ fn processor(table: &mut Table, name: &str, cpu: f64, goal: f64) {
 }
 
 /// The transcript of a task's run, once it is there.
-pub fn transcript(ground: &Ground, id: u64) -> PathBuf {
+pub fn transcript(fixture: &Fixture, id: u64) -> PathBuf {
     wait::wait_some("a transcript", RUN, || {
-        let path = ground.task(id).runs?.pop()?.transcript;
+        let path = fixture.task(id).runs?.pop()?.transcript;
         path.exists().then_some(path)
     })
 }

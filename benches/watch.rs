@@ -1,6 +1,6 @@
 //! Watchers, seen from outside: what they print or receive, and when each line arrived.
 
-use crate::ground::Ground;
+use crate::fixture::Fixture;
 use crate::measure::{Samples, ms_between, now_ns};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -67,12 +67,12 @@ pub struct Reader<T> {
 impl<T: Default + Send + 'static> Reader<T> {
     /// Starts the program. `take` gets each piece of its output with the time of its arrival.
     pub fn start<S: AsRef<OsStr>>(
-        ground: &Ground,
+        fixture: &Fixture,
         program: &str,
         args: &[S],
         mut take: impl FnMut(&mut T, &[u8], u64) + Send + 'static,
     ) -> Self {
-        let mut child = start(ground, program, args);
+        let mut child = start(fixture, program, args);
         let mut stdout = child.stdout.take().expect("piped");
         let seen = std::thread::spawn(move || {
             let (mut seen, mut piece) = (T::default(), vec![0; 64 << 10]);
@@ -99,9 +99,9 @@ impl<T: Default + Send + 'static> Reader<T> {
 
 /// A program in the box, with its output in a pipe that the caller reads or not.
 #[expect(clippy::disallowed_methods, reason = "what a watcher prints is timed as it comes")]
-pub fn start<S: AsRef<OsStr>>(ground: &Ground, program: &str, args: &[S]) -> Child {
+pub fn start<S: AsRef<OsStr>>(fixture: &Fixture, program: &str, args: &[S]) -> Child {
     let mut command = Command::new(program);
-    command.args(args).current_dir(ground.sealed().base()).env_clear().envs(ground.sealed().env());
+    command.args(args).current_dir(fixture.sealed().base()).env_clear().envs(fixture.sealed().env());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts")
 }
 

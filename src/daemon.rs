@@ -296,7 +296,7 @@ impl Setup {
         let process = ProcessInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            mode: mode.as_str().to_owned(),
+            mode,
             overrides: overrides(&self.environment, &self.flags),
             started: SystemClock.now(),
             listening: Arc::clone(&listening),

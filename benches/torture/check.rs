@@ -1,9 +1,9 @@
 //! What must hold after every trial, whatever was done to orch: the promises of `docs/explanation/reliability.md`, looked at from
 //! outside, when orch has come to rest and no daemon runs.
 
+use crate::fixture::{Ends, Fixture, Job, MARKS};
 use crate::kit::wait::{self, SOON};
 use crate::row::{Broken, Findings, finding};
-use crate::shop::{Ends, Job, MARKS, Shop};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,52 +23,52 @@ pub struct Allowed {
 }
 
 /// Everything. Call it when no daemon runs.
-pub fn all(shop: &Shop, jobs: &[Job], allowed: Allowed) -> Findings {
+pub fn all(fixture: &Fixture, jobs: &[Job], allowed: Allowed) -> Findings {
     let mut found = Vec::new();
     // A process that was killed may have asked tmux for its version just before: that answers into nothing, and ends.
     let asks = |line: &String| line.ends_with("tmux -V");
-    wait::poll(SOON, || (!shop.left_behind().iter().any(asks)).then_some(()));
-    let left = shop.left_behind();
+    wait::poll(SOON, || (!fixture.left_behind().iter().any(asks)).then_some(()));
+    let left = fixture.left_behind();
     if !left.is_empty() {
         found.push(finding(Broken::Lost, format!("processes are left behind: {left:?}")));
     }
-    tasks(shop, jobs, &mut found);
-    journal(shop, &mut found);
-    starts(shop, jobs, allowed, &mut found);
-    repository(shop, &mut found);
-    file(shop, allowed, &mut found);
-    leftovers(shop, &mut found);
-    if !found.is_empty() && crate::words() {
-        crate::table::tell(&crate::kit::last_words::of(&shop.state(), ""));
+    tasks(fixture, jobs, &mut found);
+    journal(fixture, &mut found);
+    starts(fixture, jobs, allowed, &mut found);
+    repository(fixture, &mut found);
+    file(fixture, allowed, &mut found);
+    leftovers(fixture, &mut found);
+    if !found.is_empty() && crate::is_verbose() {
+        crate::table::tell(&crate::kit::last_words::of(&fixture.state(), ""));
     }
     found
 }
 
 /// What holds at any time when no orch runs: the journal is whole, `tasks.yml` agrees with it, nothing is half-written.
-pub fn at_rest(shop: &Shop, allowed: Allowed) -> Findings {
+pub fn at_rest(fixture: &Fixture, allowed: Allowed) -> Findings {
     let mut found = Vec::new();
-    journal(shop, &mut found);
-    file(shop, allowed, &mut found);
-    leftovers(shop, &mut found);
+    journal(fixture, &mut found);
+    file(fixture, allowed, &mut found);
+    leftovers(fixture, &mut found);
     found
 }
 
 /// What holds of the repository at any time when no orch runs.
-pub fn sound(shop: &Shop) -> Findings {
+pub fn sound(fixture: &Fixture) -> Findings {
     let mut found = Vec::new();
-    repository(shop, &mut found);
+    repository(fixture, &mut found);
     found
 }
 
 /// Each task ended as it should, and its work is where it belongs, once.
-fn tasks(shop: &Shop, jobs: &[Job], found: &mut Findings) {
-    let listed = shop.json(["task", "list", "--json"]);
-    let merges = merges(shop);
+fn tasks(fixture: &Fixture, jobs: &[Job], found: &mut Findings) {
+    let listed = fixture.json(["task", "list", "--json"]);
+    let merges = merges(fixture);
     for job in jobs {
         // By title: which number an entry gets that was typed while orch wrote is not promised.
         let mut same = listed.as_array().into_iter().flatten().filter(|task| task["title"] == *job.title);
         let Some((task, id)) = same.next().and_then(|task| Some((task, task["id"].as_u64()?))) else {
-            found.push(finding(Broken::Lost, format!("the task {} is gone: {}", job.title, shop.told())));
+            found.push(finding(Broken::Lost, format!("the task {} is gone: {}", job.title, fixture.describe())));
             continue;
         };
         if let Some(second) = same.next() {
@@ -86,20 +86,20 @@ fn tasks(shop: &Shop, jobs: &[Job], found: &mut Findings) {
             found.push(finding(Broken::Stuck, text));
             continue;
         }
-        work(shop, (id, job), merges.get(&id).copied().unwrap_or(0), found);
+        work(fixture, (id, job), merges.get(&id).copied().unwrap_or(0), found);
     }
 }
 
-fn work(shop: &Shop, (id, job): (u64, &Job), merges: usize, found: &mut Findings) {
+fn work(fixture: &Fixture, (id, job): (u64, &Job), merges: usize, found: &mut Findings) {
     let (name, text) = &job.file;
     let (wanted, there) = match job.ends {
-        Ends::Done => (1, shop.repo.show("main", name)),
+        Ends::Done => (1, fixture.repo.show("main", name)),
         Ends::Cancelled | Ends::Asks => {
-            let worktree = shop.show(id)["worktree"].as_str().map(PathBuf::from);
+            let worktree = fixture.show(id)["worktree"].as_str().map(PathBuf::from);
             (0, worktree.and_then(|dir| std::fs::read_to_string(dir.join(name)).ok()))
         }
     };
-    let expects_work = !text.is_empty() && (job.ends == Ends::Done || shop.has_started(id));
+    let expects_work = !text.is_empty() && (job.ends == Ends::Done || fixture.has_started(id));
     if expects_work && there.as_deref() != Some(text.as_str()) {
         found.push(finding(Broken::Lost, format!("{name} of task {id} holds {there:?}")));
     }
@@ -111,18 +111,18 @@ fn work(shop: &Shop, (id, job): (u64, &Job), merges: usize, found: &mut Findings
 }
 
 /// How many merge commits of each task the base branch reaches.
-fn merges(shop: &Shop) -> BTreeMap<u64, usize> {
-    let told = shop.repo.git(["log", "--format=%(trailers:key=Orch-Task,valueonly)", "main"]);
+fn merges(fixture: &Fixture) -> BTreeMap<u64, usize> {
+    let text = fixture.repo.git(["log", "--format=%(trailers:key=Orch-Task,valueonly)", "main"]);
     let mut merges = BTreeMap::new();
-    for id in told.lines().filter_map(|line| line.trim().parse().ok()) {
+    for id in text.lines().filter_map(|line| line.trim().parse().ok()) {
         *merges.entry(id).or_default() += 1;
     }
     merges
 }
 
 /// What SQLite says of the journal, and the runs in it.
-fn read_journal(shop: &Shop) -> rusqlite::Result<(String, Vec<Value>)> {
-    let path = shop.state().join("orch.db");
+fn read_journal(fixture: &Fixture) -> rusqlite::Result<(String, Vec<Value>)> {
+    let path = fixture.state().join("orch.db");
     let journal = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let whole = journal.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
     let mut runs = journal.prepare("SELECT data FROM runs")?;
@@ -132,20 +132,20 @@ fn read_journal(shop: &Shop) -> rusqlite::Result<(String, Vec<Value>)> {
 
 /// Runs that could not go on with a conversation which the agent before them had not saved yet when it died: each of these
 /// agents found nothing, did nothing, and the next one began anew.
-fn lost_sessions(shop: &Shop) -> usize {
-    let runs = read_journal(shop).map(|(_, runs)| runs).unwrap_or_default();
+fn lost_sessions(fixture: &Fixture) -> usize {
+    let runs = read_journal(fixture).map(|(_, runs)| runs).unwrap_or_default();
     runs.iter().filter(|run| run["outcome"].to_string().contains("\"session_lost\"")).count()
 }
 
 /// How each run ended, for whoever asks why there are so many.
-fn endings(shop: &Shop) -> String {
-    let runs = read_journal(shop).map(|(_, runs)| runs).unwrap_or_default();
+fn endings(fixture: &Fixture) -> String {
+    let runs = read_journal(fixture).map(|(_, runs)| runs).unwrap_or_default();
     runs.iter().map(|run| format!("\n  {}: {}", run["id"], run["outcome"])).collect()
 }
 
 /// The journal is whole, and knows how every run ended.
-fn journal(shop: &Shop, found: &mut Findings) {
-    let (whole, runs) = match read_journal(shop) {
+fn journal(fixture: &Fixture, found: &mut Findings) {
+    let (whole, runs) = match read_journal(fixture) {
         Ok(read) => read,
         Err(error) => return found.push(finding(Broken::Lost, format!("the journal cannot be read: {error}"))),
     };
@@ -157,7 +157,7 @@ fn journal(shop: &Shop, found: &mut Findings) {
             found.push(finding(Broken::Stuck, format!("run {} never ended: {}", run["id"], run["phase"])));
         }
     }
-    for (task, run, _) in shop.started() {
+    for (task, run, _) in fixture.started() {
         if !runs.iter().any(|known| known["id"] == *run) {
             found.push(finding(Broken::Lost, format!("run {run} of task {task} is not known")));
         }
@@ -165,15 +165,16 @@ fn journal(shop: &Shop, found: &mut Findings) {
 }
 
 /// No two agents at once, and none more often than it must.
-fn starts(shop: &Shop, jobs: &[Job], allowed: Allowed, found: &mut Findings) {
-    for (task, run, pid) in shop.doubled() {
+fn starts(fixture: &Fixture, jobs: &[Job], allowed: Allowed, found: &mut Findings) {
+    for (task, run, pid) in fixture.doubled() {
         found
             .push(finding(Broken::Doubled, format!("the agent of run {run} of task {task} (pid {pid}) was not alone")));
     }
-    let started = shop.started();
-    let expected: usize = jobs.iter().map(|job| job.starts).sum::<usize>() + allowed.more_starts + lost_sessions(shop);
+    let started = fixture.started();
+    let expected: usize =
+        jobs.iter().map(|job| job.starts).sum::<usize>() + allowed.more_starts + lost_sessions(fixture);
     if started.len() > expected {
-        let endings = endings(shop);
+        let endings = endings(fixture);
         let text = format!("agents started {} times, expected {expected} at most: {started:?}{endings}", started.len());
         found.push(finding(Broken::Doubled, text));
     }
@@ -185,8 +186,8 @@ fn starts(shop: &Shop, jobs: &[Job], allowed: Allowed, found: &mut Findings) {
 }
 
 /// The repository is sound, and nothing in it is locked.
-fn repository(shop: &Shop, found: &mut Findings) {
-    let checked = shop.repo.try_git(["fsck", "--strict", "--no-dangling", "--no-progress"]);
+fn repository(fixture: &Fixture, found: &mut Findings) {
+    let checked = fixture.repo.try_git(["fsck", "--strict", "--no-dangling", "--no-progress"]);
     if checked.code != Some(0) {
         found.push(finding(Broken::Lost, format!("git fsck: {checked}")));
     }
@@ -196,28 +197,28 @@ fn repository(shop: &Shop, found: &mut Findings) {
     // The last that a `git commit` does is to drop this one; a run that goes on in the worktree finds it removed.
     let of_agent = |name: &str| name == "AUTO_MERGE.lock";
     let hinders = |name: &str| name.ends_with(".lock") && !of_maintenance(name) && !of_agent(name);
-    let locks = below(&shop.repo.dir().join(".git"), &hinders);
+    let locks = below(&fixture.repo.dir().join(".git"), &hinders);
     if !locks.is_empty() {
         found.push(finding(Broken::Stuck, format!("locks are left in the repository: {locks:?}")));
     }
-    let scratch = shop.repo.git(["worktree", "list", "--porcelain"]);
+    let scratch = fixture.repo.git(["worktree", "list", "--porcelain"]);
     if scratch.contains("/.orch/merge/") {
         found.push(finding(Broken::Lost, format!("a scratch worktree is left behind: {scratch}")));
     }
-    let status = shop.repo.git(["status", "--porcelain"]);
+    let status = fixture.repo.git(["status", "--porcelain"]);
     if !status.is_empty() {
         found.push(finding(Broken::Lost, format!("the person's checkout is not clean: {status}")));
     }
 }
 
 /// `tasks.yml` reads, says what the journal says, and has all of the person's own bytes.
-fn file(shop: &Shop, allowed: Allowed, found: &mut Findings) {
-    let text = std::fs::read_to_string(shop.sealed.tasks_file()).unwrap_or_default();
+fn file(fixture: &Fixture, allowed: Allowed, found: &mut Findings) {
+    let text = std::fs::read_to_string(fixture.sealed.tasks_file()).unwrap_or_default();
     for mark in MARKS.iter().filter(|mark| !allowed.no_marks && !text.contains(**mark)) {
         found.push(finding(Broken::Lost, format!("{mark:?} is gone from tasks.yml:\n{text}")));
     }
     let says = statuses(&text);
-    let listed = shop.json(["task", "list", "--json"]);
+    let listed = fixture.json(["task", "list", "--json"]);
     for task in listed.as_array().into_iter().flatten() {
         let (id, status) = (task["id"].to_string(), task["status"].as_str().unwrap_or_default());
         let is_taken_out = allowed.tidied && ["done", "cancelled"].contains(&status) && !says.contains_key(&id);
@@ -250,8 +251,8 @@ fn statuses(text: &str) -> BTreeMap<String, String> {
 }
 
 /// Nothing half-written is left where somebody would trip over it.
-fn leftovers(shop: &Shop, found: &mut Findings) {
-    let home = std::fs::read_dir(shop.sealed.orch_home()).into_iter().flatten().flatten();
+fn leftovers(fixture: &Fixture, found: &mut Findings) {
+    let home = std::fs::read_dir(fixture.sealed.orch_home()).into_iter().flatten().flatten();
     let names = home.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let odd: Vec<String> = names.filter(|name| name.contains(".orch-tmp") || name.contains(".orch-swap")).collect();
     if !odd.is_empty() {

@@ -4,8 +4,8 @@
 pub mod player;
 pub mod trace;
 
+use crate::fixture::Fixture;
 use crate::kit::process::Program;
-use crate::shop::Shop;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -190,7 +190,7 @@ impl Layer {
     }
 }
 
-impl Shop {
+impl Fixture {
     /// orch under a layer, to be given arguments.
     pub fn under(&self, layer: &Layer) -> Program {
         self.orch_program().envs(layer.env())

@@ -1,7 +1,7 @@
 //! What a trial measures beside its promises: time without service, memory and descriptors of a process, its zombies.
 
+use crate::fixture::Fixture;
 use crate::row::pause;
-use crate::shop::Shop;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -24,8 +24,8 @@ impl Drop for AtEnd<'_> {
 
 /// Asks the daemon again and again until `over`. Returns each time in which nobody answered, from the last answer to
 /// the next.
-pub fn silences(shop: &Shop, over: &AtomicBool) -> Vec<Duration> {
-    let socket = shop.state().join("orch.sock");
+pub fn silences(fixture: &Fixture, over: &AtomicBool) -> Vec<Duration> {
+    let socket = fixture.state().join("orch.sock");
     let (mut last, mut missed, mut found) = (None, false, Vec::new());
     while !over.load(Ordering::SeqCst) {
         let asked = Instant::now();
@@ -94,8 +94,8 @@ pub fn usage(pid: i32) -> Option<Usage> {
 
 fn children(pid: i32) -> Vec<i32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let told = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    told.flat_map(|told| told.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect()
+    let text = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    text.flat_map(|text| text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
 fn is_zombie(pid: i32) -> bool {
@@ -104,7 +104,7 @@ fn is_zombie(pid: i32) -> bool {
 }
 
 /// The middle and the largest of some times, in words.
-pub fn told(mut times: Vec<Duration>) -> String {
+pub fn summary(mut times: Vec<Duration>) -> String {
     times.sort();
     match (times.get(times.len() / 2), times.last()) {
         (Some(middle), Some(longest)) => format!("{} ms, {} ms at most", middle.as_millis(), longest.as_millis()),

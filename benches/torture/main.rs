@@ -8,6 +8,7 @@
 
 mod check;
 mod disk;
+mod fixture;
 mod fuzz;
 mod gauge;
 #[expect(unused_imports, reason = "the kit has tests of its own, which are not part of the table")]
@@ -17,7 +18,6 @@ mod page;
 mod row;
 mod rows;
 mod scene;
-mod shop;
 mod simulator;
 mod table;
 
@@ -42,12 +42,12 @@ pub fn orch() -> &'static Path {
 }
 
 /// Whether the whole story of a trial that found something is told: `WORDS=1`.
-pub fn words() -> bool {
-    told("WORDS").is_some()
+pub fn is_verbose() -> bool {
+    variable("WORDS").is_some()
 }
 
 /// A variable that is not empty.
-pub fn told(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     ::orch_sys::process::env_var(name).filter(|value| !value.is_empty())
 }
 
@@ -62,12 +62,12 @@ fn main() -> ExitCode {
         table::tell(&format!("there is no row {unknown}"));
         return ExitCode::from(2);
     }
-    if !words() {
+    if !is_verbose() {
         // What broke off is told in one line, with the trial.
         std::panic::set_hook(Box::new(|_| {}));
     }
     table::say(table::head().trim_end());
-    let fault = told("FAULT").unwrap_or_default();
+    let fault = variable("FAULT").unwrap_or_default();
     let chosen = |row: &Row| {
         (wanted.is_empty() || wanted.iter().any(|name| is(row, name))) && row.fault.contains(fault.as_str())
     };
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     disk::clean_up();
     std::fs::remove_file(orch()).ok();
     // A row of which only some points were tried says nothing about the row.
-    if told("POINT").is_none() && (size == Size::Full || args.iter().any(|arg| arg == "--bless")) {
+    if variable("POINT").is_none() && (size == Size::Full || args.iter().any(|arg| arg == "--bless")) {
         table::bless(&rows);
     }
     let broken: Vec<String> = rows.iter().filter_map(|(_, line)| line.as_ref()).flat_map(Line::broken).collect();
@@ -92,7 +92,7 @@ fn tried(row: &Row, size: Size) -> Line {
     let begun = Instant::now();
     let line = match row.run {
         Run::Trials { quick, full, run } => {
-            let wished = told("TIMES").and_then(|times| times.parse().ok());
+            let wished = variable("TIMES").and_then(|times| times.parse().ok());
             let tally = run(wished.unwrap_or(if size == Size::Quick { quick } else { full }), size);
             Line::new(row, Some(&Outcome { tally: &tally, seconds: begun.elapsed().as_secs(), size }))
         }

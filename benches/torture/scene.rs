@@ -1,10 +1,10 @@
 //! The standard play: a task that merges, one whose check fails once, one that is told something while it works, one that
 //! is cancelled, and a person who edits `tasks.yml` meanwhile. The person goes on where they were when a daemon dies.
 
+use crate::fixture::{Ends, Fixture, Job, MARKS};
 use crate::kit::process::Running;
 use crate::kit::wait;
 use crate::row::{Broken, Findings, finding, pause};
-use crate::shop::{Ends, Job, MARKS, Shop};
 use std::time::{Duration, Instant};
 
 /// How long a daemon may take to bring everything to an end.
@@ -33,10 +33,10 @@ pub fn jobs(shop_notes: &str) -> Vec<Job> {
 /// The play, and how far the person is in it.
 pub struct Scene {
     /// The ground.
-    pub shop: Shop,
+    pub fixture: Fixture,
     /// The tasks.
     pub jobs: Vec<Job>,
-    told: Option<Instant>,
+    told_at: Option<Instant>,
     gave_up: bool,
     edited: bool,
 }
@@ -44,11 +44,11 @@ pub struct Scene {
 impl Scene {
     /// Before the first daemon.
     pub fn new(config: &str) -> Self {
-        let shop = Shop::empty(config);
-        let jobs = jobs(&shop.notes.to_string_lossy());
+        let fixture = Fixture::empty(config);
+        let jobs = jobs(&fixture.notes.to_string_lossy());
         let entries: String = jobs[..4].iter().map(Job::entry).collect();
-        shop.sealed.write_tasks(&format!("{}\n{entries}", MARKS[0]));
-        Self { shop, jobs, told: None, gave_up: false, edited: false }
+        fixture.sealed.write_tasks(&format!("{}\n{entries}", MARKS[0]));
+        Self { fixture, jobs, text: None, gave_up: false, edited: false }
     }
 
     /// Plays the person until the daemon ends. Returns how it ended.
@@ -60,7 +60,10 @@ impl Scene {
         let end = Instant::now() + patience;
         while daemon.is_running() {
             if Instant::now() > end {
-                return Err(vec![finding(Broken::Stuck, format!("it does not come to rest: {}", self.shop.told()))]);
+                return Err(vec![finding(
+                    Broken::Stuck,
+                    format!("it does not come to rest: {}", self.fixture.describe()),
+                )]);
             }
             self.act(&mut daemon);
             pause(Duration::from_millis(5));
@@ -70,18 +73,18 @@ impl Scene {
 
     /// What the person would do now.
     fn act(&mut self, daemon: &mut Running) {
-        if !self.edited && self.shop.has_started(1) {
+        if !self.edited && self.fixture.has_started(1) {
             self.edited = true;
             self.edit();
         }
-        if self.told.is_none()
-            && self.shop.has_started(TOLD)
+        if self.told_at.is_none()
+            && self.fixture.has_started(TOLD)
             && self.asks(daemon, ["task", "send", "3", WISH, "--no-wait"])
         {
-            self.told = Some(Instant::now());
+            self.told_at = Some(Instant::now());
         }
-        if self.told.is_some_and(|at| self.is_claimed() || at.elapsed() > Duration::from_secs(1)) {
-            std::fs::write(self.shop.note("go"), "").expect("a file in the box");
+        if self.told_at.is_some_and(|at| self.is_claimed() || at.elapsed() > Duration::from_secs(1)) {
+            std::fs::write(self.fixture.note("go"), "").expect("a file in the box");
         }
         if !self.gave_up && self.worktree_has_work() {
             self.gave_up = self.asks(daemon, ["task", "cancel", "4"]);
@@ -90,47 +93,47 @@ impl Scene {
 
     /// Asks a daemon that lives; a command would do without it else, and be what is tried.
     fn asks<const N: usize>(&self, daemon: &mut Running, args: [&str; N]) -> bool {
-        daemon.is_running() && self.shop.sealed.socket().is_some() && self.shop.orch(args).code == Some(0)
+        daemon.is_running() && self.fixture.sealed.socket().is_some() && self.fixture.orch(args).code == Some(0)
     }
 
     fn is_claimed(&self) -> bool {
         let of_task =
             |run: &std::path::PathBuf| run.file_name().is_some_and(|name| name.to_string_lossy().starts_with("3-"));
-        let mut runs = self.shop.runs().into_iter().filter(of_task);
+        let mut runs = self.fixture.runs().into_iter().filter(of_task);
         runs.any(|run| run.join("claim-1.json").exists())
     }
 
     fn worktree_has_work(&self) -> bool {
-        self.shop.has_started(GIVEN_UP) && self.shop.worktrees().iter().any(|dir| dir.join("kept.txt").exists())
+        self.fixture.has_started(GIVEN_UP) && self.fixture.worktrees().iter().any(|dir| dir.join("kept.txt").exists())
     }
 
     /// The person adds a task and a comment in an editor.
     fn edit(&self) {
-        let text = self.shop.sealed.read_tasks();
-        self.shop.save_tasks(&format!("{text}{}\n{}", self.jobs[4].entry(), MARKS[1]));
+        let text = self.fixture.sealed.read_tasks();
+        self.fixture.save_tasks(&format!("{text}{}\n{}", self.jobs[4].entry(), MARKS[1]));
     }
 
     /// A daemon brings everything to an end, as often as the person still has something to do.
     pub fn finish(&mut self) -> Findings {
         for _ in 0..3 {
-            let daemon = self.shop.until_idle(&[]);
+            let daemon = self.fixture.until_idle(&[]);
             let ran = match self.play(daemon) {
                 Ok(ran) => ran,
                 Err(found) => return found,
             };
-            if crate::words() {
+            if crate::is_verbose() {
                 crate::table::tell(&format!(
                     "told {:?} gave up {} edited {}\n{}",
-                    self.told,
+                    self.told_at,
                     self.gave_up,
                     self.edited,
-                    self.shop.sealed.read_tasks()
+                    self.fixture.sealed.read_tasks()
                 ));
             }
             if ran.code != Some(0) && ran.code != Some(5) {
                 return vec![finding(Broken::Stuck, format!("the daemon did not end well: {ran}"))];
             }
-            if self.edited && self.told.is_some() && self.gave_up {
+            if self.edited && self.told_at.is_some() && self.gave_up {
                 break;
             }
         }
@@ -139,7 +142,7 @@ impl Scene {
 
     /// The message reached an agent.
     fn heard(&self) -> Findings {
-        let messages = self.shop.show(TOLD)["messages"].clone();
+        let messages = self.fixture.show(TOLD)["messages"].clone();
         let heard = |message: &serde_json::Value| message["state"] == "delivered";
         if messages.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(heard)) {
             return Vec::new();

@@ -47,7 +47,7 @@ pub fn simulate(wanted: Wanted, size: Size) -> Told {
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(wanted.seeds);
     let each = wanted.seeds.div_ceil(cores);
     let begun = Instant::now();
-    let mut told = Told::default();
+    let mut text = Told::default();
     std::thread::scope(|scope| {
         let parts = (0..cores).map(|core| {
             let seeds = each.min(wanted.seeds - core * each);
@@ -58,13 +58,13 @@ pub fn simulate(wanted: Wanted, size: Size) -> Told {
         let parts: Vec<_> = parts.collect();
         for part in parts {
             let part = part.join().expect("it does not panic");
-            told.seeds += part.seeds;
-            told.days += part.days;
-            told.findings.extend(part.findings);
+            text.seeds += part.seeds;
+            text.days += part.days;
+            text.findings.extend(part.findings);
         }
     });
-    told.took = begun.elapsed();
-    told
+    text.took = begun.elapsed();
+    text
 }
 
 impl Told {

@@ -30,7 +30,7 @@ const ROWS: &str = "benches/torture/rows/";
 impl Line {
     /// Of a row, with what came of it; `None`: it was not tried.
     pub fn new(row: &Row, outcome: Option<&Outcome<'_>>) -> Self {
-        let told = |cell: fn(&Outcome<'_>) -> String| outcome.map_or("–".to_owned(), cell);
+        let output = |cell: fn(&Outcome<'_>) -> String| outcome.map_or("–".to_owned(), cell);
         let note = outcome.map_or("", |outcome| outcome.tally.note.as_str());
         let last: Vec<&str> = [row.goal, note].into_iter().filter(|text| !text.is_empty()).collect();
         Self {
@@ -38,12 +38,12 @@ impl Line {
                 row.id.to_owned(),
                 row.fault.to_owned(),
                 format!("`{}`", row.code.rsplit_once(ROWS).map_or(row.code, |(_, file)| file)),
-                told(|outcome| outcome.size.word().to_owned()),
-                told(|outcome| outcome.tally.times.to_string()),
-                told(|outcome| outcome.tally.count(Broken::Lost).to_string()),
-                told(|outcome| outcome.tally.count(Broken::Doubled).to_string()),
-                told(|outcome| outcome.tally.count(Broken::Stuck).to_string()),
-                told(|outcome| outcome.seconds.to_string()),
+                output(|outcome| outcome.size.word().to_owned()),
+                output(|outcome| outcome.tally.times.to_string()),
+                output(|outcome| outcome.tally.count(Broken::Lost).to_string()),
+                output(|outcome| outcome.tally.count(Broken::Doubled).to_string()),
+                output(|outcome| outcome.tally.count(Broken::Stuck).to_string()),
+                output(|outcome| outcome.seconds.to_string()),
                 last.join("; "),
             ],
             findings: outcome.map(|outcome| outcome.tally.findings.clone()).unwrap_or_default(),

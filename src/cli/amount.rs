@@ -1,8 +1,8 @@
-//! An amount of money as a person types it. PURE.
+//! Parses amounts of money as people type them. PURE.
 
 use orch_core::money::Usd;
 
-/// Reads US dollars; a debt is none.
+/// Parses an amount of US dollars; a negative one is refused.
 pub fn usd(text: &str) -> Result<Usd, String> {
     let plain = text.strip_prefix('$').unwrap_or(text);
     let amount = plain.parse::<f64>().ok().filter(|dollars| *dollars >= 0.0).and_then(Usd::from_dollars);

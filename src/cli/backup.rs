@@ -1,5 +1,5 @@
-//! `orch backup` and `orch restore`: a home in one file, and back. They work on the files themselves; a daemon that runs
-//! is not asked, and is in the way of a restore.
+//! `orch backup` and `orch restore`: write a home into one file, and restore it. They work on the files themselves: a
+//! running daemon is not asked, and prevents a restore.
 
 use super::context::Context;
 use super::context::resolve;
@@ -17,13 +17,13 @@ use std::path::PathBuf;
 /// Arguments of `orch backup`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where it is written
+    /// The file to write
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Replace a file of that name
+    /// Replace the file if it exists
     #[arg(long)]
     force: bool,
-    /// Also what agents said and did in all runs that are kept
+    /// Include the output and transcripts of all kept runs
     #[arg(long)]
     with_runs: bool,
 }
@@ -31,13 +31,13 @@ pub struct Args {
 /// Arguments of `orch restore`.
 #[derive(Debug, clap::Args)]
 pub struct RestoreArgs {
-    /// A file that orch backup wrote
+    /// A file written by orch backup
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Tell what would be done, and do nothing
+    /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Restore over what is there, which is moved aside
+    /// Restore over an existing home, which is moved aside
     #[arg(long)]
     force: bool,
 }
@@ -77,7 +77,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Restores one.
+/// Restores a backup.
 pub async fn restore(args: RestoreArgs, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
     let file = resolve(&context.cwd, &args.file);
@@ -96,12 +96,12 @@ pub async fn restore(args: RestoreArgs, context: &Context) -> Result<Exit, CliEr
     if context.ui.is_json() {
         context.ui.json(&Brought { dry_run: args.dry_run, restored: &restored })?;
     } else {
-        context.ui.data(&told(&restored, args.dry_run))?;
+        context.ui.data(&render(&restored, args.dry_run))?;
     }
     Ok(Exit::Done)
 }
 
-fn told(restored: &Restored, dry_run: bool) -> String {
+fn render(restored: &Restored, dry_run: bool) -> String {
     let Restored { manifest, set_aside, aside, missing } = restored;
     let (done, moved) = if dry_run { ("would be restored", "would be moved") } else { ("restored", "moved") };
     let mut text = format!(

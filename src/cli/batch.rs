@@ -1,5 +1,5 @@
-//! `orch batch`: a named set of tasks with a concurrency and perhaps a budget of its own. Makes, shows, changes and gives
-//! up batches, and waits for their end.
+//! `orch batch`: a named set of tasks with its own concurrency limit and, optionally, a budget. Creates, shows, changes
+//! and cancels batches, and waits for them to end.
 
 mod show;
 mod wait;
@@ -28,76 +28,76 @@ pub struct Args {
     command: Command,
 }
 
-/// Which batch.
+/// The name of a batch.
 #[derive(Debug, clap::Args)]
 pub struct Which {
-    /// Its name, as `orch batch list` has it
+    /// Its name, as listed by `orch batch list`
     #[arg(value_name = "NAME", value_parser = batch_name)]
     name: BatchName,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a batch of tasks that are not over
+    /// Create a batch of unfinished tasks
     #[command(visible_alias = "add")]
     Create {
         #[command(flatten)]
         which: Which,
-        /// Its tasks, in the order in which they are to begin: 4,5,6
+        /// Its tasks, in the order in which they start: 4,5,6
         #[arg(long, value_name = "IDS", value_delimiter = ',', required = true)]
         tasks: Vec<TaskId>,
-        /// So many of them run at the same time [default: 4]
+        /// How many of its tasks run at the same time [default: 4]
         #[arg(long, value_name = "N")]
         concurrency: Option<u32>,
-        /// Begin nothing more of it once it has spent so many US dollars
+        /// Start no more of its tasks once they have cost this much, in US dollars
         #[arg(long, value_name = "USD", value_parser = usd)]
         budget: Option<Usd>,
     },
-    /// List all batches that are open, and the last that have ended
+    /// List open batches, and those that ended last
     #[command(visible_alias = "ls")]
     List,
     /// Show a batch with its tasks
     #[command(visible_alias = "status")]
     Show(Which),
-    /// Change how many run at the same time, or the budget
+    /// Change the concurrency limit or the budget
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
     Set {
         #[command(flatten)]
         which: Which,
-        /// So many of its tasks run at the same time
+        /// How many of its tasks run at the same time
         #[arg(long, value_name = "N", group = "what")]
         concurrency: Option<u32>,
-        /// Begin nothing more of it once it has spent so many US dollars
+        /// Start no more of its tasks once they have cost this much, in US dollars
         #[arg(long, value_name = "USD", value_parser = usd, group = "what", conflicts_with = "no_budget")]
         budget: Option<Usd>,
-        /// Let it spend as much as it takes
+        /// Remove the budget
         #[arg(long, group = "what")]
         no_budget: bool,
     },
-    /// Give up what is not over of it; finished work stays
+    /// Cancel its unfinished tasks; finished work stays
     Cancel {
         #[command(flatten)]
         which: Which,
-        /// Only show what would be given up
+        /// Only show what would be cancelled
         #[arg(long)]
         dry_run: bool,
     },
-    /// Wait until all of its tasks are over; the exit code tells how it ended
+    /// Wait until all of its tasks have ended; the exit code says how
     Wait {
         #[command(flatten)]
         which: Which,
-        /// Wait no longer than this: 90s, 10m, 1h 30m
+        /// Give up after this time: 90s, 10m, 1h 30m
         #[arg(long, value_name = "TIME", value_parser = span)]
         timeout: Option<Duration>,
     },
 }
 
-/// Reads the name of a batch.
+/// Parses the name of a batch.
 pub fn batch_name(text: &str) -> Result<BatchName, BadBatchName> {
     text.parse()
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Create { which: Which { name }, tasks, concurrency, budget } => {
@@ -105,7 +105,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             let mut link = context.link().await?;
             let batch = link.call(&endpoint::BatchCreate { body: new }).await?;
             let is_own = link.is_own();
-            tell(&batch, context, |batch| format!("batch {name} is open: {}\n", show::summary(batch)))?;
+            print(&batch, context, |batch| format!("batch {name} is open: {}\n", show::summary(batch)))?;
             if is_own {
                 context.ui.note(&format!("next: orch serve, then orch batch wait {name}"));
             }
@@ -114,19 +114,19 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
         Command::List => {
             let columns = context.ui.columns();
-            let told = |batches: &Vec<BatchView>, now: &Now, paint: Paint| show::listed(batches, now, columns, paint);
-            context.present(&endpoint::BatchList, told).await
+            let text = |batches: &Vec<BatchView>, now: &Now, paint: Paint| show::listed(batches, now, columns, paint);
+            context.present(&endpoint::BatchList, text).await
         }
         Command::Show(Which { name }) => {
             let columns = context.ui.columns();
-            let told = |batch: &BatchView, now: &Now, paint: Paint| show::sheet(batch, now, columns, paint);
-            context.present(&endpoint::BatchShow { name }, told).await
+            let text = |batch: &BatchView, now: &Now, paint: Paint| show::sheet(batch, now, columns, paint);
+            context.present(&endpoint::BatchShow { name }, text).await
         }
         Command::Set { which: Which { name }, concurrency, budget, no_budget } => {
             let set = SetBatch { concurrency, budget_usd: budget, no_budget };
             let mut link = context.link().await?;
             let batch = link.call(&endpoint::BatchSet { name: name.clone(), body: set }).await?;
-            tell(&batch, context, |batch| format!("batch {name}: {}\n", show::summary(batch)))?;
+            print(&batch, context, |batch| format!("batch {name}: {}\n", show::summary(batch)))?;
             link.close().await?;
             Ok(Exit::Done)
         }
@@ -137,7 +137,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             let mut link = context.link().await?;
             let order = CancelBatch { by: Some(context.person()) };
             let batch = link.call(&endpoint::BatchCancel { name, body: order }).await?;
-            tell(&batch, context, show::given_up)?;
+            print(&batch, context, show::given_up)?;
             link.close().await?;
             Ok(Exit::Done)
         }
@@ -145,6 +145,6 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
-fn tell(batch: &BatchView, context: &Context, told: impl FnOnce(&BatchView) -> String) -> Result<(), CliError> {
-    if context.ui.is_json() { context.ui.json(batch) } else { context.ui.data(&told(batch)) }
+fn print(batch: &BatchView, context: &Context, text: impl FnOnce(&BatchView) -> String) -> Result<(), CliError> {
+    if context.ui.is_json() { context.ui.json(batch) } else { context.ui.data(&text(batch)) }
 }

@@ -1,4 +1,4 @@
-//! `orch breaker`: what has kept failing, and letting it go on by hand.
+//! `orch breaker`: shows circuit breakers, and closes them by hand.
 
 use super::context::Context;
 use super::error::CliError;
@@ -20,12 +20,12 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the breakers that have seen failures
+    /// List the breakers that have counted failures
     #[command(visible_alias = "ls")]
     List,
-    /// Close a breaker, or all of them, and leave no agent alone any longer: what they hold goes on at once
+    /// Close one breaker, or all of them and all agents' cooldowns: what they hold starts at once
     Reset {
-        /// Its name, as the list has it: agent:claude
+        /// Its name, as listed: agent:claude
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
@@ -39,13 +39,13 @@ const HEAD: [Column; 5] = [
     Column::new("the last failure", Width::Rest(20)),
 ];
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::List => {
             let columns = context.ui.columns();
-            let told = |breakers: &Vec<BreakerView>, now: &Now, paint| listed(breakers, now, columns, paint);
-            context.present(&endpoint::BreakerList, told).await
+            let text = |breakers: &Vec<BreakerView>, now: &Now, paint| listed(breakers, now, columns, paint);
+            context.present(&endpoint::BreakerList, text).await
         }
         Command::Reset { name } => reset(name, context).await,
     }
@@ -85,7 +85,7 @@ async fn reset(name: Option<String>, context: &Context) -> Result<Exit, CliError
     Ok(Exit::Done)
 }
 
-/// One breaker that stands in the way, in one line.
+/// Describes an open breaker in one line.
 pub fn in_the_way(breaker: &BreakerView, now: &Now) -> String {
     let BreakerView { name, detail, .. } = breaker;
     match (breaker.state, breaker.until) {

@@ -1,4 +1,4 @@
-//! `orch budget`: what may be spent, what is left of it, and what to agree with a provider.
+//! `orch budget`: shows budgets and what is left of them, and configures how providers are paid.
 
 mod configure;
 mod page;
@@ -22,55 +22,55 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// How every account stands, and every limit of a day
+    /// Show all accounts and all daily limits
     Status {
         /// Only this account
         #[arg(value_name = "ACCOUNT")]
         account: Option<String>,
     },
-    /// Whether there is money: exit code 0 ok, 1 degraded, 2 exhausted (64: no answer)
+    /// Check the budget: exit code 0 ok, 1 degraded, 2 exhausted (64: no answer)
     Check {
-        /// Of this account; without one, of the best that there is
+        /// The account to check; without it, the best one
         #[arg(value_name = "ACCOUNT")]
         account: Option<String>,
     },
-    /// The account that work is best given to; exit code as of check
+    /// Print the account that work should go to; exit code as for check
     Recommend,
-    /// How fast it goes, and how long it lasts at that rate
+    /// Show how fast money is spent, and how long the rest lasts at that rate
     BurnRate {
         /// Only this account
         #[arg(value_name = "ACCOUNT")]
         account: Option<String>,
     },
-    /// Write down what was spent beside orch's runs
+    /// Record money spent outside of orch
     Record {
         /// The account
         #[arg(value_name = "ACCOUNT")]
         account: String,
-        /// US dollars; without it the amount is unknown, which is not nothing
+        /// The amount in US dollars; without it the amount is unknown, which is not zero
         #[arg(long, value_name = "USD", value_parser = usd, allow_hyphen_values = true)]
         cost: Option<Usd>,
-        /// With which model
+        /// The model that was used
         #[arg(long)]
         model: Option<String>,
-        /// For what
+        /// What it was spent on
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
-    /// Agree with a provider how it is paid, and how much a day may cost
+    /// Set how a provider is paid, and its daily limit
     Configure(configure::Account),
-    /// Say what a subscription allows, and when
+    /// Set the quota of a subscription, and its period
     ConfigurePeriod(configure::Period),
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Status { account } => status(account.as_deref(), context).await,
         Command::Check { account } => answer(check(account.as_deref(), context).await, context),
         Command::Recommend => answer(check(None, context).await, context),
         Command::BurnRate { account } => {
-            let (view, now) = (look(account.as_deref(), context).await?, context.now());
+            let (view, now) = (fetch(account.as_deref(), context).await?, context.now());
             let columns = context.ui.columns();
             show(&view.accounts, &page::burn_rates(&view.accounts, &now, columns, context.ui.paint()), context)
         }
@@ -86,7 +86,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
-/// Its lowest codes are answers: what went wrong has another one.
+/// Converts a level into an exit code. The lowest codes are answers, so an error has another one.
 fn answer(level: Result<Level, CliError>, context: &Context) -> Result<Exit, CliError> {
     Ok(match level {
         Ok(level) => Exit::Answer(code(level)),
@@ -105,7 +105,7 @@ fn code(level: Level) -> u8 {
     }
 }
 
-async fn look(account: Option<&str>, context: &Context) -> Result<BudgetView, CliError> {
+async fn fetch(account: Option<&str>, context: &Context) -> Result<BudgetView, CliError> {
     let mut link = context.link().await?;
     let mut view = link.call(&endpoint::Budget).await?;
     link.close().await?;
@@ -128,7 +128,7 @@ async fn look(account: Option<&str>, context: &Context) -> Result<BudgetView, Cl
 }
 
 async fn status(account: Option<&str>, context: &Context) -> Result<Exit, CliError> {
-    let view = look(account, context).await?;
+    let view = fetch(account, context).await?;
     let text = page::status(&view, account.is_some(), &context.now(), context.ui.columns(), context.ui.paint());
     match account {
         Some(_) => show(&view.accounts.first(), &text, context),
@@ -136,9 +136,9 @@ async fn status(account: Option<&str>, context: &Context) -> Result<Exit, CliErr
     }
 }
 
-/// How an account stands, or where work is best given to while the day allows any.
+/// Prints the state of an account, or of the recommended one, and returns its exit code.
 async fn check(account: Option<&str>, context: &Context) -> Result<Level, CliError> {
-    let view = look(account, context).await?;
+    let view = fetch(account, context).await?;
     let found = match account {
         Some(_) => view.accounts.first().map(named),
         None => best(&view),
@@ -160,19 +160,19 @@ async fn check(account: Option<&str>, context: &Context) -> Result<Level, CliErr
             return Ok(Level::Exhausted);
         }
     };
-    let told = serde_json::json!({ "account": name, "level": standing.level, "why": standing.why });
-    show(&told, &page::answer(name, standing), context)?;
+    let output = serde_json::json!({ "account": name, "level": standing.level, "why": standing.why });
+    show(&output, &page::answer(name, standing), context)?;
     Ok(standing.level)
 }
 
-/// Nothing is agreed with anybody.
+/// The hint when no account has a limit.
 const NO_ACCOUNT: &str = "no account has a limit: `orch budget configure` sets one";
 
 fn named(account: &AccountView) -> (&str, &LimitView) {
     (&account.name, &account.standing)
 }
 
-/// The day where it is exhausted, and otherwise the account that is recommended.
+/// Returns the daily limit if it is exhausted, and otherwise the recommended account.
 fn best(view: &BudgetView) -> Option<(&str, &LimitView)> {
     let day = view.caps.iter().find(|cap| cap.scope == "day").map(|cap| ("day", &cap.standing));
     let recommended = view.recommended.as_deref();

@@ -1,4 +1,4 @@
-//! `orch channel`: the ways to a person beside the terminal. Sets them up, tells how they fare, tries them, takes them out.
+//! `orch channel`: sets up, tests, lists and removes notification channels.
 
 mod add;
 mod alone;
@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::ui::text;
 use super::ui::time::Now;
 use clap::Subcommand;
-use orch_api::channels::{ChannelView, NewNotice, NoticeView};
+use orch_api::channels::{ChannelState, ChannelView, NewNotice, NoticeState, NoticeView};
 use orch_api::client::Client;
 use orch_api::endpoint;
 use orch_config::FileKind;
@@ -22,17 +22,15 @@ use tokio::time::sleep;
 
 /// How long a test waits for the channel.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Time between two looks.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(200);
-/// So many looks in a row at a channel that is in trouble and takes nothing up are enough.
+/// A channel that reports trouble in this many polls in a row has failed.
 const SURE: u32 = 5;
-/// So often it is looked whether a daemon has read that a channel is off.
+/// How many polls wait for the daemon to read that a channel is off.
 const UNREAD: u32 = 50;
 
-/// What a test says.
+/// The text of a test message.
 const TEXT: &str = "This is a test of orch: it reaches you here.";
-/// The state of a channel that is set up where nobody tells anything.
-const NO_DAEMON: &str = "no_daemon";
 
 /// Arguments of `orch channel`.
 #[derive(Debug, clap::Args)]
@@ -43,21 +41,21 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Set a channel up; a token is asked for, or read from stdin, a file or a variable
+    /// Set up a channel; the token is asked for, or read from stdin, a file or a variable
     Add {
         #[command(subcommand)]
         channel: add::Which,
     },
-    /// How all channels fare: what waits, what was told last, what was given up and why
+    /// List all channels: pending messages, the last message, failed messages and why
     #[command(visible_alias = "ls")]
     List,
-    /// Say something in a channel and wait until it is said; without a daemon: whether token and chat are right
+    /// Send a test message and wait for its delivery; without a daemon, check token and chat
     Test {
         /// telegram, discord, webhook or desktop
         #[arg(value_parser = kind)]
         name: ChannelKind,
     },
-    /// Take a channel out of config.yml, with its token and what it was still to be told
+    /// Remove a channel from config.yml, with its token and its pending messages
     Remove {
         /// telegram, discord, webhook or desktop
         #[arg(value_parser = kind)]
@@ -65,13 +63,13 @@ enum Command {
     },
 }
 
-/// A channel by its name.
+/// Parses the name of a channel.
 pub fn kind(text: &str) -> Result<ChannelKind, String> {
     let found = ChannelKind::ALL.into_iter().find(|kind| kind.as_str() == text);
     found.ok_or_else(|| "expected telegram, discord, webhook or desktop".to_owned())
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Add { channel } => add::run(channel, context).await,
@@ -83,12 +81,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
-/// Where the secret of a channel is kept.
+/// Returns the path of a channel's secret.
 fn secret_file(home: &Home, kind: ChannelKind) -> PathBuf {
     home.state().join("channels").join(format!("{kind}.secret"))
 }
 
-/// Removes the file of a secret, where there is one.
+/// Removes the file of a secret, if it exists.
 fn forget_secret(file: &Path) -> Result<(), CliError> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -98,60 +96,60 @@ fn forget_secret(file: &Path) -> Result<(), CliError> {
     }
 }
 
-/// How somebody comes to be allowed to give orders.
+/// Returns a hint on how to allow somebody to give orders.
 fn how_to_allow(kind: ChannelKind) -> String {
     format!("orch config set channels.{kind}.allowed_users \"['ID']\"")
 }
 
 fn listed(views: &[ChannelView], now: &Now) -> String {
-    let mut told = String::new();
+    let mut text = String::new();
     for view in views {
-        let waits = if view.state == "off" && view.pending == 0 {
+        let waits = if view.state == ChannelState::Off && view.pending == 0 {
             String::new()
         } else {
             let last = view.last_sent_at.map_or_else(|| "never".to_owned(), |at| now.past(at));
             format!("  {} waiting, told last {last}", view.pending)
         };
-        let state = if view.state == NO_DAEMON { "set up" } else { view.state.as_str() };
+        let state = if view.state == ChannelState::NoDaemon { "set up" } else { view.state.as_str() };
         let line = format!("{:<9} {state:<8}{waits}", view.name);
-        told.push_str(&format!("{}\n", line.trim_end()));
-        if view.state != "off" && view.allowed == Some(0) {
-            let how = kind(&view.name).map(how_to_allow).unwrap_or_default();
-            told.push_str(&format!("  it speaks only: nobody may give orders there; {how}\n"));
+        text.push_str(&format!("{}\n", line.trim_end()));
+        if view.state != ChannelState::Off && view.allowed == Some(0) {
+            let how = how_to_allow(view.name);
+            text.push_str(&format!("  it speaks only: nobody may give orders there; {how}\n"));
         }
         if let Some(why) = &view.trouble {
-            told.push_str(&format!("  it does not take what it is told: {}\n", text::line(why)));
+            text.push_str(&format!("  it does not take what it is told: {}\n", text::line(why)));
         }
         if view.dropped > 0 {
-            told.push_str(&format!("  {} dropped, because too many waited\n", view.dropped));
+            text.push_str(&format!("  {} dropped, because too many waited\n", view.dropped));
         }
         for dead in &view.dead {
             let (at, why, said) = (now.past(dead.at), text::line(&dead.why), text::fit(&dead.text, 60));
-            told.push_str(&format!("  given up {at} ({why}): {} {said}\n", dead.kind));
+            text.push_str(&format!("  given up {at} ({why}): {} {said}\n", dead.kind));
         }
     }
-    if views.iter().any(|view| view.state == NO_DAEMON) {
-        told.push_str("\nno daemon runs: what happens is told when one does (orch serve)\n");
+    if views.iter().any(|view| view.state == ChannelState::NoDaemon) {
+        text.push_str("\nno daemon runs: what happens is text when one does (orch serve)\n");
     }
-    if views.iter().all(|view| view.state == "off") {
-        told.push_str("\norch channel add telegram (or discord, webhook, desktop) sets one up\n");
+    if views.iter().all(|view| view.state == ChannelState::Off) {
+        text.push_str("\norch channel add telegram (or discord, webhook, desktop) sets one up\n");
     }
-    told
+    text
 }
 
 fn off(kind: ChannelKind) -> CliError {
     CliError::NotFound { message: format!("channel {kind} is off"), hint: Some(format!("orch channel add {kind}")) }
 }
 
-/// Says something, and waits until that is said.
+/// Sends a test message, and waits for its delivery.
 async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    if nobody_tells(&mut link).await? {
+    if has_no_daemon(&mut link).await? {
         link.close().await?;
         return alone::test(kind, context).await;
     }
     let view = tried(kind, &mut link).await?;
-    let is_said = view.state == "sent";
+    let is_said = view.state == NoticeState::Sent;
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else if is_said {
@@ -165,20 +163,20 @@ async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
     Ok(if is_said { Exit::Done } else { Exit::Failed })
 }
 
-/// Whether there is no daemon; an engine that is there for one task alone tells nobody anything either.
-async fn nobody_tells(link: &mut Link) -> Result<bool, CliError> {
+/// Returns whether no daemon runs. An engine that runs one task in a terminal sends no notifications.
+async fn has_no_daemon(link: &mut Link) -> Result<bool, CliError> {
     if link.is_own() {
         return Ok(true);
     }
     let views = link.call(&endpoint::ChannelList).await?;
-    Ok(views.iter().any(|view| view.state == NO_DAEMON))
+    Ok(views.iter().any(|view| view.state == ChannelState::NoDaemon))
 }
 
-/// Waits until a daemon has read that a channel is off; `false`: it has not, after a while.
+/// Waits until the daemon has read that a channel is off. Returns `false` if it has not after a while.
 async fn is_off(kind: ChannelKind, client: &Client) -> bool {
     for _ in 0..UNREAD {
         match client.call(&endpoint::ChannelList).await {
-            Ok(views) if views.iter().any(|view| view.name == kind.as_str() && view.state != "off") => {}
+            Ok(views) if views.iter().any(|view| view.name == kind && view.state != ChannelState::Off) => {}
             // One that is gone by now has nothing on.
             Ok(_) | Err(_) => return true,
         }
@@ -187,11 +185,11 @@ async fn is_off(kind: ChannelKind, client: &Client) -> bool {
     false
 }
 
-/// What became of a test; pending where the channel was not reached in time.
+/// Waits for the result of a test; it is pending if the channel was not reached in time.
 async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliError> {
     let new = NewNotice { text: TEXT.to_owned(), channels: vec![kind.to_string()] };
-    let told = link.call(&endpoint::Notify { body: new }).await?;
-    let mut view = told.into_iter().next().ok_or_else(|| off(kind))?;
+    let messages = link.call(&endpoint::Notify { body: new }).await?;
+    let mut view = messages.into_iter().next().ok_or_else(|| off(kind))?;
     let looks = PATIENCE.as_millis() / LOOK.as_millis();
     let mut in_trouble = 0;
     for _ in 0..looks {
@@ -200,14 +198,13 @@ async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliErro
         let taken = found.into_iter().find(|found| found.channel == view.channel);
         let is_taken = taken.is_some();
         view = taken.unwrap_or(view);
-        if view.state != "pending" || view.error.is_some() {
+        if view.state != NoticeState::Pending || view.error.is_some() {
             break;
         }
         if is_taken {
             continue;
         }
-        // Nobody takes it up: a channel that cannot be begun with says why. What is said of the settings before these goes
-        // away in a moment.
+        // A channel that cannot start reports why. A report on the previous settings disappears in a moment.
         let trouble = trouble_of(kind, link).await?;
         in_trouble = if trouble.is_some() { in_trouble + 1 } else { 0 };
         if in_trouble == SURE {
@@ -218,10 +215,10 @@ async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliErro
     Ok(view)
 }
 
-/// Why a channel does not take what it is told.
+/// Returns why a channel does not send.
 async fn trouble_of(kind: ChannelKind, link: &mut Link) -> Result<Option<String>, CliError> {
     let views = link.call(&endpoint::ChannelList).await?;
-    Ok(views.into_iter().find(|view| view.name == kind.as_str()).and_then(|view| view.trouble))
+    Ok(views.into_iter().find(|view| view.name == kind).and_then(|view| view.trouble))
 }
 
 async fn remove(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
@@ -238,7 +235,7 @@ async fn remove(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> 
     }
     let changed = write_all(&home.config_file(), FileKind::Global, &home.state().join(LOCK), &changes)?;
     forget_secret(&secret_file(&home, kind))?;
-    // A daemon that has not read it yet would still say that it is on.
+    // A daemon that has not read the settings yet would still report it as on.
     let is_known = match context.setup()?.connect().await {
         Some(client) => is_off(kind, &client).await,
         None => true,

@@ -1,5 +1,5 @@
-//! `orch config …`: reads, checks and changes settings. Works without an engine; only what a person approved is asked
-//! of one, and only where a project file holds commands.
+//! `orch config …`: reads, checks and changes settings. Needs no engine, except to ask whether a project file with
+//! commands is approved.
 
 mod preset;
 pub mod set;
@@ -31,28 +31,28 @@ enum Command {
     Validate,
     /// Print the settings in force
     Show {
-        /// Tell where each value comes from
+        /// Show where each value comes from
         #[arg(long)]
         origin: bool,
     },
-    /// Print one setting or a section: orch config get engine.max_parallel
+    /// Print one setting or section: orch config get engine.max_parallel
     Get {
-        /// Its dotted key
+        /// The dotted key
         key: String,
     },
-    /// Change one setting in config.yml; comments and layout stay, a daemon takes it over at once
+    /// Change one setting in config.yml; comments and layout stay, and a daemon applies it at once
     Set(set::Args),
-    /// List ready-made settings of routing, or put one into force: save-money, max-quality, balanced, testing
+    /// List presets of routing settings, or apply one: save-money, max-quality, balanced, testing
     Preset(preset::Args),
     /// Print the JSON Schema of config.yml
     Schema {
-        /// Of a project's .orch.yml instead
+        /// Print the schema of a project's .orch.yml instead
         #[arg(long)]
         project: bool,
     },
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Validate => validate_files(context).await,
@@ -93,7 +93,7 @@ async fn get(key: &str, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// A value for a person and for `$(…)`: a text without quotes, a list with one item a line.
+/// Renders a value for a person and for `$(…)`: strings without quotes, lists with one item per line.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{}\n", text::lines(text)),
@@ -135,7 +135,7 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
     } else {
         warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
         if problems.is_empty() {
-            context.ui.data(&told(&files))?;
+            context.ui.data(&render(&files))?;
         } else {
             return Err(CliError::Config(problems));
         }
@@ -143,7 +143,7 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Usage })
 }
 
-/// The file of the policy that routes, where one is named and reads.
+/// Returns the file of the routing policy, if one is configured and readable.
 fn policy(loaded: &Loaded, context: &Context) -> Result<Result<Option<PathBuf>, ConfigProblem>, CliError> {
     let (home, environment) = (context.setup()?.home, context.environment.clone());
     let sources = Sources::new(home, environment, context.flags.clone());
@@ -155,7 +155,7 @@ fn policy(loaded: &Loaded, context: &Context) -> Result<Result<Option<PathBuf>, 
     Ok(sources.policy(&loaded.config).map(|_| sources.policy_file(&loaded.config)).map_err(wrong))
 }
 
-fn told(files: &[PathBuf]) -> String {
+fn render(files: &[PathBuf]) -> String {
     if files.is_empty() {
         return "no configuration file: the defaults are in force\n".to_owned();
     }
@@ -179,7 +179,7 @@ async fn in_force(context: &Context) -> Result<Loaded, CliError> {
     Ok(loaded)
 }
 
-/// What is said everywhere, and the files that say it.
+/// Returns all layers of settings, and the files they come from.
 async fn all_layers(context: &Context) -> Result<(Vec<PathBuf>, Vec<Layer>), CliError> {
     let home = context.setup()?.home;
     let mut layers = settings::layers(context, &home)?;
@@ -197,12 +197,12 @@ async fn all_layers(context: &Context) -> Result<(Vec<PathBuf>, Vec<Layer>), Cli
     Ok((files.collect(), layers))
 }
 
-/// Whether a person approved exactly this text. Where that cannot be asked, nobody did.
+/// Returns whether a person approved exactly this text. If no engine can be asked, it counts as not approved.
 async fn is_approved(path: &Path, text: &str, context: &Context) -> bool {
     let Some(dir) = path.parent() else { return false };
     let Ok(mut link) = context.link().await else { return false };
     let projects: Result<Vec<NewProject>, _> = link.call(&endpoint::ProjectList).await;
-    // What is wrong with the settings is told by whoever asked for them, and once.
+    // The caller reports problems of the settings, and reports them once.
     link.leave().await.ok();
     let id = content_id(text.as_bytes());
     projects.is_ok_and(|all| all.iter().any(|p| p.dir == dir && p.approved.as_deref() == Some(id.as_str())))

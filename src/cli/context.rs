@@ -1,4 +1,4 @@
-//! What every command gets: the way to the terminal, the environment read once, where the home is, and the way to the
+//! What every command gets: the user interface, the environment, the location of the home, and a connection to the
 //! engine (the daemon's, or one opened in this process).
 
 use super::error::CliError;
@@ -11,7 +11,7 @@ use crate::telemetry::{self, Sink};
 use jiff::tz::TimeZone;
 use orch_api::client::{Client, ClientError, Lines};
 use orch_api::endpoint::{self, Request, ToRequest};
-use orch_api::status::StatusView;
+use orch_api::status::{EngineMode, StatusView};
 use orch_config::environment::overrides;
 use orch_config::home::Home;
 use orch_core::external::External;
@@ -25,29 +25,29 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// What every command gets.
+/// The context of a command.
 pub struct Context {
-    /// The way to the terminal.
+    /// The user interface.
     pub ui: Ui,
-    /// The environment.
+    /// The environment, which is read once.
     pub environment: BTreeMap<String, String>,
-    /// Where the command was typed.
+    /// The working directory of the command.
     pub cwd: PathBuf,
     /// Settings from the command line.
     pub flags: Vec<(String, String)>,
 }
 
 impl Context {
-    /// The present, in the person's time zone.
+    /// Returns the present time, in the person's time zone.
     pub fn now(&self) -> Now {
         Now { at: SystemClock.now(), zone: TimeZone::system() }
     }
 
-    /// Prints one view of the API: as `told` puts it, or its document as it is for programs.
+    /// Prints one view of the API: rendered by `text`, or as a JSON document.
     pub async fn present<R>(
         &self,
         request: &R,
-        told: impl FnOnce(&R::Answer, &Now, Paint) -> String,
+        text: impl FnOnce(&R::Answer, &Now, Paint) -> String,
     ) -> Result<Exit, CliError>
     where
         R: ToRequest<Answer: DeserializeOwned>,
@@ -58,29 +58,29 @@ impl Context {
             self.ui.raw_json(&document)?;
         } else {
             let view = link.call(request).await?;
-            self.ui.data(&told(&view, &self.now(), self.ui.paint()))?;
+            self.ui.data(&text(&view, &self.now(), self.ui.paint()))?;
         }
         link.close().await?;
         Ok(Exit::Done)
     }
 
-    /// Who types, as far as the environment tells.
+    /// Returns the name of the person, taken from the environment.
     pub fn person(&self) -> String {
         let named = self.variable("USER").or_else(|| self.variable("LOGNAME"));
         named.unwrap_or("somebody").to_owned()
     }
 
-    /// The same for claims, which others read.
+    /// Returns the identity used for claims, which other people see.
     pub fn identity(&self) -> String {
         orch_engine::identity_of(&self.environment)
     }
 
-    /// `PATH`.
+    /// Returns `PATH`.
     pub fn path(&self) -> &str {
         self.environment.get("PATH").map_or("", String::as_str)
     }
 
-    /// Where the home is and with what to work.
+    /// Returns the location of the home and the settings of an engine.
     pub fn setup(&self) -> Result<Setup, CliError> {
         let root = match (self.variable("ORCH_HOME"), self.variable("HOME")) {
             (Some(home), _) => resolve(&self.cwd, Path::new(home)),
@@ -99,8 +99,8 @@ impl Context {
         })
     }
 
-    /// What this command's environment and command line say of the settings and an engine of another process was not
-    /// started with: its runs are begun without that. `None`: nothing.
+    /// Describes settings from this command's environment and command line that a running engine was not started with,
+    /// so that its runs do not have them. `None` if there are none.
     pub fn without_effect(&self, engine: &Engine) -> Option<String> {
         let Engine::Daemon(_, status) = engine else { return None };
         let own = overrides(&self.environment, &self.flags);
@@ -118,20 +118,20 @@ impl Context {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The daemon, or an engine of this process that looks and edits but starts nothing.
+    /// Connects to the daemon, or opens an engine in this process that answers requests but starts nothing.
     pub async fn link(&self) -> Result<Link, CliError> {
         let setup = self.setup()?;
-        // What only matters when this process is the engine, and then only what somebody must act on.
+        // Only what matters when this process is the engine, and then only what needs an action.
         telemetry::start(Sink::Stderr, Some(self.variable("ORCH_LOG").unwrap_or("error")));
         let engine = Engine::find(&setup, Mode::Command).await?;
-        if let Some(told) = self.without_effect(&engine) {
-            self.ui.warning(&told);
+        if let Some(text) = self.without_effect(&engine) {
+            self.ui.warning(&text);
         }
         Ok(Link { engine, setup, ui: self.ui, asked: false })
     }
 }
 
-/// An absolute path without symbolic links and without `..`, as far as it exists already.
+/// Returns an absolute path without symbolic links and `..`, as far as the path exists.
 pub fn resolve(cwd: &Path, path: &Path) -> PathBuf {
     let mut resolved = PathBuf::new();
     for part in cwd.join(path).components() {
@@ -150,32 +150,33 @@ pub fn resolve(cwd: &Path, path: &Path) -> PathBuf {
     resolved
 }
 
-/// How often a request is asked again when an engine left in between.
+/// How often a request is repeated after the engine that served it shut down.
 const RELINKS: usize = 5;
-/// How long another command's engine is waited for.
+/// How long a command waits for another command's engine.
 const HANDOVER: Duration = Duration::from_secs(10);
-/// Time between two looks whether it has left.
+/// The polling interval while it waits.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The engine that a command talks to.
 pub enum Engine {
-    /// Of another process, and how it stood.
+    /// The engine of another process, and its status.
     Daemon(Client, StatusView),
-    /// Of this process.
+    /// The engine of this process.
     Own(Running),
 }
 
 impl Engine {
-    /// The engine that serves this home, or else one of this process.
+    /// Finds the engine that serves this home, or opens one in this process.
     ///
-    /// Another short command's engine leaves when that command is done, whatever is asked of it then: it is waited for.
+    /// The engine of another short command shuts down when that command ends, whatever else it is asked: this waits for
+    /// that.
     pub async fn find(setup: &Setup, mode: Mode) -> Result<Self, CliError> {
         let deadline = Instant::from_std(clock::instant()) + HANDOVER;
         loop {
             let occupied = match setup.connect_or_open(mode).await? {
                 (_, Some(running)) => return Ok(Self::Own(running)),
                 (client, None) => match client.call(&endpoint::BriefStatus).await {
-                    Ok(status) if status.mode != Mode::Command.as_str() => return Ok(Self::Daemon(client, status)),
+                    Ok(status) if status.mode != EngineMode::Command => return Ok(Self::Daemon(client, status)),
                     Ok(_) => setup.busy().into(),
                     Err(error) => CliError::from(error),
                 },
@@ -186,7 +187,7 @@ impl Engine {
         }
     }
 
-    /// The way to ask it.
+    /// Returns a client of the engine.
     pub fn client(&self) -> &Client {
         match self {
             Self::Daemon(client, _) => client,
@@ -194,10 +195,10 @@ impl Engine {
         }
     }
 
-    /// Lets go of it. An engine of this process first does what its mode demands.
+    /// Disconnects. An engine of this process first finishes what its mode demands.
     ///
     /// # Errors
-    /// `tasks.yml` could not be written; everything is in the journal.
+    /// `tasks.yml` could not be written; the journal has everything.
     pub async fn leave(self) -> Result<(), CliError> {
         match self {
             Self::Daemon(..) => Ok(()),
@@ -205,27 +206,27 @@ impl Engine {
         }
     }
 
-    /// The same, at once.
+    /// Disconnects at once.
     pub async fn stop(self) {
         if let Self::Own(running) = &self {
             running.signals.shutdown.cancel();
         }
-        // What it could not write is in the journal, and whoever stops it tells something else.
+        // What could not be written is in the journal, and the caller reports another error.
         self.leave().await.ok();
     }
 }
 
-/// The way to an engine, for one command.
+/// A connection to an engine, for one command.
 pub struct Link {
     engine: Engine,
     setup: Setup,
     ui: Ui,
-    /// Something was to be changed.
+    /// Whether the command asked for a change.
     asked: bool,
 }
 
 impl Link {
-    /// Whether the engine is in this process, because no daemon runs.
+    /// Returns whether the engine is in this process, because no daemon runs.
     pub fn is_own(&self) -> bool {
         matches!(self.engine, Engine::Own(_))
     }
@@ -239,7 +240,7 @@ impl Link {
         serde_json::from_slice(&bytes).map_err(|e| ClientError::Unexpected(e.to_string()).into())
     }
 
-    /// The same without looking into the answer.
+    /// Sends a request and returns the answer without parsing it.
     pub async fn raw<R: ToRequest>(&mut self, request: &R) -> Result<Vec<u8>, CliError> {
         let request = request.to_request()?;
         self.asked |= !request.only_reads();
@@ -252,7 +253,8 @@ impl Link {
         Ok(self.engine.client().raw(&request).await?.into())
     }
 
-    /// Whether another engine is asked after this error. What one has heard must not be asked twice, unless it only reads.
+    /// Returns whether the request may be sent to another engine after this error. A request that an engine has
+    /// received must not be repeated, unless it only reads.
     fn may_ask_again<A>(&self, request: &Request<A>, error: &ClientError) -> bool {
         let is_unheard = matches!(error, ClientError::Unreachable { .. });
         !self.is_own() && (is_unheard || request.only_reads() && error.is_of_an_engine_that_left())
@@ -263,18 +265,18 @@ impl Link {
         Ok(self.engine.client().stream(request).await?)
     }
 
-    /// The daemon may have left just now.
+    /// Connects again: the daemon may have shut down just now.
     async fn relink(&mut self) -> Result<(), CliError> {
         self.engine = Engine::find(&self.setup, Mode::Command).await?;
         Ok(())
     }
 
-    /// Lets go of the engine, and tells nothing.
+    /// Disconnects, and reports nothing.
     pub async fn leave(self) -> Result<(), CliError> {
         self.engine.leave().await
     }
 
-    /// Tells what is wrong with `tasks.yml` or `config.yml`, and lets go of the engine.
+    /// Disconnects, and reports problems of `tasks.yml` or `config.yml`.
     pub async fn close(self) -> Result<(), CliError> {
         let status = match &self.engine {
             Engine::Daemon(_, status) => status.clone(),
@@ -282,7 +284,7 @@ impl Link {
         };
         status.problems.iter().for_each(|problem| self.ui.warning(problem));
         match self.engine.leave().await {
-            // Whoever only looked has seen what there is.
+            // A command that only read has its answer.
             Err(why) if !self.asked => self.ui.warning(&why.to_string()),
             left => left?,
         }
@@ -290,10 +292,10 @@ impl Link {
     }
 }
 
-/// So many open files an engine needs at least that runs tasks: with fewer, runs would stand still without a word.
+/// The least number of file descriptors for an engine that runs tasks: with fewer, runs would stall silently.
 const FEWEST_FILES: u64 = 128;
 
-/// What an engine that runs tasks cannot do without: tmux and git, not too old, and enough open files.
+/// Checks what an engine that runs tasks needs: recent versions of tmux and git, and enough file descriptors.
 pub async fn need_programs(setup: &Setup) -> Result<(), CliError> {
     raise_file_limit();
     if let Some(limit) = file_limit().filter(|limit| *limit < FEWEST_FILES) {
@@ -307,7 +309,7 @@ pub async fn need_programs(setup: &Setup) -> Result<(), CliError> {
     tried(|| Git::locate(&setup.environment, &locks)).await.map(drop).map_err(CliError::Git)
 }
 
-/// The pauses after which a program that gave no answer is asked again: it may be killed or replaced just now.
+/// The pauses before a program that gave no answer is asked again: it may be replaced at this moment.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
 
 async fn tried<T, E: External>(call: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {

@@ -1,4 +1,4 @@
-//! `orch cost`: what was spent, and on what.
+//! `orch cost`: shows what was spent, grouped by task, agent, model, project or day.
 
 use super::context::Context;
 use super::error::CliError;
@@ -17,18 +17,18 @@ use orch_core::money::Usd;
 /// Arguments of `orch cost`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What it is added up by
+    /// What to group by
     #[arg(long, value_enum, default_value_t = Key::Agent)]
     by: Key,
-    /// Only runs that ended since: how long ago (24h, 7d), a day or a time
+    /// Only runs that ended since then: 24h, 7d, a day or a time
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
-    /// The cheapest merged change first, what merged nothing last
+    /// Sort by cost per merged change; groups without a merge come last
     #[arg(long)]
     per_merged: bool,
 }
 
-/// [`By`], as a word on the command line.
+/// [`By`], as a command-line value.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Key {
     Task,
@@ -50,15 +50,15 @@ impl Key {
     }
 }
 
-/// Prints it.
+/// Prints the costs.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let since = args.since.map(|since| since.at(&context.now()));
     let query = CostQuery { by: args.by.by(), since, per_merged: args.per_merged };
     let columns = context.ui.columns();
-    context.present(&endpoint::Cost { query }, |view: &CostView, _, paint| told(view, columns, paint)).await
+    context.present(&endpoint::Cost { query }, |view: &CostView, _, paint| report(view, columns, paint)).await
 }
 
-fn told(view: &CostView, columns: usize, paint: Paint) -> String {
+fn report(view: &CostView, columns: usize, paint: Paint) -> String {
     if view.rows.is_empty() {
         return "no run has ended\n".to_owned();
     }
@@ -76,16 +76,16 @@ fn told(view: &CostView, columns: usize, paint: Paint) -> String {
     if view.rows.len() > 1 {
         rows.push(cells(&view.total, "all"));
     }
-    let mut told = render(&head, &rows, columns, paint);
+    let mut text = render(&head, &rows, columns, paint);
     let CostRow { runs, unpriced, computed, .. } = view.total;
     let lines = [
         (computed, format!("~ {computed} of {runs} runs: computed, tokens × the catalog's prices")),
         (unpriced, format!("+ {unpriced} of {runs} runs told no price")),
     ];
     for (_, line) in lines.iter().filter(|(count, _)| *count > 0) {
-        told.push_str(&format!("{}\n", text::fit(line, columns)));
+        text.push_str(&format!("{}\n", text::fit(line, columns)));
     }
-    told
+    text
 }
 
 fn name(by: By, row: &CostRow) -> String {
@@ -101,7 +101,7 @@ fn name(by: By, row: &CostRow) -> String {
     }
 }
 
-/// A sum, marked where some of it is computed.
+/// Renders a sum, marked if a part of it is computed.
 fn sum(row: &CostRow, known: Option<Usd>, unpriced: u64) -> String {
     let mark = if row.computed > 0 && known.is_some() { "~" } else { "" };
     format!("{mark}{}", money::sum(known, unpriced))
@@ -147,10 +147,10 @@ mod tests {
     fn what_is_computed_is_marked() {
         let computed = CostRow { computed: 2, ..row(Some("codex"), Some(20_000), 1, 2) };
         let view = CostView { by: By::Agent, since: None, rows: vec![computed.clone()], total: computed };
-        let told = told(&view, 80, Paint::OFF);
-        let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[1], ["codex", "~$0.02+", "3", "2", "2", "~$0.01+", "~$0.0010+"], "{told}");
-        assert_eq!(told.lines().nth(2), Some("~ 2 of 3 runs: computed, tokens × the catalog's prices"), "{told}");
+        let text = report(&view, 80, Paint::OFF);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1], ["codex", "~$0.02+", "3", "2", "2", "~$0.01+", "~$0.0010+"], "{text}");
+        assert_eq!(text.lines().nth(2), Some("~ 2 of 3 runs: computed, tokens × the catalog's prices"), "{text}");
     }
 
     #[test]
@@ -162,12 +162,12 @@ mod tests {
         ];
         let total = CostRow { runs: 9, tasks: 6, ..row(None, Some(1_520_000), 4, 3) };
         let view = CostView { by: By::Model, since: None, rows, total };
-        let told = told(&view, 80, Paint::OFF);
-        let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[1], ["sonnet", "$1.50", "3", "2", "2", "$0.75", "$0.07"], "{told}");
-        assert_eq!(lines[2][3..], ["choice)", "?", "3", "2", "1", "?", "?"], "{told}");
-        assert_eq!(lines[3], ["haiku", "$0.02+", "3", "2", "0", "?", "?"], "{told}");
-        assert_eq!(lines[4], ["all", "$1.52+", "9", "6", "3", "$0.51+", "$0.05+"], "{told}");
-        assert_eq!(told.lines().last(), Some("+ 4 of 9 runs told no price"));
+        let text = report(&view, 80, Paint::OFF);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1], ["sonnet", "$1.50", "3", "2", "2", "$0.75", "$0.07"], "{text}");
+        assert_eq!(lines[2][3..], ["choice)", "?", "3", "2", "1", "?", "?"], "{text}");
+        assert_eq!(lines[3], ["haiku", "$0.02+", "3", "2", "0", "?", "?"], "{text}");
+        assert_eq!(lines[4], ["all", "$1.52+", "9", "6", "3", "$0.51+", "$0.05+"], "{text}");
+        assert_eq!(text.lines().last(), Some("+ 4 of 9 runs told no price"));
     }
 }

@@ -1,4 +1,4 @@
-//! `orch dashboard`: the state of everything on one screen of text, once.
+//! `orch dashboard`: prints the state of everything on one screen, once.
 
 mod page;
 
@@ -14,12 +14,12 @@ use orch_core::batch::BatchName;
 /// Arguments of `orch dashboard`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Of the tasks of this batch only
+    /// Only tasks of this batch
     #[arg(long, value_name = "NAME", value_parser = batch_name)]
     batch: Option<BatchName>,
 }
 
-/// Prints it.
+/// Prints the dashboard.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let query = DashboardQuery { batch: args.batch.map(|name| name.to_string()) };
     let request = endpoint::Dashboard { query };
@@ -29,10 +29,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         context.ui.raw_json(&document)?;
     } else {
         let view = link.call(&request).await?;
-        // A line is left for the prompt that comes after it.
+        // One line is left for the prompt.
         let rows = context.ui.rows().map(|rows| rows.saturating_sub(1));
         let page = Page { now: context.now(), columns: context.ui.columns(), rows, paint: context.ui.paint() };
-        context.ui.data(&page::told(&page, &view, link.is_own()))?;
+        context.ui.data(&page::render(&page, &view, link.is_own()))?;
     }
     link.close().await?;
     Ok(Exit::Done)

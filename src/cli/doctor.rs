@@ -1,5 +1,5 @@
-//! `orch doctor`: looks whether everything that orch needs is there and nothing is left that nobody needs, says how to
-//! set right what is not, and does so where that is safe. Needs no engine, and works beside one.
+//! `orch doctor`: checks whether everything that orch needs is there and nothing superfluous is left, reports how to
+//! fix problems, and fixes them where that is safe. Needs no engine, and works next to one.
 
 mod probes;
 mod verdict;
@@ -29,16 +29,16 @@ use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a probe may take: they run side by side, and all of it is to take less than a second.
+/// The time limit of a probe. Probes run concurrently, and the whole command should take less than a second.
 const VERSION_TIME: Duration = Duration::from_millis(700);
 
 /// Arguments of `orch doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Mend what is safe to mend; a damaged journal is rebuilt from what there is, and kept
+    /// Fix what is safe to fix; a damaged journal is kept and rebuilt
     #[arg(long)]
     fix: bool,
-    /// With --fix: tell what would be mended, and mend nothing
+    /// With --fix: show what would be fixed, and fix nothing
     #[arg(long, requires = "fix")]
     dry_run: bool,
 }
@@ -50,7 +50,7 @@ struct Report<'a> {
     findings: &'a [Finding],
 }
 
-/// Looks, mends what is wished, and tells.
+/// Runs the checks, applies the requested fixes, and prints the findings.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
     let wish = match (args.fix, args.dry_run) {
@@ -62,18 +62,18 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         let mended = context.ui.wait("looking at the journal", setup.mend()).await?;
         mended.iter().for_each(|damage| context.ui.warning(&damage.describe()));
     }
-    let findings = context.ui.wait("looking", look(context, &setup, wish)).await;
+    let findings = context.ui.wait("looking", find(context, &setup, wish)).await;
     let ok = verdict::is_ready(&findings);
     if context.ui.is_json() {
         context.ui.json(&Report { ok, dry_run: args.dry_run, findings: &findings })?;
     } else {
         let paint = context.ui.paint();
-        context.ui.data(&(told(&findings, paint) + &verdict::last_line(&findings, paint)))?;
+        context.ui.data(&(render(&findings, paint) + &verdict::last_line(&findings, paint)))?;
     }
     Ok(if ok { Exit::Done } else { Exit::Failed })
 }
 
-async fn look(context: &Context, setup: &Setup, wish: MendWish) -> Vec<Finding> {
+async fn find(context: &Context, setup: &Setup, wish: MendWish) -> Vec<Finding> {
     let (known, config_finding) = config(context, setup);
     let git = repository::git(context, &setup.home).await;
     let git_finding = git_found(&git);
@@ -140,7 +140,7 @@ async fn tmux(setup: &Setup) -> Finding {
     }
 }
 
-/// Each agent, and whether there is one at all.
+/// Checks each agent, and whether there is any.
 async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
     let program = |name: &str| which(&config.agent(name)?.command, context.path());
     let looks = config.agents.iter().map(|(name, agent)| one_agent(context, name, agent));
@@ -172,13 +172,13 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
                 .remedy("orch config set router.agent NAME, or orch config set router.mode round_robin"),
         );
     }
-    for told in overhead(config, &context.environment, &installed(config, context.path())) {
-        findings.push(Finding::new("beside the work", Verdict::Ok, told));
+    for text in overhead(config, &context.environment, &installed(config, context.path())) {
+        findings.push(Finding::new("beside the work", Verdict::Ok, text));
     }
     findings
 }
 
-/// Whether the router can ask its model without an agent.
+/// Checks whether the router can call its model by an API key, without an agent.
 fn router_by_key(context: &Context, config: &Config) -> Finding {
     let asked = &config.router.model;
     match direct_model(config, &context.environment, asked) {
@@ -192,7 +192,7 @@ fn router_by_key(context: &Context, config: &Config) -> Finding {
     }
 }
 
-/// An agent that is not there is worth a word only where it is declared or usual.
+/// A missing agent is reported only if it is declared or one of the usual ones.
 async fn one_agent(context: &Context, name: &str, agent: &AgentConfig) -> Option<Finding> {
     let title = format!("agent {name}");
     let Some(program) = which(&agent.command, context.path()) else {
@@ -219,7 +219,7 @@ async fn one_agent(context: &Context, name: &str, agent: &AgentConfig) -> Option
     })
 }
 
-/// `1.2.3 at `, or nothing where it cannot be had.
+/// Returns `1.2.3 at `, or an empty string if the version is unknown.
 async fn version_of(context: &Context, program: &Path) -> String {
     let call = Invocation::new(program, "/").arg("--version").envs(&context.environment).time_limit(VERSION_TIME);
     let output = run_async(&call).await.ok().filter(|output| output.success());
@@ -228,7 +228,7 @@ async fn version_of(context: &Context, program: &Path) -> String {
     if first.is_empty() { String::new() } else { format!("{first} at ") }
 }
 
-/// The settings, where they read: without them nobody knows which agents are meant.
+/// Checks the settings. Without readable settings the agents are unknown.
 fn config(context: &Context, setup: &Setup) -> (Option<Config>, Finding) {
     let path = setup.home.config_file();
     let bad = |detail: String| {
@@ -262,10 +262,10 @@ fn config(context: &Context, setup: &Setup) -> (Option<Config>, Finding) {
     (Some(loaded.config), finding)
 }
 
-/// How the file is looked at again.
+/// The command that checks the file again.
 const CHECK: &str = "orch config validate";
 
-/// A problem of the configuration.
+/// Converts a problem of the configuration into a finding.
 fn problem_finding(verdict: Verdict, problem: &impl ToString) -> Finding {
     Finding::of_problem("config", verdict, &problem.to_string(), CHECK)
 }
@@ -293,10 +293,10 @@ fn home(root: &Path) -> Finding {
     Finding::new("home", Verdict::Ok, shown.to_string())
 }
 
-/// Up to how many bytes a journal is examined whole by a look; `--fix` examines every one.
+/// The size up to which a plain check reads the whole journal; `--fix` always does.
 const EXAMINED: u64 = 64 << 20;
 
-/// Whether the journal is whole, and what became of one that was not.
+/// Checks whether the journal is intact, and reports a journal that was not.
 async fn journal(setup: &Setup, wish: MendWish) -> Vec<Finding> {
     if let Some(file) = interrupted_restore(&setup.home) {
         let detail = format!("restoring {file} was cut short: what stands in the home is of two times");
@@ -318,8 +318,8 @@ async fn journal(setup: &Setup, wish: MendWish) -> Vec<Finding> {
                 .remedy("stop the daemon, then orch doctor --fix: the damaged file is kept"),
         });
     }
-    if let Some(told) = setup.displaced() {
-        findings.push(Finding::new("state", Verdict::Warning, told).remedy("remove the note when you have read it"));
+    if let Some(text) = setup.displaced() {
+        findings.push(Finding::new("state", Verdict::Warning, text).remedy("remove the note when you have read it"));
     }
     if let Some(damage) = last_damage(&setup.home) {
         let remedy = format!("read report.txt there; when nothing is missed, remove {}", damage.kept.display());
@@ -328,7 +328,7 @@ async fn journal(setup: &Setup, wish: MendWish) -> Vec<Finding> {
     findings
 }
 
-fn told(findings: &[Finding], paint: Paint) -> String {
+fn render(findings: &[Finding], paint: Paint) -> String {
     let mut text = String::new();
     for finding in findings {
         let mark = match finding.verdict {
@@ -357,7 +357,7 @@ mod tests {
             Finding::new("tmux", Verdict::Bad, "tmux is not installed\u{1b}").remedy("apt install tmux"),
         ];
         assert_eq!(
-            told(&findings, Paint::OFF),
+            render(&findings, Paint::OFF),
             "ok       git: 2.47 at /usr/bin/git\nwarning  home: /h is open to others (mode 755)\n         → chmod 700 /h\n\
              bad      tmux: tmux is not installed\\u{1b}\n         → apt install tmux\n"
         );

@@ -1,5 +1,5 @@
-//! Errors of every room as a person gets to see them: what happened and where, what to do next, and the exit code.
-//! Kind and hint are chosen here and nowhere else in the command line.
+//! All errors as a person sees them: what happened and where, what to do next, and the exit code. Only this module
+//! chooses an error's kind and hint.
 
 use super::exit::Exit;
 use crate::daemon::OpenError;
@@ -13,71 +13,71 @@ use orch_sys::tmux::TmuxError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// The API said so, or did not answer.
+    /// The API answered with an error, or did not answer.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// No engine could be opened.
     #[error(transparent)]
     Open(OpenError),
-    /// git refused.
+    /// git failed.
     #[error(transparent)]
     Git(#[from] GitError),
-    /// tmux refused.
+    /// tmux failed.
     #[error(transparent)]
     Tmux(#[from] TmuxError),
-    /// A program did not run.
+    /// A program could not be run.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// A file could not be used.
     #[error(transparent)]
     File(#[from] FsError),
-    /// A file that a person edits could not be written.
+    /// A file that people edit could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: WriteError,
     },
     /// The configuration is wrong.
     #[error("{}", listed(.0))]
     Config(Vec<ConfigProblem>),
-    /// The command is wrong in itself.
+    /// The command line is wrong.
     #[error("{message}")]
     Usage {
-        /// What is wrong.
+        /// What is wrong with it.
         message: String,
         /// What to type instead.
         hint: Option<String>,
     },
-    /// There is no such thing.
+    /// The thing does not exist.
     #[error("{message}")]
     NotFound {
-        /// What is not there.
+        /// What does not exist.
         message: String,
         /// What to type instead.
         hint: Option<String>,
     },
-    /// Refused as things stand.
+    /// Refused in the present state.
     #[error("{message}")]
     Refused {
-        /// What is in the way.
+        /// The reason.
         message: String,
         /// What to do about it.
         hint: Option<String>,
     },
-    /// Something of the system's.
+    /// An error of the operating system.
     #[error("{what}: {source}")]
     System {
-        /// What was tried.
+        /// What was attempted.
         what: String,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is done, and `tasks.yml` does not say so yet.
+    /// The change is stored, but `tasks.yml` could not be updated yet.
     #[error(
         "tasks.yml is not written yet: {0}; what was asked is safe in the journal, and the next orch that can writes it there"
     )]
@@ -85,7 +85,7 @@ pub enum CliError {
     /// stdout cannot be written.
     #[error("cannot write to stdout: {0}")]
     Output(io::Error),
-    /// A document could not be made.
+    /// A JSON document could not be made.
     #[error("cannot make the JSON document: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -111,32 +111,32 @@ fn listed(problems: &[ConfigProblem]) -> String {
 }
 
 impl CliError {
-    /// The command is wrong in itself.
+    /// Creates an error about a wrong command line.
     pub fn usage(message: impl Into<String>, hint: &str) -> Self {
         Self::Usage { message: message.into(), hint: Some(hint.to_owned()) }
     }
 
-    /// Something of the system's.
+    /// Creates an error from one of the operating system.
     pub fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         |source| Self::System { what: what.into(), source }
     }
 
-    /// A reader of stdout that leaves early is no failure.
+    /// Returns whether a reader of stdout closed it early, which is no failure.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// What was asked is done and answered: this is said beside it.
+    /// Returns whether the command succeeded, and this is only an additional warning.
     pub fn is_afterword(&self) -> bool {
         matches!(self, Self::Unwritten(_))
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         if self.is_broken_pipe() { Exit::Done } else { self.code().into() }
     }
 
-    /// The error as every surface shows it.
+    /// Returns the error in the form that every interface shows.
     pub fn view(&self) -> ErrorView {
         if let Self::Client(ClientError::Answered(view)) = self {
             return view.clone();
@@ -216,7 +216,7 @@ impl CliError {
             }
             Self::Write { source: WriteError::Changed { .. }, .. } => "somebody saved it meanwhile: look and try again",
             Self::Config(_) => "`orch config schema` tells every key; config.example.yml has the defaults",
-            // These say in their own words what to do.
+            // The messages of these errors say what to do.
             Self::Client(ClientError::Answered(_))
             | Self::Tmux(_)
             | Self::Process(_)
@@ -268,7 +268,7 @@ mod tests {
         let unreachable = ClientError::Unreachable { socket: "/s".into(), source: gone() };
         let socket = OpenError::Socket { path: "/s".into(), source: gone() };
         let write = |source| CliError::Write { path: "/x".into(), source };
-        let told = |make: fn(String, Option<String>) -> CliError| make("m".to_owned(), None);
+        let text = |make: fn(String, Option<String>) -> CliError| make("m".to_owned(), None);
         for (error, number) in [
             (CliError::Client(unreachable), 4),
             (CliError::Client(ClientError::Broken("x".into())), 1),
@@ -283,9 +283,9 @@ mod tests {
             (write(WriteError::Changed { current: None }), 7),
             (write(WriteError::Fs(file())), 1),
             (CliError::Config(Vec::new()), 2),
-            (told(|message, hint| CliError::Usage { message, hint }), 2),
-            (told(|message, hint| CliError::NotFound { message, hint }), 3),
-            (told(|message, hint| CliError::Refused { message, hint }), 7),
+            (text(|message, hint| CliError::Usage { message, hint }), 2),
+            (text(|message, hint| CliError::NotFound { message, hint }), 3),
+            (text(|message, hint| CliError::Refused { message, hint }), 7),
             (CliError::system("x")(gone()), 1),
             (CliError::Output(gone()), 1),
             (CliError::Output(io::ErrorKind::BrokenPipe.into()), 0),

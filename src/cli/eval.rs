@@ -1,5 +1,5 @@
-//! `orch eval`: what a way of working would have solved and cost. Reads files, or the home's own runs, and
-//! computes; it needs no daemon and changes nothing but the plot that it is asked for.
+//! `orch eval`: evaluates routing policies on recorded outcomes. Reads files or the home's own runs; it needs no daemon
+//! and writes nothing but the requested plot.
 
 mod history;
 mod plot;
@@ -24,7 +24,7 @@ enum Command {
     Routing(routing::Args),
 }
 
-/// Evaluates.
+/// Runs the subcommand.
 pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Routing(args) => routing::run(&args, context),

@@ -1,4 +1,4 @@
-//! `orch events`: the history, as it was and as it goes on.
+//! `orch events`: prints the history, and follows it.
 
 use super::context::Context;
 use super::error::CliError;
@@ -19,24 +19,24 @@ use serde_json::Value;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How often a daemon that is not there is looked for.
+/// How often to look for a daemon while none runs.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Arguments of `orch events`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Go on until interrupted; without --since, only what happens from now on
+    /// Follow until interrupted; without --since, only new events are shown
     #[arg(long, short)]
     follow: bool,
-    /// What happened since then: how long ago (10m, 2h, 3d), a day or a time (2026-08-01 14:30), or a place in the history (a number)
+    /// Start then: how long ago (10m, 2h, 3d), a day or a time (2026-08-01 14:30), or a place in the history (a number)
     #[arg(long, value_name = "WHEN")]
     since: Option<Beginning>,
-    /// Of one task
+    /// Only events of this task
     #[arg(long, value_name = "ID")]
     task: Option<TaskId>,
 }
 
-/// Where a part of the history begins.
+/// Where to start in the history.
 #[derive(Debug, Clone, Copy)]
 pub enum Place {
     /// After this entry.
@@ -45,7 +45,7 @@ pub enum Place {
     At(Timestamp),
 }
 
-/// The same as a person says it.
+/// [`Place`], as a command-line value.
 #[derive(Debug, Clone, Copy)]
 enum Beginning {
     After(u64),
@@ -72,38 +72,38 @@ impl FromStr for Beginning {
     }
 }
 
-/// A line of the history, as the API tells it.
+/// An entry of the history, as the API returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Event {
-    /// Its place.
+    /// Its sequence number.
     pub seq: u64,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// Of which task.
+    /// Its task.
     pub task_id: Option<TaskId>,
-    /// Of which run.
+    /// Its run.
     pub run_id: Option<RunId>,
-    /// Who did it; an older daemon does not say.
+    /// Who caused it; older daemons do not report it.
     pub by: Option<String>,
-    /// More about who.
+    /// More about who caused it.
     #[serde(default)]
     pub who: Option<String>,
-    /// A stable word.
+    /// The stable name of its kind.
     pub kind: String,
-    /// For a person.
+    /// The text for a person.
     pub text: String,
-    /// What happened, as fields; an older daemon, or one that has only the sentence, does not say.
+    /// The fact as fields. Older daemons, and entries that have only a text, do not have it.
     #[serde(default)]
     pub data: Option<Value>,
 }
 
 impl Event {
-    /// Reads the API's document.
+    /// Parses the API's document.
     pub fn read(document: &Value) -> Result<Self, CliError> {
         Self::deserialize(document).map_err(|e| ClientError::Unexpected(e.to_string()).into())
     }
 
-    /// What happened.
+    /// Returns what happened.
     pub fn fact(&self) -> Fact {
         match &self.data {
             Some(data) => Fact::read(&self.kind, history::VERSION, data),
@@ -111,8 +111,8 @@ impl Event {
         }
     }
 
-    /// The line for a person.
-    pub fn told(&self, now: &Now) -> String {
+    /// Renders the entry for a person.
+    pub fn render(&self, now: &Now) -> String {
         let task = self.task_id.map(|id| format!("#{id} ")).unwrap_or_default();
         let by = self.by.as_ref().map(|by| format!("{by:<8} ")).unwrap_or_default();
         let first = self.text.lines().next().unwrap_or_default();
@@ -120,7 +120,7 @@ impl Event {
     }
 }
 
-/// The request for a part of the history. `follow`: the answer does not end with what is there.
+/// Returns the request for a part of the history. With `follow`, the answer continues with new entries.
 pub fn part(from: Option<Place>, task: Option<TaskId>, follow: bool) -> endpoint::EventStream {
     let (after, since) = match from {
         Some(Place::After(seq)) => (Some(seq), None),
@@ -137,7 +137,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         let mut follow = Follow { context, task: args.task, from };
         return tokio::select! {
             left = follow.on() => left.map(|never| match never {}),
-            // A person who follows ends it that way.
+            // Ctrl-C is how a person stops following.
             _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
         };
     }
@@ -149,7 +149,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Prints events as they come, until there are no more.
+/// Prints events as they arrive, until there are no more.
 pub async fn print(events: &mut Lines<Events<EventView>>, context: &Context) -> Result<(), CliError> {
     while let Some(document) = events.document().await? {
         print_one(&document, context)?;
@@ -161,16 +161,16 @@ fn print_one(document: &Value, context: &Context) -> Result<(), CliError> {
     if context.ui.is_json() {
         return context.ui.json(document);
     }
-    context.ui.data(&format!("{}\n", Event::read(document)?.told(&context.now())))
+    context.ui.data(&format!("{}\n", Event::read(document)?.render(&context.now())))
 }
 
 enum Never {}
 
-/// Following over restarts of the daemon: the place reached is kept, so that nothing is lost and nothing comes twice.
+/// Follows the history across restarts of the daemon: it remembers the last entry, so that none is lost or repeated.
 struct Follow<'a> {
     context: &'a Context,
     task: Option<TaskId>,
-    /// What was shown last, or where to begin; `None`: only what is new is wanted.
+    /// The last entry shown, or where to start; `None` if only new entries are wanted.
     from: Option<Place>,
 }
 
@@ -178,11 +178,11 @@ impl Follow<'_> {
     async fn on(&mut self) -> Result<Never, CliError> {
         let setup = self.context.setup()?;
         loop {
-            let told = match setup.connect().await {
+            let text = match setup.connect().await {
                 Some(client) => self.with(&client).await,
                 None => self.without_daemon().await,
             };
-            match told {
+            match text {
                 Ok(()) => {}
                 Err(CliError::Client(error)) if error.is_of_an_engine_that_left() => {}
                 Err(error) => return Err(error),
@@ -191,7 +191,7 @@ impl Follow<'_> {
         }
     }
 
-    /// From now on, where no place was named: what happens before the first line is shown must not be missed.
+    /// If no start was given, starts with the present: events before the first printed line must not be missed.
     fn begin_at(&mut self, status: &StatusView) {
         self.from.get_or_insert(Place::After(status.seq));
     }
@@ -205,7 +205,7 @@ impl Follow<'_> {
         self.print(&mut events).await
     }
 
-    /// What is there is shown; the engine is let go of for a daemon that may come.
+    /// Prints the existing history, and closes the engine, so that a daemon can start.
     async fn without_daemon(&mut self) -> Result<(), CliError> {
         let mut link = self.context.link().await?;
         if self.from.is_none() {
@@ -243,7 +243,7 @@ mod tests {
         let document = json!({"seq": 4, "at": "2026-03-01T10:00:01Z", "task_id": 3, "run_id": "3-1-000000ab",
             "by": "agent", "kind": "task_added", "text": "first\u{1b}[2J\nsecond"});
         let event = Event::read(&document).expect("an event");
-        assert_eq!(event.told(&now()), "11:00:01 agent    #3 task_added first\\u{1b}[2J");
+        assert_eq!(event.render(&now()), "11:00:01 agent    #3 task_added first\\u{1b}[2J");
         assert!(Event::read(&json!({"seq": "x"})).is_err());
     }
 

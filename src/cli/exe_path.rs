@@ -1,11 +1,11 @@
-//! Where this program stands, as it was called: there a newer one will stand after an upgrade.
+//! The path of this program as it was called: after an upgrade, the newer program has the same path.
 
 use super::context::Context;
 use orch_sys::process::which;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The program that was called as `name`. Symbolic links stay: they are what an upgrade moves.
+/// Returns the path of the program that was called as `name`. Symbolic links are kept, because upgrades move them.
 pub fn program(name: &OsStr, context: &Context) -> PathBuf {
     let called = Path::new(name);
     if called.components().count() > 1 {
@@ -15,7 +15,7 @@ pub fn program(name: &OsStr, context: &Context) -> PathBuf {
     found.or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| called.to_owned())
 }
 
-/// This program.
+/// Returns the path of this program.
 pub fn own(context: &Context) -> PathBuf {
     let name = std::env::args_os().next().unwrap_or_else(|| "orch".into());
     let called = program(&name, context);

@@ -1,4 +1,5 @@
-//! The exit codes: a contract with scripts, documented in `docs/reference/exit-codes.md`. A number never changes its meaning.
+//! The exit codes: a contract with scripts, documented in `docs/reference/exit-codes.md`. The meaning of a number never
+//! changes.
 
 use orch_api::error::ErrorCode;
 use std::process::ExitCode;
@@ -6,34 +7,34 @@ use std::process::ExitCode;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It did what was asked.
+    /// The command did what was asked.
     Done,
-    /// It failed.
+    /// The command failed.
     Failed,
-    /// It was called in a wrong way.
+    /// The command line is wrong.
     Usage,
-    /// There is no such thing.
+    /// The thing does not exist.
     NotFound,
-    /// It needs a daemon, and there is none.
+    /// The command needs a daemon, and none runs.
     NoDaemon,
     /// A person must act.
     PersonNeeded,
-    /// It waited as long as it was allowed to.
+    /// The time limit was reached.
     TimedOut,
-    /// Refused in this state.
+    /// Refused in the present state.
     Refused,
-    /// An answer of the command's own, as its page says.
+    /// An answer specific to the command, as documented on its page.
     Answer(u8),
-    /// A command whose lowest codes are answers of its own could not give one.
+    /// A command with answers of its own could not give one.
     NoAnswer,
-    /// Waits for a time or for something outside.
+    /// The task waits for a time or for something outside.
     Parked,
-    /// Stopped from the keyboard.
+    /// Interrupted from the keyboard.
     Interrupted,
 }
 
 impl Exit {
-    /// All of them but the answers, in the order of their numbers.
+    /// All exit codes except the answers, in numerical order.
     pub const ALL: [Self; 11] = [
         Self::Done,
         Self::Failed,
@@ -48,7 +49,7 @@ impl Exit {
         Self::Interrupted,
     ];
 
-    /// The number.
+    /// Returns the number.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -66,7 +67,7 @@ impl Exit {
         }
     }
 
-    /// What the code says, in the words of `orch help`.
+    /// Returns the meaning, as in `orch help`.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",

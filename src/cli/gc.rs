@@ -23,14 +23,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if context.ui.is_json() {
         context.ui.json(&report)?;
     } else {
-        context.ui.data(&told(&report))?;
+        context.ui.data(&render(&report))?;
     }
     link.close().await?;
     let is_settled = report.leftovers.iter().all(|left| left.settled);
     Ok(if is_settled { Exit::Done } else { Exit::Failed })
 }
 
-fn told(report: &GcReport) -> String {
+fn render(report: &GcReport) -> String {
     let mut text = String::new();
     for left in &report.leftovers {
         text.push_str(&format!("{}  {}\n", line(&left.path.to_string_lossy()), line(&left.detail)));
@@ -94,7 +94,7 @@ mod tests {
         ];
         let report = GcReport { dry_run: true, freed_bytes: 2_500_000, worktrees, leftovers: Vec::new() };
         assert_eq!(
-            told(&report),
+            render(&report),
             "would go  /w/shop/orch/7-x (2 MB): nothing in it that is not elsewhere too\n\
              stays  /w/shop/orch/7-x: no commit has a\\u{1b}\n\
              1 worktrees would go, 1 stay; 2 MB would be free\n"

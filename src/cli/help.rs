@@ -1,11 +1,11 @@
-//! `orch help`: the commands of every day on half a screen, all commands by purpose, or one command.
+//! `orch help`: the everyday commands on half a screen, all commands by purpose, or one command.
 
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use clap::Command;
 
-/// What `orch` alone, `orch help` and `orch --help` say.
+/// The text of `orch`, `orch help` and `orch --help`.
 pub const EVERYDAY: &str = "\
 orch gives your tasks to coding agents, and judges the result by evidence.
 
@@ -29,7 +29,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 no daemon, 5 a p
 6 timed out, 7 refused, 64 no answer, 75 parked, 130 interrupted.
 ";
 
-/// All commands that are shown, by purpose.
+/// All visible commands, by purpose.
 pub const GROUPS: [(&str, &[&str]); 7] = [
     (
         "Tasks",
@@ -92,7 +92,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let text = match (args.all, args.command.as_slice()) {
         (true, _) => all(&root),
         (false, []) => EVERYDAY.to_owned(),
-        (false, path) => of_one(&mut root, path)?,
+        (false, path) => command_help(&mut root, path)?,
     };
     context.ui.bytes(text.as_bytes())?;
     Ok(Exit::Done)
@@ -110,7 +110,7 @@ fn all(root: &Command) -> String {
     format!("{}\nEach verb of a task has a long form: orch merge 4 is orch task merge 4.\n", groups.join("\n"))
 }
 
-fn of_one(root: &mut Command, path: &[String]) -> Result<String, CliError> {
+fn command_help(root: &mut Command, path: &[String]) -> Result<String, CliError> {
     let mut at = root;
     for word in path {
         let unknown = || CliError::usage(format!("there is no command orch {}", path.join(" ")), "orch help --all");
@@ -150,8 +150,8 @@ mod tests {
     fn one_command_is_explained_by_its_path() {
         let mut root = super::super::Cli::command();
         let path = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let told = of_one(&mut root, &path("config set")).expect("a command");
-        assert!(told.contains("KEY"), "{told}");
-        assert!(of_one(&mut root, &path("config nonsense")).is_err());
+        let output = command_help(&mut root, &path("config set")).expect("a command");
+        assert!(output.contains("KEY"), "{output}");
+        assert!(command_help(&mut root, &path("config nonsense")).is_err());
     }
 }

@@ -1,14 +1,14 @@
-//! What was probably meant by a command that there is not: near misses of every level, and the words of other tools.
+//! Suggests commands for an unknown one: similar names on every level, and names that other tools use.
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Command, Error};
 use std::ffi::OsString;
 
-/// Suggestions that are shown at most.
+/// The most suggestions that are shown.
 const SHOWN: usize = 3;
 
-/// What other tools, and earlier orchestrators, call something that has another name here.
+/// Names that other tools use for a command of orch.
 const SYNONYMS: [(&[&str], &[&str]); 33] = [
     (&["stop", "quit", "exit", "down"], &["orch shutdown", "orch interrupt ID", "orch service stop"]),
     (&["kill", "abort", "terminate", "stop-worker"], &["orch cancel ID", "orch interrupt ID"]),
@@ -48,24 +48,24 @@ const SYNONYMS: [(&[&str], &[&str]); 33] = [
     (&["telegram", "discord", "webhook", "slack"], &["orch channel add"]),
 ];
 
-/// Puts what was probably meant in the place of the parser's own guess, which only knows the names of one level.
+/// Replaces the suggestions of the parser, which knows only the names of one level.
 pub fn improve(error: &mut Error, root: &Command, args: &[OsString]) {
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand) else { return };
     let meant = suggest(root, args, wrong);
     error.remove(ContextKind::SuggestedSubcommand);
     error.remove(ContextKind::Suggested);
     if !meant.is_empty() {
-        let told = StyledStr::from(format!("did you mean: {}", meant.join(", ")));
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![told]));
+        let text = StyledStr::from(format!("did you mean: {}", meant.join(", ")));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![text]));
     }
 }
 
-/// Whole commands, the likeliest first.
+/// Returns whole commands, the most likely first.
 fn suggest(root: &Command, args: &[OsString], wrong: &str) -> Vec<String> {
     let plain = wrong.to_lowercase().replace('_', "-");
     let known: Vec<Known> = commands(root, "orch");
     let here = level(root, args, wrong);
-    // A verb of a task has two forms: the one that is in use is proposed.
+    // A verb of a task has two forms; the one in use is suggested.
     let tasks = root.find_subcommand("task");
     let is_of_tasks = |name: &str| tasks.is_some_and(|tasks| tasks.find_subcommand(name).is_some());
     let has_other_form = |command: &Known| match command.parent.as_str() {
@@ -79,7 +79,7 @@ fn suggest(root: &Command, args: &[OsString], wrong: &str) -> Vec<String> {
         .filter_map(|command| {
             let distance = command.names.iter().map(|name| strsim::damerau_levenshtein(&plain, name)).min()?;
             let is_here = command.parent == here;
-            // A word of three letters is near to too many others.
+            // A word of three letters is similar to too many others.
             (distance <= plain.chars().count() / 4
                 || (is_here && distance <= plain.chars().count() / 3 && plain.len() > 3))
                 .then_some((distance, !is_here, command.path.as_str()))
@@ -90,7 +90,7 @@ fn suggest(root: &Command, args: &[OsString], wrong: &str) -> Vec<String> {
     let of_others = SYNONYMS.iter().find(|(words, _)| words.contains(&plain.as_str())).map(|(_, meant)| *meant);
     let near = found.iter().filter(|(distance, ..)| Some(*distance) == nearest).map(|(.., path)| (*path).to_owned());
     let of_others = of_others.into_iter().flatten().map(|command| (*command).to_owned());
-    // The same word on another level, or what it means elsewhere, before a guess at a slip of the hand.
+    // The same word on another level, or a synonym, ranks before a similar spelling.
     let mut meant: Vec<String> =
         if nearest == Some(0) { near.chain(of_others).collect() } else { of_others.chain(near).collect() };
     let mut seen = Vec::new();
@@ -112,7 +112,7 @@ struct Known {
     names: Vec<String>,
 }
 
-/// Every command below this one that is shown in its help.
+/// Returns every visible command below this one.
 fn commands(command: &Command, path: &str) -> Vec<Known> {
     let mut found = Vec::new();
     for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
@@ -124,7 +124,7 @@ fn commands(command: &Command, path: &str) -> Vec<Known> {
     found
 }
 
-/// The command under which the wrong word stands.
+/// Returns the command that the unknown word was given to.
 fn level(root: &Command, args: &[OsString], wrong: &str) -> String {
     let (mut at, mut path) = (root, "orch".to_owned());
     for word in args.iter().skip(1).filter_map(|arg| arg.to_str()).take_while(|word| *word != wrong) {

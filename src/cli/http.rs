@@ -1,4 +1,4 @@
-//! `orch http`: tells where the API listens and where its token is. Never the token itself.
+//! `orch http`: prints where the API listens and where its token is, but never the token.
 
 use super::context::Context;
 use super::error::CliError;
@@ -13,7 +13,7 @@ use serde_json::json;
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Tells it.
+/// Prints the address.
 pub async fn run(_: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
     let (socket, token_file) = (setup.api_socket(), setup.home.http_token());
@@ -34,9 +34,9 @@ pub async fn run(_: Args, context: &Context) -> Result<Exit, CliError> {
         (Some(listen), None) => format!("{listen} (does not listen now)"),
     };
     let (socket, token_file) = (socket.to_string_lossy(), token_file.to_string_lossy());
-    let told =
+    let text =
         format!("socket: {}\ntcp: {}\ntoken: {}\n", text::line(&socket), text::line(&tcp), text::line(&token_file));
-    context.ui.data(&told)?;
+    context.ui.data(&text)?;
     match (&listen, &url) {
         (None, _) => context.ui.note("to listen on TCP: orch config set http.listen 127.0.0.1:7777"),
         (Some(_), None) if status.is_none() => context.ui.note("next: orch serve"),

@@ -1,5 +1,5 @@
-//! `orch init`: registers a repository, writes its `.orch.yml`, and approves the commands that stand in it. Running it
-//! again approves the file as it is now.
+//! `orch init`: registers a repository, writes its `.orch.yml`, and approves the commands in it. Running it again
+//! approves the present file.
 
 mod detect;
 mod found;
@@ -12,11 +12,11 @@ use super::{repository, settings};
 use crate::daemon::Setup;
 use found::{Agent, Found};
 use orch_api::endpoint;
+use orch_api::evidence::CheckView;
 use orch_api::types::{NewProject, TryChecks};
 use orch_config::FileKind;
 use orch_config::layers::{Layer, Loaded, load};
 use orch_config::resolved::Config;
-use orch_core::evidence::Check;
 use orch_engine::{WHO_COMMITS, content_id, installed, login_of, overhead};
 use orch_sys::fs::{self, exchange_write};
 use orch_sys::git::Repo;
@@ -29,16 +29,16 @@ pub struct Args {
     /// Name of the project; without it, the name of its directory
     #[arg(long)]
     name: Option<String>,
-    /// Branch that work starts from; without it, what is checked out
+    /// Branch that work starts from; without it, the branch that is checked out
     #[arg(long, value_name = "BRANCH")]
     base: Option<String>,
-    /// Write the checks and the workspace that fit this repository as active ones; where the file sets them, they stay
+    /// Enable the checks and the workspace settings that fit this repository; existing settings stay
     #[arg(long)]
     with_checks: bool,
-    /// Run each check once on the base, in a fresh checkout (so at a terminal without being asked)
+    /// Run each check once on the base, in a fresh checkout (the default at a terminal)
     #[arg(long = "try", conflicts_with = "no_try")]
     try_checks: bool,
-    /// Do not
+    /// Do not run the checks
     #[arg(long)]
     no_try: bool,
     /// Accepted for scripts: init asks nothing
@@ -46,19 +46,19 @@ pub struct Args {
     yes: bool,
 }
 
-/// Registers the repository, and tells what was found.
+/// Registers the repository, and prints what was found.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let found = register(args, context).await?;
     if context.ui.is_json() {
         context.ui.json(&found)?;
     } else {
-        context.ui.data(&found.told(context.ui.paint()))?;
+        context.ui.data(&found.render(context.ui.paint()))?;
         context.ui.note(&found.next());
     }
     Ok(if found.is_red() { Exit::PersonNeeded } else { Exit::Done })
 }
 
-/// Registers the repository around the context's directory.
+/// Registers the repository around the working directory.
 pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> {
     let setup = context.setup()?;
     let git = repository::git(context, &setup.home).await?;
@@ -69,7 +69,7 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
     let suggested = detect::checks(&root);
     let untracked = repo.untracked(&repo.main_checkout()).await?;
     let workspace = detect::workspace(&root, &untracked);
-    // Before anything is written: a base that is not there is told, and nothing is left behind.
+    // A missing base branch is reported before anything is written.
     let (before, present) = read(&file, context, &setup)?;
     let wanted = args.base.as_deref().or(present.config.workflow.base_branch.as_deref());
     let base = repo.default_branch(wanted).await?;
@@ -115,16 +115,16 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
     Ok(found)
 }
 
-/// How each check goes on the base now.
-async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) -> Result<Vec<Check>, CliError> {
+/// Runs each check on the base.
+async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) -> Result<Vec<CheckView>, CliError> {
     context.ui.note("trying the checks on the base, in a fresh checkout; Ctrl-C leaves it at that");
-    // What was just approved holds before it is tried.
+    // The approval must hold before the checks run.
     let _taken = link.call(&endpoint::SettingsReload).await?;
     link.call(&endpoint::ProjectTry { body: TryChecks { dir: project.dir.clone() } }).await
 }
 
-/// Writes the project's file where there is none, or only what an earlier `init` wrote; sets what was asked for in one that is
-/// somebody's. Returns the keys that `--with-checks` has added to one that was there.
+/// Writes the project's file if there is none or only one that `init` wrote; otherwise adds the requested settings.
+/// Returns the keys that `--with-checks` has added.
 fn settle_file(
     args: &Args,
     setup: &Setup,
@@ -155,7 +155,7 @@ fn settle_file(
     Ok(keys)
 }
 
-/// Writes the project's file, in the place of this `old` one.
+/// Writes the project's file, in place of `old`.
 fn write_file(setup: &Setup, file: &Path, text: &str, old: Option<&[u8]>) -> Result<(), CliError> {
     fs::create_dir_private(&setup.home.state())?;
     let lock = setup.home.state().join(LOCK);
@@ -164,7 +164,7 @@ fn write_file(setup: &Setup, file: &Path, text: &str, old: Option<&[u8]>) -> Res
     Ok(())
 }
 
-/// The project's file, and what holds with it. It is approved as it is read here, and not as it may be later.
+/// Reads the project's file and its settings. The text read here is the one that is approved.
 fn read(file: &Path, context: &Context, setup: &Setup) -> Result<(String, Loaded), CliError> {
     let text = settings::text_of(file)?.unwrap_or_default();
     let mut layers = settings::layers(context, &setup.home)?;
@@ -178,7 +178,7 @@ fn project_name(args: &Args, loaded: &Loaded, root: &Path) -> String {
     name.unwrap_or_else(|| "root".to_owned())
 }
 
-/// Makes the home and a `config.yml` that says where to look. Returns whether it did.
+/// Creates the home with a commented `config.yml`. Returns whether it did.
 fn ensure_config(setup: &Setup) -> Result<bool, CliError> {
     setup.prepare()?;
     let path = setup.home.config_file();
@@ -191,7 +191,7 @@ fn ensure_config(setup: &Setup) -> Result<bool, CliError> {
     Ok(true)
 }
 
-/// Agents whose program is in `PATH`.
+/// Returns the agents whose program is in `PATH`.
 fn agents_of(context: &Context, loaded: &Loaded) -> Vec<Agent> {
     let config = &loaded.config;
     let of = |name: String| {

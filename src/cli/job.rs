@@ -1,4 +1,4 @@
-//! `orch job`: what recurs. Adds, shows, switches and fires jobs, and tells when they fire next.
+//! `orch job`: adds, shows, enables, disables and fires recurring jobs, and shows when they fire next.
 
 mod add;
 mod show;
@@ -22,44 +22,44 @@ pub struct Args {
     command: Command,
 }
 
-/// Which job.
+/// The id of a job.
 #[derive(Debug, clap::Args)]
 pub struct Which {
-    /// Its name, as `orch job list` has it
+    /// Its id, as listed by `orch job list`
     #[arg(value_name = "ID", value_parser = job_id)]
     id: JobId,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Add a job: a task that is made, or a command that runs, again and again
+    /// Add a job: a recurring task or command
     Add(Box<add::Args>),
     /// List all jobs
     #[command(visible_alias = "ls")]
     List,
-    /// Show everything about a job, with its last firings
+    /// Show a job with its last firings
     Show(Which),
-    /// Let it fire again, from now on
+    /// Enable it, from now on
     Enable(Which),
-    /// Let it not fire; it stays in jobs.yml
+    /// Disable it; it stays in jobs.yml
     Disable(Which),
-    /// Take it out of jobs.yml
+    /// Remove it from jobs.yml
     #[command(visible_alias = "rm")]
     Remove {
         #[command(flatten)]
         which: Which,
-        /// Only show what would go
+        /// Only show what would be removed
         #[arg(long)]
         dry_run: bool,
     },
-    /// Fire it now, whatever its schedule says
+    /// Fire it now, regardless of its schedule
     Run(Which),
-    /// Tell when jobs fire next
+    /// Show when jobs fire next
     Next {
-        /// Of this job only
+        /// Only this job
         #[arg(value_name = "ID", value_parser = job_id)]
         id: Option<JobId>,
-        /// So many times
+        /// How many firings to show
         #[arg(short = 'n', long = "count", default_value_t = 10, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
         count: u32,
     },
@@ -69,35 +69,35 @@ fn job_id(text: &str) -> Result<JobId, BadJobId> {
     text.parse()
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Add(args) => add::run(*args, context).await,
         Command::List => {
             let columns = context.ui.columns();
-            let told = |jobs: &Vec<JobView>, now: &Now, paint: Paint| show::listed(jobs, now, columns, paint);
-            context.present(&endpoint::JobList, told).await
+            let text = |jobs: &Vec<JobView>, now: &Now, paint: Paint| show::listed(jobs, now, columns, paint);
+            context.present(&endpoint::JobList, text).await
         }
         Command::Show(Which { id }) => {
-            let told = |job: &JobView, now: &Now, _: Paint| show::sheet(job, now);
-            context.present(&endpoint::JobShow { id }, told).await
+            let text = |job: &JobView, now: &Now, _: Paint| show::sheet(job, now);
+            context.present(&endpoint::JobShow { id }, text).await
         }
         Command::Enable(Which { id }) => {
-            let told = |job: &JobView, now: &Now| format!("job {id} is switched on{}\n", show::next_words(job, now));
-            change(&endpoint::JobEnable { id: id.clone() }, told, context).await
+            let text = |job: &JobView, now: &Now| format!("job {id} is switched on{}\n", show::next_words(job, now));
+            change(&endpoint::JobEnable { id: id.clone() }, text, context).await
         }
         Command::Disable(Which { id }) => {
-            let told =
+            let text =
                 |_: &JobView, _: &Now| format!("job {id} is switched off; `orch job enable {id}` switches it on\n");
-            change(&endpoint::JobDisable { id: id.clone() }, told, context).await
+            change(&endpoint::JobDisable { id: id.clone() }, text, context).await
         }
         Command::Remove { which: Which { id }, dry_run: true } => {
-            let told = |job: &JobView, now: &Now, _: Paint| format!("would remove:\n{}", show::sheet(job, now));
-            context.present(&endpoint::JobShow { id }, told).await
+            let text = |job: &JobView, now: &Now, _: Paint| format!("would remove:\n{}", show::sheet(job, now));
+            context.present(&endpoint::JobShow { id }, text).await
         }
         Command::Remove { which: Which { id }, dry_run: false } => {
-            let told = |_: &JobView, _: &Now| format!("job {id} is gone from jobs.yml\n");
-            change(&endpoint::JobRemove { id: id.clone() }, told, context).await
+            let text = |_: &JobView, _: &Now| format!("job {id} is gone from jobs.yml\n");
+            change(&endpoint::JobRemove { id: id.clone() }, text, context).await
         }
         Command::Run(Which { id }) => fire(&id, context).await,
         Command::Next { id, count } => {
@@ -109,7 +109,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 async fn change(
     request: &impl ToRequest<Answer = JobView>,
-    told: impl FnOnce(&JobView, &Now) -> String,
+    text: impl FnOnce(&JobView, &Now) -> String,
     context: &Context,
 ) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
@@ -117,13 +117,13 @@ async fn change(
     if context.ui.is_json() {
         context.ui.json(&job)?;
     } else {
-        context.ui.data(&told(&job, &context.now()))?;
+        context.ui.data(&text(&job, &context.now()))?;
     }
     link.close().await?;
     Ok(Exit::Done)
 }
 
-/// Fires it, and waits for the end of its command where this process runs it.
+/// Fires a job. If this process runs its command, waits for the command to end.
 async fn fire(id: &JobId, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     let firing = link.call(&endpoint::JobRun { id: id.clone() }).await?;

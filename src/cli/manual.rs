@@ -1,4 +1,5 @@
-//! `orch completions` and `orch man`: what a shell and `man` read, made from the definition of the command line itself.
+//! `orch completions` and `orch man`: shell completions and manual pages, generated from the definition of the command
+//! line.
 
 use super::context::Context;
 use super::error::CliError;
@@ -16,7 +17,7 @@ pub struct Completions {
     shell: Known,
 }
 
-/// The shells whose completions are installed by the packages.
+/// The shells whose completions are in the packages.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Known {
     Bash,
@@ -27,7 +28,7 @@ enum Known {
 /// Arguments of `orch man`.
 #[derive(Debug, clap::Args)]
 pub struct Man {
-    /// Write the page of each command into this directory; without it the page of orch is printed
+    /// The directory for the pages of all commands; without it, the page of orch is printed
     dir: Option<PathBuf>,
 }
 
@@ -43,11 +44,11 @@ pub fn completions(args: &Completions, context: &Context) -> Result<Exit, CliErr
     Ok(Exit::Done)
 }
 
-/// Prints the page of orch, or writes all.
+/// Prints the page of orch, or writes all pages.
 pub fn man(args: &Man, context: &Context) -> Result<Exit, CliError> {
     let failed = CliError::system("cannot make the page");
     let mut command = super::Cli::command();
-    // What belongs to each command is in its own page, too.
+    // The page of each command has the global options, too.
     command.build();
     let Some(dir) = &args.dir else {
         context.ui.bytes(&page(command).map_err(failed)?)?;
@@ -82,7 +83,7 @@ fn page(command: clap::Command) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The command and all below it that are shown.
+/// Collects the command and all visible commands below it.
 fn gather(command: clap::Command, all: &mut Vec<clap::Command>) {
     for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help") {
         gather(below.clone(), all);

@@ -1,5 +1,5 @@
-//! The command line: one file per command, each with its arguments and a `run`. A client of the API; it knows neither
-//! the store nor the rules. [`ui`] is the only place that prints, [`error`] the only one that chooses hints and codes.
+//! The command line: one file per command, each with its arguments and a `run`. A client of the API that knows neither
+//! the store nor the rules. Only [`ui`] prints, and only [`error`] chooses hints and exit codes.
 
 mod amount;
 mod backup;
@@ -58,7 +58,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use context::Context;
 use error::CliError;
-use runtime::{alone, together};
+use runtime::{multi_threaded, single_threaded};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use ui::{Format, Ui};
@@ -85,7 +85,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 no daemon, 5 a p
 #[command(arg_required_else_help = true, max_term_width = 110, override_help = help::EVERYDAY)]
 #[command(disable_help_subcommand = true)]
 struct Cli {
-    /// Print JSON on stdout, and nothing else there
+    /// Print only JSON on stdout
     #[arg(long, global = true, display_order = 100)]
     json: bool,
     /// Override a setting for this call, for instance --set router.mode=round_robin
@@ -99,77 +99,77 @@ struct Cli {
 enum Command {
     /// Register this repository, write .orch.yml, approve its checks
     Init(init::Args),
-    /// Run the daemon: takes tasks by itself until it is stopped
+    /// Run the daemon, which runs tasks until it is stopped
     Serve(serve::Args),
-    /// One pass of the loop, then leave: for cron (same as serve --once)
+    /// Run one pass of the loop, then exit: for cron (same as serve --once)
     Pulse(serve::Pulse),
-    /// Let nothing new start: anywhere, in a project, or with an agent; agents at work go on
+    /// Pause everything, a project or an agent: nothing new starts; running agents continue
     Pause(pause::Args),
-    /// Let it go on where it was paused
+    /// Resume what was paused
     Resume(pause::Args),
-    /// Stop the daemon: at once, when all is finished, or with its agents interrupted
+    /// Stop the daemon: at once, when all work is finished, or with its agents interrupted
     Shutdown(shutdown::Args),
-    /// The daemon as a service of brew, launchd or systemd: install, start, restart; how it stands; its log and history
+    /// Manage the daemon as a service of brew, launchd or systemd: install, start, restart, status, logs, history
     Service(service::Args),
     #[command(flatten)]
     Verb(task::Verb),
     /// Add, list, show, run and steer tasks: the long form of these commands
     Task(task::Args),
-    /// Watch agents at work, live
+    /// Watch running agents, live
     Stream(stream::Args),
-    /// Look for a text in the output of all runs
+    /// Search the output of all runs
     Search(search::Args),
-    /// Tell how things stand
+    /// Show the status of orch and its tasks
     Status(status::Args),
-    /// Tell the state of everything on one screen
+    /// Show the state of everything on one screen
     Dashboard(dashboard::Args),
-    /// What may be spent, what is left of it, and how providers are paid
+    /// Show budgets and what is left of them; set how providers are paid
     Budget(budget::Args),
-    /// Tell which agent and model a task would get, why, and what it will likely cost; adds nothing
+    /// Show which agent and model a task would get, why, and its likely cost; adds nothing
     Route(route::Args),
-    /// What was spent, by task, agent, model, project or day, and what a merged change cost
+    /// Show what was spent, by task, agent, model, project or day, and the cost of a merged change
     Cost(cost::Args),
-    /// How agents and models have done so far, and whom that speaks for
+    /// Show how agents and models have performed, and which one to use for a task
     Patterns(patterns::Args),
-    /// What recurs: add, list, switch and fire jobs; tell when they fire next
+    /// Manage recurring jobs: add, list, enable, disable and fire them; show when they fire next
     #[command(visible_alias = "jobs")]
     Job(job::Args),
-    /// Run tasks as a batch: together, some at a time, within a budget
+    /// Run tasks as a batch, with its own concurrency limit and budget
     #[command(visible_alias = "batches")]
     Batch(batch::Args),
-    /// Tell what has kept failing, and let it go on
+    /// Show what keeps failing, and let it start again
     #[command(visible_alias = "breakers")]
     Breaker(breaker::Args),
-    /// Tell what a routing policy would have solved and cost, on recorded outcomes
+    /// Evaluate a routing policy on recorded outcomes
     Eval(eval::Args),
     /// Follow or print the history
     Events(events::Args),
-    /// Tell where the API listens, and where its token is
+    /// Show where the API listens, and where its token is
     Http(http::Args),
-    /// The models: list them, find the one that a reference means, compare some, check their providers
+    /// List models, resolve references, compare models, check their providers
     #[command(visible_alias = "model")]
     Models(models::Args),
     /// Read, check and change settings
     Config(config::Args),
-    /// The ways to you beside the terminal: set them up, try them, tell how they fare
+    /// Manage notification channels: add, list, test, remove
     #[command(visible_alias = "channels")]
     Channel(channel::Args),
-    /// Say something in your channels
+    /// Send a message to your channels
     Notify(notify::Args),
-    /// The registered repositories: list them, forget one
+    /// List the registered repositories, or forget one
     #[command(visible_alias = "projects")]
     Project(project::Args),
-    /// Look whether everything that orch needs is there
+    /// Check whether everything that orch needs is there
     Doctor(doctor::Args),
-    /// Remove worktrees of finished tasks whose work is elsewhere too; tells why the others stay
+    /// Remove worktrees of finished tasks whose work is also elsewhere; shows why others stay
     Gc(gc::Args),
     /// Write the home into one file, also while a daemon runs
     Backup(backup::Args),
-    /// Bring a backup back; what is there is moved aside
+    /// Restore a backup; existing files are moved aside
     Restore(backup::RestoreArgs),
-    /// Play the whole job with three tasks in a temporary home
+    /// Run three tasks in a temporary home, as a demonstration
     Demo(demo::Args),
-    /// Tell whether a newer orch waits, and what a restart would do to what runs
+    /// Check for a newer version of orch, and show what a restart would do to running tasks
     Upgrade(upgrade::Args),
     /// Print the completions for a shell
     Completions(manual::Completions),
@@ -178,7 +178,7 @@ enum Command {
     Man(manual::Man),
     /// Print the version
     Version,
-    /// List the commands of every day, all commands, or the options of one
+    /// List the everyday commands, all commands, or the options of one
     Help(help::Args),
 }
 
@@ -187,14 +187,14 @@ fn setting(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// The definition of the command line, from which the reference page of the commands is made.
+/// Returns the definition of the command line, from which the reference page is generated.
 pub fn definition() -> clap::Command {
     let mut definition = Cli::command();
     definition.build();
     definition
 }
 
-/// Runs the command line, with the program's name first, and tells the exit code.
+/// Runs the command line, with the program's name first, and returns the exit code.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     runtime::on_own_stack(|| command_line(args))
 }
@@ -228,17 +228,17 @@ fn command_line(args: Vec<OsString>) -> ExitCode {
     exit.into()
 }
 
-/// Whether the command's lowest exit codes are answers of its own, so that wrong usage needs another one.
+/// Returns whether the command's lowest exit codes are answers, so that wrong usage needs another one.
 fn has_answers_of_its_own(args: &[OsString]) -> bool {
     let words: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-')).collect();
     words.windows(2).any(|pair| matches!(pair, ["models" | "model" | "budget", "check"] | ["budget", "recommend"]))
 }
 
-/// Help and version are answers; everything else is wrong usage, in clap's own words.
+/// Prints help and versions, which are answers, or reports wrong usage in clap's words.
 fn unparsed(error: &clap::Error, wants_json: bool) -> Exit {
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if is_answer {
-        // A reader who has seen enough may leave.
+        // A reader may close stdout early.
         error.print().ok();
         return Exit::Done;
     }
@@ -259,40 +259,40 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Help(args) => help::run(&args, context),
         Command::Completions(args) => manual::completions(&args, context),
         Command::Man(args) => manual::man(&args, context),
-        Command::Upgrade(args) => alone(upgrade::run(args, context)),
-        Command::Init(args) => alone(init::run(args, context)),
-        Command::Serve(args) => together(context, serve::run(args, context)),
-        Command::Pulse(args) => together(context, serve::run(args.into(), context)),
-        Command::Pause(args) => alone(pause::run(pause::Verb::Pause, args, context)),
-        Command::Resume(args) => alone(pause::run(pause::Verb::Resume, args, context)),
-        Command::Shutdown(args) => alone(shutdown::run(args, context)),
-        Command::Service(args) => alone(service::run(args, context)),
+        Command::Upgrade(args) => single_threaded(upgrade::run(args, context)),
+        Command::Init(args) => single_threaded(init::run(args, context)),
+        Command::Serve(args) => multi_threaded(context, serve::run(args, context)),
+        Command::Pulse(args) => multi_threaded(context, serve::run(args.into(), context)),
+        Command::Pause(args) => single_threaded(pause::run(pause::Verb::Pause, args, context)),
+        Command::Resume(args) => single_threaded(pause::run(pause::Verb::Resume, args, context)),
+        Command::Shutdown(args) => single_threaded(shutdown::run(args, context)),
+        Command::Service(args) => single_threaded(service::run(args, context)),
         Command::Verb(verb) => task::carry_out(verb, context),
         Command::Task(args) => task::run(args, context),
-        Command::Stream(args) => alone(stream::run(args, context)),
+        Command::Stream(args) => single_threaded(stream::run(args, context)),
         Command::Search(args) => search::run(&args, context),
-        Command::Status(args) => alone(status::run(args, context)),
-        Command::Dashboard(args) => alone(dashboard::run(args, context)),
-        Command::Budget(args) => alone(budget::run(args, context)),
-        Command::Route(args) => alone(route::run(args, context)),
-        Command::Cost(args) => alone(cost::run(args, context)),
-        Command::Patterns(args) => alone(patterns::run(args, context)),
-        Command::Job(args) => alone(job::run(args, context)),
-        Command::Batch(args) => alone(batch::run(args, context)),
-        Command::Breaker(args) => alone(breaker::run(args, context)),
+        Command::Status(args) => single_threaded(status::run(args, context)),
+        Command::Dashboard(args) => single_threaded(dashboard::run(args, context)),
+        Command::Budget(args) => single_threaded(budget::run(args, context)),
+        Command::Route(args) => single_threaded(route::run(args, context)),
+        Command::Cost(args) => single_threaded(cost::run(args, context)),
+        Command::Patterns(args) => single_threaded(patterns::run(args, context)),
+        Command::Job(args) => single_threaded(job::run(args, context)),
+        Command::Batch(args) => single_threaded(batch::run(args, context)),
+        Command::Breaker(args) => single_threaded(breaker::run(args, context)),
         Command::Eval(args) => eval::run(args, context),
-        Command::Events(args) => alone(events::run(args, context)),
-        Command::Http(args) => alone(http::run(args, context)),
+        Command::Events(args) => single_threaded(events::run(args, context)),
+        Command::Http(args) => single_threaded(http::run(args, context)),
         Command::Models(args) => models::run(args, context),
-        Command::Config(args) => alone(config::run(args, context)),
-        Command::Channel(args) => alone(channel::run(args, context)),
-        Command::Notify(args) => alone(notify::run(args, context)),
-        Command::Project(args) => alone(project::run(args, context)),
-        Command::Backup(args) => alone(backup::run(args, context)),
-        Command::Restore(args) => alone(backup::restore(args, context)),
-        Command::Demo(args) => together(context, demo::run(args, context)),
-        Command::Doctor(args) => alone(doctor::run(args, context)),
-        Command::Gc(args) => alone(gc::run(args, context)),
+        Command::Config(args) => single_threaded(config::run(args, context)),
+        Command::Channel(args) => single_threaded(channel::run(args, context)),
+        Command::Notify(args) => single_threaded(notify::run(args, context)),
+        Command::Project(args) => single_threaded(project::run(args, context)),
+        Command::Backup(args) => single_threaded(backup::run(args, context)),
+        Command::Restore(args) => single_threaded(backup::restore(args, context)),
+        Command::Demo(args) => multi_threaded(context, demo::run(args, context)),
+        Command::Doctor(args) => single_threaded(doctor::run(args, context)),
+        Command::Gc(args) => single_threaded(gc::run(args, context)),
     }
 }
 

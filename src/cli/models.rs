@@ -1,6 +1,6 @@
-//! `orch models …`: which models there are, which one a reference means and why, some side by side, and whether their
-//! providers can be used now. Needs the settings, the environment and what providers answered last, hence no engine; one that
-//! runs is asked what it has decided, and only a comparison asks for the runs of the past.
+//! `orch models …`: lists models, resolves references, compares models, and checks their providers. Uses the settings,
+//! the environment and the last answers of providers, and needs no engine. A running engine is asked for its overrides,
+//! and only a comparison asks for past runs.
 
 mod check;
 mod compare;
@@ -10,7 +10,7 @@ pub mod show;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::runtime::alone;
+use super::runtime::single_threaded;
 use super::settings;
 use super::ui::time::Now;
 use clap::Subcommand;
@@ -38,54 +38,55 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the models: tier, capabilities, context, price per million tokens, and whether they can be used
+    /// List the models: tier, capabilities, context, price per million tokens, and whether they are usable
     #[command(visible_alias = "ls")]
     List {
-        /// Only those whose provider can be used
+        /// Only models whose provider is usable
         #[arg(long)]
         usable: bool,
-        /// Only those that do for a tag (vision, docs, code …) or have a capability (tools, pdf …)
+        /// Only models with a tag (vision, docs, code …) or a capability (tools, pdf …)
         #[arg(long, value_name = "WORD", value_parser = sieve)]
         tag: Option<Sieve>,
     },
-    /// Tell which model a reference means, and why: auto:vision, tier:pro, sonnet, anthropic/claude-sonnet-4-6
+    /// Resolve a reference to a model, and show why: auto:vision, tier:pro, sonnet, anthropic/claude-sonnet-4-6
     Resolve {
         /// A tag, a tier, provider/model, an alias or a name
         #[arg(required = true, num_args = 1..)]
         reference: Vec<String>,
-        /// How price counts, instead of model_selection.mode: performance, balanced or economical
+        /// How price is weighted, instead of model_selection.mode: performance, balanced or economical
         #[arg(long, value_parser = mode)]
         mode: Option<Mode>,
-        /// What the model must have: vision, tools, streaming, reasoning, web, pdf, code_execution
+        /// Required capabilities: vision, tools, streaming, reasoning, web, pdf, code_execution
         #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = capability)]
         require: Vec<Capability>,
-        /// Tokens of context that it must have
+        /// Required context, in tokens
         #[arg(long, value_name = "TOKENS")]
         min_context: Option<u64>,
     },
-    /// Show models side by side: price, capabilities, limits, and how they have done here: judged runs, accepted ones, cost per accepted
+    /// Compare models: price, capabilities, limits, and their record here: judged runs, accepted runs, cost per
+    /// accepted run
     Compare {
         /// References, at least two
         #[arg(required = true, num_args = 2..)]
         references: Vec<String>,
     },
-    /// Tell whether providers can be used now: exit code 0 available, 1 unavailable, 2 rate-limited, 3 invalid key
+    /// Check whether providers are usable: exit code 0 available, 1 unavailable, 2 rate-limited, 3 invalid key
     Check(check::Args),
-    /// Have an agent or a project work with a model, from the next run on and as long as the daemon runs
+    /// Set the model of an agent or a project, from the next run on until the daemon stops
     Set {
         /// A name, provider/model, a tag or a tier
         model: String,
         #[command(flatten)]
         of: set::Of,
     },
-    /// Take back what was set
+    /// Undo a set
     Reset {
         #[command(flatten)]
         of: set::Of,
     },
 }
 
-/// Which models are listed.
+/// Which models to list.
 #[derive(Debug, Clone)]
 struct Sieve {
     needs: Needs,
@@ -122,21 +123,21 @@ fn mode(word: &str) -> Result<Mode, String> {
     Mode::ALL.into_iter().find(|mode| mode.as_str() == word).ok_or_else(|| format!("modes are {}", known.join(", ")))
 }
 
-/// What every one of the commands needs.
-struct Stand {
+/// The inputs of all subcommands.
+struct ModelContext {
     book: ModelBook,
     config: Config,
 }
 
-impl std::ops::Deref for Stand {
+impl std::ops::Deref for ModelContext {
     type Target = ModelBook;
     fn deref(&self) -> &ModelBook {
         &self.book
     }
 }
 
-impl Stand {
-    fn look(context: &Context) -> Result<Self, CliError> {
+impl ModelContext {
+    fn load(context: &Context) -> Result<Self, CliError> {
         let home = context.setup()?.home;
         let loaded = settings::global(context, &home)?;
         loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
@@ -151,8 +152,8 @@ impl Stand {
         Ok(Self { book, config: loaded.config })
     }
 
-    /// The model that is set, as the catalog has it: for an agent the one that its program would be given.
-    fn meant(&self, set: &SetModelView, environment: &BTreeMap<String, String>) -> Option<ModelRef> {
+    /// Returns the model that is set, as the catalog has it; for an agent, the one that its program would get.
+    fn resolve_set(&self, set: &SetModelView, environment: &BTreeMap<String, String>) -> Option<ModelRef> {
         let needs = Needs::default();
         let Some(agent) = &set.agent else {
             return self.resolver().resolve(&set.model, &needs).ok().map(|found| found.model.id.clone());
@@ -161,11 +162,11 @@ impl Stand {
     }
 
     fn view(&self, model: &Model) -> ModelView {
-        ModelView::of(model, &self.usability)
+        ModelView::new(model, &self.usability)
     }
 }
 
-/// Why a provider is passed over.
+/// Describes why a provider is not used.
 fn failing(id: &str, probe: &Probe, now: &Now) -> String {
     let until = probe.verdict.until.map(|until| format!(" until {}", now.until(until))).unwrap_or_default();
     format!("{id} {}{until}, asked {} ago", probe.verdict.why, now.age(probe.at))
@@ -182,41 +183,43 @@ impl From<ResolveError> for CliError {
     }
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
-        Command::List { usable, tag } => alone(list(Stand::look(context)?, usable, tag, context)),
+        Command::List { usable, tag } => single_threaded(list(ModelContext::load(context)?, usable, tag, context)),
         Command::Resolve { reference, mode, require, min_context } => {
-            let mut stand = Stand::look(context)?;
-            stand.book.selection.mode = mode.unwrap_or(stand.book.selection.mode);
+            let mut models = ModelContext::load(context)?;
+            models.book.selection.mode = mode.unwrap_or(models.book.selection.mode);
             let needs = Needs { capabilities: require.into_iter().collect(), min_context, ..Needs::default() };
-            alone(async move {
-                stand.book.selection.paid_ahead = paid_ahead(&stand.config, context).await?;
-                resolve(&stand, &reference.join(" "), &needs, context)
+            single_threaded(async move {
+                models.book.selection.paid_ahead = paid_ahead(&models.config, context).await?;
+                resolve(&models, &reference.join(" "), &needs, context)
             })
         }
-        Command::Compare { references } => alone(compare::run(Stand::look(context)?, &references, context)),
-        Command::Set { model, of } => alone(set::run(Some(model), of, context)),
-        Command::Reset { of } => alone(set::run(None, of, context)),
-        // Its lowest codes are answers: what went wrong has another one.
-        Command::Check(args) => Ok(alone(check::run(args, context)).unwrap_or_else(|error| {
+        Command::Compare { references } => {
+            single_threaded(compare::run(ModelContext::load(context)?, &references, context))
+        }
+        Command::Set { model, of } => single_threaded(set::run(Some(model), of, context)),
+        Command::Reset { of } => single_threaded(set::run(None, of, context)),
+        // The lowest codes are answers, so an error has another one.
+        Command::Check(args) => Ok(single_threaded(check::run(args, context)).unwrap_or_else(|error| {
             context.ui.error(&error);
             Exit::NoAnswer
         })),
     }
 }
 
-async fn list(stand: Stand, usable: bool, sieve: Option<Sieve>, context: &Context) -> Result<Exit, CliError> {
+async fn list(loaded: ModelContext, usable: bool, sieve: Option<Sieve>, context: &Context) -> Result<Exit, CliError> {
     let fits = |model: &&Model| {
         let fits = |sieve: &Sieve| sieve.needs.met_by(model);
-        (!usable || stand.usability.allows(&model.id.provider)) && sieve.as_ref().is_none_or(fits)
+        (!usable || loaded.usability.allows(&model.id.provider)) && sieve.as_ref().is_none_or(fits)
     };
     let mut models: Vec<ModelView> =
-        stand.catalog.models().iter().filter(fits).map(|model| stand.view(model)).collect();
+        loaded.catalog.models().iter().filter(fits).map(|model| loaded.view(model)).collect();
     let decided = decided(context).await?;
     for set in decided.iter().flat_map(|status| &status.set_models) {
-        let Some(meant) = stand.meant(set, &context.environment) else { continue };
-        models.iter_mut().filter(|model| model.id == meant).for_each(|model| model.set_for.push(set::whose(set)));
+        let Some(reference) = loaded.resolve_set(set, &context.environment) else { continue };
+        models.iter_mut().filter(|model| model.id == reference).for_each(|model| model.set_for.push(set::whose(set)));
     }
     if context.ui.is_json() {
         context.ui.json(&models)?;
@@ -228,14 +231,14 @@ async fn list(stand: Stand, usable: bool, sieve: Option<Sieve>, context: &Contex
     Ok(Exit::Done)
 }
 
-/// What a daemon says that runs; nothing where none does.
+/// Returns the status of a running daemon, if there is one.
 async fn decided(context: &Context) -> Result<Option<StatusView>, CliError> {
     let Some(client) = context.setup()?.connect().await else { return Ok(None) };
-    // It says more than models; one that is leaving says nothing, and the list is whole without it.
+    // The status holds more than models. An engine that shuts down gives none, and the list is complete without it.
     Ok(client.call(&endpoint::Status { query: StatusQuery::default() }).await.ok().map(|overview| overview.status))
 }
 
-/// Accounts that are paid in advance, with something left. It is looked up only where there is such an agreement.
+/// Returns the prepaid accounts with something left. Looked up only if there is such an agreement.
 async fn paid_ahead(config: &Config, context: &Context) -> Result<BTreeSet<String>, CliError> {
     let rules = config.budget.rules();
     if !rules.accounts.keys().any(|name| rules.has_period(name)) {
@@ -248,9 +251,9 @@ async fn paid_ahead(config: &Config, context: &Context) -> Result<BTreeSet<Strin
     Ok(accounts.map(|one| one.name).filter(|name| rules.has_period(name)).collect())
 }
 
-fn resolve(stand: &Stand, reference: &str, needs: &Needs, context: &Context) -> Result<Exit, CliError> {
-    let found = stand.resolver().resolve(reference, needs)?;
-    let view = ResolutionView::of(reference, &found, &stand.catalog, &stand.usability);
+fn resolve(models: &ModelContext, reference: &str, needs: &Needs, context: &Context) -> Result<Exit, CliError> {
+    let found = models.resolver().resolve(reference, needs)?;
+    let view = ResolutionView::new(reference, &found, &models.catalog, &models.usability);
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else {

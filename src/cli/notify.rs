@@ -1,4 +1,4 @@
-//! `orch notify`: a person's own words to their channels.
+//! `orch notify`: sends a person's message to their channels.
 
 use super::channel::kind;
 use super::context::Context;
@@ -11,26 +11,26 @@ use orch_core::channel::ChannelKind;
 /// Arguments of `orch notify`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The words
+    /// The message
     #[arg(allow_hyphen_values = true)]
     text: String,
-    /// Only in this channel; may be given several times
+    /// Only to this channel; may be given several times
     #[arg(long = "channel", short = 'c', value_name = "NAME", value_parser = kind)]
     channels: Vec<ChannelKind>,
 }
 
-/// Hands it over; the daemon says it, also after an outage.
+/// Queues the message; the daemon sends it, also after an outage.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let channels = args.channels.iter().map(ToString::to_string).collect();
     let mut link = context.link().await?;
-    let told = link.call(&endpoint::Notify { body: NewNotice { text: args.text, channels } }).await?;
+    let messages = link.call(&endpoint::Notify { body: NewNotice { text: args.text, channels } }).await?;
     let is_own = link.is_own();
     link.close().await?;
     if context.ui.is_json() {
-        context.ui.json(&told)?;
+        context.ui.json(&messages)?;
         return Ok(Exit::Done);
     }
-    let names: Vec<&str> = told.iter().map(|view| view.channel.as_str()).collect();
+    let names: Vec<&str> = messages.iter().map(|view| view.channel.as_str()).collect();
     context.ui.data(&format!("for {}\n", names.join(", ")))?;
     if is_own {
         context.ui.note("no daemon runs: it is said when one does (orch serve)");

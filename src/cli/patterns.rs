@@ -1,4 +1,4 @@
-//! `orch patterns`: how agents and models have done so far, and what that says about whom to give a task.
+//! `orch patterns`: shows how agents and models have performed, and which one that recommends for a task.
 
 pub mod page;
 mod record;
@@ -20,26 +20,26 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Record by hand how a model has done a piece of work; it counts like a run, and is marked as yours
+    /// Record a result by hand; it counts like a run, and is marked
     Record(record::Args),
-    /// Whom to give a task of this type, and why
+    /// Recommend an agent and model for tasks of this type
     Recommend {
-        /// The type: feature, fix, refactor, test, docs, research, review, ops, or a word of your own; without it, any
+        /// The type: feature, fix, refactor, test, docs, research, review, ops, or your own word; without it, any
         #[arg(value_name = "TYPE")]
         task_type: Option<String>,
         #[command(flatten)]
         of: Of,
     },
-    /// Tasks of the past that are like this text, and how they went
+    /// List past tasks that are similar to this text, with their results
     Suggest {
         /// What the task is about
         #[arg(value_name = "TEXT")]
         text: String,
-        /// So many at most
+        /// The most tasks to list
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
         limit: u32,
     },
-    /// How every agent and model has done
+    /// Show the record of every agent and model
     Stats {
         /// Only tasks of this type
         #[arg(long = "type", value_name = "TYPE")]
@@ -47,7 +47,7 @@ enum Command {
         #[command(flatten)]
         of: Of,
     },
-    /// What failed, and how often, by agent and model
+    /// Show failures and how often they occur, by agent and model
     Analyze {
         /// Only tasks of this type
         #[arg(long = "type", value_name = "TYPE")]
@@ -55,12 +55,12 @@ enum Command {
         #[command(flatten)]
         of: Of,
     },
-    /// How every agent and model has done, type by type
+    /// Show the record of every agent and model, type by type
     Report {
         #[command(flatten)]
         of: Of,
     },
-    /// Every run that was judged, as JSON, one on a line
+    /// Print every judged run as JSON, one per line
     Export {
         /// Only tasks of this type
         #[arg(long = "type", value_name = "TYPE")]
@@ -70,7 +70,7 @@ enum Command {
     },
 }
 
-/// Of which tasks.
+/// Which tasks to include.
 #[derive(Debug, clap::Args)]
 struct Of {
     /// Only tasks of this project: its name or directory
@@ -87,31 +87,31 @@ impl Of {
     }
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let columns = context.ui.columns();
     match args.command {
         Command::Record(args) => record::run(args, context).await,
         Command::Recommend { task_type, of } => {
-            let told = |view: &PatternsView, _: &_, paint| page::recommendation(view, columns, paint);
-            context.present(&endpoint::Patterns { query: of.query(task_type) }, told).await
+            let output = |view: &PatternsView, _: &_, paint| page::recommendation(view, columns, paint);
+            context.present(&endpoint::Patterns { query: of.query(task_type) }, output).await
         }
         Command::Suggest { text, limit } => {
-            let told = |view: &Vec<SimilarView>, _: &_, paint| page::similar(view, columns, paint);
+            let output = |view: &Vec<SimilarView>, _: &_, paint| page::similar(view, columns, paint);
             let query = SimilarQuery { text, limit: Some(limit) };
-            context.present(&endpoint::SimilarTasks { query }, told).await
+            context.present(&endpoint::SimilarTasks { query }, output).await
         }
         Command::Stats { task_type, of } => {
-            let told = |view: &PatternsView, _: &_, paint| page::standings(view, columns, paint);
-            context.present(&endpoint::Patterns { query: of.query(task_type) }, told).await
+            let output = |view: &PatternsView, _: &_, paint| page::standings(view, columns, paint);
+            context.present(&endpoint::Patterns { query: of.query(task_type) }, output).await
         }
         Command::Analyze { task_type, of } => {
-            let told = |view: &PatternsView, _: &_, paint| page::failures(view, columns, paint);
-            context.present(&endpoint::Patterns { query: of.query(task_type) }, told).await
+            let output = |view: &PatternsView, _: &_, paint| page::failures(view, columns, paint);
+            context.present(&endpoint::Patterns { query: of.query(task_type) }, output).await
         }
         Command::Report { of } => {
-            let told = |view: &PatternsView, _: &_, paint| page::report(view, columns, paint);
-            context.present(&endpoint::Patterns { query: of.query(None) }, told).await
+            let output = |view: &PatternsView, _: &_, paint| page::report(view, columns, paint);
+            context.present(&endpoint::Patterns { query: of.query(None) }, output).await
         }
         Command::Export { task_type, of } => export(of.query(task_type), context).await,
     }

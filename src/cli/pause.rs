@@ -1,4 +1,5 @@
-//! `orch pause` and `orch resume`: nothing new starts there, and it goes on again. Agents at work go on either way.
+//! `orch pause` and `orch resume`: stop new runs from starting, and allow them again. Running agents continue either
+//! way.
 
 use super::context::Context;
 use super::error::CliError;
@@ -6,20 +7,20 @@ use super::exit::Exit;
 use orch_api::endpoint::{self, ToRequest};
 use orch_api::switches::{NewPause, PauseView, PausesView};
 
-/// What is asked.
+/// The request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Nothing new starts there.
+    /// Start nothing new.
     Pause,
-    /// It goes on.
+    /// Start runs again.
     Resume,
 }
 
-/// Arguments of both.
+/// Arguments of both commands.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Everything, routing too (what `pause` means when nothing is named); `resume --all` ends every pause, also those of
-    /// single projects and agents
+    /// Everything, including routing (the default of `pause`); `resume --all` ends every pause, also those of single
+    /// projects and agents
     #[arg(long, group = "what")]
     all: bool,
     /// The tasks of one repository, by its name or directory
@@ -30,7 +31,7 @@ pub struct Args {
     agent: Option<String>,
 }
 
-/// Switches it, and tells what is paused now.
+/// Sends the request, and prints what is paused now.
 pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
     let body = NewPause { project: args.project, agent: args.agent, all: args.all, by: Some(context.person()) };
     let named = named(&body);
@@ -43,7 +44,7 @@ pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliE
     if context.ui.is_json() {
         context.ui.json(&now)?;
     } else {
-        context.ui.data(&told(verb, &named, &now))?;
+        context.ui.data(&render(verb, &named, &now))?;
     }
     link.close().await?;
     Ok(Exit::Done)
@@ -57,7 +58,7 @@ fn named(order: &NewPause) -> String {
     }
 }
 
-fn told(verb: Verb, named: &str, now: &PausesView) -> String {
+fn render(verb: Verb, named: &str, now: &PausesView) -> String {
     let first = match (verb, now.changed) {
         (Verb::Pause, true) => format!("{named} is paused: nothing new starts there, agents at work go on\n"),
         (Verb::Pause, false) => format!("{named} was paused already\n"),
@@ -69,7 +70,7 @@ fn told(verb: Verb, named: &str, now: &PausesView) -> String {
     format!("{}{still}", super::ui::text::lines(&first))
 }
 
-/// A pause in a line.
+/// Renders a pause in one line.
 pub fn line(pause: &PauseView) -> String {
     super::ui::text::line(&pause.told).into_owned()
 }
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn what_is_still_paused_is_told_where_a_person_may_have_forgotten_it() {
         let pause = PauseView {
-            scope: "agent".to_owned(),
+            scope: orch_api::switches::PauseKind::Agent,
             name: Some("claude".to_owned()),
             dir: None,
             since: jiff::Timestamp::UNIX_EPOCH,
@@ -90,11 +91,11 @@ mod tests {
         };
         let now = |changed| PausesView { changed, paused: vec![pause.clone()] };
         assert_eq!(
-            told(Verb::Resume, "everything", &now(true)),
+            render(Verb::Resume, "everything", &now(true)),
             "everything goes on\n  agent claude is paused; `orch resume --agent claude` ends it\n"
         );
-        let first = told(Verb::Pause, "agent claude", &now(true));
+        let first = render(Verb::Pause, "agent claude", &now(true));
         assert_eq!(first, "agent claude is paused: nothing new starts there, agents at work go on\n");
-        assert!(told(Verb::Pause, "agent claude", &now(false)).contains("already\n  agent claude is paused"));
+        assert!(render(Verb::Pause, "agent claude", &now(false)).contains("already\n  agent claude is paused"));
     }
 }

@@ -21,7 +21,7 @@ enum Command {
     /// List the registered repositories
     #[command(visible_alias = "ls")]
     List,
-    /// Forget a repository, also one that is gone; nothing in it is touched, its tasks stay and wait
+    /// Forget a repository, even a missing one; its files are not touched, its tasks stay and wait
     #[command(visible_alias = "rm")]
     Remove {
         /// Its name or directory
@@ -36,7 +36,7 @@ const HEAD: [Column; 3] = [
     Column::new("approved", Width::Whole),
 ];
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::List => list(context).await,

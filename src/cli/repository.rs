@@ -1,4 +1,4 @@
-//! Which repository a directory belongs to, for commands that take it from where they are typed.
+//! Finds the repository that a directory belongs to, for commands that default to the working directory.
 
 use super::context::{Context, resolve};
 use super::error::CliError;
@@ -6,15 +6,15 @@ use orch_config::home::Home;
 use orch_sys::git::{Git, GitError, Repo, is_top};
 use std::path::{Path, PathBuf};
 
-/// git, as the engine of this home finds it.
+/// Returns git, as the engine of this home finds it.
 pub async fn git(context: &Context, home: &Home) -> Result<Git, GitError> {
     Git::locate(&context.environment, &home.state().join("locks")).await
 }
 
-/// The main checkout of the repository around `dir`; `None` where there is none.
+/// Returns the main checkout of the repository around `dir`, or `None`.
 ///
-/// A plain checkout is seen without git. A linked worktree, a submodule and whatever else has a file for `.git` are
-/// asked about.
+/// A plain checkout is recognized without git. For a linked worktree, a submodule and everything else with a file named
+/// `.git`, git is asked.
 pub async fn root_around(context: &Context, home: &Home, dir: &Path) -> Result<Option<PathBuf>, CliError> {
     let Some(top) = dir.ancestors().find(|dir| is_top(dir)) else { return Ok(None) };
     if top.join(".git").is_dir() {

@@ -1,11 +1,11 @@
-//! `orch route`: which agent and model a task would get that there is not, why, and what it will likely cost. Changes nothing.
+//! `orch route`: shows which agent and model a new task would get, why, and its likely cost. Changes nothing.
 
 mod page;
 
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::task::add::{directory, odd_labels};
+use super::task::add::directory;
 use orch_api::endpoint;
 use orch_api::route::{RouteQuestion, RouteView};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// Arguments of `orch route`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What is to be done, in a line
+    /// What is to be done, in one line
     #[arg(value_name = "TEXT")]
     title: String,
     /// The details
@@ -27,10 +27,9 @@ pub struct Args {
     dir: Option<PathBuf>,
 }
 
-/// Asks, and prints the answer.
+/// Sends the request, and prints the answer.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    odd_labels(&args.labels, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let dir = directory(args.dir.as_deref(), context, &home).await?;
     let question = RouteQuestion { title: args.title, body: args.body.unwrap_or_default(), labels: args.labels, dir };
     let mut link = context.link().await?;

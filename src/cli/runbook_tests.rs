@@ -1,10 +1,10 @@
-//! Every command that a runbook names is one that orch understands.
+//! Checks that orch understands every command in the runbooks.
 
 use super::Cli;
 use clap::Parser;
 use std::path::{Path, PathBuf};
 
-/// The commands of orch in a page: lines of its blocks, and words between backticks. With the line where each stands.
+/// Returns the commands of orch in a page, from code blocks and backticks, with their line numbers.
 fn commands(text: &str) -> Vec<(usize, String)> {
     let (mut found, mut in_block) = (Vec::new(), false);
     for (number, line) in text.lines().enumerate() {
@@ -26,7 +26,7 @@ fn commands(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The words of a line, as a shell would hand them on.
+/// Splits a line into words as a shell does.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
     for c in line.trim().chars() {

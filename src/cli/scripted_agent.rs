@@ -1,6 +1,6 @@
-//! The scripted agent: a program that behaves like an agent CLI of kind `claude` and does what a script in its task
-//! says. For the demo, which needs no account, and for tests. It is started as a program of its own, knows nothing of
-//! orch's home, and decides nothing for orch. The instructions are documented in `docs/how-to/demo.md`.
+//! The scripted agent: a program that behaves like an agent CLI of kind `claude` and follows a script in its task. For
+//! the demo, which needs no account, and for tests. It runs as a separate process, does not access orch's home, and
+//! decides nothing for orch. `docs/how-to/demo.md` documents the instructions.
 
 mod conversation;
 mod events;
@@ -25,33 +25,34 @@ use work::Leaves;
 
 pub use price::{MODELS, Price};
 
-/// The name under which the program is the scripted agent.
+/// The name by which the program is the scripted agent.
 pub const NAME: &str = "orch-scripted-agent";
 
-/// The hidden subcommand that is the scripted agent too.
+/// The hidden subcommand for the scripted agent.
 pub const SUBCOMMAND: &str = "__scripted-agent";
 
-/// The variable that names the directory of the conversations; without it, `$HOME/.orch-scripted-agent`.
+/// The variable with the directory of conversations; default: `$HOME/.orch-scripted-agent`.
 pub const STATE_VARIABLE: &str = "ORCH_SCRIPTED_AGENT_STATE";
 
-/// Why a turn could not be taken.
+/// Why a turn failed.
 #[derive(Debug, thiserror::Error)]
 enum TurnError {
-    /// The command line cannot be served.
+    /// The command line is invalid.
     #[error("{0}")]
     Flags(#[from] flags::BadFlags),
-    /// The script is wrong.
+    /// The script is invalid.
     #[error("the script in the task is wrong: {0}")]
     Script(#[from] script::BadScript),
-    /// A conversation cannot be kept.
+    /// A conversation cannot be stored.
     #[error(transparent)]
     Conversation(#[from] conversation::ConversationError),
-    /// Somebody closed the pipe, or the disk is full.
+    /// The pipe is closed, or the disk is full.
     #[error("cannot talk to whoever started this: {0}")]
     Io(#[from] io::Error),
 }
 
-/// The arguments of the scripted agent, when the process was started as it: by its name, or by the hidden subcommand.
+/// Returns the arguments of the scripted agent if the process was started as one: by its name, or by the hidden
+/// subcommand.
 pub fn arguments(argv: &[OsString]) -> Option<&[OsString]> {
     let (program, rest) = argv.split_first()?;
     if Path::new(program).file_name().is_some_and(|name| name == NAME) {
@@ -60,12 +61,12 @@ pub fn arguments(argv: &[OsString]) -> Option<&[OsString]> {
     rest.split_first().filter(|(first, _)| *first == SUBCOMMAND).map(|(_, rest)| rest)
 }
 
-/// Takes one turn: the prompt from stdin, events to stdout. Returns the exit code.
+/// Takes one turn: reads the prompt from stdin, and writes events to stdout. Returns the exit code.
 pub fn run(args: &[OsString]) -> u8 {
     let args: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     if args.iter().any(|arg| arg == "--version") {
-        let told = writeln!(io::stdout(), "{} ({NAME})", env!("CARGO_PKG_VERSION"));
-        return u8::from(told.is_err());
+        let text = writeln!(io::stdout(), "{} ({NAME})", env!("CARGO_PKG_VERSION"));
+        return u8::from(text.is_err());
     }
     let surroundings = Surroundings {
         dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
@@ -81,19 +82,19 @@ pub fn run(args: &[OsString]) -> u8 {
     match ended {
         Ok(code) => code,
         Err(error) => {
-            // Nobody can be told when stderr is gone too.
+            // Nothing can be reported if stderr is closed, too.
             writeln!(io::stderr(), "{NAME}: {error}").ok();
             1
         }
     }
 }
 
-/// Where the program stands.
+/// The environment of the program.
 #[derive(Debug, Clone)]
 struct Surroundings {
     /// The working directory: the task's worktree.
     dir: PathBuf,
-    /// All variables.
+    /// All environment variables.
     environment: std::collections::BTreeMap<String, String>,
 }
 
@@ -108,7 +109,7 @@ impl Surroundings {
     }
 }
 
-/// The first turn, and another one for whatever is said after it.
+/// Takes the first turn, and another one for each further message.
 fn turns(args: &[String], surroundings: &Surroundings, stdin: impl Read, stdout: impl Write) -> Result<u8, TurnError> {
     let flags = Flags::parse(args)?;
     let mut input = Input::new(stdin, flags.lines);
@@ -118,7 +119,7 @@ fn turns(args: &[String], surroundings: &Surroundings, stdin: impl Read, stdout:
         return Ok(stream.no_conversation()?);
     };
     let mut ended = turn(&flags, surroundings, &said, &mut conversation, &mut stream)?;
-    // Who leaves in the middle does not wait for what else may be said.
+    // An exit in the middle does not wait for further messages.
     while ended == Leaves::Well
         && let Some(said) = input.next()?
     {
@@ -138,7 +139,7 @@ fn turns(args: &[String], surroundings: &Surroundings, stdin: impl Read, stdout:
 fn turn(
     flags: &Flags,
     surroundings: &Surroundings,
-    said: &input::Said,
+    said: &input::Message,
     conversation: &mut Conversation,
     stream: &mut Stream<impl Write>,
 ) -> Result<Leaves, TurnError> {
@@ -146,7 +147,7 @@ fn turn(
     conversation.begin_turn(prompt.task().cloned());
     stream.begin(&surroundings.dir, &said.text, conversation.tokens)?;
     stream.hear(said.line.as_ref())?;
-    let script = match Script::of(conversation.task.as_ref().map_or("", |task| &task.body)) {
+    let script = match Script::parse(conversation.task.as_ref().map_or("", |task| &task.body)) {
         Ok(script) => script,
         Err(error) => {
             stream.failed(&error.to_string())?;
@@ -164,7 +165,7 @@ fn turn(
     Ok(ended)
 }
 
-/// The conversation; `None` when the one to go on with is unknown.
+/// Returns the conversation, or `None` if the one to resume is unknown.
 fn open(flags: &Flags, state: &Path) -> Result<Option<Conversation>, TurnError> {
     Ok(match &flags.session {
         Session::New(id) => Some(Conversation::new(state, id)),

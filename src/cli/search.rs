@@ -1,4 +1,4 @@
-//! `orch search`: a text in the output of all runs. Reads the files itself, so it needs no daemon.
+//! `orch search`: searches the output of all runs. Reads the files itself, so it needs no daemon.
 
 use super::context::Context;
 use super::error::CliError;
@@ -12,23 +12,23 @@ use std::ops::ControlFlow;
 /// Arguments of `orch search`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to look for, in single lines
+    /// The text to search for, within single lines
     #[arg(value_name = "TEXT")]
     text: String,
     /// TEXT is a regular expression
     #[arg(long)]
     regex: bool,
-    /// Only in the runs of this task
+    /// Only runs of this task
     #[arg(long, value_name = "ID")]
     task: Option<TaskId>,
-    /// Only in what was said since then: 10m, 2h, 3d, a day or a time (2026-08-01 14:30)
+    /// Only output since then: 10m, 2h, 3d, a day or a time (2026-08-01 14:30)
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
     #[command(flatten)]
     around: Around,
 }
 
-/// Looks for it.
+/// Searches and prints the matches.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let wanted = Wanted {
         pattern: args.around.pattern(&args.text, args.regex)?,
@@ -48,6 +48,6 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     }
     hits.finish()?;
     troubles.iter().for_each(|trouble| context.ui.warning(&format!("{}: {}", trouble.what, trouble.error)));
-    // As grep does it.
+    // As grep does.
     Ok(if hits.count() > 0 { Exit::Done } else { Exit::Failed })
 }

@@ -1,5 +1,5 @@
-//! How found lines look: with their numbers and the lines around them, overlapping surroundings put together; or one
-//! JSON document for each. Everything is made safe for a terminal here.
+//! Prints matching lines with their numbers and context, merging overlapping context, or one JSON document per match.
+//! Makes everything safe for a terminal.
 
 use super::context::Context;
 use super::error::CliError;
@@ -14,24 +14,24 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::ops::Range;
 
-/// What commands that look for something have in common.
+/// Arguments of all commands that search.
 #[derive(Debug, clap::Args)]
 pub struct Around {
-    /// Lines to show before and after each match
+    /// Lines of context before and after each match
     #[arg(long, short = 'C', value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1000))]
     context: u16,
-    /// Take upper and lower case for the same
+    /// Ignore case
     #[arg(long, short)]
     ignore_case: bool,
 }
 
 impl Around {
-    /// Lines on each side.
+    /// Returns the lines of context on each side.
     pub fn context(&self) -> usize {
         self.context.into()
     }
 
-    /// What to look for.
+    /// Compiles the pattern.
     pub fn pattern(&self, text: &str, is_regex: bool) -> Result<Pattern, CliError> {
         Pattern::new(text, Options { is_regex, ignore_case: self.ignore_case }).map_err(|error| {
             let hint = match error {
@@ -43,33 +43,33 @@ impl Around {
     }
 }
 
-/// Shows the found lines of one run after the other.
+/// Prints the matches of one run after the other.
 pub struct SearchResults<'a> {
     context: &'a Context,
-    /// The run is named above its lines.
+    /// Whether the run is named above its lines.
     names_runs: bool,
-    /// Lines that are shown on both sides.
+    /// Lines of context on each side.
     around: usize,
     run: Option<RunId>,
-    /// Lines up to this number were shown.
+    /// The number of the last printed line.
     shown: u64,
-    /// After the last found line, not shown yet: the next found line may be among them.
+    /// Lines after the last match that are not printed yet, because the next match may be among them.
     after: VecDeque<Line>,
     count: u64,
 }
 
 impl<'a> SearchResults<'a> {
-    /// Nothing shown yet.
+    /// Creates an empty result.
     pub fn new(context: &'a Context, names_runs: bool, around: usize) -> Self {
         Self { context, names_runs, around, run: None, shown: 0, after: VecDeque::new(), count: 0 }
     }
 
-    /// How many were found.
+    /// Returns the number of matches.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Shows one. Those of one run come in their order.
+    /// Prints one match. Those of one run arrive in order.
     pub fn show(&mut self, task: TaskId, run: &RunId, at: Option<Timestamp>, hit: Hit) -> Result<(), CliError> {
         self.count += 1;
         if self.context.ui.is_json() {
@@ -98,14 +98,14 @@ impl<'a> SearchResults<'a> {
         self.context.ui.data(&out)
     }
 
-    /// Shows what is left after the last one.
+    /// Prints the context after the last match.
     pub fn finish(&mut self) -> Result<(), CliError> {
         let mut out = String::new();
         self.rest(&mut out, u64::MAX);
         if out.is_empty() { Ok(()) } else { self.context.ui.data(&out) }
     }
 
-    /// The lines after the last match, up to the next one.
+    /// Prints the context after the last match, up to the next one.
     fn rest(&mut self, out: &mut String, next: u64) {
         for line in std::mem::take(&mut self.after) {
             if line.number < next {
@@ -132,7 +132,7 @@ impl<'a> SearchResults<'a> {
     }
 }
 
-/// One found line, for programs.
+/// Returns one match as a document for programs.
 fn document(task: TaskId, run: &RunId, at: Option<Timestamp>, hit: &Hit) -> Value {
     let texts = |lines: &[Line]| lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     let matches = hit.matches.iter().map(|range| json!({ "start": range.start, "end": range.end }));

@@ -1,4 +1,5 @@
-//! `orch serve` and `orch pulse`: the engine in this process, until it is done or told to leave. Agents go on either way.
+//! `orch serve` and `orch pulse`: run the engine in this process until it is done or told to stop. Agents continue
+//! either way.
 
 mod beat;
 mod detach;
@@ -35,42 +36,42 @@ use signals::{Order, Signals};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// After a signal the process is gone by then, whatever hangs.
+/// The process exits within this time after a signal, even if something hangs.
 const GONE: Duration = Duration::from_millis(4500);
 /// How long agents may take to end that a signal interrupts (`engine.on_signal`).
 const INTERRUPTING: Duration = Duration::from_secs(3);
 
-/// Where the log goes.
+/// Where the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Log {
-    /// To .orch/orch.log under the home.
+    /// To .orch/orch.log in the home.
     File,
-    /// To stderr, for a service manager that keeps it.
+    /// To stderr, for a service manager that stores it.
     Stderr,
 }
 
 /// Arguments of `orch serve`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// One pass of the loop, then leave; agents go on
+    /// Run one pass of the loop, then exit; agents continue
     #[arg(long, conflicts_with = "until_idle")]
     once: bool,
-    /// ShutdownMode when nothing is left to do: 0 all done, 5 some task needs a person
+    /// Exit when nothing is left to do: 0 all done, 5 some task needs a person
     #[arg(long)]
     until_idle: bool,
-    /// Take the place of the daemon that runs; agents go on
+    /// Replace a running daemon; agents continue
     #[arg(long, conflicts_with_all = ["once", "until_idle"])]
     replace: bool,
     /// Start in the background, and return when it answers; stop it with `orch shutdown`
     #[arg(long, short, conflicts_with_all = ["once", "until_idle"])]
     detach: bool,
-    /// This process is the one that `--detach` starts
+    /// Internal: this process is the one that `--detach` starts
     #[arg(long, hide = true, conflicts_with = "detach")]
     background: bool,
-    /// Make no home where none is: its disk may not be mounted (for services)
+    /// Do not create a missing home: its disk may not be mounted (for services)
     #[arg(long)]
     existing_home: bool,
-    /// Where the log goes; ORCH_LOG chooses what is logged
+    /// Where the log is written; ORCH_LOG sets what is logged
     #[arg(long, value_name = "WHERE", default_value = "file")]
     log: Log,
 }
@@ -78,7 +79,7 @@ pub struct Args {
 /// Arguments of `orch pulse`.
 #[derive(Debug, clap::Args)]
 pub struct Pulse {
-    /// Where the log goes; ORCH_LOG chooses what is logged
+    /// Where the log is written; ORCH_LOG sets what is logged
     #[arg(long, value_name = "WHERE", default_value = "file")]
     log: Log,
 }
@@ -97,7 +98,7 @@ impl From<Pulse> for Args {
     }
 }
 
-/// Serves.
+/// Runs the engine.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if !(args.once || args.until_idle || args.detach)
         && let Err(error) = with_few_arenas()
@@ -121,28 +122,28 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         (false, false) => Mode::Serve,
     };
     let supervised = Supervised::from_environment(&context.environment).filter(|_| mode == Mode::Serve).map(Arc::new);
-    // From here on a signal is an order to this engine, also while it opens.
+    // From here on signals are orders to this engine, also while it opens.
     let mut signals = Signals::listen(mode == Mode::Serve && !context.ui.is_watched())?;
     loop {
         let running = tokio::select! {
             running = open(&setup, mode, args.replace) => running?,
-            order = signals.told_to_leave() => return Ok(order.exit),
+            order = signals.shutdown_order() => return Ok(order.exit),
         };
         start_log(args.log, &setup.home, context)?;
         let (pid, home) = (std::process::id(), setup.home.root().display());
         tracing::info!(mode = mode.as_str(), pid, %home, "orch serves");
         greet(mode, &setup, context);
-        tell_of_damage(&running, context);
+        warn_of_damage(&running, context);
         let word = running.signals.clone();
         let beat = supervised.as_ref().map(|supervised| {
             supervised.ready(&format!("orch {} serves {home}", env!("CARGO_PKG_VERSION")));
-            Beat::of(supervised, &running.client)
+            Beat::new(supervised, &running.client)
         });
         let (engine_exit, stopped) = serve(running, &mut signals, context, (&setup.home, &word, mode)).await;
         drop(beat);
         tracing::info!("orch leaves");
         if engine_exit.respawns {
-            // The time that the supervisor waits begins again with it.
+            // The supervisor's time limit starts again.
             supervised.iter().for_each(|supervised| supervised.alive());
             return Err(respawn(context));
         }
@@ -150,13 +151,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             continue;
         }
         if let Some(why) = &engine_exit.unwritten {
-            let told = CliError::Unwritten(why.clone()).to_string();
-            tracing::error!("{told}");
-            context.ui.warning(&told);
+            let text = CliError::Unwritten(why.clone()).to_string();
+            tracing::error!("{text}");
+            context.ui.warning(&text);
         }
         supervised.iter().for_each(|supervised| supervised.stopping());
         if matches!(mode, Mode::Once | Mode::UntilIdle) {
-            // With settings that do not read nothing was begun: the pass did not do what it was started for.
+            // With unreadable settings nothing was started, so the pass has failed.
             settings::global(context, &setup.home)?;
         }
         return Ok(stopped.unwrap_or_else(|| exit_of(mode, &engine_exit)));
@@ -170,15 +171,15 @@ fn no_home(home: &Home) -> CliError {
     }
 }
 
-/// Whoever starts the engine hears of it, whatever else he looks at.
-fn tell_of_damage(running: &Running, context: &Context) {
+/// Warns whoever starts the engine about a damaged journal.
+fn warn_of_damage(running: &Running, context: &Context) {
     if let Some(damage) = &running.rebuilt {
         tracing::error!("{}", damage.describe());
         context.ui.warning(&damage.describe());
     }
 }
 
-/// Serves until the engine leaves by itself, or a signal makes it.
+/// Runs until the engine ends by itself or a signal stops it.
 async fn serve(
     running: Running,
     signals: &mut Signals,
@@ -188,14 +189,14 @@ async fn serve(
     let watched = context.ui.is_watched() || context.ui.is_json();
     let client = running.client.clone();
     let events = if watched { running.client.stream(&events::part(None, None, true)).await.ok() } else { None };
-    let mut told = std::pin::pin!(async {
-        tell_pauses(&client, context).await;
+    let mut printing = std::pin::pin!(async {
+        print_pauses(&client, context).await;
         if mode == Mode::Serve {
-            findings::tell(&client, home, context).await;
+            findings::print(&client, home, context).await;
         }
         if let Some(mut events) = events {
-            // A terminal that is gone is no reason to stop serving.
-            tell(&mut events, context).await.ok();
+            // A closed terminal is no reason to stop.
+            print_events(&mut events, context).await.ok();
         }
         std::future::pending::<()>().await;
     });
@@ -203,21 +204,21 @@ async fn serve(
     let (early, stopped) = tokio::select! {
         engine_exit = &mut engine => (Some(engine_exit), None),
         order = signals.any() => (None, Some(order)),
-        () = &mut told => (None, None),
+        () = &mut printing => (None, None),
     };
     let (engine_exit, stopped) = match (early, stopped) {
         (Some(engine_exit), _) => (engine_exit, None),
         (None, Some(Order { departure, exit })) => {
             let stops = departure.how != ShutdownMode::Respawn;
             let _last_resort = stops.then(|| exit_after(GONE, Exit::Failed.code()));
-            let told = stops && on_signal(home, context) == OnSignal::Interrupt;
+            let interrupts = stops && on_signal(home, context) == OnSignal::Interrupt;
             word.remember(departure.clone());
             let interrupted = async {
-                if told && interrupt(&client, &departure).await {
+                if interrupts && interrupt(&client, &departure).await {
                     tokio::time::sleep(INTERRUPTING).await;
                 }
             };
-            // Once, and at the latest then, it leaves with what has ended.
+            // The engine is asked once; at the latest then it shuts down with what has ended.
             let early = tokio::select! {
                 engine_exit = &mut engine => Some(engine_exit),
                 () = interrupted => None,
@@ -229,20 +230,20 @@ async fn serve(
             };
             (engine_exit, Some(exit))
         }
-        // Nobody hears what happens: it goes on without being told.
+        // Nobody watches: the engine runs without printing.
         (None, None) => (engine.await, None),
     };
-    // What happened last is there already, and only has to be printed.
-    told.now_or_never();
+    // The last events have arrived already, and only need to be printed.
+    printing.now_or_never();
     (engine_exit, stopped)
 }
 
-/// What the home says now about agents and signals; a configuration that does not read says nothing.
+/// Returns the present setting for signals; with an unreadable configuration, the default.
 fn on_signal(home: &Home, context: &Context) -> OnSignal {
     settings::global(context, home).map_or_else(|_| OnSignal::default(), |loaded| loaded.config.engine.on_signal)
 }
 
-/// Has the engine interrupt its agents; whether it heard.
+/// Asks the engine to interrupt its agents. Returns whether it answered.
 async fn interrupt(client: &Client, departure: &Departure) -> bool {
     let order = ShutdownOrder { how: ShutdownMode::Now, dry_run: false, why: Some(departure.why.clone()) };
     match client.raw(&endpoint::Shutdown { body: order }).await {
@@ -254,12 +255,12 @@ async fn interrupt(client: &Client, departure: &Departure) -> bool {
     }
 }
 
-async fn tell(events: &mut Lines<Events<EventView>>, context: &Context) -> Result<(), CliError> {
+async fn print_events(events: &mut Lines<Events<EventView>>, context: &Context) -> Result<(), CliError> {
     if context.ui.is_json() {
         return events::print(events, context).await;
     }
     while let Some(document) = events.document().await? {
-        context.ui.note(&events::Event::read(&document)?.told(&context.now()));
+        context.ui.note(&events::Event::read(&document)?.render(&context.now()));
     }
     Ok(())
 }
@@ -284,8 +285,8 @@ fn greet(mode: Mode, setup: &Setup, context: &Context) {
     }
 }
 
-/// What does not go on by itself; also where nobody watches, for the service manager's log.
-async fn tell_pauses(client: &Client, context: &Context) {
+/// Prints all pauses, which need a person to end; also without a terminal, for the service manager's log.
+async fn print_pauses(client: &Client, context: &Context) {
     if let Ok(status) = client.call(&endpoint::BriefStatus).await {
         status.paused.iter().for_each(|paused| context.ui.note(&pause::line(paused)));
     }
@@ -305,7 +306,7 @@ fn filter(context: &Context) -> Option<&str> {
     context.environment.get("ORCH_LOG").map(String::as_str).filter(|filter| !filter.is_empty())
 }
 
-/// Starts the log of an engine in this process. A wrong `config.yml` does not keep it from starting.
+/// Starts the log of an engine in this process. A wrong `config.yml` does not prevent that.
 pub fn log_to_file(home: &Home, context: &Context) -> Result<(), CliError> {
     let config = settings::global(context, home).map_or_else(|_| Config::default(), |loaded| loaded.config);
     let redactor = config.redactor(&context.environment);

@@ -1,5 +1,5 @@
-//! `orch service`: the daemon in the hands of a supervisor of processes: Homebrew, launchd or systemd --user. Written, removed,
-//! started, stopped and asked here; what a supervisor reads and which one it is, decides `domain::service`.
+//! `orch service`: manages the daemon as a service of Homebrew, launchd or systemd --user. Installs, removes, starts,
+//! stops and inspects it; `domain::service` decides which supervisor is used and what its definition contains.
 
 mod checkup;
 mod definitions;
@@ -29,25 +29,26 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the service for this program, this home and this PATH; it starts with the next login or boot
+    /// Install the service for this program, this home and this PATH; it starts at the next login or boot
     Install(install::Args),
-    /// Stop the service and remove it; agents go on
+    /// Stop the service and remove it; agents continue
     Uninstall(install::Removal),
     /// Start it now
     Start(running::Start),
-    /// Stop it now; agents go on, and the next start takes them over
+    /// Stop it now; agents continue, and the next start takes them over
     Stop(running::Stop),
-    /// Start it anew, with the program that is on the disk; no run notices
+    /// Restart it with the program on the disk; runs are not affected
     Restart(running::Restart),
-    /// Tell who is in charge, since when, which version runs, how it ended before, and whether a newer program waits
+    /// Show the supervisor, the uptime, the version, how the service last ended, and whether a newer program is
+    /// installed
     Status,
     /// Print the end of the daemon's log
     Logs(logs::Args),
-    /// Each start, stop and respawn: version, process, why, how long, memory
+    /// Show each start, stop and restart: version, process, reason, uptime, memory
     History(history::Args),
 }
 
-/// A supervisor, as it is typed.
+/// A supervisor, as a command-line value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Wanted {
     /// brew services
@@ -68,7 +69,7 @@ impl From<Wanted> for Supervisor {
     }
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let only_looks = matches!(args.command, Command::Status | Command::Logs(_) | Command::History(_));
     if !only_looks && context.environment.contains_key(RUN_MARK) {

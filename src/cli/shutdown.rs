@@ -1,4 +1,4 @@
-//! `orch shutdown`: the daemon leaves, at once, when everything is finished, or with its agents interrupted.
+//! `orch shutdown`: stops the daemon at once, when all work is finished, or with its agents interrupted.
 
 use super::context::Context;
 use super::error::CliError;
@@ -14,21 +14,21 @@ use orch_core::service::ShutdownMode;
 use orch_core::task::Status;
 use std::time::Duration;
 
-/// How long a daemon that leaves at once is waited for; it promises half of it.
+/// How long to wait for a daemon that stops at once; it promises half of that.
 const AT_ONCE: Duration = Duration::from_secs(10);
-/// How long one that interrupts its agents is waited for.
+/// How long to wait for a daemon that interrupts its agents.
 const INTERRUPTING: Duration = Duration::from_secs(45);
 
 /// Arguments of `orch shutdown`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Start nothing new, finish what runs (judging and integration too), then leave
+    /// Start nothing new, finish running work (including judging and integration), then stop
     #[arg(long, group = "how")]
     drain: bool,
-    /// Interrupt all agents; the next start goes on in their conversations
+    /// Interrupt all agents; the next start continues their conversations
     #[arg(long, group = "how")]
     now: bool,
-    /// Only tell what would become of what is under way
+    /// Only show what would happen to running work
     #[arg(long)]
     dry_run: bool,
 }
@@ -43,7 +43,7 @@ impl Args {
     }
 }
 
-/// Asks the daemon to leave, and waits until it is gone.
+/// Asks the daemon to stop, and waits until it has.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
     let (client, status) = match stop::find(&setup).await? {
@@ -56,16 +56,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     };
     let why = Some(format!("orch shutdown{} by {}", flag(args.how()), context.person()));
     let order = ShutdownOrder { how: args.how(), dry_run: args.dry_run, why };
-    // Before it is asked, so that its last words are heard.
+    // Subscribed before the request, so that the last messages arrive.
     let mut news = client.stream(&endpoint::StatusStream).await.ok();
-    let daemon = Leaving::of(&status);
+    let daemon = Leaving::new(&status);
     let answer = stop::ask(&client, &status, &order).await?;
     if args.dry_run {
-        tell(&answer, context)?;
+        print(&answer, context)?;
         return Ok(Exit::Done);
     }
     if !context.ui.is_json() {
-        tell(&answer, context)?;
+        print(&answer, context)?;
     }
     let waited = wait(&setup, (&daemon, answer.how), &mut news, context);
     let is_gone = tokio::select! {
@@ -88,7 +88,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Ends a daemon that has the home and does not answer: by a signal, which it takes for `orch shutdown`.
+/// Stops a daemon that holds the home and does not answer: by a signal, which it treats like `orch shutdown`.
 async fn end_unheard(args: &Args, setup: &Setup, holder: &Holder, context: &Context) -> Result<Exit, CliError> {
     let (pid, socket) = (holder.process.pid, setup.api_socket());
     if args.how() != ShutdownMode::Stop {
@@ -101,8 +101,8 @@ async fn end_unheard(args: &Args, setup: &Setup, holder: &Holder, context: &Cont
         });
     }
     if args.dry_run {
-        let told = format!("orch (pid {pid}) does not answer at {}; it would be sent SIGTERM\n", socket.display());
-        context.ui.data(&told)?;
+        let text = format!("orch (pid {pid}) does not answer at {}; it would be sent SIGTERM\n", socket.display());
+        context.ui.data(&text)?;
         return Ok(Exit::Done);
     }
     let Some(daemon) = stop::end(holder) else {
@@ -133,7 +133,7 @@ fn flag(how: ShutdownMode) -> &'static str {
     }
 }
 
-/// Waits until it is gone, and shows meanwhile what it still waits for.
+/// Waits until the daemon has stopped, and shows what it waits for.
 async fn wait(
     setup: &Setup,
     (daemon, how): (&Leaving, ShutdownMode),
@@ -174,14 +174,14 @@ fn waits_for(overview: &Overview) -> String {
     if all.is_empty() { String::new() } else { format!("still under way: {}", all.join(", ")) }
 }
 
-fn tell(answer: &ShutdownView, context: &Context) -> Result<(), CliError> {
+fn print(answer: &ShutdownView, context: &Context) -> Result<(), CliError> {
     if context.ui.is_json() {
         return context.ui.json(answer);
     }
-    context.ui.data(&told(answer))
+    context.ui.data(&render(answer))
 }
 
-fn told(answer: &ShutdownView) -> String {
+fn render(answer: &ShutdownView) -> String {
     let would = if answer.dry_run { "would leave" } else { "leaves" };
     let when = match answer.how {
         ShutdownMode::Stop | ShutdownMode::Respawn => "",
@@ -226,7 +226,7 @@ mod tests {
             under_way: vec![work(3, FateView::Interrupted), work(5, FateView::Later)],
         };
         assert_eq!(
-            told(&answer),
+            render(&answer),
             "orch 0.1.0 (pid 7) would leave when its agents are interrupted\n\
              \x20 #3 claude: is interrupted; the next start goes on in its conversation\n\
              \x20 #5 claude: its result is judged and integrated by the next start\n"

@@ -1,24 +1,24 @@
-//! A time as a person says it: how long ago, a day, or when, in their own time zone. PURE.
+//! Parses times as people type them: how long ago, a day, or a time in their own zone. PURE.
 
 use super::ui::time::Now;
 use jiff::civil::DateTime;
 use jiff::{Span, Timestamp, ToSpan};
 use std::str::FromStr;
 
-/// A time: how long ago, or when.
+/// A time: relative or absolute.
 #[derive(Debug, Clone, Copy)]
 pub enum Since {
-    /// So long ago: months and days as the calendar has them.
+    /// This long ago, in calendar months and days.
     Ago(Span),
-    /// At the beginning of the day that was so many days ago.
+    /// At the start of the day this many days ago.
     Day(i32),
-    /// Then, by the clock on the wall.
+    /// At this local time.
     Wall(DateTime),
-    /// Then, wherever one is.
+    /// At this instant.
     At(Timestamp),
 }
 
-/// What may be said.
+/// The message about the accepted forms.
 const EXPECTED: &str = "expected how long ago (10m, 2h 30m, 3d), a day (2026-08-01, today, yesterday) or a time (2026-08-01 14:30, \
                         2026-08-01T12:00:00Z)";
 
@@ -35,7 +35,7 @@ impl FromStr for Since {
         if let Ok(at) = text.parse::<Timestamp>() {
             return Ok(Self::At(at));
         }
-        // A day alone is its first moment.
+        // A date alone means its start.
         if let Ok(wall) = text.parse::<DateTime>() {
             return Ok(Self::Wall(wall));
         }
@@ -48,7 +48,7 @@ impl FromStr for Since {
 }
 
 impl Since {
-    /// The time meant. What lies before all time is its beginning.
+    /// Returns the instant. A time before all others is clamped to the first.
     pub fn at(self, now: &Now) -> Timestamp {
         let here = || now.at.to_zoned(now.zone.clone());
         let meant = match self {
@@ -96,8 +96,8 @@ mod tests {
             assert_eq!(at(text).as_deref(), Ok(expected), "{text}");
         }
         for wrong in ["soon", "", "-5m", "+5m", "-5m ago", "2026-13-01", "2026-02-30", "10", "yesterday 10:00"] {
-            let told = at(wrong).expect_err(wrong);
-            assert!(told.contains("10m") && told.contains("2026-08-01"), "{told}");
+            let output = at(wrong).expect_err(wrong);
+            assert!(output.contains("10m") && output.contains("2026-08-01"), "{output}");
         }
         assert_eq!(at("20000y").ok().or(Some(Timestamp::MIN.to_string())), Some(Timestamp::MIN.to_string()));
     }

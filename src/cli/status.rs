@@ -1,4 +1,4 @@
-//! `orch status`: how things stand on one screen, once or as it changes.
+//! `orch status`: shows the status on one screen, once or continuously.
 
 pub mod page;
 mod watch;
@@ -14,12 +14,12 @@ use page::Page;
 /// Arguments of `orch status`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Go on until interrupted, and show what changes in place
+    /// Follow until interrupted, and update in place
     #[arg(long, short)]
     watch: bool,
 }
 
-/// Prints it.
+/// Prints the status.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if args.watch { watch::run(context).await } else { once(context).await }
 }
@@ -32,7 +32,7 @@ async fn once(context: &Context) -> Result<Exit, CliError> {
     } else {
         let overview = link.call(&endpoint::Status { query: StatusQuery::default() }).await?;
         let page = Page { now: context.now(), columns: context.ui.columns(), rows: None, paint: context.ui.paint() };
-        context.ui.data(&page.of(&overview, link.is_own()))?;
+        context.ui.data(&page.render(&overview, link.is_own()))?;
         if link.is_own() {
             context.ui.note("next: orch serve");
         } else {

@@ -1,37 +1,36 @@
-//! Asking a daemon to leave, and waiting until it is gone.
+//! Asks a daemon to stop, and waits until it has.
 
 use super::error::CliError;
 use crate::daemon::{Holder, Setup};
 use orch_api::client::{Client, ClientError};
 use orch_api::endpoint;
 use orch_api::error::ErrorCode;
-use orch_api::status::StatusView;
+use orch_api::status::{EngineMode, StatusView};
 use orch_api::switches::{ShutdownOrder, ShutdownView};
 use orch_core::service::ShutdownMode;
-use orch_engine::Mode;
 use orch_sys::clock;
 use orch_sys::fs;
 use orch_sys::process::{Identity, terminate};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Time between two looks whether it is gone.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long a daemon is waited for that has the home and does not answer at its socket: it begins, or makes it again.
+/// How long to wait for a daemon that holds the home but does not answer: it may be starting.
 const UNHEARD: Duration = Duration::from_secs(5);
 
 /// The daemon of a home.
 pub enum Found {
-    /// It answers.
+    /// A daemon that answers.
     Answers(Client, Box<StatusView>),
-    /// It lives and has the home, but nothing answers at its socket.
+    /// A live daemon that holds the home, but does not answer at its socket.
     Unheard(Holder),
-    /// There is none.
+    /// No daemon.
     Nobody,
 }
 
-/// Looks for the daemon of this home: at its socket, and then by who holds the lock.
+/// Looks for the daemon of this home at its socket, and then by the holder of the lock.
 ///
 /// # Errors
 /// It listens and does not answer.
@@ -40,7 +39,7 @@ pub async fn find(setup: &Setup) -> Result<Found, CliError> {
     loop {
         if let Some(client) = setup.connect().await {
             let status = client.call(&endpoint::BriefStatus).await?;
-            return Ok(match status.mode == Mode::Command.as_str() {
+            return Ok(match status.mode == EngineMode::Command {
                 true => Found::Nobody,
                 false => Found::Answers(client, Box::new(status)),
             });
@@ -52,15 +51,15 @@ pub async fn find(setup: &Setup) -> Result<Found, CliError> {
     }
 }
 
-/// Ends a daemon that cannot be asked, by the signal that it takes for an order to leave at once; its agents go on.
+/// Ends a daemon that cannot be asked, by the signal that it treats as an order to stop at once; its agents continue.
 pub fn end(holder: &Holder) -> Option<Leaving> {
     let process = holder.process.clone();
     terminate(&process).then_some(Leaving { pid: process.pid, process: Some(process) })
 }
 
-/// Asks a daemon to leave. One of a version that does not know the request gets the signal.
+/// Asks a daemon to stop. A version that does not know the request gets the signal.
 pub async fn ask(client: &Client, status: &StatusView, order: &ShutdownOrder) -> Result<ShutdownView, CliError> {
-    let known = Leaving::of(status).process;
+    let known = Leaving::new(status).process;
     match client.call(&endpoint::Shutdown { body: order.clone() }).await {
         Err(ClientError::Answered(view)) if view.code == ErrorCode::NotFound && order.how == ShutdownMode::Stop => {
             if !order.dry_run && !known.is_some_and(|daemon| terminate(&daemon)) {
@@ -73,7 +72,8 @@ pub async fn ask(client: &Client, status: &StatusView, order: &ShutdownOrder) ->
     }
 }
 
-/// A daemon that is to leave, known before it is asked: afterwards its number may be another process's.
+/// A daemon that is to stop. Its process is identified before the request: afterwards its number may belong to another
+/// process.
 #[derive(Debug)]
 pub struct Leaving {
     pid: u32,
@@ -81,17 +81,17 @@ pub struct Leaving {
 }
 
 impl Leaving {
-    /// The daemon that gave this answer.
-    pub fn of(status: &StatusView) -> Self {
+    /// Returns the daemon that gave this answer.
+    pub fn new(status: &StatusView) -> Self {
         Self { pid: status.pid, process: Identity::from_pid(status.pid) }
     }
 
-    /// Whether it has ended. The process is looked at, and not the home's lock: taken for a moment only, the lock would turn
-    /// away who starts just then.
+    /// Returns whether it has ended. This checks the process and not the home's lock: taking the lock, even briefly,
+    /// would turn away a daemon that starts at that moment.
     fn is_over(&self, setup: &Setup) -> Result<bool, CliError> {
         match &self.process {
             Some(process) => Ok(!process.is_alive()),
-            // Its process cannot be seen from here.
+            // The process is not visible from here.
             None => Ok(fs::lock_exclusive(&setup.home.lock())?.is_some()),
         }
     }
@@ -112,7 +112,7 @@ pub async fn gone(setup: &Setup, daemon: &Leaving) -> Result<(), CliError> {
     }
 }
 
-/// The same, at most so long. Returns whether it is gone.
+/// Waits with a time limit. Returns whether the daemon has ended.
 pub async fn gone_within(setup: &Setup, daemon: &Leaving, patience: Duration) -> Result<bool, CliError> {
     let deadline = Instant::from_std(clock::instant()) + patience;
     match timeout_at(deadline, gone(setup, daemon)).await {

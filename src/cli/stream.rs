@@ -1,5 +1,5 @@
-//! `orch stream`: watches agents at work. Goes on over restarts of the daemon, and without one reads the transcript
-//! itself; the place reached is kept, so that nothing is lost and nothing comes twice.
+//! `orch stream`: shows the output of running agents. Continues across restarts of the daemon, and without one reads
+//! the transcript itself. It remembers its position, so that nothing is lost or repeated.
 
 mod local;
 mod show;
@@ -8,7 +8,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::since::Since;
-use super::task::run::tell;
+use super::task::run::print_end;
 use super::task::settle::settled;
 use crate::daemon::{OpenError, Setup};
 use jiff::Timestamp;
@@ -26,11 +26,11 @@ use show::Show;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// How long a daemon that is not there is waited for between two looks, when there is nothing to read meanwhile.
+/// The interval between two looks for a daemon while there is nothing to read.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// Lines of the run so far that are shown where there is no terminal that tells its height.
+/// How many lines are shown at first if there is no terminal with a height.
 const SCREEN: usize = 24;
-/// How long the next daemon is waited for, where a run was seen at work and only a daemon tells how the task goes on.
+/// How long to wait for the next daemon after a run was seen, because only a daemon knows what follows.
 const HANDOVER: Duration = Duration::from_secs(10);
 
 /// Arguments of `orch stream`.
@@ -42,20 +42,20 @@ pub struct Args {
     /// Every running task, each line with its id
     #[arg(long)]
     all: bool,
-    /// From the beginning of the run; without any of these, from the last screenful on
+    /// From the start of the run; by default, from the last screenful
     #[arg(long, group = "place")]
     from_start: bool,
-    /// From its last lines on
+    /// From its last lines
     #[arg(long, value_name = "LINES", group = "place")]
     tail: Option<usize>,
-    /// From what was said since then: 10m, 2h, 3d, a day or a time (2026-08-01 14:30)
+    /// From the output since then: 10m, 2h, 3d, a day or a time (2026-08-01 14:30)
     #[arg(long, value_name = "TIME", group = "place")]
     since: Option<Since>,
-    /// From this byte on, as --json tells them
+    /// From this byte, as --json reports it
     #[arg(long, value_name = "BYTE", group = "place")]
     from: Option<u64>,
-    /// What the agent did, for programs: texts, tool calls with their durations, changes of files, tokens and cost so
-    /// far, one JSON document a line
+    /// Structured activity for programs: texts, tool calls with durations, file changes, tokens and cost so far, one
+    /// JSON document per line
     #[arg(long, group = "part")]
     events: bool,
     /// The agent's own lines, with secrets masked
@@ -73,20 +73,20 @@ impl Args {
     }
 }
 
-/// Where to begin, as the API takes it.
+/// Returns where to start, as the API expects it.
 fn place(args: &Args, context: &Context) -> Place {
     match (args.from, args.tail, args.since) {
         (Some(offset), _, _) => Place::Offset(offset),
         (None, Some(lines), _) => Place::Tail(lines),
         (None, None, Some(since)) => Place::Since(since.at(&context.now())),
         (None, None, None) if args.from_start || args.part() != Part::Output => Place::Offset(0),
-        // Whoever only reads what is new has seen what was there.
+        // A watcher of all tasks only wants new output.
         (None, None, None) if args.all => Place::Tail(0),
         (None, None, None) => Place::Tail(context.ui.rows().map_or(SCREEN, |rows| rows.saturating_sub(2))),
     }
 }
 
-/// A place to begin at.
+/// Where to start.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Offset(u64),
@@ -106,17 +106,17 @@ impl Place {
 
 /// How watching ended.
 enum Ended {
-    /// The task is at rest.
+    /// The task has come to rest.
     Settled(Box<TaskView>),
-    /// The run is over, and nobody is there to judge it.
+    /// The run is over, and no engine is there to judge it.
     Unjudged,
-    /// The engine is gone.
+    /// The engine shut down.
     Left,
-    /// Nothing has run yet, and nobody is there who could begin.
+    /// Nothing has run yet, and no engine is there to start it.
     Waiting,
 }
 
-/// Watches until the task is at rest, or the person has seen enough.
+/// Watches until the task comes to rest, or the person stops it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let mut watch = Watch {
@@ -139,7 +139,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     };
     tokio::select! {
         exit = watched => exit,
-        // The agent goes on.
+        // The agent continues.
         _ = &mut interrupt => Ok(Exit::Interrupted),
     }
 }
@@ -149,17 +149,17 @@ struct Watch<'a> {
     part: Part,
     place: Place,
     show: Show<'a>,
-    /// What was shown last.
+    /// The last position shown.
     cursor: Option<Cursor>,
-    /// The same of every run that is not over, when there are several.
+    /// The positions of all unfinished runs, when there are several.
     open: BTreeMap<RunId, u64>,
     /// Runs whose end was shown.
     over: BTreeSet<RunId>,
-    /// Nothing had run when watching began: everything that comes is to be seen.
+    /// Nothing had run at the start, so all output is new.
     waited: bool,
-    /// An engine has told something, or a run was seen at work: somebody began it, and may come again.
+    /// An engine or a live run was seen, so another engine may come.
     was_live: bool,
-    /// Since when there is nothing more to be seen, and nobody to say how the task goes on.
+    /// Since when there is no output and no engine.
     left_alone: Option<Instant>,
 }
 
@@ -172,12 +172,12 @@ impl Watch<'_> {
                 None => local::follow(self, id).await,
             };
             match ended {
-                // A daemon that comes goes on with it.
+                // The next daemon continues with it.
                 Ok(Ended::Settled(task)) if is_left_lying(&task) && self.next_may_come(&setup).await => {}
                 Ok(Ended::Settled(task)) => {
                     let exit = settled(&task, self.context.now().at).unwrap_or(Exit::Parked);
                     if !self.context.ui.is_json() {
-                        tell(&task, exit, self.context)?;
+                        print_end(&task, exit, self.context)?;
                     }
                     return Ok(exit);
                 }
@@ -201,15 +201,15 @@ impl Watch<'_> {
         }
     }
 
-    /// Whether an error is only of the moment in which one engine follows another.
+    /// Returns whether an error is temporary, because one engine follows another.
     fn passes(&self, error: &CliError) -> bool {
-        // The next daemon takes long to begin. Whoever has seen nothing yet is told so instead.
+        // The next daemon takes long to start. A person who has seen no output yet gets a message instead.
         let may_wait = self.cursor.is_some() || self.waited;
         matches!(error, CliError::Client(error) if error.is_of_an_engine_that_left())
             || (may_wait && matches!(error, CliError::Open(OpenError::Busy { .. })))
     }
 
-    /// Waits for a daemon when there is nothing more to be seen without one. `false`: none is to be expected.
+    /// Waits for a daemon when nothing more can be read without one. Returns `false` if none is expected.
     async fn next_may_come(&mut self, setup: &Setup) -> bool {
         let patience = if self.was_live { HANDOVER } else { Duration::ZERO };
         let until = *self.left_alone.get_or_insert_with(clock::instant) + patience;
@@ -223,17 +223,17 @@ impl Watch<'_> {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        // Who answers may be no daemon but another command, which leaves the task lying as well.
+        // The engine that answers may belong to another command, which does not run the task either.
         tokio::time::sleep(LOOK_AGAIN).await;
         !self.was_live || clock::instant() < until
     }
 
     async fn all(&mut self) -> Result<Exit, CliError> {
         let setup = self.context.setup()?;
-        let mut told = false;
+        let mut is_reported = false;
         loop {
             if let Some(client) = setup.connect().await {
-                told = false;
+                is_reported = false;
                 let reached: Vec<String> = self.open.iter().map(|(run, offset)| format!("{run}:{offset}")).collect();
                 let (part, cursor) = (Some(self.part), Some(reached.join(",")));
                 let request = endpoint::StreamAll { query: StreamQuery { part, cursor, ..self.place.query() } };
@@ -242,10 +242,10 @@ impl Watch<'_> {
                     Err(error) if self.passes(&error) => {}
                     Err(error) => return Err(error),
                 }
-                // Runs that began meanwhile are shown from their beginning.
+                // Runs that started meanwhile are shown from their start.
                 self.place = Place::Offset(0);
-            } else if !told {
-                told = true;
+            } else if !is_reported {
+                is_reported = true;
                 self.context.ui.note("no daemon runs: waiting for one (orch serve)");
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -275,13 +275,13 @@ impl Watch<'_> {
         Ok(Ended::Left)
     }
 
-    /// Shows one event and keeps its place.
+    /// Shows one event and remembers its position.
     async fn take(&mut self, event: StreamEvent) -> Result<Option<Ended>, CliError> {
         if let StreamEvent::Output(chunk) = &event
             && chunk.is_final
             && !self.over.insert(chunk.run_id.clone())
         {
-            // Told again by another engine.
+            // Repeated by another engine.
             return Ok(None);
         }
         if let StreamEvent::Output(_) = &event {
@@ -303,7 +303,7 @@ impl Watch<'_> {
             }
             StreamEvent::Settled { task } => return Ok(Some(Ended::Settled(task))),
             StreamEvent::Waiting { .. } => self.waited = true,
-            // Whoever says nothing for now is gone on with from here all the same.
+            // A run without output is continued from here, too.
             StreamEvent::Run(begun) => {
                 self.open.insert(begun.run_id.clone(), begun.offset);
                 self.cursor = Some(Cursor { run: begun.run_id, offset: begun.offset });
@@ -314,7 +314,7 @@ impl Watch<'_> {
     }
 }
 
-/// Nothing but the lack of a daemon holds it.
+/// Returns whether only the lack of a daemon holds the task.
 fn is_left_lying(task: &TaskView) -> bool {
     task.hold.as_ref().is_some_and(|hold| hold.reason == HoldReason::NoDaemon)
 }

@@ -27,7 +27,7 @@ pub mod wait;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::runtime::{alone, together};
+use super::runtime::{multi_threaded, single_threaded};
 use super::why;
 use clap::Subcommand;
 
@@ -59,11 +59,11 @@ pub struct Args {
 enum Command {
     #[command(flatten)]
     Verb(Verb),
-    /// Only ask which agent and model a task would get; changes nothing
+    /// Show which agent and model a task would get; changes nothing
     Route(route::Args),
 }
 
-/// What can be done with tasks: `orch VERB`, and in its long form `orch task VERB`.
+/// The verbs of tasks: `orch VERB`, or in the long form `orch task VERB`.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Add a task
@@ -71,51 +71,51 @@ pub enum Verb {
     /// List tasks: status, agent, model, title, age, and why they wait
     #[command(visible_alias = "ls")]
     List(list::Args),
-    /// Change what is wanted of a task: in your editor, or by options
+    /// Change a task's fields: in your editor, or by options
     Edit(Box<edit::Args>),
-    /// List the open tasks that tasks.yml has lost; write them there again, or give them up
+    /// List open tasks that are missing from tasks.yml; restore or cancel them
     Missing(missing::Args),
     /// Show everything about a task: route with its reason, runs, evidence, commits, cost
     Show(show::Args),
-    /// Print everything that the verdict on a task stands on, as one page of Markdown
+    /// Print the evidence for a task's verdict, as one page of Markdown
     Evidence(evidence::Args),
     /// Run a task now, in this terminal, with live output
     Run(run::Args),
-    /// Do a task again from the beginning
+    /// Start a task again from scratch
     Retry(ask::Args),
-    /// Say something to the agent of a task: at once where it can hear it, else with its next turn
+    /// Send a message to a task's agent: at once if it is interactive, else with its next turn
     Send(send::Args),
-    /// Stop the agent of a task and keep its conversation; task send goes on with it
+    /// Stop a task's agent and keep its conversation; task send continues it
     Interrupt(ask::Args),
-    /// Give a task up; its agent is stopped
+    /// Cancel a task; its agent is stopped
     Cancel(ask::Args),
-    /// Send a task on that is blocked or needs review, or all of them
+    /// Unblock a task that is blocked or needs review, or all of them
     Unblock(unblock::Args),
     /// Show what a task's branch would change, or has changed
     Diff(diff::Args),
-    /// Accept the work of a task that asks you, as it is, and integrate it
+    /// Accept the work of a task that needs review, and integrate it
     Approve(rule::AcceptArgs),
-    /// Send the work of a task that asks you back to its author, with your reason
+    /// Reject the work of a task that needs review, with a reason for its author
     Reject(rule::RejectArgs),
     /// Merge a task's branch now, once the checks pass on the result
     Merge(rule::AcceptArgs),
-    /// Take back what a task has merged, by a commit of its own, once the checks pass without it
+    /// Revert what a task has merged, in a new commit, once the checks pass without it
     Revert(rule::RevertArgs),
-    /// Claim a task: no orch of somebody else begins it
+    /// Claim a task: no other person's orch starts it
     Claim(claim::Args),
-    /// Let go of a task
+    /// Release a claim
     Unclaim(claim::Args),
-    /// Show tasks with their parts, as a tree
+    /// Show tasks with their subtasks, as a tree
     Tree(tree::Args),
-    /// Wait until tasks are done, or stand where you want them; the exit code tells how it ended
+    /// Wait until tasks are done or reach a status; the exit code says how it ended
     Wait(wait::Args),
-    /// Enter the agent's tmux session
+    /// Attach to the agent's tmux session
     Attach(attach::Args),
     /// Open a task's worktree: in your editor, a shell, or the agent's own program
     Open(enter::Args),
     /// Print the output of a run, the newest by default
     Log(log::Args),
-    /// Tell why a task does not move now, and what will move it
+    /// Show why a task does not move now, and what will move it
     Why(why::Args),
 }
 
@@ -123,37 +123,37 @@ pub enum Verb {
 pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Verb(verb) => carry_out(verb, context),
-        Command::Route(args) => alone(route::run(args, context)),
+        Command::Route(args) => single_threaded(route::run(args, context)),
     }
 }
 
-/// Runs one of the verbs.
+/// Runs a verb.
 pub fn carry_out(verb: Verb, context: &Context) -> Result<Exit, CliError> {
     match verb {
-        Verb::Add(args) => alone(add::run(*args, context)),
-        Verb::List(args) => alone(list::run(args, context)),
-        Verb::Edit(args) => alone(edit::run(*args, context)),
-        Verb::Missing(args) => alone(missing::run(args, context)),
-        Verb::Show(args) => alone(show::run(args, context)),
-        Verb::Evidence(args) => alone(evidence::run(args, context)),
-        Verb::Run(args) => together(context, run::run(args, context)),
-        Verb::Retry(args) => alone(ask::run(ask::Verb::Retry, args, context)),
-        Verb::Send(args) => alone(send::run(args, context)),
-        Verb::Interrupt(args) => alone(ask::run(ask::Verb::Interrupt, args, context)),
-        Verb::Cancel(args) => alone(ask::run(ask::Verb::Cancel, args, context)),
-        Verb::Unblock(args) => alone(unblock::run(args, context)),
-        Verb::Diff(args) => alone(diff::run(args, context)),
-        Verb::Approve(args) => together(context, rule::accept(rule::Verb::Approve, args, context)),
-        Verb::Reject(args) => alone(rule::reject(args, context)),
-        Verb::Merge(args) => together(context, rule::accept(rule::Verb::Merge, args, context)),
-        Verb::Revert(args) => together(context, rule::revert(args, context)),
-        Verb::Claim(args) => alone(claim::run(claim::Verb::Claim, args, context)),
-        Verb::Unclaim(args) => alone(claim::run(claim::Verb::Unclaim, args, context)),
-        Verb::Tree(args) => alone(tree::run(args, context)),
-        Verb::Wait(args) => alone(wait::run(args, context)),
-        Verb::Attach(args) => alone(attach::run(args, context)),
-        Verb::Open(args) => alone(enter::run(args, context)),
-        Verb::Log(args) => alone(log::run(args, context)),
-        Verb::Why(args) => alone(why::run(args, context)),
+        Verb::Add(args) => single_threaded(add::run(*args, context)),
+        Verb::List(args) => single_threaded(list::run(args, context)),
+        Verb::Edit(args) => single_threaded(edit::run(*args, context)),
+        Verb::Missing(args) => single_threaded(missing::run(args, context)),
+        Verb::Show(args) => single_threaded(show::run(args, context)),
+        Verb::Evidence(args) => single_threaded(evidence::run(args, context)),
+        Verb::Run(args) => multi_threaded(context, run::run(args, context)),
+        Verb::Retry(args) => single_threaded(ask::run(ask::Verb::Retry, args, context)),
+        Verb::Send(args) => single_threaded(send::run(args, context)),
+        Verb::Interrupt(args) => single_threaded(ask::run(ask::Verb::Interrupt, args, context)),
+        Verb::Cancel(args) => single_threaded(ask::run(ask::Verb::Cancel, args, context)),
+        Verb::Unblock(args) => single_threaded(unblock::run(args, context)),
+        Verb::Diff(args) => single_threaded(diff::run(args, context)),
+        Verb::Approve(args) => multi_threaded(context, rule::accept(rule::Verb::Approve, args, context)),
+        Verb::Reject(args) => single_threaded(rule::reject(args, context)),
+        Verb::Merge(args) => multi_threaded(context, rule::accept(rule::Verb::Merge, args, context)),
+        Verb::Revert(args) => multi_threaded(context, rule::revert(args, context)),
+        Verb::Claim(args) => single_threaded(claim::run(claim::Verb::Claim, args, context)),
+        Verb::Unclaim(args) => single_threaded(claim::run(claim::Verb::Unclaim, args, context)),
+        Verb::Tree(args) => single_threaded(tree::run(args, context)),
+        Verb::Wait(args) => single_threaded(wait::run(args, context)),
+        Verb::Attach(args) => single_threaded(attach::run(args, context)),
+        Verb::Open(args) => single_threaded(enter::run(args, context)),
+        Verb::Log(args) => single_threaded(log::run(args, context)),
+        Verb::Why(args) => single_threaded(why::run(args, context)),
     }
 }

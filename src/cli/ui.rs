@@ -1,5 +1,5 @@
-//! The only place that prints. Data goes to stdout, everything else to stderr; colour and width are decided here.
-//! With `--json`, stdout holds JSON and nothing else.
+//! The only module that prints. Data goes to stdout, everything else to stderr; colour and width are decided here. With
+//! `--json`, stdout holds only JSON.
 
 pub mod money;
 pub mod paint;
@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
-/// Width of a table that goes to a file or a pipe.
+/// The width of a table that goes to a file or a pipe.
 const UNBOUND_WIDTH: usize = 200;
 
-/// What output is like.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For a person.
@@ -30,20 +30,20 @@ pub enum Format {
     Json,
 }
 
-/// The way to the terminal. Cheap to copy.
+/// The user interface. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
 pub struct Ui {
     format: Format,
     out: Paint,
     err: Paint,
-    /// A person watches stderr.
+    /// Whether stderr is a terminal.
     watched: bool,
-    /// The terminal can do more than print below.
+    /// Whether the terminal supports cursor movement.
     moves: bool,
 }
 
 impl Ui {
-    /// Looks at the terminals and at `NO_COLOR` and `TERM`.
+    /// Inspects the terminals, `NO_COLOR` and `TERM`.
     pub fn new(format: Format, environment: &BTreeMap<String, String>) -> Self {
         let moves = environment.get("TERM").is_none_or(|term| term != "dumb");
         let wanted = environment.get("NO_COLOR").is_none_or(String::is_empty) && moves;
@@ -57,22 +57,22 @@ impl Ui {
         }
     }
 
-    /// Whether output is JSON.
+    /// Returns whether output is JSON.
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
     }
 
-    /// Whether a person watches stderr.
+    /// Returns whether stderr is a terminal.
     pub fn is_watched(&self) -> bool {
         self.watched
     }
 
-    /// How data is coloured.
+    /// Returns how data is coloured.
     pub fn paint(&self) -> Paint {
         self.out
     }
 
-    /// Columns for tables.
+    /// Returns the width for tables.
     pub fn columns(&self) -> usize {
         let stdout = io::stdout();
         if !isatty(stdout.as_fd()) {
@@ -81,78 +81,77 @@ impl Ui {
         tcgetwinsize(stdout.as_fd()).map_or(80, |size| usize::from(size.ws_col).max(20))
     }
 
-    /// Columns of the terminal now: it may be made smaller or larger at any time. `None`: stdout is none.
+    /// Returns the present width of the terminal, which may change at any time, or `None` if stdout is no terminal.
     pub fn terminal_columns(&self) -> Option<usize> {
         isatty(io::stdout()).then(|| self.columns())
     }
 
-    /// Lines of the terminal; `None`: stdout is none.
+    /// Returns the height of the terminal, or `None` if stdout is no terminal.
     pub fn rows(&self) -> Option<usize> {
         let stdout = io::stdout();
         let size = isatty(stdout.as_fd()).then(|| tcgetwinsize(stdout.as_fd()).ok())??;
         Some(usize::from(size.ws_row).max(5))
     }
 
-    /// Data, as it is. The caller has made it safe.
+    /// Writes data as it is. The caller has made it safe.
     pub fn data(&self, text: &str) -> Result<(), CliError> {
         self.bytes(text.as_bytes())
     }
 
-    /// Data, as it is.
+    /// Writes data as it is.
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(CliError::Output)
     }
 
-    /// A JSON document that came from the engine, with a line feed at its end.
+    /// Writes a JSON document from the engine, and a line feed.
     pub fn raw_json(&self, document: &[u8]) -> Result<(), CliError> {
         let mut out = io::stdout().lock();
         let written = out.write_all(&text::json(document.trim_ascii_end())).and_then(|()| out.write_all(b"\n"));
         written.and_then(|()| out.flush()).map_err(CliError::Output)
     }
 
-    /// One JSON document on a line.
+    /// Writes one JSON document on a line.
     pub fn json<T: Serialize>(&self, document: &T) -> Result<(), CliError> {
         self.raw_json(&serde_json::to_vec(document)?)
     }
 
-    /// One JSON document over several lines, for documents that people read too.
+    /// Writes one JSON document over several lines, for documents that people read too.
     pub fn pretty_json<T: Serialize>(&self, document: &T) -> Result<(), CliError> {
         self.raw_json(&serde_json::to_vec_pretty(document)?)
     }
 
-    /// What happens, or what comes next: for a person, on stderr. Made safe here.
+    /// Writes a note for a person to stderr, made safe.
     pub fn note(&self, message: &str) {
-        self.say(&text::lines(message));
+        self.write_line(&text::lines(message));
     }
 
-    /// A faint note.
+    /// Writes a faint note.
     pub fn aside(&self, message: &str) {
-        self.say(&self.err.text(Role::Faint, text::lines(message)));
+        self.write_line(&self.err.text(Role::Faint, text::lines(message)));
     }
 
-    /// Something odd that stops nothing.
+    /// Writes a warning about something unusual that stops nothing.
     pub fn warning(&self, message: &str) {
-        self.say(&format!("{}: {}", self.err.text(Role::Warning, "warning"), text::lines(message)));
+        self.write_line(&format!("{}: {}", self.err.text(Role::Warning, "warning"), text::lines(message)));
     }
 
-    /// What failed, and what to do about it: as JSON on stdout, or as words on stderr.
+    /// Writes an error with its hint: as JSON to stdout, or as text to stderr.
     pub fn error(&self, error: &CliError) {
         let view = error.view();
         if self.is_json() {
             let body = orch_api::error::ErrorBody { error: view };
-            // Where stdout is gone, the exit code is all that is left to say.
+            // If stdout is closed, only the exit code is left.
             self.json(&body).ok();
             return;
         }
-        self.say(&format!("{}: {}", self.err.text(Role::Bad, "error"), text::lines(&view.message)));
+        self.write_line(&format!("{}: {}", self.err.text(Role::Bad, "error"), text::lines(&view.message)));
         if let Some(hint) = view.hint {
-            self.say(&format!("{}: {}", self.err.text(Role::Active, "hint"), text::lines(&hint)));
+            self.write_line(&format!("{}: {}", self.err.text(Role::Active, "hint"), text::lines(&hint)));
         }
     }
 
-    /// A line on stderr. Nobody can be told when that fails.
-    /// Asks the person at the terminal, and whether they say yes; nothing typed but the line's end is a yes.
+    /// Asks the person at the terminal, and returns whether they agree; an empty line means yes.
     pub fn agrees(&self, question: &str) -> Result<bool, CliError> {
         self.note(question);
         let mut answer = String::new();
@@ -160,18 +159,18 @@ impl Ui {
         Ok(read > 0 && !answer.trim().to_lowercase().starts_with('n'))
     }
 
-    fn say(&self, line: &str) {
+    fn write_line(&self, line: &str) {
         writeln!(io::stderr().lock(), "{line}").ok();
     }
 
-    /// Part of a line on stderr, for the spinner.
+    /// Writes a part of a line to stderr, for the spinner.
     fn draw(&self, text: &str) {
         let mut err = io::stderr().lock();
         write!(err, "{text}").and_then(|()| err.flush()).ok();
     }
 }
 
-/// Whether a person sits at the terminal of stdin.
+/// Returns whether stdin is a terminal.
 pub fn stdin_is_terminal() -> bool {
     isatty(io::stdin())
 }

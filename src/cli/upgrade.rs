@@ -1,5 +1,5 @@
-//! `orch upgrade check`: what runs, what lies on the disk, what whoever has installed orch knows of, and what a restart
-//! would do. It asks no network.
+//! `orch upgrade check`: shows the running version, the version on the disk, the newest version that the package
+//! manager knows, and what a restart would do. It uses no network.
 
 use super::context::Context;
 use super::error::CliError;
@@ -19,11 +19,11 @@ use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
 
-/// Where releases are.
+/// The address of the releases.
 const RELEASES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases");
 /// The largest file of cargo's that is read, in bytes.
 const LARGEST: usize = 1 << 20;
-/// How long a package manager may take to look at its own list.
+/// How long a package manager may take to read its own list.
 const LIST_TIME: Duration = Duration::from_secs(20);
 
 /// Arguments of `orch upgrade`.
@@ -35,11 +35,12 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Tell whether a newer orch waits on the disk or at the package manager, and what a restart would do to what runs
+    /// Show whether a newer version is on the disk or at the package manager, and what a restart would do to running
+    /// tasks
     Check,
 }
 
-/// What there is to say. Part of the JSON contract.
+/// The answer. Part of the JSON contract.
 #[derive(Serialize)]
 struct View {
     running: Option<String>,
@@ -49,10 +50,10 @@ struct View {
     under_way: Vec<Fate>,
 }
 
-/// A newer release, as far as somebody here knows.
+/// A newer release, as far as it is known.
 #[derive(Serialize)]
 struct Release {
-    /// `homebrew`, `apt`, `cargo`, or `null`: nobody has installed it who could be asked.
+    /// `homebrew`, `apt`, `cargo`, or `null` if orch was installed in another way.
     source: Option<&'static str>,
     newest: Option<String>,
     is_newer: Option<bool>,
@@ -66,7 +67,7 @@ struct Fate {
     disturbed: bool,
 }
 
-/// Tells it.
+/// Prints the answer.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let Command::Check = args.command;
     let setup = context.setup()?;
@@ -96,7 +97,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         context.ui.json(&view)?;
         return Ok(Exit::Done);
     }
-    context.ui.data(&told(&view))?;
+    context.ui.data(&render(&view))?;
     if view.restart_needed {
         context.ui.note("next: orch service restart (or, started by hand: orch serve --replace)");
     } else if let Some(upgrade) = view.release.upgrade.as_ref().filter(|_| view.release.is_newer == Some(true)) {
@@ -105,7 +106,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// A plain restart leaves every agent at work.
+/// Returns whether a plain restart affects the run.
 fn is_disturbed(fate: FateView) -> bool {
     match fate {
         FateView::GoesOn | FateView::Finished | FateView::Later => false,
@@ -113,7 +114,7 @@ fn is_disturbed(fate: FateView) -> bool {
     }
 }
 
-/// What whoever has installed this orch knows, as it is here.
+/// Returns the newest release that the package manager knows locally.
 async fn release(context: &Context) -> Release {
     let none = Release { source: None, newest: None, is_newer: None, upgrade: None };
     let Some(own) = std::env::current_exe().ok().and_then(|own| own.canonicalize().ok()) else { return none };
@@ -121,19 +122,19 @@ async fn release(context: &Context) -> Release {
     if is_brewed && let Some(text) = list(context, "brew", &["info", "--json=v2", "orch"]).await {
         let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let newest = document.pointer("/formulae/0/versions/stable").and_then(serde_json::Value::as_str);
-        return of_source("homebrew", newest, "brew update && brew upgrade orch");
+        return from_source("homebrew", newest, "brew update && brew upgrade orch");
     }
     let is_packaged = own.starts_with("/usr/bin");
     if is_packaged && let Some(text) = list(context, "apt-cache", &["policy", "orch"]).await {
         return match candidate_of_apt(&text) {
-            Some(newest) => of_source("apt", Some(&newest), "sudo apt update && sudo apt upgrade orch"),
-            None => of_source("apt", None, &format!("sudo apt install ./orch_VERSION_ARCH.deb, from {RELEASES}")),
+            Some(newest) => from_source("apt", Some(&newest), "sudo apt update && sudo apt upgrade orch"),
+            None => from_source("apt", None, &format!("sudo apt install ./orch_VERSION_ARCH.deb, from {RELEASES}")),
         };
     }
     by_cargo(&own).unwrap_or(none)
 }
 
-/// What cargo has written down beside the programs that it installs.
+/// Reads what cargo has recorded next to the programs that it installs.
 fn by_cargo(own: &Path) -> Option<Release> {
     let list = fs::read_text(&own.parent()?.parent()?.join(".crates2.json"), LARGEST).ok()?;
     let list: serde_json::Value = serde_json::from_str(&list).ok()?;
@@ -141,14 +142,14 @@ fn by_cargo(own: &Path) -> Option<Release> {
         CargoSource::Checkout(dir) => {
             let manifest = fs::read_text(&Path::new(&dir).join("Cargo.toml"), LARGEST).unwrap_or_default();
             let upgrade = format!("git -C '{dir}' pull && cargo install --locked --path '{dir}'");
-            of_source("cargo", version_of_manifest(&manifest), &upgrade)
+            from_source("cargo", version_of_manifest(&manifest), &upgrade)
         }
-        CargoSource::Git(url) => of_source("cargo", None, &format!("cargo install --locked --git {url}")),
-        CargoSource::Registry => of_source("cargo", None, "cargo install --locked orch"),
+        CargoSource::Git(url) => from_source("cargo", None, &format!("cargo install --locked --git {url}")),
+        CargoSource::Registry => from_source("cargo", None, "cargo install --locked orch"),
     })
 }
 
-fn of_source(source: &'static str, newest: Option<&str>, upgrade: &str) -> Release {
+fn from_source(source: &'static str, newest: Option<&str>, upgrade: &str) -> Release {
     let is_newer = match on_disk(env!("CARGO_PKG_VERSION"), newest, None) {
         OnDisk::Newer => Some(true),
         OnDisk::Same | OnDisk::Older | OnDisk::OtherBuild => Some(false),
@@ -164,13 +165,13 @@ async fn list(context: &Context, name: &str, args: &[&str]) -> Option<String> {
     run_async(&call).await.ok().filter(|output| output.success()).map(|output| output.text())
 }
 
-fn told(view: &View) -> String {
+fn render(view: &View) -> String {
     let mut text = match &view.running {
         Some(version) => format!("runs:     orch {}\n", line(version)),
         None => format!("runs:     no daemon; this is orch {}\n", env!("CARGO_PKG_VERSION")),
     };
     if let Some(program) = &view.program {
-        text.push_str(&format!("on disk:  {}\n", line(&program.told())));
+        text.push_str(&format!("on disk:  {}\n", line(&program.describe())));
     }
     text.push_str(&released(&view.release));
     if view.running.is_some() {
@@ -218,22 +219,22 @@ mod tests {
             release: Release { source: None, newest: None, is_newer: None, upgrade: None },
             under_way: vec![Fate { task_id: 7, agent: "claude".to_owned(), disturbed: false }],
         };
-        let told = told(&view);
-        assert!(told.contains("restart:  1 under way, 0 disturbed\n          #7 claude: goes on"), "{told}");
-        assert!(told.contains("orch asks no network; see https://"), "{told}");
-        let cargo = |newest: Option<&str>| released(&of_source("cargo", newest, "git -C '/o' pull && …"));
+        let text = render(&view);
+        assert!(text.contains("restart:  1 under way, 0 disturbed\n          #7 claude: goes on"), "{text}");
+        assert!(text.contains("orch asks no network; see https://"), "{text}");
+        let cargo = |newest: Option<&str>| released(&from_source("cargo", newest, "git -C '/o' pull && …"));
         assert!(cargo(Some("999.0.0")).contains("999.0.0 is newer, in the checkout"));
         assert!(cargo(Some(env!("CARGO_PKG_VERSION"))).ends_with("a newer one: git -C '/o' pull && …\n"));
         assert!(cargo(None).contains("the newest: git"));
-        assert!(released(&of_source("apt", None, "x")).contains("apt does not know; the newest: x"));
+        assert!(released(&from_source("apt", None, "x")).contains("apt does not know; the newest: x"));
     }
 
     #[test]
     fn a_list_that_is_odd_says_nothing() {
-        let release = of_source("apt", Some("(none)"), "x");
+        let release = from_source("apt", Some("(none)"), "x");
         assert_eq!((release.is_newer, release.newest.as_deref()), (None, Some("(none)")));
-        assert_eq!(of_source("apt", Some("999.0.0"), "x").is_newer, Some(true));
-        assert_eq!(of_source("apt", Some(env!("CARGO_PKG_VERSION")), "x").is_newer, Some(false));
-        assert_eq!(of_source("apt", None, "x").is_newer, None);
+        assert_eq!(from_source("apt", Some("999.0.0"), "x").is_newer, Some(true));
+        assert_eq!(from_source("apt", Some(env!("CARGO_PKG_VERSION")), "x").is_newer, Some(false));
+        assert_eq!(from_source("apt", None, "x").is_newer, None);
     }
 }

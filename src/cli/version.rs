@@ -1,4 +1,4 @@
-//! `orch version`: needs nothing, and so starts nothing.
+//! `orch version`: prints the version, and starts nothing.
 
 use super::context::Context;
 use super::error::CliError;

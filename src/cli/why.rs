@@ -1,4 +1,4 @@
-//! `orch why`: why a task does not move now, and what will move it.
+//! `orch why`: shows why a task does not move now, and what will move it.
 
 use super::context::Context;
 use super::error::CliError;
@@ -18,26 +18,26 @@ pub struct Args {
     id: TaskId,
 }
 
-/// Prints it.
+/// Prints the answer.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    context.present(&endpoint::TaskWhy { id: args.id }, told).await
+    context.present(&endpoint::TaskWhy { id: args.id }, render).await
 }
 
-fn told(why: &WhyView, now: &Now, paint: Paint) -> String {
+fn render(why: &WhyView, now: &Now, paint: Paint) -> String {
     let status = paint.text(role_of(why.status), why.status.as_str());
     let because = indented(&why.because, "  ");
-    let mut told = format!("task {} is {status}\n{because}", why.id);
+    let mut text = format!("task {} is {status}\n{because}", why.id);
     if let Some(until) = why.hold.as_ref().and_then(|hold| hold.until) {
-        told.push_str(&format!("  until {}\n", now.until(until)));
+        text.push_str(&format!("  until {}\n", now.until(until)));
     }
     if let Some(batch) = &why.batch {
-        told.push_str(&format!("  it is in batch {} (orch batch show {0})\n", line(batch)));
+        text.push_str(&format!("  it is in batch {} (orch batch show {0})\n", line(batch)));
     }
-    told.push_str(&format!("{} {}\n", paint.text(Role::Active, "next:"), next(why, now)));
-    told
+    text.push_str(&format!("{} {}\n", paint.text(Role::Active, "next:"), next(why, now)));
+    text
 }
 
-/// The API tells times in UTC; a person reads their own.
+/// Describes the next step. The API reports times in UTC; a person reads local time.
 fn next(why: &WhyView, now: &Now) -> String {
     let next = line(&why.next);
     match why.hold.as_ref().and_then(|hold| hold.until) {
@@ -50,10 +50,11 @@ fn next(why: &WhyView, now: &Now) -> String {
 mod tests {
     use super::*;
     use crate::cli::fixture::now;
+    use orch_api::types::HoldView;
     use orch_core::plan::{Hold, HoldReason, describe_end};
     use orch_core::task::Status;
 
-    fn why(hold: Option<Hold>, because: &str, next: &str) -> WhyView {
+    fn why(hold: Option<HoldView>, because: &str, next: &str) -> WhyView {
         let (because, next) = (because.to_owned(), next.to_owned());
         WhyView { id: TaskId(7), status: Status::Routed, question_kind: None, hold, because, next, batch: None }
     }
@@ -62,28 +63,28 @@ mod tests {
     fn a_wait_reads_like_this() {
         let until = "2026-03-01T12:30:00Z".parse().expect("a time");
         let detail = "claude: usage limit\u{1b}[2J reached";
-        let hold = Hold { reason: HoldReason::RateLimited, detail: detail.to_owned(), until: Some(until) };
+        let hold = HoldView { reason: HoldReason::RateLimited, detail: detail.to_owned(), until: Some(until) };
         let held = why(Some(hold), detail, &format!("orch looks again at {until}; `orch task run 7` does not wait"));
         assert_eq!(
-            told(&held, &now(), Paint::OFF),
+            render(&held, &now(), Paint::OFF),
             "task 7 is routed\n  claude: usage limit\\u{1b}[2J reached\n  until 13:30 (in 30m)\n\
              next: orch looks again at 13:30; `orch task run 7` does not wait\n"
         );
         let of_batch = WhyView { batch: Some("night".to_owned()), ..why(None, "nothing holds it", "it starts now") };
         assert!(
-            told(&of_batch, &now(), Paint::OFF).contains("\n  it is in batch night (orch batch show night)\nnext: ")
+            render(&of_batch, &now(), Paint::OFF).contains("\n  it is in batch night (orch batch show night)\nnext: ")
         );
         let free = why(None, "nothing holds it", "it starts now");
-        assert_eq!(told(&free, &now(), Paint::OFF), "task 7 is routed\n  nothing holds it\nnext: it starts now\n");
+        assert_eq!(render(&free, &now(), Paint::OFF), "task 7 is routed\n  nothing holds it\nnext: it starts now\n");
     }
 
     #[test]
     fn every_hold_is_told_with_its_reason_for_programs_and_its_end_for_people() {
         let later = "2026-03-01T12:30:00Z".parse().ok();
         for (reason, until) in HoldReason::ALL.into_iter().flat_map(|reason| [(reason, None), (reason, later)]) {
-            let hold = Hold { reason, detail: "for a reason".to_owned(), until };
-            let view = why(Some(hold.clone()), &hold.detail, &describe_end(&hold, TaskId(7), None));
-            let text = told(&view, &now(), Paint::OFF);
+            let hold = HoldView { reason, detail: "for a reason".to_owned(), until };
+            let view = why(Some(hold.clone()), &hold.detail, &describe_end(&Hold::from(&hold), TaskId(7), None));
+            let text = render(&view, &now(), Paint::OFF);
             let (because, next) = text.split_once("\nnext: ").expect("what ends it stands at the end");
             assert!(because.contains("for a reason") && next.trim().len() > 10, "{reason:?}: {text}");
             assert_eq!(because.contains("until 13:30"), until.is_some(), "{text}");

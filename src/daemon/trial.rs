@@ -51,7 +51,7 @@ impl Setup {
             let secret = reference.as_ref().map(|one| one.read(&self.home, &self.environment));
             secret.transpose().map_err(Trial::NoSecret)
         };
-        let message = ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() };
+        let message = ChatMessage { blocks: vec![Block::plain(text)], ..ChatMessage::default() };
         let done = async {
             match kind {
                 ChannelKind::Telegram => {

@@ -23,8 +23,8 @@ fn home(work: &str) -> (SealedBox, Repo) {
 
 /// Who did what is told by lines of these kinds, oldest first: the kind, `by` and `who`.
 fn actors(sealed: &SealedBox, kinds: &[&str]) -> Vec<(String, String, Option<String>)> {
-    let told = sealed.orch(["events", "--json"]).ok().stdout;
-    let lines = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("a document"));
+    let output = sealed.orch(["events", "--json"]).ok().stdout;
+    let lines = output.lines().map(|line| serde_json::from_str::<Value>(line).expect("a document"));
     let text = |value: &Value| value.as_str().map(str::to_owned);
     lines
         .map(|line| (text(&line["kind"]).expect("a kind"), text(&line["by"]).expect("somebody"), text(&line["who"])))
@@ -73,11 +73,11 @@ fn what_a_person_does_by_a_command_and_in_a_file_is_told_as_theirs() {
     crate::kit::write_file(&file, &format!("{}  - title: By hand\n", before.replace("title: First", "title: Second")));
     let kinds = ["paused", "task_added", "task_edited", "claimed", "unclaimed"];
     wait::wait_until("the file to be read", RUN, || actors(&sealed, &kinds).len() == 7);
-    let mut told = actors(&sealed, &kinds);
+    let mut messages = actors(&sealed, &kinds);
     // The edit and the new entry come in one reading.
-    told[5..].sort();
+    messages[5..].sort();
     assert_eq!(
-        told,
+        messages,
         [
             line("paused", "person", None),
             line("task_added", "person", None),

@@ -64,9 +64,12 @@ fn what_was_under_way_when_orch_left_does_not_claim_to_be_looked_after() {
     reaches(&sealed, id, "in_progress");
     assert_eq!(why(&sealed, id)["next"], "it moves when the agent ends");
     sealed.kill_daemon();
-    let told = why(&sealed, id);
-    assert!(told["because"].as_str().is_some_and(|told| told.contains("was under way when orch left")), "{told}");
-    assert_eq!(told["next"], "`orch serve` goes on with it");
+    let answer = why(&sealed, id);
+    assert!(
+        answer["because"].as_str().is_some_and(|answer| answer.contains("was under way when orch left")),
+        "{answer}"
+    );
+    assert_eq!(answer["next"], "`orch serve` goes on with it");
     sealed.serve();
     reaches(&sealed, id, "in_progress");
     sealed.orch(["task", "cancel", &id.to_string()]).ok();
@@ -136,10 +139,11 @@ fn a_breaker_opens_holds_the_next_task_and_survives_a_restart_until_it_is_reset(
         reaches(&sealed, id, "needs_review");
     }
     let next = add(&sealed, &repo, "broken");
-    let told = held(&sealed, next, "breaker");
-    assert!(told["because"].as_str().is_some_and(|why| why.contains("agent:broken")), "{told}");
+    let answer = held(&sealed, next, "breaker");
+    assert!(answer["because"].as_str().is_some_and(|why| why.contains("agent:broken")), "{answer}");
     assert!(
-        told["hold"]["until"].is_string() && told["next"].as_str().is_some_and(|n| n.contains("orch breaker reset"))
+        answer["hold"]["until"].is_string()
+            && answer["next"].as_str().is_some_and(|n| n.contains("orch breaker reset"))
     );
     write_file(&sealed.base().join("stop"), "");
     let other = add(&sealed, &repo, "other");
@@ -162,12 +166,12 @@ fn a_breaker_opens_holds_the_next_task_and_survives_a_restart_until_it_is_reset(
     write_file(&sealed.base().join("mended"), "");
     assert_eq!(sealed.orch(["breaker", "reset", "agent:broken", "--json"]).ok().json()[0], "agent:broken");
     reaches(&sealed, next, "done");
-    let told = sealed.orch(["events"]).ok().stdout;
-    assert!(told.contains("breaker.opened") && told.contains("breaker.closed"), "{told}");
+    let answer = sealed.orch(["events"]).ok().stdout;
+    assert!(answer.contains("breaker.opened") && answer.contains("breaker.closed"), "{answer}");
     let since = |when: &str| sealed.orch(["events", "--since", when]).ok().stdout;
-    assert!(since("1h").starts_with(&told), "all of it is younger");
+    assert!(since("1h").starts_with(&answer), "all of it is younger");
     assert_eq!(since("2100-01-01T00:00:00Z"), "");
-    assert_eq!(since("1").lines().next(), told.lines().nth(1), "a number is a place");
+    assert_eq!(since("1").lines().next(), answer.lines().nth(1), "a number is a place");
     sealed.finish();
 }
 
@@ -188,10 +192,10 @@ fn a_half_open_breaker_lets_one_try_whose_success_lets_all_go_on() {
     wait::wait_until("the breaker to be forgotten", SOON, || {
         sealed.orch(["breaker", "list", "--json"]).ok().json().as_array().is_some_and(Vec::is_empty)
     });
-    let told = sealed.orch(["events"]).ok().stdout;
+    let text = sealed.orch(["events"]).ok().stdout;
     let kinds = ["breaker.opened", "breaker.half_open", "breaker.closed"];
-    let places: Vec<Option<usize>> = kinds.iter().map(|kind| told.find(kind)).collect();
-    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{told}");
+    let places: Vec<Option<usize>> = kinds.iter().map(|kind| text.find(kind)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
     sealed.finish();
 }
 
@@ -209,10 +213,10 @@ fn a_check_that_fails_for_every_task_stops_its_project_and_no_other() {
         reaches(&sealed, id, "needs_review");
     }
     let next = add(&sealed, &repo, "other");
-    let told = held(&sealed, next, "breaker");
+    let answer = held(&sealed, next, "breaker");
     assert!(
-        told["because"].as_str().is_some_and(|why| why.contains("check:") && why.contains("test -e mended")),
-        "{told}"
+        answer["because"].as_str().is_some_and(|why| why.contains("check:") && why.contains("test -e mended")),
+        "{answer}"
     );
     let elsewhere = add(&sealed, &second, "other");
     reaches(&sealed, elsewhere, "needs_review");

@@ -335,9 +335,9 @@ proptest! {
         stderr in ".{0,80}",
     ) {
         for kind in [DialectKind::Claude, DialectKind::Codex, DialectKind::Opencode, DialectKind::Command] {
-            let told = [RunKind::Work, RunKind::Review, RunKind::Route].map(|run| kind.dialect().reader(run));
+            let messages = [RunKind::Work, RunKind::Review, RunKind::Route].map(|run| kind.dialect().reader(run));
             let live = kind.dialect().live_reader(&Value::Null).map(|live| -> Box<dyn EventReader> { live });
-            for mut reader in told.into_iter().chain(live) {
+            for mut reader in messages.into_iter().chain(live) {
                 for line in &lines {
                     reader.line(line);
                     reader.session_record_line(line);

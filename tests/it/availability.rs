@@ -31,7 +31,7 @@ fn only(ran: &Ran) -> Value {
     ran.json()["providers"][0].clone()
 }
 
-fn told(value: &Value) -> &str {
+fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
@@ -70,7 +70,7 @@ fn every_answer_of_a_provider_has_its_exit_code() {
         let ran = check(&sealed, &["local", "--refresh", "--json"]).code_is(code);
         let view = only(&ran);
         assert_eq!((&view["state"], &view["code"], &ran.json()["code"]), (&state.into(), &code.into(), &code.into()));
-        assert!(told(&view["why"]).contains(word), "{answer:?}: {view}");
+        assert!(text(&view["why"]).contains(word), "{answer:?}: {view}");
         assert_eq!((&view["provider"], &view["cached"]), (&"local".into(), &false.into()));
         let until = view["until"].is_string();
         assert_eq!(until, matches!(&answer, Answer::With(429, headers, _) if headers[0].1 == "20"), "{view}");
@@ -224,7 +224,7 @@ fn the_list_of_a_provider_joins_the_catalog_below_what_the_person_says() {
     );
     assert_eq!(provider.seen()[0].header("authorization"), None, "without a key nobody gets one");
     let listed = models(&sealed);
-    let ids: Vec<&str> = listed.iter().map(|model| told(&model["model"])).collect();
+    let ids: Vec<&str> = listed.iter().map(|model| text(&model["model"])).collect();
     assert_eq!(ids, ["plain-flash", "tiny-vision"], "what one cannot talk with is left out");
     assert_eq!(
         (&listed[0]["context_window"], &listed[0]["sources"]["context_window"]),
@@ -246,7 +246,7 @@ fn the_list_of_a_provider_joins_the_catalog_below_what_the_person_says() {
     check(&sealed, &["local", "--refresh"]).code_is(1);
     let listed = models(&sealed);
     assert_eq!((listed.len(), &listed[0]["usable"]), (2, &false.into()));
-    assert!(told(&listed[0]["why"]).contains("local has trouble of its own (503), asked"), "{}", listed[0]);
+    assert!(text(&listed[0]["why"]).contains("local has trouble of its own (503), asked"), "{}", listed[0]);
     let ran = sealed.orch(["models", "resolve", "auto:vision"]).code_is(7);
     assert!(ran.stderr.contains("no provider can be used now: local has trouble of its own (503), asked"), "{ran}");
     assert!(ran.stderr.contains("orch models check --refresh"), "{ran}");
@@ -257,7 +257,7 @@ fn the_list_of_a_provider_joins_the_catalog_below_what_the_person_says() {
     assert_eq!(models(&sealed)[0]["usable"], true, "a server without a list may serve all the same");
     provider.answers(Answer::models(&["new"]));
     check(&sealed, &["local", "--refresh"]).ok();
-    let ids: Vec<String> = models(&sealed).iter().map(|model| told(&model["model"]).to_owned()).collect();
+    let ids: Vec<String> = models(&sealed).iter().map(|model| text(&model["model"]).to_owned()).collect();
     assert_eq!(ids, ["new", "tiny-vision"], "a newer list takes the place of the older one");
     sealed.config("providers: {local: {base_url: 'http://127.0.0.1:1/v1'}}\n");
     assert_eq!(models(&sealed).len(), 0, "the list of another address");
@@ -284,7 +284,7 @@ fn a_login_counts_without_a_key_and_without_a_question() {
     let ran = check(&sealed, &["--json"]).ok();
     let all = ran.json();
     let views = all["providers"].as_array().expect("a list");
-    let names: Vec<&str> = views.iter().map(|view| told(&view["provider"])).collect();
+    let names: Vec<&str> = views.iter().map(|view| text(&view["provider"])).collect();
     assert_eq!(names, ["anthropic", "openai", "zai"]);
     assert!(views.iter().all(|view| view["state"] == "available" && view["checked_at"].is_null()), "{all}");
     assert!(!sealed.orch_home().join(".orch/providers.json").exists(), "nobody was asked");
@@ -307,7 +307,7 @@ fn of_all_providers_the_highest_code_counts_and_one_that_hangs_delays_none() {
         .as_array()
         .expect("a list")
         .iter()
-        .map(|view| (told(&view["state"]).to_owned(), view["took_ms"].as_u64().expect("a number")))
+        .map(|view| (text(&view["state"]).to_owned(), view["took_ms"].as_u64().expect("a number")))
         .collect();
     let words: Vec<&str> = states.iter().map(|(state, _)| state.as_str()).collect();
     assert_eq!(words, ["available", "unavailable", "rate_limited"]);

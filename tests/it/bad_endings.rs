@@ -120,10 +120,10 @@ fn of_a_check_that_prints_a_gigabyte_the_end_is_kept_in_little_memory() {
 #[test]
 fn a_text_that_closes_its_fence_and_gives_orders_stays_data() {
     let sealed = SealedBox::new();
-    let told = sealed.base().join("told");
+    let text = sealed.base().join("told");
     let script = format!(
         "#!/bin/sh\ncat > '{}'\necho '{{\"status\":\"in_progress\",\"summary\":\"nothing yet\",\"remaining\":[\"all\"]}}'\n",
-        told.display()
+        text.display()
     );
     sealed.program("mend", &script);
     sealed.config("agents: {mend: {kind: command, command: mend}}\nworkflow: {max_attempts: 1}\n");
@@ -136,7 +136,7 @@ fn a_text_that_closes_its_fence_and_gives_orders_stays_data() {
     // What stands in the task is not the agent's word.
     assert_eq!(task["runs"][0]["outcome"]["class"], "incomplete", "{task}");
     assert_eq!(repo.show("main", "answer").as_deref(), Some("7\n"));
-    let prompt = crate::kit::read_file(&told);
+    let prompt = crate::kit::read_file(&text);
     let (before, after) = prompt.split_once(order).expect("the task is told");
     let fence =
         before.lines().rev().find(|line| line.starts_with("`````")).expect("a fence that the text cannot close");

@@ -13,12 +13,12 @@ name=$(git rev-parse --abbrev-ref HEAD | tr / -)
 echo work > \"$name.txt\" && git add . && git commit -q -m work && echo finished
 ";
 
-struct Yard {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Yard {
+impl Fixture {
     fn with(sealed: SealedBox, agents: &[(&str, &str)], config: &str) -> Self {
         for (name, script) in agents {
             sealed.program(name, script);
@@ -72,53 +72,53 @@ fn init_says_what_is_wrong_with_a_place_and_what_to_do() {
 
 #[test]
 fn a_detached_head_works_from_the_usual_branch_and_without_one_a_person_is_asked() {
-    let yard = Yard::new(&[("good", GOOD)], "");
-    yard.repo.git(["checkout", "-q", "--detach"]);
-    let id = yard.add("From a detached head", "good");
-    yard.until_idle(0);
-    assert_eq!(yard.show(&id)["status"], "done");
-    yard.repo.git(["branch", "-m", "main", "odd"]);
-    let id = yard.add("From nowhere", "good");
-    yard.until_idle(5);
-    let task = yard.show(&id);
+    let fixture = Fixture::new(&[("good", GOOD)], "");
+    fixture.repo.git(["checkout", "-q", "--detach"]);
+    let id = fixture.add("From a detached head", "good");
+    fixture.until_idle(0);
+    assert_eq!(fixture.show(&id)["status"], "done");
+    fixture.repo.git(["branch", "-m", "main", "odd"]);
+    let id = fixture.add("From nowhere", "good");
+    fixture.until_idle(5);
+    let task = fixture.show(&id);
     assert_eq!(task["status"], "needs_review");
     let question = task["question"].as_str().unwrap_or_default();
     assert!(question.contains("detached") && question.contains("base_branch"), "{question}");
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_base_branch_that_is_not_there_is_named_with_those_that_are() {
-    let yard = Yard::new(&[("good", GOOD)], "");
-    yard.sealed.config("workflow: {base_branch: mian}\nagents: {good: {kind: command, command: good}}\n");
-    let refused = yard.sealed.orch_in(yard.repo.dir(), ["init"]).code_is(1);
+    let fixture = Fixture::new(&[("good", GOOD)], "");
+    fixture.sealed.config("workflow: {base_branch: mian}\nagents: {good: {kind: command, command: good}}\n");
+    let refused = fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).code_is(1);
     assert!(refused.stderr.contains("mian") && refused.stderr.contains("main"), "{}", refused.stderr);
-    let id = yard.add("Typo", "good");
-    yard.until_idle(5);
-    let question = yard.show(&id)["question"].as_str().unwrap_or_default().to_owned();
+    let id = fixture.add("Typo", "good");
+    fixture.until_idle(5);
+    let question = fixture.show(&id)["question"].as_str().unwrap_or_default().to_owned();
     assert!(question.contains("mian") && question.contains("main"), "{question}");
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_task_whose_directory_is_gone_waits_until_it_is_back() {
-    let mut yard = Yard::new(&[("good", GOOD)], "engine: {tick_seconds: 1}\n");
-    let id = yard.add("Come back", "good");
-    let away = yard.repo.dir().with_extension("away");
-    std::fs::rename(yard.repo.dir(), &away).expect("moved away");
-    yard.sealed.serve();
-    wait::wait_until("the task to be blocked", SOON, || yard.show(&id)["status"] == "blocked");
-    let why = yard.sealed.orch(["why", &id, "--json"]).ok().json();
+    let mut fixture = Fixture::new(&[("good", GOOD)], "engine: {tick_seconds: 1}\n");
+    let id = fixture.add("Come back", "good");
+    let away = fixture.repo.dir().with_extension("away");
+    std::fs::rename(fixture.repo.dir(), &away).expect("moved away");
+    fixture.sealed.serve();
+    wait::wait_until("the task to be blocked", SOON, || fixture.show(&id)["status"] == "blocked");
+    let why = fixture.sealed.orch(["why", &id, "--json"]).ok().json();
     assert_eq!(why["hold"]["reason"], "missing_dir", "{why}");
-    std::fs::rename(&away, yard.repo.dir()).expect("moved back");
-    wait::wait_until("the task to be done", RUN, || yard.show(&id)["status"] == "done");
-    yard.sealed.finish();
+    std::fs::rename(&away, fixture.repo.dir()).expect("moved back");
+    wait::wait_until("the task to be done", RUN, || fixture.show(&id)["status"] == "done");
+    fixture.sealed.finish();
 }
 
 #[test]
 fn hostile_titles_are_only_text() {
-    let yard = Yard::new(&[("good", GOOD)], "");
-    let canary = yard.sealed.base().join("canary");
+    let fixture = Fixture::new(&[("good", GOOD)], "");
+    let canary = fixture.sealed.base().join("canary");
     let titles = [
         "x".repeat(10_000),
         "two\nlines".to_owned(),
@@ -133,42 +133,42 @@ fn hostile_titles_are_only_text() {
     let mut ids = Vec::new();
     for title in &titles {
         let args = ["task", "add", "-l", "agent:good", "--json", "--", title];
-        ids.push(yard.sealed.orch_in(yard.repo.dir(), args).ok().json()["id"].to_string());
+        ids.push(fixture.sealed.orch_in(fixture.repo.dir(), args).ok().json()["id"].to_string());
     }
-    yard.until_idle(0);
+    fixture.until_idle(0);
     for (id, title) in ids.iter().zip(&titles) {
-        let task = yard.show(id);
+        let task = fixture.show(id);
         assert_eq!(task["title"].as_str(), Some(title.as_str()));
         assert_eq!(task["status"], "done", "{task:#}");
     }
     assert!(!canary.exists(), "a title was run as a command");
-    let list = yard.sealed.orch(["task", "list"]).ok().stdout;
+    let list = fixture.sealed.orch(["task", "list"]).ok().stdout;
     assert!(!list.contains('\u{1b}') && !list.contains('\u{7}'), "escape sequences reach the terminal: {list:?}");
     let long = "y".repeat(10_001);
-    let refused = yard.sealed.orch_in(yard.repo.dir(), ["task", "add", &long]).code_is(2);
+    let refused = fixture.sealed.orch_in(fixture.repo.dir(), ["task", "add", &long]).code_is(2);
     assert!(refused.stderr.contains("10000"), "{}", refused.stderr);
-    yard.sealed.orch_in(yard.repo.dir(), ["task", "add", "  "]).code_is(2);
-    yard.sealed.finish();
+    fixture.sealed.orch_in(fixture.repo.dir(), ["task", "add", "  "]).code_is(2);
+    fixture.sealed.finish();
 }
 
 #[test]
 fn two_tasks_of_one_title_do_not_meet() {
-    let yard = Yard::new(&[("good", GOOD)], "workflow: {integrate: merge}\n");
-    let ids = [yard.add("The same", "good"), yard.add("The same", "good")];
-    yard.until_idle(0);
-    let branches = ids.map(|id| yard.show(&id)["branch"].as_str().unwrap_or_default().to_owned());
+    let fixture = Fixture::new(&[("good", GOOD)], "workflow: {integrate: merge}\n");
+    let ids = [fixture.add("The same", "good"), fixture.add("The same", "good")];
+    fixture.until_idle(0);
+    let branches = ids.map(|id| fixture.show(&id)["branch"].as_str().unwrap_or_default().to_owned());
     assert_ne!(branches[0], branches[1]);
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn an_agent_that_is_not_installed_is_named_with_those_that_are() {
-    let yard = Yard::new(&[("good", GOOD)], "");
-    let id = yard.add("For nobody", "opencode");
-    yard.until_idle(5);
-    let question = yard.show(&id)["question"].as_str().unwrap_or_default().to_owned();
+    let fixture = Fixture::new(&[("good", GOOD)], "");
+    let id = fixture.add("For nobody", "opencode");
+    fixture.until_idle(5);
+    let question = fixture.show(&id)["question"].as_str().unwrap_or_default().to_owned();
     assert!(question.contains("opencode") && question.contains("not installed"), "{question}");
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
@@ -180,15 +180,15 @@ fn agents_that_end_badly_are_told_apart() {
         ("endless", "#!/bin/sh\ncat > /dev/null\nexec sleep 600\n", "timeout"),
     ];
     let agents: Vec<(&str, &str)> = bad.iter().map(|(name, script, _)| (*name, *script)).collect();
-    let yard = Yard::new(&agents, "workflow: {max_attempts: 1, timeout_seconds: 3}\n");
-    let ids: Vec<String> = bad.iter().map(|(name, ..)| yard.add(&format!("For {name}"), name)).collect();
-    yard.until_idle(5);
+    let fixture = Fixture::new(&agents, "workflow: {max_attempts: 1, timeout_seconds: 3}\n");
+    let ids: Vec<String> = bad.iter().map(|(name, ..)| fixture.add(&format!("For {name}"), name)).collect();
+    fixture.until_idle(5);
     for (id, (name, _, class)) in ids.iter().zip(bad) {
-        let task = yard.show(id);
+        let task = fixture.show(id);
         assert_eq!(last_class(&task), class, "{name}: {task:#}");
         assert_eq!(task["status"], "needs_review", "{name}");
     }
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
@@ -199,117 +199,117 @@ fn a_flood_and_a_child_that_stays_harm_nobody() {
                  echo a > a.txt && git add . && git commit -q -m a\n";
     let parent = "#!/bin/sh\ncat > /dev/null\nsetsid sleep 600 > /dev/null 2>&1 &\n\
                   echo b > b.txt && git add . && git commit -q -m b\n";
-    let yard = Yard::new(&[("flood", flood), ("parent", parent)], "");
-    let ids = [yard.add("Flood", "flood"), yard.add("Stay", "parent")];
-    yard.until_idle(0);
+    let fixture = Fixture::new(&[("flood", flood), ("parent", parent)], "");
+    let ids = [fixture.add("Flood", "flood"), fixture.add("Stay", "parent")];
+    fixture.until_idle(0);
     for id in &ids {
-        assert_eq!(yard.show(id)["status"], "done");
+        assert_eq!(fixture.show(id)["status"], "done");
     }
-    let told = yard.show(&ids[0])["runs"][0]["transcript"].as_str().map(std::fs::read_to_string);
-    let told = told.expect("a transcript").expect("it reads");
-    let whole = told.lines().filter(|line| line.len() == 200 && line.bytes().all(|byte| byte == b'x')).count();
+    let text = fixture.show(&ids[0])["runs"][0]["transcript"].as_str().map(std::fs::read_to_string);
+    let text = text.expect("a transcript").expect("it reads");
+    let whole = text.lines().filter(|line| line.len() == 200 && line.bytes().all(|byte| byte == b'x')).count();
     assert_eq!(whole, 100_000, "every line of the flood is told");
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_worktree_path_with_somebodys_files_is_left_alone() {
-    let yard = Yard::new(&[("good", GOOD)], "");
-    let taken = yard.sealed.orch_home().join("worktrees/shop/orch/1-take-my-place");
+    let fixture = Fixture::new(&[("good", GOOD)], "");
+    let taken = fixture.sealed.orch_home().join("worktrees/shop/orch/1-take-my-place");
     std::fs::create_dir_all(&taken).expect("directory");
     std::fs::write(taken.join("precious.txt"), "mine").expect("file");
-    let id = yard.add("Take my place", "good");
-    yard.until_idle(5);
-    let question = yard.show(&id)["question"].as_str().unwrap_or_default().to_owned();
+    let id = fixture.add("Take my place", "good");
+    fixture.until_idle(5);
+    let question = fixture.show(&id)["question"].as_str().unwrap_or_default().to_owned();
     assert!(question.contains("1-take-my-place"), "{question}");
     assert_eq!(std::fs::read_to_string(taken.join("precious.txt")).expect("still there"), "mine");
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_branch_that_this_home_did_not_make_is_left_alone_and_its_commits_are_kept() {
-    let yard = Yard::new(&[("good", GOOD)], "");
-    yard.repo.git(["checkout", "-q", "-b", "orch/1-known-branch"]);
-    yard.repo.write("before.txt", "kept\n");
-    yard.repo.commit("Before");
-    let before = yard.repo.git(["rev-parse", "orch/1-known-branch"]);
-    yard.repo.git(["checkout", "-q", "main"]);
-    let id = yard.add("Known branch", "good");
-    yard.until_idle(0);
-    let task = yard.show(&id);
+    let fixture = Fixture::new(&[("good", GOOD)], "");
+    fixture.repo.git(["checkout", "-q", "-b", "orch/1-known-branch"]);
+    fixture.repo.write("before.txt", "kept\n");
+    fixture.repo.commit("Before");
+    let before = fixture.repo.git(["rev-parse", "orch/1-known-branch"]);
+    fixture.repo.git(["checkout", "-q", "main"]);
+    let id = fixture.add("Known branch", "good");
+    fixture.until_idle(0);
+    let task = fixture.show(&id);
     let branch = task["branch"].as_str().unwrap_or_default();
     assert_eq!(task["status"], "done");
     let suffix = branch.strip_prefix("orch/1-known-branch-").unwrap_or_default();
     assert!(!suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_hexdigit()), "{branch}");
-    assert_eq!(yard.repo.git(["rev-parse", "orch/1-known-branch"]), before, "nothing is put onto it");
-    assert_eq!(yard.repo.show("orch/1-known-branch", "before.txt").as_deref(), Some("kept\n"));
-    assert_eq!(yard.repo.show(branch, "before.txt"), None, "the task begins from its base");
-    yard.sealed.finish();
+    assert_eq!(fixture.repo.git(["rev-parse", "orch/1-known-branch"]), before, "nothing is put onto it");
+    assert_eq!(fixture.repo.show("orch/1-known-branch", "before.txt").as_deref(), Some("kept\n"));
+    assert_eq!(fixture.repo.show(branch, "before.txt"), None, "the task begins from its base");
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_broken_tasks_file_stops_nothing_and_is_told_with_its_place() {
-    let mut yard = Yard::new(&[("good", GOOD)], "");
-    let first = yard.add("Before", "good");
-    yard.sealed.serve();
-    wait::wait_until("the first to be done", RUN, || yard.show(&first)["status"] == "done");
-    wait::wait_until("it to be written", SOON, || yard.sealed.read_tasks().contains("status: done"));
-    let good = yard.sealed.read_tasks();
+    let mut fixture = Fixture::new(&[("good", GOOD)], "");
+    let first = fixture.add("Before", "good");
+    fixture.sealed.serve();
+    wait::wait_until("the first to be done", RUN, || fixture.show(&first)["status"] == "done");
+    wait::wait_until("it to be written", SOON, || fixture.sealed.read_tasks().contains("status: done"));
+    let good = fixture.sealed.read_tasks();
     let broken = format!("{good}  - title: [never closed\n");
-    yard.sealed.write_tasks(&broken);
-    let told = || yard.sealed.orch(["status", "--json"]).ok().json()["problems"].to_string();
-    wait::wait_until("the mistake to be told", SOON, || told().contains("line"));
-    let second = yard.add("Meanwhile", "good");
-    wait::wait_until("work to go on", RUN, || yard.show(&second)["status"] == "done");
-    assert_eq!(yard.sealed.read_tasks(), broken, "a broken file is not touched");
-    yard.sealed.write_tasks(&format!("{good}  - title: Mended\n    labels: [agent:good]\n"));
+    fixture.sealed.write_tasks(&broken);
+    let answer = || fixture.sealed.orch(["status", "--json"]).ok().json()["problems"].to_string();
+    wait::wait_until("the mistake to be told", SOON, || answer().contains("line"));
+    let second = fixture.add("Meanwhile", "good");
+    wait::wait_until("work to go on", RUN, || fixture.show(&second)["status"] == "done");
+    assert_eq!(fixture.sealed.read_tasks(), broken, "a broken file is not touched");
+    fixture.sealed.write_tasks(&format!("{good}  - title: Mended\n    labels: [agent:good]\n"));
     wait::wait_until("the new task to be done", RUN, || {
-        let tasks = yard.sealed.orch(["task", "list", "--all", "--json"]).ok().json();
+        let tasks = fixture.sealed.orch(["task", "list", "--all", "--json"]).ok().json();
         let mended = tasks.as_array().and_then(|t| t.iter().find(|t| t["title"] == "Mended").cloned());
         mended.is_some_and(|t| t["status"] == "done")
     });
     wait::wait_until("everything to be written", SOON, || {
-        let text = yard.sealed.read_tasks();
+        let text = fixture.sealed.read_tasks();
         text.contains("Meanwhile") && text.matches("status: done").count() == 3
     });
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn an_old_copy_of_the_tasks_file_starts_nothing_again() {
-    let mut yard = Yard::new(&[("good", GOOD)], "");
-    let id = yard.add("Once is enough", "good");
-    let old = yard.sealed.read_tasks();
-    yard.sealed.serve();
-    wait::wait_until("it to be done and written", RUN, || yard.sealed.read_tasks().contains("status: done"));
-    yard.sealed.write_tasks(&format!("{old}  - title: A new line\n    labels: [agent:good]\n"));
+    let mut fixture = Fixture::new(&[("good", GOOD)], "");
+    let id = fixture.add("Once is enough", "good");
+    let old = fixture.sealed.read_tasks();
+    fixture.sealed.serve();
+    wait::wait_until("it to be done and written", RUN, || fixture.sealed.read_tasks().contains("status: done"));
+    fixture.sealed.write_tasks(&format!("{old}  - title: A new line\n    labels: [agent:good]\n"));
     wait::wait_until("both to be done and written", RUN, || {
-        yard.sealed.read_tasks().matches("status: done").count() == 2
+        fixture.sealed.read_tasks().matches("status: done").count() == 2
     });
-    let task = yard.show(&id);
+    let task = fixture.show(&id);
     assert_eq!(task["runs"].as_array().map(Vec::len), Some(1), "{task:#}");
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 /// A save within the moments in which orch's own write is not over yet must be read like any other.
 #[test]
 fn a_save_right_after_orchs_own_write_is_read() {
-    let mut yard = Yard::new(&[("good", GOOD)], "");
-    yard.sealed.write_tasks("tasks:\n");
-    yard.sealed.serve();
+    let mut fixture = Fixture::new(&[("good", GOOD)], "");
+    fixture.sealed.write_tasks("tasks:\n");
+    fixture.sealed.serve();
     for round in 1..=6 {
-        let id = yard.add(&format!("Round {round}"), "good");
+        let id = fixture.add(&format!("Round {round}"), "good");
         let mut text = String::new();
         wait::catch("it to be done and written", RUN, || {
-            text = yard.sealed.read_tasks();
+            text = fixture.sealed.read_tasks();
             text.matches("status: done").count() == 2 * round - 1
         });
-        yard.sealed.write_tasks(&format!("{text}  - {{title: Save {round}, status: done}}\n"));
+        fixture.sealed.write_tasks(&format!("{text}  - {{title: Save {round}, status: done}}\n"));
         let numbered = format!("  - {{title: Save {round}, id: {}, status: done}}\n", 2 * round);
-        wait::wait_until("the save to be read", SOON, || yard.sealed.read_tasks().contains(&numbered));
-        assert_eq!(yard.show(&id)["status"], "done");
+        wait::wait_until("the save to be read", SOON, || fixture.sealed.read_tasks().contains(&numbered));
+        assert_eq!(fixture.show(&id)["status"], "done");
     }
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 /// An agent that works until a file appears beside its repository.
@@ -320,7 +320,7 @@ until [ -e \"$HOME/go-on\" ]; do sleep 0.1; done
 echo work > work.txt && git add . && git commit -q -m work && echo finished
 ";
 
-impl Yard {
+impl Fixture {
     /// A daemon with one patient agent at work; the run's directory.
     fn at_work(&mut self) -> (String, std::path::PathBuf) {
         let id = self.add("Take your time", "patient");
@@ -343,80 +343,80 @@ impl Yard {
 
 #[test]
 fn a_runner_that_is_killed_is_noticed_although_others_keep_asking() {
-    let mut yard = Yard::new(&[("patient", PATIENT)], "engine: {tick_seconds: 10}\n");
-    let (id, dir) = yard.at_work();
+    let mut fixture = Fixture::new(&[("patient", PATIENT)], "engine: {tick_seconds: 10}\n");
+    let (id, dir) = fixture.at_work();
     let started: Value =
         serde_json::from_str(&std::fs::read_to_string(dir.join("started.json")).expect("started")).expect("JSON");
     let pid = started["runner"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
     let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
     // Asking is what this loop does, many times a second.
-    yard.crashes_and_is_tried_again(&id);
+    fixture.crashes_and_is_tried_again(&id);
 }
 
 #[test]
 fn a_run_whose_directory_is_taken_away_ends_and_is_tried_again() {
-    let mut yard = Yard::new(&[("patient", PATIENT)], "");
-    let (id, dir) = yard.at_work();
+    let mut fixture = Fixture::new(&[("patient", PATIENT)], "");
+    let (id, dir) = fixture.at_work();
     std::fs::remove_dir_all(&dir).expect("removed");
-    yard.crashes_and_is_tried_again(&id);
+    fixture.crashes_and_is_tried_again(&id);
 }
 
 #[test]
 fn a_second_daemon_is_refused() {
-    let mut yard = Yard::new(&[("good", GOOD)], "");
-    yard.sealed.serve();
-    let ran = yard.sealed.orch(["serve"]).code_is(7);
+    let mut fixture = Fixture::new(&[("good", GOOD)], "");
+    fixture.sealed.serve();
+    let ran = fixture.sealed.orch(["serve"]).code_is(7);
     assert!(ran.stderr.contains("already"), "{}", ran.stderr);
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_home_that_is_long_and_odd_works() {
-    let mut yard = Yard::with(SealedBox::awkward(), &[("good", GOOD)], "workflow: {integrate: merge}\n");
-    let id = yard.add("Far away", "good");
-    yard.sealed.serve();
-    wait::wait_until("the task to be done", RUN, || yard.show(&id)["status"] == "done");
-    yard.sealed.finish();
+    let mut fixture = Fixture::with(SealedBox::awkward(), &[("good", GOOD)], "workflow: {integrate: merge}\n");
+    let id = fixture.add("Far away", "good");
+    fixture.sealed.serve();
+    wait::wait_until("the task to be done", RUN, || fixture.show(&id)["status"] == "done");
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_dirty_checkout_of_the_base_is_not_touched() {
-    let mut yard = Yard::new(&[("good", GOOD)], "workflow: {integrate: merge}\n");
-    yard.repo.write("README.md", "somebody is writing here\n");
-    let id = yard.add("Merge me", "good");
-    yard.sealed.serve();
-    wait::wait_until("the merge to wait", RUN, || yard.show(&id)["hold"]["reason"] == "base_dirty");
-    assert_eq!(yard.repo.read("README.md"), "somebody is writing here\n");
-    yard.repo.git(["checkout", "-q", "README.md"]);
-    yard.sealed.orch(["task", "run", &id]).code_is(0);
-    yard.sealed.finish();
+    let mut fixture = Fixture::new(&[("good", GOOD)], "workflow: {integrate: merge}\n");
+    fixture.repo.write("README.md", "somebody is writing here\n");
+    let id = fixture.add("Merge me", "good");
+    fixture.sealed.serve();
+    wait::wait_until("the merge to wait", RUN, || fixture.show(&id)["hold"]["reason"] == "base_dirty");
+    assert_eq!(fixture.repo.read("README.md"), "somebody is writing here\n");
+    fixture.repo.git(["checkout", "-q", "README.md"]);
+    fixture.sealed.orch(["task", "run", &id]).code_is(0);
+    fixture.sealed.finish();
 }
 
 #[test]
 fn what_a_program_that_shows_nothing_changes_in_the_main_checkout_is_noted_and_nobody_is_blamed() {
     let intruder = "#!/bin/sh\ncat > /dev/null\nmain=$(git worktree list | head -1 | cut -d' ' -f1)\n\
                     echo x > \"$main/intruder.txt\"\necho a > a.txt && git add . && git commit -q -m a\n";
-    let yard = Yard::new(&[("intruder", intruder)], "workflow: {max_attempts: 1}\n");
-    let id = yard.add("Intrude", "intruder");
-    yard.until_idle(0);
-    let task = yard.show(&id);
+    let fixture = Fixture::new(&[("intruder", intruder)], "workflow: {max_attempts: 1}\n");
+    let id = fixture.add("Intrude", "intruder");
+    fixture.until_idle(0);
+    let task = fixture.show(&id);
     assert_eq!(task["status"], "done", "{task:#}");
     let notes = task["evidence"]["notes"].to_string();
     assert!(notes.contains("intruder.txt") && notes.contains("nothing shows"), "{task:#}");
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_bare_title_in_the_file_is_a_task_and_its_comments_survive() {
-    let mut yard = Yard::new(&[("good", GOOD)], "router: {agents: [good], mode: round_robin}\n");
+    let mut fixture = Fixture::new(&[("good", GOOD)], "router: {agents: [good], mode: round_robin}\n");
     let text = "# my tasks\ntasks:\n  - title: Write a changelog   # soon\n\n  # nothing else yet\n";
-    yard.sealed.write_tasks(text);
-    yard.sealed.serve();
-    wait::wait_until("it to be done and written", RUN, || yard.sealed.read_tasks().contains("status: done"));
-    let written = yard.sealed.read_tasks();
+    fixture.sealed.write_tasks(text);
+    fixture.sealed.serve();
+    wait::wait_until("it to be done and written", RUN, || fixture.sealed.read_tasks().contains("status: done"));
+    let written = fixture.sealed.read_tasks();
     for kept in ["# my tasks\n", "title: Write a changelog   # soon\n", "  # nothing else yet\n", "id: 1"] {
         assert!(written.contains(kept), "{kept:?} is lost in:\n{written}");
     }
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }

@@ -45,12 +45,12 @@ const ACTS: &[&str] = &[
 ];
 
 /// A home in which a program works on one task in each of some repositories.
-struct Desk {
+struct Fixture {
     sealed: SealedBox,
     repos: Vec<Repo>,
 }
 
-impl Desk {
+impl Fixture {
     fn new(count: usize, workflow: &str) -> Self {
         let sealed = SealedBox::new();
         sealed.program("bot", BOT);
@@ -111,62 +111,66 @@ impl Desk {
 
 #[test]
 fn nothing_that_a_person_does_in_their_own_checkout_is_held_against_an_agent() {
-    let mut desk = Desk::new(ACTS.len(), "max_attempts: 3");
-    desk.sealed.serve();
-    desk.until_all_work();
+    let mut fixture = Fixture::new(ACTS.len(), "max_attempts: 3");
+    fixture.sealed.serve();
+    fixture.until_all_work();
     let mut kept = Vec::new();
     for (number, act) in ACTS.iter().enumerate() {
-        desk.by_hand(number + 1, act);
-        kept.push(desk.files(number + 1));
+        fixture.by_hand(number + 1, act);
+        kept.push(fixture.files(number + 1));
     }
-    desk.go_on();
+    fixture.go_on();
     let ended = |task: &Value| ["done", "needs_review"].contains(&task["status"].as_str().unwrap_or_default());
     let mut wrong = Vec::new();
     for (number, act) in ACTS.iter().enumerate() {
         let id = number + 1;
-        let task = wait::wait_some("the end of the task", RUN * 2, || Some(desk.show(id)).filter(ended));
+        let task = wait::wait_some("the end of the task", RUN * 2, || Some(fixture.show(id)).filter(ended));
         let (runs, violations) = (task["runs"].as_array().map_or(0, Vec::len), &task["evidence"]["violations"]);
         let is_clean = violations.as_array().is_none_or(Vec::is_empty);
         if task["status"] != "done" || runs != 1 || !task["question"].is_null() || !is_clean {
             wrong.push(format!("{act}: {} after {runs} runs: {}, {violations}", task["status"], task["question"]));
         }
-        if desk.files(id) != kept[number] {
-            wrong.push(format!("{act}: what was there is not there any more:\n{}\n{}", kept[number], desk.files(id)));
+        if fixture.files(id) != kept[number] {
+            wrong.push(format!(
+                "{act}: what was there is not there any more:\n{}\n{}",
+                kept[number],
+                fixture.files(id)
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    desk.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn work_waits_for_a_person_who_rebases_or_edits_its_base_and_is_merged_afterwards() {
     let begin = "for n in 1 2; do echo $n > mine; git add mine; git commit -qm \"mine $n\"; done; \
                  git -c sequence.editor='sed -i s/^pick/edit/' rebase -qi HEAD~2";
-    let mut desk = Desk::new(2, "integrate: merge");
-    desk.sealed.serve();
-    desk.until_all_work();
-    desk.by_hand(1, begin);
-    desk.by_hand(2, "echo 'half a thought' >> README.md");
-    desk.go_on();
+    let mut fixture = Fixture::new(2, "integrate: merge");
+    fixture.sealed.serve();
+    fixture.until_all_work();
+    fixture.by_hand(1, begin);
+    fixture.by_hand(2, "echo 'half a thought' >> README.md");
+    fixture.go_on();
     for (id, word) in [(1, "rebase"), (2, "uncommitted")] {
-        wait::wait_until("the task to be held", RUN * 2, || desk.show(id)["hold"]["reason"] == "base_dirty");
-        let task = desk.show(id);
+        wait::wait_until("the task to be held", RUN * 2, || fixture.show(id)["hold"]["reason"] == "base_dirty");
+        let task = fixture.show(id);
         assert!(task["hold"]["detail"].as_str().is_some_and(|detail| detail.contains(word)), "{task}");
         assert!(task["question"].is_null(), "{task}");
     }
     // Both of their commits arrive, and nothing had moved under them.
-    desk.by_hand(1, "git rebase --continue; git rebase --continue");
-    desk.by_hand(2, "git commit -qam 'a whole thought'");
-    for (id, repo) in [1, 2].into_iter().zip(&desk.repos) {
-        wait::wait_until("the task to be done", RUN * 3, || desk.show(id)["status"] == "done");
-        let task = desk.show(id);
+    fixture.by_hand(1, "git rebase --continue; git rebase --continue");
+    fixture.by_hand(2, "git commit -qam 'a whole thought'");
+    for (id, repo) in [1, 2].into_iter().zip(&fixture.repos) {
+        wait::wait_until("the task to be done", RUN * 3, || fixture.show(id)["status"] == "done");
+        let task = fixture.show(id);
         assert_eq!(task["runs"].as_array().map(Vec::len), Some(1), "{task}");
         assert_eq!(repo.show("main", "answer").as_deref(), Some("42\n"));
         repo.git(["fsck", "--strict", "--no-dangling"]);
     }
-    assert_eq!(desk.repos[0].show("main", "mine").as_deref(), Some("2\n"));
-    assert!(desk.repos[1].show("main", "README.md").is_some_and(|text| text.contains("half a thought")));
-    desk.sealed.finish();
+    assert_eq!(fixture.repos[0].show("main", "mine").as_deref(), Some("2\n"));
+    assert!(fixture.repos[1].show("main", "README.md").is_some_and(|text| text.contains("half a thought")));
+    fixture.sealed.finish();
 }
 
 #[test]
@@ -176,8 +180,8 @@ fn what_an_agent_did_outside_is_told_with_the_command_that_did_it() {
         repo.git(["branch", "old"]);
     });
     assert_eq!(task["runs"][0]["outcome"]["class"], "sandbox_violation", "{task}");
-    let told = task["evidence"]["violations"][0].as_str().unwrap_or_default();
-    assert!(told.contains("refs/heads/old was deleted") && told.contains("git branch -qD old"), "{task}");
+    let text = task["evidence"]["violations"][0].as_str().unwrap_or_default();
+    assert!(text.contains("refs/heads/old was deleted") && text.contains("git branch -qD old"), "{task}");
     sealed.finish();
 }
 
@@ -302,8 +306,8 @@ fn what_a_run_did_outside_that_ends_without_a_result_is_told_once_before_the_nex
         let tag = |repo: &Repo| drop(repo.git(["tag", "v1"]));
         let (sealed, repo, task) = ended(workflow, &work, tag);
         let (question, before) = (task["question"].as_str().unwrap_or_default(), repo.git(["rev-parse", "main~1"]));
-        for told in ["refs/tags/v1", "refs/heads/main", "orch task unblock 1"] {
-            assert!(question.contains(told), "{ending}: {task}");
+        for text in ["refs/tags/v1", "refs/heads/main", "orch task unblock 1"] {
+            assert!(question.contains(text), "{ending}: {task}");
         }
         put_back(&sealed, &repo, &task);
         assert!(repo.git(["for-each-ref", "refs/tags"]).contains("v1"), "{ending}");
@@ -501,19 +505,19 @@ fn what_a_person_had_not_committed_outlasts_the_way_back_from_an_agents_commit()
 
 #[test]
 fn a_task_begins_and_ends_at_the_branch_it_was_made_on_wherever_the_person_is_meanwhile() {
-    let mut desk = Desk::new(1, "integrate: merge");
-    desk.by_hand(1, "git switch -qc topic; echo t > t; git add t; git commit -qm t");
-    desk.sealed.orch_in(desk.repos[0].dir(), ["task", "add", "Of the topic", "-l", "agent:bot"]).ok();
-    assert_eq!((&desk.show(1)["base_branch"], &desk.show(2)["base_branch"]), (&json!("main"), &json!("topic")));
-    desk.by_hand(1, "git switch -qc other");
-    desk.sealed.serve();
+    let mut fixture = Fixture::new(1, "integrate: merge");
+    fixture.by_hand(1, "git switch -qc topic; echo t > t; git add t; git commit -qm t");
+    fixture.sealed.orch_in(fixture.repos[0].dir(), ["task", "add", "Of the topic", "-l", "agent:bot"]).ok();
+    assert_eq!((&fixture.show(1)["base_branch"], &fixture.show(2)["base_branch"]), (&json!("main"), &json!("topic")));
+    fixture.by_hand(1, "git switch -qc other");
+    fixture.sealed.serve();
     for (id, base) in [(1, "main"), (2, "topic")] {
-        wait::wait_until("the agent to work", RUN * 2, || desk.sign(id, "there").exists());
-        crate::kit::write_file(&desk.sign(id, "go"), "");
-        wait::wait_until("the task to be done", RUN * 2, || desk.show(id)["status"] == "done");
-        assert_eq!(desk.repos[0].show(base, "answer").as_deref(), Some("42\n"), "{}", desk.show(id));
-        assert_eq!(desk.repos[0].show("other", "answer").as_deref(), Some("7\n"));
+        wait::wait_until("the agent to work", RUN * 2, || fixture.sign(id, "there").exists());
+        crate::kit::write_file(&fixture.sign(id, "go"), "");
+        wait::wait_until("the task to be done", RUN * 2, || fixture.show(id)["status"] == "done");
+        assert_eq!(fixture.repos[0].show(base, "answer").as_deref(), Some("42\n"), "{}", fixture.show(id));
+        assert_eq!(fixture.repos[0].show("other", "answer").as_deref(), Some("7\n"));
     }
-    assert_eq!(desk.repos[0].show("main", "t"), None, "the topic is the person's");
-    desk.sealed.finish();
+    assert_eq!(fixture.repos[0].show("main", "t"), None, "the topic is the person's");
+    fixture.sealed.finish();
 }

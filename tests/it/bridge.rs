@@ -15,13 +15,13 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 
 /// A box with opencode, a repository and a model.
-struct Room {
+struct Fixture {
     sealed: SealedBox,
     server: ModelServer,
     repo: Repo,
 }
 
-impl Room {
+impl Fixture {
     fn new() -> Self {
         Self::with(Script::standard())
     }
@@ -90,9 +90,10 @@ fn class(ran: &Ran) -> Option<FailureClass> {
 
 #[test]
 fn a_turn_is_told_in_the_words_of_the_one_shot_command_and_the_conversation_can_be_gone_on_with() {
-    let room = Room::new();
-    let first = room.bridge(&[open("SCENARIO:commit-file name=one.txt")]).run().ok();
-    let by_run = room.sealed.run_program_in(Agent::Opencode.name(), room.repo.dir()).args(Agent::Opencode.run_args());
+    let fixture = Fixture::new();
+    let first = fixture.bridge(&[open("SCENARIO:commit-file name=one.txt")]).run().ok();
+    let by_run =
+        fixture.sealed.run_program_in(Agent::Opencode.name(), fixture.repo.dir()).args(Agent::Opencode.run_args());
     let by_run = by_run.stdin("SCENARIO:commit-file name=two.txt").run().ok();
     let own: Vec<String> = kinds(&first).into_iter().filter(|kind| !kind.starts_with("orch.")).collect();
     assert_eq!(own, kinds(&by_run));
@@ -104,119 +105,119 @@ fn a_turn_is_told_in_the_words_of_the_one_shot_command_and_the_conversation_can_
         [("three.txt", session), ("four.txt", by_run.json_lines()[0]["sessionID"].as_str().unwrap().to_owned())]
     {
         let prompt = format!("SCENARIO:commit-file name={name}");
-        let ran = room.bridge(&[open_with(&prompt, &json!({ "session": id }))]).run().ok();
+        let ran = fixture.bridge(&[open_with(&prompt, &json!({ "session": id }))]).run().ok();
         assert_eq!(read(&ran).1.session_id, Some(id));
-        assert_eq!(room.server.requests().last().expect("requests").asked.turns.len(), 2);
+        assert_eq!(fixture.server.requests().last().expect("requests").asked.turns.len(), 2);
     }
-    room.close();
+    fixture.close();
 }
 
 #[test]
 fn failures_are_those_of_the_one_shot_command() {
-    let room = Room::new();
+    let fixture = Fixture::new();
     for (opening, prompt, expected) in [
         (json!({}), "SCENARIO:auth-401", FailureClass::Auth),
         (json!({}), "SCENARIO:billing", FailureClass::Budget),
         (json!({ "model": { "providerID": "fake", "modelID": "nope" } }), "hello", FailureClass::ModelNotFound),
         (json!({ "session": "ses_0000000000000000000000000000" }), "go on", FailureClass::SessionLost),
     ] {
-        let ran = room.bridge(&[open_with(prompt, &opening)]).run().code_is(1);
+        let ran = fixture.bridge(&[open_with(prompt, &opening)]).run().code_is(1);
         assert_eq!(class(&ran), Some(expected), "{ran}");
     }
-    let missing = room.bridge_to(PathBuf::from("/no/such/opencode"), &[open("hello")]).run().code_is(127);
+    let missing = fixture.bridge_to(PathBuf::from("/no/such/opencode"), &[open("hello")]).run().code_is(127);
     assert_eq!(class(&missing), Some(FailureClass::AgentMissing), "{missing}");
-    room.close();
+    fixture.close();
 }
 
 #[test]
 fn a_request_that_is_repeated_is_told_before_it_is() {
-    let room = Room::new();
-    let ran = room.bridge(&[open("SCENARIO:rate-limit-once")]).run().ok();
+    let fixture = Fixture::new();
+    let ran = fixture.bridge(&[open("SCENARIO:rate-limit-once")]).run().ok();
     let (events, ending) = read(&ran);
     let again =
         |event: &&AgentEvent| matches!(event, AgentEvent::Retry { class: FailureClass::RateLimited, attempt: 1, .. });
     assert_eq!((events.iter().filter(again).count(), ending.failure), (1, None), "{ran}");
-    room.close();
+    fixture.close();
 }
 
 #[test]
 fn a_question_to_the_person_is_turned_down_instead_of_waited_for() {
-    let mut room = Room::new();
-    room.sealed.set("OPENCODE_PERMISSION", json!({ "bash": "ask" }).to_string());
-    let ran = room.bridge(&[open("SCENARIO:commit-file name=one.txt")]).run();
+    let mut fixture = Fixture::new();
+    fixture.sealed.set("OPENCODE_PERMISSION", json!({ "bash": "ask" }).to_string());
+    let ran = fixture.bridge(&[open("SCENARIO:commit-file name=one.txt")]).run();
     let (_, ending) = read(&ran);
     assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::Incomplete), "{ran}");
     assert_eq!(ending.denials.len(), 1, "{ran}");
-    room.close();
+    fixture.close();
 }
 
 #[test]
 fn a_bridge_that_is_made_to_end_takes_its_server_with_it() {
     let hold = Rule::on("SCENARIO:hold").command("touch begun; while [ ! -e go ]; do sleep 0.05; done");
-    let room = Room::with(Script::standard().first(hold.done("held")));
+    let fixture = Fixture::with(Script::standard().first(hold.done("held")));
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        let begun = room.repo.dir().join("begun");
+        let begun = fixture.repo.dir().join("begun");
         let _ = std::fs::remove_file(&begun);
-        let running = room.bridge(&[open("SCENARIO:hold")]).start();
+        let running = fixture.bridge(&[open("SCENARIO:hold")]).start();
         wait_until("the command", RUN, || begun.exists());
         running.signal(signal);
         assert_eq!(running.finish(RUN).code, Some(130));
-        room.no_server_is_left();
+        fixture.no_server_is_left();
     }
-    crate::kit::write_file(&room.repo.dir().join("go"), "");
-    room.close();
+    crate::kit::write_file(&fixture.repo.dir().join("go"), "");
+    fixture.close();
 }
 
 #[test]
 fn a_server_that_dies_under_its_work_ends_the_bridge_as_a_crash() {
     let hold = Rule::on("SCENARIO:hold").command("touch begun; while [ ! -e go ]; do sleep 0.05; done");
-    let room = Room::with(Script::standard().first(hold.done("held")));
-    let running = room.bridge(&[open("SCENARIO:hold")]).start();
-    let begun = room.repo.dir().join("begun");
+    let fixture = Fixture::with(Script::standard().first(hold.done("held")));
+    let running = fixture.bridge(&[open("SCENARIO:hold")]).start();
+    let begun = fixture.repo.dir().join("begun");
     wait_until("the command", RUN, || begun.exists());
     let server = |command: &str| command.contains("opencode serve") && !command.contains("__opencode");
-    let found: Vec<_> = room.sealed.inmates().into_iter().filter(|one| server(&one.command)).collect();
+    let found: Vec<_> = fixture.sealed.inmates().into_iter().filter(|one| server(&one.command)).collect();
     let [server] = found.as_slice() else { panic!("not one server: {found:?}") };
     let pid = rustix::process::Pid::from_raw(server.pid).expect("a process");
     rustix::process::kill_process(pid, Signal::KILL).expect("it runs");
     let ran = running.finish(RUN).code_is(1);
     assert_eq!(class(&ran), Some(FailureClass::Crashed), "{ran}");
-    crate::kit::write_file(&room.repo.dir().join("go"), "");
-    room.close();
+    crate::kit::write_file(&fixture.repo.dir().join("go"), "");
+    fixture.close();
 }
 
 #[test]
 fn the_password_of_the_server_is_told_to_nobody() {
-    let room = Room::with(Script::standard().first(Rule::on("SCENARIO:env").command("env").done("seen")));
-    let ran = room.bridge(&[open("SCENARIO:env")]).run().ok();
+    let fixture = Fixture::with(Script::standard().first(Rule::on("SCENARIO:env").command("env").done("seen")));
+    let ran = fixture.bridge(&[open("SCENARIO:env")]).run().ok();
     let expected = "OPENCODE_SERVER_PASSWORD=[REDACTED:OPENCODE_SERVER_PASSWORD]";
     assert!(ran.stdout.contains(expected), "{ran}");
-    room.close();
+    fixture.close();
 }
 
 #[test]
 fn a_server_that_anybody_could_speak_to_is_not_used() {
-    let room = Room::new();
-    let guarded = room.sealed.bin().join(Agent::Opencode.name());
+    let fixture = Fixture::new();
+    let guarded = fixture.sealed.bin().join(Agent::Opencode.name());
     let open_door = format!("#!/bin/sh\nunset OPENCODE_SERVER_PASSWORD; exec {} \"$@\"\n", guarded.display());
-    let program = room.sealed.program("open-door", &open_door);
-    let ran = room.bridge_to(program, &[open("SCENARIO:text")]).run().code_is(1);
+    let program = fixture.sealed.program("open-door", &open_door);
+    let ran = fixture.bridge_to(program, &[open("SCENARIO:text")]).run().code_is(1);
     assert!(ran.stdout.is_empty() && ran.stderr.contains("accepts requests without a password"), "{ran}");
-    assert!(room.server.requests().is_empty());
-    room.close();
+    assert!(fixture.server.requests().is_empty());
+    fixture.close();
 }
 
 #[test]
 fn a_server_that_listens_and_never_answers_can_be_ended_and_its_death_is_seen() {
-    let room = Room::new();
+    let fixture = Fixture::new();
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     silent.set_nonblocking(true).expect("it can be asked without waiting");
     let address = silent.local_addr().expect("an address");
     let script = format!("#!/bin/sh\necho 'opencode server listening on http://{address}'\nexec sleep 4242\n");
-    let program = room.sealed.program("silent", &script);
-    let servers = || room.sealed.inmates().into_iter().filter(|one| one.command.contains("sleep 4242"));
+    let program = fixture.sealed.program("silent", &script);
+    let servers = || fixture.sealed.inmates().into_iter().filter(|one| one.command.contains("sleep 4242"));
     for (to_the_bridge, code) in [(true, 130), (false, 1)] {
-        let running = room.bridge_to(program.clone(), &[open("SCENARIO:text")]).start();
+        let running = fixture.bridge_to(program.clone(), &[open("SCENARIO:text")]).start();
         let (_held, _) = wait_some("the first request", RUN, || silent.accept().ok());
         let server = wait_some("the server", RUN, || servers().next());
         if to_the_bridge {
@@ -229,13 +230,13 @@ fn a_server_that_listens_and_never_answers_can_be_ended_and_its_death_is_seen() 
         assert!(ran.stdout.is_empty(), "{ran}");
         wait_until("no server to be left", RUN, || servers().next().is_none());
     }
-    room.close();
+    fixture.close();
 }
 
 #[test]
 fn servers_that_start_at_once_on_a_new_database_work_or_are_to_be_started_again() {
-    let room = Room::new();
-    let all: Vec<_> = (0..4).map(|_| room.bridge(&[open("SCENARIO:text")]).start()).collect();
+    let fixture = Fixture::new();
+    let all: Vec<_> = (0..4).map(|_| fixture.bridge(&[open("SCENARIO:text")]).start()).collect();
     for running in all {
         let ran = running.finish(RUN);
         let reader = DialectKind::Opencode.dialect().live_reader(&Value::Null).expect("it is live");
@@ -243,5 +244,5 @@ fn servers_that_start_at_once_on_a_new_database_work_or_are_to_be_started_again(
             && reader.is_start_collision(Exit { code: ran.code, signal: ran.signal }, &ran.stderr);
         assert!(collided || class(&ran).is_none(), "{ran}");
     }
-    room.close();
+    fixture.close();
 }

@@ -102,9 +102,9 @@ fn what_is_spent_holds_the_next_task_until_tomorrow_and_a_higher_limit_lets_it_b
     let listed = sealed.orch(["list", "--all"]).ok().stdout;
     let line = |title: &str| listed.lines().find(|line| line.contains(title)).unwrap_or_default().to_owned();
     assert!(line("Fourth").contains("scripted-small") && line("Second").contains("scripted-large"), "{listed}");
-    let told = sealed.orch(["events"]).ok().stdout;
-    assert!(told.contains("model_degraded") && told.contains("scripted-small instead of scripted-large"), "{told}");
-    assert!(told.contains("budget_exhausted") && told.contains("budget_short"), "{told}");
+    let text = sealed.orch(["events"]).ok().stdout;
+    assert!(text.contains("model_degraded") && text.contains("scripted-small instead of scripted-large"), "{text}");
+    assert!(text.contains("budget_exhausted") && text.contains("budget_short"), "{text}");
 
     let served = sealed.orch(["budget", "status"]).ok().stdout;
     assert!(served.contains("degraded"), "{served}");
@@ -186,15 +186,15 @@ fn what_is_paid_in_advance_goes_first_as_long_as_its_period_lasts() {
             sealed.orch_in(&sealed.base().join("shop"), ["route", "Rename it", "--json"]).ok().json()["route"].clone();
         (route["agent"].clone(), route["reason"].as_str().unwrap_or_default().to_owned())
     };
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     for order in ["[use, plan]", "[plan, use]"] {
         sealed.orch(["config", "set", "router.agents", order]).ok();
         wait_until("the plan to be preferred", RUN, || asked().0 == "plan");
-        told.push(asked().1);
+        messages.push(asked().1);
     }
     let is_told =
         |why: &String| why.contains("cost_aware: plan/opus (") && why.contains("paid in advance) instead of use/haiku");
-    assert!(told.iter().any(is_told), "its turn was the other's: {told:?}");
+    assert!(messages.iter().any(is_told), "its turn was the other's: {messages:?}");
     let period =
         ["budget", "configure-period", "plan", "--start", "2020-01-01", "--end", "2020-02-01", "--allowance", "9"];
     sealed.orch(period).ok();
@@ -268,8 +268,8 @@ fn what_is_agreed_is_written_whole_or_not_at_all() {
     refused(&["budget", "configure", "anthropic", "--billing-type", "flat"]);
     let period = ["budget", "configure-period", "opencode", "--allowance", "200", "--start"];
     let with = |rest: &[&'static str]| period.iter().chain(rest).copied().collect::<Vec<_>>();
-    let told = refused(&with(&["2026-02-01", "--end", "2026-03-01"]));
-    assert!(told.contains("--billing-type subscription"), "{told}");
+    let output = refused(&with(&["2026-02-01", "--end", "2026-03-01"]));
+    assert!(output.contains("--billing-type subscription"), "{output}");
     sealed.orch(["budget", "configure", "opencode", "--billing-type", "subscription"]).ok();
     let before = text();
     assert!(before.starts_with("# mine\nengine: {max_parallel: 2} # two\n"), "{before}");

@@ -34,10 +34,10 @@ fn a_bot_is_tried_by_its_token_and_its_chat_and_nothing_is_said() {
     let (mut sealed, file) = holding(telegram::TOKEN);
     let chat = CHAT.to_string();
     let add = ["channel", "add", "telegram", "--token-file", &file, "--chat-id", &chat, "--allow", "42", "--api-url"];
-    let told = sealed.orch([&add[..], &[&api.url()]].concat()).ok();
-    assert!(told.stderr.contains("token and chat are right (@orch_bot in shop)"), "{told}");
-    let told = sealed.orch(["channel", "test", "telegram"]).ok();
-    assert!(told.stdout.contains("nothing was said there") && told.stderr.contains("orch serve"), "{told}");
+    let answer = sealed.orch([&add[..], &[&api.url()]].concat()).ok();
+    assert!(answer.stderr.contains("token and chat are right (@orch_bot in shop)"), "{answer}");
+    let answer = sealed.orch(["channel", "test", "telegram"]).ok();
+    assert!(answer.stdout.contains("nothing was said there") && answer.stderr.contains("orch serve"), "{answer}");
     assert!(api.texts(CHAT).is_empty() && api.calls("getUpdates") == 0, "{:?}", api.texts(CHAT));
     let list = sealed.orch(["channel", "list"]).ok().stdout;
     assert!(list.contains("telegram  set up") && list.contains("no daemon runs"), "{list}");
@@ -49,17 +49,17 @@ fn a_bot_is_tried_by_its_token_and_its_chat_and_nothing_is_said() {
         ("channels.telegram.api_url", "http://127.0.0.1:1", "nobody answered", url.clone()),
     ] {
         sealed.orch(["config", "set", key, value]).ok();
-        let told = sealed.orch(["channel", "test", "telegram"]).code_is(1);
-        assert!(format!("{told}").contains(words) && !format!("{told}").contains("secret_of"), "{told}");
+        let answer = sealed.orch(["channel", "test", "telegram"]).code_is(1);
+        assert!(format!("{answer}").contains(words) && !format!("{answer}").contains("secret_of"), "{answer}");
         sealed.orch(["config", "set", key, &good]).ok();
     }
     let (other, file) = holding("123456789:BBF-another_secret_of_a_bot");
     let wrong = ["channel", "add", "telegram", "--token-file", &file, "--chat-id", &chat, "--api-url", &url];
-    let told = other.orch(wrong).code_is(1);
-    assert!(told.stderr.contains("it is refused: Telegram refuses the bot's token"), "{told}");
-    assert!(!format!("{told}").contains("another_secret"), "{told}");
-    let told = other.orch(["channel", "test", "telegram", "--json"]).code_is(1).json();
-    assert_eq!((told["state"].as_str(), told["found"].is_null()), (Some("refused"), true), "{told}");
+    let answer = other.orch(wrong).code_is(1);
+    assert!(answer.stderr.contains("it is refused: Telegram refuses the bot's token"), "{answer}");
+    assert!(!format!("{answer}").contains("another_secret"), "{answer}");
+    let answer = other.orch(["channel", "test", "telegram", "--json"]).code_is(1).json();
+    assert_eq!((answer["state"].as_str(), answer["found"].is_null()), (Some("refused"), true), "{answer}");
     // With a daemon, it is on.
     sealed.serve();
     assert_eq!(state(&sealed, "telegram"), "on");
@@ -76,15 +76,15 @@ fn a_bot_of_discord_is_tried_alike() {
     sealed.config(&format!("channels: {{discord: {{api_url: '{}'}}}}\n", server.api_url()));
     let channel = discord::CHANNEL.to_string();
     let add = ["channel", "add", "discord", "--token-file", &file, "--allow", "42", "--channel-id"];
-    let told = sealed.orch([&add[..], &[&channel]].concat()).ok();
-    assert!(told.stderr.contains("token and chat are right (#tasks)"), "{told}");
+    let answer = sealed.orch([&add[..], &[&channel]].concat()).ok();
+    assert!(answer.stderr.contains("token and chat are right (#tasks)"), "{answer}");
     assert!(server.said().is_empty() && server.connections() == 0);
-    let told = sealed.orch([&add[..], &["1"]].concat()).code_is(1);
-    assert!(told.stderr.contains("channel_id"), "{told}");
+    let answer = sealed.orch([&add[..], &["1"]].concat()).code_is(1);
+    assert!(answer.stderr.contains("channel_id"), "{answer}");
     server.take_token(false);
-    let told = sealed.orch(["channel", "test", "discord", "--json"]).code_is(1).json();
-    assert_eq!(told["state"], "refused", "{told}");
-    assert!(told["error"].as_str().is_some_and(|why| why.contains("token")), "{told}");
+    let answer = sealed.orch(["channel", "test", "discord", "--json"]).code_is(1).json();
+    assert_eq!(answer["state"], "refused", "{answer}");
+    assert!(answer["error"].as_str().is_some_and(|why| why.contains("token")), "{answer}");
     sealed.finish();
 }
 
@@ -97,14 +97,14 @@ fn a_webhook_and_a_desktop_are_tried_by_saying_something() {
     assert_eq!(added["test"]["state"], "sent", "{added}");
     assert!(receiver.taken()[0].header("orch-signature").contains(",v1="));
     receiver.answers(&[Answer::Status(403, None)]);
-    let told = sealed.orch(["channel", "test", "webhook"]).code_is(1);
-    assert!(told.stdout.contains("it is refused: it answers 403"), "{told}");
+    let output = sealed.orch(["channel", "test", "webhook"]).code_is(1);
+    assert!(output.stdout.contains("it is refused: it answers 403"), "{output}");
     sealed.orch(["channel", "add", "desktop"]).ok();
     assert!(crate::kit::read_file(&sealed.home().join("shown")).contains("test of orch"));
     // The daemon may have what is not here: that is no fault, and it is said.
     let add = ["channel", "add", "telegram", "--chat-id", "42", "--allow", "42", "--token-env", "NOT_SET_ANYWHERE"];
-    let told = sealed.orch(add).ok();
-    assert!(told.stderr.contains("not tried: the variable NOT_SET_ANYWHERE is not set"), "{told}");
+    let output = sealed.orch(add).ok();
+    assert!(output.stderr.contains("not tried: the variable NOT_SET_ANYWHERE is not set"), "{output}");
     sealed.orch(["channel", "test", "telegram"]).code_is(1);
     sealed.finish();
 }

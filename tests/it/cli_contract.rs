@@ -11,14 +11,14 @@ use crate::kit::wait::{RUN, wait_until};
 use serde_json::{Value, json};
 
 /// One CLI in a box with a repository, and the server that it talks to.
-struct Stage {
+struct Fixture {
     agent: Agent,
     server: ModelServer,
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Stage {
+impl Fixture {
     fn new(agent: Agent) -> Self {
         Self::with(agent, Script::standard())
     }
@@ -71,74 +71,74 @@ fn session(agent: Agent, ran: &Ran) -> String {
 }
 
 fn answers_and_goes_on(agent: Agent) {
-    let stage = Stage::new(agent);
-    let first = stage.run("SCENARIO:text").ok();
+    let fixture = Fixture::new(agent);
+    let first = fixture.run("SCENARIO:text").ok();
     assert!(final_text(agent, &first).starts_with("plain answer of "), "{first}");
     let args = agent.resume_args(&session(agent, &first));
-    let second = stage.program(args, "SCENARIO:thinking, if you please").run().ok();
+    let second = fixture.program(args, "SCENARIO:thinking, if you please").run().ok();
     assert_eq!(final_text(agent, &second), "thought answer");
-    let requests = stage.server.requests();
+    let requests = fixture.server.requests();
     let last = &requests.last().expect("the CLI asked").asked;
     assert_eq!(
         last.turns.iter().map(|turn| turn.trim()).collect::<Vec<_>>(),
         ["SCENARIO:text", "SCENARIO:thinking, if you please"]
     );
     assert!(last.stream && requests.iter().all(|seen| seen.authorized));
-    stage.finish();
+    fixture.finish();
 }
 
 fn commits_in_a_linked_worktree(agent: Agent) {
-    let stage = Stage::new(agent);
-    let ran = stage.run("Please do this:\nSCENARIO:commit-file name=src/new.txt text=fresh").ok();
+    let fixture = Fixture::new(agent);
+    let ran = fixture.run("Please do this:\nSCENARIO:commit-file name=src/new.txt text=fresh").ok();
     let report: Value = serde_json::from_str(&final_text(agent, &ran)).expect("a report");
     assert_eq!((&report["status"], &report["files_changed"]), (&json!("done"), &json!(["src/new.txt"])));
-    assert_eq!(stage.repo.subjects("work"), ["Add src/new.txt", "Begin"]);
-    assert_eq!(stage.repo.read("src/new.txt"), "fresh\n");
-    let steps: Vec<usize> = stage.server.requests().iter().map(|seen| seen.step).collect();
+    assert_eq!(fixture.repo.subjects("work"), ["Add src/new.txt", "Begin"]);
+    assert_eq!(fixture.repo.read("src/new.txt"), "fresh\n");
+    let steps: Vec<usize> = fixture.server.requests().iter().map(|seen| seen.step).collect();
     assert_eq!(steps, [0, 1]);
-    stage.finish();
+    fixture.finish();
 }
 
 fn learns_of_a_command_that_fails(agent: Agent) {
-    let stage = Stage::new(agent);
-    let ran = stage.run("SCENARIO:tool-fails").ok();
+    let fixture = Fixture::new(agent);
+    let ran = fixture.run("SCENARIO:tool-fails").ok();
     assert_eq!(final_text(agent, &ran), "The command failed.");
-    let requests = stage.server.requests();
+    let requests = fixture.server.requests();
     let result = &requests.last().expect("the CLI asked").asked.results[0];
     assert!(result.text.contains("oops"), "{result:?}");
-    stage.finish();
+    fixture.finish();
 }
 
 fn is_refused_with_a_wrong_key(agent: Agent) {
-    let stage = Stage::new(agent);
-    let ran = stage.run("SCENARIO:auth-401").code_is(1);
+    let fixture = Fixture::new(agent);
+    let ran = fixture.run("SCENARIO:auth-401").code_is(1);
     assert!(ran.stdout.contains("401"), "{ran}");
-    assert!(stage.server.requests().iter().all(|seen| seen.is("auth-401")));
-    stage.finish();
+    assert!(fixture.server.requests().iter().all(|seen| seen.is("auth-401")));
+    fixture.finish();
 }
 
 fn is_held_at_a_gate(agent: Agent) {
-    let stage = Stage::with(
+    let fixture = Fixture::with(
         agent,
         Script::default().first(Rule::on("WAIT").step(Action::Text("let go".into()).behind("here"))),
     );
-    let mut running = stage.program(agent.run_args(), "WAIT").start();
-    stage.server.wait_for_rule("WAIT", RUN);
+    let mut running = fixture.program(agent.run_args(), "WAIT").start();
+    fixture.server.wait_for_rule("WAIT", RUN);
     assert!(running.is_running());
-    stage.server.open("here");
+    fixture.server.open("here");
     let ran = running.finish(RUN).ok();
     assert_eq!(final_text(agent, &ran), "let go");
-    stage.finish();
+    fixture.finish();
 }
 
 fn knows_each_refusal(agent: Agent, cases: &[(FailKind, &str)]) {
-    let stage = Stage::new(agent);
+    let fixture = Fixture::new(agent);
     for (kind, sign) in cases {
-        stage.server.follow(Script { otherwise: Some(Action::fail(*kind)), ..Script::default() });
-        let ran = stage.run("go").code_is(1);
+        fixture.server.follow(Script { otherwise: Some(Action::fail(*kind)), ..Script::default() });
+        let ran = fixture.run("go").code_is(1);
         assert!(ran.stdout.contains(sign), "{kind:?}: {ran}");
     }
-    stage.finish();
+    fixture.finish();
 }
 
 macro_rules! contract_of {
@@ -182,39 +182,39 @@ const SCHEMA: &str = r#"{"type":"object","properties":{"status":{"type":"string"
 
 #[test]
 fn claude_takes_a_structured_answer_through_its_tool() {
-    let stage = Stage::new(Agent::Claude);
+    let fixture = Fixture::new(Agent::Claude);
     let mut args = Agent::Claude.run_args();
     args.splice(1..1, ["--json-schema".to_owned(), SCHEMA.to_owned()]);
-    let ran = stage.program(args, "SCENARIO:commit-file").run().ok();
+    let ran = fixture.program(args, "SCENARIO:commit-file").run().ok();
     let result = ran.json_lines().into_iter().find(|line| line["type"] == "result").expect("a result");
     assert_eq!(result["structured_output"]["summary"], "added hello.txt");
-    stage.finish();
+    fixture.finish();
 }
 
 #[test]
 fn claude_ends_without_a_structured_answer_when_the_model_keeps_to_prose() {
-    let stage = Stage::new(Agent::Claude);
+    let fixture = Fixture::new(Agent::Claude);
     let mut args = Agent::Claude.run_args();
     args.splice(1..1, ["--json-schema".to_owned(), SCHEMA.to_owned()]);
-    let ran = stage.program(args, "SCENARIO:malformed").run().ok();
+    let ran = fixture.program(args, "SCENARIO:malformed").run().ok();
     let result = ran.json_lines().into_iter().find(|line| line["type"] == "result").expect("a result");
     assert!(result["structured_output"].is_null(), "{ran}");
-    stage.finish();
+    fixture.finish();
 }
 
 #[test]
 fn codex_hands_on_the_schema_and_the_answer() {
-    let stage = Stage::new(Agent::Codex);
-    let schema = stage.sealed.root().join("schema.json");
+    let fixture = Fixture::new(Agent::Codex);
+    let schema = fixture.sealed.root().join("schema.json");
     crate::kit::write_file(&schema, SCHEMA);
     let mut args = Agent::Codex.run_args();
     args.splice(1..1, ["--output-schema".to_owned(), schema.to_string_lossy().into_owned()]);
-    let ran = stage.program(args, "SCENARIO:no-change").run().ok();
+    let ran = fixture.program(args, "SCENARIO:no-change").run().ok();
     let report: Value = serde_json::from_str(&final_text(Agent::Codex, &ran)).expect("a report");
     assert_eq!(report["status"], "done");
-    let body = &stage.server.requests()[0].asked.body;
+    let body = &fixture.server.requests()[0].asked.body;
     assert_eq!(body["text"]["format"]["schema"]["required"], json!(["status", "summary"]));
-    stage.finish();
+    fixture.finish();
 }
 
 #[test]
@@ -244,15 +244,15 @@ fn claude_and_codex_recognize_every_refusal() {
 
 #[test]
 fn claude_with_a_subscription_learns_when_its_limit_resets() {
-    let mut stage = Stage::new(Agent::Claude);
-    stage.sealed.unset("ANTHROPIC_API_KEY");
-    stage.sealed.set("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-dummy");
-    let ran = stage.run("SCENARIO:usage-limit").code_is(1);
+    let mut fixture = Fixture::new(Agent::Claude);
+    fixture.sealed.unset("ANTHROPIC_API_KEY");
+    fixture.sealed.set("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-dummy");
+    let ran = fixture.run("SCENARIO:usage-limit").code_is(1);
     let event =
         ran.json_lines().into_iter().find(|line| line["type"] == "rate_limit_event").expect("a rate limit event");
     assert_eq!(event["rate_limit_info"]["status"], "rejected");
     assert!(event["rate_limit_info"]["resetsAt"].as_i64().is_some_and(|at| at > 1_700_000_000), "{event}");
-    stage.finish();
+    fixture.finish();
 }
 
 #[test]
@@ -263,29 +263,29 @@ fn broken_answers_reach_the_clis_as_such() {
         (Agent::Codex, "drop", "stream disconnected"),
         (Agent::Codex, "stream-context", "ran out of room"),
     ] {
-        let stage = Stage::new(agent);
-        let ran = stage.run(&format!("SCENARIO:{scenario}")).code_is(1);
+        let fixture = Fixture::new(agent);
+        let ran = fixture.run(&format!("SCENARIO:{scenario}")).code_is(1);
         assert!(ran.stdout.contains(sign), "{agent:?} {scenario}: {ran}");
-        stage.finish();
+        fixture.finish();
     }
 }
 
 #[test]
 fn a_dropped_answer_is_asked_for_again_and_given() {
-    let stage = Stage::new(Agent::Claude);
-    let ran = stage.run("SCENARIO:drop-once").ok();
+    let fixture = Fixture::new(Agent::Claude);
+    let ran = fixture.run("SCENARIO:drop-once").ok();
     assert_eq!(final_text(Agent::Claude, &ran), "answered after one drop");
-    assert_eq!(stage.server.requests().iter().map(|seen| seen.asked.stream).collect::<Vec<_>>(), [true, false]);
-    stage.finish();
+    assert_eq!(fixture.server.requests().iter().map(|seen| seen.asked.stream).collect::<Vec<_>>(), [true, false]);
+    fixture.finish();
 }
 
 #[test]
 fn an_agent_that_hangs_is_ended_with_the_box() {
-    let stage = Stage::new(Agent::Codex);
-    let running = stage.program(Agent::Codex.run_args(), "SCENARIO:hang").start();
-    stage.server.wait_for_rule("hang", RUN);
-    assert!(!stage.sealed.inmates().is_empty());
-    drop(stage);
+    let fixture = Fixture::new(Agent::Codex);
+    let running = fixture.program(Agent::Codex.run_args(), "SCENARIO:hang").start();
+    fixture.server.wait_for_rule("hang", RUN);
+    assert!(!fixture.sealed.inmates().is_empty());
+    drop(fixture);
     let mut running = running;
     wait_until("the agent to be gone", RUN, || !running.is_running());
 }

@@ -137,11 +137,11 @@ fn signals_that_were_blocked_or_ignored_by_whoever_started_orch_are_not_inherite
         return;
     }
     let (mut sealed, repo) = stage("");
-    let told = sealed.base().join("check-signals");
+    let output = sealed.base().join("check-signals");
     sealed.config(&format!(
         "agents: {{worker: {{kind: command, command: worker}}}}\n\
          workflow: {{checks: [\"grep -E 'Sig(Blk|Ign)' /proc/self/status > '{}'\"]}}\n",
-        told.display()
+        output.display()
     ));
     let blocked = format!(
         "#!/bin/sh\nexec env --block-signal --ignore-signal=CHLD --ignore-signal=HUP --ignore-signal=USR1 '{ORCH}' \"$@\"\n"
@@ -151,7 +151,7 @@ fn signals_that_were_blocked_or_ignored_by_whoever_started_orch_are_not_inherite
     let id = add(&sealed, &repo, "One");
     sealed.serve();
     until_done(&sealed, &id);
-    for file in [told, sealed.base().join("agent-signals")] {
+    for file in [output, sealed.base().join("agent-signals")] {
         let text = read_file(&file);
         assert_eq!(bits(&text, "SigBlk"), 0, "{file:?}: {text}");
         let children = 1 << 16 | 1 | 1 << 9;

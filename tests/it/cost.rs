@@ -104,8 +104,8 @@ fn what_was_judged_speaks_for_whom_did_it_well() {
     wait_until("all to be merged", RUN, merged);
     let best = sealed.orch(["patterns", "recommend", "--json"]).ok().json();
     assert_eq!(best["recommended"]["agent"], "mute", "{best:#}");
-    let told = sealed.orch(["patterns", "recommend"]).ok().stdout;
-    assert!(told.starts_with("mute (its own choice) for any: 3 of 3 accepted: 100 %"), "{told}");
+    let text = sealed.orch(["patterns", "recommend"]).ok().stdout;
+    assert!(text.starts_with("mute (its own choice) for any: 3 of 3 accepted: 100 %"), "{text}");
     let fixes = sealed.orch(["patterns", "stats", "--type", "fix", "--json"]).ok().json();
     assert_eq!((&fixes["samples"], &fixes["by_type"]["fix"][0]["agent"]), (&json!(2), &json!("mute")));
     for (args, hint) in [
@@ -151,8 +151,8 @@ fn what_a_person_recorded_counts_and_stays_visible_as_theirs() {
         (&json!("person"), &json!("scripted"), &json!("fix"))
     );
     assert_eq!((&first["note"], &first["seconds"], &first["task_id"]), (&json!("-by hand"), &json!(600), &Value::Null));
-    let told = record(&["--project", "shop", "--ended", "2h"]).ok();
-    assert!(told.stdout.contains("recorded a success of scripted small in fix, cost not known"), "{told}");
+    let output = record(&["--project", "shop", "--ended", "2h"]).ok();
+    assert!(output.stdout.contains("recorded a success of scripted small in fix, cost not known"), "{output}");
     record(&["--project", "."]).code_is(2);
     record(&["--agent", "scripted"]).ok();
     sealed.stop_daemon().ok();
@@ -210,8 +210,8 @@ fn models_are_compared_by_what_they_did_here_under_all_their_names() {
     sealed.stop_daemon().ok();
     let compared = |sealed: &SealedBox| sealed.orch(["models", "compare", "opus", "gpt-5.2", "--json"]).ok().json();
     assert_eq!(column(&json!({"rows": compared(&sealed)}), "record"), [Value::Null, Value::Null]);
-    let told = sealed.orch(["models", "compare", "opus", "gpt-5.2"]).ok().stdout;
-    assert!(told.contains("no run of anthropic/claude-opus") && told.contains("was judged here yet"), "{told}");
+    let text = sealed.orch(["models", "compare", "opus", "gpt-5.2"]).ok().stdout;
+    assert!(text.contains("no run of anthropic/claude-opus") && text.contains("was judged here yet"), "{text}");
 
     let opus = sealed.orch(["models", "resolve", "opus", "--json"]).ok().json();
     let id = opus["resolved_model"].as_str().expect("a model").to_owned();
@@ -224,8 +224,8 @@ fn models_are_compared_by_what_they_did_here_under_all_their_names() {
     assert_eq!((&record["samples"], &record["successes"]), (&json!(3), &json!(2)), "{record:#}");
     assert_eq!((&record["cost_usd"], &record["per_success_usd"]), (&json!(1.5), &json!(0.75)), "{record:#}");
     assert_eq!(record["recorded_as"].as_array().map(Vec::len), Some(3), "{record:#}");
-    let told = sealed.orch(["models", "compare", "opus", "gpt-5.2"]).ok().stdout;
-    assert!(told.contains("3 (3 by hand)") && told.contains("$0.75") && told.contains("67%"), "{told}");
-    assert!(told.ends_with("no run of openai/gpt-5.2 was judged here yet\n"), "{told}");
+    let text = sealed.orch(["models", "compare", "opus", "gpt-5.2"]).ok().stdout;
+    assert!(text.contains("3 (3 by hand)") && text.contains("$0.75") && text.contains("67%"), "{text}");
+    assert!(text.ends_with("no run of openai/gpt-5.2 was judged here yet\n"), "{text}");
     sealed.finish();
 }

@@ -222,8 +222,8 @@ fn what_a_task_would_get_is_asked_in_the_same_way_and_leaves_nothing() {
     let mut sealed = boxed(&provider, "local/router-1", "");
     sealed.orch(["pause", "--all"]);
     sealed.serve();
-    let told = sealed.orch(["route", "Rename the module", "--json"]).ok().json();
-    assert_eq!(told["route"]["agent"], "second", "{told:#}");
+    let answer = sealed.orch(["route", "Rename the module", "--json"]).ok().json();
+    assert_eq!(answer["route"]["agent"], "second", "{answer:#}");
     assert!(only(&provider).json()["messages"][0]["content"].as_str().expect("words").contains("Rename the module"));
     sealed.finish();
 }

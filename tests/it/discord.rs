@@ -3,7 +3,7 @@
 
 mod away;
 mod connection;
-mod told;
+mod live;
 
 use crate::kit::discord::{CHANNEL, Discord as Server, Fault, OWNER, Person, Posted, STRANGER, TOKEN};
 use crate::kit::sealed_box::SealedBox;
@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 const ROLE: u64 = 77;
 
 /// A channel that runs.
-struct Room {
+struct Fixture {
     server: Server,
     discord: Discord,
     cancel: CancellationToken,
@@ -60,7 +60,7 @@ fn setup(server: &Server, token: &str) -> Setup {
     Setup::from_settings(&settings, Secret::new(token)).expect("a sound setup")
 }
 
-impl Room {
+impl Fixture {
     fn open(server: Server, store: ChannelStore, client: Client) -> Self {
         let discord = Discord::new(setup(&server, TOKEN), store);
         let before = (server.sessions().0, looks(&server));
@@ -112,13 +112,13 @@ fn counting() -> (Client, Arc<AtomicUsize>) {
     (Client::new(Transport::InProcess(Router::new().fallback(answer))), asked)
 }
 
-fn room() -> (Room, Arc<AtomicUsize>) {
+fn fixture() -> (Fixture, Arc<AtomicUsize>) {
     let (client, asked) = counting();
-    (Room::open(Server::start(), ChannelStore::in_memory(), client), asked)
+    (Fixture::open(Server::start(), ChannelStore::in_memory(), client), asked)
 }
 
 fn saying(text: &str) -> ChatMessage {
-    ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() }
+    ChatMessage { blocks: vec![Block::plain(text)], ..ChatMessage::default() }
 }
 
 fn owner() -> Person {
@@ -130,13 +130,13 @@ fn owner() -> Person {
 async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_once() {
     let (client, asked) = counting();
     let store = ChannelStore::in_memory();
-    let room = Room::open(Server::start(), store.clone(), client).listening();
-    let server = &room.server;
+    let fixture = Fixture::open(Server::start(), store.clone(), client).listening();
+    let server = &fixture.server;
     let notice = ChatMessage {
         buttons: vec![Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7), since: None } }],
         ..saying("#7 has failed")
     };
-    let place = room.discord.send(&notice).await.expect("said").expect("a name");
+    let place = fixture.discord.send(&notice).await.expect("said").expect("a name");
     let shown = server.said().into_iter().find(|message| place.ends_with(&message.id.to_string())).expect("there");
     let token = shown.buttons[0].1.clone();
     let mut interactions = Vec::new();
@@ -154,63 +154,67 @@ async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_o
     // Once this is answered, all of that was heard.
     let last = server.command(&owner(), CHANNEL, "help", &[]);
     wait_until("help", RUN, || !server.answered(&last).1.is_empty());
-    room.until_quiet();
+    fixture.until_quiet();
     assert_eq!(asked.load(Ordering::SeqCst), 0, "nothing was asked of the engine");
     assert!(interactions.iter().all(|token| server.answered(token) == (false, Vec::new())));
-    let told: Vec<String> =
+    let messages: Vec<String> =
         store.with_prefix(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
-    let all = told.concat();
+    let all = messages.concat();
     for n in 0..20 {
-        let times = told.iter().filter(|line| line.starts_with(&format!("{} ", STRANGER + n))).count();
+        let times = messages.iter().filter(|line| line.starts_with(&format!("{} ", STRANGER + n))).count();
         // Twenty strangers, each in one of the three ways that count, or in none.
-        assert!(times <= 1, "{n}: {times} in {told:?}");
+        assert!(times <= 1, "{n}: {times} in {messages:?}");
     }
-    assert!(told.len() >= 10, "{told:?}");
-    assert!(!all.contains("5003"), "{told:?}");
+    assert!(messages.len() >= 10, "{messages:?}");
+    assert!(!all.contains("5003"), "{messages:?}");
     assert!(server.messages(CHANNEL).iter().all(|message| !message.text.contains("calls itself")), "they read nothing");
     // The button is not spent by it.
     let pressed = server.press(&owner(), &shown, &token);
     wait_until("the press", RUN, || server.answered(&pressed).0 && asked.load(Ordering::SeqCst) > 0);
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_has_a_listed_role_may_speak_and_press_and_nobody_else() {
-    let (room, asked) = room();
-    let room = room.listening();
+    let (fixture, asked) = fixture();
+    let fixture = fixture.listening();
     let member = Person { roles: vec![ROLE], ..Person::new(4_000) };
-    let answered = room.server.command(&member, CHANNEL, "show", &[("task", "7")]);
+    let answered = fixture.server.command(&member, CHANNEL, "show", &[("task", "7")]);
     wait_until("an answer", RUN, || {
-        room.server.answered(&answered).1.iter().any(|m| m.text.contains("there is no task 7"))
+        fixture.server.answered(&answered).1.iter().any(|m| m.text.contains("there is no task 7"))
     });
     let before = asked.load(Ordering::SeqCst);
     let notice = ChatMessage {
         buttons: vec![Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7), since: None } }],
         ..saying("#7 has failed")
     };
-    room.discord.send(&notice).await.expect("said");
-    let shown = room.until_said("has failed");
-    room.server.press(&member, &shown, &shown.buttons[0].1);
+    fixture.discord.send(&notice).await.expect("said");
+    let shown = fixture.until_said("has failed");
+    fixture.server.press(&member, &shown, &shown.buttons[0].1);
     wait_until("the press", RUN, || asked.load(Ordering::SeqCst) > before);
     // A second press is told, to whoever pressed alone.
-    let again = room.server.press(&member, &shown, &shown.buttons[0].1);
-    wait_until("a word", RUN, || room.server.answered(&again).1.iter().any(|m| m.text.contains("already pressed")));
-    let whispered = room.server.answered(&again).1;
+    let again = fixture.server.press(&member, &shown, &shown.buttons[0].1);
+    wait_until("a word", RUN, || fixture.server.answered(&again).1.iter().any(|m| m.text.contains("already pressed")));
+    let whispered = fixture.server.answered(&again).1;
     assert!(whispered.iter().all(|message| message.flags & 64 != 0), "{whispered:?}");
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_registered_and_an_unknown_one_is_answered() {
-    let (room, _) = room();
-    let room = room.listening();
-    let names: Vec<String> =
-        room.server.commands().iter().map(|command| command["name"].as_str().unwrap_or_default().to_owned()).collect();
+    let (fixture, _) = fixture();
+    let fixture = fixture.listening();
+    let names: Vec<String> = fixture
+        .server
+        .commands()
+        .iter()
+        .map(|command| command["name"].as_str().unwrap_or_default().to_owned())
+        .collect();
     assert_eq!(names, COMMANDS.iter().map(|known| known.name).collect::<Vec<_>>());
-    room.server.write(&owner(), CHANNEL, "/shwo 7", None);
-    room.until_said("did you mean `/show`?");
-    assert_eq!(room.discord.check().await, Ok("#tasks".to_owned()));
-    let server = room.close().await;
+    fixture.server.write(&owner(), CHANNEL, "/shwo 7", None);
+    fixture.until_said("did you mean `/show`?");
+    assert_eq!(fixture.discord.check().await, Ok("#tasks".to_owned()));
+    let server = fixture.close().await;
     assert_eq!(server.too_fast(), 0);
 }
 
@@ -218,8 +222,8 @@ async fn commands_are_registered_and_an_unknown_one_is_answered() {
 async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_becomes_of_the_connection() {
     let (client, asked) = counting();
     let store = ChannelStore::in_memory();
-    let room = Room::open(Server::start(), store.clone(), client.clone()).caught_up();
-    let server = &room.server;
+    let fixture = Fixture::open(Server::start(), store.clone(), client.clone()).caught_up();
+    let server = &fixture.server;
     server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("the first", RUN, || asked.load(Ordering::SeqCst) == 1);
     server.repeat_last_event();
@@ -240,14 +244,14 @@ async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_beco
     wait_until("help", RUN, || !server.answered(&again).1.is_empty());
     assert_eq!(asked.load(Ordering::SeqCst), 9, "each once");
     // orch is away, and comes back.
-    let server = room.close().await;
+    let server = fixture.close().await;
     server.write(&owner(), CHANNEL, "/run 7", None);
-    let room = Room::open(server, store, client);
+    let fixture = Fixture::open(server, store, client);
     wait_until("what was written meanwhile", RUN, || asked.load(Ordering::SeqCst) == 10);
-    let last = room.server.command(&owner(), CHANNEL, "help", &[]);
-    wait_until("help", RUN, || !room.server.answered(&last).1.is_empty());
+    let last = fixture.server.command(&owner(), CHANNEL, "help", &[]);
+    wait_until("help", RUN, || !fixture.server.answered(&last).1.is_empty());
     assert_eq!(asked.load(Ordering::SeqCst), 10);
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -255,14 +259,14 @@ async fn without_the_right_to_read_commands_work_and_the_lack_is_told() {
     let server = Server::start();
     server.allow_reading(false);
     let (client, asked) = counting();
-    let room = Room::open(server, ChannelStore::in_memory(), client).listening();
+    let fixture = Fixture::open(server, ChannelStore::in_memory(), client).listening();
     wait_until("the lack to be told", RUN, || {
-        room.discord.trouble().is_some_and(|why| why.contains("Message Content Intent"))
+        fixture.discord.trouble().is_some_and(|why| why.contains("Message Content Intent"))
     });
-    let answered = room.server.command(&owner(), CHANNEL, "run", &[("task", "7")]);
-    wait_until("an answer", RUN, || !room.server.answered(&answered).1.is_empty());
+    let answered = fixture.server.command(&owner(), CHANNEL, "run", &[("task", "7")]);
+    wait_until("an answer", RUN, || !fixture.server.answered(&answered).1.is_empty());
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -270,14 +274,14 @@ async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
     let server = Server::start();
     server.take_token(false);
     let (client, _) = counting();
-    let room = Room::open(server, ChannelStore::in_memory(), client);
-    wait_until("the trouble", RUN, || room.discord.trouble().is_some_and(|why| why.contains("token")));
-    let refused = room.discord.send(&saying("hello")).await;
+    let fixture = Fixture::open(server, ChannelStore::in_memory(), client);
+    wait_until("the trouble", RUN, || fixture.discord.trouble().is_some_and(|why| why.contains("token")));
+    let refused = fixture.discord.send(&saying("hello")).await;
     assert!(
         matches!(&refused, Err(Refusal::Closed(why)) if why.contains("token") && !why.contains(TOKEN)),
         "{refused:?}"
     );
-    let server = room.close().await;
+    let server = fixture.close().await;
     assert!(server.requests().len() < 10, "{}", server.requests().len());
 }
 
@@ -304,29 +308,29 @@ async fn a_server_that_is_not_there_is_told_as_that() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
-    let (room, _) = room();
-    let room = room.listening();
+    let (fixture, _) = fixture();
+    let fixture = fixture.listening();
     // Refusals of all kinds on the way.
-    room.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 429, code: 1 });
-    room.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 502, code: 0 });
-    let first = room.discord.send(&saying("first")).await;
+    fixture.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 429, code: 1 });
+    fixture.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 502, code: 0 });
+    let first = fixture.discord.send(&saying("first")).await;
     let first = match first {
-        Err(Refusal::Later { .. }) => room.discord.send(&saying("first")).await,
+        Err(Refusal::Later { .. }) => fixture.discord.send(&saying("first")).await,
         said => said,
     };
     assert!(first.is_ok(), "{first:?}");
     let texts: Vec<String> = (0..7).map(|n| format!("notice {n}")).collect();
     let all: Vec<ChatMessage> = texts.iter().map(|text| saying(text)).collect();
-    futures::future::join_all(all.iter().map(|one| room.discord.send(one))).await.into_iter().for_each(|said| {
+    futures::future::join_all(all.iter().map(|one| fixture.discord.send(one))).await.into_iter().for_each(|said| {
         said.expect("said");
     });
     let long = ChatMessage {
-        passages: vec![Block::plain("@everyone"), Block::Block("x".repeat(99).add_lines(60))],
+        blocks: vec![Block::plain("@everyone"), Block::Block("x".repeat(99).add_lines(60))],
         document: Some(Document { name: "7.diff".to_owned(), text: "+hello\n".to_owned() }),
         ..ChatMessage::default()
     };
-    room.discord.send(&long).await.expect("said");
-    let said = room.server.messages(CHANNEL);
+    fixture.discord.send(&long).await.expect("said");
+    let said = fixture.server.messages(CHANNEL);
     let notices: Vec<&str> =
         said.iter().map(|message| message.text.as_str()).filter(|text| text.starts_with("notice")).collect();
     assert_eq!(notices, texts);
@@ -334,29 +338,29 @@ async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
     assert!(said.iter().all(|message| !message.text.contains("@everyone")));
     let (name, text) = said.iter().flat_map(|message| message.files.iter()).next().expect("a file");
     assert_eq!((name.as_str(), text.as_str()), ("7.diff", "+hello\n"));
-    let server = room.close().await;
+    let server = fixture.close().await;
     assert_eq!(server.too_fast(), 0);
 }
 
 /// Discord bans an address that goes on asking while it is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_discord_wants_to_be_left_alone_it_is_asked_nothing_whoever_wants_something() {
-    let (room, _) = room();
-    let room = room.listening();
-    room.until_quiet();
-    let refused = || room.server.requests().iter().filter(|request| request.status == 429).count();
-    room.server.refuse_all(60);
-    let answered = room.server.command(&owner(), CHANNEL, "help", &[]);
+    let (fixture, _) = fixture();
+    let fixture = fixture.listening();
+    fixture.until_quiet();
+    let refused = || fixture.server.requests().iter().filter(|request| request.status == 429).count();
+    fixture.server.refuse_all(60);
+    let answered = fixture.server.command(&owner(), CHANNEL, "help", &[]);
     let texts: Vec<ChatMessage> = (0..20).map(|n| saying(&format!("notice {n}"))).collect();
-    let api = room.discord.send(&texts[0]).await;
+    let api = fixture.discord.send(&texts[0]).await;
     assert!(matches!(&api, Err(Refusal::Later { after: Some(_), .. })), "{api:?}");
-    let (discord, soon) = (&room.discord, std::time::Duration::from_secs(3));
+    let (discord, soon) = (&fixture.discord, std::time::Duration::from_secs(3));
     let say = |one| async move { tokio::time::timeout(soon, discord.send(one)).await.ok() };
     let said = futures::future::join_all(texts.iter().map(say));
     assert!(said.await.into_iter().flatten().all(|said| said.is_err()), "nothing is said");
     assert!((1..=3).contains(&refused()), "{} requests were made", refused());
-    assert!(!room.server.answered(&answered).0);
-    room.close().await;
+    assert!(!fixture.server.answered(&answered).0);
+    fixture.close().await;
 }
 
 /// Discord gives three seconds for a first word.
@@ -374,17 +378,17 @@ async fn a_command_is_acknowledged_while_another_is_still_being_answered() {
         }
     };
     let client = Client::new(Transport::InProcess(Router::new().fallback(answer)));
-    let room = Room::open(Server::start(), ChannelStore::in_memory(), client).caught_up();
-    let slow = room.server.command(&owner(), CHANNEL, "show", &[("task", "7")]);
+    let fixture = Fixture::open(Server::start(), ChannelStore::in_memory(), client).caught_up();
+    let slow = fixture.server.command(&owner(), CHANNEL, "show", &[("task", "7")]);
     wait_until("the engine to be asked", RUN, || begun.load(Ordering::SeqCst) == 1);
-    let next = room.server.command(&owner(), CHANNEL, "help", &[]);
-    wait_until("it to be acknowledged", RUN, || room.server.answered(&next).0);
-    assert!(room.server.answered(&slow).1.is_empty() && room.server.answered(&next).1.is_empty());
+    let next = fixture.server.command(&owner(), CHANNEL, "help", &[]);
+    wait_until("it to be acknowledged", RUN, || fixture.server.answered(&next).0);
+    assert!(fixture.server.answered(&slow).1.is_empty() && fixture.server.answered(&next).1.is_empty());
     gate.cancel();
     wait_until("both answers", RUN, || {
-        [&slow, &next].iter().all(|command| !room.server.answered(command).1.is_empty())
+        [&slow, &next].iter().all(|command| !fixture.server.answered(command).1.is_empty())
     });
-    room.close().await;
+    fixture.close().await;
 }
 
 /// Lines instead of one long one.
@@ -400,33 +404,33 @@ impl AddLines for String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_said_is_changed_in_its_place_and_a_deleted_message_is_told() {
-    let (room, _) = room();
-    let room = room.listening();
+    let (fixture, _) = fixture();
+    let fixture = fixture.listening();
     let about = |text: &str| ChatMessage { task: Some(TaskId(7)), ..saying(text) };
-    let place = room.discord.send(&about("#7 Mend it: works")).await.expect("said").expect("a name");
+    let place = fixture.discord.send(&about("#7 Mend it: works")).await.expect("said").expect("a name");
     let id: u64 = place.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an id");
-    room.discord.edit(&place, &about("#7 Mend it: done")).await.expect("changed");
-    let shown: Vec<String> = room.server.messages(CHANNEL).into_iter().map(|message| message.text).collect();
+    fixture.discord.edit(&place, &about("#7 Mend it: done")).await.expect("changed");
+    let shown: Vec<String> = fixture.server.messages(CHANNEL).into_iter().map(|message| message.text).collect();
     assert_eq!(shown, ["\\#7 Mend it: done"]);
-    let threads = room.server.threads();
+    let threads = fixture.server.threads();
     assert_eq!(threads, [(id, "#7 Mend it: works".to_owned())]);
     // The same task has one thread.
-    room.discord.send(&about("#7 again")).await.expect("said");
-    assert_eq!(room.server.threads().len(), 1);
-    room.server.delete(CHANNEL, id);
-    assert_eq!(room.discord.edit(&place, &about("#7")).await, Err(Refusal::Gone));
-    assert_eq!(room.discord.edit("garbage", &about("#7")).await, Err(Refusal::Gone));
-    room.close().await;
+    fixture.discord.send(&about("#7 again")).await.expect("said");
+    assert_eq!(fixture.server.threads().len(), 1);
+    fixture.server.delete(CHANNEL, id);
+    assert_eq!(fixture.discord.edit(&place, &about("#7")).await, Err(Refusal::Gone));
+    assert_eq!(fixture.discord.edit("garbage", &about("#7")).await, Err(Refusal::Gone));
+    fixture.close().await;
 }
 
 /// A daemon's engine with a repository, and the channel beside it.
-struct House {
+struct EngineFixture {
     sealed: SealedBox,
     engine: Running,
-    room: Room,
+    fixture: Fixture,
 }
 
-impl House {
+impl EngineFixture {
     async fn open() -> Self {
         let sealed = SealedBox::new();
         let repo = sealed.repo("shop");
@@ -446,8 +450,8 @@ impl House {
         let project = Project { dir: repo.dir().to_owned(), name: "shop".into(), approved: None };
         engine.handle.register(project).await.expect("registers");
         let store = ChannelStore::Journal(engine.handle.clone(), ChannelKind::Discord);
-        let room = Room::open(Server::start(), store, engine.client.clone()).listening();
-        Self { sealed, engine, room }
+        let fixture = Fixture::open(Server::start(), store, engine.client.clone()).listening();
+        Self { sealed, engine, fixture }
     }
 
     async fn status(&self, id: u64) -> String {
@@ -470,7 +474,7 @@ impl House {
     }
 
     async fn close(self) {
-        self.room.close().await;
+        self.fixture.close().await;
         self.engine.signals.shutdown.cancel();
         self.engine.serve().await;
         self.sealed.finish();
@@ -483,15 +487,15 @@ fn button(message: &Posted, label: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_adds_looks_streams_and_approves_by_commands_and_buttons_and_the_history_says_who() {
-    let house = House::open().await;
-    let (room, server) = (&house.room, &house.room.server);
+    let system = EngineFixture::open().await;
+    let (fixture, server) = (&system.fixture, &system.fixture.server);
     let added = server.command(&owner(), CHANNEL, "add", &[("title", "Say hello"), ("text", "in a file")]);
     wait_until("the task", RUN, || server.answered(&added).1.iter().any(|m| m.text.contains("is added")));
-    house.until(1, "needs_review").await;
-    assert_eq!(house.engine.handle.task(TaskId(1)).await.expect("there").spec.body, "in a file");
+    system.until(1, "needs_review").await;
+    assert_eq!(system.engine.handle.task(TaskId(1)).await.expect("there").spec.body, "in a file");
     let streamed = server.command(&owner(), CHANNEL, "stream", &[("task", "1")]);
     wait_until("a word", RUN, || server.answered(&streamed).1.iter().any(|m| m.text.contains("follows")));
-    room.until_said("at work");
+    fixture.until_said("at work");
     let shown = server.command(&owner(), CHANNEL, "show", &[("task", "#1")]);
     let message = wait_some("buttons", RUN, || {
         server.answered(&shown).1.into_iter().find(|message| button(message, "Approve").is_some())
@@ -499,8 +503,8 @@ async fn a_person_adds_looks_streams_and_approves_by_commands_and_buttons_and_th
     let diff = server.press(&owner(), &message, &button(&message, "Show diff").expect("a button"));
     wait_until("the difference", RUN, || server.answered(&diff).1.iter().any(|m| m.text.contains("+hello")));
     server.press(&owner(), &message, &button(&message, "Approve").expect("a button"));
-    house.until(1, "done").await;
-    let approved = house.history("approved").await;
+    system.until(1, "done").await;
+    let approved = system.history("approved").await;
     assert_eq!(approved.len(), 1);
     assert!(approved[0].contains(&format!("discord user {OWNER}")), "{approved:?}");
     wait_until("the buttons to go", RUN, || {
@@ -509,20 +513,20 @@ async fn a_person_adds_looks_streams_and_approves_by_commands_and_buttons_and_th
     // A button of before does nothing any more.
     let late = server.press(&owner(), &message, &button(&message, "Approve").expect("a button"));
     wait_until("a word", RUN, || server.answered(&late).1.iter().any(|m| m.text.contains("already pressed")));
-    room.until_quiet();
+    fixture.until_quiet();
     assert_eq!(server.too_fast(), 0);
-    house.close().await;
+    system.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
-    let house = House::open().await;
-    let (room, server) = (&house.room, &house.room.server);
+    let system = EngineFixture::open().await;
+    let (fixture, server) = (&system.fixture, &system.fixture.server);
     server.write(&owner(), CHANNEL, "/add Say hello", None);
-    room.until_said("is added");
-    house.until(1, "needs_review").await;
+    fixture.until_said("is added");
+    system.until(1, "needs_review").await;
     let notice = ChatMessage { task: Some(TaskId(1)), ..saying("#1 Say hello: asks you") };
-    room.discord.send(&notice).await.expect("said");
+    fixture.discord.send(&notice).await.expect("said");
     let (thread, _) = wait_some("a thread", RUN, || server.threads().into_iter().next());
     server.write(&owner(), thread, "/why", None);
     wait_until("an answer in the thread", RUN, || server.messages(thread).iter().any(|m| m.author != OWNER));
@@ -537,28 +541,28 @@ async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
         server.answered(&command).1.iter().any(|m| m.text.contains("Say hello"))
     });
     assert!(!server.said().iter().any(|message| message.text.contains("lunch")));
-    house.close().await;
+    system.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_not() {
-    let house = House::open().await;
-    let (room, server) = (&house.room, &house.room.server);
+    let system = EngineFixture::open().await;
+    let (fixture, server) = (&system.fixture, &system.fixture.server);
     let notes = ("notes.txt", "first\nsecond 🙂\n".as_bytes());
     server.write_with(&owner(), CHANNEL, "/add Read the notes", notes);
-    room.until_said("#1 is added: Read the notes");
-    let body = async |id| house.engine.handle.task(TaskId(id)).await.expect("there").spec.body.clone();
+    fixture.until_said("#1 is added: Read the notes");
+    let body = async |id| system.engine.handle.task(TaskId(id)).await.expect("there").spec.body.clone();
     assert_eq!(body(1).await, "first\nsecond 🙂\n");
     let added = server.add_with(&owner(), CHANNEL, "Read them again", notes);
     wait_until("the task", RUN, || server.answered(&added).1.iter().any(|m| m.text.contains("#2 is added")));
     assert_eq!(body(2).await, "first\nsecond 🙂\n");
     server.write_with(&owner(), CHANNEL, "/add Look at it", ("cat.png", &[0, 159, 146, 150]));
-    room.until_said("cat.png is no text");
+    fixture.until_said("cat.png is no text");
     server.write_with(&owner(), CHANNEL, "/add Read all", ("all.txt", &[b'x'; 300 << 10]));
-    room.until_said("all.txt is too large: at most 256 kB");
+    fixture.until_said("all.txt is too large: at most 256 kB");
     server.write_with(&owner(), CHANNEL, "/cancel 1", notes);
-    room.until_said("a file can only become a part of a new task");
-    assert_eq!(house.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 2);
-    house.until(1, "needs_review").await;
-    house.close().await;
+    fixture.until_said("a file can only become a part of a new task");
+    assert_eq!(system.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 2);
+    system.until(1, "needs_review").await;
+    system.close().await;
 }

@@ -131,9 +131,9 @@ fn found(sealed: &SealedBox, name: &str) -> Value {
 
 /// Looks with --dry-run, which must change nothing, and then mends; the finding must be gone afterwards.
 fn mends(sealed: &SealedBox, name: &str, still_there: impl Fn() -> bool) {
-    let told = doctor(sealed, &["--fix", "--dry-run"]);
-    let told = find(&told, name).unwrap_or_else(|| panic!("no {name} in {told:#?}"));
-    assert!(told["detail"].as_str().unwrap().contains("with --fix") && told["fixed"] == false, "{told}");
+    let answer = doctor(sealed, &["--fix", "--dry-run"]);
+    let answer = find(&answer, name).unwrap_or_else(|| panic!("no {name} in {answer:#?}"));
+    assert!(answer["detail"].as_str().unwrap().contains("with --fix") && answer["fixed"] == false, "{answer}");
     assert!(still_there(), "a dry run touches nothing");
     let mended = doctor(sealed, &["--fix"]);
     assert_eq!(find(&mended, name).unwrap()["fixed"], true, "{mended:#?}");
@@ -165,8 +165,8 @@ fn a_router_without_an_agent_that_is_there_is_bad_whoever_else_is_installed() {
     let (sealed, _) = stage();
     sealed.orch(["config", "set", "router.agents", "[claude, codex]"]).ok();
     let found = found(&sealed, "router");
-    let told = (found["verdict"].as_str(), found["detail"].as_str(), found["remedy"].as_str());
-    let (Some("bad"), Some(detail), Some(remedy)) = told else { panic!("{found}") };
+    let text = (found["verdict"].as_str(), found["detail"].as_str(), found["remedy"].as_str());
+    let (Some("bad"), Some(detail), Some(remedy)) = text else { panic!("{found}") };
     assert!(detail.contains("none of router.agents (claude, codex) is installed"), "{detail}");
     assert!(remedy.contains("orch config set router.agents '[worker]'"), "{remedy}");
     sealed.orch(["doctor"]).code_is(1);
@@ -233,8 +233,8 @@ fn a_refused_command_leaves_no_socket_behind() {
 fn is_bad(sealed: &SealedBox, name: &str, place: &str) {
     sealed.orch(["doctor"]).code_is(1);
     let found = found(sealed, name);
-    let told = (found["verdict"].as_str(), found["detail"].as_str(), found["remedy"].as_str());
-    let (Some("bad"), Some(detail), Some(_)) = told else { panic!("{found}") };
+    let text = (found["verdict"].as_str(), found["detail"].as_str(), found["remedy"].as_str());
+    let (Some("bad"), Some(detail), Some(_)) = text else { panic!("{found}") };
     assert!(detail.contains(place), "{detail}");
 }
 
@@ -254,8 +254,8 @@ fn a_tasks_file_that_does_not_read_or_was_emptied_is_bad() {
         is_bad(&sealed, "tasks.yml", place);
     }
     sealed.write_tasks(&format!("{good}  - {{id: 70}}\n"));
-    let told = found(&sealed, "tasks.yml");
-    assert_eq!(told["verdict"], "warning", "a mistake in one entry leaves the others alone: {told}");
+    let answer = found(&sealed, "tasks.yml");
+    assert_eq!(answer["verdict"], "warning", "a mistake in one entry leaves the others alone: {answer}");
     std::fs::remove_file(sealed.tasks_file()).unwrap();
     is_bad(&sealed, "tasks.yml", "is empty or gone");
     std::fs::create_dir(sealed.tasks_file()).unwrap();
@@ -269,13 +269,13 @@ fn what_a_repository_says_of_itself_is_looked_at_too() {
     let (sealed, repo) = stage();
     assert_eq!(found(&sealed, "project shop")["verdict"], "ok");
     write_file(&repo.dir().join(".orch.yml"), "workflow:\n  checks: [make test]\n");
-    let told = found(&sealed, "project shop");
-    assert_eq!(told["verdict"], "warning", "{told}");
+    let answer = found(&sealed, "project shop");
+    assert_eq!(answer["verdict"], "warning", "{answer}");
     assert!(
-        told["detail"].as_str().unwrap().contains(".orch.yml:2:11: the commands of workflow.checks are not approved"),
-        "{told}"
+        answer["detail"].as_str().unwrap().contains(".orch.yml:2:11: the commands of workflow.checks are not approved"),
+        "{answer}"
     );
-    assert!(told["remedy"].as_str().unwrap().contains("orch init"), "{told}");
+    assert!(answer["remedy"].as_str().unwrap().contains("orch init"), "{answer}");
     sealed.orch(["doctor"]).ok();
     write_file(&repo.dir().join(".orch.yml"), "workflow:\n\tchecks: [make test]\n");
     is_bad(&sealed, "project shop", ".orch.yml:2:");
@@ -333,8 +333,8 @@ fn branches_of_no_task_go_only_when_their_commits_are_elsewhere_too() {
     mends(&sealed, "branch orch/90-spare", || has("orch/90-spare"));
     assert!(has("orch/91-only") && has("orch/92-used") && in_use.dir().exists());
     assert_eq!(repo.git(["rev-parse", "orch/91-only"]), sha);
-    let told = found(&sealed, "branch orch/91-only");
-    assert!(told["remedy"].as_str().unwrap().contains("log orch/91-only"), "{told}");
+    let answer = found(&sealed, "branch orch/91-only");
+    assert!(answer["remedy"].as_str().unwrap().contains("log orch/91-only"), "{answer}");
 }
 
 #[test]
@@ -413,6 +413,6 @@ fn a_clock_that_was_set_back_is_told() {
         .execute("UPDATE events SET at = ?1, sum = NULL WHERE seq = (SELECT MAX(seq) FROM events)", [future])
         .unwrap();
     drop(journal);
-    let told = found(&sealed, "clock");
-    assert!(told["verdict"] == "warning" && told["detail"].as_str().unwrap().contains("behind"), "{told}");
+    let answer = found(&sealed, "clock");
+    assert!(answer["verdict"] == "warning" && answer["detail"].as_str().unwrap().contains("behind"), "{answer}");
 }

@@ -60,8 +60,8 @@ fn a_replay_is_told_as_json_and_as_a_table_and_drawn() {
     assert!(drawn.contains("&lt;dear&gt;") && !drawn.contains("<dear>"));
     let again: Value = evaluated(&sealed, &outcomes(), &["--gate", "fa=0,fr=0", "--json"]).ok().json();
     assert_eq!(again, view, "same seed, same figures");
-    let told = evaluated(&sealed, &outcomes(), &[]).ok().stdout;
-    assert!(told.contains("best single") && told.contains("oracle"), "{told}");
+    let text = evaluated(&sealed, &outcomes(), &[]).ok().stdout;
+    assert!(text.contains("best single") && text.contains("oracle"), "{text}");
     sealed.finish();
 }
 
@@ -159,8 +159,8 @@ fn a_home_is_replayed_on_its_own_runs_when_there_are_enough_and_else_told_what_i
     assert_eq!(view["best_single"]["model"], "claude/big");
     assert!((view["best_single"]["cost_usd"].as_f64().expect("dollars") - 36.0).abs() < 1e-6, "{view}");
     assert!((view["best_single"]["resolved"].as_f64().expect("a share") - 20.0 / 24.0).abs() < 1e-6, "{view}");
-    let told = sealed.orch(args).ok().stdout;
-    assert!(told.contains("of 48 judged runs of this home") && told.contains("claude/small"), "{told}");
+    let text = sealed.orch(args).ok().stdout;
+    assert!(text.contains("of 48 judged runs of this home") && text.contains("claude/small"), "{text}");
     sealed.orch(["eval", "routing", "--history", "--outcomes", "x.csv"]).code_is(2);
     let neither = sealed.orch(["eval", "routing"]).code_is(2);
     assert!(neither.stderr.contains("--outcomes") && neither.stderr.contains("--history"), "{}", neither.stderr);

@@ -28,11 +28,11 @@ struct Request {
 
 /// What docs/how-to/channels.md tells a receiver to do.
 #[derive(Default)]
-struct House {
+struct Verifier {
     had: BTreeSet<String>,
 }
 
-impl House {
+impl Verifier {
     fn takes(&mut self, request: &Request, now: i64) -> bool {
         self.looks(request, now).is_some_and(|id| self.had.insert(id))
     }
@@ -159,19 +159,19 @@ fn of_ten_thousand_forged_webhooks_none_is_taken_and_the_true_one_is_taken_once(
     let now = SystemClock.now().as_second();
     let document: Value = serde_json::from_slice(&sound.body).expect("a document");
     assert_eq!(document["id"], sound.key.as_str(), "the key is signed, as a part of the body");
-    let mut house = House::default();
-    assert!(house.takes(&sound, now), "{sound:?}");
+    let mut verifier = Verifier::default();
+    assert!(verifier.takes(&sound, now), "{sound:?}");
     let (mut ways, mut dice) = (BTreeSet::new(), Dice::new(9));
     for trial in 0..MUTATIONS {
         let (way, request) = forged(&sound, now, &mut dice);
         ways.insert(way);
-        assert!(!house.takes(&request, now), "seed 9, trial {trial}: {way}: {request:?}");
+        assert!(!verifier.takes(&request, now), "seed 9, trial {trial}: {way}: {request:?}");
         // Where the true one has not come yet, only what is just as it was signed is let in.
-        let is_let_in = House::default().takes(&request, now);
+        let is_let_in = Verifier::default().takes(&request, now);
         let is_as_signed = request.signature == sound.signature && request.body == sound.body;
         assert_eq!(is_let_in, is_as_signed, "seed 9, trial {trial}: {way}: {request:?}");
     }
     assert_eq!(ways.len(), 14, "{ways:?}");
     let endless = Request { body: vec![b' '; 25 << 20], ..sound };
-    assert!(!House::default().takes(&endless, now));
+    assert!(!Verifier::default().takes(&endless, now));
 }

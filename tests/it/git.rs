@@ -25,12 +25,12 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A directory with a HOME of its own, and orch's git in it.
-struct Lab {
+struct Fixture {
     root: TempDir,
     git: Git,
 }
 
-impl Lab {
+impl Fixture {
     async fn new() -> Self {
         let root = tempfile::Builder::new().prefix("og-").tempdir_in("/tmp").unwrap();
         for dir in ["home", "ran", "bin"] {
@@ -99,8 +99,8 @@ fn main() -> BranchName {
 }
 
 /// A checkout of a worktree as a person (or an agent) sees it.
-fn inside(lab: &Lab, worktree: &Worktree) -> Agent {
-    Agent { dir: worktree.path.clone(), env: lab.env() }
+fn inside(fixture: &Fixture, worktree: &Worktree) -> Agent {
+    Agent { dir: worktree.path.clone(), env: fixture.env() }
 }
 
 /// Somebody who works in a checkout with plain git.

@@ -10,12 +10,12 @@ use serde_json::Value;
 const REST: &str = "rest() { [ -p \"$1\" ] || mkfifo \"$1\"; read -r gate < \"$1\"; }";
 
 /// A box with one agent, `bot`, and a repository.
-struct Room {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Room {
+impl Fixture {
     fn new(kind: &str, script: &str, config: &str) -> Self {
         let sealed = SealedBox::new();
         let base = sealed.base().display().to_string();
@@ -41,14 +41,14 @@ impl Room {
     }
 
     /// What the history says of a task under these words.
-    fn told(&self, id: &str, kind: &str) -> Vec<String> {
+    fn events(&self, id: &str, kind: &str) -> Vec<String> {
         let lines = self.sealed.orch(["events", "--json", "--task", id]).ok().json_lines();
         let of_kind = lines.iter().filter(|line| line["kind"] == kind);
         of_kind.map(|line| line["text"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     fn until_told(&self, id: &str, kind: &str) -> String {
-        wait::wait_some(kind, RUN, || self.told(id, kind).pop())
+        wait::wait_some(kind, RUN, || self.events(id, kind).pop())
     }
 
     /// Wakes whoever rests at this pipe.
@@ -77,35 +77,35 @@ const COMMIT: &str = "echo x > made.txt; git add made.txt; git commit -qm 'Make 
 fn an_agent_that_computes_without_a_word_is_healthy() {
     let script = format!("cat > /dev/null; timeout 5 sh -c 'while :; do :; done'; {COMMIT}");
     let config = "workflow: {silence_seconds: 2, max_attempts: 1}\nhealth_check: {max_retries: 0}\n";
-    let mut room = Room::new("command", &script, config);
-    let id = room.add(&[]);
-    room.sealed.serve();
-    let task = room.until(&id, "done");
-    assert_eq!(room.told(&id, "worker:stale"), [""; 0], "{task:#}");
-    room.sealed.finish();
+    let mut fixture = Fixture::new("command", &script, config);
+    let id = fixture.add(&[]);
+    fixture.sealed.serve();
+    let task = fixture.until(&id, "done");
+    assert_eq!(fixture.events(&id, "worker:stale"), [""; 0], "{task:#}");
+    fixture.sealed.finish();
 }
 
 #[test]
 fn an_agent_without_a_sign_of_life_is_told_to_be_stale_and_back_when_it_speaks() {
     let script = format!("cat > /dev/null; rest $base/one; echo awake; rest $base/two; {COMMIT}");
-    let mut room = Room::new("command", &script, "limits: {nudge_after_seconds: 2}\n");
-    let id = room.add(&[]);
-    room.sealed.serve();
-    let told = room.until_told(&id, "worker:stale");
-    assert!(told.starts_with("quiet for ") && told.ends_with(": no output, no processor time"), "{told}");
-    let why = room.sealed.orch(["why", &id]).ok().stdout;
+    let mut fixture = Fixture::new("command", &script, "limits: {nudge_after_seconds: 2}\n");
+    let id = fixture.add(&[]);
+    fixture.sealed.serve();
+    let text = fixture.until_told(&id, "worker:stale");
+    assert!(text.starts_with("quiet for ") && text.ends_with(": no output, no processor time"), "{text}");
+    let why = fixture.sealed.orch(["why", &id]).ok().stdout;
     assert!(why.contains("no processor time") && why.contains("stopped after 15 min of silence"), "{why}");
-    let status = room.sealed.orch(["status", "--json"]).ok().json();
+    let status = fixture.sealed.orch(["status", "--json"]).ok().json();
     assert_eq!(status["running"][0]["health"]["state"], "stale", "{status:#}");
-    assert!(room.sealed.orch(["status"]).ok().stdout.contains("quiet for "));
-    assert!(room.sealed.orch(["show", &id]).ok().stdout.contains("under way, quiet for "));
-    assert_eq!(room.show(&id)["messages"], serde_json::json!([]), "it could hear of it only when it is over");
-    room.wake("one");
-    assert!(room.until_told(&id, "worker:healthy").starts_with("at work again, after "));
-    room.wake("two");
-    let task = room.until(&id, "done");
-    assert_eq!((room.told(&id, "worker:stale").len(), &task["runs"][0]["health"]), (1, &Value::Null), "{task:#}");
-    room.sealed.finish();
+    assert!(fixture.sealed.orch(["status"]).ok().stdout.contains("quiet for "));
+    assert!(fixture.sealed.orch(["show", &id]).ok().stdout.contains("under way, quiet for "));
+    assert_eq!(fixture.show(&id)["messages"], serde_json::json!([]), "it could hear of it only when it is over");
+    fixture.wake("one");
+    assert!(fixture.until_told(&id, "worker:healthy").starts_with("at work again, after "));
+    fixture.wake("two");
+    let task = fixture.until(&id, "done");
+    assert_eq!((fixture.events(&id, "worker:stale").len(), &task["runs"][0]["health"]), (1, &Value::Null), "{task:#}");
+    fixture.sealed.finish();
 }
 
 /// Speaks as Claude Code does, and goes on with its work when somebody says something to it.
@@ -119,18 +119,18 @@ cat > /dev/null"#;
 
 #[test]
 fn a_live_agent_without_a_sign_of_life_is_asked_once_and_goes_on() {
-    let mut room = Room::new("claude", MUTE, "limits: {nudge_after_seconds: 2}\n");
-    let id = room.add(&[]);
-    room.sealed.serve();
-    let task = room.until(&id, "done");
+    let mut fixture = Fixture::new("claude", MUTE, "limits: {nudge_after_seconds: 2}\n");
+    let id = fixture.add(&[]);
+    fixture.sealed.serve();
+    let task = fixture.until(&id, "done");
     let messages = task["messages"].as_array().expect("messages");
     assert_eq!(messages.len(), 1, "{task:#}");
     let [from, state, via] = ["from", "state", "via"].map(|field| messages[0][field].as_str());
     assert_eq!((from, state, via), (Some("orch"), Some("delivered"), Some("live")), "{task:#}");
-    let heard = std::fs::read_to_string(room.sealed.base().join("heard")).expect("something");
+    let heard = std::fs::read_to_string(fixture.sealed.base().join("heard")).expect("something");
     assert!(heard.contains("orch, which watches over your work on task 1, asks"), "{heard}");
-    assert!(room.transcript(&id).contains("— message from orch: are you still at work? You are quiet for "));
-    let events = room.sealed.orch(["events", "--task", &id, "--json"]).ok().json_lines();
+    assert!(fixture.transcript(&id).contains("— message from orch: are you still at work? You are quiet for "));
+    let events = fixture.sealed.orch(["events", "--task", &id, "--json"]).ok().json_lines();
     let asked: Vec<&Value> = events
         .iter()
         .filter(|line| line["text"].as_str().is_some_and(|text| text.contains("still at work?")))
@@ -139,7 +139,7 @@ fn a_live_agent_without_a_sign_of_life_is_asked_once_and_goes_on() {
     assert_eq!((asked["kind"].as_str(), asked["by"].as_str()), (Some("worker:asked"), Some("orch")), "{asked}");
     let runs = task["runs"].as_array().expect("runs").iter().filter(|run| run["kind"] == "work");
     assert_eq!(runs.count(), 1, "what orch asks is nothing to work on: {task:#}");
-    room.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
@@ -147,47 +147,47 @@ fn a_silence_is_ended_while_the_daemon_is_away_and_told_when_it_is_back() {
     let script = "cat > /dev/null; echo begun; rest $base/never";
     let config = "workflow: {silence_seconds: 4, max_attempts: 1}\n\
                   limits: {nudge_after_seconds: 0}\nhealthCheck: {maxRetries: 1}\n";
-    let mut room = Room::new("command", script, config);
-    let id = room.add(&[]);
-    room.sealed.serve();
-    wait::wait_until("the run", RUN, || room.show(&id)["runs"][0]["started_at"].is_string());
-    room.sealed.kill_daemon();
-    let run = room.show(&id)["runs"][0]["run_id"].as_str().expect("a run").to_owned();
-    let outcome = room.sealed.orch_home().join(".orch/runs").join(run).join("outcome.json");
+    let mut fixture = Fixture::new("command", script, config);
+    let id = fixture.add(&[]);
+    fixture.sealed.serve();
+    wait::wait_until("the run", RUN, || fixture.show(&id)["runs"][0]["started_at"].is_string());
+    fixture.sealed.kill_daemon();
+    let run = fixture.show(&id)["runs"][0]["run_id"].as_str().expect("a run").to_owned();
+    let outcome = fixture.sealed.orch_home().join(".orch/runs").join(run).join("outcome.json");
     wait::wait_until("the end", RUN, || outcome.exists());
-    room.sealed.serve();
-    let (class, detail) = room.failed(&id);
+    fixture.sealed.serve();
+    let (class, detail) = fixture.failed(&id);
     assert_eq!((class.as_str(), detail.as_str()), ("stalled", "it printed nothing and did no work for 4 s"));
-    assert_eq!((room.told(&id, "worker:stale").len(), room.told(&id, "worker:asked").len()), (1, 0));
-    room.sealed.finish();
+    assert_eq!((fixture.events(&id, "worker:stale").len(), fixture.events(&id, "worker:asked").len()), (1, 0));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn who_wants_nothing_told_of_health_has_the_limits_all_the_same() {
     let config = "workflow: {silence_seconds: 3, max_attempts: 1}\nhealth_check: {enabled: false, max_retries: 0}\n";
-    let mut room = Room::new("command", "cat > /dev/null; rest $base/never", config);
-    let id = room.add(&[]);
-    room.sealed.serve();
-    assert_eq!(room.failed(&id).0, "stalled");
-    assert_eq!(room.told(&id, "worker:stale"), [""; 0]);
-    room.sealed.finish();
+    let mut fixture = Fixture::new("command", "cat > /dev/null; rest $base/never", config);
+    let id = fixture.add(&[]);
+    fixture.sealed.serve();
+    assert_eq!(fixture.failed(&id).0, "stalled");
+    assert_eq!(fixture.events(&id, "worker:stale"), [""; 0]);
+    fixture.sealed.finish();
 }
 
 #[test]
 fn an_agent_whose_runner_is_killed_is_told_to_be_dead() {
-    let mut room = Room::new("command", "cat > /dev/null; rest $base/never", "workflow: {max_attempts: 1}\n");
-    let id = room.add(&[]);
-    room.sealed.serve();
-    wait::wait_until("the agent", RUN, || room.sealed.base().join("never").exists());
+    let mut fixture = Fixture::new("command", "cat > /dev/null; rest $base/never", "workflow: {max_attempts: 1}\n");
+    let id = fixture.add(&[]);
+    fixture.sealed.serve();
+    wait::wait_until("the agent", RUN, || fixture.sealed.base().join("never").exists());
     let runner = format!("{ORCH} __run ");
-    let inmates = room.sealed.inmates();
+    let inmates = fixture.sealed.inmates();
     let victim = inmates.iter().find(|one| one.command.starts_with(&runner)).expect("a runner");
     let pid = rustix::process::Pid::from_raw(victim.pid).expect("a process");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
-    let told = room.until_told(&id, "worker:dead");
-    assert_eq!(told, format!("its runner (process {}) is gone without a report", victim.pid));
-    assert_eq!(room.failed(&id).0, "crashed");
-    room.sealed.finish();
+    let text = fixture.until_told(&id, "worker:dead");
+    assert_eq!(text, format!("its runner (process {}) is gone without a report", victim.pid));
+    assert_eq!(fixture.failed(&id).0, "crashed");
+    fixture.sealed.finish();
 }
 
 #[test]
@@ -195,34 +195,34 @@ fn an_agent_that_takes_the_memory_is_stopped() {
     // tail keeps a last line in memory, however long it is.
     let script = "cat > /dev/null; echo begun; { head -c 300000000 /dev/zero; rest $base/never; } | tail > /dev/null";
     let config = "workflow: {max_attempts: 1}\nlimits: {memory_mb: 100}\n";
-    let mut room = Room::new("command", script, config);
-    let id = room.add(&[]);
-    room.sealed.serve();
-    let (class, detail) = room.failed(&id);
+    let mut fixture = Fixture::new("command", script, config);
+    let id = fixture.add(&[]);
+    fixture.sealed.serve();
+    let (class, detail) = fixture.failed(&id);
     assert!(class == "memory" && detail.ends_with("95 are allowed"), "{class}: {detail}");
-    room.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn an_agent_that_floods_is_stopped_and_what_it_said_is_kept() {
     let script = "cat > /dev/null; echo first words; yes \"$(printf %01000d 0)\"";
     let config = "workflow: {max_attempts: 1}\nlimits: {output_mb: 1}\n";
-    let mut room = Room::new("command", script, config);
-    let id = room.add(&[]);
-    room.sealed.serve();
-    let (class, detail) = room.failed(&id);
+    let mut fixture = Fixture::new("command", script, config);
+    let id = fixture.add(&[]);
+    fixture.sealed.serve();
+    let (class, detail) = fixture.failed(&id);
     assert_eq!((class.as_str(), detail.as_str()), ("incomplete", "it printed more than 1000000 bytes"));
-    assert!(room.transcript(&id).contains("first words\n0000"));
-    room.sealed.finish();
+    assert!(fixture.transcript(&id).contains("first words\n0000"));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_run_may_take_as_long_as_the_type_of_its_task_says() {
     let config = "workflow: {max_attempts: 1}\nlimits: {time_by_type: {docs: 1}}\n";
-    let mut room = Room::new("command", "cat > /dev/null; rest $base/never", config);
-    let id = room.add(&["--type", "Docs"]);
-    room.sealed.serve();
-    let (class, detail) = room.failed(&id);
+    let mut fixture = Fixture::new("command", "cat > /dev/null; rest $base/never", config);
+    let id = fixture.add(&["--type", "Docs"]);
+    fixture.sealed.serve();
+    let (class, detail) = fixture.failed(&id);
     assert_eq!((class.as_str(), detail.as_str()), ("timeout", "it took longer than 1 s"));
-    room.sealed.finish();
+    fixture.sealed.finish();
 }

@@ -152,8 +152,8 @@ fn the_port_follows_the_setting_and_the_token_is_kept_and_never_shown() {
     let address = listening(&socket);
     let first = token(&sealed);
     assert_eq!(file.metadata().expect("a file").permissions().mode() & 0o777, 0o600);
-    let told = sealed.orch(["http"]).ok();
-    assert!(told.stdout.contains(&format!("tcp: http://{address}")), "{told}");
+    let output = sealed.orch(["http"]).ok();
+    assert!(output.stdout.contains(&format!("tcp: http://{address}")), "{output}");
     for args in [&["http"][..], &["http", "--json"], &["config", "show"], &["config", "show", "--json"], &["status"]] {
         let ran = sealed.orch(args).ok();
         assert!(!ran.stdout.contains(&first) && !ran.stderr.contains(&first), "{ran}");
@@ -174,12 +174,12 @@ fn an_address_that_other_machines_reach_is_refused_and_nothing_listens() {
     let refused = sealed.orch(["config", "set", "http.listen", "0.0.0.0:7777"]).code_is(2);
     assert!(refused.stderr.contains("loopback only"), "{refused}");
     write_file(&sealed.orch_home().join("config.yml"), "http: {listen: '0.0.0.0:0'}\n");
-    let told = wait::wait_some("the problem to be told", SOON, || {
+    let answer = wait::wait_some("the problem to be told", SOON, || {
         let status = get(&socket, "/v1/status").json();
         let problems = status["problems"].to_string();
         problems.contains("http.listen").then_some((problems, status["http"].clone()))
     });
-    assert!(told.0.contains("loopback only") && told.1.is_null(), "{told:?}");
+    assert!(answer.0.contains("loopback only") && answer.1.is_null(), "{answer:?}");
     assert!(!sealed.orch_home().join(".orch/http-token").exists());
     // A port that is taken is told, and tried again.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -258,9 +258,9 @@ fn every_error_is_a_problem_with_a_code_and_large_bodies_are_refused() {
         assert!(["type", "title", "detail"].iter().all(|key| problem[key].is_string()), "{problem}");
     }
     // What the command line prints stays as it was.
-    let told = sealed.orch(["task", "show", "99", "--json"]).code_is(3).json();
-    assert_eq!(told["error"]["code"], "not_found");
-    assert_eq!(told["error"]["message"], "there is no task 99");
+    let document = sealed.orch(["task", "show", "99", "--json"]).code_is(3).json();
+    assert_eq!(document["error"]["code"], "not_found");
+    assert_eq!(document["error"]["message"], "there is no task 99");
     sealed.finish();
 }
 

@@ -20,12 +20,12 @@ sed -n 's/^DO: //p' \"$HOME/prompt-$$\" > \"$HOME/do-$$\"
 /// Its last words, by which it asks a person.
 const ASKS: &str = r#"DO: echo '{"status": "needs_review", "summary": "did it", "reason": "is that right?"}'"#;
 
-struct Shop {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Shop {
+impl Fixture {
     fn new(workflow: &str) -> Self {
         let sealed = SealedBox::new();
         sealed.program("bot", BOT);
@@ -94,58 +94,58 @@ fn commit(file: &str, text: &str) -> String {
 
 #[test]
 fn a_person_looks_at_what_would_change_and_accepts_just_that() {
-    let shop = Shop::new("integrate: merge, checks: [sh check.sh]");
-    let id = shop.add("Ask first", &format!("{}\n{ASKS}", commit("a.txt", "hello")), &[]);
-    assert_eq!(shop.task("approve", id, &[]).code, Some(7), "it asks nobody yet");
-    assert_eq!(shop.task("diff", id, &[]).code, Some(3), "there is no branch yet");
-    shop.run_all();
-    assert_eq!(shop.status(id), "needs_review");
-    let stat = shop.task("diff", id, &["--stat", "--json"]).ok().json();
+    let fixture = Fixture::new("integrate: merge, checks: [sh check.sh]");
+    let id = fixture.add("Ask first", &format!("{}\n{ASKS}", commit("a.txt", "hello")), &[]);
+    assert_eq!(fixture.task("approve", id, &[]).code, Some(7), "it asks nobody yet");
+    assert_eq!(fixture.task("diff", id, &[]).code, Some(3), "there is no branch yet");
+    fixture.run_all();
+    assert_eq!(fixture.status(id), "needs_review");
+    let stat = fixture.task("diff", id, &["--stat", "--json"]).ok().json();
     assert_eq!((stat["commits"].as_u64(), stat["insertions"].as_u64()), (Some(1), Some(1)), "{stat:#}");
     assert_eq!((&stat["files"][0]["path"], &stat["patch"]), (&"a.txt".into(), &Value::Null));
-    let shown = shop.task("diff", id, &[]).ok().stdout;
+    let shown = fixture.task("diff", id, &[]).ok().stdout;
     assert!(shown.contains("+++ b/a.txt\n") && shown.contains("\n+hello\n"), "{shown}");
     // Somebody commits there after the person has looked.
-    let seen = shop.head(id);
-    let worktree = Repo::at(shop.show(id)["worktree"].as_str().expect("a path").as_ref(), shop.sealed.env());
+    let seen = fixture.head(id);
+    let worktree = Repo::at(fixture.show(id)["worktree"].as_str().expect("a path").as_ref(), fixture.sealed.env());
     worktree.write("late.txt", "late\n");
     worktree.git(["add", "."]);
     worktree.git(["-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "late"]);
-    let refused = shop.task("approve", id, &["--commit", &seen]).code_is(7);
+    let refused = fixture.task("approve", id, &["--commit", &seen]).code_is(7);
     assert!(refused.stderr.contains("orch task diff"), "{refused}");
-    assert_eq!(shop.task("approve", id, &["--commit", "main"]).code, Some(2));
+    assert_eq!(fixture.task("approve", id, &["--commit", "main"]).code, Some(2));
     worktree.git(["reset", "--quiet", "--hard", &seen]);
-    shop.task("approve", id, &["--commit", &seen[..12]]).ok();
-    let task = shop.show(id);
+    fixture.task("approve", id, &["--commit", &seen[..12]]).ok();
+    let task = fixture.show(id);
     assert_eq!((task["status"].as_str(), task["integration"]["state"].as_str()), (Some("done"), Some("merged")));
-    assert_eq!(shop.repo.show("main", "a.txt").as_deref(), Some("hello\n"));
-    let brought = shop.task("diff", id, &[]).ok().stdout;
+    assert_eq!(fixture.repo.show("main", "a.txt").as_deref(), Some("hello\n"));
+    let brought = fixture.task("diff", id, &[]).ok().stdout;
     assert!(brought.contains("+hello"), "what is merged is still shown: {brought}");
-    assert!(shop.task("approve", id, &[]).code_is(7).stderr.contains("accepted already"));
-    shop.sealed.finish();
+    assert!(fixture.task("approve", id, &[]).code_is(7).stderr.contains("accepted already"));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_word_on_work_that_has_not_begun_begins_none() {
-    let shop = Shop::new("integrate: merge");
-    let id = shop.add("Not yet", &commit("a.txt", "hello"), &[]);
+    let fixture = Fixture::new("integrate: merge");
+    let id = fixture.add("Not yet", &commit("a.txt", "hello"), &[]);
     for verb in ["approve", "merge"] {
-        let refused = shop.task(verb, id, &[]).code_is(7);
+        let refused = fixture.task(verb, id, &[]).code_is(7);
         assert!(refused.stderr.contains("there is no result yet"), "{refused}");
     }
-    let task = shop.show(id);
+    let task = fixture.show(id);
     assert_eq!((&task["status"], &task["runs"]), (&"new".into(), &serde_json::json!([])), "{task:#}");
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn an_agent_cannot_accept_anybodys_work_whatever_it_tries() {
-    let mut shop = Shop::new("integrate: merge");
-    let mine = shop.add("Ask", &format!("{}\n{ASKS}", commit("a.txt", "a")), &[]);
-    shop.run_all();
-    let home = shop.sealed.orch_home().display().to_string();
+    let mut fixture = Fixture::new("integrate: merge");
+    let mine = fixture.add("Ask", &format!("{}\n{ASKS}", commit("a.txt", "a")), &[]);
+    fixture.run_all();
+    let home = fixture.sealed.orch_home().display().to_string();
     let orch = format!("ORCH_HOME={home} {ORCH} task");
-    let out = shop.sealed.base().join("tried").display().to_string();
+    let out = fixture.sealed.base().join("tried").display().to_string();
     let body = format!(
         "DO: {orch} approve {mine} > {out}-1 2>&1; echo $? >> {out}-1\n\
          DO: env -u ORCH_RUN_ID {orch} merge {mine} > {out}-2 2>&1; echo $? >> {out}-2\n\
@@ -154,187 +154,188 @@ fn an_agent_cannot_accept_anybodys_work_whatever_it_tries() {
          DO: {orch} diff {mine} > {out}-4 2>&1; echo $? >> {out}-4\n{}",
         commit("b.txt", "b")
     );
-    let other = shop.add("Try", &body, &[]);
-    shop.sealed.serve();
-    wait::wait_until("the agent to have tried", RUN, || shop.status(other) == "done");
+    let other = fixture.add("Try", &body, &[]);
+    fixture.sealed.serve();
+    wait::wait_until("the agent to have tried", RUN, || fixture.status(other) == "done");
     for (number, code) in [("1", "7"), ("2", "7"), ("3", "7"), ("4", "0")] {
-        let told = crate::kit::read_file(format!("{out}-{number}").as_ref());
-        assert_eq!(told.lines().last(), Some(code), "{number}: {told}");
-        assert!(code == "0" || told.contains("only a person decides"), "{told}");
+        let text = crate::kit::read_file(format!("{out}-{number}").as_ref());
+        assert_eq!(text.lines().last(), Some(code), "{number}: {text}");
+        assert!(code == "0" || text.contains("only a person decides"), "{text}");
     }
-    assert_eq!(shop.status(mine), "needs_review");
-    shop.task("approve", mine, &[]).ok();
-    shop.sealed.finish();
+    assert_eq!(fixture.status(mine), "needs_review");
+    fixture.task("approve", mine, &[]).ok();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_kept_branch_is_merged_when_the_person_says_so_and_a_conflict_goes_to_its_author_with_both_sides() {
-    let shop = Shop::new("integrate: branch, checks: [sh check.sh]");
-    let clean = shop.add("Add a file", &commit("a.txt", "a"), &[]);
-    let torn = shop.add("Change the page", &commit("README.md", "of-the-task"), &[]);
-    shop.run_all();
-    assert_eq!((shop.status(clean), shop.status(torn)), ("done".to_owned(), "done".to_owned()));
-    shop.task("merge", clean, &[]).ok();
-    assert_eq!(shop.repo.show("main", "a.txt").as_deref(), Some("a\n"));
-    shop.task("merge", clean, &[]).ok();
-    shop.repo.write("README.md", "of-the-person\n");
-    shop.repo.commit("Write the page");
-    let refused = shop.task("merge", torn, &[]).code_is(7);
+    let fixture = Fixture::new("integrate: branch, checks: [sh check.sh]");
+    let clean = fixture.add("Add a file", &commit("a.txt", "a"), &[]);
+    let torn = fixture.add("Change the page", &commit("README.md", "of-the-task"), &[]);
+    fixture.run_all();
+    assert_eq!((fixture.status(clean), fixture.status(torn)), ("done".to_owned(), "done".to_owned()));
+    fixture.task("merge", clean, &[]).ok();
+    assert_eq!(fixture.repo.show("main", "a.txt").as_deref(), Some("a\n"));
+    fixture.task("merge", clean, &[]).ok();
+    fixture.repo.write("README.md", "of-the-person\n");
+    fixture.repo.commit("Write the page");
+    let refused = fixture.task("merge", torn, &[]).code_is(7);
     assert!(refused.stderr.contains("conflicts in README.md"), "{refused}");
-    assert_eq!(shop.status(torn), "needs_review");
-    assert_eq!(shop.repo.show("main", "README.md").as_deref(), Some("of-the-person\n"), "the base is as it was");
+    assert_eq!(fixture.status(torn), "needs_review");
+    assert_eq!(fixture.repo.show("main", "README.md").as_deref(), Some("of-the-person\n"), "the base is as it was");
     let reason = "Keep both.\nDO: git merge -q main; printf 'of-the-person\\nof-the-task\\n' > README.md; \
                   git add . && git commit -qm Both";
-    shop.task("reject", torn, &["-m", reason]).ok();
-    assert_eq!(shop.task("reject", torn, &["-m", reason]).code, Some(7), "it is not asked twice");
-    shop.run_all();
-    let prompt = shop.prompt();
+    fixture.task("reject", torn, &["-m", reason]).ok();
+    assert_eq!(fixture.task("reject", torn, &["-m", reason]).code, Some(7), "it is not asked twice");
+    fixture.run_all();
+    let prompt = fixture.prompt();
     for part in ["<<<<<<<", "of-the-person", ">>>>>>>", "Keep both."] {
         assert!(prompt.contains(part), "{part} is not in the prompt:\n{prompt}");
     }
-    shop.task("merge", torn, &[]).ok();
-    assert_eq!(shop.repo.show("main", "README.md").as_deref(), Some("of-the-person\nof-the-task\n"));
-    shop.sealed.finish();
+    fixture.task("merge", torn, &[]).ok();
+    assert_eq!(fixture.repo.show("main", "README.md").as_deref(), Some("of-the-person\nof-the-task\n"));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn what_was_merged_is_taken_back_by_a_commit_and_can_be_merged_once_more() {
-    let shop = Shop::new("integrate: merge, checks: [sh check.sh]");
-    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
-    shop.run_all();
-    assert_eq!(shop.status(id), "done");
-    shop.repo.write("other.txt", "other\n");
-    shop.repo.commit("Somebody goes on");
-    shop.task("revert", id, &[]).ok();
-    let task = shop.show(id);
+    let fixture = Fixture::new("integrate: merge, checks: [sh check.sh]");
+    let id = fixture.add("Add a file", &commit("a.txt", "a"), &[]);
+    fixture.run_all();
+    assert_eq!(fixture.status(id), "done");
+    fixture.repo.write("other.txt", "other\n");
+    fixture.repo.commit("Somebody goes on");
+    fixture.task("revert", id, &[]).ok();
+    let task = fixture.show(id);
     assert_eq!(
         (task["status"].as_str(), task["integration"]["state"].as_str()),
         (Some("needs_review"), Some("reverted"))
     );
-    assert_eq!((shop.repo.show("main", "a.txt"), shop.repo.show("main", "other.txt").is_some()), (None, true));
-    assert!(shop.repo.subjects("main")[0].starts_with("Revert \"Add a file\""));
-    assert!(!shop.repo.dir().join("a.txt").exists(), "the person's checkout came along");
-    assert_eq!(shop.task("revert", id, &[]).code, Some(7), "there is nothing more to take back");
-    let stat = shop.task("diff", id, &["--stat", "--json"]).ok().json();
+    assert_eq!((fixture.repo.show("main", "a.txt"), fixture.repo.show("main", "other.txt").is_some()), (None, true));
+    assert!(fixture.repo.subjects("main")[0].starts_with("Revert \"Add a file\""));
+    assert!(!fixture.repo.dir().join("a.txt").exists(), "the person's checkout came along");
+    assert_eq!(fixture.task("revert", id, &[]).code, Some(7), "there is nothing more to take back");
+    let stat = fixture.task("diff", id, &["--stat", "--json"]).ok().json();
     assert_eq!((&stat["files"][0]["path"], stat["commits"].as_u64()), (&"a.txt".into(), Some(1)), "{stat:#}");
-    shop.task("merge", id, &[]).ok();
-    assert_eq!(shop.repo.show("main", "a.txt").as_deref(), Some("a\n"));
-    shop.base_was_always_green();
-    shop.sealed.finish();
+    fixture.task("merge", id, &[]).ok();
+    assert_eq!(fixture.repo.show("main", "a.txt").as_deref(), Some("a\n"));
+    fixture.base_was_always_green();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_base_that_fails_its_checks_after_a_merge_is_found_and_the_way_back_is_offered() {
-    let shop = Shop::new("integrate: branch, checks: [sh check.sh]");
-    let id = shop.add("Add a flag", &commit("a.flag", "a"), &[]);
-    shop.run_all();
+    let fixture = Fixture::new("integrate: branch, checks: [sh check.sh]");
+    let id = fixture.add("Add a flag", &commit("a.flag", "a"), &[]);
+    fixture.run_all();
     // The person merges by hand, beside something that does not go with it.
-    let branch = shop.show(id)["branch"].as_str().expect("a branch").to_owned();
-    shop.repo.write("b.flag", "b\n");
-    shop.repo.commit("Another flag");
-    shop.repo.git(["merge", "--quiet", "--no-ff", "--no-edit", &branch]);
-    let found = shop.task("merge", id, &[]).code_is(7);
+    let branch = fixture.show(id)["branch"].as_str().expect("a branch").to_owned();
+    fixture.repo.write("b.flag", "b\n");
+    fixture.repo.commit("Another flag");
+    fixture.repo.git(["merge", "--quiet", "--no-ff", "--no-edit", &branch]);
+    let found = fixture.task("merge", id, &[]).code_is(7);
     assert!(found.stderr.contains("fails its checks") && found.stderr.contains("orch task revert"), "{found}");
-    let task = shop.show(id);
+    let task = fixture.show(id);
     assert_eq!(
         (task["status"].as_str(), task["integration"]["state"].as_str()),
         (Some("needs_review"), Some("merged"))
     );
-    shop.task("revert", id, &[]).ok();
-    assert_eq!((shop.repo.show("main", "a.flag"), shop.repo.show("main", "b.flag").is_some()), (None, true));
+    fixture.task("revert", id, &[]).ok();
+    assert_eq!((fixture.repo.show("main", "a.flag"), fixture.repo.show("main", "b.flag").is_some()), (None, true));
     // The same once more, where nobody wants to know.
-    shop.sealed.orch(["config", "set", "workflow.verify_after_merge", "false"]).ok();
-    let refused = shop.task("merge", id, &[]).code_is(7);
+    fixture.sealed.orch(["config", "set", "workflow.verify_after_merge", "false"]).ok();
+    let refused = fixture.task("merge", id, &[]).code_is(7);
     assert!(refused.stderr.contains("check.sh"), "what breaks the base is not merged by anybody: {refused}");
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_task_waits_for_the_one_that_works_on_the_same_file() {
-    let mut shop = Shop::new("integrate: branch, overlap: hold");
-    let go = shop.sealed.base().join("go");
+    let mut fixture = Fixture::new("integrate: branch, overlap: hold");
+    let go = fixture.sealed.base().join("go");
     let held = format!("DO: while [ ! -e '{}' ]; do sleep 0.1; done\n{}", go.display(), commit("src.txt", "a"));
-    let first = shop.add("Redo src/parser.rs", &held, &[]);
-    let second = shop.add("Tidy up", &commit("b.txt", "b"), &["files:src/"]);
-    let third = shop.add("Write docs/intro.md", &commit("c.txt", "c"), &[]);
-    shop.sealed.serve();
-    wait::wait_until("the one beside it to be done", RUN, || shop.status(third) == "done");
-    let why = shop.sealed.orch(["why", &second.to_string(), "--json"]).ok().json();
+    let first = fixture.add("Redo src/parser.rs", &held, &[]);
+    let second = fixture.add("Tidy up", &commit("b.txt", "b"), &["files:src/"]);
+    let third = fixture.add("Write docs/intro.md", &commit("c.txt", "c"), &[]);
+    fixture.sealed.serve();
+    wait::wait_until("the one beside it to be done", RUN, || fixture.status(third) == "done");
+    let why = fixture.sealed.orch(["why", &second.to_string(), "--json"]).ok().json();
     assert_eq!(why["hold"]["reason"], "overlap", "{why:#}");
     assert_eq!(why["because"], format!("overlaps {first} in src/parser.rs"), "{why:#}");
     write_file(&go, "");
-    wait::wait_until("both to be done", RUN, || [first, second].iter().all(|id| shop.status(*id) == "done"));
-    shop.sealed.finish();
+    wait::wait_until("both to be done", RUN, || [first, second].iter().all(|id| fixture.status(*id) == "done"));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_base_is_green_after_every_merge_of_branches_that_pass_alone() {
-    let shop = Shop::new("integrate: branch, checks: [sh check.sh]");
-    shop.sealed.orch(["config", "set", "engine.max_parallel", "4"]).ok();
-    let good: Vec<u64> = (0..6).map(|n| shop.add("A file", &commit(&format!("f{n}.txt"), "x"), &[])).collect();
-    let flags = [shop.add("One flag", &commit("a.flag", "x"), &[]), shop.add("Other", &commit("b.flag", "x"), &[])];
+    let fixture = Fixture::new("integrate: branch, checks: [sh check.sh]");
+    fixture.sealed.orch(["config", "set", "engine.max_parallel", "4"]).ok();
+    let good: Vec<u64> = (0..6).map(|n| fixture.add("A file", &commit(&format!("f{n}.txt"), "x"), &[])).collect();
+    let flags =
+        [fixture.add("One flag", &commit("a.flag", "x"), &[]), fixture.add("Other", &commit("b.flag", "x"), &[])];
     let torn =
-        [shop.add("One page", &commit("README.md", "1"), &[]), shop.add("Other", &commit("README.md", "2"), &[])];
-    shop.run_all();
-    shop.sealed.orch(["config", "set", "workflow.integrate", "merge"]).ok();
-    let merged = |id: &u64| shop.task("merge", *id, &[]).code == Some(0);
+        [fixture.add("One page", &commit("README.md", "1"), &[]), fixture.add("Other", &commit("README.md", "2"), &[])];
+    fixture.run_all();
+    fixture.sealed.orch(["config", "set", "workflow.integrate", "merge"]).ok();
+    let merged = |id: &u64| fixture.task("merge", *id, &[]).code == Some(0);
     assert!(good.iter().all(merged));
     assert_eq!(flags.iter().filter(|id| merged(id)).count(), 1, "both together break the base");
     assert_eq!(torn.iter().filter(|id| merged(id)).count(), 1, "both changed the same");
-    assert_eq!(shop.repo.git(["rev-list", "--first-parent", "--count", "main"]), "10");
-    shop.base_was_always_green();
-    shop.sealed.finish();
+    assert_eq!(fixture.repo.git(["rev-list", "--first-parent", "--count", "main"]), "10");
+    fixture.base_was_always_green();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn work_that_a_person_sent_back_is_no_success_and_what_waits_for_a_word_is_nothing_yet() {
-    let shop = Shop::new("integrate: merge, review: human, checks: [sh check.sh]");
-    let id = shop.add("Change it", &commit("a.txt", "hello"), &[]);
-    shop.run_all();
-    assert_eq!(shop.status(id), "needs_review");
-    let export = || shop.sealed.orch(["patterns", "export"]).ok().stdout;
+    let fixture = Fixture::new("integrate: merge, review: human, checks: [sh check.sh]");
+    let id = fixture.add("Change it", &commit("a.txt", "hello"), &[]);
+    fixture.run_all();
+    assert_eq!(fixture.status(id), "needs_review");
+    let export = || fixture.sealed.orch(["patterns", "export"]).ok().stdout;
     assert_eq!(export(), "", "nobody has accepted it yet");
-    shop.task("reject", id, &["-m", &commit("a.txt", "again")]).ok();
+    fixture.task("reject", id, &["-m", &commit("a.txt", "again")]).ok();
     assert!(export().contains("review_rejected"), "{}", export());
-    shop.run_all();
-    shop.task("approve", id, &[]).ok();
-    shop.run_all();
-    assert_eq!(shop.status(id), "done");
+    fixture.run_all();
+    fixture.task("approve", id, &[]).ok();
+    fixture.run_all();
+    assert_eq!(fixture.status(id), "done");
     let accepted: Vec<bool> = export().lines().map(|line| line.contains("\"accepted\":true")).collect();
     assert_eq!(accepted, [false, true], "{}", export());
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn an_agent_that_asked_and_is_answered_by_sending_it_back_has_failed_at_nothing() {
-    let shop = Shop::new("integrate: merge, checks: [sh check.sh]");
-    let id = shop.add("Ask first", &format!("{}\n{ASKS}", commit("a.txt", "hello")), &[]);
-    shop.run_all();
-    assert_eq!(shop.status(id), "needs_review");
-    shop.task("reject", id, &["-m", "The other way round."]).ok();
-    assert_eq!(shop.sealed.orch(["patterns", "export"]).ok().stdout, "");
-    shop.sealed.finish();
+    let fixture = Fixture::new("integrate: merge, checks: [sh check.sh]");
+    let id = fixture.add("Ask first", &format!("{}\n{ASKS}", commit("a.txt", "hello")), &[]);
+    fixture.run_all();
+    assert_eq!(fixture.status(id), "needs_review");
+    fixture.task("reject", id, &["-m", "The other way round."]).ok();
+    assert_eq!(fixture.sealed.orch(["patterns", "export"]).ok().stdout, "");
+    fixture.sealed.finish();
 }
 
 #[test]
 fn nothing_of_a_project_begins_before_its_settings_read() {
-    let mut shop = Shop::new("integrate: merge");
-    let settings = |end: &str| shop.repo.write(".orch.yml", &format!("workflow:\n  checks: [sh check.sh]\n{end}"));
+    let mut fixture = Fixture::new("integrate: merge");
+    let settings = |end: &str| fixture.repo.write(".orch.yml", &format!("workflow:\n  checks: [sh check.sh]\n{end}"));
     settings("");
-    shop.repo.commit("Name the check");
-    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    fixture.repo.commit("Name the check");
+    fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
     settings("limits: [\n");
-    let id = shop.add("Break it", &commit("README.md", "broken"), &[]);
-    shop.sealed.serve();
-    let why = || shop.task("why", id, &[]).stdout;
+    let id = fixture.add("Break it", &commit("README.md", "broken"), &[]);
+    fixture.sealed.serve();
+    let why = || fixture.task("why", id, &[]).stdout;
     wait::wait_until("it to be held", RUN, || why().contains("mend that file"));
-    assert!(why().contains(".orch.yml:3") && shop.status(id) == "new", "{}", why());
-    shop.repo.git(["checkout", "--quiet", ".orch.yml"]);
-    wait::wait_until("its work to be judged", RUN, || shop.show(id)["attempts"].as_u64() > Some(0));
+    assert!(why().contains(".orch.yml:3") && fixture.status(id) == "new", "{}", why());
+    fixture.repo.git(["checkout", "--quiet", ".orch.yml"]);
+    wait::wait_until("its work to be judged", RUN, || fixture.show(id)["attempts"].as_u64() > Some(0));
     wait::wait_until("its work to be refused", RUN, || {
-        !["new", "routed", "in_progress", "in_review"].contains(&shop.status(id).as_str())
+        !["new", "routed", "in_progress", "in_review"].contains(&fixture.status(id).as_str())
     });
-    assert_ne!(shop.repo.read("README.md"), "broken\n");
-    assert_eq!(shop.status(id), "needs_review", "{}", why());
-    shop.sealed.finish();
+    assert_ne!(fixture.repo.read("README.md"), "broken\n");
+    assert_eq!(fixture.status(id), "needs_review", "{}", why());
+    fixture.sealed.finish();
 }

@@ -21,12 +21,12 @@ echo work > \"$(git rev-parse --abbrev-ref HEAD | tr / -).txt\" && git add . && 
 ";
 
 /// A box with two small agents and a registered repository.
-struct Place {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         let sealed = SealedBox::new();
         let gate = sealed.base().join("gate");

@@ -36,22 +36,22 @@ impl Court {
 
     /// The repository in which an ending plays.
     fn repo(&mut self, ending: &Ending, number: usize) -> &Repo {
-        let name = if ending.alone { format!("{}-{number}", ending.yard) } else { ending.yard.clone() };
-        let yard = &self.corpus.yards[&ending.yard];
+        let name = if ending.alone { format!("{}-{number}", ending.repository) } else { ending.repository.clone() };
+        let repository = &self.corpus.repositories[&ending.repository];
         self.repos.entry(name.clone()).or_insert_with(|| {
             let repo = self.sealed.repo(&name);
-            let checks = serde_json::to_string(&yard.checks).expect("text");
-            let base = if yard.away { ", base_branch: main" } else { "" };
+            let checks = serde_json::to_string(&repository.checks).expect("text");
+            let base = if repository.away { ", base_branch: main" } else { "" };
             repo.write(".orch.yml", &format!("workflow: {{checks: {checks}{base}}}\n"));
-            for (files, subject) in [(&yard.files, "The question"), (&yard.then, "What came later")] {
+            for (files, subject) in [(&repository.files, "The question"), (&repository.then, "What came later")] {
                 files.iter().for_each(|(path, text)| repo.write(path, text));
                 if !files.is_empty() {
                     repo.commit(subject);
                 }
             }
-            if let Some(branch) = &yard.branch {
+            if let Some(branch) = &repository.branch {
                 repo.git(["branch", branch]);
-                if yard.away {
+                if repository.away {
                     repo.git(["switch", "--quiet", branch]);
                 }
             }
@@ -220,8 +220,8 @@ fn the_page_of_evidence_opens_in_the_persons_viewer_or_the_error_names_its_file(
     let ran = sealed.orch(["task", "evidence", "1", "--open"]).ok();
     assert_eq!(ran.stdout, "");
     assert!(crate::kit::read_file(&seen).starts_with("# Evidence of task 1: Find the answer\n"));
-    let told = sealed.orch(["task", "evidence", "1", "--open", "--json"]).ok().json();
-    let file = std::path::PathBuf::from(told["file"].as_str().expect("a path"));
+    let answer = sealed.orch(["task", "evidence", "1", "--open", "--json"]).ok().json();
+    let file = std::path::PathBuf::from(answer["file"].as_str().expect("a path"));
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(file.metadata().expect("there").permissions().mode() & 0o077, 0, "it is the person's alone");
 }

@@ -12,13 +12,13 @@ use serde_json::Value;
 const CHECK: &str = "if grep -qs wrong fix.txt never.txt; then echo CHECK-FAILED: must not say wrong; exit 1; fi\n";
 
 /// A box with these agents, a repository that is registered, and its check.
-struct Shop {
+struct Fixture {
     sealed: SealedBox,
     server: ModelServer,
     repo: Repo,
 }
 
-impl Shop {
+impl Fixture {
     fn new(agents: &[Agent], config: &str) -> Self {
         let server = ModelServer::start(Script::standard());
         let mut sealed = SealedBox::new();
@@ -70,10 +70,10 @@ fn story(task: &Value) -> String {
 
 /// Everything an agent may do with its word, on one agent.
 fn words_and_facts(agent: Agent) {
-    let shop = Shop::new(&[agent], "");
+    let fixture = Fixture::new(&[agent], "");
     let label = format!("agent:{}", agent.name());
     let labels = [label.as_str(), "complexity:simple"];
-    let add = |title: &str, scenario: &str| shop.add(title, scenario, &labels);
+    let add = |title: &str, scenario: &str| fixture.add(title, scenario, &labels);
     let good = add("Commit a file", "SCENARIO:commit-file name=one.txt");
     let left = add("Leave it uncommitted", "SCENARIO:uncommitted name=two.txt");
     let idle = add("Change nothing", "SCENARIO:no-change");
@@ -81,21 +81,21 @@ fn words_and_facts(agent: Agent) {
     let prose = add("Answer in prose first", "SCENARIO:malformed name=prose.txt");
     let asks = add("Ask a person", "SCENARIO:needs-review");
     let server = add("Leave a process behind", "SCENARIO:background name=bg.txt");
-    shop.until_idle(5);
+    fixture.until_idle(5);
 
     for (id, file) in [(&good, "one.txt"), (&left, "two.txt"), (&prose, "prose.txt"), (&server, "bg.txt")] {
-        let task = shop.show(id);
+        let task = fixture.show(id);
         assert_eq!(task["status"], "done", "{}", story(&task));
         assert_eq!(task["attempts"], 1, "{}", story(&task));
         assert_eq!(task["integration"]["state"], "merged", "{}", story(&task));
-        assert!(shop.repo.show("main", file).is_some(), "{file} is not on main");
+        assert!(fixture.repo.show("main", file).is_some(), "{file} is not on main");
     }
-    let prose = shop.show(&prose);
+    let prose = fixture.show(&prose);
     assert_eq!(classes(&prose), ["malformed", "finished"], "{}", story(&prose));
-    let notes = shop.show(&left)["evidence"]["notes"].to_string();
+    let notes = fixture.show(&left)["evidence"]["notes"].to_string();
     assert!(notes.contains("uncommitted"), "{notes}");
 
-    let idle = shop.show(&idle);
+    let idle = fixture.show(&idle);
     assert_eq!(
         (idle["status"].as_str(), classes(&idle)),
         (Some("needs_review"), vec!["no_change".into(), "no_change".into()]),
@@ -103,16 +103,16 @@ fn words_and_facts(agent: Agent) {
         story(&idle)
     );
 
-    let fixed = shop.show(&fixed);
+    let fixed = fixture.show(&fixed);
     assert_eq!((fixed["status"].as_str(), fixed["attempts"].as_u64()), (Some("done"), Some(2)), "{}", story(&fixed));
     assert_eq!(classes(&fixed), ["checks_failed", "finished"], "{}", story(&fixed));
     let sessions: Vec<&Value> = fixed["runs"].as_array().expect("runs").iter().map(|run| &run["session_id"]).collect();
     assert_eq!(sessions[0], sessions[1], "the second attempt goes on in the same conversation");
 
-    let asks = shop.show(&asks);
+    let asks = fixture.show(&asks);
     assert_eq!(asks["status"], "needs_review", "{}", story(&asks));
     assert!(asks["question"].as_str().is_some_and(|q| !q.is_empty()), "{}", story(&asks));
-    shop.close();
+    fixture.close();
 }
 
 #[test]
@@ -134,11 +134,11 @@ fn words_and_facts_with_opencode() {
 fn a_run_of_codex_costs_its_tokens_at_the_catalogs_prices_and_counts_in_every_limit() {
     let prices = "models: {openai/fake-model: {input_usd_per_mtok: 1000, cached_input_usd_per_mtok: 100, \
                   output_usd_per_mtok: 5000}}\n";
-    let shop = Shop::new(&[Agent::Codex], prices);
+    let fixture = Fixture::new(&[Agent::Codex], prices);
     let labels = ["agent:codex", "complexity:simple"];
-    let id = shop.add("Commit a file", "SCENARIO:commit-file name=one.txt", &labels);
-    shop.until_idle(0);
-    let task = shop.show(&id);
+    let id = fixture.add("Commit a file", "SCENARIO:commit-file name=one.txt", &labels);
+    fixture.until_idle(0);
+    let task = fixture.show(&id);
     let run = work(&task).next().expect("a run");
     let tokens = |name: &str| run["tokens"][name].as_f64().unwrap_or_default();
     let dollars = (tokens("input") * 1000.0 + tokens("cached") * 100.0 + tokens("output") * 5000.0) / 1e6;
@@ -151,117 +151,117 @@ fn a_run_of_codex_costs_its_tokens_at_the_catalogs_prices_and_counts_in_every_li
         "{}",
         story(&task)
     );
-    let view = shop.sealed.orch(["cost", "--json"]).ok().json();
+    let view = fixture.sealed.orch(["cost", "--json"]).ok().json();
     let total = &view["total"];
     assert_eq!(
         (total["cost_usd"].as_f64(), &total["unpriced"], &total["computed"]),
         (Some(cost), &0.into(), &1.into())
     );
-    let page = shop.sealed.orch(["cost"]).ok().stdout;
+    let page = fixture.sealed.orch(["cost"]).ok().stdout;
     assert!(page.contains("~$") && page.contains("computed"), "{page}");
-    shop.sealed.orch(["config", "set", "budget.per_day", &format!("{:.6}", cost / 2.0)]).ok();
-    shop.sealed.orch(["budget", "check"]).code_is(2);
-    shop.close();
+    fixture.sealed.orch(["config", "set", "budget.per_day", &format!("{:.6}", cost / 2.0)]).ok();
+    fixture.sealed.orch(["budget", "check"]).code_is(2);
+    fixture.close();
 }
 
 /// OpenCode sleeps through a pause that its provider names, however long it is.
 #[test]
 fn a_cli_that_would_sleep_for_an_hour_is_ended_and_its_task_waits_without_a_slot() {
-    let mut shop = Shop::new(&[Agent::Opencode], "router: {agents: [opencode]}\n");
-    let id = shop.add("Be limited", "SCENARIO:rate-limit-long", &["agent:opencode", "complexity:simple"]);
-    shop.sealed.serve();
-    let hold = || shop.show(&id)["hold"].clone();
+    let mut fixture = Fixture::new(&[Agent::Opencode], "router: {agents: [opencode]}\n");
+    let id = fixture.add("Be limited", "SCENARIO:rate-limit-long", &["agent:opencode", "complexity:simple"]);
+    fixture.sealed.serve();
+    let hold = || fixture.show(&id)["hold"].clone();
     wait::wait_until("the task to wait for its provider", RUN, || hold()["reason"] == "rate_limited");
     let until: jiff::Timestamp = hold()["until"].as_str().expect("a time").parse().expect("a time");
     let now = orch_sys::clock::Clock::now(&orch_sys::clock::SystemClock);
     let minutes = until.duration_since(now).as_mins();
-    assert!((50..=60).contains(&minutes), "{minutes} minutes: {}", story(&shop.show(&id)));
-    let status = shop.sealed.orch(["status", "--json"]).ok().json();
+    assert!((50..=60).contains(&minutes), "{minutes} minutes: {}", story(&fixture.show(&id)));
+    let status = fixture.sealed.orch(["status", "--json"]).ok().json();
     assert_eq!(status["running"].as_array().map(Vec::len), Some(0), "{status:#}");
-    shop.close();
+    fixture.close();
 }
 
 #[test]
 fn the_router_is_asked_and_its_answer_decides() {
-    let shop = Shop::new(&[Agent::Claude, Agent::Codex], "");
+    let fixture = Fixture::new(&[Agent::Claude, Agent::Codex], "");
     let to_codex =
-        shop.add("Go to codex", "ROUTE-TO:codex ROUTE-COMPLEXITY:simple SCENARIO:commit-file name=a.txt", &[]);
-    let prose = shop.add("Router talks prose", "ROUTE:prose SCENARIO:commit-file name=b.txt", &[]);
-    let unknown = shop.add("Router names a stranger", "ROUTE:unknown-agent SCENARIO:commit-file name=c.txt", &[]);
+        fixture.add("Go to codex", "ROUTE-TO:codex ROUTE-COMPLEXITY:simple SCENARIO:commit-file name=a.txt", &[]);
+    let prose = fixture.add("Router talks prose", "ROUTE:prose SCENARIO:commit-file name=b.txt", &[]);
+    let unknown = fixture.add("Router names a stranger", "ROUTE:unknown-agent SCENARIO:commit-file name=c.txt", &[]);
     let complexity =
-        shop.add("Router invents a complexity", "ROUTE:unknown-complexity SCENARIO:commit-file name=d.txt", &[]);
-    let empty = shop.add("Router says nothing", "ROUTE:empty SCENARIO:commit-file name=e.txt", &[]);
-    let looked = shop.sealed.orch(["task", "route", &to_codex, "--json"]).ok().json();
+        fixture.add("Router invents a complexity", "ROUTE:unknown-complexity SCENARIO:commit-file name=d.txt", &[]);
+    let empty = fixture.add("Router says nothing", "ROUTE:empty SCENARIO:commit-file name=e.txt", &[]);
+    let looked = fixture.sealed.orch(["task", "route", &to_codex, "--json"]).ok().json();
     assert_eq!((looked["agent"].as_str(), looked["complexity"].as_str()), (Some("codex"), Some("simple")));
-    assert_eq!(shop.show(&to_codex)["status"], "new", "asking changes nothing");
-    shop.until_idle(0);
-    let task = shop.show(&to_codex);
+    assert_eq!(fixture.show(&to_codex)["status"], "new", "asking changes nothing");
+    fixture.until_idle(0);
+    let task = fixture.show(&to_codex);
     assert_eq!(task["route"]["agent"], "codex");
     assert!(!task["route"]["warning"].to_string().contains("router failed"), "{}", story(&task));
     for id in [&prose, &unknown, &complexity, &empty] {
-        let task = shop.show(id);
+        let task = fixture.show(id);
         assert_eq!(task["status"], "done", "{}", story(&task));
         assert_eq!(task["route"]["agent"], "codex", "the fallback executor: {}", story(&task));
         assert!(task["route"]["warning"].as_str().is_some_and(|w| w.contains("router failed")), "{}", story(&task));
     }
-    shop.close();
+    fixture.close();
 }
 
 #[test]
 fn a_router_that_hangs_is_left_after_its_time() {
-    let shop = Shop::new(&[Agent::Claude], "router: {timeout_seconds: 3, fallback_executor: claude}\n");
-    let id = shop.add("Router hangs", "ROUTE:hang SCENARIO:commit-file name=a.txt", &[]);
-    shop.until_idle(0);
-    let task = shop.show(&id);
+    let fixture = Fixture::new(&[Agent::Claude], "router: {timeout_seconds: 3, fallback_executor: claude}\n");
+    let id = fixture.add("Router hangs", "ROUTE:hang SCENARIO:commit-file name=a.txt", &[]);
+    fixture.until_idle(0);
+    let task = fixture.show(&id);
     assert_eq!(task["status"], "done", "{}", story(&task));
     assert!(task["route"]["warning"].as_str().is_some(), "{}", story(&task));
-    shop.close();
+    fixture.close();
 }
 
 #[test]
 fn a_daemon_that_is_killed_during_a_run_loses_and_doubles_nothing() {
-    let mut shop = Shop::new(&[Agent::Claude], "");
-    let id = shop.add("Held", "SCENARIO:held gate=g name=held.txt", &["agent:claude"]);
-    shop.sealed.serve();
-    shop.server.wait_for_rule("held", RUN);
-    shop.sealed.kill_daemon();
-    shop.server.open("g");
-    shop.sealed.serve();
-    wait::wait_until("the task to be done", RUN, || shop.show(&id)["status"] == "done");
-    let task = shop.show(&id);
+    let mut fixture = Fixture::new(&[Agent::Claude], "");
+    let id = fixture.add("Held", "SCENARIO:held gate=g name=held.txt", &["agent:claude"]);
+    fixture.sealed.serve();
+    fixture.server.wait_for_rule("held", RUN);
+    fixture.sealed.kill_daemon();
+    fixture.server.open("g");
+    fixture.sealed.serve();
+    wait::wait_until("the task to be done", RUN, || fixture.show(&id)["status"] == "done");
+    let task = fixture.show(&id);
     assert_eq!(task["runs"].as_array().map(Vec::len), Some(1), "{}", story(&task));
-    assert!(shop.repo.show("main", "held.txt").is_some());
-    shop.close();
+    assert!(fixture.repo.show("main", "held.txt").is_some());
+    fixture.close();
 }
 
 #[test]
 fn an_agent_that_ends_while_no_daemon_lives_is_judged_when_one_comes() {
-    let mut shop = Shop::new(&[Agent::Claude], "");
-    let id = shop.add("Held", "SCENARIO:held gate=g name=held.txt", &["agent:claude"]);
-    shop.sealed.serve();
-    shop.server.wait_for_rule("held", RUN);
-    shop.sealed.kill_daemon();
-    let before = shop.sealed.inmates().len();
-    shop.server.open("g");
-    wait::wait_until("the agent to end", RUN, || shop.sealed.inmates().len() < before);
-    shop.sealed.serve();
-    wait::wait_until("the task to be done", RUN, || shop.show(&id)["status"] == "done");
-    assert_eq!(shop.show(&id)["runs"].as_array().map(Vec::len), Some(1));
-    shop.close();
+    let mut fixture = Fixture::new(&[Agent::Claude], "");
+    let id = fixture.add("Held", "SCENARIO:held gate=g name=held.txt", &["agent:claude"]);
+    fixture.sealed.serve();
+    fixture.server.wait_for_rule("held", RUN);
+    fixture.sealed.kill_daemon();
+    let before = fixture.sealed.inmates().len();
+    fixture.server.open("g");
+    wait::wait_until("the agent to end", RUN, || fixture.sealed.inmates().len() < before);
+    fixture.sealed.serve();
+    wait::wait_until("the task to be done", RUN, || fixture.show(&id)["status"] == "done");
+    assert_eq!(fixture.show(&id)["runs"].as_array().map(Vec::len), Some(1));
+    fixture.close();
 }
 
 /// Either the CLI's own rules keep the agent out, or the comparison afterwards finds what it did.
 fn writes_into_the_main_checkout(agent: Agent) {
-    let shop = Shop::new(&[agent], "");
+    let fixture = Fixture::new(&[agent], "");
     let label = format!("agent:{}", agent.name());
-    let id = shop.add("Write outside", "SCENARIO:main-dir-write name=a.txt", &[&label]);
-    shop.sealed.run_program(crate::kit::sealed_box::ORCH).args(["serve", "--until-idle"]).deadline(RUN).run();
-    let task = shop.show(&id);
-    let kept_out = !shop.repo.dir().join("intruder.txt").exists();
+    let id = fixture.add("Write outside", "SCENARIO:main-dir-write name=a.txt", &[&label]);
+    fixture.sealed.run_program(crate::kit::sealed_box::ORCH).args(["serve", "--until-idle"]).deadline(RUN).run();
+    let task = fixture.show(&id);
+    let kept_out = !fixture.repo.dir().join("intruder.txt").exists();
     let found = classes(&task).contains(&"sandbox_violation".to_owned());
     assert!(kept_out || found, "{}", story(&task));
     assert!(found || task["status"] == "done", "{}", story(&task));
-    shop.close();
+    fixture.close();
 }
 
 #[test]

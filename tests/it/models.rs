@@ -8,7 +8,7 @@ fn resolved(sealed: &SealedBox, args: &[&str]) -> Value {
     sealed.orch([&["models", "resolve", "--json"], args].concat()).ok().json()
 }
 
-fn told(value: &Value) -> &str {
+fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
@@ -18,8 +18,8 @@ fn the_references_of_the_walk_lead_to_models_with_a_reason() {
     sealed.set("ANTHROPIC_API_KEY", "sk-test-not-shown");
     for reference in ["auto:vision", "node:fast", "anthropic/claude-sonnet-4-6", "sonnet", "tier:pro", "auto"] {
         let found = resolved(&sealed, &[reference]);
-        assert!(told(&found["resolved_model"]).starts_with("anthropic/"), "{found}");
-        assert!(!told(&found["reason"]).is_empty() && found["policy"]["mode"] == "performance", "{found}");
+        assert!(text(&found["resolved_model"]).starts_with("anthropic/"), "{found}");
+        assert!(!text(&found["reason"]).is_empty() && found["policy"]["mode"] == "performance", "{found}");
         assert_eq!(found["metadata"]["model"]["id"], found["resolved_model"]);
         assert_eq!(found["metadata"]["model"]["why"], "ANTHROPIC_API_KEY is set");
         assert!(found["alternatives"].is_array());
@@ -38,7 +38,7 @@ fn what_cannot_be_is_told_with_its_exit_code_and_what_to_do() {
     let hint = |args: &[&str], code: i32, word: &str| {
         let ran = sealed.orch([&["models", "resolve", "--json"], args].concat()).code_is(code).json();
         assert_eq!(ran["error"]["code"], word, "{ran}");
-        told(&ran["error"]["hint"]).to_owned()
+        text(&ran["error"]["hint"]).to_owned()
     };
     assert!(hint(&["auto:visoin"], 3, "not_found").contains("auto:vision"));
     assert!(hint(&["claude-sonet-4-6"], 3, "not_found").contains("claude-sonnet-4-6"));
@@ -65,7 +65,7 @@ fn a_provider_is_usable_by_declaration_key_stored_credential_or_a_logged_in_agen
     let usable = |sealed: &SealedBox| -> Vec<String> {
         let models = sealed.orch(["models", "list", "--usable", "--json"]).ok().json();
         let mut providers: Vec<String> =
-            models.as_array().unwrap().iter().map(|model| told(&model["provider"]).to_owned()).collect();
+            models.as_array().unwrap().iter().map(|model| text(&model["provider"]).to_owned()).collect();
         providers.dedup();
         providers
     };
@@ -80,7 +80,7 @@ fn a_provider_is_usable_by_declaration_key_stored_credential_or_a_logged_in_agen
     assert_eq!(usable(&sealed), ["google", "zai"], "installed and not logged in");
     let models = sealed.orch(["models", "list", "--json"]).ok().json();
     let openai = models.as_array().unwrap().iter().find(|model| model["provider"] == "openai").unwrap();
-    assert_eq!((&openai["usable"], told(&openai["why"]).is_empty()), (&Value::Bool(false), false));
+    assert_eq!((&openai["usable"], text(&openai["why"]).is_empty()), (&Value::Bool(false), false));
     write_file(&sealed.home().join(".codex/auth.json"), "{}");
     assert_eq!(usable(&sealed), ["google", "openai", "zai"]);
     sealed.config(
@@ -105,7 +105,7 @@ fn the_persons_word_on_models_aliases_and_preference_counts() {
     );
     let work = resolved(&sealed, &["work"]);
     assert_eq!(work["resolved_model"], "openai/gpt-5.2");
-    assert!(told(&work["reason"]).contains("work → house → openai/gpt-5.2"), "{work}");
+    assert!(text(&work["reason"]).contains("work → house → openai/gpt-5.2"), "{work}");
     let model = &work["metadata"]["model"];
     assert_eq!((&model["input_usd_per_mtok"], &model["capabilities"]["vision"]), (&9.5.into(), &Value::Bool(false)));
     assert_eq!((&model["sources"]["vision"], &model["sources"]["tier"]), (&"override".into(), &"catalog".into()));
@@ -115,7 +115,7 @@ fn the_persons_word_on_models_aliases_and_preference_counts() {
     assert_eq!(quick["metadata"]["model"]["input_usd_per_mtok"], Value::Null, "a price that nobody knows is not 0");
     sealed.orch(["models", "resolve", "work", "--require", "vision"]).code_is(7);
     let both = sealed.orch(["models", "compare", "work", "opus", "local/tiny", "--json"]).ok().json();
-    let ids: Vec<&str> = both.as_array().unwrap().iter().map(|model| told(&model["id"])).collect();
+    let ids: Vec<&str> = both.as_array().unwrap().iter().map(|model| text(&model["id"])).collect();
     assert_eq!((ids[0], ids[2]), ("openai/gpt-5.2", "local/tiny"));
     let side = sealed.orch(["models", "compare", "work", "opus"]).ok().stdout;
     assert!(side.contains("9.50") && side.contains("context"), "{side}");

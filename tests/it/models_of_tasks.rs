@@ -70,8 +70,11 @@ fn a_tag_a_tier_and_an_alias_become_a_model_of_the_agents_when_its_run_begins() 
         assert_eq!(last(&done)["reason"].is_null(), is_named, "{done:#}");
     }
     let events = sealed.orch(["events", "--json"]).ok().json_lines();
-    let told = events.iter().find(|event| event["kind"] == "model_resolved").expect("it is told");
-    assert!(text(&told["text"]).starts_with("tier:haiku is claude-haiku-4-5: tier:haiku: the best score"), "{told}");
+    let answer = events.iter().find(|event| event["kind"] == "model_resolved").expect("it is told");
+    assert!(
+        text(&answer["text"]).starts_with("tier:haiku is claude-haiku-4-5: tier:haiku: the best score"),
+        "{answer}"
+    );
     // The name that its provider has for it is what the program gets.
     let old = add(&sealed, &["--agent", "scripted", "--model", "sonnet-4.5", "-b", DO_IT]);
     let done = until(&sealed, &old, "done");
@@ -246,7 +249,7 @@ fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_count
          - {{title: Sound, dir: '{dir}', model: sonnet}}\n  - {{title: Of another, dir: '{dir}', agent: scripted, model: gpt-5.2}}\n"
     ));
     wait_some("the finding", RUN, || problems().contains("auto:visoin").then_some(()));
-    let told = problems();
+    let output = problems();
     for part in [
         "tasks.yml: task 1: model \\\"claude-sonet-4-6\\\": no model is called",
         "claude-sonnet-4-6",
@@ -254,9 +257,9 @@ fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_count
         "auto:vision",
         "tasks.yml: task 4: model \\\"gpt-5.2\\\": openai/gpt-5.2 is a model of openai",
     ] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(output.contains(part), "{part}: {output}");
     }
-    assert!(!told.contains("task 3"), "{told}");
+    assert!(!output.contains("task 3"), "{output}");
     assert_eq!(sealed.orch(["list", "--json"]).ok().json().as_array().map(Vec::len), Some(4), "all of them count");
     for id in ["1", "2", "4"] {
         sealed.orch(["task", "edit", id, "--model", "haiku"]).ok();

@@ -37,8 +37,8 @@ fn until_numbered(sealed: &SealedBox, id: u64) {
 fn a_task_is_refused_where_nobody_has_typed_init_and_says_what_to_type() {
     let (sealed, repo) = start(ANSWERS);
     let refused = sealed.orch_in(repo.dir(), ["add", "Too early", "--json"]).code_is(7).json();
-    let told = refused["error"].to_string();
-    assert!(told.contains("orch init") && told.contains(&*repo.dir().to_string_lossy()), "{told}");
+    let text = refused["error"].to_string();
+    assert!(text.contains("orch init") && text.contains(&*repo.dir().to_string_lossy()), "{text}");
     // Outside of any repository nothing is guessed, registered or not.
     let bare = sealed.orch_in(&sealed.home(), ["add", "Nowhere"]).code_is(2);
     assert!(bare.stderr.contains("there is no repository here") && bare.stderr.contains("orch init"), "{bare}");
@@ -103,9 +103,9 @@ fn first_guesses_at_a_key_are_understood_and_strange_ones_are_named_on_the_task(
     assert_eq!(first["body"], "the details");
     assert_eq!(first["ignored"], json!(["`estimate` is no key of a task and is not looked at"]));
     assert_eq!((&second["depends_on"], &second["labels"]), (&json!([1]), &json!(["docs"])));
-    assert!(second["ignored"][0].as_str().is_some_and(|told| told.contains("write `dir:`")), "{second:#}");
-    let told = sealed.orch(["show", "1"]).ok().stdout;
-    assert!(told.contains("`estimate` is no key of a task"), "{told}");
+    assert!(second["ignored"][0].as_str().is_some_and(|output| output.contains("write `dir:`")), "{second:#}");
+    let output = sealed.orch(["show", "1"]).ok().stdout;
+    assert!(output.contains("`estimate` is no key of a task"), "{output}");
     // What is held does not become a task that could begin.
     let problems = sealed.orch(["status", "--json"]).ok().json()["problems"].to_string();
     assert!(problems.contains("held by `hold`") && !sealed.read_tasks().contains("id: 3"), "{problems}");
@@ -224,9 +224,9 @@ fn the_log_tells_the_answer_in_words_and_once() {
     sealed.orch(["add", "Say hello"]).ok();
     sealed.run_program_in(ORCH, repo.dir()).args(["run", "1"]).deadline(RUN).run().ok();
     for args in [&["log", "1"][..], &["stream", "1", "--from-start"]] {
-        let told = sealed.orch(args).ok().stdout;
-        assert_eq!(told.matches("Added hello.txt.").count(), 1, "{told}");
-        assert!(told.contains("I added the greeting.") && !told.contains("files_changed"), "{told}");
+        let text = sealed.orch(args).ok().stdout;
+        assert_eq!(text.matches("Added hello.txt.").count(), 1, "{text}");
+        assert!(text.contains("I added the greeting.") && !text.contains("files_changed"), "{text}");
     }
     sealed.finish();
 }
@@ -264,8 +264,8 @@ fn a_command_of_another_tool_is_answered_with_the_one_that_is_meant() {
     }
     let strange = sealed.orch(["gh"]).code_is(2);
     assert!(!strange.stderr.contains("did you mean") && !strange.stderr.contains("'gc'"), "{strange}");
-    let told = sealed.orch(["kill", "--json"]).code_is(2);
-    assert!(told.stdout.contains("orch cancel"), "{told}");
+    let output = sealed.orch(["kill", "--json"]).code_is(2);
+    assert!(output.stdout.contains("orch cancel"), "{output}");
     sealed.config("cto_model: haiku\nprofiles: []\n");
     let wrong = sealed.orch(["config", "validate"]).code_is(2);
     assert!(wrong.stderr.contains("router.model") && !wrong.stderr.contains("providers"), "{wrong}");

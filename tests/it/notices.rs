@@ -73,7 +73,7 @@ fn a_finished_and_a_failed_task_are_told_once_signed_and_with_their_facts() {
     sealed.stop_daemon();
     sealed.serve();
     notify(&sealed, "after the restart");
-    wait_until("that to be told", RUN, || receiver.told().contains(&"after the restart".to_owned()));
+    wait_until("that to be told", RUN, || receiver.messages().contains(&"after the restart".to_owned()));
     assert_eq!(receiver.taken().len(), 3, "nothing is told a second time");
     sealed.finish();
 }
@@ -91,8 +91,8 @@ fn a_busy_a_broken_and_a_cut_off_server_get_each_notice_in_the_end_and_know_it_b
     sealed.serve();
     notify(&sealed, "one");
     notify(&sealed, "two");
-    wait_until("both to be told", RUN, || receiver.told().len() == 2);
-    assert_eq!(receiver.told(), ["one", "two"]);
+    wait_until("both to be told", RUN, || receiver.messages().len() == 2);
+    assert_eq!(receiver.messages(), ["one", "two"]);
     let taken = receiver.taken();
     let keys: BTreeSet<&str> =
         taken.iter().filter(|one| one.json()["text"] == "one").map(|one| one.header("idempotency-key")).collect();
@@ -129,7 +129,7 @@ fn a_server_that_is_gone_is_told_everything_when_it_is_back_also_over_a_kill_of_
     let mut sealed = sealed(&receiver);
     sealed.serve();
     notify(&sealed, "before");
-    wait_until("that to be told", RUN, || receiver.told() == ["before"]);
+    wait_until("that to be told", RUN, || receiver.messages() == ["before"]);
     receiver.down();
     for number in 0..5 {
         notify(&sealed, &format!("while it is gone {number}"));
@@ -142,13 +142,13 @@ fn a_server_that_is_gone_is_told_everything_when_it_is_back_also_over_a_kill_of_
     receiver.up();
     sealed.serve();
     // And that the daemon was gone.
-    wait_until("all to be told", RUN, || receiver.told().len() >= 7);
-    let told = receiver.told();
+    wait_until("all to be told", RUN, || receiver.messages().len() >= 7);
+    let is_reported = receiver.messages();
     for number in 0..5 {
         let text = format!("while it is gone {number}");
-        assert_eq!(told.iter().filter(|known| **known == text).count(), 1, "{told:?}");
+        assert_eq!(is_reported.iter().filter(|known| **known == text).count(), 1, "{is_reported:?}");
     }
-    assert!(told.len() == 7 && told[6].contains("is gone: it left no word"), "{told:?}");
+    assert!(is_reported.len() == 7 && is_reported[6].contains("is gone: it left no word"), "{is_reported:?}");
     sealed.finish();
 }
 
@@ -163,9 +163,9 @@ fn a_daemon_killed_while_the_server_is_silent_says_it_again_under_the_same_key()
     sealed.kill_daemon();
     sealed.serve();
     // That the daemon was killed is told as well, after it.
-    wait_until("both to be told", RUN, || receiver.told().len() == 2);
-    let told = receiver.told();
-    assert!(told[0] == "heard twice" && told[1].contains("left no word"), "{told:?}");
+    wait_until("both to be told", RUN, || receiver.messages().len() == 2);
+    let is_reported = receiver.messages();
+    assert!(is_reported[0] == "heard twice" && is_reported[1].contains("left no word"), "{is_reported:?}");
     let heard: Vec<_> = receiver.taken().into_iter().filter(|one| one.body.contains("heard twice")).collect();
     let keys: BTreeSet<&str> = heard.iter().map(|one| one.header("idempotency-key")).collect();
     assert_eq!((heard.len(), keys.len()), (2, 1), "{heard:?}");
@@ -186,7 +186,7 @@ fn a_server_that_refuses_is_shown_and_asked_no_more_than_now_and_then() {
     // Set right, what waited is said at once.
     let other = Receiver::start();
     sealed.orch(["config", "set", "channels.webhook.url", &other.url()]).ok();
-    wait_until("it to be told there", RUN, || other.told().len() == 1);
+    wait_until("it to be told there", RUN, || other.messages().len() == 1);
     sealed.finish();
 }
 
@@ -221,8 +221,8 @@ fn a_variable_that_the_daemon_does_not_have_is_told_at_once() {
     let begun = instant();
     let add = ["channel", "add", "telegram", "--chat-id", "42", "--allow", "42", "--token-env", "NOT_SET_ANYWHERE"];
     let ran = sealed.orch(add).code_is(1);
-    let told = "the test was not said: the variable NOT_SET_ANYWHERE is not set";
-    assert!(ran.stderr.contains(told), "{ran}");
+    let text = "the test was not said: the variable NOT_SET_ANYWHERE is not set";
+    assert!(ran.stderr.contains(text), "{ran}");
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     sealed.finish();
 }
@@ -235,13 +235,13 @@ fn a_channel_that_nobody_may_command_says_so_and_another_token_leaves_the_list_a
     let file = token.to_str().expect("text");
     for (kind, place, id) in [("telegram", "--chat-id", "-1001"), ("discord", "--channel-id", "77")] {
         let add = |more: &[&str]| sealed.orch([&["channel", "add", kind][..], more].concat()).ok();
-        let told = add(&[place, id, "--token-env", "ONE"]);
-        assert!(told.stderr.contains("it speaks only"), "{told}");
+        let output = add(&[place, id, "--token-env", "ONE"]);
+        assert!(output.stderr.contains("it speaks only"), "{output}");
         let list = sealed.orch(["channel", "list"]).ok().stdout;
         let shown = format!("orch config set channels.{kind}.allowed_users");
         assert!(list.contains("it speaks only") && list.contains(&shown), "{list}");
-        let told = add(&[place, id, "--token-env", "ONE", "--allow", "42", "--allow", "43"]);
-        assert!(!told.stderr.contains("it speaks only"), "{told}");
+        let output = add(&[place, id, "--token-env", "ONE", "--allow", "42", "--allow", "43"]);
+        assert!(!output.stderr.contains("it speaks only"), "{output}");
         // Another token, and nothing else.
         let again = add(&["--token-env", "TWO", "--json"]).json();
         assert_eq!(again["allowed"], 2, "{again}");
@@ -267,15 +267,15 @@ fn a_token_that_moves_into_a_variable_leaves_none_behind_in_a_file() {
     write_file(&token, "123456789:AAEhBOweik6ad6PsVMRxjeQKXkq8rHqJWKI");
     let add = |more: &[&str]| sealed.orch([&["channel", "add", "telegram"][..], more].concat());
     let url = ["--api-url", "http://127.0.0.1:1"];
-    let told =
+    let output =
         add(&[&["--chat-id", "42", "--token-file", token.to_str().expect("text")], &url[..]].concat()).code_is(1);
-    assert!(told.stderr.contains("telegram.secret, which only you can read") && kept.exists(), "{told}");
+    assert!(output.stderr.contains("telegram.secret, which only you can read") && kept.exists(), "{output}");
     // Where config.yml is not changed, the token stays.
     add(&["--token-env", "ONE", "--allow", "ada"]).code_is(2);
     assert!(kept.exists());
-    let told = add(&["--token-env", "ONE"]).ok();
-    assert!(told.stderr.contains("its secret is in the variable ONE of the daemon's environment"), "{told}");
-    assert!(!told.stderr.contains("telegram.secret") && !kept.exists(), "{told}");
+    let output = add(&["--token-env", "ONE"]).ok();
+    assert!(output.stderr.contains("its secret is in the variable ONE of the daemon's environment"), "{output}");
+    assert!(!output.stderr.contains("telegram.secret") && !kept.exists(), "{output}");
     assert!(add(&["--token-env", "ONE", "--json"]).ok().json()["secret_file"].is_null());
     sealed.finish();
 }
@@ -290,17 +290,17 @@ fn a_webhook_has_the_secret_that_stands_on_stdin_where_that_is_said_and_else_one
         let args = [&["channel", "add", "webhook", "--url", &url][..], more].concat();
         sealed.run_program(ORCH).args(args).stdin(format!("{SECRET}\n")).run().ok()
     };
-    let told = add(&[]);
-    assert!(told.stderr.contains("no secret was given, so one was made"), "{told}");
+    let output = add(&[]);
+    assert!(output.stderr.contains("no secret was given, so one was made"), "{output}");
     let made = read_file(&kept);
     assert!(!made.contains(SECRET));
     for more in [&[][..], &["--json"]] {
-        let told = add(more);
-        assert!(told.stderr.contains("the one of before stays"), "{told}");
+        let output = add(more);
+        assert!(output.stderr.contains("the one of before stays"), "{output}");
         assert_eq!(read_file(&kept), made, "whoever checks requests with it goes on");
     }
-    let told = add(&["--token-file", "-"]);
-    assert!(!told.stderr.contains("made") && read_file(&kept) == SECRET, "{told}");
+    let output = add(&["--token-file", "-"]);
+    assert!(!output.stderr.contains("made") && read_file(&kept) == SECRET, "{output}");
     sealed.finish();
 }
 
@@ -376,7 +376,7 @@ fn a_token_that_is_not_there_is_trouble_that_ends_when_it_is() {
     // The file is looked for every half minute, and at each change of the settings.
     sealed.orch(["config", "set", "notifications.level", "all"]).ok();
     notify(&sealed, "now");
-    wait_until("it to be told", RUN, || receiver.told() == ["now"]);
+    wait_until("it to be told", RUN, || receiver.messages() == ["now"]);
     wait_until("the channel to be well", RUN, || webhook(&sealed)["state"] == "on");
     sealed.finish();
 }

@@ -57,7 +57,7 @@ fn text(value: &Value) -> &str {
 fn problem(sealed: &SealedBox) -> String {
     let status = sealed.orch(["status", "--json"]).ok().json();
     let problems = status["problems"].as_array().cloned().unwrap_or_default();
-    problems.iter().map(text).filter(|told| told.contains("router.policy")).collect()
+    problems.iter().map(text).filter(|output| output.contains("router.policy")).collect()
 }
 
 fn route(sealed: &SealedBox, args: &[&str]) -> Value {
@@ -68,10 +68,10 @@ fn route(sealed: &SealedBox, args: &[&str]) -> Value {
 #[test]
 fn a_task_climbs_the_ladder_of_the_policy_and_its_route_says_why() {
     let mut sealed = home(Some("ladder: [bot/weak, bot/strong]\n"));
-    let told = route(&sealed, &[]);
-    assert_eq!(told["model"], "weak", "{told:#}");
+    let answer = route(&sealed, &[]);
+    assert_eq!(answer["model"], "weak", "{answer:#}");
     let reason = "round robin: turn 1 of 1; policy cheap.yml: bot/weak, the next of its ladder";
-    assert!(text(&told["reason"]).starts_with(reason), "{told:#}");
+    assert!(text(&answer["reason"]).starts_with(reason), "{answer:#}");
     sealed.serve();
     let task = until(&sealed, &add(&sealed, &[]), "done");
     assert_eq!((models(&task), &task["attempts"]), (vec!["weak", "strong"], &json!(2)), "{task:#}");

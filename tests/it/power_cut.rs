@@ -9,12 +9,12 @@ use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
 
-struct Place {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Place {
+impl Fixture {
     /// An agent that commits when a gate is open, and whose base is merged into.
     fn new() -> Self {
         let sealed = SealedBox::new();
@@ -66,40 +66,40 @@ impl Place {
 
 #[test]
 fn a_start_whose_files_are_empty_after_a_power_cut_is_done_again_and_nobody_is_asked() {
-    let mut place = Place::new();
-    place.sealed.serve();
+    let mut fixture = Fixture::new();
+    fixture.sealed.serve();
     wait_until("the agent to start", RUN, || {
-        let shown = place.sealed.orch(["task", "show", "1", "--json"]).ok().json();
+        let shown = fixture.sealed.orch(["task", "show", "1", "--json"]).ok().json();
         shown["runs"][0]["started_at"].is_string()
     });
-    place.cut();
+    fixture.cut();
     // The power went after the runner had taken the run and before its start was stored.
-    let journal = Connection::open(place.journal()).expect("a journal");
+    let journal = Connection::open(fixture.journal()).expect("a journal");
     let sql = "UPDATE runs SET data = json_set(data, '$.phase', 'starting', '$.started_at', NULL), sum = NULL";
     assert_eq!(journal.execute(sql, []).expect("changed"), 1);
     drop(journal);
     for name in ["prepared.json", "launch.json", "guard.json", "started.json"] {
-        assert!(!read_file(&place.run().join(name)).is_empty(), "{name} was there");
-        write_file(&place.run().join(name), "");
+        assert!(!read_file(&fixture.run().join(name)).is_empty(), "{name} was there");
+        write_file(&fixture.run().join(name), "");
     }
-    place.open_gate();
-    place.until_idle();
-    place.sealed.finish();
+    fixture.open_gate();
+    fixture.until_idle();
+    fixture.sealed.finish();
 }
 
 /// git tells which files it flushes in its own trace.
 #[test]
 fn what_is_merged_is_flushed_before_it_is_told() {
-    let place = Place::new();
-    let trace = place.sealed.base().join("trace");
-    let settings = place.sealed.home().join(".gitconfig");
+    let fixture = Fixture::new();
+    let trace = fixture.sealed.base().join("trace");
+    let settings = fixture.sealed.home().join(".gitconfig");
     let own = std::fs::read_to_string(&settings).unwrap_or_default();
     write_file(&settings, &format!("{own}\n[trace2]\n\teventTarget = {}\n", trace.display()));
-    place.open_gate();
-    place.until_idle();
+    fixture.open_gate();
+    fixture.until_idle();
     // Each process of git says at its end how often it has flushed something.
-    let told = read_file(&trace);
-    let lines: Vec<serde_json::Value> = told.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let text = read_file(&trace);
+    let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let flushed = |word: &str| {
         let is_it = |line: &&serde_json::Value| {
             line["event"] == "start" && line["argv"].as_array().is_some_and(|argv| argv.iter().any(|arg| arg == word))
@@ -107,7 +107,7 @@ fn what_is_merged_is_flushed_before_it_is_told() {
         let mut sessions = lines.iter().filter(is_it).map(|line| line["sid"].as_str().unwrap_or_default());
         sessions.any(|sid| lines.iter().any(|line| line["sid"] == sid && line["category"] == "fsync"))
     };
-    assert!(flushed("--no-ff"), "the merge: {told}");
-    assert!(flushed("--ff-only"), "the move of the base: {told}");
-    place.sealed.finish();
+    assert!(flushed("--no-ff"), "the merge: {text}");
+    assert!(flushed("--ff-only"), "the move of the base: {text}");
+    fixture.sealed.finish();
 }

@@ -158,8 +158,8 @@ fn a_model_map_that_breaks_while_a_run_is_under_way_stops_nothing_and_the_last_g
     wait_until("the run to begin", RUN, || show(&sealed, &running)["status"] == "in_progress");
     let problem = || {
         let status = sealed.orch(["status", "--json"]).ok().json();
-        let told = status["problems"].as_array().cloned().unwrap_or_default();
-        told.iter().map(text).find(|told| told.contains("model_map")).map(str::to_owned)
+        let output = status["problems"].as_array().cloned().unwrap_or_default();
+        output.iter().map(text).find(|output| output.contains("model_map")).map(str::to_owned)
     };
     for broken in [
         "model_map: [haiku]",
@@ -168,8 +168,8 @@ fn a_model_map_that_breaks_while_a_run_is_under_way_stops_nothing_and_the_last_g
     ] {
         sealed.config(&settings(&sealed, broken));
         sealed.orch(["config", "validate"]).code_is(2);
-        let told = wait_some(&format!("{broken} to be told"), RUN, problem);
-        assert!(told.contains("config.yml"), "{told}");
+        let output = wait_some(&format!("{broken} to be told"), RUN, problem);
+        assert!(output.contains("config.yml"), "{output}");
     }
     assert_eq!(show(&sealed, &running)["status"], "in_progress");
     crate::kit::write_file(&gate, "");

@@ -52,12 +52,12 @@ printf '%s\n    %s\n' "$(printf %s "$LEAKY_API_KEY" | cut -c1-15)" "$(printf %s 
 exit 3
 "#;
 
-struct Yard {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Yard {
+impl Fixture {
     fn new() -> Self {
         let mut sealed = SealedBox::new();
         sealed.set("LEAKY_API_KEY", SECRET);
@@ -129,20 +129,20 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn a_secret_is_read_nowhere_but_in_the_raw_output_whatever_its_disguise() {
-    let mut yard = Yard::new();
-    yard.sealed.serve();
-    yard.run("working");
-    let id = yard.run("leaky");
-    assert_eq!(yard.printed(&id, "plain"), SECRET);
+    let mut fixture = Fixture::new();
+    fixture.sealed.serve();
+    fixture.run("working");
+    let id = fixture.run("leaky");
+    assert_eq!(fixture.printed(&id, "plain"), SECRET);
     let disguises = ["reversed", "hex", "HEX", "base64", "base64url", "url", "github", "ticket"];
-    let mut leaks: Vec<String> = disguises.iter().map(|word| yard.printed(&id, word)).collect();
+    let mut leaks: Vec<String> = disguises.iter().map(|word| fixture.printed(&id, word)).collect();
     // What depends on the secret alone, whatever is before and behind it.
-    leaks.extend(["base64-1", "base64-2"].map(|word| yard.printed(&id, word)[4..36].to_owned()));
+    leaks.extend(["base64-1", "base64-2"].map(|word| fixture.printed(&id, word)[4..36].to_owned()));
     leaks.extend(HALVES.map(str::to_owned));
     leaks.push("secretkeymaterial".to_owned());
 
     let mut shown = Vec::new();
-    files(&yard.sealed.orch_home(), &mut shown);
+    files(&fixture.sealed.orch_home(), &mut shown);
     let mut texts: Vec<(String, String)> = shown
         .iter()
         .map(|path| {
@@ -166,10 +166,10 @@ fn a_secret_is_read_nowhere_but_in_the_raw_output_whatever_its_disguise() {
         &["why", &id],
         &["search", "--json", "REDACTED"],
     ] {
-        let ran = yard.sealed.run_program(ORCH).args(args).run();
+        let ran = fixture.sealed.run_program(ORCH).args(args).run();
         texts.push((args.join(" "), ran.stdout + &ran.stderr));
     }
-    let socket = yard.sealed.socket().expect("a daemon");
+    let socket = fixture.sealed.socket().expect("a daemon");
     for path in [format!("tasks/{id}/output?from=0"), format!("tasks/{id}"), "events?after=0&follow=false".to_owned()] {
         texts.push((path.clone(), get(&socket, &format!("/v1/{path}")).body));
     }
@@ -178,35 +178,35 @@ fn a_secret_is_read_nowhere_but_in_the_raw_output_whatever_its_disguise() {
             assert!(!text.contains(leak.as_str()), "{leak} in {place}:\n{text}");
         }
     }
-    let transcript = read_file(&yard.run_dir(&id).join("transcript.log"));
+    let transcript = read_file(&fixture.run_dir(&id).join("transcript.log"));
     for line in ["plain [REDACTED:LEAKY_API_KEY]", "ticket [REDACTED:ticket]", "[REDACTED:LEAKY_API_KEY] end"] {
         assert!(transcript.contains(&format!("{line}\n")), "{line}: {transcript}");
     }
-    yard.sealed.stop_daemon();
-    yard.sealed.finish();
+    fixture.sealed.stop_daemon();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_secret_on_stderr_of_a_failed_agent_is_read_nowhere() {
-    let mut yard = Yard::new();
-    yard.sealed.serve();
-    let ids = ["failing", "wrapping"].map(|agent| yard.run(agent));
-    assert!(read_file(&yard.run_dir(&ids[0]).join("stderr.log")).contains(SECRET));
-    assert!(read_file(&yard.run_dir(&ids[1]).join("stderr.log")).contains(HALVES[1]));
+    let mut fixture = Fixture::new();
+    fixture.sealed.serve();
+    let ids = ["failing", "wrapping"].map(|agent| fixture.run(agent));
+    assert!(read_file(&fixture.run_dir(&ids[0]).join("stderr.log")).contains(SECRET));
+    assert!(read_file(&fixture.run_dir(&ids[1]).join("stderr.log")).contains(HALVES[1]));
     for id in ids {
-        assert!(yard.sealed.orch(["task", "show", &id]).ok().stdout.contains("[REDACTED:LEAKY_API_KEY]"));
+        assert!(fixture.sealed.orch(["task", "show", &id]).ok().stdout.contains("[REDACTED:LEAKY_API_KEY]"));
     }
     // At rest: a daemon at work has files on their way to their names.
-    yard.sealed.stop_daemon();
+    fixture.sealed.stop_daemon();
     let mut shown = Vec::new();
-    files(&yard.sealed.orch_home(), &mut shown);
+    files(&fixture.sealed.orch_home(), &mut shown);
     for path in shown {
         let text = String::from_utf8_lossy(&std::fs::read(&path).expect("a file of the home")).into_owned();
         for leak in [HALVES[0], HALVES[1], "secretkeymaterial"] {
             assert!(!text.contains(leak), "{leak} in {}:\n{text}", path.display());
         }
     }
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]

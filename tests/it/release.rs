@@ -9,12 +9,12 @@ use crate::kit::{read_file, write_file};
 use std::path::{Path, PathBuf};
 
 /// A clone of the project with a history of its own.
-struct Shop {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Shop {
+impl Fixture {
     fn new() -> Self {
         let sealed = SealedBox::new();
         let repo = sealed.repo("project");
@@ -60,11 +60,11 @@ impl Shop {
 
 #[test]
 fn the_version_follows_the_commits() {
-    let shop = Shop::new();
-    assert_eq!(shop.version(), env!("CARGO_PKG_VERSION"), "the first release is what Cargo.toml says");
-    shop.repo.git(["tag", "v1.2.3"]);
-    shop.repo.git(["tag", "v9.9.9-rc1"]);
-    assert_eq!(shop.version(), "", "nothing came");
+    let fixture = Fixture::new();
+    assert_eq!(fixture.version(), env!("CARGO_PKG_VERSION"), "the first release is what Cargo.toml says");
+    fixture.repo.git(["tag", "v1.2.3"]);
+    fixture.repo.git(["tag", "v9.9.9-rc1"]);
+    assert_eq!(fixture.version(), "", "nothing came");
     for (message, version) in [
         ("docs: words", ""),
         ("Merge of something: feat", ""),
@@ -75,38 +75,38 @@ fn the_version_follows_the_commits() {
         ("docs: feat!: not here", "1.3.0"),
         ("refactor(api)!: another shape", "2.0.0"),
     ] {
-        shop.commit(message);
-        assert_eq!(shop.version(), version, "{message}");
+        fixture.commit(message);
+        assert_eq!(fixture.version(), version, "{message}");
     }
-    shop.repo.git(["tag", "v2.0.0"]);
-    shop.commit("chore: x\n\nBREAKING CHANGE: the file is elsewhere");
-    assert_eq!(shop.version(), "3.0.0");
-    shop.run("release-version", &["--upload-pack=x"]).code_is(2);
+    fixture.repo.git(["tag", "v2.0.0"]);
+    fixture.commit("chore: x\n\nBREAKING CHANGE: the file is elsewhere");
+    assert_eq!(fixture.version(), "3.0.0");
+    fixture.run("release-version", &["--upload-pack=x"]).code_is(2);
 }
 
 #[test]
 fn the_changelog_tells_each_release_and_takes_no_commit_at_its_word() {
-    let shop = Shop::new();
-    shop.commit("feat(cli): first");
-    shop.repo.git(["tag", "v0.1.0"]);
-    shop.commit("feat: <script>alert(1)</script> [x](http://evil) `rm` @all #1");
-    shop.commit("fix(engine): a mend");
-    shop.commit("feat(api)!: other shapes");
-    shop.commit("docs: nothing to tell");
-    let one = shop.run("changelog", &["0.2.0"]).ok().stdout;
+    let fixture = Fixture::new();
+    fixture.commit("feat(cli): first");
+    fixture.repo.git(["tag", "v0.1.0"]);
+    fixture.commit("feat: <script>alert(1)</script> [x](http://evil) `rm` @all #1");
+    fixture.commit("fix(engine): a mend");
+    fixture.commit("feat(api)!: other shapes");
+    fixture.commit("docs: nothing to tell");
+    let one = fixture.run("changelog", &["0.2.0"]).ok().stdout;
     let (broken, rest) = one.split_once("### New").expect("both");
     assert!(one.starts_with("## 0.2.0 (") && broken.contains("**api**: other shapes"), "{one}");
     assert!(rest.contains("&lt;script&gt;") && rest.contains("\\[x\\]") && rest.contains("\\@all \\#1"), "{one}");
     assert!(one.contains("### Mended\n\n- **engine**: a mend (") && !one.contains("first") && !one.contains("nothing"));
-    let all = shop.run("changelog", &["--all", "0.2.0"]).ok().stdout;
+    let all = fixture.run("changelog", &["--all", "0.2.0"]).ok().stdout;
     let places: Vec<usize> =
         ["# Changelog", "## 0.2.0", "## 0.1.0", "first"].map(|part| all.find(part).expect(part)).into();
     assert!(places.is_sorted(), "{all}");
-    assert!(all.contains(&format!("<!-- up to {} -->\n", shop.repo.git(["rev-parse", "HEAD"]))), "{all}");
-    let open = shop.run("changelog", &["--all", "-"]).ok().stdout;
+    assert!(all.contains(&format!("<!-- up to {} -->\n", fixture.repo.git(["rev-parse", "HEAD"]))), "{all}");
+    let open = fixture.run("changelog", &["--all", "-"]).ok().stdout;
     assert_eq!(open.replace("## Unreleased (", "## 0.2.0 ("), all, "what is not released yet is told alike");
     for wrong in [["two", "HEAD"], ["-", "HEAD"], ["--all", "two"], ["0.2.0", "nothing"]] {
-        shop.run("changelog", &wrong).code_is(2);
+        fixture.run("changelog", &wrong).code_is(2);
     }
 }
 
@@ -135,49 +135,50 @@ fn the_changelog_here_is_what_the_commits_say_that_it_tells_of() {
 
 #[test]
 fn an_archive_and_a_package_are_the_same_bytes_each_time() {
-    let shop = Shop::new();
-    let program = shop.orch("1.2.3");
+    let fixture = Fixture::new();
+    let program = fixture.orch("1.2.3");
     let target = "x86_64-unknown-linux-musl";
     let pack = |dir: &Path| {
         let args = [program.as_os_str(), target.as_ref(), "1.2.3".as_ref(), dir.as_os_str()];
-        PathBuf::from(shop.script("release-archive").args(args).run().ok().stdout.trim())
+        PathBuf::from(fixture.script("release-archive").args(args).run().ok().stdout.trim())
     };
-    let (one, other) = (shop.sealed.base().join("one"), shop.sealed.base().join("other"));
+    let (one, other) = (fixture.sealed.base().join("one"), fixture.sealed.base().join("other"));
     let (first, second) = (pack(&one), pack(&other));
     let bytes = |file: &Path| std::fs::read(file).expect("a file");
     assert!(bytes(&first) == bytes(&second), "two archives of one program");
-    let names = shop.sealed.run_program("tar").args(["-tzf".as_ref(), first.as_os_str()]).run().ok().stdout;
+    let names = fixture.sealed.run_program("tar").args(["-tzf".as_ref(), first.as_os_str()]).run().ok().stdout;
     for name in ["orch", "LICENSE", "man/orch-task-add.1", "completions/_orch", "systemd/orch.service"] {
         assert!(names.contains(&format!("orch-1.2.3-{target}/{name}\n")), "{name} in {names}");
     }
     let wrong = [program.as_os_str(), target.as_ref(), "1.2.4".as_ref(), one.as_os_str()];
-    let refused = shop.script("release-archive").args(wrong).run().code_is(1);
+    let refused = fixture.script("release-archive").args(wrong).run().code_is(1);
     assert!(refused.stderr.contains("orch 1.2.3, not orch 1.2.4"), "{refused}");
-    package(&shop, &first, [&one, &other]);
-    shop.script("release-sums").args([&one]).run().ok();
+    package(&fixture, &first, [&one, &other]);
+    fixture.script("release-sums").args([&one]).run().ok();
     let sums = read_file(&one.join("SHA256SUMS"));
     assert!(
         sums.contains(&format!("orch-1.2.3-{target}.tar.gz"))
             && !one.join(format!("orch-1.2.3-{target}.tar.gz.sha256")).exists()
     );
     write_file(&other.join(format!("orch-1.2.3-{target}.tar.gz")), "other bytes");
-    shop.script("release-sums").args([&other]).run().code_is(1);
+    fixture.script("release-sums").args([&other]).run().code_is(1);
 }
 
-fn package(shop: &Shop, archive: &Path, [one, other]: [&Path; 2]) {
+fn package(fixture: &Fixture, archive: &Path, [one, other]: [&Path; 2]) {
     if reader("dpkg-deb").is_none() {
         return left_out("the package for Debian", "dpkg-deb");
     }
     let make = |dir: &Path| {
         let args = [archive.as_os_str(), "amd64".as_ref(), dir.as_os_str()];
-        PathBuf::from(shop.script("make-deb").args(args).run().ok().stdout.trim())
+        PathBuf::from(fixture.script("make-deb").args(args).run().ok().stdout.trim())
     };
     let (first, second) = (make(one), make(other));
     let bytes = |file: &Path| std::fs::read(file).expect("a file");
     assert!(bytes(&first) == bytes(&second), "two packages of one archive");
-    let told =
-        |option: &str| shop.sealed.run_program("dpkg-deb").args([option.as_ref(), first.as_os_str()]).run().ok().stdout;
-    let content = told("--contents");
+    let text = |option: &str| {
+        fixture.sealed.run_program("dpkg-deb").args([option.as_ref(), first.as_os_str()]).run().ok().stdout
+    };
+    let content = text("--contents");
     for name in [
         "/usr/bin/orch",
         "/usr/lib/systemd/user/orch.service",
@@ -186,105 +187,106 @@ fn package(shop: &Shop, archive: &Path, [one, other]: [&Path; 2]) {
     ] {
         assert!(content.contains("root/root") && content.contains(name), "{name} in {content}");
     }
-    assert!(told("--info").contains("Depends: git (>= 1:2.34), tmux (>= 3.0)"));
+    assert!(text("--info").contains("Depends: git (>= 1:2.34), tmux (>= 3.0)"));
 }
 
 #[test]
 fn a_release_is_committed_tagged_pushed_and_put_into_the_tap() {
-    let shop = Shop::new();
-    shop.commit("feat: something");
+    let fixture = Fixture::new();
+    fixture.commit("feat: something");
     let bare = |name: &str| {
-        let dir = shop.sealed.base().join(name);
-        let args = ["clone".as_ref(), "-q".as_ref(), "--bare".as_ref(), shop.repo.dir().as_os_str(), dir.as_os_str()];
-        shop.sealed.run_program("git").args(args).run().ok();
+        let dir = fixture.sealed.base().join(name);
+        let args =
+            ["clone".as_ref(), "-q".as_ref(), "--bare".as_ref(), fixture.repo.dir().as_os_str(), dir.as_os_str()];
+        fixture.sealed.run_program("git").args(args).run().ok();
         dir
     };
     let (origin, tap) = (bare("origin.git"), bare("tap.git"));
-    shop.run("release-commit", &["7.0.1"]).ok();
-    shop.run("release-commit", &["7.0.1"]).code_is(1);
+    fixture.run("release-commit", &["7.0.1"]).ok();
+    fixture.run("release-commit", &["7.0.1"]).code_is(1);
     for (file, part) in [
         ("Cargo.toml", "\nversion = \"7.0.1\"\n"),
         ("Cargo.lock", "name = \"orch\"\nversion = \"7.0.1\"\n"),
         ("CHANGELOG.md", "## 7.0.1 ("),
     ] {
-        assert!(shop.repo.show("v7.0.1", file).is_some_and(|text| text.contains(part)), "{file}");
+        assert!(fixture.repo.show("v7.0.1", file).is_some_and(|text| text.contains(part)), "{file}");
     }
-    shop.run("release-push", &["7.0.1", origin.to_str().expect("text")]).ok();
-    let there = Repo::at(&origin, shop.sealed.env());
+    fixture.run("release-push", &["7.0.1", origin.to_str().expect("text")]).ok();
+    let there = Repo::at(&origin, fixture.sealed.env());
     assert_eq!(there.git(["rev-parse", "v7.0.1^{commit}"]), there.git(["rev-parse", "main"]));
     // Somebody was quicker: neither branch nor tag is moved.
-    shop.commit("fix: mine");
-    shop.run("release-commit", &["7.0.2"]).ok();
-    let quicker = shop.repo.git(["commit-tree", "-p", "v7.0.1^{commit}", "-m", "theirs", "main^{tree}"]);
-    shop.repo.git(["push", "-q", origin.to_str().expect("text"), &format!("{quicker}:refs/heads/main")]);
-    assert_ne!(shop.run("release-push", &["7.0.2", origin.to_str().expect("text")]).code, Some(0));
+    fixture.commit("fix: mine");
+    fixture.run("release-commit", &["7.0.2"]).ok();
+    let quicker = fixture.repo.git(["commit-tree", "-p", "v7.0.1^{commit}", "-m", "theirs", "main^{tree}"]);
+    fixture.repo.git(["push", "-q", origin.to_str().expect("text"), &format!("{quicker}:refs/heads/main")]);
+    assert_ne!(fixture.run("release-push", &["7.0.2", origin.to_str().expect("text")]).code, Some(0));
     assert_eq!(there.git(["tag", "--list"]), "v7.0.1");
     let targets =
         ["aarch64-apple-darwin", "x86_64-apple-darwin", "aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"];
     let sums: String =
         targets.iter().map(|target| format!("{}  orch-7.0.1-{target}.tar.gz\n", "ab".repeat(32))).collect();
-    let file = shop.sealed.base().join("SHA256SUMS");
+    let file = fixture.sealed.base().join("SHA256SUMS");
     write_file(&file, &sums);
     let update = || {
-        let program = shop.script("update-tap").args(["7.0.1".as_ref(), file.as_os_str()]);
+        let program = fixture.script("update-tap").args(["7.0.1".as_ref(), file.as_os_str()]);
         program.envs([("TAP", tap.as_os_str())]).run()
     };
     update().ok();
     assert!(update().ok().stderr.contains("already"), "done twice is done once");
-    let formula = Repo::at(&tap, shop.sealed.env()).show("main", "Formula/orch.rb").expect("a formula");
+    let formula = Repo::at(&tap, fixture.sealed.env()).show("main", "Formula/orch.rb").expect("a formula");
     assert!(formula.contains("version \"7.0.1\""), "{formula}");
-    let nowhere = shop.script("update-tap").args(["7.0.1".as_ref(), file.as_os_str()]).run().code_is(1);
+    let nowhere = fixture.script("update-tap").args(["7.0.1".as_ref(), file.as_os_str()]).run().code_is(1);
     assert!(nowhere.stderr.contains("TAP"), "{nowhere}");
 }
 
 /// A run that failed after its push begins again in a clone of its own, at the commit that began it.
 #[test]
 fn a_release_that_failed_after_its_push_is_completed() {
-    let shop = Shop::new();
-    shop.commit("fix: mine");
-    let from = shop.repo.git(["rev-parse", "HEAD"]);
-    let origin = shop.sealed.base().join("origin.git");
-    let args = ["clone".as_ref(), "-q".as_ref(), "--bare".as_ref(), shop.repo.dir().as_os_str(), origin.as_os_str()];
-    shop.sealed.run_program("git").args(args).run().ok();
+    let fixture = Fixture::new();
+    fixture.commit("fix: mine");
+    let from = fixture.repo.git(["rev-parse", "HEAD"]);
+    let origin = fixture.sealed.base().join("origin.git");
+    let args = ["clone".as_ref(), "-q".as_ref(), "--bare".as_ref(), fixture.repo.dir().as_os_str(), origin.as_os_str()];
+    fixture.sealed.run_program("git").args(args).run().ok();
     let remote = origin.to_str().expect("text");
-    shop.run("release-commit", &["7.0.1"]).ok();
-    shop.run("release-push", &["7.0.1", remote]).ok();
-    let there = Repo::at(&origin, shop.sealed.env());
+    fixture.run("release-commit", &["7.0.1"]).ok();
+    fixture.run("release-push", &["7.0.1", remote]).ok();
+    let there = Repo::at(&origin, fixture.sealed.env());
     let pushed = there.git(["rev-parse", "v7.0.1^{commit}"]);
     // Meanwhile somebody else has pushed to main.
-    let newer = shop.repo.git(["commit-tree", "-p", "v7.0.1^{commit}", "-m", "newer", "v7.0.1^{tree}"]);
-    shop.repo.git(["push", "-q", remote, &format!("{newer}:refs/heads/main")]);
+    let newer = fixture.repo.git(["commit-tree", "-p", "v7.0.1^{commit}", "-m", "newer", "v7.0.1^{tree}"]);
+    fixture.repo.git(["push", "-q", remote, &format!("{newer}:refs/heads/main")]);
 
-    shop.repo.git(["checkout", "-q", "--detach", &from]);
-    assert!(shop.run("release-commit", &["7.0.1"]).ok().stderr.contains("completed"));
-    assert_eq!(shop.repo.git(["rev-parse", "HEAD"]), pushed, "what is published is what was pushed");
-    assert!(shop.run("release-push", &["7.0.1", remote]).ok().stderr.contains("already"));
+    fixture.repo.git(["checkout", "-q", "--detach", &from]);
+    assert!(fixture.run("release-commit", &["7.0.1"]).ok().stderr.contains("completed"));
+    assert_eq!(fixture.repo.git(["rev-parse", "HEAD"]), pushed, "what is published is what was pushed");
+    assert!(fixture.run("release-push", &["7.0.1", remote]).ok().stderr.contains("already"));
     assert_eq!((there.git(["rev-parse", "main"]), there.git(["rev-parse", "v7.0.1^{commit}"])), (newer, pushed));
-    shop.commit("fix: another");
-    let other = shop.run("release-commit", &["7.0.1"]).code_is(1);
+    fixture.commit("fix: another");
+    let other = fixture.run("release-commit", &["7.0.1"]).code_is(1);
     assert!(other.stderr.contains("another commit"), "{other}");
 }
 
 /// `gh` notes what it is asked; a release is there from its first creation on.
 #[test]
 fn a_release_that_is_half_published_is_published_again() {
-    let shop = Shop::new();
-    shop.commit("fix: mine");
-    shop.run("release-commit", &["7.0.1"]).ok();
-    let asked = shop.sealed.base().join("asked");
+    let fixture = Fixture::new();
+    fixture.commit("fix: mine");
+    fixture.run("release-commit", &["7.0.1"]).ok();
+    let asked = fixture.sealed.base().join("asked");
     let script = format!(
         "#!/bin/sh\necho \"$2 $3 $4\" >> {asked}\n[ \"$2\" != view ] || grep -q create {asked}\n",
         asked = asked.display()
     );
-    shop.sealed.program("gh", &script);
-    let dist = shop.sealed.base().join("dist");
+    fixture.sealed.program("gh", &script);
+    let dist = fixture.sealed.base().join("dist");
     std::fs::create_dir(&dist).expect("a directory");
     write_file(&dist.join("orch.tar.gz"), "bytes");
-    let publish = || shop.run("release-publish", &["7.0.1", dist.to_str().expect("text")]).ok();
+    let publish = || fixture.run("release-publish", &["7.0.1", dist.to_str().expect("text")]).ok();
     publish();
     publish();
-    let told = std::fs::read_to_string(&asked).expect("what gh was asked");
-    let told: Vec<&str> = told.lines().collect();
+    let text = std::fs::read_to_string(&asked).expect("what gh was asked");
+    let text: Vec<&str> = text.lines().collect();
     let expected = [
         "view v7.0.1 ",
         "create v7.0.1 --verify-tag",
@@ -292,30 +294,30 @@ fn a_release_that_is_half_published_is_published_again() {
         "upload v7.0.1 --clobber",
         "edit v7.0.1 --draft=false",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(text, expected);
 }
 
 #[test]
 fn a_secret_in_what_is_committed_is_named_by_its_place_alone() {
-    let shop = Shop::new();
-    shop.run("scan-secrets", &[]).ok();
+    let fixture = Fixture::new();
+    fixture.run("scan-secrets", &[]).ok();
     // Put together here, so that this file holds none.
     let token = format!("ghp_{}", "a1B2".repeat(9));
-    shop.repo.write("notes.txt", &format!("one\ntoken: {token}\n"));
-    let found = shop.run("scan-secrets", &[]).code_is(1);
+    fixture.repo.write("notes.txt", &format!("one\ntoken: {token}\n"));
+    let found = fixture.run("scan-secrets", &[]).code_is(1);
     assert!(found.stderr.contains("GitHub token in notes.txt:2") && !found.stderr.contains(&token), "{found}");
-    shop.repo.write("notes.txt", &format!("{token} # not-a-secret\n"));
-    shop.run("scan-secrets", &[]).ok();
+    fixture.repo.write("notes.txt", &format!("{token} # not-a-secret\n"));
+    fixture.run("scan-secrets", &[]).ok();
     let project = Program::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/scan-secrets"), "/");
-    project.envs(shop.sealed.env()).run().ok();
+    project.envs(fixture.sealed.env()).run().ok();
 }
 
 #[test]
 fn without_the_program_advisories_are_not_said_to_be_fine_where_they_are_required() {
-    let shop = Shop::new();
-    shop.sealed.program("cargo", "#!/bin/sh\nexit 1\n");
-    assert!(shop.run("check-advisories", &[]).ok().stderr.contains("not looked at"));
-    shop.run("check-advisories", &["--required"]).code_is(1);
+    let fixture = Fixture::new();
+    fixture.sealed.program("cargo", "#!/bin/sh\nexit 1\n");
+    assert!(fixture.run("check-advisories", &[]).ok().stderr.contains("not looked at"));
+    fixture.run("check-advisories", &["--required"]).code_is(1);
 }
 
 #[test]

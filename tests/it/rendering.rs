@@ -139,10 +139,10 @@ fn a_terminal_sees_the_agents_colours_and_nothing_else_of_them_and_a_pipe_sees_n
     let piped = sealed.orch(["stream", "1", "--from-start"]).ok().stdout;
     assert!(piped.contains("\ntest passed plainly\nkey [REDACTED:SOME_TOKEN]\n"), "{piped}");
     for line in [format!("{ORCH} stream 1 --from-start"), format!("{ORCH} task log 1")] {
-        let told = written(&sealed, &line);
-        assert!(told.contains("\u{1b}[1;32mtest passed\u{1b}[0m plainly\r\n"), "{told:?}");
-        assert!(told.contains("\u{1b}[1m— task 1, run 1-1-"), "orch's own lines have their colours: {told:?}");
-        let plain = without_colours(&told).replace('\r', "");
+        let text = written(&sealed, &line);
+        assert!(text.contains("\u{1b}[1;32mtest passed\u{1b}[0m plainly\r\n"), "{text:?}");
+        assert!(text.contains("\u{1b}[1m— task 1, run 1-1-"), "orch's own lines have their colours: {text:?}");
+        let plain = without_colours(&text).replace('\r', "");
         assert!(plain.contains(&piped), "{plain}\nis not\n{piped}");
         let colourless = written(&sealed, &format!("NO_COLOR=1 {line}"));
         assert!(!colourless.contains('\u{1b}'), "{colourless:?}");
@@ -176,9 +176,12 @@ fn long_lines_go_on_under_their_prefix_in_a_terminal_of_any_size() {
         let screen = terminal.screen();
         let mut lines = screen.lines().skip_while(|line| !line.starts_with("[1] 日本語")).peekable();
         assert!(lines.peek().is_some(), "{screen}");
-        let told: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
-        assert!(told.len() > 1 && told[1..].iter().all(|line| line.starts_with("    ")), "{columns}: {screen}");
-        told.len()
+        let is_reported: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+        assert!(
+            is_reported.len() > 1 && is_reported[1..].iter().all(|line| line.starts_with("    ")),
+            "{columns}: {screen}"
+        );
+        is_reported.len()
     };
     say("the first");
     let wide = fits(100, "the first");
@@ -212,9 +215,9 @@ fn tools(agent: Agent) -> Rule {
 
 /// The milliseconds that codex says the command took.
 fn codex_counted(raw: &str) -> u64 {
-    let told = raw.lines().filter(|line| line.contains("echo slept"));
-    let told = told.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    told.filter_map(|line| line.pointer("/params/item/durationMs")?.as_u64()).max().expect("a duration of codex's")
+    let text = raw.lines().filter(|line| line.contains("echo slept"));
+    let text = text.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    text.filter_map(|line| line.pointer("/params/item/durationMs")?.as_u64()).max().expect("a duration of codex's")
 }
 
 fn a_run_with_tools(agent: Agent) {

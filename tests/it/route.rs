@@ -56,9 +56,12 @@ fn a_task_that_is_not_there_is_routed_with_all_that_is_known_and_nothing_changes
         assert_eq!((&mute["cost"]["forecast"], &mute["cost"]["unpriced"]), (&Value::Null, &json!(1)), "{mute:#}");
         assert_eq!(state(&sealed), before, "nothing was added, recorded or left behind");
     }
-    let told = sealed.orch_in(&sealed.base().join("shop"), ["route", "Anything", "-l", "agent:mute"]).ok();
-    assert!(told.stdout.contains("unknown: no priced run by mute (its own choice) yet (1 told no price)"), "{told}");
-    assert!(told.stdout.contains("mute takes its own default") && !told.stdout.contains("$0.00"), "{told}");
+    let output = sealed.orch_in(&sealed.base().join("shop"), ["route", "Anything", "-l", "agent:mute"]).ok();
+    assert!(
+        output.stdout.contains("unknown: no priced run by mute (its own choice) yet (1 told no price)"),
+        "{output}"
+    );
+    assert!(output.stdout.contains("mute takes its own default") && !output.stdout.contains("$0.00"), "{output}");
     sealed.finish();
 }
 

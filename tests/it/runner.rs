@@ -36,14 +36,14 @@ fn runner_command() -> (PathBuf, Vec<String>) {
 }
 
 /// One run with a shell script as agent. Dropped, it ends what is left of it.
-struct Room {
+struct Fixture {
     home: tempfile::TempDir,
     launch: Launch,
     env: BTreeMap<String, String>,
     prompt: String,
 }
 
-impl Room {
+impl Fixture {
     fn new(script: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let salt = std::process::id() << 10 | NEXT.fetch_add(1, Ordering::Relaxed);
@@ -79,11 +79,11 @@ impl Room {
 
     /// An agent that prints events as Claude Code does.
     fn claude(script: &str) -> Self {
-        let mut room = Self::new(script);
-        room.launch.dialect = DialectKind::Claude;
-        room.env.insert("INIT".into(), CLAUDE_INIT.into());
-        room.env.insert("DONE".into(), CLAUDE_DONE.into());
-        room
+        let mut fixture = Self::new(script);
+        fixture.launch.dialect = DialectKind::Claude;
+        fixture.env.insert("INIT".into(), CLAUDE_INIT.into());
+        fixture.env.insert("DONE".into(), CLAUDE_DONE.into());
+        fixture
     }
 
     fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
@@ -152,7 +152,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Fixture {
     fn drop(&mut self) {
         sweep(self.launch.run_id.as_str(), Duration::ZERO);
     }

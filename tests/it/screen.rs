@@ -11,12 +11,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-struct Stage {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Stage {
+impl Fixture {
     /// The agent `drawer` is this script; `$GO` is a file that the test makes.
     fn new(script: &str) -> Self {
         let sealed = SealedBox::new();
@@ -93,20 +93,20 @@ fn has(program: &str) -> bool {
 
 #[test]
 fn a_person_sees_the_program_in_the_pane_and_answers_it_and_the_stream_has_each_line_once() {
-    let mut stage = Stage::new(
+    let mut fixture = Fixture::new(
         r"echo 'begin'; i=0; while [ $i -lt 30 ]; do i=$((i+1)); printf '\r\033[Kbuilding %d/30' $i; sleep 0.01; done; echo
         printf '\033[H\033[2J'; echo begin; echo building 30/30; printf '\033[32mgo on?\033[0m '; read answer
         echo the answer is $answer; grep -c Draw $ORCH_PROMPT_FILE",
     );
-    stage.sealed.serve();
-    stage.add();
-    let stream = stage.stream();
-    let run = stage.run_with("go on?");
-    stage.see(&run, "go on?");
-    let colours = stage.tmux(&run, &["capture-pane", "-p", "-e"], &[]).stdout;
+    fixture.sealed.serve();
+    fixture.add();
+    let stream = fixture.stream();
+    let run = fixture.run_with("go on?");
+    fixture.see(&run, "go on?");
+    let colours = fixture.tmux(&run, &["capture-pane", "-p", "-e"], &[]).stdout;
     assert!(colours.contains("\u{1b}[32m"), "the real program, with its colours: {colours:?}");
-    stage.tmux(&run, &["resize-window"], &["-x", "70", "-y", "20"]);
-    stage.keys(&run, &["yes please", "Enter"]);
+    fixture.tmux(&run, &["resize-window"], &["-x", "70", "-y", "20"]);
+    fixture.keys(&run, &["yes please", "Enter"]);
     let ran = stream.finish(RUN).code_is(0);
     let text = content(&ran);
     let said = lines(&text);
@@ -114,51 +114,51 @@ fn a_person_sees_the_program_in_the_pane_and_answers_it_and_the_stream_has_each_
     assert_eq!(said[..5], expected, "{text}");
     assert!(said[5].parse::<u32>().is_ok_and(|found| found > 0), "the prompt came as a file: {text}");
     assert_eq!(text, std::fs::read_to_string(run.join("transcript.log")).expect("readable"));
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn lines_are_there_once_though_daemon_and_tmux_are_killed_and_another_daemon_takes_over() {
-    let mut stage = Stage::new(
+    let mut fixture = Fixture::new(
         r"i=0; while [ ! -e $GO ]; do i=$((i+1)); printf '\rworking'; printf '\r\033[Kline %d\n' $i
         [ $((i % 20)) = 0 ] && printf '\033[H\033[2J'; sleep 0.01; done; echo finished",
     );
-    stage.sealed.serve();
-    stage.add();
-    let stream = stage.stream();
-    let run = stage.run_with("line 30\n");
-    let server = stage.tmux(&run, &["display-message", "-p"], &["#{pid}"]).stdout;
-    stage.sealed.kill_daemon();
+    fixture.sealed.serve();
+    fixture.add();
+    let stream = fixture.stream();
+    let run = fixture.run_with("line 30\n");
+    let server = fixture.tmux(&run, &["display-message", "-p"], &["#{pid}"]).stdout;
+    fixture.sealed.kill_daemon();
     let server = server.trim().parse().ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(server, Signal::KILL).expect("tmux lives");
     let reached = || std::fs::read_to_string(run.join("transcript.log")).map_or(0, |text| text.lines().count());
     let before = reached();
     wait::wait_until("lines without daemon and tmux", SOON, || reached() > before + 30);
-    stage.sealed.serve();
+    fixture.sealed.serve();
     let before = reached();
     wait::wait_until("lines under the next daemon", SOON, || reached() > before + 30);
-    stage.go();
+    fixture.go();
     let text = content(&stream.finish(RUN).code_is(0));
     let said = lines(&text);
     let expected: Vec<String> = (1..said.len()).map(|n| format!("line {n}")).chain(["finished".to_owned()]).collect();
     assert_eq!(said, expected);
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn control_c_in_the_pane_reaches_the_program_and_interrupting_the_task_ends_it() {
-    let mut stage = Stage::new("trap 'echo not yet' INT; echo ready; while [ ! -e $GO ]; do sleep 0.05; done");
-    stage.sealed.serve();
-    stage.add();
-    let run = stage.run_with("ready");
-    stage.keys(&run, &["C-c"]);
-    stage.run_with("not yet");
+    let mut fixture = Fixture::new("trap 'echo not yet' INT; echo ready; while [ ! -e $GO ]; do sleep 0.05; done");
+    fixture.sealed.serve();
+    fixture.add();
+    let run = fixture.run_with("ready");
+    fixture.keys(&run, &["C-c"]);
+    fixture.run_with("not yet");
     assert!(!run.join("outcome.json").exists(), "the key is the program's, not the runner's");
-    stage.sealed.orch(["task", "cancel", "1"]).ok();
+    fixture.sealed.orch(["task", "cancel", "1"]).ok();
     wait::wait_until("the end of the run", RUN, || run.join("outcome.json").exists());
     let outcome = std::fs::read_to_string(run.join("outcome.json")).expect("readable");
     assert!(outcome.contains("\"why\": \"asked\""), "{outcome}");
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
@@ -166,29 +166,29 @@ fn a_pager_is_followed_page_by_page() {
     if !has("less") {
         return;
     }
-    let mut stage = Stage::new(
+    let mut fixture = Fixture::new(
         "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo \"row $i.\"; done > \"$TMPDIR/rows\"; less \"$TMPDIR/rows\"; echo read it",
     );
-    stage.sealed.serve();
-    stage.add();
-    let run = stage.run_with("row 1.");
-    stage.see(&run, "row 1.");
-    stage.keys(&run, &["Space"]);
-    stage.see(&run, "row 60.");
+    fixture.sealed.serve();
+    fixture.add();
+    let run = fixture.run_with("row 1.");
+    fixture.see(&run, "row 1.");
+    fixture.keys(&run, &["Space"]);
+    fixture.see(&run, "row 60.");
     // Back to what was seen before, and forward again: nothing of that is new.
-    stage.keys(&run, &["b"]);
-    stage.see(&run, "row 1.");
-    stage.keys(&run, &["Space"]);
-    stage.see(&run, "row 60.");
-    stage.run_with("row 60.");
-    stage.keys(&run, &["q"]);
-    stage.run_with("read it");
+    fixture.keys(&run, &["b"]);
+    fixture.see(&run, "row 1.");
+    fixture.keys(&run, &["Space"]);
+    fixture.see(&run, "row 60.");
+    fixture.run_with("row 60.");
+    fixture.keys(&run, &["q"]);
+    fixture.run_with("read it");
     wait::wait_until("the end of the run", RUN, || run.join("outcome.json").exists());
     let text = std::fs::read_to_string(run.join("transcript.log")).expect("readable");
     let rows: Vec<&str> = lines(&text).into_iter().filter(|line| line.starts_with("row ")).collect();
     let expected: Vec<String> = (1..=rows.len()).map(|row| format!("row {row}.")).collect();
     assert!(rows == expected && rows.len() > 60, "{text}");
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
@@ -196,74 +196,74 @@ fn an_editor_is_driven_by_keys_and_leaves_the_pane_as_it_was() {
     if !has("vi") {
         return;
     }
-    let mut stage = Stage::new("echo before; vi \"$TMPDIR/note\"; cat \"$TMPDIR/note\"; echo after");
-    stage.sealed.serve();
-    stage.add();
-    let run = stage.run_with("before");
-    stage.see(&run, "~");
-    stage.keys(&run, &["i", "typed by hand", "Escape"]);
-    stage.see(&run, "typed by hand");
-    stage.keys(&run, &[":wq", "Enter"]);
-    stage.run_with("after");
+    let mut fixture = Fixture::new("echo before; vi \"$TMPDIR/note\"; cat \"$TMPDIR/note\"; echo after");
+    fixture.sealed.serve();
+    fixture.add();
+    let run = fixture.run_with("before");
+    fixture.see(&run, "~");
+    fixture.keys(&run, &["i", "typed by hand", "Escape"]);
+    fixture.see(&run, "typed by hand");
+    fixture.keys(&run, &[":wq", "Enter"]);
+    fixture.run_with("after");
     wait::wait_until("the end of the run", RUN, || run.join("outcome.json").exists());
     let text = std::fs::read_to_string(run.join("transcript.log")).expect("readable");
     let said = lines(&text);
     assert_eq!(said[said.len() - 2..], ["typed by hand", "after"], "{text}");
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_stuck_pane_holds_nobody_up_and_shows_later_how_things_stand() {
-    let mut stage =
-        Stage::new("echo ready; while [ ! -e $GO ]; do sleep 0.05; done; seq 100000; echo flooded; read answer");
-    stage.sealed.serve();
-    stage.add();
-    let run = stage.run_with("ready");
-    let server = stage.tmux(&run, &["display-message", "-p"], &["#{pid}"]).stdout;
+    let mut fixture =
+        Fixture::new("echo ready; while [ ! -e $GO ]; do sleep 0.05; done; seq 100000; echo flooded; read answer");
+    fixture.sealed.serve();
+    fixture.add();
+    let run = fixture.run_with("ready");
+    let server = fixture.tmux(&run, &["display-message", "-p"], &["#{pid}"]).stdout;
     let server = server.trim().parse().ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(server, Signal::STOP).expect("tmux lives");
-    stage.go();
-    stage.run_with("flooded");
+    fixture.go();
+    fixture.run_with("flooded");
     kill_process(server, Signal::CONT).expect("tmux lives");
-    stage.see(&run, "flooded");
-    stage.keys(&run, &["Enter"]);
+    fixture.see(&run, "flooded");
+    fixture.keys(&run, &["Enter"]);
     wait::wait_until("the end of the run", RUN, || run.join("outcome.json").exists());
     let text = std::fs::read_to_string(run.join("transcript.log")).expect("readable");
     let expected: Vec<String> = (1..=100_000).map(|n| n.to_string()).collect();
     assert!(lines(&text)[1..].iter().take(100_000).eq(expected.iter()), "a gap or a double");
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_person_attaches_to_answer_and_only_looks_when_asked_to() {
-    let mut stage = Stage::new("echo begin; printf 'go on? '; read answer; echo the answer is $answer");
-    stage.sealed.serve();
-    stage.add();
-    let run = stage.run_with("go on?");
-    let piped = stage.sealed.orch(["task", "attach", "1"]).code_is(2);
+    let mut fixture = Fixture::new("echo begin; printf 'go on? '; read answer; echo the answer is $answer");
+    fixture.sealed.serve();
+    fixture.add();
+    let run = fixture.run_with("go on?");
+    let piped = fixture.sealed.orch(["task", "attach", "1"]).code_is(2);
     assert!(piped.stderr.contains("orch stream 1"), "{}", piped.stderr);
-    let looking = Terminal::new(&stage.sealed, &format!("'{ORCH}' task attach -r 1"));
+    let looking = Terminal::new(&fixture.sealed, &format!("'{ORCH}' task attach -r 1"));
     looking.shows("go on?");
     looking.tmux(&["send-keys", "-t", "=t:", "not this", "Enter"]).ok();
     // It leaves by tmux's own key, and the agent goes on.
     looking.tmux(&["send-keys", "-t", "=t:", "C-b", "d"]).ok();
     wait::wait_until("the one who only looked to be gone", SOON, || looking.tmux(&["list-sessions"]).code != Some(0));
-    assert!(!stage.pane(&run).contains("not this"));
+    assert!(!fixture.pane(&run).contains("not this"));
     // What it had a terminal by is lost, and it works on all the same.
     let (session, aside) = (run.join("session.txt"), run.join("session.aside"));
     std::fs::rename(&session, &aside).expect("moved");
-    let lost = Terminal::new(&stage.sealed, &format!("'{ORCH}' task attach -r 1; sleep 1000"));
+    let lost = Terminal::new(&fixture.sealed, &format!("'{ORCH}' task attach -r 1; sleep 1000"));
     lost.shows("is under way, but its terminal");
     lost.shows("orch stream 1");
     lost.close();
     std::fs::rename(&aside, &session).expect("moved");
-    let answering = Terminal::new(&stage.sealed, &format!("'{ORCH}' task attach 1"));
+    let answering = Terminal::new(&fixture.sealed, &format!("'{ORCH}' task attach 1"));
     answering.shows("go on?");
     answering.tmux(&["send-keys", "-t", "=t:", "yes please", "Enter"]).ok();
-    let ran = stage.stream().finish(RUN).code_is(0);
+    let ran = fixture.stream().finish(RUN).code_is(0);
     assert!(content(&ran).contains("the answer is yes please\n"), "{}", content(&ran));
     wait::wait_until("the terminal to end with the session", SOON, || {
         answering.tmux(&["list-sessions"]).code != Some(0)
     });
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }

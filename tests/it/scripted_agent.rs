@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 const SESSION: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
 /// The scripted agent in a box, with a worktree.
-struct Stage {
+struct Fixture {
     sealed: SealedBox,
     work: Repo,
     program: PathBuf,
@@ -33,7 +33,7 @@ struct Turn {
     ending: Ending,
 }
 
-impl Stage {
+impl Fixture {
     fn new() -> Self {
         let sealed = SealedBox::new();
         let program = sealed.bin().join("orch-scripted-agent");
@@ -105,12 +105,12 @@ fn task(script: &str) -> String {
 
 #[test]
 fn the_scripted_agent_commits_what_its_script_says_and_reports_it() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let done =
-        stage.work(new(), &task("say Here I go.\nwrite hello.txt Hello\nrun cat hello.txt\ncommit Add hello.txt"));
+        fixture.work(new(), &task("say Here I go.\nwrite hello.txt Hello\nrun cat hello.txt\ncommit Add hello.txt"));
     assert_eq!((done.ran.code, &done.ending.failure), (Some(0), &None), "{}", done.ran);
-    assert_eq!(stage.work.subjects("work"), ["Add hello.txt", "Begin"]);
-    assert_eq!(stage.work.show("work", "hello.txt").as_deref(), Some("Hello\n"));
+    assert_eq!(fixture.work.subjects("work"), ["Add hello.txt", "Begin"]);
+    assert_eq!(fixture.work.show("work", "hello.txt").as_deref(), Some("Hello\n"));
     assert!(done.events.contains(&AgentEvent::Text { text: "Here I go.".into() }));
     let outputs = done
         .events
@@ -122,82 +122,82 @@ fn the_scripted_agent_commits_what_its_script_says_and_reports_it() {
     assert!(done.ending.cost.is_some_and(|cost| cost.micros() > 0));
     let answer = Answer::parse(done.ending.structured.as_ref(), None).expect("an answer");
     assert_eq!((answer.status, answer.files_changed), (AnswerStatus::Done, vec!["hello.txt".to_owned()]));
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn the_scripted_agent_takes_messages_over_an_open_conversation() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let mut reader = DialectKind::Claude.dialect().live_reader(&Value::Null).expect("claude can be talked to");
     let mut lines = reader.open(&task("write a.txt a\ncommit First"));
     lines.extend(reader.send_message(MessageId(3), "well done"));
     let stdin = lines.join("\n") + "\n";
-    let ran = stage.program_as(RunKind::Work, new(), Answer::json_schema(), &stdin, true).run().ok();
+    let ran = fixture.program_as(RunKind::Work, new(), Answer::json_schema(), &stdin, true).run().ok();
     let events: Vec<AgentEvent> = ran.stdout.lines().flat_map(|line| reader.line(line)).collect();
     assert!(events.contains(&AgentEvent::Heard { message: MessageId(3) }), "{events:?}");
     assert!(events.contains(&AgentEvent::Text { text: "I am told: well done".into() }), "{events:?}");
     assert_eq!(events.iter().filter(|event| **event == AgentEvent::TurnEnded).count(), 2);
     assert!(reader.is_idle());
-    assert_eq!(stage.work.subjects("work"), ["First", "Begin"]);
-    stage.sealed.finish();
+    assert_eq!(fixture.work.subjects("work"), ["First", "Begin"]);
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_resumed_conversation_counts_its_turns_and_remembers_the_script() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let script = "write a.txt wrong\ncommit First\non-retry:\nwrite a.txt right\ncommit Second";
-    stage.work(new(), &task(script)).ran.ok();
-    let again = stage.work(resume(), "The work on task 7 was not accepted.");
+    fixture.work(new(), &task(script)).ran.ok();
+    let again = fixture.work(resume(), "The work on task 7 was not accepted.");
     assert_eq!(again.ending.failure, None, "{}", again.ran);
-    assert_eq!(stage.work.subjects("work"), ["Second", "First", "Begin"]);
+    assert_eq!(fixture.work.subjects("work"), ["Second", "First", "Begin"]);
     assert!(again.ending.usage.cached.is_some_and(|tokens| tokens > 0));
-    let lost = stage.work(Session::Resume { id: "unknown".to_owned() }, "go on");
+    let lost = fixture.work(Session::Resume { id: "unknown".to_owned() }, "go on");
     assert_eq!(lost.ran.code, Some(1));
     assert!(lost.ran.stderr.contains("No conversation found"), "{}", lost.ran);
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn commits_are_made_without_any_configured_identity() {
-    let stage = Stage::new();
-    stage.work.git(["config", "--unset", "user.name"]);
-    stage.work.git(["config", "--unset", "user.email"]);
-    stage.work(new(), &task("write a.txt a\ncommit Anonymous")).ran.ok();
-    assert_eq!(stage.work.git(["log", "-1", "--format=%s by %an"]), "Anonymous by Scripted Agent");
-    stage.sealed.finish();
+    let fixture = Fixture::new();
+    fixture.work.git(["config", "--unset", "user.name"]);
+    fixture.work.git(["config", "--unset", "user.email"]);
+    fixture.work(new(), &task("write a.txt a\ncommit Anonymous")).ran.ok();
+    assert_eq!(fixture.work.git(["log", "-1", "--format=%s by %an"]), "Anonymous by Scripted Agent");
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_program_that_fails_is_told_as_a_failed_tool() {
-    let stage = Stage::new();
-    let done = stage.work(new(), &task("run ls no-such-file\nrun no-such-program"));
+    let fixture = Fixture::new();
+    let done = fixture.work(new(), &task("run ls no-such-file\nrun no-such-program"));
     let failed = done.events.iter().filter(|event| matches!(event, AgentEvent::ToolResult { ok: false, .. }));
     assert_eq!((failed.count(), done.ending.failure), (2, None), "{}", done.ran);
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn it_waits_hangs_and_leaves_processes_behind_as_told() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let script = "background 1000s\nwait-for go.txt\nstderr here I hang\nhang";
-    let mut running = stage.program(RunKind::Work, new(), Answer::json_schema(), &task(script)).start();
+    let mut running = fixture.program(RunKind::Work, new(), Answer::json_schema(), &task(script)).start();
     let is_sleep = |command: &str| command == "sleep 1000";
-    let sleeper = || stage.sealed.inmates().iter().find(|one| is_sleep(&one.command)).map(|one| one.pid);
+    let sleeper = || fixture.sealed.inmates().iter().find(|one| is_sleep(&one.command)).map(|one| one.pid);
     let sleeper = wait_some("the process in the background", SOON, sleeper);
     assert!(running.is_running());
-    stage.work.write("go.txt", "");
+    fixture.work.write("go.txt", "");
     wait_until("the agent to go on", SOON, || running.said().1.contains("here I hang"));
     assert!(running.is_running());
     running.signal(Signal::TERM);
     let ran = running.finish(SOON);
     assert_eq!(ran.signal, Some(Signal::TERM.as_raw()), "{ran}");
-    assert!(stage.sealed.inmates().iter().any(|one| one.pid == sleeper), "it outlives the agent");
-    drop(stage.sealed);
+    assert!(fixture.sealed.inmates().iter().any(|one| one.pid == sleeper), "it outlives the agent");
+    drop(fixture.sealed);
 }
 
 #[test]
 fn the_routing_question_is_answered_in_the_agreed_form() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let input = RouteInput {
         task_id: TaskId(7),
         title: "Write a guide".to_owned(),
@@ -212,11 +212,11 @@ fn the_routing_question_is_answered_in_the_agreed_form() {
     let routing = Routing { input: &input, settings: &settings, installed: &agents[1..] };
     let skills = Catalogue::default();
     let prompt = route_prompt(&routing, &skills, &Templates::embedded());
-    let turn = read(stage.program(RunKind::Route, new(), routing.schema(&skills), &prompt).run().ok());
+    let turn = read(fixture.program(RunKind::Route, new(), routing.schema(&skills), &prompt).run().ok());
     let route = routing.parse(turn.ending.structured.as_ref(), turn.ending.final_text.as_deref(), &skills);
     let route = route.expect("a route");
     assert_eq!((route.agent.as_str(), route.complexity.as_str(), route.warning), ("scripted", "simple", None));
-    stage.sealed.finish();
+    fixture.sealed.finish();
 }
 
 // ---- orch demo

@@ -162,11 +162,11 @@ fn one_provider_of_an_agent_is_left_alone_and_the_chain_goes_on_with_another() {
         (&alone["agent"], &alone["provider"], &alone["class"]),
         (&json!("many"), &json!("google"), &json!("auth"))
     );
-    for (command, told) in
+    for (command, output) in
         [(&["status"][..], "left alone: many/google until"), (&["models", "list"], "left alone: many/google until")]
     {
         let shown = sealed.orch(command).ok().stdout;
-        assert!(shown.contains(told), "{shown}");
+        assert!(shown.contains(output), "{shown}");
     }
     assert_eq!(sealed.orch(["breaker", "list", "--json"]).ok().json(), json!([]), "the agent is not to blame");
     let named = add(&sealed, &["--agent", "many", "--model", "google/gemini-2.5-flash"]);
@@ -274,8 +274,8 @@ fn a_task_waits_for_the_time_that_the_words_of_a_limit_name_and_its_slot_is_free
     let hold = held(&sealed, &limited, "rate_limited");
     let until: jiff::Timestamp = text(&hold["until"]).parse().expect("a time");
     let berlin = jiff::tz::TimeZone::get("Europe/Berlin").expect("a zone");
-    let told = until.to_zoned(berlin);
-    assert_eq!((told.hour(), told.minute(), told.second()), (15, 0, 0), "{hold:#}");
+    let output = until.to_zoned(berlin);
+    assert_eq!((output.hour(), output.minute(), output.second()), (15, 0, 0), "{hold:#}");
     let other = add(&sealed, &["-l", "agent:good"]);
     done(&sealed, &other);
     assert_eq!(show(&sealed, &limited)["hold"]["until"], hold["until"], "it still waits");

@@ -82,8 +82,8 @@ fn an_edit_of_a_finished_task_is_seen_and_the_rest_is_left_alone() {
     let (start, end) = (text.find("  - id: 11\n").expect("there"), text.find("  - id: 12\n").expect("there"));
     sealed.write_tasks(&format!("{}{}", &text[..start], &text[end..]));
     sealed.serve();
-    let told = || sealed.orch(["events", "--task", "11"]).stdout;
-    wait_until("the task to be given up", RUN, || told().contains("task_removed"));
+    let output = || sealed.orch(["events", "--task", "11"]).stdout;
+    wait_until("the task to be given up", RUN, || output().contains("task_removed"));
     assert_eq!(show(&sealed, "11")["status"], "done", "it is over all the same");
     assert_eq!(show(&sealed, "10")["title"], "Old 10");
     sealed.finish();

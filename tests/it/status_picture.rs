@@ -27,7 +27,7 @@ fn status(sealed: &SealedBox, id: &str) -> Value {
 }
 
 /// The screen without what differs from run to run.
-fn told(screen: &str) -> String {
+fn normalize(screen: &str) -> String {
     let plain = Regex::new(r"\d\d:\d\d").expect("an expression").replace_all(screen, "HH:MM").into_owned();
     let plain = Regex::new(r"\(pid \d+").expect("an expression").replace_all(&plain, "(pid N").into_owned();
     let own = env!("CARGO_PKG_VERSION");
@@ -82,7 +82,7 @@ fn a_status_on_a_wide_and_on_a_narrow_terminal_looks_as_it_was_blessed() {
             screen.contains(end).then_some(())
         });
         assert!(seen.is_some(), "{screen}");
-        let text = told(&screen);
+        let text = normalize(&screen);
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/rendered/status-{columns}.txt"));
         if orch_sys::process::env_var("ORCH_BLESS").is_some() {
             write_file(&file, &text);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// A box with one agent, a repository, and a model that listens to what is said while it works.
-struct Room {
+struct Fixture {
     sealed: SealedBox,
     server: ModelServer,
     repo: Repo,
@@ -21,7 +21,7 @@ struct Room {
 /// A command that holds its turn open until the test lets it go.
 const HOLD: &str = "touch begun; while [ ! -e go ]; do sleep 0.05; done; echo went on";
 
-impl Room {
+impl Fixture {
     fn new(agent: Agent) -> Self {
         Self::with(agent, "")
     }
@@ -33,10 +33,10 @@ impl Room {
         let deaf = Rule::on("SCENARIO:steered").command(HOLD).done("used the old API");
         // Codex makes a message of its own of it, claude puts it beside the result of the command.
         let commit = "echo new > api.txt && git add api.txt && git commit -q -m 'Use the new API'";
-        let mut told = Rule::on("SCENARIO:steered").newest_contains("use the new API").command(commit);
-        told.name = "steered-told".to_owned();
+        let mut text = Rule::on("SCENARIO:steered").newest_contains("use the new API").command(commit);
+        text.name = "steered-told".to_owned();
         let steered = steered.command(commit).done("used the new API");
-        let script = Script::standard().first(deaf).first(steered).first(told.done("used the new API"));
+        let script = Script::standard().first(deaf).first(steered).first(text.done("used the new API"));
         let server = ModelServer::start(script);
         let mut sealed = SealedBox::new();
         sealed.with_agents(&[agent], &server, &format!("workflow: {{integrate: merge}}\n{config}"));
@@ -129,27 +129,27 @@ fn sessions(task: &Value) -> Vec<&str> {
 
 /// A message into the middle of a turn.
 fn takes_a_message_up_while_it_works(agent: Agent) {
-    let mut room = Room::new(agent);
-    let id = room.add("Call the service", "SCENARIO:steered");
-    room.sealed.serve();
-    room.until_made(&id, "begun");
-    let sent = room.sealed.orch(["task", "send", &id, "please use the new API", "--no-wait", "--json"]).ok().json();
+    let mut fixture = Fixture::new(agent);
+    let id = fixture.add("Call the service", "SCENARIO:steered");
+    fixture.sealed.serve();
+    fixture.until_made(&id, "begun");
+    let sent = fixture.sealed.orch(["task", "send", &id, "please use the new API", "--no-wait", "--json"]).ok().json();
     assert_eq!(receipt(&sent), ("queued", None), "{sent}");
     assert!(sent["detail"].as_str().is_some_and(|detail| detail.starts_with("handed to the agent")), "{sent}");
-    crate::kit::write_file(&room.work(&id, "go"), "");
-    let task = room.until(&id, "done");
+    crate::kit::write_file(&fixture.work(&id, "go"), "");
+    let task = fixture.until(&id, "done");
     assert_eq!(task["summary"], "used the new API", "{task:#}");
     assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("live")), "{task:#}");
     assert_eq!((task["messages"].as_array().map(Vec::len), sessions(&task).len()), (Some(1), 1), "{task:#}");
     assert!(task["runs"][0]["tokens"]["input"].as_u64().is_some_and(|tokens| tokens > 0), "{task:#}");
     assert_eq!(task["cost_usd"].as_f64().is_some_and(|cost| cost > 0.0), agent != Agent::Codex, "{task:#}");
-    assert!(room.repo.show("main", "api.txt").is_some());
-    assert_eq!(room.transcripts(&id).matches("— message from you: please use the new API\n").count(), 1);
-    let last = room.server.requests().last().expect("requests").asked.body.to_string();
+    assert!(fixture.repo.show("main", "api.txt").is_some());
+    assert_eq!(fixture.transcripts(&id).matches("— message from you: please use the new API\n").count(), 1);
+    let last = fixture.server.requests().last().expect("requests").asked.body.to_string();
     assert_eq!(last.matches("please use the new API").count(), 1, "said once: {last}");
-    let history = room.history(&id);
+    let history = fixture.history(&id);
     assert!(history.contains(&"message_sent".to_owned()) && history.contains(&"message_delivered".to_owned()));
-    room.close();
+    fixture.close();
 }
 
 #[test]
@@ -186,9 +186,9 @@ fn late() -> [Rule; 2] {
 /// The same work of opencode, to which the message is one of its own.
 fn late_in_words() -> [Rule; 2] {
     let commit = |name: &str| format!("echo x > {name} && git add {name} && git commit -q -m 'Add {name}'");
-    let told = Rule::on("SCENARIO:late").newest_contains("add two.txt too").command(&commit("two.txt"));
+    let text = Rule::on("SCENARIO:late").newest_contains("add two.txt too").command(&commit("two.txt"));
     let answer = Action::Report(json!({ "status": "done", "summary": "added one" })).behind("end");
-    [told.done("added two"), Rule::on("SCENARIO:late").command(&commit("one.txt")).step(answer)]
+    [text.done("added two"), Rule::on("SCENARIO:late").command(&commit("one.txt")).step(answer)]
 }
 
 #[test]
@@ -202,43 +202,43 @@ fn a_message_at_the_end_of_opencodes_turn_is_taken_up_by_the_same_process() {
 }
 
 fn takes_up_a_message_at_the_end_of_its_turn(agent: Agent, [heard, deaf]: [Rule; 2]) {
-    let mut room = Room::new(agent);
-    room.server.follow(Script::standard().first(deaf).first(heard));
-    let id = room.add("Late", "SCENARIO:late");
-    room.sealed.serve();
-    room.server.wait_for("the last request", RUN, |all| all.iter().any(|one| one.is("late") && one.step == 1));
-    room.sealed.orch(["task", "send", &id, "add two.txt too", "--no-wait"]).ok();
+    let mut fixture = Fixture::new(agent);
+    fixture.server.follow(Script::standard().first(deaf).first(heard));
+    let id = fixture.add("Late", "SCENARIO:late");
+    fixture.sealed.serve();
+    fixture.server.wait_for("the last request", RUN, |all| all.iter().any(|one| one.is("late") && one.step == 1));
+    fixture.sealed.orch(["task", "send", &id, "add two.txt too", "--no-wait"]).ok();
     wait::wait_until("the runner to pass it on", RUN, || {
-        let run = room.show(&id)["runs"][0]["run_id"].as_str().expect("a run").to_owned();
-        room.sealed.orch_home().join(".orch/runs").join(run).join("claim-1.json").exists()
+        let run = fixture.show(&id)["runs"][0]["run_id"].as_str().expect("a run").to_owned();
+        fixture.sealed.orch_home().join(".orch/runs").join(run).join("claim-1.json").exists()
     });
-    room.server.open("end");
-    let task = room.until(&id, "done");
+    fixture.server.open("end");
+    let task = fixture.until(&id, "done");
     assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("live")), "{task:#}");
     assert_eq!((sessions(&task).len(), task["summary"].as_str()), (1, Some("added two")), "{task:#}");
-    assert!(room.repo.show("main", "one.txt").is_some() && room.repo.show("main", "two.txt").is_some());
-    room.close();
+    assert!(fixture.repo.show("main", "one.txt").is_some() && fixture.repo.show("main", "two.txt").is_some());
+    fixture.close();
 }
 
 /// A model that does not answer: the CLI has nothing to show for it.
 fn is_asked_when_nothing_is_seen_of_it(agent: Agent, [mut asked, deaf]: [Rule; 2]) {
-    let mut room = Room::with(agent, "limits: {nudge_after_seconds: 6}\n");
+    let mut fixture = Fixture::with(agent, "limits: {nudge_after_seconds: 6}\n");
     let words = Some("are you still at work".to_owned());
     match agent {
         Agent::Claude => asked.when.result_contains = words,
         Agent::Codex | Agent::Opencode => asked = asked.newest_contains("are you still at work"),
     }
-    room.server.follow(Script::standard().first(deaf).first(asked));
-    let id = room.add("Late", "SCENARIO:late");
-    room.sealed.serve();
-    wait::wait_until("the question", RUN, || room.show(&id)["messages"][0]["from"] == "orch");
-    let told = room.history(&id);
-    assert!(told.contains(&"worker:stale".to_owned()), "{told:?}");
-    room.server.open("end");
-    let task = room.until(&id, "done");
+    fixture.server.follow(Script::standard().first(deaf).first(asked));
+    let id = fixture.add("Late", "SCENARIO:late");
+    fixture.sealed.serve();
+    wait::wait_until("the question", RUN, || fixture.show(&id)["messages"][0]["from"] == "orch");
+    let text = fixture.history(&id);
+    assert!(text.contains(&"worker:stale".to_owned()), "{text:?}");
+    fixture.server.open("end");
+    let task = fixture.until(&id, "done");
     assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("live")), "{task:#}");
     assert_eq!(sessions(&task).len(), 1, "{task:#}");
-    room.close();
+    fixture.close();
 }
 
 #[test]
@@ -253,49 +253,49 @@ fn opencode_is_asked_when_its_model_does_not_answer() {
 
 #[test]
 fn claude_is_interrupted_and_goes_on_in_the_same_conversation_with_a_message() {
-    let mut room = Room::new(Agent::Claude);
-    let id = room.add("Take an hour", "SCENARIO:busy");
-    room.sealed.serve();
-    room.until_made(&id, "started.txt");
-    room.sealed.orch(["task", "interrupt", &id]).ok();
-    let task = room.until(&id, "needs_review");
+    let mut fixture = Fixture::new(Agent::Claude);
+    let id = fixture.add("Take an hour", "SCENARIO:busy");
+    fixture.sealed.serve();
+    fixture.until_made(&id, "started.txt");
+    fixture.sealed.orch(["task", "interrupt", &id]).ok();
+    let task = fixture.until(&id, "needs_review");
     assert!(task["question"].as_str().is_some_and(|question| question.starts_with("interrupted by you")), "{task:#}");
     assert_eq!(task["runs"][0]["outcome"]["state"], "cancelled", "{task:#}");
     assert!(task["runs"][0]["cost_usd"].as_f64().is_some_and(|cost| cost > 0.0), "{task:#}");
-    let left = room.sealed.inmates();
+    let left = fixture.sealed.inmates();
     assert!(!left.iter().any(|one| one.command.starts_with("sleep")), "its commands are ended: {left:?}");
-    room.sealed.orch(["task", "interrupt", &id]).code_is(7);
-    let sent = room.send(&id, "not that: SCENARIO:commit-file name=quick.txt");
+    fixture.sealed.orch(["task", "interrupt", &id]).code_is(7);
+    let sent = fixture.send(&id, "not that: SCENARIO:commit-file name=quick.txt");
     assert_ne!(sent["state"], "refused", "{sent}");
-    let task = room.until(&id, "done");
+    let task = fixture.until(&id, "done");
     assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("prompt")), "{task:#}");
     assert_eq!(task["attempts"], 1, "{task:#}");
     let sessions = sessions(&task);
     assert_eq!((sessions.len(), sessions[0]), (2, sessions[1]), "{task:#}");
-    assert!(room.repo.show("main", "quick.txt").is_some());
-    assert_eq!(room.transcripts(&id).matches("— message from you: not that").count(), 1);
-    room.close();
+    assert!(fixture.repo.show("main", "quick.txt").is_some());
+    assert_eq!(fixture.transcripts(&id).matches("— message from you: not that").count(), 1);
+    fixture.close();
 }
 
 /// An agent that works alone hears of the message with its next turn, which comes before the task is done.
 fn waits_for_the_next_turn(agent: Agent, settings: &[[&str; 2]]) {
-    let mut room = Room::new(agent);
+    let mut fixture = Fixture::new(agent);
     for [key, value] in settings {
-        room.sealed.orch(["config", "set", key, value]).ok();
+        fixture.sealed.orch(["config", "set", key, value]).ok();
     }
-    let id = room.add("Held", "SCENARIO:held gate=g name=one.txt");
-    room.sealed.serve();
-    room.server.wait_for_rule("held", RUN);
-    let sent = room.send(&id, "and then SCENARIO:commit-file name=two.txt");
+    let id = fixture.add("Held", "SCENARIO:held gate=g name=one.txt");
+    fixture.sealed.serve();
+    fixture.server.wait_for_rule("held", RUN);
+    let sent = fixture.send(&id, "and then SCENARIO:commit-file name=two.txt");
     assert_eq!(receipt(&sent), ("queued", None), "{sent}");
     assert!(sent["detail"].as_str().is_some_and(|d| d.contains("takes no messages while it works")), "{sent}");
-    room.server.open("g");
-    let task = room.until(&id, "done");
+    fixture.server.open("g");
+    let task = fixture.until(&id, "done");
     assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("prompt")), "{task:#}");
     let sessions = sessions(&task);
     assert_eq!((sessions.len(), sessions[0]), (2, sessions[1]), "{task:#}");
-    assert!(room.repo.show("main", "one.txt").is_some() && room.repo.show("main", "two.txt").is_some());
-    room.close();
+    assert!(fixture.repo.show("main", "one.txt").is_some() && fixture.repo.show("main", "two.txt").is_some());
+    fixture.close();
 }
 
 #[test]
@@ -315,18 +315,18 @@ fn opencode_without_a_live_conversation_gets_a_message_with_its_next_turn() {
 
 /// Ends the turn of an agent that works alone, and goes on.
 fn is_interrupted(agent: Agent) {
-    let mut room = Room::new(agent);
-    let id = room.add("Take an hour", "SCENARIO:busy");
-    room.sealed.serve();
-    room.until_made(&id, "started.txt");
-    room.sealed.orch(["task", "interrupt", &id]).ok();
-    let task = room.until(&id, "needs_review");
+    let mut fixture = Fixture::new(agent);
+    let id = fixture.add("Take an hour", "SCENARIO:busy");
+    fixture.sealed.serve();
+    fixture.until_made(&id, "started.txt");
+    fixture.sealed.orch(["task", "interrupt", &id]).ok();
+    let task = fixture.until(&id, "needs_review");
     assert!(task["question"].as_str().is_some_and(|question| question.starts_with("interrupted by you")), "{task:#}");
-    room.send(&id, "not that: SCENARIO:commit-file name=quick.txt");
-    let task = room.until(&id, "done");
+    fixture.send(&id, "not that: SCENARIO:commit-file name=quick.txt");
+    let task = fixture.until(&id, "done");
     let sessions = sessions(&task);
     assert_eq!((sessions.len(), sessions[0]), (2, sessions[1]), "{task:#}");
-    room.close();
+    fixture.close();
 }
 
 #[test]
@@ -341,26 +341,26 @@ fn opencode_is_interrupted_and_goes_on_in_the_same_conversation() {
 
 #[test]
 fn an_interrupted_opencode_leaves_nothing_behind_and_hears_in_its_next_turn_what_it_had_not_heard() {
-    let mut room = Room::new(Agent::Opencode);
-    let id = room.add("Take an hour", "SCENARIO:busy");
-    room.sealed.serve();
-    room.until_made(&id, "started.txt");
-    assert!(room.sealed.inmates().iter().any(|one| one.command.contains(SERVER)), "it is live");
+    let mut fixture = Fixture::new(Agent::Opencode);
+    let id = fixture.add("Take an hour", "SCENARIO:busy");
+    fixture.sealed.serve();
+    fixture.until_made(&id, "started.txt");
+    assert!(fixture.sealed.inmates().iter().any(|one| one.command.contains(SERVER)), "it is live");
     let wish = "not that: SCENARIO:commit-file name=quick.txt";
-    room.sealed.orch(["task", "send", &id, wish, "--no-wait"]).ok();
-    room.until_opencode_keeps(wish);
-    room.sealed.orch(["task", "interrupt", &id]).ok();
-    let task = room.until(&id, "done");
+    fixture.sealed.orch(["task", "send", &id, wish, "--no-wait"]).ok();
+    fixture.until_opencode_keeps(wish);
+    fixture.sealed.orch(["task", "interrupt", &id]).ok();
+    let task = fixture.until(&id, "done");
     assert_eq!(task["runs"][0]["outcome"]["state"], "cancelled", "{task:#}");
     assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("prompt")), "{task:#}");
     let sessions = sessions(&task);
     assert_eq!((sessions.len(), sessions[0]), (2, sessions[1]), "{task:#}");
-    let last = room.server.requests().last().expect("requests").asked.body.to_string();
+    let last = fixture.server.requests().last().expect("requests").asked.body.to_string();
     assert_eq!(last.matches("not that").count(), 1, "said once: {last}");
     for what in [SERVER, "__opencode", "sleep 3600"] {
-        room.until_gone(what);
+        fixture.until_gone(what);
     }
-    room.close();
+    fixture.close();
 }
 
 /// How a server of opencode is known.
@@ -368,22 +368,22 @@ const SERVER: &str = "opencode serve";
 
 /// A message that opencode keeps in the conversation and that no model was asked with, when `victim` dies.
 fn is_said_once_though_it_was_kept_when_somebody_died(victim: &str) {
-    let mut room = Room::new(Agent::Opencode);
-    let id = room.add("Call the service", "SCENARIO:steered");
-    room.sealed.serve();
-    room.until_made(&id, "begun");
-    room.sealed.orch(["task", "send", &id, WISH, "--no-wait"]).ok();
-    room.until_opencode_keeps(WISH);
-    room.kill(victim);
-    room.until_gone("while [ ! -e go ]");
-    let task = room.until(&id, "done");
+    let mut fixture = Fixture::new(Agent::Opencode);
+    let id = fixture.add("Call the service", "SCENARIO:steered");
+    fixture.sealed.serve();
+    fixture.until_made(&id, "begun");
+    fixture.sealed.orch(["task", "send", &id, WISH, "--no-wait"]).ok();
+    fixture.until_opencode_keeps(WISH);
+    fixture.kill(victim);
+    fixture.until_gone("while [ ! -e go ]");
+    let task = fixture.until(&id, "done");
     assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("prompt")), "{task:#}");
     assert_eq!((sessions(&task).len(), task["messages"].as_array().map(Vec::len)), (2, Some(1)), "{task:#}");
-    assert!(room.repo.show("main", "api.txt").is_some());
-    let last = room.server.requests().last().expect("requests").asked.body.to_string();
+    assert!(fixture.repo.show("main", "api.txt").is_some());
+    let last = fixture.server.requests().last().expect("requests").asked.body.to_string();
     assert_eq!(last.matches(WISH).count(), 1, "said once: {last}");
-    room.until_gone(SERVER);
-    room.close();
+    fixture.until_gone(SERVER);
+    fixture.close();
 }
 
 #[test]
@@ -398,14 +398,14 @@ fn what_opencode_kept_and_did_not_hear_is_said_once_after_the_bridge_was_killed(
 
 #[test]
 fn a_message_answers_the_question_of_an_agent() {
-    let mut room = Room::new(Agent::Claude);
-    let id = room.add("Ask a person", "SCENARIO:needs-review");
-    room.sealed.serve();
-    room.until(&id, "needs_review");
-    room.send(&id, "yes, keep it: SCENARIO:commit-file name=kept.txt");
-    let task = room.until(&id, "done");
-    assert!(room.repo.show("main", "kept.txt").is_some(), "{task:#}");
-    room.close();
+    let mut fixture = Fixture::new(Agent::Claude);
+    let id = fixture.add("Ask a person", "SCENARIO:needs-review");
+    fixture.sealed.serve();
+    fixture.until(&id, "needs_review");
+    fixture.send(&id, "yes, keep it: SCENARIO:commit-file name=kept.txt");
+    let task = fixture.until(&id, "done");
+    assert!(fixture.repo.show("main", "kept.txt").is_some(), "{task:#}");
+    fixture.close();
 }
 
 #[test]
@@ -419,47 +419,48 @@ fn a_message_is_not_lost_when_the_daemon_dies_before_opencode_hears_it() {
 }
 
 fn outlives_the_daemon(agent: Agent) {
-    let mut room = Room::new(agent);
-    let id = room.add("Call the service", "SCENARIO:steered");
-    room.sealed.serve();
-    room.until_made(&id, "begun");
-    room.sealed.kill_daemon();
+    let mut fixture = Fixture::new(agent);
+    let id = fixture.add("Call the service", "SCENARIO:steered");
+    fixture.sealed.serve();
+    fixture.until_made(&id, "begun");
+    fixture.sealed.kill_daemon();
     // Without a daemon the command itself hands it over: the agent's runner lives.
-    let sent = room.sealed.orch(["task", "send", &id, "please use the new API", "--no-wait", "--json"]).ok().json();
+    let sent = fixture.sealed.orch(["task", "send", &id, "please use the new API", "--no-wait", "--json"]).ok().json();
     assert_eq!(receipt(&sent), ("queued", None), "{sent}");
-    room.sealed.serve();
-    crate::kit::write_file(&room.work(&id, "go"), "");
-    let task = room.until(&id, "done");
+    fixture.sealed.serve();
+    crate::kit::write_file(&fixture.work(&id, "go"), "");
+    let task = fixture.until(&id, "done");
     assert_eq!(task["summary"], "used the new API", "{task:#}");
     assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("live")), "{task:#}");
-    room.close();
+    fixture.close();
 }
 
 #[test]
 fn messages_that_nobody_can_read_are_refused_with_the_reason() {
-    let room = Room::new(Agent::Claude);
-    let id = room.add("Commit a file", "SCENARIO:commit-file name=one.txt");
+    let fixture = Fixture::new(Agent::Claude);
+    let id = fixture.add("Commit a file", "SCENARIO:commit-file name=one.txt");
     let refused = |ran: Ran, code: i32, why: &str| {
         let ran = ran.code_is(code);
         assert!(ran.stderr.contains(why), "{}", ran.stderr);
     };
-    refused(room.sealed.orch(["task", "send", "99", "hello"]), 3, "no task 99");
-    refused(room.sealed.orch(["task", "send", &id, "  "]), 2, "the message is empty");
-    refused(room.sealed.orch(["task", "send", &id, &"x".repeat(40_000)]), 2, "32000");
+    refused(fixture.sealed.orch(["task", "send", "99", "hello"]), 3, "no task 99");
+    refused(fixture.sealed.orch(["task", "send", &id, "  "]), 2, "the message is empty");
+    refused(fixture.sealed.orch(["task", "send", &id, &"x".repeat(40_000)]), 2, "32000");
     // Of a task that has not begun, the first run begins with it.
-    let sent = room.sealed.run_program(ORCH).args(["task", "send", &id, "-", "--json"]).stdin("from stdin").run().ok();
+    let sent =
+        fixture.sealed.run_program(ORCH).args(["task", "send", &id, "-", "--json"]).stdin("from stdin").run().ok();
     assert_eq!(receipt(&sent.json()), ("queued", None));
-    room.sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
-    let task = room.show(&id);
+    fixture.sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
+    let task = fixture.show(&id);
     assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("prompt")), "{task:#}");
-    refused(room.sealed.orch(["task", "send", &id, "too late"]), 7, "task is done");
-    let waits = room.add("Given up", "SCENARIO:commit-file");
-    room.send(&waits, "hello");
-    room.sealed.orch(["task", "cancel", &waits]).ok();
-    let message = &room.show(&waits)["messages"][0];
+    refused(fixture.sealed.orch(["task", "send", &id, "too late"]), 7, "task is done");
+    let waits = fixture.add("Given up", "SCENARIO:commit-file");
+    fixture.send(&waits, "hello");
+    fixture.sealed.orch(["task", "cancel", &waits]).ok();
+    let message = &fixture.show(&waits)["messages"][0];
     assert_eq!(
         (receipt(message).0, message["detail"].as_str()),
         ("refused", Some("not delivered: the task was cancelled"))
     );
-    room.close();
+    fixture.close();
 }

@@ -42,10 +42,10 @@ fn the_strategy_is_changed_without_a_restart_and_the_reason_says_what_it_did() {
     // It holds for the very next command.
     let cheaper = route(&sealed, &[]);
     assert_eq!(cheaper["model"], "haiku", "{cheaper:#}");
-    let told = reason(&cheaper);
+    let text = reason(&cheaper);
     assert!(
-        told.contains("; cost_aware: scripted/haiku ($") && told.contains("instead of scripted/sonnet ($"),
-        "{told}"
+        text.contains("; cost_aware: scripted/haiku ($") && text.contains("instead of scripted/sonnet ($"),
+        "{text}"
     );
     for (label, why) in [("critical", "the task is critical"), ("complexity:complex", "the task is complex")] {
         let kept = route(&sealed, &["-l", label]);
@@ -84,13 +84,13 @@ fn for_one_command_the_environment_goes_before_the_file() {
     assert_eq!(route(&sealed, &[]), tried, "the same task, the same draw");
     let research = route(&sealed, &["-l", "type:research"]);
     assert!(reason(&research).contains("balanced: scripted/haiku"), "{research:#}");
-    for (variable, value, told) in [
+    for (variable, value, text) in [
         ("ORCH_ROUTER_EXPLORE", "lots", "\"lots\" is not a share: write it as 5%, from 0% to 100%"),
         ("ORCH_ROUTER_STRATEGY", "cheap", "expected one of cost_aware, quality, balanced"),
     ] {
         sealed.set(variable, value);
         let ran = sealed.orch(["config", "validate"]).code_is(2);
-        assert!(ran.stderr.contains(told), "{ran}");
+        assert!(ran.stderr.contains(text), "{ran}");
     }
     sealed.finish();
 }

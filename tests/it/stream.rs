@@ -8,12 +8,12 @@ use crate::kit::write_file;
 use serde_json::Value;
 use std::path::PathBuf;
 
-struct Yard {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Yard {
+impl Fixture {
     /// The agent `teller` counts until the file `stop` is there; `failing` fails the first time.
     fn new() -> Self {
         let sealed = SealedBox::new();
@@ -78,13 +78,13 @@ fn content(events: &[Value]) -> String {
 
 #[test]
 fn watchers_lose_and_double_nothing_while_the_daemon_dies_and_comes_back() {
-    let mut yard = Yard::new();
-    yard.sealed.serve();
-    let tasks: [String; 10] = std::array::from_fn(|number| yard.add(&format!("Tell {number}"), "teller"));
-    let transcripts = tasks.clone().map(|id| yard.transcript(&id));
-    let watchers: Vec<Running> = tasks.iter().map(|id| yard.stream(&[id, "--from-start", "--json"])).collect();
-    let plain = yard.stream(&[&tasks[0], "--from-start"]);
-    let all = yard.stream(&["--all", "--from-start"]);
+    let mut fixture = Fixture::new();
+    fixture.sealed.serve();
+    let tasks: [String; 10] = std::array::from_fn(|number| fixture.add(&format!("Tell {number}"), "teller"));
+    let transcripts = tasks.clone().map(|id| fixture.transcript(&id));
+    let watchers: Vec<Running> = tasks.iter().map(|id| fixture.stream(&[id, "--from-start", "--json"])).collect();
+    let plain = fixture.stream(&[&tasks[0], "--from-start"]);
+    let all = fixture.stream(&["--all", "--from-start"]);
     let grows = |what: &str| {
         let length = |path: &PathBuf| path.metadata().map_or(0, |found| found.len());
         let before = transcripts.each_ref().map(length);
@@ -97,67 +97,67 @@ fn watchers_lose_and_double_nothing_while_the_daemon_dies_and_comes_back() {
     wait::wait_until("all to watch", RUN, || watchers.iter().chain([&plain, &all]).all(is_told));
     grows("output under the first daemon");
     for round in 0..2 {
-        yard.sealed.kill_daemon();
+        fixture.sealed.kill_daemon();
         grows(&format!("output without a daemon, round {round}"));
-        yard.sealed.serve();
+        fixture.sealed.serve();
         grows(&format!("output under the next daemon, round {round}"));
     }
-    yard.stop();
-    let mut told = transcripts.each_ref().map(|_| String::new());
+    fixture.stop();
+    let mut answer = transcripts.each_ref().map(|_| String::new());
     for (index, watcher) in watchers.into_iter().enumerate() {
         let events = watcher.finish(RUN).code_is(0).json_lines();
-        told[index] = content(&events);
-        assert_eq!(told[index], std::fs::read_to_string(&transcripts[index]).expect("readable"));
+        answer[index] = content(&events);
+        assert_eq!(answer[index], std::fs::read_to_string(&transcripts[index]).expect("readable"));
         let finals = events.iter().filter(|event| event["is_final"] == true).count();
         assert_eq!(finals, 1, "{events:#?}");
     }
-    assert_eq!(plain.finish(RUN).code_is(0).stdout, told[0]);
-    let expected: usize = told.iter().map(|text| text.lines().count()).sum();
+    assert_eq!(plain.finish(RUN).code_is(0).stdout, answer[0]);
+    let expected: usize = answer.iter().map(|text| text.lines().count()).sum();
     wait::wait_until("all lines of all tasks", SOON, || all.said().0.lines().count() >= expected);
     let lines = all.said().0;
     assert_eq!(lines.lines().count(), expected);
-    for (id, text) in tasks.iter().zip(&told) {
+    for (id, text) in tasks.iter().zip(&answer) {
         let mark = format!("[{id}] ");
         let own: Vec<&str> = lines.lines().filter_map(|line| line.strip_prefix(&mark)).collect();
         assert_eq!(own, text.lines().collect::<Vec<_>>());
     }
     drop(all);
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_stream_waits_for_a_task_goes_on_with_its_second_run_and_ends_with_it() {
-    let mut yard = Yard::new();
-    let id = yard.add("Fail first", "failing");
-    let stranger = yard.stream(&["99"]).finish(RUN).code_is(3);
+    let mut fixture = Fixture::new();
+    let id = fixture.add("Fail first", "failing");
+    let stranger = fixture.stream(&["99"]).finish(RUN).code_is(3);
     assert!(stranger.stderr.contains("there is no task 99"), "{}", stranger.stderr);
-    let early = yard.stream(&[&id]);
+    let early = fixture.stream(&[&id]);
     wait::wait_until("it to say that it waits", SOON, || early.said().1.contains("waits"));
-    yard.sealed.serve();
+    fixture.sealed.serve();
     let ran = early.finish(RUN).code_is(0);
     let (first, second) = (ran.stdout.find("the first time"), ran.stdout.find("the second time"));
     assert!(first.is_some() && first < second, "{}", ran.stdout);
     assert!(ran.stderr.contains("attempt 2: failing") && ran.stderr.contains("is done"), "{}", ran.stderr);
-    let afterwards = yard.stream(&[&id]).finish(RUN).code_is(0);
+    let afterwards = fixture.stream(&[&id]).finish(RUN).code_is(0);
     assert!(afterwards.stdout.contains("the second time") && !afterwards.stdout.contains("the first time"));
-    yard.sealed.stop_daemon();
-    let events = yard.stream(&[&id, "--events"]).finish(RUN).code_is(0).json_lines();
+    fixture.sealed.stop_daemon();
+    let events = fixture.stream(&[&id, "--events"]).finish(RUN).code_is(0).json_lines();
     let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
     assert!(kinds.contains(&"text") && kinds.last() == Some(&"run_ended"), "{events:#?}");
-    let raw = yard.stream(&[&id, "--raw"]).finish(RUN).code_is(0);
+    let raw = fixture.stream(&[&id, "--raw"]).finish(RUN).code_is(0);
     assert_eq!(raw.stdout, "the second time\n");
-    let without = yard.stream(&[&id, "--tail", "1"]).finish(RUN).code_is(0);
+    let without = fixture.stream(&[&id, "--tail", "1"]).finish(RUN).code_is(0);
     assert_eq!(without.stdout.lines().count(), 1, "{}", without.stdout);
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_watcher_resumes_at_a_byte_and_a_reader_that_goes_away_is_no_error() {
-    let mut yard = Yard::new();
-    yard.sealed.serve();
-    let id = yard.add("Tell", "teller");
-    let transcript = yard.transcript(&id);
-    let mut first = yard.stream(&[&id, "--from-start", "--json"]);
+    let mut fixture = Fixture::new();
+    fixture.sealed.serve();
+    let id = fixture.add("Tell", "teller");
+    let transcript = fixture.transcript(&id);
+    let mut first = fixture.stream(&[&id, "--from-start", "--json"]);
     let seen = wait::wait_some("some output", SOON, || {
         let said = first.said().0;
         let whole = said.rfind('\n').map_or("", |end| &said[..end]);
@@ -167,27 +167,27 @@ fn a_watcher_resumes_at_a_byte_and_a_reader_that_goes_away_is_no_error() {
     first.signal(rustix::process::Signal::KILL);
     wait::wait_until("the watcher's end", SOON, || !first.is_running());
     let reached = seen.iter().filter_map(|event| event["end"].as_u64()).max().expect("a place");
-    let second = yard.stream(&[&id, "--from", &reached.to_string(), "--json"]);
+    let second = fixture.stream(&[&id, "--from", &reached.to_string(), "--json"]);
     let shell = format!("'{ORCH}' stream {id} --from-start | head -n 3");
-    let piped = yard.sealed.run_program("/bin/sh").args(["-c", &shell]).deadline(RUN).run().ok();
+    let piped = fixture.sealed.run_program("/bin/sh").args(["-c", &shell]).deadline(RUN).run().ok();
     assert_eq!(piped.stdout.lines().count(), 3);
     assert!(!piped.stderr.contains("panicked") && !piped.stderr.contains("error"), "{}", piped.stderr);
-    yard.stop();
+    fixture.stop();
     let rest = second.finish(RUN).code_is(0).json_lines();
     let text = std::fs::read_to_string(&transcript).expect("readable");
     assert_eq!(format!("{}{}", content(&seen), content(&rest)), text);
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_stream_outlives_the_tmux_server_and_a_transcript_that_is_cut_and_removed() {
-    let mut yard = Yard::new();
-    yard.sealed.serve();
-    let id = yard.add("Tell", "teller");
-    let transcript = yard.transcript(&id);
-    let watcher = yard.stream(&[&id, "--from-start"]);
-    let socket = yard.sealed.tmux_socket().expect("orch's tmux");
-    yard.sealed.run_program("tmux").args(["-S", &socket.display().to_string(), "kill-server"]).run().ok();
+    let mut fixture = Fixture::new();
+    fixture.sealed.serve();
+    let id = fixture.add("Tell", "teller");
+    let transcript = fixture.transcript(&id);
+    let watcher = fixture.stream(&[&id, "--from-start"]);
+    let socket = fixture.sealed.tmux_socket().expect("orch's tmux");
+    fixture.sealed.run_program("tmux").args(["-S", &socket.display().to_string(), "kill-server"]).run().ok();
     let last = |watcher: &Running| {
         let said = watcher.said().0;
         said.lines().filter_map(|line| line.strip_prefix("line ")?.parse::<u64>().ok()).max().unwrap_or(0)
@@ -201,20 +201,20 @@ fn a_stream_outlives_the_tmux_server_and_a_transcript_that_is_cut_and_removed() 
     std::fs::OpenOptions::new().write(true).open(&transcript).and_then(|file| file.set_len(0)).expect("cut");
     goes_on("lines after the cut");
     std::fs::remove_file(&transcript).expect("removed");
-    yard.stop();
+    fixture.stop();
     let ran = watcher.finish(RUN).code_is(0);
     assert!(ran.stdout.starts_with(&before), "what was told stays told");
     let numbers: Vec<u64> = ran.stdout.lines().filter_map(|line| line.strip_prefix("line ")?.parse().ok()).collect();
     assert!(numbers.is_sorted_by(|one, next| one < next), "each line at most once: {}", ran.stdout);
     assert!(ran.stderr.contains("is done"), "{}", ran.stderr);
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_watcher_of_all_does_not_see_again_what_was_there_after_a_death_of_the_daemon() {
-    let mut yard = Yard::new();
-    let stop = yard.sealed.base().join("stop");
-    yard.sealed.program(
+    let mut fixture = Fixture::new();
+    let stop = fixture.sealed.base().join("stop");
+    fixture.sealed.program(
         "failing",
         &format!(
             "#!/bin/sh\ncat > /dev/null\necho 'line 5'\nwhile [ ! -e '{}' ]; do sleep 0.01; done\n\
@@ -222,17 +222,17 @@ fn a_watcher_of_all_does_not_see_again_what_was_there_after_a_death_of_the_daemo
             stop.display()
         ),
     );
-    yard.sealed.serve();
-    let id = yard.add("Be silent", "failing");
-    yard.transcript(&id);
-    let all = yard.stream(&["--all", "--json"]);
+    fixture.sealed.serve();
+    let id = fixture.add("Be silent", "failing");
+    fixture.transcript(&id);
+    let all = fixture.stream(&["--all", "--json"]);
     wait::wait_until("the watcher to follow the run", RUN, || all.said().0.contains("\"run\""));
-    yard.sealed.kill_daemon();
-    yard.sealed.serve();
-    yard.stop();
+    fixture.sealed.kill_daemon();
+    fixture.sealed.serve();
+    fixture.stop();
     wait::wait_until("the last words", RUN, || all.said().0.contains("\"is_final\":true"));
-    let told = all.said().0;
-    assert!(told.contains("and now the end") && !told.contains("line 5"), "{told}");
+    let text = all.said().0;
+    assert!(text.contains("and now the end") && !text.contains("line 5"), "{text}");
     drop(all);
-    yard.sealed.finish();
+    fixture.sealed.finish();
 }

@@ -2,7 +2,7 @@
 //! daemon in the place of the first one, and starting anew.
 
 mod between;
+pub mod fixture;
 mod pause;
 mod shutdown;
 mod upgrade;
-pub mod yard;

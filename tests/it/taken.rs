@@ -15,13 +15,13 @@ until [ -e \"$HOME/go-on\" ]; do sleep 0.1; done
 echo work > work.txt && git add . && git commit -q -m work && echo finished
 ";
 
-struct Stage {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
     run_dir: PathBuf,
 }
 
-impl Stage {
+impl Fixture {
     /// The agent of task 1 works, its daemon is dead, and the journal does not know yet that the run was started.
     fn new() -> Self {
         let mut sealed = SealedBox::new();
@@ -71,51 +71,51 @@ impl Stage {
 
 #[test]
 fn an_agent_whose_note_of_its_place_is_lost_is_taken_over() {
-    let mut stage = Stage::new();
-    std::fs::remove_file(stage.run_dir.join("prepared.json")).expect("removed");
-    stage.sealed.serve();
-    stage.goes_on();
+    let mut fixture = Fixture::new();
+    std::fs::remove_file(fixture.run_dir.join("prepared.json")).expect("removed");
+    fixture.sealed.serve();
+    fixture.goes_on();
 }
 
 #[test]
 fn an_agent_whose_project_is_away_at_the_moment_is_taken_over() {
-    let mut stage = Stage::new();
-    let away = stage.sealed.base().join("away");
-    std::fs::rename(stage.repo.dir(), &away).expect("moved");
-    stage.sealed.serve();
+    let mut fixture = Fixture::new();
+    let away = fixture.sealed.base().join("away");
+    std::fs::rename(fixture.repo.dir(), &away).expect("moved");
+    fixture.sealed.serve();
     wait::wait_until("the run to be looked at", RUN, || {
-        let run = &stage.task()["runs"][0];
+        let run = &fixture.task()["runs"][0];
         run["started_at"].is_string() || run["ended_at"].is_string()
     });
-    std::fs::rename(&away, stage.repo.dir()).expect("moved back");
-    stage.goes_on();
+    std::fs::rename(&away, fixture.repo.dir()).expect("moved back");
+    fixture.goes_on();
 }
 
 #[test]
 fn an_agent_that_cannot_be_taken_over_is_ended_and_its_task_is_done_again_when_it_can() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     for file in ["prepared.json", "launch.json"] {
-        std::fs::remove_file(stage.run_dir.join(file)).expect("removed");
+        std::fs::remove_file(fixture.run_dir.join(file)).expect("removed");
     }
-    let away = stage.sealed.base().join("away");
-    std::fs::rename(stage.repo.dir(), &away).expect("moved");
-    stage.sealed.serve();
-    wait::wait_until("the task to wait for its directory", RUN, || stage.task()["status"] == "blocked");
-    let alive = || stage.sealed.inmates().iter().any(|one| one.command.contains("patient"));
+    let away = fixture.sealed.base().join("away");
+    std::fs::rename(fixture.repo.dir(), &away).expect("moved");
+    fixture.sealed.serve();
+    wait::wait_until("the task to wait for its directory", RUN, || fixture.task()["status"] == "blocked");
+    let alive = || fixture.sealed.inmates().iter().any(|one| one.command.contains("patient"));
     wait::wait_until("the agent to be ended", RUN, || !alive());
-    std::fs::rename(&away, stage.repo.dir()).expect("moved back");
-    std::fs::write(stage.sealed.home().join("go-on"), "").expect("a file");
-    wait::wait_until("the task to be done", RUN, || stage.task()["status"] == "done");
-    assert_eq!(stage.repo.show("main", "work.txt").as_deref(), Some("work\n"));
-    stage.sealed.finish();
+    std::fs::rename(&away, fixture.repo.dir()).expect("moved back");
+    std::fs::write(fixture.sealed.home().join("go-on"), "").expect("a file");
+    wait::wait_until("the task to be done", RUN, || fixture.task()["status"] == "done");
+    assert_eq!(fixture.repo.show("main", "work.txt").as_deref(), Some("work\n"));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn an_agent_of_which_only_the_worktree_is_known_is_taken_over() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     for file in ["prepared.json", "launch.json"] {
-        std::fs::remove_file(stage.run_dir.join(file)).expect("removed");
+        std::fs::remove_file(fixture.run_dir.join(file)).expect("removed");
     }
-    stage.sealed.serve();
-    stage.goes_on();
+    fixture.sealed.serve();
+    fixture.goes_on();
 }

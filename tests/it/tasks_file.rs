@@ -76,8 +76,8 @@ fn a_full_disk_leaves_the_old_file_and_nothing_else() {
         .current_dir(dir.path())
         .output()
         .expect("sh runs");
-    let told = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success() && told.contains("1 passed"), "{told}");
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && text.contains("1 passed"), "{text}");
     assert_eq!(read_to_string(dir.path().join("tasks.yml")).expect("readable"), "old");
     assert_eq!(files_below(dir.path()), ["tasks.yml", "tasks.yml.lock"]);
 }
@@ -102,8 +102,8 @@ fn writes_with_a_limit_on_the_size_of_files() {
         let target = if old.is_some() { path.clone() } else { PathBuf::from("new.yml") };
         let failed = exchange_write(&target, &lock, &large, old).expect_err("must not fit");
         assert!(matches!(failed, WriteError::Fs(_)), "{failed}");
-        let told = failed.to_string();
-        assert!(told.contains(&*target.to_string_lossy()) && told.contains("unchanged"), "{told}");
+        let text = failed.to_string();
+        assert!(text.contains(&*target.to_string_lossy()) && text.contains("unchanged"), "{text}");
     }
     assert!(fs::write_private(Path::new("private"), &large, Durability::Synced).is_err());
     assert_eq!(read_to_string(&path).expect("readable"), "old");

@@ -3,7 +3,7 @@
 
 mod daemon;
 mod engine;
-mod told;
+mod live;
 
 use crate::kit::talkers::crowd;
 use crate::kit::telegram::{BotApi, Kind, Limits as Rules, TOKEN};
@@ -36,7 +36,7 @@ const BOB: i64 = 43;
 const FASTER: u32 = 50;
 
 /// A channel that runs.
-struct Room {
+struct Fixture {
     api: BotApi,
     telegram: Telegram,
     cancel: CancellationToken,
@@ -48,7 +48,7 @@ fn setup(api: &BotApi, users: &[i64], limits: Limits) -> Setup {
     Setup { token: Secret::new(TOKEN), chat: GROUP, users, api_url: api.url(), limits }
 }
 
-impl Room {
+impl Fixture {
     fn open(api: BotApi, store: ChannelStore, client: Client, users: &[i64]) -> Self {
         let limits = Limits::TELEGRAM.faster(FASTER);
         let telegram = Telegram::new(setup(&api, users, limits), store).expect("a sound setup");
@@ -100,7 +100,7 @@ fn counting() -> (Client, Arc<AtomicUsize>) {
 }
 
 fn saying(text: &str) -> ChatMessage {
-    ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() }
+    ChatMessage { blocks: vec![Block::plain(text)], ..ChatMessage::default() }
 }
 
 /// What the stranger `n` does: something else each time.
@@ -134,38 +134,38 @@ async fn a_thousand_strangers_do_nothing_are_answered_nothing_and_the_owner_hear
     (0..1_000).for_each(|n| strange(&api, n));
     let (client, asked) = counting();
     let store = ChannelStore::in_memory();
-    let room = Room::open(api, store.clone(), client, &[ADA]);
-    room.until_heard();
+    let fixture = Fixture::open(api, store.clone(), client, &[ADA]);
+    fixture.until_heard();
     // Again on the same day.
-    (0..1_000).for_each(|n| strange(&room.api, n));
-    room.until_heard();
-    room.api.writes(ADA, GROUP, "/help");
-    room.until_said("/status");
+    (0..1_000).for_each(|n| strange(&fixture.api, n));
+    fixture.until_heard();
+    fixture.api.writes(ADA, GROUP, "/help");
+    fixture.until_said("/status");
     assert_eq!(asked.load(Ordering::SeqCst), 0, "executed");
-    let told: Vec<String> =
+    let messages: Vec<String> =
         store.with_prefix(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
     let ids: BTreeSet<&str> =
-        told.iter().filter_map(|line| line.split(' ').next()).filter(|id| id.parse::<i64>().is_ok()).collect();
-    assert_eq!((told.len(), ids.len()), (1_000, 1_000), "of each once");
-    assert_eq!(room.api.texts(GROUP).len(), 1, "they read nothing of it");
-    assert_eq!(room.api.calls("answerCallbackQuery"), 0, "nobody is answered");
-    let elsewhere = room.api.takes("sendMessage").iter().filter(|takes| takes["chat_id"] != json!(GROUP)).count();
-    assert_eq!((elsewhere, room.api.provoked()), (0, 0));
-    room.close().await;
+        messages.iter().filter_map(|line| line.split(' ').next()).filter(|id| id.parse::<i64>().is_ok()).collect();
+    assert_eq!((messages.len(), ids.len()), (1_000, 1_000), "of each once");
+    assert_eq!(fixture.api.texts(GROUP).len(), 1, "they read nothing of it");
+    assert_eq!(fixture.api.calls("answerCallbackQuery"), 0, "nobody is answered");
+    let elsewhere = fixture.api.takes("sendMessage").iter().filter(|takes| takes["chat_id"] != json!(GROUP)).count();
+    assert_eq!((elsewhere, fixture.api.provoked()), (0, 0));
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_list_things_are_said_and_nothing_is_heard() {
     let (client, asked) = counting();
-    let room = Room::open(quick(), ChannelStore::in_memory(), client, &[]);
-    room.api.writes(ADA, GROUP, "/status");
+    let fixture = Fixture::open(quick(), ChannelStore::in_memory(), client, &[]);
+    fixture.api.writes(ADA, GROUP, "/status");
     let button = Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7), since: None } };
     let notice = ChatMessage { buttons: vec![button], ..saying("a notice") };
-    room.telegram.send(&notice).await.expect("said");
-    room.until_said("a notice");
-    assert!(room.api.button(GROUP, "Retry").is_none(), "nobody may press it, and nobody would answer");
-    assert_eq!((room.api.calls("getUpdates"), asked.load(Ordering::SeqCst)), (0, 0));
-    room.close().await;
+    fixture.telegram.send(&notice).await.expect("said");
+    fixture.until_said("a notice");
+    assert!(fixture.api.button(GROUP, "Retry").is_none(), "nobody may press it, and nobody would answer");
+    assert_eq!((fixture.api.calls("getUpdates"), asked.load(Ordering::SeqCst)), (0, 0));
+    fixture.close().await;
 }
 
 /// Row R22.
@@ -175,30 +175,30 @@ async fn each_update_acts_once_though_telegram_repeats_and_shuffles_and_each_say
     api.repeats_and_shuffles();
     let (client, asked) = counting();
     let store = ChannelStore::in_memory();
-    let mut room = Room::open(api, store.clone(), client.clone(), &[ADA]);
+    let mut fixture = Fixture::open(api, store.clone(), client.clone(), &[ADA]);
     for n in 0..60 {
-        room.api.writes(ADA, ADA, &format!("/cancel {}", n + 1));
+        fixture.api.writes(ADA, ADA, &format!("/cancel {}", n + 1));
         if n % 20 == 10 {
             // orch goes and comes back.
-            let api = room.close().await;
-            room = Room::open(api, store.clone(), client.clone(), &[ADA]);
+            let api = fixture.close().await;
+            fixture = Fixture::open(api, store.clone(), client.clone(), &[ADA]);
         }
     }
-    room.until_heard();
+    fixture.until_heard();
     assert_eq!(asked.load(Ordering::SeqCst), 60, "each once");
-    let telegram = room.telegram.clone();
+    let telegram = fixture.telegram.clone();
     let said = (0..30).map(|n| {
         let telegram = telegram.clone();
         async move { telegram.send(&saying(&format!("event {n}."))).await }
     });
     let said = futures::future::join_all(said).await;
     assert!(said.iter().all(Result::is_ok), "{said:?}");
-    let texts = room.api.texts(GROUP);
+    let texts = fixture.api.texts(GROUP);
     for n in 0..30 {
         assert_eq!(texts.iter().filter(|text| text.contains(&format!("event {n}."))).count(), 1);
     }
-    assert_eq!(room.api.provoked(), 0, "no 429 of our making");
-    room.close().await;
+    assert_eq!(fixture.api.provoked(), 0, "no 429 of our making");
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,8 +206,8 @@ async fn more_than_anybody_can_read_is_refused_and_not_kept() {
     let (client, _) = counting();
     let api = quick();
     api.all_answer(Some((502, "Bad Gateway")));
-    let room = Room::open(api, ChannelStore::in_memory(), client, &[ADA]);
-    let telegram = room.telegram.clone();
+    let fixture = Fixture::open(api, ChannelStore::in_memory(), client, &[ADA]);
+    let telegram = fixture.telegram.clone();
     let waiting = (0..2_000).map(|n| {
         let telegram = telegram.clone();
         tokio::spawn(async move { telegram.send(&saying(&n.to_string())).await })
@@ -215,17 +215,17 @@ async fn more_than_anybody_can_read_is_refused_and_not_kept() {
     let waiting: Vec<_> = waiting.collect();
     let refused = || waiting.iter().filter(|one| one.is_finished()).count();
     wait_until("most to be refused", RUN, || refused() >= 1_400);
-    assert!(room.telegram.waiting() <= 500, "{}", room.telegram.waiting());
-    wait_until("the trouble to be told", SOON, || room.telegram.trouble().is_some_and(|told| told.contains("502")));
-    room.api.all_answer(None);
-    wait_until("it to be over", RUN, || room.telegram.trouble().is_none());
+    assert!(fixture.telegram.waiting() <= 500, "{}", fixture.telegram.waiting());
+    wait_until("the trouble to be told", SOON, || fixture.telegram.trouble().is_some_and(|text| text.contains("502")));
+    fixture.api.all_answer(None);
+    wait_until("it to be over", RUN, || fixture.telegram.trouble().is_none());
     waiting.iter().for_each(JoinHandle::abort);
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_that_is_gone_and_a_token_that_is_revoked_are_told_and_not_asked_again_and_again() {
-    for (method, status, description, told) in [
+    for (method, status, description, text) in [
         ("sendMessage", 403, "Forbidden: bot was kicked from the supergroup chat", "add it to the chat again"),
         ("sendMessage", 400, "Bad Request: chat not found", "channels.telegram.chat_id"),
         ("sendMessage", 400, "Bad Request: not enough rights to send text messages to the chat", "too few rights"),
@@ -233,38 +233,38 @@ async fn a_chat_that_is_gone_and_a_token_that_is_revoked_are_told_and_not_asked_
         ("getUpdates", 409, "Conflict: terminated by other getUpdates request", "another program"),
     ] {
         let (client, _) = counting();
-        let room = Room::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
-        wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
-        room.api.next_answers(method, status, description, Value::Null);
+        let fixture = Fixture::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
+        wait_until("it to listen", RUN, || fixture.api.calls("getUpdates") > 0);
+        fixture.api.next_answers(method, status, description, Value::Null);
         if method == "sendMessage" {
-            let refused = room.telegram.send(&saying("a notice")).await.expect_err("refused");
-            assert!(refused.to_string().contains(told), "{refused}");
+            let refused = fixture.telegram.send(&saying("a notice")).await.expect_err("refused");
+            assert!(refused.to_string().contains(text), "{refused}");
         } else {
             // The question that is held open is answered so.
-            room.api.writes(ADA, GROUP, "lunch?");
-            wait_until("a second question", RUN, || room.telegram.trouble().is_some());
+            fixture.api.writes(ADA, GROUP, "lunch?");
+            wait_until("a second question", RUN, || fixture.telegram.trouble().is_some());
         }
-        let trouble = room.telegram.trouble().expect("told");
-        assert!(trouble.contains(told) && !trouble.contains("AAF"), "{trouble}");
-        let before = room.api.calls(method);
+        let trouble = fixture.telegram.trouble().expect("told");
+        assert!(trouble.contains(text) && !trouble.contains("AAF"), "{trouble}");
+        let before = fixture.api.calls(method);
         assert!(before <= 3, "{before} calls of {method}");
-        room.close().await;
+        fixture.close().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_changed_or_is_gone_is_no_failure() {
     let (client, _) = counting();
-    let room = Room::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
-    let name = room.telegram.send(&saying("one")).await.expect("said").expect("a name");
-    room.telegram.edit(&name, &saying("one")).await.expect("it is so already");
-    room.telegram.edit(&name, &saying("two")).await.expect("changed");
-    assert_eq!(room.api.texts(GROUP), ["two"]);
-    room.api.deletes(GROUP, name.parse().expect("a number"));
-    let refused = room.telegram.edit(&name, &saying("three")).await.expect_err("gone");
+    let fixture = Fixture::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
+    let name = fixture.telegram.send(&saying("one")).await.expect("said").expect("a name");
+    fixture.telegram.edit(&name, &saying("one")).await.expect("it is so already");
+    fixture.telegram.edit(&name, &saying("two")).await.expect("changed");
+    assert_eq!(fixture.api.texts(GROUP), ["two"]);
+    fixture.api.deletes(GROUP, name.parse().expect("a number"));
+    let refused = fixture.telegram.edit(&name, &saying("three")).await.expect_err("gone");
     assert_eq!(refused.to_string(), "the message is gone");
-    assert_eq!(room.telegram.trouble(), None);
-    room.close().await;
+    assert_eq!(fixture.telegram.trouble(), None);
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -272,40 +272,40 @@ async fn a_forum_has_a_topic_for_each_task_and_another_where_that_was_deleted() 
     let api = quick();
     api.chat(GROUP, Kind::Forum);
     let (client, _) = counting();
-    let room = Room::open(api, ChannelStore::in_memory(), client, &[ADA]);
-    wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
+    let fixture = Fixture::open(api, ChannelStore::in_memory(), client, &[ADA]);
+    wait_until("it to listen", RUN, || fixture.api.calls("getUpdates") > 0);
     let about = |task: u64, text: &str| ChatMessage { task: Some(TaskId(task)), ..saying(text) };
     for (task, text) in [(7, "#7 begins"), (8, "#8 begins"), (7, "#7 ends")] {
-        room.telegram.send(&about(task, text)).await.expect("said");
+        fixture.telegram.send(&about(task, text)).await.expect("said");
     }
-    let topics: Vec<_> = room.api.messages(GROUP).iter().map(|seen| seen.topic).collect();
+    let topics: Vec<_> = fixture.api.messages(GROUP).iter().map(|seen| seen.topic).collect();
     assert_eq!(topics, [Some(1_001), Some(1_002), Some(1_001)]);
-    room.api.next_answers("sendMessage", 400, "Bad Request: message thread not found", Value::Null);
-    room.telegram.send(&about(7, "#7 again")).await.expect("said beside it");
-    room.telegram.send(&about(7, "#7 once more")).await.expect("said in a new one");
-    let topics: Vec<_> = room.api.messages(GROUP).iter().skip(3).map(|seen| seen.topic).collect();
+    fixture.api.next_answers("sendMessage", 400, "Bad Request: message thread not found", Value::Null);
+    fixture.telegram.send(&about(7, "#7 again")).await.expect("said beside it");
+    fixture.telegram.send(&about(7, "#7 once more")).await.expect("said in a new one");
+    let topics: Vec<_> = fixture.api.messages(GROUP).iter().skip(3).map(|seen| seen.topic).collect();
     assert_eq!(topics, [None, Some(1_003)]);
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commands_are_registered_and_a_hundred_thousand_characters_go_as_a_file() {
     let (client, _) = counting();
-    let room = Room::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
-    wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
-    let registered = room.api.takes("setMyCommands");
+    let fixture = Fixture::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
+    wait_until("it to listen", RUN, || fixture.api.calls("getUpdates") > 0);
+    let registered = fixture.api.takes("setMyCommands");
     let registered = registered[0]["commands"].as_array().expect("a list");
     assert_eq!(registered.len(), COMMANDS.len());
     for command in registered {
         let (name, does) = (command["command"].as_str().expect("text"), command["description"].as_str().expect("text"));
         assert!(name.bytes().all(|b| b.is_ascii_lowercase()) && (3..=256).contains(&does.chars().count()), "{command}");
     }
-    room.telegram.send(&saying(&"日本🙂 <b>@everyone</b> ".repeat(5_000))).await.expect("said");
-    let messages = room.api.messages(GROUP);
+    fixture.telegram.send(&saying(&"日本🙂 <b>@everyone</b> ".repeat(5_000))).await.expect("said");
+    let messages = fixture.api.messages(GROUP);
     assert_eq!(messages.len(), 2);
     assert!(messages[1].document.as_ref().is_some_and(|(name, text)| name == "orch.txt" && text.len() > 100_000));
     assert!(!messages[0].text.contains("@everyone"), "nobody is called by it");
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

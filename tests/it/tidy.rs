@@ -251,6 +251,19 @@ fn the_database_is_named_only_in_the_store() {
 }
 
 #[test]
+fn the_store_writes_and_reads_json_only_through_records() {
+    // The witness is a file of its own, with a type of its own.
+    let is_home = |path: &str| path.starts_with("crates/store/src/records") || path == "crates/store/src/witness.rs";
+    let converts = ["to_string", "to_vec", "to_value", "from_str", "from_slice", "from_value"];
+    let mut breaches = Vec::new();
+    for source in SRC.iter().filter(|s| s.path.starts_with("crates/store/") && !is_home(&s.path)) {
+        let is_one = |at: usize| converts.iter().any(|name| source.matches(at, &format!("serde_json :: {name}")));
+        breaches.extend((0..source.code.len()).filter(|at| is_one(*at)).map(|at| source.at(source.code[at].line)));
+    }
+    must_hold("what is stored is a record: crates/store/src/records.rs", breaches);
+}
+
+#[test]
 fn tmux_and_git_are_started_only_by_their_adapters() {
     let mut breaches = Vec::new();
     // sys/process starts programs in general and knows none of them.
@@ -435,9 +448,12 @@ fn names_are_those_that_the_field_uses() {
     must_hold("a name is the standard term of the field", breaches);
 }
 
-/// Words of other contracts that are kinds of the history as well: the daemon's state, the record of a run's end, a stored key.
-const ALSO_KINDS: [(&str, &str); 4] = [
-    ("crates/core/src/task/parts.rs", "handed_on"),
+/// Words of other contracts that are kinds of the history as well: the daemon's state, the record of a run's end, words of stored records.
+const ALSO_KINDS: [(&str, &str); 7] = [
+    ("crates/store/src/records/task.rs", "handed_on"),
+    ("crates/store/src/records/task.rs", "put_back"),
+    ("crates/store/src/records/state.rs", "shutting_down"),
+    ("crates/api/src/status.rs", "shutting_down"),
     ("crates/api/src/error.rs", "shutting_down"),
     ("crates/server/src/status.rs", "shutting_down"),
     ("crates/runner/src/records.rs", "run_ended"),
@@ -447,7 +463,7 @@ const ALSO_KINDS: [(&str, &str); 4] = [
 fn kinds_of_the_history_stand_in_one_place() {
     // What was released before facts were typed is read by its kinds.
     let is_home = |path: &str| {
-        path.starts_with("crates/core/src/history")
+        path.starts_with("crates/core/src/audit/history")
             || ["crates/store/src/actors.rs", "crates/store/src/typed_history.rs"].contains(&path)
     };
     let is_test = |path: &str| path.ends_with("tests.rs") || path.starts_with("crates/engine/src/simulation/");
@@ -468,7 +484,7 @@ fn kinds_of_the_history_stand_in_one_place() {
             }
         }
     }
-    must_hold("a kind of the history is a literal in crates/core/src/history only: match on facts", breaches);
+    must_hold("a kind of the history is a literal in crates/core/src/audit/history only: match on facts", breaches);
 }
 
 #[test]

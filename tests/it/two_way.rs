@@ -148,8 +148,8 @@ fn an_old_copy_that_is_saved_over_a_command_loses_nothing() {
         ["Uno", "Four", "Drei"].iter().all(|title| text.contains(title))
     });
     assert_ne!(status(&sealed, 4), "cancelled");
-    let told = show(&sealed, 1)["conflicts"].to_string();
-    assert!(told.contains("One") && told.contains("Uno"), "{told}");
+    let output = show(&sealed, 1)["conflicts"].to_string();
+    assert!(output.contains("One") && output.contains("Uno"), "{output}");
     assert!(sealed.orch(["task", "show", "1"]).ok().stdout.contains("At odds"));
     // A save that says it confirms it; from then on the old value is an edit like any other.
     sealed.write_tasks(&format!("{}  - title: Five\n", sealed.read_tasks()));
@@ -216,8 +216,8 @@ fn an_empty_lost_or_cut_file_gives_nothing_up_and_a_person_decides() {
         }
         assert_eq!(fs::read_to_string(tasks_file(&sealed)).ok().as_deref(), lost, "it is left as it is");
         if lost == Some(half) {
-            let told = json(&sealed, &["task", "missing"]);
-            assert_eq!(told.as_array().map(Vec::len), Some(2), "{told}");
+            let answer = json(&sealed, &["task", "missing"]);
+            assert_eq!(answer.as_array().map(Vec::len), Some(2), "{answer}");
             json(&sealed, &["task", "missing", "--cancel", "--dry-run"]);
             assert_eq!(status(&sealed, 2), "new");
             json(&sealed, &["task", "missing", "--cancel"]);
@@ -278,9 +278,9 @@ fn an_edit_that_comes_too_late_for_the_file_is_kept_and_told_until_it_is_removed
     late.write_all(b"# my late thought\n").expect("room");
     sealed.orch(["task", "add", "Five"]).ok();
     assert!(sealed.read_tasks().starts_with("# somebody else\n"));
-    let told = sealed.orch(["status"]).ok().stderr;
-    let path = told.split_whitespace().find(|word| word.contains("tasks.yml.rescued-")).expect(&told);
-    assert!(told.contains("saved too late to be taken over"), "{told}");
+    let output = sealed.orch(["status"]).ok().stderr;
+    let path = output.split_whitespace().find(|word| word.contains("tasks.yml.rescued-")).expect(&output);
+    assert!(output.contains("saved too late to be taken over"), "{output}");
     assert!(fs::read_to_string(path).expect(path).ends_with("# my late thought\n"));
     assert!(sealed.orch(["events"]).ok().stdout.contains("tasks.yml.rescued-"), "the history has it");
     fs::remove_file(path).expect("it is there");
@@ -344,12 +344,12 @@ fn a_finished_task_may_leave_the_file_and_is_not_done_again_when_an_old_file_com
     sealed.serve();
     wait_until("the tasks", SOON, || status(&sealed, 1) == "done");
     sealed.write_tasks("tasks:\n  - id: 2\n    title: Other\n    status: new\n");
-    let told = |kind: &str| sealed.orch(["events", "--task", "1"]).stdout.contains(kind);
-    wait_until("the removal", SOON, || told("task_removed"));
+    let text = |kind: &str| sealed.orch(["events", "--task", "1"]).stdout.contains(kind);
+    wait_until("the removal", SOON, || text("task_removed"));
     sealed.write_tasks(
         "tasks:\n  - id: 1\n    title: Old\n    status: new\n  - id: 2\n    title: Other\n    status: new\n",
     );
-    wait_until("its return", SOON, || told("task_returned"));
+    wait_until("its return", SOON, || text("task_returned"));
     wait_until("its status in the file", SOON, || sealed.read_tasks().contains("title: Old\n    status: done"));
     assert_eq!(status(&sealed, 1), "done");
     sealed.finish();

@@ -142,7 +142,7 @@ fn lost(sealed: &SealedBox, said: &Said) -> Vec<String> {
 }
 
 /// What orch knows of all that happened: why something is not as it was said.
-fn told(sealed: &SealedBox) -> String {
+fn state(sealed: &SealedBox) -> String {
     let (file, history) = (sealed.read_tasks(), sealed.orch(["events", "--since", "0"]).stdout);
     format!("\n---- tasks.yml\n{file}\n---- history\n{history}")
 }
@@ -175,7 +175,7 @@ pub fn race(saves: u32) -> (Vec<String>, usize) {
     if missing.is_empty() {
         sealed.finish();
     } else {
-        missing.push(told(&sealed));
+        missing.push(state(&sealed));
     }
     (missing, commands)
 }

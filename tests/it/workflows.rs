@@ -157,8 +157,8 @@ fn the_linters_find_what_is_wrong() {
     ] {
         write_file(&file, &sound.replacen(change.0, change.1, 1));
         let Some(ran) = linted(dir.path()) else { return };
-        let told = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(ran.code == Some(1) && told.contains(found), "{found}: {ran}");
+        let text = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == Some(1) && text.contains(found), "{found}: {ran}");
     }
     write_file(&file, sound);
     linted(dir.path()).expect("linters").ok();

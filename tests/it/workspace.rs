@@ -14,12 +14,12 @@ sed -n 's/^DO: //p' \"$HOME/prompt-$$\" > \"$HOME/do-$$\"
 . \"$HOME/do-$$\"
 ";
 
-struct Shop {
+struct Fixture {
     sealed: SealedBox,
     repo: Repo,
 }
 
-impl Shop {
+impl Fixture {
     /// With a `.orch.yml` and a `.gitignore` that are committed; `lie` makes what is not tracked.
     fn new(orch_yml: &str, ignored: &str, lie: impl FnOnce(&SealedBox, &Repo)) -> Self {
         let sealed = SealedBox::new();
@@ -32,9 +32,9 @@ impl Shop {
         repo.write(".gitignore", ignored);
         repo.commit("Set up");
         lie(&sealed, &repo);
-        let shop = Self { sealed, repo };
-        shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
-        shop
+        let fixture = Self { sealed, repo };
+        fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
+        fixture
     }
 
     fn add(&self, title: &str, body: &str) -> u64 {
@@ -73,7 +73,7 @@ fn keep(command: &str, file: &str) -> String {
 fn what_git_ignores_is_there_for_agents_and_for_checks() {
     let config = "workflow: {checks: ['test -f .env && test -f config/dev.key && test -f node_modules/.bin/tool']}\n\
                   workspace: {copy: [.env], link: [node_modules]}\n";
-    let shop = Shop::new(config, ".env\n*.key\nnode_modules/\n", |_, repo| {
+    let fixture = Fixture::new(config, ".env\n*.key\nnode_modules/\n", |_, repo| {
         repo.write(".env", "SECRET=1\n");
         repo.write("config/dev.key", "key\n");
         repo.write(".worktreeinclude", "# what else\n*.key\n");
@@ -81,148 +81,152 @@ fn what_git_ignores_is_there_for_agents_and_for_checks() {
         repo.git(["add", ".worktreeinclude"]);
         repo.git(["commit", "--quiet", "--message", "List"]);
     });
-    let id = shop.add("Read", &keep("cat .env config/dev.key", "seen.txt"));
-    shop.run_all();
-    shop.done(id);
-    assert_eq!(shop.file(id, "seen.txt").as_deref(), Some("SECRET=1\nkey\n"));
-    assert_eq!((shop.file(id, ".env"), shop.file(id, "node_modules/.bin/tool")), (None, None), "nothing is committed");
-    shop.sealed.finish();
+    let id = fixture.add("Read", &keep("cat .env config/dev.key", "seen.txt"));
+    fixture.run_all();
+    fixture.done(id);
+    assert_eq!(fixture.file(id, "seen.txt").as_deref(), Some("SECRET=1\nkey\n"));
+    assert_eq!(
+        (fixture.file(id, ".env"), fixture.file(id, "node_modules/.bin/tool")),
+        (None, None),
+        "nothing is committed"
+    );
+    fixture.sealed.finish();
 }
 
 #[test]
 fn the_setup_runs_for_work_and_checks_and_its_output_is_kept() {
     let config = "workflow: {checks: ['test -f deps/tool']}\n\
                   workspace: {setup: ['mkdir -p deps && echo ready > deps/tool && echo installed the tools']}\n";
-    let shop = Shop::new(config, "deps/\n", |_, _| {});
-    let id = shop.add("Use it", &keep("cat deps/tool", "seen.txt"));
-    shop.run_all();
-    shop.done(id);
-    assert_eq!(shop.file(id, "seen.txt").as_deref(), Some("ready\n"));
-    assert!(shop.task("log", id, &["--setup"]).ok().stdout.contains("installed the tools"));
-    shop.sealed.finish();
+    let fixture = Fixture::new(config, "deps/\n", |_, _| {});
+    let id = fixture.add("Use it", &keep("cat deps/tool", "seen.txt"));
+    fixture.run_all();
+    fixture.done(id);
+    assert_eq!(fixture.file(id, "seen.txt").as_deref(), Some("ready\n"));
+    assert!(fixture.task("log", id, &["--setup"]).ok().stdout.contains("installed the tools"));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_setup_that_fails_is_the_projects_fault_and_no_attempt() {
-    let shop = Shop::new("workspace: {setup: ['echo no such registry >&2; exit 3']}\n", "", |_, _| {});
-    let id = shop.add("Never begun", &keep("echo x", "x.txt"));
-    shop.run_all();
-    let task = shop.show(id);
+    let fixture = Fixture::new("workspace: {setup: ['echo no such registry >&2; exit 3']}\n", "", |_, _| {});
+    let id = fixture.add("Never begun", &keep("echo x", "x.txt"));
+    fixture.run_all();
+    let task = fixture.show(id);
     let question = task["question"].as_str().expect("a question");
-    for told in ["workspace.setup", "no such registry", "orch init"] {
-        assert!(question.contains(told), "{told}: {question}");
+    for text in ["workspace.setup", "no such registry", "orch init"] {
+        assert!(question.contains(text), "{text}: {question}");
     }
     assert_eq!(task["question_kind"], "setup", "{task:#}");
     assert_eq!((task["status"].as_str(), task["attempts"].as_u64()), (Some("needs_review"), Some(0)), "{task:#}");
     let choices = task["choices"].as_array().expect("choices");
     assert!(choices.iter().any(|choice| choice == &format!("orch task unblock {id}")), "{choices:?}");
     // It is mended, and goes on.
-    shop.repo.write(".orch.yml", "workspace: {setup: ['true']}\n");
-    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
-    shop.task("unblock", id, &[]).ok();
-    shop.run_all();
-    shop.done(id);
-    shop.sealed.finish();
+    fixture.repo.write(".orch.yml", "workspace: {setup: ['true']}\n");
+    fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
+    fixture.task("unblock", id, &[]).ok();
+    fixture.run_all();
+    fixture.done(id);
+    fixture.sealed.finish();
 }
 
 /// A check that needs what git ignores, and no `workspace:` that brings it.
-fn without_what_its_check_needs() -> (Shop, u64) {
-    let shop = Shop::new("workflow: {checks: ['cat private/settings']}\n", "private/\n", |_, repo| {
+fn without_what_its_check_needs() -> (Fixture, u64) {
+    let fixture = Fixture::new("workflow: {checks: ['cat private/settings']}\n", "private/\n", |_, repo| {
         std::fs::create_dir(repo.dir().join("private")).expect("a directory");
         repo.write("private/settings", "x\n");
     });
-    let id = shop.add("Say hello", "DO: echo hello > hello; git add .; git commit -qm hello");
-    shop.run_all();
-    (shop, id)
+    let id = fixture.add("Say hello", "DO: echo hello > hello; git add .; git commit -qm hello");
+    fixture.run_all();
+    (fixture, id)
 }
 
 #[test]
 fn work_that_the_setup_keeps_from_being_judged_is_judged_when_that_is_mended_and_no_agent_runs_again() {
-    let (shop, id) = without_what_its_check_needs();
-    let asked = shop.show(id);
+    let (fixture, id) = without_what_its_check_needs();
+    let asked = fixture.show(id);
     assert_eq!((&asked["status"], &asked["question_kind"]), (&"needs_review".into(), &"setup".into()), "{asked:#}");
     assert_eq!(asked["choices"][0], format!("orch task unblock {id}"));
     let question = asked["question"].as_str().expect("a question");
-    for told in
+    for text in
         ["no check can tell", "as it does on the base", "workspace:", "orch init --try", "private/settings: No such"]
     {
-        assert!(question.contains(told), "{told}: {question}");
+        assert!(question.contains(text), "{text}: {question}");
     }
     let mended = "workflow: {checks: ['cat private/settings']}\nworkspace: {copy: [private/settings]}\n";
-    shop.repo.write(".orch.yml", mended);
+    fixture.repo.write(".orch.yml", mended);
     // What is mended holds once it is approved: before that, the same question would come back.
-    let refused = shop.task("unblock", id, &[]).code_is(7);
+    let refused = fixture.task("unblock", id, &[]).code_is(7);
     assert!(refused.stderr.contains("not approved") && refused.stderr.contains("orch init"), "{refused}");
-    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
-    shop.task("unblock", id, &[]).ok();
-    shop.run_all();
-    let done = shop.show(id);
+    fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
+    fixture.task("unblock", id, &[]).ok();
+    fixture.run_all();
+    let done = fixture.show(id);
     assert_eq!(
         (&done["status"], &done["evidence"]["checks"][0]["state"]),
         (&"done".into(), &"passed".into()),
         "{done:#}"
     );
     assert_eq!(done["runs"].as_array().map(Vec::len), Some(1), "the work was there: {done:#}");
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn who_accepts_what_no_check_has_proved_is_told_so() {
-    let (shop, id) = without_what_its_check_needs();
-    let approved = shop.task("approve", id, &[]).ok();
-    let told = "accepted by your word alone: `cat private/settings` failed with exit code 1, as it does on the base";
-    assert!(approved.stderr.contains(told), "{approved}");
-    assert_eq!(shop.show(id)["status"], "done");
-    shop.sealed.finish();
+    let (fixture, id) = without_what_its_check_needs();
+    let approved = fixture.task("approve", id, &[]).ok();
+    let text = "accepted by your word alone: `cat private/settings` failed with exit code 1, as it does on the base";
+    assert!(approved.stderr.contains(text), "{approved}");
+    assert_eq!(fixture.show(id)["status"], "done");
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_setup_that_only_the_work_breaks_is_sent_back_to_the_agent() {
-    let shop = Shop::new(
+    let fixture = Fixture::new(
         "workflow: {checks: ['true'], max_attempts: 1}\nworkspace: {setup: ['! test -e bad']}\n",
         "",
         |_, _| {},
     );
-    let id = shop.add("Break it", &keep("echo x", "bad"));
-    shop.run_all();
-    let task = shop.show(id);
+    let id = fixture.add("Break it", &keep("echo x", "bad"));
+    fixture.run_all();
+    let task = fixture.show(id);
     assert_eq!((task["status"].as_str(), task["attempts"].as_u64()), (Some("needs_review"), Some(1)), "{task:#}");
     assert!(!task["question"].as_str().expect("a question").contains("your setup"), "{task:#}");
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn what_is_brought_and_not_ignored_is_never_committed() {
-    let shop = Shop::new("workspace: {copy: [.env]}\n", "", |_, repo| repo.write(".env", "SECRET=1\n"));
-    let id = shop.add("Never begun", &keep("echo x", "x.txt"));
-    shop.run_all();
-    let question = shop.show(id)["question"].as_str().expect("a question").to_owned();
+    let fixture = Fixture::new("workspace: {copy: [.env]}\n", "", |_, repo| repo.write(".env", "SECRET=1\n"));
+    let id = fixture.add("Never begun", &keep("echo x", "x.txt"));
+    fixture.run_all();
+    let question = fixture.show(id)["question"].as_str().expect("a question").to_owned();
     assert!(question.contains(".env") && question.contains(".gitignore"), "{question}");
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn each_task_has_ports_and_names_of_its_own_in_its_runs_and_checks() {
     let config = "workflow: {checks: ['test \"$PORT $DB_NAME\" = \"$(cat seen-$DB_NAME.txt)\"']}\n\
                   workspace: {env: {PORT: {port: web}, DB_NAME: {slug: app}}}\n";
-    let shop = Shop::new(config, "", |_, _| {});
+    let fixture = Fixture::new(config, "", |_, _| {});
     let say = "DO: echo \"$PORT $DB_NAME\" > seen-$DB_NAME.txt; git add .; git commit -qm Seen";
-    let (one, two) = (shop.add("one", say), shop.add("two", say));
-    shop.run_all();
+    let (one, two) = (fixture.add("one", say), fixture.add("two", say));
+    fixture.run_all();
     for id in [one, two] {
-        shop.done(id);
+        fixture.done(id);
     }
     let port = |id: u64| {
-        let text = shop.file(id, &format!("seen-app_{id}.txt")).expect("its own name");
+        let text = fixture.file(id, &format!("seen-app_{id}.txt")).expect("its own name");
         text.split(' ').next().and_then(|port| port.parse::<u16>().ok()).expect("a port")
     };
     assert_ne!(port(one), port(two));
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn submodules_are_there_without_a_network() {
-    let shop = Shop::new("workflow: {checks: ['test -f lib/tool.sh']}\n", "", |sealed, repo| {
+    let fixture = Fixture::new("workflow: {checks: ['test -f lib/tool.sh']}\n", "", |sealed, repo| {
         let lib = sealed.repo("lib-origin");
         lib.write("tool.sh", "true\n");
         lib.commit("Add the tool");
@@ -231,46 +235,46 @@ fn submodules_are_there_without_a_network() {
         repo.commit("Add the library");
         std::fs::remove_dir_all(lib.dir()).expect("it is gone: nothing can be fetched");
     });
-    let id = shop.add("Use it", &keep("cat lib/tool.sh", "seen.txt"));
-    shop.run_all();
-    shop.done(id);
-    assert_eq!(shop.file(id, "seen.txt").as_deref(), Some("true\n"));
-    shop.sealed.finish();
+    let id = fixture.add("Use it", &keep("cat lib/tool.sh", "seen.txt"));
+    fixture.run_all();
+    fixture.done(id);
+    assert_eq!(fixture.file(id, "seen.txt").as_deref(), Some("true\n"));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn an_installers_result_is_reused_where_the_lock_file_is_the_same_and_never_comes_from_an_agent() {
     let config = "workflow: {checks: ['grep -q real node_modules/x']}\nworkspace: {setup: [npm ci]}\n";
-    let shop = Shop::new(config, "node_modules/\n", |_, repo| {
+    let fixture = Fixture::new(config, "node_modules/\n", |_, repo| {
         repo.write("package-lock.json", "{}\n");
         repo.commit("Lock");
     });
     let npm = "#!/bin/sh\necho . >> \"$HOME/installs\"\nrm -rf node_modules; mkdir node_modules; echo real > node_modules/x\n";
-    shop.sealed.program("npm", npm);
-    let id = shop.add("Poison it", &format!("DO: echo fake > node_modules/x\n{}", keep("echo x", "x.txt")));
-    shop.run_all();
-    shop.done(id);
-    let next = shop.add("Next", &keep("cat node_modules/x", "seen.txt"));
-    shop.run_all();
-    shop.done(next);
-    assert_eq!(shop.file(next, "seen.txt").as_deref(), Some("real\n"));
-    let installs = crate::kit::read_file(&shop.sealed.home().join("installs"));
+    fixture.sealed.program("npm", npm);
+    let id = fixture.add("Poison it", &format!("DO: echo fake > node_modules/x\n{}", keep("echo x", "x.txt")));
+    fixture.run_all();
+    fixture.done(id);
+    let next = fixture.add("Next", &keep("cat node_modules/x", "seen.txt"));
+    fixture.run_all();
+    fixture.done(next);
+    assert_eq!(fixture.file(next, "seen.txt").as_deref(), Some("real\n"));
+    let installs = crate::kit::read_file(&fixture.sealed.home().join("installs"));
     assert_eq!(installs.lines().count(), 1, "once for two tasks and their checks");
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_person_opens_the_worktree_and_it_is_made_again_where_it_was_removed() {
-    let mut shop = Shop::new("", "", |_, _| {});
-    let id = shop.add("Work", &keep("echo x", "x.txt"));
-    assert_eq!(shop.task("open", id, &[]).code, Some(3), "there is none yet");
-    shop.run_all();
-    shop.done(id);
-    shop.sealed.set("EDITOR", "ls > \"$HOME/opened\"; echo");
-    let worktree = shop.show(id)["worktree"].as_str().expect("a path").to_owned();
-    shop.repo.git(["worktree", "remove", "--force", &worktree]);
-    shop.task("open", id, &[]).ok();
-    assert!(crate::kit::read_file(&shop.sealed.home().join("opened")).contains("x.txt"));
+    let mut fixture = Fixture::new("", "", |_, _| {});
+    let id = fixture.add("Work", &keep("echo x", "x.txt"));
+    assert_eq!(fixture.task("open", id, &[]).code, Some(3), "there is none yet");
+    fixture.run_all();
+    fixture.done(id);
+    fixture.sealed.set("EDITOR", "ls > \"$HOME/opened\"; echo");
+    let worktree = fixture.show(id)["worktree"].as_str().expect("a path").to_owned();
+    fixture.repo.git(["worktree", "remove", "--force", &worktree]);
+    fixture.task("open", id, &[]).ok();
+    assert!(crate::kit::read_file(&fixture.sealed.home().join("opened")).contains("x.txt"));
     assert!(std::path::Path::new(&worktree).join("x.txt").is_file(), "made again");
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }

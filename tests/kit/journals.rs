@@ -5,8 +5,8 @@ use super::dice::Dice;
 use super::read_file;
 use orch_core::track_record::{Sample, Source};
 use orch_store::journal::{Journal, SCHEMA, Write};
+use orch_store::records::{Stored, to_json};
 use rusqlite::{Connection, OpenFlags};
-use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +24,13 @@ pub fn fixture(version: usize) -> PathBuf {
 /// Creates the recorded journal of a version at `path`.
 pub fn make(version: usize, path: &Path) {
     make_of(version, path, &read_file(&fixture(version)));
+}
+
+/// Creates the journal of commit f0d32d9 at `path`: runs that are being started, under way and asking for a route, a
+/// question, an open batch and a job.
+pub fn make_with_runs(path: &Path) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journals/f0d32d9.sql");
+    make_of(14, path, &read_file(&file));
 }
 
 /// Creates a journal that the same version may have written, with a random part of the recorded content.
@@ -124,7 +131,8 @@ fn says(journal: &Journal, loaded: &orch_store::journal::Loaded) -> Said {
         json!({ "id": message.id, "task": message.task, "run": message.run, "text": message.text,
                 "state": message.state.as_str(), "sent_at": message.sent_at.as_millisecond() })
     });
-    let cooldowns = loaded.cooldowns.iter().map(|(agent, cooldown)| json!({ "agent": agent, "data": cooldown }));
+    let cooldowns =
+        loaded.cooldowns.iter().map(|(agent, cooldown)| json!({ "agent": agent, "data": json_of(cooldown) }));
     Said {
         events: events.collect(),
         messages: messages.collect(),
@@ -161,8 +169,8 @@ fn in_words_of_then(sample: Sample) -> Option<Value> {
     )
 }
 
-fn json_of(thing: &impl Serialize) -> Value {
-    serde_json::to_value(thing).expect("it can be written")
+fn json_of(thing: &impl Stored) -> Value {
+    serde_json::from_str(&to_json(thing).expect("it can be written")).expect("JSON")
 }
 
 /// Returns whether the new content includes all of the old, unchanged. Additions are allowed; a missing value equals null.

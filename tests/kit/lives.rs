@@ -406,8 +406,8 @@ pub fn random_life(seed: u64) -> Option<String> {
         fewer.remove(at);
         if live(&task, &fewer, &terms).is_err() { events = fewer } else { at += 1 }
     }
-    let told: Vec<&Event> = events.iter().map(|(_, event)| event).collect();
-    Some(format!("seed {seed}, {} attempts allowed: {wrong}, after {told:?}", terms.max_attempts))
+    let messages: Vec<&Event> = events.iter().map(|(_, event)| event).collect();
+    Some(format!("seed {seed}, {} attempts allowed: {wrong}, after {messages:?}", terms.max_attempts))
 }
 
 fn live(born: &Task, events: &[(Cause, Event)], terms: &Terms) -> Result<(), String> {

@@ -6,6 +6,7 @@
 pub mod clis;
 pub mod dice;
 pub mod discord;
+pub mod fixture;
 pub mod golden;
 pub mod http;
 pub mod inmates;
@@ -26,7 +27,6 @@ pub mod user_manager;
 pub mod wait;
 pub mod webhook;
 pub mod worktree_states;
-pub mod yard;
 
 use std::path::Path;
 

@@ -47,9 +47,9 @@ impl BotApi {
     pub fn with(limits: Limits) -> Self {
         let shared = Arc::new(Shared { world: Mutex::new(ServerState::new(limits)), news: Notify::new() });
         let (stop, stopped) = oneshot::channel();
-        let (told, address) = std::sync::mpsc::channel();
+        let (text, address) = std::sync::mpsc::channel();
         let of_thread = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || serve(of_thread, stopped, &told));
+        let thread = std::thread::spawn(move || serve(of_thread, stopped, &text));
         let address = address.recv().expect("the server starts");
         Self { address, shared, stop: Some(stop), thread: Some(thread) }
     }
@@ -125,7 +125,7 @@ impl BotApi {
 
     /// Renders a chat as a person sees it.
     pub fn transcript(&self, chat: i64) -> String {
-        self.messages(chat).iter().map(Seen::told).collect()
+        self.messages(chat).iter().map(Seen::render).collect()
     }
 
     /// Deletes a message.
@@ -192,11 +192,11 @@ impl Drop for BotApi {
     }
 }
 
-fn serve(shared: Arc<Shared>, stopped: oneshot::Receiver<()>, told: &std::sync::mpsc::Sender<SocketAddr>) {
+fn serve(shared: Arc<Shared>, stopped: oneshot::Receiver<()>, text: &std::sync::mpsc::Sender<SocketAddr>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async move {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        told.send(listener.local_addr().expect("an address")).expect("somebody waits for it");
+        text.send(listener.local_addr().expect("an address")).expect("somebody waits for it");
         let routes = Router::new()
             .route("/{token}/{method}", any(answer))
             .route("/file/{token}/{*path}", any(fetch))
@@ -230,20 +230,20 @@ async fn answer(
 ) -> Response {
     // This is checked first, as Telegram does.
     let Some(takes) = takes(&headers, &body) else {
-        return told(Outcome::Refused(400, "Bad Request: JSON object expected".to_owned(), Value::Null));
+        return respond(Outcome::Refused(400, "Bad Request: JSON object expected".to_owned(), Value::Null));
     };
     if token != format!("bot{TOKEN}") {
-        return told(Outcome::Refused(401, "Unauthorized".to_owned(), Value::Null));
+        return respond(Outcome::Refused(401, "Unauthorized".to_owned(), Value::Null));
     }
     locked(&shared).calls.push((method.clone(), takes.clone()));
     if let Some(forced) = locked(&shared).forced(&method) {
-        return told(forced);
+        return respond(forced);
     }
     if method == "getUpdates" {
-        return told(updates(&shared, &takes).await);
+        return respond(updates(&shared, &takes).await);
     }
     let outcome = locked(&shared).carry_out(&method, &takes);
-    told(outcome)
+    respond(outcome)
 }
 
 /// Answers a long poll when there is an update, or after its timeout.
@@ -266,7 +266,7 @@ async fn updates(shared: &Shared, takes: &Value) -> Outcome {
     tokio::time::timeout(timeout, held).await.unwrap_or_else(|_| Outcome::Done(json!([])))
 }
 
-fn told(outcome: Outcome) -> Response {
+fn respond(outcome: Outcome) -> Response {
     let (status, body) = match outcome {
         Outcome::Done(result) => (200, json!({"ok": true, "result": result})),
         Outcome::Refused(status, description, parameters) => {

@@ -104,7 +104,7 @@ impl Receiver {
     }
 
     /// Returns the texts of the requests with a good answer.
-    pub fn told(&self) -> Vec<String> {
+    pub fn messages(&self) -> Vec<String> {
         let good = self.taken().into_iter().filter(|taken| taken.answer == Answer::Good);
         good.map(|taken| taken.json()["text"].as_str().unwrap_or_default().to_owned()).collect()
     }
@@ -121,12 +121,12 @@ impl Receiver {
     pub fn up(&mut self) {
         self.stop = CancellationToken::new();
         let (stop, shared, wanted) = (self.stop.clone(), Arc::clone(&self.shared), self.address);
-        let (told, address) = std::sync::mpsc::channel();
+        let (text, address) = std::sync::mpsc::channel();
         let serve = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let listener = TcpListener::bind(wanted).await.expect("the address is free");
-                told.send(listener.local_addr().expect("an address")).expect("somebody waits");
+                text.send(listener.local_addr().expect("an address")).expect("somebody waits");
                 let routes = Router::new().route("/hook", post(take)).with_state((shared, stop.clone()));
                 tokio::select! {
                     () = stop.cancelled() => {}

@@ -1,10 +1,10 @@
 //! The states in which worktrees are left: each possible feature, alone and combined.
 
 use super::dice::Dice;
+use super::fixture::Fixture;
 use super::process::Running;
 use super::repo::Repo as Project;
 use super::wait;
-use super::yard::Yard;
 use orch_core::gc::Reason;
 use orch_sys::worktree::Worktree;
 use std::path::PathBuf;
@@ -176,17 +176,17 @@ pub fn release(made: Made) {
 }
 
 /// Makes all features of the state.
-pub fn make(yard: &Yard, worktree: &Worktree, state: &State) -> Made {
+pub fn make(fixture: &Fixture, worktree: &Worktree, state: &State) -> Made {
     let mut made = Made::default();
     for deed in &state.0 {
-        one(yard, worktree, *deed, &mut made);
+        one(fixture, worktree, *deed, &mut made);
     }
-    made.head = yard.inside(worktree).head();
+    made.head = fixture.inside(worktree).head();
     made
 }
 
-fn one(yard: &Yard, worktree: &Worktree, deed: Deed, made: &mut Made) {
-    let tree = yard.inside(worktree);
+fn one(fixture: &Fixture, worktree: &Worktree, deed: Deed, made: &mut Made) {
+    let tree = fixture.inside(worktree);
     let branch = worktree.branch.as_str();
     let unique = format!("{deed:?}-{}\n", branch.replace('/', "-"));
     let mut edit = |name: &str| {
@@ -199,12 +199,12 @@ fn one(yard: &Yard, worktree: &Worktree, deed: Deed, made: &mut Made) {
     match deed {
         Merged => {
             made.commits.push(commit(&tree, "merged.txt", &unique));
-            yard.project.git(["merge", "--quiet", "--no-ff", "--no-edit", branch]);
+            fixture.project.git(["merge", "--quiet", "--no-ff", "--no-edit", branch]);
         }
         Unpushed => made.commits.push(commit(&tree, "own.txt", &unique)),
         Pushed => {
             let sha = commit(&tree, "pushed.txt", &unique);
-            yard.project.git(["update-ref", &format!("refs/remotes/origin/{branch}"), &sha]);
+            fixture.project.git(["update-ref", &format!("refs/remotes/origin/{branch}"), &sha]);
             made.commits.push(sha);
         }
         Amended => {
@@ -240,28 +240,28 @@ fn one(yard: &Yard, worktree: &Worktree, deed: Deed, made: &mut Made) {
             }
         }
         DetachedHere => drop(tree.git(["switch", "--quiet", "--detach"])),
-        Rebasing | Merging | Bisecting => unfinished(yard, &tree, deed, &unique, made),
+        Rebasing | Merging | Bisecting => unfinished(fixture, &tree, deed, &unique, made),
         Locked => drop(tree.git(["worktree", "lock", &worktree.path.to_string_lossy()])),
         Nested | NestedIgnored => {
             let place = if deed == Nested { "inner" } else { "cache/inner" };
-            let inner = Project::create(&worktree.path.join(place), yard.sealed.env());
+            let inner = Project::create(&worktree.path.join(place), fixture.sealed.env());
             let sha = commit(&inner, "inner.txt", &unique);
             made.nested.push((sha.clone(), inner.dir().to_owned()));
             made.commits.push(sha);
         }
-        Submodule => submodule(yard, &tree, made, &unique),
+        Submodule => submodule(fixture, &tree, made, &unique),
         OtherBranch => drop(tree.git(["switch", "--quiet", "-c", &format!("other-{}", branch.replace('/', "-"))])),
         OwnRef => drop(tree.git(["update-ref", "refs/worktree/mine", "HEAD"])),
         Busy => {
             let script = "echo here; exec sleep 1000";
-            let running = yard.sealed.run_program_in("sh", &worktree.path).args(["-c", script]).start();
+            let running = fixture.sealed.run_program_in("sh", &worktree.path).args(["-c", script]).start();
             wait::wait_until("the process to be there", wait::SOON, || running.said().0.contains("here"));
             made.process = Some(running);
         }
     }
 }
 
-fn unfinished(yard: &Yard, tree: &Project, deed: Deed, unique: &str, made: &mut Made) {
+fn unfinished(fixture: &Fixture, tree: &Project, deed: Deed, unique: &str, made: &mut Made) {
     if !tree.git(["status", "--porcelain", "--untracked-files=no"]).is_empty() {
         return; // git itself refuses to begin over changes.
     }
@@ -270,17 +270,17 @@ fn unfinished(yard: &Yard, tree: &Project, deed: Deed, unique: &str, made: &mut 
         return;
     }
     made.commits.push(commit(tree, "second.txt", unique));
-    yard.project.write("second.txt", &format!("the base's own, {unique}"));
-    yard.project.commit("the base goes on");
+    fixture.project.write("second.txt", &format!("the base's own, {unique}"));
+    fixture.project.commit("the base goes on");
     let stopped =
         if deed == Rebasing { tree.try_git(["rebase", "main"]) } else { tree.try_git(["merge", "--no-edit", "main"]) };
     assert_ne!(stopped.code, Some(0), "it stops at a conflict");
 }
 
-fn submodule(yard: &Yard, tree: &Project, made: &mut Made, unique: &str) {
-    let origin = yard.path("library");
+fn submodule(fixture: &Fixture, tree: &Project, made: &mut Made, unique: &str) {
+    let origin = fixture.path("library");
     if !origin.exists() {
-        Project::create(&origin, yard.sealed.env());
+        Project::create(&origin, fixture.sealed.env());
     }
     let added = tree.try_git([
         "-c",
@@ -298,7 +298,7 @@ fn submodule(yard: &Yard, tree: &Project, made: &mut Made, unique: &str) {
     tree.git(["commit", "--quiet", "--message", "a submodule"]);
     made.commits.push(tree.head());
     let dir = tree.dir().join("library");
-    let inner = Project::at(&dir, yard.sealed.env());
+    let inner = Project::at(&dir, fixture.sealed.env());
     inner.git(["config", "user.name", "Test Person"]);
     inner.git(["config", "user.email", "person@example.invalid"]);
     let recorded = inner.head();

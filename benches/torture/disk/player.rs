@@ -236,8 +236,8 @@ impl Film {
 
     /// What the last call before the cut was, for whoever looks into a finding.
     pub fn last(&self, count: usize) -> String {
-        let told = format!("{:?}", count.checked_sub(1).map(|last| &self.calls[last].call));
-        told.chars().take(200).collect()
+        let text = format!("{:?}", count.checked_sub(1).map(|last| &self.calls[last].call));
+        text.chars().take(200).collect()
     }
 
     /// Every content that a path ever had.

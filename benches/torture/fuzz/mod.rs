@@ -62,7 +62,7 @@ pub fn fuzz(name: &str, time: Duration) -> Fuzzed {
         fuzzed.memory = fuzzed.memory.max(last.memory);
         match ended {
             Ok(()) => break,
-            Err(why) => fuzzed.wrong.push(told(name, last.case, &why)),
+            Err(why) => fuzzed.wrong.push(describe(name, last.case, &why)),
         }
         if only.is_some() {
             break;
@@ -72,7 +72,7 @@ pub fn fuzz(name: &str, time: Duration) -> Fuzzed {
     fuzzed
 }
 
-fn told(name: &str, case: u64, why: &str) -> String {
+fn describe(name: &str, case: u64, why: &str) -> String {
     let mut dice = Dice::new(case);
     let kept = kept_at().join(format!("{name}-{case}"));
     let input = targets::target(name, None).map(|target| target.input(&mut dice)).unwrap_or_default();

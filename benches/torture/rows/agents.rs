@@ -1,9 +1,9 @@
 //! R12: agents that misbehave, and are then cancelled: nothing of theirs may be left, and nobody else may be hurt.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Ends, Fixture, Job, MARKS};
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Ends, Job, MARKS, Shop};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -57,19 +57,19 @@ fn cancelled(misdeed: &str, patience: Duration) -> (Duration, Findings) {
     let bad = Job { title: "Misbehave".into(), script, ends: Ends::Cancelled, file, starts: 1 };
     let mut jobs = vec![bad];
     jobs.extend((0..2).map(|n| Job::plain(&format!("f{n}"), "wait 4s")));
-    let shop = Shop::open(&jobs, "");
-    let mut stranger = shop.sealed.run_program("sleep").args(["4021"]).start();
-    let daemon = shop.until_idle(&[]);
-    wait::wait_until("the agents", RUN, || shop.started().len() == 3);
-    let is_there = || shop.worktrees().iter().any(|dir| dir.join("kept.txt").exists());
+    let fixture = Fixture::open(&jobs, "");
+    let mut stranger = fixture.sealed.run_program("sleep").args(["4021"]).start();
+    let daemon = fixture.until_idle(&[]);
+    wait::wait_until("the agents", RUN, || fixture.started().len() == 3);
+    let is_there = || fixture.worktrees().iter().any(|dir| dir.join("kept.txt").exists());
     wait::wait_until("the agent's work", RUN, is_there);
     if misdeed != "hang" {
         let many = misdeed.split_once("seq ").and_then(|(_, rest)| rest.split(')').next()?.parse::<usize>().ok());
-        wait::wait_until("its children", RUN, || of(&shop, "sleep 3021") >= many.unwrap_or(1));
+        wait::wait_until("its children", RUN, || of(&fixture, "sleep 3021") >= many.unwrap_or(1));
     }
     let begun = Instant::now();
-    shop.orch(["task", "cancel", "1"]).ok();
-    let left = || of(&shop, "sleep 3021") + usize::from(shop.show(1)["status"] != "cancelled");
+    fixture.orch(["task", "cancel", "1"]).ok();
+    let left = || of(&fixture, "sleep 3021") + usize::from(fixture.show(1)["status"] != "cancelled");
     let mut found = Vec::new();
     if wait::poll(patience, || (left() == 0).then_some(())).is_none() {
         let text = format!("{} processes are left {:?} after the cancel", left(), begun.elapsed());
@@ -81,15 +81,15 @@ fn cancelled(misdeed: &str, patience: Duration) -> (Duration, Findings) {
         found.push(finding(Broken::Lost, "a stranger was ended"));
     }
     drop(stranger);
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     (took, found)
 }
 
 /// How many processes of the box have this in their command line.
-fn of(shop: &Shop, command: &str) -> usize {
+fn of(fixture: &Fixture, command: &str) -> usize {
     // Those that dropped their environment stand in the worktree.
-    shop.sealed.inmates().iter().filter(|one| one.command.ends_with(command)).count()
+    fixture.sealed.inmates().iter().filter(|one| one.command.ends_with(command)).count()
 }
 
 /// An agent that ends before it has said a word, every time: a person is asked, nothing else happens.
@@ -102,10 +102,10 @@ fn says_nothing() -> Findings {
         starts: 9,
     };
     let jobs = [silent, Job::plain("f1", "")];
-    let shop = Shop::empty("");
-    shop.hire("mute", "kind: claude", "exit 3");
+    let fixture = Fixture::empty("");
+    fixture.hire("mute", "kind: claude", "exit 3");
     let entry = jobs[0].entry_for("mute");
-    shop.sealed.write_tasks(&format!("{}\n{entry}{}{}\n", MARKS[0], jobs[1].entry(), MARKS[1]));
-    shop.until_idle(&[]).finish(RUN);
-    check::all(&shop, &jobs, Allowed::default())
+    fixture.sealed.write_tasks(&format!("{}\n{entry}{}{}\n", MARKS[0], jobs[1].entry(), MARKS[1]));
+    fixture.until_idle(&[]).finish(RUN);
+    check::all(&fixture, &jobs, Allowed::default())
 }

@@ -108,7 +108,7 @@ fn routed(seed: u64, settings: &RouterSettings) -> (Answer, Result<RouteResult, 
     let document = document(&mut dice);
     let (structured, text) = match dice.below(4) {
         0 => (Some(document.clone()), document.to_string()),
-        _ => (None, told(&document, &mut dice)),
+        _ => (None, render(&document, &mut dice)),
     };
     let read = routing.parse(structured.as_ref(), Some(&text), &Catalogue::default());
     let is_read = read.is_ok();
@@ -144,7 +144,7 @@ fn document(dice: &mut Dice) -> Value {
 }
 
 /// As a model tells it: bare, in prose, in a fence, cut off, spoilt, twice, very long, very deep, or not at all.
-fn told(document: &Value, dice: &mut Dice) -> String {
+fn render(document: &Value, dice: &mut Dice) -> String {
     let json = document.to_string();
     match dice.below(12) {
         0 | 1 => json,

@@ -2,9 +2,9 @@
 //! meanwhile. No more begins than the budget and the slots allow, and the books hold what was told, each once.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, MARKS};
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, MARKS, Shop};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::sync::Mutex;
@@ -44,49 +44,49 @@ fn budget(tasks: usize) -> usize {
 
 fn spend(tasks: usize, trial: usize, begun: &Mutex<Vec<usize>>) -> Findings {
     let slots = tasks / 3;
-    let shop = Shop::empty(&format!(
+    let fixture = Fixture::empty(&format!(
         "engine: {{max_parallel: {slots}, tick_seconds: 2, adaptive: none}}\nbreaker: {{failures: 0}}\n\
          budget: {{accounts: {{meter: {{billing_type: token, daily_budget: {}}}}}}}\n",
         budget(tasks)
     ));
-    hire_meter(&shop);
+    hire_meter(&fixture);
     let jobs: Vec<Job> = (0..tasks).map(|n| Job::plain(&format!("f{n}"), "")).collect();
     let entries: String = jobs.iter().map(|job| job.entry_for("meter")).collect();
-    shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    fixture.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
 
     let zone = noon();
-    let serve = || shop.orch_program().args(["serve"]).envs([("TZ", &zone)]).start();
+    let serve = || fixture.orch_program().args(["serve"]).envs([("TZ", &zone)]).start();
     let mut dice = Dice::new(trial as u64 + 18);
     let mut daemon = serve();
     for kill in 1..=KILLS {
         let enough = tasks * kill / (3 * KILLS);
-        wait::poll(RUN, || (shop.started().len() >= enough).then_some(()));
+        wait::poll(RUN, || (fixture.started().len() >= enough).then_some(()));
         dice.pause(500);
         daemon.signal(Signal::KILL);
         daemon.finish(RUN);
         daemon = serve();
     }
-    let mut found = stops_with_a_reason(&shop, tasks);
-    let count = shop.started().len();
+    let mut found = stops_with_a_reason(&fixture, tasks);
+    let count = fixture.started().len();
     begun.lock().expect("nobody panics with it").push(count);
     let most = (budget(tasks) as u64 * EXHAUSTED).div_ceil(100) as usize + slots;
     if count > most {
         found.push(finding(Broken::Lost, format!("{count} runs begun, and {most} are the most")));
     }
-    found.extend(books(&shop));
-    shop.orch(["budget", "configure", "meter", "--billing-type", "token", "--daily-budget", "100000"]).ok();
-    found.extend(shop.until_done(tasks, RUN * 10));
-    found.extend(books(&shop));
-    found.extend(shop.leaves(daemon));
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(books(&fixture));
+    fixture.orch(["budget", "configure", "meter", "--billing-type", "token", "--daily-budget", "100000"]).ok();
+    found.extend(fixture.until_done(tasks, RUN * 10));
+    found.extend(books(&fixture));
+    found.extend(fixture.leaves(daemon));
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }
 
 /// An agent whose every run costs a dollar. It writes down what it is about to tell, and tells it late, twice or never.
-fn hire_meter(shop: &Shop) {
-    let (at, orch) = (shop.notes.display(), crate::orch().display());
-    shop.hire(
+fn hire_meter(fixture: &Fixture) {
+    let (at, orch) = (fixture.notes.display(), crate::orch().display());
+    fixture.hire(
         "meter",
         "kind: claude, live: false",
         &format!(
@@ -103,9 +103,9 @@ fn hire_meter(shop: &Shop) {
 }
 
 /// All that still waits does so for the budget, and says it.
-fn stops_with_a_reason(shop: &Shop, tasks: usize) -> Findings {
+fn stops_with_a_reason(fixture: &Fixture, tasks: usize) -> Findings {
     let settled = || {
-        let listed = shop.orch(["task", "list", "--json"]);
+        let listed = fixture.orch(["task", "list", "--json"]);
         let listed: Value = serde_json::from_str(&listed.stdout).ok()?;
         let all = listed.as_array()?;
         let is_settled = |task: &&Value| task["status"] == "done" || task["hold"]["reason"] == "spent";
@@ -116,16 +116,16 @@ fn stops_with_a_reason(shop: &Shop, tasks: usize) -> Findings {
             vec![finding(Broken::Lost, "the budget has held nothing")]
         }
         Some(_) => Vec::new(),
-        None => vec![finding(Broken::Stuck, format!("what waits does not say for what: {}", shop.told()))],
+        None => vec![finding(Broken::Stuck, format!("what waits does not say for what: {}", fixture.describe()))],
     }
 }
 
 /// What is in the books is what was told, and how many told nothing is known.
-fn books(shop: &Shop) -> Findings {
-    let lines = |name: &str| std::fs::read_to_string(shop.note(name)).unwrap_or_default().lines().count();
+fn books(fixture: &Fixture) -> Findings {
+    let lines = |name: &str| std::fs::read_to_string(fixture.note(name)).unwrap_or_default().lines().count();
     let (paid, unpaid) = (lines("paid") as u64, lines("unpaid") as u64);
-    let told = shop.json(["cost", "--by", "agent", "--json"]);
-    let rows = told["rows"].as_array().cloned().unwrap_or_default();
+    let answer = fixture.json(["cost", "--by", "agent", "--json"]);
+    let rows = answer["rows"].as_array().cloned().unwrap_or_default();
     let row = rows.iter().find(|row| row["key"] == "meter").cloned().unwrap_or_default();
     let cents = row["cost_usd"].as_f64().map(|dollars| (dollars * 100.0).round() as u64);
     if cents == Some(paid * CENTS) && row["unpriced"].as_u64() == Some(unpaid) {

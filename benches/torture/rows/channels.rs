@@ -3,13 +3,13 @@
 //! ones; a daemon that speaks with all three.
 
 use crate::check::{self, Allowed};
+use crate::fixture::Fixture;
 use crate::kit::discord::{CHANNEL, Discord, Fault, OWNER, Person, TOKEN as DISCORD};
 use crate::kit::telegram::{BotApi, Kind, TOKEN as TELEGRAM};
 use crate::kit::wait::{self, RUN};
 use crate::kit::webhook::{Answer, Receiver};
 use crate::kit::{http, write_file};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::Shop;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,7 +58,7 @@ fn run(times: usize, size: Size) -> Tally {
 
 /// A daemon with three channels.
 struct Town {
-    shop: Shop,
+    fixture: Fixture,
     telegram: BotApi,
     discord: Discord,
     webhook: Receiver,
@@ -80,17 +80,17 @@ impl Town {
             discord.gateway_url(),
             webhook.url()
         );
-        let shop = Shop::empty(&config);
+        let fixture = Fixture::empty(&config);
         for (name, token) in [("telegram", TELEGRAM), ("discord", DISCORD)] {
-            write_file(&shop.sealed.orch_home().join(format!("{name}.secret")), token);
+            write_file(&fixture.sealed.orch_home().join(format!("{name}.secret")), token);
         }
-        let mut town = Self { shop, telegram, discord, webhook, struck: [0; 3] };
-        town.shop.sealed.serve();
+        let mut town = Self { fixture, telegram, discord, webhook, struck: [0; 3] };
+        town.fixture.sealed.serve();
         let (telegram, discord) = (&town.telegram, &town.discord);
         let listens = || telegram.calls("getUpdates") > 0 && discord.sessions().0 > 0;
         wait::wait_until("both chats to be listened to", RUN, listens);
         // Nothing of what is ordered is begun.
-        town.shop.orch(["pause"]).ok();
+        town.fixture.orch(["pause"]).ok();
         town.orders("/add order 1", "/add order 2");
         // What Discord's people wrote while nobody listened is looked for after the last that was handled.
         town.until_ordered();
@@ -99,7 +99,7 @@ impl Town {
 
     fn says(&self, event: usize, length: usize) {
         let text = format!("event {event:04}. {}", "🙂".repeat(length));
-        let socket = self.shop.sealed.socket().expect("a daemon");
+        let socket = self.fixture.sealed.socket().expect("a daemon");
         let answer = http::ask(&socket, "POST", "/v1/notices", &json!({ "text": text }).to_string());
         assert_eq!(answer.status, 200, "{answer:?}");
     }
@@ -113,7 +113,7 @@ impl Town {
 
     /// How often each order was carried out.
     fn ordered(&self) -> BTreeMap<String, usize> {
-        let listed = self.shop.json(["task", "list", "--json"]);
+        let listed = self.fixture.json(["task", "list", "--json"]);
         let mut counts = BTreeMap::new();
         for task in listed.as_array().into_iter().flatten() {
             *counts.entry(task["title"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
@@ -126,8 +126,8 @@ impl Town {
     }
 
     fn kill(&mut self) {
-        self.shop.sealed.kill_daemon();
-        self.shop.sealed.serve();
+        self.fixture.sealed.kill_daemon();
+        self.fixture.sealed.serve();
         self.struck[1] += 1;
     }
 
@@ -169,7 +169,7 @@ impl Town {
     /// What stands in each channel: the messages, oldest first.
     fn shown(&self) -> [(&'static str, Vec<String>); 3] {
         let discord = self.discord.said().into_iter().map(|message| message.text).collect();
-        [("telegram", self.telegram.texts(ADA)), ("discord", discord), ("webhook", self.webhook.told())]
+        [("telegram", self.telegram.texts(ADA)), ("discord", discord), ("webhook", self.webhook.messages())]
     }
 }
 
@@ -261,8 +261,8 @@ fn doubled(town: &Town, counts: &Counts) -> Findings {
         let again = again(&messages);
         counts.again.fetch_add(again, Ordering::SeqCst);
         if again > kills {
-            let told = format!("{channel}: {again} messages said again, {kills} kills: {messages:?}");
-            found.push(finding(Broken::Doubled, told));
+            let text = format!("{channel}: {again} messages said again, {kills} kills: {messages:?}");
+            found.push(finding(Broken::Doubled, text));
         }
     }
     let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -282,8 +282,8 @@ fn doubled(town: &Town, counts: &Counts) -> Findings {
 
 /// It leaves, and leaves everything as it should be.
 fn rests(mut town: Town) -> Findings {
-    let ran = town.shop.sealed.stop_daemon();
-    let mut found = check::at_rest(&town.shop, Allowed { no_marks: true, ..Allowed::default() });
+    let ran = town.fixture.sealed.stop_daemon();
+    let mut found = check::at_rest(&town.fixture, Allowed { no_marks: true, ..Allowed::default() });
     if ran.code != Some(0) {
         found.push(finding(Broken::Stuck, format!("a daemon that was told to leave ended otherwise: {ran}")));
     }
@@ -298,7 +298,7 @@ fn flood() -> Findings {
     town.webhook.down();
     (0..FLOOD).for_each(|event| town.says(event, 10));
     let channels = || {
-        let listed = town.shop.json(["channel", "list", "--json"]);
+        let listed = town.fixture.json(["channel", "list", "--json"]);
         let on = listed.as_array().into_iter().flatten().filter(|view| view["state"] != "off");
         on.map(|view| (view["pending"].as_u64().unwrap_or(u64::MAX), view["dropped"].as_u64().unwrap_or(0)))
             .collect::<Vec<_>>()
@@ -317,9 +317,9 @@ fn flood() -> Findings {
             found.push(finding(Broken::Lost, format!("chat {chat} tells of fewer: {:?}", messages(&town))));
         }
     }
-    let told = || town.webhook.told().iter().flat_map(|text| events(text)).collect::<BTreeSet<_>>().len() as u64;
-    if wait::poll(RUN, || (told() >= MOST - 5).then_some(())).is_none() {
-        found.push(finding(Broken::Lost, format!("the webhook was told of {} events of {MOST} that waited", told())));
+    let output = || town.webhook.messages().iter().flat_map(|text| events(text)).collect::<BTreeSet<_>>().len() as u64;
+    if wait::poll(RUN, || (output() >= MOST - 5).then_some(())).is_none() {
+        found.push(finding(Broken::Lost, format!("the webhook was told of {} events of {MOST} that waited", output())));
     }
     found.extend(rests(town));
     found

@@ -2,10 +2,10 @@
 //! agents' own calls are left alone.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job};
 use crate::kit::process::find_program;
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, Shop};
 use std::path::Path;
 
 /// The row.
@@ -52,8 +52,8 @@ fn run(times: usize, size: Size) -> Tally {
     let mut tally = trials(all.len(), 3, |number| {
         let (n, fault) = all[number];
         let (found, _, struck) = played(Some((n, fault)));
-        let told = |text: &str| format!("{fault} at call {struck}: {text}");
-        found.into_iter().map(|one| finding(one.broken, told(&one.text))).collect()
+        let output = |text: &str| format!("{fault} at call {struck}: {text}");
+        found.into_iter().map(|one| finding(one.broken, output(&one.text))).collect()
     });
     if size == Size::Full {
         tally.note = format!("every one of {count} calls");
@@ -66,30 +66,30 @@ fn run(times: usize, size: Size) -> Tally {
 fn played(fault: Option<(u64, &str)>) -> (Findings, u64, String) {
     let leaver = Job { script: "write two.txt right".to_owned(), ..Job::plain("two", "") };
     let jobs = [Job::plain("one", ""), leaver];
-    let shop = Shop::open(&jobs, "");
-    let path = shop.sealed.env().into_iter().find(|(key, _)| key == "PATH").expect("a PATH").1;
-    let at = shop.notes.display().to_string();
+    let fixture = Fixture::open(&jobs, "");
+    let path = fixture.sealed.env().into_iter().find(|(key, _)| key == "PATH").expect("a PATH").1;
+    let at = fixture.notes.display().to_string();
     for name in ["git", "tmux"] {
         let real = find_program(Path::new(name), &path).expect("a program of this machine");
         let script = WRAPPER.replace("REAL", &real.display().to_string()).replace("AT/", &format!("{at}/"));
-        shop.sealed.program(name, &script.replace("NAME", name));
+        fixture.sealed.program(name, &script.replace("NAME", name));
     }
     if let Some((n, fault)) = fault {
-        crate::kit::write_file(&shop.note("which"), &n.to_string());
-        crate::kit::write_file(&shop.note("fault"), fault);
+        crate::kit::write_file(&fixture.note("which"), &n.to_string());
+        crate::kit::write_file(&fixture.note("fault"), fault);
     }
-    let ran = shop.until_idle(&[]).finish(RUN * 2);
+    let ran = fixture.until_idle(&[]).finish(RUN * 2);
     let mut found = Findings::new();
     if ran.code != Some(0) {
         found.push(finding(Broken::Stuck, format!("it does not come to rest: {ran}")));
     }
-    let note = |name: &str| std::fs::read_to_string(shop.note(name)).unwrap_or_default().trim().to_owned();
+    let note = |name: &str| std::fs::read_to_string(fixture.note(name)).unwrap_or_default().trim().to_owned();
     let (count, struck) = (note("count").parse().unwrap_or(0), note("struck"));
     for name in ["git", "tmux"] {
-        std::fs::remove_file(shop.sealed.bin().join(name)).expect("a file in the box");
+        std::fs::remove_file(fixture.sealed.bin().join(name)).expect("a file in the box");
     }
     // What a command that hung was asked is over by now.
-    wait::poll(RUN, || shop.left_behind().is_empty().then_some(()));
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    wait::poll(RUN, || fixture.left_behind().is_empty().then_some(()));
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     (found, count, struck)
 }

@@ -1,7 +1,7 @@
 //! R20: worktrees in random states are cleaned up by orch's own code over real git; every commit and every edit that was
 //! there is looked for afterwards.
 
-use crate::kit::yard::clean_up_worktrees;
+use crate::kit::fixture::clean_up_worktrees;
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
 
 /// The row.

@@ -18,11 +18,11 @@ pub const ROW: Row = Row {
 const FIRST: u64 = 14_000_000;
 
 fn run(times: usize, size: Size) -> Tally {
-    let told = simulate(Wanted { worlds: "clocks", seeds: times, first: FIRST, twice: false }, size);
+    let text = simulate(Wanted { worlds: "clocks", seeds: times, first: FIRST, twice: false }, size);
     let note = format!(
         "simulated, {:.0} days, {}; the runner's own limits go by a clock that stands still in sleep",
-        told.days,
-        told.speed()
+        text.days,
+        text.speed()
     );
-    Tally { times: usize::try_from(told.seeds).unwrap_or_default(), findings: told.findings, note }
+    Tally { times: usize::try_from(text.seeds).unwrap_or_default(), findings: text.findings, note }
 }

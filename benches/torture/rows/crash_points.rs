@@ -4,13 +4,13 @@
 mod orders;
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, MARKS, kill};
 use crate::kit::telegram::{BotApi, Kind, TOKEN};
 use crate::kit::wait::{self, RUN};
 use crate::kit::webhook::{Receiver, Taken};
 use crate::kit::{read_file, write_file};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
 use crate::scene::Scene;
-use crate::shop::{Job, MARKS, Shop, kill};
 use ::orch_sys::crash::POINTS;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -119,7 +119,7 @@ struct Death {
 }
 
 fn run(times: usize, size: Size) -> Tally {
-    let only = crate::told("POINT");
+    let only = crate::variable("POINT");
     let passes = if size == Size::Full && only.is_none() { passes() } else { BTreeMap::new() };
     let mut deaths = Vec::new();
     for point in POINTS.iter().filter(|point| only.as_ref().is_none_or(|only| point.starts_with(only.as_str()))) {
@@ -135,8 +135,8 @@ fn run(times: usize, size: Size) -> Tally {
 /// How often each point is passed by one process, in one standard play without a death.
 fn passes() -> BTreeMap<String, usize> {
     let mut scene = Scene::new("");
-    let log = scene.shop.note("trace");
-    let daemon = scene.shop.until_idle(&[("ORCH_CRASH_AT", "trace"), ("ORCH_CRASH_LOG", &log.to_string_lossy())]);
+    let log = scene.fixture.note("trace");
+    let daemon = scene.fixture.until_idle(&[("ORCH_CRASH_AT", "trace"), ("ORCH_CRASH_LOG", &log.to_string_lossy())]);
     scene.play(daemon).map_err(|found| format!("{found:?}")).expect("a play without a death");
     let mut by_process: BTreeMap<(String, String), usize> = BTreeMap::new();
     for line in read_file(&log).lines() {
@@ -153,30 +153,30 @@ fn passes() -> BTreeMap<String, usize> {
 }
 
 fn die(death: &Death) -> Findings {
-    let told = format!("{}:{}", death.point, death.pass);
+    let text = format!("{}:{}", death.point, death.pass);
     let found = match play_of(death.point) {
-        Play::Standard => standard(&told),
-        Play::Upkeep => upkeep(&told),
-        Play::NoFile => no_file(&told),
-        Play::RunnerDies => runner_dies(&told),
-        Play::NoWorktree => no_worktree(&told),
-        Play::Told => in_a_channel(&told),
-        Play::Race => orders::race(&told),
-        Play::Revert => orders::revert(&told),
-        Play::CleanUp => orders::clean_up(&told),
-        Play::Command => orders::command(&told),
-        Play::Mend => orders::mend(&told),
-        Play::Backup => orders::backup(&told),
-        Play::Restore => orders::restore(&told),
-        Play::Rebuild => orders::rebuild(&told),
-        Play::Pressed => pressed(&told),
+        Play::Standard => standard(&text),
+        Play::Upkeep => upkeep(&text),
+        Play::NoFile => no_file(&text),
+        Play::RunnerDies => runner_dies(&text),
+        Play::NoWorktree => no_worktree(&text),
+        Play::Told => in_a_channel(&text),
+        Play::Race => orders::race(&text),
+        Play::Revert => orders::revert(&text),
+        Play::CleanUp => orders::clean_up(&text),
+        Play::Command => orders::command(&text),
+        Play::Mend => orders::mend(&text),
+        Play::Backup => orders::backup(&text),
+        Play::Restore => orders::restore(&text),
+        Play::Rebuild => orders::rebuild(&text),
+        Play::Pressed => pressed(&text),
     };
-    found.into_iter().map(|one| finding(one.broken, format!("at {told}: {}", one.text))).collect()
+    found.into_iter().map(|one| finding(one.broken, format!("at {text}: {}", one.text))).collect()
 }
 
 /// Whether somebody died, and whether that was a runner; a finding where nobody did.
-fn who_died(shop: &Shop, at: &str, found: &mut Findings) -> bool {
-    let log = std::fs::read_to_string(shop.note("crashed")).unwrap_or_default();
+fn who_died(fixture: &Fixture, at: &str, found: &mut Findings) -> bool {
+    let log = std::fs::read_to_string(fixture.note("crashed")).unwrap_or_default();
     if log.is_empty() && at.ends_with(":1") {
         found.push(finding(Broken::Stuck, format!("the point {at} was never reached")));
     }
@@ -184,25 +184,25 @@ fn who_died(shop: &Shop, at: &str, found: &mut Findings) -> bool {
 }
 
 /// The variables that make a process die.
-fn orders(shop: &Shop, at: &str) -> [(&'static str, String); 2] {
-    [("ORCH_CRASH_AT", at.to_owned()), ("ORCH_CRASH_LOG", shop.note("crashed").to_string_lossy().into_owned())]
+fn orders(fixture: &Fixture, at: &str) -> [(&'static str, String); 2] {
+    [("ORCH_CRASH_AT", at.to_owned()), ("ORCH_CRASH_LOG", fixture.note("crashed").to_string_lossy().into_owned())]
 }
 
 fn standard(at: &str) -> Findings {
     let mut scene = Scene::new("");
-    let orders = orders(&scene.shop, at);
-    let daemon = scene.shop.until_idle(&orders.each_ref().map(|(name, value)| (*name, value.as_str())));
+    let orders = orders(&scene.fixture, at);
+    let daemon = scene.fixture.until_idle(&orders.each_ref().map(|(name, value)| (*name, value.as_str())));
     let mut found = match scene.play(daemon) {
         Ok(_) => Vec::new(),
         Err(found) => return found,
     };
-    let was_runner = who_died(&scene.shop, at, &mut found);
+    let was_runner = who_died(&scene.fixture, at, &mut found);
     found.extend(scene.finish());
     // What is said to an agent that is gone is said to the next one.
-    let messages = scene.shop.show(3)["messages"].clone();
+    let messages = scene.fixture.show(3)["messages"].clone();
     let by_prompt = messages.as_array().into_iter().flatten().any(|message| message["via"] == "prompt");
     let allowed = Allowed { more_starts: usize::from(was_runner) + usize::from(by_prompt), ..Allowed::default() };
-    found.extend(check::all(&scene.shop, &scene.jobs, allowed));
+    found.extend(check::all(&scene.fixture, &scene.jobs, allowed));
     found
 }
 
@@ -210,103 +210,103 @@ fn standard(at: &str) -> Findings {
 fn runner_dies(at: &str) -> Findings {
     let wait = "write one.txt right\nrun sh -c 'until [ -e NOTES/go ]; do sleep 0.01; done'\ncommit Add one";
     let mut job = Job::plain("one", "");
-    let shop = Shop::empty("");
-    job.script = wait.replace("NOTES", &shop.notes.to_string_lossy());
+    let fixture = Fixture::empty("");
+    job.script = wait.replace("NOTES", &fixture.notes.to_string_lossy());
     if at.starts_with("judge.leftovers") {
         job.script = "write one.txt right".to_owned();
     }
-    shop.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], job.entry(), MARKS[1]));
-    let orders = orders(&shop, at);
-    let daemon = shop.until_idle(&orders.each_ref().map(|(name, value)| (*name, value.as_str())));
+    fixture.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], job.entry(), MARKS[1]));
+    let orders = orders(&fixture, at);
+    let daemon = fixture.until_idle(&orders.each_ref().map(|(name, value)| (*name, value.as_str())));
     let mut found = Vec::new();
     let dies = at.starts_with("bury");
     if dies {
-        wait::wait_until("the agent's work", RUN, || has_work(&shop));
-        for runner in shop.processes("__run") {
+        wait::wait_until("the agent's work", RUN, || has_work(&fixture));
+        for runner in fixture.processes("__run") {
             kill(runner);
         }
-        std::fs::write(shop.note("go"), "").expect("a file in the box");
+        std::fs::write(fixture.note("go"), "").expect("a file in the box");
     }
     daemon.finish(RUN);
-    who_died(&shop, at, &mut found);
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &[job], Allowed { more_starts: usize::from(dies), ..Allowed::default() }));
+    who_died(&fixture, at, &mut found);
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &[job], Allowed { more_starts: usize::from(dies), ..Allowed::default() }));
     found
 }
 
-fn has_work(shop: &Shop) -> bool {
-    shop.worktrees().iter().any(|dir| dir.join("one.txt").exists())
+fn has_work(fixture: &Fixture) -> bool {
+    fixture.worktrees().iter().any(|dir| dir.join("one.txt").exists())
 }
 
 /// The first task is added while there is no `tasks.yml`.
 fn no_file(at: &str) -> Findings {
-    let shop = Shop::empty("");
+    let fixture = Fixture::empty("");
     let job = Job { title: "Do one".into(), ..Job::plain("one", "") };
     let script = format!("```orch-script\n{}\n```", job.script.trim());
     let add = ["task", "add", "Do one", "-b", &script, "-l", "agent:bot", "-l", "complexity:simple"];
-    let orders = orders(&shop, at);
+    let orders = orders(&fixture, at);
     // The command is orch, too: without a daemon it writes by itself, and dies.
-    std::fs::remove_file(shop.sealed.tasks_file()).ok();
-    let program = shop.sealed.run_program_in(shop.sealed.orch_program(), shop.repo.dir());
+    std::fs::remove_file(fixture.sealed.tasks_file()).ok();
+    let program = fixture.sealed.run_program_in(fixture.sealed.orch_program(), fixture.repo.dir());
     program.args(add).envs(orders.each_ref().map(|(name, value)| (*name, value.as_str()))).run();
     let mut found = Vec::new();
-    who_died(&shop, at, &mut found);
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &[job], Allowed { no_marks: true, ..Allowed::default() }));
+    who_died(&fixture, at, &mut found);
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &[job], Allowed { no_marks: true, ..Allowed::default() }));
     found
 }
 
 /// Something of the person's stands where the worktree should be; it is taken away later.
 fn no_worktree(at: &str) -> Findings {
     let job = Job::plain("one", "");
-    let shop = Shop::open(std::slice::from_ref(&job), "");
-    let base = shop.sealed.orch_home().join("worktrees");
+    let fixture = Fixture::open(std::slice::from_ref(&job), "");
+    let base = fixture.sealed.orch_home().join("worktrees");
     crate::kit::write_file(&base.join("shop/orch/1-do-one/mine.txt"), "mine");
-    let daemon = shop.until_idle(&orders(&shop, at).each_ref().map(|(name, value)| (*name, value.as_str())));
+    let daemon = fixture.until_idle(&orders(&fixture, at).each_ref().map(|(name, value)| (*name, value.as_str())));
     daemon.finish(RUN);
     let mut found = Vec::new();
-    who_died(&shop, at, &mut found);
-    shop.until_idle(&[]).finish(RUN);
+    who_died(&fixture, at, &mut found);
+    fixture.until_idle(&[]).finish(RUN);
     let mine = base.join("shop/orch/1-do-one/mine.txt");
     if !mine.exists() {
         found.push(finding(Broken::Lost, format!("a file of the person's is gone: {}", mine.display())));
     }
     std::fs::remove_dir_all(base.join("shop/orch/1-do-one")).ok();
-    shop.orch(["task", "unblock", "all"]).ok();
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &[job], Allowed::default()));
+    fixture.orch(["task", "unblock", "all"]).ok();
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &[job], Allowed::default()));
     found
 }
 
 /// A daemon finds runs that are over: packs, drops, indexes.
 fn upkeep(at: &str) -> Findings {
     let job = Job::plain("one", "say the word is shibboleth\nflood 2MB");
-    let shop = Shop::open(std::slice::from_ref(&job), "retention: {total_mb: 1}\n");
-    shop.until_idle(&[]).finish(RUN);
-    std::fs::remove_file(shop.state().join("retention")).ok();
-    std::fs::remove_file(shop.state().join("search.db")).ok();
-    let orders = orders(&shop, at);
-    let daemon = shop.orch_program().args(["serve"]);
+    let fixture = Fixture::open(std::slice::from_ref(&job), "retention: {total_mb: 1}\n");
+    fixture.until_idle(&[]).finish(RUN);
+    std::fs::remove_file(fixture.state().join("retention")).ok();
+    std::fs::remove_file(fixture.state().join("search.db")).ok();
+    let orders = orders(&fixture, at);
+    let daemon = fixture.orch_program().args(["serve"]);
     let mut daemon = daemon.envs(orders.each_ref().map(|(name, value)| (*name, value.as_str()))).start();
     wait::poll(Duration::from_secs(20), || (!daemon.is_running()).then_some(()));
     drop(daemon);
     let mut found = Vec::new();
-    who_died(&shop, at, &mut found);
-    let mut daemon = shop.orch_program().args(["serve"]).start();
-    let run = shop.runs().pop().expect("a run");
+    who_died(&fixture, at, &mut found);
+    let mut daemon = fixture.orch_program().args(["serve"]).start();
+    let run = fixture.runs().pop().expect("a run");
     let packed = || run.join("transcript.log.zst").exists() && !run.join("transcript.log").exists();
     let dropped = || !run.join("events.jsonl").exists();
     if wait::poll(Duration::from_secs(20), || (packed() && dropped()).then_some(())).is_none() {
         found.push(finding(Broken::Stuck, "the transcript was not packed, or the raw output not dropped"));
     }
-    let finds = || shop.orch(["search", "shibboleth"]).code == Some(0);
+    let finds = || fixture.orch(["search", "shibboleth"]).code == Some(0);
     if wait::poll(Duration::from_secs(10), || finds().then_some(())).is_none() {
         found.push(finding(Broken::Lost, "what the agent said is not found any more"));
     }
     assert!(daemon.is_running(), "the second daemon lives");
     daemon.signal(rustix::process::Signal::TERM);
     daemon.finish(RUN);
-    found.extend(check::all(&shop, &[job], Allowed::default()));
+    found.extend(check::all(&fixture, &[job], Allowed::default()));
     found
 }
 
@@ -315,24 +315,24 @@ fn upkeep(at: &str) -> Findings {
 fn in_a_channel(at: &str) -> Findings {
     let server = Receiver::start();
     let jobs: Vec<Job> = (0..TOLD).map(|number| Job::plain(&format!("f{number}"), "")).collect();
-    let shop = Shop::open(&jobs, &format!("channels: {{webhook: {{url: '{}'}}}}\n", server.url()));
-    let orders = orders(&shop, at);
-    let daemon = shop.orch_program().args(["serve"]);
+    let fixture = Fixture::open(&jobs, &format!("channels: {{webhook: {{url: '{}'}}}}\n", server.url()));
+    let orders = orders(&fixture, at);
+    let daemon = fixture.orch_program().args(["serve"]);
     let mut daemon = daemon.envs(orders.each_ref().map(|(name, value)| (*name, value.as_str()))).start();
     wait::poll(Duration::from_secs(30), || (!daemon.is_running()).then_some(()));
     drop(daemon);
     let mut found = Vec::new();
-    who_died(&shop, at, &mut found);
-    let daemon = shop.orch_program().args(["serve"]).start();
-    found.extend(shop.until_done(TOLD, RUN));
+    who_died(&fixture, at, &mut found);
+    let daemon = fixture.orch_program().args(["serve"]).start();
+    found.extend(fixture.until_done(TOLD, RUN));
     let ends = || -> Vec<Taken> {
         server.taken().into_iter().filter(|one| one.json()["notice"]["kind"] == "finished").collect()
     };
     let is_told = |task: usize| ends().iter().any(|one| one.json()["task_id"] == task);
     if wait::poll(RUN, || (1..=TOLD).all(is_told).then_some(())).is_none() {
-        found.push(finding(Broken::Lost, format!("the end of a task is never told: {:?}", server.told())));
+        found.push(finding(Broken::Lost, format!("the end of a task is never told: {:?}", server.messages())));
     }
-    found.extend(shop.leaves(daemon));
+    found.extend(fixture.leaves(daemon));
     let mut by_task: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for one in ends() {
         let key = one.header("idempotency-key").to_owned();
@@ -343,7 +343,7 @@ fn in_a_channel(at: &str) -> Findings {
     if other || again > 1 || (again > 0 && !at.starts_with("outbox.say.after")) {
         found.push(finding(Broken::Doubled, format!("what was said was said again: {by_task:?}")));
     }
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }
 
@@ -356,31 +356,31 @@ fn pressed(at: &str) -> Findings {
         "channels: {{telegram: {{bot_token: 'file:telegram.secret', chat_id: '{ADA}', allowed_users: ['{ADA}'], api_url: '{}'}}}}\n",
         api.url()
     );
-    let shop = Shop::open(std::slice::from_ref(&job), &channel);
-    write_file(&shop.sealed.orch_home().join("telegram.secret"), TOKEN);
-    shop.orch(["config", "set", "workflow.review", "human"]).ok();
-    let orders = orders(&shop, at);
-    let daemon = shop.orch_program().args(["serve"]);
+    let fixture = Fixture::open(std::slice::from_ref(&job), &channel);
+    write_file(&fixture.sealed.orch_home().join("telegram.secret"), TOKEN);
+    fixture.orch(["config", "set", "workflow.review", "human"]).ok();
+    let orders = orders(&fixture, at);
+    let daemon = fixture.orch_program().args(["serve"]);
     let mut daemon = daemon.envs(orders.each_ref().map(|(name, value)| (*name, value.as_str()))).start();
     let mut found = Vec::new();
     if wait::poll(RUN, || api.button(ADA, "Approve").is_some().then_some(())).is_none() {
-        found.push(finding(Broken::Stuck, format!("nobody asks for a yes: {}", shop.told())));
+        found.push(finding(Broken::Stuck, format!("nobody asks for a yes: {}", fixture.describe())));
         return found;
     }
     api.presses(ADA, ADA, "Approve");
     wait::poll(Duration::from_secs(30), || (!daemon.is_running()).then_some(()));
     drop(daemon);
-    who_died(&shop, at, &mut found);
-    let daemon = shop.orch_program().args(["serve"]).start();
-    found.extend(shop.until_done(1, RUN));
+    who_died(&fixture, at, &mut found);
+    let daemon = fixture.orch_program().args(["serve"]).start();
+    found.extend(fixture.until_done(1, RUN));
     if wait::poll(RUN, || api.is_heard().then_some(())).is_none() {
         found.push(finding(Broken::Stuck, "the press is asked for again and again"));
     }
-    let approvals = shop.orch(["events"]).stdout.lines().filter(|line| line.contains("telegram user 42")).count();
+    let approvals = fixture.orch(["events"]).stdout.lines().filter(|line| line.contains("telegram user 42")).count();
     if approvals != 1 {
         found.push(finding(Broken::Doubled, format!("{approvals} approvals by one press")));
     }
-    found.extend(shop.leaves(daemon));
-    found.extend(check::all(&shop, &[job], Allowed::default()));
+    found.extend(fixture.leaves(daemon));
+    found.extend(check::all(&fixture, &[job], Allowed::default()));
     found
 }

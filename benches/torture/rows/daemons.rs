@@ -1,10 +1,10 @@
 //! R8: several daemons on one home, and one that is stopped until another has taken over.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job};
 use crate::kit::process::Running;
 use crate::kit::wait::{self, RUN, SOON};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, Shop};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -46,21 +46,21 @@ fn at_once(crowd: usize, times: usize, rounds: usize) -> Tally {
     let mut tally = trials(times.div_ceil(rounds), 2, |trial| {
         let mut dice = Dice::new(trial as u64 + 4000);
         let jobs: Vec<Job> = (0..3).map(|n| Job::plain(&format!("f{n}"), "wait 300ms")).collect();
-        let shop = Shop::open(&jobs, "");
+        let fixture = Fixture::open(&jobs, "");
         let mut found = Vec::new();
         for _ in 0..rounds.min(times - trial * rounds) {
-            found.extend(round(&shop, crowd, &mut dice));
+            found.extend(round(&fixture, crowd, &mut dice));
         }
-        shop.until_idle(&[]).finish(RUN);
-        found.extend(check::all(&shop, &jobs, Allowed::default()));
+        fixture.until_idle(&[]).finish(RUN);
+        found.extend(check::all(&fixture, &jobs, Allowed::default()));
         found
     });
     tally.times = times;
     tally
 }
 
-fn round(shop: &Shop, count: usize, dice: &mut Dice) -> Findings {
-    let mut crowd: Vec<Running> = (0..count).map(|_| shop.orch_program().args(["serve"]).start()).collect();
+fn round(fixture: &Fixture, count: usize, dice: &mut Dice) -> Findings {
+    let mut crowd: Vec<Running> = (0..count).map(|_| fixture.orch_program().args(["serve"]).start()).collect();
     let alive = |crowd: &mut Vec<Running>| crowd.iter_mut().filter_map(|one| one.is_running().then_some(())).count();
     let one_left = wait::poll(SOON * 2, || (alive(&mut crowd) <= 1).then_some(()));
     let mut found = Vec::new();
@@ -71,7 +71,7 @@ fn round(shop: &Shop, count: usize, dice: &mut Dice) -> Findings {
     for one in crowd {
         let mut one = one;
         if one.is_running() {
-            wait::poll(SOON, || shop.sealed.socket().map(drop));
+            wait::poll(SOON, || fixture.sealed.socket().map(drop));
             dice.pause(200);
             one.signal(Signal::KILL);
             one.finish(SOON);
@@ -90,14 +90,14 @@ fn asleep(times: usize, _: Size) -> Tally {
         let mut dice = Dice::new(trial as u64 + 5000);
         let jobs: Vec<Job> =
             (0..4).map(|n| Job::plain(&format!("f{n}"), &format!("wait {}ms", 100 + 200 * n))).collect();
-        let shop = Shop::open(&jobs, "");
-        let mut sleeper = shop.orch_program().args(["serve"]).start();
-        wait::wait_until("an agent", RUN, || !shop.started().is_empty());
+        let fixture = Fixture::open(&jobs, "");
+        let mut sleeper = fixture.orch_program().args(["serve"]).start();
+        wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
         dice.pause(300);
         sleeper.signal(Signal::STOP);
         // Without its lock it looks as if it had been dead for long.
-        std::fs::remove_file(shop.state().join("orch.lock")).expect("a lock");
-        let leader = shop.orch_program().args(["serve", "--until-idle"]).start();
+        std::fs::remove_file(fixture.state().join("orch.lock")).expect("a lock");
+        let leader = fixture.orch_program().args(["serve", "--until-idle"]).start();
         dice.pause(700);
         sleeper.signal(Signal::CONT);
         let mut found = Vec::new();
@@ -109,8 +109,8 @@ fn asleep(times: usize, _: Size) -> Tally {
             sleeper.signal(Signal::KILL);
         }
         sleeper.finish(SOON);
-        shop.until_idle(&[]).finish(RUN);
-        found.extend(check::all(&shop, &jobs, Allowed::default()));
+        fixture.until_idle(&[]).finish(RUN);
+        found.extend(check::all(&fixture, &jobs, Allowed::default()));
         found
     })
 }

@@ -2,11 +2,11 @@
 //! without a word.
 
 use crate::disk::scratch;
+use crate::fixture::{Fixture, Job};
 use crate::kit::process::Ran;
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Row, Run, Size, Tally, finding, trials};
 use crate::rows::migrations::Fixture;
-use crate::shop::{Job, Shop};
 use ::orch_store::journal::SCHEMA;
 use ::orch_store::search::SearchIndex;
 use hurt::{Harm, hurt};
@@ -74,14 +74,14 @@ fn files(times: usize, _: Size) -> Tally {
     trials(times, 3, |number| {
         let mut dice = Dice::new(number as u64 + 60_000);
         let fixture = Fixture::new(SCHEMA);
-        let before = told(&fixture.list(&[]));
+        let before = rows(&fixture.list(&[]));
         let lines = |fixture: &Fixture| fixture.orch(&["events"], &[]).stdout.lines().count();
         let known = lines(&fixture);
         let harm = harm(&mut dice);
         hurt(&fixture.home().join("tasks.yml"), &harm);
         let ran = fixture.list(&[]);
         let is_told = ran.code != Some(0) || !ran.stderr.trim().is_empty();
-        let now = told(&ran);
+        let now = rows(&ran);
         let mut found = Vec::new();
         if !is_told && now != before && lines(&fixture) == known {
             found.push(finding(Broken::Lost, format!("{harm:?}: {before:?} has become {now:?} without a word: {ran}")));
@@ -96,24 +96,24 @@ fn files(times: usize, _: Size) -> Tally {
     })
 }
 
-fn told(ran: &Ran) -> Vec<String> {
+fn rows(ran: &Ran) -> Vec<String> {
     let listed: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
     let row = |task: &Value| format!("{} {} {}", task["id"], task["status"], task["title"]);
     listed.as_array().into_iter().flatten().map(row).collect()
 }
 
 fn indexes(times: usize, _: Size) -> Tally {
-    let shop = spoken();
-    let expected = hits(&shop, &shop.sealed.orch_home()).1;
+    let fixture = spoken();
+    let expected = hits(&fixture, &fixture.sealed.orch_home()).1;
     assert_eq!(expected.len(), 3, "each agent has said it");
     let missed = AtomicUsize::new(0);
     let mut tally = trials(times, 3, |number| {
         let mut dice = Dice::new(number as u64 + 70_000);
         let place = tempfile::Builder::new().prefix("ob-").tempdir_in(scratch()).expect("a directory");
-        copy(&shop.sealed.orch_home(), place.path());
+        copy(&fixture.sealed.orch_home(), place.path());
         let harm = harm(&mut dice);
         hurt(&place.path().join(".orch/search.db"), &harm);
-        let (ran, found) = hits(&shop, place.path());
+        let (ran, found) = hits(&fixture, place.path());
         if format!("{ran}").contains("panicked") {
             return vec![finding(Broken::Lost, format!("{harm:?}: {ran}"))];
         }
@@ -129,22 +129,22 @@ fn indexes(times: usize, _: Size) -> Tally {
 }
 
 /// A shop in which three agents have said something, and all of it is in the index.
-fn spoken() -> Shop {
+fn spoken() -> Fixture {
     let job = |name: &str| Job::plain(name, &format!("say the word of {name} is shibboleth\nflood 200KB"));
     let jobs: Vec<Job> = ["one", "two", "three"].iter().map(|name| job(name)).collect();
-    let shop = Shop::open(&jobs, "");
-    let mut daemon = shop.orch_program().args(["serve"]).start();
-    let index = shop.state().join("search.db");
-    let indexed = || SearchIndex::look(&index).ok().flatten().and_then(|index| index.runs().ok());
+    let fixture = Fixture::open(&jobs, "");
+    let mut daemon = fixture.orch_program().args(["serve"]).start();
+    let index = fixture.state().join("search.db");
+    let indexed = || SearchIndex::open_existing(&index).ok().flatten().and_then(|index| index.runs().ok());
     wait::wait_until("the index", RUN, || indexed().is_some_and(|runs| runs.len() >= 3));
     daemon.signal(rustix::process::Signal::TERM);
     wait::wait_until("its end", RUN, || !daemon.is_running());
-    shop
+    fixture
 }
 
 /// What is found of a word, wherever it stands.
-fn hits(shop: &Shop, home: &Path) -> (Ran, Vec<String>) {
-    let ran = shop.orch_program().envs([("ORCH_HOME", home)]).args(["search", "--json", "shibboleth"]).run();
+fn hits(fixture: &Fixture, home: &Path) -> (Ran, Vec<String>) {
+    let ran = fixture.orch_program().envs([("ORCH_HOME", home)]).args(["search", "--json", "shibboleth"]).run();
     let mut found: Vec<String> = ran.json_lines().iter().map(|hit| hit["text"].to_string()).collect();
     found.sort();
     (ran, found)

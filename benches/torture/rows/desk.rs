@@ -1,10 +1,10 @@
 //! R29: a person at work in the repository while agents work there and their work is merged.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job};
 use crate::kit::repo::Repo;
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, pause, trials};
-use crate::shop::{Job, Shop};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -37,38 +37,38 @@ fn run(times: usize, _: Size) -> Tally {
 
 fn day(trial: usize, acts: &AtomicUsize) -> Findings {
     let jobs: Vec<Job> = (0..TASKS).map(|n| Job::plain(&format!("f{n}"), "wait 700ms")).collect();
-    let shop = Shop::open(&jobs, "engine: {max_parallel: 4, tick_seconds: 2}\n");
-    let theirs = shop.sealed.root().join("theirs.git");
-    shop.sealed.run_program("git").args(["init", "-q", "--bare", &theirs.to_string_lossy()]).run().ok();
-    let daemon = shop.serves(TASKS);
+    let fixture = Fixture::open(&jobs, "engine: {max_parallel: 4, tick_seconds: 2}\n");
+    let theirs = fixture.sealed.root().join("theirs.git");
+    fixture.sealed.run_program("git").args(["init", "-q", "--bare", &theirs.to_string_lossy()]).run().ok();
+    let daemon = fixture.serves(TASKS);
     let (is_over, asked) = (AtomicBool::new(false), Mutex::new(Vec::new()));
-    let person = Person::new(&shop, theirs, trial);
+    let person = Person::new(&fixture, theirs, trial);
     let (mut found, person) = std::thread::scope(|scope| {
         let working = scope.spawn(|| person.works(&is_over, acts));
-        let looking = scope.spawn(|| look_for_questions(&shop, &is_over, &asked));
-        let found = shop.until_done(TASKS, RUN * 6);
+        let looking = scope.spawn(|| look_for_questions(&fixture, &is_over, &asked));
+        let found = fixture.until_done(TASKS, RUN * 6);
         is_over.store(true, Ordering::SeqCst);
         looking.join().expect("it only looks");
         (found, working.join().expect("what the person finds is told, not panicked"))
     });
     let asked = asked.into_inner().expect("nobody panics with it");
     found.extend(asked.into_iter().map(|question| finding(Broken::Stuck, question)));
-    found.extend(shop.leaves(daemon));
+    found.extend(fixture.leaves(daemon));
     found.extend(person.leaves_the_desk());
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
-    if !found.is_empty() && crate::words() {
-        let moves = shop.repo.try_git(["reflog", "show", "--date=iso-strict", "main"]).stdout;
-        let head = shop.repo.try_git(["reflog", "show", "--date=iso-strict", "HEAD"]).stdout;
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
+    if !found.is_empty() && crate::is_verbose() {
+        let moves = fixture.repo.try_git(["reflog", "show", "--date=iso-strict", "main"]).stdout;
+        let head = fixture.repo.try_git(["reflog", "show", "--date=iso-strict", "HEAD"]).stdout;
         crate::table::tell(&format!("how main moved:\n{moves}how HEAD moved:\n{head}"));
     }
     found
 }
 
 /// Every question that a task asks, at any time.
-fn look_for_questions(shop: &Shop, is_over: &AtomicBool, asked: &Mutex<Vec<String>>) {
+fn look_for_questions(fixture: &Fixture, is_over: &AtomicBool, asked: &Mutex<Vec<String>>) {
     while !is_over.load(Ordering::SeqCst) {
-        let listed = shop.orch(["task", "list", "--json"]);
+        let listed = fixture.orch(["task", "list", "--json"]);
         let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap_or_default();
         for task in listed.as_array().into_iter().flatten().filter(|task| task["status"] == "needs_review") {
             let question = format!("task {} asks: {}", task["id"], task["question"]);
@@ -83,7 +83,7 @@ fn look_for_questions(shop: &Shop, is_over: &AtomicBool, asked: &Mutex<Vec<Strin
 
 /// Somebody at their desk.
 struct Person<'a> {
-    shop: &'a Shop,
+    fixture: &'a Fixture,
     repo: &'a Repo,
     dice: Dice,
     /// A repository of theirs elsewhere.
@@ -96,9 +96,9 @@ struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    fn new(shop: &'a Shop, theirs: PathBuf, trial: usize) -> Self {
-        let (dice, repo) = (Dice::new(trial as u64 + 2900), &shop.repo);
-        Self { shop, repo, dice, theirs, lines: Vec::new(), branches: Vec::new(), found: Vec::new() }
+    fn new(fixture: &'a Fixture, theirs: PathBuf, trial: usize) -> Self {
+        let (dice, repo) = (Dice::new(trial as u64 + 2900), &fixture.repo);
+        Self { fixture, repo, dice, theirs, lines: Vec::new(), branches: Vec::new(), found: Vec::new() }
     }
 
     /// One act after the other, until everything is done.
@@ -290,7 +290,7 @@ impl<'a> Person<'a> {
 
     /// In two portions, as some editors do.
     fn saves_the_configuration(&mut self) {
-        let path = self.shop.sealed.orch_home().join("config.yml");
+        let path = self.fixture.sealed.orch_home().join("config.yml");
         let text = crate::kit::read_file(&path);
         let mut file = std::fs::File::create(&path).expect("a file that can be written");
         let (first, second) = text.split_at(text.len() / 2);
@@ -301,7 +301,7 @@ impl<'a> Person<'a> {
 
     /// Its program is away for a moment.
     fn upgrades_the_agent(&mut self) {
-        let bot = self.shop.sealed.bin().join("bot");
+        let bot = self.fixture.sealed.bin().join("bot");
         let aside = bot.with_file_name("bot.old");
         std::fs::rename(&bot, &aside).expect("their own program");
         self.dice.pause(500);

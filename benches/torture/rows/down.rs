@@ -1,9 +1,9 @@
 //! R6: the daemon dies while agents run, and stays away past their ends. Each ends in a way of its own.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Ends, Fixture, Job};
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Ends, Job, Shop};
 use serde_json::Value;
 
 /// The row.
@@ -28,8 +28,8 @@ fn run(times: usize, _: Size) -> Tally {
 }
 
 fn away() -> Findings {
-    let mut shop = Shop::empty("");
-    let go = format!("run sh -c 'until [ -e {}/go ]; do sleep 0.01; done'", shop.notes.display());
+    let mut fixture = Fixture::empty("");
+    let go = format!("run sh -c 'until [ -e {}/go ]; do sleep 0.01; done'", fixture.notes.display());
     let job = |(name, end, code, _): &(&str, &str, Option<i64>, Option<i64>)| {
         let work = format!("write {name}.txt right\ncommit Add {name}");
         let script = format!("say {name} was here\n{go}\n{work}\n{end}\non-retry:\n{work}");
@@ -39,27 +39,27 @@ fn away() -> Findings {
     };
     let jobs: Vec<Job> = ENDINGS.iter().map(job).collect();
     let entries: String = jobs.iter().map(Job::entry).collect();
-    shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", crate::shop::MARKS[0], crate::shop::MARKS[1]));
-    shop.sealed.serve();
-    wait::wait_until("all agents", RUN, || shop.started().len() == jobs.len());
-    shop.sealed.kill_daemon();
-    std::fs::write(shop.note("go"), "").expect("a file in the box");
-    wait::wait_until("the end of all runs", RUN, || shop.processes("__run").is_empty());
+    fixture.sealed.write_tasks(&format!("{}\n{entries}{}\n", crate::fixture::MARKS[0], crate::fixture::MARKS[1]));
+    fixture.sealed.serve();
+    wait::wait_until("all agents", RUN, || fixture.started().len() == jobs.len());
+    fixture.sealed.kill_daemon();
+    std::fs::write(fixture.note("go"), "").expect("a file in the box");
+    wait::wait_until("the end of all runs", RUN, || fixture.processes("__run").is_empty());
     let mut found = Vec::new();
-    if shop.started().len() != jobs.len() {
+    if fixture.started().len() != jobs.len() {
         found.push(finding(Broken::Doubled, "an agent was started while no daemon lived"));
     }
-    shop.until_idle(&[]).finish(RUN);
+    fixture.until_idle(&[]).finish(RUN);
     for (id, (name, _, code, signal)) in (1..).zip(ENDINGS) {
-        found.extend(reported(&shop, id, name, (code, signal)));
+        found.extend(reported(&fixture, id, name, (code, signal)));
     }
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }
 
 /// The first run of the task is told as it ended, with all that its agent said.
-fn reported(shop: &Shop, id: u64, name: &str, (code, signal): (Option<i64>, Option<i64>)) -> Findings {
-    let dir = shop
+fn reported(fixture: &Fixture, id: u64, name: &str, (code, signal): (Option<i64>, Option<i64>)) -> Findings {
+    let dir = fixture
         .runs()
         .into_iter()
         .find(|dir| dir.file_name().is_some_and(|run| run.to_string_lossy().starts_with(&format!("{id}-1-"))));
@@ -72,9 +72,9 @@ fn reported(shop: &Shop, id: u64, name: &str, (code, signal): (Option<i64>, Opti
             format!("task {id} ended with {}, expected {code:?} {signal:?}", report["exit"]),
         ));
     }
-    let told = shop.orch(["task", "log", &id.to_string(), "--run", "1"]).stdout;
-    if !told.contains(&format!("{name} was here")) {
-        found.push(finding(Broken::Lost, format!("what the agent of task {id} said is not there: {told}")));
+    let text = fixture.orch(["task", "log", &id.to_string(), "--run", "1"]).stdout;
+    if !text.contains(&format!("{name} was here")) {
+        found.push(finding(Broken::Lost, format!("what the agent of task {id} said is not there: {text}")));
     }
     found
 }

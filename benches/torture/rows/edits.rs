@@ -1,9 +1,9 @@
 //! R10: a person at `tasks.yml`, in every way in which one saves a file and breaks one, while orch writes into it.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, MARKS};
 use crate::kit::wait::{self, RUN, SOON};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, pause, trials};
-use crate::shop::{Job, MARKS, Shop};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
@@ -55,52 +55,52 @@ struct Put {
 /// Two editors, each of which reads, changes one thing, and saves, again and again, each so many times.
 fn race(trial: usize, saves: usize, aside: &AtomicUsize) -> Findings {
     let mut jobs = jobs(4);
-    let shop = Shop::open(&jobs, CONFIG);
-    let mut daemon = shop.orch_program().args(["serve"]).start();
-    wait::wait_until("an agent", RUN, || !shop.started().is_empty());
+    let fixture = Fixture::open(&jobs, CONFIG);
+    let mut daemon = fixture.orch_program().args(["serve"]).start();
+    wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
     let (turn, put) = (Mutex::new(()), Mutex::new(Put::default()));
     std::thread::scope(|scope| {
         for editor in 0..2 {
             let dice = Dice::new((2 * trial + editor) as u64 + 6000);
-            let (shop, turn, put) = (&shop, &turn, &put);
-            scope.spawn(move || edit(shop, editor, saves, dice, turn, put));
+            let (fixture, turn, put) = (&fixture, &turn, &put);
+            scope.spawn(move || edit(fixture, editor, saves, dice, turn, put));
         }
     });
     let put = put.into_inner().expect("no editor panics");
     jobs.extend(put.jobs);
-    let mut found = shop.until_done(jobs.len(), RUN);
+    let mut found = fixture.until_done(jobs.len(), RUN);
     daemon.signal(rustix::process::Signal::TERM);
     assert!(wait::poll(SOON, || (!daemon.is_running()).then_some(())).is_some(), "the daemon leaves");
-    shop.until_idle(&[]).finish(RUN);
-    let text = shop.sealed.read_tasks();
+    fixture.until_idle(&[]).finish(RUN);
+    let text = fixture.sealed.read_tasks();
     for comment in put.comments.iter().filter(|comment| !text.lines().any(|line| line == **comment)) {
-        match is_kept_and_told(&shop, comment) {
+        match is_kept_and_told(&fixture, comment) {
             true => drop(aside.fetch_add(1, Ordering::Relaxed)),
             false => found.push(finding(Broken::Lost, format!("{comment:?} is gone from tasks.yml:\n{text}"))),
         }
     }
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }
 
 /// Whether a line stands in a file beside `tasks.yml` of which the history says that it is there.
-fn is_kept_and_told(shop: &Shop, line: &str) -> bool {
-    let told = shop.orch(["events", "--json"]).stdout;
-    let kept = std::fs::read_dir(shop.sealed.orch_home().join(".orch")).into_iter().flatten().flatten();
+fn is_kept_and_told(fixture: &Fixture, line: &str) -> bool {
+    let output = fixture.orch(["events", "--json"]).stdout;
+    let kept = std::fs::read_dir(fixture.sealed.orch_home().join(".orch")).into_iter().flatten().flatten();
     let has = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|one| one == line));
-    kept.map(|entry| entry.path()).any(|path| told.contains(&*path.to_string_lossy()) && has(&path))
+    kept.map(|entry| entry.path()).any(|path| output.contains(&*path.to_string_lossy()) && has(&path))
 }
 
 /// One of the editors. As editors do, it does not save over what another has saved since it read, but reads again; nobody
 /// looks at a file that the other one is still writing. For orch nobody waits.
-fn edit(shop: &Shop, editor: usize, saves: usize, mut dice: Dice, turn: &Mutex<()>, put: &Mutex<Put>) {
+fn edit(fixture: &Fixture, editor: usize, saves: usize, mut dice: Dice, turn: &Mutex<()>, put: &Mutex<Put>) {
     for save in 0..saves {
         let job = (save % 20 == 3).then(|| Job::plain(&format!("late{editor}-{save}"), ""));
         let comment = format!("# thought {save} of editor {editor}");
         let is_saved = |dice: &mut Dice| {
             let read = {
                 let _nobody_writes = turn.lock().expect("no editor panics");
-                shop.sealed.read_tasks()
+                fixture.sealed.read_tasks()
             };
             dice.pause(40);
             let text = match &job {
@@ -108,13 +108,13 @@ fn edit(shop: &Shop, editor: usize, saves: usize, mut dice: Dice, turn: &Mutex<(
                 None => format!("{comment}\n{read}"),
             };
             let _my_turn = turn.lock().expect("no editor panics");
-            if shop.sealed.read_tasks() != read {
+            if fixture.sealed.read_tasks() != read {
                 return None;
             }
             if dice.below(2) == 0 {
-                shop.save_tasks(&text);
+                fixture.save_tasks(&text);
             } else {
-                rewrite(&shop.sealed.tasks_file(), &text, dice);
+                rewrite(&fixture.sealed.tasks_file(), &text, dice);
             }
             Some(())
         };
@@ -164,12 +164,12 @@ fn broken(times: usize, _: Size) -> Tally {
 /// The file is damaged while agents run, and put right when some time has passed. `good`: it was fine all the time.
 fn damaged(damage: impl Fn(&Path, &str), good: bool) -> Findings {
     let jobs = jobs(5);
-    let shop = Shop::open(&jobs, CONFIG);
-    let mut daemon = shop.orch_program().args(["serve"]).start();
-    wait::wait_until("an agent", RUN, || !shop.started().is_empty());
-    let path = shop.sealed.tasks_file();
+    let fixture = Fixture::open(&jobs, CONFIG);
+    let mut daemon = fixture.orch_program().args(["serve"]).start();
+    wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
+    let path = fixture.sealed.tasks_file();
     // As the person has it in the editor.
-    let text = wait::wait_some("ids", RUN, || Some(shop.sealed.read_tasks()).filter(|text| text.contains("id: 5")));
+    let text = wait::wait_some("ids", RUN, || Some(fixture.sealed.read_tasks()).filter(|text| text.contains("id: 5")));
     damage(&path, &text);
     // Longer than orch thinks that a save may take.
     pause(Duration::from_millis(3500));
@@ -178,16 +178,16 @@ fn damaged(damage: impl Fn(&Path, &str), good: bool) -> Findings {
         if path.is_dir() {
             std::fs::remove_dir(&path).expect("an empty directory");
         }
-        shop.save_tasks(&text);
+        fixture.save_tasks(&text);
     }
-    found.extend(shop.until_done(jobs.len(), RUN));
+    found.extend(fixture.until_done(jobs.len(), RUN));
     assert!(daemon.is_running(), "the daemon lives");
     daemon.signal(rustix::process::Signal::TERM);
     daemon.finish(SOON);
-    shop.until_idle(&[]).finish(RUN);
-    if MARKS.iter().any(|mark| !shop.sealed.read_tasks().contains(mark)) {
+    fixture.until_idle(&[]).finish(RUN);
+    if MARKS.iter().any(|mark| !fixture.sealed.read_tasks().contains(mark)) {
         found.push(finding(Broken::Lost, "the person's comments are gone"));
     }
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }

@@ -3,11 +3,11 @@
 
 use crate::check::{self, Allowed};
 use crate::disk::{Calls, Fault, Layer};
+use crate::fixture::{Fixture, Job, MARKS};
 use crate::kit::process::Ran;
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, pause, trials};
 use crate::rows::migrations::{Fixture, VERSIONS};
-use crate::shop::{Job, MARKS, Shop};
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,10 +87,10 @@ fn one(times: usize, size: Size) -> Tally {
             Play::Whole => whole(&trial),
             Play::Migrate(version) => migrate(&trial, version),
         };
-        let told = |text: &str| {
+        let output = |text: &str| {
             format!("{:?} of call {} ({:?}) of {:?}: {text}", trial.fault, trial.n, trial.calls, trial.play)
         };
-        found.into_iter().map(|one| finding(one.broken, told(&one.text))).collect()
+        found.into_iter().map(|one| finding(one.broken, output(&one.text))).collect()
     });
     if size == Size::Full {
         tally.note = "every call with every fault".to_owned();
@@ -106,15 +106,15 @@ fn counted(play: Play, calls: Calls) -> u64 {
     };
     match play {
         Play::Add | Play::First => {
-            let place = Place::new(play == Play::First);
-            place.layer.fail(Fault::Io, calls, (0, 0));
-            place.add(&place.layer.env()).ok();
-            count(&place.layer)
+            let setup = Setup::new(play == Play::First);
+            setup.layer.fail(Fault::Io, calls, (0, 0));
+            setup.add(&setup.layer.env()).ok();
+            count(&setup.layer)
         }
         Play::Whole => {
-            let (shop, layer) = ground();
+            let (fixture, layer) = ground();
             layer.fail(Fault::Io, calls, (0, 0));
-            shop.under(&layer).args(["serve", "--until-idle"]).run().ok();
+            fixture.under(&layer).args(["serve", "--until-idle"]).run().ok();
             count(&layer)
         }
         Play::Migrate(version) => {
@@ -128,38 +128,38 @@ fn counted(play: Play, calls: Calls) -> u64 {
 }
 
 /// A home of its own in which something is added.
-struct Place {
-    shop: Shop,
+struct Setup {
+    fixture: Fixture,
     layer: Layer,
     before: usize,
 }
 
 const TITLE: &str = "Add this";
 
-impl Place {
+impl Setup {
     fn new(is_fresh: bool) -> Self {
-        let shop = Shop::empty("");
+        let fixture = Fixture::empty("");
         let before = if is_fresh {
-            std::fs::remove_dir_all(shop.state()).expect("a state");
-            shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+            std::fs::remove_dir_all(fixture.state()).expect("a state");
+            fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
             0
         } else {
-            shop.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], Job::plain("one", "").entry(), MARKS[1]));
-            shop.orch(["task", "list"]).ok();
+            fixture.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], Job::plain("one", "").entry(), MARKS[1]));
+            fixture.orch(["task", "list"]).ok();
             1
         };
-        let layer = Layer::over(&[&shop.sealed.orch_home()], &shop.notes);
-        Self { shop, layer, before }
+        let layer = Layer::over(&[&fixture.sealed.orch_home()], &fixture.notes);
+        Self { fixture, layer, before }
     }
 
     fn add(&self, env: &[(&'static str, String)]) -> Ran {
-        let program = self.shop.sealed.run_program_in(self.shop.sealed.orch_program(), self.shop.repo.dir());
+        let program = self.fixture.sealed.run_program_in(self.fixture.sealed.orch_program(), self.fixture.repo.dir());
         program.args(["task", "add", TITLE]).envs(env.iter().map(|(name, value)| (*name, value.as_str()))).run()
     }
 
     /// How often it is there, of how many tasks.
     fn listed(&self) -> (usize, usize) {
-        let listed = self.shop.json(["task", "list", "--json"]);
+        let listed = self.fixture.json(["task", "list", "--json"]);
         let tasks: Vec<_> = listed.as_array().into_iter().flatten().collect();
         (tasks.iter().filter(|task| task["title"] == TITLE).count(), tasks.len())
     }
@@ -174,21 +174,21 @@ fn said(ran: &Ran, layer: &Layer, home: &Path, found: &mut Findings) {
     if ran.code.is_none() {
         found.push(finding(Broken::Lost, format!("it was ended at {first}: {ran}")));
     }
-    let place = home.to_string_lossy();
-    let is_told = ran.stderr.contains(&*place) || ran.stdout.contains(&*place);
+    let setup = home.to_string_lossy();
+    let is_told = ran.stderr.contains(&*setup) || ran.stdout.contains(&*setup);
     if ran.code != Some(0) && ran.code != Some(5) && !is_told {
         found.push(finding(Broken::Lost, format!("the error after {first} does not tell the place: {ran}")));
     }
 }
 
 fn add(trial: &Trial) -> Findings {
-    let place = Place::new(trial.play == Play::First);
-    place.layer.fail(trial.fault, trial.calls, (trial.n, trial.n));
-    let ran = place.add(&place.layer.env());
-    let (mut found, first) = (Vec::new(), place.layer.first());
-    let home = place.shop.sealed.orch_home();
-    said(&ran, &place.layer, &home, &mut found);
-    let (there, all) = place.listed();
+    let setup = Setup::new(trial.play == Play::First);
+    setup.layer.fail(trial.fault, trial.calls, (trial.n, trial.n));
+    let ran = setup.add(&setup.layer.env());
+    let (mut found, first) = (Vec::new(), setup.layer.first());
+    let home = setup.fixture.sealed.orch_home();
+    said(&ran, &setup.layer, &home, &mut found);
+    let (there, all) = setup.listed();
     // It may be done, and something else not: that is said beside it.
     let is_done = ran.code == Some(0) || ran.stdout.contains("added task");
     match (is_done, there) {
@@ -198,30 +198,30 @@ fn add(trial: &Trial) -> Findings {
         }
         (false, _) => found.push(finding(Broken::Doubled, format!("after {first} it failed, and is there: {ran}"))),
     }
-    if all != place.before + there {
+    if all != setup.before + there {
         found.push(finding(Broken::Lost, format!("after {first} there are {all} tasks: {ran}")));
     }
     if there == 0 {
-        let again = place.add(&[]);
-        if again.code != Some(0) || place.listed().0 != 1 {
+        let again = setup.add(&[]);
+        if again.code != Some(0) || setup.listed().0 != 1 {
             found.push(finding(Broken::Stuck, format!("after {first} it cannot be added: {again}")));
         }
     }
-    found.extend(in_order(&place.shop, place.before > 0));
+    found.extend(in_order(&setup.fixture, setup.before > 0));
     found
 }
 
 /// Whatever happened, the next command leaves journal and file agreed, and nothing half-written.
-fn in_order(shop: &Shop, has_marks: bool) -> Findings {
-    shop.orch(["task", "list"]).ok();
-    check::at_rest(shop, Allowed { no_marks: !has_marks, ..Allowed::default() })
+fn in_order(fixture: &Fixture, has_marks: bool) -> Findings {
+    fixture.orch(["task", "list"]).ok();
+    check::at_rest(fixture, Allowed { no_marks: !has_marks, ..Allowed::default() })
 }
 
 /// A repository and one task.
-fn ground() -> (Shop, Layer) {
-    let shop = Shop::open(&jobs(), "");
-    let layer = Layer::over(&[&shop.sealed.orch_home()], &shop.notes);
-    (shop, layer)
+fn ground() -> (Fixture, Layer) {
+    let fixture = Fixture::open(&jobs(), "");
+    let layer = Layer::over(&[&fixture.sealed.orch_home()], &fixture.notes);
+    (fixture, layer)
 }
 
 fn jobs() -> Vec<Job> {
@@ -229,23 +229,23 @@ fn jobs() -> Vec<Job> {
 }
 
 fn whole(trial: &Trial) -> Findings {
-    let (shop, layer) = ground();
+    let (fixture, layer) = ground();
     layer.fail(trial.fault, trial.calls, (trial.n, trial.n));
-    let ran = shop.under(&layer).args(["serve", "--until-idle"]).run();
+    let ran = fixture.under(&layer).args(["serve", "--until-idle"]).run();
     let first = layer.first();
     let mut found = Vec::new();
-    said(&ran, &layer, &shop.sealed.orch_home(), &mut found);
-    found.extend(no_panic(&shop));
+    said(&ran, &layer, &fixture.sealed.orch_home(), &mut found);
+    found.extend(no_panic(&fixture));
     // A daemon that could not begin has said so; the next one can.
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &jobs(), Allowed { more_starts: 1, ..Allowed::default() }));
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &jobs(), Allowed { more_starts: 1, ..Allowed::default() }));
     found.into_iter().map(|one| finding(one.broken, format!("after {first}: {}", one.text))).collect()
 }
 
-fn no_panic(shop: &Shop) -> Findings {
-    let log = std::fs::read_to_string(shop.state().join("orch.log")).unwrap_or_default();
-    let told = log.lines().filter(|line| line.contains("panicked"));
-    told.map(|line| finding(Broken::Lost, format!("something panicked: {line}"))).collect()
+fn no_panic(fixture: &Fixture) -> Findings {
+    let log = std::fs::read_to_string(fixture.state().join("orch.log")).unwrap_or_default();
+    let text = log.lines().filter(|line| line.contains("panicked"));
+    text.map(|line| finding(Broken::Lost, format!("something panicked: {line}"))).collect()
 }
 
 fn migrate(trial: &Trial, version: usize) -> Findings {
@@ -273,22 +273,22 @@ fn lasting(times: usize, _: Size) -> Tally {
 }
 
 fn for_a_while(fault: Fault, n: u64, dice: &mut Dice) -> Findings {
-    let (shop, layer) = ground();
+    let (fixture, layer) = ground();
     layer.fail(fault, Calls::Changes, (n, u64::MAX));
-    let mut daemon = shop.under(&layer).args(["serve", "--until-idle"]).start();
+    let mut daemon = fixture.under(&layer).args(["serve", "--until-idle"]).start();
     // It strikes, or everything is over before.
     wait::poll(RUN, || (layer.struck() > 0 || !daemon.is_running()).then_some(()));
     pause(Duration::from_millis(300 + dice.below(1500)));
     layer.heal();
     let ran = daemon.finish(RUN);
     let mut found = Vec::new();
-    said(&ran, &layer, &shop.sealed.orch_home(), &mut found);
-    found.extend(no_panic(&shop));
+    said(&ran, &layer, &fixture.sealed.orch_home(), &mut found);
+    found.extend(no_panic(&fixture));
     if ran.code != Some(0) {
         // It could not begin, and said why.
-        shop.until_idle(&[]).finish(RUN);
+        fixture.until_idle(&[]).finish(RUN);
     }
-    found.extend(check::all(&shop, &jobs(), Allowed { more_starts: 2, ..Allowed::default() }));
+    found.extend(check::all(&fixture, &jobs(), Allowed { more_starts: 2, ..Allowed::default() }));
     let first = layer.first();
     found.into_iter().map(|one| finding(one.broken, format!("after {first}: {}", one.text))).collect()
 }

@@ -2,10 +2,10 @@
 //! asks takes a hundred times as long.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, MARKS};
 use crate::kit::process::find_program;
 use crate::kit::wait::{self, RUN, SOON};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, MARKS, Shop};
 use std::path::Path;
 
 /// The repository is elsewhere for a while.
@@ -42,33 +42,33 @@ enum Moment {
 }
 
 fn away(moment: Moment) -> Findings {
-    let shop = Shop::empty("");
-    let go = shop.note("go").display().to_string();
+    let fixture = Fixture::empty("");
+    let go = fixture.note("go").display().to_string();
     let before = if moment == Moment::AtWork { format!("wait-for {go}") } else { String::new() };
     let mut job = Job::plain("one", &before);
     // It is tried again where the repository was needed and was not there.
     job.starts = 3;
-    let (here, there) = (shop.repo.dir().to_owned(), shop.repo.dir().with_file_name("elsewhere"));
+    let (here, there) = (fixture.repo.dir().to_owned(), fixture.repo.dir().with_file_name("elsewhere"));
     let goes = || std::fs::rename(&here, &there).expect("a directory that can be moved");
     if moment == Moment::Judged {
         // The agent's last act: it is judged without its repository.
-        let once = shop.note("once").display().to_string();
+        let once = fixture.note("once").display().to_string();
         let moves = format!("mkdir {once} && mv {} {}", here.display(), there.display());
         job.script = format!("{}\nrun sh -c '{moves}'", job.script);
     }
     if moment == Moment::Before {
         goes();
     }
-    shop.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], job.entry(), MARKS[1]));
-    let daemon = shop.serves(1);
+    fixture.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], job.entry(), MARKS[1]));
+    let daemon = fixture.serves(1);
     if moment == Moment::AtWork {
-        wait::wait_until("the agent", RUN, || shop.has_started(1));
+        wait::wait_until("the agent", RUN, || fixture.has_started(1));
         goes();
         std::fs::write(&go, "").expect("a file in the box");
     }
     // Until it says that it waits for something, or asks.
     let waits = || {
-        let task = shop.show(1);
+        let task = fixture.show(1);
         (there.exists()
             && (task["hold"].is_object() || task["status"] == "needs_review")
             && task["status"] != "in_progress")
@@ -80,17 +80,18 @@ fn away(moment: Moment) -> Findings {
     match task {
         Some(task) if task["status"] == "needs_review" => {
             // It asked: the answer is the first choice that it gave.
-            shop.orch(["task", "retry", "1"]).ok();
+            fixture.orch(["task", "retry", "1"]).ok();
         }
         Some(_) => {}
-        None => {
-            found.push(finding(Broken::Stuck, format!("it does not say that its repository is gone: {}", shop.told())))
-        }
+        None => found.push(finding(
+            Broken::Stuck,
+            format!("it does not say that its repository is gone: {}", fixture.describe()),
+        )),
     }
-    found.extend(shop.until_done(1, RUN));
-    found.extend(shop.leaves(daemon));
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &[job], Allowed::default()));
+    found.extend(fixture.until_done(1, RUN));
+    found.extend(fixture.leaves(daemon));
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &[job], Allowed::default()));
     found
 }
 
@@ -101,24 +102,24 @@ fn slow(times: usize, size: Size) -> Tally {
 
 fn slowly(count: usize) -> Findings {
     let jobs: Vec<Job> = (0..count).map(|n| Job::plain(&format!("f{n}"), "wait 1s")).collect();
-    let shop = Shop::open(&jobs, "");
-    let path = shop.sealed.env().into_iter().find(|(key, _)| key == "PATH").expect("a PATH").1;
+    let fixture = Fixture::open(&jobs, "");
+    let path = fixture.sealed.env().into_iter().find(|(key, _)| key == "PATH").expect("a PATH").1;
     for name in ["git", "tmux"] {
         let real = find_program(Path::new(name), &path).expect("a program of this machine");
-        shop.sealed.program(name, &format!("#!/bin/sh\nsleep 0.3\nexec '{}' \"$@\"\n", real.display()));
+        fixture.sealed.program(name, &format!("#!/bin/sh\nsleep 0.3\nexec '{}' \"$@\"\n", real.display()));
     }
-    let daemon = shop.orch_program().args(["serve"]).start();
-    wait::wait_until("an agent", RUN, || !shop.started().is_empty());
+    let daemon = fixture.orch_program().args(["serve"]).start();
+    wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
     daemon.signal(rustix::process::Signal::KILL);
     daemon.finish(SOON);
-    let ran = shop.until_idle(&[]).finish(RUN * 4);
+    let ran = fixture.until_idle(&[]).finish(RUN * 4);
     let mut found = Vec::new();
     if ran.code != Some(0) {
         found.push(finding(Broken::Stuck, format!("it does not come to rest: {ran}")));
     }
     for name in ["git", "tmux"] {
-        std::fs::remove_file(shop.sealed.bin().join(name)).expect("a file in the box");
+        std::fs::remove_file(fixture.sealed.bin().join(name)).expect("a file in the box");
     }
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }

@@ -1,10 +1,10 @@
 //! R2: `kill -9` at random moments: of the daemon, of a runner, of an agent, of the tmux server, of everything at once.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, kill};
 use crate::kit::process::Running;
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, Shop, kill};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -50,9 +50,9 @@ fn daemons(times: usize, _: Size) -> Tally {
     let mut tally = trials(shares.len(), AT_ONCE, |trial| {
         let mut dice = Dice::new(trial as u64 + 1);
         let jobs = jobs(shares[trial] as u64, &mut dice);
-        let shop = Shop::open(&jobs, CONFIG);
+        let fixture = Fixture::open(&jobs, CONFIG);
         for _ in 0..shares[trial] {
-            let mut daemon = shop.until_idle(&[]);
+            let mut daemon = fixture.until_idle(&[]);
             dice.pause(900);
             if daemon.is_running() {
                 struck.fetch_add(1, Ordering::SeqCst);
@@ -60,7 +60,7 @@ fn daemons(times: usize, _: Size) -> Tally {
             }
             daemon.finish(RUN);
         }
-        to_the_end(&shop, &jobs, 0)
+        to_the_end(&fixture, &jobs, 0)
     });
     tally.times = struck.into_inner();
     tally
@@ -70,9 +70,9 @@ fn daemons(times: usize, _: Size) -> Tally {
 const AT_ONCE: usize = 3;
 
 /// The daemon finishes what is left, and then everything is looked at.
-fn to_the_end(shop: &Shop, jobs: &[Job], more_starts: usize) -> Findings {
-    shop.until_idle(&[]).finish(RUN * 2);
-    check::all(shop, jobs, Allowed { more_starts, ..Allowed::default() })
+fn to_the_end(fixture: &Fixture, jobs: &[Job], more_starts: usize) -> Findings {
+    fixture.until_idle(&[]).finish(RUN * 2);
+    check::all(fixture, jobs, Allowed { more_starts, ..Allowed::default() })
 }
 
 fn runners(times: usize, _: Size) -> Tally {
@@ -89,23 +89,23 @@ fn victims(times: usize, kind: &str) -> Tally {
     let mut tally = trials(shares.len(), AT_ONCE, |trial| {
         let mut dice = Dice::new(trial as u64 + 1000);
         let jobs = jobs(8, &mut dice);
-        let shop = Shop::open(&jobs, CONFIG);
-        let daemon = shop.until_idle(&[]);
+        let fixture = Fixture::open(&jobs, CONFIG);
+        let daemon = fixture.until_idle(&[]);
         let mut struck = 0;
         let mut daemon = Some(daemon);
         while struck < shares[trial] && daemon.as_mut().is_some_and(Running::is_running) {
-            let found = shop.processes(kind);
+            let found = fixture.processes(kind);
             if !found.is_empty() {
                 dice.pause(250);
                 let victim = found[usize::try_from(dice.below(found.len() as u64)).unwrap_or(0)];
                 // It may have ended meanwhile; the number is looked at once more.
-                if shop.processes(kind).contains(&victim) {
+                if fixture.processes(kind).contains(&victim) {
                     struck += usize::from(kill(victim));
                 }
             }
         }
         daemon.take().map(|daemon| daemon.finish(RUN * 2));
-        to_the_end(&shop, &jobs, struck)
+        to_the_end(&fixture, &jobs, struck)
     });
     tally.times = times;
     tally
@@ -115,16 +115,16 @@ fn tmux(times: usize, _: Size) -> Tally {
     trials(times, AT_ONCE, |trial| {
         let mut dice = Dice::new(trial as u64 + 2000);
         let jobs = jobs(6, &mut dice);
-        let shop = Shop::open(&jobs, CONFIG);
-        let daemon = shop.until_idle(&[]);
-        wait::wait_until("an agent", RUN, || !shop.started().is_empty());
+        let fixture = Fixture::open(&jobs, CONFIG);
+        let daemon = fixture.until_idle(&[]);
+        wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
         dice.pause(600);
-        let lived = shop.processes("__run").len();
-        for server in shop.processes("tmux") {
+        let lived = fixture.processes("__run").len();
+        for server in fixture.processes("tmux") {
             kill(server);
         }
         daemon.finish(RUN * 2);
-        to_the_end(&shop, &jobs, lived)
+        to_the_end(&fixture, &jobs, lived)
     })
 }
 
@@ -132,21 +132,21 @@ fn everything(times: usize, _: Size) -> Tally {
     trials(times, AT_ONCE, |trial| {
         let mut dice = Dice::new(trial as u64 + 3000);
         let jobs = jobs(6, &mut dice);
-        let shop = Shop::open(&jobs, CONFIG);
-        let daemon = shop.until_idle(&[]);
-        wait::wait_until("an agent", RUN, || !shop.started().is_empty());
+        let fixture = Fixture::open(&jobs, CONFIG);
+        let daemon = fixture.until_idle(&[]);
+        wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
         dice.pause(900);
-        let lived = shop.processes("__run").len();
+        let lived = fixture.processes("__run").len();
         // Whoever is just being started is met in the next round.
         let over = wait::poll(Duration::from_secs(10), || {
-            let all = shop.sealed.inmates();
+            let all = fixture.sealed.inmates();
             for one in &all {
                 kill(one.pid);
             }
             all.is_empty().then_some(())
         });
         daemon.finish(RUN);
-        let mut found = to_the_end(&shop, &jobs, lived);
+        let mut found = to_the_end(&fixture, &jobs, lived);
         if over.is_none() {
             found.push(finding(Broken::Stuck, "not everything could be killed"));
         }

@@ -113,17 +113,19 @@ impl Fixture {
         if ran.code != Some(0) {
             return vec![finding(Broken::Stuck, format!("it cannot be opened: {ran}"))];
         }
-        let told: Vec<String> = ran
+        let messages: Vec<String> = ran
             .json()
             .as_array()
             .into_iter()
             .flatten()
             .map(|task| format!("{} {} {}", task["id"], task["status"], task["title"]))
             .collect();
-        if told == ["1 \"done\" \"Make a file\"", "2 \"needs_review\" \"Wait for a person\"", "3 \"new\" \"New one\""] {
+        if messages
+            == ["1 \"done\" \"Make a file\"", "2 \"needs_review\" \"Wait for a person\"", "3 \"new\" \"New one\""]
+        {
             return Vec::new();
         }
-        vec![finding(Broken::Lost, format!("it tells {told:?}: {ran}"))]
+        vec![finding(Broken::Lost, format!("it tells {messages:?}: {ran}"))]
     }
 }
 

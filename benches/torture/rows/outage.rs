@@ -2,12 +2,12 @@
 //! recordings of the real one (`tests/fixtures/agents`); that they are read rightly is tested there.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, MARKS};
 use crate::kit::http;
 use crate::kit::provider::{Answer, Provider};
 use crate::kit::wait::{self, RUN, SOON};
 use crate::kit::{read_file, write_file};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, MARKS, Shop};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
@@ -83,50 +83,50 @@ fn run(times: usize, _: Size) -> Tally {
 fn out(trouble: Trouble) -> Findings {
     let mut jobs: Vec<Job> = (0..5).map(|n| Job::plain(&format!("f{n}"), "")).collect();
     jobs.iter_mut().take(3).for_each(|job| job.starts = 3 * (ASKED + 4));
-    let shop = Shop::empty("");
-    shop.orch(["config", "set", "workflow.silence_seconds", "2"]).ok();
-    hire_cloud(&shop);
-    write_file(&shop.note("down"), &said(trouble));
+    let fixture = Fixture::empty("");
+    fixture.orch(["config", "set", "workflow.silence_seconds", "2"]).ok();
+    hire_cloud(&fixture);
+    write_file(&fixture.note("down"), &said(trouble));
     if trouble == Trouble::Silent {
-        write_file(&shop.note("hang"), "");
+        write_file(&fixture.note("hang"), "");
     }
     let entry = |(n, job): (usize, &Job)| if n < 3 { job.entry_for("cloud") } else { job.entry() };
     let entries: String = jobs.iter().enumerate().map(entry).collect();
-    shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    fixture.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
     let begun = Instant::now();
-    let daemon = shop.serves(jobs.len());
-    let mut found = others_work(&shop, &[4, 5], begun);
-    found.extend(waits_with_a_reason(&shop, trouble));
+    let daemon = fixture.serves(jobs.len());
+    let mut found = others_work(&fixture, &[4, 5], begun);
+    found.extend(waits_with_a_reason(&fixture, trouble));
     if trouble != Trouble::Until {
         for _ in 0..ASKED {
-            found.extend(fails_once_more(&shop));
+            found.extend(fails_once_more(&fixture));
         }
     }
     for file in ["down", "hang"] {
-        std::fs::remove_file(shop.note(file)).ok();
+        std::fs::remove_file(fixture.note(file)).ok();
     }
     if trouble != Trouble::Until {
         // A person who knows that it is back need not wait for the time to come.
-        shop.orch(["breaker", "reset"]);
-        (1..=3).for_each(|task| run_now(&shop, task));
+        fixture.orch(["breaker", "reset"]);
+        (1..=3).for_each(|task| run_now(&fixture, task));
     }
-    found.extend(shop.until_done(jobs.len(), RUN));
+    found.extend(fixture.until_done(jobs.len(), RUN));
     for task in 1..=3 {
-        let attempts = shop.show(task)["attempts"].as_u64();
+        let attempts = fixture.show(task)["attempts"].as_u64();
         if attempts != Some(1) {
             found.push(finding(Broken::Lost, format!("task {task} was charged {attempts:?} attempts: {trouble:?}")));
         }
     }
-    found.extend(shop.leaves(daemon));
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(fixture.leaves(daemon));
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }
 
 /// An agent that says what is in `down` while that is there, and then does its work.
-fn hire_cloud(shop: &Shop) {
-    let (at, orch) = (shop.notes.display(), crate::orch().display());
-    shop.hire(
+fn hire_cloud(fixture: &Fixture) {
+    let (at, orch) = (fixture.notes.display(), crate::orch().display());
+    fixture.hire(
         "cloud",
         "kind: claude",
         &format!(
@@ -158,16 +158,18 @@ fn said(trouble: Trouble) -> String {
 }
 
 /// Tasks of agents that need nobody are done meanwhile, at their usual speed.
-fn others_work(shop: &Shop, tasks: &[u64], begun: Instant) -> Findings {
-    let done = || tasks.iter().all(|task| shop.show(*task)["status"] == "done");
+fn others_work(fixture: &Fixture, tasks: &[u64], begun: Instant) -> Findings {
+    let done = || tasks.iter().all(|task| fixture.show(*task)["status"] == "done");
     match wait::poll(SOON * 2, || done().then_some(())) {
         Some(()) => Vec::new(),
-        None => vec![finding(Broken::Stuck, format!("others wait, too, {:?}: {}", begun.elapsed(), shop.told()))],
+        None => {
+            vec![finding(Broken::Stuck, format!("others wait, too, {:?}: {}", begun.elapsed(), fixture.describe()))]
+        }
     }
 }
 
 /// Each task that waits for the provider says so, in the list and in words.
-fn waits_with_a_reason(shop: &Shop, trouble: Trouble) -> Findings {
+fn waits_with_a_reason(fixture: &Fixture, trouble: Trouble) -> Findings {
     let expected = match trouble {
         Trouble::Recorded(_, reason) => reason,
         Trouble::NameUnknown | Trouble::Silent | Trouble::Trickle | Trouble::Router(_) => "network",
@@ -176,43 +178,43 @@ fn waits_with_a_reason(shop: &Shop, trouble: Trouble) -> Findings {
     let mut found = Vec::new();
     for task in 1..=3 {
         let held = || {
-            let hold = shop.show(task)["hold"].clone();
+            let hold = fixture.show(task)["hold"].clone();
             (hold["reason"] == expected && hold["until"].is_string()).then_some(hold)
         };
         let words = |hold: &Value| {
             let detail = hold["detail"].as_str().unwrap_or_default().to_owned();
-            let told = shop.orch(["why", &task.to_string()]).stdout;
-            !detail.is_empty() && told.contains(detail.trim_start_matches("cloud: "))
+            let text = fixture.orch(["why", &task.to_string()]).stdout;
+            !detail.is_empty() && text.contains(detail.trim_start_matches("cloud: "))
         };
         // It may be at work once more when it is looked at.
         if wait::poll(SOON, || held().filter(words)).is_none() {
-            let told = shop.orch(["why", &task.to_string()]).stdout;
+            let text = fixture.orch(["why", &task.to_string()]).stdout;
             found
-                .push(finding(Broken::Stuck, format!("task {task} does not say that it waits for {expected}: {told}")));
+                .push(finding(Broken::Stuck, format!("task {task} does not say that it waits for {expected}: {text}")));
         }
     }
     found
 }
 
 /// A person wants the task now, and does not watch it.
-fn run_now(shop: &Shop, task: u64) {
-    let socket = shop.sealed.socket().expect("a daemon");
+fn run_now(fixture: &Fixture, task: u64) {
+    let socket = fixture.sealed.socket().expect("a daemon");
     let answer = http::ask(&socket, "POST", &format!("/v1/tasks/{task}/run"), "");
     assert!(answer.status < 500, "{answer:?}");
 }
 
 /// The first task is asked for, and its agent fails again: nobody is asked for that, and nothing is charged.
-fn fails_once_more(shop: &Shop) -> Findings {
-    let refused = || read_file(&shop.note("refused")).lines().count();
+fn fails_once_more(fixture: &Fixture) -> Findings {
+    let refused = || read_file(&fixture.note("refused")).lines().count();
     let before = refused();
-    run_now(shop, 1);
+    run_now(fixture, 1);
     if wait::poll(SOON, || (refused() > before).then_some(())).is_none() {
-        return vec![finding(Broken::Stuck, format!("task 1 is not tried: {}", shop.told()))];
+        return vec![finding(Broken::Stuck, format!("task 1 is not tried: {}", fixture.describe()))];
     }
-    let settled = || ["routed", "needs_review"].iter().any(|status| shop.show(1)["status"] == *status);
+    let settled = || ["routed", "needs_review"].iter().any(|status| fixture.show(1)["status"] == *status);
     wait::poll(SOON, || settled().then_some(()));
-    if shop.show(1)["status"] == "needs_review" {
-        return vec![finding(Broken::Stuck, format!("a person is asked because of an outage: {}", shop.told()))];
+    if fixture.show(1)["status"] == "needs_review" {
+        return vec![finding(Broken::Stuck, format!("a person is asked because of an outage: {}", fixture.describe()))];
     }
     Vec::new()
 }
@@ -220,35 +222,35 @@ fn fails_once_more(shop: &Shop) -> Findings {
 /// An agent hears a byte a second for longer than a silence may last: it is neither stopped nor charged, and others work.
 fn trickles() -> Findings {
     let jobs: Vec<Job> = (0..3).map(|n| Job::plain(&format!("f{n}"), "")).collect();
-    let shop = Shop::empty("");
-    shop.orch(["config", "set", "workflow.silence_seconds", "2"]).ok();
-    hire_cloud(&shop);
-    write_file(&shop.note("said"), &said(Trouble::Trickle));
-    write_file(&shop.note("slow"), "");
+    let fixture = Fixture::empty("");
+    fixture.orch(["config", "set", "workflow.silence_seconds", "2"]).ok();
+    hire_cloud(&fixture);
+    write_file(&fixture.note("said"), &said(Trouble::Trickle));
+    write_file(&fixture.note("slow"), "");
     let entries = format!("{}{}{}", jobs[0].entry_for("cloud"), jobs[1].entry(), jobs[2].entry());
-    shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    fixture.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
     let begun = Instant::now();
-    let daemon = shop.orch_program().args(["serve"]).start();
-    let bytes = || read_file(&shop.note("bytes")).trim().parse::<u32>().unwrap_or(0);
-    let heard = || shop.note("bytes").exists() && bytes() >= HEARD;
+    let daemon = fixture.orch_program().args(["serve"]).start();
+    let bytes = || read_file(&fixture.note("bytes")).trim().parse::<u32>().unwrap_or(0);
+    let heard = || fixture.note("bytes").exists() && bytes() >= HEARD;
     wait::wait_until("some bytes", RUN, heard);
-    let mut found = others_work(&shop, &[2, 3], begun);
-    std::fs::remove_file(shop.note("slow")).expect("it was there");
-    found.extend(shop.until_done(jobs.len(), RUN));
-    found.extend(shop.leaves(daemon));
-    shop.until_idle(&[]).finish(RUN);
+    let mut found = others_work(&fixture, &[2, 3], begun);
+    std::fs::remove_file(fixture.note("slow")).expect("it was there");
+    found.extend(fixture.until_done(jobs.len(), RUN));
+    found.extend(fixture.leaves(daemon));
+    fixture.until_idle(&[]).finish(RUN);
     // Each job may be started once, as no other trouble was.
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }
 
 /// The router cannot be asked: tasks that name their agent do not notice, the others get the fallback.
 fn router_is_out(how: RouterTrouble) -> Findings {
     let jobs: Vec<Job> = (0..4).map(|n| Job::plain(&format!("f{n}"), "")).collect();
-    let shop = Shop::empty("");
-    hire_cloud(&shop);
+    let fixture = Fixture::empty("");
+    hire_cloud(&fixture);
     let provider = Provider::start(Answer::Trickle);
-    let config = shop.sealed.orch_home().join("config.yml");
+    let config = fixture.sealed.orch_home().join("config.yml");
     let who = match how {
         RouterTrouble::Refused | RouterTrouble::Hangs => "agent: cloud".to_owned(),
         RouterTrouble::Trickles => "agent: api, model: local/router-1".to_owned(),
@@ -260,22 +262,22 @@ fn router_is_out(how: RouterTrouble) -> Findings {
     text.push(format!("providers: {{local: {{base_url: '{}'}}}}", provider.url()));
     write_file(&config, &format!("{}\n", text.join("\n")));
     match how {
-        RouterTrouble::Refused => write_file(&shop.note("down"), &said(Trouble::Recorded("unreachable", ""))),
+        RouterTrouble::Refused => write_file(&fixture.note("down"), &said(Trouble::Recorded("unreachable", ""))),
         RouterTrouble::Hangs => {
-            write_file(&shop.note("down"), &said(Trouble::Silent));
-            write_file(&shop.note("hang"), "");
+            write_file(&fixture.note("down"), &said(Trouble::Silent));
+            write_file(&fixture.note("hang"), "");
         }
         RouterTrouble::Trickles => {}
     }
     let unlabelled = |job: &Job| job.entry().replace("'agent:bot', ", "");
     let entries: String = jobs[..2].iter().map(unlabelled).chain(jobs[2..].iter().map(Job::entry)).collect();
-    shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    fixture.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
     let begun = Instant::now();
-    let daemon = shop.serves(jobs.len());
-    let mut found = others_work(&shop, &[3, 4], begun);
-    found.extend(shop.until_done(jobs.len(), RUN));
+    let daemon = fixture.serves(jobs.len());
+    let mut found = others_work(&fixture, &[3, 4], begun);
+    found.extend(fixture.until_done(jobs.len(), RUN));
     for task in 1..=2 {
-        let route = shop.show(task)["route"].clone();
+        let route = fixture.show(task)["route"].clone();
         if route["agent"] != json!("bot") || !route["warning"].is_string() {
             found.push(finding(Broken::Lost, format!("task {task} does not say who it was given to and why: {route}")));
         }
@@ -283,11 +285,11 @@ fn router_is_out(how: RouterTrouble) -> Findings {
     if how == RouterTrouble::Trickles && provider.seen().is_empty() {
         found.push(finding(Broken::Lost, "the router's provider was never asked".to_owned()));
     }
-    found.extend(shop.leaves(daemon));
-    shop.until_idle(&[]).finish(RUN);
+    found.extend(fixture.leaves(daemon));
+    fixture.until_idle(&[]).finish(RUN);
     let mut jobs = jobs;
     // A routing question is a start of the router's.
     jobs[..2].iter_mut().for_each(|job| job.starts = 4);
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }

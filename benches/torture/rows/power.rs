@@ -6,9 +6,9 @@ use crate::check::{self, Allowed};
 use crate::disk::player::{Before, Disk, Film, Kept};
 use crate::disk::trace;
 use crate::disk::{Layer, scratch};
+use crate::fixture::{Fixture, Job, MARKS, kill};
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, MARKS, Shop, kill};
 use ::orch::daemon::Setup;
 use ::orch_config::Home;
 use ::orch_core::ids::TaskId;
@@ -38,7 +38,7 @@ pub const LIVE: Row = Row {
 
 /// What somebody was told, and how far the trace was then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Told {
+struct Report {
     end: u64,
     title: String,
     /// `None`: that it was added.
@@ -48,10 +48,10 @@ struct Told {
 /// A play that was written down.
 struct Recorded {
     film: Film,
-    told: Vec<Told>,
+    reports: Vec<Report>,
     /// What `tasks.yml` held at any time.
     files: Vec<Vec<u8>>,
-    shop: Shop,
+    fixture: Fixture,
     /// The program, without the layer.
     git: PathBuf,
 }
@@ -62,63 +62,63 @@ fn extent(layer: &Layer) -> u64 {
 
 /// Tasks of all kinds, by a daemon and by commands, from an empty home on.
 fn record() -> Recorded {
-    let shop = Shop::empty("");
-    shop.sealed.write_tasks(&format!("{}\n{}", MARKS[0], Job::plain("one", "").entry()));
-    let home = shop.sealed.orch_home();
-    let repo = shop.repo.dir().to_owned();
-    let layer = Layer::over(&[&home, &repo], &shop.notes).traced(&shop.notes).of_everybody();
-    let git = put_git_under(&layer, &shop);
+    let fixture = Fixture::empty("");
+    fixture.sealed.write_tasks(&format!("{}\n{}", MARKS[0], Job::plain("one", "").entry()));
+    let home = fixture.sealed.orch_home();
+    let repo = fixture.repo.dir().to_owned();
+    let layer = Layer::over(&[&home, &repo], &fixture.notes).traced(&fixture.notes).of_everybody();
+    let git = put_git_under(&layer, &fixture);
     let before = Before::of(&[&home, &repo]);
-    let mut told = Vec::new();
-    add(&shop, &layer, "Added before", &mut told);
-    let mut daemon = shop.under(&layer).args(["serve"]).start();
-    wait::wait_until("the daemon", RUN, || shop.sealed.socket().is_some());
-    add(&shop, &layer, "Added beside", &mut told);
-    add(&shop, &layer, "Given up", &mut told);
-    let id = |title: &str| statuses(&shop).into_iter().find(|(_, name, _)| name == title).map(|(id, ..)| id);
+    let mut reports = Vec::new();
+    add(&fixture, &layer, "Added before", &mut reports);
+    let mut daemon = fixture.under(&layer).args(["serve"]).start();
+    wait::wait_until("the daemon", RUN, || fixture.sealed.socket().is_some());
+    add(&fixture, &layer, "Added beside", &mut reports);
+    add(&fixture, &layer, "Given up", &mut reports);
+    let id = |title: &str| statuses(&fixture).into_iter().find(|(_, name, _)| name == title).map(|(id, ..)| id);
     let given_up = id("Given up").expect("a task").to_string();
-    shop.orch(["task", "cancel", &given_up]).ok();
-    hear(&shop, &layer, &mut told);
+    fixture.orch(["task", "cancel", &given_up]).ok();
+    hear(&fixture, &layer, &mut reports);
     wait::wait_until("the tasks", RUN, || {
-        hear(&shop, &layer, &mut told);
-        told.iter().filter(|told| told.status.as_deref() == Some("done")).count() >= 3
+        hear(&fixture, &layer, &mut reports);
+        reports.iter().filter(|report| report.status.as_deref() == Some("done")).count() >= 3
     });
     daemon.signal(Signal::TERM);
     wait::wait_until("its end", RUN, || !daemon.is_running());
-    add(&shop, &layer, "Added after", &mut told);
+    add(&fixture, &layer, "Added after", &mut reports);
     let film = before.and(trace::read(layer.trace()));
     let whole = film.cut(film.len(), Kept::Everything, &mut Dice::new(0));
     for name in ["tasks.yml", ".orch/orch.db", ".orch/orch.db-witness"] {
         let there = std::fs::read(home.join(name)).expect("a file");
         assert_eq!(whole.bytes(&home.join(name)), Some(&*there), "the layer has seen every write to {name}");
     }
-    let files = film.versions(&shop.sealed.tasks_file());
-    Recorded { film, told, files, shop, git }
+    let files = film.versions(&fixture.sealed.tasks_file());
+    Recorded { film, reports, files, fixture, git }
 }
 
-fn add(shop: &Shop, layer: &Layer, title: &str, told: &mut Vec<Told>) {
+fn add(fixture: &Fixture, layer: &Layer, title: &str, reports: &mut Vec<Report>) {
     let name = title.to_lowercase().replace(' ', "-");
     let script = format!("```orch-script\nwrite {name}.txt right\ncommit Add {name}\n```");
-    let program = shop.sealed.run_program_in(shop.sealed.orch_program(), shop.repo.dir()).envs(layer.env());
+    let program = fixture.sealed.run_program_in(fixture.sealed.orch_program(), fixture.repo.dir()).envs(layer.env());
     program.args(["task", "add", title, "-b", &script, "-l", "agent:bot", "-l", "complexity:simple"]).run().ok();
-    told.push(Told { end: extent(layer), title: title.to_owned(), status: None });
+    reports.push(Report { end: extent(layer), title: title.to_owned(), status: None });
 }
 
-fn statuses(shop: &Shop) -> Vec<(u64, String, String)> {
-    let listed: Value = serde_json::from_str(&shop.orch(["task", "list", "--json"]).stdout).unwrap_or_default();
+fn statuses(fixture: &Fixture) -> Vec<(u64, String, String)> {
+    let listed: Value = serde_json::from_str(&fixture.orch(["task", "list", "--json"]).stdout).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let row = |task: &Value| Some((task["id"].as_u64()?, text(&task["title"]), text(&task["status"])));
     listed.as_array().into_iter().flatten().filter_map(row).collect()
 }
 
 /// Asks how the tasks stand, and notes which have ended.
-fn hear(shop: &Shop, layer: &Layer, told: &mut Vec<Told>) {
-    let heard = statuses(shop);
+fn hear(fixture: &Fixture, layer: &Layer, reports: &mut Vec<Report>) {
+    let heard = statuses(fixture);
     let end = extent(layer);
     for (_, title, status) in heard.into_iter().filter(|(.., status)| ["done", "cancelled"].contains(&status.as_str()))
     {
-        if !told.iter().any(|known| known.title == title && known.status.is_some()) {
-            told.push(Told { end, title, status: Some(status) });
+        if !reports.iter().any(|known| known.title == title && known.status.is_some()) {
+            reports.push(Report { end, title, status: Some(status) });
         }
     }
 }
@@ -138,25 +138,25 @@ fn cuts(times: usize, _: Size) -> Tally {
         let kept = if dice.below(2) == 0 { Kept::Some } else { Kept::ALL[number % Kept::ALL.len()] };
         let disk = recorded.film.cut(at, kept, &mut dice);
         let place = tempfile::Builder::new().prefix("ob-").tempdir_in(scratch()).expect("a directory");
-        disk.put(&recorded.shop.sealed.orch_home(), place.path(), |path| !path.starts_with("worktrees"));
-        let due: Vec<&Told> = recorded.told.iter().filter(|told| told.end <= recorded.film.end(at)).collect();
+        disk.put(&recorded.fixture.sealed.orch_home(), place.path(), |path| !path.starts_with("worktrees"));
+        let due: Vec<&Report> = recorded.reports.iter().filter(|report| report.end <= recorded.film.end(at)).collect();
         let mut found = looked_at(place.path(), &due, &recorded, &runtime());
         if found.is_empty() && number % 50 == 0 {
-            found = asked(place.path(), &due, &recorded.shop);
+            found = asked(place.path(), &due, &recorded.fixture);
         }
         if found.is_empty() && number % 5 == 0 {
-            disk.put(recorded.shop.repo.dir(), &place.path().join("repository"), |_| true);
+            disk.put(recorded.fixture.repo.dir(), &place.path().join("repository"), |_| true);
             found = merged(&place.path().join("repository"), &due, &recorded);
         }
-        let told = |text: &str| format!("{kept:?} after call {at} of {count}, {}: {text}", recorded.film.last(at));
-        found.into_iter().map(|one| finding(one.broken, told(&one.text))).collect()
+        let reports = |text: &str| format!("{kept:?} after call {at} of {count}, {}: {text}", recorded.film.last(at));
+        found.into_iter().map(|one| finding(one.broken, reports(&one.text))).collect()
     });
     tally.note = format!("{count} calls");
     tally
 }
 
 /// The home is opened in this process: what a daemon would find.
-fn looked_at(dir: &Path, due: &[&Told], recorded: &Recorded, runtime: &tokio::runtime::Runtime) -> Findings {
+fn looked_at(dir: &Path, due: &[&Report], recorded: &Recorded, runtime: &tokio::runtime::Runtime) -> Findings {
     let mut found = Vec::new();
     let file = std::fs::read(dir.join("tasks.yml")).ok();
     if file.as_ref().is_none_or(|file| !recorded.files.contains(file)) {
@@ -182,17 +182,17 @@ fn looked_at(dir: &Path, due: &[&Told], recorded: &Recorded, runtime: &tokio::ru
         }
     };
     let tasks = journal.tasks_after(TaskId(0), 1000).expect("it reads");
-    for told in due {
-        let same: Vec<_> = tasks.iter().filter(|task| task.spec.title == told.title).collect();
-        match (&same[..], &told.status) {
-            ([], _) => found.push(finding(Broken::Lost, format!("{:?} is gone", told.title))),
+    for report in due {
+        let same: Vec<_> = tasks.iter().filter(|task| task.spec.title == report.title).collect();
+        match (&same[..], &report.status) {
+            ([], _) => found.push(finding(Broken::Lost, format!("{:?} is gone", report.title))),
             ([task], Some(status)) if task.status().as_str() != status => {
-                let text = format!("{:?} was told to be {status}, and is {}", told.title, task.status().as_str());
+                let text = format!("{:?} was told to be {status}, and is {}", report.title, task.status().as_str());
                 found.push(finding(Broken::Lost, text));
             }
             ([_], _) => {}
             (more, _) => {
-                found.push(finding(Broken::Doubled, format!("{:?} is there {} times", told.title, more.len())))
+                found.push(finding(Broken::Doubled, format!("{:?} is there {} times", report.title, more.len())))
             }
         }
     }
@@ -201,33 +201,33 @@ fn looked_at(dir: &Path, due: &[&Told], recorded: &Recorded, runtime: &tokio::ru
 }
 
 /// The real program is asked.
-fn asked(dir: &Path, due: &[&Told], shop: &Shop) -> Findings {
-    let program = shop.orch_program().envs([("ORCH_HOME", dir)]);
+fn asked(dir: &Path, due: &[&Report], fixture: &Fixture) -> Findings {
+    let program = fixture.orch_program().envs([("ORCH_HOME", dir)]);
     let ran = program.args(["task", "list", "--json"]).run();
     if ran.code != Some(0) {
         return vec![finding(Broken::Stuck, format!("it does not answer: {ran}"))];
     }
     let listed = ran.json();
-    let is_there = |told: &Told| {
-        let mut tasks = listed.as_array().into_iter().flatten().filter(|task| task["title"] == *told.title);
-        tasks.any(|task| told.status.as_ref().is_none_or(|status| task["status"] == **status))
+    let is_there = |report: &Report| {
+        let mut tasks = listed.as_array().into_iter().flatten().filter(|task| task["title"] == *report.title);
+        tasks.any(|task| report.status.as_ref().is_none_or(|status| task["status"] == **status))
     };
-    let gone: Vec<&&Told> = due.iter().filter(|told| !is_there(told)).collect();
+    let gone: Vec<&&Report> = due.iter().filter(|report| !is_there(report)).collect();
     if gone.is_empty() { Vec::new() } else { vec![finding(Broken::Lost, format!("{gone:?}: {ran}"))] }
 }
 
 /// The work of a task that was told to be done is on the base branch, with all that it holds.
-fn merged(repo: &Path, due: &[&Told], recorded: &Recorded) -> Findings {
-    let git = |args: &[&str]| recorded.shop.sealed.run_program_in(&recorded.git, repo).args(args).run();
-    let done: Vec<&&Told> = due.iter().filter(|told| told.status.as_deref() == Some("done")).collect();
+fn merged(repo: &Path, due: &[&Report], recorded: &Recorded) -> Findings {
+    let git = |args: &[&str]| recorded.fixture.sealed.run_program_in(&recorded.git, repo).args(args).run();
+    let done: Vec<&&Report> = due.iter().filter(|report| report.status.as_deref() == Some("done")).collect();
     if done.is_empty() {
         return Vec::new();
     }
     let subjects = git(&["log", "--first-parent", "--format=%s", "main"]);
     let whole = git(&["rev-list", "--objects", "--quiet", "main"]);
     let mut found = Vec::new();
-    for told in done.iter().filter(|told| !subjects.stdout.lines().any(|subject| subject == told.title)) {
-        found.push(finding(Broken::Lost, format!("the merge of {:?} is gone: {subjects}", told.title)));
+    for report in done.iter().filter(|report| !subjects.stdout.lines().any(|subject| subject == report.title)) {
+        found.push(finding(Broken::Lost, format!("the merge of {:?} is gone: {subjects}", report.title)));
     }
     if whole.code != Some(0) {
         found.push(finding(Broken::Lost, format!("the base branch lacks something: {whole}")));
@@ -247,15 +247,15 @@ fn live(times: usize, _: Size) -> Tally {
 fn cut(kept: Kept, dice: &mut Dice) -> Findings {
     let script = |dice: &mut Dice| format!("wait {}ms", dice.below(300));
     let jobs: Vec<Job> = (0..4).map(|number| Job::plain(&format!("f{number}"), &script(dice))).collect();
-    let shop = Shop::open(&jobs, "engine: {max_parallel: 4, tick_seconds: 2}\n");
-    let home = shop.sealed.orch_home();
-    let layer = Layer::over(&[&home], &shop.notes).traced(&shop.notes);
+    let fixture = Fixture::open(&jobs, "engine: {max_parallel: 4, tick_seconds: 2}\n");
+    let home = fixture.sealed.orch_home();
+    let layer = Layer::over(&[&home], &fixture.notes).traced(&fixture.notes);
     let before = Before::of(&[&home]);
-    let daemon = shop.under(&layer).args(["serve", "--until-idle"]).start();
-    wait::wait_until("an agent", RUN, || !shop.started().is_empty());
+    let daemon = fixture.under(&layer).args(["serve", "--until-idle"]).start();
+    wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
     dice.pause(2000);
     let over = wait::poll(Duration::from_secs(10), || {
-        let all = shop.sealed.inmates();
+        let all = fixture.sealed.inmates();
         for one in all.iter().filter(|one| !is_git(&one.command)) {
             kill(one.pid);
         }
@@ -265,10 +265,10 @@ fn cut(kept: Kept, dice: &mut Dice) -> Findings {
     let film = before.and(trace::read(layer.trace()));
     let disk = film.cut(film.len(), kept, dice);
     lay(&disk, &home);
-    let started = shop.started().len();
-    shop.until_idle(&[]).finish(RUN * 2);
+    let started = fixture.started().len();
+    fixture.until_idle(&[]).finish(RUN * 2);
     let allowed = Allowed { more_starts: started, same_run: true, ..Allowed::default() };
-    let mut found = check::all(&shop, &jobs, allowed);
+    let mut found = check::all(&fixture, &jobs, allowed);
     if over.is_none() {
         found.push(finding(Broken::Stuck, "not everything could be killed"));
     }
@@ -280,10 +280,10 @@ fn is_git(command: &str) -> bool {
 }
 
 /// Whoever says "git" in the box gets it under the layer. Where it stands in truth.
-fn put_git_under(layer: &Layer, shop: &Shop) -> PathBuf {
-    let found = shop.sealed.run_program("sh").args(["-c", "command -v git"]).run().ok().stdout;
+fn put_git_under(layer: &Layer, fixture: &Fixture) -> PathBuf {
+    let found = fixture.sealed.run_program("sh").args(["-c", "command -v git"]).run().ok().stdout;
     let orders: String = layer.env().iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
-    shop.sealed.program("git", &format!("#!/bin/sh\n{orders}exec {} \"$@\"\n", found.trim()));
+    fixture.sealed.program("git", &format!("#!/bin/sh\n{orders}exec {} \"$@\"\n", found.trim()));
     found.trim().into()
 }
 

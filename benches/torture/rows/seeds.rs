@@ -16,8 +16,8 @@ pub const ROW: Row = Row {
 const FIRST: u64 = 24_000_000;
 
 fn run(times: usize, size: Size) -> Tally {
-    let told = simulate(Wanted { worlds: "all", seeds: times, first: FIRST, twice: true }, size);
-    let times = usize::try_from(told.seeds).unwrap_or_default();
-    let note = format!("{:.0} simulated days, twice, {}", told.days, told.speed());
-    Tally { times, findings: told.findings, note }
+    let text = simulate(Wanted { worlds: "all", seeds: times, first: FIRST, twice: true }, size);
+    let times = usize::try_from(text.seeds).unwrap_or_default();
+    let note = format!("{:.0} simulated days, twice, {}", text.days, text.speed());
+    Tally { times, findings: text.findings, note }
 }

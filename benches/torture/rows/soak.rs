@@ -1,10 +1,10 @@
 //! R23: one daemon, one task after the other for as long as there is time: what it holds must not grow.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, MARKS};
 use crate::gauge::{self, Usage};
 use crate::kit::wait::RUN;
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, pause, trials};
-use crate::shop::{Job, MARKS, Shop};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -35,9 +35,9 @@ fn run(times: usize, _: Size) -> Tally {
 }
 
 fn soak(times: usize, note: &Mutex<(usize, String)>) -> Findings {
-    let shop = Shop::empty("");
-    shop.sealed.write_tasks(&format!("{}\n{}\n", MARKS[0], MARKS[1]));
-    let daemon = shop.orch_program().args(["serve"]).start();
+    let fixture = Fixture::empty("");
+    fixture.sealed.write_tasks(&format!("{}\n{}\n", MARKS[0], MARKS[1]));
+    let daemon = fixture.orch_program().args(["serve"]).start();
     let pid = daemon.pid().as_raw_nonzero().get();
     let (mut jobs, mut looks, mut found) = (Vec::new(), Vec::new(), Vec::new());
     let begun = Instant::now();
@@ -45,17 +45,17 @@ fn soak(times: usize, note: &Mutex<(usize, String)>) -> Findings {
         let wave: Vec<Job> = (0..WAVE).map(|n| Job::plain(&format!("f{}", jobs.len() + n), "")).collect();
         let entries: String = wave.iter().map(Job::entry).collect();
         // What is done leaves the file.
-        shop.save_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+        fixture.save_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
         jobs.extend(wave);
-        found.extend(shop.until_done(jobs.len(), RUN));
+        found.extend(fixture.until_done(jobs.len(), RUN));
         looks.extend(at_rest(pid).map(|usage| (jobs.len(), usage)));
     }
-    let (told, growth) = growth(&looks);
+    let (text, growth) = growth(&looks);
     found.extend(growth);
-    *note.lock().expect("nobody panics with it") = (jobs.len(), told);
-    found.extend(shop.leaves(daemon));
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &jobs, Allowed { tidied: true, ..Allowed::default() }));
+    *note.lock().expect("nobody panics with it") = (jobs.len(), text);
+    found.extend(fixture.leaves(daemon));
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &jobs, Allowed { tidied: true, ..Allowed::default() }));
     found
 }
 
@@ -90,7 +90,7 @@ fn growth(looks: &[(usize, Usage)]) -> (String, Findings) {
     if now.files > then.files + 2 || now.zombies > 0 {
         found.push(finding(Broken::Lost, format!("descriptors or zombies grew: {then:?}, {now:?}")));
     }
-    let told = format!(
+    let text = format!(
         "memory {} → {} MB, descriptors {} → {}, zombies {}, between {tasks} and {all} tasks",
         then.own_kb / 1024,
         now.own_kb / 1024,
@@ -98,5 +98,5 @@ fn growth(looks: &[(usize, Usage)]) -> (String, Findings) {
         now.files,
         now.zombies
     );
-    (told, found)
+    (text, found)
 }

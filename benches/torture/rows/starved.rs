@@ -1,10 +1,10 @@
 //! R27: a daemon that gets nearly nothing: no processor time to speak of, few descriptors, little memory.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, MARKS};
 use crate::kit::process::Running;
 use crate::kit::wait::{self, RUN, SOON};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, MARKS, Shop};
 use std::os::unix::net::UnixStream;
 
 /// The row.
@@ -35,77 +35,77 @@ fn jobs(count: usize) -> Vec<Job> {
 }
 
 /// A daemon that begins below these limits; so does all that it starts.
-fn limited(shop: &Shop, limits: &str, args: &str) -> Running {
+fn limited(fixture: &Fixture, limits: &str, args: &str) -> Running {
     let orch = crate::orch().display();
-    shop.sealed.run_program("sh").args(["-c", &format!("{limits}; exec nice -n 19 '{orch}' {args}")]).start()
+    fixture.sealed.run_program("sh").args(["-c", &format!("{limits}; exec nice -n 19 '{orch}' {args}")]).start()
 }
 
 /// No time.
 fn burnt(count: usize) -> Findings {
     let jobs = jobs(count);
-    let shop = Shop::open(&jobs, "");
+    let fixture = Fixture::open(&jobs, "");
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let burns =
-        || shop.sealed.run_program("sh").args(["-c", "renice -n 15 $$ > /dev/null; while :; do :; done"]).start();
+        || fixture.sealed.run_program("sh").args(["-c", "renice -n 15 $$ > /dev/null; while :; do :; done"]).start();
     let burners: Vec<Running> = (0..cores * 2).map(|_| burns()).collect();
-    let ran = limited(&shop, "ulimit -n 256", "serve --until-idle").finish(RUN * 4);
+    let ran = limited(&fixture, "ulimit -n 256", "serve --until-idle").finish(RUN * 4);
     drop(burners);
-    ended(&shop, &jobs, &ran)
+    ended(&fixture, &jobs, &ran)
 }
 
 /// No descriptors: most are taken by connections.
 fn crowded(count: usize) -> Findings {
     let jobs = jobs(count);
-    let shop = Shop::open(&jobs, "");
-    shop.sealed.write_tasks(&format!("{}\n{}\n", MARKS[0], MARKS[1]));
-    let daemon = limited(&shop, "ulimit -n 256", "serve");
-    let socket = wait::wait_some("a daemon", RUN, || shop.sealed.socket());
+    let fixture = Fixture::open(&jobs, "");
+    fixture.sealed.write_tasks(&format!("{}\n{}\n", MARKS[0], MARKS[1]));
+    let daemon = limited(&fixture, "ulimit -n 256", "serve");
+    let socket = wait::wait_some("a daemon", RUN, || fixture.sealed.socket());
     let idle: Vec<UnixStream> = (0..IDLE).filter_map(|_| UnixStream::connect(&socket).ok()).collect();
     let mut found = Vec::new();
     // Tasks come and are done as if nobody was there.
     let entries: String = jobs.iter().map(Job::entry).collect();
-    shop.save_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
-    wait::poll(SOON * 2, || (shop.started().len() >= count).then_some(()));
-    if shop.started().len() < count {
-        found.push(finding(Broken::Stuck, format!("{} of {count} agents start", shop.started().len())));
+    fixture.save_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    wait::poll(SOON * 2, || (fixture.started().len() >= count).then_some(()));
+    if fixture.started().len() < count {
+        found.push(finding(Broken::Stuck, format!("{} of {count} agents start", fixture.started().len())));
     }
     drop(idle);
-    found.extend(shop.until_done(count, RUN));
-    found.extend(shop.leaves(daemon));
-    let ran = shop.until_idle(&[]).finish(RUN);
-    found.extend(ended(&shop, &jobs, &ran));
+    found.extend(fixture.until_done(count, RUN));
+    found.extend(fixture.leaves(daemon));
+    let ran = fixture.until_idle(&[]).finish(RUN);
+    found.extend(ended(&fixture, &jobs, &ran));
     found
 }
 
 /// No memory: it may not even start, and then says so; with enough for a start all is done.
 fn small(count: usize) -> Findings {
     let jobs = jobs(count);
-    let shop = Shop::open(&jobs, "");
+    let fixture = Fixture::open(&jobs, "");
     let mut found = Vec::new();
     for megabytes in [64, 128, 256, 384, 512] {
         let limit = format!("ulimit -v {}", megabytes * 1024);
-        if limited(&shop, &limit, "version").finish(RUN).code != Some(0) {
+        if limited(&fixture, &limit, "version").finish(RUN).code != Some(0) {
             // The system does not even load it, as it does not where the program is larger than that.
             continue;
         }
-        let ran = limited(&shop, &limit, "serve --until-idle").finish(RUN);
-        if crate::words() {
+        let ran = limited(&fixture, &limit, "serve --until-idle").finish(RUN);
+        if crate::is_verbose() {
             crate::table::tell(&format!("with {megabytes} MB: {ran}"));
         }
         if ran.code != Some(0) && ran.stderr.trim().is_empty() {
             found.push(finding(Broken::Stuck, format!("with {megabytes} MB it ends without a word: {ran}")));
         }
     }
-    let ran = shop.until_idle(&[]).finish(RUN);
-    found.extend(ended(&shop, &jobs, &ran));
+    let ran = fixture.until_idle(&[]).finish(RUN);
+    found.extend(ended(&fixture, &jobs, &ran));
     found
 }
 
-fn ended(shop: &Shop, jobs: &[Job], ran: &crate::kit::process::Ran) -> Findings {
+fn ended(fixture: &Fixture, jobs: &[Job], ran: &crate::kit::process::Ran) -> Findings {
     let mut found = Vec::new();
     if ran.code != Some(0) {
         found.push(finding(Broken::Stuck, format!("the daemon ended otherwise: {ran}")));
     }
-    found.extend(check::all(shop, jobs, Allowed::default()));
+    found.extend(check::all(fixture, jobs, Allowed::default()));
     found
 }

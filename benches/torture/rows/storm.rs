@@ -2,10 +2,10 @@
 //! reads at once.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Ends, Fixture, Job, MARKS};
 use crate::gauge;
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, pause, trials};
-use crate::shop::{Ends, Job, MARKS, Shop};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
@@ -33,8 +33,8 @@ fn run(megabytes: usize, _: Size) -> Tally {
 }
 
 /// Lines of a thousand bytes with their numbers, then what is odd, then the work.
-fn program(shop: &Shop, megabytes: usize) -> String {
-    let go = shop.note("go").display().to_string();
+fn program(fixture: &Fixture, megabytes: usize) -> String {
+    let go = fixture.note("go").display().to_string();
     format!(
         "while [ ! -e '{go}' ]; do sleep 0.05; done\n\
          awk 'BEGIN {{ pad = sprintf(\"%985s\", \"\"); gsub(/ /, \"x\", pad); \
@@ -51,23 +51,23 @@ fn storm(megabytes: usize, note: &Mutex<String>) -> Findings {
     let file = ("storm.txt".to_owned(), "right\n".to_owned());
     let storm = Job { title: "Storm".into(), script: String::new(), ends: Ends::Done, file, starts: 1 };
     let jobs = [storm, Job::plain("calm", "")];
-    let shop = Shop::empty("");
-    shop.hire("storm", "kind: command", &program(&shop, megabytes));
-    shop.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], jobs[0].entry_for("storm"), MARKS[1]));
-    let daemon = shop.serves(1);
+    let fixture = Fixture::empty("");
+    fixture.hire("storm", "kind: command", &program(&fixture, megabytes));
+    fixture.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], jobs[0].entry_for("storm"), MARKS[1]));
+    let daemon = fixture.serves(1);
     let pid = daemon.pid().as_raw_nonzero().get();
-    wait::wait_until("the agent", RUN, || shop.show(1)["runs"][0]["started_at"].is_string());
+    wait::wait_until("the agent", RUN, || fixture.show(1)["runs"][0]["started_at"].is_string());
     let (over, mut found) = (AtomicBool::new(false), Vec::new());
     std::thread::scope(|scope| {
-        let slow = scope.spawn(|| reads_hardly(&shop, &over));
-        let quick = scope.spawn(|| Seen::of(follow(&shop)));
+        let slow = scope.spawn(|| reads_hardly(&fixture, &over));
+        let quick = scope.spawn(|| Seen::of(follow(&fixture)));
         let end = gauge::AtEnd(&over);
         let most = scope.spawn(|| most_memory(pid, &over));
         let begun = Instant::now();
-        std::fs::write(shop.note("go"), "").expect("a file in the box");
+        std::fs::write(fixture.note("go"), "").expect("a file in the box");
         // Others are served meanwhile.
-        shop.save_tasks(&format!("{}\n{}", shop.sealed.read_tasks().trim_end(), jobs[1].entry()));
-        found.extend(shop.until_done(2, RUN * 5));
+        fixture.save_tasks(&format!("{}\n{}", fixture.sealed.read_tasks().trim_end(), jobs[1].entry()));
+        found.extend(fixture.until_done(2, RUN * 5));
         let took = begun.elapsed();
         let seen = quick.join().expect("it only reads");
         drop(end);
@@ -84,9 +84,9 @@ fn storm(megabytes: usize, note: &Mutex<String>) -> Findings {
             slow / 1024
         );
     });
-    found.extend(shop.leaves(daemon));
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(fixture.leaves(daemon));
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }
 
@@ -101,8 +101,8 @@ fn most_memory(pid: i32, over: &AtomicBool) -> u64 {
 }
 
 /// The run's output, followed to its end.
-fn follow(shop: &Shop) -> impl BufRead {
-    let mut stream = UnixStream::connect(shop.sealed.socket().expect("a daemon")).expect("a daemon that listens");
+fn follow(fixture: &Fixture) -> impl BufRead {
+    let mut stream = UnixStream::connect(fixture.sealed.socket().expect("a daemon")).expect("a daemon that listens");
     stream.set_read_timeout(Some(RUN)).expect("a timeout");
     stream.write_all(b"GET /v1/tasks/1/output HTTP/1.1\r\nhost: orch\r\nconnection: close\r\n\r\n").expect("it reads");
     let mut reader = BufReader::new(stream);
@@ -115,8 +115,8 @@ fn follow(shop: &Shop) -> impl BufRead {
 }
 
 /// Reads some bytes, then waits a second, and so on. Returns how many came.
-fn reads_hardly(shop: &Shop, over: &AtomicBool) -> usize {
-    let (mut reader, mut buffer, mut all) = (follow(shop), [0; 1024], 0);
+fn reads_hardly(fixture: &Fixture, over: &AtomicBool) -> usize {
+    let (mut reader, mut buffer, mut all) = (follow(fixture), [0; 1024], 0);
     while !over.load(Ordering::SeqCst) {
         all += reader.read(&mut buffer).expect("a stream that goes on");
         pause(Duration::from_secs(1));

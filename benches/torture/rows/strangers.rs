@@ -2,9 +2,9 @@
 //! number is written down (`started.json`), the time of start stands beside it.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, kill};
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, Shop, kill};
 use serde_json::json;
 
 /// The row.
@@ -22,25 +22,25 @@ fn run(times: usize, _: Size) -> Tally {
 
 fn reused() -> Findings {
     let job = Job::plain("one", "wait 3s");
-    let mut shop = Shop::open(std::slice::from_ref(&job), "");
-    shop.sealed.serve();
-    wait::wait_until("the agent", RUN, || !shop.started().is_empty());
-    shop.sealed.kill_daemon();
-    for runner in shop.processes("__run") {
+    let mut fixture = Fixture::open(std::slice::from_ref(&job), "");
+    fixture.sealed.serve();
+    wait::wait_until("the agent", RUN, || !fixture.started().is_empty());
+    fixture.sealed.kill_daemon();
+    for runner in fixture.processes("__run") {
         kill(runner);
     }
-    let mut stranger = shop.sealed.run_program("sleep").args(["1000"]).start();
+    let mut stranger = fixture.sealed.run_program("sleep").args(["1000"]).start();
     let pid = stranger.pid().as_raw_nonzero().get();
-    let run = shop.runs().pop().expect("a run");
+    let run = fixture.runs().pop().expect("a run");
     let started = json!({"runner": {"pid": pid, "started": "another time"}, "at": "2026-01-01T00:00:00Z"});
     crate::kit::write_file(&run.join("started.json"), &started.to_string());
-    crate::kit::write_file(&shop.state().join("orch.pid"), &pid.to_string());
-    shop.until_idle(&[]).finish(RUN);
+    crate::kit::write_file(&fixture.state().join("orch.pid"), &pid.to_string());
+    fixture.until_idle(&[]).finish(RUN);
     let mut found = Vec::new();
     if !stranger.is_running() {
         found.push(finding(Broken::Lost, "a stranger was ended"));
     }
     drop(stranger);
-    found.extend(check::all(&shop, &[job], Allowed { more_starts: 1, ..Allowed::default() }));
+    found.extend(check::all(&fixture, &[job], Allowed { more_starts: 1, ..Allowed::default() }));
     found
 }

@@ -2,11 +2,11 @@
 //! started. Programs are exchanged and deleted on the disk meanwhile.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, MARKS};
 use crate::gauge;
 use crate::kit::process::Running;
 use crate::kit::wait::{self, RUN, SOON};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, MARKS, Shop};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn run(times: usize, size: Size) -> Tally {
     let mut tally = trials(1, 1, |_| in_flight(times, agents, &silences));
     let silences = silences.into_inner().expect("nobody panics with it");
     tally.times = times;
-    tally.note = format!("{agents} agents; without service: {}", gauge::told(silences));
+    tally.note = format!("{agents} agents; without service: {}", gauge::summary(silences));
     tally
 }
 
@@ -55,7 +55,7 @@ const SWITCHES: [Switch; 5] =
 
 /// The ground, and who serves on it.
 struct Post<'a> {
-    shop: &'a Shop,
+    fixture: &'a Fixture,
     daemon: Running,
     /// Where the program is, and another copy of it.
     program: PathBuf,
@@ -66,22 +66,22 @@ struct Post<'a> {
 fn in_flight(times: usize, agents: usize, silences: &Mutex<Vec<Duration>>) -> Findings {
     let jobs: Vec<Job> = (1..=agents).map(Job::teller).collect();
     let slots = agents + 2;
-    let mut shop = Shop::empty(&format!("engine: {{max_parallel: {slots}, tick_seconds: 2, adaptive: none}}\n"));
-    let (program, spare) = (shop.sealed.bin().join("orch-served"), shop.sealed.bin().join("orch-spare"));
+    let mut fixture = Fixture::empty(&format!("engine: {{max_parallel: {slots}, tick_seconds: 2, adaptive: none}}\n"));
+    let (program, spare) = (fixture.sealed.bin().join("orch-served"), fixture.sealed.bin().join("orch-spare"));
     for copy in [&program, &spare] {
-        shop.sealed.run_program("cp").args([crate::orch(), copy]).run().ok();
+        fixture.sealed.run_program("cp").args([crate::orch(), copy]).run().ok();
     }
-    shop.sealed.is_run_by(&program);
+    fixture.sealed.is_run_by(&program);
     let entries: String = jobs.iter().map(|job| job.entry_for("teller")).collect();
-    shop.save_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
-    let daemon = shop.orch_program().args(["serve"]).start();
+    fixture.save_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    let daemon = fixture.orch_program().args(["serve"]).start();
     let over = AtomicBool::new(false);
-    let mut post = Post { shop: &shop, daemon, program, spare, jobs };
+    let mut post = Post { fixture: &fixture, daemon, program, spare, jobs };
     let mut found = Vec::new();
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| gauge::silences(&shop, &over));
+        let asking = scope.spawn(|| gauge::silences(&fixture, &over));
         let end = gauge::AtEnd(&over);
-        let watchers = Watchers::of(&shop);
+        let watchers = Watchers::of(&fixture);
         for switch in SWITCHES.into_iter().cycle().take(times) {
             found.extend(post.passes_on(switch));
         }
@@ -90,14 +90,14 @@ fn in_flight(times: usize, agents: usize, silences: &Mutex<Vec<Duration>>) -> Fi
         let long = times.iter().filter(|time| **time > TOO_LONG);
         found.extend(long.map(|time| finding(Broken::Stuck, format!("nobody served for {time:?}"))));
         silences.lock().expect("nobody panics with it").extend(times);
-        wait::wait_until("all agents", RUN * 2, || shop.started().len() == post.jobs.len());
-        std::fs::write(shop.note("go"), "").expect("a file in the box");
-        found.extend(shop.until_done(post.jobs.len(), RUN * 4));
-        found.extend(watchers.saw_everything_once(&shop));
+        wait::wait_until("all agents", RUN * 2, || fixture.started().len() == post.jobs.len());
+        std::fs::write(fixture.note("go"), "").expect("a file in the box");
+        found.extend(fixture.until_done(post.jobs.len(), RUN * 4));
+        found.extend(watchers.saw_everything_once(&fixture));
     });
-    found.extend(shop.leaves(post.daemon));
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &post.jobs, Allowed::default()));
+    found.extend(fixture.leaves(post.daemon));
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &post.jobs, Allowed::default()));
     found
 }
 
@@ -107,7 +107,7 @@ impl Post<'_> {
         let mut found = Vec::new();
         match switch {
             Switch::Replaced => {
-                let next = self.shop.orch_program().args(["serve", "--replace"]).start();
+                let next = self.fixture.orch_program().args(["serve", "--replace"]).start();
                 let old = std::mem::replace(&mut self.daemon, next).finish(SOON * 2);
                 if old.code != Some(0) {
                     found.push(finding(Broken::Stuck, format!("a daemon that was replaced ended otherwise: {old}")));
@@ -117,7 +117,7 @@ impl Post<'_> {
             Switch::HungUp => self.hangs_up(),
             Switch::Terminated => {
                 self.daemon.signal(Signal::TERM);
-                let next = || self.shop.orch_program().args(["serve"]);
+                let next = || self.fixture.orch_program().args(["serve"]);
                 wait::wait_until("the daemon to leave", SOON * 2, || !self.daemon.is_running());
                 let old = std::mem::replace(&mut self.daemon, next().start()).finish(SOON);
                 if old.code != Some(0) {
@@ -145,7 +145,7 @@ impl Post<'_> {
     }
 
     fn until_served(&self) {
-        let socket = self.shop.state().join("orch.sock");
+        let socket = self.fixture.state().join("orch.sock");
         let pid = self.daemon.pid().as_raw_nonzero().get();
         // Not a watcher that does without a daemon for a moment.
         wait::wait_until("this daemon to serve", SOON * 2, || gauge::who_serves(&socket) == Some(pid));
@@ -153,19 +153,19 @@ impl Post<'_> {
 
     /// Which socket it is: each daemon makes one of its own.
     fn socket(&self) -> Option<(u64, i64, i64)> {
-        let meta = std::fs::metadata(self.shop.state().join("orch.sock")).ok()?;
+        let meta = std::fs::metadata(self.fixture.state().join("orch.sock")).ok()?;
         Some((meta.ino(), meta.ctime(), meta.ctime_nsec()))
     }
 
     /// The daemon's program is deleted, as when an old version is cleaned away; a task comes; then it is back.
     fn works_without_its_file(&mut self) -> Findings {
-        let aside = self.shop.sealed.bin().join("orch-aside");
-        self.shop.sealed.run_program("cp").args([crate::orch(), &aside]).run().ok();
+        let aside = self.fixture.sealed.bin().join("orch-aside");
+        self.fixture.sealed.run_program("cp").args([crate::orch(), &aside]).run().ok();
         std::fs::remove_file(&self.program).expect("a program");
         let job = Job::plain(&format!("late{}", self.jobs.len()), "");
-        self.shop.save_tasks(&format!("{}\n{}", self.shop.sealed.read_tasks().trim_end(), job.entry()));
-        let before = self.shop.started().len();
-        let begun = wait::poll(SOON * 2, || (self.shop.started().len() > before).then_some(()));
+        self.fixture.save_tasks(&format!("{}\n{}", self.fixture.sealed.read_tasks().trim_end(), job.entry()));
+        let before = self.fixture.started().len();
+        let begun = wait::poll(SOON * 2, || (self.fixture.started().len() > before).then_some(()));
         self.jobs.push(job);
         std::fs::rename(&aside, &self.program).expect("a program");
         if begun.is_some() {
@@ -182,10 +182,10 @@ struct Watchers {
 }
 
 impl Watchers {
-    fn of(shop: &Shop) -> Self {
-        let orch = |args: &[&str]| shop.sealed.run_program(crate::orch()).args(args).start();
+    fn of(fixture: &Fixture) -> Self {
+        let orch = |args: &[&str]| fixture.sealed.run_program(crate::orch()).args(args).start();
         let watched = wait::wait_some("some agents", RUN, || {
-            let mut tasks: Vec<u64> = shop.started().into_iter().map(|(task, ..)| task).collect();
+            let mut tasks: Vec<u64> = fixture.started().into_iter().map(|(task, ..)| task).collect();
             tasks.truncate(WATCHED);
             (tasks.len() == WATCHED).then_some(tasks)
         });
@@ -193,23 +193,23 @@ impl Watchers {
         Self { streams, events: orch(&["events", "--follow", "--since", "0", "--json"]) }
     }
 
-    fn saw_everything_once(self, shop: &Shop) -> Findings {
+    fn saw_everything_once(self, fixture: &Fixture) -> Findings {
         let mut found = Vec::new();
         for stream in self.streams {
             let ended = stream.finish(RUN);
-            let told = ended.stdout;
-            let lines: Vec<&str> = told.lines().filter(|line| line.starts_with("line ")).collect();
+            let text = ended.stdout;
+            let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("line ")).collect();
             let expected: Vec<String> = (0..lines.len()).map(|number| format!("line {number}")).collect();
             if let Some(at) = lines.iter().zip(&expected).position(|(one, other)| *one != other.as_str()) {
                 found.push(finding(Broken::Lost, format!("a watcher saw {:?} as line {at}", lines[at])));
             }
-            if !told.contains(&format!("told it all: {}", lines.len())) {
+            if !text.contains(&format!("told it all: {}", lines.len())) {
                 let (code, said) = (ended.code, ended.stderr.trim());
-                let told = format!("a watcher saw {} lines and not the end (code {code:?}: {said})", lines.len());
-                found.push(finding(Broken::Lost, told));
+                let text = format!("a watcher saw {} lines and not the end (code {code:?}: {said})", lines.len());
+                found.push(finding(Broken::Lost, text));
             }
         }
-        let last = shop.orch(["events", "--json"]).ok().json_lines().pop().map(|line| line["seq"].clone());
+        let last = fixture.orch(["events", "--json"]).ok().json_lines().pop().map(|line| line["seq"].clone());
         let seen = || self.events.said().0.lines().filter_map(seq_of).collect::<Vec<u64>>();
         wait::poll(SOON, || (seen().last().copied() >= last.as_ref().and_then(Value::as_u64)).then_some(()));
         let seqs = seen();

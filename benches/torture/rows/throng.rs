@@ -1,10 +1,10 @@
 //! Very many at once: tasks that come in from every side, and agents that work at the same time.
 
 use crate::check::{self, Allowed};
+use crate::fixture::{Fixture, Job, MARKS};
 use crate::kit::http;
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use crate::shop::{Job, MARKS, Shop};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -41,18 +41,18 @@ fn tasks(times: usize, _: Size) -> Tally {
 
 /// A tenth comes by commands, half of the rest by the API, the others are typed.
 fn flood_in(count: usize, note: &Mutex<String>) -> Findings {
-    let shop = Shop::empty("");
-    shop.sealed.write_tasks(&format!("{}\n{}\n", MARKS[0], MARKS[1]));
+    let fixture = Fixture::empty("");
+    fixture.sealed.write_tasks(&format!("{}\n{}\n", MARKS[0], MARKS[1]));
     // What is paused is only taken up.
-    shop.orch(["pause"]).ok();
-    let daemon = shop.orch_program().args(["serve"]).start();
-    let socket = wait::wait_some("a daemon", RUN, || shop.sealed.socket());
+    fixture.orch(["pause"]).ok();
+    let daemon = fixture.orch_program().args(["serve"]).start();
+    let socket = wait::wait_some("a daemon", RUN, || fixture.sealed.socket());
     let (by_command, by_api) = (count / 10, count * 45 / 100);
     let typed = count - by_command - by_api;
     let begun = Instant::now();
     std::thread::scope(|scope| {
         let add = |title: &str| {
-            let program = shop.sealed.run_program_in(shop.sealed.orch_program(), shop.repo.dir());
+            let program = fixture.sealed.run_program_in(fixture.sealed.orch_program(), fixture.repo.dir());
             program.args(["task", "add", title, "-l", "agent:bot"]).run().ok();
         };
         let post = |title: &str| {
@@ -64,27 +64,27 @@ fn flood_in(count: usize, note: &Mutex<String>) -> Findings {
         share(scope, by_api, "api", post);
         scope.spawn(|| {
             let entries: String = (0..typed).map(|n| format!("- title: typed {n}\n  labels: [agent:bot]\n")).collect();
-            shop.save_tasks(&format!("{}\n{entries}", shop.sealed.read_tasks().trim_end()));
+            fixture.save_tasks(&format!("{}\n{entries}", fixture.sealed.read_tasks().trim_end()));
         });
     });
-    let told = begun.elapsed();
-    let listed = || shop.json(["task", "list", "--json"]).as_array().map_or(0, Vec::len);
+    let text = begun.elapsed();
+    let listed = || fixture.json(["task", "list", "--json"]).as_array().map_or(0, Vec::len);
     wait::poll(RUN * 2, || (listed() >= count).then_some(()));
     *note.lock().expect("nobody panics with it") =
-        format!("told in {} s, all there after {} s", told.as_secs(), begun.elapsed().as_secs());
-    let mut found = there_once(&shop, count);
+        format!("told in {} s, all there after {} s", text.as_secs(), begun.elapsed().as_secs());
+    let mut found = there_once(&fixture, count);
     // The next one finds all of them where the first was killed.
     daemon.signal(rustix::process::Signal::KILL);
     daemon.finish(RUN);
-    let daemon = shop.orch_program().args(["serve"]).start();
-    wait::wait_until("a daemon", RUN, || shop.sealed.socket().is_some());
-    wait::poll(RUN, || in_file(&shop).is_some_and(|ids| ids == count).then_some(()));
-    found.extend(there_once(&shop, count));
-    if in_file(&shop) != Some(count) {
-        found.push(finding(Broken::Lost, format!("tasks.yml has {:?} ids instead of {count}", in_file(&shop))));
+    let daemon = fixture.orch_program().args(["serve"]).start();
+    wait::wait_until("a daemon", RUN, || fixture.sealed.socket().is_some());
+    wait::poll(RUN, || in_file(&fixture).is_some_and(|ids| ids == count).then_some(()));
+    found.extend(there_once(&fixture, count));
+    if in_file(&fixture) != Some(count) {
+        found.push(finding(Broken::Lost, format!("tasks.yml has {:?} ids instead of {count}", in_file(&fixture))));
     }
-    found.extend(shop.leaves(daemon));
-    found.extend(check::all(&shop, &[], Allowed::default()));
+    found.extend(fixture.leaves(daemon));
+    found.extend(check::all(&fixture, &[], Allowed::default()));
     found
 }
 
@@ -110,8 +110,8 @@ fn share<'scope>(
 }
 
 /// How many different ids the file has.
-fn in_file(shop: &Shop) -> Option<usize> {
-    let text = shop.sealed.read_tasks();
+fn in_file(fixture: &Fixture) -> Option<usize> {
+    let text = fixture.sealed.read_tasks();
     let mut ids: Vec<&str> =
         text.lines().filter_map(|line| line.trim_start_matches(['-', ' ']).strip_prefix("id: ")).collect();
     let all = ids.len();
@@ -121,8 +121,8 @@ fn in_file(shop: &Shop) -> Option<usize> {
 }
 
 /// Every title is there, and once.
-fn there_once(shop: &Shop, count: usize) -> Findings {
-    let listed = shop.json(["task", "list", "--json"]);
+fn there_once(fixture: &Fixture, count: usize) -> Findings {
+    let listed = fixture.json(["task", "list", "--json"]);
     let mut titles: BTreeMap<&str, usize> = BTreeMap::new();
     for title in listed.as_array().into_iter().flatten().filter_map(|task: &Value| task["title"].as_str()) {
         *titles.entry(title).or_default() += 1;
@@ -148,30 +148,30 @@ fn agents(times: usize, _: Size) -> Tally {
 fn crowd(count: usize, note: &Mutex<String>) -> Findings {
     let config =
         format!("engine: {{max_parallel: {count}, tick_seconds: 2, adaptive: none}}\nbreaker: {{failures: 0}}\n");
-    let shop = Shop::empty(&config);
-    let go = shop.note("go").display().to_string();
+    let fixture = Fixture::empty(&config);
+    let go = fixture.note("go").display().to_string();
     let jobs: Vec<Job> = (0..count).map(|n| Job::plain(&format!("f{n}"), &format!("wait-for {go}"))).collect();
     let entries: String = jobs.iter().map(Job::entry).collect();
-    shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    fixture.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
     let begun = Instant::now();
-    let daemon = shop.orch_program().args(["serve"]).start();
-    let all = wait::poll(RUN * 4, || (shop.started().len() >= count).then_some(()));
+    let daemon = fixture.orch_program().args(["serve"]).start();
+    let all = wait::poll(RUN * 4, || (fixture.started().len() >= count).then_some(()));
     let started = begun.elapsed();
-    let at_work = shop.processes("__scripted-agent").len();
+    let at_work = fixture.processes("__scripted-agent").len();
     let mut found = Vec::new();
     if all.is_none() || at_work < count {
         found.push(finding(
             Broken::Stuck,
-            format!("{at_work} of {count} agents work at the same time: {}", shop.told()),
+            format!("{at_work} of {count} agents work at the same time: {}", fixture.describe()),
         ));
     }
-    std::fs::write(shop.note("go"), "").expect("a file in the box");
-    found.extend(shop.until_done(count, RUN * 10));
+    std::fs::write(fixture.note("go"), "").expect("a file in the box");
+    found.extend(fixture.until_done(count, RUN * 10));
     let seconds = (started.as_secs(), begun.elapsed().as_secs());
     *note.lock().expect("nobody panics with it") =
         format!("all at work after {} s, all merged after {} s", seconds.0, seconds.1);
-    found.extend(shop.leaves(daemon));
-    shop.until_idle(&[]).finish(RUN);
-    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found.extend(fixture.leaves(daemon));
+    fixture.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&fixture, &jobs, Allowed::default()));
     found
 }

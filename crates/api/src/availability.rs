@@ -33,8 +33,8 @@ pub struct LeftAloneView {
 }
 
 impl LeftAloneView {
-    /// By the name under which it is kept.
-    pub fn of(name: &str, cooldown: &Cooldown) -> Self {
+    /// Creates the view from the name under which the pause is kept: `opencode/google`.
+    pub fn new(name: &str, cooldown: &Cooldown) -> Self {
         let (agent, provider) = match name.split_once('/') {
             Some((agent, provider)) => (agent, Some(provider.to_owned())),
             None => (name, None),

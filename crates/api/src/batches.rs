@@ -62,8 +62,8 @@ impl BatchRow {
 }
 
 impl BatchView {
-    /// A batch without its rows; `status` tells how a task stands.
-    pub fn of(batch: &Batch, busy: usize, status: impl Fn(TaskId) -> Option<Status>) -> Self {
+    /// Creates the view of a batch without its rows; `status` returns the status of a task.
+    pub fn new(batch: &Batch, busy: usize, status: impl Fn(TaskId) -> Option<Status>) -> Self {
         let statuses: Vec<Status> = match &batch.end {
             Some(end) => end.rows.iter().map(|row| row.status).collect(),
             None => batch.tasks().filter_map(status).collect(),

@@ -24,9 +24,8 @@ pub struct BreakerView {
     pub detail: String,
 }
 
-impl BreakerView {
-    /// A breaker as it is told.
-    pub fn of(breaker: &Breaker) -> Self {
+impl From<&Breaker> for BreakerView {
+    fn from(breaker: &Breaker) -> Self {
         let (since, until) = match breaker.state {
             State::Closed => (breaker.failures.first().map(|seen| seen.at), None),
             State::Open { since, until } => (Some(since), Some(until)),
@@ -42,7 +41,9 @@ impl BreakerView {
             detail: breaker.detail.clone(),
         }
     }
+}
 
+impl BreakerView {
     /// Whether it stands in the way of anything.
     pub fn holds(&self) -> bool {
         self.state != StateName::Closed

@@ -103,17 +103,15 @@ pub struct RecordView {
     pub note: Option<String>,
 }
 
-impl RecordView {
-    /// As it is told.
-    pub fn of(record: Record) -> Self {
+impl From<Record> for RecordView {
+    fn from(record: Record) -> Self {
         let Record { account, at, cost, model, note } = record;
         Self { account, at, cost_usd: cost, model, note }
     }
 }
 
-impl LimitView {
-    /// As it is told.
-    pub fn of(standing: Standing) -> Self {
+impl From<Standing> for LimitView {
+    fn from(standing: Standing) -> Self {
         let Standing { level, is_over: _, why, unit, spend, used, reserved, limit, until, .. } = standing;
         let (used, limit) = (used.map(rounded), limit.map(rounded));
         let (runs, unpriced) = (spend.runs, spend.unpriced);
@@ -122,13 +120,13 @@ impl LimitView {
 }
 
 impl AccountView {
-    /// As it is told.
-    pub fn of(name: &str, account: &Account, standing: Standing, burn: Burn) -> Self {
+    /// Creates the view of an account.
+    pub fn new(name: &str, account: &Account, standing: Standing, burn: Burn) -> Self {
         Self {
             name: name.to_owned(),
             billing_type: account.terms.billing(),
             priority: account.priority,
-            standing: LimitView::of(standing),
+            standing: LimitView::from(standing),
             per_hour: burn.per_hour.map(rounded),
             hours_left: burn.hours_left.map(rounded),
             per_day: burn.per_day.map(rounded),
@@ -138,14 +136,14 @@ impl AccountView {
 }
 
 impl CapView {
-    /// As it is told.
-    pub fn of(scope: &Scope, standing: Standing) -> Self {
+    /// Creates the view of a daily limit.
+    pub fn new(scope: &Scope, standing: Standing) -> Self {
         let scope = match scope {
             Scope::Day => "day".to_owned(),
             Scope::Account(name) => name.clone(),
             Scope::Project(dir) => dir.display().to_string(),
         };
-        Self { scope, standing: LimitView::of(standing) }
+        Self { scope, standing: LimitView::from(standing) }
     }
 }
 

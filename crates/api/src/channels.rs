@@ -1,17 +1,18 @@
 //! Channels and what is told in them, on the wire. Stable: documented in `docs/reference/json.md`.
 
+use super::mirror::words;
 use jiff::Timestamp;
+use orch_core::channel::ChannelKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A way to the person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelView {
-    /// `telegram`, `discord`, `webhook` or `desktop`.
-    pub name: String,
-    /// `off`, `on`, `trouble`: it is on and does not take what it is told, or `no_daemon`: it is set up, and no daemon runs
-    /// that would tell anything.
-    pub state: String,
+    /// The kind of the channel.
+    pub name: ChannelKind,
+    /// How it fares.
+    pub state: ChannelState,
     /// Why not, in words.
     pub trouble: Option<String>,
     /// How many may give orders there, a role counted as one; 0: it speaks only. Null where nobody ever may.
@@ -24,6 +25,20 @@ pub struct ChannelView {
     pub last_sent_at: Option<Timestamp>,
     /// What was given up, the newest last. It is tried once more when the channel is set up anew, and kept for a month.
     pub dead: Vec<DeadView>,
+}
+
+words! {
+    /// How a channel fares.
+    pub enum ChannelState {
+        /// It is off.
+        Off = "off",
+        /// It is on.
+        On = "on",
+        /// It is on and does not accept messages.
+        Trouble = "trouble",
+        /// It is set up, and no daemon runs that would send anything.
+        NoDaemon = "no_daemon",
+    }
 }
 
 /// A notice that was given up.
@@ -58,11 +73,23 @@ pub struct NoticeView {
     /// Its place in the history.
     pub seq: u64,
     /// The channel.
-    pub channel: String,
-    /// `pending`, `sent` or `dead`.
-    pub state: String,
+    pub channel: ChannelKind,
+    /// How far it is.
+    pub state: NoticeState,
     /// How often it was tried in vain.
     pub attempts: u32,
     /// Why it could not be said at the last try.
     pub error: Option<String>,
+}
+
+words! {
+    /// How far a notice is.
+    pub enum NoticeState {
+        /// It is still to be sent.
+        Pending = "pending",
+        /// It was sent.
+        Sent = "sent",
+        /// It was given up.
+        Dead = "dead",
+    }
 }

@@ -50,9 +50,8 @@ pub struct CostRow {
     pub per_merged_unpriced: u64,
 }
 
-impl CostRow {
-    /// As it is told.
-    pub fn of(group: Group) -> Self {
+impl From<Group> for CostRow {
+    fn from(group: Group) -> Self {
         Self {
             cost_usd: group.spend.sum(),
             runs: group.spend.runs,

@@ -56,8 +56,8 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Opti
 }
 
 impl TaskFields {
-    /// Some fields of a wish.
-    pub fn of(spec: &Spec, fields: &[Field]) -> Self {
+    /// Returns some fields of a specification.
+    pub fn from_spec(spec: &Spec, fields: &[Field]) -> Self {
         let mut told = Self::default();
         for field in fields {
             match field {
@@ -169,7 +169,7 @@ mod tests {
         let (spec, given) = fields.clone().into_spec();
         assert_eq!(given, [Field::Title, Field::Agent, Field::Model]);
         assert_eq!((spec.title.as_str(), spec.agent.as_deref(), spec.model.as_deref()), ("x", None, Some("m")));
-        assert_eq!(TaskFields::of(&spec, &given), fields);
+        assert_eq!(TaskFields::from_spec(&spec, &given), fields);
         let written = serde_json::to_string(&fields).expect("plain data");
         assert_eq!(serde_json::from_str::<TaskFields>(&written).expect("reads"), fields);
     }
@@ -190,6 +190,6 @@ mod tests {
             complexity: Some(Complexity::Simple),
             assignee: Some("me".into()),
         };
-        assert_eq!(TaskFields::of(&spec, &Field::ALL).into_spec(), (spec, Field::ALL.to_vec()));
+        assert_eq!(TaskFields::from_spec(&spec, &Field::ALL).into_spec(), (spec, Field::ALL.to_vec()));
     }
 }

@@ -14,6 +14,7 @@ use super::client::ClientError;
 use super::cost::CostView;
 use super::dashboard::DashboardView;
 use super::edits::{DecideMissing, EditTask, TaskFields};
+use super::evidence::CheckView;
 use super::gc::{CleanUp, GcReport};
 use super::jobs::{FiringView, JobView, NewJob, UpcomingView};
 use super::messages::{MessageView, NewMessage};
@@ -22,21 +23,18 @@ use super::queries::{
     CostQuery, DashboardQuery, DiffQuery, EventsQuery, HistoryQuery, OutputQuery, PatternsQuery, RowsQuery, RunQuery,
     SeenQuery, SimilarQuery, StatusQuery, StreamQuery, UpcomingQuery,
 };
-use super::route::{RouteQuestion, RouteView};
+use super::route::{RouteQuestion, RouteResultView, RouteView};
 use super::rulings::{Accept, DiffView, Reject};
 use super::set_models::{NewSetModel, SetModelView, SetModelsView};
 use super::settings::ReloadView;
 use super::status::{Overview, StatusView};
 use super::stream::StreamEvent;
-use super::switches::{NewPause, PausesView, ShutdownOrder, ShutdownView};
+use super::switches::{NewPause, PausesView, ServiceEntryView, ShutdownOrder, ShutdownView};
 use super::types::{EventView, NewProject, NewTask, RemoveProject, RowsView, TaskView, TryChecks, WhyView};
 use hyper::Method;
 use orch_core::batch::BatchName;
-use orch_core::evidence::Check;
 use orch_core::ids::TaskId;
 use orch_core::job::JobId;
-use orch_core::route::RouteResult;
-use orch_core::service::ServiceEntry;
 use schemars::SchemaGenerator;
 use shape::endpoints;
 
@@ -105,7 +103,7 @@ endpoints! {
     /// Let it go on
     POST "/v1/tasks/{id}/unblock" TaskUnblock { id: TaskId } ? SeenQuery -> TaskView;
     /// Ask the router which agent and model it would get; changes nothing
-    POST "/v1/tasks/{id}/route" TaskRoute { id: TaskId } -> RouteResult, wait Unlimited;
+    POST "/v1/tasks/{id}/route" TaskRoute { id: TaskId } -> RouteResultView, wait Unlimited;
     /// Ask what a task that there is not would get, and likely cost; changes nothing
     POST "/v1/route" Route with RouteQuestion -> RouteView, wait Unlimited;
     /// Record a sample by hand; refused to agents
@@ -115,7 +113,7 @@ endpoints! {
     /// Register a repository
     POST "/v1/projects" ProjectRegister with NewProject -> NewProject;
     /// Run its checks on its base branch, each once, in a fresh checkout
-    POST "/v1/projects/try" ProjectTry with TryChecks -> Vec<Check>, wait Unlimited;
+    POST "/v1/projects/try" ProjectTry with TryChecks -> Vec<CheckView>, wait Unlimited;
     /// Forget a registered repository; its tasks stay
     POST "/v1/projects/remove" ProjectRemove with RemoveProject -> NewProject;
 
@@ -159,7 +157,7 @@ endpoints! {
     /// The daemon leaves: at once, when all is finished, or with its agents interrupted
     POST "/v1/shutdown" Shutdown with ShutdownOrder -> ShutdownView;
     /// The starts and ends of the daemon, oldest first
-    GET "/v1/service/history" ServiceHistory ? HistoryQuery -> Vec<ServiceEntry>;
+    GET "/v1/service/history" ServiceHistory ? HistoryQuery -> Vec<ServiceEntryView>;
 
     /// All jobs, each with its last firing
     GET "/v1/jobs" JobList -> Vec<JobView>;

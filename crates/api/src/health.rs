@@ -20,8 +20,8 @@ pub struct HealthView {
 }
 
 impl HealthView {
-    /// Of a run that is under way.
-    pub fn of(run: &Run, now: Timestamp) -> Option<Self> {
+    /// Returns how the agent of a run fares; `None` unless the run is under way.
+    pub fn from_run(run: &Run, now: Timestamp) -> Option<Self> {
         let health = run.health.as_ref().filter(|_| run.phase == Phase::Running)?;
         Some(Self { state: health.state, since: health.since, told: health.describe(now), asked: health.asked })
     }

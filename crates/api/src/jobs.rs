@@ -1,9 +1,9 @@
 //! The shapes of jobs on the wire. Stable: documented in `docs/reference/json.md`.
 
+use super::wanted::TaskDraft;
 use jiff::Timestamp;
 use orch_core::ids::TaskId;
 use orch_core::job::{CatchUp, Cause, CommandState, Firing, JobId, JobRecord, Made, Overlap};
-use orch_core::route::Complexity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -19,29 +19,13 @@ pub struct JobView {
     pub tz: Option<String>,
     /// Whether it fires.
     pub enabled: bool,
-    /// Title of the tasks that it makes, with `{{date}}` and others in it.
-    pub title: String,
-    /// Their details.
-    pub body: String,
-    /// Their labels.
-    pub labels: Vec<String>,
-    /// Their priority.
-    pub priority: i64,
-    /// What they depend on.
+    /// The tasks that it makes, with `{{date}}` and others in the title.
+    #[serde(flatten)]
+    pub task: TaskDraft,
+    /// The tasks that must be done before these.
     pub depends_on: Vec<TaskId>,
-    /// Directory of the repository.
-    pub dir: Option<PathBuf>,
-    /// feature, bug, …
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
     /// Who they are for.
     pub assignee: Option<String>,
-    /// Agent demanded.
-    pub agent: Option<String>,
-    /// Model demanded.
-    pub model: Option<String>,
-    /// Complexity demanded.
-    pub complexity: Option<Complexity>,
     /// The command that it runs instead of making tasks.
     pub run: Option<String>,
     /// How long the command may take.
@@ -65,25 +49,17 @@ pub struct JobView {
 }
 
 impl JobView {
-    /// A job as it is told.
-    pub fn of(record: &JobRecord, next_at: Option<Timestamp>, busy: bool, firings: Vec<FiringView>) -> Self {
+    /// Creates the view of a job.
+    pub fn new(record: &JobRecord, next_at: Option<Timestamp>, busy: bool, firings: Vec<FiringView>) -> Self {
         let (spec, task) = (&record.spec, &record.spec.task);
         Self {
             id: spec.id.clone(),
             schedule: spec.schedule.clone(),
             tz: spec.tz.clone(),
             enabled: spec.enabled,
-            title: task.title.clone(),
-            body: task.body.clone(),
-            labels: task.labels.clone(),
-            priority: task.priority,
+            task: task.into(),
             depends_on: task.depends_on.clone(),
-            dir: task.dir.clone(),
-            kind: task.kind.clone(),
             assignee: task.assignee.clone(),
-            agent: task.agent.clone(),
-            model: task.model.clone(),
-            complexity: task.complexity,
             run: spec.run.clone(),
             timeout_seconds: spec.run.is_some().then(|| spec.timeout()),
             catch_up: spec.catch_up,
@@ -140,8 +116,8 @@ pub struct FiringView {
 }
 
 impl FiringView {
-    /// A firing as it is told; `output` is where the output of its command is kept.
-    pub fn of(firing: &Firing, output: PathBuf) -> Self {
+    /// Creates the view of a firing; `output` is the file with the output of its command.
+    pub fn new(firing: &Firing, output: PathBuf) -> Self {
         let none = Self {
             job: firing.job.clone(),
             due: firing.due,
@@ -183,25 +159,9 @@ pub struct NewJob {
     pub schedule: String,
     /// IANA name of its time zone; without it, the machine's.
     pub tz: Option<String>,
-    /// Title of the tasks that it makes.
-    pub title: String,
-    /// Their details.
-    pub body: String,
-    /// Their labels.
-    pub labels: Vec<String>,
-    /// Their priority.
-    pub priority: i64,
-    /// Directory of the repository.
-    pub dir: Option<PathBuf>,
-    /// feature, bug, …
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    /// Agent demanded.
-    pub agent: Option<String>,
-    /// Model demanded.
-    pub model: Option<String>,
-    /// Complexity demanded.
-    pub complexity: Option<Complexity>,
+    /// The tasks that it makes.
+    #[serde(flatten)]
+    pub task: TaskDraft,
     /// A command to run instead of making tasks.
     pub run: Option<String>,
     /// How long it may take: `90s`, `10m`.

@@ -52,8 +52,8 @@ pub struct MessageView {
 }
 
 impl MessageView {
-    /// A message; `waits_for` is what is said of one that is queued.
-    pub fn of(message: Message, waits_for: &str) -> Self {
+    /// Creates the view of a message; `waits_for` describes what a queued one waits for.
+    pub fn new(message: Message, waits_for: &str) -> Self {
         let Message { id, task, from, run, via, text, sent_at, state, detail, settled_at } = message;
         let detail = match state {
             MessageState::Queued => waits_for.to_owned(),

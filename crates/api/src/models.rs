@@ -54,8 +54,8 @@ pub struct ModelView {
 }
 
 impl ModelView {
-    /// The view.
-    pub fn of(model: &Model, usability: &ProviderAccess) -> Self {
+    /// Creates the view of a model.
+    pub fn new(model: &Model, usability: &ProviderAccess) -> Self {
         let facts = model.facts();
         let why = usability.why(&model.id.provider);
         Self {
@@ -114,15 +114,15 @@ pub struct ResolutionView {
 }
 
 impl ResolutionView {
-    /// The view.
-    pub fn of(reference: &str, found: &Resolution<'_>, catalog: &Catalog, usability: &ProviderAccess) -> Self {
+    /// Creates the view of a resolution.
+    pub fn new(reference: &str, found: &Resolution<'_>, catalog: &Catalog, usability: &ProviderAccess) -> Self {
         Self {
             reference: reference.to_owned(),
             resolved_model: found.model.id.clone(),
             reason: found.reason.clone(),
             policy: found.policy.clone(),
             metadata: MetadataView {
-                about: ModelView::of(found.model, usability),
+                about: ModelView::new(found.model, usability),
                 score: found.score.clone(),
                 catalog: catalog.about().to_owned(),
             },
@@ -168,14 +168,14 @@ pub struct OwnRecordView {
 }
 
 impl OwnRecordView {
-    /// From the judged runs of one model. `None`: there is none.
-    pub fn of(views: &[SampleView], now: Timestamp) -> Option<Self> {
+    /// Summarizes the judged runs of one model; `None`: there are none.
+    pub fn from_samples(views: &[SampleView], now: Timestamp) -> Option<Self> {
         let name = |view: &SampleView| format!("{} {}", view.agent, view.model.as_deref().unwrap_or_default());
         let recorded_as = views.iter().map(name).collect();
         // Of one worker, so that it is one standing.
         let of_one = |view: &SampleView| Sample { agent: String::new(), model: None, ..Sample::from(view.clone()) };
         let samples: Vec<Sample> = views.iter().map(of_one).collect();
-        let own = StandingView::of(standings(&samples, now).first()?);
+        let own = StandingView::from(standings(&samples, now).first()?);
         let StandingView { samples, successes, by_hand, rate, ci95, cost_usd, unpriced, .. } = own;
         let StandingView { per_success_usd, mean_seconds, .. } = own;
         Some(Self {

@@ -1,5 +1,6 @@
 //! How agents and models have done so far, on the wire. Stable: documented in `docs/reference/json.md`.
 
+use super::mirror::words;
 use jiff::{SignedDuration, Timestamp};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::money::Usd;
@@ -46,9 +47,8 @@ pub struct Recommended {
     pub reason: String,
 }
 
-impl Recommended {
-    /// With the reason in words.
-    pub fn of(standing: &Standing) -> Self {
+impl From<&Standing> for Recommended {
+    fn from(standing: &Standing) -> Self {
         let reason = standing.describe();
         Self { agent: standing.worker.agent.clone(), model: standing.worker.model.clone(), reason }
     }
@@ -83,9 +83,8 @@ pub struct StandingView {
     pub failures: BTreeMap<String, u64>,
 }
 
-impl StandingView {
-    /// As it is told.
-    pub fn of(standing: &Standing) -> Self {
+impl From<&Standing> for StandingView {
+    fn from(standing: &Standing) -> Self {
         let failures = standing.failures.iter().map(|(class, count)| ((*class).to_owned(), *count));
         let (low, high) = standing.interval;
         Self {
@@ -108,8 +107,8 @@ impl StandingView {
 /// A piece of work that was judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SampleView {
-    /// Where it is from: `run` (orch judged it) or `person` (recorded by hand).
-    pub source: String,
+    /// Where it is from.
+    pub source: SampleSource,
     /// The task; `null` of what a person recorded.
     pub task_id: Option<TaskId>,
     /// The run; `null` of what a person recorded.
@@ -149,13 +148,22 @@ pub struct SampleView {
     pub note: Option<String>,
 }
 
+words! {
+    /// Where a sample is from.
+    pub enum SampleSource {
+        /// orch judged a run.
+        Run = "run",
+        /// A person recorded it by hand.
+        Person = "person",
+    }
+}
+
 impl From<Sample> for SampleView {
     fn from(sample: Sample) -> Self {
         let (accepted, failure) = (sample.is_accepted(), sample.failure());
-        let source = sample.source.as_str().to_owned();
-        let (task_id, run_id, attempt, by, note) = match sample.source {
-            Source::Run { task, run, attempt } => (Some(task), Some(run), Some(attempt), None, None),
-            Source::Person { number: _, by, note } => (None, None, None, Some(by), Some(note)),
+        let (source, task_id, run_id, attempt, by, note) = match sample.source {
+            Source::Run { task, run, attempt } => (SampleSource::Run, Some(task), Some(run), Some(attempt), None, None),
+            Source::Person { number: _, by, note } => (SampleSource::Person, None, None, None, Some(by), Some(note)),
         };
         Self {
             source,

@@ -28,8 +28,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The error as an answer with that status.
-    pub fn of(error: ErrorView, status: u16) -> Self {
+    /// Creates the answer to a request that failed, with its status.
+    pub fn new(error: ErrorView, status: u16) -> Self {
         let title = title(error.code).to_owned();
         let kind = format!("{PAGE}{}", error.code.as_str());
         Self { kind, title, status, detail: error.message, code: error.code, hint: error.hint }
@@ -63,7 +63,7 @@ mod tests {
     fn a_problem_says_what_an_error_says() {
         let view =
             ErrorView { code: ErrorCode::NotFound, message: "there is no task 9".into(), hint: Some("h".into()) };
-        let problem = Problem::of(view.clone(), 404);
+        let problem = Problem::new(view.clone(), 404);
         let document = serde_json::to_value(&problem).expect("plain data");
         assert_eq!(
             document["type"],

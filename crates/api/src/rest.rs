@@ -1,8 +1,8 @@
 //! Whether a task has come to rest for who waits for it. PURE.
 
-use super::types::TaskView;
+use super::types::{HoldView, TaskView};
 use jiff::{SignedDuration, Timestamp};
-use orch_core::plan::{Hold, HoldReason};
+use orch_core::plan::HoldReason;
 use orch_core::task::Status;
 
 /// Longest pause between two attempts that is waited for.
@@ -35,7 +35,7 @@ pub fn rest(task: &TaskView, now: Timestamp) -> Option<Rest> {
 }
 
 /// Whether a hold is worth giving the terminal back for.
-fn parks(hold: &Hold, now: Timestamp) -> bool {
+fn parks(hold: &HoldView, now: Timestamp) -> bool {
     match hold.reason {
         // Of an engine that leaves, the next one is soon there.
         HoldReason::Slots

@@ -1,11 +1,12 @@
 //! What a task that there is not would get: the route, what speaks for it, and what it will likely cost. Stable: documented in
 //! `docs/reference/json.md`.
 
+use super::mirror::{mirror, words};
 use super::patterns::{Recommended, SimilarView, StandingView};
-use orch_core::catalog::Model;
-use orch_core::forecast::{Forecast, Outlook};
+use orch_core::catalog::{Model, Tier};
+use orch_core::forecast::{Forecast, Outlook, Trait};
 use orch_core::money::Usd;
-use orch_core::route::RouteResult;
+use orch_core::route::{AgentProfile, Complexity, RouteResult};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ pub struct RouteView {
     /// Where it would be done; `null`: nobody can tell.
     pub project: Option<PathBuf>,
     /// The route, with the router's reason.
-    pub route: RouteResult,
+    pub route: RouteResultView,
     /// What the catalog of models says of the route's model.
     pub resolver: ResolvedView,
     /// How agents and models have done in tasks of this type.
@@ -44,8 +45,46 @@ pub struct RouteView {
     pub similar: Vec<SimilarView>,
     /// What one run of it will likely cost.
     pub cost: OutlookView,
-    /// Why it would not begin, whatever its route.
+    /// Why it would not begin, whatever its route, and labels that mean nothing.
     pub warnings: Vec<String>,
+}
+
+mirror! {
+    /// The result of routing, always with the reason.
+    #[schemars(rename = "RouteResult")]
+    pub struct RouteResultView for RouteResult {
+        /// The agent's name, as in `agents.<name>`.
+        pub agent: String,
+        /// The model, as the agent's CLI names it; `null`: the CLI's own default.
+        pub model: Option<String>,
+        /// How hard the task is thought to be.
+        pub complexity: Complexity,
+        /// Why, for a person.
+        pub reason: String,
+        /// The role for this task.
+        pub profile: AgentProfileView as one,
+        /// The skills whose text the agent receives.
+        pub selected_skills: Vec<String>,
+        /// What is unusual about this choice, if anything.
+        pub warning: Option<String>,
+    }
+}
+
+mirror! {
+    /// The role given to an agent for one task.
+    #[derive(Default)]
+    #[serde(default)]
+    #[schemars(rename = "AgentProfile")]
+    pub struct AgentProfileView for AgentProfile {
+        /// The role, for instance "backend specialist".
+        pub role: String,
+        /// The skills that the task needs.
+        pub skills: Vec<String>,
+        /// The tools that it may use.
+        pub tools: Vec<String>,
+        /// The constraints for this task.
+        pub constraints: Vec<String>,
+    }
 }
 
 /// A model as the catalog has it.
@@ -56,7 +95,7 @@ pub struct ResolvedView {
     /// The model's name as the agent's program is given it; `null`: no model is asked for, or no run would begin.
     pub given: Option<String>,
     /// Its rung.
-    pub tier: Option<String>,
+    pub tier: Option<Tier>,
     /// Dollars for a million tokens that it reads.
     pub input_usd_per_mtok: Option<Usd>,
     /// Dollars for a million tokens that it writes.
@@ -66,13 +105,13 @@ pub struct ResolvedView {
 }
 
 impl ResolvedView {
-    /// With why it is this one.
-    pub fn of(model: &Model, reason: &str) -> Self {
+    /// Creates the view of a model with the reason for it.
+    pub fn new(model: &Model, reason: &str) -> Self {
         let facts = model.facts();
         Self {
             model: Some(model.id.to_string()),
             given: None,
-            tier: facts.tier.map(|tier| tier.as_str().to_owned()),
+            tier: facts.tier,
             input_usd_per_mtok: facts.input_price,
             output_usd_per_mtok: facts.output_price,
             reason: reason.to_owned(),
@@ -117,8 +156,20 @@ pub struct ForecastView {
     pub high_usd: Usd,
     /// How many they are.
     pub samples: u64,
-    /// What they have in common with the task, beside agent and model: `project`, `type`, `complexity`.
-    pub group: Vec<String>,
+    /// What they have in common with the task, beside agent and model.
+    pub group: Vec<SharedTrait>,
+}
+
+words! {
+    /// What runs have in common with a task.
+    pub enum SharedTrait for Trait {
+        /// The project.
+        Project = "project",
+        /// The type of the task.
+        Type = "type",
+        /// The complexity.
+        Complexity = "complexity",
+    }
 }
 
 impl From<Outlook> for OutlookView {
@@ -128,7 +179,7 @@ impl From<Outlook> for OutlookView {
             median_usd: median,
             high_usd: high,
             samples: samples as u64,
-            group: group.iter().map(|shared| shared.as_str().to_owned()).collect(),
+            group: group.iter().map(|shared| (*shared).into()).collect(),
         };
         Self { forecast: outlook.forecast.map(view), unpriced: outlook.unpriced as u64 }
     }

@@ -39,9 +39,8 @@ pub struct SetModelView {
     pub since: Timestamp,
 }
 
-impl SetModelView {
-    /// One as it is told.
-    pub fn of(set: &SetModel) -> Self {
+impl From<&SetModel> for SetModelView {
+    fn from(set: &SetModel) -> Self {
         let (agent, project) = match &set.scope {
             PauseScope::Agent { name } => (Some(name.clone()), None),
             PauseScope::Project { name, .. } => (None, Some(name.clone())),

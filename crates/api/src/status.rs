@@ -4,13 +4,14 @@ use super::availability::LeftAloneView;
 use super::batches::BatchView;
 use super::breakers::BreakerView;
 use super::health::HealthView;
+use super::mirror::words;
 use super::set_models::SetModelView;
 use super::switches::{DepartureView, PauseView};
+use super::types::HoldView;
 use jiff::Timestamp;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::money::{Spend, Usd};
 use orch_core::outcome::RunKind;
-use orch_core::plan::Hold;
 use orch_core::question::QuestionKind;
 use orch_core::task::Status;
 use schemars::JsonSchema;
@@ -24,8 +25,8 @@ pub struct StatusView {
     pub version: String,
     /// Process id.
     pub pid: u32,
-    /// What it was started as: `serve`, `once`, `until-idle`, `command`.
-    pub mode: String,
+    /// What it was started for.
+    pub mode: EngineMode,
     /// Keys that its environment or command line sets over config.yml, each with a mark of the value.
     #[serde(default)]
     pub overrides: BTreeMap<String, String>,
@@ -44,9 +45,9 @@ pub struct StatusView {
     /// Circuit breakers that are open or half-open.
     #[serde(default)]
     pub breakers: Vec<BreakerView>,
-    /// `serving`, or `shutting_down`.
-    #[serde(default = "serving")]
-    pub state: String,
+    /// Whether it serves.
+    #[serde(default)]
+    pub state: EngineState,
     /// How it shuts down, while it does.
     #[serde(default)]
     pub shutting_down: Option<DepartureView>,
@@ -75,8 +76,32 @@ pub struct SlotsView {
     pub because: Option<String>,
 }
 
-fn serving() -> String {
-    "serving".to_owned()
+words! {
+    /// What an engine was started for.
+    pub enum EngineMode {
+        /// The daemon: until it is stopped.
+        Serve = "serve",
+        /// One pass.
+        Once = "once",
+        /// Until nothing is left to do.
+        UntilIdle = "until-idle",
+        /// One command that only looks or edits.
+        Command = "command",
+        /// `orch task run`: one task.
+        Task = "task",
+    }
+}
+
+words! {
+    /// Whether an engine serves.
+    #[derive(Default)]
+    pub enum EngineState {
+        /// It serves.
+        #[default]
+        Serving = "serving",
+        /// It is shutting down.
+        ShuttingDown = "shutting_down",
+    }
 }
 
 /// Everything at a glance. Of each list only the first are here; `counts` tells how many there are.
@@ -157,7 +182,7 @@ pub struct QueuedView {
     /// Model.
     pub model: Option<String>,
     /// Why it waits; `null`: it moves by itself.
-    pub hold: Option<Hold>,
+    pub hold: Option<HoldView>,
 }
 
 /// What runs cost.
@@ -174,8 +199,8 @@ pub struct SpendView {
 }
 
 impl SpendView {
-    /// A sum, as far as it is one.
-    pub fn of(spend: Spend, since: Timestamp) -> Self {
+    /// Creates the view of a sum.
+    pub fn new(spend: Spend, since: Timestamp) -> Self {
         Self { since, cost_usd: spend.sum(), runs: spend.runs, unpriced: spend.unpriced }
     }
 }
@@ -188,7 +213,7 @@ mod tests {
     fn a_spend_that_nobody_knows_is_not_zero() {
         let cost = |known, runs, unpriced| {
             let spend = Spend { known: Usd::from_micros(known), runs, unpriced };
-            SpendView::of(spend, Timestamp::UNIX_EPOCH).cost_usd
+            SpendView::new(spend, Timestamp::UNIX_EPOCH).cost_usd
         };
         assert_eq!(cost(0, 0, 0), Some(Usd::ZERO));
         assert_eq!(cost(0, 2, 2), None);
@@ -199,7 +224,7 @@ mod tests {
     fn an_overview_holds_the_status_and_an_old_daemons_status_reads_too() {
         let old = r#"{"version":"0","pid":1,"mode":"serve","counts":{},"idle":true,"problems":[]}"#;
         let status: StatusView = serde_json::from_str(old).expect("a status");
-        let today = SpendView::of(Spend::default(), Timestamp::UNIX_EPOCH);
+        let today = SpendView::new(Spend::default(), Timestamp::UNIX_EPOCH);
         let overview = Overview {
             status: status.clone(),
             running: vec![],

@@ -1,6 +1,8 @@
 //! What a stream of output says, on the wire: pieces of output, and what a watcher must know around them. PURE.
 
+use super::mirror::mirror;
 use super::types::TaskView;
+use jiff::Timestamp;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::output::OutputChunk;
 use schemars::JsonSchema;
@@ -13,7 +15,7 @@ pub enum StreamEvent {
     /// What follows is the output of this run.
     Run(RunNote),
     /// The next piece.
-    Output(OutputChunk),
+    Output(OutputChunkView),
     /// The watcher was too slow: these bytes come out of the transcript now.
     Lagged {
         /// The run.
@@ -42,6 +44,29 @@ pub enum StreamEvent {
         /// The task.
         task: Box<TaskView>,
     },
+}
+
+mirror! {
+    /// A chunk of the output of one run. The transcript is append-only, so that an offset is a cursor: a reader that has
+    /// seen everything up to `end` continues there without loss or duplicates.
+    #[schemars(rename = "OutputChunk")]
+    pub struct OutputChunkView for OutputChunk {
+        /// The task of the run.
+        pub task_id: TaskId,
+        /// The run that wrote it.
+        pub run_id: RunId,
+        /// The start of the chunk, in bytes of the transcript.
+        pub offset: u64,
+        /// The start of the next chunk. More than `offset` plus the length of `content` only where bytes were not valid
+        /// text.
+        pub end: u64,
+        /// When it was written, accurate to a quarter of a second; of live output, when it was read.
+        pub timestamp: Timestamp,
+        /// The text: whole lines, unless a line is longer than a chunk.
+        pub content: String,
+        /// Whether the run is over and this is its last chunk. Set once per run.
+        pub is_final: bool,
+    }
 }
 
 /// A run whose output follows.

@@ -1,8 +1,9 @@
 //! Switches on the wire: what is paused, and how the daemon leaves.
 
+use super::mirror::{mirror, words};
 use jiff::Timestamp;
 use orch_core::ids::{RunId, TaskId};
-use orch_core::service::ShutdownMode;
+use orch_core::service::{Cause, ServiceEntry, ServiceKind, ShutdownMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -28,8 +29,8 @@ pub struct NewPause {
 /// Something that is paused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PauseView {
-    /// `all`, `project` or `agent`.
-    pub scope: String,
+    /// What is paused.
+    pub scope: PauseKind,
     /// The project's or agent's name.
     pub name: Option<String>,
     /// The project's directory.
@@ -40,6 +41,18 @@ pub struct PauseView {
     pub by: String,
     /// In words, with what ends it.
     pub told: String,
+}
+
+words! {
+    /// What a pause is for.
+    pub enum PauseKind {
+        /// Everything.
+        All = "all",
+        /// The tasks of one project.
+        Project = "project",
+        /// The runs of one agent.
+        Agent = "agent",
+    }
 }
 
 /// What is paused now.
@@ -114,4 +127,27 @@ pub struct ShutdownView {
     pub pid: u32,
     /// What is under way, and what becomes of it.
     pub under_way: Vec<UnderWayView>,
+}
+
+mirror! {
+    /// A start or an end of the daemon.
+    #[schemars(rename = "ServiceEntry")]
+    pub struct ServiceEntryView for ServiceEntry {
+        /// When it happened; for a lost daemon, when that was noticed.
+        pub at: Timestamp,
+        /// The kind of the entry.
+        pub kind: ServiceKind,
+        /// What caused it.
+        pub cause: Cause,
+        /// The version of the daemon.
+        pub version: String,
+        /// The id of its process.
+        pub pid: u32,
+        /// The reason in words.
+        pub why: String,
+        /// How long it had served, in seconds; `null` for a start.
+        pub lasted_seconds: Option<i64>,
+        /// The memory it used, in bytes, where the system reports it.
+        pub memory_bytes: Option<u64>,
+    }
 }

@@ -1,19 +1,19 @@
 //! The shapes on the wire. Stable: documented in `docs/reference/json.md`, absent values are `null`, times are RFC 3339 in UTC.
 
+use super::evidence::{EvidenceView, IntegrateMode, IntegrationView};
 use super::health::HealthView;
 use super::last_worker::LastWorker;
 use super::messages::MessageView;
-pub use super::wanted::{NewProject, NewTask, RemoveProject, TryChecks};
+use super::mirror::{mirror, words};
+use super::route::RouteResultView;
+pub use super::wanted::{NewProject, NewTask, RemoveProject, TaskDraft, TryChecks};
 use jiff::Timestamp;
-use orch_core::change::Finding;
-use orch_core::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
+use orch_core::actor::Actor;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::money::Usd;
 use orch_core::outcome::{FailureClass, Outcome, RunKind};
-use orch_core::plan::Hold;
+use orch_core::plan::{Hold, HoldReason};
 use orch_core::question::QuestionKind;
-use orch_core::review::Review;
-use orch_core::route::RouteResult;
 use orch_core::task::{BeganFrom, Run, Status, Task};
 use orch_core::task_key::told_ignored;
 use schemars::JsonSchema;
@@ -38,9 +38,9 @@ pub struct TaskView {
     /// Branch that its work starts from and goes to; `null`: the one that is checked out when it begins.
     #[serde(default)]
     pub base_branch: Option<String>,
-    /// What becomes of accepted work by the settings of its project: `branch` or `merge`.
+    /// What becomes of accepted work by the settings of its project.
     #[serde(default)]
-    pub integrate: Option<String>,
+    pub integrate: Option<IntegrateMode>,
     /// feature, bug, …
     #[serde(rename = "type")]
     pub kind: Option<String>,
@@ -54,7 +54,7 @@ pub struct TaskView {
     /// Commands that answer it.
     pub choices: Vec<String>,
     /// Why it does not move.
-    pub hold: Option<Hold>,
+    pub hold: Option<HoldView>,
     /// Higher first.
     pub priority: i64,
     /// Must be done before.
@@ -79,7 +79,7 @@ pub struct TaskView {
     /// Its checkout.
     pub worktree: Option<PathBuf>,
     /// Agent and model, and why.
-    pub route: Option<RouteResult>,
+    pub route: Option<RouteResultView>,
     /// Who made the last run of work; `null`: nobody yet.
     #[serde(default)]
     pub worked_by: Option<LastWorker>,
@@ -95,7 +95,7 @@ pub struct TaskView {
     pub updated_at: Timestamp,
     /// Accepted work of other tasks that its branch began from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub began_from: Vec<BeganFrom>,
+    pub began_from: Vec<BeganFromView>,
     /// What became of the branch.
     pub integration: Option<IntegrationView>,
     /// All runs.
@@ -110,6 +110,9 @@ pub struct TaskView {
     /// What its entry in `tasks.yml` says that means nothing to orch, one sentence for each key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
+    /// What is unusual about the model and the labels that were just asked for; only where the task was added or changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What was found at odds between `tasks.yml`, commands and orch, and how it was settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflicts: Option<Vec<EventView>>,
@@ -166,8 +169,8 @@ pub struct Tokens {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutcomeView {
-    /// `finished`, `failed` or `cancelled`.
-    pub state: String,
+    /// How it ended.
+    pub state: OutcomeState,
     /// Of a failure: its class.
     pub class: Option<FailureClass>,
     /// In words.
@@ -176,61 +179,40 @@ pub struct OutcomeView {
     pub retry_at: Option<Timestamp>,
 }
 
-/// What orch saw for itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct EvidenceView {
-    /// Where the branch started.
-    pub base: String,
-    /// What was judged.
-    pub head: String,
-    /// Commits ahead of the base.
-    pub commits: Vec<String>,
-    /// Changed files.
-    pub files: u64,
-    /// Added lines.
-    pub insertions: u64,
-    /// Removed lines.
-    pub deletions: u64,
-    /// Checks.
-    pub checks: Vec<Check>,
-    /// Commands of the project's checks that did not run, because nobody has approved the file that names them.
-    #[serde(default)]
-    pub unapproved: Vec<String>,
-    /// What the change holds that no verdict should overlook.
-    #[serde(default)]
-    pub findings: Vec<Finding>,
-    /// The reviewer's verdict.
-    pub review: Option<Review>,
-    /// Why it was accepted; `null` as long as it is not.
-    #[serde(default)]
-    pub accepted: Option<String>,
-    /// Changes outside the worktree.
-    pub violations: Vec<String>,
-    /// Worth knowing.
-    pub notes: Vec<String>,
-}
-
-impl EvidenceView {
-    /// What the checks leave open, one line each: those that do not pass, and those that did not run.
-    pub fn unproved(&self) -> Vec<String> {
-        let red = self.checks.iter().filter(|check| check.state != CheckState::Passed);
-        let red = red.map(|check| format!("`{}` {}", check.command, check.describe_result()));
-        let not_run = self.unapproved.iter().map(|command| format!("`{command}` did not run: it is not approved"));
-        red.chain(not_run).collect()
+words! {
+    /// How a run ended.
+    pub enum OutcomeState {
+        /// The agent ended with an answer.
+        Finished = "finished",
+        /// The run failed.
+        Failed = "failed",
+        /// A person or orch stopped it.
+        Cancelled = "cancelled",
     }
 }
 
-/// What became of a branch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct IntegrationView {
-    /// `branch` or `merge`.
-    pub mode: String,
-    /// `key_value`, `merged` or `reverted`.
-    pub state: String,
-    /// The commit that holds the result.
-    pub commit: Option<String>,
-    /// The pull request.
-    pub pr: Option<String>,
+mirror! {
+    /// A named reason why a task does not continue, and when it is checked again.
+    #[schemars(rename = "Hold")]
+    pub struct HoldView for Hold {
+        /// The kind of the reason.
+        pub reason: HoldReason,
+        /// The details for a person.
+        pub detail: String,
+        /// When the hold ends, where that is known.
+        pub until: Option<Timestamp>,
+    }
+}
+
+mirror! {
+    /// Accepted work of a task on which another task builds.
+    #[schemars(rename = "BeganFrom")]
+    pub struct BeganFromView for BeganFrom {
+        /// The task that made it.
+        pub task: TaskId,
+        /// The commit that was accepted.
+        pub commit: String,
+    }
 }
 
 /// One row of `orch task list`, small because there may be ten thousand.
@@ -275,7 +257,7 @@ pub struct WhyView {
     #[serde(default)]
     pub question_kind: Option<QuestionKind>,
     /// Why it waits.
-    pub hold: Option<Hold>,
+    pub hold: Option<HoldView>,
     /// In a sentence.
     pub because: String,
     /// What moves it on.
@@ -296,9 +278,9 @@ pub struct EventView {
     pub task_id: Option<TaskId>,
     /// Of which run.
     pub run_id: Option<RunId>,
-    /// Who did it: `orch`, `person`, `agent`, `schedule` (a job whose time came) or `unknown`.
-    #[serde(default = "orch")]
-    pub by: String,
+    /// Who did it.
+    #[serde(default)]
+    pub by: ActorKind,
     /// More about who: what the person spoke through (`telegram user 42`, `tasks.yml`; `null`: a terminal), the run, the job.
     #[serde(default)]
     pub who: Option<String>,
@@ -311,14 +293,39 @@ pub struct EventView {
     pub data: Option<serde_json::Value>,
 }
 
-/// An older daemon does not say who did it.
-fn orch() -> String {
-    "orch".to_owned()
+words! {
+    /// Who did something. An older daemon does not say who.
+    #[derive(Default)]
+    pub enum ActorKind {
+        /// orch, by its own rules.
+        #[default]
+        Orch = "orch",
+        /// A person.
+        Person = "person",
+        /// A run: its agent, or a process that descends from it.
+        Agent = "agent",
+        /// A job whose time came.
+        Schedule = "schedule",
+        /// A process of which the system does not tell what it descends from.
+        Unknown = "unknown",
+    }
+}
+
+impl From<&Actor> for ActorKind {
+    fn from(actor: &Actor) -> Self {
+        match actor {
+            Actor::Orch => Self::Orch,
+            Actor::Person { .. } => Self::Person,
+            Actor::Run(_) => Self::Agent,
+            Actor::Schedule(_) => Self::Schedule,
+            Actor::Unknown => Self::Unknown,
+        }
+    }
 }
 
 impl TaskView {
-    /// A task as a list shows it.
-    pub fn of(task: &Task, context: &TaskContext<'_>) -> Self {
+    /// Creates the view of a task as a list shows it.
+    pub fn new(task: &Task, context: &TaskContext<'_>) -> Self {
         let (question, choices) = task.question().unzip();
         Self {
             id: task.id,
@@ -333,13 +340,13 @@ impl TaskView {
                 .map(|p| p.base_branch.clone())
                 .or(context.base_branch.clone())
                 .or_else(|| task.base_branch.clone()),
-            integrate: context.integrate.map(str::to_owned),
+            integrate: context.integrate,
             kind: task.spec.kind.clone(),
             status: task.status(),
             question_kind: task.question_kind(),
             question: question.map(str::to_owned),
             choices: choices.map(<[String]>::to_vec).unwrap_or_default(),
-            hold: context.hold.cloned(),
+            hold: context.hold.map(HoldView::from),
             priority: task.spec.priority,
             depends_on: task.spec.depends_on.clone(),
             parent: task.spec.parent,
@@ -350,19 +357,20 @@ impl TaskView {
             branch: task.place.as_ref().map(|p| p.branch.clone()),
             judged: task.judged_commit().map(str::to_owned),
             worktree: task.place.as_ref().map(|p| p.worktree.clone()),
-            route: task.route.as_deref().cloned(),
+            route: task.route.as_deref().map(RouteResultView::from),
             worked_by: context.worked_by.clone(),
             attempts: task.attempts,
             cost_usd: task.cost,
             summary: task.summary.clone(),
             created_at: task.created_at,
             updated_at: task.updated_at,
-            began_from: task.place.as_ref().map(|p| p.began_from.clone()).unwrap_or_default(),
-            integration: task.integration.as_deref().map(IntegrationView::of),
+            began_from: task.place.iter().flat_map(|place| &place.began_from).map(BeganFromView::from).collect(),
+            integration: task.integration.as_deref().map(IntegrationView::from),
             runs: None,
             evidence: None,
             messages: None,
             ignored: task.ignored.iter().map(|key| told_ignored(key)).collect(),
+            warnings: Vec::new(),
             conflicts: None,
         }
     }
@@ -379,21 +387,7 @@ impl TaskView {
         self.runs = Some(runs);
         self.messages = Some(messages);
         self.conflicts = Some(conflicts);
-        self.evidence = Some(task.evidence.as_ref().map(|e| EvidenceView {
-            base: e.base.clone(),
-            head: e.head.clone(),
-            commits: e.commits.clone(),
-            files: e.files,
-            insertions: e.insertions,
-            deletions: e.deletions,
-            checks: e.checks.clone(),
-            unapproved: e.unapproved.clone(),
-            findings: e.findings.clone(),
-            review: e.review.clone(),
-            accepted: e.accepted.clone().filter(|_| task.is_accepted()),
-            violations: e.violations.clone(),
-            notes: e.notes.clone(),
-        }));
+        self.evidence = Some(EvidenceView::from_task(task));
         self
     }
 }
@@ -410,7 +404,7 @@ pub struct TaskContext<'a> {
     /// The base branch that its project's settings name.
     pub base_branch: Option<String>,
     /// `workflow.integrate` of its project.
-    pub integrate: Option<&'a str>,
+    pub integrate: Option<IntegrateMode>,
     /// Why it waits.
     pub hold: Option<&'a Hold>,
     /// Its parts.
@@ -419,31 +413,11 @@ pub struct TaskContext<'a> {
     pub batch: Option<&'a str>,
 }
 
-impl IntegrationView {
-    fn of(integration: &Integration) -> Self {
-        Self {
-            mode: match integration.mode {
-                IntegrateMode::Branch => "branch",
-                IntegrateMode::Merge => "merge",
-            }
-            .to_owned(),
-            state: match integration.state {
-                IntegrationState::Kept => "kept",
-                IntegrationState::Merged => "merged",
-                IntegrationState::Reverted => "reverted",
-            }
-            .to_owned(),
-            commit: integration.commit.clone(),
-            pr: None,
-        }
-    }
-}
-
 impl RunView {
-    /// A run and where its output lies.
-    pub fn of(run: &Run, transcript: PathBuf, now: Timestamp) -> Self {
+    /// Creates the view of a run; `transcript` is the file of its output.
+    pub fn new(run: &Run, transcript: PathBuf, now: Timestamp) -> Self {
         Self {
-            health: HealthView::of(run, now),
+            health: HealthView::from_run(run, now),
             run_id: run.id.clone(),
             attempt: run.attempt,
             kind: run.kind,
@@ -453,7 +427,7 @@ impl RunView {
             session_id: run.session_id.clone(),
             started_at: run.started_at,
             ended_at: run.ended_at,
-            outcome: run.outcome.as_ref().map(OutcomeView::of),
+            outcome: run.outcome.as_ref().map(OutcomeView::from),
             cost_usd: run.cost,
             cost_computed: run.cost_computed,
             tokens: Tokens { input: run.usage.input, output: run.usage.output, cached: run.usage.cached },
@@ -462,20 +436,23 @@ impl RunView {
     }
 }
 
-impl OutcomeView {
-    fn of(outcome: &Outcome) -> Self {
+impl From<&Outcome> for OutcomeView {
+    fn from(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Finished { answer } => {
-                Self { state: "finished".to_owned(), class: None, detail: Some(answer.summary.clone()), retry_at: None }
-            }
+            Outcome::Finished { answer } => Self {
+                state: OutcomeState::Finished,
+                class: None,
+                detail: Some(answer.summary.clone()),
+                retry_at: None,
+            },
             Outcome::Failed(failure) => Self {
-                state: "failed".to_owned(),
+                state: OutcomeState::Failed,
                 class: Some(failure.class),
                 detail: Some(failure.detail.clone()),
                 retry_at: failure.retry_at,
             },
             Outcome::Cancelled { detail } => {
-                Self { state: "cancelled".to_owned(), class: None, detail: Some(detail.clone()), retry_at: None }
+                Self { state: OutcomeState::Cancelled, class: None, detail: Some(detail.clone()), retry_at: None }
             }
         }
     }

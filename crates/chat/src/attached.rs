@@ -2,7 +2,7 @@
 //! no service.
 
 use super::conversation::render;
-use orch_core::channel::Document;
+use orch_core::operations::channel::Document;
 use std::future::Future;
 
 /// Largest accepted file, in bytes.

@@ -3,7 +3,7 @@
 
 use super::Channel;
 use super::chat::Refusal;
-use orch_core::channel::ChatMessage;
+use orch_core::operations::channel::ChatMessage;
 use orch_sys::process::{Invocation, run_async, which};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -95,20 +95,20 @@ impl Channel for Desktop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::channel::Block;
+    use orch_core::operations::channel::Block;
 
     #[test]
     fn what_is_shown_is_an_argument_and_never_an_option_a_script_or_markup() {
-        let passages =
+        let blocks =
             vec![Block::plain("--icon=/etc/passwd \" & do shell script \"x"), Block::plain("<b>a</b>\u{7}\u{1b}[2J")];
-        let message = ChatMessage { passages, ..ChatMessage::default() };
+        let message = ChatMessage { blocks, ..ChatMessage::default() };
         let linux = arguments(&message, false);
         assert_eq!(linux[2], "--");
         assert_eq!(linux[4], "&lt;b&gt;a&lt;/b&gt;  [2J");
         let mac = arguments(&message, true);
         assert_eq!(mac[6], "--");
         assert!(mac[7].starts_with("--icon") && mac[..6].iter().all(|part| !part.contains("passwd")), "{mac:?}");
-        let long = ChatMessage { passages: vec![Block::plain("ö".repeat(100_000))], ..ChatMessage::default() };
+        let long = ChatMessage { blocks: vec![Block::plain("ö".repeat(100_000))], ..ChatMessage::default() };
         assert_eq!(arguments(&long, false)[3].chars().count(), TITLE + 1);
     }
 }

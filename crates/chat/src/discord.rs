@@ -27,8 +27,8 @@ use listener::Listener;
 use orch_api::client::Client;
 use orch_config::resolved_channels::{DISCORD_API, Discord as Settings};
 use orch_config::secret::Secret;
-use orch_core::channel::{ChannelKind, ChatMessage};
-use orch_core::notice::{Notice, NoticeKind};
+use orch_core::notices::notice::{Notice, NoticeKind};
+use orch_core::operations::channel::{ChannelKind, ChatMessage};
 use orch_engine::handle::EngineHandle;
 use orch_sys::clock::{Clock, SystemClock};
 use outbound_queue::OutboundQueue;
@@ -207,8 +207,8 @@ impl Discord {
     ) {
         let (queue, client, discord) = (self.0.queue.clone(), client.clone(), self.clone());
         tracker.spawn(async move {
-            let show = |saying, stage| queue.show(key, chat, saying, stage);
-            let answer = |saying| queue.answer(chat, saying);
+            let show = |content, stage| queue.show(key, chat, content, stage);
+            let answer = |content| queue.answer(chat, content);
             discord.0.streams.run((key, stop), (chat, task), &client, show, answer).await;
         });
     }

@@ -1,6 +1,6 @@
 //! The current problems of a chat channel, for `orch channel list`; each change is logged once.
 
-use orch_core::channel::ChannelKind;
+use orch_core::operations::channel::ChannelKind;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A direction of messages.

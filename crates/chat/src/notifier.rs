@@ -6,15 +6,15 @@ use super::Channel;
 use super::chat::Refusal;
 use super::conversation::render::in_chat;
 use jiff::{SignedDuration, Timestamp};
-use orch_core::channel::{ChannelKind, ChatMessage};
-use orch_core::ids::TaskId;
-use orch_core::notice::queue::{Delivery, NoticeQueue, Refused, Rules};
-use orch_core::notice::{Context, Line, Notice, Tally, derive, may_tell, summary};
-use orch_core::outbox::{DROPPED, KeyValue, PLACE, TROUBLE};
-use orch_core::plan::directory;
-use orch_core::quiet::TimeOfDay;
-use orch_core::redact::Redactor;
-use orch_core::task::{Status, Task};
+use orch_core::base::ids::TaskId;
+use orch_core::notices::notice::queue::{Delivery, NoticeQueue, Refused, Rules};
+use orch_core::notices::notice::{Context, Line, Notice, Tally, derive, may_tell, summary};
+use orch_core::notices::outbox::{DROPPED, KeyValue, PLACE, TROUBLE};
+use orch_core::operations::channel::{ChannelKind, ChatMessage};
+use orch_core::operations::quiet::TimeOfDay;
+use orch_core::planning::plan::directory;
+use orch_core::tasks::task::{Status, Task};
+use orch_core::text::redact::Redactor;
 use orch_engine::handle::{EngineError, EngineHandle, Entry, View};
 use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::crash::point;
@@ -266,7 +266,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
 
     async fn send(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
         let channel = &self.setup.channel;
-        let message = self.localize(&delivery.saying);
+        let message = self.localize(&delivery.content);
         if let Some(id) = &delivery.change {
             match channel.edit(id, &message).await {
                 Ok(()) => return Ok(Some(id.clone())),

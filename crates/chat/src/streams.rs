@@ -9,8 +9,8 @@ use super::conversation::render;
 use jiff::Timestamp;
 use orch_api::client::{Client, ClientError};
 use orch_api::error::ErrorCode;
-use orch_core::channel::ChatMessage;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
+use orch_core::operations::channel::ChatMessage;
 use orch_sys::clock::{Clock, SystemClock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -173,8 +173,8 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
             task,
             &stop,
             || SystemClock.now(),
-            |saying, stage| {
-                is_taken = show(saying, stage);
+            |content, stage| {
+                is_taken = show(content, stage);
                 if !is_taken && stage == Stage::Grows {
                     stop.cancel();
                     answer(render::about(task, "Too many streams are open: /stop ends them."));

@@ -4,8 +4,8 @@
 use super::Channel;
 use super::chat::Refusal;
 use orch_config::Secret;
-use orch_core::channel::ChatMessage;
-use orch_core::notice::Notice;
+use orch_core::notices::notice::Notice;
+use orch_core::operations::channel::ChatMessage;
 use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::outgoing;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};

@@ -4,7 +4,7 @@ use super::origin::Origin;
 use super::problem::{ConfigProblem, did_you_mean, similar};
 use super::settings::{self, Setting};
 use super::shape::{self, FileKind, Shape};
-use orch_core::names::short_hash;
+use orch_core::base::names::short_hash;
 use std::collections::BTreeMap;
 
 /// Variables that begin with `ORCH_` and are not settings.

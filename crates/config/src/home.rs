@@ -1,8 +1,8 @@
 //! The layout of `ORCH_HOME`: the only module that builds its paths. PURE: it neither reads nor creates directories.
 
-use orch_core::ids::{RunId, TaskId};
-use orch_core::job::JobId;
-use orch_core::names::fingerprint;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::base::names::fingerprint;
+use orch_core::operations::job::JobId;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 

@@ -2,8 +2,8 @@
 //! unknown key is an error.
 
 use super::yaml;
-use orch_core::money::Usd;
-use orch_core::policy::{Gate, Learning, Order, Policy, PolicyError, Worth};
+use orch_core::base::money::Usd;
+use orch_core::economics::policy::{Gate, Learning, Order, Policy, PolicyError, Worth};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

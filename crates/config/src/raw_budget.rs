@@ -1,7 +1,7 @@
 //! The keys under `budget` as they are typed. As in `raw`, every key is optional and carries its documentation.
 
-use orch_core::budget::{Billing, Unit};
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::{Billing, Unit};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use std::collections::BTreeMap;

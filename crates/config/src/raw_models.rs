@@ -1,9 +1,9 @@
 //! The keys for the choice of models as they are typed. As in `raw`, every key is optional and carries its documentation.
 
-use orch_core::catalog::Tier;
-use orch_core::model_api::ModelApi;
-use orch_core::money::Usd;
-use orch_core::resolve::Mode;
+use orch_core::base::money::Usd;
+use orch_core::models::catalog::Tier;
+use orch_core::models::model_api::ModelApi;
+use orch_core::models::resolve::Mode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

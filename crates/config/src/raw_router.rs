@@ -2,7 +2,7 @@
 //! documentation.
 
 use super::raw::RouterMode;
-use orch_core::strategy::Strategy;
+use orch_core::economics::strategy::Strategy;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use super::raw::{RawAgent, RawCodexSandbox, RawKind, RawMode, RawPrompt};
 use super::resolved_channels::Reference;
 use super::secret::Secret;
-use orch_core::agents::{CodexSandbox, DialectKind, Mode, PromptVia, api};
+use orch_core::models::agents::{CodexSandbox, DialectKind, Mode, PromptVia, api};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

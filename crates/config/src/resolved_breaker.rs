@@ -3,7 +3,7 @@
 use super::raw::RawBreaker;
 use super::resolved::seconds;
 use jiff::SignedDuration;
-use orch_core::breaker;
+use orch_core::planning::breaker;
 use serde::Serialize;
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 use super::raw::{RawAccount, RawBudget};
 use super::resolved_models::present;
 use jiff::civil::Date;
-use orch_core::budget::{self, Billing, Period, Rules, Terms, Unit};
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::{self, Billing, Period, Rules, Terms, Unit};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

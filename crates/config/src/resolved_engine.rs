@@ -1,7 +1,7 @@
 //! The resolved settings of the daemon's loop: its interval, how much runs at once, and what resources stay free.
 
 use super::raw::{Adaptive, OnSignal, RawEngine};
-use orch_core::admission;
+use orch_core::planning::admission;
 use serde::Serialize;
 use std::time::Duration;
 

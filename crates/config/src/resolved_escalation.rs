@@ -2,11 +2,11 @@
 
 use super::raw::{RawEscalation, RawFallback};
 use super::resolved::Config;
-use orch_core::escalation::Escalation;
-use orch_core::fallback::Fallback;
-use orch_core::money::Usd;
-use orch_core::retry::Bounds;
-use orch_core::task::Spec;
+use orch_core::base::money::Usd;
+use orch_core::tasks::escalation::Escalation;
+use orch_core::tasks::fallback::Fallback;
+use orch_core::tasks::retry::Bounds;
+use orch_core::tasks::task::Spec;
 use std::str::FromStr;
 
 /// The label that says what a task may cost, in dollars.

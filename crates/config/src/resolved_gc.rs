@@ -2,7 +2,7 @@
 
 use super::raw::RawGc;
 use jiff::SignedDuration;
-use orch_core::gc::Policy;
+use orch_core::operations::gc::Policy;
 use serde::Serialize;
 
 /// Which worktrees are removed.

@@ -1,8 +1,8 @@
 //! The resolved settings of model selection. `domain::resolve` chooses the model.
 
 use super::raw::{RawModel, RawModelSelection, RawProvider};
-use orch_core::catalog::{Additions, Capability, Facts, ModelRef, Provider};
-use orch_core::resolve::Selection;
+use orch_core::models::catalog::{Additions, Capability, Facts, ModelRef, Provider};
+use orch_core::models::resolve::Selection;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use super::raw::RawRetention;
 use jiff::SignedDuration;
-use orch_core::retention::Limits;
+use orch_core::operations::retention::Limits;
 use serde::Serialize;
 
 /// How long data of runs is kept once their task is finished. 0 means no limit.

@@ -1,7 +1,7 @@
 //! The resolved settings that prepare a fresh checkout of the project.
 
 use super::raw_workspace::{RawVariable, RawWorkspace};
-use orch_core::workspace::Variable;
+use orch_core::tasks::workspace::Variable;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

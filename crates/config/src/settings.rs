@@ -6,7 +6,7 @@ use super::problem::{ConfigProblem, did_you_mean, similar};
 use super::renamed::{Renamed, renamed};
 use super::shape::{self, Field, FileKind, Shape};
 use super::tree::{Node, Value};
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
 use serde_json::Value as Json;
 use std::path::Path;
 
@@ -193,9 +193,10 @@ fn item_text(item: &Node) -> Option<Json> {
 
 /// Describes a mismatch. Where a mapping or a list is expected, the text found is not shown: it may be a secret.
 fn expected(shape: &Shape, found: &Value) -> String {
-    let found = match shape {
-        Shape::Section(_) | Shape::Map(_) | Shape::List { .. } => found.kind().to_owned(),
-        Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Dollars | Shape::Choice(_) => found.describe(),
+    let found = if let Shape::Section(_) | Shape::Map(_) | Shape::List { .. } = shape {
+        found.kind().to_owned()
+    } else {
+        found.describe()
     };
     format!("expected {}, found {found}", shape.expected())
 }

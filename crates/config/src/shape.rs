@@ -202,16 +202,7 @@ pub fn root() -> &'static Shape {
 impl Shape {
     /// Returns the keys of a section; empty for anything else.
     pub fn fields(&self) -> &[Field] {
-        match self {
-            Self::Section(fields) => fields,
-            Self::Map(_)
-            | Self::List { .. }
-            | Self::Text
-            | Self::Flag
-            | Self::Number { .. }
-            | Self::Dollars
-            | Self::Choice(_) => &[],
-        }
+        if let Self::Section(fields) = self { fields } else { &[] }
     }
 
     /// Returns the key of that name in a section, in either spelling.
@@ -221,16 +212,7 @@ impl Shape {
 
     /// Returns the type of the entries of a mapping with free names.
     pub fn map_value(&self) -> Option<&Shape> {
-        match self {
-            Self::Map(inner) => Some(inner),
-            Self::Section(_)
-            | Self::List { .. }
-            | Self::Text
-            | Self::Flag
-            | Self::Number { .. }
-            | Self::Dollars
-            | Self::Choice(_) => None,
-        }
+        if let Self::Map(inner) = self { Some(inner) } else { None }
     }
 
     /// Returns whether this is a section or a mapping with free names.

@@ -13,10 +13,10 @@ use super::problem::{ConfigProblem, did_you_mean};
 use super::raw::{RawConfig, RawKind, RawMode, RawPrompt};
 use super::resolved::Config;
 use super::resolved_agent::{AgentConfig, KNOWN};
-use orch_core::agents::{DialectKind, api};
-use orch_core::redact::{Pattern, PatternError};
-use orch_core::resolve::{ResolveError, parse};
-use orch_core::strategy::parse_share;
+use orch_core::economics::strategy::parse_share;
+use orch_core::models::agents::{DialectKind, api};
+use orch_core::models::resolve::{ResolveError, parse};
+use orch_core::text::redact::{Pattern, PatternError};
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,85 +1,45 @@
 //! The rules: routing, planning, retries, and judging results. Pure: no I/O, no clock, no async.
+//!
+//! The rooms, from the bottom up. Each imports only rooms above it in this table; `tests/it/tidy` enforces it.
+//!
+//! | room | what it owns |
+//! |---|---|
+//! | [`base`] | ids, time, money, names |
+//! | [`text`] | redaction, control sequences, quoting |
+//! | [`tasks`] | the core: task, lifecycle, judging, retries |
+//! | [`operations`] | jobs, clean-up, service, pauses, channels |
+//! | [`models`] | agent CLIs, catalog, the path from a task to its model |
+//! | [`prompts`] | prompts, skills, the router's question and answer |
+//! | [`economics`] | budgets, cost, track records, policies |
+//! | [`planning`] | which task continues, and why another does not |
+//! | [`audit`] | the facts of the history, their sentences, rebuilding |
+//! | [`notices`] | what a person is told |
 
-pub mod actor;
-pub mod admission;
-pub mod agent_model;
-pub mod agents;
-pub mod answer;
-pub mod availability;
-pub mod batch;
-pub mod breaker;
-pub mod budget;
-pub mod catalog;
-pub mod change;
-pub mod channel;
-pub mod claim;
-pub mod conflict;
-pub mod cost;
-pub mod count;
-pub mod cycle;
-pub mod degrade;
-pub mod delegation;
-pub mod edit;
-pub mod escalation;
-pub mod event;
-pub mod evidence;
-pub mod external;
-pub mod fallback;
-pub mod file_entry;
-pub mod forecast;
-pub mod gc;
-pub mod health;
-pub mod history;
-pub mod ids;
-pub mod images;
-pub mod job;
-pub mod judge;
-pub mod lifecycle;
-pub mod message;
-pub mod missing_tasks;
-pub mod model_api;
-pub mod model_policy;
-pub mod model_warning;
-pub mod money;
-pub mod names;
-pub mod notice;
-pub mod once;
-pub mod outbox;
-pub mod outcome;
-pub mod output;
-pub mod overlap;
-pub mod pattern;
-pub mod pause;
-pub mod plan;
-pub mod policy;
-pub mod price;
-pub mod prompt;
-pub mod provider_access;
-pub mod provider_cooldown;
-pub mod question;
-pub mod quiet;
-pub mod rebuild;
-pub mod recorded;
-pub mod redact;
-pub mod resolve;
-pub mod retention;
-pub mod retry;
-pub mod review;
-pub mod review_decision;
-pub mod route;
-pub mod router;
-pub mod schedule;
-pub mod service;
-pub mod set_model;
-pub mod shell;
-pub mod skills;
-pub mod spec_merge;
-pub mod strategy;
-pub mod styled;
-pub mod task;
-pub mod task_key;
-pub mod task_type;
-pub mod time;
-pub mod timeline;
-pub mod track_record;
-pub mod workspace;
+pub mod audit;
+pub mod base;
+pub mod economics;
+pub mod models;
+pub mod notices;
+pub mod operations;
+pub mod planning;
+pub mod prompts;
+pub mod tasks;
+pub mod text;
+
+pub use audit::{actor, history, rebuild, timeline};
+pub use base::{count, external, health, ids, money, names, nearest, once, time};
+pub use economics::{budget, cost, forecast, pattern, policy, recorded, strategy, track_record};
+pub use models::{
+    agent_model, agents, availability, catalog, degrade, model_api, model_path, model_warning, price, provider_access,
+    resolve, set_model,
+};
+pub use notices::{notice, outbox};
+pub use operations::{channel, gc, job, pause, quiet, retention, schedule, service};
+pub use planning::{admission, batch, breaker, overlap, plan, provider_cooldown};
+pub use prompts::{prompt, router, skills};
+pub use tasks::{
+    advice, answer, change, claim, conflict, cycle, delegation, edit, escalation, event, evidence, fallback, hold,
+    judge, lifecycle, message, missing_tasks, model_policy, outcome, question, retry, review, review_decision, route,
+    spec, spec_merge, task, task_type, workspace,
+};
+pub use text::{images, output, redact, shell, styled, task_key};

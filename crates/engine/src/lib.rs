@@ -63,7 +63,6 @@ pub use engine::timetable::timer_of;
 pub use launch::prompt_inputs::{OwnTemplate, own_templates};
 pub use launch::session::SESSION_FILE;
 pub use models::expected::Expected;
-pub use models::model_warnings::model_warning_of;
 pub use models::set_models::ModelOrder;
 pub use orch_core::job::due::Timer;
 pub use orch_sys::worktree::Leftover;

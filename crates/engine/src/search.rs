@@ -127,7 +127,7 @@ type Places = (BTreeMap<RunId, u64>, BTreeMap<RunId, Vec<Block>>);
 /// `None`: the index does not help.
 fn places(home: &Home, wanted: &Wanted, troubles: &mut Vec<Trouble>) -> Option<Places> {
     let read = || -> Result<Option<Places>, orch_store::search::IndexError> {
-        let Some(index) = SearchIndex::look(&home.search_index())? else { return Ok(None) };
+        let Some(index) = SearchIndex::open_existing(&home.search_index())? else { return Ok(None) };
         let Some(places) = index.places(wanted.pattern.need())? else { return Ok(None) };
         Ok(Some((index.runs()?, places)))
     };

@@ -2,8 +2,8 @@
 
 use super::launch::{Launch, RunDir};
 use super::pty::Relay;
-use orch_core::agents::Stdin;
-use orch_core::outcome::{Failure, FailureClass};
+use orch_core::models::agents::Stdin;
+use orch_core::tasks::outcome::{Failure, FailureClass};
 use orch_sys::process::{self, Invocation, RUN_MARK};
 use rustix::process::Pid;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Renders changes of files as a few lines: name and counts, then removed and added lines. PURE.
 
 use super::fit::{Rendered, Style, more};
-use orch_core::edit::FileEdit;
+use orch_core::tasks::edit::FileEdit;
 
 /// The most lines of changes that one result shows.
 const LINES: usize = 12;
@@ -75,7 +75,7 @@ fn changed(diff: &str) -> Vec<Rendered> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::edit::EditKind;
+    use orch_core::tasks::edit::EditKind;
 
     fn edit(path: &str, added: u64, removed: u64, diff: &str) -> FileEdit {
         FileEdit {

@@ -5,7 +5,7 @@ use super::launch::Launch;
 use super::reading::Reading;
 use super::report::{RunReport, Stop, withhold_texts};
 use super::supervise::Ended;
-use orch_core::outcome::{Ending, Exit, Failure, FailureClass};
+use orch_core::tasks::outcome::{Ending, Exit, Failure, FailureClass};
 use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::process::Swept;
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@
 
 use super::carry_out::adopt_orphans;
 use super::signals::Signals;
-use orch_core::outcome::Exit;
+use orch_core::tasks::outcome::Exit;
 use orch_sys::process::{Invocation, RUN_MARK, env_var, start_inherited, sweep_tree};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;

@@ -1,8 +1,8 @@
 //! Lines for a person: text that was cleaned and masked, with its colours, cut to a limit of lines and characters. PURE.
 
 use super::sanitize::sanitize_styled;
-use orch_core::redact::{Carry, Redactor};
-use orch_core::styled::{Pen, Span};
+use orch_core::text::redact::{Carry, Redactor};
+use orch_core::text::styled::{Pen, Span};
 
 /// The kind of a line. A terminal shows each kind in a colour; the log has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,7 +197,7 @@ fn shorten(style: Style, lead: &str, line: &str, spans: &[Span], width: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::styled::paint;
+    use orch_core::text::styled::paint;
 
     const ROOM: MaxSize = MaxSize { lines: 3, width: 10 };
 

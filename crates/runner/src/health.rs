@@ -3,7 +3,7 @@
 use super::launch::{Launch, RunDir};
 use super::wake::wake;
 use jiff::SignedDuration;
-use orch_core::health::{Health, Monitor, State};
+use orch_core::base::health::{Health, Monitor, State};
 use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::fs::Durability;
 use std::path::PathBuf;

@@ -5,8 +5,8 @@
 use super::launch::{RunDir, RunFileError};
 use super::transcript::Transcript;
 use jiff::Timestamp;
-use orch_core::message::{Author, MessageId};
-use orch_core::outcome::AgentEvent;
+use orch_core::tasks::message::{Author, MessageId};
+use orch_core::tasks::outcome::AgentEvent;
 use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::crash::point;
 use orch_sys::fs::Durability;

@@ -3,12 +3,12 @@
 
 use super::inbox::Handed;
 use super::own_lines;
-use orch_core::agents::{DialectKind, LaunchSpec};
-use orch_core::external::{External, ExternalFailure};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::RunKind;
-use orch_core::output;
-use orch_core::redact::{Pattern, Redactor};
+use orch_core::base::external::{External, ExternalFailure};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::models::agents::{DialectKind, LaunchSpec};
+use orch_core::tasks::outcome::RunKind;
+use orch_core::text::output;
+use orch_core::text::redact::{Pattern, Redactor};
 use orch_sys::crash::point;
 use orch_sys::fs::{self, Durability, FsError};
 use serde::de::DeserializeOwned;
@@ -228,7 +228,7 @@ impl RunDir {
         self.0.join("started.json")
     }
 
-    /// `health.json`: a [`orch_core::health::Health`]; once it has changed.
+    /// `health.json`: a [`orch_core::base::health::Health`]; once it has changed.
     pub fn health(&self) -> PathBuf {
         self.0.join("health.json")
     }
@@ -273,7 +273,7 @@ impl RunDir {
         self.0.join(output::RAW)
     }
 
-    /// `activity.jsonl`: what the agent did, masked: [`orch_core::outcome::AgentEvent`]s with their times.
+    /// `activity.jsonl`: what the agent did, masked: [`orch_core::tasks::outcome::AgentEvent`]s with their times.
     pub fn activity(&self) -> PathBuf {
         self.0.join(output::ACTIVITY)
     }
@@ -347,6 +347,30 @@ impl RunDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns what is written again of a file that was read.
+    fn again<T: DeserializeOwned + Serialize>(text: &str) -> serde_json::Result<String> {
+        serde_json::to_string(&serde_json::from_str::<T>(text)?)
+    }
+
+    /// A run outlives the daemon that started it, so its files are read by other versions.
+    #[test]
+    fn the_files_of_a_run_are_read_and_written_again_to_the_byte() {
+        for line in include_str!("../../../tests/fixtures/run-files.txt").lines() {
+            let (file, text) = line.split_once(' ').expect("a name and JSON");
+            let written = match file {
+                "launch" => again::<Launch>(text),
+                "started" => again::<crate::Started>(text),
+                "outcome" => again::<crate::RunReport>(text),
+                "message" => again::<Handed>(text),
+                "receipt" => again::<crate::Receipt>(text),
+                "stop" => again::<crate::StopRequest>(text),
+                "health" => again::<orch_core::health::Health>(text),
+                other => panic!("no file {other}"),
+            };
+            assert_eq!(written.expect("it reads back"), text, "{file}");
+        }
+    }
 
     #[test]
     fn the_layout_of_a_run_is_the_documented_one() {

@@ -2,8 +2,8 @@
 //! a reason.
 
 use super::launch::Limits;
-use orch_core::health::{Monitor, Rules, Sample};
-use orch_core::outcome::{Failure, FailureClass};
+use orch_core::base::health::{Monitor, Rules, Sample};
+use orch_core::tasks::outcome::{Failure, FailureClass};
 use orch_sys::process::Load;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Shows the transcript's lines in the tmux pane. The pane may be slow, stuck or gone; the run never waits for it.
 
 use super::fit::Rendered;
-use orch_core::styled::paint;
+use orch_core::text::styled::paint;
 use std::borrow::Cow;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};

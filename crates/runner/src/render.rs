@@ -6,8 +6,8 @@ use super::answer_text::readable;
 use super::changes::changes;
 use super::fit::{Clean, Lead, MaxSize, Rendered, Style, cut};
 use super::sanitize::sanitize;
-use orch_core::outcome::AgentEvent;
-use orch_core::redact::{Carry, Redactor};
+use orch_core::tasks::outcome::AgentEvent;
+use orch_core::text::redact::{Carry, Redactor};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -207,8 +207,8 @@ pub(super) fn duration(milliseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::edit::{EditKind, FileEdit};
-    use orch_core::outcome::{FailureClass, Usage};
+    use orch_core::tasks::edit::{EditKind, FileEdit};
+    use orch_core::tasks::outcome::{FailureClass, Usage};
 
     fn render(events: &[AgentEvent]) -> String {
         let mut renderer = Renderer::new(Redactor::new([("API_KEY", "canary-value-1")]));

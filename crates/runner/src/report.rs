@@ -2,10 +2,10 @@
 
 use super::render::duration;
 use jiff::Timestamp;
-use orch_core::answer::{Answer, AnswerStatus};
-use orch_core::ids::RunId;
-use orch_core::outcome::{Ending, Exit, Failure, Outcome, RunKind, Side};
-use orch_core::redact::Redactor;
+use orch_core::base::ids::RunId;
+use orch_core::tasks::answer::{Answer, AnswerStatus};
+use orch_core::tasks::outcome::{Ending, Exit, Failure, Outcome, RunKind, Side};
+use orch_core::text::redact::Redactor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Removes everything from an agent's text that a terminal would act on. What is left is text, tabs and line feeds;
 //! colours are returned beside it.
 
-use orch_core::styled::{Pen, Span};
+use orch_core::text::styled::{Pen, Span};
 
 /// The state of the parser.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! masked. The values are not stored: only names and digests under a key of the run's own, until the report is written.
 
 use super::launch::{RunDir, RunFileError};
-use orch_core::redact::is_masked;
+use orch_core::text::redact::is_masked;
 use orch_sys::fs::Durability;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

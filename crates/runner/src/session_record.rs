@@ -1,7 +1,7 @@
 //! Finds the session record that a CLI keeps below its home (codex), and feeds it to the dialect's reader line by line.
 
 use super::lines::{MAX_LINE, Splitter};
-use orch_core::agents::EventReader;
+use orch_core::models::agents::EventReader;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;

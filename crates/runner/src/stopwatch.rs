@@ -1,7 +1,7 @@
 //! Measures how long each tool call takes, from the times at which call and result were read. PURE: time is an argument.
 //! Where the CLI reports a duration, or none can be known, nothing is measured: no duration is better than a false one.
 
-use orch_core::outcome::AgentEvent;
+use orch_core::tasks::outcome::AgentEvent;
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //! its line, so that a reader of the line finds it. Nothing depends on it: what cannot be written is missing.
 
 use super::fit::Rendered;
-use orch_core::styled::LineStyle;
+use orch_core::text::styled::LineStyle;
 use std::fs::File;
 use std::io::{self, Read, Write};
 

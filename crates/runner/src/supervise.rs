@@ -10,7 +10,7 @@ use super::talk::Conversation;
 use super::wake::wake;
 use super::watch::Watch;
 use jiff::SignedDuration;
-use orch_core::outcome::{Exit, Failure, FailureClass};
+use orch_core::tasks::outcome::{Exit, Failure, FailureClass};
 use orch_sys::clock::{self, Clock as _, SystemClock};
 use orch_sys::process::{Load, descendants_load};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};

@@ -45,7 +45,7 @@ pub(super) async fn named(state: &ApiState, view: &View, name: &BatchName) -> Re
 /// Those that are open.
 pub(super) fn open(view: &View) -> Vec<BatchView> {
     let slots = occupancy(view);
-    let one = |batch: &Batch| BatchView::of(batch, slots.busy_of(batch).len(), |id| view.status(id));
+    let one = |batch: &Batch| BatchView::new(batch, slots.busy_of(batch).len(), |id| view.status(id));
     view.batches.iter().map(|batch| one(batch)).collect()
 }
 
@@ -55,7 +55,7 @@ pub async fn list(State(state): State<ApiState>) -> Answer<Vec<BatchView>> {
     let ended = state.engine.ended_batches(ENDED).await?;
     // One may have ended between the two looks.
     let is_new = |batch: &&Batch| view.batches.iter().all(|open| open.number != batch.number);
-    let ended = ended.iter().filter(is_new).map(|batch| BatchView::of(batch, 0, |_| None));
+    let ended = ended.iter().filter(is_new).map(|batch| BatchView::new(batch, 0, |_| None));
     Ok(Json(open(&view).into_iter().chain(ended).collect()))
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Res
         }
     }
     let of = |id| rows.iter().find(|row| row.id == id).map(|row| row.status);
-    let told = BatchView::of(batch, slots.busy_of(batch).len(), of);
+    let told = BatchView::new(batch, slots.busy_of(batch).len(), of);
     Ok(BatchView { rows: Some(rows), ..told })
 }
 

@@ -56,13 +56,13 @@ pub async fn status(State(state): State<ApiState>) -> Result<Json<BudgetView>, A
     let accounts = rules.accounts.iter().filter_map(|(name, account)| {
         let standing = of_account(name)?;
         let burn = burn(&rules, name, &standing, &book, view.now, &zone);
-        Some(AccountView::of(name, account, standing, burn))
+        Some(AccountView::new(name, account, standing, burn))
     });
     let caps = all.iter().filter(|(scope, _)| !matches!(scope, Scope::Account(_)));
     let recommended = recommend(&rules, &|name| of_account(name));
     Ok(Json(BudgetView {
         accounts: accounts.collect(),
-        caps: caps.map(|(scope, standing)| CapView::of(scope, standing.clone())).collect(),
+        caps: caps.map(|(scope, standing)| CapView::new(scope, standing.clone())).collect(),
         recommended: recommended.map(|(name, _)| name.to_owned()),
     }))
 }
@@ -84,5 +84,5 @@ pub async fn record(Caller(state): Caller, Body(said): Body<RecordSpending>) -> 
         return invalid(format!("the note is longer than {MAX_NOTE} characters"), "say it in fewer words");
     }
     let record = Record { account, at: view.now, cost: cost_usd, model, note };
-    Ok(Json(RecordView::of(state.engine.record_spending(record).await?)))
+    Ok(Json(RecordView::from(state.engine.record_spending(record).await?)))
 }

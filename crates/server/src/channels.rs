@@ -6,7 +6,7 @@ use super::error::ApiError;
 use super::read::{Body, Segments};
 use axum::Json;
 use axum::extract::State;
-use orch_api::channels::{ChannelView, DeadView, NewNotice, NoticeView};
+use orch_api::channels::{ChannelState, ChannelView, DeadView, NewNotice, NoticeState, NoticeView};
 use orch_api::error::ErrorCode;
 use orch_config::resolved_channels::Channels;
 use orch_core::channel::ChannelKind;
@@ -34,12 +34,12 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
     let told: Vec<String> = out.into_iter().chain(into).collect();
     let trouble = (channels.is_on(kind) && !told.is_empty()).then(|| told.join("; "));
     let dropped = state.engine.kept(kind, DROPPED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
-    let word = match (channels.is_on(kind), &trouble) {
-        (false, _) => "off",
+    let channel_state = match (channels.is_on(kind), &trouble) {
+        (false, _) => ChannelState::Off,
         // Nobody tells anything, whatever a daemon met with when it still ran.
-        (true, _) if !tells(&state.process.mode) => "no_daemon",
-        (true, None) => "on",
-        (true, Some(_)) => "trouble",
+        (true, _) if !tells(state.process.mode) => ChannelState::NoDaemon,
+        (true, None) => ChannelState::On,
+        (true, Some(_)) => ChannelState::Trouble,
     };
     let sent = |parcel: &OutboxItem| match parcel.state {
         Stage::Sent { at, .. } => Some(at),
@@ -53,8 +53,8 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
         Stage::Sent { .. } | Stage::Dead { .. } => false,
     };
     Ok(ChannelView {
-        name: kind.to_string(),
-        state: word.to_owned(),
+        name: kind,
+        state: channel_state,
         trouble,
         allowed: channels.allowed_count(kind),
         pending: rows.iter().filter(waits).count(),
@@ -65,8 +65,8 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
 }
 
 /// Whether such an engine keeps the channels; another one is there for a moment, and tells nobody anything.
-fn tells(mode: &str) -> bool {
-    [Mode::Serve, Mode::UntilIdle].iter().any(|registry| registry.as_str() == mode)
+fn tells(mode: Mode) -> bool {
+    matches!(mode, Mode::Serve | Mode::UntilIdle)
 }
 
 fn dead(parcel: &OutboxItem) -> Option<DeadView> {
@@ -107,8 +107,8 @@ pub async fn notify(Person(state): Person, Body(new): Body<NewNotice>) -> Result
     }
     let pending = |seq: u64, kind: ChannelKind| NoticeView {
         seq,
-        channel: kind.to_string(),
-        state: "pending".to_owned(),
+        channel: kind,
+        state: NoticeState::Pending,
         attempts: 0,
         error: None,
     };
@@ -149,14 +149,12 @@ pub async fn notice(
             Stage::Merged { into } => rows.iter().find(|lead| lead.id == into).unwrap_or(parcel),
             Stage::Pending | Stage::Sent { .. } | Stage::Dead { .. } => parcel,
         };
-        let word = if matches!(lead.state, Stage::Merged { .. }) { "sent" } else { lead.state.as_str() };
-        views.push(NoticeView {
-            seq,
-            channel: kind.to_string(),
-            state: word.to_owned(),
-            attempts: lead.attempts,
-            error: lead.error.clone(),
-        });
+        let stage = match lead.state {
+            Stage::Pending => NoticeState::Pending,
+            Stage::Sent { .. } | Stage::Merged { .. } => NoticeState::Sent,
+            Stage::Dead { .. } => NoticeState::Dead,
+        };
+        views.push(NoticeView { seq, channel: kind, state: stage, attempts: lead.attempts, error: lead.error.clone() });
     }
     Ok(Json(views))
 }

@@ -26,7 +26,7 @@ pub async fn cost(
     Ok(Json(CostView {
         by: wanted.by,
         since: wanted.since,
-        rows: groups.into_iter().map(CostRow::of).collect(),
-        total: CostRow::of(cost::total(&charges)),
+        rows: groups.into_iter().map(CostRow::from).collect(),
+        total: CostRow::from(cost::total(&charges)),
     }))
 }

@@ -4,12 +4,14 @@ use super::ApiState;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::read::{Body, Segments};
+use super::task_warnings::task_warnings;
 use super::tasks::{check_model, full_view, task_id, task_in};
 use axum::Json;
 use axum::extract::State;
 use orch_api::edits::{DecideMissing, EditTask, MissingVerdict, TaskFields};
 use orch_api::types::{TaskContext, TaskView};
 use orch_core::spec_merge::Field;
+use orch_core::task::Spec;
 use orch_engine::handle::Verdict;
 
 /// What is wanted of a task: every field, as `tasks.yml` has it.
@@ -17,7 +19,7 @@ pub async fn wish(State(state): State<ApiState>, Segments(id): Segments<String>)
     let id = task_id(&id)?;
     let view = state.engine.look().await?;
     let task = task_in(&view, &state, id).await?;
-    Ok(Json(TaskFields::of(&task.spec, &Field::ALL)))
+    Ok(Json(TaskFields::from_spec(&task.spec, &Field::ALL)))
 }
 
 /// Changes some fields.
@@ -28,8 +30,11 @@ pub async fn edit(
 ) -> Result<Json<TaskView>, ApiError> {
     let id = task_id(&id)?;
     check_model(edit.set.model.as_ref().and_then(Option::as_deref))?;
+    let (model, agent) = (edit.set.model.clone().flatten(), edit.set.agent.clone().flatten());
+    let asked = Spec { model, agent, labels: edit.add_labels.clone(), ..Spec::default() };
     state.engine.edit(id, edit.into()).await?;
-    full_view(&state, id).await.map(Json)
+    let changed = full_view(&state, id).await?;
+    Ok(Json(TaskView { warnings: task_warnings(&state, asked).await, ..changed }))
 }
 
 /// Lists, restores or gives up what the file lacks.
@@ -40,5 +45,5 @@ pub async fn missing(Caller(state): Caller, Body(asked): Body<DecideMissing>) ->
         MissingVerdict::Cancel => Verdict::Cancel,
     };
     let tasks = state.engine.missing(verdict).await?;
-    Ok(Json(tasks.iter().map(|task| TaskView::of(task, &TaskContext::default())).collect()))
+    Ok(Json(tasks.iter().map(|task| TaskView::new(task, &TaskContext::default())).collect()))
 }

@@ -79,7 +79,7 @@ impl From<EngineError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let problem = Problem::of(self.view, self.status.as_u16());
+        let problem = Problem::new(self.view, self.status.as_u16());
         (self.status, [(CONTENT_TYPE, MEDIA_TYPE)], Json(problem)).into_response()
     }
 }

@@ -101,10 +101,9 @@ pub async fn follow(
 
 pub(super) fn on_the_wire(entry: Entry) -> EventView {
     let Entry { seq, at, task_id, run_id, actor, fact } = entry;
-    let (by, who) = actor.parts();
-    let who = who.map(str::to_owned);
+    let who = actor.parts().1.map(str::to_owned);
     // What was stored as a sentence has no fields.
     let data = fact.data().ok().filter(|_| fact.version() > 0);
     let (kind, text) = (fact.kind().to_owned(), fact.text());
-    EventView { seq, at, task_id, run_id, by: by.to_owned(), who, kind, text, data }
+    EventView { seq, at, task_id, run_id, by: (&actor).into(), who, kind, text, data }
 }

@@ -11,7 +11,6 @@ use orch_api::error::ErrorCode;
 use orch_api::jobs::{FiringView, JobView, NewJob, UpcomingView};
 use orch_api::queries::UpcomingQuery;
 use orch_core::job::{Firing, JobId, JobRecord, JobSpec, parse_span, title};
-use orch_core::task::Spec;
 use orch_engine::handle::{JobChange, JobsLook, Named};
 use orch_engine::{Timer, timer_of};
 use std::collections::BTreeMap;
@@ -46,11 +45,11 @@ fn next_of(record: &JobRecord, now: Timestamp) -> Option<Timestamp> {
 fn view(state: &ApiState, look: &JobsLook, record: &JobRecord, firings: &[Firing]) -> JobView {
     let busy = look.busy.contains(&record.spec.id);
     let firings = firings.iter().map(|firing| firing_view(state, firing)).collect();
-    JobView::of(record, next_of(record, look.now), busy, firings)
+    JobView::new(record, next_of(record, look.now), busy, firings)
 }
 
 fn firing_view(state: &ApiState, firing: &Firing) -> FiringView {
-    FiringView::of(firing, state.engine.job_output(firing))
+    FiringView::new(firing, state.engine.job_output(firing))
 }
 
 /// All jobs, each with its last firing.
@@ -89,8 +88,8 @@ pub async fn add(Caller(state): Caller, Body(new): Body<NewJob>) -> Answer<JobVi
     };
     let (id, name) = match &new.id {
         Some(id) => (job_id(id)?, Named::Chosen),
-        None if new.title.trim().is_empty() => (JobId::of_title(new.run.as_deref().unwrap_or("job")), Named::Made),
-        None => (JobId::of_title(&new.title), Named::Made),
+        None if new.task.title.trim().is_empty() => (JobId::of_title(new.run.as_deref().unwrap_or("job")), Named::Made),
+        None => (JobId::of_title(&new.task.title), Named::Made),
     };
     let spec = JobSpec {
         id,
@@ -102,20 +101,7 @@ pub async fn add(Caller(state): Caller, Body(new): Body<NewJob>) -> Answer<JobVi
         catch_up: new.catch_up.unwrap_or_default(),
         overlap: new.overlap,
         jitter_seconds: span(&new.jitter, "jitter")?.unwrap_or(0),
-        task: Spec {
-            title: new.title,
-            body: new.body,
-            labels: new.labels,
-            priority: new.priority,
-            depends_on: Vec::new(),
-            parent: None,
-            dir: new.dir,
-            kind: new.kind,
-            agent: new.agent,
-            model: new.model,
-            complexity: new.complexity,
-            assignee: None,
-        },
+        task: new.task.into(),
     };
     changed(&state, JobChange::Add(Box::new(spec), name)).await
 }

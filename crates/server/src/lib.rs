@@ -35,6 +35,7 @@ mod sse;
 mod status;
 mod stream;
 mod switches;
+mod task_warnings;
 mod tasks;
 
 pub use channel_registry::{Asked, ChannelRegistry};
@@ -86,8 +87,8 @@ pub struct ProcessInfo {
     pub version: String,
     /// Process id.
     pub pid: u32,
-    /// The engine's mode.
-    pub mode: String,
+    /// What its engine was started for.
+    pub mode: orch_engine::Mode,
     /// What its environment and command line say of the settings: see [`orch_config::environment::overrides`].
     pub overrides: BTreeMap<String, String>,
     /// When it was started.

@@ -47,7 +47,7 @@ pub async fn send(
     }
     let view = state.engine.look().await?;
     let known = state.engine.messages_of(task).await?.into_iter().find(|known| known.id == message.id);
-    let mut shown = MessageView::of(known.unwrap_or(message), &waits_for(&view, task).what);
+    let mut shown = MessageView::new(known.unwrap_or(message), &waits_for(&view, task).what);
     if let Some(model) = new.model {
         let waits = view.tasks.get(&task).is_some_and(|task| task.next_model.is_some());
         let from = match waits {
@@ -75,7 +75,7 @@ pub async fn list(
 /// The messages of a task, each with what it waits for.
 pub(super) fn views(messages: Vec<Message>, view: &View, task: TaskId) -> Vec<MessageView> {
     let waits = waits_for(view, task).what;
-    messages.into_iter().map(|message| MessageView::of(message, &waits)).collect()
+    messages.into_iter().map(|message| MessageView::new(message, &waits)).collect()
 }
 
 /// What a queued message waits for.

@@ -37,15 +37,15 @@ pub async fn patterns(
     for sample in &samples {
         types.entry(sample.task_type.to_string()).or_default().push(sample);
     }
-    let told = |samples: Vec<&Sample>| standings(samples, view.now).iter().map(StandingView::of).collect();
+    let told = |samples: Vec<&Sample>| standings(samples, view.now).iter().map(StandingView::from).collect();
     Ok(Json(PatternsView {
         task_type: filter.task_type.map(|task_type| task_type.to_string()),
         project: filter.project,
         label: filter.label,
         samples: samples.len() as u64,
         total,
-        recommended: recommended(&all).map(Recommended::of),
-        rows: all.iter().map(StandingView::of).collect(),
+        recommended: recommended(&all).map(Recommended::from),
+        rows: all.iter().map(StandingView::from).collect(),
         by_type: types.into_iter().map(|(task_type, samples)| (task_type, told(samples))).collect(),
     }))
 }

@@ -4,6 +4,7 @@ use super::ApiState;
 use super::error::ApiError;
 use super::patterns::{admitted, likest};
 use super::read::Body;
+use super::task_warnings::label_warnings;
 use axum::Json;
 use axum::extract::State;
 use orch_api::patterns::{Recommended, StandingView};
@@ -44,14 +45,19 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
         worker: worker(&route, &expected),
     };
     let waits = expected.rests.as_ref().map(|rests| left_alone(&route.agent, rests));
-    let warnings = place.err().into_iter().chain(expected.spent.clone().map(spent)).chain(waits);
+    let warnings = label_warnings(&task.spec.labels, &view.settings.config)
+        .into_iter()
+        .chain(place.err())
+        .into_iter()
+        .chain(expected.spent.clone().map(spent))
+        .chain(waits);
     let samples = admitted(&state, &view, &Filter::default()).await?;
     Ok(Json(RouteView {
         title: task.spec.title.clone(),
         task_type: kind.task_type.to_string(),
         project: kind.project.clone(),
         resolver: resolved(&route, &expected, &task, &view),
-        route,
+        route: (&route).into(),
         record: record(&kind, &samples, &view),
         similar: likest(&state, &view, format!("{}\n{}", task.spec.title, task.spec.body), SIMILAR).await?,
         cost: outlook(&kind, &samples).into(),
@@ -125,7 +131,7 @@ fn told(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> Res
     let reason = named.reason.clone().or_else(|| found.map(|found| found.reason));
     let reason = with(&reason.unwrap_or_else(|| format!("{asked} is asked for")));
     match catalog.model(id) {
-        Some(model) => ResolvedView::of(model, &reason),
+        Some(model) => ResolvedView::new(model, &reason),
         None => ResolvedView::none(reason),
     }
 }
@@ -135,7 +141,7 @@ fn record(kind: &Kind, samples: &[Sample], view: &View) -> TrackRecordView {
     let all = standings(of_type.iter().copied(), view.now);
     TrackRecordView {
         samples: of_type.len() as u64,
-        chosen: all.iter().find(|standing| standing.worker == kind.worker).map(StandingView::of),
-        recommended: recommended(&all).map(Recommended::of),
+        chosen: all.iter().find(|standing| standing.worker == kind.worker).map(StandingView::from),
+        recommended: recommended(&all).map(Recommended::from),
     }
 }

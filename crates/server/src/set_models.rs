@@ -17,7 +17,7 @@ const LONGEST: usize = 200;
 /// All that are set.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<SetModelView>>, ApiError> {
     let view = state.engine.look().await?;
-    Ok(Json(view.set_models.iter().map(SetModelView::of).collect()))
+    Ok(Json(view.set_models.iter().map(SetModelView::from).collect()))
 }
 
 /// Sets one.
@@ -49,5 +49,5 @@ async fn order(state: &ApiState, new: NewSetModel) -> Result<Json<SetModelsView>
     let by =
         new.by.unwrap_or_else(|| "somebody".to_owned()).chars().filter(|c| !c.is_control()).take(LONGEST).collect();
     let set = state.engine.set_model(ModelOrder { of, model: new.model, by }).await?;
-    Ok(Json(SetModelsView { changed: set.changed, set: set.all.iter().map(SetModelView::of).collect() }))
+    Ok(Json(SetModelsView { changed: set.changed, set: set.all.iter().map(SetModelView::from).collect() }))
 }

@@ -18,11 +18,14 @@ use orch_api::breakers::BreakerView;
 use orch_api::health::HealthView;
 use orch_api::queries::StatusQuery;
 use orch_api::set_models::SetModelView;
-use orch_api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
+use orch_api::status::{
+    EngineMode, EngineState, Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView,
+};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::output::{Part, last_line_of};
 use orch_core::plan::describe;
 use orch_core::task::{Run, Status, Task};
+use orch_engine::Mode;
 use orch_engine::handle::{Entry, View};
 use orch_stream::{Delivery, Start, Subscription};
 use std::cmp::Reverse;
@@ -71,7 +74,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
     Ok(StatusView {
         version: state.process.version.clone(),
         pid: state.process.pid,
-        mode: state.process.mode.clone(),
+        mode: mode_view(state.process.mode),
         overrides: state.process.overrides.clone(),
         http: state.process.listening.url(),
         counts: counts(state, view)
@@ -81,13 +84,13 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
             .collect(),
         idle: view.live_runs.is_empty() && view.plan.actions.is_empty(),
         slots: slots(view),
-        breakers: view.breakers.iter().map(BreakerView::of).filter(BreakerView::holds).collect(),
+        breakers: view.breakers.iter().map(BreakerView::from).filter(BreakerView::holds).collect(),
         problems: problems(state, view),
-        state: if view.leaving.is_some() { "shutting_down" } else { "serving" }.to_owned(),
+        state: if view.leaving.is_some() { EngineState::ShuttingDown } else { EngineState::Serving },
         shutting_down: view.leaving.as_ref().map(switches::departure_view),
         paused: view.pauses.iter().map(switches::pause_view).collect(),
-        set_models: view.set_models.iter().map(SetModelView::of).collect(),
-        left_alone: view.left_alone.iter().map(|(name, cooldown)| LeftAloneView::of(name, cooldown)).collect(),
+        set_models: view.set_models.iter().map(SetModelView::from).collect(),
+        left_alone: view.left_alone.iter().map(|(name, cooldown)| LeftAloneView::new(name, cooldown)).collect(),
         seq: view.last_seq,
     })
 }
@@ -116,7 +119,7 @@ pub(super) async fn counts(state: &ApiState, view: &View) -> Result<BTreeMap<Sta
 
 pub(super) async fn overview(state: &ApiState, view: &View, shown: &Shown) -> Result<Overview, ApiError> {
     let midnight = view.now.to_zoned(TimeZone::system()).start_of_day().map_or(view.now, |day| day.timestamp());
-    let today = SpendView::of(state.engine.spent_since(midnight).await?, midnight);
+    let today = SpendView::new(state.engine.spent_since(midnight).await?, midnight);
     let running = running(state, view, shown).await;
     let status = brief(state, view).await?;
     let batches = batches::open(view);
@@ -131,7 +134,7 @@ async fn running(state: &ApiState, view: &View, shown: &Shown) -> Vec<RunningVie
     let last_lines = state.engine.last_lines(&runs).await;
     let shown = runs.into_iter().zip(last_lines).map(|(run, last_line)| RunningView {
         task_id: run.task,
-        health: HealthView::of(&run, view.now),
+        health: HealthView::from_run(&run, view.now),
         cost_usd: view.tasks.get(&run.task).and_then(|task| task.cost),
         title: view.tasks.get(&run.task).map(|task| task.spec.title.clone()).unwrap_or_default(),
         since: since(&run),
@@ -169,7 +172,7 @@ fn queued(view: &View, shown: &Shown) -> Vec<QueuedView> {
         status: task.status(),
         agent: task.route.as_ref().map(|route| route.agent.clone()),
         model: task.route.as_ref().and_then(|route| route.model.clone()),
-        hold: view.plan.hold(task.id).map(|hold| describe(hold, task, &|id| view.waited(id), &slots)),
+        hold: view.plan.hold(task.id).map(|hold| (&describe(hold, task, &|id| view.waited(id), &slots)).into()),
     });
     shown.collect()
 }
@@ -299,4 +302,14 @@ async fn last_words(mut watched: Subscription) -> Option<((RunId, Option<String>
         Delivery::Lagged { .. } | Delivery::Cut { .. } => None,
     };
     Some(((watched.files().run.clone(), line), watched))
+}
+
+fn mode_view(mode: Mode) -> EngineMode {
+    match mode {
+        Mode::Serve => EngineMode::Serve,
+        Mode::Once => EngineMode::Once,
+        Mode::UntilIdle => EngineMode::UntilIdle,
+        Mode::Command => EngineMode::Command,
+        Mode::Task(_) => EngineMode::Task,
+    }
 }

@@ -253,7 +253,7 @@ fn note(run: &Run, title: &str, offset: u64) -> RunNote {
 
 fn told(delivery: Delivery, run_id: RunId) -> StreamEvent {
     match delivery {
-        Delivery::Output(chunk) => StreamEvent::Output((*chunk).clone()),
+        Delivery::Output(chunk) => StreamEvent::Output((&*chunk).into()),
         Delivery::Lagged { from, to } => StreamEvent::Lagged { run_id, from, to },
         Delivery::Cut { offset } => StreamEvent::Cut { run_id, offset },
     }

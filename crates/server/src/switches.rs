@@ -9,10 +9,11 @@ use axum::extract::State;
 use orch_api::error::ErrorCode;
 use orch_api::queries::HistoryQuery;
 use orch_api::switches::{
-    DepartureView, FateView, NewPause, PauseView, PausesView, ShutdownOrder, ShutdownView, UnderWayView,
+    DepartureView, FateView, NewPause, PauseKind, PauseView, PausesView, ServiceEntryView, ShutdownOrder, ShutdownView,
+    UnderWayView,
 };
 use orch_core::pause::{Pause, PauseScope, PauseSelector};
-use orch_core::service::{Cause, Departure, ServiceEntry};
+use orch_core::service::{Cause, Departure};
 use orch_engine::handle::{Fate, UnderWay};
 
 /// Starts and ends that are told where nobody says how many.
@@ -62,8 +63,13 @@ pub async fn shutdown(Caller(state): Caller, Body(order): Body<ShutdownOrder>) -
 }
 
 /// The starts and ends of the daemon.
-pub async fn history(State(state): State<ApiState>, Params(wanted): Params<HistoryQuery>) -> Answer<Vec<ServiceEntry>> {
-    Ok(Json(state.engine.service_history(wanted.limit.unwrap_or(USUAL)).await?))
+pub async fn history(
+    State(state): State<ApiState>,
+    Params(wanted): Params<HistoryQuery>,
+) -> Answer<Vec<ServiceEntryView>> {
+    Ok(Json(
+        state.engine.service_history(wanted.limit.unwrap_or(USUAL)).await?.iter().map(ServiceEntryView::from).collect(),
+    ))
 }
 
 /// One line of a person's, not too long.
@@ -74,11 +80,11 @@ fn short(text: &str) -> String {
 /// A pause on the wire.
 pub(super) fn pause_view(pause: &Pause) -> PauseView {
     let (scope, name, dir) = match &pause.scope {
-        PauseScope::All => ("all", None, None),
-        PauseScope::Project { dir, name } => ("project", Some(name.clone()), Some(dir.clone())),
-        PauseScope::Agent { name } => ("agent", Some(name.clone()), None),
+        PauseScope::All => (PauseKind::All, None, None),
+        PauseScope::Project { dir, name } => (PauseKind::Project, Some(name.clone()), Some(dir.clone())),
+        PauseScope::Agent { name } => (PauseKind::Agent, Some(name.clone()), None),
     };
-    PauseView { scope: scope.to_owned(), name, dir, since: pause.since, by: pause.by.clone(), told: pause.describe() }
+    PauseView { scope, name, dir, since: pause.since, by: pause.by.clone(), told: pause.describe() }
 }
 
 /// A departure on the wire.

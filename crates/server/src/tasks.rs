@@ -10,23 +10,24 @@ use super::error::ApiError;
 use super::messages;
 use super::once::Repeatable;
 use super::read::{Body, Params, Segments};
+use super::task_warnings::task_warnings;
 use axum::Json;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
 use orch_api::error::ErrorCode;
+use orch_api::evidence::{CheckView, IntegrateMode};
 use orch_api::health::HealthView;
 use orch_api::last_worker::LastWorker;
 use orch_api::queries::{RowsQuery, RunQuery, SeenQuery};
+use orch_api::route::RouteResultView;
 use orch_api::types::{
-    NewProject, NewTask, RemoveProject, RowsView, RunView, TaskContext, TaskRow, TaskView, TryChecks, WhyView,
+    HoldView, NewProject, NewTask, RemoveProject, RowsView, RunView, TaskContext, TaskRow, TaskView, TryChecks, WhyView,
 };
 use orch_config::Integrate;
-use orch_core::evidence::Check;
 use orch_core::health::format_span;
 use orch_core::ids::TaskId;
 use orch_core::plan::{Hold, Occupancy, describe, describe_end, directory};
 use orch_core::resolve::parse;
-use orch_core::route::RouteResult;
 use orch_core::task::{Run, Spec, State as TaskState, Task};
 use orch_core::track_record::Worker;
 use orch_engine::Mode;
@@ -108,15 +109,15 @@ fn task_view(
         project: project.map(|p| p.name.as_str()),
         base_branch: workflow.base_branch.clone(),
         integrate: Some(match workflow.integrate {
-            Integrate::Branch => "branch",
-            Integrate::Merge => "merge",
+            Integrate::Branch => IntegrateMode::Branch,
+            Integrate::Merge => IntegrateMode::Merge,
         }),
         hold: hold.as_ref(),
         children,
         batch,
         worked_by: worker.map(LastWorker::from),
     };
-    TaskView::of(task, &context)
+    TaskView::new(task, &context)
 }
 
 /// One task with everything.
@@ -136,7 +137,7 @@ pub(super) async fn look_at(state: &ApiState, id: TaskId) -> Result<(TaskView, T
     let parts: BTreeSet<TaskId> = state.engine.settled_parts(id).await?.into_iter().chain(open).collect();
     let runs: Vec<Run> = state.engine.runs_of(id).await?;
     let runs =
-        runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"), view.now)).collect();
+        runs.iter().map(|run| RunView::new(run, state.engine.run_dir(run).join("transcript.log"), view.now)).collect();
     let parts = parts.into_iter().collect();
     let conflicts = state.engine.conflicts_of(id).await?.into_iter().map(super::events::on_the_wire).collect();
     let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
@@ -167,24 +168,12 @@ pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
 /// Adds a task.
 pub async fn add(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<NewTask>) -> Answer<TaskView> {
     let once = repeatable.with(&new);
-    check_model(new.model.as_deref())?;
-    let spec = Spec {
-        title: new.title,
-        body: new.body,
-        labels: new.labels,
-        priority: new.priority,
-        depends_on: new.depends_on,
-        parent: new.parent,
-        dir: new.dir,
-        kind: new.kind,
-        agent: new.agent,
-        model: new.model,
-        complexity: new.complexity,
-        assignee: None,
-    };
-    let task = state.engine.add_once(spec, once).await?;
+    check_model(new.task.model.as_deref())?;
+    let spec = Spec::from(new);
+    let task = state.engine.add_once(spec.clone(), once).await?;
     let view = state.engine.look().await?;
-    Ok(Json(task_view(&view, &task, Vec::new(), None, &occupancy(&view))))
+    let added = task_view(&view, &task, Vec::new(), None, &occupancy(&view));
+    Ok(Json(TaskView { warnings: task_warnings(&state, spec).await, ..added }))
 }
 
 /// Runs it now.
@@ -255,8 +244,8 @@ pub async fn unblock_all(Caller(state): Caller, repeatable: Repeatable) -> Answe
 }
 
 /// Asks the router, changes nothing.
-pub async fn route(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<RouteResult> {
-    Ok(Json(state.engine.try_route(task_id(&id)?).await?))
+pub async fn route(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<RouteResultView> {
+    Ok(Json((&state.engine.try_route(task_id(&id)?).await?).into()))
 }
 
 /// Why a task does not move.
@@ -267,7 +256,7 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
     let hold = view.plan.hold(id).map(|hold| describe(hold, &task, &|id| view.waited(id), &occupancy(&view)));
     let (because, next) = match fares(&view, &task).filter(|_| hold.is_none()) {
         Some(told) => told,
-        None if hold.is_none() && state.process.mode == Mode::Command.as_str() => {
+        None if hold.is_none() && state.process.mode == Mode::Command => {
             unattended(&task).unwrap_or_else(|| explain(&task, None, batch_of(&view, id)))
         }
         None => explain(&task, hold.as_ref(), batch_of(&view, id)),
@@ -278,6 +267,7 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
     };
     let batch = batch_of(&view, id).map(str::to_owned);
     let question_kind = task.question_kind();
+    let hold = hold.as_ref().map(HoldView::from);
     Ok(Json(WhyView { id, status: task.status(), question_kind, hold, because, next, batch }))
 }
 
@@ -297,7 +287,7 @@ fn batch_of(view: &View, id: TaskId) -> Option<&str> {
 fn fares(view: &View, task: &Task) -> Option<(String, String)> {
     let TaskState::InProgress { run: id, .. } = &task.state else { return None };
     let run = view.live_runs.iter().find(|run| run.id == *id)?;
-    let health = HealthView::of(run, view.now)?;
+    let health = HealthView::from_run(run, view.now)?;
     let because = format!("run {id} is under way; {}", health.trouble()?);
     let asked = if health.asked > 0 { "orch has asked it; " } else { "" };
     let next = match view.settings.for_task(task, &view.projects).workflow.silence {
@@ -357,8 +347,8 @@ pub async fn projects(State(state): State<ApiState>) -> Answer<Vec<NewProject>> 
 }
 
 /// Runs the checks of a repository on its base branch.
-pub async fn try_checks(State(state): State<ApiState>, Body(wanted): Body<TryChecks>) -> Answer<Vec<Check>> {
-    Ok(Json(state.engine.try_checks(wanted.dir).await?))
+pub async fn try_checks(State(state): State<ApiState>, Body(wanted): Body<TryChecks>) -> Answer<Vec<CheckView>> {
+    Ok(Json(state.engine.try_checks(wanted.dir).await?.iter().map(CheckView::from).collect()))
 }
 
 /// Forgets a registered repository.

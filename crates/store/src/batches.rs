@@ -38,6 +38,7 @@ pub(super) fn put(connection: &Connection, batch: &Batch, data: &str) -> rusqlit
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::{from_json, to_json};
     use jiff::Timestamp;
     use orch_core::batch::End;
 
@@ -61,7 +62,7 @@ mod tests {
         connection.execute_batch(CREATE).expect("a table");
         crate::sums::register(&connection).expect("sums");
         let store = |batch: &Batch| {
-            put(&connection, batch, &serde_json::to_string(batch).expect("plain data")).expect("a row");
+            put(&connection, batch, &to_json(batch).expect("plain data")).expect("a row");
         };
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).expect("a number");
         store(&batch(1, "night", false));
@@ -72,6 +73,6 @@ mod tests {
         assert_eq!(count("SELECT COUNT(*) FROM batches WHERE open = 1"), 1);
         assert_eq!(count(LAST), 599);
         let newest: String = connection.query_row(NAMED, ["night"], |row| row.get(0)).expect("there is one");
-        assert_eq!(serde_json::from_str::<Batch>(&newest).expect("it reads").number, 599);
+        assert_eq!(from_json::<Batch>(&newest).expect("it reads").number, 599);
     }
 }

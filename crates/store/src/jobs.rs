@@ -1,5 +1,6 @@
 //! The journal's tables of jobs and of their firings: their rows, and nothing else. Knows no rules.
 
+use super::records::from_json;
 use orch_core::job::{Firing, FiringKey, JobId};
 use rusqlite::{Connection, params};
 
@@ -13,7 +14,7 @@ pub(super) const CREATE: &str = "
     CREATE INDEX firings_open ON firings (job) WHERE open = 1;
 ";
 
-/// Every job's data.
+/// Selects the data of every job.
 pub(super) const ALL: &str = "SELECT data FROM jobs ORDER BY id";
 /// The data of firings whose commands are under way.
 pub(super) const OPEN: &str = "SELECT data FROM firings WHERE open = 1 ORDER BY job, due";
@@ -58,7 +59,7 @@ pub(super) fn newest(connection: &Connection, job: Option<&JobId>, limit: u32) -
     let mut firings = Vec::new();
     while let Some(row) = rows.next()? {
         let text: String = row.get(0)?;
-        firings.extend(serde_json::from_str::<Firing>(&text).ok());
+        firings.extend(from_json::<Firing>(&text).ok());
     }
     Ok(firings)
 }
@@ -66,6 +67,7 @@ pub(super) fn newest(connection: &Connection, job: Option<&JobId>, limit: u32) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::to_json;
     use jiff::Timestamp;
     use orch_core::job::{Cause, Made};
 
@@ -75,7 +77,7 @@ mod tests {
     }
 
     fn store(connection: &Connection, firing: &Firing) {
-        put_firing(connection, firing, &serde_json::to_string(firing).expect("plain data")).expect("a row");
+        put_firing(connection, firing, &to_json(firing).expect("plain data")).expect("a row");
     }
 
     #[test]

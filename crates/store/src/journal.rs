@@ -24,6 +24,7 @@ pub use samples::samples_beside;
 pub use settled::{Mark, SettledRow};
 
 use super::migrations::{MigrationError, check};
+use super::records::{Stored, from_json};
 use super::tasks_file::Agreed;
 use super::{batches, breakers, jobs, messages, recorded, sums, switches};
 use jiff::Timestamp;
@@ -45,7 +46,6 @@ use orch_core::service::ServiceEntry;
 use orch_core::task::{Run, Task};
 use rows::{each_json_row, json_rows};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,43 +61,43 @@ pub enum JournalError {
     /// SQLite refused: disk full, damaged file, locked by another program.
     #[error("journal {path}: {source}")]
     Sqlite {
-        /// The file.
+        /// The journal's file.
         path: PathBuf,
-        /// SQLite's word.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// It could not be brought to the present version.
     #[error("journal {path}: {source}")]
     Migration {
-        /// The file.
+        /// The journal's file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: MigrationError,
     },
     /// A stored row does not read back.
     #[error("journal {path}: a stored {what} does not read back: {source}")]
     Row {
-        /// The file.
+        /// The journal's file.
         path: PathBuf,
-        /// Which table.
+        /// What the row holds.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
     /// A value has no stored form. The journal is not at fault, and nothing of the batch was stored.
     #[error("journal {path}: a {what} cannot be stored: {source}")]
     Unstorable {
-        /// The file.
+        /// The journal's file.
         path: PathBuf,
-        /// What it is.
+        /// What the value is.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
     /// It was examined, and is not what was stored.
     #[error("journal {path}: it is damaged: {}", findings.join("; "))]
     Damaged {
-        /// The file.
+        /// The journal's file.
         path: PathBuf,
         /// What was found, one line each.
         findings: Vec<String>,
@@ -105,13 +105,13 @@ pub enum JournalError {
     /// Another engine took over; this one must write nothing any more.
     #[error("journal {path}: another orch has taken over this home")]
     Fenced {
-        /// The file.
+        /// The journal's file.
         path: PathBuf,
     },
     /// The writer is gone.
     #[error("journal {path}: the writer has stopped")]
     Stopped {
-        /// The file.
+        /// The journal's file.
         path: PathBuf,
     },
 }
@@ -121,11 +121,11 @@ pub enum JournalError {
 pub struct Entry {
     /// Its place in the history, counted from 1. Old ones may be gone, the others keep theirs.
     pub seq: u64,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// Of which task.
+    /// The task that it is about.
     pub task_id: Option<TaskId>,
-    /// Of which run.
+    /// The run that it is about.
     pub run_id: Option<RunId>,
     /// Who did it.
     pub actor: Actor,
@@ -134,11 +134,11 @@ pub struct Entry {
 }
 
 /// A registered repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    /// Its main checkout.
+    /// The directory of its main checkout.
     pub dir: PathBuf,
-    /// How it is called.
+    /// Its display name.
     pub name: String,
     /// SHA-1-like content id of the `.orch.yml` that the person approved.
     pub approved: Option<String>,
@@ -147,41 +147,41 @@ pub struct Project {
 /// One change of the stored state.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// Insert or replace.
+    /// Inserts or replaces a task.
     Task(Arc<Task>),
-    /// Insert or replace.
+    /// Inserts or replaces a run.
     Run(Box<Run>),
-    /// Append.
+    /// Appends a line to the history.
     Entry(Entry),
-    /// Insert or replace.
+    /// Inserts or replaces a project.
     Project(Project),
-    /// Remove the project of this directory.
+    /// Removes the project of this directory.
     Unregister(PathBuf),
-    /// Insert, replace or remove.
+    /// Inserts, replaces or removes the cooldown of an agent.
     Cooldown(String, Option<Cooldown>),
-    /// Insert, replace or remove, by its name.
+    /// Inserts, replaces or removes the breaker of this name.
     Breaker(String, Option<Breaker>),
-    /// Insert or replace.
+    /// Inserts or replaces a message.
     Message(Message),
-    /// Insert, replace or remove.
+    /// Inserts, replaces or removes the pause of a scope.
     Pause(PauseScope, Option<Pause>),
-    /// Append.
+    /// Appends a start or stop of the daemon.
     Service(ServiceEntry),
-    /// Insert, replace or remove.
+    /// Inserts, replaces or removes a job.
     Job(JobId, Option<Arc<JobRecord>>),
-    /// Insert or replace.
+    /// Inserts or replaces a firing.
     Firing(Firing),
-    /// Insert or replace.
+    /// Inserts or replaces a batch.
     Batch(Arc<Batch>),
-    /// Append.
+    /// Appends spending that a person has recorded.
     Spend(Record),
-    /// Append.
+    /// Appends a sample that a person has recorded.
     Recorded(Box<Recorded>),
-    /// Insert, replace or remove.
+    /// Changes the stored values of a channel.
     Kept(Box<KeyValue>),
-    /// Insert, replace or remove, by its number.
+    /// Inserts, replaces or removes the item of the outbox with this id.
     OutboxItem(u64, Option<Box<OutboxItem>>),
-    /// What the request with this key was answered; forgets those that are old.
+    /// Stores the answer to the request with this key, and removes old answers.
     Answered(String, Box<Answered>),
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
     Agreed(Option<Agreed>),
@@ -414,7 +414,7 @@ impl Journal {
         JournalError::Sqlite { path: self.path.to_path_buf(), source }
     }
 
-    fn rows<T: for<'de> Deserialize<'de>>(
+    fn rows<T: Stored>(
         &self,
         what: &'static str,
         sql: &str,
@@ -470,11 +470,8 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
     for row in rows {
         let (agent, data): (String, String) = row.map_err(sqlite)?;
-        let cooldown = serde_json::from_str(&data).map_err(|source| JournalError::Row {
-            path: path.to_owned(),
-            what: "cooldown",
-            source,
-        })?;
+        let cooldown =
+            from_json(&data).map_err(|source| JournalError::Row { path: path.to_owned(), what: "cooldown", source })?;
         loaded.cooldowns.insert(agent, cooldown);
     }
     Ok(loaded)

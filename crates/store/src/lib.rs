@@ -11,6 +11,7 @@ mod messages;
 mod migrations;
 mod outbox;
 mod recorded;
+pub mod records;
 pub mod salvage;
 pub mod search;
 mod spends;

@@ -140,7 +140,7 @@ mod tests {
     }
 
     /// Everything that tells one database from another.
-    fn told(connection: &Connection) -> Vec<String> {
+    fn lines_of(connection: &Connection) -> Vec<String> {
         let mut statement =
             connection.prepare("SELECT COALESCE(sql, name) FROM sqlite_schema ORDER BY type, name").expect("a schema");
         let mut told: Vec<String> =
@@ -173,7 +173,7 @@ mod tests {
             connection.pragma_update(None, "cache_spill", 1).expect("pragma");
             connection.pragma_update(None, "cache_size", 1).expect("pragma");
             steps(&mut connection, &STEPS[..cut]).expect("so far");
-            let before = told(&connection);
+            let before = lines_of(&connection);
             let statements: Vec<&str> = STEPS[cut].split(';').filter(|part| !part.trim().is_empty()).collect();
             for done in 0..=statements.len() {
                 let half = connection.transaction().expect("a transaction");
@@ -182,12 +182,12 @@ mod tests {
                     half.pragma_update(None, "user_version", cut + 1).expect("pragma");
                 }
                 let mut crashed = after_a_crash(&path, dir.path());
-                assert_eq!(told(&crashed), before, "step {}, {done} statements", cut + 1);
+                assert_eq!(lines_of(&crashed), before, "step {}, {done} statements", cut + 1);
                 migrate(&mut crashed).expect("it is done again");
                 drop((crashed, half));
             }
             steps(&mut connection, &STEPS[..=cut]).expect("the step");
-            assert_ne!(told(&after_a_crash(&path, dir.path())), before, "what is committed is there");
+            assert_ne!(lines_of(&after_a_crash(&path, dir.path())), before, "what is committed is there");
         }
     }
 

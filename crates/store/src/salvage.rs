@@ -2,6 +2,7 @@
 //! that it had to leave: what a sum or a type contradicts is not taken for true.
 
 use super::journal::{ENTRY, Entry, Project, entry_of_row};
+use super::records::{Stored, from_json};
 use super::{messages, sums, witness};
 use orch_core::batch::Batch;
 use orch_core::breaker::Breaker;
@@ -29,11 +30,11 @@ const NAMED: usize = 100;
 /// What was saved.
 #[derive(Debug, Default)]
 pub struct Salvaged {
-    /// Tasks.
+    /// The tasks, by their numbers.
     pub tasks: BTreeMap<TaskId, Task>,
-    /// Runs.
+    /// The runs, by their ids.
     pub runs: BTreeMap<RunId, Run>,
-    /// The history.
+    /// The lines of the history.
     pub entries: Vec<Entry>,
     /// Messages to agents.
     pub messages: Vec<Message>,
@@ -45,9 +46,9 @@ pub struct Salvaged {
     pub cooldowns: BTreeMap<String, Cooldown>,
     /// Starts and ends of the daemon, oldest first.
     pub service: Vec<ServiceEntry>,
-    /// What recurs.
+    /// The jobs.
     pub jobs: Vec<JobRecord>,
-    /// Its firings.
+    /// The firings of jobs.
     pub firings: Vec<Firing>,
     /// Batches, open or not.
     pub batches: Vec<Batch>,
@@ -322,7 +323,7 @@ impl Reading<'_> {
     }
 }
 
-fn json<T: for<'de> serde::Deserialize<'de>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+fn json<T: Stored>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    from_json(text).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }

@@ -132,11 +132,11 @@ impl SearchIndex {
         Ok(usable.then(|| Self { connection, path: path.to_owned() }))
     }
 
-    /// Opens the index to look into it. `None`: there is none, or none that this orch understands.
+    /// Opens an existing index for reading. `None`: there is none, or this version does not understand it.
     ///
     /// # Errors
     /// It is damaged.
-    pub fn look(path: &Path) -> Result<Option<Self>, IndexError> {
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, IndexError> {
         if !path.exists() {
             return Ok(None);
         }
@@ -332,7 +332,7 @@ mod tests {
     fn only_blocks_that_can_match_are_told() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("search.db");
-        assert!(SearchIndex::look(&path).expect("no index is fine").is_none());
+        assert!(SearchIndex::open_existing(&path).expect("no index is fine").is_none());
         let mut index = SearchIndex::open(&path).expect("an index");
         put(&mut index, 1, &["one Panic in\n", "a \"quoted\" \0 word 日本語\n", "nothing\n"]);
         put(&mut index, 2, &["panic\n"]);
@@ -345,7 +345,7 @@ mod tests {
         index.forget(&run(2)).expect("writable");
         assert_eq!(places(&index, "panic"), []);
         assert_eq!(index.runs().expect("readable"), BTreeMap::from([(run(1), 6)]));
-        let reader = SearchIndex::look(&path).expect("readable").expect("an index");
+        let reader = SearchIndex::open_existing(&path).expect("readable").expect("an index");
         assert_eq!(places(&reader, "other"), [(run(1), 0)]);
     }
 
@@ -369,12 +369,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("search.db");
         orch_sys::fs::write_private(&path, &[b'x'; 9000], orch_sys::fs::Durability::Cached).expect("written");
-        assert!(SearchIndex::look(&path).expect_err("garbage").is_damage());
+        assert!(SearchIndex::open_existing(&path).expect_err("garbage").is_damage());
         let mut index = SearchIndex::open(&path).expect("a new one");
         put(&mut index, 1, &["panic\n"]);
         index.connection.pragma_update(None, "user_version", VERSION + 1).expect("pragma");
         drop(index);
-        assert!(SearchIndex::look(&path).expect("readable").is_none());
+        assert!(SearchIndex::open_existing(&path).expect("readable").is_none());
         assert_eq!(SearchIndex::open(&path).expect("a new one").runs().expect("readable"), BTreeMap::new());
     }
 }

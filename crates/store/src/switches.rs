@@ -1,9 +1,9 @@
 //! The journal's tables of pauses and of the daemon's starts and ends: their rows, and nothing else. Knows no rules.
 
+use super::records::{Stored, from_json};
 use orch_core::pause::{Pause, PauseScope};
 use orch_core::service::ServiceEntry;
 use rusqlite::{Connection, params};
-use serde::de::DeserializeOwned;
 
 /// The step of the migrations that makes the tables.
 pub(super) const CREATE: &str = "
@@ -14,7 +14,7 @@ pub(super) const CREATE: &str = "
 /// How many starts and ends are remembered.
 const REMEMBERED: u32 = 1000;
 
-/// Inserts or removes.
+/// Inserts, replaces or removes the pause of a scope.
 pub(super) fn put_pause(connection: &Connection, scope: &PauseScope, pause: Option<&str>) -> rusqlite::Result<()> {
     let Some(data) = pause else {
         return connection
@@ -26,7 +26,7 @@ pub(super) fn put_pause(connection: &Connection, scope: &PauseScope, pause: Opti
     connection.prepare_cached(sql)?.execute(params![scope.key(), data]).map(drop)
 }
 
-/// Appends.
+/// Appends a start or stop of the daemon, and removes the oldest ones.
 pub(super) fn put_service(connection: &Connection, data: &str) -> rusqlite::Result<()> {
     let number: u64 =
         connection.prepare_cached("SELECT COALESCE(MAX(id), 0) + 1 FROM service")?.query_row([], |row| row.get(0))?;
@@ -48,14 +48,14 @@ pub(super) fn service(connection: &Connection, limit: u32) -> rusqlite::Result<V
     Ok(entries)
 }
 
-fn documents<T: DeserializeOwned>(connection: &Connection, sql: &str, limit: u32) -> rusqlite::Result<Vec<T>> {
+fn documents<T: Stored>(connection: &Connection, sql: &str, limit: u32) -> rusqlite::Result<Vec<T>> {
     let mut statement = connection.prepare_cached(sql)?;
     let limited = statement.parameter_count() > 0;
     let mut rows = if limited { statement.query(params![limit])? } else { statement.query([])? };
     let mut read = Vec::new();
     while let Some(row) = rows.next()? {
         let text: String = row.get(0)?;
-        read.extend(serde_json::from_str(&text).ok());
+        read.extend(from_json(&text).ok());
     }
     Ok(read)
 }
@@ -63,6 +63,7 @@ fn documents<T: DeserializeOwned>(connection: &Connection, sql: &str, limit: u32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::to_json;
     use jiff::Timestamp;
     use orch_core::service::{Cause, ServiceKind};
 
@@ -86,13 +87,13 @@ mod tests {
         connection.execute_batch("ALTER TABLE pauses ADD sum; ALTER TABLE service ADD sum").expect("later ones");
         crate::sums::register(&connection).expect("sums");
         let pause = Pause { scope: PauseScope::All, since: Timestamp::UNIX_EPOCH, by: "ada".to_owned() };
-        let data = serde_json::to_string(&pause).expect("plain data");
+        let data = to_json(&pause).expect("plain data");
         put_pause(&connection, &pause.scope, Some(&data)).expect("a row");
         assert_eq!(pauses(&connection).expect("rows"), [pause]);
         put_pause(&connection, &PauseScope::All, None).expect("removed");
         assert_eq!(pauses(&connection).expect("rows"), []);
         for pid in 0..REMEMBERED + 5 {
-            put_service(&connection, &serde_json::to_string(&start(pid)).expect("plain data")).expect("a row");
+            put_service(&connection, &to_json(&start(pid)).expect("plain data")).expect("a row");
         }
         assert_eq!(service(&connection, 2).expect("rows"), [start(REMEMBERED + 3), start(REMEMBERED + 4)]);
         assert_eq!(service(&connection, u32::MAX).expect("rows").len(), REMEMBERED as usize);

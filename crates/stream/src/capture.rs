@@ -10,7 +10,7 @@ pub(super) use self::follow::{Joined, Piece, read_piece};
 use self::follow::Follow;
 use self::watched::{Next, Watched};
 use super::files::RunFiles;
-use orch_core::output::OutputChunk;
+use orch_core::text::output::OutputChunk;
 use orch_sys::file_watch::{FileWatch, News};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

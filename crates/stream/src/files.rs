@@ -2,9 +2,9 @@
 
 use super::text::Text;
 use jiff::Timestamp;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::output::{self, Part, start_of_last_lines};
-use orch_core::timeline;
+use orch_core::audit::timeline;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::text::output::{self, Part, start_of_last_lines};
 use orch_sys::fs;
 use std::io;
 use std::path::PathBuf;

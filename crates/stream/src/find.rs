@@ -3,8 +3,8 @@
 
 use super::chunks::Pieces;
 use super::text::Text;
-use orch_core::output::start_of_last_lines;
-use orch_core::pattern::Pattern;
+use orch_core::economics::pattern::Pattern;
+use orch_core::text::output::start_of_last_lines;
 use std::io;
 use std::ops::{ControlFlow, Range};
 

@@ -1,7 +1,7 @@
 //! The last line of a transcript, for a short view of what an agent is doing.
 
 use super::files::RunFiles;
-use orch_core::output::last_line_of;
+use orch_core::text::output::last_line_of;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 

@@ -1,7 +1,7 @@
 //! Reads the list of the styles of a transcript's lines, see [`orch_core::styled`]. A missing, short or damaged
 //! list only means less colour: the text never depends on it.
 
-use orch_core::styled::{LineStyle, Styles};
+use orch_core::text::styled::{LineStyle, Styles};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ impl StyleReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::styled::Pen;
+    use orch_core::text::styled::Pen;
     use std::fs::OpenOptions;
     use std::io::Write;
 

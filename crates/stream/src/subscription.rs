@@ -3,8 +3,8 @@
 use super::capture::{Capture, Joined, Message, PIECE, Piece, read_piece};
 use super::files::RunFiles;
 use super::text::Text;
-use orch_core::output::OutputChunk;
-use orch_core::timeline::time_at;
+use orch_core::audit::timeline::time_at;
+use orch_core::text::output::OutputChunk;
 use orch_sys::clock::{Clock, SystemClock};
 use std::io;
 use std::sync::Arc;

@@ -3,9 +3,9 @@
 use super::capture::{PIECE, read_piece};
 use super::text::Text;
 use super::*;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::output::{OutputChunk, Part};
-use orch_core::timeline::Mark;
+use orch_core::audit::timeline::Mark;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::text::output::{OutputChunk, Part};
 use orch_sys::fs::{Durability, write_private};
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -17,7 +17,7 @@ pub use tree::{Bring, bring, names, names_place, relocate, remove_tree};
 use super::crash::point;
 use super::process::how_of;
 use jiff::Timestamp;
-use orch_core::external::{External, ExternalFailure, How};
+use orch_core::base::external::{External, ExternalFailure, How};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};

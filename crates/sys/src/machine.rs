@@ -1,7 +1,7 @@
 //! The state of the machine: load, memory, free disk space. Values are `None` where the kernel does not report them.
 //! Never decides what is much or little.
 
-use orch_core::admission::Sample;
+use orch_core::planning::admission::Sample;
 use std::path::Path;
 
 /// Samples load and memory now.

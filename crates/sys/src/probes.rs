@@ -3,9 +3,9 @@
 
 use super::fs::{self, Durability, FsError};
 use jiff::Timestamp;
-use orch_core::availability::{Asked, Listed, Probe, Probes, State, Verdict};
-use orch_core::catalog::{Capability, Facts, ModelRef};
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::models::availability::{Asked, Listed, Probe, Probes, State, Verdict};
+use orch_core::models::catalog::{Capability, Facts, ModelRef};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;

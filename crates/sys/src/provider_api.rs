@@ -11,8 +11,8 @@ pub use address::{Address, AddressError};
 pub use question::{NoAnswer, Talk};
 
 use super::{clock, outgoing};
-use orch_core::availability::{Answer, Asked, Body, Failure, HEADERS, Outcome};
-use orch_core::catalog::{Facts, ModelRef};
+use orch_core::models::availability::{Answer, Asked, Body, Failure, HEADERS, Outcome};
+use orch_core::models::catalog::{Facts, ModelRef};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Response};
 use sha2::{Digest, Sha256};

@@ -2,7 +2,7 @@
 //! tmux's command parser, and sessions are addressed by their exact name (`=name`).
 
 use super::process::{Invocation, ProcessError, run_async};
-use orch_core::external::{External, ExternalFailure, How};
+use orch_core::base::external::{External, ExternalFailure, How};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

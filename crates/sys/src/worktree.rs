@@ -20,7 +20,7 @@ use super::git::{
     Author, Base, Call, Checkout, Entry, GitError, LeftoversError, Presence, Repo, clear_branch_lock, mark,
     require_sha, same_place, settled,
 };
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use std::path::{Component, Path, PathBuf};
 
 /// The message of the commit in which orch saves what a run left uncommitted.

@@ -1,4 +1,4 @@
-//! Batches as a person reads them. PURE.
+//! Renders batches for a person. PURE.
 
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::table::{Column, Width, cell, render};
@@ -19,7 +19,7 @@ const HEAD: [Column; 6] = [
     Column::new("when", Width::Rest(12)),
 ];
 
-/// All batches.
+/// Renders the list of batches.
 pub fn listed(batches: &[BatchView], now: &Now, columns: usize, paint: Paint) -> String {
     if batches.is_empty() {
         return "there is no batch; `orch batch create night --tasks 4,5,6` makes one\n".to_owned();
@@ -76,14 +76,14 @@ pub fn summary(batch: &BatchView) -> String {
     format!("{tasks} ({}){busy}, {}", counts.join(", "), money(batch))
 }
 
-/// Everything about one batch.
+/// Renders everything about one batch.
 pub fn sheet(batch: &BatchView, now: &Now, columns: usize, paint: Paint) -> String {
     let mut out = format!("batch {} is {}", batch.name, paint.text(role(batch.state), batch.state.as_str()));
     out.push_str(&format!(", {}\n{}\n", when(batch, now), summary(batch)));
     let left = batch.budget_usd.is_some_and(|budget| batch.spent_usd >= budget);
     if left && !batch.state.is_over() {
-        let told = format!("its budget is spent: orch batch set {} --budget USD", batch.name);
-        out.push_str(&format!("{}\n", paint.text(Role::Warning, told)));
+        let text = format!("its budget is spent: orch batch set {} --budget USD", batch.name);
+        out.push_str(&format!("{}\n", paint.text(Role::Warning, text)));
     }
     const HEAD: [Column; 5] = [
         Column::number("id"),
@@ -111,7 +111,7 @@ fn open_rows(batch: &BatchView) -> Vec<&BatchRow> {
     batch.rows.iter().flatten().filter(|row| !row.status.is_final()).collect()
 }
 
-/// What `orch batch cancel` would give up.
+/// Describes what `orch batch cancel` would cancel.
 pub fn rehearsal(batch: &BatchView) -> String {
     if batch.state.is_over() {
         return format!("batch {} has ended ({}); there is nothing to give up\n", batch.name, batch.state.as_str());
@@ -124,7 +124,7 @@ pub fn rehearsal(batch: &BatchView) -> String {
     out
 }
 
-/// What `orch batch cancel` has done.
+/// Describes what `orch batch cancel` has cancelled.
 pub fn given_up(batch: &BatchView) -> String {
     let stopping = open_rows(batch);
     if stopping.is_empty() {
@@ -170,24 +170,24 @@ mod tests {
 
     #[test]
     fn a_batch_reads_like_this() {
-        let told = sheet(&batch(BatchState::Open), &now(), 100, Paint::OFF);
-        assert!(told.starts_with("batch night is open, since 11:00 (2h ago)\n"), "{told}");
+        let text = sheet(&batch(BatchState::Open), &now(), 100, Paint::OFF);
+        assert!(text.starts_with("batch night is open, since 11:00 (2h ago)\n"), "{text}");
         for part in [
             "2 tasks (1 routed, 1 done), 0 of 2 busy, $2.20 of $2.20\n",
             "its budget is spent: orch batch set night --budget USD\n",
             " 4  done    $1.10  Fix the parser",
             "batch night has spent",
         ] {
-            assert!(told.contains(part), "{part:?} in {told}");
+            assert!(text.contains(part), "{part:?} in {text}");
         }
-        assert!(!told.contains('\u{1b}'));
-        assert!(told.lines().all(|line| text::width(line) <= 100), "{told}");
+        assert!(!text.contains('\u{1b}'));
+        assert!(text.lines().all(|line| text::width(line) <= 100), "{text}");
     }
 
     #[test]
     fn batches_are_listed_and_what_would_be_given_up_is_named() {
-        let told = listed(&[batch(BatchState::Open), batch(BatchState::Completed)], &now(), 80, Paint::OFF);
-        assert!(told.contains("night  open       1 of 2  0 of 2  $2.20 of $2.20"), "{told}");
+        let text = listed(&[batch(BatchState::Open), batch(BatchState::Completed)], &now(), 80, Paint::OFF);
+        assert!(text.contains("night  open       1 of 2  0 of 2  $2.20 of $2.20"), "{text}");
         assert!(listed(&[], &now(), 80, Paint::OFF).contains("orch batch create"));
         let would = rehearsal(&batch(BatchState::Open));
         assert!(would.starts_with("would give up 1 of 2 tasks:\n  15  routed  Redo"), "{would}");

@@ -1,4 +1,4 @@
-//! `orch batch wait`: until all tasks of a batch are over, or none goes on without a person.
+//! `orch batch wait`: waits until all tasks of a batch have ended, or none continues without a person.
 
 use super::show;
 use crate::cli::context::Context;
@@ -12,14 +12,14 @@ use orch_core::task::Status;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Waits, and tells how it stands.
+/// Waits, and prints the result.
 pub async fn run(name: &BatchName, limit: Option<Duration>, context: &Context) -> Result<Exit, CliError> {
     let waited = timeout(limit.unwrap_or(Duration::MAX), until_ended(name, context)).await;
     let exit = waited.unwrap_or(Ok(Exit::TimedOut))?;
     if exit == Exit::Interrupted {
         return Ok(exit);
     }
-    let batch = look(name, context).await?;
+    let batch = fetch(name, context).await?;
     if context.ui.is_json() {
         context.ui.json(&batch)?;
     } else {
@@ -51,29 +51,29 @@ pub async fn run(name: &BatchName, limit: Option<Duration>, context: &Context) -
     Ok(exit)
 }
 
-/// Until it has ended, or none of its tasks goes on by itself.
+/// Waits until the batch has ended, or none of its tasks continues by itself.
 async fn until_ended(name: &BatchName, context: &Context) -> Result<Exit, CliError> {
     loop {
-        let batch = look(name, context).await?;
+        let batch = fetch(name, context).await?;
         if batch.state.is_over() {
             return Ok(ended(&batch));
         }
         let exit = until_over(batch.tasks, None, context).await?;
-        // Where all are over and the batch is not, its tasks have handed work on meanwhile.
+        // If all tasks have ended and the batch has not, they have created subtasks meanwhile.
         if !matches!(exit, Exit::Done | Exit::Failed) {
             return Ok(exit);
         }
     }
 }
 
-async fn look(name: &BatchName, context: &Context) -> Result<BatchView, CliError> {
+async fn fetch(name: &BatchName, context: &Context) -> Result<BatchView, CliError> {
     let mut link = context.link().await?;
     let batch = link.call(&endpoint::BatchShow { name: name.clone() }).await?;
     link.close().await?;
     Ok(batch)
 }
 
-/// How a batch ended: as each of its tasks did.
+/// Returns how a batch ended, from its tasks.
 fn ended(batch: &BatchView) -> Exit {
     let is_done = batch.rows.iter().flatten().all(|row| row.status == Status::Done);
     if is_done { Exit::Done } else { Exit::Failed }

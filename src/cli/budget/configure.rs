@@ -1,4 +1,4 @@
-//! What is agreed with a provider, written into `config.yml` key by key: all of it, or nothing.
+//! Writes the agreement with a provider to `config.yml`: all of its keys, or none.
 
 use crate::cli::amount::usd;
 use crate::cli::config::set::{LOCK, write_all};
@@ -21,13 +21,13 @@ pub struct Account {
     /// The provider's name, or an agent's
     #[arg(value_name = "ACCOUNT")]
     account: String,
-    /// How it is paid
+    /// How the provider is paid
     #[arg(long, value_enum)]
     billing_type: Option<Kind>,
-    /// US dollars for a day; none: no limit
+    /// The daily limit in US dollars; none: no limit
     #[arg(long, value_name = "USD", value_parser = daily, allow_hyphen_values = true)]
     daily_budget: Option<Daily>,
-    /// The lower, the sooner it is recommended
+    /// Accounts with lower numbers are recommended first
     #[arg(long, allow_hyphen_values = true)]
     priority: Option<i64>,
 }
@@ -38,33 +38,33 @@ pub struct Period {
     /// The provider's name, or an agent's
     #[arg(value_name = "ACCOUNT")]
     account: String,
-    /// Its first day: 2026-02-01
+    /// The first day: 2026-02-01
     #[arg(long, value_name = "DATE")]
     start: Date,
-    /// The day after its last one: 2026-03-01
+    /// The day after the last one: 2026-03-01
     #[arg(long, value_name = "DATE")]
     end: Date,
-    /// What it allows
+    /// The quota
     #[arg(long, value_name = "NUMBER")]
     allowance: u64,
-    /// What that is counted in
+    /// The unit of the quota
     #[arg(long, value_enum)]
     unit: Option<Counted>,
-    /// Percent of it that is kept for you: 20 or 20%
+    /// Percentage of the quota that is reserved for you: 20 or 20%
     #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     reserve: Option<u8>,
 }
 
-/// [`Billing`], as a word on the command line.
+/// [`Billing`], as a command-line value.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Kind {
-    /// For what is used
+    /// By usage
     Token,
     /// In advance, for a period
     Subscription,
 }
 
-/// [`Unit`], as a word on the command line.
+/// [`Unit`], as a command-line value.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Counted {
     /// Dollars
@@ -84,7 +84,7 @@ fn daily(text: &str) -> Result<Daily, String> {
     Ok(Daily(dollars.dollars().to_string()))
 }
 
-/// A percentage, with or without its sign.
+/// Parses a percentage, with or without its sign.
 fn percent(text: &str) -> Result<u8, String> {
     let plain = text.strip_suffix('%').map_or(text, str::trim_end);
     let percent = plain.parse::<u8>().ok().filter(|percent| *percent < 100);
@@ -107,7 +107,7 @@ pub async fn account(said: &Account, context: &Context) -> Result<Exit, CliError
         Kind::Subscription => Billing::Subscription,
     });
     let mut changes = vec![("billing_type", after.as_str().to_owned())];
-    // What the other kind of agreement had goes with it.
+    // The keys of the other kind of agreement are removed.
     let is_there = |key: &str| match (&known, key) {
         (Some(known), "daily_budget") => known.daily_budget.is_some(),
         (Some(known), "start") => known.start.is_some(),
@@ -165,7 +165,7 @@ async fn write(account: &str, changes: &[(&'static str, String)], context: &Cont
     let keyed: Vec<(&str, &str)> = keyed.iter().map(|(key, value)| (key.as_str(), *value)).collect();
     let path = home.config_file();
     let changed = write_all(&path, FileKind::Global, &home.state().join(LOCK), &keyed)?;
-    settings::tell_daemon(context).await?;
+    settings::notify_daemon(context).await?;
     if context.ui.is_json() {
         let values: serde_json::Map<_, _> =
             changes.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();

@@ -1,4 +1,4 @@
-//! Budgets as a person reads them. PURE.
+//! Renders budgets for a person. PURE.
 
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
@@ -16,25 +16,25 @@ const HEAD: [Column; 6] = [
     Column::new("until", Width::Whole),
 ];
 
-/// Every account, every limit of a day, and why something is short. `is_one`: a single account was asked for.
+/// Renders all accounts and daily limits, and why something is short. `is_one`: a single account was requested.
 pub fn status(view: &BudgetView, is_one: bool, now: &Now, columns: usize, paint: Paint) -> String {
     let accounts = view.accounts.iter().map(|account| (account.name.as_str(), &account.standing));
     let caps = view.caps.iter().map(|cap| (cap.scope.as_str(), &cap.standing)).filter(|_| !is_one);
     let all: Vec<(&str, &LimitView)> = accounts.chain(caps).collect();
-    let mut told = String::new();
+    let mut text = String::new();
     if all.is_empty() {
-        told.push_str("nothing is agreed with a provider: `orch budget configure NAME --daily-budget 50`\n");
+        text.push_str("nothing is agreed with a provider: `orch budget configure NAME --daily-budget 50`\n");
     } else {
         let rows: Vec<_> = all.iter().map(|(name, standing)| row(name, standing, now)).collect();
-        told.push_str(&render(&HEAD, &rows, columns, paint));
+        text.push_str(&render(&HEAD, &rows, columns, paint));
     }
     for (name, standing) in all.iter().filter(|(_, standing)| standing.level != Level::Ok || standing.limit.is_none()) {
-        told.push_str(&format!("{}\n", text::line(&format!("{name}: {}", standing.why))));
+        text.push_str(&format!("{}\n", text::line(&format!("{name}: {}", standing.why))));
     }
     if let Some(name) = view.recommended.as_deref().filter(|_| !is_one && view.accounts.len() > 1) {
-        told.push_str(&format!("best given work to: {}\n", text::line(name)));
+        text.push_str(&format!("best given work to: {}\n", text::line(name)));
     }
-    told
+    text
 }
 
 fn row<'a>(name: &'a str, standing: &'a LimitView, now: &Now) -> [Cell<'a>; 6] {
@@ -54,7 +54,7 @@ fn row<'a>(name: &'a str, standing: &'a LimitView, now: &Now) -> [Cell<'a>; 6] {
     ]
 }
 
-/// A sum that is partly guessed has a mark.
+/// Renders a sum, marked if it is partly estimated.
 fn used(standing: &LimitView) -> String {
     match standing.used {
         None => "?".to_owned(),
@@ -74,7 +74,7 @@ const RATES: [Column; 6] = [
     Column::number("forecast"),
 ];
 
-/// How fast it goes.
+/// Renders how fast money is spent.
 pub fn burn_rates(accounts: &[AccountView], now: &Now, columns: usize, paint: Paint) -> String {
     if accounts.is_empty() {
         return "nothing is agreed with a provider: `orch budget configure NAME --daily-budget 50`\n".to_owned();
@@ -100,7 +100,7 @@ pub fn burn_rates(accounts: &[AccountView], now: &Now, columns: usize, paint: Pa
     render(&RATES, &rows, columns, paint)
 }
 
-/// Until when what is left lasts, or beyond the time at which it begins anew.
+/// Returns how long the rest lasts, or that it lasts until the period ends.
 fn lasts(account: &AccountView, now: &Now) -> String {
     let is_unknown = account.standing.limit.is_some() && account.standing.used.is_none();
     let Some(hours) = account.hours_left else { return if is_unknown { "?" } else { "on and on" }.to_owned() };
@@ -115,17 +115,17 @@ fn lasts(account: &AccountView, now: &Now) -> String {
     }
 }
 
-/// The answer of a check.
+/// Renders the answer of a check.
 pub fn answer(name: &str, standing: &LimitView) -> String {
     format!("{}: {}: {}\n", text::line(name), standing.level.as_str(), text::line(&standing.why))
 }
 
-/// Why each of them is as it is.
+/// Renders the reasons for the states.
 pub fn reasons(accounts: &[AccountView]) -> String {
     accounts.iter().map(|account| answer(&account.name, &account.standing)).collect()
 }
 
-/// What was written down.
+/// Renders what was recorded.
 pub fn recorded(record: &RecordView) -> String {
     let cost = record.cost_usd.map_or_else(|| "an unknown amount".to_owned(), |cost| cost.to_string());
     format!("{}: {cost} written down\n", text::line(&record.account))

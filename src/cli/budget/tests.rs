@@ -1,4 +1,4 @@
-//! The pages of budgets, and what a check answers.
+//! Tests of the budget pages and of the answers of a check.
 
 use super::*;
 use crate::cli::fixture::now;

@@ -1,14 +1,14 @@
-//! `orch channel add`: asks for what is needed, keeps a token in a file of its own, and tries the channel.
+//! `orch channel add`: asks for the settings, stores a token in a separate file, and tests the channel.
 
 use super::alone::Tried;
-use super::{LOOK, forget_secret, how_to_allow, nobody_tells, off, secret_file, tried};
+use super::{LOOK, forget_secret, has_no_daemon, how_to_allow, off, secret_file, tried};
 use crate::cli::config::set::{LOCK, write_all};
 use crate::cli::context::{Context, Link};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{stdin_is_terminal, text};
 use clap::Subcommand;
-use orch_api::channels::NoticeView;
+use orch_api::channels::{ChannelState, NoticeState, NoticeView};
 use orch_api::endpoint;
 use orch_config::FileKind;
 use orch_config::resolved_channels::{Channels, Reference};
@@ -21,73 +21,73 @@ use serde_json::json;
 use std::path::PathBuf;
 use tokio::time::sleep;
 
-/// So often it is looked whether the daemon has read the settings.
+/// How many polls wait for the daemon to read the settings.
 const LOOKS: u32 = 100;
-/// The longest file that a token is read from.
+/// The largest file with a token, in bytes.
 const LARGEST: usize = 8192;
 
-/// A channel, with what it needs.
+/// A channel, with its settings.
 #[derive(Debug, Subcommand)]
 pub enum Which {
-    /// A chat by a bot of yours
+    /// A Telegram chat, by your own bot
     Telegram {
         #[command(flatten)]
         token: Token,
-        /// Numeric id of the chat that is told; your own id for a chat with you
+        /// Numeric id of the chat that gets messages; your own id for a chat with you
         #[arg(long, value_name = "ID", allow_hyphen_values = true)]
         chat_id: Option<String>,
-        /// Numeric id of somebody who may give orders; may be given several times; without it those of before stay
+        /// Numeric id of a person who may give orders; may be given several times; default: unchanged
         #[arg(long = "allow", value_name = "ID")]
         allow: Vec<String>,
-        /// A Bot API server of your own
+        /// Your own Bot API server
         #[arg(long, value_name = "URL")]
         api_url: Option<String>,
     },
-    /// A channel of a Discord server by a bot of yours
+    /// A channel of a Discord server, by your own bot
     Discord {
         #[command(flatten)]
         token: Token,
-        /// Id of the channel that is told
+        /// Id of the channel that gets messages
         #[arg(long, value_name = "ID")]
         channel_id: Option<String>,
-        /// Id of somebody who may give orders; may be given several times; without it those of before stay
+        /// Id of a person who may give orders; may be given several times; default: unchanged
         #[arg(long = "allow", value_name = "ID")]
         allow: Vec<String>,
         /// Id of a role whose members may give orders; may be given several times
         #[arg(long = "allow-role", value_name = "ID")]
         allow_role: Vec<String>,
     },
-    /// Signed requests to a server of yours; without a secret given, the one of before stays, or one is made
+    /// Signed requests to your server; without a secret, the previous one stays or one is generated
     Webhook {
-        /// Where to: https://…, http:// on this machine, or env:NAME or file:PATH
+        /// The URL: https://…, http:// on this machine, or env:NAME or file:PATH
         #[arg(long)]
         url: String,
         #[command(flatten)]
         token: Token,
     },
-    /// Notifications of the desktop that the daemon runs on
+    /// Desktop notifications on the daemon's machine
     Desktop,
 }
 
 /// Where a token comes from; never the command line, which everybody on the machine can read.
 #[derive(Debug, clap::Args)]
 pub struct Token {
-    /// Take the token from this file, which is copied (- is stdin)
+    /// Copy the token from this file (- is stdin)
     #[arg(long, value_name = "FILE", group = "source")]
     token_file: Option<PathBuf>,
-    /// The daemon finds the token in this variable of its environment
+    /// The name of a variable in the daemon's environment with the token
     #[arg(long, value_name = "NAME", group = "source")]
     token_env: Option<String>,
 }
 
-/// Sets it up.
+/// Sets the channel up.
 pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
     let mut changes: Vec<(String, String)> = Vec::new();
     let mut set = |key: &str, value: String| changes.push((format!("channels.{key}"), value));
     let known = known(context)?;
     let (kind, secret) = match which {
         Which::Telegram { token, chat_id, allow, api_url } => {
-            tell(context, &TELEGRAM);
+            print_lines(context, &TELEGRAM);
             let secret = token.get(context, ChannelKind::Telegram, known.telegram.bot_token.is_some())?;
             let chat_id = needed(context, chat_id.or(known.telegram.chat_id), "chat id", "--chat-id ID")?;
             let there = !known.telegram.allowed_users.is_empty();
@@ -101,7 +101,7 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
             (ChannelKind::Telegram, secret)
         }
         Which::Discord { token, channel_id, allow, allow_role } => {
-            tell(context, &DISCORD);
+            print_lines(context, &DISCORD);
             let secret = token.get(context, ChannelKind::Discord, known.discord.bot_token.is_some())?;
             let channel_id = needed(context, channel_id.or(known.discord.channel_id), "channel id", "--channel-id ID")?;
             let (users, roles) = (&known.discord.allowed_users, &known.discord.allowed_roles);
@@ -119,7 +119,7 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
             let secret = match token.given(context, ChannelKind::Webhook)? {
                 Some(secret) => secret,
                 None if known.webhook.secret.is_some() => Source::Kept,
-                // What stands on stdin may be meant for somebody else: it is read only where that is asked for.
+                // Stdin may be meant for something else: it is read only on request.
                 None => Source::Made(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())),
             };
             set("webhook.url", url);
@@ -134,14 +134,14 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
     finish(kind, &secret, context).await
 }
 
-/// What is set up already: what is not given anew stays as it is.
+/// Returns the present settings: what is not given stays unchanged.
 fn known(context: &Context) -> Result<Channels, CliError> {
     let setup = context.setup()?;
     let sources = Sources::new(setup.home, setup.environment, Vec::new());
     Ok(sources.load(&[], None).config.channels.clone())
 }
 
-/// Who may give orders: as given, or asked for where nobody may yet. `None`: it stays as it is.
+/// Returns who may give orders: as given, or asked for if nobody may yet. `None` leaves it unchanged.
 fn people(context: &Context, given: Vec<String>, there: bool) -> Result<Option<Vec<String>>, CliError> {
     if !given.is_empty() {
         return Ok(Some(given));
@@ -157,13 +157,13 @@ fn people(context: &Context, given: Vec<String>, there: bool) -> Result<Option<V
     Ok((!ids.is_empty()).then_some(ids))
 }
 
-/// Whether the channel takes orders, and nobody is there who may give any.
+/// Returns whether the channel is two-way, but nobody may give orders.
 fn speaks_only(kind: ChannelKind, context: &Context) -> Result<bool, CliError> {
     Ok(known(context)?.allowed_count(kind) == Some(0))
 }
 
-/// Keeps the secret and changes config.yml; where that is refused, no secret is left behind, and none that nothing refers
-/// to any more.
+/// Stores the secret and changes config.yml. If that is refused, no secret is left behind, and no unused secret
+/// remains.
 fn store(
     kind: ChannelKind,
     secret: &Source,
@@ -194,14 +194,14 @@ fn store(
             Some(before) => fs::write_private(&file, before.as_bytes(), fs::Durability::Synced)?,
             None => drop(std::fs::remove_file(&file)),
         },
-        // Only now: until then it was the file that was referred to.
+        // Only now: until then the settings referred to the file.
         Source::Variable(_) if written.is_ok() => forget_secret(&file)?,
         Source::None | Source::Kept | Source::Text(_) | Source::Made(_) | Source::Variable(_) => {}
     }
     written.map(drop)
 }
 
-/// What came of the test: what the daemon has said, or what was found without one. Part of the JSON contract.
+/// The result of the test: what the daemon reported, or what was found without one. Part of the JSON contract.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Test {
@@ -210,27 +210,27 @@ enum Test {
 }
 
 impl Test {
-    fn of_alone(tried: Option<Tried>, kind: ChannelKind) -> Result<Self, CliError> {
+    fn without_daemon(tried: Option<Tried>, kind: ChannelKind) -> Result<Self, CliError> {
         tried.map(Self::Alone).ok_or_else(|| off(kind))
     }
 
-    /// Nothing is known that is wrong.
+    /// Returns whether no problem is known.
     fn is_well(&self) -> bool {
         match self {
-            Self::Daemon(view) => view.state == "sent",
+            Self::Daemon(view) => view.state == NoticeState::Sent,
             Self::Alone(tried) => tried.is_right() || tried.is_open(),
         }
     }
 }
 
-/// Tries it: by the daemon, or without one.
+/// Tests the channel, by the daemon or without one.
 async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
     let file = secret.is_in_file().then(|| secret_file(&home, kind));
     if matches!(secret, Source::Made(_)) {
-        let told = "no secret was given, so one was made (one of your own: --token-file FILE, - is stdin); your server \
+        let text = "no secret was given, so one was made (one of your own: --token-file FILE, - is stdin); your server \
                     checks requests with it";
-        context.ui.note(told);
+        context.ui.note(text);
     }
     if matches!(secret, Source::Kept) {
         context.ui.note("no secret was given, so the one of before stays");
@@ -239,9 +239,9 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
     if !link.is_own() {
         taken_up(kind, &mut link).await?;
     }
-    let test = if nobody_tells(&mut link).await? {
+    let test = if has_no_daemon(&mut link).await? {
         link.close().await?;
-        Test::of_alone(Tried::now(kind, context).await?, kind)?
+        Test::without_daemon(Tried::now(kind, context).await?, kind)?
     } else {
         let view = tried(kind, &mut link).await?;
         link.close().await?;
@@ -255,8 +255,8 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
     }
     context.ui.data(&format!("channel {kind} is set up in {}\n", text::line(&home.config_file().to_string_lossy())))?;
     if speaks_only(kind, context)? {
-        let told = format!("nobody may give orders there: it speaks only, and has no buttons; {}", how_to_allow(kind));
-        context.ui.warning(&told);
+        let text = format!("nobody may give orders there: it speaks only, and has no buttons; {}", how_to_allow(kind));
+        context.ui.warning(&text);
     }
     if let Some(file) = &file {
         context.ui.note(&format!("its secret is in {}, which only you can read", text::line(&file.to_string_lossy())));
@@ -264,26 +264,26 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
     if let Source::Variable(name) = secret {
         context.ui.note(&format!("its secret is in the variable {name} of the daemon's environment"));
     }
-    tell_test(kind, &test, context);
+    print_test(kind, &test, context);
     Ok(end)
 }
 
-fn tell_test(kind: ChannelKind, test: &Test, context: &Context) {
+fn print_test(kind: ChannelKind, test: &Test, context: &Context) {
     let ui = context.ui;
     let again = format!("set it right and add it again, or look: orch channel list; orch channel test {kind}");
     match test {
-        Test::Daemon(view) if view.state == "sent" => ui.note("a test was said there"),
+        Test::Daemon(view) if view.state == NoticeState::Sent => ui.note("a test was said there"),
         Test::Daemon(view) => {
             let why = view.error.as_deref().map_or("no answer yet".into(), text::line);
             ui.warning(&format!("the test was not said: {why}"));
             ui.note(&again);
         }
         Test::Alone(tried) if test.is_well() => {
-            ui.note(&tried.told());
+            ui.note(&tried.describe());
             ui.note(&format!("next: orch serve (or orch service start), then orch channel test {kind}"));
         }
         Test::Alone(tried) => {
-            ui.warning(&tried.told());
+            ui.warning(&tried.describe());
             ui.note(&again);
         }
     }
@@ -293,7 +293,7 @@ fn tell_test(kind: ChannelKind, test: &Test, context: &Context) {
 async fn taken_up(kind: ChannelKind, link: &mut Link) -> Result<(), CliError> {
     for _ in 0..LOOKS {
         let views = link.call(&endpoint::ChannelList).await?;
-        if views.iter().any(|view| view.name == kind.as_str() && view.state != "off") {
+        if views.iter().any(|view| view.name == kind && view.state != ChannelState::Off) {
             return Ok(());
         }
         sleep(LOOK).await;
@@ -313,8 +313,8 @@ const DISCORD: [&str; 3] = [
     "3. In Discord's settings switch on Advanced > Developer Mode; then a right click on a channel or person copies the id.",
 ];
 
-/// How to find what is asked for; only where somebody sits there.
-fn tell(context: &Context, lines: &[&str]) {
+/// Prints how to find the requested values; only at a terminal.
+fn print_lines(context: &Context, lines: &[&str]) {
     if stdin_is_terminal() {
         lines.iter().for_each(|line| context.ui.note(line));
     }
@@ -324,7 +324,7 @@ fn list(items: &[String]) -> String {
     format!("[{}]", items.iter().map(|item| format!("'{}'", item.replace('\'', "''"))).collect::<Vec<_>>().join(", "))
 }
 
-/// What was given, or is asked for.
+/// Returns the given value, or asks for it.
 fn needed(context: &Context, given: Option<String>, what: &str, option: &str) -> Result<String, CliError> {
     if let Some(given) = given {
         return Ok(given);
@@ -341,19 +341,19 @@ fn needed(context: &Context, given: Option<String>, what: &str, option: &str) ->
     }
 }
 
-/// A secret, or where it is.
+/// A secret, or its location.
 enum Source {
     None,
-    /// The one of before.
+    /// The previous one.
     Kept,
     Text(String),
-    /// One that orch made.
+    /// A generated one.
     Made(String),
     Variable(String),
 }
 
 impl Source {
-    /// It is kept in a file of the channel's own.
+    /// Returns whether it is stored in the channel's own file.
     fn is_in_file(&self) -> bool {
         match self {
             Self::Text(_) | Self::Made(_) => true,
@@ -363,7 +363,7 @@ impl Source {
 }
 
 impl Token {
-    /// What was given, or is asked for; where one is there already, no answer keeps that.
+    /// Returns the given secret, or asks for one; an empty answer keeps an existing one.
     fn get(&self, context: &Context, kind: ChannelKind, is_there: bool) -> Result<Source, CliError> {
         if let Some(source) = self.given(context, kind)? {
             return Ok(source);
@@ -395,8 +395,8 @@ impl Token {
             }
             (None, Some(name)) => {
                 if !context.environment.contains_key(name) {
-                    let told = format!("{name} is not set here; the daemon needs it in its environment");
-                    context.ui.warning(&told);
+                    let output = format!("{name} is not set here; the daemon needs it in its environment");
+                    context.ui.warning(&output);
                 }
                 Ok(Some(Source::Variable(name.clone())))
             }
@@ -405,7 +405,7 @@ impl Token {
     }
 }
 
-/// Whether a token looks like one of that service. It is never repeated.
+/// Checks whether a token has the form of that service's. Never repeats it.
 fn checked(kind: ChannelKind, text: &str) -> Result<String, CliError> {
     let text = text.trim();
     let wrong = |message: &str, hint: &str| Err(CliError::usage(message, hint));
@@ -446,7 +446,7 @@ fn checked(kind: ChannelKind, text: &str) -> Result<String, CliError> {
 mod tests {
     use super::*;
 
-    // In pieces, so that nobody who looks for tokens takes them for some.
+    // In parts, so that no scanner takes them for secrets.
     const TELEGRAM_TOKEN: &str = concat!("123456789", ":AAEhBOweik6ad6PsVMRxjeQKXkq8rHqJWKI");
     const DISCORD_TOKEN: &str = concat!("MTk4NjIyNDgzNDcxOTI1MjQ4", ".Cl2FMQ.", "ZnCjm1XVW7vRze4b7Cq4se7kKWs");
 
@@ -463,12 +463,12 @@ mod tests {
             (Telegram, "123456789:AAEhBOweik6ad6P sVMRxjeQKXkq8rHqJWKI", Some("blanks")),
             (Webhook, "short", Some("16")),
         ] {
-            let told = checked(kind, &format!("{token}\n"));
+            let text = checked(kind, &format!("{token}\n"));
             match expected {
-                None => assert_eq!(told.expect("a token"), token),
+                None => assert_eq!(text.expect("a token"), token),
                 Some(words) => {
-                    let told = told.expect_err(token).to_string();
-                    assert!(told.contains(words) && (token.len() < 8 || !told.contains(token)), "{told}");
+                    let text = text.expect_err(token).to_string();
+                    assert!(text.contains(words) && (token.len() < 8 || !text.contains(token)), "{text}");
                 }
             }
         }

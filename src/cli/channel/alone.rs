@@ -1,4 +1,4 @@
-//! A channel is tried where no daemon runs: the token and the chat themselves are asked about.
+//! Tests a channel without a daemon, by checking its token and chat.
 
 use super::{TEXT, off};
 use crate::cli::context::Context;
@@ -9,28 +9,28 @@ use crate::daemon::Trial;
 use orch_core::channel::ChannelKind;
 use serde::Serialize;
 
-/// What came of it. Part of the JSON contract.
+/// The result. Part of the JSON contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tried {
     /// The channel.
     channel: ChannelKind,
     /// `found`, `sent`, `untried`, `unreached` or `refused`.
     state: &'static str,
-    /// Whose bot, and where.
+    /// The name of the bot, and of the chat.
     found: Option<String>,
-    /// Why not, in words.
+    /// The error message.
     error: Option<String>,
 }
 
 impl Tried {
-    /// Tries it; `None`: it is off.
+    /// Tests the channel; `None` if it is off.
     pub async fn now(kind: ChannelKind, context: &Context) -> Result<Option<Self>, CliError> {
         let setup = context.setup()?;
         let trial = context.ui.wait("asking", setup.try_channel(kind, TEXT)).await;
-        Ok(trial.map(|trial| Self::of(kind, trial)))
+        Ok(trial.map(|trial| Self::new(kind, trial)))
     }
 
-    fn of(channel: ChannelKind, trial: Trial) -> Self {
+    fn new(channel: ChannelKind, trial: Trial) -> Self {
         let (state, found, error) = match trial {
             Trial::Found(found) => ("found", Some(found), None),
             Trial::Sent => ("sent", None, None),
@@ -41,18 +41,18 @@ impl Tried {
         Self { channel, state, found, error }
     }
 
-    /// It is as it should be, as far as can be told from here.
+    /// Returns whether the channel works, as far as it was checked.
     pub fn is_right(&self) -> bool {
         matches!(self.state, "found" | "sent")
     }
 
-    /// Nobody was asked: the daemon may have what is missing here.
+    /// Returns whether nothing was checked: the daemon may have what is missing here.
     pub fn is_open(&self) -> bool {
         self.state == "untried"
     }
 
-    /// For a person.
-    pub fn told(&self) -> String {
+    /// Describes the result for a person.
+    pub fn describe(&self) -> String {
         let error = self.error.as_deref().map_or("no answer".into(), text::line);
         match (self.state, &self.found) {
             (_, Some(found)) => format!("token and chat are right ({}); nothing was said there", text::line(found)),
@@ -70,7 +70,7 @@ pub async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError
     if context.ui.is_json() {
         context.ui.json(&tried)?;
     } else {
-        context.ui.data(&format!("{kind}: {}\n", tried.told()))?;
+        context.ui.data(&format!("{kind}: {}\n", tried.describe()))?;
         if tried.is_right() {
             context
                 .ui
@@ -90,14 +90,14 @@ mod tests {
 
     #[test]
     fn what_came_of_a_trial_is_one_safe_line() {
-        let of = |trial| Tried::of(ChannelKind::Telegram, trial);
+        let of = |trial| Tried::new(ChannelKind::Telegram, trial);
         let found = of(Trial::Found("@orch_bot in A\u{1b}[2J group".to_owned()));
-        assert!(found.is_right() && !found.told().contains('\u{1b}'), "{}", found.told());
+        assert!(found.is_right() && !found.describe().contains('\u{1b}'), "{}", found.describe());
         let refused = of(Trial::Refused("Telegram refuses the bot's token".to_owned()));
-        assert!(!refused.is_right() && refused.told().contains("refused: Telegram"), "{}", refused.told());
+        assert!(!refused.is_right() && refused.describe().contains("refused: Telegram"), "{}", refused.describe());
         let open = of(Trial::NoSecret("the variable TG is not set".to_owned()));
-        assert!(open.is_open() && !open.is_right() && open.told().contains("TG"), "{}", open.told());
-        assert_eq!(of(Trial::Sent).told(), "it was said");
-        assert!(of(Trial::Unreachable("gone".to_owned())).told().contains("nobody answered: gone"));
+        assert!(open.is_open() && !open.is_right() && open.describe().contains("TG"), "{}", open.describe());
+        assert_eq!(of(Trial::Sent).describe(), "it was said");
+        assert!(of(Trial::Unreachable("gone".to_owned())).describe().contains("nobody answered: gone"));
     }
 }

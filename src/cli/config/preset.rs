@@ -1,5 +1,5 @@
-//! `orch config preset`: ready-made settings of routing. Lists them, shows what one would change, and writes them as
-//! `orch config set` does.
+//! `orch config preset`: lists presets of routing settings, shows what one would change, and applies it as `orch config
+//! set` does.
 
 use super::set::{LOCK, write_all};
 use crate::cli::context::Context;
@@ -18,32 +18,32 @@ use std::path::Path;
 /// Arguments of `orch config preset`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which one; without it all are listed: save-money, max-quality, balanced, testing
+    /// The preset; without it, all are listed: save-money, max-quality, balanced, testing
     name: Option<String>,
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// A key that is another one afterwards.
+/// A key that the preset changes.
 struct Change {
     key: &'static str,
     from: Value,
     to: &'static str,
 }
 
-/// Lists them, or puts one into force.
+/// Lists the presets, or applies one.
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let Some(name) = &args.name else { return list(context) };
     let preset = find(name)?;
     let home = context.setup()?.home;
     let path = home.config_file();
-    let changes = changes(&of_file(&path)?, preset)?;
+    let changes = changes(&load_file(&path)?, preset)?;
     if !args.dry_run && !changes.is_empty() {
         orch_sys::fs::create_dir_private(home.root())?;
         let all: Vec<(&str, &str)> = changes.iter().map(|change| (change.key, change.to)).collect();
         write_all(&path, FileKind::Global, &home.state().join(LOCK), &all)?;
-        settings::tell_daemon(context).await?;
+        settings::notify_daemon(context).await?;
     }
     for (key, _) in preset.settings {
         let variable = variable_for(key);
@@ -61,7 +61,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
             "changes": changed.collect::<Vec<_>>(),
         }))?;
     } else {
-        context.ui.data(&told(preset, &path, &changes, args.dry_run))?;
+        context.ui.data(&render(preset, &path, &changes, args.dry_run))?;
     }
     Ok(Exit::Done)
 }
@@ -78,8 +78,8 @@ fn find(name: &str) -> Result<&'static Preset, CliError> {
     })
 }
 
-/// What the file alone says: what the environment sets is no reason to leave a key out.
-fn of_file(path: &Path) -> Result<Loaded, CliError> {
+/// Loads the file alone: a value from the environment is no reason to omit a key.
+fn load_file(path: &Path) -> Result<Loaded, CliError> {
     let text = settings::text_of(path)?;
     let layer = text.map(|text| Layer::Global { path: path.to_owned(), text });
     load(&layer.into_iter().collect::<Vec<_>>()).map_err(CliError::Config)
@@ -97,7 +97,7 @@ fn changes(loaded: &Loaded, preset: &Preset) -> Result<Vec<Change>, CliError> {
     Ok(changes)
 }
 
-fn told(preset: &Preset, path: &Path, changes: &[Change], dry_run: bool) -> String {
+fn render(preset: &Preset, path: &Path, changes: &[Change], dry_run: bool) -> String {
     let place = path.to_string_lossy();
     if changes.is_empty() {
         return format!("{} already holds in {}\n", preset.name, text::line(&place));

@@ -1,5 +1,5 @@
-//! `orch config set`: one value of a file that a person edits. What would not be valid is not written, and a save that
-//! somebody made meanwhile is not lost.
+//! `orch config set`: changes one value of a file that people edit. Refuses invalid values, and keeps concurrent
+//! changes.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -12,15 +12,15 @@ use orch_sys::fs::exchange_write;
 use serde_json::json;
 use std::path::Path;
 
-/// The lock of all who write configuration files of this home.
+/// The lock of everything that writes configuration files of this home.
 pub const LOCK: &str = "config.lock";
 
 /// Arguments of `orch config set`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Its dotted key: engine.max_parallel
+    /// The dotted key: engine.max_parallel
     key: String,
-    /// Its value; null sends it back to its default, a list is [a, b]
+    /// The value; null restores the default, a list is [a, b]
     #[arg(allow_hyphen_values = true)]
     value: String,
     /// Change this project's .orch.yml instead of config.yml
@@ -28,7 +28,7 @@ pub struct Args {
     project: bool,
 }
 
-/// Writes it.
+/// Changes the setting.
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
     let (file, path) = if args.project {
@@ -42,7 +42,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         (FileKind::Global, home.config_file())
     };
     let changed = write(&path, file, &home.state().join(LOCK), &args.key, &args.value)?;
-    settings::tell_daemon(context).await?;
+    settings::notify_daemon(context).await?;
     if context.ui.is_json() {
         context.ui.json(&json!({ "file": path, "key": args.key, "changed": changed }))?;
     } else {
@@ -57,12 +57,12 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Changes one setting in a file. Returns whether the file is another one now.
+/// Changes one setting in a file. Returns whether the file has changed.
 pub fn write(path: &Path, file: FileKind, lock: &Path, key: &str, value: &str) -> Result<bool, CliError> {
     write_all(path, file, lock, &[(key, value)])
 }
 
-/// Changes several, which make a valid file together: all of them, or none.
+/// Changes several settings that are valid together: all of them, or none.
 pub fn write_all(path: &Path, file: FileKind, lock: &Path, changes: &[(&str, &str)]) -> Result<bool, CliError> {
     let old = settings::text_of(path)?;
     let new = edit::set_all(old.as_deref().unwrap_or_default(), file, path, changes).map_err(refused)?;

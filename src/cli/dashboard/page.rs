@@ -1,5 +1,5 @@
-//! The screen of `orch dashboard`. PURE. What does not fit is counted: agents at work come first, then what needs a
-//! person, then what waits and why, then what has ended and what comes.
+//! Renders the screen of `orch dashboard`. PURE. What does not fit is counted: running agents come first, then tasks
+//! that need a person, then waiting tasks with reasons, then the past and the future.
 
 use crate::cli::status::page::{Page, Section, count, worker};
 use crate::cli::ui::paint::{Role, role_of};
@@ -13,11 +13,11 @@ use orch_core::money::Usd;
 use orch_core::task::Status;
 use std::borrow::Cow;
 
-/// So many of a list's tasks are named.
+/// The most tasks of a list that are named.
 const NAMED: usize = 6;
 
-/// The screen. Each line ends with a line feed, and none is wider than the screen.
-pub fn told(page: &Page, view: &DashboardView, nobody_serves: bool) -> String {
+/// Renders the screen. Each line ends with a line feed, and none is wider than the screen.
+pub fn render(page: &Page, view: &DashboardView, nobody_serves: bool) -> String {
     let (overview, slots) = (&view.overview, &view.overview.status.slots);
     let mut lines = page.head(&overview.status, nobody_serves);
     if slots.because.is_none() {
@@ -27,11 +27,11 @@ pub fn told(page: &Page, view: &DashboardView, nobody_serves: bool) -> String {
     lines.push(page.spend(&overview.today));
     lines.extend(page.batches(overview));
     if let Some(batch) = view.batch.as_ref().filter(|batch| batch.state.is_over()) {
-        let told = format!("batch {} has ended: {}", batch.name, crate::cli::batch::summary(batch));
-        lines.push(text::fit(&told, page.columns).into_owned());
+        let text = format!("batch {} has ended: {}", batch.name, crate::cli::batch::summary(batch));
+        lines.push(text::fit(&text, page.columns).into_owned());
     }
     if view.projects.len() > 1 {
-        lines.extend(page.few(view.projects.iter().map(of_project).collect(), "orch project list"));
+        lines.extend(page.few(view.projects.iter().map(project_row).collect(), "orch project list"));
     }
     let mut sections = vec![
         running(page, &overview.running),
@@ -40,11 +40,11 @@ pub fn told(page: &Page, view: &DashboardView, nobody_serves: bool) -> String {
         ended(page, &view.ended),
         upcoming(page, view),
     ];
-    sections.extend(view.batch.as_ref().map(|batch| of_batch(page, batch)));
+    sections.extend(view.batch.as_ref().map(|batch| batch_section(page, batch)));
     page.filled(lines, sections)
 }
 
-fn of_project(project: &ProjectView) -> String {
+fn project_row(project: &ProjectView) -> String {
     let known = Status::ALL.iter().filter_map(|status| Some((status.as_str(), project.counts.get(status.as_str())?)));
     let counts: Vec<String> = known.map(|(word, count)| format!("{count} {word}")).collect();
     let name = project.name.as_deref().unwrap_or("no project");
@@ -111,7 +111,7 @@ fn held(page: &Page, held: &[HeldView]) -> Section {
         Column::new("the first of them", Width::Rest(20)),
     ];
     let row = |group: &HeldView| -> [Cell<'static>; 4] {
-        // A plain enum has a word.
+        // A plain enum serializes to its name.
         let reason = serde_json::to_value(group.reason).ok();
         let reason = reason.as_ref().and_then(|word| word.as_str()).unwrap_or_default().to_owned();
         let mut named: Vec<String> = group.tasks.iter().take(NAMED).map(ToString::to_string).collect();
@@ -163,7 +163,7 @@ fn upcoming(page: &Page, view: &DashboardView) -> Section {
     page.section(("coming next", "orch job next"), &HEAD, &rows, rows.len())
 }
 
-fn of_batch(page: &Page, batch: &BatchView) -> Section {
+fn batch_section(page: &Page, batch: &BatchView) -> Section {
     const HEAD: [Column; 4] = [
         Column::number("id"),
         Column::new("status", Width::Whole),

@@ -1,4 +1,4 @@
-//! Who does the demo's tasks: the scripted agent, or one of the person's own, and the settings that go with it.
+//! The agent of the demo: the scripted one, or an installed one, with its settings.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -9,31 +9,31 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The scripted agent's name among the agents.
+/// The scripted agent's name.
 const SCRIPTED: &str = "scripted";
-/// The same agent by another name: with one alone there would be no routing to show.
+/// A second name of the same agent: with only one, there would be no routing to show.
 const SECOND: &str = "scripted-too";
 
-/// Variables that the scripted play borrows from the person: to find programs, and to speak their language.
+/// Variables that the scripted demo takes from the person's environment: to find programs, and for the language.
 const BORROWED: [&str; 11] =
     ["PATH", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"];
 
-/// Who plays.
+/// The agent of the demo.
 #[derive(Debug, Clone)]
 pub(super) enum AgentChoice {
     /// The scripted agent, without any account or network.
     Scripted,
-    /// An agent of the person's.
+    /// An installed agent.
     Real {
         /// Its name.
         name: String,
-        /// The person's `config.yml`, which says how the agent is started.
+        /// The person's `config.yml`, which defines how the agent is started.
         config: String,
     },
 }
 
 impl AgentChoice {
-    /// The scripted agent, or the one asked for, which must be installed.
+    /// Returns the scripted agent, or the requested one, which must be installed.
     pub(super) fn choose(name: Option<&str>, context: &Context) -> Result<Self, CliError> {
         match name {
             None => Ok(Self::Scripted),
@@ -63,7 +63,7 @@ impl AgentChoice {
         Ok(Self::Real { name: name.to_owned(), config: settings::text_of(&home.config_file())?.unwrap_or_default() })
     }
 
-    /// The agent's name.
+    /// Returns the agent's name.
     pub(super) fn agent(&self) -> &str {
         match self {
             Self::Scripted => SCRIPTED,
@@ -71,20 +71,20 @@ impl AgentChoice {
         }
     }
 
-    /// Whether the scripted agent plays.
+    /// Returns whether the scripted agent is used.
     pub(super) fn is_scripted(&self) -> bool {
         matches!(self, Self::Scripted)
     }
 
-    /// Who it is, in words.
-    pub(super) fn told(&self) -> String {
+    /// Describes the agent.
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::Scripted => "the scripted agent (offline, made-up prices)".to_owned(),
             Self::Real { name, .. } => format!("your {name}"),
         }
     }
 
-    /// The text of the play's `config.yml`. JSON is YAML.
+    /// Returns the text of the demo's `config.yml`. JSON is YAML.
     pub(super) fn config(&self, bin: &Path) -> String {
         match self {
             Self::Scripted => scripted_config(&bin.join(NAME)),
@@ -92,16 +92,16 @@ impl AgentChoice {
         }
     }
 
-    /// What the daemon is told beside: nobody but this agent plays.
+    /// Returns the daemon's additional settings: only this agent is used.
     pub(super) fn flags(&self) -> Vec<String> {
         let Self::Real { name, .. } = self else { return Vec::new() };
-        // With one to choose from, nobody is asked.
+        // With only one agent to choose from, no model is asked.
         let settings = [format!("router.agents={name}"), format!("router.fallback_executor={name}")];
         settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]).collect()
     }
 
-    /// The environment of the play. A real agent needs the person's own, for its login; orch's variables and git's
-    /// would lead out of the play.
+    /// Returns the environment of the demo. A real agent needs the person's, for its login; variables of orch and git
+    /// would point outside of the demo.
     pub(super) fn environment(&self, context: &Context, root: &Path, home: &Path) -> BTreeMap<String, String> {
         let leads_out = |name: &str| name.starts_with("ORCH_") || name.starts_with("GIT_") || name.starts_with("TMUX");
         let all = context.environment.iter();

@@ -1,7 +1,7 @@
-//! What happens, told as it happens: the daemon's history, and under it what the agents say. The output of a run comes
-//! before the line that tells of its end.
+//! Prints the daemon's history as it happens, with the output of agents. The output of a run precedes the entry about
+//! its end.
 
-use super::stage::Stage;
+use super::sandbox::Sandbox;
 use crate::cli::error::CliError;
 use crate::cli::events::{self, Event};
 use crate::cli::ui::Ui;
@@ -21,16 +21,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How often the daemon is looked at when nothing happens.
+/// How often to poll the daemon when nothing happens.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the last lines may take to come when everything is settled.
+/// How long to wait for the last lines after all tasks have settled.
 const LAST: Duration = Duration::from_millis(100);
-/// How long a run that was announced may take to have an output.
+/// How long an announced run may take to have an output.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest line of the history, in columns.
 const LINE: usize = 160;
 
-/// Something to tell.
+/// Something to print.
 enum News {
     Event(Event),
     Said { task: TaskId, line: String },
@@ -43,17 +43,17 @@ pub(super) struct History {
     news: mpsc::Receiver<News>,
     sender: mpsc::Sender<News>,
     client: Client,
-    /// When the demo began.
+    /// When the demo started.
     began: Timestamp,
     ui: Ui,
-    /// Tasks with an agent whose output is being told.
+    /// Tasks with a run whose output is being printed.
     talking: BTreeSet<TaskId>,
-    /// What is told of them once they are silent.
+    /// Entries to print after that output.
     held: BTreeMap<TaskId, VecDeque<Event>>,
 }
 
 impl History {
-    /// Begins to follow, from the first line of the history.
+    /// Starts following, from the first entry of the history.
     pub(super) async fn follow(client: &Client, began: Timestamp, ui: Ui) -> Result<Self, CliError> {
         let (sender, news) = mpsc::channel(256);
         let mut lines = client.stream(&events::part(Some(events::Place::After(0)), None, true)).await?;
@@ -75,39 +75,39 @@ impl History {
         Ok(Self { news, sender, client: client.clone(), began, ui, talking, held })
     }
 
-    /// Tells until there are so many tasks, and none of them moves any more.
-    pub(super) async fn until_settled(&mut self, tasks: usize, stage: &mut Stage) -> Result<(), CliError> {
+    /// Prints until there are this many tasks, and all of them have settled.
+    pub(super) async fn until_settled(&mut self, tasks: usize, sandbox: &mut Sandbox) -> Result<(), CliError> {
         let mut settled = false;
         loop {
             let patience = if settled { LAST } else { LOOK };
             match tokio::time::timeout(patience, self.news.recv()).await {
                 Ok(Some(News::Event(event))) => self.on_event(event).await?,
-                Ok(Some(News::Said { task, line })) => self.on_said(task, &line)?,
+                Ok(Some(News::Said { task, line })) => self.on_output(task, &line)?,
                 Ok(Some(News::Silent { task })) => self.on_silent(task).await?,
                 Ok(Some(News::Lost(error))) => {
-                    stage.check_daemon()?;
+                    sandbox.check_daemon()?;
                     return Err(error);
                 }
                 Ok(None) => return Ok(()),
                 Err(_) if settled => return Ok(()),
-                Err(_) => stage.check_daemon()?,
+                Err(_) => sandbox.check_daemon()?,
             }
             settled = self.talking.is_empty() && self.news.is_empty() && is_settled(&self.client, tasks).await?;
         }
     }
 
     async fn on_event(&mut self, event: Event) -> Result<(), CliError> {
-        // These belong to the beginning of a run; whatever else comes while its agent talks tells of the end.
+        // These entries belong to the start of a run; all others during a run are about its end.
         let begins = matches!(event.fact(), Fact::Run(RunFact::Placed { .. } | RunFact::Started { .. }));
         let task = event.task_id.filter(|task| self.talking.contains(task));
         if let Some(task) = task.filter(|_| !begins) {
             self.held.entry(task).or_default().push_back(event);
             return Ok(());
         }
-        self.tell(&event).await
+        self.print_event(&event).await
     }
 
-    async fn tell(&mut self, event: &Event) -> Result<(), CliError> {
+    async fn print_event(&mut self, event: &Event) -> Result<(), CliError> {
         let fact = event.fact();
         let is_launch = matches!(fact, Fact::Run(RunFact::Launched { .. }));
         if let (Some(task), Some(run), true) = (event.task_id, &event.run_id, is_launch) {
@@ -119,32 +119,32 @@ impl History {
         let what = text::fit(event.text.lines().next().unwrap_or_default(), LINE);
         let kind = paint.text(role(&fact), format!("{kind:<18}"));
         let seconds = event.at.duration_since(self.began).as_secs_f64().max(0.0);
-        tell(self.ui, &format!("{seconds:>5.1}s {task:<3} {kind} {what}"))?;
+        print(self.ui, &format!("{seconds:>5.1}s {task:<3} {kind} {what}"))?;
         match event.task_id.filter(|_| matches!(fact, Fact::Run(RunFact::Judged { .. }))) {
-            Some(task) => self.tell_checks(task).await,
+            Some(task) => self.print_checks(task).await,
             None => Ok(()),
         }
     }
 
-    /// What the checks that failed had to say: it goes back to the agent.
-    async fn tell_checks(&self, task: TaskId) -> Result<(), CliError> {
+    /// Prints the output of failed checks, which also goes to the agent.
+    async fn print_checks(&self, task: TaskId) -> Result<(), CliError> {
         let seen = self.client.call(&endpoint::TaskShow { id: task }).await?;
         let checks = seen.evidence.flatten().map(|evidence| evidence.checks).unwrap_or_default();
         let failed = checks.iter().filter(|check| check.state != CheckState::Passed);
-        failed.flat_map(|check| check.output_tail.lines()).try_for_each(|line| self.on_said(task, line))
+        failed.flat_map(|check| check.output_tail.lines()).try_for_each(|line| self.on_output(task, line))
     }
 
-    fn on_said(&self, task: TaskId, line: &str) -> Result<(), CliError> {
+    fn on_output(&self, task: TaskId, line: &str) -> Result<(), CliError> {
         let line = format!("       #{task} │ {}", text::fit(line, LINE));
-        tell(self.ui, &self.ui.paint().text(Role::Faint, line))
+        print(self.ui, &self.ui.paint().text(Role::Faint, line))
     }
 
-    /// Its agent has said all: what is held back of it is told now, up to the next agent.
+    /// The output of the run has ended: prints the entries after it, up to the next run.
     async fn on_silent(&mut self, task: TaskId) -> Result<(), CliError> {
         self.talking.remove(&task);
         while !self.talking.contains(&task) {
             let Some(event) = self.held.get_mut(&task).and_then(VecDeque::pop_front) else { break };
-            self.tell(&event).await?;
+            self.print_event(&event).await?;
         }
         Ok(())
     }
@@ -154,15 +154,15 @@ impl History {
         self.talking.insert(task);
         let (client, to) = (self.client.clone(), self.sender.clone());
         tokio::spawn(async move {
-            // What cannot be followed is not told; the history goes on.
+            // Output that cannot be followed is omitted; the history continues.
             forward(&client, &to, task, &run).await.ok();
             to.send(News::Silent { task }).await.ok();
         });
     }
 }
 
-/// A line of what happens. With `--json`, stdout is for the document at the end.
-pub(super) fn tell(ui: Ui, line: &str) -> Result<(), CliError> {
+/// Prints a line of the history. With `--json`, stdout is for the document at the end.
+pub(super) fn print(ui: Ui, line: &str) -> Result<(), CliError> {
     if ui.is_json() {
         ui.note(line);
         return Ok(());
@@ -196,7 +196,7 @@ async fn forward(client: &Client, to: &mpsc::Sender<News>, task: TaskId, run: &R
     let deadline = clock::instant() + PATIENCE;
     let mut output = loop {
         match client.stream(&output).await {
-            // It is announced before its directory is made.
+            // A run is announced before its directory exists.
             Err(ClientError::Answered(_)) if clock::instant() < deadline => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -1,9 +1,9 @@
-//! The repository of the demo: a greeting in shell, and a check that what lands is held to.
+//! The repository of the demo: a greeting in shell, and a check that all work must pass.
 
-/// A file and its content.
+/// The name of a file and its content.
 pub(super) type File = (&'static str, &'static str);
 
-/// What the first commit holds. `.orch.yml` is among it, as in any project.
+/// The files of the first commit, including `.orch.yml`, as in any project.
 pub(super) const FILES: [File; 4] = [
     ("README.md", "# greet\n\nSays hello: `sh greet.sh Ada`. `sh check.sh` checks it.\n"),
     ("greet.sh", "#!/bin/sh\n# Greets whom the first argument names.\necho \"Hello, ${1:-world}!\"\n"),
@@ -11,8 +11,8 @@ pub(super) const FILES: [File; 4] = [
     (".orch.yml", "name: greet\nworkflow:\n  checks: [sh check.sh]\n  integrate: merge\n"),
 ];
 
-/// While an agent works (`ORCH_AGENT`), the check is lenient; what it hands in is held to more. So the first attempt at
-/// a new script fails, and the check's own words say what is missing.
+/// While an agent works (`ORCH_AGENT`), the check is lenient; its result must satisfy more. So the first attempt at a
+/// new script fails, and the output of the check says what is missing.
 const CHECK: &str = r##"#!/bin/sh
 # Checks the project. orch runs it on everything that shall land.
 fail() {

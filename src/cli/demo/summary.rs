@@ -1,14 +1,15 @@
-//! What came of it: a table, the history of the branch that everything landed on, and the verdict.
+//! The summary of the demo: a table, the history of the base branch, and the verdict.
 
 use super::Ending;
 use super::agent_choice::AgentChoice;
-use super::stage::Stage;
+use super::sandbox::Sandbox;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::paint::{Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::time::took;
 use jiff::Timestamp;
+use orch_api::evidence::IntegrationState;
 use orch_api::types::TaskView;
 use orch_core::money::Usd;
 use orch_core::task::Status;
@@ -34,26 +35,26 @@ const SHORT: usize = 7;
 /// The document of `orch demo --json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
-    /// All tasks are done and merged.
+    /// Whether all tasks are done and merged.
     pub ok: bool,
-    /// Who did them.
+    /// The agent.
     agent: String,
-    /// From the call to the last merge.
+    /// The time from the start to the last merge.
     elapsed_ms: u64,
-    /// As `orch task show --json` prints them.
+    /// The tasks, as `orch task show --json` prints them.
     tasks: Vec<TaskView>,
     /// `git log --oneline --graph` of the base branch.
     log: Vec<String>,
-    /// What is wrong, in words.
+    /// The problems, for a person.
     problems: Vec<String>,
-    /// The directory, when it was kept.
+    /// The directory, if it was kept.
     pub directory: Option<PathBuf>,
 }
 
 impl Summary {
-    /// Looks at what came of it.
+    /// Collects the results.
     pub(super) async fn new(
-        stage: &Stage,
+        sandbox: &Sandbox,
         choice: &AgentChoice,
         ending: &Ending,
         tasks: &[TaskView],
@@ -70,13 +71,13 @@ impl Summary {
             agent: choice.agent().to_owned(),
             elapsed_ms: u64::try_from(SystemClock.now().duration_since(began).as_millis()).unwrap_or_default(),
             tasks: tasks.to_vec(),
-            log: stage.log().await,
+            log: sandbox.log().await,
             problems,
             directory: None,
         }
     }
 
-    /// Prints it.
+    /// Prints the summary.
     pub(super) fn print(&self, context: &Context) -> Result<(), CliError> {
         if context.ui.is_json() {
             return context.ui.json(self);
@@ -90,17 +91,17 @@ impl Summary {
         if self.ok {
             let cost = self.tasks.iter().filter_map(|task| task.cost_usd).sum::<Usd>();
             let count = self.tasks.len();
-            let told = format!("all {count} tasks are done and merged: {}, {cost}", took(self.elapsed_ms));
-            return context.ui.data(&format!("\n{}\n", paint.text(Role::Good, told)));
+            let text = format!("all {count} tasks are done and merged: {}, {cost}", took(self.elapsed_ms));
+            return context.ui.data(&format!("\n{}\n", paint.text(Role::Good, text)));
         }
         self.problems.iter().for_each(|problem| context.ui.note(problem));
         Ok(())
     }
 }
 
-/// Why a task is not done and merged.
+/// Returns why a task is not done and merged.
 fn problem(task: &TaskView) -> Option<String> {
-    let merged = task.integration.as_ref().is_some_and(|integration| integration.state == "merged");
+    let merged = task.integration.as_ref().is_some_and(|integration| integration.state == IntegrationState::Merged);
     if task.status == Status::Done && merged {
         return None;
     }

@@ -1,6 +1,6 @@
-//! The three tasks of the demo, in plain words for a real agent, with a script for the scripted one.
+//! The three tasks of the demo, with a text for a real agent and a script for the scripted one.
 
-use orch_api::types::NewTask;
+use orch_api::types::{NewTask, TaskDraft};
 
 /// One task.
 struct Part {
@@ -52,12 +52,15 @@ const PARTS: [Part; 3] = [
     },
 ];
 
-/// The tasks, with their scripts when the scripted agent does them.
+/// Returns the tasks, with their scripts for the scripted agent.
 pub(super) fn all(scripted: bool) -> Vec<NewTask> {
     let body = |part: &Part| match scripted {
         true => format!("{}\n\n```orch-script\n{}\n```", part.words, part.script),
         false => part.words.to_owned(),
     };
-    let task = |part: &Part| NewTask { title: part.title.to_owned(), body: body(part), ..NewTask::default() };
+    let task = |part: &Part| NewTask {
+        task: TaskDraft { title: part.title.to_owned(), body: body(part), ..TaskDraft::default() },
+        ..NewTask::default()
+    };
     PARTS.iter().map(task).collect()
 }

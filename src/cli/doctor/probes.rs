@@ -1,5 +1,5 @@
-//! What `orch doctor` asks of the machine beside the checkup of the home: who commits, which agent has a login, whether a
-//! port is free, who serves. Each probe is short, so that all of them side by side take less than a second.
+//! Probes of `orch doctor` beyond the checkup of the home: the author of commits, logins of agents, the API's port, and
+//! the running engine. Each is short, so that all of them together take less than a second.
 
 use super::VERSION_TIME;
 use crate::cli::context::Context;
@@ -16,13 +16,14 @@ use std::path::Path;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-/// Who commits in this directory, where git knows; the checkup tells of registered repositories in which it does not.
+/// Checks the author of commits in this directory; the checkup does so for registered repositories.
 pub(super) async fn author(git: Option<&Git>, dir: &Path) -> Option<Finding> {
     let repo = Repo::discover(git?, dir).await.ok()?;
     Some(Finding::new("author", Verdict::Ok, repo.author().await.ok()?))
 }
 
-/// Whether any agent can work: installed and, as far as it can be told, with a login. `there` are the installed ones.
+/// Checks whether any agent can work: installed and, as far as that is known, logged in. `there` are the installed
+/// ones.
 pub(super) fn logins(context: &Context, there: &[(&str, &AgentConfig)]) -> Option<Finding> {
     let lacking: Vec<(&str, &str)> = there
         .iter()
@@ -34,7 +35,7 @@ pub(super) fn logins(context: &Context, there: &[(&str, &AgentConfig)]) -> Optio
     Some(Finding::new("agents", Verdict::Bad, detail).remedy(format!("{first}: {remedy}")))
 }
 
-/// Whether the API can listen where `http.listen` says. Of a daemon that runs, it is what it says itself.
+/// Checks whether the API can listen at `http.listen`. A running daemon reports that itself.
 pub(super) async fn port(config: &Config, serves: Option<&StatusView>) -> Option<Finding> {
     let wanted = config.http.listen.as_deref()?;
     let bad = |why: String| {
@@ -58,7 +59,7 @@ pub(super) async fn port(config: &Config, serves: Option<&StatusView>) -> Option
     }
 }
 
-/// Who serves, and whether the socket can be reached.
+/// Checks which engine serves, and whether its socket is reachable.
 pub(super) async fn engine(setup: &Setup) -> (Finding, Option<StatusView>) {
     let socket = setup.api_socket();
     if socket.as_os_str().len() > MAX_SOCKET_PATH {
@@ -81,7 +82,7 @@ pub(super) async fn engine(setup: &Setup) -> (Finding, Option<StatusView>) {
     (finding, Some(status))
 }
 
-/// Nothing listens: whoever has the lock tells whether a daemon runs all the same.
+/// Nothing answers: the holder of the lock shows whether a daemon runs anyway.
 fn unheard(setup: &Setup) -> Finding {
     match setup.holder().filter(Holder::is_daemon) {
         None => Finding::new("daemon", Verdict::Ok, "none runs; `orch serve` starts one"),

@@ -1,10 +1,10 @@
-//! The last line of `orch doctor`: ready, or what is missing first.
+//! The last line of `orch doctor`: ready, or what is missing.
 
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::line;
 use orch_engine::{Finding, Verdict};
 
-/// Whether orch can work like this.
+/// Returns whether orch can work in this state.
 pub(super) fn is_ready(findings: &[Finding]) -> bool {
     !findings.iter().any(is_missing)
 }
@@ -13,7 +13,7 @@ fn is_missing(finding: &Finding) -> bool {
     finding.verdict == Verdict::Bad && !finding.fixed
 }
 
-/// One line: `ready`, or the names of what is missing and what to do about the first.
+/// Renders one line: `ready`, or what is missing and how to fix the first problem.
 pub(super) fn last_line(findings: &[Finding], paint: Paint) -> String {
     let missing: Vec<&Finding> = findings.iter().filter(|finding| is_missing(finding)).collect();
     let Some(first) = missing.first() else { return format!("{}\n", paint.text(Role::Good, "ready")) };

@@ -3,7 +3,7 @@
 use super::view::HistoryView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::runtime::alone;
+use crate::cli::runtime::single_threaded;
 use orch_api::endpoint;
 use orch_api::patterns::SampleView;
 use orch_api::queries::PatternsQuery;
@@ -11,13 +11,13 @@ use orch_core::policy::history::{Judged, Stock, block};
 use orch_core::policy::outcomes::Outcomes;
 use std::cell::RefCell;
 
-/// What of them can be replayed.
+/// Returns the runs that can be replayed.
 ///
 /// # Errors
-/// There is too little of it; what is missing is told.
+/// There are too few; the message says what is missing.
 pub fn outcomes(context: &Context) -> Result<(Outcomes, HistoryView), CliError> {
     let read = RefCell::new(Vec::new());
-    alone(async {
+    single_threaded(async {
         let mut link = context.link().await?;
         read.replace(link.call(&endpoint::SampleList { query: PatternsQuery::default() }).await?);
         link.close().await?;
@@ -30,7 +30,7 @@ pub fn outcomes(context: &Context) -> Result<(Outcomes, HistoryView), CliError> 
     }
 }
 
-/// What a person recorded by hand belongs to no task: nobody else can have tried the same.
+/// A result recorded by hand belongs to no task, so no other model can have tried the same.
 fn judged(sample: SampleView) -> Option<Judged> {
     let group =
         sample.project.as_deref().and_then(|dir| dir.file_name()).map(|name| name.to_string_lossy().into_owned());

@@ -1,5 +1,5 @@
-//! Cost and quality as SVG, written element by element: a plotting crate would bring more code than the hundred lines
-//! here. Names come from a file of outcomes and are escaped.
+//! Plots cost and quality as SVG, written element by element: a plotting crate would add more code than the hundred
+//! lines here. Names come from a file of outcomes and are escaped.
 
 use super::view::{FrontierView, Kind, RoutingView};
 use std::fmt::Write;
@@ -11,7 +11,7 @@ const RIGHT: f64 = 24.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 56.0;
 
-/// Where cost and share land on the plot. Cost is logarithmic.
+/// The coordinates of cost and share on the plot. Cost is logarithmic.
 struct Axes {
     from: f64,
     to: f64,
@@ -41,7 +41,7 @@ impl Axes {
     }
 }
 
-/// The plot of a replay.
+/// Returns the plot of a replay.
 pub fn svg(view: &RoutingView) -> String {
     let axes = Axes::around(view);
     let mut out = format!(
@@ -74,7 +74,7 @@ fn place(point: &FrontierView, axes: &Axes) -> [f64; 2] {
     [axes.x(point.point.cost_usd.dollars()), axes.y(point.point.resolved)]
 }
 
-/// The random-mix line. It is straight in dollars, and therefore bent on this plot.
+/// Returns the random-mix line. It is straight in dollars, and therefore curved on this plot.
 fn mixed(corners: &[&FrontierView], axes: &Axes) -> Vec<[f64; 2]> {
     let mut places = Vec::new();
     for two in corners.windows(2) {
@@ -125,7 +125,7 @@ fn mark(out: &mut String, point: &FrontierView, axes: &Axes) {
     );
 }
 
-/// The policy itself, with its intervals as a cross.
+/// Draws the policy with its confidence intervals as a cross.
 fn chosen(out: &mut String, view: &RoutingView, axes: &Axes) {
     let policy = &view.policy;
     let [x, y] = [axes.x(policy.point.cost_usd.dollars()), axes.y(policy.point.resolved)];
@@ -175,7 +175,7 @@ fn push(out: &mut String, element: std::fmt::Arguments<'_>) {
     out.write_fmt(element).expect("a string takes everything");
 }
 
-/// Text for XML: no mark of its own, and no character that XML does not know.
+/// Escapes text for XML, without characters that XML does not allow.
 fn escaped(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     for character in words.chars() {

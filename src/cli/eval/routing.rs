@@ -1,8 +1,8 @@
-//! `orch eval routing`: a routing policy, replayed on recorded outcomes beside what else could be done with the money.
+//! `orch eval routing`: replays a routing policy on recorded outcomes, and compares it with alternatives.
 
 use super::history;
 use super::plot;
-use super::view::{CascadeView, FrontierView, Kind, PointView, PolicyView, RoutingView, SingleView, figure, told};
+use super::view::{CascadeView, FrontierView, Kind, PointView, PolicyView, RoutingView, SingleView, figure, report};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -17,13 +17,13 @@ use orch_sys::fs::{self, Durability};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Most models in a plain cascade: the fifth one hardly ever pays.
+/// The most models in a plain cascade: a fifth one hardly ever pays off.
 const STEPS: usize = 4;
-/// Seeds for what stands beside the policy in the frontier: enough for a line in a plot.
+/// Seeds for the alternatives in the frontier: enough for a line in a plot.
 const SIDE_SEEDS: usize = 5;
-/// What a resolved task is worth to whoever picks the cascades of the frontier.
+/// The values of a resolved task for which the cascades of the frontier are chosen.
 const CASCADES: [f64; 6] = [1.5, 2.5, 4.0, 6.0, 9.0, 14.0];
-/// The policy's own worth, multiplied, for its line in the frontier.
+/// Factors of the policy's own value, for its line in the frontier.
 const SCALES: [f64; 4] = [0.5, 0.75, 1.5, 2.25];
 
 /// Arguments of `orch eval routing`.
@@ -32,7 +32,7 @@ pub struct Args {
     /// Recorded outcomes: CSV with task_id,model,resolved,cost_usd,api_calls; or --history
     #[arg(long, value_name = "FILE")]
     outcomes: Option<PathBuf>,
-    /// This home's own judged runs instead of a file
+    /// Use this home's own judged runs instead of a file
     #[arg(long, conflicts_with = "outcomes")]
     history: bool,
     /// The policy, as YAML (docs/reference/routing-economics.md); without it, the default policy
@@ -41,16 +41,16 @@ pub struct Args {
     /// How the simulated gate errs: fa, share of wrong results accepted; fr, share of right results rejected
     #[arg(long, value_name = "fa=0.2,fr=0.1", value_parser = gate)]
     gate: Option<Gate>,
-    /// The first seed, of folds and of the gate's errors
+    /// The first seed, for folds and for the gate's errors
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Replays, each with a seed of its own; figures are their mean
+    /// How many replays, each with its own seed; figures are means
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     seeds: u16,
-    /// Parts that the tasks are dealt into; what is learned for one comes from the others
+    /// How many folds the tasks are dealt into; each is predicted from the others
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..))]
     folds: u16,
-    /// Draw cost and quality of everything as SVG
+    /// Plot cost and quality as SVG
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
 }
@@ -74,7 +74,7 @@ fn gate(text: &str) -> Result<Gate, String> {
     Gate::new(fa, fr).map_err(|error| error.to_string())
 }
 
-/// Replays, and tells.
+/// Replays the policy, and prints the figures.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let (outcomes, history) = match &args.outcomes {
         Some(file) => (from_file(&context.cwd.join(file))?, None),
@@ -82,7 +82,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
             let hint = "--outcomes FILE.csv replays a file, --history what this home has on record";
             return Err(CliError::usage("neither --outcomes nor --history is given", hint));
         }
-        None => history::outcomes(context).map(|(outcomes, told)| (outcomes, Some(told)))?,
+        None => history::outcomes(context).map(|(outcomes, report)| (outcomes, Some(report)))?,
     };
     let (policy, gate) = policy_and_gate(args, &context.cwd)?;
     odd_groups(&policy, &outcomes).iter().for_each(|odd| context.ui.warning(odd));
@@ -94,12 +94,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else {
-        context.ui.data(&told(&view, context.ui.columns(), context.ui.paint()))?;
+        context.ui.data(&report(&view, context.ui.columns(), context.ui.paint()))?;
     }
     Ok(Exit::Done)
 }
 
-/// A file that was named and cannot be read is as wrong as one that does not read.
+/// A named file that cannot be read is a usage error, like one that cannot be parsed.
 fn unreadable(error: &impl std::fmt::Display) -> CliError {
     CliError::usage(error.to_string(), "name a file that can be read; orch eval routing --help tells the options")
 }
@@ -114,8 +114,8 @@ fn from_file(path: &Path) -> Result<Outcomes, CliError> {
     })
 }
 
-/// The policy, and the gate of the replay. A policy that does not say how the gate errs is told by `--gate`; one that
-/// does keeps its belief, so that a wrong belief can be priced.
+/// Returns the policy, and the gate of the replay. A policy without a gate gets the one of `--gate`; one with a gate
+/// keeps its assumption, so that the cost of a wrong assumption can be measured.
 fn policy_and_gate(args: &Args, cwd: &Path) -> Result<(Policy, Gate), CliError> {
     let written = match &args.policy {
         Some(file) => {
@@ -128,22 +128,22 @@ fn policy_and_gate(args: &Args, cwd: &Path) -> Result<(Policy, Gate), CliError> 
         }
         None => ParsedPolicy { policy: Policy::default(), has_gate: false },
     };
-    // What the home has on record is the judge's own verdict: nothing errs on top of it unless that is asked for.
+    // The home's records hold the judge's verdicts: no errors are added unless requested.
     let usual = if args.history { Gate::PERFECT } else { written.policy.gate };
     let gate = args.gate.unwrap_or(usual);
     let believed = if written.has_gate { written.policy.gate } else { gate };
     Ok((Policy { gate: believed, ..written.policy }, gate))
 }
 
-/// What is odd about ladders of groups. Nothing is refused: what is recorded may be a part of what the policy is for.
+/// Returns warnings about ladders of groups. Nothing is refused: the records may cover a part of the policy's groups.
 fn odd_groups(policy: &Policy, outcomes: &Outcomes) -> Vec<String> {
     let known: BTreeSet<&str> = outcomes.tasks.iter().map(|task| task.group.as_str()).collect();
     let strange = policy.groups.keys().filter(|group| !known.contains(group.as_str()));
-    let told = |group: &String| {
+    let text = |group: &String| {
         let meant = did_you_mean(group, known.iter().copied());
         format!("groups.{group} is a ladder for no task: none of what is recorded is of that group{meant}")
     };
-    strange.map(told).collect()
+    strange.map(text).collect()
 }
 
 fn played(outcomes: &Outcomes, contenders: &[Contender], setting: &Setting) -> Result<Vec<Vec<Pass>>, CliError> {
@@ -203,7 +203,7 @@ fn frontier(
     for worth in CASCADES {
         others.push((Kind::Cascade, worth, Contender::Cascade { worth, steps: STEPS }));
     }
-    // A policy to which nothing is too dear has no other worths.
+    // A policy with unlimited value has no other values.
     for by in SCALES {
         let scaled: Option<Worth> = policy.worth.as_ref().map(|points| points.scaled(by));
         let with = |points| Contender::Given(Policy { worth: Some(points), ..policy.clone() });

@@ -1,4 +1,4 @@
-//! The figures of a replay as they are shown: one JSON document, or a table for a person.
+//! The figures of a replay: one JSON document, or a table for a person.
 
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Column, Width, cell, render};
@@ -9,35 +9,36 @@ use orch_core::policy::report::Figures;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The whole document. Costs and calls are for all tasks of the file, in the mean over the seeds.
+/// The whole document. Costs and calls are for all tasks of the file, as means over the seeds.
 #[derive(Debug, Serialize)]
 pub struct RoutingView {
-    /// How many tasks the file has.
+    /// The number of tasks.
     pub tasks: usize,
-    /// How many models.
+    /// The number of models.
     pub models: usize,
-    /// How the simulated gate errs.
+    /// The error rates of the simulated gate.
     pub gate: GateView,
-    /// How many folds.
+    /// The number of folds.
     pub folds: usize,
     /// The first seed.
     pub seed: u64,
-    /// How many seeds.
+    /// The number of seeds.
     pub seeds: usize,
     /// The policy.
     pub policy: PolicyView,
-    /// The model that resolves most, alone on all tasks.
+    /// The model that resolves most tasks alone.
     pub best_single: SingleView,
     /// The best plain cascade.
     pub best_cascade: CascadeView,
     /// The cheapest model that resolves each task.
     pub oracle: PointView,
-    /// What chance between two single models resolves for the policy's cost; absent below the cheapest model's cost.
+    /// The share that a random choice between two single models resolves for the policy's cost; absent below the
+    /// cheapest model's cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random_mix: Option<PointView>,
-    /// Everything that the plot shows, cheapest first.
+    /// All points of the plot, cheapest first.
     pub frontier: Vec<FrontierView>,
-    /// What the tasks are taken from, where that is the home's own runs.
+    /// The source of the tasks, if it is the home's own runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryView>,
 }
@@ -45,18 +46,18 @@ pub struct RoutingView {
 /// The home's own runs.
 #[derive(Debug, Serialize)]
 pub struct HistoryView {
-    /// Judged runs.
+    /// The number of judged runs.
     pub runs: usize,
-    /// Of these, runs that told no price: left out.
+    /// How many of them have no price and are omitted.
     pub unpriced: usize,
-    /// Of these, further runs of a model on a task that it had tried: left out.
+    /// How many of them repeat a model on a task and are omitted.
     pub repeated: usize,
-    /// On how many tasks each model has a priced run. Replayed are those that all models of the block have tried.
+    /// The number of tasks with a priced run, by model. Only tasks that all models have tried are replayed.
     pub tasks_by_model: BTreeMap<String, usize>,
 }
 
 impl HistoryView {
-    fn told(&self, tasks: usize) -> String {
+    fn render(&self, tasks: usize) -> String {
         let Self { runs, unpriced, repeated, .. } = self;
         format!(
             "of {runs} judged runs of this home those on the {tasks} tasks that all of these models have tried; left out: {unpriced} \
@@ -65,12 +66,12 @@ impl HistoryView {
     }
 }
 
-/// How a gate errs.
+/// The error rates of a gate.
 #[derive(Debug, Serialize)]
 pub struct GateView {
-    /// Share of wrong results that are accepted.
+    /// The share of wrong results that are accepted.
     pub false_accept: f64,
-    /// Share of right results that are rejected.
+    /// The share of right results that are rejected.
     pub false_reject: f64,
 }
 
@@ -80,14 +81,14 @@ impl From<Gate> for GateView {
     }
 }
 
-/// What somebody resolves for what money.
+/// The share of tasks resolved, and its cost.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct PointView {
-    /// Share of the tasks.
+    /// The share of tasks that are resolved.
     pub resolved: f64,
-    /// In dollars.
+    /// The cost in dollars.
     pub cost_usd: Usd,
-    /// Calls of all attempts; absent where it is no run of anybody.
+    /// The API calls of all attempts; absent for computed points.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<f64>,
 }
@@ -104,7 +105,7 @@ impl From<&Figures> for PointView {
     }
 }
 
-/// A mean or a share, without the dust of adding it up: six digits, and no zero with a sign.
+/// Rounds to six digits, and removes the sign of zero.
 pub fn figure(exact: f64) -> f64 {
     (exact * 1e6).round() / 1e6 + 0.0
 }
@@ -122,7 +123,7 @@ pub struct SingleView {
 /// A plain cascade.
 #[derive(Debug, Serialize)]
 pub struct CascadeView {
-    /// Its models in their order, as found on all tasks. The figures are of those found on the training tasks.
+    /// Its models in order, chosen on all tasks. The figures are of those chosen on the training tasks.
     pub models: Vec<String>,
     /// Its figures.
     #[serde(flatten)]
@@ -135,13 +136,13 @@ pub struct PolicyView {
     /// Its figures.
     #[serde(flatten)]
     pub point: PointView,
-    /// Share of the tasks for which a wrong result is delivered.
+    /// The share of tasks for which a wrong result is delivered.
     pub wrong: f64,
-    /// Share of the tasks for which a person is asked.
+    /// The share of tasks for which a person is asked.
     pub asked: f64,
-    /// What it does with each model.
+    /// The usage of each model.
     pub by_model: BTreeMap<String, UseView>,
-    /// 95 % intervals over the choice of tasks.
+    /// 95 % confidence intervals over the choice of tasks.
     pub ci95: IntervalsView,
 }
 
@@ -161,27 +162,27 @@ impl From<&Figures> for PolicyView {
     }
 }
 
-/// The use of one model.
+/// The usage of one model.
 #[derive(Debug, Serialize)]
 pub struct UseView {
     /// Attempts.
     pub tries: f64,
-    /// Results delivered.
+    /// Delivered results.
     pub delivered: f64,
-    /// What the attempts cost.
+    /// The cost of the attempts.
     pub cost_usd: Usd,
 }
 
-/// Between what a figure lies.
+/// Confidence intervals.
 #[derive(Debug, Serialize)]
 pub struct IntervalsView {
-    /// Share of the tasks.
+    /// The share of tasks that are resolved.
     pub resolved: [f64; 2],
-    /// In dollars.
+    /// The cost in dollars.
     pub cost_usd: [Usd; 2],
 }
 
-/// What a point of the frontier is.
+/// The kind of a point of the frontier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -189,7 +190,7 @@ pub enum Kind {
     Single,
     /// A plain cascade.
     Cascade,
-    /// The policy, with another worth of a resolved task.
+    /// The policy, with another value of a resolved task.
     Policy,
     /// A corner of the random-mix line.
     Mix,
@@ -200,9 +201,9 @@ pub enum Kind {
 /// A point of the plot.
 #[derive(Debug, Serialize)]
 pub struct FrontierView {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// The model, or the worth of a resolved task.
+    /// The model, or the value of a resolved task.
     pub name: String,
     /// Its figures.
     #[serde(flatten)]
@@ -218,8 +219,8 @@ const HEAD: [Column; 6] = [
     Column::new("what it is", Width::Rest(20)),
 ];
 
-/// The document as a person reads it. `columns` is the width of the terminal.
-pub fn told(view: &RoutingView, columns: usize, paint: Paint) -> String {
+/// Renders the document for a person. `columns` is the width of the terminal.
+pub fn report(view: &RoutingView, columns: usize, paint: Paint) -> String {
     let best = view.best_single.point;
     let share = |part: f64, whole: f64| if whole > 0.0 { percent(part / whole) } else { "-".to_owned() };
     let row = |name: &'static str, point: PointView, what: String| {
@@ -245,7 +246,7 @@ pub fn told(view: &RoutingView, columns: usize, paint: Paint) -> String {
         view.tasks, view.models, view.folds, view.seeds
     );
     if let Some(history) = &view.history {
-        text.push_str(&history.told(view.tasks));
+        text.push_str(&history.render(view.tasks));
     }
     text.push_str(&render(&HEAD, &rows, columns, paint));
     let (wrong, asked) = (percent(policy.wrong), percent(policy.asked));

@@ -1,4 +1,5 @@
-//! Which checks and which workspace fit a repository, by the files at its root, and the texts of the files that `orch init` writes.
+//! Suggests checks and workspace settings for a repository, by the files at its root, and returns the texts of the
+//! files that `orch init` writes.
 
 use globset::Glob;
 use orch_config::resolved::Config;
@@ -8,16 +9,16 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The largest file that is looked into, in bytes.
+/// The largest file that is read, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// A first `config.yml`: nothing is set, and it says where to look.
+/// The first `config.yml`: it sets nothing, and refers to the documentation.
 pub const CONFIG_FILE: &str = "\
 # orch's settings. `orch config show` prints those in force, `orch config set KEY VALUE` changes one,
 # `orch config schema` tells every key. Edits apply without a restart.
 ";
 
-/// Commands that probably check the repository at `root`.
+/// Returns commands that probably check the repository at `root`.
 pub fn checks(root: &Path) -> Vec<String> {
     let there = |name: &str| root.join(name).is_file();
     let text = |name: &str| fs::read_text(&root.join(name), LARGEST).unwrap_or_default();
@@ -32,7 +33,7 @@ pub fn checks(root: &Path) -> Vec<String> {
     suggest(there("go.mod"), "go test ./...");
     let is_python = ["pyproject.toml", "pytest.ini", "conftest.py", "requirements.txt", "setup.py", "setup.cfg"];
     let is_other = ["Cargo.toml", "package.json", "go.mod"];
-    // Tests of Python in a project of another language may be run by that language's.
+    // Python tests in a project of another language may be run by that language's tool.
     if is_python.into_iter().any(there) || !is_other.into_iter().any(there) {
         python_tests(root).iter().for_each(|command| suggest(true, command));
     }
@@ -40,8 +41,8 @@ pub fn checks(root: &Path) -> Vec<String> {
     checks
 }
 
-/// What runs the tests of a Python project: pytest where something names it, else the module of the standard library where
-/// there are tests; started by the tool that made the environment, or from the environment itself.
+/// Returns the command for the tests of a Python project: pytest if a file names it, else unittest if there are tests;
+/// run by the tool of the environment, or from the environment itself.
 fn python_tests(root: &Path) -> Option<String> {
     let there = |name: &str| root.join(name).exists();
     let text = |name: &str| fs::read_text(&root.join(name), LARGEST).unwrap_or_default();
@@ -85,7 +86,7 @@ pub struct Workspace {
     pub setup: Vec<String>,
 }
 
-/// Lock files, and what installs what they name.
+/// Lock files, and the commands that install what they list.
 const INSTALL: [(&str, &str); 9] = [
     ("package-lock.json", "npm ci"),
     ("yarn.lock", "yarn install --frozen-lockfile"),
@@ -98,11 +99,11 @@ const INSTALL: [(&str, &str); 9] = [
     ("composer.lock", "composer install"),
 ];
 
-/// Directories of installed dependencies, for projects without a lock file that says how they came there.
+/// Directories of installed dependencies, for projects without a lock file.
 const INSTALLED: [&str; 3] = ["node_modules", ".venv", "vendor"];
 
-/// What a fresh checkout of the repository at `root` probably needs. `untracked`: what lies there that git does not track,
-/// directories as a whole.
+/// Returns what a fresh checkout of the repository at `root` probably needs. `untracked` are the untracked files, with
+/// whole directories.
 pub fn workspace(root: &Path, untracked: &[PathBuf]) -> Workspace {
     let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
     let is_env = |name: &String| name == ".env" || (name.starts_with(".env.") && !name.ends_with(".example"));
@@ -128,7 +129,7 @@ pub fn workspace(root: &Path, untracked: &[PathBuf]) -> Workspace {
     Workspace { copy: copy.into_iter().collect(), link, setup }
 }
 
-/// A test script that somebody wrote: npm's own placeholder only fails.
+/// Returns whether there is a real test script: npm's placeholder only fails.
 fn has_npm_test(text: &str) -> bool {
     let package: Value = serde_json::from_str(text).unwrap_or_default();
     package["scripts"]["test"].as_str().is_some_and(|script| !script.contains("no test specified"))
@@ -143,8 +144,8 @@ fn has_make_test(text: &str) -> bool {
     })
 }
 
-/// The text of a new `.orch.yml`. `active`: checks that hold at once; without them the suggested ones are a comment, and so
-/// is the workspace.
+/// Returns the text of a new `.orch.yml`. `active` are enabled checks; without them the suggested checks and the
+/// workspace are comments.
 pub fn project_file(
     name: Option<&str>,
     base: Option<&str>,
@@ -180,8 +181,8 @@ pub fn project_file(
     text
 }
 
-/// What a fresh checkout probably needs and the settings do not bring: files that nothing copies and, where neither is set,
-/// what links or installs dependencies.
+/// Returns what a fresh checkout probably needs and the settings lack: files that nothing copies and, if neither is
+/// set, commands that link or install dependencies.
 pub fn lacking(present: &Config, wanted: &Workspace) -> Workspace {
     let set = &present.workspace;
     let is_copied = |name: &String| {
@@ -196,7 +197,7 @@ pub fn lacking(present: &Config, wanted: &Workspace) -> Workspace {
     }
 }
 
-/// The settings that fit a repository and are not there yet, by their dotted key, as YAML.
+/// Returns the suggested settings that are not set yet, by dotted key, as YAML.
 pub fn proposed(present: &Config, suggested: &[String], workspace: &Workspace) -> Vec<(&'static str, String)> {
     let Workspace { copy, link, setup } = lacking(present, workspace);
     let with_present = |copy: Vec<String>| [present.workspace.copy.clone(), copy].concat();
@@ -211,7 +212,7 @@ pub fn proposed(present: &Config, suggested: &[String], workspace: &Workspace) -
     lists.map(|(key, items)| (key, format!("[{}]", list(&items)))).collect()
 }
 
-/// The section `workspace`, as a comment unless it is to hold at once.
+/// Returns the section `workspace`, as a comment unless it is active.
 fn workspace_lines(workspace: &Workspace, is_active: bool) -> String {
     let lists = [("copy", &workspace.copy), ("link", &workspace.link), ("setup", &workspace.setup)];
     let lists = lists.iter().filter(|(_, items)| !items.is_empty());
@@ -219,19 +220,19 @@ fn workspace_lines(workspace: &Workspace, is_active: bool) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let told = "# What a fresh checkout needs that git does not bring; setup runs as you, like checks (docs/how-to/workspace.md).\n";
+    let text = "# What a fresh checkout needs that git does not bring; setup runs as you, like checks (docs/how-to/workspace.md).\n";
     let section = format!("workspace:\n{lines}");
     if is_active {
-        return format!("{told}{section}");
+        return format!("{text}{section}");
     }
-    told.to_owned() + &section.lines().map(|line| format!("# {line}\n")).collect::<String>()
+    text.to_owned() + &section.lines().map(|line| format!("# {line}\n")).collect::<String>()
 }
 
 fn list(checks: &[String]) -> String {
     checks.iter().map(|check| quoted(check)).collect::<Vec<_>>().join(", ")
 }
 
-/// A text in YAML's double quotes, which are JSON's.
+/// Quotes a text for YAML, in the way of JSON.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }

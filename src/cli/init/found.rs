@@ -1,28 +1,29 @@
-//! What `orch init` found and did, as a document and as words.
+//! What `orch init` found and did, as a document and for a person.
 
 use super::detect::Workspace;
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::line;
+use orch_api::evidence::CheckView;
 use orch_api::types::NewProject;
 use orch_core::evidence::{Check, CheckState};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// An agent that is installed.
+/// An installed agent.
 #[derive(Debug, Clone, Serialize)]
 pub struct Agent {
     /// Its name.
     pub name: String,
     /// Its program.
     pub program: PathBuf,
-    /// Whether it has a login, as far as that is seen; `None`: nothing can be said.
+    /// Whether it is logged in; `None` if that is unknown.
     pub has_login: Option<bool>,
-    /// What logs a person in, where it has none.
+    /// The command to log in, if it is not.
     pub login: Option<String>,
 }
 
 impl Agent {
-    fn told(&self) -> String {
+    fn render(&self) -> String {
         match (&self.login, self.has_login) {
             (Some(login), Some(false)) => format!("{} (no login is found: {})", line(&self.name), line(login)),
             (None, Some(true)) => format!("{} (has a login)", line(&self.name)),
@@ -34,17 +35,17 @@ impl Agent {
 /// What was found and done.
 #[derive(Debug, Clone, Serialize)]
 pub struct Found {
-    /// As it is registered.
+    /// The registered project.
     pub project: NewProject,
     /// The project's file.
     pub file: PathBuf,
-    /// The file was written now.
+    /// Whether the file is new.
     pub created: bool,
-    /// Keys that `--with-checks` has added to a file that was there.
+    /// Keys that `--with-checks` has added to an existing file.
     pub added: Vec<String>,
     /// The home.
     pub home: PathBuf,
-    /// `config.yml` was written now.
+    /// Whether `config.yml` is new.
     pub config_created: bool,
     /// Version of git.
     pub git: String,
@@ -52,30 +53,30 @@ pub struct Found {
     pub tmux: String,
     /// Installed agents.
     pub agents: Vec<Agent>,
-    /// What is asked of paid models beside the work itself.
+    /// The additional requests to paid models.
     pub overhead: Vec<String>,
-    /// Where work starts from.
+    /// The branch that work starts from.
     pub base_branch: String,
-    /// Commands that are allowed to run now.
+    /// Approved check commands.
     pub checks: Vec<String>,
-    /// Commands that would fit.
+    /// Suggested check commands.
     pub suggested_checks: Vec<String>,
-    /// Commands that make a checkout ready and are allowed to run now.
+    /// Approved setup commands.
     pub setup: Vec<String>,
-    /// Patterns of the files that are copied into a fresh checkout.
+    /// Patterns of files to copy into a fresh checkout.
     pub copied: Vec<String>,
-    /// How each check went on the base, where that was tried.
-    pub tried: Vec<Check>,
-    /// Something is set that files are brought by.
+    /// The result of each check on the base, if it was run.
+    pub tried: Vec<CheckView>,
+    /// Whether any workspace setting provides files.
     pub has_workspace: bool,
     /// What a fresh checkout probably needs.
     pub suggested_workspace: Workspace,
 }
 
-/// So many lines of a check that does not pass are shown.
+/// The most lines of a failed check that are shown.
 const SHOWN: usize = 120;
 
-/// The lines that are shown: a cause may stand at the beginning and at the end.
+/// Returns the lines to show: the cause may be at the start or at the end.
 fn ends<'a>(lines: &'a [&'a str]) -> (&'a [&'a str], &'a [&'a str]) {
     if lines.len() <= SHOWN {
         return (lines, &[]);
@@ -84,13 +85,13 @@ fn ends<'a>(lines: &'a [&'a str]) -> (&'a [&'a str], &'a [&'a str]) {
 }
 
 impl Found {
-    /// For a person.
-    pub fn told(&self, paint: Paint) -> String {
+    /// Renders the result for a person.
+    pub fn render(&self, paint: Paint) -> String {
         let name = line(&self.project.name);
         let dir = self.project.dir.to_string_lossy();
-        let mut told = format!("{} {} at {}\n", paint.text(Role::Good, "registered"), name, line(&dir));
+        let mut output = format!("{} {} at {}\n", paint.text(Role::Good, "registered"), name, line(&dir));
         let mut field = |name: &str, value: String| {
-            told.push_str(&format!("  {}{value}\n", paint.text(Role::Faint, format!("{name:<10}"))));
+            output.push_str(&format!("  {}{value}\n", paint.text(Role::Faint, format!("{name:<10}"))));
         };
         let written = match (self.created, self.added.is_empty()) {
             (true, _) => "written".to_owned(),
@@ -103,7 +104,7 @@ impl Found {
         field("base", line(&self.base_branch).into_owned());
         field("git", line(&self.git).into_owned());
         field("tmux", line(&self.tmux).into_owned());
-        let agents: Vec<_> = self.agents.iter().map(Agent::told).collect();
+        let agents: Vec<_> = self.agents.iter().map(Agent::render).collect();
         let none = paint.text(Role::Warning, "none is installed: orch doctor tells how to get one");
         field("agents", if agents.is_empty() { none.into_owned() } else { agents.join(", ") });
         for (at, one) in self.overhead.iter().enumerate() {
@@ -128,7 +129,10 @@ impl Found {
         }
         for check in &self.tried {
             let role = if check.state == CheckState::Passed { Role::Good } else { Role::Bad };
-            field("on base", format!("{}: {}", line(&check.command), paint.text(role, check.describe_result())));
+            field(
+                "on base",
+                format!("{}: {}", line(&check.command), paint.text(role, Check::from(check).describe_result())),
+            );
             if check.state != CheckState::Passed {
                 let lines: Vec<&str> = check.output_tail.lines().collect();
                 let (first, last) = ends(&lines);
@@ -139,15 +143,15 @@ impl Found {
                 last.iter().for_each(|text| field("", format!("  {}", line(text))));
             }
         }
-        told
+        output
     }
 
-    /// A check does not pass on the base.
+    /// Returns whether a check fails on the base.
     pub fn is_red(&self) -> bool {
         self.tried.iter().any(|check| check.state != CheckState::Passed)
     }
 
-    /// What lies beside what git tracks and would be missing in a fresh checkout.
+    /// Describes untracked files that a fresh checkout would lack.
     fn missing_workspace(&self) -> Option<String> {
         let wanted = &self.suggested_workspace;
         let lines: Vec<String> = [("copy", &wanted.copy), ("link", &wanted.link), ("setup", &wanted.setup)]
@@ -155,21 +159,21 @@ impl Found {
             .filter(|(_, items)| !items.is_empty())
             .map(|(key, items)| format!("{key}: [{}]", items.join(", ")))
             .collect();
-        // Whoever has set some of it knows of it, unless something is still missing.
+        // A person who has set some of it knows it, unless something is still missing.
         (!lines.is_empty() && (self.is_red() || !self.has_workspace)).then(|| lines.join(", "))
     }
 
-    /// What to type next.
+    /// Returns the next command to type.
     pub fn next(&self) -> String {
-        let mut told = self.next_step();
+        let mut text = self.next_step();
         if let Some(wanted) = self.missing_workspace() {
             let file = self.file.display();
-            told = format!(
+            text = format!(
                 "a fresh checkout would lack files that lie here: orch init --with-checks sets workspace: {{{wanted}}}\n      \
-                 in {file} (docs/how-to/workspace.md)\n{told}"
+                 in {file} (docs/how-to/workspace.md)\n{text}"
             );
         }
-        told
+        text
     }
 
     fn next_step(&self) -> String {
@@ -236,11 +240,11 @@ mod tests {
             tried: vec![],
             suggested_workspace: Workspace::default(),
         };
-        assert_eq!(found.told(Paint::OFF), include_str!("../../../tests/fixtures/cli/init.txt"));
+        assert_eq!(found.render(Paint::OFF), include_str!("../../../tests/fixtures/cli/init.txt"));
         assert_eq!(found.next(), "next: orch task add \"What is to be done\"");
         (found.checks, found.agents, found.created) = (vec![], vec![], false);
-        let told = found.told(Paint::OFF);
-        assert!(told.contains("none is installed") && told.contains("accepted without a check"), "{told}");
+        let text = found.render(Paint::OFF);
+        assert!(text.contains("none is installed") && text.contains("accepted without a check"), "{text}");
         assert!(found.next().contains("cargo test would fit"));
     }
 }

@@ -1,4 +1,4 @@
-//! `orch job add`: a new entry of `jobs.yml`, for the repository it is typed in.
+//! `orch job add`: adds an entry to `jobs.yml`, for the repository of the working directory.
 
 use super::show::next_words;
 use crate::cli::context::{Context, resolve};
@@ -7,6 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::repository::root_around;
 use orch_api::endpoint;
 use orch_api::jobs::NewJob;
+use orch_api::types::TaskDraft;
 use orch_core::job::{CatchUp, Overlap};
 use orch_core::route::Complexity;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,10 @@ use std::path::{Path, PathBuf};
 /// Arguments of `orch job add`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// When: "0 9 * * 1-5" (minute, hour, day of the month, month, day of the week), or @hourly, @daily, @weekly …
+    /// The schedule: "0 9 * * 1-5" (minute, hour, day of the month, month, day of the week), or @hourly, @daily,
+    /// @weekly …
     schedule: String,
-    /// Title of the task that is made each time; {{date}}, {{time}}, {{weekday}}, {{week}} and {{job}} are filled in
+    /// Title of the task that is created each time; {{date}}, {{time}}, {{weekday}}, {{week}} and {{job}} are filled in
     #[arg(required_unless_present = "run")]
     title: Option<String>,
     /// The details
@@ -25,46 +27,46 @@ pub struct Args {
     /// A label, such as agent:claude; may be given several times
     #[arg(short, long = "label", value_name = "LABEL")]
     labels: Vec<String>,
-    /// Run this command instead of making a task
+    /// Run this command instead of creating a task
     #[arg(long, value_name = "COMMAND", allow_hyphen_values = true)]
     run: Option<String>,
     /// How long the command may take: 90s, 10m (30m)
     #[arg(long, value_name = "TIME", requires = "run")]
     timeout: Option<String>,
-    /// Time zone of the schedule, such as Europe/Berlin; without it, the machine's
+    /// Time zone of the schedule, such as Europe/Berlin; default: the machine's
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
-    /// Its name; without it, one is made from the title
+    /// Its id; default: derived from the title
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Times that passed while orch was away: skip, once (as it is without this) or all
+    /// What to do about firings missed while orch was not running: skip, once (the default) or all
     #[arg(long, value_name = "HOW", value_parser = catch_up)]
     catch_up: Option<CatchUp>,
-    /// A time at which the firing before is under way: skip, queue or allow
+    /// What to do if the previous firing has not ended: skip, queue or allow
     #[arg(long, value_name = "HOW", value_parser = overlap)]
     overlap: Option<Overlap>,
-    /// Fire up to so much later, always by the same: 5m
+    /// Delay each firing by up to this time, always by the same: 5m
     #[arg(long, value_name = "TIME")]
     jitter: Option<String>,
-    /// Add it switched off
+    /// Add it disabled
     #[arg(long)]
     disabled: bool,
-    /// Higher starts first
+    /// Tasks with higher numbers start first
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     priority: i64,
     /// Directory of the repository; without it, the repository you are in
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// A free word: feature, bug, docs
+    /// The type: feature, bug, docs or any other word
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
-    /// Demand this agent
+    /// Require this agent
     #[arg(long)]
     agent: Option<String>,
-    /// Demand this model, in the words of the agent's CLI
+    /// Require this model, as the agent's CLI names it
     #[arg(long)]
     model: Option<String>,
-    /// Demand a complexity: simple, medium or complex
+    /// Require a complexity: simple, medium or complex
     #[arg(long, value_name = "COMPLEXITY")]
     complexity: Option<Complexity>,
 }
@@ -85,13 +87,10 @@ fn word<T: Copy>(text: &str, all: &[(&'static str, T)]) -> Result<T, String> {
         .ok_or_else(|| format!("expected one of {}", known()))
 }
 
-/// Adds it.
+/// Adds the job.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let dir = directory(&args, context).await?;
-    let new = NewJob {
-        id: args.id,
-        schedule: args.schedule,
-        tz: args.tz,
+    let task = TaskDraft {
         title: args.title.unwrap_or_default(),
         body: args.body.unwrap_or_default(),
         labels: args.labels,
@@ -101,6 +100,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         agent: args.agent,
         model: args.model,
         complexity: args.complexity,
+    };
+    let new = NewJob {
+        id: args.id,
+        schedule: args.schedule,
+        tz: args.tz,
+        task,
         run: args.run,
         timeout: args.timeout,
         disabled: args.disabled,
@@ -122,7 +127,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Where the work belongs. `None`: to the only project, as the engine decides.
+/// Returns the directory of the work. `None` means the only project, which the engine determines.
 async fn directory(args: &Args, context: &Context) -> Result<Option<PathBuf>, CliError> {
     let home = context.setup()?.home;
     let Some(dir) = &args.dir else {

@@ -1,4 +1,4 @@
-//! Jobs as a person reads them. PURE.
+//! Renders jobs for a person. PURE.
 
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Column, Width, cell, render};
@@ -15,7 +15,7 @@ const HEAD: [Column; 6] = [
     Column::new("what", Width::Rest(20)),
 ];
 
-/// All jobs.
+/// Renders the list of jobs.
 pub fn listed(jobs: &[JobView], now: &Now, columns: usize, paint: Paint) -> String {
     if jobs.is_empty() {
         return "there is no job; `orch job add \"0 9 * * 1-5\" \"What is to be done\"` adds one\n".to_owned();
@@ -29,7 +29,7 @@ pub fn listed(jobs: &[JobView], now: &Now, columns: usize, paint: Paint) -> Stri
                 cell(job.tz.as_deref().unwrap_or_default()),
                 cell(next(job, now)),
                 cell(job.firings.first().map(|firing| last(firing, now)).unwrap_or_default()),
-                cell(job.run.as_deref().unwrap_or(&job.title)),
+                cell(job.run.as_deref().unwrap_or(&job.task.title)),
             ]
         })
         .collect();
@@ -44,7 +44,7 @@ fn next(job: &JobView, now: &Now) -> String {
     }
 }
 
-/// `; it fires next at 09:00 (in 2h)`, or why it does not.
+/// Renders `; it fires next at 09:00 (in 2h)`, or why it does not.
 pub fn next_words(job: &JobView, now: &Now) -> String {
     match job.next_at {
         _ if !job.enabled => format!(", switched off; `orch job enable {}` switches it on", job.id),
@@ -57,7 +57,7 @@ fn last(firing: &FiringView, now: &Now) -> String {
     format!("{} ago, {}", now.age(firing.at), outcome(firing))
 }
 
-/// What came of a firing, in a few words.
+/// Describes the result of a firing.
 fn outcome(firing: &FiringView) -> String {
     match (firing.made, firing.task_id, firing.state) {
         (MadeView::Task, Some(task), _) => format!("task {task}"),
@@ -67,7 +67,7 @@ fn outcome(firing: &FiringView) -> String {
     }
 }
 
-/// Everything about one job.
+/// Renders everything about one job.
 pub fn sheet(job: &JobView, now: &Now) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
@@ -79,20 +79,20 @@ pub fn sheet(job: &JobView, now: &Now) -> String {
     line("schedule", &job.schedule);
     line("zone", job.tz.as_deref().unwrap_or("the machine's"));
     line("next", &job.next_at.filter(|_| job.enabled).map_or_else(|| next(job, now), |at| now.until(at)));
-    line("title", &job.title);
+    line("title", &job.task.title);
     line("runs", job.run.as_deref().unwrap_or_default());
     let limit = job.timeout_seconds.map(|seconds| format!("{seconds} s")).unwrap_or_default();
     line("limit", &limit);
-    line("labels", &job.labels.join(", "));
-    line("dir", &job.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default());
-    line("agent", job.agent.as_deref().unwrap_or_default());
-    line("model", job.model.as_deref().unwrap_or_default());
+    line("labels", &job.task.labels.join(", "));
+    line("dir", &job.task.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default());
+    line("agent", job.task.agent.as_deref().unwrap_or_default());
+    line("model", job.task.model.as_deref().unwrap_or_default());
     line("catch_up", job.catch_up.as_str());
     line("overlap", job.overlap.as_str());
     line("jitter", &Some(job.jitter_seconds).filter(|s| *s > 0).map(|s| format!("up to {s} s")).unwrap_or_default());
     line("waiting", &Some(job.waiting).filter(|n| *n > 0).map(|n| format!("{n} of its times")).unwrap_or_default());
-    if !job.body.is_empty() {
-        out.push_str(&format!("\n{}\n", text::lines(job.body.trim_end())));
+    if !job.task.body.is_empty() {
+        out.push_str(&format!("\n{}\n", text::lines(job.task.body.trim_end())));
     }
     if !job.firings.is_empty() {
         out.push_str("\nlast firings, newest first\n");
@@ -145,16 +145,16 @@ mod tests {
         let made = Made::Command { run: "make backup".to_owned(), dir: None, timeout_seconds: 5, end: Some(end) };
         let due = "2026-03-01T02:00:00Z".parse().expect("a time");
         let firing = Firing { job: spec.id.clone(), due, at: due, cause: Cause::Schedule, made };
-        let view = FiringView::of(&firing, "/h/output.log".into());
-        JobView::of(&JobRecord::new(spec, due), "2026-03-02T02:00:00Z".parse().ok(), false, vec![view])
+        let view = FiringView::new(&firing, "/h/output.log".into());
+        JobView::new(&JobRecord::new(spec, due), "2026-03-02T02:00:00Z".parse().ok(), false, vec![view])
     }
 
     #[test]
     fn a_job_is_listed_with_when_and_what_and_how_it_went() {
-        let told = listed(&[job()], &now(), 120, Paint::OFF);
-        let row = told.lines().nth(1).expect("a row");
-        assert!(row.starts_with("backup  0 3 * * *  Europe/Berlin  2026-03-02 03:00"), "{told}");
-        assert!(row.contains("failed") && row.contains("make backup") && !row.contains('\u{1b}'), "{told}");
+        let text = listed(&[job()], &now(), 120, Paint::OFF);
+        let row = text.lines().nth(1).expect("a row");
+        assert!(row.starts_with("backup  0 3 * * *  Europe/Berlin  2026-03-02 03:00"), "{text}");
+        assert!(row.contains("failed") && row.contains("make backup") && !row.contains('\u{1b}'), "{text}");
         let off = listed(&[JobView { enabled: false, ..job() }], &now(), 120, Paint::OFF);
         assert!(off.contains("  off  "), "{off}");
         assert!(listed(&[], &now(), 80, Paint::OFF).contains("orch job add"));
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_sheet_tells_everything_and_the_end_of_what_failed() {
-        let told = sheet(&job(), &now());
+        let text = sheet(&job(), &now());
         for part in [
             "overlap    queue",
             "jitter     up to 60 s",
@@ -170,8 +170,8 @@ mod tests {
             "      no disk",
             "/h/output.log",
         ] {
-            assert!(told.contains(part), "{part:?} in {told}");
+            assert!(text.contains(part), "{part:?} in {text}");
         }
-        assert!(!told.contains('\u{1b}'));
+        assert!(!text.contains('\u{1b}'));
     }
 }

@@ -1,7 +1,7 @@
-//! `orch models check`: whether providers can be used now. Asks those that can be asked for their lists of models, all at
-//! once, unless a fresh answer is at hand; one whose agent is logged in without a key is not asked.
+//! `orch models check`: checks whether providers are usable. Requests the model lists of those with a key,
+//! concurrently, unless a recent answer is known; a provider whose agent is logged in without a key is not asked.
 
-use super::{Stand, show};
+use super::{ModelContext, show};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -17,38 +17,38 @@ use orch_engine::{LOGIN_OF_CLI, address_place, key_of, list_request};
 use orch_sys::probes;
 use orch_sys::provider_api::{AddressError, Request};
 
-/// Arguments of the command.
+/// Arguments of `orch models check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which one; without it all that have a key, a login or an entry under providers
+    /// The provider; by default all with a key, a login or an entry under providers
     provider: Option<String>,
-    /// Ask anew, also when an answer of the last minutes is at hand; brings the provider's own list of models, too
+    /// Ignore answers of the last minutes; also fetches the provider's list of models
     #[arg(long)]
     refresh: bool,
 }
 
-/// How one provider is looked at.
+/// How to check one provider.
 enum Plan {
-    /// By a question.
+    /// By a request.
     Ask(Box<Request>),
     /// It cannot be asked.
     Cannot(AddressError),
-    /// There is nothing to ask with, and no need to.
+    /// There is a login, and no key to ask with.
     LoggedIn,
-    /// There is neither a key nor a login, and what is lacking.
+    /// There is neither a key nor a login; the text says what is missing.
     NoKey(String),
 }
 
-/// Runs it.
+/// Runs the checks.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    let stand = Stand::look(context)?;
-    let wanted = wanted(&stand, args.provider.as_deref())?;
+    let models = ModelContext::load(context)?;
+    let wanted = wanted(&models, args.provider.as_deref())?;
     let plans: Vec<(&Provider, Plan)> =
-        wanted.into_iter().map(|provider| (provider, plan(&stand, context, provider))).collect();
+        wanted.into_iter().map(|provider| (provider, plan(&models, context, provider))).collect();
     let now = context.now().at;
     let is_at_hand = |provider: &Provider, request: &Request| {
-        let known = stand.probes.get(&provider.id).filter(|probe| probe.asked == request.asked());
+        let known = models.probes.get(&provider.id).filter(|probe| probe.asked == request.asked());
         !args.refresh && known.is_some_and(|probe| probe.verdict.is_fresh(probe.at, now))
     };
     let questions = plans.iter().filter_map(|(provider, plan)| match plan {
@@ -58,36 +58,36 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let answered = join_all(questions.map(|(provider, request)| ask(context, provider, request))).await;
     let answered: Probes = answered.into_iter().collect();
     let now = context.now().at;
-    let known = record(context, &home, &stand, &answered);
-    let told = plans.iter().map(|(provider, plan)| {
+    let known = record(context, &home, &models, &answered);
+    let views = plans.iter().map(|(provider, plan)| {
         let cached = !answered.contains_key(&provider.id);
-        view(&stand, provider, plan, &known, cached, now)
+        view(&models, provider, plan, &known, cached, now)
     });
-    let providers: Vec<ProviderView> = told.collect();
-    // Nobody to ask is as good as no key.
+    let providers: Vec<ProviderView> = views.collect();
+    // No provider at all counts like a missing key.
     let code = providers.iter().map(|view| view.code).max().unwrap_or(State::InvalidKey.code());
-    tell(&CheckView { code, providers }, context)
+    print(&CheckView { code, providers }, context)
 }
 
-fn tell(view: &CheckView, context: &Context) -> Result<Exit, CliError> {
-    let told = if context.ui.is_json() {
+fn print(view: &CheckView, context: &Context) -> Result<Exit, CliError> {
+    let written = if context.ui.is_json() {
         context.ui.json(view)
     } else {
         context.ui.data(&show::checked(view, &context.now(), context.ui.columns(), context.ui.paint()))
     };
-    match told {
+    match written {
         Err(error) if !error.is_broken_pipe() => Err(error),
         Ok(()) | Err(_) => Ok(Exit::Answer(view.code)),
     }
 }
 
-fn wanted<'s>(stand: &'s Stand, name: Option<&str>) -> Result<Vec<&'s Provider>, CliError> {
-    let all = stand.catalog.providers();
+fn wanted<'s>(models: &'s ModelContext, name: Option<&str>) -> Result<Vec<&'s Provider>, CliError> {
+    let all = models.catalog.providers();
     let Some(name) = name else {
-        let usable = all.iter().filter(|provider| stand.usability.way(&provider.id).is_some());
+        let usable = all.iter().filter(|provider| models.usability.way(&provider.id).is_some());
         return Ok(usable.collect());
     };
-    let found = stand.catalog.provider(name).map(|provider| vec![provider]);
+    let found = models.catalog.provider(name).map(|provider| vec![provider]);
     found.ok_or_else(|| {
         let ids = || all.iter().map(|provider| provider.id.as_str());
         let meant = nearest(name, ids()).map(|meant| format!("did you mean {meant}? ")).unwrap_or_default();
@@ -96,17 +96,17 @@ fn wanted<'s>(stand: &'s Stand, name: Option<&str>) -> Result<Vec<&'s Provider>,
     })
 }
 
-fn plan(stand: &Stand, context: &Context, provider: &Provider) -> Plan {
+fn plan(models: &ModelContext, context: &Context, provider: &Provider) -> Plan {
     let key = key_of(&context.environment, provider);
-    match (stand.usability.way(&provider.id), &key) {
+    match (models.usability.way(&provider.id), &key) {
         (Some(Way::Declared), _) | (_, Some(_)) => {}
         (Some(Way::Key(name)), None) if name != LOGIN_OF_CLI => {
             return Plan::NoKey(format!("{name} is blank"));
         }
         (Some(Way::Key(_) | Way::Stored(_) | Way::LoggedIn { .. }), None) => return Plan::LoggedIn,
-        (None, None) => return Plan::NoKey(stand.usability.why(&provider.id).err().unwrap_or_default()),
+        (None, None) => return Plan::NoKey(models.usability.why(&provider.id).err().unwrap_or_default()),
     }
-    match list_request(&context.environment, &stand.providers, provider, key.map(|(_, key)| key)) {
+    match list_request(&context.environment, &models.providers, provider, key.map(|(_, key)| key)) {
         Some(Ok(request)) => Plan::Ask(Box::new(request)),
         Some(Err(error)) => Plan::Cannot(error),
         None => Plan::Cannot(AddressError::NotOne),
@@ -123,14 +123,14 @@ async fn ask(context: &Context, provider: String, request: &Request) -> (String,
     (provider, Probe { asked: request.asked(), at, verdict, took_ms, listed })
 }
 
-/// Keeps the answers. Where that fails, they are told all the same.
-fn record(context: &Context, home: &Home, stand: &Stand, answered: &Probes) -> Probes {
+/// Stores the answers. If that fails, they are printed anyway.
+fn record(context: &Context, home: &Home, models: &ModelContext, answered: &Probes) -> Probes {
     if answered.is_empty() {
-        return stand.probes.clone();
+        return models.probes.clone();
     }
     probes::record(&home.providers_file(), &home.providers_lock(), answered.clone()).unwrap_or_else(|error| {
         context.ui.warning(&format!("the answers are not kept: {error}"));
-        let mut probes = stand.probes.clone();
+        let mut probes = models.probes.clone();
         for (provider, probe) in answered.clone() {
             let probe = probe.following(probes.get(&provider));
             probes.insert(provider, probe);
@@ -139,9 +139,16 @@ fn record(context: &Context, home: &Home, stand: &Stand, answered: &Probes) -> P
     })
 }
 
-fn view(stand: &Stand, provider: &Provider, plan: &Plan, known: &Probes, cached: bool, now: Timestamp) -> ProviderView {
+fn view(
+    models: &ModelContext,
+    provider: &Provider,
+    plan: &Plan,
+    known: &Probes,
+    cached: bool,
+    now: Timestamp,
+) -> ProviderView {
     let id = provider.id.as_str();
-    let way = stand.usability.way(id);
+    let way = models.usability.way(id);
     let unasked = |state, why: String| ProviderView::unasked(id, Verdict::new(state, why), way);
     match (plan, known.get(id)) {
         (Plan::Ask(_), Some(probe)) => {
@@ -151,7 +158,7 @@ fn view(stand: &Stand, provider: &Provider, plan: &Plan, known: &Probes, cached:
         }
         (Plan::Ask(_), None) => unasked(State::Unavailable, "was not asked".to_owned()),
         (Plan::Cannot(error), _) => {
-            let place = address_place(&stand.providers, id);
+            let place = address_place(&models.providers, id);
             let why = format!("is not asked: {place}: {error}");
             unasked(State::Unavailable, why)
         }

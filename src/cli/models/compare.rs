@@ -1,7 +1,7 @@
-//! `orch models compare`: what the catalog says of some models, beside how they have done here. Their runs are found under every
-//! name that they were recorded by: agents' programs write the same model in several ways.
+//! `orch models compare`: shows models side by side, with their records here. Runs are matched by every name that was
+//! recorded, because agents' programs name the same model differently.
 
-use super::{Stand, show};
+use super::{ModelContext, show};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -16,52 +16,57 @@ use orch_core::resolve::{Needs, Reference, parse};
 use orch_engine::reach;
 use std::collections::BTreeMap;
 
-/// Shows them.
-pub async fn run(stand: Stand, references: &[String], context: &Context) -> Result<Exit, CliError> {
+/// Prints the comparison.
+pub async fn run(loaded: ModelContext, references: &[String], context: &Context) -> Result<Exit, CliError> {
     let mut models = Vec::new();
     for reference in references {
-        models.push(stand.view(stand.resolver().resolve(reference, &Needs::default())?.model));
+        models.push(loaded.view(loaded.resolver().resolve(reference, &Needs::default())?.model));
     }
     let mut link = context.link().await?;
     let samples = link.call(&endpoint::SampleList { query: PatternsQuery::default() }).await?;
     link.close().await?;
     let environment = &context.environment;
-    let samples = by_model(samples, |agent, name| meant(&stand, agent, name, environment));
+    let samples = by_model(samples, |agent, name| resolve_worker(&loaded, agent, name, environment));
     let now = context.now().at;
     let views: Vec<ComparedView> =
         models.into_iter().map(|about| ComparedView { record: record(samples.get(&about.id), now), about }).collect();
     if context.ui.is_json() {
         context.ui.json(&views)?;
     } else {
-        context.ui.data(&told(references, &views))?;
+        context.ui.data(&render(references, &views))?;
     }
     Ok(Exit::Done)
 }
 
-/// The model of the catalog that an agent's run was recorded with.
-fn meant(stand: &Stand, agent: &str, name: &str, environment: &BTreeMap<String, String>) -> Option<ModelRef> {
-    // It meant one model then and may mean another one now.
+/// Returns the catalog's model for a recorded run.
+fn resolve_worker(
+    models: &ModelContext,
+    agent: &str,
+    name: &str,
+    environment: &BTreeMap<String, String>,
+) -> Option<ModelRef> {
+    // A tag or tier meant one model then and may mean another one now.
     if matches!(parse(name), Ok(Reference::Tag(_) | Reference::Tier(_))) {
         return None;
     }
     let needs = Needs::default();
-    let named = reach(&stand.config, agent, environment).name(stand.resolver(), name, &needs).ok();
+    let named = reach(&models.config, agent, environment).name(models.resolver(), name, &needs).ok();
     let by_agent = named.and_then(|named| named.model);
-    // An agent that is no longer declared has worked with it all the same.
-    by_agent.or_else(|| stand.resolver().resolve(name, &needs).ok().map(|found| found.model.id.clone()))
+    // An agent that is no longer declared may have worked with it.
+    by_agent.or_else(|| models.resolver().resolve(name, &needs).ok().map(|found| found.model.id.clone()))
 }
 
-/// The judged runs of each model.
+/// Groups the judged runs by model.
 fn by_model(
     samples: Vec<SampleView>,
-    meant: impl Fn(&str, &str) -> Option<ModelRef>,
+    resolve: impl Fn(&str, &str) -> Option<ModelRef>,
 ) -> BTreeMap<ModelRef, Vec<SampleView>> {
     let mut known: BTreeMap<(String, String), Option<ModelRef>> = BTreeMap::new();
     let mut found: BTreeMap<ModelRef, Vec<SampleView>> = BTreeMap::new();
     for sample in samples {
         let Some(name) = &sample.model else { continue };
         let who = (sample.agent.clone(), name.clone());
-        let id = known.entry(who).or_insert_with_key(|(agent, name)| meant(agent, name));
+        let id = known.entry(who).or_insert_with_key(|(agent, name)| resolve(agent, name));
         if let Some(id) = id.clone() {
             found.entry(id).or_default().push(sample);
         }
@@ -70,11 +75,11 @@ fn by_model(
 }
 
 fn record(samples: Option<&Vec<SampleView>>, now: Timestamp) -> Option<OwnRecordView> {
-    OwnRecordView::of(samples?, now)
+    OwnRecordView::from_samples(samples?, now)
 }
 
-/// A column for each, and below whose runs nobody has judged.
-fn told(references: &[String], views: &[ComparedView]) -> String {
+/// Renders a column for each model, and below, the models without judged runs.
+fn render(references: &[String], views: &[ComparedView]) -> String {
     let models: Vec<_> = views.iter().map(|view| view.about.clone()).collect();
     let each = |value: &dyn Fn(&OwnRecordView) -> String| {
         let cell = |view: &ComparedView| view.record.as_ref().map_or("-".to_owned(), value);
@@ -156,7 +161,7 @@ mod tests {
         assert_eq!(own.per_success_usd, Some(Usd::from_micros(2_000_000)), "what failed is paid for as well");
         let names: Vec<&str> = own.recorded_as.iter().map(String::as_str).collect();
         assert_eq!(names, ["claude opus", "opencode anthropic/claude-opus-4-6"]);
-        // The same arithmetic as the standings of `orch patterns stats`.
+        // The same arithmetic as in `orch patterns stats`.
         let mine = all.iter().take(2).cloned().map(|one| Sample { agent: "a".to_owned(), model: None, ..one });
         let (low, high) = standings(&mine.collect::<Vec<_>>(), now)[0].interval;
         assert_eq!(own.ci95, [low, high]);
@@ -166,16 +171,16 @@ mod tests {
     #[test]
     fn what_was_done_stands_beside_the_price_and_what_was_not_is_said() {
         let catalog = Catalog::built_in();
-        let about = |id: &ModelRef| ModelView::of(catalog.model(id).expect("built in"), &ProviderAccess::default());
+        let about = |id: &ModelRef| ModelView::new(catalog.model(id).expect("built in"), &ProviderAccess::default());
         let gpt = ModelRef::new("openai", "gpt-5.2");
         let one = SampleView::from(sample("claude", Some("opus"), true, None));
-        let record = OwnRecordView::of(&[one], crate::cli::fixture::now().at);
+        let record = OwnRecordView::from_samples(&[one], crate::cli::fixture::now().at);
         let views = [ComparedView { about: about(&opus()), record }, ComparedView { about: about(&gpt), record: None }];
-        let told = told(&["opus".to_owned(), "gpt-5.2".to_owned()], &views);
-        let row = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)).expect(name).trim().to_owned();
-        assert!(row("own runs").starts_with("1 (1 by hand)") && row("own runs").ends_with('-'), "{told}");
-        assert!(row("rate").starts_with("100%") && row("per accepted").starts_with('?'), "{told}");
-        assert!(row("95 %").contains("%-100%"), "{told}");
-        assert_eq!(told.lines().last(), Some("no run of openai/gpt-5.2 was judged here yet"));
+        let text = render(&["opus".to_owned(), "gpt-5.2".to_owned()], &views);
+        let row = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).expect(name).trim().to_owned();
+        assert!(row("own runs").starts_with("1 (1 by hand)") && row("own runs").ends_with('-'), "{text}");
+        assert!(row("rate").starts_with("100%") && row("per accepted").starts_with('?'), "{text}");
+        assert!(row("95 %").contains("%-100%"), "{text}");
+        assert_eq!(text.lines().last(), Some("no run of openai/gpt-5.2 was judged here yet"));
     }
 }

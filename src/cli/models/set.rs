@@ -1,4 +1,4 @@
-//! `orch models set` and `orch models reset`: the model of an agent's or a project's work, as long as the daemon runs.
+//! `orch models set` and `orch models reset`: override the model of an agent or a project until the daemon stops.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -8,19 +8,19 @@ use orch_api::client::ClientError;
 use orch_api::endpoint;
 use orch_api::set_models::{NewSetModel, SetModelView, SetModelsView};
 
-/// For whose work.
+/// The scope of an override.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Of {
-    /// The work of a project, by its name or directory
+    /// The project, by its name or directory
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
-    /// The work of an agent
+    /// The agent
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
 }
 
-/// Sets it, or takes it back where no model is named.
+/// Sets the override, or removes it if no model is given.
 pub async fn run(model: Option<String>, of: Of, context: &Context) -> Result<Exit, CliError> {
     let named = match (&of.project, &of.agent) {
         (Some(project), _) => format!("project {project}"),
@@ -42,13 +42,13 @@ pub async fn run(model: Option<String>, of: Of, context: &Context) -> Result<Exi
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else {
-        context.ui.data(&told(order.model.as_deref(), &named, &view))?;
+        context.ui.data(&render(order.model.as_deref(), &named, &view))?;
     }
     link.close().await?;
     Ok(Exit::Done)
 }
 
-fn told(model: Option<&str>, named: &str, view: &SetModelsView) -> String {
+fn render(model: Option<&str>, named: &str, view: &SetModelsView) -> String {
     let first = match (model, view.changed) {
         (Some(model), _) => format!("{named} works with {model} from its next run on, until the daemon ends"),
         (None, true) => format!("{named} works with the models of its routes again"),
@@ -58,12 +58,12 @@ fn told(model: Option<&str>, named: &str, view: &SetModelsView) -> String {
     format!("{}\n{rest}", line(&first))
 }
 
-/// One that is set, in a line.
+/// Describes an override in one line.
 pub fn one(set: &SetModelView) -> String {
     line(&format!("{}: {}, set by {}", whose(set), set.model, set.by)).into_owned()
 }
 
-/// For whose work it is set.
+/// Describes the scope of an override.
 pub fn whose(set: &SetModelView) -> String {
     match (&set.agent, &set.project) {
         (Some(agent), _) => format!("agent {agent}"),

@@ -1,4 +1,4 @@
-//! Models as a person reads them. PURE.
+//! Renders models for a person. PURE.
 
 use super::set::one;
 use crate::cli::ui::paint::{Paint, Role};
@@ -22,14 +22,14 @@ const HEAD: [Column; 8] = [
     Column::new("usable", Width::Rest(12)),
 ];
 
-/// What stands where nothing is known.
+/// The text for unknown values.
 const UNKNOWN: &str = "?";
 
-/// What the sign before a fact means.
+/// The explanation of the sign before a guessed fact.
 const GUESSED: &str =
     "~ only its name looks like it, which is not enough where a task needs it; models in config.yml says so for sure\n";
 
-/// The models.
+/// Renders the list of models.
 pub fn listed(models: &[ModelView], usable: bool, columns: usize, paint: Paint) -> String {
     if models.is_empty() && usable {
         return "no model can be used; `orch models list` tells what each provider lacks, and `orch doctor` how to log \
@@ -59,25 +59,25 @@ pub fn listed(models: &[ModelView], usable: bool, columns: usize, paint: Paint) 
     render(&HEAD, &rows, columns, paint) + if any { GUESSED } else { "" }
 }
 
-/// Some of what is shown of it is only guessed.
+/// Returns whether some of the printed facts are guessed.
 fn is_guessed_in_part(model: &ModelView) -> bool {
     fact(model, "tier", model.tier.map(|tier| tier.as_str().to_owned())).starts_with('~')
         || capabilities(model).contains('~')
 }
 
-/// What a daemon that runs has decided about models.
+/// Renders the overrides and cooldowns of a running daemon.
 pub fn decided(status: &StatusView, now: &Now) -> String {
     let set = status.set_models.iter().map(|set| format!("set while the daemon runs: {}\n", one(set)));
     let rests = status.left_alone.iter().map(|rest| format!("left alone: {}\n", left_alone(rest, now)));
     set.chain(rests).collect()
 }
 
-/// Who is left alone, in a line.
+/// Describes a cooldown in one line.
 pub fn left_alone(rest: &LeftAloneView, now: &Now) -> String {
     text::line(&format!("{} until {}: {}", rest.who(), now.until(rest.until), rest.detail)).into_owned()
 }
 
-/// A fact; one that is only guessed from the name has a `~` before it.
+/// Renders a fact; one that is guessed from the name has a `~` before it.
 fn fact(model: &ModelView, name: &str, value: Option<String>) -> String {
     let guessed = model.sources.get(name).is_some_and(|source| source.as_str() == "inferred");
     value.map_or(UNKNOWN.to_owned(), |value| if guessed { format!("~{value}") } else { value })
@@ -92,7 +92,7 @@ fn capabilities(model: &ModelView) -> String {
     model.capabilities.iter().filter_map(has).collect::<Vec<_>>().join(" ")
 }
 
-/// `200k`, `1M`.
+/// Renders `200k`, `1M`.
 fn tokens(count: u64) -> String {
     match count {
         count if count >= 1_000_000 => format!("{}M", tenths(count / 100_000)),
@@ -113,7 +113,7 @@ fn price(price: Option<Usd>) -> String {
     price.map_or(UNKNOWN.to_owned(), dollars)
 }
 
-/// The model that a reference means.
+/// Renders a resolved reference.
 pub fn resolved(view: &ResolutionView) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
@@ -150,8 +150,8 @@ pub fn resolved(view: &ResolutionView) -> String {
     let terms = view.metadata.score.terms.iter().map(|term| format!("{} {:+}", term.what, term.milli as f64 / 1e3));
     let terms = terms.collect::<Vec<_>>().join(", ");
     let terms = if terms.is_empty() { String::new() } else { format!(" ({terms})") };
-    line("score", &format!("{}{terms}", view.metadata.score.told()));
-    let others = view.alternatives.iter().map(|other| format!("{} ({})", other.model, other.score.told()));
+    line("score", &format!("{}{terms}", view.metadata.score.describe()));
+    let others = view.alternatives.iter().map(|other| format!("{} ({})", other.model, other.score.describe()));
     line("alternatives", &others.collect::<Vec<_>>().join(", "));
     line("catalog", &view.metadata.catalog);
     if is_guessed_in_part(model) {
@@ -168,7 +168,7 @@ const CHECK_HEAD: [Column; 5] = [
     Column::new("why", Width::Whole),
 ];
 
-/// How providers stand.
+/// Renders the states of providers.
 pub fn checked(view: &CheckView, now: &Now, columns: usize, paint: Paint) -> String {
     if view.providers.is_empty() {
         return "no provider has a key or a login; `orch models list` tells what each lacks, and `orch doctor` how to log \
@@ -193,7 +193,7 @@ pub fn checked(view: &CheckView, now: &Now, columns: usize, paint: Paint) -> Str
     render(&CHECK_HEAD, &view.providers.iter().map(row).collect::<Vec<_>>(), columns, paint)
 }
 
-/// Why a provider stands like that, until when, by what it is used, and what to do.
+/// Describes why a provider has its state, until when, what uses it, and what to do.
 fn sentence(provider: &ProviderView, now: &Now) -> String {
     let until = provider.until.map(|until| format!(" until {}", now.until(until))).unwrap_or_default();
     let by = provider.by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default();
@@ -201,7 +201,7 @@ fn sentence(provider: &ProviderView, now: &Now) -> String {
     format!("{}{until}{by}{remedy}", provider.why)
 }
 
-/// Models side by side: one column each, with `more` rows below.
+/// Renders models side by side: one column each, with `more` rows below.
 pub fn compared(references: &[String], models: &[ModelView], more: &[(&'static str, Vec<String>)]) -> String {
     let word = |yes: Option<bool>| match yes {
         Some(true) => "yes".to_owned(),
@@ -260,31 +260,31 @@ mod tests {
         usability.refuse("opencode", "OPENCODE_API_KEY is not set".to_owned());
         let ids = [("openai", "gpt-5.2"), ("opencode", "big-pickle")];
         let model = |(provider, model)| catalog.model(&ModelRef::new(provider, model)).expect("built in");
-        ids.into_iter().map(|id| ModelView::of(model(id), &usability)).collect()
+        ids.into_iter().map(|id| ModelView::new(model(id), &usability)).collect()
     }
 
     #[test]
     fn a_list_tells_what_is_known_and_leaves_the_rest_open() {
-        let told = listed(&views(), false, 140, Paint::OFF);
-        let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
+        let text = listed(&views(), false, 140, Paint::OFF);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let expected = "openai gpt-5.2 sonnet reasoning tools vision 400k 1.75 14.00 yes: OPENAI_API_KEY is set";
-        assert_eq!(lines[1].join(" "), expected, "{told}");
+        assert_eq!(lines[1].join(" "), expected, "{text}");
         let expected = "opencode big-pickle ? reasoning tools 200k ? ? no: OPENCODE_API_KEY is not set";
-        assert_eq!(lines[2].join(" "), expected, "{told}");
+        assert_eq!(lines[2].join(" "), expected, "{text}");
         assert!(listed(&[], true, 80, Paint::OFF).contains("orch doctor"));
     }
 
     #[test]
     fn a_comparison_has_a_column_for_each() {
-        let told = compared(&["gpt-5.2".to_owned(), "big-pickle".to_owned()], &views(), &[]);
+        let text = compared(&["gpt-5.2".to_owned(), "big-pickle".to_owned()], &views(), &[]);
         let row = |name: &str| {
-            let line = told.lines().find(|line| line.starts_with(name)).expect("there");
+            let line = text.lines().find(|line| line.starts_with(name)).expect("there");
             line.split_whitespace().skip(name.split_whitespace().count()).map(str::to_owned).collect::<Vec<_>>()
         };
-        assert_eq!(row("model"), ["openai/gpt-5.2", "opencode/big-pickle"], "{told}");
-        assert_eq!(row("$/M out"), ["14.00", "?"], "{told}");
-        assert_eq!(row("vision"), ["yes", "no"], "{told}");
-        assert_eq!(row("web"), ["?", "?"], "{told}");
+        assert_eq!(row("model"), ["openai/gpt-5.2", "opencode/big-pickle"], "{text}");
+        assert_eq!(row("$/M out"), ["14.00", "?"], "{text}");
+        assert_eq!(row("vision"), ["yes", "no"], "{text}");
+        assert_eq!(row("web"), ["?", "?"], "{text}");
     }
 
     #[test]
@@ -301,17 +301,17 @@ mod tests {
         let way = Way::Key("A_KEY".to_owned());
         let limited = probe(State::RateLimited, Some(at(300)));
         let view = |providers| checked(&CheckView { code: 0, providers }, &now, 80, Paint { on: false });
-        let told = view(vec![
+        let text = view(vec![
             ProviderView::asked("a", &limited, true, Some(&way), now.at),
             ProviderView::unasked("b", Verdict::new(State::InvalidKey, "has no key"), None)
                 .with(Some("set it".to_owned())),
         ]);
-        let lines: Vec<&str> = told.lines().collect();
+        let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[1].contains("40s ago") && lines[1].ends_with("says so until 13:05 (in 5m) (A_KEY is set)"),
-            "{told}"
+            "{text}"
         );
-        assert!(lines[2].contains("invalid_key") && lines[2].ends_with("has no key; set it"), "{told}");
+        assert!(lines[2].contains("invalid_key") && lines[2].ends_with("has no key; set it"), "{text}");
         assert!(view(Vec::new()).contains("orch doctor"));
     }
 
@@ -322,8 +322,8 @@ mod tests {
         guessed.capabilities.insert("vision", Some(true));
         guessed.sources.insert("vision", orch_core::catalog::Source::Inferred);
         assert!(!listed(&[sure.clone()], false, 140, Paint::OFF).contains('~'));
-        let told = listed(&[sure, guessed], false, 140, Paint::OFF);
-        assert!(told.contains("~vision") && told.ends_with(GUESSED), "{told}");
+        let text = listed(&[sure, guessed], false, 140, Paint::OFF);
+        assert!(text.contains("~vision") && text.ends_with(GUESSED), "{text}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The pages of `orch patterns`. PURE.
+//! Renders the pages of `orch patterns`. PURE.
 
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
@@ -8,10 +8,10 @@ use orch_api::patterns::{PatternsView, SimilarView, StandingView};
 use orch_core::count;
 use orch_core::track_record::{MIN_RATE, MIN_SAMPLES};
 
-/// What is said where there is nothing at all.
+/// The text when there are no samples.
 const NOTHING: &str = "no run was judged yet\n";
 
-/// What is said where there is nothing of what was asked for.
+/// Returns the text when no sample matches.
 fn nothing(view: &PatternsView) -> String {
     if view.total == 0 {
         return NOTHING.to_owned();
@@ -26,10 +26,10 @@ fn nothing(view: &PatternsView) -> String {
     text::line(&format!("no judged run is {of}; there are {all} in all")).into_owned() + "\n"
 }
 
-/// Whom to give a task, and what that is said from.
+/// Renders the recommendation, and the samples that it is based on.
 pub fn recommendation(view: &PatternsView, columns: usize, paint: Paint) -> String {
     let of = view.task_type.as_deref().unwrap_or("any");
-    let mut told = match &view.recommended {
+    let mut text = match &view.recommended {
         Some(best) => format!("{} for {of}: {}\n", who(&best.agent, best.model.as_deref()), best.reason),
         None => format!(
             "nobody for {of}: it takes at least {MIN_SAMPLES} judged runs of one agent and model, and more than {} % of them accepted\n",
@@ -37,15 +37,15 @@ pub fn recommendation(view: &PatternsView, columns: usize, paint: Paint) -> Stri
         ),
     };
     if !view.rows.is_empty() {
-        told.push('\n');
-        told.push_str(&standings(view, columns, paint));
+        text.push('\n');
+        text.push_str(&standings(view, columns, paint));
     } else if view.total > 0 {
-        told.push_str(&nothing(view));
+        text.push_str(&nothing(view));
     }
-    told
+    text
 }
 
-/// How everybody has done.
+/// Renders the records of all agents and models.
 pub fn standings(view: &PatternsView, columns: usize, paint: Paint) -> String {
     if view.rows.is_empty() { nothing(view) } else { table(&view.rows, columns, paint) }
 }
@@ -61,11 +61,11 @@ fn table(rows: &[StandingView], columns: usize, paint: Paint) -> String {
         Column::number("time"),
     ];
     let names: Vec<String> = rows.iter().map(|row| who(&row.agent, row.model.as_deref())).collect();
-    let cells: Vec<_> = rows.iter().zip(&names).map(|(row, name)| of(row, name)).collect();
+    let cells: Vec<_> = rows.iter().zip(&names).map(|(row, name)| cells(row, name)).collect();
     render(&HEAD, &cells, columns, paint)
 }
 
-/// How many samples; those that a person recorded are marked.
+/// Renders the number of samples, with those recorded by hand.
 fn counted(row: &StandingView) -> String {
     match row.by_hand {
         0 => row.samples.to_string(),
@@ -73,7 +73,7 @@ fn counted(row: &StandingView) -> String {
     }
 }
 
-fn of<'a>(row: &StandingView, name: &'a str) -> [Cell<'a>; 7] {
+fn cells<'a>(row: &StandingView, name: &'a str) -> [Cell<'a>; 7] {
     let [low, high] = row.ci95;
     let took = row.mean_seconds.map(|seconds| time::short(SignedDuration::from_secs(seconds)));
     [
@@ -87,7 +87,7 @@ fn of<'a>(row: &StandingView, name: &'a str) -> [Cell<'a>; 7] {
     ]
 }
 
-/// What failed, and how often.
+/// Renders the failures with their counts.
 pub fn failures(view: &PatternsView, columns: usize, paint: Paint) -> String {
     const HEAD: [Column; 4] = [
         Column::new("agent and model", Width::Rest(20)),
@@ -119,7 +119,7 @@ pub fn failures(view: &PatternsView, columns: usize, paint: Paint) -> String {
     }
 }
 
-/// Type by type.
+/// Renders the records by type.
 pub fn report(view: &PatternsView, columns: usize, paint: Paint) -> String {
     if view.by_type.is_empty() {
         return nothing(view);
@@ -130,7 +130,7 @@ pub fn report(view: &PatternsView, columns: usize, paint: Paint) -> String {
     parts.collect::<Vec<_>>().join("\n")
 }
 
-/// Tasks that are like a text.
+/// Renders tasks that are similar to a text.
 pub fn similar(found: &[SimilarView], columns: usize, paint: Paint) -> String {
     const HEAD: [Column; 6] = [
         Column::number("id"),
@@ -157,7 +157,7 @@ pub fn similar(found: &[SimilarView], columns: usize, paint: Paint) -> String {
     render(&HEAD, &found.iter().map(row).collect::<Vec<_>>(), columns, paint)
 }
 
-/// An agent with its model.
+/// Renders an agent with its model.
 pub fn who(agent: &str, model: Option<&str>) -> String {
     match model {
         Some(model) => format!("{agent} {model}"),
@@ -201,24 +201,24 @@ mod tests {
 
     #[test]
     fn who_is_proven_by_nothing_is_not_recommended_and_the_reason_is_told() {
-        let told = recommendation(&view(vec![row("claude", 2, &[("timeout", 2)])], None), 100, Paint::OFF);
-        assert!(told.starts_with("nobody for any: it takes at least 3 judged runs"), "{told}");
-        assert!(told.contains("claude small") && told.contains("50%") && told.contains("25%-75%"), "{told}");
+        let text = recommendation(&view(vec![row("claude", 2, &[("timeout", 2)])], None), 100, Paint::OFF);
+        assert!(text.starts_with("nobody for any: it takes at least 3 judged runs"), "{text}");
+        assert!(text.contains("claude small") && text.contains("50%") && text.contains("25%-75%"), "{text}");
         let none = PatternsView { total: 0, ..view(Vec::new(), None) };
         assert_eq!(recommendation(&none, 100, Paint::OFF).lines().count(), 1);
     }
 
     #[test]
     fn what_a_person_recorded_is_marked() {
-        let told =
+        let text =
             table(&[StandingView { by_hand: 2, ..row("claude", 3, &[]) }, row("codex", 4, &[])], 120, Paint::OFF);
-        assert!(told.contains("3 (2 by hand)") && !told.contains("4 ("), "{told}");
+        assert!(text.contains("3 (2 by hand)") && !text.contains("4 ("), "{text}");
     }
 
     #[test]
     fn what_fails_most_comes_first_and_an_empty_table_says_why() {
-        let told = failures(&view(vec![row("claude", 2, &[("no_change", 1), ("timeout", 3)])], None), 100, Paint::OFF);
-        let lines: Vec<Vec<&str>> = told.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+        let text = failures(&view(vec![row("claude", 2, &[("no_change", 1), ("timeout", 3)])], None), 100, Paint::OFF);
+        let lines: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines, [["claude", "small", "timeout", "3", "50%"], ["claude", "small", "no_change", "1", "17%"]]);
         let good = view(vec![row("claude", 2, &[])], None);
         assert_eq!(failures(&good, 100, Paint::OFF), "all that was judged was accepted\n");
@@ -234,12 +234,12 @@ mod tests {
             label: Some("api\u{1b}[2J".to_owned()),
             ..empty(4)
         };
-        let told = standings(&of_docs, 100, Paint::OFF);
-        assert!(told.starts_with("no judged run is of type docs, of the project /shop, with the label api"), "{told}");
-        assert!(told.ends_with("; there are 4 judged runs in all\n") && !told.contains('\u{1b}'), "{told}");
-        assert_eq!(failures(&of_docs, 100, Paint::OFF), told);
-        assert_eq!(report(&of_docs, 100, Paint::OFF), told);
-        assert!(recommendation(&of_docs, 100, Paint::OFF).ends_with(&told));
+        let text = standings(&of_docs, 100, Paint::OFF);
+        assert!(text.starts_with("no judged run is of type docs, of the project /shop, with the label api"), "{text}");
+        assert!(text.ends_with("; there are 4 judged runs in all\n") && !text.contains('\u{1b}'), "{text}");
+        assert_eq!(failures(&of_docs, 100, Paint::OFF), text);
+        assert_eq!(report(&of_docs, 100, Paint::OFF), text);
+        assert!(recommendation(&of_docs, 100, Paint::OFF).ends_with(&text));
         assert_eq!(standings(&empty(0), 100, Paint::OFF), NOTHING);
     }
 }

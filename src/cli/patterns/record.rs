@@ -1,4 +1,4 @@
-//! `orch patterns record`: a sample by hand.
+//! `orch patterns record`: records a sample by hand.
 
 use super::page::who;
 use crate::cli::amount::usd;
@@ -19,55 +19,55 @@ use std::time::Duration;
 /// Arguments of `orch patterns record`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What kind of work: feature, fix, refactor, test, docs, research, review, ops, or a word that tasks here have
+    /// The type of the work: feature, fix, refactor, test, docs, research, review, ops, or another type in use
     #[arg(long, value_name = "TYPE")]
     task_type: String,
     /// The model, as the agent's CLI names it
     #[arg(long)]
     model: String,
-    /// What became of the work
+    /// The result
     #[arg(long)]
-    outcome: Told,
-    /// The agent; without it, the only one that works with this model
+    outcome: Judgement,
+    /// The agent; default: the only one that uses this model
     #[arg(long)]
     agent: Option<String>,
-    /// How hard it was: simple, medium or complex
+    /// The difficulty: simple, medium or complex
     #[arg(long, visible_alias = "complexity", value_name = "COMPLEXITY")]
     tier: Option<Complexity>,
-    /// Its repository: the name or the directory of a registered project
+    /// The repository: name or directory of a registered project
     #[arg(long)]
     project: Option<String>,
-    /// What it cost, in US dollars; without it, not known
+    /// The cost in US dollars; default: unknown
     #[arg(long, value_name = "USD", value_parser = usd, allow_hyphen_values = true)]
     cost: Option<Usd>,
-    /// How long it took: 90s, 10m, 1h 30m; without it, not known
+    /// The duration: 90s, 10m, 1h 30m; default: unknown
     #[arg(long, value_name = "TIME", value_parser = span, allow_hyphen_values = true)]
     duration: Option<Duration>,
-    /// When it ended: how long ago (2h), or a time; without it, now
+    /// When it ended: how long ago (2h), or a time; default: now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     ended: Option<Since>,
-    /// Whatever is to be remembered of it
+    /// A note
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "")]
     note: String,
 }
 
-/// What became of it.
+/// The result of the work.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Told {
-    /// It was good
+enum Judgement {
+    /// It was accepted
     Success,
-    /// It was not
+    /// It was not accepted
     Failure,
 }
 
-/// Records it.
+/// Records the sample.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let new = NewSample {
         task_type: args.task_type,
         model: args.model,
         outcome: match args.outcome {
-            Told::Success => Outcome::Success,
-            Told::Failure => Outcome::Failure,
+            Judgement::Success => Outcome::Success,
+            Judgement::Failure => Outcome::Failure,
         },
         agent: args.agent,
         complexity: args.tier,
@@ -83,14 +83,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if context.ui.is_json() {
         context.ui.json(&sample)?;
     } else {
-        context.ui.data(&format!("{}\n", told(&sample)))?;
+        context.ui.data(&format!("{}\n", render(&sample)))?;
         context.ui.note(&format!("next: orch patterns stats --type {}", sample.task_type));
     }
     link.close().await?;
     Ok(Exit::Done)
 }
 
-/// A directory as the engine knows it; a name stays one.
+/// Returns a directory as the engine knows it; a name is unchanged.
 fn project(word: &str, context: &Context) -> String {
     if word.contains('/') || word == "." {
         resolve(&context.cwd, Path::new(word)).to_string_lossy().into_owned()
@@ -99,7 +99,7 @@ fn project(word: &str, context: &Context) -> String {
     }
 }
 
-fn told(sample: &SampleView) -> String {
+fn render(sample: &SampleView) -> String {
     let outcome = if sample.accepted { "success" } else { "failure" };
     let cost = sample.cost_usd.map_or_else(|| "cost not known".to_owned(), |cost| cost.to_string());
     let who = who(&sample.agent, sample.model.as_deref());

@@ -1,4 +1,4 @@
-//! The page of `orch route`. PURE.
+//! Renders the page of `orch route`. PURE.
 
 use crate::cli::patterns::page::{similar, who};
 use crate::cli::task::detail_view::DetailView;
@@ -8,7 +8,7 @@ use orch_api::patterns::StandingView;
 use orch_api::route::{ForecastView, OutlookView, ResolvedView, RouteView};
 use orch_core::count;
 
-/// Everything that was found out.
+/// Renders the answer.
 pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
     let mut page = DetailView::new(paint);
     page.route_given(&view.route, view.resolver.given.as_deref());
@@ -19,8 +19,8 @@ pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
     let task_type = &view.task_type;
     page.field("record", line(&record(view.record.chosen.as_ref(), &chosen, task_type)));
     if let Some(best) = &view.record.recommended {
-        let told = format!("{}: {}", who(&best.agent, best.model.as_deref()), best.reason);
-        page.field("proven", line(&told));
+        let text = format!("{}: {}", who(&best.agent, best.model.as_deref()), best.reason);
+        page.field("proven", line(&text));
     }
     page.field("cost", line(&cost(&view.cost, &chosen)));
     if !view.similar.is_empty() {
@@ -50,7 +50,7 @@ fn record(standing: Option<&StandingView>, chosen: &str, task_type: &str) -> Str
     format!("{successes} of {samples} accepted in {task_type} (95 %: {low:.0} to {high:.0} %){by_hand}")
 }
 
-/// A price that is not known is never a price of zero.
+/// An unknown price is never shown as zero.
 fn cost(outlook: &OutlookView, chosen: &str) -> String {
     let unpriced = match outlook.unpriced {
         0 => String::new(),
@@ -60,7 +60,8 @@ fn cost(outlook: &OutlookView, chosen: &str) -> String {
         return format!("unknown: no priced run by {chosen} yet{unpriced}");
     };
     let runs = count::plural(*samples, "run");
-    let of = match group.split_last() {
+    let words: Vec<&str> = group.iter().map(|shared| shared.as_str()).collect();
+    let of = match words.split_last() {
         None => format!("{runs} by {chosen}, whatever the task"),
         Some((last, [])) => format!("{runs} by {chosen} of this {last}"),
         Some((last, others)) => format!("{runs} by {chosen} of this {} and {last}", others.join(", ")),
@@ -71,11 +72,12 @@ fn cost(outlook: &OutlookView, chosen: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orch_api::route::SharedTrait;
     use orch_core::money::Usd;
 
-    fn outlook(samples: u64, group: &[&str], unpriced: u64) -> OutlookView {
+    fn outlook(samples: u64, group: &[SharedTrait], unpriced: u64) -> OutlookView {
         let usd = Usd::from_micros;
-        let group = group.iter().map(|&word| word.to_owned()).collect();
+        let group = group.to_vec();
         let (low_usd, median_usd, high_usd) = (usd(100_000), usd(250_000), usd(900_000));
         let forecast = (samples > 0).then_some(ForecastView { low_usd, median_usd, high_usd, samples, group });
         OutlookView { forecast, unpriced }
@@ -83,8 +85,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_said_and_never_told_as_zero() {
-        let told = cost(&outlook(0, &[], 3), "codex (its own choice)");
-        assert_eq!(told, "unknown: no priced run by codex (its own choice) yet (3 told no price)");
+        let text = cost(&outlook(0, &[], 3), "codex (its own choice)");
+        assert_eq!(text, "unknown: no priced run by codex (its own choice) yet (3 told no price)");
         let none = ResolvedView::none("claude takes its own default");
         assert_eq!(resolver(&none), "claude takes its own default");
         let unpriced = ResolvedView { model: Some("a/b".to_owned()), ..ResolvedView::none("so") };
@@ -94,19 +96,19 @@ mod tests {
 
     #[test]
     fn a_forecast_says_of_which_runs_it_is() {
-        let told = |samples, group: &[&str]| cost(&outlook(samples, group, 0), "claude small");
+        let text = |samples, group: &[SharedTrait]| cost(&outlook(samples, group, 0), "claude small");
         for (samples, group, part) in [
             (
                 7,
-                ["project", "type", "complexity"].as_slice(),
+                [SharedTrait::Project, SharedTrait::Type, SharedTrait::Complexity].as_slice(),
                 "7 runs by claude small of this project, type and complexity:",
             ),
-            (7, &["complexity"], "7 runs by claude small of this complexity:"),
+            (7, &[SharedTrait::Complexity], "7 runs by claude small of this complexity:"),
             (1, &[], "1 run by claude small, whatever the task:"),
         ] {
-            let told = told(samples, group);
-            assert!(told.starts_with("about $0.25 a run;") && told.contains(part), "{told}");
-            assert!(told.ends_with("$0.10 to $0.90"), "{told}");
+            let text = text(samples, group);
+            assert!(text.starts_with("about $0.25 a run;") && text.contains(part), "{text}");
+            assert!(text.ends_with("$0.10 to $0.90"), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the scripted agent remembers of a conversation: one small file for each, in a directory of its own.
+//! The conversations of the scripted agent: one small file for each, in a directory of their own.
 
 use super::prompt::Task;
 use orch_sys::fs::{self, Durability, FsError};
@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 /// The largest file of a conversation, in bytes.
 const LARGEST: usize = 8 << 20;
 
-/// Why a conversation cannot be kept.
+/// Why a conversation cannot be stored.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConversationError {
     /// Its file cannot be used.
     #[error(transparent)]
     File(#[from] FsError),
-    /// Its file holds something else.
+    /// Its file is invalid.
     #[error("{} is damaged: {source}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: serde_json::Error,
     },
 }
@@ -29,21 +29,21 @@ pub(super) enum ConversationError {
 pub(super) struct Conversation {
     #[serde(skip)]
     file: PathBuf,
-    /// Turns begun.
+    /// The number of turns started.
     pub turns: u32,
-    /// Tokens so far: what a model would have to read again.
+    /// Tokens so far, which a model would have to read again.
     pub tokens: u64,
-    /// What it is about.
+    /// Its task.
     pub task: Option<Task>,
 }
 
 impl Conversation {
-    /// One that begins now. An older one of the same id is forgotten.
+    /// Creates a conversation. An older one with the same id is discarded.
     pub(super) fn new(state: &Path, id: &str) -> Self {
         Self { file: file(state, id), turns: 0, tokens: 0, task: None }
     }
 
-    /// One that was begun before; `None` when there is none of this id.
+    /// Loads a conversation, or returns `None` if there is none with this id.
     pub(super) fn load(state: &Path, id: &str) -> Result<Option<Self>, ConversationError> {
         let path = file(state, id);
         let bytes = match fs::read_limited(&path, LARGEST) {
@@ -56,13 +56,13 @@ impl Conversation {
         }
     }
 
-    /// Counts a turn, also one that will be cut off, and takes up the task if the prompt tells one.
+    /// Counts a turn, even if it will be cut off, and stores the task if the prompt contains one.
     pub(super) fn begin_turn(&mut self, task: Option<Task>) {
         self.turns = self.turns.saturating_add(1);
         self.task = task.or(self.task.take());
     }
 
-    /// Writes it down.
+    /// Stores the conversation.
     pub(super) fn save(&self) -> Result<(), ConversationError> {
         if let Some(dir) = self.file.parent() {
             fs::create_dir_private(dir)?;

@@ -1,5 +1,5 @@
-//! The events that the scripted agent prints: `stream-json` as Claude Code does, one object a line, each line out at
-//! once. Counts the tokens of what passes, and says at the end what they cost.
+//! The events of the scripted agent: `stream-json` as Claude Code writes it, one object per line, flushed after each
+//! line. Counts tokens, and reports their cost at the end.
 
 use super::flags::Flags;
 use super::price::Tokens;
@@ -8,10 +8,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
-/// How much text one event of a flood holds, in bytes.
+/// The size of one event of a flood, in bytes.
 const WAVE: usize = 64 << 10;
 
-/// The stream of one turn.
+/// The events of one turn.
 pub(super) struct Stream<W> {
     out: W,
     session: String,
@@ -22,16 +22,16 @@ pub(super) struct Stream<W> {
     began: Instant,
 }
 
-/// How a turn ends.
+/// The answer at the end of a turn.
 pub(super) enum Answered {
-    /// With a JSON object, in the structured field too when the caller gave a schema.
+    /// A JSON object, also in the structured field if the caller gave a schema.
     Structured(Value),
-    /// With a text that is nothing else.
+    /// A text.
     Text(String),
 }
 
 impl<W: Write> Stream<W> {
-    /// Says nothing yet.
+    /// Creates an empty stream.
     pub(super) fn new(out: W, flags: &Flags) -> Self {
         Self {
             out,
@@ -44,9 +44,9 @@ impl<W: Write> Stream<W> {
         }
     }
 
-    /// The first line. `known` is the number of tokens that the conversation holds already.
+    /// Writes the first line. `known` is the number of tokens in the conversation.
     pub(super) fn begin(&mut self, dir: &Path, prompt: &str, known: u64) -> io::Result<()> {
-        self.tokens.input += Tokens::of(prompt);
+        self.tokens.input += Tokens::count(prompt);
         self.tokens.cached += known;
         self.line(&json!({
             "type": "system", "subtype": "init", "cwd": dir.to_string_lossy(), "session_id": self.session,
@@ -55,28 +55,28 @@ impl<W: Write> Stream<W> {
         }))
     }
 
-    /// All tokens of the conversation, this turn included.
+    /// Returns all tokens of the conversation, including this turn.
     pub(super) fn tokens(&self) -> u64 {
         self.tokens.cached + self.tokens.input + self.tokens.output
     }
 
-    /// The agent speaks.
+    /// Writes a message of the agent.
     pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
-        self.tokens.output += Tokens::of(text);
+        self.tokens.output += Tokens::count(text);
         self.assistant(&json!({ "type": "text", "text": text }))
     }
 
-    /// The agent calls a tool; its result is to follow under the returned id.
+    /// Writes a tool call; its result follows under the returned id.
     pub(super) fn call(&mut self, tool: &str, input: &Value) -> io::Result<String> {
         let id = format!("toolu_{}", uuid::Uuid::new_v4().simple());
-        self.tokens.output += Tokens::of(&input.to_string());
+        self.tokens.output += Tokens::count(&input.to_string());
         self.assistant(&json!({ "type": "tool_use", "id": id, "name": tool, "input": input }))?;
         Ok(id)
     }
 
-    /// What the tool gave back.
+    /// Writes the result of a tool call.
     pub(super) fn result(&mut self, id: &str, ok: bool, output: &str) -> io::Result<()> {
-        self.tokens.input += Tokens::of(output);
+        self.tokens.input += Tokens::count(output);
         let block = json!({ "type": "tool_result", "tool_use_id": id, "content": output, "is_error": !ok });
         let message = json!({ "role": "user", "content": [block] });
         self.line(
@@ -84,14 +84,14 @@ impl<W: Write> Stream<W> {
         )
     }
 
-    /// A line that the script wrote itself.
+    /// Writes a line from the script.
     pub(super) fn raw(&mut self, line: &str) -> io::Result<()> {
         self.out.write_all(line.as_bytes())?;
         self.out.write_all(b"\n")?;
         self.out.flush()
     }
 
-    /// Talks until `bytes` are said.
+    /// Writes messages of `bytes` in total.
     pub(super) fn flood(&mut self, bytes: u64) -> io::Result<()> {
         let wave = "all work and no play makes a dull agent\n".repeat(WAVE / 40);
         let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -103,7 +103,7 @@ impl<W: Write> Stream<W> {
         Ok(())
     }
 
-    /// Repeats what was said, as it is taken up.
+    /// Repeats a message of the user, as an acknowledgement.
     pub(super) fn hear(&mut self, said: Option<&Value>) -> io::Result<()> {
         let Some(said) = said else { return Ok(()) };
         let mut repeated = said.clone();
@@ -111,14 +111,14 @@ impl<W: Write> Stream<W> {
         self.line(&repeated)
     }
 
-    /// The last line of a turn that went well.
+    /// Writes the last line of a successful turn.
     pub(super) fn end(&mut self, answer: Answered) -> io::Result<()> {
         let (text, structured) = match answer {
             Answered::Structured(value) => (value.to_string(), Some(value).filter(|_| self.structured)),
             Answered::Text(text) => (text, None),
         };
         match &structured {
-            // The answer in the schema's form is a tool call to the real CLI too.
+            // The real CLI also makes a structured answer a tool call.
             Some(value) => {
                 let id = self.call("StructuredOutput", value)?;
                 self.result(&id, true, "Structured output provided successfully")?;
@@ -133,14 +133,14 @@ impl<W: Write> Stream<W> {
         self.line(&last)
     }
 
-    /// The last line of a turn that failed.
+    /// Writes the last line of a failed turn.
     pub(super) fn failed(&mut self, reason: &str) -> io::Result<()> {
         let mut last = self.last("error_during_execution", true);
         last["errors"] = json!([reason]);
         self.line(&last)
     }
 
-    /// The only line when the conversation to go on with is unknown. Returns the exit code.
+    /// Writes the only line when the conversation to resume is unknown. Returns the exit code.
     pub(super) fn no_conversation(&mut self) -> io::Result<u8> {
         let text = format!("No conversation found with session ID: {}", self.session);
         self.failed(&text)?;

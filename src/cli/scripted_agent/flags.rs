@@ -1,24 +1,24 @@
-//! The command line of the scripted agent: those of Claude Code's options that matter to it. The others are passed
-//! over, so that it can stand wherever the real CLI does.
+//! The command line of the scripted agent: Claude Code's options that matter to it. Others are ignored, so that it can
+//! replace the real CLI.
 
 use serde_json::Value;
 
-/// The model when none is asked for.
+/// The default model.
 const DEFAULT_MODEL: &str = super::price::MODELS[1].name;
 
-/// The conversation to take a turn in.
+/// The conversation of a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Session {
-    /// A new one of this id.
+    /// A new one with this id.
     New(String),
-    /// An old one.
+    /// An existing one.
     Resume(String),
 }
 
-/// What the caller wants.
+/// The parsed options.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Flags {
-    /// `--session-id` or `--resume`; without either, a new conversation of a random id.
+    /// `--session-id` or `--resume`; by default, a new conversation with a random id.
     pub session: Session,
     /// `--model`.
     pub model: String,
@@ -28,10 +28,10 @@ pub(super) struct Flags {
     pub lines: bool,
 }
 
-/// A command line that cannot be served.
+/// An invalid command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadFlags {
-    /// The id would not be a file name.
+    /// The id is not a valid file name.
     #[error("{0:?} is not the id of a conversation: letters, digits, - and _")]
     Session(String),
     /// The schema is not JSON.
@@ -40,7 +40,7 @@ pub(super) enum BadFlags {
 }
 
 impl Flags {
-    /// Reads `--name=value` and `--name value`.
+    /// Parses `--name=value` and `--name value`.
     pub(super) fn parse(args: &[String]) -> Result<Self, BadFlags> {
         let schema = match value_of(args, "--json-schema") {
             Some(text) => Some(serde_json::from_str(text).map_err(|error| BadFlags::Schema(error.to_string()))?),
@@ -56,7 +56,7 @@ impl Flags {
         Ok(Self { session, model, schema, lines })
     }
 
-    /// The conversation's id.
+    /// Returns the conversation's id.
     pub(super) fn session_id(&self) -> &str {
         let (Session::New(id) | Session::Resume(id)) = &self.session;
         id
@@ -70,7 +70,7 @@ fn value_of<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
     })
 }
 
-/// An id becomes the name of a file.
+/// Checks an id, which becomes a file name.
 fn checked(id: &str) -> Result<String, BadFlags> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if id.is_empty() || id.len() > 100 || !id.chars().all(plain) {

@@ -1,5 +1,5 @@
-//! How the scripted agent is told what to do: a text on stdin, or one JSON object a line for as long as stdin is open
-//! (`--input-format stream-json`).
+//! The input of the scripted agent: a text on stdin, or one JSON object per line while stdin is open (`--input-format
+//! stream-json`).
 
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
@@ -7,18 +7,18 @@ use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
 /// The longest prompt that is read, in bytes.
 const LONGEST_PROMPT: u64 = 64 << 20;
 
-/// What was said.
-pub(super) struct Said {
+/// A message of the user.
+pub(super) struct Message {
     pub(super) text: String,
-    /// The line as it came; `None` for a plain text.
+    /// The original line; `None` for a plain text.
     pub(super) line: Option<Value>,
 }
 
-/// Where the words come from.
+/// The source of messages.
 pub(super) enum Input<R> {
     /// One text, up to the end of the file.
     Text(R),
-    /// Lines.
+    /// One message per line.
     Lines(BufReader<R>),
 }
 
@@ -27,13 +27,13 @@ impl<R: Read> Input<R> {
         if lines { Self::Lines(BufReader::new(stdin)) } else { Self::Text(stdin) }
     }
 
-    /// The prompt.
-    pub(super) fn first(&mut self) -> io::Result<Said> {
+    /// Reads the prompt.
+    pub(super) fn first(&mut self) -> io::Result<Message> {
         match self {
             Self::Text(stdin) => {
                 let mut text = Vec::new();
                 stdin.take(LONGEST_PROMPT).read_to_end(&mut text)?;
-                Ok(Said { text: String::from_utf8_lossy(&text).into_owned(), line: None })
+                Ok(Message { text: String::from_utf8_lossy(&text).into_owned(), line: None })
             }
             Self::Lines(_) => {
                 self.next()?.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "stdin holds no message"))
@@ -41,8 +41,8 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// What is said after a turn; waits for it. `None`: nothing any more.
-    pub(super) fn next(&mut self) -> io::Result<Option<Said>> {
+    /// Waits for the next message after a turn; `None` at the end of the input.
+    pub(super) fn next(&mut self) -> io::Result<Option<Message>> {
         let Self::Lines(stdin) = self else { return Ok(None) };
         let mut line = String::new();
         while stdin.read_line(&mut line)? > 0 {
@@ -51,7 +51,7 @@ impl<R: Read> Input<R> {
                 let blocks = said["message"]["content"].as_array();
                 let texts = blocks.into_iter().flatten().filter_map(|block| block["text"].as_str());
                 let text = texts.collect::<Vec<_>>().join("\n");
-                return Ok(Some(Said { text, line: Some(said) }));
+                return Ok(Some(Message { text, line: Some(said) }));
             }
             line.clear();
         }
@@ -59,8 +59,8 @@ impl<R: Read> Input<R> {
     }
 }
 
-/// Stdin, read beside the work, so that a request to interrupt is heard in the middle of a turn. It ends the process as
-/// the signal from a keyboard would.
+/// Reads stdin concurrently with the work, so that a request to interrupt arrives in the middle of a turn. It ends the
+/// process as Ctrl-C would.
 pub(super) fn interruptible() -> io::Result<PipeReader> {
     let (reader, mut writer) = io::pipe()?;
     std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {

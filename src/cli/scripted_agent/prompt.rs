@@ -1,27 +1,27 @@
-//! A prompt taken apart: the words of orch's templates, and the data between fences. The task's script is data; whether
-//! it is a routing question or a second attempt is told by orch's own words alone.
+//! Parses a prompt into the text of orch's templates and the data between fences. The task's script is data; only the
+//! text of the templates says whether it is a routing request or a second attempt.
 
 use serde::{Deserialize, Serialize};
 
-/// How the router's question is known.
+/// The marker of a routing request.
 const ROUTE_REQUEST: &str = "ROUTE-REQUEST";
 
-/// Words of the templates that tell of an attempt before this one.
+/// Phrases of the templates about an earlier attempt.
 const TROUBLE: [&str; 3] = ["was not accepted", "was interrupted", "does not merge any more"];
 
 /// A block of text between fences of backquotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
-    /// What stands behind the opening fence.
+    /// The text after the opening fence.
     pub info: String,
-    /// What stands between the fences.
+    /// The text between the fences.
     pub text: String,
 }
 
-/// The task as the prompt tells it.
+/// The task in a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Task {
-    /// Its number, as text.
+    /// Its id.
     pub id: String,
     /// Its title.
     pub title: String,
@@ -37,28 +37,28 @@ pub(super) struct Prompt {
 }
 
 impl Prompt {
-    /// Takes it apart.
+    /// Parses a prompt.
     pub(super) fn read(text: &str) -> Self {
         let (words, blocks) = fenced(text);
         Self { words, task: blocks.iter().find_map(|block| task_of(&block.text)) }
     }
 
-    /// The task, where the prompt tells it: a resumed conversation does not hear it again.
+    /// Returns the task, if the prompt contains it: a resumed conversation does not repeat it.
     pub(super) fn task(&self) -> Option<&Task> {
         self.task.as_ref()
     }
 
-    /// Whether it is the router's question.
+    /// Returns whether it is a routing request.
     pub(super) fn is_route_request(&self) -> bool {
         self.words.contains(ROUTE_REQUEST)
     }
 
-    /// Whether it tells of an earlier attempt that went wrong.
+    /// Returns whether it mentions an earlier attempt that failed.
     pub(super) fn tells_of_trouble(&self) -> bool {
         TROUBLE.iter().any(|words| self.words.contains(words))
     }
 
-    /// The agents that the router may choose, in the prompt's order.
+    /// Returns the agents that the router may choose, in the prompt's order.
     pub(super) fn agents(&self) -> Vec<&str> {
         let section = self.words.lines().skip_while(|line| line.trim() != "## Agents").skip(1);
         let section = section.take_while(|line| !line.starts_with("## "));
@@ -66,7 +66,7 @@ impl Prompt {
     }
 }
 
-/// The text outside of fences, and the blocks between them. A fence that is never closed reaches to the end.
+/// Returns the text outside of fences, and the blocks between them. An unclosed fence reaches to the end.
 pub(super) fn fenced(text: &str) -> (String, Vec<Block>) {
     let (mut words, mut blocks) = (String::new(), Vec::new());
     let mut lines = text.lines();

@@ -1,4 +1,4 @@
-//! The scripted router: what the task's script says, else a rule of thumb over the words of the task.
+//! The scripted router: follows the task's script, or else a heuristic over the words of the task.
 
 use super::conversation::Conversation;
 use super::events::{Answered, Stream};
@@ -10,13 +10,13 @@ use orch_core::route::Complexity;
 use serde_json::json;
 use std::io::{self, Write};
 
-/// Words that tell of hard work, and of easy work; both at once count as hard.
+/// Words of difficult and of easy tasks; both at once count as difficult.
 const HARD: [&str; 8] =
     ["architecture", "redesign", "rewrite", "migration", "migrate", "concurrency", "security", "refactor"];
 const EASY: [&str; 9] =
     ["readme", "documentation", "docs", "guide", "changelog", "typo", "comment", "configuration", "rename"];
 
-/// Answers the routing question.
+/// Answers a routing request.
 pub(super) fn answer(
     script: &Script,
     prompt: &Prompt,
@@ -50,14 +50,14 @@ pub(super) fn answer(
     Ok(Leaves::Well)
 }
 
-/// The first agent of the prompt's list; where a template of the user's has no such list, of the schema's.
+/// Returns the first agent of the prompt's list, or of the schema's if a user's template has no list.
 fn first_agent(prompt: &Prompt, flags: &Flags) -> Option<String> {
     let listed = prompt.agents().first().map(|&name| name.to_owned());
     let offered = || flags.schema.as_ref()?.pointer("/properties/executor/enum/0")?.as_str().map(str::to_owned);
     listed.or_else(offered)
 }
 
-/// How hard a task looks, and the words that tell.
+/// Returns the complexity of a task, and the reason.
 fn judge(task: &Task) -> (Complexity, String) {
     let words = task.body.split("```").next().unwrap_or_default();
     let text = format!("{} {words}", task.title).to_lowercase();

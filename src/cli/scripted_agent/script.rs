@@ -1,5 +1,5 @@
-//! The script in a task: a fenced block `orch-script`, one instruction a line. Parsed whole before anything is done, so
-//! that a slip of the pen leaves no half-done work.
+//! The script in a task: a fenced block `orch-script`, one instruction per line. It is parsed completely before
+//! execution, so that a mistake leaves no partial work.
 
 use super::prompt::fenced;
 use orch_core::answer::AnswerStatus;
@@ -11,7 +11,7 @@ const LANGUAGE: &str = "orch-script";
 /// The line after which instructions are for later attempts.
 const ON_RETRY: &str = "on-retry:";
 
-/// One thing to do.
+/// One instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Instruction {
     /// `say TEXT`
@@ -46,16 +46,16 @@ pub(super) enum Instruction {
     Status(AnswerStatus, String),
 }
 
-/// What the scripted router answers.
+/// The answer of the scripted router.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct RouteHint {
-    /// `executor=`; taken as it is, so that a wrong one can be tried.
+    /// `executor=`; not validated, so that a wrong one can be tested.
     pub executor: Option<String>,
-    /// `complexity=`; likewise.
+    /// `complexity=`; not validated.
     pub complexity: Option<String>,
     /// `reason=`, to the end of the line.
     pub reason: Option<String>,
-    /// `answer=`, to the end of the line: the whole answer, whatever it is.
+    /// `answer=`, to the end of the line: the whole answer.
     pub answer: Option<String>,
     /// `hang`: no answer at all.
     pub hang: bool,
@@ -65,13 +65,13 @@ pub(super) struct RouteHint {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Script {
     first: Vec<Instruction>,
-    /// `None`: the same as the first time.
+    /// Instructions for later attempts; `None` means the same as for the first.
     again: Option<Vec<Instruction>>,
-    /// For the router.
+    /// The answer as a router.
     pub route: RouteHint,
 }
 
-/// A line that cannot be understood.
+/// An invalid line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} ({text:?}): {reason}")]
 pub(super) struct BadScript {
@@ -81,8 +81,8 @@ pub(super) struct BadScript {
 }
 
 impl Script {
-    /// The script in a task's body; an empty one where there is none.
-    pub(super) fn of(body: &str) -> Result<Self, BadScript> {
+    /// Parses the script in a task's body; empty if there is none.
+    pub(super) fn parse(body: &str) -> Result<Self, BadScript> {
         let (_, blocks) = fenced(body);
         let mut script = Self::default();
         for block in blocks.iter().filter(|block| block.info == LANGUAGE) {
@@ -91,12 +91,12 @@ impl Script {
         Ok(script)
     }
 
-    /// Whether there is anything to do.
+    /// Returns whether there are no instructions.
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_empty() && self.again.is_none()
     }
 
-    /// What to do in a first attempt or, with `again`, in a later one.
+    /// Returns the instructions of a first attempt or, with `again`, of a later one.
     pub(super) fn instructions(&self, again: bool) -> &[Instruction] {
         self.again.as_deref().filter(|_| again).unwrap_or(&self.first)
     }
@@ -217,7 +217,7 @@ fn size(text: &str) -> Result<u64, String> {
     Ok(number.saturating_mul(factor))
 }
 
-/// Splits at blanks; `'…'` and `"…"` hold a word together. There is no shell, so nothing else is special.
+/// Splits at spaces; `'…'` and `"…"` group words. There is no shell, so nothing else is special.
 fn words(text: &str) -> Result<Vec<String>, String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in text.chars() {
@@ -240,7 +240,7 @@ fn words(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// `\n`, `\t` and `\\`; any other backslash stands for itself.
+/// Expands `\n`, `\t` and `\\`; any other backslash is literal.
 fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();

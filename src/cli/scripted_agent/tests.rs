@@ -1,4 +1,4 @@
-//! The scripted agent within the process: its reading of prompts and scripts, and its events as orch reads them.
+//! Tests of the scripted agent within the process: parsing of prompts and scripts, and its events as orch reads them.
 
 use super::flags::{Flags, Session};
 use super::price::Tokens;
@@ -74,12 +74,12 @@ fn routing<R>(title: &str, body: &str, with: impl FnOnce(&Routing<'_>, &Catalogu
     with(&Routing { input: &input, settings: &settings, installed: &agents }, &Catalogue::default())
 }
 
-/// A place for turns, with conversations of its own.
-struct Room {
+/// A directory for turns, with its own conversations.
+struct Fixture {
     dir: TempDir,
 }
 
-/// What came of a turn.
+/// The result of a turn.
 struct Turn {
     code: u8,
     lines: String,
@@ -87,7 +87,7 @@ struct Turn {
     ending: Ending,
 }
 
-impl Room {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(dir.path().join("work")).expect("a directory");
@@ -177,7 +177,7 @@ fn every_instruction_is_understood() {
     let body = "```orch-script\nsay a\\nb\nwrite d/f x y\nappend f\nrun sh -c 'a b' \"\"\ncommit Add f\nwait 300ms\n\
         wait-for f\nexit 3\nhang\nflood 10MB\nbackground 1m\nstderr e\nevent {\"a\":1}\nmalformed no\n\
         status needs_review which one?\nroute executor=x complexity=simple reason=because it is\n```";
-    let script = Script::of(body).expect("fine");
+    let script = Script::parse(body).expect("fine");
     let expected = [
         Instruction::Say("a\nb".into()),
         Instruction::Write("d/f".into(), "x y\n".into()),
@@ -215,18 +215,18 @@ fn a_wrong_line_is_named() {
         ("route agent=x", "executor="),
         ("flood much", "10MB"),
     ] {
-        let error = Script::of(&format!("```orch-script\nsay x\n{line}\n```")).expect_err(line).to_string();
+        let error = Script::parse(&format!("```orch-script\nsay x\n{line}\n```")).expect_err(line).to_string();
         assert!(error.starts_with("line 2 (") && error.contains(reason), "{error}");
     }
 }
 
 #[test]
 fn its_events_read_like_those_of_a_real_cli() {
-    let room = Room::new();
-    let mut done = room.turn(&NEW, &work(SCRIPT, None));
+    let fixture = Fixture::new();
+    let mut done = fixture.turn(&NEW, &work(SCRIPT, None));
     done.events.retain(|event| !matches!(event, AgentEvent::Spent { .. }));
     assert_eq!((done.code, &done.ending.failure), (0, &None), "{}", done.lines);
-    assert_eq!(std::fs::read_to_string(room.work().join("a/hello.txt")).expect("written"), "Hello\nthere\n");
+    assert_eq!(std::fs::read_to_string(fixture.work().join("a/hello.txt")).expect("written"), "Hello\nthere\n");
     assert!(matches!(&done.events[0], AgentEvent::Started { session_id: Some(id), model: Some(model) }
         if id == "s-1" && model == "scripted-small"));
     assert!(matches!(&done.events[1], AgentEvent::Text { text } if text == "I will."));
@@ -248,12 +248,12 @@ fn its_events_read_like_those_of_a_real_cli() {
 
 #[test]
 fn a_resumed_conversation_knows_its_task_and_reads_the_rest_from_the_cache() {
-    let room = Room::new();
-    let first = room.turn(&NEW, &work(SCRIPT, None));
-    let again = room.turn(&RESUME, &work(SCRIPT, Some((FailureClass::ChecksFailed, Conversation::Same))));
+    let fixture = Fixture::new();
+    let first = fixture.turn(&NEW, &work(SCRIPT, None));
+    let again = fixture.turn(&RESUME, &work(SCRIPT, Some((FailureClass::ChecksFailed, Conversation::Same))));
     assert_eq!(again.code, 0);
     assert!(again.events.contains(&AgentEvent::Text { text: "Once more.".into() }), "{}", again.lines);
-    assert_eq!(std::fs::read_to_string(room.work().join("a/hello.txt")).expect("written"), "Hello\nthere\nagain\n");
+    assert_eq!(std::fs::read_to_string(fixture.work().join("a/hello.txt")).expect("written"), "Hello\nthere\nagain\n");
     let before = first.ending.usage;
     let read = before.input.unwrap() + before.output.unwrap();
     assert_eq!((before.cached, again.ending.usage.cached), (Some(0), Some(read)));
@@ -262,48 +262,48 @@ fn a_resumed_conversation_knows_its_task_and_reads_the_rest_from_the_cache() {
 #[test]
 fn a_fresh_conversation_that_is_told_of_a_failure_does_the_later_part() {
     let prompt = work(SCRIPT, Some((FailureClass::ChecksFailed, Conversation::Fresh)));
-    let done = Room::new().turn(&NEW, &prompt);
+    let done = Fixture::new().turn(&NEW, &prompt);
     assert!(done.events.contains(&AgentEvent::Text { text: "Once more.".into() }), "{}", done.lines);
 }
 
 #[test]
 fn an_unknown_conversation_is_told_as_the_real_cli_tells_it() {
-    let lost = Room::new().turn(&RESUME, "go on");
+    let lost = Fixture::new().turn(&RESUME, "go on");
     assert_eq!((lost.code, lost.ending.failure.map(|f| f.class)), (1, Some(FailureClass::SessionLost)));
 }
 
 #[test]
 fn an_answer_can_be_malformed_and_repaired() {
-    let room = Room::new();
+    let fixture = Fixture::new();
     let body = "```orch-script\nwrite f x\nmalformed all is well\non-retry:\n```";
-    let prose = room.turn(&NEW, &work(body, None));
+    let prose = fixture.turn(&NEW, &work(body, None));
     assert_eq!((prose.ending.structured, prose.ending.final_text.as_deref()), (None, Some("all is well")));
     let format = Answer::prompt_text();
-    let repaired = room.turn(&RESUME, &repair_prompt("no object", &format, &Templates::embedded()));
+    let repaired = fixture.turn(&RESUME, &repair_prompt("no object", &format, &Templates::embedded()));
     assert!(Answer::parse(repaired.ending.structured.as_ref(), None).is_ok(), "{}", repaired.lines);
 }
 
 #[test]
 fn a_script_can_end_the_process_and_print_what_it_wants() {
-    let end =
-        Room::new().turn(&NEW, &work("```orch-script\nevent {\"type\":\"x\"}\nflood 100KB\nexit 3\nsay no\n```", None));
+    let end = Fixture::new()
+        .turn(&NEW, &work("```orch-script\nevent {\"type\":\"x\"}\nflood 100KB\nexit 3\nsay no\n```", None));
     assert_eq!((end.code, end.ending.failure.map(|f| f.class)), (3, Some(FailureClass::Crashed)));
     assert!(end.lines.len() > 100_000 && end.lines.contains("\n{\"type\":\"x\"}\n"));
 }
 
 #[test]
 fn a_slip_in_the_script_is_told_and_nothing_is_done() {
-    let room = Room::new();
-    let bad = room.turn(&NEW, &work("```orch-script\nwrite f x\ndance\n```", None));
-    assert_eq!((bad.code, room.work().join("f").exists()), (1, false));
+    let fixture = Fixture::new();
+    let bad = fixture.turn(&NEW, &work("```orch-script\nwrite f x\ndance\n```", None));
+    assert_eq!((bad.code, fixture.work().join("f").exists()), (1, false));
     assert!(bad.ending.failure.expect("failed").detail.contains("line 2"));
 }
 
 #[test]
 fn a_task_without_a_script_gets_a_file_named_after_it() {
-    let room = Room::new();
-    room.turn(&NEW, &work("just so", None));
-    assert_eq!(std::fs::read_to_string(room.work().join("say-hello.md")).expect("written"), "# Say hello\n");
+    let fixture = Fixture::new();
+    fixture.turn(&NEW, &work("just so", None));
+    assert_eq!(std::fs::read_to_string(fixture.work().join("say-hello.md")).expect("written"), "# Say hello\n");
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn its_route_is_one_that_orch_accepts() {
         ("Write a guide", "```orch-script\nroute complexity=complex reason=on my word\n```", Complexity::Complex),
     ] {
         let prompt = routing(title, body, |r, skills| route_prompt(r, skills, &Templates::embedded()));
-        let answer = Room::new().turn(&NEW, &prompt).ending;
+        let answer = Fixture::new().turn(&NEW, &prompt).ending;
         let route =
             routing(title, body, |r, skills| r.parse(answer.structured.as_ref(), answer.final_text.as_deref(), skills));
         let route = route.expect("a route");
@@ -323,7 +323,7 @@ fn its_route_is_one_that_orch_accepts() {
     }
     let body = "```orch-script\nroute answer=let me think about it\n```";
     let prompt = routing("x", body, |r, skills| route_prompt(r, skills, &Templates::embedded()));
-    assert_eq!(Room::new().turn(&NEW, &prompt).ending.final_text.as_deref(), Some("let me think about it"));
+    assert_eq!(Fixture::new().turn(&NEW, &prompt).ending.final_text.as_deref(), Some("let me think about it"));
 }
 
 #[test]
@@ -343,6 +343,6 @@ proptest! {
     #[test]
     fn no_text_makes_the_readers_panic(text in any::<String>(), line in "[a-z-]{0,10} [^\n]{0,40}") {
         Prompt::read(&text);
-        drop(Script::of(&format!("```orch-script\n{line}\n{text}\n```")));
+        drop(Script::parse(&format!("```orch-script\n{line}\n{text}\n```")));
     }
 }

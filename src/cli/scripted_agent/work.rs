@@ -1,5 +1,5 @@
-//! Carries a script out in the worktree. Programs are started without a shell and with the agent's own environment;
-//! one that fails is told as a failed tool call, and the script goes on, as an agent would.
+//! Executes a script in the worktree. Programs are started without a shell and with the agent's environment; a failure
+//! is reported as a failed tool call, and the script continues, as an agent would.
 
 use super::Surroundings;
 use super::conversation::Conversation;
@@ -17,25 +17,25 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a program of the script may take.
+/// The time limit of a program.
 const PATIENCE: Duration = Duration::from_secs(3600);
-/// How much of a program's output is told, in bytes.
+/// The most bytes of a program's output that are reported.
 const TOLD: usize = 32 << 10;
-/// How often a file that is waited for is looked for.
+/// How often to look for a file that the script waits for.
 const LOOK: Duration = Duration::from_millis(10);
-/// Who commits where git knows nobody.
+/// The author of commits if git has none.
 const IDENTITY: [&str; 4] = ["-c", "user.name=Scripted Agent", "-c", "user.email=agent@example.invalid"];
 
-/// How the process ends.
+/// How the process exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaves {
     /// With 0, after the last event.
     Well,
-    /// With this code, in the middle of things.
+    /// With this code, immediately.
     With(u8),
 }
 
-/// Does what the script says for this attempt, and answers.
+/// Executes the script for this attempt, and answers.
 pub(super) fn carry_out(
     script: &Script,
     prompt: &Prompt,
@@ -62,7 +62,7 @@ pub(super) fn carry_out(
     Ok(Leaves::Well)
 }
 
-/// Answers what the person says in between.
+/// Answers a further message.
 pub(super) fn acknowledge(
     text: &str,
     surroundings: &Surroundings,
@@ -75,7 +75,7 @@ pub(super) fn acknowledge(
     Ok(Leaves::Well)
 }
 
-/// What is done where nothing is said: a file named after the task.
+/// The default instructions: write a file named after the task.
 fn unscripted(task: Option<&Task>) -> Vec<Instruction> {
     let title = task.map_or("Nothing in particular", |task| task.title.as_str());
     let name = names::slug(title, 40);
@@ -88,7 +88,7 @@ fn unscripted(task: Option<&Task>) -> Vec<Instruction> {
     ]
 }
 
-/// What the answer is made of.
+/// The parts of the answer.
 #[derive(Debug, Default)]
 struct Report {
     status: Option<(AnswerStatus, String)>,
@@ -133,7 +133,7 @@ struct Worker<'a, W> {
 }
 
 impl<W: Write> Worker<'_, W> {
-    /// One instruction; the answer is how the process ends, when it does now.
+    /// Executes one instruction; returns the exit if the process is to end now.
     fn follow(&mut self, instruction: &Instruction) -> io::Result<Option<Leaves>> {
         match instruction {
             Instruction::Say(text) => self.stream.say(text)?,
@@ -173,34 +173,34 @@ impl<W: Write> Worker<'_, W> {
 
     fn run(&mut self, words: &[String]) -> io::Result<()> {
         let id = self.stream.call("Bash", &json!({ "command": words.join(" ") }))?;
-        let (ok, output) = self.told(words);
+        let (ok, output) = self.run_program(words);
         self.stream.result(&id, ok, &output)
     }
 
     fn commit(&mut self, message: &str) -> io::Result<()> {
         let id = self.stream.call("Bash", &json!({ "command": format!("git add -A && git commit -m {message:?}") }))?;
         let identity = if self.knows_identity() { &[][..] } else { &IDENTITY[..] };
-        let (mut ok, mut output) = self.told(&["git", "add", "--all"]);
+        let (mut ok, mut output) = self.run_program(&["git", "add", "--all"]);
         if ok {
             let commit = [&["git"], identity, &["commit", "--quiet", "--message", message]].concat();
-            (ok, output) = self.told(&commit);
+            (ok, output) = self.run_program(&commit);
         }
         if ok {
             let subject = message.lines().next().unwrap_or_default().to_owned();
             self.report.commits.push(subject);
-            (_, output) = self.told(&["git", "log", "-1", "--oneline"]);
+            (_, output) = self.run_program(&["git", "log", "-1", "--oneline"]);
         }
         self.stream.result(&id, ok, &output)
     }
 
     fn knows_identity(&self) -> bool {
-        let has = |name: &str| self.told(&["git", "config", "--get", name]).0;
+        let has = |name: &str| self.run_program(&["git", "config", "--get", name]).0;
         let given = |name: &str| self.surroundings.environment.get(name).is_some_and(|value| !value.is_empty());
         (has("user.name") && has("user.email")) || (given("GIT_AUTHOR_EMAIL") && given("GIT_COMMITTER_EMAIL"))
     }
 
-    /// Runs a program and tells whether it went well and what it printed.
-    fn told<S: AsRef<str>>(&self, words: &[S]) -> (bool, String) {
+    /// Runs a program, and returns whether it succeeded and its output.
+    fn run_program<S: AsRef<str>>(&self, words: &[S]) -> (bool, String) {
         let mut words = words.iter().map(AsRef::as_ref);
         let program = words.next().unwrap_or_default();
         let call = self.invocation(program).args(words).time_limit(PATIENCE).output_limit(TOLD, Excess::KeepTail);
@@ -212,7 +212,7 @@ impl<W: Write> Worker<'_, W> {
                 }
                 (output.success(), text)
             }
-            Err(error) => (false, said(&error)),
+            Err(error) => (false, describe(&error)),
         }
     }
 
@@ -244,20 +244,20 @@ fn write(path: &Path, text: &[u8]) -> Result<(), FsError> {
     fs::write_private(path, text, Durability::Cached)
 }
 
-fn said(error: &ProcessError) -> String {
+fn describe(error: &ProcessError) -> String {
     error.to_string()
 }
 
-/// Waits until somebody ends the process.
+/// Waits until the process is killed.
 pub(super) fn hang() -> ! {
     loop {
         pause(Duration::from_secs(3600));
     }
 }
 
-/// Lets time pass, as the script wants it.
+/// Pauses, as the script demands.
 fn pause(time: Duration) {
-    // Without a descriptor it is the kernel's plain wait; a signal may cut it short.
+    // Without a descriptor this is a plain wait of the kernel; a signal may cut it short.
     let began = orch_sys::clock::instant();
     while let Some(left) = time.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
         let timeout = Timespec::try_from(left).ok();

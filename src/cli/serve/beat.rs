@@ -1,5 +1,5 @@
-//! Signs of life for the supervisor, each after an answer of the engine's loop: an engine that hangs gives none, and is
-//! started anew.
+//! Sends heartbeats to the supervisor, each after an answer of the engine's loop: an engine that hangs sends none, and
+//! is restarted.
 
 use orch_api::client::Client;
 use orch_api::endpoint;
@@ -9,19 +9,19 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// So many questions fit into the time that the supervisor waits.
+/// How many requests fit into the supervisor's time limit.
 const QUESTIONS: u32 = 4;
-/// The shortest time between two.
+/// The shortest interval.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-/// Gives signs of life as long as it is held.
+/// Sends heartbeats until it is dropped.
 pub struct Beat {
     asks: Option<JoinHandle<()>>,
 }
 
 impl Beat {
-    /// Begins, where the supervisor waits for them.
-    pub fn of(supervised: &Arc<Supervised>, client: &Client) -> Self {
+    /// Starts, if the supervisor expects heartbeats.
+    pub fn new(supervised: &Arc<Supervised>, client: &Client) -> Self {
         let (supervised, client) = (Arc::clone(supervised), client.clone());
         let asks = supervised.watchdog().map(|patience| tokio::spawn(ask(supervised, client, patience / QUESTIONS)));
         Self { asks }
@@ -34,7 +34,7 @@ impl Drop for Beat {
     }
 }
 
-/// The question goes through the loop's own queue, like a command: who answers it has come through a turn.
+/// The request goes through the loop's queue like a command, so an answer proves that the loop runs.
 async fn ask(supervised: Arc<Supervised>, client: Client, pause: Duration) {
     let mut times = interval(pause.max(SHORTEST));
     times.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! `orch serve --detach`: the daemon is started in the background, away from the terminal, and waited for until it answers.
+//! `orch serve --detach`: starts the daemon in the background, detached from the terminal, and waits until it answers.
 
 use super::findings;
 use crate::cli::context::Context;
@@ -14,16 +14,16 @@ use std::fs::File;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// What a daemon in the background says before it has a log, below the home's state.
+/// The output of a background daemon before it has a log, in the home's state directory.
 const WORDS: &str = "serve.err";
-/// The largest part of it that is shown, in bytes.
+/// The most bytes of it that are shown.
 const SHOWN: usize = 16 << 10;
-/// How long it is waited for: a large journal that is examined takes its time.
+/// How long to wait: checking a large journal takes time.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Time between two looks.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Starts it, and returns when it answers.
+/// Starts the daemon, and returns when it answers.
 pub(super) async fn run(replaces: bool, setup: &Setup, context: &Context) -> Result<Exit, CliError> {
     if !replaces && let Found::Answers(_, status) = find(setup).await? {
         return Err(CliError::Refused {
@@ -53,8 +53,8 @@ pub(super) async fn run(replaces: bool, setup: &Setup, context: &Context) -> Res
         if let Found::Answers(client, status) = find_now(setup).await
             && status.pid == pid
         {
-            findings::tell(&client, &setup.home, context).await;
-            return told(setup, context, pid);
+            findings::print(&client, &setup.home, context).await;
+            return render(setup, context, pid);
         }
         if timeout_at(deadline, sleep(LOOK)).await.is_err() {
             let message = format!("orch (pid {pid}) does not answer yet: its log is {}", setup.home.log().display());
@@ -64,7 +64,7 @@ pub(super) async fn run(replaces: bool, setup: &Setup, context: &Context) -> Res
     }
 }
 
-/// Who answers at this moment.
+/// Returns the daemon that answers now.
 async fn find_now(setup: &Setup) -> Found {
     match setup.connect().await {
         Some(_) => find(setup).await.unwrap_or(Found::Nobody),
@@ -72,7 +72,7 @@ async fn find_now(setup: &Setup) -> Found {
     }
 }
 
-fn told(setup: &Setup, context: &Context, pid: u32) -> Result<Exit, CliError> {
+fn render(setup: &Setup, context: &Context, pid: u32) -> Result<Exit, CliError> {
     let (home, log) = (setup.home.root().display().to_string(), setup.home.log());
     if context.ui.is_json() {
         context.ui.json(&serde_json::json!({ "pid": pid, "home": home, "log": log }))?;
@@ -82,7 +82,7 @@ fn told(setup: &Setup, context: &Context, pid: u32) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// The same arguments for the process in the background.
+/// Returns the arguments for the background process.
 fn background(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let is_detach = |argument: &OsString| argument == "-d" || argument == "--detach";
     let mut kept: Vec<OsString> = arguments.filter(|argument| !is_detach(argument)).collect();
@@ -90,8 +90,8 @@ fn background(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     kept
 }
 
-/// Leaves the terminal's session, so that its end does not reach this process. A process that leads its group already has
-/// nobody's terminal to leave.
+/// Leaves the terminal's session, so that its end does not reach this process. A process that leads its group already
+/// has no terminal.
 pub(super) fn leave_terminal() {
     if let Err(error) = rustix::process::setsid() {
         tracing::debug!(%error, pid = Identity::current().pid, "no new session");

@@ -1,5 +1,5 @@
-//! What a daemon finds wrong at its start, said where it was started: a configuration that does not read, a port that is
-//! taken. It serves all the same; `orch status` and `orch doctor` say it again.
+//! Prints the problems that a daemon finds at its start: an unreadable configuration, a port in use. The daemon runs
+//! anyway; `orch status` and `orch doctor` repeat them.
 
 use crate::cli::context::Context;
 use crate::cli::settings;
@@ -10,13 +10,13 @@ use orch_sys::clock;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long it is waited for that the API listens, or says why not.
+/// How long to wait until the API listens or reports why not.
 const LISTENING: Duration = Duration::from_secs(1);
-/// Time between two looks.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Says all of it.
-pub(super) async fn tell(client: &Client, home: &Home, context: &Context) {
+/// Prints all problems.
+pub(super) async fn print(client: &Client, home: &Home, context: &Context) {
     let listens = settings::global(context, home).is_ok_and(|loaded| loaded.config.http.listen.is_some());
     let deadline = Instant::from_std(clock::instant()) + LISTENING;
     loop {

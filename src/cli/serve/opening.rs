@@ -1,25 +1,24 @@
-//! Getting hold of the home: a short command's engine is waited for, another daemon is named, or asked to make room.
+//! Acquires the home: waits for a short command's engine, and reports or replaces another daemon.
 
 use crate::cli::error::CliError;
 use crate::cli::stop;
 use crate::daemon::{Holder, OpenError, Running, Setup};
 use orch_api::endpoint;
-use orch_api::status::StatusView;
+use orch_api::status::{EngineMode, StatusView};
 use orch_api::switches::ShutdownOrder;
 use orch_core::service::ShutdownMode;
 use orch_engine::Mode;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long the engine of a short command is waited for, and a daemon that was asked to leave.
+/// How long to wait for the engine of a short command, and for a daemon that was asked to stop.
 const HANDOVER: Duration = Duration::from_secs(10);
-/// After this time, a daemon that has the home and does not answer at its socket is ended by a signal, where it is to be
-/// replaced.
+/// The time after which a daemon that is to be replaced, and does not answer at its socket, is ended by a signal.
 const UNHEARD: Duration = Duration::from_secs(5);
-/// Time between two tries.
+/// The interval between two attempts.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Opens the engine. With `replaces` a daemon that runs is asked to leave first; its agents go on.
+/// Opens the engine. With `replaces`, a running daemon is asked to stop first; its agents continue.
 pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, CliError> {
     let patience = || Instant::from_std(orch_sys::clock::instant()) + HANDOVER;
     let (mut deadline, mut asked) = (patience(), None);
@@ -31,7 +30,7 @@ pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, 
         };
         if let Some(status) = who(setup).await
             && asked != Some(status.pid)
-            && status.mode != Mode::Command.as_str()
+            && status.mode != EngineMode::Command
         {
             if !replaces || !is_daemon(&status) {
                 return Err(occupied(&status, replaces));
@@ -57,9 +56,9 @@ async fn who(setup: &Setup) -> Option<StatusView> {
     setup.connect().await?.call(&endpoint::BriefStatus).await.ok()
 }
 
-/// Whoever runs one task in a terminal is no daemon.
+/// Returns whether it is a daemon, and not a command that runs one task.
 fn is_daemon(status: &StatusView) -> bool {
-    [Mode::Serve, Mode::Once, Mode::UntilIdle].iter().any(|mode| mode.as_str() == status.mode)
+    matches!(status.mode, EngineMode::Serve | EngineMode::Once | EngineMode::UntilIdle)
 }
 
 fn occupied(status: &StatusView, replaces: bool) -> CliError {
@@ -74,7 +73,7 @@ fn occupied(status: &StatusView, replaces: bool) -> CliError {
     }
 }
 
-/// Asks a daemon to leave; nothing is asked when this orch could not take its place.
+/// Asks a daemon to stop, unless this orch could not take its place.
 async fn make_room(setup: &Setup, status: &StatusView) -> Result<(), CliError> {
     setup.check_journal()?;
     let Some(client) = setup.connect().await else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Becoming oneself again: the same arguments, the program as it is on the disk now.
+//! Replaces this process by itself: the same arguments, and the program that is on the disk now.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -6,10 +6,10 @@ use crate::cli::exe_path::program;
 use orch_sys::process::become_program;
 use std::ffi::OsString;
 
-/// Of the arguments, what only holds for the first start.
+/// The argument that holds only for the first start.
 const ONCE: &str = "--replace";
 
-/// Becomes the program that was started, as it is now. Comes back only with the reason why not.
+/// Executes the present program. Returns only an error.
 pub fn respawn(context: &Context) -> CliError {
     let mut args = std::env::args_os();
     let name = args.next().unwrap_or_else(|| "orch".into());

@@ -1,40 +1,40 @@
-//! What signals mean to the daemon. INT and TERM: leave. HUP: of a daemon without a terminal, start anew with the program
-//! as it is now; of one whose terminal is gone, leave.
+//! The daemon's signals. INT and TERM: stop. HUP: without a terminal, restart with the program on the disk; with a
+//! closed terminal, stop.
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use orch_core::service::{Cause, Departure, ShutdownMode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that stop an engine at once.
+/// The signals that stop an engine.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
-    /// HUP is an order to start anew.
+    /// Whether HUP means restart.
     reloads: bool,
-    /// That order came while the engine opened, and is still to be obeyed.
+    /// Whether that signal arrived while the engine opened, and is pending.
     early: bool,
 }
 
-/// What a signal orders.
+/// The order that a signal stands for.
 pub struct Order {
-    /// How to leave, and why.
+    /// How to shut down, and why.
     pub departure: Departure,
-    /// The exit code that it means.
+    /// The exit code.
     pub exit: Exit,
 }
 
-/// The order to start anew.
+/// Returns the order to restart.
 fn anew() -> Order {
     Order { departure: Departure::new(ShutdownMode::Respawn, Cause::Signal, "SIGHUP"), exit: Exit::Done }
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Starts listening.
     pub fn listen(reloads: bool) -> Result<Self, CliError> {
         let on = |kind| signal(kind).map_err(CliError::system("cannot listen for signals"));
-        // The last one is caught once the others are heard, not only caught.
+        // The last signal is handled once the others are registered.
         Ok(Self {
             hangup: on(SignalKind::hangup())?,
             interrupt: on(SignalKind::interrupt())?,
@@ -44,11 +44,11 @@ impl Signals {
         })
     }
 
-    /// Waits for an order to leave while the engine opens. One to start anew is kept until it is open: it must not end
-    /// the service.
-    pub async fn told_to_leave(&mut self) -> Order {
+    /// Waits for an order to stop while the engine opens. A restart is deferred until it is open: it must not end the
+    /// service.
+    pub async fn shutdown_order(&mut self) -> Order {
         loop {
-            let order = self.heard().await;
+            let order = self.next_order().await;
             if order.departure.how != ShutdownMode::Respawn {
                 return order;
             }
@@ -56,12 +56,12 @@ impl Signals {
         }
     }
 
-    /// Waits for one of them.
+    /// Waits for any of the signals.
     pub async fn any(&mut self) -> Order {
-        if std::mem::take(&mut self.early) { anew() } else { self.heard().await }
+        if std::mem::take(&mut self.early) { anew() } else { self.next_order().await }
     }
 
-    async fn heard(&mut self) -> Order {
+    async fn next_order(&mut self) -> Order {
         let stop = |why: &str, exit| Order { departure: Departure::new(ShutdownMode::Stop, Cause::Signal, why), exit };
         tokio::select! {
             _ = self.interrupt.recv() => stop("SIGINT", Exit::Interrupted),

@@ -1,4 +1,4 @@
-//! Whether the service finds what it needs: its own program, tmux, git and the agents in the `PATH` that it has.
+//! Checks whether an installed service finds its program, tmux, git and the agents in its `PATH`.
 
 use super::definitions::Found;
 use super::service_host::ServiceHost;
@@ -9,7 +9,7 @@ use orch_core::service::definition::Definition;
 use orch_engine::{Finding, Verdict};
 use orch_sys::process::which;
 
-/// What the service would miss with this `PATH`.
+/// Returns what the service would lack with this `PATH`.
 pub fn lacking(definition: &Definition, path: &str, config: &Config) -> Vec<String> {
     let mut lacks = Vec::new();
     if which(&definition.program, "").is_none() {
@@ -32,7 +32,7 @@ pub fn lacking(definition: &Definition, path: &str, config: &Config) -> Vec<Stri
     lacks
 }
 
-/// Agents that a person's `PATH` has and the service's has not.
+/// Returns the agents that are in the person's `PATH` but not in the service's.
 fn lost_agents(path: &str, config: &Config, own: &str) -> Vec<String> {
     let is_lost = |name: &&str| {
         let command = config.agent(name).map(|agent| agent.command.clone()).unwrap_or_default();
@@ -41,7 +41,7 @@ fn lost_agents(path: &str, config: &Config, own: &str) -> Vec<String> {
     config.agents.names().filter(is_lost).map(str::to_owned).collect()
 }
 
-/// All that an installed service would miss.
+/// Returns everything that an installed service would lack.
 async fn misses(host: &ServiceHost<'_>, found: &Found, config: &Config) -> Vec<String> {
     let path = host.path_of(found).await;
     let mut lacks = lacking(&found.definition, &path, config);
@@ -52,7 +52,7 @@ async fn misses(host: &ServiceHost<'_>, found: &Found, config: &Config) -> Vec<S
     lacks
 }
 
-/// Says what the service will miss that is being started.
+/// Warns about what a service that is being started will lack.
 pub async fn warn(host: &ServiceHost<'_>, found: &Found) {
     let Ok(loaded) = settings::global(host.context, &host.setup.home) else { return };
     let misses = misses(host, found, &loaded.config).await;
@@ -62,12 +62,12 @@ pub async fn warn(host: &ServiceHost<'_>, found: &Found) {
     }
 }
 
-/// What to do about it.
+/// The remedy.
 const REMEDY: &str = "orch service install, from a shell whose PATH finds them, then orch service restart";
 
-/// What `orch doctor` says of the services that are installed. Without settings nobody knows which programs they need.
+/// Returns the findings of `orch doctor` on the installed services. Without settings, the needed programs are unknown.
 pub async fn checkup(context: &Context, config: Option<&Config>) -> Vec<Finding> {
-    let Ok(host) = ServiceHost::look(context) else { return Vec::new() };
+    let Ok(host) = ServiceHost::new(context) else { return Vec::new() };
     let mut findings = Vec::new();
     for found in host.found.iter().filter(|found| host.home_of(found) == host.setup.home.root()) {
         findings.push(one(&host, found, config).await);
@@ -81,7 +81,7 @@ pub async fn checkup(context: &Context, config: Option<&Config>) -> Vec<Finding>
 }
 
 async fn one(host: &ServiceHost<'_>, found: &Found, config: Option<&Config>) -> Finding {
-    let place = format!("{} ({})", found.supervisor.told(), found.file.display());
+    let place = format!("{} ({})", found.supervisor.describe(), found.file.display());
     let misses = match config {
         Some(config) => misses(host, found, config).await,
         None => Vec::new(),
@@ -93,7 +93,7 @@ async fn one(host: &ServiceHost<'_>, found: &Found, config: Option<&Config>) -> 
     if found.is_packaged {
         let standing = host.standing(found.supervisor).await;
         if standing.is_enabled != Some(true) && standing.pid.is_none() {
-            // It lies there for everybody on the machine; nobody here has asked for it.
+            // It is installed for everybody on the machine; this person did not ask for it.
             let detail = format!(
                 "{place}: brought by a package, and not in use; orch service install sets it up with your PATH"
             );
@@ -114,12 +114,12 @@ mod tests {
             path: Some("/nowhere".to_owned()),
             ..Definition::default()
         };
-        let told = lacking(&bare, "/nowhere", &Config::default()).join("\n");
+        let text = lacking(&bare, "/nowhere", &Config::default()).join("\n");
         for part in ["/nowhere/orch", "the PATH of the service has no tmux and no git", "none of the agents"] {
-            assert!(told.contains(part), "{part} in {told}");
+            assert!(text.contains(part), "{part} in {text}");
         }
         let own = Definition { program: "/bin/sh".to_owned(), ..Definition::default() };
-        let told = lacking(&own, "/nowhere", &Config::default()).join("\n");
-        assert!(told.contains("the PATH of its supervisor, which has none of the agents"), "{told}");
+        let text = lacking(&own, "/nowhere", &Config::default()).join("\n");
+        assert!(text.contains("the PATH of its supervisor, which has none of the agents"), "{text}");
     }
 }

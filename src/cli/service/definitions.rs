@@ -1,4 +1,4 @@
-//! The files in which supervisors read what to start: where they lie, and what stands in them.
+//! The definition files of supervisors: their paths and contents.
 
 use orch_core::service::definition::{Definition, LABEL, UNIT};
 use orch_core::service::supervisor::Supervisor;
@@ -9,27 +9,27 @@ use std::path::{Path, PathBuf};
 /// The largest definition that is read, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// A definition that is installed.
+/// An installed definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Who reads it.
+    /// Its supervisor.
     pub supervisor: Supervisor,
-    /// Where it lies.
+    /// Its path.
     pub file: PathBuf,
-    /// What stands in it, and in what was added to it.
+    /// Its parsed content, including drop-ins.
     pub definition: Definition,
     /// Its text.
     pub text: String,
-    /// A package has brought it: it is not orch's to change.
+    /// Whether it belongs to a package, so that orch must not change it.
     pub is_packaged: bool,
 }
 
-/// Where a person's own systemd units lie.
+/// Returns the directory of a person's systemd units.
 fn units(dir: &Path, config: Option<&Path>) -> PathBuf {
     config.map_or_else(|| dir.join(".config"), Path::to_owned).join("systemd/user")
 }
 
-/// Where orch writes the definition for a supervisor; Homebrew writes its own.
+/// Returns the path that orch writes for a supervisor; Homebrew writes its own.
 pub fn file_for(supervisor: Supervisor, dir: &Path, config: Option<&Path>) -> Option<PathBuf> {
     match supervisor {
         Supervisor::Systemd => Some(units(dir, config).join(UNIT)),
@@ -38,7 +38,7 @@ pub fn file_for(supervisor: Supervisor, dir: &Path, config: Option<&Path>) -> Op
     }
 }
 
-/// All that are installed. A person's own unit takes the place of one that a package has brought.
+/// Returns all installed definitions. A person's unit replaces one from a package.
 pub fn found(dir: &Path, config: Option<&Path>) -> Vec<Found> {
     let agents = dir.join("Library/LaunchAgents");
     let own_unit = units(dir, config).join(UNIT);
@@ -57,13 +57,14 @@ pub fn found(dir: &Path, config: Option<&Path>) -> Vec<Found> {
     all.into_iter().flatten().collect()
 }
 
-/// Where packages put user units, first the one that counts most.
+/// Returns the directories of packaged user units, in order of precedence.
 fn packaged(dir: &Path) -> Vec<PathBuf> {
     let places = ["/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
     std::iter::once(dir.join(".local/share/systemd/user")).chain(places.map(PathBuf::from)).collect()
 }
 
-/// What a person has added to the unit (`systemctl --user edit orch`). Of two of the same name the person's own counts.
+/// Returns the drop-ins that a person has added to the unit (`systemctl --user edit orch`). Of two with the same name,
+/// the person's wins.
 fn drop_ins(dir: &Path, config: Option<&Path>) -> String {
     let mut texts = BTreeMap::new();
     for place in packaged(dir).into_iter().rev().chain([units(dir, config)]) {
@@ -83,7 +84,7 @@ fn read(supervisor: Supervisor, file: PathBuf, drop_ins: &str) -> Option<Found> 
     let text = fs::read_text(&file, LARGEST).ok()?;
     let is_unit = file.extension().is_some_and(|extension| extension == "service");
     let definition = match supervisor {
-        // Homebrew's unit has another name, and so no part of what was added to this one.
+        // Homebrew's unit has another name, so drop-ins of this one do not apply.
         Supervisor::Homebrew if is_unit => Definition::of_unit(&text),
         Supervisor::Systemd => Definition::of_unit(&format!("{text}{drop_ins}")),
         Supervisor::Homebrew | Supervisor::Launchd => Definition::of_plist(&text),
@@ -91,10 +92,10 @@ fn read(supervisor: Supervisor, file: PathBuf, drop_ins: &str) -> Option<Found> 
     Some(Found { supervisor, file, definition, text, is_packaged: false })
 }
 
-/// Writes one.
+/// Writes a definition.
 ///
 /// # Errors
-/// It cannot be written; what was there before is there still.
+/// It cannot be written; the previous file is unchanged.
 pub fn write(file: &Path, text: &str) -> Result<(), fs::FsError> {
     if let Some(dir) = file.parent() {
         fs::create_dirs(dir)?;

@@ -1,4 +1,4 @@
-//! `orch service history`: each start, stop and respawn of the daemon.
+//! `orch service history`: lists each start, stop and restart of the daemon.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -8,12 +8,12 @@ use crate::cli::ui::time::{Now, short};
 use jiff::SignedDuration;
 use orch_api::endpoint;
 use orch_api::queries::HistoryQuery;
-use orch_core::service::ServiceEntry;
+use orch_api::switches::ServiceEntryView;
 
 /// Arguments of `orch service history`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The newest so many
+    /// The number of newest entries
     #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
 }
@@ -28,18 +28,18 @@ const HEAD: [Column; 7] = [
     Column::new("why", Width::Rest(20)),
 ];
 
-/// Tells it.
+/// Prints the entries.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let query = HistoryQuery { limit: Some(args.limit) };
     let ui = context.ui;
-    let told = |entries: &Vec<ServiceEntry>, now: &Now, paint| {
+    let text = |entries: &Vec<ServiceEntryView>, now: &Now, paint| {
         let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
         render(&HEAD, &rows, ui.columns(), paint)
     };
-    context.present(&endpoint::ServiceHistory { query }, told).await
+    context.present(&endpoint::ServiceHistory { query }, text).await
 }
 
-fn row(entry: &ServiceEntry, now: &Now) -> [Cell<'static>; 7] {
+fn row(entry: &ServiceEntryView, now: &Now) -> [Cell<'static>; 7] {
     let served = entry.lasted_seconds.map(|seconds| short(SignedDuration::from_secs(seconds)));
     let memory = entry.memory_bytes.map(|bytes| format!("{} MB", bytes / 1_000_000));
     [
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn an_end_says_how_long_it_lasted_and_why_it_came() {
-        let entry = ServiceEntry {
+        let entry = ServiceEntryView {
             at: "2026-03-01T10:00:00Z".parse().expect("a time"),
             kind: ServiceKind::Respawn,
             cause: Cause::Memory,

@@ -1,4 +1,4 @@
-//! `orch service install` and `uninstall`: the definition is written for one supervisor, and taken back.
+//! `orch service install` and `uninstall`: write and remove the definition for a supervisor.
 
 use super::Wanted;
 use super::checkup::lacking;
@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 /// Arguments of `orch service install`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// For this supervisor; by default the one that fits this installation
+    /// The supervisor; default: the one that fits this installation
     #[arg(long, value_name = "NAME")]
     supervisor: Option<Wanted>,
-    /// Print what would be written, and write nothing
+    /// Print the definition, and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -29,12 +29,12 @@ pub struct Args {
 /// Arguments of `orch service uninstall`.
 #[derive(Debug, clap::Args)]
 pub struct Removal {
-    /// Of this supervisor; by default of all that have it
+    /// The supervisor; default: all that have the service
     #[arg(long, value_name = "NAME")]
     supervisor: Option<Wanted>,
 }
 
-/// What was installed. Part of the JSON contract.
+/// The installed service. Part of the JSON contract.
 #[derive(Serialize)]
 struct Installed<'a> {
     supervisor: Supervisor,
@@ -45,9 +45,9 @@ struct Installed<'a> {
     home: PathBuf,
 }
 
-/// Installs, which may be done again.
+/// Installs the service. Idempotent.
 pub async fn install(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let host = ServiceHost::look(context)?;
+    let host = ServiceHost::new(context)?;
     let supervisor = host.choose(args.supervisor.map(Supervisor::from))?;
     if let Some(other) = host.found.iter().find(|found| found.supervisor != supervisor && !found.is_packaged) {
         return Err(taken(supervisor, other));
@@ -84,43 +84,48 @@ pub async fn install(args: Args, context: &Context) -> Result<Exit, CliError> {
         host.order(supervisor, &["daemon-reload"]).await?;
         host.order(supervisor, &["enable", UNIT]).await?;
     }
-    tell(&host, supervisor, &Told { file: &file, before, definition: &definition, changed })
+    print(&host, supervisor, &Installation { file: &file, before, definition: &definition, changed })
 }
 
-struct Told<'a> {
+struct Installation<'a> {
     file: &'a Path,
     before: Option<&'a Found>,
     definition: &'a Definition,
     changed: bool,
 }
 
-fn tell(host: &ServiceHost<'_>, supervisor: Supervisor, told: &Told<'_>) -> Result<Exit, CliError> {
+fn print(host: &ServiceHost<'_>, supervisor: Supervisor, installation: &Installation<'_>) -> Result<Exit, CliError> {
     let ui = host.context.ui;
-    warn(host, supervisor, told.definition);
+    warn(host, supervisor, installation.definition);
     if ui.is_json() {
-        let (file, changed, definition) = (told.file, told.changed, told.definition);
+        let (file, changed, definition) = (installation.file, installation.changed, installation.definition);
         let home = host.setup.home.root().to_owned();
         let (program, path) = (definition.program.as_str(), definition.path.as_deref());
         ui.json(&Installed { supervisor, file, changed, program, path, home })?;
         return Ok(Exit::Done);
     }
-    let (file, home) = (told.file.display(), host.setup.home.root().display());
-    let said = match (told.before, told.changed) {
-        (None, _) => format!("installed for {}: {file}", supervisor.told()),
-        (Some(_), false) => format!("installed already for {}: {file}", supervisor.told()),
+    let (file, home) = (installation.file.display(), host.setup.home.root().display());
+    let said = match (installation.before, installation.changed) {
+        (None, _) => format!("installed for {}: {file}", supervisor.describe()),
+        (Some(_), false) => format!("installed already for {}: {file}", supervisor.describe()),
         (Some(before), true) => {
             let old = &before.definition.program;
-            let moved = if *old == told.definition.program { String::new() } else { format!("; it started {old}") };
-            format!("written anew for {}: {file}{moved}", supervisor.told())
+            let moved =
+                if *old == installation.definition.program { String::new() } else { format!("; it started {old}") };
+            format!("written anew for {}: {file}{moved}", supervisor.describe())
         }
     };
-    ui.data(&format!("{said}\nstarts {} for {home}\n", told.definition.program))?;
-    let next = if told.changed && told.before.is_some() { "orch service restart" } else { "orch service start" };
+    ui.data(&format!("{said}\nstarts {} for {home}\n", installation.definition.program))?;
+    let next = if installation.changed && installation.before.is_some() {
+        "orch service restart"
+    } else {
+        "orch service start"
+    };
     ui.note(&format!("next: {next}"));
     Ok(Exit::Done)
 }
 
-/// What would be missed when nobody looks.
+/// Warns about what the service would lack.
 fn warn(host: &ServiceHost<'_>, supervisor: Supervisor, definition: &Definition) {
     let ui = host.context.ui;
     let built = ["/target/debug/", "/target/release/", "/tmp/"];
@@ -141,7 +146,7 @@ fn warn(host: &ServiceHost<'_>, supervisor: Supervisor, definition: &Definition)
     }
 }
 
-/// The service of this program, this home and this `PATH`.
+/// Returns the service of this program, this home and this `PATH`.
 fn definition(host: &ServiceHost<'_>) -> Definition {
     let lasting = |path: &Path| path.to_string_lossy().into_owned();
     let home = &host.setup.home;
@@ -168,9 +173,9 @@ fn taken(supervisor: Supervisor, other: &Found) -> CliError {
     CliError::Refused {
         message: format!(
             "{} has the service already ({}); with {} there would be two",
-            other.supervisor.told(),
+            other.supervisor.describe(),
             other.file.display(),
-            supervisor.told()
+            supervisor.describe()
         ),
         hint: Some("orch service uninstall, then orch service install".to_owned()),
     }
@@ -184,9 +189,9 @@ fn other_home(host: &ServiceHost<'_>, before: &Found) -> CliError {
     }
 }
 
-/// Stops it and takes it away, wherever it is.
+/// Stops and removes the service, wherever it is installed.
 pub async fn uninstall(args: Removal, context: &Context) -> Result<Exit, CliError> {
-    let host = ServiceHost::look(context)?;
+    let host = ServiceHost::new(context)?;
     let wanted = args.supervisor.map(Supervisor::from);
     let fits = |found: &&Found| wanted.is_none_or(|wanted| wanted == found.supervisor);
     let mut removed = Vec::new();
@@ -201,7 +206,7 @@ pub async fn uninstall(args: Removal, context: &Context) -> Result<Exit, CliErro
         context.ui.note("no service is installed");
     }
     for found in removed.iter().filter(|_| !context.ui.is_json()) {
-        context.ui.data(&format!("{} has it no more: {}\n", found.supervisor.told(), found.file.display()))?;
+        context.ui.data(&format!("{} has it no more: {}\n", found.supervisor.describe(), found.file.display()))?;
     }
     if let Some((_, status)) = host.daemon().await {
         context.ui.note(&format!("orch (pid {}) runs on by itself; orch shutdown stops it, agents go on", status.pid));
@@ -218,7 +223,7 @@ async fn remove(host: &ServiceHost<'_>, found: &Found) -> Result<(), CliError> {
             }
         }
         Supervisor::Systemd => {
-            // Where no systemd of the person's runs, the file is all that there is.
+            // Without a user session of systemd, only the file exists.
             if host.around.has_user_session {
                 host.order(Supervisor::Systemd, &["disable", "--now", UNIT]).await?;
             }

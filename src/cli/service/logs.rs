@@ -1,4 +1,4 @@
-//! `orch service logs`: the end of the daemon's log, and what comes after it. Needs no daemon.
+//! `orch service logs`: prints the end of the daemon's log, and follows it. Needs no daemon.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -11,23 +11,23 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Time between two looks for new lines.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(200);
-/// So much of the end is looked through for lines, in bytes.
+/// How many bytes at the end are searched for lines.
 const END: u64 = 4 << 20;
 
 /// Arguments of `orch service logs`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print what comes, too, until Ctrl-C
+    /// Follow until Ctrl-C
     #[arg(long, short)]
     follow: bool,
-    /// The last so many lines
+    /// The number of lines
     #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 100)]
     lines: usize,
 }
 
-/// Prints it.
+/// Prints the log.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let path = context.setup()?.home.log();
     let failed = |source| CliError::System { what: format!("cannot read {}", path.display()), source };
@@ -59,15 +59,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
-/// A log that is moved aside when it is full.
+/// A log that is rotated when it is full.
 struct Log {
     file: Option<File>,
-    /// The beginning of a line that is not whole yet.
+    /// The start of an incomplete line.
     rest: Vec<u8>,
 }
 
 impl Log {
-    /// The last lines.
+    /// Returns the last lines.
     fn end(&mut self, lines: usize) -> io::Result<String> {
         let Some(file) = &mut self.file else { return Ok(String::new()) };
         let length = file.metadata()?.len();
@@ -78,7 +78,7 @@ impl Log {
         Ok(last.iter().map(|line| format!("{line}\n")).collect())
     }
 
-    /// What was written since: the rest of a file that was moved aside meanwhile, and the one in its place.
+    /// Returns the new lines, also from a file that was rotated meanwhile.
     fn more(&mut self, path: &Path) -> io::Result<String> {
         let mut text = self.read()?;
         let next = File::open(path).ok();
@@ -90,7 +90,7 @@ impl Log {
         Ok(text)
     }
 
-    /// Whole lines from here on.
+    /// Reads whole lines from the present position.
     fn read(&mut self) -> io::Result<String> {
         let Some(file) = &mut self.file else { return Ok(String::new()) };
         file.read_to_end(&mut self.rest)?;

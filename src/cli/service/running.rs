@@ -1,4 +1,4 @@
-//! `orch service start`, `stop` and `restart`: the supervisor is asked, and the daemon is waited for.
+//! `orch service start`, `stop` and `restart`: ask the supervisor, and wait for the daemon.
 
 use super::checkup;
 use super::definitions::Found;
@@ -10,25 +10,25 @@ use crate::cli::stop::{self, Leaving};
 use orch_api::endpoint;
 use orch_api::queries::HistoryQuery;
 use orch_api::status::StatusView;
-use orch_api::switches::ShutdownOrder;
+use orch_api::switches::{ServiceEntryView, ShutdownOrder};
 use orch_core::service::definition::UNIT;
 use orch_core::service::supervisor::Supervisor;
-use orch_core::service::{ServiceEntry, ServiceKind, ShutdownMode};
+use orch_core::service::{ServiceKind, ShutdownMode};
 use orch_sys::clock;
 use orch_sys::process::{Identity, signal, which};
 use rustix::process::Signal;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long the daemon is waited for. A large journal that was damaged takes longer, and goes on all the same.
+/// How long to wait for the daemon. Rebuilding a large damaged journal takes longer, and continues anyway.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Time between two looks.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Arguments of `orch service start`.
 #[derive(Debug, clap::Args)]
 pub struct Start {
-    /// Take the place of a daemon that was started by hand; agents go on
+    /// Replace a daemon that was started by hand; agents continue
     #[arg(long)]
     replace: bool,
 }
@@ -36,7 +36,7 @@ pub struct Start {
 /// Arguments of `orch service stop`.
 #[derive(Debug, clap::Args)]
 pub struct Stop {
-    /// Wait until all that runs is finished, judged and integrated; nothing new begins
+    /// Wait until all running work is finished, judged and integrated; nothing new starts
     #[arg(long)]
     drain: bool,
 }
@@ -44,21 +44,21 @@ pub struct Stop {
 /// Arguments of `orch service restart`.
 #[derive(Debug, clap::Args)]
 pub struct Restart {
-    /// Wait until all that runs is finished, judged and integrated; nothing new begins meanwhile
+    /// Wait until all running work is finished, judged and integrated; nothing new starts meanwhile
     #[arg(long)]
     drain: bool,
 }
 
-/// Starts it, unless it runs.
+/// Starts the service, unless it runs.
 pub async fn start(args: Start, context: &Context) -> Result<Exit, CliError> {
-    let host = ServiceHost::look(context)?;
+    let host = ServiceHost::new(context)?;
     // Homebrew writes its definition when it starts the service.
     let is_brews = host.found.is_empty() && host.choose(None).is_ok_and(|one| one == Supervisor::Homebrew);
     let supervisor = if is_brews { Supervisor::Homebrew } else { startable(&host)?.supervisor };
     let standing = host.standing(supervisor).await;
     if let Some((client, status)) = host.daemon().await {
         if standing.pid == Some(status.pid) {
-            return told(&host, supervisor, &status, "runs already");
+            return render(&host, supervisor, &status, "runs already");
         }
         if !args.replace {
             return Err(CliError::Refused {
@@ -77,9 +77,9 @@ pub async fn start(args: Start, context: &Context) -> Result<Exit, CliError> {
     arrived(&host, supervisor, "runs", None).await
 }
 
-/// Stops it; agents go on.
+/// Stops the service; agents continue.
 pub async fn stop(args: Stop, context: &Context) -> Result<Exit, CliError> {
-    let host = ServiceHost::look(context)?;
+    let host = ServiceHost::new(context)?;
     let found = host.installed(None)?;
     let before = host.daemon().await;
     if args.drain {
@@ -105,9 +105,9 @@ pub async fn stop(args: Stop, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Starts it anew.
+/// Restarts the service.
 pub async fn restart(args: Restart, context: &Context) -> Result<Exit, CliError> {
-    let host = ServiceHost::look(context)?;
+    let host = ServiceHost::new(context)?;
     if host.found.is_empty() {
         return anew_by_hand(&host, args.drain).await;
     }
@@ -116,7 +116,7 @@ pub async fn restart(args: Restart, context: &Context) -> Result<Exit, CliError>
     if let Some((_, status)) = host.daemon().await
         && standing.pid != Some(status.pid)
     {
-        let who = found.supervisor.told();
+        let who = found.supervisor.describe();
         return Err(CliError::Refused {
             message: format!("orch (pid {}) was started by hand, and not by {who}", status.pid),
             hint: Some("`orch service start --replace` puts the service in its place; no run notices".to_owned()),
@@ -140,7 +140,7 @@ pub async fn restart(args: Restart, context: &Context) -> Result<Exit, CliError>
     arrived(&host, found.supervisor, "runs anew", before).await
 }
 
-/// Nobody supervises it: the daemon that was started by hand becomes itself again.
+/// Restarts a daemon without a supervisor: it replaces itself.
 async fn anew_by_hand(host: &ServiceHost<'_>, drains: bool) -> Result<Exit, CliError> {
     let Some((_, status)) = host.daemon().await else {
         return Err(host.installed(None).map_or_else(|e| e, |_| no_daemon()));
@@ -151,8 +151,8 @@ async fn anew_by_hand(host: &ServiceHost<'_>, drains: bool) -> Result<Exit, CliE
         return Err(CliError::Refused { message, hint });
     }
     let before = last_start(host).await;
-    let told = Identity::from_pid(status.pid).is_some_and(|daemon| signal(&daemon, Signal::HUP));
-    if !told {
+    let is_signalled = Identity::from_pid(status.pid).is_some_and(|daemon| signal(&daemon, Signal::HUP));
+    if !is_signalled {
         let hint = Some("orch serve --replace".to_owned());
         return Err(CliError::Refused { message: format!("orch (pid {}) cannot be told to", status.pid), hint });
     }
@@ -171,11 +171,11 @@ fn no_daemon() -> CliError {
     CliError::NotFound { message: "no daemon runs".to_owned(), hint: Some("orch service install".to_owned()) }
 }
 
-/// The service that may be started from here: it is the only one, of this home, and its program is there.
+/// Returns the service that can be started: the only one, of this home, whose program exists.
 fn startable<'s>(host: &'s ServiceHost<'_>) -> Result<&'s Found, CliError> {
     let found = host.installed(None)?;
     let (there, here) = (host.home_of(found), host.setup.home.root());
-    // What a package has brought serves the usual home, whatever this shell calls home.
+    // A packaged service uses the default home, regardless of this shell's.
     if there != here {
         return Err(CliError::Refused {
             message: format!("the service serves the home {}, and this is {}", there.display(), here.display()),
@@ -222,10 +222,10 @@ async fn end(host: &ServiceHost<'_>, supervisor: Supervisor) -> Result<(), CliEr
     }
 }
 
-/// Has the daemon finish what runs, and waits for its end, however long that takes.
+/// Makes the daemon finish all running work, and waits for its end without a time limit.
 async fn drain(host: &ServiceHost<'_>) -> Result<(), CliError> {
     let Some((client, status)) = host.daemon().await else { return Ok(()) };
-    let leaving = Leaving::of(&status);
+    let leaving = Leaving::new(&status);
     let why = Some(format!("orch service --drain by {}", host.context.person()));
     let order = ShutdownOrder { how: ShutdownMode::Drain, dry_run: false, why };
     let answer = stop::ask(&client, &status, &order).await?;
@@ -234,7 +234,7 @@ async fn drain(host: &ServiceHost<'_>) -> Result<(), CliError> {
 }
 
 async fn gone(host: &ServiceHost<'_>, status: &StatusView) -> Result<(), CliError> {
-    let leaving = Leaving::of(status);
+    let leaving = Leaving::new(status);
     if stop::gone_within(&host.setup, &leaving, PATIENCE).await? {
         return Ok(());
     }
@@ -242,16 +242,16 @@ async fn gone(host: &ServiceHost<'_>, status: &StatusView) -> Result<(), CliErro
     Err(CliError::Refused { message, hint })
 }
 
-/// The last start that is written down.
-async fn last_start(host: &ServiceHost<'_>) -> Option<ServiceEntry> {
+/// Returns the last recorded start.
+async fn last_start(host: &ServiceHost<'_>) -> Option<ServiceEntryView> {
     let client = host.setup.connect().await?;
     let query = HistoryQuery { limit: Some(20) };
     let lives = client.call(&endpoint::ServiceHistory { query }).await.ok()?;
     lives.into_iter().rfind(|entry| entry.kind == ServiceKind::Start)
 }
 
-/// Waits for a daemon that has begun after `before`.
-async fn again(host: &ServiceHost<'_>, before: Option<ServiceEntry>) -> Result<StatusView, CliError> {
+/// Waits for a daemon that started after `before`.
+async fn again(host: &ServiceHost<'_>, before: Option<ServiceEntryView>) -> Result<StatusView, CliError> {
     let deadline = Instant::from_std(clock::instant()) + PATIENCE;
     loop {
         let begun = last_start(host).await;
@@ -270,24 +270,24 @@ async fn again(host: &ServiceHost<'_>, before: Option<ServiceEntry>) -> Result<S
     }
 }
 
-/// Waits until the daemon serves, and tells.
+/// Waits until the daemon serves, and prints it.
 async fn arrived(
     host: &ServiceHost<'_>,
     by: Supervisor,
     word: &str,
-    before: Option<ServiceEntry>,
+    before: Option<ServiceEntryView>,
 ) -> Result<Exit, CliError> {
     let status = again(host, before).await?;
-    told(host, by, &status, word)
+    render(host, by, &status, word)
 }
 
-fn told(host: &ServiceHost<'_>, supervisor: Supervisor, status: &StatusView, word: &str) -> Result<Exit, CliError> {
+fn render(host: &ServiceHost<'_>, supervisor: Supervisor, status: &StatusView, word: &str) -> Result<Exit, CliError> {
     let ui = host.context.ui;
     let (version, pid) = (&status.version, status.pid);
     if ui.is_json() {
         ui.json(&serde_json::json!({ "supervisor": supervisor, "pid": pid, "version": version }))?;
     } else {
-        ui.data(&format!("orch {version} {word} (pid {pid}) under {}\n", supervisor.told()))?;
+        ui.data(&format!("orch {version} {word} (pid {pid}) under {}\n", supervisor.describe()))?;
     }
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! What there is on this machine to keep the daemon running, and the calls of it: `systemctl --user`, `launchctl`, `brew`.
+//! The supervisors of this machine, and calls of `systemctl --user`, `launchctl` and `brew`.
 
 use super::definitions::{Found, found};
 use crate::cli::context::Context;
@@ -6,43 +6,42 @@ use crate::cli::error::CliError;
 use crate::daemon::Setup;
 use orch_api::client::Client;
 use orch_api::endpoint;
-use orch_api::status::StatusView;
+use orch_api::status::{EngineMode, StatusView};
 use orch_core::service::definition::{LABEL, UNIT};
 use orch_core::service::supervisor::{
     Standing, Supervisor, Surroundings, decide, of_homebrew, of_launchd, of_systemd, path_of_systemd,
 };
-use orch_engine::Mode;
 use orch_sys::process::{Invocation, Output, run_async, which};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a supervisor may take: it waits itself until the daemon is there.
+/// How long a supervisor may take: it waits for the daemon itself.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Where launchd looks for programs where nobody says otherwise, and where systemd does.
+/// The default `PATH` of launchd's services, and of systemd's.
 const LAUNCHDS_PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
 const SYSTEMDS_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// What is asked of systemd.
+/// The properties to request from systemd.
 const PROPERTIES: &str =
     "LoadState,ActiveState,SubState,MainPID,ExecMainCode,ExecMainStatus,NRestarts,Result,UnitFileState";
 
-/// The machine, as far as services go.
+/// The state of the machine that concerns services.
 pub struct ServiceHost<'a> {
-    /// Of the command.
+    /// The context of the command.
     pub context: &'a Context,
     /// The home.
     pub setup: Setup,
-    /// The person's own directory.
+    /// The person's home directory.
     pub dir: PathBuf,
-    /// What there is to choose by.
+    /// The facts that determine the supervisor.
     pub around: Surroundings,
-    /// The definitions that are installed.
+    /// The installed definitions.
     pub found: Vec<Found>,
     environment: Vec<(String, String)>,
 }
 
 impl<'a> ServiceHost<'a> {
-    /// Looks.
-    pub fn look(context: &'a Context) -> Result<Self, CliError> {
+    /// Collects the state.
+    pub fn new(context: &'a Context) -> Result<Self, CliError> {
         let setup = context.setup()?;
         let variable = |name: &str| context.environment.get(name).filter(|value| !value.is_empty()).cloned();
         let dir = variable("HOME").map(PathBuf::from).filter(|dir| dir.is_absolute()).ok_or_else(|| {
@@ -70,7 +69,7 @@ impl<'a> ServiceHost<'a> {
         Ok(Self { context, setup, dir, around, found, environment })
     }
 
-    /// The supervisor that is wanted, or the one for this installation.
+    /// Returns the requested supervisor, or the one for this installation.
     pub fn choose(&self, wanted: Option<Supervisor>) -> Result<Supervisor, CliError> {
         if let Some(wanted) = wanted {
             return Ok(wanted);
@@ -81,7 +80,7 @@ impl<'a> ServiceHost<'a> {
         })
     }
 
-    /// A supervisor that was asked for by name may not be there.
+    /// Checks whether a requested supervisor is available.
     pub fn reachable(&self, supervisor: Supervisor) -> Result<(), CliError> {
         let around = &self.around;
         let is_there = match supervisor {
@@ -93,14 +92,14 @@ impl<'a> ServiceHost<'a> {
             return Ok(());
         }
         let refused = decide(&Surroundings { is_macos: supervisor == Supervisor::Launchd, ..around.clone() });
-        let message = format!("{} is not there", supervisor.told());
+        let message = format!("{} is not there", supervisor.describe());
         Err(match refused {
             Err(none) => CliError::Refused { message: format!("{message}: {}", none.why), hint: Some(none.advice) },
-            Ok(other) => CliError::Refused { message, hint: Some(format!("this machine has {}", other.told())) },
+            Ok(other) => CliError::Refused { message, hint: Some(format!("this machine has {}", other.describe())) },
         })
     }
 
-    /// The one definition that counts.
+    /// Returns the definition that applies.
     pub fn installed(&self, wanted: Option<Supervisor>) -> Result<&Found, CliError> {
         let mut fit = self.found.iter().filter(|found| wanted.is_none_or(|wanted| wanted == found.supervisor));
         let first = fit.next().ok_or_else(|| CliError::NotFound {
@@ -117,7 +116,7 @@ impl<'a> ServiceHost<'a> {
         }
     }
 
-    /// How a supervisor says that the service stands. One that is not there says nothing.
+    /// Returns the service's state according to a supervisor; empty if the supervisor is unavailable.
     pub async fn standing(&self, supervisor: Supervisor) -> Standing {
         let domain = self.launchd_service();
         let args: Vec<&str> = match supervisor {
@@ -136,7 +135,7 @@ impl<'a> ServiceHost<'a> {
         }
     }
 
-    /// The `PATH` that the service has: its own, or the one that its supervisor gives to all.
+    /// Returns the `PATH` of the service: its own, or the supervisor's default.
     pub async fn path_of(&self, found: &Found) -> String {
         if let Some(path) = &found.definition.path {
             return path.clone();
@@ -150,7 +149,7 @@ impl<'a> ServiceHost<'a> {
         said.unwrap_or_else(|| SYSTEMDS_PATH.to_owned())
     }
 
-    /// Asks a supervisor for something, which it must do.
+    /// Runs a command of a supervisor, which must succeed.
     pub async fn order(&self, supervisor: Supervisor, args: &[&str]) -> Result<(), CliError> {
         let output = self.call(supervisor, args).await?;
         if output.success() {
@@ -159,7 +158,7 @@ impl<'a> ServiceHost<'a> {
         let said = [output.error_text(), output.text()].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
         let last = said.lines().next_back().unwrap_or("it did not say why").to_owned();
         Err(CliError::Refused {
-            message: format!("{} did not {}: {last}", supervisor.told(), args.join(" ")),
+            message: format!("{} did not {}: {last}", supervisor.describe(), args.join(" ")),
             hint: Some(match supervisor {
                 Supervisor::Systemd => "journalctl --user -u orch -n 20; orch service logs".to_owned(),
                 Supervisor::Launchd => format!("launchctl print {}; orch service logs", self.launchd_service()),
@@ -175,56 +174,56 @@ impl<'a> ServiceHost<'a> {
             Supervisor::Homebrew => ("brew", &["services"]),
         };
         let program = which(name, self.context.path()).ok_or_else(|| CliError::Refused {
-            message: format!("{} cannot be asked: {name} is not in PATH", supervisor.told()),
+            message: format!("{} cannot be asked: {name} is not in PATH", supervisor.describe()),
             hint: Some("orch service status tells which supervisor has the service".to_owned()),
         })?;
         let call = Invocation::new(program, "/").args(first).args(args).envs(self.environment.iter().cloned());
         Ok(run_async(&call.env("HOMEBREW_NO_AUTO_UPDATE", "1").time_limit(PATIENCE)).await?)
     }
 
-    /// Where launchd keeps the agents of this person.
+    /// Returns launchd's domain of this person.
     pub fn launchd_domain(&self) -> String {
         format!("gui/{}", rustix::process::getuid().as_raw())
     }
 
-    /// The agent there.
+    /// Returns launchd's name of the service.
     pub fn launchd_service(&self) -> String {
         format!("{}/{LABEL}", self.launchd_domain())
     }
 
-    /// The daemon of this home, and the way to it.
+    /// Returns the daemon of this home with a client.
     pub async fn daemon(&self) -> Option<(Client, StatusView)> {
         let client = self.setup.connect().await?;
         let status = client.call(&endpoint::BriefStatus).await.ok()?;
-        (status.mode != Mode::Command.as_str()).then_some((client, status))
+        (status.mode != EngineMode::Command).then_some((client, status))
     }
 
-    /// The home that a definition serves.
+    /// Returns the home that a definition uses.
     pub fn home_of(&self, found: &Found) -> PathBuf {
         let home = found.definition.home.as_ref().map_or_else(|| self.dir.join(".orch"), PathBuf::from);
         home.canonicalize().unwrap_or(home)
     }
 
-    /// Whether the home is where orch looks for one that nobody names.
+    /// Returns whether the home is the default one.
     pub fn is_usual_home(&self) -> bool {
         let usual = self.dir.join(".orch");
         self.setup.home.root() == usual.canonicalize().unwrap_or(usual)
     }
 
-    /// Services of this person go on without a login. Only systemd makes a difference there.
+    /// Returns whether this person's services run without a login. Only systemd makes a difference there.
     pub fn lingers(&self) -> bool {
         Path::new("/var/lib/systemd/linger").join(&self.around.user).exists()
     }
 }
 
-/// Two supervisors would start the daemon in turn, each against the other.
+/// Returns the error for two supervisors, which would start the daemon in turn, each against the other.
 pub fn two(one: &Found, other: &Found) -> CliError {
     CliError::Refused {
         message: format!(
             "two supervisors have the service: {} ({}) and {} ({})",
-            one.supervisor.told(),
+            one.supervisor.describe(),
             one.file.display(),
-            other.supervisor.told(),
+            other.supervisor.describe(),
             other.file.display()
         ),
         hint: Some("take one away: orch service uninstall --supervisor homebrew|launchd|systemd".to_owned()),

@@ -1,4 +1,5 @@
-//! `orch service status`: who is in charge of the daemon, and whether a newer program waits. Looks, and changes nothing.
+//! `orch service status`: shows which supervisor runs the daemon, and whether a newer program is installed. Changes
+//! nothing.
 
 use super::checkup::lacking;
 use super::definitions::Found;
@@ -14,36 +15,37 @@ use jiff::{SignedDuration, Timestamp};
 use orch_api::endpoint;
 use orch_api::queries::HistoryQuery;
 use orch_api::status::StatusView;
+use orch_api::switches::ServiceEntryView;
+use orch_core::service::ServiceKind;
 use orch_core::service::release::{OnDisk, on_disk};
 use orch_core::service::supervisor::{Standing, Supervisor, decide};
-use orch_core::service::{ServiceEntry, ServiceKind};
 use orch_sys::process::{Invocation, run_async, which};
 use serde::Serialize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a program may take to tell its version.
+/// How long a program may take to report its version.
 const VERSION_TIME: Duration = Duration::from_secs(10);
 
-/// What there is to say. Part of the JSON contract.
+/// The answer. Part of the JSON contract.
 #[derive(Debug, Serialize)]
 struct View {
-    /// Who has the service; `null`: nobody.
+    /// The supervisor that has the service; `null` if none has.
     supervisor: Option<Supervisor>,
     /// Its definition.
     file: Option<PathBuf>,
-    /// It starts by itself at the next login or boot, as far as the supervisor tells.
+    /// Whether it starts at the next login or boot, as far as the supervisor reports it.
     enabled: Option<bool>,
-    /// The supervisor's own word.
+    /// The supervisor's name of the state.
     state: Option<String>,
-    /// How often the supervisor has started it again by itself.
+    /// How often the supervisor has restarted it.
     restarts: Option<u64>,
-    /// The daemon that runs was started by the supervisor.
+    /// Whether the supervisor started the running daemon.
     in_charge: bool,
     home: PathBuf,
     daemon: Option<Daemon>,
-    /// How the one before ended.
+    /// How the previous daemon ended.
     last_exit: Option<LastExit>,
     program: Option<Waiting>,
     problems: Vec<String>,
@@ -63,20 +65,20 @@ struct LastExit {
     why: String,
 }
 
-/// The program that a restart would start.
+/// The program that a restart would use.
 #[derive(Debug, Serialize)]
 pub struct Waiting {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
-    /// Its version, where it tells one.
+    /// Its version, if it reports one.
     pub version: Option<String>,
-    /// How it stands to what runs.
+    /// How it compares to the running one.
     pub on_disk: OnDisk,
 }
 
 impl Waiting {
-    /// For a person.
-    pub fn told(&self) -> String {
+    /// Describes it for a person.
+    pub fn describe(&self) -> String {
         let (path, version) = (self.path.display(), self.version.as_deref().unwrap_or("unknown"));
         match self.on_disk {
             OnDisk::Same => format!("{path} {version}, as it runs"),
@@ -89,9 +91,9 @@ impl Waiting {
     }
 }
 
-/// The program on the disk, beside the daemon that runs.
+/// Compares the program on the disk with the running daemon.
 pub async fn waiting(context: &Context, status: &StatusView) -> Waiting {
-    let found = ServiceHost::look(context).ok().and_then(|host| {
+    let found = ServiceHost::new(context).ok().and_then(|host| {
         let home = host.setup.home.root().to_owned();
         let program = |found: &Found| PathBuf::from(&found.definition.program);
         host.found.iter().find(|found| host.home_of(found) == home).map(program)
@@ -99,7 +101,7 @@ pub async fn waiting(context: &Context, status: &StatusView) -> Waiting {
     compared(found, context, status).await
 }
 
-/// With no definition it is the file that the daemon was started from, or else this orch.
+/// Without a definition, this is the file that the daemon was started from, or else this orch.
 async fn compared(program: Option<PathBuf>, context: &Context, status: &StatusView) -> Waiting {
     let link = PathBuf::from(format!("/proc/{}/exe", status.pid));
     let by_kernel = || {
@@ -120,7 +122,7 @@ async fn compared(program: Option<PathBuf>, context: &Context, status: &StatusVi
     Waiting { path, version, on_disk }
 }
 
-/// What a program answers that should be an orch.
+/// Returns the version that a program reports.
 async fn version_of(program: &Path, context: &Context) -> Option<String> {
     let call = Invocation::new(program, "/").args(["version", "--json"]).env("PATH", context.path());
     let output = run_async(&call.time_limit(VERSION_TIME)).await.ok().filter(|output| output.success())?;
@@ -128,14 +130,14 @@ async fn version_of(program: &Path, context: &Context) -> Option<String> {
     document.get("version")?.as_str().map(str::to_owned)
 }
 
-/// Tells it; 4 where no daemon runs.
+/// Prints the state; the exit code is 4 if no daemon runs.
 pub async fn run(context: &Context) -> Result<Exit, CliError> {
-    let host = ServiceHost::look(context)?;
-    let view = look(&host).await;
+    let host = ServiceHost::new(context)?;
+    let view = collect(&host).await;
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else {
-        context.ui.data(&told(&view, &context.now()))?;
+        context.ui.data(&render(&view, &context.now()))?;
         let unsupervised = || decide(&host.around).err().map(|none| format!("{}: {}", none.why, none.advice));
         match (&view.supervisor, &view.daemon, &view.program) {
             (None, _, _) => context.ui.note(&unsupervised().unwrap_or_else(|| "next: orch service install".to_owned())),
@@ -150,7 +152,7 @@ pub async fn run(context: &Context) -> Result<Exit, CliError> {
     Ok(if view.daemon.is_some() { Exit::Done } else { Exit::NoDaemon })
 }
 
-async fn look(host: &ServiceHost<'_>) -> View {
+async fn collect(host: &ServiceHost<'_>) -> View {
     let served = host.daemon().await;
     let home = host.setup.home.root().to_owned();
     let mut standings = Vec::new();
@@ -193,7 +195,7 @@ async fn look(host: &ServiceHost<'_>) -> View {
     }
 }
 
-/// No daemon runs: what the service would start.
+/// Describes the program that the service would start while no daemon runs.
 async fn alone(program: &str, context: &Context) -> Waiting {
     let path = PathBuf::from(program);
     if which(program, "").is_none() {
@@ -209,7 +211,7 @@ async fn problems(host: &ServiceHost<'_>, standings: &[(&Found, Standing)], pid:
         problems.push(super::service_host::two(one, other).to_string());
     }
     for (found, standing) in standings {
-        let who = found.supervisor.told();
+        let who = found.supervisor.describe();
         let home = host.home_of(found);
         if home != host.setup.home.root() {
             problems.push(format!("{who} serves another home: {}", home.display()));
@@ -228,15 +230,15 @@ async fn problems(host: &ServiceHost<'_>, standings: &[(&Found, Standing)], pid:
     problems
 }
 
-/// The daemon's history; without a daemon and without a home there is none.
-async fn history(host: &ServiceHost<'_>, client: Option<&orch_api::client::Client>) -> Vec<ServiceEntry> {
+/// Returns the daemon's history; empty without a daemon and without a home.
+async fn history(host: &ServiceHost<'_>, client: Option<&orch_api::client::Client>) -> Vec<ServiceEntryView> {
     let request = endpoint::ServiceHistory { query: HistoryQuery { limit: Some(100) } };
     match client {
         Some(client) => client.call(&request).await.unwrap_or_default(),
         None if host.setup.home.journal().exists() => match host.context.link().await {
             Ok(mut link) => {
                 let lives = link.call(&request).await.unwrap_or_default();
-                // It has only looked.
+                // It has only read.
                 link.close().await.ok();
                 lives
             }
@@ -246,7 +248,7 @@ async fn history(host: &ServiceHost<'_>, client: Option<&orch_api::client::Clien
     }
 }
 
-fn told(view: &View, now: &Now) -> String {
+fn render(view: &View, now: &Now) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
     let service = match (&view.supervisor, &view.file) {
         (Some(supervisor), Some(file)) => {
@@ -254,7 +256,7 @@ fn told(view: &View, now: &Now) -> String {
                 Some(false) => ", but it does not start by itself",
                 Some(true) | None => "",
             };
-            format!("{}: {}{enabled}", supervisor.told(), file.display())
+            format!("{}: {}{enabled}", supervisor.describe(), file.display())
         }
         _ => "none is installed".to_owned(),
     };
@@ -268,10 +270,10 @@ fn told(view: &View, now: &Now) -> String {
     }
     rows.push((
         "daemon",
-        view.daemon.as_ref().map_or_else(|| "none runs".to_owned(), |daemon| of_daemon(daemon, view, now)),
+        view.daemon.as_ref().map_or_else(|| "none runs".to_owned(), |daemon| describe_daemon(daemon, view, now)),
     ));
     if let Some(program) = &view.program {
-        rows.push(("program", program.told()));
+        rows.push(("program", program.describe()));
     }
     if let Some(exit) = &view.last_exit {
         let kind = exit.kind.map(|kind| format!("{}, ", kind.as_str())).unwrap_or_default();
@@ -283,13 +285,13 @@ fn told(view: &View, now: &Now) -> String {
     rows.iter().map(|(name, value)| format!("{:<9}{}\n", format!("{name}:"), line(value))).collect()
 }
 
-fn of_daemon(daemon: &Daemon, view: &View, now: &Now) -> String {
+fn describe_daemon(daemon: &Daemon, view: &View, now: &Now) -> String {
     let since = daemon.since.map(|since| {
         let lasted = now.at.duration_since(since).max(SignedDuration::ZERO);
         format!(", for {}", short(lasted))
     });
     let by = match (view.in_charge, view.supervisor) {
-        (true, Some(supervisor)) => format!("under {}", supervisor.told()),
+        (true, Some(supervisor)) => format!("under {}", supervisor.describe()),
         (true, None) | (false, _) => "started by hand".to_owned(),
     };
     format!("orch {} (pid {}), {by}{}", daemon.version, daemon.pid, since.unwrap_or_default())
@@ -316,7 +318,7 @@ mod tests {
             program: Some(Waiting { path: "/bin/orch".into(), version: Some("0.2.0".into()), on_disk: OnDisk::Newer }),
             problems: vec!["it ends when ada logs out".to_owned()],
         };
-        let told = told(&view, &now());
+        let text = render(&view, &now());
         for part in [
             "service: systemd --user: /h/.config/systemd/user/orch.service\n",
             "state:   active/running; started again by itself 2 times\n",
@@ -325,7 +327,7 @@ mod tests {
             "ended:   stop, SIG\\u{1b}TERM",
             "problem: it ends when ada logs out\n",
         ] {
-            assert!(told.contains(part), "{part} in {told}");
+            assert!(text.contains(part), "{part} in {text}");
         }
     }
 }

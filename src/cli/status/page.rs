@@ -1,5 +1,5 @@
-//! The screen of `orch status`. PURE: the same overview on the same screen is the same text. What does not fit is
-//! counted: agents at work come first, then what needs a person, then what waits.
+//! Renders the screen of `orch status`. PURE: the result depends only on the overview and the size. What does not fit
+//! is counted: running agents come first, then tasks that need a person, then waiting tasks.
 
 use crate::cli::batch::summary;
 use crate::cli::breaker::in_the_way;
@@ -15,49 +15,49 @@ use orch_core::count;
 use orch_core::task::Status;
 use std::borrow::Cow;
 
-/// What a list keeps where there is too little room for all: its heading, one line, and how many are left out.
+/// The least height of a list: its heading, one line, and the count of the omitted ones.
 const LEAST: usize = 3;
-/// So many lines at most tell of one kind of thing above the lists.
+/// The most lines of one kind above the lists.
 const FEW: usize = 6;
 
-/// The screen that is written for.
+/// The parameters of the screen.
 pub struct Page {
-    /// The present.
+    /// The present time.
     pub now: Now,
-    /// Its width.
+    /// The width.
     pub columns: usize,
-    /// Its height; `None`: as long as it takes.
+    /// The height; `None` if unlimited.
     pub rows: Option<usize>,
-    /// Its colours.
+    /// The colours.
     pub paint: Paint,
 }
 
 /// A list with its heading.
 pub struct Section {
     title: &'static str,
-    /// The table, its heading first.
+    /// The table, starting with its heading.
     lines: Vec<String>,
-    /// How many there are in truth.
+    /// The total number of rows.
     total: usize,
-    /// The command that lists all.
+    /// The command that lists all rows.
     all: &'static str,
 }
 
 impl Page {
-    /// The screen. Each line ends with a line feed, and none is wider than the screen.
-    pub fn of(&self, overview: &Overview, nobody_serves: bool) -> String {
+    /// Renders the screen. Each line ends with a line feed, and none is wider than the screen.
+    pub fn render(&self, overview: &Overview, nobody_serves: bool) -> String {
         let mut lines = self.head(&overview.status, nobody_serves);
         lines.push(self.spend(&overview.today));
         lines.extend(self.batches(overview));
         if self.rows.is_some() {
-            // Where the screen is all there is, what is wrong stands on it too.
-            let told = overview.status.problems.iter().map(|problem| text::fit(problem, self.columns));
-            lines.extend(told.map(|problem| self.paint.text(Role::Bad, problem).into_owned()));
+            // If nothing but the screen is printed, it shows problems, too.
+            let text = overview.status.problems.iter().map(|problem| text::fit(problem, self.columns));
+            lines.extend(text.map(|problem| self.paint.text(Role::Bad, problem).into_owned()));
         }
         self.filled(lines, vec![self.running(overview), self.needs_you(overview), self.queued(overview)])
     }
 
-    /// These lines, and under them as much of the sections as there is room for.
+    /// Renders these lines, and below them as much of the sections as fits.
     pub fn filled(&self, mut lines: Vec<String>, mut sections: Vec<Section>) -> String {
         sections.retain(|section| section.total > 0);
         let room = self.rows.map(|rows| rows.saturating_sub(lines.len()));
@@ -68,7 +68,7 @@ impl Page {
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
 
-    /// The engine, its tasks in figures, and what stands in its way.
+    /// Renders the engine, the counts of tasks, and what prevents work.
     pub fn head(&self, status: &StatusView, nobody_serves: bool) -> Vec<String> {
         let engine = if nobody_serves {
             self.paint.text(Role::Warning, "no daemon runs").into_owned()
@@ -79,8 +79,8 @@ impl Page {
                 None => "at work",
             };
             let http = status.http.as_deref().map(|http| format!(", {http}")).unwrap_or_default();
-            let told = format!("orch {} runs as {} (pid {}{http}): {state}", status.version, status.mode, status.pid);
-            text::fit(&told, self.columns).into_owned()
+            let text = format!("orch {} runs as {} (pid {}{http}): {state}", status.version, status.mode, status.pid);
+            text::fit(&text, self.columns).into_owned()
         };
         let known = Status::ALL.iter().filter_map(|s| Some((s.as_str(), status.counts.get(s.as_str())?)));
         let counts: Vec<String> = known.map(|(word, count)| format!("{count} {word}")).collect();
@@ -88,27 +88,27 @@ impl Page {
         let mut lines = vec![engine, text::fit(&format!("tasks: {tasks}"), self.columns).into_owned()];
         let slots = &status.slots;
         if let Some(because) = &slots.because {
-            let told = format!("slots: {} of {} busy ({because})", slots.busy, slots.total);
-            lines.push(self.paint.text(Role::Warning, text::fit(&told, self.columns)).into_owned());
+            let text = format!("slots: {} of {} busy ({because})", slots.busy, slots.total);
+            lines.push(self.paint.text(Role::Warning, text::fit(&text, self.columns)).into_owned());
         }
         for breaker in &status.breakers {
-            let told = text::fit(&in_the_way(breaker, &self.now), self.columns).into_owned();
-            lines.push(self.paint.text(Role::Bad, told).into_owned());
+            let text = text::fit(&in_the_way(breaker, &self.now), self.columns).into_owned();
+            lines.push(self.paint.text(Role::Bad, text).into_owned());
         }
         for rest in &status.left_alone {
-            let told = format!("left alone: {}", left_alone(rest, &self.now));
-            lines.push(self.paint.text(Role::Warning, text::fit(&told, self.columns)).into_owned());
+            let text = format!("left alone: {}", left_alone(rest, &self.now));
+            lines.push(self.paint.text(Role::Warning, text::fit(&text, self.columns)).into_owned());
         }
         for set in &status.set_models {
-            let told = format!("models: {}; orch models reset", one(set));
-            lines.push(self.paint.text(Role::Warning, text::fit(&told, self.columns)).into_owned());
+            let text = format!("models: {}; orch models reset", one(set));
+            lines.push(self.paint.text(Role::Warning, text::fit(&text, self.columns)).into_owned());
         }
         let paused = status.paused.iter().map(|pause| text::fit(&pause.told, self.columns));
-        lines.extend(paused.map(|told| self.paint.text(Role::Warning, told).into_owned()));
+        lines.extend(paused.map(|text| self.paint.text(Role::Warning, text).into_owned()));
         lines
     }
 
-    /// What was spent today.
+    /// Renders today's spending.
     pub fn spend(&self, today: &SpendView) -> String {
         let sum = match today.cost_usd {
             Some(sum) => sum.to_string(),
@@ -122,27 +122,27 @@ impl Page {
         text::fit(&format!("today: {sum} ({runs}{unpriced})"), self.columns).into_owned()
     }
 
-    /// Batches that are open.
+    /// Renders open batches.
     pub fn batches(&self, overview: &Overview) -> Vec<String> {
-        let told = overview.batches.iter().map(|batch| format!("batch {}: {}", batch.name, summary(batch)));
-        self.few(told.collect(), "orch batch list")
+        let text = overview.batches.iter().map(|batch| format!("batch {}: {}", batch.name, summary(batch)));
+        self.few(text.collect(), "orch batch list")
     }
 
-    /// The first few of these lines, and how many more there are; `all` lists all.
-    pub fn few(&self, mut told: Vec<String>, all: &str) -> Vec<String> {
-        let more = told.len().saturating_sub(FEW);
+    /// Limits lines to the first few, with the number of the others; `all` is the command that lists all.
+    pub fn few(&self, mut messages: Vec<String>, all: &str) -> Vec<String> {
+        let more = messages.len().saturating_sub(FEW);
         if more > 0 {
-            told.truncate(FEW);
-            told.push(format!("… and {more} more ({all})"));
+            messages.truncate(FEW);
+            messages.push(format!("… and {more} more ({all})"));
         }
-        told.into_iter().map(|told| text::fit(&told, self.columns).into_owned()).collect()
+        messages.into_iter().map(|messages| text::fit(&messages, self.columns).into_owned()).collect()
     }
 
     fn is_narrow(&self) -> bool {
         self.columns < 80
     }
 
-    /// How wide an agent's name may be, and what is left of texts at least.
+    /// Returns the largest width of an agent's name, and the least width of texts.
     fn shares(&self) -> (Width, Width) {
         if self.is_narrow() { (Width::Most(14), Width::Rest(8)) } else { (Width::Most(28), Width::Rest(12)) }
     }
@@ -215,7 +215,7 @@ impl Page {
         format!("{until}{}", hold.detail)
     }
 
-    /// A section: its title and the command that lists all of it, its table, and how many rows there are in truth.
+    /// Returns a section: its title and the command that lists all of it, its table, and the total number of rows.
     pub fn section<const N: usize>(
         &self,
         (title, all): (&'static str, &'static str),
@@ -227,7 +227,7 @@ impl Page {
         Section { title, lines: table.lines().map(str::to_owned).collect(), total: total.max(rows.len()), all }
     }
 
-    /// The section in so many lines, with the blank line before it.
+    /// Renders a section in this many lines, including the blank line before it.
     fn fitted(&self, section: &Section, height: usize) -> Vec<String> {
         let listed = section.lines.len() - 1;
         let all = listed == section.total && height >= listed + 3;
@@ -243,10 +243,9 @@ impl Page {
     }
 }
 
-/// How many lines each section gets: what it wants where there is room, else at least a few lines each, the first ones
-/// before the others.
+/// Distributes lines to sections: all of them if they fit, else at least a few each, with priority to the first.
 fn heights(sections: &[Section], room: Option<usize>) -> Vec<usize> {
-    // A blank line and a title; where not all are listed, a line that says so.
+    // A blank line and a title; if rows are omitted, a line that says so.
     let wanted = |section: &Section| section.lines.len() + 2 + usize::from(section.lines.len() - 1 < section.total);
     let Some(mut room) = room else { return sections.iter().map(wanted).collect() };
     let mut heights = Vec::new();
@@ -259,13 +258,13 @@ fn heights(sections: &[Section], room: Option<usize>) -> Vec<usize> {
     heights
 }
 
-/// How many tasks stand in one of these.
+/// Returns how many tasks have one of these states.
 pub fn count(status: &StatusView, of: &[Status]) -> usize {
     let sum: u64 = of.iter().filter_map(|status_of| status.counts.get(status_of.as_str())).sum();
     usize::try_from(sum).unwrap_or(usize::MAX)
 }
 
-/// Agent and model, as a person reads them.
+/// Renders agent and model.
 pub fn worker(agent: &str, model: Option<&str>) -> String {
     match model {
         Some(model) => format!("{agent}/{model}"),

@@ -1,5 +1,5 @@
-//! `orch status --watch`: the screen again after each change. It sleeps while nothing happens, and waits for a daemon
-//! that comes back.
+//! `orch status --watch`: prints the screen after each change. It sleeps while nothing happens, and waits for a daemon
+//! to return.
 
 use super::page::Page;
 use crate::cli::context::Context;
@@ -15,12 +15,12 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How often a daemon that is not there is looked for.
+/// How often to look for a daemon while none runs.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// The pause after a daemon has ended its answer.
 const AFTER_AN_END: Duration = Duration::from_millis(50);
 
-/// Watches until the person has seen enough.
+/// Watches until interrupted.
 pub async fn run(context: &Context) -> Result<Exit, CliError> {
     let on = |kind| signal(kind).map_err(CliError::system("cannot listen for signals"));
     let (mut interrupt, mut terminate) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
@@ -30,7 +30,7 @@ pub async fn run(context: &Context) -> Result<Exit, CliError> {
     let mut watch = Watch { context, screen, resized, shown: None };
     let watched = tokio::select! {
         left = watch.follow() => left.map(|never| match never {}),
-        // Who watches ends it that way; the screen is given back on the way out.
+        // Ctrl-C is how a person stops watching; the screen is restored on the way out.
         _ = interrupt.recv() => Ok(Exit::Interrupted),
         _ = terminate.recv() => Ok(Exit::Done),
         _ = hangup.recv() => Ok(Exit::Done),
@@ -41,10 +41,10 @@ pub async fn run(context: &Context) -> Result<Exit, CliError> {
 
 struct Watch<'a> {
     context: &'a Context,
-    /// The terminal's, where there is one.
+    /// The alternate screen, if there is a terminal.
     screen: Option<Screen>,
     resized: Signal,
-    /// What is on the screen, and whether nobody serves.
+    /// The printed overview, and whether no engine serves.
     shown: Option<(Overview, bool)>,
 }
 
@@ -56,23 +56,23 @@ impl Watch<'_> {
         loop {
             let followed = match setup.connect().await {
                 Some(client) => match client.stream(&endpoint::StatusStream).await {
-                    Ok(mut feed) => self.tell(&mut feed).await,
+                    Ok(mut feed) => self.print_updates(&mut feed).await,
                     Err(error) => Err(error.into()),
                 },
                 None => self.without_daemon(&setup).await,
             };
             match followed {
-                // It left, or was replaced: who serves now is found out next.
+                // It shut down or was replaced: the present engine is looked up next.
                 Ok(()) => {}
                 Err(CliError::Client(error)) if error.is_of_an_engine_that_left() => {}
                 Err(error) => return Err(error),
             }
-            // While it leaves it still takes connections, and has nothing more to say.
+            // While it shuts down it still accepts connections, but has no more data.
             tokio::time::sleep(AFTER_AN_END).await;
         }
     }
 
-    async fn tell(&mut self, feed: &mut Lines<Events<Overview>>) -> Result<(), CliError> {
+    async fn print_updates(&mut self, feed: &mut Lines<Events<Overview>>) -> Result<(), CliError> {
         loop {
             tokio::select! {
                 document = feed.document() => match document? {
@@ -84,7 +84,7 @@ impl Watch<'_> {
         }
     }
 
-    /// How things stand is read once; nothing moves before a daemon comes, and the engine is let go for it.
+    /// Reads the status once; nothing changes before a daemon starts, and the engine is closed for it.
     async fn without_daemon(&mut self, setup: &Setup) -> Result<(), CliError> {
         let mut link = self.context.link().await?;
         let document = link.raw(&endpoint::Status { query: StatusQuery::default() }).await?;
@@ -118,17 +118,17 @@ impl Watch<'_> {
         let ui = &self.context.ui;
         let rows = self.screen.as_ref().and_then(|_| ui.rows());
         let page = Page { now: self.context.now(), columns: ui.columns(), rows, paint: ui.paint() };
-        let text = page.of(overview, *nobody_serves);
+        let text = page.render(overview, *nobody_serves);
         match &self.screen {
             Some(screen) => screen.show(&text),
             None => ui.data(&format!("{text}\n")),
         }
     }
 
-    /// Gives the screen back, and leaves there what was seen last.
+    /// Restores the screen, and leaves the last status on it.
     fn leave(mut self) {
         if self.screen.take().is_some() {
-            // A terminal that is gone shows nothing.
+            // A closed terminal shows nothing.
             self.draw().ok();
         }
     }

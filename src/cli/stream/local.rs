@@ -1,4 +1,4 @@
-//! Watching without a daemon: the runner writes on by itself, and its files are all that is needed.
+//! Streams without a daemon: the runner continues by itself, and its files are enough.
 
 use super::{Ended, Place, Watch};
 use crate::cli::error::CliError;
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 /// Follows the newest run to its end.
 pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError> {
     if let Some(run) = watch.cursor.as_ref().map(|cursor| cursor.run.clone()) {
-        // The end was seen. Watchers that look for a judge in engines of their own would keep the next daemon out.
+        // The end was shown. Watchers that look for a judge in engines of their own would keep the next daemon out.
         if watch.over.contains(&run) {
             return Ok(Ended::Unjudged);
         }
         let dir = watch.context.setup()?.home.run(&run);
-        // Known already: no engine is needed, and a crowd of watchers would keep the next daemon from its lock.
+        // The run is known already: no engine is needed, and many watchers would keep the next daemon from its lock.
         if dir.is_dir() && !files(watch, id, &run, dir.clone()).is_over() {
             output(watch, id, &run, dir).await?;
             return Ok(Ended::Unjudged);
@@ -93,7 +93,7 @@ async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunId, dir: PathBuf) ->
     while let Some(delivery) = watched.next().await.map_err(failed)? {
         let run_id = run.clone();
         let event = match delivery {
-            Delivery::Output(chunk) => StreamEvent::Output((*chunk).clone()),
+            Delivery::Output(chunk) => StreamEvent::Output((&*chunk).into()),
             Delivery::Lagged { from, to } => StreamEvent::Lagged { run_id, from, to },
             Delivery::Cut { offset } => StreamEvent::Cut { run_id, offset },
         };

@@ -1,34 +1,34 @@
-//! How a stream looks: its text as it is, with the task's id before each line when there are several, or one JSON
-//! document for each event.
+//! Prints a stream: its text, with the task's id before each line if there are several tasks, or one JSON document per
+//! event.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::text;
 use crate::cli::ui::transcript::{Mark, Piece, coloured, marked};
-use orch_api::stream::StreamEvent;
+use orch_api::stream::{OutputChunkView, StreamEvent};
 use orch_chat::Sink;
 use orch_config::home::Home;
 use orch_core::ids::{RunId, TaskId};
-use orch_core::output::{OutputChunk, Part};
+use orch_core::output::Part;
 use orch_core::styled::Styles;
 use orch_stream::{RunFiles, StyleReader};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Shows events.
+/// Prints events.
 pub struct Show<'a> {
     context: &'a Context,
-    /// Each line gets the id of its task.
+    /// Whether lines have the id of their task.
     several: bool,
     seen: BTreeSet<RunId>,
-    /// The task whose last line is not ended yet, and the columns that it takes, when there are several.
+    /// The task of the last incomplete line, and its width, if there are several tasks.
     open: Option<(TaskId, usize)>,
-    /// Where the lists of colours are, when they are wanted.
+    /// The home with the styles, if they are wanted.
     home: Option<Home>,
     colours: BTreeMap<RunId, StyleReader>,
 }
 
 impl<'a> Show<'a> {
-    /// Nothing shown yet.
+    /// Creates an empty stream.
     pub fn new(context: &'a Context, several: bool, part: Part) -> Self {
         let is_coloured = part == Part::Output && context.ui.paint().on;
         let home = is_coloured.then(|| context.setup().ok().map(|setup| setup.home)).flatten();
@@ -46,8 +46,8 @@ impl<'a> Show<'a> {
                 let first = self.seen.is_empty();
                 if self.seen.insert(run.run_id.clone()) && (self.several || !first) {
                     let model = run.model.as_deref().map(|model| format!("/{model}")).unwrap_or_default();
-                    let told = format!("task {}, attempt {}: {}{model}", run.task_id, run.attempt, run.agent);
-                    ui.aside(&if self.several { format!("{told}: {}", text::fit(&run.title, 60)) } else { told });
+                    let text = format!("task {}, attempt {}: {}{model}", run.task_id, run.attempt, run.agent);
+                    ui.aside(&if self.several { format!("{text}: {}", text::fit(&run.title, 60)) } else { text });
                 }
             }
             StreamEvent::Lagged { from, to, .. } if to - from > 1 << 20 => {
@@ -63,7 +63,7 @@ impl<'a> Show<'a> {
         Ok(())
     }
 
-    fn output(&mut self, chunk: &OutputChunk) -> Result<(), CliError> {
+    fn output(&mut self, chunk: &OutputChunkView) -> Result<(), CliError> {
         let styles = self.styles(chunk);
         if chunk.is_final {
             self.colours.remove(&chunk.run_id);
@@ -76,14 +76,14 @@ impl<'a> Show<'a> {
             return self.context.ui.data(&coloured(piece));
         }
         let name = format!("[{}] ", chunk.task_id);
-        let mark = self.context.ui.paint().of_task(chunk.task_id, &name);
+        let mark = self.context.ui.paint().for_task(chunk.task_id, &name);
         let mut shown = String::new();
         let open = self.open.take();
         if open.is_some_and(|(task, _)| task != chunk.task_id) {
             shown.push('\n');
         }
         let open = open.filter(|(task, _)| *task == chunk.task_id).map(|(_, columns)| columns);
-        // Asked each time: the terminal may have become another one.
+        // Read each time: the terminal may have been resized.
         let columns = self.context.ui.terminal_columns();
         let (lines, open) = marked(piece, Mark { text: &mark, width: text::width(&name) }, columns, open);
         shown.push_str(&lines);
@@ -91,8 +91,8 @@ impl<'a> Show<'a> {
         self.context.ui.data(&shown)
     }
 
-    /// How the lines of a chunk look. Where bytes were no text, nothing fits any more.
-    fn styles(&mut self, chunk: &OutputChunk) -> Styles {
+    /// Returns the styles of a chunk's lines. If bytes were not valid text, no offset is right any more.
+    fn styles(&mut self, chunk: &OutputChunkView) -> Styles {
         let is_whole = chunk.end.checked_sub(chunk.offset) == Some(chunk.content.len() as u64);
         let Some(home) = self.home.as_ref().filter(|_| is_whole && !chunk.content.is_empty()) else {
             return Styles::new();
@@ -117,7 +117,7 @@ impl Sink for Show<'_> {
     }
 
     async fn shutdown(&mut self) -> Result<(), CliError> {
-        // A line that was left open is ended, so that what comes next stands on its own.
+        // An incomplete line is ended, so that the next output starts on its own line.
         if self.open.take().is_some() { self.context.ui.data("\n") } else { Ok(()) }
     }
 }

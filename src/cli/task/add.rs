@@ -1,4 +1,4 @@
-//! `orch task add`: a task from the command line, for the repository it is typed in.
+//! `orch task add`: adds a task for the repository of the working directory.
 
 mod place;
 
@@ -6,22 +6,13 @@ use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::repository::root_around;
-use crate::cli::settings;
 use crate::cli::ui::text;
 use orch_api::endpoint;
-use orch_api::types::{NewTask, TaskView};
+use orch_api::types::{NewTask, TaskDraft, TaskView};
 use orch_config::home::Home;
-use orch_config::problem::did_you_mean;
-use orch_config::resolved_escalation::max_cost_of;
-use orch_core::agent_model::{is_text_only_label, needs_of_labels};
-use orch_core::availability::Probes;
-use orch_core::catalog::Capability;
 use orch_core::ids::TaskId;
 use orch_core::model_policy::ModelPolicy;
-use orch_core::resolve::parse;
 use orch_core::route::Complexity;
-use orch_core::task::Spec;
-use orch_engine::{ModelBook, model_warning_of};
 use orch_sys::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,42 +23,42 @@ const LONGEST_BODY: usize = 1 << 20;
 /// Arguments of `orch task add`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What is to be done, in a line
+    /// What is to be done, in one line
     title: String,
     /// The details
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     body: Option<String>,
-    /// Take the details from a file, or from stdin with -
+    /// Read the details from a file, or from stdin with -
     #[arg(long, value_name = "FILE", conflicts_with = "body")]
     body_file: Option<PathBuf>,
     /// A label, such as agent:claude or complexity:simple; may be given several times
     #[arg(short, long = "label", value_name = "LABEL")]
     labels: Vec<String>,
-    /// Higher starts first
+    /// Tasks with higher numbers start first
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     priority: i64,
     /// Tasks that must be done first: 1,2
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     depends_on: Vec<TaskId>,
-    /// The task this one is a part of
+    /// The task that this one is a subtask of
     #[arg(long, value_name = "ID")]
     parent: Option<TaskId>,
     /// Directory of the repository; without it, the repository you are in
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// A free word: feature, bug, docs
+    /// The type: feature, bug, docs or any other word
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
-    /// Demand this agent
+    /// Require this agent
     #[arg(long)]
     agent: Option<String>,
-    /// Demand this model: a name that the agent's CLI has, provider/model, a tag such as auto:fast, or a tier
+    /// Require this model: a name that the agent's CLI knows, provider/model, a tag such as auto:fast, or a tier
     #[arg(long)]
     model: Option<String>,
-    /// Whether another model may go on with it: dynamic, or sticky: the one that began stays
+    /// Whether another model may continue the task: dynamic, or sticky to keep the first one
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     model_policy: Option<ModelPolicy>,
-    /// Demand a complexity: simple, medium or complex
+    /// Require a complexity: simple, medium or complex
     #[arg(long, value_name = "COMPLEXITY")]
     complexity: Option<Complexity>,
 }
@@ -77,50 +68,36 @@ fn policy(word: &str) -> Result<ModelPolicy, String> {
     known.ok_or_else(|| "expected dynamic or sticky".to_owned())
 }
 
-/// What is odd about the model that a task asks for: told at once, and not when a run is to begin.
-pub fn model_warning(spec: &Spec, context: &Context, home: &Home) -> Option<String> {
-    // One that reads as nothing is refused.
-    parse(spec.model.as_deref()?).ok()?;
-    let config = settings::global(context, home).ok()?.config;
-    let now = context.now().at;
-    let book = ModelBook::look(&config, &context.environment, Probes::new(), now, &|_, _| String::new());
-    model_warning_of(&config, &book, &context.environment, spec)
-}
-
-/// Adds it.
+/// Adds the task.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    odd_labels(&args.labels, context, &home).iter().for_each(|odd| context.ui.warning(odd));
-    let (model, agent, labels) = (args.model.clone(), args.agent.clone(), args.labels.clone());
-    let asked = Spec { model, agent, labels, ..Spec::default() };
-    model_warning(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
-    let new = NewTask {
+    let draft = TaskDraft {
         body: body(&args)?,
-        dir: Some(place::of(args.dir.as_deref(), context, &home).await?),
+        dir: Some(place::resolve(args.dir.as_deref(), context, &home).await?),
         title: args.title,
         labels: args.labels.into_iter().chain(args.model_policy.map(ModelPolicy::label)).collect(),
         priority: args.priority,
-        depends_on: args.depends_on,
-        parent: args.parent,
         kind: args.kind,
         agent: args.agent,
         model: args.model,
         complexity: args.complexity,
     };
+    let new = NewTask { task: draft, depends_on: args.depends_on, parent: args.parent };
     let mut link = context.link().await?;
     let task = link.call(&endpoint::TaskAdd { body: new }).await?;
+    task.warnings.iter().for_each(|warning| context.ui.warning(warning));
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {
         context.ui.data(&format!("added task {}: {}\n", task.id, text::fit(&task.title, 120)))?;
-        context.ui.note(&place::told(&task, context, &home).await);
+        context.ui.note(&place::render(&task, context, &home).await);
         context.ui.note(&next(&task, link.is_own()));
     }
     link.close().await?;
     Ok(Exit::Done)
 }
 
-/// What to type next. What waits for other work cannot be run before that.
+/// Returns the command to type next. A task that waits for others cannot be run yet.
 fn next(task: &TaskView, nobody_serves: bool) -> String {
     match (nobody_serves, task.depends_on.first()) {
         (true, None) => format!("next: orch task run {}, or orch serve", task.id),
@@ -152,7 +129,7 @@ fn body(args: &Args) -> Result<String, CliError> {
     }
 }
 
-/// Where the work belongs. `None`: to the only project, as the engine decides.
+/// Returns the directory of the work. `None` means the only project, which the engine determines.
 pub async fn directory(dir: Option<&Path>, context: &Context, home: &Home) -> Result<Option<PathBuf>, CliError> {
     let Some(dir) = dir else {
         return root_around(context, home, &resolve(&context.cwd, Path::new("."))).await;
@@ -162,39 +139,4 @@ pub async fn directory(dir: Option<&Path>, context: &Context, home: &Home) -> Re
         return Err(CliError::usage(format!("{} is not a directory", dir.display()), "--dir names a repository"));
     }
     Ok(Some(root_around(context, home, &dir).await?.unwrap_or(dir)))
-}
-
-/// What is odd about labels that steer the choice of the agent, or limit what the task may cost. Nothing is refused: an agent
-/// may be declared later.
-pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<String> {
-    let mut odd = Vec::new();
-    for label in labels {
-        if let Some(name) = label.strip_prefix("agent:") {
-            let Ok(loaded) = settings::global(context, home) else { continue };
-            let agents = &loaded.config.agents;
-            if agents.get(name).is_none() {
-                let meant = did_you_mean(name, agents.names());
-                let known = agents.names().collect::<Vec<_>>().join(", ");
-                odd.push(format!("label {label}: no agent is called {name:?}{meant} (there are: {known})"));
-            }
-        } else if let Some(word) = label.strip_prefix("complexity:")
-            && let Err(error) = word.parse::<Complexity>()
-        {
-            odd.push(format!("label {label}: {error}"));
-        } else if let Some(word) = label.strip_prefix("needs:")
-            && needs_of_labels(std::slice::from_ref(label)).capabilities.is_empty()
-            && !is_text_only_label(label)
-        {
-            let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::as_str).chain(["text"]).collect();
-            let meant = did_you_mean(word, known.iter().copied());
-            odd.push(format!("label {label}: means nothing{meant} (there are: {})", known.join(", ")));
-        } else if let Some(Err(problem)) = max_cost_of(label) {
-            odd.push(format!("label {label}: {problem}"));
-        } else if let Some(word) = label.strip_prefix("model-policy:")
-            && let Err(error) = policy(word)
-        {
-            odd.push(format!("label {label}: {error}"));
-        }
-    }
-    odd
 }

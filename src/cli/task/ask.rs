@@ -1,4 +1,4 @@
-//! `orch task retry`, `orch task interrupt` and `orch task cancel`: one request about one task, and what it changed.
+//! `orch task retry`, `orch task interrupt` and `orch task cancel`: one request about one task, and its effect.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -12,16 +12,16 @@ use orch_core::ids::TaskId;
 use orch_core::plan::HoldReason;
 use orch_core::task::Status;
 
-/// What is asked.
+/// The request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// From the beginning.
+    /// Start from scratch.
     Retry,
-    /// Stop its agent, and keep the conversation.
+    /// Stop the agent, and keep the conversation.
     Interrupt,
-    /// Give it up.
+    /// Cancel it.
     Cancel,
-    /// Let it go on.
+    /// Unblock it.
     Unblock,
 }
 
@@ -46,32 +46,32 @@ pub struct Args {
 }
 
 impl Args {
-    /// About this task.
-    pub fn of(id: TaskId) -> Self {
+    /// Returns the arguments for this task.
+    pub fn new(id: TaskId) -> Self {
         Self { id }
     }
 }
 
-/// Asks, and tells what changed.
+/// Sends the request, and prints the new state.
 pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     let task = link.call(&verb.request(args.id)?).await?;
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {
-        context.ui.data(&told(&task))?;
+        context.ui.data(&render(&task))?;
         context.ui.note(&next(&task, link.is_own()));
     }
     link.close().await?;
     Ok(Exit::Done)
 }
 
-/// What the task is now, in a line.
-pub(super) fn told(task: &TaskView) -> String {
+/// Describes the present state of the task in one line.
+pub(super) fn render(task: &TaskView) -> String {
     format!("task {} is {}: {}\n", task.id, task.status.as_str(), text::fit(&task.title, 120))
 }
 
-/// What to type next.
+/// Returns the command to type next.
 pub(super) fn next(task: &TaskView, nobody_serves: bool) -> String {
     let id = task.id;
     match task.status {

@@ -1,4 +1,4 @@
-//! `orch task attach`: the agent's own tmux session, on this terminal.
+//! `orch task attach`: shows the agent's tmux session in this terminal.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -15,11 +15,11 @@ use orch_sys::fs::{self, Durability};
 use orch_sys::process::{Invocation, run_attached};
 use std::path::PathBuf;
 
-/// The file in a run's directory that names its session.
+/// The file in a run's directory with the name of its session.
 const SESSION: &str = "session.txt";
-/// The file there that names the person who is in the pane: who stops the agent by Ctrl-C is named.
+/// The file there with the name of the attached person, who is recorded if Ctrl-C stops the agent.
 const ATTACHED: &str = "attached.txt";
-/// Names of sessions are short.
+/// The largest file with a name, in bytes.
 const LONGEST_NAME: usize = 4096;
 
 /// Arguments of `orch task attach`.
@@ -28,13 +28,13 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// Only look: what you type does not reach the pane. Without it Ctrl-C there stops the agent, unless it is one with
-    /// a screen, which gets it
+    /// Read-only: input does not reach the pane. Without this, Ctrl-C there stops the agent, or reaches it if it is
+    /// interactive
     #[arg(long, short)]
     read_only: bool,
 }
 
-/// Enters the session until the person leaves it.
+/// Attaches to the session until the person detaches.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if !stdin_is_terminal() {
         let hint = format!("orch stream {}", args.id);
@@ -68,7 +68,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Ok(if exit.success() { Exit::Done } else { Exit::Failed })
 }
 
-/// What stands at the foot of the pane: what it is, where typing works, and how to leave.
+/// Returns the status line of the pane: what it shows, whether input is possible, and how to detach.
 fn label(id: TaskId, read_only: bool, has_screen: bool) -> String {
     match (read_only, has_screen) {
         (true, _) => format!("task {id}, only to look at; Ctrl-b d leaves"),
@@ -79,13 +79,13 @@ fn label(id: TaskId, read_only: bool, has_screen: bool) -> String {
     }
 }
 
-/// Whether the agent draws on a terminal of its own.
+/// Returns whether the agent has an interactive terminal.
 fn has_screen(run: &RunView, context: &Context, setup: &Setup) -> bool {
     let Ok(loaded) = settings::global(context, &setup.home) else { return false };
     loaded.config.agent(&run.agent).is_some_and(|agent| agent.mode == Mode::Screen)
 }
 
-/// The name of the person in the pane, while they are there. What cannot be noted is only not told later.
+/// Records the name of the attached person. If that fails, the name is missing later.
 struct Present {
     file: Option<PathBuf>,
     name: String,
@@ -103,7 +103,7 @@ impl Present {
 impl Drop for Present {
     fn drop(&mut self) {
         let Some(file) = &self.file else { return };
-        // Somebody else may have come in since.
+        // Somebody else may have attached since.
         if fs::read_text(file, LONGEST_NAME).is_ok_and(|name| name == self.name) {
             let _ = fs::remove_file(file);
         }
@@ -118,7 +118,7 @@ fn session_file(run: &RunView) -> Option<PathBuf> {
     Some(run.transcript.parent()?.join(SESSION))
 }
 
-/// The run is under way by all that is known, and nobody can look over its shoulder.
+/// Returns the error for a run that is active but has no session.
 fn no_terminal(id: TaskId, run: &RunView) -> CliError {
     let hint = Some(format!("orch stream {id} shows what its agent says; orch why {id} tells how it stands"));
     CliError::NotFound {

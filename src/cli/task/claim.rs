@@ -1,4 +1,4 @@
-//! `orch task claim` and `orch task unclaim`: who has a task. Nobody gets what somebody else has, but by force.
+//! `orch task claim` and `orch task unclaim`: sets the owner of a task. A task of another owner is taken only by force.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -8,30 +8,30 @@ use orch_api::claims::NewClaim;
 use orch_api::endpoint::{self, ToRequest};
 use orch_core::ids::TaskId;
 
-/// What is asked.
+/// The request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// To have it.
+    /// Claim the task.
     Claim,
-    /// To let go of it.
+    /// Release the claim.
     Unclaim,
 }
 
-/// Arguments of both.
+/// Arguments of both commands.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// Under this name; without it ORCH_IDENTITY, else your login of gh, else user@host
+    /// Claim it under this name; default: ORCH_IDENTITY, your gh login, or user@host
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Also where it is somebody else's
+    /// Even if it belongs to somebody else
     #[arg(long)]
     force: bool,
 }
 
-/// Asks, and tells who has it.
+/// Sends the request, and prints the owner.
 pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
     let by = args.name.unwrap_or_else(|| context.identity());
     let (id, body) = (args.id, NewClaim { by: Some(by), force: args.force });

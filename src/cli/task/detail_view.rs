@@ -1,59 +1,61 @@
-//! A task as a page for a person. PURE: no terminal is asked, the present is handed in. Everything that comes from
-//! outside is made safe here.
+//! Renders a task for a person. PURE: the terminal is not accessed, and the present time is an argument. All external
+//! text is made safe here.
 
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::text::{indented, line};
 use crate::cli::ui::time::{Now, took};
+use orch_api::evidence::{CheckView, EvidenceView, IntegrationState};
 use orch_api::health::HealthView;
 use orch_api::messages::MessageView;
-use orch_api::types::{EvidenceView, RunView, TaskView};
+use orch_api::route::RouteResultView;
+use orch_api::types::{HoldView, OutcomeState, RunView, TaskView};
+use orch_core::change::Finding;
 use orch_core::count;
 use orch_core::evidence::{Check, CheckState};
 use orch_core::ids::TaskId;
 use orch_core::message::{Author, MessageState, Via};
 use orch_core::outcome::RunKind;
-use orch_core::plan::Hold;
 use orch_core::question::QuestionKind;
-use orch_core::route::RouteResult;
+use orch_core::review::Review;
 use std::fmt::Display;
 
-/// Width of the column with the names of the fields.
+/// The width of the column with the names of the fields.
 const NAMES: usize = 12;
 
-/// A page that grows.
+/// The page under construction.
 pub struct DetailView {
     out: String,
     paint: Paint,
 }
 
 impl DetailView {
-    /// An empty one.
+    /// Creates an empty page.
     pub fn new(paint: Paint) -> Self {
         Self { out: String::new(), paint }
     }
 
-    /// What stands on it.
+    /// Returns the finished page.
     pub fn text(self) -> String {
         self.out
     }
 
-    /// Lines that are made already.
+    /// Appends finished lines.
     pub fn push(&mut self, lines: &str) {
         self.out.push_str(lines);
     }
 
-    /// A route, with the name that the agent's program is given for its model, where that is another one.
-    pub fn route_given(&mut self, route: &RouteResult, given: Option<&str>) {
+    /// Adds a route, with the name that the agent's program uses for the model if it differs.
+    pub fn route_given(&mut self, route: &RouteResultView, given: Option<&str>) {
         route_fields(self, route, given);
     }
 
-    /// A line with its name.
+    /// Adds a named line.
     pub fn field(&mut self, name: &str, value: impl Display) {
         let name = self.paint.text(Role::Faint, format!("{name:<NAMES$}"));
         self.out.push_str(&format!("  {name}{value}\n"));
     }
 
-    /// The same, where there is something.
+    /// Adds a named line if there is a value.
     pub fn optional(&mut self, name: &str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.field(name, value);
@@ -74,7 +76,7 @@ impl DetailView {
         }
     }
 
-    /// A heading, with a line before it.
+    /// Adds a heading, after an empty line.
     pub fn heading(&mut self, text: &str) {
         self.out.push('\n');
         self.out.push_str(&self.paint.text(Role::Strong, text));
@@ -89,7 +91,7 @@ impl DetailView {
     }
 }
 
-/// Everything about a task.
+/// Renders everything about a task.
 pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
     let mut view = DetailView { out: String::new(), paint };
     view.out.push_str(&paint.text(Role::Strong, format!("#{} {}", task.id, line(&task.title))));
@@ -142,8 +144,8 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
     view.out
 }
 
-/// Who worked last, where that is not whom the route names: a budget ran low, a model was set, another agent took over.
-fn otherwise(task: &TaskView, route: &RouteResult) -> Option<String> {
+/// Returns the last worker if it differs from the route: a budget ran low, a model was set, or another agent took over.
+fn otherwise(task: &TaskView, route: &RouteResultView) -> Option<String> {
     let last = task.worked_by.as_ref()?;
     let is_as_routed = last.agent == route.agent && last.model == route.model;
     let model = last.model.as_deref().map_or("its own choice".into(), line);
@@ -153,15 +155,15 @@ fn otherwise(task: &TaskView, route: &RouteResult) -> Option<String> {
 fn standing(view: &mut DetailView, task: &TaskView) {
     if let Some(question) = &task.question {
         let indent = " ".repeat(NAMES + 2);
-        let told = indented(question, &indent);
-        view.field("question", told.trim_start().trim_end_matches('\n'));
+        let text = indented(question, &indent);
+        view.field("question", text.trim_start().trim_end_matches('\n'));
         task.choices.iter().for_each(|choice| view.field("", format!("→ {}", line(choice))));
         view.optional("tried", tried(task));
     }
     view.optional("result", told_integration(task));
 }
 
-/// What the runs of a task that failed came to, the oldest first: `claude/sonnet: checks_failed`.
+/// Lists the failed runs of a task with their outcomes, oldest first: `claude/sonnet: checks_failed`.
 pub fn tried(task: &TaskView) -> Option<String> {
     let is_work = |run: &&RunView| run.kind == RunKind::Work && task.question_kind == Some(QuestionKind::Failed);
     let came_to = |run: &RunView| {
@@ -191,29 +193,29 @@ fn wishes(view: &mut DetailView, task: &TaskView, now: &Now) {
     view.ids("parts", &task.children);
 }
 
-/// A hold in a line: `rate limited until 17:00 (in 12m): claude: usage limit reached`.
-pub fn told_hold(hold: &Hold, now: &Now) -> String {
+/// Renders a hold in one line: `rate limited until 17:00 (in 12m): claude: usage limit reached`.
+pub fn told_hold(hold: &HoldView, now: &Now) -> String {
     let until = hold.until.map(|at| format!(" until {}", now.until(at))).unwrap_or_default();
     format!("{}{until}: {}", reason(hold), line(&hold.detail))
 }
 
-/// The stable word for the reason, as in `docs/reference/holds.md`.
-fn reason(hold: &Hold) -> String {
+/// Returns the stable name of the reason, as in `docs/reference/holds.md`.
+fn reason(hold: &HoldView) -> String {
     let word = serde_json::to_value(hold.reason);
     word.ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// What became of the branch: `merged into main as 0123456789`.
+/// Renders the integration of the branch: `merged into main as 0123456789`.
 pub fn told_integration(task: &TaskView) -> Option<String> {
     let integration = task.integration.as_ref()?;
     let commit = integration.commit.as_deref().map(|sha| format!(" as {}", line(short(sha)))).unwrap_or_default();
-    let what = match integration.state.as_str() {
-        "kept" => "kept on its branch".to_owned(),
-        "merged" => {
+    let what = match integration.state {
+        IntegrationState::Kept => "kept on its branch".to_owned(),
+        IntegrationState::Merged => {
             let base = task.base_branch.as_deref().map(|base| format!(" into {}", line(base)));
             format!("merged{}", base.unwrap_or_default())
         }
-        other => line(other).into_owned(),
+        IntegrationState::Reverted => "reverted".to_owned(),
     };
     Some(format!("{what}{commit}"))
 }
@@ -222,14 +224,14 @@ fn short(sha: &str) -> &str {
     sha.get(..10).unwrap_or(sha)
 }
 
-/// A route on a page of its own.
-pub fn route(route: &RouteResult, paint: Paint) -> String {
+/// Renders a route on a page of its own.
+pub fn route(route: &RouteResultView, paint: Paint) -> String {
     let mut view = DetailView { out: String::new(), paint };
     route_fields(&mut view, route, None);
     view.out
 }
 
-fn route_fields(view: &mut DetailView, route: &RouteResult, given: Option<&str>) {
+fn route_fields(view: &mut DetailView, route: &RouteResultView, given: Option<&str>) {
     view.field("agent", line(&route.agent));
     let model = match (route.model.as_deref(), given) {
         (Some(asked), Some(given)) if asked != given => format!("{}, now {}", line(asked), line(given)),
@@ -265,9 +267,9 @@ fn one_run(view: &mut DetailView, number: usize, run: &RunView, now: &Now) {
     };
     let cost = run.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
     view.out.push_str(&format!("  {number}. {kind} by {agent}{started}{lasted}{cost}\n"));
-    let (role, told) = outcome(run);
+    let (role, text) = outcome(run);
     view.out.push_str(
-        &indented(&told, "     ").lines().map(|l| format!("{}\n", view.paint.text(role, l))).collect::<String>(),
+        &indented(&text, "     ").lines().map(|l| format!("{}\n", view.paint.text(role, l))).collect::<String>(),
     );
     view.out.push_str(&format!("     {}\n", view.paint.text(Role::Faint, line(&run.transcript.to_string_lossy()))));
 }
@@ -300,10 +302,10 @@ fn outcome(run: &RunView) -> (Role, String) {
     let class = outcome.class.map(|class| format!(" ({class})")).unwrap_or_default();
     let detail =
         outcome.detail.as_deref().filter(|d| !d.trim().is_empty()).map(|d| format!(": {d}")).unwrap_or_default();
-    let role = match outcome.state.as_str() {
-        "finished" => Role::Good,
-        "failed" => Role::Bad,
-        _ => Role::Faint,
+    let role = match outcome.state {
+        OutcomeState::Finished => Role::Good,
+        OutcomeState::Failed => Role::Bad,
+        OutcomeState::Cancelled => Role::Faint,
     };
     (role, format!("{}{class}{detail}", outcome.state))
 }
@@ -319,23 +321,23 @@ fn evidence_fields(view: &mut DetailView, evidence: &EvidenceView) {
     evidence.checks.iter().for_each(|check| one_check(view, check));
     evidence.findings.iter().for_each(|finding| {
         let role = if finding.kind.is_rejected() { Role::Bad } else { Role::Warning };
-        let told = view.paint.text(role, line(&finding.to_string())).into_owned();
-        view.field("found", told);
+        let output = view.paint.text(role, line(&Finding::from(finding).to_string())).into_owned();
+        view.field("found", output);
     });
-    if let Some(review) = &evidence.review {
+    if let Some(review) = evidence.review.as_ref().map(Review::from) {
         view.field("review", line(&format!("by {}: {}", review.reviewer(), review.decision)));
         view.out.push_str(&indented(&review.feedback(), &" ".repeat(NAMES + 4)));
     }
     evidence.violations.iter().for_each(|text| {
-        let told = view.paint.text(Role::Bad, line(text)).into_owned();
-        view.field("violation", told);
+        let output = view.paint.text(Role::Bad, line(text)).into_owned();
+        view.field("violation", output);
     });
     evidence.notes.iter().for_each(|text| view.field("note", line(text)));
 }
 
-fn one_check(view: &mut DetailView, check: &Check) {
+fn one_check(view: &mut DetailView, check: &CheckView) {
     let role = if check.state == CheckState::Passed { Role::Good } else { Role::Bad };
-    let verdict = view.paint.text(role, check.describe_result()).into_owned();
+    let verdict = view.paint.text(role, Check::from(check).describe_result()).into_owned();
     view.field("check", format!("{} {verdict} after {}", line(&check.command), took(check.duration_ms)));
     if check.state != CheckState::Passed && !check.output_tail.trim().is_empty() {
         view.out.push_str(&indented(&check.output_tail, &" ".repeat(NAMES + 4)));

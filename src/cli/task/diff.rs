@@ -1,4 +1,4 @@
-//! `orch task diff`: what a task's branch would change, or has changed. Printed as it is, without a pager.
+//! `orch task diff`: prints what a task's branch changes or has changed, without a pager.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -21,66 +21,66 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// Only the files, with how many lines change
+    /// Only list files, with the numbers of changed lines
     #[arg(long)]
     stat: bool,
 }
 
-/// Prints it.
+/// Prints the diff.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let query = DiffQuery { stat: Some(args.stat) };
-    context.present(&endpoint::TaskDiff { id: args.id, query }, |diff: &DiffView, _, paint| told(diff, paint)).await
+    context.present(&endpoint::TaskDiff { id: args.id, query }, |diff: &DiffView, _, paint| render(diff, paint)).await
 }
 
-fn told(diff: &DiffView, paint: Paint) -> String {
+fn render(diff: &DiffView, paint: Paint) -> String {
     let (base, head) = (short(&diff.base), short(&diff.head));
     let commits = count::plural(diff.commits, "commit");
     let whole = format!("{} at {head}: {commits} on {} ({base})", line(&diff.branch), line(&diff.base_branch));
-    let mut told = format!("{}\n", paint.text(Role::Faint, whole));
+    let mut text = format!("{}\n", paint.text(Role::Faint, whole));
     if let (Some(judged), Some(moved)) = (&diff.judged, &diff.moved) {
         let head = format!("the branch has moved since it was judged at {}; ", short(judged));
-        told.push_str(&paint.text(Role::Warning, output(&(head + moved))));
-        told.push('\n');
+        text.push_str(&paint.text(Role::Warning, output(&(head + moved))));
+        text.push('\n');
     }
     match &diff.patch {
-        None => told.push_str(&stat(diff, paint)),
+        None => text.push_str(&stat(diff, paint)),
         Some(patch) => {
             for piece in output(patch).lines() {
                 match role(piece) {
-                    Some(role) => told.push_str(&paint.text(role, piece)),
-                    None => told.push_str(piece),
+                    Some(role) => text.push_str(&paint.text(role, piece)),
+                    None => text.push_str(piece),
                 }
-                told.push('\n');
+                text.push('\n');
             }
         }
     }
     for file in &diff.omitted {
         let left_out = format!("{} is too large to be shown here: git diff {base}...{head}", line(file));
-        told.push_str(&format!("{}\n", paint.text(Role::Warning, left_out)));
+        text.push_str(&format!("{}\n", paint.text(Role::Warning, left_out)));
     }
-    told
+    text
 }
 
 fn stat(diff: &DiffView, paint: Paint) -> String {
     let names: Vec<_> = diff.files.iter().map(|file| line(&file.path)).collect();
     let widest = names.iter().map(|name| width(name)).max().unwrap_or_default();
     let most = diff.files.iter().map(|file| file.insertions + file.deletions).max().unwrap_or_default().max(BAR);
-    let mut told = String::new();
+    let mut text = String::new();
     for (file, name) in diff.files.iter().zip(&names) {
         let (plus, minus) = (file.insertions, file.deletions);
-        // One that changed at all has a mark.
+        // Any change gets at least one mark.
         let marks =
             |count: u64, mark: &str| mark.repeat(usize::try_from((count * BAR).div_ceil(most)).unwrap_or_default());
         let bar = [paint.text(Role::Good, marks(plus, "+")), paint.text(Role::Bad, marks(minus, "-"))].concat();
         let pad = " ".repeat(widest - width(name));
-        told.push_str(&format!("  {name}{pad} | {:>5} {bar}\n", plus + minus));
+        text.push_str(&format!("  {name}{pad} | {:>5} {bar}\n", plus + minus));
     }
     let files = count::plural(diff.files.len(), "file");
-    told.push_str(&format!("  {files}, +{} −{}\n", diff.insertions, diff.deletions));
-    told
+    text.push_str(&format!("  {files}, +{} −{}\n", diff.insertions, diff.deletions));
+    text
 }
 
-/// What a line of a diff is; `None`: nothing special.
+/// Returns the role of a line, or `None` for a plain one.
 fn role(piece: &str) -> Option<Role> {
     let heads = ["diff ", "index ", "--- ", "+++ ", "new file", "deleted file", "similarity", "old mode", "new mode"];
     if heads.iter().any(|head| piece.starts_with(head)) {
@@ -125,13 +125,13 @@ mod tests {
                         \x20 ü\\u{1b}[2J |     1 +\n\
                         \x20 2 files, +61 −20\n\
                         big.bin is too large to be shown here: git diff 0123456789...fedcba9876\n";
-        assert_eq!(told(&example(None), Paint::OFF), expected);
+        assert_eq!(render(&example(None), Paint::OFF), expected);
     }
 
     #[test]
     fn a_branch_that_moved_since_it_was_judged_is_told_with_what_came() {
         let moved = Some("1 commit since: +1 −0 in 1 file\n  0123456 late\u{1b}[2J".to_owned());
-        let shown = told(&DiffView { moved, ..example(None) }, Paint::OFF);
+        let shown = render(&DiffView { moved, ..example(None) }, Paint::OFF);
         let expected =
             "has moved since it was judged at fedcba9876; 1 commit since: +1 −0 in 1 file\n  0123456 late\\u{1b}[2J\n";
         assert!(shown.contains(expected), "{shown}");
@@ -140,9 +140,9 @@ mod tests {
     #[test]
     fn a_diff_shows_what_a_reader_would_not_see() {
         let shown =
-            told(&example(Some("diff --git a/x b/x\n@@ -1 +1 @@\n-a\n+b\u{202e}\u{1b}]0;x\u{7}\n")), Paint::OFF);
+            render(&example(Some("diff --git a/x b/x\n@@ -1 +1 @@\n-a\n+b\u{202e}\u{1b}]0;x\u{7}\n")), Paint::OFF);
         assert!(shown.contains("\n+b\\u{202e}\\u{1b}]0;x\\u{7}\n"), "{shown}");
-        let coloured = told(&example(Some("+b\n c\n")), Paint { on: true });
+        let coloured = render(&example(Some("+b\n c\n")), Paint { on: true });
         assert!(coloured.contains("\u{1b}[32m+b\u{1b}[0m\n c\n"), "{coloured}");
     }
 }

@@ -1,7 +1,6 @@
-//! `orch task edit`: what is wanted of a task, changed in the person's editor or by options. What somebody else changed
-//! meanwhile is not written over.
+//! `orch task edit`: changes the fields of a task in the person's editor or by options. Concurrent changes by others
+//! are not overwritten.
 
-use super::add::model_warning;
 use super::form;
 use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
@@ -26,49 +25,49 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// What is to be done, in a line
+    /// What is to be done, in one line
     #[arg(long)]
     title: Option<String>,
     /// The details
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     body: Option<String>,
-    /// A label that it shall have; may be given several times
+    /// A label to add; may be given several times
     #[arg(long = "add-label", value_name = "LABEL")]
     add_labels: Vec<String>,
-    /// A label that it shall not have; may be given several times
+    /// A label to remove; may be given several times
     #[arg(long = "remove-label", value_name = "LABEL")]
     remove_labels: Vec<String>,
-    /// Higher starts first
+    /// Tasks with higher numbers start first
     #[arg(long, allow_negative_numbers = true)]
     priority: Option<i64>,
     /// All tasks that must be done first: 1,2; empty for none
     #[arg(long, value_name = "IDS")]
     depends_on: Option<String>,
-    /// The task this one is a part of; empty for none
+    /// The task that this one is a subtask of; empty for none
     #[arg(long, value_name = "ID")]
     parent: Option<String>,
     /// Directory of the repository; empty for none
     #[arg(long, value_name = "DIR")]
     dir: Option<String>,
-    /// A free word: feature, bug, docs; empty for none
+    /// The type: feature, bug, docs or any other word; empty for none
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
-    /// Who claimed it; empty for nobody
+    /// The owner; empty for none
     #[arg(long)]
     assignee: Option<String>,
-    /// Demand this agent; empty for none
+    /// Require this agent; empty for none
     #[arg(long)]
     agent: Option<String>,
-    /// Demand this model; empty for none
+    /// Require this model; empty for none
     #[arg(long)]
     model: Option<String>,
-    /// Demand a complexity: simple, medium or complex; empty for none
+    /// Require a complexity: simple, medium or complex; empty for none
     #[arg(long, value_name = "COMPLEXITY")]
     complexity: Option<String>,
 }
 
 impl Args {
-    /// What the options ask for; `None`: there are none, the editor is meant.
+    /// Returns the change from the options, or `None` without options, which means the editor.
     fn change(&self, cwd: &Path) -> Result<Option<EditTask>, CliError> {
         let word = |text: &Option<String>| text.as_ref().map(|text| Some(text.clone()).filter(|text| !text.is_empty()));
         let complexity = word(&self.complexity).map(|text| text.map(|text| text.parse::<Complexity>()).transpose());
@@ -104,7 +103,7 @@ fn task_id(text: &str) -> Result<TaskId, CliError> {
     text.parse().map_err(bad)
 }
 
-/// Changes it.
+/// Changes the task.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.change(&context.cwd)? {
         Some(change) => apply(args.id, &change, context).await?,
@@ -114,16 +113,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), CliError> {
-    let asked = Spec {
-        model: change.set.model.clone().flatten(),
-        agent: change.set.agent.clone().flatten(),
-        labels: change.add_labels.clone(),
-        ..Spec::default()
-    };
-    let home = context.setup()?.home;
-    model_warning(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let mut link = context.link().await?;
     let task = link.call(&endpoint::TaskEdit { id, body: change.clone() }).await?;
+    task.warnings.iter().for_each(|warning| context.ui.warning(warning));
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {
@@ -144,7 +136,7 @@ async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), C
     link.close().await
 }
 
-/// The engine is let go of while the person types: an hour must keep nobody from serving.
+/// The engine is closed while the person types, so that a daemon can start meanwhile.
 async fn in_editor(id: TaskId, context: &Context) -> Result<(), CliError> {
     let editor = editor(context)?;
     let mut link = context.link().await?;
@@ -196,14 +188,14 @@ async fn unchanged(draft: &Draft, id: TaskId, context: &Context) -> Result<(), C
     Ok(())
 }
 
-/// What the person changed, and what stood there before.
+/// Returns the person's change, with the previous values.
 fn change_from(seen: &Spec, wanted: &Spec) -> Option<EditTask> {
     let fields = differing(seen, wanted);
-    let (set, expected) = (TaskFields::of(wanted, &fields), TaskFields::of(seen, &fields));
+    let (set, expected) = (TaskFields::from_spec(wanted, &fields), TaskFields::from_spec(seen, &fields));
     (!fields.is_empty()).then(|| EditTask { set, expected, ..EditTask::default() })
 }
 
-/// The person's editor: a line for the shell, as everywhere.
+/// Returns the person's editor: a shell command, as usual.
 pub(super) fn editor(context: &Context) -> Result<String, CliError> {
     let named = |name: &str| context.environment.get(name).filter(|value| !value.trim().is_empty()).cloned();
     match named("VISUAL").or_else(|| named("EDITOR")) {
@@ -216,7 +208,7 @@ pub(super) fn editor(context: &Context) -> Result<String, CliError> {
     }
 }
 
-/// Whether the person wants to mend the text. Nobody is asked where nobody sits.
+/// Asks whether the person wants to correct the text. Without a terminal, does not ask.
 fn reopen(context: &Context, problem: &str) -> Result<bool, CliError> {
     if !stdin_is_terminal() {
         return Ok(false);
@@ -225,7 +217,7 @@ fn reopen(context: &Context, problem: &str) -> Result<bool, CliError> {
     context.ui.agrees("open it again? [Y/n]")
 }
 
-/// The text that is being edited: a private file, kept until it has done its service.
+/// The text that is edited: a private file, deleted after use.
 struct Draft {
     file: PathBuf,
 }
@@ -234,7 +226,7 @@ impl Draft {
     fn new(context: &Context, id: TaskId, text: &str) -> Result<Self, CliError> {
         let dir = context.setup()?.home.state().join("edit");
         fs::create_dir_private(&dir)?;
-        // Two may edit at once, and what was kept before is kept.
+        // Two people may edit at once, and an earlier draft is kept.
         let file = dir.join(format!("task-{id}-{}.yml", std::process::id()));
         fs::write_private(&file, text.as_bytes(), Durability::Cached)?;
         Ok(Self { file })
@@ -256,7 +248,7 @@ impl Draft {
     }
 
     fn remove(&self) {
-        // One that stays is in nobody's way.
+        // A file that remains does no harm.
         std::fs::remove_file(&self.file).ok();
     }
 }

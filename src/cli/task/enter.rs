@@ -1,4 +1,4 @@
-//! `orch task open`: the worktree of a task, in the person's editor, in a shell, or in the agent's own program.
+//! `orch task open`: opens a task's worktree in the person's editor, in a shell, or in the agent's program.
 
 use super::edit::editor;
 use crate::cli::context::Context;
@@ -24,18 +24,18 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// A shell there, instead of your editor ($VISUAL, $EDITOR)
+    /// Open a shell instead of your editor ($VISUAL, $EDITOR)
     #[arg(long, conflicts_with = "agent")]
     shell: bool,
-    /// The agent's own program there, in the conversation of its last run
+    /// Start the agent's program in the conversation of its last run
     #[arg(long)]
     agent: bool,
-    /// Only to look: also while an agent is at work there
+    /// Read-only use: allowed while an agent works there
     #[arg(long, conflicts_with = "agent")]
     look: bool,
 }
 
-/// Opens it, and returns when the program ends.
+/// Opens the worktree, and returns when the program ends.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let id = args.id;
     if (args.shell || args.agent) && !stdin_is_terminal() {
@@ -68,7 +68,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Ok(if exit.success() { Exit::Done } else { Exit::Failed })
 }
 
-/// The worktree, made again where it was removed since.
+/// Returns the worktree, and creates it again if it was removed.
 async fn ensure(task: &TaskView, context: &Context) -> Result<PathBuf, CliError> {
     let id = task.id;
     let none = |message: String, hint: String| CliError::NotFound { message, hint: Some(hint) };
@@ -99,7 +99,7 @@ async fn ensure(task: &TaskView, context: &Context) -> Result<PathBuf, CliError>
     Ok(worktree.clone())
 }
 
-/// The agent's own program, in its last conversation.
+/// Returns the agent's program with its last conversation.
 fn agent(task: &TaskView, worktree: &Path, context: &Context) -> Result<Invocation, CliError> {
     let id = task.id;
     let refused = |message: String, hint: String| CliError::Refused { message, hint: Some(hint) };

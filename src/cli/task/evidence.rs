@@ -1,4 +1,4 @@
-//! `orch task evidence`: everything that the verdict on a task stands on, as one page of Markdown.
+//! `orch task evidence`: prints the evidence for a task's verdict as one page of Markdown.
 
 use super::detail_view::told_integration;
 use super::open::open;
@@ -6,16 +6,19 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use orch_api::endpoint;
-use orch_api::types::{EvidenceView, RunView, TaskView};
+use orch_api::evidence::{CheckView, EvidenceView};
+use orch_api::types::{RunView, TaskView};
+use orch_core::change::Finding;
 use orch_core::evidence::{Check, CheckState};
 use orch_core::ids::TaskId;
 use orch_core::outcome::RunKind;
 use orch_core::prompt::data::{code_span, fence, one_line};
+use orch_core::review::Review;
 use orch_sys::fs::{self, Durability};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// The most of a written result that the page holds, in bytes.
+/// The most bytes of a written result on the page.
 const MAX_RESULT: usize = 1 << 20;
 
 /// Arguments of `orch task evidence`.
@@ -24,12 +27,12 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// Write the page to a file and show it: with what the desktop opens it with, else with $PAGER or less
+    /// Write the page to a file and show it: in the desktop's viewer, else in $PAGER or less
     #[arg(long)]
     open: bool,
 }
 
-/// Prints the page; JSON is the task's own document.
+/// Prints the page, or the task's document as JSON.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if args.open {
         return show(args.id, context).await;
@@ -37,7 +40,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     context.present(&endpoint::TaskShow { id: args.id }, |task: &TaskView, _, _| page(task, &result_of(task))).await
 }
 
-/// Writes the page to a file, and has the person's viewer open it; JSON tells where the file is.
+/// Writes the page to a file and opens it in the person's viewer. JSON output has the path of the file.
 async fn show(id: TaskId, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     let task = link.call(&endpoint::TaskShow { id }).await?;
@@ -50,8 +53,7 @@ async fn show(id: TaskId, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Keeps the page beside what it tells of, in the directory of the last work run; where there is none, in a place of its
-/// own. It is there for its person alone.
+/// Writes the page to the directory of the last work run, or to a separate one. Only the person can read it.
 fn keep(task: &TaskView, page: &str, context: &Context) -> Result<PathBuf, CliError> {
     let last = task.runs.iter().flatten().rev().find(|run| run.kind == RunKind::Work);
     let of_run = last.and_then(|run| run.transcript.parent()).filter(|dir| dir.is_dir());
@@ -65,7 +67,7 @@ fn keep(task: &TaskView, page: &str, context: &Context) -> Result<PathBuf, CliEr
     Ok(file)
 }
 
-/// The text that the task asked for, where its last work run has written one.
+/// Returns the text that the task asked for, if its last work run has written one.
 fn result_of(task: &TaskView) -> String {
     let last = task.runs.iter().flatten().rev().find(|run| run.kind == RunKind::Work);
     let file = last.and_then(|run| Some(run.transcript.parent()?.join("evidence/result.md")));
@@ -73,7 +75,7 @@ fn result_of(task: &TaskView) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The page.
+/// Renders the page.
 fn page(task: &TaskView, result: &str) -> String {
     let mut out = format!("# Evidence of task {}: {}\n\n", task.id, one_line(&task.title, 200));
     out.push_str(&format!("Status: **{}**", task.status.as_str()));
@@ -130,11 +132,11 @@ fn seen(evidence: &EvidenceView) -> String {
     }
     evidence.findings.iter().for_each(|finding| {
         let weight = if finding.kind.is_rejected() { "refused" } else { "told" };
-        out.push_str(&format!("- found ({weight}): {}\n", one_line(&finding.to_string(), 500)));
+        out.push_str(&format!("- found ({weight}): {}\n", one_line(&Finding::from(finding).to_string(), 500)));
     });
     out.push('\n');
     evidence.checks.iter().for_each(|check| out.push_str(&one_check(check)));
-    if let Some(review) = &evidence.review {
+    if let Some(review) = evidence.review.as_ref().map(Review::from) {
         out.push_str(&format!(
             "### {}\n\nOf commit {}.\n\n",
             one_line(&review.summary(), 200),
@@ -145,11 +147,11 @@ fn seen(evidence: &EvidenceView) -> String {
     out
 }
 
-fn one_check(check: &Check) -> String {
+fn one_check(check: &CheckView) -> String {
     let mut out = format!(
         "### Check {}\n\n{} ({} ms).\n\n",
         code_span(&check.command),
-        check.describe_result(),
+        Check::from(check).describe_result(),
         check.duration_ms
     );
     if check.state != CheckState::Passed && !check.output_tail.trim().is_empty() {

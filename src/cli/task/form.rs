@@ -1,4 +1,4 @@
-//! A task as a person edits it: its own fields as a small YAML text, and back. PURE.
+//! Converts a task to the small YAML text that a person edits, and back. PURE.
 
 use orch_api::edits::TaskFields;
 use orch_config::yaml::{YamlError, read_or_default};
@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// Spaces before the lines of a body.
+/// The indentation of the lines of a body.
 const MARGIN: &str = "  ";
 
-/// What the person may have written. A field that is not there says nothing.
+/// The text after editing. A missing field is unchanged.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Form {
@@ -32,7 +32,7 @@ struct Form {
     body: Option<String>,
 }
 
-/// The text for a task.
+/// Returns the text for a task.
 pub fn text_of(id: TaskId, spec: &Spec) -> String {
     let mut text = format!(
         "# Task {id}. Save and leave the editor to change it; leave without a change, or with an empty file, to change\n\
@@ -51,7 +51,7 @@ pub fn text_of(id: TaskId, spec: &Spec) -> String {
     text
 }
 
-/// A value in JSON, which is YAML too but for characters that YAML does not take as they are.
+/// Returns a value as JSON, which is valid YAML after escaping some characters.
 fn quoted(value: &Value) -> String {
     let odd =
         |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
@@ -59,7 +59,7 @@ fn quoted(value: &Value) -> String {
     value.to_string().chars().map(one).collect()
 }
 
-/// A text as a block of lines where it reads back as it is, else quoted.
+/// Returns a text as a block of lines if that is lossless, else quoted.
 fn block(text: &str) -> String {
     let odd = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
     let is_plain = !text.trim().is_empty() && !text.contains(odd) && text.lines().all(|line| line.trim_end() == line);
@@ -78,7 +78,7 @@ fn block(text: &str) -> String {
     format!(" {keep}\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// What the person wants now; `None`: the text is empty, and nothing is to be changed.
+/// Parses the edited text; `None` if it is empty, which cancels the edit.
 ///
 /// # Errors
 /// Where the text is wrong, and why.

@@ -1,4 +1,4 @@
-//! `orch task list`: all tasks, one line each, also when there are ten thousand.
+//! `orch task list`: lists all tasks, one per line, even ten thousand.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -13,7 +13,7 @@ use orch_core::task::Status;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// Finished tasks that are shown when nobody asked for all.
+/// How many finished tasks are shown by default.
 const FINISHED: u64 = 20;
 
 /// Arguments of `orch task list`.
@@ -22,7 +22,7 @@ pub struct Args {
     /// Only tasks with this status; may be given several times
     #[arg(long, short, value_name = "STATUS", value_parser = status)]
     status: Vec<Status>,
-    /// All finished tasks too, not only the newest; JSON always holds all
+    /// Show all finished tasks, not only the newest; JSON always has all
     #[arg(long, short)]
     all: bool,
 }
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_status_that_is_none_is_told_with_the_one_that_was_meant() {
         assert_eq!(status("in_progress"), Ok(Status::InProgress));
-        let told = status("needs_reviw").expect_err("no such status");
-        assert!(told.contains("did you mean \"needs_review\"?"), "{told}");
+        let text = status("needs_reviw").expect_err("no such status");
+        assert!(text.contains("did you mean \"needs_review\"?"), "{text}");
     }
 }

@@ -1,5 +1,5 @@
-//! `orch task log`: the readable output of a run, whole or the lines of it that are wanted, as it was written; with
-//! --follow as it is written. Never more than a piece of it is in memory.
+//! `orch task log`: prints the output of a run, or matching lines, and follows it with --follow. Reads it in chunks, so
+//! that memory stays bounded.
 
 use crate::cli::context::{Context, Link};
 use crate::cli::error::CliError;
@@ -23,17 +23,17 @@ use std::io;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-/// The most that is read of what a setup printed, in bytes.
+/// The most bytes of a setup's output.
 const SETUP_LARGEST: usize = 64 << 20;
-/// What is read at once, in bytes.
+/// The size of a chunk, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// A run as a person names it.
+/// A run, as named on the command line.
 #[derive(Debug, Clone)]
 enum Which {
-    /// Its place in `orch task show`, from 1.
+    /// Its number in `orch task show`, from 1.
     Number(usize),
-    /// Its name.
+    /// Its id.
     Id(RunId),
 }
 
@@ -63,7 +63,7 @@ pub struct Args {
     /// What workspace.setup printed in the run's worktree
     #[arg(long, conflicts_with_all = ["follow", "grep", "since", "tail"])]
     setup: bool,
-    /// Go on until the run ends
+    /// Follow until the run ends
     #[arg(long, short, conflicts_with_all = ["grep", "since", "tail"])]
     follow: bool,
     /// Only lines that match this regular expression, with their numbers
@@ -71,7 +71,7 @@ pub struct Args {
     grep: Option<String>,
     #[command(flatten)]
     around: Around,
-    /// Only what was said since then: 10m, 2h, 3d, a day or a time (2026-08-01 14:30)
+    /// Only output since then: 10m, 2h, 3d, a day or a time (2026-08-01 14:30)
     #[arg(long, value_name = "TIME", conflicts_with = "tail")]
     since: Option<Since>,
     /// Only the last lines
@@ -79,7 +79,7 @@ pub struct Args {
     tail: Option<usize>,
 }
 
-/// Prints it.
+/// Prints the output.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let pattern = args.grep.as_deref().map(|text| args.around.pattern(text, true)).transpose()?;
     let mut link = context.link().await?;
@@ -93,7 +93,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let exit =
         if args.follow && !context.ui.is_json() { follow(&link, args.id, run, context).await? } else { Exit::Done };
     link.close().await?;
-    // The files need no engine.
+    // Reading the files needs no engine.
     if args.follow && !context.ui.is_json() {
         return Ok(exit);
     }
@@ -105,7 +105,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
-/// Prints what the setup printed.
+/// Prints the output of the setup.
 fn setup_log(id: TaskId, run: &RunView, context: &Context) -> Result<Exit, CliError> {
     let file = run.transcript.with_file_name(SETUP_LOG);
     let text = match fs::read_text(&file, SETUP_LARGEST) {
@@ -136,7 +136,7 @@ async fn follow(link: &Link, id: TaskId, run: &RunView, context: &Context) -> Re
     loop {
         tokio::select! {
             piece = output.piece() => match piece? {
-                // The engine hands out whole characters.
+                // The engine sends whole characters.
                 Some(piece) => {
                     let end = offset + piece.len() as u64;
                     show(&String::from_utf8_lossy(&piece), offset, list.as_mut(), context)?;
@@ -149,14 +149,14 @@ async fn follow(link: &Link, id: TaskId, run: &RunView, context: &Context) -> Re
     }
 }
 
-/// Prints a piece of a transcript, coloured where there is a list of its colours.
+/// Prints a chunk of a transcript, coloured if its styles are known.
 fn show(content: &str, offset: u64, list: Option<&mut StyleReader>, context: &Context) -> Result<(), CliError> {
     let end = offset + content.len() as u64;
     let styles = list.map_or_else(Styles::new, |list| list.between(offset, end));
     context.ui.data(&coloured(Piece { content, offset, styles: &styles }))
 }
 
-/// Without a wish: the newest work run, or else the newest run of any kind.
+/// Returns the requested run; by default the newest work run, or else the newest run of any kind.
 fn choose<'a>(runs: &'a [RunView], which: Option<&Which>) -> Option<&'a RunView> {
     match which {
         Some(Which::Number(number)) => runs.get(number - 1),
@@ -178,11 +178,11 @@ fn unreadable(files: &RunFiles) -> impl Fn(io::Error) -> CliError {
     |source| CliError::System { what: format!("cannot read {}", files.followed.display()), source }
 }
 
-/// The part of a transcript that is wanted.
+/// The requested part of a transcript.
 struct Log<'a> {
     context: &'a Context,
     files: RunFiles,
-    /// `None`: the run has said nothing yet, or its output is gone.
+    /// `None` if the run has no output yet, or its output was removed.
     text: Option<Text>,
     begin: u64,
 }
@@ -206,7 +206,7 @@ impl<'a> Log<'a> {
         Ok(Self { context, files, text, begin })
     }
 
-    /// Hands over whole lines.
+    /// Calls `take` with chunks of whole lines.
     fn pieces(&self, mut take: impl FnMut(&str, u64) -> Result<(), CliError>) -> Result<(), CliError> {
         let Some(text) = &self.text else { return Ok(()) };
         let mut pieces = Pieces::new(text, self.begin, u64::MAX, PIECE);
@@ -221,7 +221,7 @@ impl<'a> Log<'a> {
         self.pieces(|content, offset| show(content, offset, list.as_mut(), self.context))
     }
 
-    /// One JSON document, written as it is read.
+    /// Writes one JSON document while reading.
     fn document(&self, run: &RunView) -> Result<(), CliError> {
         let ui = &self.context.ui;
         let head = json!({ "id": self.files.task, "run_id": run.run_id, "transcript": run.transcript }).to_string();
@@ -253,7 +253,7 @@ impl<'a> Log<'a> {
             return Err(error);
         }
         hits.finish()?;
-        // As grep does it.
+        // As grep does.
         Ok(if hits.count() > 0 { Exit::Done } else { Exit::Failed })
     }
 }

@@ -1,5 +1,5 @@
-//! `orch task missing`: open tasks that `tasks.yml` has lost. orch gives nothing up because a file was emptied, cut off or
-//! taken away; a person says what was meant.
+//! `orch task missing`: handles open tasks that are missing from `tasks.yml`. orch cancels nothing because a file was
+//! emptied, truncated or removed; a person decides.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -11,18 +11,18 @@ use orch_api::endpoint;
 /// Arguments of `orch task missing`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Write them into tasks.yml again
+    /// Add them to tasks.yml again
     #[arg(long)]
     restore: bool,
-    /// Give them up; their agents are stopped, their branches are kept
+    /// Cancel them; their agents are stopped, their branches are kept
     #[arg(long, conflicts_with = "restore")]
     cancel: bool,
-    /// Only tell which tasks that would be
+    /// Only show which tasks are affected
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Lists them, or does what is asked with them.
+/// Lists the missing tasks, or restores or cancels them.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let (what, done) = match (args.restore, args.cancel) {
         (true, _) => (MissingVerdict::Restore, "is written into tasks.yml again"),

@@ -1,14 +1,14 @@
-//! Showing a file in the person's own viewer: what the desktop opens it with, else their pager where there is a terminal.
+//! Opens a file in the person's viewer: the desktop's program for it, else a pager in a terminal.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use orch_sys::process::{Invocation, run_attached, which};
 use std::path::Path;
 
-/// What opens a file with the program that the desktop has for it.
+/// The program that opens a file with the desktop's default.
 const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
 
-/// Shows `file`. Where nothing can, the error says where it is.
+/// Opens `file`. On failure, the error has its path.
 pub fn open(file: &Path, context: &Context) -> Result<(), CliError> {
     let desktop = which(OPENER, context.path()).map(|opener| Invocation::new(opener, &context.cwd).arg(file));
     let tries = desktop.into_iter().chain(pager(context).map(|line| {
@@ -25,7 +25,7 @@ pub fn open(file: &Path, context: &Context) -> Result<(), CliError> {
     Err(CliError::Refused { message, hint: Some(format!("install {OPENER}, or set PAGER and use a terminal")) })
 }
 
-/// A line for the shell, as everywhere. A pager without a terminal would show nothing to anybody.
+/// Returns the pager, a shell command as usual. Without a terminal there is none.
 fn pager(context: &Context) -> Option<String> {
     context.ui.terminal_columns()?;
     let named = context.environment.get("PAGER").filter(|value| !value.trim().is_empty()).cloned();

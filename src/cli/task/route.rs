@@ -1,4 +1,4 @@
-//! `orch task route`: asks which agent and model a task would get, and changes nothing.
+//! `orch task route`: shows which agent and model a task would get, and changes nothing.
 
 use super::detail_view;
 use crate::cli::context::Context;
@@ -15,7 +15,7 @@ pub struct Args {
     id: TaskId,
 }
 
-/// Asks, and prints the answer.
+/// Sends the request, and prints the answer.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     let request = endpoint::TaskRoute { id: args.id };

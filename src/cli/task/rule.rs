@@ -1,8 +1,8 @@
-//! `orch task approve`, `merge`, `revert` and `reject`: a person's word on the work of a task, carried out and waited for.
-//! Without a daemon, an engine of this process carries it out.
+//! `orch task approve`, `merge`, `revert` and `reject`: send a person's decision on a task, and wait until it is
+//! carried out. Without a daemon, an engine of this process carries it out.
 
-use super::ask::{next, told};
-use super::run::{open, tell};
+use super::ask::{next, render};
+use super::run::{open, print_end};
 use super::settle::settled;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -10,23 +10,24 @@ use crate::cli::events;
 use crate::cli::exit::Exit;
 use orch_api::client::{Client, ClientError};
 use orch_api::endpoint::{self, Request, ToRequest};
+use orch_api::evidence::EvidenceView;
 use orch_api::rulings::{Accept, Reject};
-use orch_api::types::{EvidenceView, TaskView};
+use orch_api::types::TaskView;
 use orch_core::ids::TaskId;
 use orch_core::task::Status;
 use std::time::Duration;
 
-/// How long a change that no event tells may go unnoticed.
+/// The longest time for which a change without an event goes unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// What is done with the branch.
+/// What to do with the branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Accepted as it is.
+    /// Accept it.
     Approve,
-    /// Merged now.
+    /// Merge it now.
     Merge,
-    /// Taken back.
+    /// Revert it.
     Revert,
 }
 
@@ -47,10 +48,10 @@ pub struct AcceptArgs {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// The commit that you have seen; refused when the branch has moved since
+    /// The commit that you have reviewed; refused if the branch has moved since
     #[arg(long, value_name = "SHA")]
     commit: Option<String>,
-    /// Do not wait for what comes of it
+    /// Do not wait for the result
     #[arg(long)]
     no_wait: bool,
 }
@@ -61,7 +62,7 @@ pub struct RevertArgs {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// Do not wait for what comes of it
+    /// Do not wait for the result
     #[arg(long)]
     no_wait: bool,
 }
@@ -72,22 +73,22 @@ pub struct RejectArgs {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// Why: its author reads it
+    /// The reason, for its author
     #[arg(short, long = "message", value_name = "TEXT", allow_hyphen_values = true)]
     message: String,
 }
 
-/// Approves or merges.
+/// Approves or merges the work.
 pub async fn accept(verb: Verb, args: AcceptArgs, context: &Context) -> Result<Exit, CliError> {
     Order { verb, id: args.id, commit: args.commit, waits: !args.no_wait }.run(context).await
 }
 
-/// Takes back.
+/// Reverts the work.
 pub async fn revert(args: RevertArgs, context: &Context) -> Result<Exit, CliError> {
     Order { verb: Verb::Revert, id: args.id, commit: None, waits: !args.no_wait }.run(context).await
 }
 
-/// Sends it back to its author.
+/// Sends the work back to its author.
 pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     let reject = Reject { reason: args.message, commit: None };
@@ -95,7 +96,7 @@ pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit, CliErro
     if context.ui.is_json() {
         context.ui.json(&task)?;
     } else {
-        context.ui.data(&told(&task))?;
+        context.ui.data(&render(&task))?;
         context.ui.note(&next(&task, link.is_own()));
     }
     link.close().await?;
@@ -124,13 +125,13 @@ impl Order {
         };
         match carried_out {
             Ok(task) => {
-                // An engine of this process writes down what it did before it leaves.
+                // An engine of this process stores its changes before it shuts down.
                 if let Err(why) = engine.leave().await {
                     context.ui.warning(&why.to_string());
                 }
                 let exit = self.exit(&task, context);
                 self.warn(&task, context);
-                tell(&task, exit, context)?;
+                print_end(&task, exit, context)?;
                 Ok(exit)
             }
             Err(error) => {
@@ -140,7 +141,7 @@ impl Order {
         }
     }
 
-    /// What has no result yet is refused here: an engine of this process for the task would begin its work.
+    /// Refuses a task without a result: an engine of this process would start its work.
     async fn require_result(&self, context: &Context) -> Result<(), CliError> {
         let mut link = context.link().await?;
         let found = link.call(&endpoint::TaskShow { id: self.id }).await;
@@ -157,7 +158,8 @@ impl Order {
         self.verb.request(self.id, self.commit.clone())
     }
 
-    /// A person's word stands above a check that fails on the base as well: they are told what they have accepted.
+    /// A person's decision overrides a check that also fails on the base: they are warned about what they have
+    /// accepted.
     fn warn(&self, task: &TaskView, context: &Context) {
         if task.status != Status::Done || self.verb == Verb::Revert {
             return;
@@ -169,7 +171,7 @@ impl Order {
     }
 
     async fn carry_out(&self, client: &Client, context: &Context) -> Result<TaskView, CliError> {
-        // Before anything is asked, so that nothing is missed.
+        // Subscribed before the request, so that nothing is missed.
         let mut events = client.stream(&events::part(None, Some(self.id), true)).await?;
         let mut task = client.call(&self.request()?).await?;
         while self.waits && task.status == Status::InReview && settled(&task, context.now().at).is_none() {
@@ -182,7 +184,7 @@ impl Order {
         Ok(task)
     }
 
-    /// 0 where that is reached, 75 where it waits, and 7 where it could not be done as things are.
+    /// Returns 0 if the task reached the goal, 75 if it waits, and 7 if it was refused.
     fn exit(&self, task: &TaskView, context: &Context) -> Exit {
         if !self.waits {
             return Exit::Done;

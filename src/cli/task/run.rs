@@ -1,5 +1,5 @@
 //! `orch task run`: runs a task now and shows it in this terminal. The engine is the daemon's, or one of this process
-//! for this one task; either way the agent is in tmux and outlives this command.
+//! for this task; either way the agent runs in tmux and outlives this command.
 
 use super::detail_view::{told_hold, told_integration, tried};
 use super::settle::{settled, started};
@@ -11,7 +11,9 @@ use crate::cli::serve::log_to_file;
 use crate::daemon::Setup;
 use orch_api::client::{Client, ClientError, Lines};
 use orch_api::endpoint::{self, Text};
+use orch_api::evidence::IntegrationState;
 use orch_api::queries::{OutputQuery, RunQuery};
+use orch_api::status::EngineMode;
 use orch_api::types::TaskView;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::task::Status;
@@ -20,9 +22,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long a change that no event tells may go unnoticed.
+/// The longest time for which a change without an event goes unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// How many engines may leave while one task is followed.
+/// How many engines may shut down while one task is followed.
 const ENGINES: usize = 100;
 
 /// Arguments of `orch task run`.
@@ -31,10 +33,10 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// Also where it is paused
+    /// Even if it is paused
     #[arg(long)]
     anyway: bool,
-    /// In a new conversation; the branch and what is on it stay
+    /// Start a new conversation; the branch and its commits stay
     #[arg(long)]
     force_new: bool,
 }
@@ -44,7 +46,7 @@ fn wanted(id: TaskId, anyway: bool, force_new: bool) -> endpoint::TaskRun {
     endpoint::TaskRun { id, query }
 }
 
-/// Lets go of its conversation, before an engine for this one task can begin a run in it.
+/// Discards the conversation before an engine for this task can continue it.
 async fn leave_conversation(args: &Args, context: &Context) -> Result<(), CliError> {
     let mut link = context.link().await?;
     let asked = link.raw(&wanted(args.id, args.anyway, true)).await;
@@ -52,7 +54,7 @@ async fn leave_conversation(args: &Args, context: &Context) -> Result<(), CliErr
     asked.map(|_| ())
 }
 
-/// Runs it until it comes to rest.
+/// Runs the task until it comes to rest.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if args.force_new {
         leave_conversation(&args, context).await?;
@@ -68,11 +70,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         };
         match ended {
             Ok(Ended::Settled(task, exit)) => {
-                // An engine of this process writes down what it did before it leaves.
+                // An engine of this process stores its changes before it shuts down.
                 if let Err(why) = engine.leave().await {
                     context.ui.warning(&why.to_string());
                 }
-                tell(&task, exit, context)?;
+                print_end(&task, exit, context)?;
                 return Ok(exit);
             }
             Ok(Ended::Interrupted) => {
@@ -81,7 +83,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
                 context.ui.note(&format!("an agent that runs goes on: orch task attach {id}, orch task cancel {id}"));
                 return Ok(Exit::Interrupted);
             }
-            // The daemon left: this process goes on in its place, or the next daemon does.
+            // The daemon shut down: this process or the next daemon continues.
             Ok(Ended::Left) if matches!(engine, Engine::Daemon(..)) => {}
             Err(CliError::Client(error))
                 if error.is_of_an_engine_that_left() && matches!(engine, Engine::Daemon(..)) => {}
@@ -95,12 +97,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Err(ClientError::Broken("the engine stopped".to_owned()).into())
 }
 
-/// The daemon, or an engine of this process for this task.
+/// Connects to the daemon, or opens an engine of this process for this task.
 pub(super) async fn open(setup: &Setup, id: TaskId, context: &Context) -> Result<Engine, CliError> {
     let engine = Engine::find(setup, Mode::Task(id)).await?;
     let ready = match &engine {
-        Engine::Daemon(_, status) if status.mode == Mode::Task(id).as_str() => Err(occupied(status.pid)),
-        Engine::Daemon(..) => context.without_effect(&engine).map_or(Ok(()), |told| Err(own_settings(told))),
+        Engine::Daemon(_, status) if status.mode == EngineMode::Task => Err(occupied(status.pid)),
+        Engine::Daemon(..) => context.without_effect(&engine).map_or(Ok(()), |text| Err(own_settings(text))),
         Engine::Own(_) => prepare(setup, context).await,
     };
     match ready {
@@ -112,7 +114,7 @@ pub(super) async fn open(setup: &Setup, id: TaskId, context: &Context) -> Result
     }
 }
 
-/// A run under other settings than those that were asked for is worse than none.
+/// A run with other settings than the requested ones is worse than none.
 fn own_settings(message: String) -> CliError {
     let hint = "orch config set KEY VALUE holds for the daemon as well; or orch shutdown, and then this command again";
     CliError::Refused { message, hint: Some(hint.to_owned()) }
@@ -125,7 +127,7 @@ fn occupied(pid: u32) -> CliError {
     }
 }
 
-/// What an engine of this process needs before it may begin.
+/// Checks what an engine of this process needs.
 async fn prepare(setup: &Setup, context: &Context) -> Result<(), CliError> {
     need_programs(setup).await?;
     log_to_file(&setup.home, context)
@@ -133,25 +135,25 @@ async fn prepare(setup: &Setup, context: &Context) -> Result<(), CliError> {
 
 /// How following ended.
 enum Ended {
-    /// The task is at rest.
+    /// The task has come to rest.
     Settled(Box<TaskView>, Exit),
-    /// The engine is gone.
+    /// The engine shut down.
     Left,
-    /// The person has seen enough.
+    /// The person stopped watching.
     Interrupted,
 }
 
-/// What was asked and shown already; goes on with another engine where the last one left.
+/// The state of following, which continues with another engine after the last one shut down.
 struct Follow<'a> {
     id: TaskId,
     context: &'a Context,
-    /// Also where it is paused.
+    /// Whether to run even if paused.
     anyway: bool,
     asked: bool,
     last_seq: Option<u64>,
-    /// Runs whose output was shown to the end, or ended before this command.
+    /// Runs whose output was shown to the end, or that ended before this command.
     shown: BTreeSet<RunId>,
-    /// The run that is being shown, and how much of it was.
+    /// The run that is shown, and how many bytes were.
     current: Option<(RunId, u64)>,
 }
 
@@ -161,9 +163,9 @@ impl<'a> Follow<'a> {
         Self { id, context, anyway, asked: false, last_seq: None, shown: BTreeSet::new(), current: None }
     }
 
-    /// Asks for the run and shows it, with this engine.
+    /// Requests the run and shows it, with this engine.
     async fn through(&mut self, client: &Client) -> Result<Ended, CliError> {
-        // Before anything is asked, so that nothing is missed.
+        // Subscribed before the request, so that nothing is missed.
         let mut events =
             client.stream(&events::part(self.last_seq.map(events::Place::After), Some(self.id), true)).await?;
         self.ask(client).await?;
@@ -171,7 +173,7 @@ impl<'a> Follow<'a> {
         let mut look = true;
         loop {
             if look {
-                let task = self.look(client).await?;
+                let task = self.fetch(client).await?;
                 if output.is_none() {
                     output = self.open_output(client, &task).await?;
                 }
@@ -185,7 +187,7 @@ impl<'a> Follow<'a> {
             tokio::select! {
                 piece = next_piece(&mut output) => look = self.show(&mut output, piece?)?,
                 event = events.document() => match event? {
-                    Some(event) => self.tell_event(&event)?,
+                    Some(event) => self.print_event(&event)?,
                     None => return Ok(Ended::Left),
                 },
                 () = tokio::time::sleep(LOOK_AGAIN), if output.is_none() => {}
@@ -197,18 +199,18 @@ impl<'a> Follow<'a> {
         if self.asked {
             return Ok(());
         }
-        let before = self.look(client).await?;
+        let before = self.fetch(client).await?;
         self.shown = started(&before).filter(|run| run.outcome.is_some()).map(|run| run.run_id.clone()).collect();
         client.raw(&wanted(self.id, self.anyway, false)).await?;
         self.asked = true;
         Ok(())
     }
 
-    async fn look(&self, client: &Client) -> Result<TaskView, CliError> {
+    async fn fetch(&self, client: &Client) -> Result<TaskView, CliError> {
         Ok(client.call(&endpoint::TaskShow { id: self.id }).await?)
     }
 
-    /// The output of the first run that was not shown yet.
+    /// Opens the output of the first run that was not shown yet.
     async fn open_output(&mut self, client: &Client, task: &TaskView) -> Result<Option<Lines<Text>>, CliError> {
         if self.context.ui.is_json() {
             return Ok(None);
@@ -222,7 +224,7 @@ impl<'a> Follow<'a> {
         let query = OutputQuery { run: Some(run.run_id.to_string()), from: Some(from) };
         match client.stream(&endpoint::TaskOutput { id: self.id, query }).await {
             Ok(output) => Ok(Some(output)),
-            // The run counts all the same; only its words are lost.
+            // The run still counts; only its output is missing.
             Err(ClientError::Answered(view)) => {
                 self.context.ui.warning(&view.message);
                 self.shown.insert(run.run_id.clone());
@@ -232,7 +234,7 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Shows a piece of output. Returns whether the run is over and the task worth a look.
+    /// Shows a chunk of output. Returns whether the run is over and the task should be read again.
     fn show(&mut self, output: &mut Option<Lines<Text>>, piece: Option<Vec<u8>>) -> Result<bool, CliError> {
         match (piece, &mut self.current) {
             (Some(piece), Some((_, offset))) => {
@@ -249,18 +251,18 @@ impl<'a> Follow<'a> {
         }
     }
 
-    fn tell_event(&mut self, document: &Value) -> Result<(), CliError> {
+    fn print_event(&mut self, document: &Value) -> Result<(), CliError> {
         let event = Event::read(document)?;
         self.last_seq = Some(event.seq);
         if self.context.ui.is_json() {
             return self.context.ui.json(document);
         }
-        self.context.ui.aside(&event.told(&self.context.now()));
+        self.context.ui.aside(&event.render(&self.context.now()));
         Ok(())
     }
 }
 
-/// The next piece; waits for ever where there is no output.
+/// Returns the next chunk; waits forever without an output.
 async fn next_piece(output: &mut Option<Lines<Text>>) -> Result<Option<Vec<u8>>, ClientError> {
     match output {
         Some(output) => Ok(output.piece().await?.map(|piece| piece.to_vec())),
@@ -268,8 +270,8 @@ async fn next_piece(output: &mut Option<Lines<Text>>) -> Result<Option<Vec<u8>>,
     }
 }
 
-/// The last word: the task's document, or how it stands and what to do.
-pub fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliError> {
+/// Prints the final state: the task's document, or its status and what to do next.
+pub fn print_end(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliError> {
     if context.ui.is_json() {
         return context.ui.json(task);
     }
@@ -290,7 +292,7 @@ pub fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliErr
         let branch = task.branch.as_deref().map(|branch| format!(" ({branch})")).unwrap_or_default();
         let cost = task.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
         // What is kept on its branch is brought to the base by a merge.
-        let is_kept = task.integration.as_ref().is_some_and(|integration| integration.state == "kept");
+        let is_kept = task.integration.as_ref().is_some_and(|integration| integration.state == IntegrationState::Kept);
         let next = if is_kept && task.judged.is_some() { "merge" } else { "show" };
         ui.note(&format!("{result}{branch}{cost}; next: orch task {next} {id}"));
     }

@@ -1,4 +1,4 @@
-//! `orch task send`: a message to whoever works on a task, and its receipt.
+//! `orch task send`: sends a message to a task's agent, and prints the receipt.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -9,7 +9,7 @@ use orch_core::ids::TaskId;
 use orch_core::message::{MAX_MESSAGE, MessageState, Via};
 use std::io::Read;
 
-/// How long a receipt is waited for, in seconds.
+/// How long to wait for a receipt, in seconds.
 const WAIT: u64 = 5;
 
 /// Arguments of `orch task send`.
@@ -18,18 +18,18 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// What to say; - reads it from stdin
+    /// The message; - reads it from stdin
     #[arg(value_name = "TEXT", allow_hyphen_values = true)]
     text: String,
     /// Do not wait for the receipt
     #[arg(long)]
     no_wait: bool,
-    /// The model of the next run, and only of that: a tag, a tier, provider/model or a name
+    /// The model of the next run only: a tag, a tier, provider/model or a name
     #[arg(long)]
     model: Option<String>,
 }
 
-/// Sends it, and tells what became of it.
+/// Sends the message, and prints what happened to it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let new =
         NewMessage { text: text(args.text)?, wait_seconds: if args.no_wait { 0 } else { WAIT }, model: args.model };
@@ -38,7 +38,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if context.ui.is_json() {
         context.ui.json(&message)?;
     } else {
-        context.ui.data(&format!("{}\n", told(&message)))?;
+        context.ui.data(&format!("{}\n", render(&message)))?;
         if message.state == MessageState::Queued && link.is_own() {
             context.ui.note(&format!("no daemon runs; next: orch task run {}, or orch serve", args.id));
         }
@@ -54,7 +54,7 @@ fn text(given: String) -> Result<String, CliError> {
     if given != "-" {
         return Ok(given);
     }
-    // One character more than may be, so that the engine says what is wrong.
+    // One character more than allowed, so that the engine reports the error.
     let limit = u64::try_from((MAX_MESSAGE + 1) * 4).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().take(limit).read_to_end(&mut bytes);
@@ -62,10 +62,10 @@ fn text(given: String) -> Result<String, CliError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The receipt in a line.
-fn told(message: &MessageView) -> String {
+/// Renders the receipt in one line.
+fn render(message: &MessageView) -> String {
     let task = message.task_id;
-    // Of one that was delivered there is something to tell only where a model was asked for.
+    // A delivered message has a detail only if a model was requested.
     let about = if message.detail.is_empty() { String::new() } else { format!("; {}", message.detail) };
     match (message.state, message.via) {
         (MessageState::Delivered, Some(Via::Prompt)) => {

@@ -1,4 +1,4 @@
-//! Whether a task that is run in a terminal has come to rest, and with which exit code. PURE.
+//! Determines whether a task has come to rest, and with which exit code. PURE.
 
 use crate::cli::exit::Exit;
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use orch_api::rest::{Rest, rest};
 use orch_api::types::{RunView, TaskView};
 use orch_core::outcome::RunKind;
 
-/// How the task ended for who waits for it; `None`: it goes on.
+/// Returns the exit code for a command that waits for the task, or `None` if the task continues.
 pub fn settled(task: &TaskView, now: Timestamp) -> Option<Exit> {
     Some(match rest(task, now)? {
         Rest::Done => Exit::Done,
@@ -16,7 +16,7 @@ pub fn settled(task: &TaskView, now: Timestamp) -> Option<Exit> {
     })
 }
 
-/// The work runs whose output can be read, oldest first.
+/// Returns the work runs whose output is readable, oldest first.
 pub fn started(task: &TaskView) -> impl Iterator<Item = &RunView> {
     task.runs.iter().flatten().filter(|run| run.kind == RunKind::Work && run.started_at.is_some())
 }
@@ -26,14 +26,15 @@ mod tests {
     use super::*;
     use crate::cli::fixture::{now, task};
     use jiff::SignedDuration;
-    use orch_core::plan::{Hold, HoldReason};
+    use orch_api::types::HoldView;
+    use orch_core::plan::HoldReason;
     use orch_core::task::Status;
 
     fn exit(status: Status, hold: Option<(HoldReason, Option<i64>)>) -> Option<u8> {
         let present = now().at;
         let mut task = task();
         task.status = status;
-        task.hold = hold.map(|(reason, seconds)| Hold {
+        task.hold = hold.map(|(reason, seconds)| HoldView {
             reason,
             detail: String::new(),
             until: seconds.map(|s| present + SignedDuration::from_secs(s)),

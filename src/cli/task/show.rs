@@ -1,4 +1,4 @@
-//! `orch task show`: everything about one task.
+//! `orch task show`: prints everything about one task.
 
 use super::detail_view;
 use crate::cli::context::Context;
@@ -15,7 +15,7 @@ pub struct Args {
     id: TaskId,
 }
 
-/// Prints the task; JSON is the API's document as it is.
+/// Prints the task, or the API's document as JSON.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     context.present(&endpoint::TaskShow { id: args.id }, detail_view::task).await
 }

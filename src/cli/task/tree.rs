@@ -1,4 +1,4 @@
-//! `orch task tree`: tasks with their parts, as a tree.
+//! `orch task tree`: prints tasks with their subtasks, as a tree.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -20,15 +20,15 @@ const WHY: usize = 80;
 /// Arguments of `orch task tree`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The task at the root; without it, every task that is open, or has an open part
+    /// The task at the root; by default, every task that is open or has an open subtask
     #[arg(value_name = "ID")]
     id: Option<TaskId>,
-    /// Also trees in which everything is over
+    /// Include trees in which all tasks have ended
     #[arg(long, conflicts_with = "id")]
     all: bool,
 }
 
-/// A task with its parts.
+/// A task with its subtasks.
 #[derive(Debug, Serialize)]
 struct Node<'a> {
     id: TaskId,
@@ -36,17 +36,17 @@ struct Node<'a> {
     status: Status,
     agent: Option<&'a str>,
     depends_on: &'a [TaskId],
-    /// What a person is asked, or why it waits.
+    /// The question to a person, or why it waits.
     why: Option<&'a str>,
     children: Vec<Node<'a>>,
 }
 
-/// Prints it.
+/// Prints the trees.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     let tasks = link.call(&endpoint::TaskList).await?;
     link.close().await?;
-    let forest = Forest::of(&tasks);
+    let forest = Forest::new(&tasks);
     let roots = match args.id {
         Some(id) => vec![forest.node(id).ok_or_else(|| CliError::NotFound {
             message: format!("there is no task {id}"),
@@ -60,7 +60,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             (_, _) => context.ui.json(&roots)?,
         }
     } else {
-        context.ui.data(&roots.iter().map(|root| told(root, context.ui.paint())).collect::<String>())?;
+        context.ui.data(&roots.iter().map(|root| render(root, context.ui.paint())).collect::<String>())?;
         if roots.is_empty() {
             context.ui.note("no task is open; orch task tree --all shows those that are over");
         }
@@ -68,13 +68,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// All tasks by their numbers.
+/// All tasks by id.
 struct Forest<'a> {
     tasks: BTreeMap<TaskId, &'a TaskView>,
 }
 
 impl<'a> Forest<'a> {
-    fn of(tasks: &'a [TaskView]) -> Self {
+    fn new(tasks: &'a [TaskView]) -> Self {
         Self { tasks: tasks.iter().map(|task| (task.id, task)).collect() }
     }
 
@@ -88,7 +88,7 @@ impl<'a> Forest<'a> {
         self.grown(id, &mut BTreeSet::new())
     }
 
-    /// A task is shown once, also where somebody made a cycle of parts.
+    /// Shows a task only once, even in a cycle of parents.
     fn grown(&self, id: TaskId, seen: &mut BTreeSet<TaskId>) -> Option<Node<'a>> {
         let task = *self.tasks.get(&id)?;
         if !seen.insert(id) {
@@ -110,13 +110,13 @@ fn is_open(node: &Node<'_>) -> bool {
     !node.status.is_final() || node.children.iter().any(is_open)
 }
 
-fn told(root: &Node<'_>, paint: Paint) -> String {
+fn render(root: &Node<'_>, paint: Paint) -> String {
     let mut lines = Vec::new();
     draw(root, (String::new(), String::new()), paint, &mut lines);
     lines.concat()
 }
 
-/// `own` stands before the task's line, `below` before those of its parts.
+/// `own` is the prefix of the task's line, `below` of its subtasks' lines.
 fn draw(node: &Node<'_>, (own, below): (String, String), paint: Paint, lines: &mut Vec<String>) {
     let status = paint.text(role_of(node.status), node.status.as_str());
     let after = match node.depends_on {
@@ -163,8 +163,8 @@ mod tests {
             TaskView { parent: Some(TaskId(4)), ..view(6, Status::Done, &[]) },
             view(7, Status::Done, &[]),
         ];
-        let forest = Forest::of(&tasks);
-        let drawn: String = forest.roots(false).iter().map(|root| told(root, Paint { on: false })).collect();
+        let forest = Forest::new(&tasks);
+        let drawn: String = forest.roots(false).iter().map(|root| render(root, Paint { on: false })).collect();
         let title = |id: u64| format!("Task {id}\\u{{1b}}[2J");
         assert_eq!(
             drawn,
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_circle_of_parts_is_drawn_once() {
         let tasks = [view(1, Status::New, &[2]), view(2, Status::New, &[1])];
-        let drawn = told(&Forest::of(&tasks).node(TaskId(1)).expect("a tree"), Paint { on: false });
+        let drawn = render(&Forest::new(&tasks).node(TaskId(1)).expect("a tree"), Paint { on: false });
         assert_eq!(drawn.lines().count(), 2, "{drawn}");
     }
 }

@@ -1,4 +1,5 @@
-//! `orch task unblock ID|all`: sends on what waits for a person or for something else.
+//! `orch task unblock ID
+//! all`: continues tasks that wait for a person or for something else.
 
 use super::ask::{self, Verb};
 use crate::cli::context::Context;
@@ -9,7 +10,7 @@ use orch_core::count;
 use orch_core::ids::TaskId;
 use std::str::FromStr;
 
-/// Which tasks.
+/// Which tasks to unblock.
 #[derive(Debug, Clone, Copy)]
 enum Which {
     One(TaskId),
@@ -35,10 +36,10 @@ pub struct Args {
     which: Which,
 }
 
-/// Sends them on.
+/// Unblocks them.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.which {
-        Which::One(id) => ask::run(Verb::Unblock, ask::Args::of(id), context).await,
+        Which::One(id) => ask::run(Verb::Unblock, ask::Args::new(id), context).await,
         Which::All => all(context).await,
     }
 }

@@ -1,5 +1,5 @@
-//! `orch task wait`: until tasks are done, or stand where they are wanted; the exit code tells how it ended. It follows
-//! the history and looks at a task when something happened to it.
+//! `orch task wait`: waits until tasks are done or reach a status; the exit code says how it ended. It follows the
+//! history, and reads a task when an event concerns it.
 
 use crate::cli::context::{Context, Engine};
 use crate::cli::error::CliError;
@@ -10,6 +10,7 @@ use crate::daemon::Setup;
 use jiff::SignedDuration;
 use orch_api::client::Client;
 use orch_api::endpoint;
+use orch_api::status::EngineMode;
 use orch_core::ids::TaskId;
 use orch_core::task::Status;
 use orch_engine::Mode;
@@ -18,21 +19,21 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// How long the next daemon is waited for when one left.
+/// How long to wait for the next daemon after one shut down.
 const HANDOVER: Duration = Duration::from_secs(10);
-/// How often it is looked for meanwhile.
+/// The polling interval meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Arguments of `orch task wait`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Ids of the tasks; all of them are waited for
+    /// Ids of the tasks; waits for all of them
     #[arg(value_name = "ID", required = true)]
     ids: Vec<TaskId>,
-    /// Where they are to stand: done, in_review, needs_review, …; further on counts as well
+    /// The status to wait for: done, in_review, needs_review, …; later ones count as well
     #[arg(long, value_name = "STATUS", default_value = "done", value_parser = status)]
     until: Status,
-    /// Wait no longer than this: 90s, 10m, 1h 30m
+    /// Give up after this time: 90s, 10m, 1h 30m
     #[arg(long, value_name = "TIME", value_parser = span)]
     timeout: Option<Duration>,
 }
@@ -42,28 +43,28 @@ fn status(word: &str) -> Result<Status, String> {
     Status::parse(word).ok_or_else(|| format!("expected one of {known}"))
 }
 
-/// A time span as a person says it.
+/// Parses a time span.
 pub fn span(text: &str) -> Result<Duration, String> {
     let span = text.parse::<SignedDuration>().ok().filter(|span| !span.is_negative());
     span.and_then(|span| Duration::try_from(span).ok())
         .ok_or_else(|| "expected a time such as 90s, 10m or 1h 30m".to_owned())
 }
 
-/// How one of them stands.
+/// The state of one task.
 #[derive(Debug, Clone, Serialize)]
 struct Waited {
     id: TaskId,
     title: String,
     status: Status,
-    /// It stands where it was wanted; `null`: it is not over yet.
+    /// Whether it reached the status; `null` while it has not ended.
     reached: Option<bool>,
-    /// What a person is asked, or why it waits.
+    /// The question to a person, or why it waits.
     why: Option<String>,
     #[serde(skip)]
     exit: Option<Exit>,
 }
 
-/// How far a task has come, where it goes straight on.
+/// Returns the position of a status on the direct path.
 fn rank(status: Status) -> Option<u8> {
     match status {
         Status::New => Some(0),
@@ -75,7 +76,7 @@ fn rank(status: Status) -> Option<u8> {
     }
 }
 
-/// How waiting for this ended; `None`: it goes on.
+/// Returns the exit code for a task, or `None` while waiting continues.
 pub fn ended(status: Status, until: Status) -> Option<Exit> {
     let is_further = rank(status).zip(rank(until)).is_some_and(|(is, wanted)| is >= wanted);
     if status == until || is_further {
@@ -88,23 +89,23 @@ pub fn ended(status: Status, until: Status) -> Option<Exit> {
     }
 }
 
-/// Of several ends the one that matters most; `None`: one of them goes on.
+/// Returns the most important of several exit codes, or `None` while one task continues.
 fn all_ended(tasks: &BTreeMap<TaskId, Waited>) -> Option<Exit> {
     let exits: Vec<Exit> = tasks.values().map(|task| task.exit).collect::<Option<_>>()?;
     [Exit::Failed, Exit::PersonNeeded].into_iter().find(|exit| exits.contains(exit)).or(Some(Exit::Done))
 }
 
-/// Waits, and tells how they stand.
+/// Waits, and prints the states.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut wait = Wait::new(args.ids, args.until);
     let exit = wait.within(args.timeout, context).await?;
     if exit != Exit::Interrupted {
-        wait.tell(exit, context)?;
+        wait.print(exit, context)?;
     }
     Ok(exit)
 }
 
-/// Waits until all of these are over, or need a person. Tells nothing.
+/// Waits until all of these have ended or need a person. Prints nothing.
 pub async fn until_over(ids: Vec<TaskId>, limit: Option<Duration>, context: &Context) -> Result<Exit, CliError> {
     Wait::new(ids, Status::Done).within(limit, context).await
 }
@@ -132,8 +133,8 @@ impl Wait {
     async fn on(&mut self, setup: &Setup) -> Result<Exit, CliError> {
         let engine = Engine::find(setup, Mode::Command).await?;
         let Engine::Daemon(client, _) = engine else {
-            // Nothing moves them here: they are looked at once.
-            let looked = self.look_at_all(engine.client()).await;
+            // Without an engine that runs tasks nothing changes: they are read once.
+            let looked = self.poll_all(engine.client()).await;
             engine.leave().await.ok();
             looked?;
             return Ok(all_ended(&self.tasks).unwrap_or(Exit::NoDaemon));
@@ -151,11 +152,11 @@ impl Wait {
         Ok(all_ended(&self.tasks).unwrap_or(Exit::NoDaemon))
     }
 
-    /// Follows the history of this engine. `None`: it left.
+    /// Follows the history of this engine. Returns `None` if it shut down.
     async fn with(&mut self, client: &Client) -> Result<Option<Exit>, CliError> {
-        // Before the first look, so that nothing is missed.
+        // Subscribed before the first read, so that nothing is missed.
         let mut events = client.stream(&events::part(self.last_seq.map(events::Place::After), None, true)).await?;
-        self.look_at_all(client).await?;
+        self.poll_all(client).await?;
         loop {
             if let Some(exit) = all_ended(&self.tasks) {
                 return Ok(Some(exit));
@@ -164,19 +165,19 @@ impl Wait {
             let event = Event::read(&document)?;
             self.last_seq = Some(event.seq);
             if let Some(id) = event.task_id.filter(|id| self.ids.contains(id)) {
-                self.look(client, id).await?;
+                self.poll(client, id).await?;
             }
         }
     }
 
-    async fn look_at_all(&mut self, client: &Client) -> Result<(), CliError> {
+    async fn poll_all(&mut self, client: &Client) -> Result<(), CliError> {
         for id in self.ids.clone() {
-            self.look(client, id).await?;
+            self.poll(client, id).await?;
         }
         Ok(())
     }
 
-    async fn look(&mut self, client: &Client, id: TaskId) -> Result<(), CliError> {
+    async fn poll(&mut self, client: &Client, id: TaskId) -> Result<(), CliError> {
         let task = client.call(&endpoint::TaskShow { id }).await?;
         let exit = ended(task.status, self.until);
         let why = task.question.or(task.hold.map(|hold| hold.detail));
@@ -185,7 +186,7 @@ impl Wait {
         Ok(())
     }
 
-    fn tell(&self, exit: Exit, context: &Context) -> Result<(), CliError> {
+    fn print(&self, exit: Exit, context: &Context) -> Result<(), CliError> {
         let ui = &context.ui;
         if ui.is_json() {
             ui.json(&self.tasks.values().collect::<Vec<_>>())?;
@@ -212,12 +213,12 @@ impl Wait {
     }
 }
 
-/// The next engine that runs tasks.
+/// Waits for the next engine that runs tasks.
 async fn next_daemon(setup: &Setup) -> Client {
     loop {
         if let Some(client) = setup.connect().await
             && let Ok(status) = client.call(&endpoint::BriefStatus).await
-            && status.mode != Mode::Command.as_str()
+            && status.mode != EngineMode::Command
         {
             return client;
         }

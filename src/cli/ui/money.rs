@@ -1,8 +1,8 @@
-//! Sums of money as a person reads them. PURE.
+//! Renders amounts of money. PURE.
 
 use orch_core::money::Usd;
 
-/// A sum of what is known: `$1.50`, `$1.50+` where some told no price, `?` where none did.
+/// Renders a sum of known prices: `$1.50`, `$1.50+` if some are unknown, `?` if all are.
 pub fn sum(known: Option<Usd>, unpriced: u64) -> String {
     match known {
         Some(sum) if unpriced > 0 => format!("{sum}+"),

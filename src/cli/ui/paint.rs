@@ -1,39 +1,39 @@
-//! Colour, decided in one place: code says what a text is, and this says how that looks. PURE.
+//! Colours, defined in one place: callers name the role of a text. PURE.
 
 use orch_core::ids::TaskId;
 use orch_core::task::Status;
 use std::borrow::Cow;
 
-/// What a piece of text is.
+/// The role of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A heading or a name.
     Strong,
-    /// Beside the point.
+    /// Less important.
     Faint,
     /// As it should be.
     Good,
-    /// Wants attention.
+    /// Needs attention.
     Warning,
     /// Wrong.
     Bad,
-    /// Under way.
+    /// In progress.
     Active,
 }
 
-/// Colours, or none.
+/// Whether to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paint {
-    /// Whether there are colours.
+    /// Whether colours are on.
     pub on: bool,
 }
 
 impl Paint {
-    /// No colours.
+    /// Without colours.
     #[cfg(test)]
     pub const OFF: Self = Self { on: false };
 
-    /// The text as what it is.
+    /// Renders a text in its role.
     pub fn text<'a>(self, role: Role, text: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
         let text = text.into();
         if !self.on || text.is_empty() {
@@ -51,12 +51,12 @@ impl Paint {
     }
 }
 
-/// Colours by which several tasks are told apart: none that says good or bad.
+/// Colours that distinguish tasks, without those for good and bad.
 const OF_TASKS: [&str; 6] = ["36", "35", "34", "96", "95", "94"];
 
 impl Paint {
-    /// The text in the task's own colour.
-    pub fn of_task(self, task: TaskId, text: &str) -> String {
+    /// Renders a text in the task's colour.
+    pub fn for_task(self, task: TaskId, text: &str) -> String {
         if !self.on {
             return text.to_owned();
         }
@@ -65,7 +65,7 @@ impl Paint {
     }
 }
 
-/// What a status is.
+/// Returns the role of a status.
 pub fn role_of(status: Status) -> Role {
     match status {
         Status::New | Status::Routed => Role::Strong,

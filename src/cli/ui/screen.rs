@@ -1,21 +1,21 @@
-//! A screen of a terminal that is written over in place: no flicker, and the person's own screen comes back, however
+//! An alternate screen of a terminal that is updated in place, without flicker. The previous screen is restored however
 //! the command ends.
 
 use super::Ui;
 use crate::cli::error::CliError;
 
-/// Another screen beside the person's, without a cursor.
+/// Enters the alternate screen, and hides the cursor.
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l";
-/// Back to the person's.
+/// Leaves the alternate screen.
 const LEAVE: &str = "\u{1b}[?25h\u{1b}[?1049l";
 
-/// The screen, as long as this lives.
+/// The alternate screen, until it is dropped.
 pub struct Screen {
     ui: Ui,
 }
 
 impl Ui {
-    /// Takes the screen; `None`: stdout is no terminal that can go back.
+    /// Enters the alternate screen; `None` if stdout is not a capable terminal.
     pub fn screen(&self) -> Option<Screen> {
         let is_able = self.moves && self.rows().is_some();
         is_able.then(|| self.data(ENTER).ok().map(|()| Screen { ui: *self })).flatten()
@@ -23,10 +23,10 @@ impl Ui {
 }
 
 impl Screen {
-    /// Shows these lines and nothing else. They are safe, and fit.
+    /// Shows these lines, which are safe and fit.
     ///
     /// # Errors
-    /// The terminal is gone.
+    /// The terminal is closed.
     pub fn show(&self, lines: &str) -> Result<(), CliError> {
         self.ui.data(&frame(lines))
     }
@@ -34,17 +34,17 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing back.
+        // A closed terminal needs no restoring.
         self.ui.data(LEAVE).ok();
     }
 }
 
-/// One write that leaves no moment in which the screen is empty: each line is written over, then what is left is cleared.
+/// Returns one write without a moment in which the screen is empty: each line is overwritten, then the rest is cleared.
 fn frame(lines: &str) -> String {
     let mut frame = String::with_capacity(lines.len() + 256);
     frame.push_str("\u{1b}[H");
     for (at, line) in lines.lines().enumerate() {
-        // No line feed after the last one: on the last row it would scroll.
+        // No line feed after the last line: on the last row it would scroll.
         frame.push_str(if at > 0 { "\r\n" } else { "" });
         frame.push_str(line);
         frame.push_str("\u{1b}[K");

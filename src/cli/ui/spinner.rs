@@ -1,4 +1,4 @@
-//! A sign of life while something takes longer than a second, when a person watches. It never touches data.
+//! A spinner, shown on a terminal while something takes longer than a second. It never touches data.
 
 use super::Ui;
 use std::future::Future;
@@ -6,14 +6,14 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval_at};
 
-/// Waits shorter than this show nothing.
+/// Shorter waits show nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Time between two pictures.
+/// The interval between two frames.
 const FRAME: Duration = Duration::from_millis(120);
 const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 impl Ui {
-    /// Waits for `work`, turning a wheel beside `what` when it takes long.
+    /// Waits for `work`, with a spinner next to `what` if it takes long.
     pub async fn wait<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         if !self.is_watched() || self.is_json() {

@@ -1,20 +1,20 @@
-//! Tables that fit the terminal: columns as wide as their content, two of them shortened where it is too much. PURE.
+//! Tables that fit the terminal: columns as wide as their content, some of them shortened if necessary. PURE.
 
 use super::paint::{Paint, Role};
 use super::text;
 use std::borrow::Cow;
 
-/// Between two columns.
+/// The space between two columns.
 const GAP: usize = 2;
 
-/// How wide a column may become.
+/// The width of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
     /// As wide as its widest cell.
     Whole,
     /// At most so many columns.
     Most(usize),
-    /// A share of what is left; a cell is cut to it. Never less than the number says.
+    /// A share of the remaining width; cells are cut to it. The number is the least width.
     Rest(usize),
 }
 
@@ -25,31 +25,31 @@ pub struct Column {
     pub title: &'static str,
     /// Its width.
     pub width: Width,
-    /// Numbers stand at the right.
+    /// Whether it is right-aligned, as numbers are.
     pub right: bool,
 }
 
 impl Column {
-    /// A column of text.
+    /// Creates a column of text.
     pub const fn new(title: &'static str, width: Width) -> Self {
         Self { title, width, right: false }
     }
 
-    /// A column of numbers.
+    /// Creates a column of numbers.
     pub const fn number(title: &'static str) -> Self {
         Self { title, width: Width::Whole, right: true }
     }
 }
 
-/// One cell: text from anywhere, and what it is.
+/// One cell: external text, and its role.
 pub type Cell<'a> = (Cow<'a, str>, Option<Role>);
 
-/// A plain cell.
+/// Creates a plain cell.
 pub fn cell<'a>(text: impl Into<Cow<'a, str>>) -> Cell<'a> {
     (text.into(), None)
 }
 
-/// The table as text, one line for each row, with a heading. `columns` is the width of the terminal.
+/// Renders the table, one line for each row, with a heading. `columns` is the width of the terminal.
 pub fn render<const N: usize>(head: &[Column; N], rows: &[[Cell<'_>; N]], columns: usize, paint: Paint) -> String {
     let widths = widths(head, rows, columns);
     let mut out = String::with_capacity((rows.len() + 1) * columns.min(160));
@@ -102,7 +102,7 @@ fn push_blanks(out: &mut String, mut count: usize) {
     }
 }
 
-/// A column without any content takes no place.
+/// Returns the widths; a column without content has none.
 fn widths<const N: usize>(head: &[Column; N], rows: &[[Cell<'_>; N]], columns: usize) -> [usize; N] {
     // Wider than any terminal need not be measured.
     let most = columns.max(200);
@@ -123,7 +123,7 @@ fn widths<const N: usize>(head: &[Column; N], rows: &[[Cell<'_>; N]], columns: u
     share(head, wanted, columns)
 }
 
-/// Shortens the columns that may be, the widest first, until everything fits or none can become narrower.
+/// Shortens the flexible columns, the widest first, until everything fits or none can become narrower.
 fn share<const N: usize>(head: &[Column; N], mut widths: [usize; N], columns: usize) -> [usize; N] {
     let gaps = GAP * widths.iter().filter(|w| **w > 0).count().saturating_sub(1);
     loop {
@@ -169,7 +169,7 @@ mod tests {
         let narrow = table(&[["1", long, "a reason that is told at length"]], 30);
         assert_eq!(narrow, "id  title         why\n 1  a title tha…  a reason th…\n");
         assert!(narrow.lines().all(|line| text::width(line) <= 30));
-        // Too narrow a terminal: nothing becomes shorter than the least.
+        // A terminal that is too narrow: nothing becomes shorter than the least width.
         assert_eq!(table(&[["1", long, "short"]], 5), "id  title     why\n 1  a title…  short\n");
     }
 

@@ -1,5 +1,5 @@
-//! Text that is safe to print: titles, questions and names come from anywhere, and a terminal acts on what it reads.
-//! PURE.
+//! Makes text safe to print: titles, questions and names come from anywhere, and a terminal interprets control
+//! characters. PURE.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -7,24 +7,24 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The text with everything a terminal would act on, or a reader would not see, written out (`\u{1b}`). Line feeds and
-/// tabs too: the result is one line.
+/// Escapes everything that a terminal would interpret or a reader would not see (`\u{1b}`), including line feeds and
+/// tabs: the result is one line.
 pub fn line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// The same, but the text keeps its lines.
+/// Escapes a text, but keeps its lines.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c == '\n')
 }
 
-/// The same, and it keeps its tabs: what an agent printed.
+/// Escapes the output of an agent: keeps lines and tabs.
 pub fn output(text: &str) -> Cow<'_, str> {
     escape(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// A JSON document in which nothing is left that a terminal acts on. JSON itself escapes only the control characters of
-/// ASCII; the others mean the same when they are escaped, and can stand in texts alone.
+/// Escapes a JSON document. JSON itself escapes only the control characters of ASCII; the others occur only in strings,
+/// and mean the same when they are escaped.
 pub fn json(document: &[u8]) -> Cow<'_, [u8]> {
     let is_control = |at: usize| match document[at] {
         0x7f => 1,
@@ -64,29 +64,30 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Control characters, marks that turn the direction of writing or join lines, and tags that nobody sees.
+/// Returns whether a character is a control character, changes the writing direction, joins lines, or is an invisible
+/// tag.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
         || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Columns that the text takes on a terminal.
+/// Returns the width of a text on a terminal.
 pub fn width(text: &str) -> usize {
     if is_plain(text) { text.len() } else { clusters(text).map(cluster_width).sum() }
 }
 
-/// Whether every byte is one visible character. Most texts are, and there may be ten thousand of them.
+/// Returns whether every byte is one visible character. Most texts are, and there may be ten thousand of them.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// What a terminal shows as one: a character with the marks that combine with it, an emoji of several.
+/// Splits a text into what a terminal shows as one: a character with its combining marks, or an emoji sequence.
 fn clusters(text: &str) -> impl Iterator<Item = &str> {
     text.graphemes(true)
 }
 
-/// Columns of one of [`clusters`]: never more than two, however many characters it has.
+/// Returns the width of one of [`clusters`]: at most two, however many characters it has.
 fn cluster_width(cluster: &str) -> usize {
     let mut chars = cluster.chars();
     match (chars.next(), chars.next()) {
@@ -95,12 +96,12 @@ fn cluster_width(cluster: &str) -> usize {
     }
 }
 
-/// Columns that a tab takes at most.
+/// The largest width of a tab.
 const TAB: usize = 8;
 
-/// Where a line is broken, so that no part of it takes more than `columns` once it was made safe by [`output`]: between
-/// characters, at the last blank where there is one in the last third. `used` columns of the first part are taken already.
-/// Never empty; a part that is wider than `columns` by itself stays whole.
+/// Breaks a line into parts, none of which takes more than `columns` after [`output`] has escaped it: between
+/// characters, at the last space if there is one in the last third. `used` columns of the first part are occupied.
+/// Parts are never empty; a single cluster wider than `columns` stays whole.
 pub fn broken(line: &str, columns: usize, used: usize) -> Vec<Range<usize>> {
     if is_plain(line) && line.len() + used <= columns {
         return std::iter::once(0..line.len()).collect();
@@ -111,7 +112,7 @@ pub fn broken(line: &str, columns: usize, used: usize) -> Vec<Range<usize>> {
     for cluster in clusters(line) {
         let wide = if cluster == "\t" { TAB } else { width(&output(cluster)) };
         if taken + wide > columns && (at > begin || used > 0 && begin == 0) {
-            // After the blank, if not too much is left open by that.
+            // After the space, if that does not waste too much.
             let end = blank.filter(|(_, left)| *left <= columns / 3).map_or(at, |(end, _)| end);
             parts.push(begin..end);
             (begin, blank) = (end, None);
@@ -129,12 +130,12 @@ pub fn broken(line: &str, columns: usize, used: usize) -> Vec<Range<usize>> {
     parts
 }
 
-/// The text as one safe line of at most `columns`; what is cut off is shown by `…`.
+/// Renders a text as one safe line of at most `columns`, cut with `…`.
 pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     if is_plain(text) {
         return fit_plain(text, columns);
     }
-    // No character takes fewer bytes than half its columns, so that a text of ten thousand characters is cut at once.
+    // No character takes fewer bytes than half its columns, so that a long text is cut at once.
     let head =
         text.char_indices().nth(columns.saturating_mul(2).saturating_add(64)).map_or(text, |(end, _)| &text[..end]);
     let safe = line(head);
@@ -165,12 +166,12 @@ fn fit_plain(text: &str, columns: usize) -> Cow<'_, str> {
     }
 }
 
-/// Columns that [`fit`] would use.
+/// Returns the width that [`fit`] would use.
 pub fn shown_width(text: &str, columns: usize) -> usize {
     if is_plain(text) { text.len().min(columns) } else { width(&fit(text, columns)) }
 }
 
-/// The lines of a text, safe, each after `indent`. Empty lines stay empty.
+/// Renders the lines of a text, safe, each after `indent`. Empty lines stay empty.
 pub fn indented(text: &str, indent: &str) -> String {
     let lines = lines(text.trim_end());
     lines.split('\n').map(|l| if l.is_empty() { "\n".to_owned() } else { format!("{indent}{l}\n") }).collect()

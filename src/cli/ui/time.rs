@@ -1,9 +1,9 @@
-//! Times as people read them: how long ago, until when, in their own time zone. PURE: the present is handed in.
+//! Renders times: how long ago, until when, in the person's time zone. PURE: the present time is an argument.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// The present, and where the person is.
+/// The present time, and the time zone.
 #[derive(Debug, Clone)]
 pub struct Now {
     /// The time.
@@ -13,36 +13,36 @@ pub struct Now {
 }
 
 impl Now {
-    /// How long ago: `3s`, `5m`, `2h`, `4d`. The future is `0s`.
+    /// Renders the time since then: `3s`, `5m`, `2h`, `4d`. The future is `0s`.
     pub fn age(&self, since: Timestamp) -> String {
         short(self.at.duration_since(since))
     }
 
-    /// A time of day, with the date unless it is today: `17:03`, `2026-03-02 17:03`.
+    /// Renders a time of day, with the date unless it is today: `17:03`, `2026-03-02 17:03`.
     pub fn local(&self, at: Timestamp) -> String {
         let (then, now) = (at.to_zoned(self.zone.clone()), self.at.to_zoned(self.zone.clone()));
         let format = if then.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
         then.strftime(format).to_string()
     }
 
-    /// A time that is to come: `17:03 (in 12m)`.
+    /// Renders a future time: `17:03 (in 12m)`.
     pub fn until(&self, at: Timestamp) -> String {
         let left = at.duration_since(self.at);
         if left.is_positive() { format!("{} (in {})", self.local(at), short(left)) } else { self.local(at) }
     }
 
-    /// A time that is past: `17:03 (12m ago)`.
+    /// Renders a past time: `17:03 (12m ago)`.
     pub fn past(&self, at: Timestamp) -> String {
         format!("{} ({} ago)", self.local(at), self.age(at))
     }
 
-    /// To the second, for lines of a history.
+    /// Renders a time with seconds, for lines of a history.
     pub fn clock(&self, at: Timestamp) -> String {
         at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string()
     }
 }
 
-/// A span in its largest unit.
+/// Renders a span in its largest unit.
 pub fn short(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
     match seconds {
@@ -53,7 +53,7 @@ pub fn short(span: SignedDuration) -> String {
     }
 }
 
-/// A measured span: `0.4s`, `41s`, `3m 20s`.
+/// Renders a measured span: `0.4s`, `41s`, `3m 20s`.
 pub fn took(milliseconds: u64) -> String {
     match milliseconds {
         0..10_000 => format!("{}.{}s", milliseconds / 1_000, milliseconds % 1_000 / 100),

@@ -1,30 +1,30 @@
-//! How a piece of a transcript looks on a terminal: in its colours, and with a mark before each line where there are
-//! several. PURE: who prints it says how wide the terminal is.
+//! Renders a chunk of a transcript for a terminal: with its colours, and a prefix on each line if there are several
+//! tasks. PURE: the width of the terminal is an argument.
 
 use super::text;
 use orch_core::styled::{Styles, paint, style_at};
 
-/// What stands before each line.
+/// The prefix of each line.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark<'a> {
-    /// As it is printed.
+    /// The printed text.
     pub text: &'a str,
-    /// Columns that it takes.
+    /// Its width.
     pub width: usize,
 }
 
-/// A piece of a transcript.
+/// A chunk of a transcript.
 #[derive(Debug, Clone, Copy)]
 pub struct Piece<'a> {
     /// Its text.
     pub content: &'a str,
-    /// Where it begins in the transcript, in bytes.
+    /// Its offset in the transcript, in bytes.
     pub offset: u64,
-    /// How its lines look.
+    /// The styles of its lines.
     pub styles: &'a Styles,
 }
 
-/// The text, safe, in its colours.
+/// Renders the text, safe, with its colours.
 pub fn coloured(piece: Piece<'_>) -> String {
     let mut shown = String::with_capacity(piece.content.len() + 64);
     for (line, at, feed) in lines(piece) {
@@ -34,15 +34,15 @@ pub fn coloured(piece: Piece<'_>) -> String {
     shown
 }
 
-/// The same with a mark before each line; a line that is too long for the terminal goes on below its own beginning.
-/// `open` is how many columns a line takes that was left open before; the same comes back.
+/// Renders the text with a prefix on each line; a line that is too long continues below its own start. `open` is the
+/// width of an incomplete previous line; the new one is returned.
 pub fn marked(
     piece: Piece<'_>,
     mark: Mark<'_>,
     columns: Option<usize>,
     mut open: Option<usize>,
 ) -> (String, Option<usize>) {
-    // A terminal that is too narrow for it wraps by itself.
+    // A terminal that is too narrow for that wraps by itself.
     let room = columns.map(|columns| columns.saturating_sub(mark.width)).filter(|room| *room >= 10);
     let indent = format!("\n{}", " ".repeat(mark.width));
     let mut shown = String::with_capacity(piece.content.len() + 64);
@@ -69,7 +69,7 @@ pub fn marked(
     (shown, open)
 }
 
-/// Each line, where it begins, and its line feed.
+/// Splits a chunk into lines, with offsets and line feeds.
 fn lines(piece: Piece<'_>) -> impl Iterator<Item = (&str, u64, &str)> {
     let mut at = piece.offset;
     piece.content.split_inclusive('\n').map(move |whole| {
@@ -104,10 +104,10 @@ mod tests {
         let piece = Piece { content: "0123456789\nbad \u{1b}]0;x\u{7}\n", offset: 10, styles: &styles };
         let expected = "\u{1b}[2m0123\u{1b}[0;31m456\u{1b}[0;2m789\u{1b}[0m\nbad \\u{1b}]0;x\\u{7}\n";
         assert_eq!(coloured(piece), expected);
-        // The rest of a line that came in two pieces.
+        // The rest of a line that came in two chunks.
         let rest = Piece { content: "6789\n", offset: 16, styles: &styles };
         assert_eq!(coloured(rest), "\u{1b}[31m6\u{1b}[0;2m789\u{1b}[0m\n");
-        // A list that belongs to another text.
+        // Styles that belong to another text.
         let other = Piece { content: "a longer line than that\n", offset: 10, styles: &styles };
         assert_eq!(coloured(other), "a longer line than that\n");
     }

@@ -1,6 +1,6 @@
 //! Discord after a time away: what was written meanwhile, wherever, and by whom; and what is said where.
 
-use super::{ROLE, Room, counting, owner, room, saying};
+use super::{Fixture, ROLE, counting, fixture, owner, saying};
 use crate::kit::discord::{CHANNEL, Discord as Server, Fault, OWNER, Person, STRANGER};
 use crate::kit::wait::{RUN, wait_until};
 use axum::Router;
@@ -19,19 +19,19 @@ fn about(text: &str) -> ChatMessage {
 }
 
 /// Everything that happened until now was heard.
-fn until_heard(room: &Room) {
-    let help = room.server.command(&owner(), CHANNEL, "help", &[]);
-    wait_until("help", RUN, || !room.server.answered(&help).1.is_empty());
+fn until_heard(fixture: &Fixture) {
+    let help = fixture.server.command(&owner(), CHANNEL, "help", &[]);
+    wait_until("help", RUN, || !fixture.server.answered(&help).1.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_written_meanwhile_in_a_thread_alone_with_the_bot_and_by_roles_is_done_once() {
     let (store, (client, asked)) = (ChannelStore::in_memory(), counting());
-    let room = Room::open(Server::start(), store.clone(), client.clone()).listening();
-    room.discord.send(&about("#7 Mend it asks")).await.expect("said");
-    until_heard(&room);
-    let (thread, _) = room.server.threads().pop().expect("a thread");
-    let server = room.close().await;
+    let fixture = Fixture::open(Server::start(), store.clone(), client.clone()).listening();
+    fixture.discord.send(&about("#7 Mend it asks")).await.expect("said");
+    until_heard(&fixture);
+    let (thread, _) = fixture.server.threads().pop().expect("a thread");
+    let server = fixture.close().await;
     let direct = server.direct(OWNER);
     let member = Person { roles: vec![ROLE], ..Person::new(4_000) };
     let left = Person { roles: vec![ROLE], ..Person::new(4_001) };
@@ -44,56 +44,59 @@ async fn what_was_written_meanwhile_in_a_thread_alone_with_the_bot_and_by_roles_
     server.write(&left, CHANNEL, "/run 7", None);
     server.write(&Person::new(STRANGER), thread, "/run 7", None);
     server.has_roles(&Person::new(left.id));
-    let room = Room::open(server, store.clone(), client.clone());
+    let fixture = Fixture::open(server, store.clone(), client.clone());
     wait_until("the orders", RUN, || asked.load(Ordering::SeqCst) == 4);
     for (place, answers) in [(thread, 2), (direct, 1)] {
-        let said = || room.server.messages(place).iter().filter(|one| one.text.contains("there is no task 7")).count();
+        let said =
+            || fixture.server.messages(place).iter().filter(|one| one.text.contains("there is no task 7")).count();
         wait_until("an answer where it was asked", RUN, || said() == answers);
     }
-    until_heard(&room);
-    let told: Vec<String> =
+    until_heard(&fixture);
+    let messages: Vec<String> =
         store.with_prefix(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
-    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(messages.len(), 2, "{messages:?}");
     for id in [left.id, STRANGER] {
-        assert!(told.iter().any(|line| line.starts_with(&format!("{id} "))), "{told:?}");
+        assert!(messages.iter().any(|line| line.starts_with(&format!("{id} "))), "{messages:?}");
     }
     // And once more, after which nothing is done again.
-    let server = room.close().await;
-    let room = Room::open(server, store.clone(), client).listening();
-    until_heard(&room);
+    let server = fixture.close().await;
+    let fixture = Fixture::open(server, store.clone(), client).listening();
+    until_heard(&fixture);
     assert_eq!(asked.load(Ordering::SeqCst), 4);
     assert_eq!(store.with_prefix(ANNOUNCED).await.expect("memory").len(), 2);
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_read_at_once_is_read_later_whatever_is_said_in_between() {
     let (store, (client, asked)) = (ChannelStore::in_memory(), counting());
-    let room = Room::open(Server::start(), store.clone(), client.clone()).listening();
-    until_heard(&room);
-    let server = room.close().await;
+    let fixture = Fixture::open(Server::start(), store.clone(), client.clone()).listening();
+    until_heard(&fixture);
+    let server = fixture.close().await;
     server.write(&owner(), CHANNEL, "/run 7", None);
     server.fail(Fault { to: format!("GET /channels/{CHANNEL}/messages"), times: usize::MAX, status: 503, code: 0 });
-    let room = Room::open(server, store.clone(), client.clone()).listening();
-    wait_until("it to be told", RUN, || room.discord.trouble().is_some_and(|why| why.contains("not read yet")));
-    room.server.write(&owner(), CHANNEL, "/run 7", None);
+    let fixture = Fixture::open(server, store.clone(), client.clone()).listening();
+    wait_until("it to be told", RUN, || fixture.discord.trouble().is_some_and(|why| why.contains("not read yet")));
+    fixture.server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("what is written now", RUN, || asked.load(Ordering::SeqCst) == 1);
-    room.server.heal();
+    fixture.server.heal();
     wait_until("what was written before", RUN, || asked.load(Ordering::SeqCst) == 2);
-    wait_until("all to be well", RUN, || room.discord.trouble().is_none());
+    wait_until("all to be well", RUN, || fixture.discord.trouble().is_none());
     // Where that is not allowed, what to do about it is told, and the rest works.
-    let server = room.close().await;
+    let server = fixture.close().await;
     server.fail(Fault {
         to: format!("GET /channels/{CHANNEL}/messages"),
         times: usize::MAX,
         status: 403,
         code: 50_013,
     });
-    let room = Room::open(server, store, client).listening();
-    wait_until("it to be told", RUN, || room.discord.trouble().is_some_and(|why| why.contains("Read Message History")));
-    until_heard(&room);
+    let fixture = Fixture::open(server, store, client).listening();
+    wait_until("it to be told", RUN, || {
+        fixture.discord.trouble().is_some_and(|why| why.contains("Read Message History"))
+    });
+    until_heard(&fixture);
     assert_eq!(asked.load(Ordering::SeqCst), 2);
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,37 +104,37 @@ async fn commands_that_cannot_be_registered_keep_nobody_from_being_heard() {
     let server = Server::start();
     server.fail(Fault { to: "/commands".to_owned(), times: usize::MAX, status: 403, code: 50_001 });
     let (client, asked) = counting();
-    let room = Room::open(server, ChannelStore::in_memory(), client);
-    wait_until("a session", RUN, || room.server.sessions().0 > 0);
-    room.server.write(&owner(), CHANNEL, "/run 7", None);
+    let fixture = Fixture::open(server, ChannelStore::in_memory(), client);
+    wait_until("a session", RUN, || fixture.server.sessions().0 > 0);
+    fixture.server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("the order", RUN, || asked.load(Ordering::SeqCst) == 1);
-    wait_until("it to be told", RUN, || room.discord.trouble().is_some());
-    room.close().await;
+    wait_until("it to be told", RUN, || fixture.discord.trouble().is_some());
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notices_about_a_task_stand_in_its_thread_and_whoever_is_listed_hears_of_them() {
-    let (room, _) = room();
-    let room = room.listening();
-    let texts = |place: u64| room.server.messages(place).into_iter().map(|one| one.text).collect::<Vec<_>>();
-    room.discord.send(&about("one")).await.expect("said");
-    let (thread, _) = room.server.threads().pop().expect("a thread");
-    assert_eq!(room.server.members(thread), [OWNER]);
-    room.discord.send(&about("two")).await.expect("said");
-    room.discord.send(&saying("of no task")).await.expect("said");
+    let (fixture, _) = fixture();
+    let fixture = fixture.listening();
+    let texts = |place: u64| fixture.server.messages(place).into_iter().map(|one| one.text).collect::<Vec<_>>();
+    fixture.discord.send(&about("one")).await.expect("said");
+    let (thread, _) = fixture.server.threads().pop().expect("a thread");
+    assert_eq!(fixture.server.members(thread), [OWNER]);
+    fixture.discord.send(&about("two")).await.expect("said");
+    fixture.discord.send(&saying("of no task")).await.expect("said");
     assert_eq!(
         (texts(CHANNEL), texts(thread)),
         (vec!["one".to_owned(), "of no task".to_owned()], vec!["two".to_owned()])
     );
     // Somebody deletes it, and somebody locks the next one.
-    room.server.remove(thread);
-    room.discord.send(&about("three")).await.expect("said");
-    let (next, _) = room.server.threads().pop().expect("another thread");
-    room.server.lock(next);
-    room.discord.send(&about("four")).await.expect("said");
+    fixture.server.remove(thread);
+    fixture.discord.send(&about("three")).await.expect("said");
+    let (next, _) = fixture.server.threads().pop().expect("another thread");
+    fixture.server.lock(next);
+    fixture.discord.send(&about("four")).await.expect("said");
     assert_eq!(texts(CHANNEL), ["one", "of no task", "three", "four"]);
     assert_eq!(texts(next), Vec::<String>::new());
-    room.close().await;
+    fixture.close().await;
 }
 
 fn of_a_stranger() -> Notice {
@@ -151,20 +154,20 @@ fn of_a_stranger() -> Notice {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_stranger_the_owner_hears_alone() {
-    let (room, _) = room();
-    let room = room.listening();
-    let direct = room.server.direct(OWNER);
-    room.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.expect("said");
-    assert_eq!((room.server.messages(direct).len(), room.server.messages(CHANNEL).len()), (1, 0));
+    let (fixture, _) = fixture();
+    let fixture = fixture.listening();
+    let direct = fixture.server.direct(OWNER);
+    fixture.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.expect("said");
+    assert_eq!((fixture.server.messages(direct).len(), fixture.server.messages(CHANNEL).len()), (1, 0));
     // Not now is not never.
-    room.server.fail(Fault { to: format!("POST /channels/{direct}"), times: 1, status: 503, code: 0 });
-    assert!(room.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.is_err());
-    assert_eq!(room.server.messages(CHANNEL).len(), 0);
+    fixture.server.fail(Fault { to: format!("POST /channels/{direct}"), times: 1, status: 503, code: 0 });
+    assert!(fixture.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.is_err());
+    assert_eq!(fixture.server.messages(CHANNEL).len(), 0);
     // Who takes no messages of the bot would never hear of it.
-    room.server.fail(Fault { to: format!("POST /channels/{direct}"), times: 1, status: 403, code: 50_007 });
-    room.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.expect("said");
-    assert_eq!(room.server.messages(CHANNEL).len(), 1);
-    room.close().await;
+    fixture.server.fail(Fault { to: format!("POST /channels/{direct}"), times: 1, status: 403, code: 50_007 });
+    fixture.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.expect("said");
+    assert_eq!(fixture.server.messages(CHANNEL).len(), 1);
+    fixture.close().await;
 }
 
 /// An engine that never answers, and counts.
@@ -182,19 +185,19 @@ fn stuck() -> (Client, Arc<AtomicUsize>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_orch_died_over_is_carried_out_when_it_is_back_and_answered_in_the_channel() {
     let (store, (hangs, begun)) = (ChannelStore::in_memory(), stuck());
-    let room = Room::open(Server::start(), store.clone(), hangs).listening();
-    room.server.command(&owner(), CHANNEL, "run", &[("task", "7")]);
+    let fixture = Fixture::open(Server::start(), store.clone(), hangs).listening();
+    fixture.server.command(&owner(), CHANNEL, "run", &[("task", "7")]);
     wait_until("it to be begun", RUN, || begun.load(Ordering::SeqCst) == 1);
-    room.running.abort();
-    let server = room.server;
+    fixture.running.abort();
+    let server = fixture.server;
     let (client, asked) = counting();
-    let room = Room::open(server, store.clone(), client.clone()).listening();
+    let fixture = Fixture::open(server, store.clone(), client.clone()).listening();
     wait_until("the order", RUN, || asked.load(Ordering::SeqCst) > 0);
-    room.until_said("there is no task 7");
-    let server = room.close().await;
+    fixture.until_said("there is no task 7");
+    let server = fixture.close().await;
     let before = asked.load(Ordering::SeqCst);
-    let room = Room::open(server, store, client).listening();
-    until_heard(&room);
+    let fixture = Fixture::open(server, store, client).listening();
+    until_heard(&fixture);
     assert_eq!(asked.load(Ordering::SeqCst), before, "once");
-    room.close().await;
+    fixture.close().await;
 }

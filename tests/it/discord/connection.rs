@@ -1,6 +1,6 @@
 //! The connection to Discord's gateway: how it ends, and what becomes of it then.
 
-use super::{Room, counting, owner, room, saying};
+use super::{Fixture, counting, fixture, owner, saying};
 use crate::kit::discord::{CHANNEL, Discord as Server};
 use crate::kit::wait::{RUN, wait_until};
 use orch_chat::Channel;
@@ -32,8 +32,8 @@ async fn a_session_is_resumed_or_begun_anew_as_discord_wants_and_every_order_is_
     // A connection that is dead is noticed at the second beat.
     server.beats(2_000);
     let (client, asked) = counting();
-    let room = Room::open(server, ChannelStore::in_memory(), client).caught_up();
-    let server = &room.server;
+    let fixture = Fixture::open(server, ChannelStore::in_memory(), client).caught_up();
+    let server = &fixture.server;
     let all = [
         Ends::Asked,
         Ends::Closed(4003),
@@ -57,12 +57,12 @@ async fn a_session_is_resumed_or_begun_anew_as_discord_wants_and_every_order_is_
         let new = if ends.goes_on() { (begun, resumed + 1) } else { (begun + 1, resumed) };
         // It may have been told before the connection was closed.
         wait_until(&format!("{new:?} after {ends:?}"), RUN, || server.sessions() == new);
-        wait_until("the connection to be well", RUN, || room.discord.trouble().is_none());
+        wait_until("the connection to be well", RUN, || fixture.discord.trouble().is_none());
     }
     let help = server.command(&owner(), CHANNEL, "help", &[]);
     wait_until("help", RUN, || !server.answered(&help).1.is_empty());
     assert_eq!(asked.load(Ordering::SeqCst), all.len(), "each once");
-    room.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,25 +72,25 @@ async fn what_only_a_person_mends_is_told_with_what_to_do_and_not_tried_all_the_
     for (code, does) in cases {
         // From the beginning, and in the middle.
         for was_well in [false, true] {
-            let (room, server) = if was_well {
-                let (room, _) = room();
-                let room = room.listening();
-                room.server.refuse(Some(code));
-                room.server.close(code, true);
-                (room, 1)
+            let (fixture, server) = if was_well {
+                let (fixture, _) = fixture();
+                let fixture = fixture.listening();
+                fixture.server.refuse(Some(code));
+                fixture.server.close(code, true);
+                (fixture, 1)
             } else {
                 let server = Server::start();
                 server.refuse(Some(code));
-                (Room::open(server, ChannelStore::in_memory(), counting().0), 0)
+                (Fixture::open(server, ChannelStore::in_memory(), counting().0), 0)
             };
-            let told =
-                || room.discord.trouble().is_some_and(|why| why.contains(does) && why.contains(&code.to_string()));
-            wait_until(&format!("what to do about {code}"), RUN, told);
+            let text =
+                || fixture.discord.trouble().is_some_and(|why| why.contains(does) && why.contains(&code.to_string()));
+            wait_until(&format!("what to do about {code}"), RUN, text);
             // What goes out goes out all the same.
-            assert!(room.discord.send(&saying("hello")).await.is_ok());
-            assert!(room.server.attempts() <= 2, "{code}: {} attempts", room.server.attempts());
-            assert_eq!(room.server.sessions().0, server);
-            room.close().await;
+            assert!(fixture.discord.send(&saying("hello")).await.is_ok());
+            assert!(fixture.server.attempts() <= 2, "{code}: {} attempts", fixture.server.attempts());
+            assert_eq!(fixture.server.sessions().0, server);
+            fixture.close().await;
         }
     }
 }

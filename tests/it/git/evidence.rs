@@ -1,6 +1,6 @@
 //! What orch finds in a worktree, and what it commits itself.
 
-use super::{Lab, inside};
+use super::{Fixture, inside};
 use crate::kit;
 use crate::kit::process::Program;
 use orch_sys::git::{Author, LeftoversError, Operation};
@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 #[tokio::test]
 async fn commits_and_lines_are_counted_and_leftovers_seen() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     let nothing = repo.evidence(&worktree.checkout, &worktree.base_sha).await.unwrap();
     assert!(nothing.commits.is_empty() && !nothing.dirty && nothing.head == nothing.base);
     let commits = [agent.commit("a b\tc", "1\n2\n"), agent.commit("README.md", "other\n")];
@@ -27,11 +27,11 @@ async fn commits_and_lines_are_counted_and_leftovers_seen() {
 
 #[tokio::test]
 async fn what_the_base_did_meanwhile_is_not_counted() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    inside(&lab, &worktree).commit("mine", "1\n");
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    inside(&fixture, &worktree).commit("mine", "1\n");
     project.write("theirs", "1\n2\n3\n");
     let base = project.commit("theirs");
     let evidence = repo.evidence(&worktree.checkout, &base).await.unwrap();
@@ -40,11 +40,11 @@ async fn what_the_base_did_meanwhile_is_not_counted() {
 
 #[tokio::test]
 async fn a_long_diff_leaves_out_whole_files_and_names_them() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     agent.commit("big", &"a line of text\n".repeat(10_000));
     let head = agent.commit(":(glob)small", "small\n");
     let patch = repo.diff(&worktree.checkout, &worktree.base_sha, &head, 20_000).await.unwrap();
@@ -56,11 +56,11 @@ async fn a_long_diff_leaves_out_whole_files_and_names_them() {
 
 #[tokio::test]
 async fn a_file_of_one_long_line_hides_no_other() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     agent.commit("bundle.js", &"a".repeat(100_000));
     let head = agent.commit("small", "small\n");
     let patch = repo.diff(&worktree.checkout, &worktree.base_sha, &head, 20_000).await.unwrap();
@@ -70,11 +70,11 @@ async fn a_file_of_one_long_line_hides_no_other() {
 
 #[tokio::test]
 async fn attributes_hide_no_text_from_the_judge_and_what_is_binary_is_left_out() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     agent.commit(".gitattributes", "* -diff\n");
     agent.commit("token", "a secret\n");
     let head = agent.commit("logo", "P\0NG\n");
@@ -85,14 +85,14 @@ async fn attributes_hide_no_text_from_the_judge_and_what_is_binary_is_left_out()
 
 #[tokio::test]
 async fn leftovers_are_committed_whole_and_only_once() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
     project.write("dir/below", "");
     project.write("file", "");
     project.commit("shapes");
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     agent.write(".gitignore", "ignored\n");
     agent.write("ignored", "");
     agent.write("-rf", "");
@@ -122,11 +122,11 @@ async fn leftovers_are_committed_whole_and_only_once() {
 
 #[tokio::test]
 async fn a_repository_inside_the_worktree_is_left_out_and_named() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     agent.git(["init", "--quiet", "in[n]er"]);
     agent.write("in[n]er/file", "");
     let only = repo.commit_leftovers(&worktree.checkout, &worktree.branch, "m", Author::Orch).await.unwrap();
@@ -139,15 +139,15 @@ async fn a_repository_inside_the_worktree_is_left_out_and_named() {
 
 #[tokio::test]
 async fn nothing_is_committed_in_the_middle_of_a_merge_or_on_another_branch() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     agent.commit("README.md", "ours\n");
     project.write("README.md", "theirs\n");
     project.commit("theirs");
-    kit::process::Program::new("git", &agent.dir).args(["merge", "main"]).envs(lab.env()).run().code_is(1);
+    kit::process::Program::new("git", &agent.dir).args(["merge", "main"]).envs(fixture.env()).run().code_is(1);
     let commit = || repo.commit_leftovers(&worktree.checkout, &worktree.branch, "m", Author::Orch);
     assert!(matches!(commit().await, Err(LeftoversError::InProgress { operation: Operation::Merge, .. })));
     // Somebody removes the sign of the merge, the conflict stays.
@@ -162,13 +162,13 @@ async fn nothing_is_committed_in_the_middle_of_a_merge_or_on_another_branch() {
 
 #[tokio::test]
 async fn without_an_identity_orch_signs_itself() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
     project.git(["config", "--unset", "user.name"]);
     project.git(["config", "--unset", "user.email"]);
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     agent.write("x", "");
     repo.commit_leftovers(&worktree.checkout, &worktree.branch, "m", Author::Configured).await.unwrap();
     assert_eq!(agent.git(["log", "-1", "--format=%an %ae|%cn"]), "orch orch@localhost|orch");
@@ -176,13 +176,13 @@ async fn without_an_identity_orch_signs_itself() {
 
 #[tokio::test]
 async fn what_a_commit_held_and_a_later_one_took_out_is_still_looked_at() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
     project.write("kept/A.txt", "");
     let base = project.commit("kept");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     // What stays is moved to another case, which is no collision.
     agent.git(["mv", "kept/A.txt", "kept/a.txt"]);
     let first = agent.commit("work", "of the task");
@@ -190,7 +190,7 @@ async fn what_a_commit_held_and_a_later_one_took_out_is_still_looked_at() {
     agent.git(["update-index", "--add", "--cacheinfo", &format!("100644,{blob},WORK")]);
     agent.git(["-c", "core.protectNTFS=false", "commit", "--quiet", "-m", "odd"]);
     let mut env = agent.env.clone();
-    env.push(("GIT_INDEX_FILE".into(), lab.path("index").into()));
+    env.push(("GIT_INDEX_FILE".into(), fixture.path("index").into()));
     let tree = Program::new("git", &agent.dir)
         .args(["mktree"])
         .envs(env.clone())

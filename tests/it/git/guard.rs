@@ -1,6 +1,6 @@
 //! What a run must leave alone.
 
-use super::{Lab, inside, main};
+use super::{Fixture, inside, main};
 use crate::kit;
 use orch_sys::git::{Change, Danger, Guard, MoveProgress, RefChange, RefMove, trace_file, trace_variables};
 use std::cell::Cell;
@@ -11,15 +11,15 @@ fn owned(names: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn work_on_the_tasks_own_branch_and_on_other_tasks_is_no_change() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
     project.write("unknown", "");
     project.write("README.md", "edited before\n");
-    let repo = lab.open(&project).await;
+    let repo = fixture.open(&project).await;
     let guard = Guard::take(&repo).await.unwrap();
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    inside(&lab, &worktree).commit("work", "");
-    lab.ensure(&repo, 2, "y").await.unwrap();
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    inside(&fixture, &worktree).commit("work", "");
+    fixture.ensure(&repo, 2, "y").await.unwrap();
     // The record outlives the daemon.
     let text = serde_json::to_string(&guard).unwrap();
     let guard: Guard = serde_json::from_str(&text).unwrap();
@@ -28,11 +28,11 @@ async fn work_on_the_tasks_own_branch_and_on_other_tasks_is_no_change() {
 
 #[tokio::test]
 async fn writing_into_the_main_checkout_is_told_with_the_files() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
     project.write("edited", "1\n");
     project.write("touched", "1\n");
-    let repo = lab.open(&project).await;
+    let repo = fixture.open(&project).await;
     let guard = Guard::take(&repo).await.unwrap();
     project.write("edited", "2\n");
     project.write("touched", "1\n");
@@ -44,9 +44,9 @@ async fn writing_into_the_main_checkout_is_told_with_the_files() {
 
 #[tokio::test]
 async fn a_commit_on_the_base_is_told_and_a_move_of_orchs_own_is_not() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
     let name = "refs/heads/main".to_owned();
     let guard = Guard::take(&repo).await.unwrap();
     let (old, new) = (project.head(), {
@@ -62,13 +62,13 @@ async fn a_commit_on_the_base_is_told_and_a_move_of_orchs_own_is_not() {
 
 #[tokio::test]
 async fn the_git_commands_of_a_run_are_known_from_those_of_anybody_else() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
     project.git(["branch", "old"]);
-    let elsewhere = lab.project("elsewhere");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let mut agent = inside(&lab, &worktree);
+    let elsewhere = fixture.project("elsewhere");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let mut agent = inside(&fixture, &worktree);
     let trace = trace_file(&worktree.checkout.git_dir, "1-1-0000abcd");
     agent.env.extend(trace_variables(&trace).map(|(name, value)| (name.into(), value.into())));
     let made = agent.commit("work", "");
@@ -97,12 +97,12 @@ async fn the_git_commands_of_a_run_are_known_from_those_of_anybody_else() {
 
 #[tokio::test]
 async fn tags_branches_the_stash_and_a_switch_are_told() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
     project.git(["branch", "old"]);
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     let guard = Guard::take(&repo).await.unwrap();
     agent.git(["tag", "v1"]);
     agent.git(["branch", "--quiet", "-D", "old"]);
@@ -125,9 +125,9 @@ async fn tags_branches_the_stash_and_a_switch_are_told() {
 
 #[tokio::test]
 async fn hooks_and_settings_are_told_with_whether_they_can_start_a_program() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
     let guard = Guard::take(&repo).await.unwrap();
     kit::write_file(&project.dir().join(".git/hooks/pre-commit"), "#!/bin/sh\n");
     kit::write_file(&project.dir().join(".git/objects/info/alternates"), "/elsewhere\n");
@@ -147,22 +147,22 @@ async fn hooks_and_settings_are_told_with_whether_they_can_start_a_program() {
 
 #[tokio::test]
 async fn a_pipe_in_the_main_checkout_blocks_nobody() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    kit::process::Program::new("mkfifo", project.dir()).args(["pipe"]).envs(lab.env()).run().ok();
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    kit::process::Program::new("mkfifo", project.dir()).args(["pipe"]).envs(fixture.env()).run().ok();
     project.write("big", &"x".repeat(9 << 20));
-    let repo = lab.open(&project).await;
+    let repo = fixture.open(&project).await;
     let guard = Guard::take(&repo).await.unwrap();
     assert_eq!(guard.check(&repo, Vec::new).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_move_of_orchs_own_is_never_seen_half_made() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     let base = main();
     for file in 0..2000 {
         agent.write(&format!("{file}.txt"), "1\n");

@@ -1,6 +1,6 @@
 //! A move of the base branch that was cut off by a death: it is brought to its end, and nobody loses a byte by it.
 
-use super::{Lab, assert_sound, environment, main};
+use super::{Fixture, assert_sound, environment, main};
 use crate::kit;
 use crate::kit::process::Program;
 use crate::kit::repo::Repo as Project;
@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 /// A project whose `main` is to go from one commit to another.
 struct Move {
-    lab: Lab,
+    fixture: Fixture,
     project: Project,
     repo: Repo,
     old: String,
@@ -23,8 +23,8 @@ struct Move {
 
 impl Move {
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        let project = lab.project("shop");
+        let fixture = Fixture::new().await;
+        let project = fixture.project("shop");
         for (file, text) in [("text", "old\n"), ("gone", "old\n"), ("deep/er/file", "old\n"), ("kept", "kept\n")] {
             project.write(file, text);
         }
@@ -38,8 +38,8 @@ impl Move {
         std::os::unix::fs::symlink("kept", project.dir().join("link")).unwrap();
         let new = project.commit("new");
         project.git(["switch", "--quiet", "main"]);
-        let repo = lab.open(&project).await;
-        Self { lab, project, repo, old, new }
+        let repo = fixture.open(&project).await;
+        Self { fixture, project, repo, old, new }
     }
 
     fn dir(&self) -> &Path {
@@ -58,7 +58,7 @@ impl Move {
         let name = format!("git-{}.move", short_hash(git_dir.as_os_str().as_bytes()));
         let checkout = serde_json::json!({"work_tree": self.dir(), "git_dir": git_dir, "common_dir": git_dir});
         let note = serde_json::json!({"branch": "main", "old": self.old, "new": self.new, "checkout": checkout});
-        let file = self.lab.path("locks").join(name);
+        let file = self.fixture.path("locks").join(name);
         kit::write_file(&file, &note.to_string());
         file
     }
@@ -80,16 +80,16 @@ impl Move {
 
     /// The repository, by a git that runs a line of shell before it moves a checkout.
     async fn with_merges_by(&self, line: &str) -> Repo {
-        let mut environment = environment(self.lab.root.path());
+        let mut environment = environment(self.fixture.root.path());
         let real = kit::process::find_program(Path::new("git"), environment["PATH"].as_ref()).expect("git");
         let script = format!(
             "#!/bin/sh\nREAL={real}\ncase \"$*\" in *--ff-only*) {line};; esac\nexec {real} \"$@\"\n",
             real = real.display(),
         );
-        self.lab.script(&self.lab.path("bin/git"), &script);
-        let path = format!("{}:{}", self.lab.path("bin").display(), environment["PATH"]);
+        self.fixture.script(&self.fixture.path("bin/git"), &script);
+        let path = format!("{}:{}", self.fixture.path("bin").display(), environment["PATH"]);
         environment.insert("PATH".to_owned(), path);
-        let git = Git::locate(&environment, &self.lab.path("locks")).await.unwrap();
+        let git = Git::locate(&environment, &self.fixture.path("locks")).await.unwrap();
         Repo::discover(&git, self.dir()).await.unwrap()
     }
 
@@ -187,7 +187,7 @@ async fn an_index_that_was_written_and_not_put_in_its_place_is_put_there() {
     it.lock("index.lock");
     let copy = it.dir().join(".git/index.orch");
     std::fs::copy(it.dir().join(".git/index"), &copy).unwrap();
-    let env = it.lab.env().into_iter().chain([("GIT_INDEX_FILE".into(), copy.clone().into())]);
+    let env = it.fixture.env().into_iter().chain([("GIT_INDEX_FILE".into(), copy.clone().into())]);
     Program::new("git", it.dir()).args(["merge", "--quiet", "--ff-only", &it.new]).envs(env).run().ok();
     it.finish().await.unwrap();
     it.assert_at(&it.new);
@@ -198,7 +198,7 @@ async fn an_index_that_was_written_and_not_put_in_its_place_is_put_there() {
 async fn what_somebody_adds_while_the_checkout_moves_is_refused_and_not_undone() {
     let it = Move::new().await;
     it.project.write("mine", "mine\n");
-    let said = it.lab.path("said");
+    let said = it.fixture.path("said");
     let add = format!("env -u GIT_INDEX_FILE \"$REAL\" add mine 2> {}", said.display());
     let repo = it.with_merges_by(&add).await;
     repo.advance_base(&main(), &it.old, &it.new).await.unwrap();
@@ -212,7 +212,7 @@ async fn what_somebody_adds_while_the_checkout_moves_is_refused_and_not_undone()
 async fn a_git_that_is_killed_while_it_moves_the_checkout_costs_nothing_but_another_try() {
     let it = Move::new().await;
     let half = "mkdir -p fresh; printf 'of the' > fresh/one; rm text gone; : > \"$GIT_INDEX_FILE.lock\"; kill -9 $$";
-    let once = it.lab.path("once");
+    let once = it.fixture.path("once");
     let repo = it.with_merges_by(&format!("[ -e {once} ] || {{ : > {once}; {half}; }}", once = once.display())).await;
     let error = repo.advance_base(&main(), &it.old, &it.new).await.unwrap_err();
     assert!(matches!(&error, AdvanceError::Moved { found: Some(found), .. } if *found == it.old), "{error}");
@@ -311,7 +311,7 @@ async fn a_lock_that_somebody_may_hold_stays() {
     it.half_way();
     let lock = it.dir().join(".git/index.lock");
     let script = format!("exec 9< {}; echo open; exec tail -f /dev/null", lock.display());
-    let holder = Program::new("sh", "/").args(["-c", &script]).envs(it.lab.env()).start();
+    let holder = Program::new("sh", "/").args(["-c", &script]).envs(it.fixture.env()).start();
     wait::wait_until("the lock is open", RUN, || holder.said().0.contains("open"));
     it.assert_refused("may be held by tail").await;
     holder.signal(rustix::process::Signal::KILL);
@@ -329,7 +329,7 @@ async fn a_checkout_that_is_switched_to_the_branch_while_that_moves_has_its_file
     let wait = "#!/bin/sh\n[ \"$GIT_REFLOG_ACTION\" = switch ] || exit 0\ntouch there\nwhile [ ! -e go ]; do sleep 0.02; done\nrm there go\n";
     kit::write_file(&hook, wait);
     std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
-    let env = it.lab.env().into_iter().chain([("GIT_REFLOG_ACTION".into(), "switch".into())]);
+    let env = it.fixture.env().into_iter().chain([("GIT_REFLOG_ACTION".into(), "switch".into())]);
     let switch = Program::new("git", it.dir()).args(["switch", "--quiet", "main"]).envs(env).start();
     wait::wait_until("git to switch", RUN, || it.dir().join("there").exists());
     let (repo, old, new) = (it.repo.clone(), it.old.clone(), it.new.clone());

@@ -1,22 +1,22 @@
 //! Files that are hidden from an agent's CLI: out of sight for it, and for git as if they were there.
 
-use super::Lab;
+use super::Fixture;
 use crate::kit::repo::Repo as Project;
 use orch_sys::git::{Checkout, Repo};
 
 const NAMES: &[&str] = &[".opencode", "opencode.json", "opencode.jsonc"];
 
 /// A worktree with settings that are committed, one that is changed, and one that git does not know.
-async fn stage(lab: &Lab) -> (Repo, Project, Checkout) {
-    let project = lab.project("shop");
+async fn stage(fixture: &Fixture) -> (Repo, Project, Checkout) {
+    let project = fixture.project("shop");
     project.write(".opencode/plugin/a.ts", "committed\n");
     project.write(".opencode/agent/b.md", "committed\n");
     project.write("opencode.json", "{}\n");
     project.write("code.txt", "code\n");
     project.commit("Settings");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 7, "Hide").await.unwrap();
-    let linked = Project::at(&worktree.path, lab.env());
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 7, "Hide").await.unwrap();
+    let linked = Project::at(&worktree.path, fixture.env());
     linked.write(".opencode/node_modules/x/y.js", "unknown\n");
     linked.write(".OpenCode.jsonc.md", "none of these names\n");
     linked.write(".opencode/agent/b.md", "changed\n");
@@ -29,8 +29,8 @@ fn listing(project: &Project) -> String {
 
 #[tokio::test]
 async fn what_is_hidden_is_missed_by_nobody_and_comes_back_as_it_was() {
-    let lab = Lab::new().await;
-    let (repo, linked, at) = stage(&lab).await;
+    let fixture = Fixture::new().await;
+    let (repo, linked, at) = stage(&fixture).await;
     let before = listing(&linked);
     assert_eq!(repo.hide(&at, NAMES).await.unwrap(), [".opencode", "opencode.json"]);
     assert!(!linked.dir().join(".opencode").exists() && !linked.dir().join("opencode.json").exists());
@@ -56,13 +56,13 @@ async fn what_is_hidden_is_missed_by_nobody_and_comes_back_as_it_was() {
 
 #[tokio::test]
 async fn what_took_the_place_of_a_hidden_file_stays_and_what_git_changed_is_had_from_git() {
-    let lab = Lab::new().await;
-    let (repo, linked, at) = stage(&lab).await;
+    let fixture = Fixture::new().await;
+    let (repo, linked, at) = stage(&fixture).await;
     linked.git(["checkout", "--quiet", "--", ".opencode/agent/b.md"]);
     repo.hide(&at, NAMES).await.unwrap();
     linked.write("opencode.json", "{\"by\": \"the agent\"}\n");
     // The base went on, and the agent takes that in.
-    let main = Project::at(repo.root(), lab.env());
+    let main = Project::at(repo.root(), fixture.env());
     main.write(".opencode/plugin/a.ts", "newer\n");
     main.git(["rm", "--quiet", ".opencode/agent/b.md"]);
     main.commit("Newer settings");
@@ -78,8 +78,8 @@ async fn what_took_the_place_of_a_hidden_file_stays_and_what_git_changed_is_had_
 
 #[tokio::test]
 async fn a_hiding_that_was_cut_off_anywhere_is_undone() {
-    let lab = Lab::new().await;
-    let (repo, linked, at) = stage(&lab).await;
+    let fixture = Fixture::new().await;
+    let (repo, linked, at) = stage(&fixture).await;
     let before = listing(&linked);
     repo.hide(&at, NAMES).await.unwrap();
     // As if it had been killed after the first of two moves, and so had the one that was to put things back.

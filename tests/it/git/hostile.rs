@@ -1,6 +1,6 @@
 //! A repository, or an agent who can write its `.git`, starts no program through orch's git.
 
-use super::{Agent, Lab, inside, main};
+use super::{Agent, Fixture, inside, main};
 use crate::kit::repo::Repo as Project;
 use crate::kit::wait::{SOON, wait_until};
 use orch_sys::git::{AdvanceError, Author, GitError, Guard, LeftoversError, MergeRequest, Merged, Repo};
@@ -23,8 +23,8 @@ const HOOKS: &[&str] = &[
 ];
 
 /// Configuration by which git would start a program, each leaving a mark under its own name.
-fn set_traps(lab: &Lab, project: &Project) {
-    let ran = lab.path("ran");
+fn set_traps(fixture: &Fixture, project: &Project) {
+    let ran = fixture.path("ran");
     let mark = |name: &str| format!("touch {}/{name}; cat", ran.display());
     let keys = [
         "core.fsmonitor",
@@ -65,18 +65,21 @@ fn set_traps(lab: &Lab, project: &Project) {
     }
     project.git(["config", "credential.helper", &format!("!{}", mark("credential"))]);
     for hook in HOOKS {
-        lab.script(
+        fixture.script(
             &project.dir().join(".git/hooks").join(hook),
             &format!("#!/bin/sh\ntouch {}/hook-{hook}\n", ran.display()),
         );
     }
-    lab.script(&lab.path("hooks-elsewhere/post-checkout"), &format!("#!/bin/sh\ntouch {}/hookspath\n", ran.display()));
-    project.git(["config", "core.hooksPath", &lab.path("hooks-elsewhere").to_string_lossy()]);
+    fixture.script(
+        &fixture.path("hooks-elsewhere/post-checkout"),
+        &format!("#!/bin/sh\ntouch {}/hookspath\n", ran.display()),
+    );
+    project.git(["config", "core.hooksPath", &fixture.path("hooks-elsewhere").to_string_lossy()]);
 }
 
 /// A project whose files have attributes that call for the traps.
-fn attributed(lab: &Lab, name: &str) -> Project {
-    let project = lab.project(name);
+fn attributed(fixture: &Fixture, name: &str) -> Project {
+    let project = fixture.project(name);
     project.write(".gitattributes", "*.txt filter=trap diff=trap merge=trap\n*.bin filter=long\n");
     project.write("a.txt", "1\n2\n3\n");
     project.write("b.bin", "1\n");
@@ -88,23 +91,23 @@ fn attributed(lab: &Lab, name: &str) -> Project {
     project
 }
 
-async fn whole_job(lab: &Lab, project: &Project) -> Result<(), AdvanceError> {
-    let repo = lab.open(project).await;
+async fn whole_job(fixture: &Fixture, project: &Project) -> Result<(), AdvanceError> {
+    let repo = fixture.open(project).await;
     let guard = Guard::take(&repo).await.unwrap();
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
     assert!(worktree.notes.iter().any(|note| note.contains("trap")), "{:?}", worktree.notes);
-    let agent = inside(lab, &worktree);
+    let agent = inside(fixture, &worktree);
     agent.write("a.txt", "1\n2\n3\nof the task\n");
     agent.write("b.bin", "2\n");
     agent.write("c.txt", "new\n");
-    nested_trap(lab, &agent);
+    nested_trap(fixture, &agent);
     repo.commit_leftovers(&worktree.checkout, &worktree.branch, "left", Author::Configured).await.unwrap().sha.unwrap();
     agent.write("a.txt", "0\n1\n2\n3\nof the task\n");
-    lab.ensure(&repo, 1, "x").await.unwrap();
+    fixture.ensure(&repo, 1, "x").await.unwrap();
     let evidence = repo.evidence(&worktree.checkout, &worktree.base_sha).await.unwrap();
     repo.diff(&worktree.checkout, &worktree.base_sha, &evidence.head, 1 << 20).await.unwrap();
     guard.check(&repo, Vec::new).await.unwrap();
-    let scratch = lab.path("scratch");
+    let scratch = fixture.path("scratch");
     let (base, message) = (main(), "merge");
     let request = MergeRequest {
         branch: &worktree.branch,
@@ -121,10 +124,10 @@ async fn whole_job(lab: &Lab, project: &Project) -> Result<(), AdvanceError> {
 }
 
 /// Puts a repository with traps of its own at the place of the submodule.
-fn nested_trap(lab: &Lab, agent: &Agent) {
+fn nested_trap(fixture: &Fixture, agent: &Agent) {
     let dir = agent.dir.join("nested");
-    let nested = Project::create(&dir, lab.env());
-    let ran = lab.path("ran");
+    let nested = Project::create(&dir, fixture.env());
+    let ran = fixture.path("ran");
     nested.git(["config", "core.fsmonitor", &format!("touch {}/nested-fsmonitor", ran.display())]);
     nested.git(["config", "filter.n.clean", &format!("touch {}/nested-filter", ran.display())]);
     nested.write(".gitattributes", "* filter=n\n");
@@ -134,10 +137,10 @@ fn nested_trap(lab: &Lab, agent: &Agent) {
 
 #[tokio::test]
 async fn no_program_of_the_repository_runs() {
-    let lab = Lab::new().await;
+    let fixture = Fixture::new().await;
     // The traps do catch somebody who uses git without care, so that the silence below means something.
-    let careless = attributed(&lab, "careless");
-    set_traps(&lab, &careless);
+    let careless = attributed(&fixture, "careless");
+    set_traps(&fixture, &careless);
     let traps = [
         "core.fsmonitor",
         "diff.trap.command",
@@ -154,30 +157,30 @@ async fn no_program_of_the_repository_runs() {
         let _ = careless.try_git(["diff", "--", "a.txt"]);
         let _ = careless.try_git(["-c", "core.hooksPath=.git/hooks", "hook", "run", "pre-commit"]);
         let _ = careless.try_git(["checkout", "--quiet", "--", "."]);
-        let caught = lab.ran();
+        let caught = fixture.ran();
         traps.iter().all(|name| caught.iter().any(|mark| mark == name))
     });
 
-    let project = attributed(&lab, "shop");
-    set_traps(&lab, &project);
-    clear(&lab.path("ran"));
-    let advanced = whole_job(&lab, &project).await;
-    assert_eq!(lab.ran(), Vec::<String>::new());
+    let project = attributed(&fixture, "shop");
+    set_traps(&fixture, &project);
+    clear(&fixture.path("ran"));
+    let advanced = whole_job(&fixture, &project).await;
+    assert_eq!(fixture.ran(), Vec::<String>::new());
     assert!(matches!(advanced, Err(AdvanceError::FilterOff { .. })), "{advanced:?}");
 }
 
 #[tokio::test]
 async fn a_fetch_starts_no_program_of_the_repository() {
-    let lab = Lab::new().await;
-    let remote = lab.project("remote");
-    let project = lab.project("shop");
+    let fixture = Fixture::new().await;
+    let remote = fixture.project("remote");
+    let project = fixture.project("shop");
     project.git(["remote", "add", "origin", &remote.dir().to_string_lossy()]);
-    set_traps(&lab, &project);
-    clear(&lab.path("ran"));
-    let repo = lab.open(&project).await;
+    set_traps(&fixture, &project);
+    clear(&fixture.path("ran"));
+    let repo = fixture.open(&project).await;
     repo.base(&main(), true).await.unwrap();
-    assert_eq!(lab.ran(), Vec::<String>::new());
-    let mark = |name: &str| lab.path("ran").join(name).to_string_lossy().into_owned();
+    assert_eq!(fixture.ran(), Vec::<String>::new());
+    let mark = |name: &str| fixture.path("ran").join(name).to_string_lossy().into_owned();
     for url in [
         format!("ext::touch {}", mark("ext")),
         format!("-u{}", mark("dash")),
@@ -190,35 +193,35 @@ async fn a_fetch_starts_no_program_of_the_repository() {
     project.git(["config", "remote.origin.url", "https://localhost:1/x"]);
     project.git(["config", "remote.origin.vcs", "trap"]);
     repo.base(&main(), true).await.unwrap();
-    assert_eq!(lab.ran(), Vec::<String>::new());
+    assert_eq!(fixture.ran(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_filter_of_the_users_own_configuration_works() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
     project.git(["config", "--global", "filter.up.smudge", "tr a-z A-Z"]);
     project.git(["config", "--global", "filter.up.clean", "tr A-Z a-z"]);
     project.write(".gitattributes", "*.up filter=up\n");
     project.write("x.up", "Word\n");
     project.commit("filtered");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
     assert_eq!(crate::kit::read_file(&worktree.path.join("x.up")), "WORD\n");
     // An agent cannot replace it by saying something else in the repository.
-    project.git(["config", "filter.up.smudge", &format!("touch {}", lab.path("ran/smudge").display())]);
-    let worktree = lab.ensure(&repo, 2, "x").await.unwrap();
+    project.git(["config", "filter.up.smudge", &format!("touch {}", fixture.path("ran/smudge").display())]);
+    let worktree = fixture.ensure(&repo, 2, "x").await.unwrap();
     assert_eq!(crate::kit::read_file(&worktree.path.join("x.up")), "WORD\n");
-    assert_eq!(lab.ran(), Vec::<String>::new());
+    assert_eq!(fixture.ran(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn pointers_that_an_agent_rewrites_lead_nowhere_else() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let trap = lab.project("trap");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let trap = fixture.project("trap");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
     let trap_git = trap.dir().join(".git").to_string_lossy().into_owned();
     crate::kit::write_file(&worktree.path.join(".git"), &format!("gitdir: {trap_git}\n"));
     crate::kit::write_file(&worktree.checkout.git_dir.join("commondir"), &format!("{trap_git}\n"));
@@ -227,7 +230,7 @@ async fn pointers_that_an_agent_rewrites_lead_nowhere_else() {
     crate::kit::write_file(&worktree.path.join("work"), "");
     let error = repo.commit_leftovers(&worktree.checkout, &worktree.branch, "left", Author::Orch).await.unwrap_err();
     assert!(matches!(error, LeftoversError::Git(GitError::Redirected { .. })), "{error}");
-    let mended = lab.ensure(&repo, 1, "x").await.unwrap();
+    let mended = fixture.ensure(&repo, 1, "x").await.unwrap();
     assert!(mended.notes[0].contains("set right"), "{:?}", mended.notes);
     assert_eq!(project.git(["show", "--name-only", "--format=%s", "orch/1-x"]), "orch: work in progress\n\nwork");
     assert_eq!(trap.subjects("--all"), ["Begin"]);
@@ -235,9 +238,9 @@ async fn pointers_that_an_agent_rewrites_lead_nowhere_else() {
 
 #[tokio::test]
 async fn variables_of_git_around_the_daemon_change_nothing() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let mut environment = super::environment(lab.root.path());
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let mut environment = super::environment(fixture.root.path());
     for (name, value) in [
         ("GIT_DIR", "/nonexistent"),
         ("GIT_WORK_TREE", "/etc"),
@@ -246,9 +249,9 @@ async fn variables_of_git_around_the_daemon_change_nothing() {
     ] {
         environment.insert(name.to_owned(), value.to_owned());
     }
-    let git = super::Git::locate(&environment, &lab.path("locks")).await.unwrap();
+    let git = super::Git::locate(&environment, &fixture.path("locks")).await.unwrap();
     let repo = Repo::discover(&git, project.dir()).await.unwrap();
-    assert!(lab.ensure(&repo, 1, "x").await.unwrap().created);
+    assert!(fixture.ensure(&repo, 1, "x").await.unwrap().created);
 }
 
 fn clear(dir: &Path) {

@@ -1,16 +1,16 @@
 //! Removing worktrees never loses work.
 
-use super::{Lab, assert_sound, inside};
+use super::{Fixture, assert_sound, inside};
 use crate::kit;
 use orch_sys::worktree::RemoveError;
 
 #[tokio::test]
 async fn a_clean_worktree_goes_and_its_branch_stays() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let sha = inside(&lab, &worktree).commit("work", "");
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let sha = inside(&fixture, &worktree).commit("work", "");
     assert!(repo.remove_worktree(&worktree.path).await.unwrap());
     assert!(!repo.remove_worktree(&worktree.path).await.unwrap(), "the second time there is nothing to do");
     assert!(!worktree.path.exists());
@@ -20,11 +20,11 @@ async fn a_clean_worktree_goes_and_its_branch_stays() {
 
 #[tokio::test]
 async fn work_that_exists_nowhere_else_is_kept_with_the_reason() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let repo = fixture.open(&project).await;
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&fixture, &worktree);
     let remove = || repo.remove_worktree(&worktree.path);
     agent.write("unknown", "");
     assert!(matches!(remove().await, Err(RemoveError::Dirty { .. })));
@@ -39,7 +39,7 @@ async fn work_that_exists_nowhere_else_is_kept_with_the_reason() {
     project.commit("theirs");
     agent.commit("README.md", "ours\n");
     agent.git(["tag", "kept-too"]);
-    kit::process::Program::new("git", &agent.dir).args(["rebase", "main"]).envs(lab.env()).run().code_is(1);
+    kit::process::Program::new("git", &agent.dir).args(["rebase", "main"]).envs(fixture.env()).run().code_is(1);
     let error = remove().await.unwrap_err();
     assert!(matches!(&error, RemoveError::InProgress { .. }) && error.hint().unwrap().contains("--abort"), "{error}");
     agent.git(["rebase", "--abort"]);
@@ -51,17 +51,17 @@ async fn work_that_exists_nowhere_else_is_kept_with_the_reason() {
 
 #[tokio::test]
 async fn what_is_no_worktree_of_the_repository_is_never_removed() {
-    let lab = Lab::new().await;
-    let project = lab.project("shop");
-    let other = lab.project("other");
-    let repo = lab.open(&project).await;
-    kit::write_file(&lab.path("plain/file"), "");
-    for path in [project.dir(), other.dir(), &lab.path("plain")] {
+    let fixture = Fixture::new().await;
+    let project = fixture.project("shop");
+    let other = fixture.project("other");
+    let repo = fixture.open(&project).await;
+    kit::write_file(&fixture.path("plain/file"), "");
+    for path in [project.dir(), other.dir(), &fixture.path("plain")] {
         assert!(matches!(repo.remove_worktree(path).await, Err(RemoveError::NotOurs { .. })));
         assert!(path.exists());
     }
     // The files of a worktree whose link is gone: nobody knows whose they are.
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
     std::fs::remove_file(worktree.path.join(".git")).unwrap();
     assert!(matches!(repo.remove_worktree(&worktree.path).await, Err(RemoveError::NotOurs { .. })));
     assert!(worktree.path.join("README.md").exists());

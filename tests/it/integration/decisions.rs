@@ -1,7 +1,7 @@
 //! What a person decides about: an approval is of the judged commit, a question says of what kind it is, conflicts are given
 //! back as long as the base moves, and nothing is accepted that the project's own checks have not judged.
 
-use super::{ASKS, Shop, commit};
+use super::{ASKS, Fixture, commit};
 use crate::kit::http::{self, Answer, ask};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
@@ -12,8 +12,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// The worktree of a task, for a person's hand.
-fn worktree(shop: &Shop, id: u64) -> Repo {
-    Repo::at(shop.show(id)["worktree"].as_str().expect("a path").as_ref(), shop.sealed.env())
+fn worktree(fixture: &Fixture, id: u64) -> Repo {
+    Repo::at(fixture.show(id)["worktree"].as_str().expect("a path").as_ref(), fixture.sealed.env())
 }
 
 /// Somebody commits on the task's branch.
@@ -29,104 +29,104 @@ fn text(value: &Value) -> &str {
 
 #[test]
 fn an_approval_that_names_no_commit_is_of_the_judged_one_and_a_moved_branch_is_refused_with_the_difference() {
-    let mut shop = Shop::new("integrate: merge, checks: [sh check.sh]");
-    let id = shop.add("Ask first", &format!("{}\n{ASKS}", commit("a.txt", "hello")), &[]);
-    shop.run_all();
-    let judged = shop.show(id)["judged"].as_str().expect("a judged commit").to_owned();
-    assert_eq!(judged, shop.head(id));
-    let hand = worktree(&shop, id);
+    let mut fixture = Fixture::new("integrate: merge, checks: [sh check.sh]");
+    let id = fixture.add("Ask first", &format!("{}\n{ASKS}", commit("a.txt", "hello")), &[]);
+    fixture.run_all();
+    let judged = fixture.show(id)["judged"].as_str().expect("a judged commit").to_owned();
+    assert_eq!(judged, fixture.head(id));
+    let hand = worktree(&fixture, id);
     commit_by_hand(&hand, "late.txt");
-    let is_refused = |told: &str| {
+    let is_refused = |output: &str| {
         for part in ["has moved since it was judged", &judged[..10], "1 commit since: +1", "A commit by hand"] {
-            assert!(told.contains(part), "{part} is not in: {told}");
+            assert!(output.contains(part), "{part} is not in: {output}");
         }
     };
     for verb in ["approve", "merge"] {
-        is_refused(&shop.task(verb, id, &[]).code_is(7).stderr);
+        is_refused(&fixture.task(verb, id, &[]).code_is(7).stderr);
     }
-    let diff = shop.task("diff", id, &["--stat", "--json"]).ok().json();
+    let diff = fixture.task("diff", id, &["--stat", "--json"]).ok().json();
     assert_eq!(diff["judged"], judged, "{diff:#}");
     is_refused(&format!("has moved since it was judged {judged} {}", text(&diff["moved"])));
-    shop.sealed.serve();
-    let socket = shop.sealed.socket().expect("a socket");
+    fixture.sealed.serve();
+    let socket = fixture.sealed.socket().expect("a socket");
     for verb in ["approve", "merge"] {
         let answer = ask(&socket, "POST", &format!("/v1/tasks/{id}/{verb}"), "{}");
         assert_eq!(answer.status, 409, "{}", answer.body);
         is_refused(text(&answer.json()["detail"]));
     }
-    assert_eq!((shop.status(id).as_str(), shop.repo.show("main", "a.txt")), ("needs_review", None));
+    assert_eq!((fixture.status(id).as_str(), fixture.repo.show("main", "a.txt")), ("needs_review", None));
     hand.git(["reset", "--quiet", "--hard", &judged]);
-    shop.task("approve", id, &[]).ok();
-    assert_eq!(shop.repo.show("main", "a.txt").as_deref(), Some("hello\n"));
-    shop.sealed.finish();
+    fixture.task("approve", id, &[]).ok();
+    assert_eq!(fixture.repo.show("main", "a.txt").as_deref(), Some("hello\n"));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_kept_branch_that_moved_since_it_was_judged_is_not_merged_and_an_approval_proposes_the_merge() {
-    let shop = Shop::new("integrate: branch, review: human");
-    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
-    shop.run_all();
-    let approved = shop.task("approve", id, &[]).ok().stderr;
+    let fixture = Fixture::new("integrate: branch, review: human");
+    let id = fixture.add("Add a file", &commit("a.txt", "a"), &[]);
+    fixture.run_all();
+    let approved = fixture.task("approve", id, &[]).ok().stderr;
     assert!(approved.contains(&format!("orch task merge {id}")), "{approved}");
-    let hand = worktree(&shop, id);
+    let hand = worktree(&fixture, id);
     commit_by_hand(&hand, "late.txt");
-    let refused = shop.task("merge", id, &[]).code_is(7);
+    let refused = fixture.task("merge", id, &[]).code_is(7);
     assert!(refused.stderr.contains("A commit by hand"), "{refused}");
-    assert_eq!((shop.status(id).as_str(), shop.repo.show("main", "a.txt")), ("done", None));
-    shop.sealed.finish();
+    assert_eq!((fixture.status(id).as_str(), fixture.repo.show("main", "a.txt")), ("done", None));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_task_that_needs_a_person_says_in_which_way_and_proposes_what_fits() {
-    let shop = Shop::new("integrate: branch, review: human, max_attempts: 1, checks: [sh check.sh]");
-    let ready = shop.add("Do it", &commit("a.txt", "a"), &[]);
-    let asks = shop.add("Ask", &format!("{}\n{ASKS}", commit("b.txt", "b")), &[]);
-    let failed = shop.add("Break it", &commit("README.md", "broken"), &[]);
-    let setup = shop.add("Nobody can", &commit("c.txt", "c"), &[]);
-    shop.task("edit", setup, &["--remove-label", "agent:bot", "--add-label", "agent:codex"]).ok();
-    shop.run_all();
-    let rows = shop.sealed.orch(["task", "list"]).ok().stdout;
+    let fixture = Fixture::new("integrate: branch, review: human, max_attempts: 1, checks: [sh check.sh]");
+    let ready = fixture.add("Do it", &commit("a.txt", "a"), &[]);
+    let asks = fixture.add("Ask", &format!("{}\n{ASKS}", commit("b.txt", "b")), &[]);
+    let failed = fixture.add("Break it", &commit("README.md", "broken"), &[]);
+    let setup = fixture.add("Nobody can", &commit("c.txt", "c"), &[]);
+    fixture.task("edit", setup, &["--remove-label", "agent:bot", "--add-label", "agent:codex"]).ok();
+    fixture.run_all();
+    let rows = fixture.sealed.orch(["task", "list"]).ok().stdout;
     let expected = [
         (ready, "ready", ("ready for you", "ready for you: the work waits"), "orch task diff"),
         (asks, "question", ("question", "the agent asks for a decision"), "orch task send"),
         (failed, "failed", ("failed", "failed: 1 of 1 attempts"), "orch task diff"),
         (setup, "setup", ("your setup", "your setup: "), "orch task unblock"),
     ];
-    for (id, kind, (label, told), first) in expected {
-        let task = shop.show(id);
+    for (id, kind, (label, answer), first) in expected {
+        let task = fixture.show(id);
         assert_eq!(task["question_kind"], kind, "{task:#}");
         let choices: Vec<&str> = task["choices"].as_array().into_iter().flatten().map(text).collect();
         assert!(choices[0].starts_with(first), "{choices:?}");
-        assert!(rows.contains(&told[..12]), "{told}: {rows}");
-        assert!(shop.task("show", id, &[]).ok().stdout.contains(&format!("needs_review ({label})")));
-        assert!(shop.task("why", id, &[]).ok().stdout.contains(told), "{told}");
+        assert!(rows.contains(&answer[..12]), "{answer}: {rows}");
+        assert!(fixture.task("show", id, &[]).ok().stdout.contains(&format!("needs_review ({label})")));
+        assert!(fixture.task("why", id, &[]).ok().stdout.contains(answer), "{answer}");
     }
-    assert!(shop.task("show", failed, &[]).ok().stdout.contains("bot: checks_failed"), "what was tried is told");
-    let status = shop.sealed.orch(["status", "--json"]).ok().json();
+    assert!(fixture.task("show", failed, &[]).ok().stdout.contains("bot: checks_failed"), "what was tried is told");
+    let status = fixture.sealed.orch(["status", "--json"]).ok().json();
     let kinds: Vec<&str> = status["needs_you"].as_array().into_iter().flatten().map(|one| text(&one["kind"])).collect();
     assert_eq!(kinds, ["ready", "question", "failed", "setup"], "{status:#}");
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn work_that_is_not_accepted_has_no_reason_why_it_was_accepted() {
-    let shop = Shop::new("integrate: branch, review: human");
-    let id = shop.add("Do it", &commit("a.txt", "a"), &[]);
-    let accepted = || shop.show(id)["evidence"]["accepted"].clone();
-    shop.run_all();
-    assert_eq!((shop.status(id).as_str(), accepted()), ("needs_review", Value::Null));
-    shop.task("reject", id, &["-m", "Not like this."]).ok();
+    let fixture = Fixture::new("integrate: branch, review: human");
+    let id = fixture.add("Do it", &commit("a.txt", "a"), &[]);
+    let accepted = || fixture.show(id)["evidence"]["accepted"].clone();
+    fixture.run_all();
+    assert_eq!((fixture.status(id).as_str(), accepted()), ("needs_review", Value::Null));
+    fixture.task("reject", id, &["-m", "Not like this."]).ok();
     assert_eq!(accepted(), Value::Null);
-    shop.run_all();
-    shop.task("approve", id, &[]).ok();
-    assert!(text(&accepted()).contains("1 file"), "{}", shop.show(id));
-    shop.sealed.finish();
+    fixture.run_all();
+    fixture.task("approve", id, &[]).ok();
+    assert!(text(&accepted()).contains("1 file"), "{}", fixture.show(id));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_second_conflict_goes_back_to_its_author_while_the_base_moves_and_rounds_resolve_it() {
-    let mut shop = Shop::new("integrate: merge");
-    let go = shop.sealed.base().join("go");
+    let mut fixture = Fixture::new("integrate: merge");
+    let go = fixture.sealed.base().join("go");
     // Its first run changes the page. Each later one merges the base, resolves it, and waits with that.
     let body = format!(
         "DO: if ! [ -e \"$HOME/begun\" ]; then touch \"$HOME/begun\"; echo task > README.md; git commit -qam Page\n\
@@ -134,179 +134,182 @@ fn a_second_conflict_goes_back_to_its_author_while_the_base_moves_and_rounds_res
          DO: fi; echo >> \"$HOME/rounds\"; while ! [ -e '{0}' ]; do sleep 0.1; done; rm '{0}'",
         go.display()
     );
-    let id = shop.add("Change the page", &body, &[]);
-    let rounds = shop.sealed.home().join("rounds");
-    shop.sealed.serve();
+    let id = fixture.add("Change the page", &body, &[]);
+    let rounds = fixture.sealed.home().join("rounds");
+    fixture.sealed.serve();
     for round in 1..=3 {
         let begun = || std::fs::read_to_string(&rounds).is_ok_and(|text| text.lines().count() == round);
         wait::wait_until("the round to be at work", RUN, begun);
         // The base moves on the same line under it, but for the last time.
         if round < 3 {
-            shop.repo.write("README.md", &format!("person {round}\n"));
-            shop.repo.commit("Write the page");
+            fixture.repo.write("README.md", &format!("person {round}\n"));
+            fixture.repo.commit("Write the page");
         }
         write_file(&go, "");
         wait::wait_until("it to go on", RUN, || !go.exists());
     }
-    wait::wait_until("the work to be merged", RUN, || ["done", "needs_review"].contains(&shop.status(id).as_str()));
-    assert_eq!(shop.status(id), "done", "{:#}", shop.show(id));
-    assert!(shop.repo.show("main", "README.md").is_some_and(|page| page.starts_with("task with ")));
+    wait::wait_until("the work to be merged", RUN, || ["done", "needs_review"].contains(&fixture.status(id).as_str()));
+    assert_eq!(fixture.status(id), "done", "{:#}", fixture.show(id));
+    assert!(fixture.repo.show("main", "README.md").is_some_and(|page| page.starts_with("task with ")));
     // What the person committed meanwhile, and came with the merges, is not what it is judged by.
-    assert_eq!(shop.show(id)["evidence"]["files"], 1, "{:#}", shop.show(id));
-    shop.sealed.finish();
+    assert_eq!(fixture.show(id)["evidence"]["files"], 1, "{:#}", fixture.show(id));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn conflicts_that_no_round_resolves_end_with_a_person() {
-    let mut shop = Shop::new("integrate: merge");
-    let go = shop.sealed.base().join("go");
+    let mut fixture = Fixture::new("integrate: merge");
+    let go = fixture.sealed.base().join("go");
     let body = format!(
         "DO: echo \"task $$\" > README.md; git commit -qam Page; echo >> \"$HOME/rounds\"\n\
          DO: while ! [ -e '{0}' ]; do sleep 0.1; done; rm '{0}'",
         go.display()
     );
-    let id = shop.add("Change the page", &body, &[]);
-    let file = shop.sealed.home().join("rounds");
+    let id = fixture.add("Change the page", &body, &[]);
+    let file = fixture.sealed.home().join("rounds");
     let rounds = || std::fs::read_to_string(&file).map_or(0, |text| text.lines().count());
-    shop.sealed.serve();
+    fixture.sealed.serve();
     for round in 1.. {
-        wait::wait_until("the round to be at work", RUN, || rounds() == round || shop.status(id) == "needs_review");
-        if shop.status(id) == "needs_review" {
+        wait::wait_until("the round to be at work", RUN, || rounds() == round || fixture.status(id) == "needs_review");
+        if fixture.status(id) == "needs_review" {
             break;
         }
-        shop.repo.write("README.md", &format!("person {round}\n"));
-        shop.repo.commit("Write the page");
+        fixture.repo.write("README.md", &format!("person {round}\n"));
+        fixture.repo.commit("Write the page");
         write_file(&go, "");
         wait::wait_until("it to go on", RUN, || !go.exists());
     }
     assert_eq!(rounds(), 3, "two rounds were for nothing");
-    let task = shop.show(id);
+    let task = fixture.show(id);
     assert!(text(&task["question"]).contains("conflicts with its base again"), "{task:#}");
     let first = text(&task["choices"][0]);
     assert!(first.starts_with("orch task diff"), "{task:#}");
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]
 fn checks_that_are_not_approved_hold_the_task_with_the_true_reason_until_they_are() {
-    let shop = Shop::new("integrate: branch");
-    shop.repo.write(".orch.yml", "workflow:\n  checks: [sh check.sh]\n");
-    shop.repo.commit("Name the check");
-    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
-    let ran = shop.task("run", id, &[]).code_is(75).stderr;
-    for told in [ran, shop.task("show", id, &[]).ok().stdout, shop.sealed.orch(["task", "list"]).ok().stdout] {
-        assert!(told.contains("not approved") && !told.contains("no check is configured"), "{told}");
+    let fixture = Fixture::new("integrate: branch");
+    fixture.repo.write(".orch.yml", "workflow:\n  checks: [sh check.sh]\n");
+    fixture.repo.commit("Name the check");
+    let id = fixture.add("Add a file", &commit("a.txt", "a"), &[]);
+    let ran = fixture.task("run", id, &[]).code_is(75).stderr;
+    for output in [ran, fixture.task("show", id, &[]).ok().stdout, fixture.sealed.orch(["task", "list"]).ok().stdout] {
+        assert!(output.contains("not approved") && !output.contains("no check is configured"), "{output}");
     }
-    let why = shop.sealed.orch(["why", &id.to_string(), "--json"]).ok().json();
+    let why = fixture.sealed.orch(["why", &id.to_string(), "--json"]).ok().json();
     assert_eq!(why["hold"]["reason"], "not_approved", "{why:#}");
     assert!(text(&why["next"]).contains("orch init"), "{why:#}");
-    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
-    shop.task("run", id, &[]).ok();
-    assert!(text(&shop.show(id)["evidence"]["accepted"]).contains("`sh check.sh` passed"), "{:#}", shop.show(id));
-    shop.sealed.finish();
+    fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
+    fixture.task("run", id, &[]).ok();
+    assert!(text(&fixture.show(id)["evidence"]["accepted"]).contains("`sh check.sh` passed"), "{:#}", fixture.show(id));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_merge_that_a_person_orders_waits_until_changed_checks_are_approved() {
-    let shop = Shop::new("integrate: branch");
-    shop.repo.write(".orch.yml", "workflow:\n  checks: [sh check.sh]\n");
-    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
-    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
-    shop.task("run", id, &[]).ok();
-    shop.repo.write(".orch.yml", "workflow:\n  checks: [sh check.sh, 'test -e a.txt']\n");
-    shop.task("merge", id, &[]).code_is(75);
-    assert_eq!((&shop.show(id)["hold"]["reason"], shop.repo.show("main", "a.txt")), (&"not_approved".into(), None));
-    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
-    let task = || shop.show(id)["integration"]["state"].clone();
-    shop.sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 3).run();
+    let fixture = Fixture::new("integrate: branch");
+    fixture.repo.write(".orch.yml", "workflow:\n  checks: [sh check.sh]\n");
+    fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
+    let id = fixture.add("Add a file", &commit("a.txt", "a"), &[]);
+    fixture.task("run", id, &[]).ok();
+    fixture.repo.write(".orch.yml", "workflow:\n  checks: [sh check.sh, 'test -e a.txt']\n");
+    fixture.task("merge", id, &[]).code_is(75);
+    assert_eq!(
+        (&fixture.show(id)["hold"]["reason"], fixture.repo.show("main", "a.txt")),
+        (&"not_approved".into(), None)
+    );
+    fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
+    let task = || fixture.show(id)["integration"]["state"].clone();
+    fixture.sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 3).run();
     wait::wait_until("the work to be merged", RUN, || task() == "merged");
-    assert_eq!(shop.repo.show("main", "a.txt").as_deref(), Some("a\n"));
-    shop.sealed.finish();
+    assert_eq!(fixture.repo.show("main", "a.txt").as_deref(), Some("a\n"));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_check_that_proved_the_work_and_says_nothing_now_holds_its_merge_and_only_a_persons_word_goes_on() {
-    let mut shop = Shop::new("integrate: merge");
-    shop.repo.write(".orch.yml", "workflow:\n  checks: ['test ! -e \"$HOME/down\"']\n");
-    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    let mut fixture = Fixture::new("integrate: merge");
+    fixture.repo.write(".orch.yml", "workflow:\n  checks: ['test ! -e \"$HOME/down\"']\n");
+    fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
     // It is judged while the base may not move.
-    shop.repo.git(["bisect", "start"]);
-    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
-    shop.task("run", id, &[]).code_is(75);
-    let held = shop.show(id);
+    fixture.repo.git(["bisect", "start"]);
+    let id = fixture.add("Add a file", &commit("a.txt", "a"), &[]);
+    fixture.task("run", id, &[]).code_is(75);
+    let held = fixture.show(id);
     assert_eq!(
         (&held["hold"]["reason"], &held["evidence"]["checks"][0]["state"]),
         (&"base_dirty".into(), &"passed".into())
     );
-    write_file(&shop.sealed.home().join("down"), "");
-    shop.repo.git(["bisect", "reset"]);
-    shop.sealed.serve();
-    let reason = || shop.show(id)["hold"]["reason"].clone();
+    write_file(&fixture.sealed.home().join("down"), "");
+    fixture.repo.git(["bisect", "reset"]);
+    fixture.sealed.serve();
+    let reason = || fixture.show(id)["hold"]["reason"].clone();
     wait::wait_until("the merge to be held", RUN * 2, || reason() == "setup");
-    let told = shop.show(id)["hold"]["detail"].to_string();
-    assert!(told.contains("passed on the branch, and now"), "{told}");
-    assert_eq!(shop.repo.show("main", "a.txt"), None);
-    shop.task("merge", id, &[]).ok();
-    wait::wait_until("the work to be merged", RUN, || shop.repo.show("main", "a.txt").is_some());
-    assert_eq!(shop.show(id)["runs"].as_array().map(Vec::len), Some(1));
-    shop.sealed.finish();
+    let text = fixture.show(id)["hold"]["detail"].to_string();
+    assert!(text.contains("passed on the branch, and now"), "{text}");
+    assert_eq!(fixture.repo.show("main", "a.txt"), None);
+    fixture.task("merge", id, &[]).ok();
+    wait::wait_until("the work to be merged", RUN, || fixture.repo.show("main", "a.txt").is_some());
+    assert_eq!(fixture.show(id)["runs"].as_array().map(Vec::len), Some(1));
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_task_that_is_cancelled_while_its_merge_is_checked_is_not_merged() {
-    let mut shop = Shop::new("integrate: merge");
+    let mut fixture = Fixture::new("integrate: merge");
     // The first time for the branch, the second for the merge.
     let check = "echo x >> \"$HOME/calls\"; [ $(wc -l < \"$HOME/calls\") -lt 2 ] || \
                  while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done";
-    shop.repo.write(".orch.yml", &format!("workflow:\n  checks: ['{check}']\n"));
-    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
-    shop.sealed.serve();
-    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
-    let calls = shop.sealed.home().join("calls");
+    fixture.repo.write(".orch.yml", &format!("workflow:\n  checks: ['{check}']\n"));
+    fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
+    fixture.sealed.serve();
+    let id = fixture.add("Add a file", &commit("a.txt", "a"), &[]);
+    let calls = fixture.sealed.home().join("calls");
     wait::wait_until("the merge to be checked", RUN * 2, || calls.exists() && read_file(&calls).lines().count() == 2);
-    shop.task("cancel", id, &[]).ok();
-    write_file(&shop.sealed.home().join("go"), "");
-    let scratch = shop.sealed.orch_home().join(".orch/merge");
+    fixture.task("cancel", id, &[]).ok();
+    write_file(&fixture.sealed.home().join("go"), "");
+    let scratch = fixture.sealed.orch_home().join(".orch/merge");
     wait::wait_until("the trial to be gone", RUN, || {
         std::fs::read_dir(&scratch).is_ok_and(|entries| entries.count() == 0)
     });
-    let task = shop.show(id);
+    let task = fixture.show(id);
     assert_eq!((&task["status"], &task["integration"]), (&"cancelled".into(), &Value::Null), "{task}");
-    assert_eq!(shop.repo.show("main", "a.txt"), None);
-    assert_eq!(shop.repo.show(text(&task["branch"]), "a.txt").as_deref(), Some("a\n"), "the work is kept");
-    shop.sealed.finish();
+    assert_eq!(fixture.repo.show("main", "a.txt"), None);
+    assert_eq!(fixture.repo.show(text(&task["branch"]), "a.txt").as_deref(), Some("a\n"), "the work is kept");
+    fixture.sealed.finish();
 }
 
 #[test]
 fn a_merge_by_which_an_agent_takes_the_work_of_others_back_is_a_persons_to_accept() {
     for resolve in ["git merge -q -s ours main", "git reset -q --soft main; git commit -qm 'All in one'"] {
-        let mut shop = Shop::new("integrate: merge");
+        let mut fixture = Fixture::new("integrate: merge");
         let wait = "DO: touch \"$HOME/there\"; while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done";
         let body = format!("{}\n{wait}\nDO: {resolve}", commit("a.txt", "a"));
-        shop.sealed.serve();
-        let id = shop.add("Add a file", &body, &[]);
-        wait::wait_until("the agent to work", RUN, || shop.sealed.home().join("there").exists());
-        shop.repo.write("README.md", "A person's own words\n");
-        shop.repo.commit("Words");
-        write_file(&shop.sealed.home().join("go"), "");
-        wait::wait_until("the question", RUN, || shop.show(id)["status"] == "needs_review");
-        let task = shop.show(id);
+        fixture.sealed.serve();
+        let id = fixture.add("Add a file", &body, &[]);
+        wait::wait_until("the agent to work", RUN, || fixture.sealed.home().join("there").exists());
+        fixture.repo.write("README.md", "A person's own words\n");
+        fixture.repo.commit("Words");
+        write_file(&fixture.sealed.home().join("go"), "");
+        wait::wait_until("the question", RUN, || fixture.show(id)["status"] == "needs_review");
+        let task = fixture.show(id);
         assert!(text(&task["question"]).contains("README.md"), "{resolve}: {task}");
         assert_eq!(task["question_kind"], "ready", "{task}");
-        assert_eq!(shop.repo.show("main", "a.txt"), None, "{resolve}");
-        shop.sealed.finish();
+        assert_eq!(fixture.repo.show("main", "a.txt"), None, "{resolve}");
+        fixture.sealed.finish();
     }
 }
 
 #[test]
 fn two_homes_with_the_same_task_in_one_repository_have_branches_of_their_own() {
-    let shop = Shop::new("integrate: branch");
+    let fixture = Fixture::new("integrate: branch");
     let other = SealedBox::new();
     other.program("bot", super::BOT);
     other.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {integrate: branch}\n");
-    let mine = shop.add("Add a file", &commit("a.txt", "mine"), &[]);
-    shop.run_all();
-    let dir = shop.repo.dir();
+    let mine = fixture.add("Add a file", &commit("a.txt", "mine"), &[]);
+    fixture.run_all();
+    let dir = fixture.repo.dir();
     other.orch_in(dir, ["init"]).ok();
     let body = commit("a.txt", "theirs");
     let args = ["task", "add", "Add a file", "-b", &body, "-l", "agent:bot", "--json"];
@@ -314,13 +317,13 @@ fn two_homes_with_the_same_task_in_one_repository_have_branches_of_their_own() {
     assert_eq!(mine, theirs, "the same number");
     other.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN).run().ok();
     let task = other.orch(["task", "show", "1", "--json"]).ok().json();
-    let (own, foreign) = (shop.show(mine)["branch"].clone(), task["branch"].clone());
+    let (own, foreign) = (fixture.show(mine)["branch"].clone(), task["branch"].clone());
     assert!(own != foreign && text(&foreign).starts_with(text(&own)), "{own} {foreign}");
-    assert_eq!(shop.repo.show(text(&own), "a.txt").as_deref(), Some("mine\n"));
-    assert_eq!(shop.repo.show(text(&foreign), "a.txt").as_deref(), Some("theirs\n"));
+    assert_eq!(fixture.repo.show(text(&own), "a.txt").as_deref(), Some("mine\n"));
+    assert_eq!(fixture.repo.show(text(&foreign), "a.txt").as_deref(), Some("theirs\n"));
     assert_eq!(task["evidence"]["commits"].as_array().map(Vec::len), Some(1), "only its own work: {task:#}");
     other.finish();
-    shop.sealed.finish();
+    fixture.sealed.finish();
 }
 
 #[test]

@@ -1,50 +1,50 @@
 //! A journal that is damaged: found, kept, told, rebuilt, and nothing started twice.
 
-use super::Place;
+use super::Fixture;
 use super::hurt::{Harm, hurt};
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::write_file;
 
 /// One finished task, one that runs, one that waits; the daemon killed. The journal is put out of order by `harm`.
-fn after(harm: &[Harm]) -> Place {
-    let mut place = Place::new();
-    place.add("Make a file", "good");
-    place.sealed.serve();
-    place.is("1", "done");
-    place.add("Wait", "held");
-    place.is("2", "in_progress");
+fn after(harm: &[Harm]) -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.add("Make a file", "good");
+    fixture.sealed.serve();
+    fixture.is("1", "done");
+    fixture.add("Wait", "held");
+    fixture.is("2", "in_progress");
     let waits = ["task", "add", "Comes after", "-l", "agent:good", "--depends-on", "2"];
-    place.sealed.orch_in(place.repo.dir(), waits).ok();
-    place.is("3", "blocked");
-    wait_until("the file to be written", RUN, || place.sealed.read_tasks().contains("title: Comes after"));
-    place.sealed.kill_daemon();
-    harm.iter().for_each(|harm| hurt(&place.db(), harm));
-    place
+    fixture.sealed.orch_in(fixture.repo.dir(), waits).ok();
+    fixture.is("3", "blocked");
+    wait_until("the file to be written", RUN, || fixture.sealed.read_tasks().contains("title: Comes after"));
+    fixture.sealed.kill_daemon();
+    harm.iter().for_each(|harm| hurt(&fixture.db(), harm));
+    fixture
 }
 
 /// Everything that was there is there: the finished one, the running one with its one run, the waiting one.
-fn all_is_well(mut place: Place) {
-    place.sealed.serve();
+fn all_is_well(mut fixture: Fixture) {
+    fixture.sealed.serve();
     // Where nobody could tell what was paused, everything is.
-    place.sealed.orch(["resume"]).ok();
-    place.open_gate();
-    place.is("3", "done");
-    assert_eq!(place.show("2")["status"], "done");
+    fixture.sealed.orch(["resume"]).ok();
+    fixture.open_gate();
+    fixture.is("3", "done");
+    assert_eq!(fixture.show("2")["status"], "done");
     assert_eq!(
-        place.show("2")["runs"].as_array().map(Vec::len),
+        fixture.show("2")["runs"].as_array().map(Vec::len),
         Some(1),
         "its agent was found again, not started again"
     );
-    assert_eq!(place.show("1")["status"], "done");
-    assert_eq!(place.show("1")["body"], "Its text.");
-    assert!(place.repo.read("orch-1-make-a-file.txt").contains("work"));
-    let (one, events) = (place.show("1"), place.sealed.orch(["events"]).ok().stdout);
+    assert_eq!(fixture.show("1")["status"], "done");
+    assert_eq!(fixture.show("1")["body"], "Its text.");
+    assert!(fixture.repo.read("orch-1-make-a-file.txt").contains("work"));
+    let (one, events) = (fixture.show("1"), fixture.sealed.orch(["events"]).ok().stdout);
     assert_eq!(one["runs"][0]["outcome"]["state"], "finished", "{one:#}");
     assert!(events.contains("journal_rebuilt"), "{events}");
-    assert_eq!(place.add("New", "good"), "4", "no number is given out twice");
-    assert_eq!(place.report()["asked"], serde_json::json!([]));
-    place.is("4", "done");
-    place.sealed.finish();
+    assert_eq!(fixture.add("New", "good"), "4", "no number is given out twice");
+    assert_eq!(fixture.report()["asked"], serde_json::json!([]));
+    fixture.is("4", "done");
+    fixture.sealed.finish();
 }
 
 #[test]
@@ -64,52 +64,52 @@ fn a_journal_that_went_back_in_time_is_recognized() {
 
 #[test]
 fn a_journal_that_is_gone_is_rebuilt() {
-    let place = after(&[]);
+    let fixture = after(&[]);
     for end in ["", "-wal", "-shm", "-witness"] {
-        std::fs::remove_file(format!("{}{end}", place.db().display())).ok();
+        std::fs::remove_file(format!("{}{end}", fixture.db().display())).ok();
     }
-    all_is_well(place);
+    all_is_well(fixture);
 }
 
 #[test]
 fn a_command_tells_of_the_damage_and_leaves_the_file_alone() {
-    let place = after(&[Harm::Log(None), Harm::Zeroed { from: 0, length: 4096 }]);
-    let before = std::fs::read(place.db()).expect("there");
-    let ran = place.sealed.orch(["task", "list"]).code_is(1);
+    let fixture = after(&[Harm::Log(None), Harm::Zeroed { from: 0, length: 4096 }]);
+    let before = std::fs::read(fixture.db()).expect("there");
+    let ran = fixture.sealed.orch(["task", "list"]).code_is(1);
     assert!(ran.stderr.contains("orch doctor --fix") && ran.stderr.contains("orch.db"), "{ran}");
-    assert_eq!(std::fs::read(place.db()).expect("there"), before);
-    let ran = place.sealed.orch(["doctor"]).code_is(1);
+    assert_eq!(std::fs::read(fixture.db()).expect("there"), before);
+    let ran = fixture.sealed.orch(["doctor"]).code_is(1);
     assert!(ran.stdout.contains("bad      journal:"), "{ran}");
-    let ran = place.sealed.orch(["doctor", "--fix"]);
+    let ran = fixture.sealed.orch(["doctor", "--fix"]);
     assert!(ran.stderr.contains("was rebuilt: 3 tasks") && ran.stdout.contains("ok       journal:"), "{ran}");
-    let kept = place.report()["kept"].as_str().expect("a directory").to_owned();
+    let kept = fixture.report()["kept"].as_str().expect("a directory").to_owned();
     assert_eq!(std::fs::read(format!("{kept}/orch.db")).expect("kept"), before, "the damaged file is kept as it was");
-    assert_eq!(place.show("2")["status"], "in_progress");
-    all_is_well(place);
+    assert_eq!(fixture.show("2")["status"], "in_progress");
+    all_is_well(fixture);
 }
 
 #[test]
 fn a_task_of_which_too_little_is_left_asks_a_person() {
-    let mut place = Place::new();
-    place.add("Make a file", "good");
-    place.until_idle(0);
+    let mut fixture = Fixture::new();
+    fixture.add("Make a file", "good");
+    fixture.until_idle(0);
     // Nothing is left but its branch, and a file that speaks of another one.
-    place.repo.git(["branch", "orch/7-fix-the-login"]);
-    write_file(&place.sealed.tasks_file(), "tasks:\n  - id: 1\n    title: Make a file\n    status: routed\n");
-    std::fs::remove_file(place.state().join("1.json")).expect("there");
-    hurt(&place.db(), &Harm::Zeroed { from: 0, length: 4096 });
-    place.sealed.serve();
-    let (one, seven) = (place.show("1"), place.show("7"));
+    fixture.repo.git(["branch", "orch/7-fix-the-login"]);
+    write_file(&fixture.sealed.tasks_file(), "tasks:\n  - id: 1\n    title: Make a file\n    status: routed\n");
+    std::fs::remove_file(fixture.state().join("1.json")).expect("there");
+    hurt(&fixture.db(), &Harm::Zeroed { from: 0, length: 4096 });
+    fixture.sealed.serve();
+    let (one, seven) = (fixture.show("1"), fixture.show("7"));
     assert_eq!((&one["status"], &seven["status"]), (&"needs_review".into(), &"needs_review".into()), "{one:#}");
     assert!(
         one["question"].as_str().is_some_and(|text| text.contains("finished") && text.contains("routed")),
         "{one:#}"
     );
     assert!(seven["title"].as_str().is_some_and(|title| title.contains("orch/7-fix-the-login")), "{seven:#}");
-    assert_eq!(place.report()["asked"].as_array().map(Vec::len), Some(2));
-    let status = place.sealed.orch(["status"]).ok();
+    assert_eq!(fixture.report()["asked"].as_array().map(Vec::len), Some(2));
+    let status = fixture.sealed.orch(["status"]).ok();
     assert!(status.stderr.contains("was rebuilt") && status.stderr.contains("report.txt"), "{status}");
-    assert_eq!(place.add("New", "good"), "8");
-    wait_until("the file to have it", RUN, || place.sealed.read_tasks().contains("id: 7"));
-    place.sealed.finish();
+    assert_eq!(fixture.add("New", "good"), "8");
+    wait_until("the file to have it", RUN, || fixture.sealed.read_tasks().contains("id: 7"));
+    fixture.sealed.finish();
 }

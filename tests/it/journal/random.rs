@@ -185,7 +185,7 @@ fn furnish(root: &Path) -> Held {
         if id % 2 == 0 || id < 4 {
             let sidecar = serde_json::json!({
                 "task_id": id, "status": task.status(), "route": null, "branch": null, "attempts": task.attempts,
-                "updated_at": task.updated_at, "record": task,
+                "updated_at": task.updated_at, "record": orch_store::records::to_value(&task).expect("plain data"),
             });
             std::fs::write(home.sidecar(task.id), sidecar.to_string()).expect("written");
         }

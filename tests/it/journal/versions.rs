@@ -3,7 +3,7 @@
 //! here, because these files do not change with it.
 
 use crate::kit::dice::Dice;
-use crate::kit::journals::{fixture, make, make_some, replay, versions};
+use crate::kit::journals::{fixture, make, make_some, make_with_runs, replay, versions};
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::write_file;
@@ -59,6 +59,43 @@ fn a_journal_of_any_version_tells_what_happened_and_goes_on() {
     }
 }
 
+#[test]
+fn a_home_of_an_older_orch_goes_on_with_what_was_under_way() {
+    let mut sealed = SealedBox::new();
+    sealed.program("good", super::GOOD);
+    sealed.config("agents: {good: {kind: command, command: good}}\n");
+    let repo = sealed.repo("shop");
+    std::fs::create_dir_all(sealed.orch_home().join(".orch")).expect("made");
+    let db = sealed.orch_home().join(".orch/orch.db");
+    make_with_runs(&db);
+    Connection::open(&db)
+        .expect("a file")
+        .execute("INSERT INTO projects (dir, name, created_at) VALUES (?1, 'shop', 0)", [repo.dir().to_str()])
+        .expect("a project");
+    let entry = |id: u32, title: &str, more: &str, status: &str| {
+        format!("  - id: {id}\n    title: {title}\n{more}    labels: [agent:good]\n    status: {status}\n")
+    };
+    let entries = [
+        entry(1, "Make a file", "", "done"),
+        entry(2, "Wait for a person", "", "needs_review"),
+        entry(3, "New one", "", "new"),
+        entry(4, "Being started", "    body: Its text.\n", "in_progress"),
+        entry(5, "Under way", "    body: Its text.\n", "in_progress"),
+        entry(6, "Being routed", "    body: Its text.\n", "new"),
+    ];
+    write_file(&sealed.tasks_file(), &format!("tasks:\n{}", entries.concat()));
+    sealed.serve();
+    let show = |id: &str| -> Value { sealed.orch(["task", "show", id, "--json"]).ok().json() };
+    for id in ["3", "4", "5", "6"] {
+        wait_until(&format!("task {id} to be done"), RUN, || show(id)["status"] == "done");
+    }
+    assert_eq!(show("2")["question"], "Which way?");
+    let batch = sealed.orch(["batch", "show", "night", "--json"]).ok().json();
+    assert_eq!((&batch["state"], &batch["counts"]["done"]), (&"open".into(), &1.into()), "{batch:#}");
+    sealed.stop_daemon();
+    sealed.finish();
+}
+
 /// The older version of a journal of this one cannot be had by an older orch: it is told, and not a byte changes.
 #[test]
 fn a_journal_of_a_newer_orch_is_refused_with_what_to_do() {
@@ -102,4 +139,8 @@ async fn all_that_an_older_orch_said_is_said_by_this_one_in_the_same_words() {
             assert!(lost.is_empty(), "version {version}: {lost:#?}");
         }
     }
+    let path = dir.path().join("runs.db");
+    make_with_runs(&path);
+    let lost = replay(&path).await;
+    assert!(lost.is_empty(), "{lost:#?}");
 }

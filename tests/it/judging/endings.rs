@@ -12,7 +12,7 @@ pub struct Corpus {
     /// Programs on PATH, as shell scripts.
     pub programs: BTreeMap<String, String>,
     /// Repositories.
-    pub yards: BTreeMap<String, Yard>,
+    pub repositories: BTreeMap<String, RepositorySetup>,
     /// Endings that small programs make.
     pub endings: Vec<Ending>,
     /// Endings that each of the real CLIs makes.
@@ -22,7 +22,7 @@ pub struct Corpus {
 /// A repository.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Yard {
+pub struct RepositorySetup {
     /// Its checks.
     pub checks: Vec<String>,
     /// Files of its first commit.
@@ -46,7 +46,7 @@ pub struct Ending {
     pub name: String,
     /// The repository in which it works.
     #[serde(default = "plain")]
-    pub yard: String,
+    pub repository: String,
     /// It gets a repository of its own: it harms others that work there.
     #[serde(default)]
     pub alone: bool,
@@ -88,7 +88,7 @@ impl Corpus {
         let all = || corpus.endings.iter().chain(&corpus.real);
         // What is not done is refused, or named as what nobody can see.
         assert!(all().all(|ending| ending.done || ending.residue == ending.orch.is_empty()));
-        assert!(all().all(|ending| corpus.yards.contains_key(&ending.yard)));
+        assert!(all().all(|ending| corpus.repositories.contains_key(&ending.repository)));
         corpus
     }
 }

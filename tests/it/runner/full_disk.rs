@@ -1,6 +1,6 @@
 //! A disk that is full for a while: the agent goes on, the gap is marked, the report is written when there is room.
 
-use super::Room;
+use super::Fixture;
 use crate::kit::process::Program;
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::{read_file, write_file};
@@ -36,27 +36,27 @@ echo after; shown after; fill
 
 #[test]
 fn a_full_disk_ends_nothing_and_the_gap_is_marked() {
-    let room = Room::new(AGENT);
-    let [home, run] = [room.home.path(), room.dir().path()].map(|path| path.to_str().expect("text").to_owned());
-    let room = room.env("HOME_DIR", &home).env("RUN_DIR", &run);
+    let fixture = Fixture::new(AGENT);
+    let [home, run] = [fixture.home.path(), fixture.dir().path()].map(|path| path.to_str().expect("text").to_owned());
+    let fixture = fixture.env("HOME_DIR", &home).env("RUN_DIR", &run);
     let env = [("HOME_DIR", home.as_str()), ("RUN_DIR", run.as_str()), ("ORCH", env!("CARGO_BIN_EXE_orch"))];
     let may_mount = "mkdir -p \"$HOME_DIR/try\" && mount -t tmpfs none \"$HOME_DIR/try\"";
     let unshare = |script: &str| {
-        let program = Program::new("unshare", room.home.path()).args(["-rm", "sh", "-c", script]);
+        let program = Program::new("unshare", fixture.home.path()).args(["-rm", "sh", "-c", script]);
         program.envs(env).deadline(RUN)
     };
-    let can_try = Program::new("sh", room.home.path()).args(["-c", "command -v unshare"]).run().code == Some(0);
+    let can_try = Program::new("sh", fixture.home.path()).args(["-c", "command -v unshare"]).run().code == Some(0);
     if !can_try || unshare(may_mount).run().code != Some(0) {
         // Only Linux lets anybody mount a disk of his own, and not everywhere.
         return;
     }
-    room.prepare();
+    fixture.prepare();
     let ran = unshare(ON_A_SMALL_DISK).start();
-    wait_until("the run to end on a full disk", RUN, || room.home.path().join("ended").exists());
-    write_file(&room.home.path().join("go-on"), "");
+    wait_until("the run to end on a full disk", RUN, || fixture.home.path().join("ended").exists());
+    write_file(&fixture.home.path().join("go-on"), "");
     let ran = ran.finish(RUN);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    let transcript = read_file(&room.home.path().join("transcript.log"));
+    let transcript = read_file(&fixture.home.path().join("transcript.log"));
     let lines: Vec<&str> = transcript.lines().collect();
     let place = |wanted: &str| lines.iter().position(|line| *line == wanted);
     let is_gap = |line: &&str| line.ends_with("could not be written here: the disk was full");
@@ -67,7 +67,7 @@ fn a_full_disk_ends_nothing_and_the_gap_is_marked() {
     assert_eq!(lost + flood, 2000, "every line is there or counted");
     assert!(lines.iter().all(|line| !line.starts_with("lost ") || line.ends_with("has room for")), "no half lines");
     let report =
-        serde_json::from_str::<RunReport>(&read_file(&room.home.path().join("outcome.json"))).expect("a report");
+        serde_json::from_str::<RunReport>(&read_file(&fixture.home.path().join("outcome.json"))).expect("a report");
     let lost =
         report.warnings.iter().any(|text| text.starts_with("the transcript misses ") && text.contains("was full"));
     assert!(lost, "{:?}", report.warnings);

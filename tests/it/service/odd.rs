@@ -38,8 +38,8 @@ fn launchd_starts_restarts_and_ends_the_service() {
     let sealed = SealedBox::new();
     let asked = launchd(&sealed);
     let install = ["service", "install", "--supervisor", "launchd"];
-    let told = sealed.orch(install).ok().stdout;
-    assert!(told.contains("installed for launchd") && plist(&sealed).is_file(), "{told}");
+    let text = sealed.orch(install).ok().stdout;
+    assert!(text.contains("installed for launchd") && plist(&sealed).is_file(), "{text}");
     assert!(sealed.orch(install).ok().stdout.contains("installed already"));
     sealed.orch(["service", "status"]).code_is(4);
     let started = sealed.orch(["service", "start", "--json"]).ok().json();
@@ -136,8 +136,8 @@ fn a_program_that_moved_and_another_home_are_told() {
     let status = sealed.orch(["service", "status", "--json"]).code_is(4).json();
     assert_eq!(status["program"]["on_disk"], "missing", "{status}");
     assert!(sealed.orch(["doctor", "--json"]).run_findings().contains("no program"));
-    let told = sealed.orch(["service", "install", "--supervisor", "launchd"]).ok().stdout;
-    assert!(told.contains("written anew") && told.contains("it started"), "{told}");
+    let text = sealed.orch(["service", "install", "--supervisor", "launchd"]).ok().stdout;
+    assert!(text.contains("written anew") && text.contains("it started"), "{text}");
     // Another home is another service.
     let elsewhere = sealed.base().join("elsewhere");
     let home = sealed.orch_home();
@@ -228,8 +228,8 @@ fn a_newer_program_on_the_disk_is_told_and_taken_by_a_restart() {
     let disk =
         |sealed: &SealedBox| sealed.orch(["upgrade", "check", "--json"]).ok().json()["program"]["on_disk"].clone();
     assert_eq!(disk(&sealed), "same");
-    let told = sealed.orch(["upgrade", "check"]).ok().stdout;
-    assert!(told.contains("released: not known") && told.contains("restart:  0 under way, 0 disturbed"), "{told}");
+    let text = sealed.orch(["upgrade", "check"]).ok().stdout;
+    assert!(text.contains("released: not known") && text.contains("restart:  0 under way, 0 disturbed"), "{text}");
     sealed.run_program("cp").args([ORCH.as_ref(), sealed.base().join("next").as_os_str()]).run().ok();
     std::fs::rename(sealed.base().join("next"), &program).expect("exchanged");
     assert_eq!(disk(&sealed), "other_build");

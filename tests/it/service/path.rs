@@ -41,11 +41,11 @@ fn doctor_finds_that_a_unit_without_a_path_does_not_reach_the_agents() {
     let (sealed, _) = packaged(".config/systemd/user");
     let found = service(&sealed);
     assert_eq!(found["verdict"], "bad", "{found}");
-    let told = found.to_string();
+    let text = found.to_string();
     for part in
         ["PATH of its supervisor, which has none of the agents", "your PATH finds worker", "orch service install"]
     {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(text.contains(part), "{part} in {text}");
     }
     // As its systemd says; one that finds the agent is well.
     let bin = sealed.bin().to_string_lossy().into_owned();
@@ -98,8 +98,8 @@ fn what_cargo_has_installed_is_compared_with_the_checkout_it_came_from() {
         (&"cargo".into(), &"99.0.0".into(), &true.into()),
         "{found}"
     );
-    let told = sealed.orch(["upgrade", "check"]).ok();
-    assert!(told.stderr.contains(&format!("cargo install --locked --path '{}'", checkout.display())), "{told}");
+    let output = sealed.orch(["upgrade", "check"]).ok();
+    assert!(output.stderr.contains(&format!("cargo install --locked --path '{}'", checkout.display())), "{output}");
     write_file(&checkout.join("Cargo.toml"), "nonsense");
     assert!(release(&sealed)["is_newer"].is_null());
     write_file(&sealed.home().join(".cargo/.crates2.json"), "{");

@@ -1,7 +1,7 @@
 //! What those who watch meet between two daemons: one that is leaving and says so, one that says half a word, a command
 //! that serves in its place for a moment, and nobody.
 
-use super::yard::Yard;
+use super::fixture::Fixture;
 use crate::kit::wait::{self, RUN, SOON};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -54,7 +54,7 @@ fn stand_in(socket: &Path, answers: Vec<Answer>) -> Arc<Mutex<Vec<String>>> {
     std::fs::remove_file(socket).ok();
     let listener = UnixListener::bind(socket).expect("a socket in the box");
     let (asked, seen) = (Arc::new(Mutex::new(Vec::new())), socket.to_owned());
-    let told = Arc::clone(&asked);
+    let text = Arc::clone(&asked);
     std::thread::spawn(move || {
         for answer in answers {
             let (mut stream, request) = loop {
@@ -65,7 +65,7 @@ fn stand_in(socket: &Path, answers: Vec<Answer>) -> Arc<Mutex<Vec<String>>> {
                     break (stream, request);
                 }
             };
-            told.lock().expect("nobody panics with it").push(request);
+            text.lock().expect("nobody panics with it").push(request);
             // Who has heard enough may be gone.
             stream.write_all(answer.text().as_bytes()).ok();
         }
@@ -86,7 +86,7 @@ fn get(socket: &Path, path: &str) -> String {
 
 /// A task that is done, all that its watchers are told, and where the daemon listened, which is gone.
 struct Done {
-    yard: Yard,
+    fixture: Fixture,
     id: String,
     events: Vec<Value>,
     socket: PathBuf,
@@ -94,18 +94,18 @@ struct Done {
 }
 
 fn done() -> Done {
-    let mut yard = Yard::new("");
-    let id = yard.add("Tell", "", Some("teller"));
-    yard.sealed.serve();
-    yard.until_started(&[&id]);
-    yard.go();
-    yard.are_done_once(&[&id]);
-    let told = yard.orch(&["stream", &id, "--from-start", "--json"]).ok().json_lines();
-    let events = told.into_iter().filter(|line| line["type"].is_string()).collect();
-    let socket = yard.sealed.socket().expect("a daemon");
+    let mut fixture = Fixture::new("");
+    let id = fixture.add("Tell", "", Some("teller"));
+    fixture.sealed.serve();
+    fixture.until_started(&[&id]);
+    fixture.go();
+    fixture.are_done_once(&[&id]);
+    let messages = fixture.orch(&["stream", &id, "--from-start", "--json"]).ok().json_lines();
+    let events = messages.into_iter().filter(|line| line["type"].is_string()).collect();
+    let socket = fixture.sealed.socket().expect("a daemon");
     let about = get(&socket, "/v1/status?brief=true").split_once("\r\n\r\n").expect("an answer").1.to_owned();
-    yard.sealed.stop_daemon().ok();
-    Done { yard, id, events, socket, about }
+    fixture.sealed.stop_daemon().ok();
+    Done { fixture, id, events, socket, about }
 }
 
 impl Done {
@@ -151,12 +151,12 @@ fn a_watcher_goes_on_after_a_daemon_that_was_leaving_and_one_that_said_half_a_wo
             Answer::Events(rest),
         ],
     );
-    let ran = done.yard.orch(&["stream", &done.id, "--from-start"]).code_is(0);
+    let ran = done.fixture.orch(&["stream", &done.id, "--from-start"]).code_is(0);
     assert_eq!(Some(ran.stdout.as_str()), done.of_type("output")["content"].as_str());
     let asked = asked.lock().expect("nobody panics with it").clone();
     let cursor = format!("cursor={}:{}", first["run_id"].as_str().expect("a run"), first["end"]);
     assert!(asked.len() == 6 && asked[2..].iter().all(|request| request.contains(&cursor)), "{asked:#?}");
-    done.yard.close();
+    done.fixture.close();
 }
 
 #[test]
@@ -164,17 +164,17 @@ fn whoever_else_asks_a_daemon_in_its_last_moment_asks_the_next_one() {
     let done = done();
     let run = done.of_type("run");
     stand_in(&done.socket, vec![Answer::Leaving, Answer::Events(vec![run, done.of_type("output")])]);
-    let all = done.yard.start(&["stream", "--all"]);
+    let all = done.fixture.start(&["stream", "--all"]);
     wait::wait_until("the output", SOON, || all.said().0.contains("told it all"));
     drop(all);
     stand_in(&done.socket, vec![Answer::Leaving, Answer::Events(vec![json!({"the": "next"})])]);
-    let status = done.yard.start(&["status", "--watch", "--json"]);
+    let status = done.fixture.start(&["status", "--watch", "--json"]);
     wait::wait_until("the status", SOON, || status.said().0.contains("next"));
     drop(status);
     let about = || Answer::Document(done.about.clone());
     stand_in(&done.socket, vec![about(), Answer::Leaving, about(), Answer::Document("[]".to_owned())]);
-    assert_eq!(done.yard.orch(&["task", "list", "--json"]).code_is(0).stdout.trim(), "[]");
-    done.yard.close();
+    assert_eq!(done.fixture.orch(&["task", "list", "--json"]).code_is(0).stdout.trim(), "[]");
+    done.fixture.close();
 }
 
 #[test]
@@ -192,39 +192,39 @@ fn a_command_that_serves_for_a_moment_does_not_end_a_watcher() {
             Answer::Events(vec![done.run_at(&second["offset"]), second, settled]),
         ],
     );
-    let ran = done.yard.orch(&["stream", &done.id, "--from-start"]).code_is(0);
+    let ran = done.fixture.orch(&["stream", &done.id, "--from-start"]).code_is(0);
     assert_eq!(Some(ran.stdout.as_str()), done.of_type("output")["content"].as_str());
-    done.yard.close();
+    done.fixture.close();
 }
 
 #[test]
 fn a_run_that_ends_between_two_daemons_is_watched_until_the_next_one_has_judged_it() {
-    let mut yard = Yard::new("");
-    let id = yard.add("Tell", "", Some("teller"));
-    yard.sealed.serve();
-    yard.until_started(&[&id]);
-    let watcher = yard.start(&["stream", &id, "--from-start"]);
+    let mut fixture = Fixture::new("");
+    let id = fixture.add("Tell", "", Some("teller"));
+    fixture.sealed.serve();
+    fixture.until_started(&[&id]);
+    let watcher = fixture.start(&["stream", &id, "--from-start"]);
     wait::wait_until("it to watch", RUN, || watcher.said().0.contains("line 3"));
-    yard.sealed.kill_daemon();
-    yard.go();
+    fixture.sealed.kill_daemon();
+    fixture.go();
     wait::wait_until("the run's end", RUN, || watcher.said().1.contains("the run is over"));
-    yard.sealed.serve();
+    fixture.sealed.serve();
     let ran = watcher.finish(RUN).code_is(0);
     assert!(ran.stdout.contains("told it all") && ran.stderr.contains("is done"), "{}{}", ran.stdout, ran.stderr);
-    yard.close();
+    fixture.close();
 }
 
 #[test]
 fn output_that_cannot_be_read_for_a_moment_is_not_lost() {
-    let Done { mut yard, id, .. } = done();
-    yard.sealed.serve();
-    let path = yard.show(&id)["runs"][0]["transcript"].as_str().map(PathBuf::from).expect("a transcript");
+    let Done { mut fixture, id, .. } = done();
+    fixture.sealed.serve();
+    let path = fixture.show(&id)["runs"][0]["transcript"].as_str().map(PathBuf::from).expect("a transcript");
     let aside = path.with_extension("aside");
     // It may be packed by now.
     let was_there = std::fs::rename(&path, &aside).is_ok();
     std::fs::create_dir(&path).expect("a directory in its place");
-    let watcher = yard.start(&["stream", &id, "--from-start"]);
-    let log = yard.sealed.orch_home().join(".orch/orch.log");
+    let watcher = fixture.start(&["stream", &id, "--from-start"]);
+    let log = fixture.sealed.orch_home().join(".orch/orch.log");
     let is_in_trouble = || {
         let log = std::fs::read_to_string(&log).unwrap_or_default();
         log.contains("a stream is held up") || log.contains("a stream breaks off")
@@ -236,35 +236,35 @@ fn output_that_cannot_be_read_for_a_moment_is_not_lost() {
     }
     let ran = watcher.finish(RUN).code_is(0);
     assert!(ran.stdout.contains("line 0\n") && ran.stdout.contains("told it all"), "{}{}", ran.stdout, ran.stderr);
-    yard.close();
+    fixture.close();
 }
 
 #[test]
 fn a_place_in_a_run_that_the_next_daemon_does_not_know_leads_to_the_newest_run() {
-    let Done { mut yard, id, events, .. } = done();
-    yard.sealed.serve();
+    let Done { mut fixture, id, events, .. } = done();
+    fixture.sealed.serve();
     let run = events[0]["run_id"].as_str().expect("a run");
     let last = run.chars().last().expect("an id");
     let unknown = format!("{}{}", &run[..run.len() - 1], if last == '2' { '3' } else { '2' });
-    let socket = yard.sealed.socket().expect("a daemon");
-    let told = get(&socket, &format!("/v1/tasks/{id}/stream?cursor={unknown}:7"));
-    assert!(told.contains("line 0\\n") && told.contains("told it all") && told.contains("settled"), "{told}");
-    yard.close();
+    let socket = fixture.sealed.socket().expect("a daemon");
+    let text = get(&socket, &format!("/v1/tasks/{id}/stream?cursor={unknown}:7"));
+    assert!(text.contains("line 0\\n") && text.contains("told it all") && text.contains("settled"), "{text}");
+    fixture.close();
 }
 
 #[test]
 fn a_watcher_that_begins_between_two_daemons_waits_for_the_next_one_too() {
-    let mut yard = Yard::new("");
-    let id = yard.add("Tell", "", Some("teller"));
-    yard.sealed.serve();
-    yard.until_started(&[&id]);
-    yard.sealed.kill_daemon();
-    let watcher = yard.start(&["stream", &id, "--from-start"]);
+    let mut fixture = Fixture::new("");
+    let id = fixture.add("Tell", "", Some("teller"));
+    fixture.sealed.serve();
+    fixture.until_started(&[&id]);
+    fixture.sealed.kill_daemon();
+    let watcher = fixture.start(&["stream", &id, "--from-start"]);
     wait::wait_until("it to watch", RUN, || watcher.said().0.contains("line 3"));
-    yard.go();
+    fixture.go();
     wait::wait_until("the run's end", RUN, || watcher.said().1.contains("the run is over"));
-    yard.sealed.serve();
+    fixture.sealed.serve();
     let ran = watcher.finish(RUN).code_is(0);
     assert!(ran.stdout.contains("told it all") && ran.stderr.contains("is done"), "{}{}", ran.stdout, ran.stderr);
-    yard.close();
+    fixture.close();
 }

@@ -72,8 +72,8 @@ fn the_owner_hears_of_a_stranger_alone_and_as_the_settings_say() {
     wait_until("it to be in the history", RUN, || history(&sealed).contains("97 calls itself"));
     sealed.orch(["notify", "a mark"]).ok();
     until_said(&api, GROUP, "a mark");
-    let told = [api.texts(ADA), api.texts(GROUP)].concat().join("\n");
-    assert!(!told.contains("97 calls"), "{told}");
+    let text = [api.texts(ADA), api.texts(GROUP)].concat().join("\n");
+    assert!(!text.contains("97 calls"), "{text}");
     assert!(!history(&sealed).contains("98 calls"), "people in a group talk with each other");
     sealed.finish();
 }

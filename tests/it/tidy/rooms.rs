@@ -9,123 +9,139 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The rooms within a crate: the modules directly below its `lib.rs`, each named from the crate's root. A crate that has no row
 /// has one room. What stands in `lib.rs` is for other crates: within, a thing is named where it is.
-const WITHIN: &[(&str, &[(&str, &[May])])] = &[(
-    "engine",
-    &[
-        // What knows no engine, from below.
-        ("error", &[]),
-        ("settings", &[]),
-        ("deps", &[Room("settings")]),
-        ("state", &[Room("error")]),
-        ("files", &[Room("deps"), Room("error"), Room("settings")]),
-        ("upkeep", &[Room("deps"), Room("settings")]),
-        ("verify", &[Room("deps"), Room("error"), Room("settings")]),
-        ("catalog", &[Room("deps"), Room("settings")]),
-        ("job", &[Room("deps"), Room("error"), Room("files"), Room("state"), Room("upkeep"), Room("verify")]),
-        ("launch", &[Room("catalog"), Room("deps"), Room("job"), Room("settings"), Room("verify")]),
-        ("integrate", &[Room("deps"), Room("job"), Room("launch"), Room("settings"), Room("verify")]),
-        // The struct, and the parts that own its state.
-        (
-            "engine",
-            &[
-                Room("catalog"),
-                Room("deps"),
-                Room("error"),
-                Room("files"),
-                Room("job"),
-                Room("launch"),
-                Room("settings"),
-                Room("state"),
-                Room("upkeep"),
-                Room("verify"),
-            ],
-        ),
-        // What extends it.
-        ("models", &[Room("catalog"), Room("engine"), Room("error"), Room("job"), Room("settings"), Room("state")]),
-        ("planning", &[Room("deps"), Room("engine"), Room("error"), Room("job"), Room("settings"), Room("state")]),
-        ("runs", &[Room("engine"), Room("error"), Room("job"), Room("launch"), Room("settings"), Room("state")]),
-        ("tasks_file", &[Room("engine"), Room("error"), Room("files"), Room("job"), Room("settings"), Room("state")]),
-        (
-            "recurring",
-            &[Room("deps"), Room("engine"), Room("error"), Room("files"), Room("job"), Room("settings"), Room("state")],
-        ),
-        ("service", &[Room("deps"), Room("engine"), Room("error"), Room("job"), Room("state"), Room("upkeep")]),
-        (
-            "tasks",
-            &[
-                Room("deps"),
-                Room("engine"),
-                Room("error"),
-                Room("job"),
-                Room("launch"),
-                Room("runs"),
-                Room("settings"),
-                Room("state"),
-                Room("tasks_file"),
-                Room("verify"),
-            ],
-        ),
-        // Those who dispatch: jobs to what carries them out, reports and inputs to what applies them, requests to commands.
-        (
-            "apply",
-            &[
-                Room("deps"),
-                Room("error"),
-                Room("files"),
-                Room("integrate"),
-                Room("job"),
-                Room("launch"),
-                Room("planning"),
-                Room("recurring"),
-                Room("settings"),
-                Room("upkeep"),
-                Room("verify"),
-            ],
-        ),
-        (
-            "reports",
-            &[
-                Room("deps"),
-                Room("engine"),
-                Room("error"),
-                Room("files"),
-                Room("job"),
-                Room("launch"),
-                Room("recurring"),
-                Room("state"),
-            ],
-        ),
-        ("main_loop", &[Room("deps"), Room("engine"), Room("job"), Room("runs"), Room("state")]),
-        (
-            "handle",
-            &[
-                Room("engine"),
-                Room("error"),
-                Room("files"),
-                Room("recurring"),
-                Room("service"),
-                Room("state"),
-                Room("tasks"),
-                Room("tasks_file"),
-                Room("upkeep"),
-                Room("verify"),
-            ],
-        ),
-        // Beside the engine.
-        ("search", &[]),
-        ("rebuild", &[Room("deps"), Room("launch"), Room("upkeep")]),
-        ("backup", &[Room("rebuild")]),
-        ("checkup", &[Room("files"), Room("launch"), Room("settings"), Room("upkeep")]),
-        // Tests of the whole.
-        ("file_tests", &[All]),
-        ("trouble_tests", &[All]),
-        ("simulation", &[All]),
-        ("lib", &[All]),
-    ],
-)];
+const WITHIN: &[(&str, &[(&str, &[May])])] = &[("core", CORE), ("engine", ENGINE)];
 
-/// The most files of such a crate that may import each other in a circle.
+const CORE: &[(&str, &[May])] = &[
+    ("base", &[]),
+    ("text", &[Room("base")]),
+    ("tasks", &[Room("base")]),
+    ("operations", &[Room("base"), Room("tasks")]),
+    ("models", &[Room("base"), Room("text"), Room("tasks"), Room("operations")]),
+    ("prompts", &[Room("base"), Room("tasks"), Room("models")]),
+    ("economics", &[Room("base"), Room("text"), Room("tasks"), Room("models"), Room("prompts")]),
+    ("planning", &[Room("base"), Room("tasks"), Room("operations"), Room("economics")]),
+    ("audit", &[Room("base"), Room("tasks"), Room("operations"), Room("economics"), Room("planning")]),
+    ("notices", &[Room("base"), Room("tasks"), Room("operations"), Room("economics"), Room("planning"), Room("audit")]),
+    ("lib", &[All]),
+];
+
+const ENGINE: &[(&str, &[May])] = &[
+    // What knows no engine, from below.
+    ("error", &[]),
+    ("settings", &[]),
+    ("deps", &[Room("settings")]),
+    ("state", &[Room("error")]),
+    ("files", &[Room("deps"), Room("error"), Room("settings")]),
+    ("upkeep", &[Room("deps"), Room("settings")]),
+    ("verify", &[Room("deps"), Room("error"), Room("settings")]),
+    ("catalog", &[Room("deps"), Room("settings")]),
+    ("job", &[Room("deps"), Room("error"), Room("files"), Room("state"), Room("upkeep"), Room("verify")]),
+    ("launch", &[Room("catalog"), Room("deps"), Room("job"), Room("settings"), Room("verify")]),
+    ("integrate", &[Room("deps"), Room("job"), Room("launch"), Room("settings"), Room("verify")]),
+    // The struct, and the parts that own its state.
+    (
+        "engine",
+        &[
+            Room("catalog"),
+            Room("deps"),
+            Room("error"),
+            Room("files"),
+            Room("job"),
+            Room("launch"),
+            Room("settings"),
+            Room("state"),
+            Room("upkeep"),
+            Room("verify"),
+        ],
+    ),
+    // What extends it.
+    ("models", &[Room("catalog"), Room("engine"), Room("error"), Room("job"), Room("settings"), Room("state")]),
+    ("planning", &[Room("deps"), Room("engine"), Room("error"), Room("job"), Room("settings"), Room("state")]),
+    ("runs", &[Room("engine"), Room("error"), Room("job"), Room("launch"), Room("settings"), Room("state")]),
+    ("tasks_file", &[Room("engine"), Room("error"), Room("files"), Room("job"), Room("settings"), Room("state")]),
+    (
+        "recurring",
+        &[Room("deps"), Room("engine"), Room("error"), Room("files"), Room("job"), Room("settings"), Room("state")],
+    ),
+    ("service", &[Room("deps"), Room("engine"), Room("error"), Room("job"), Room("state"), Room("upkeep")]),
+    (
+        "tasks",
+        &[
+            Room("deps"),
+            Room("engine"),
+            Room("error"),
+            Room("job"),
+            Room("launch"),
+            Room("runs"),
+            Room("settings"),
+            Room("state"),
+            Room("tasks_file"),
+            Room("verify"),
+        ],
+    ),
+    // Those who dispatch: jobs to what carries them out, reports and inputs to what applies them, requests to commands.
+    (
+        "apply",
+        &[
+            Room("deps"),
+            Room("error"),
+            Room("files"),
+            Room("integrate"),
+            Room("job"),
+            Room("launch"),
+            Room("planning"),
+            Room("recurring"),
+            Room("settings"),
+            Room("upkeep"),
+            Room("verify"),
+        ],
+    ),
+    (
+        "reports",
+        &[
+            Room("deps"),
+            Room("engine"),
+            Room("error"),
+            Room("files"),
+            Room("job"),
+            Room("launch"),
+            Room("recurring"),
+            Room("state"),
+        ],
+    ),
+    ("main_loop", &[Room("deps"), Room("engine"), Room("job"), Room("runs"), Room("state")]),
+    (
+        "handle",
+        &[
+            Room("engine"),
+            Room("error"),
+            Room("files"),
+            Room("recurring"),
+            Room("service"),
+            Room("state"),
+            Room("tasks"),
+            Room("tasks_file"),
+            Room("upkeep"),
+            Room("verify"),
+        ],
+    ),
+    // Beside the engine.
+    ("search", &[]),
+    ("rebuild", &[Room("deps"), Room("launch"), Room("upkeep")]),
+    ("backup", &[Room("rebuild")]),
+    ("checkup", &[Room("files"), Room("launch"), Room("settings"), Room("upkeep")]),
+    // Tests of the whole.
+    ("file_tests", &[All]),
+    ("trouble_tests", &[All]),
+    ("simulation", &[All]),
+    ("lib", &[All]),
+];
+
+/// The most modules of such a crate that may import each other in a circle. A module of a room and its own submodules are one.
 const CIRCLE: usize = 4;
+
+/// The length of a module's path: crate, room, module.
+const MODULE: usize = 3;
 
 /// Structs that are made of parts, and of how many at most: (file, struct, fields).
 const FIELDS: &[(&str, &str, usize)] = &[("crates/engine/src/engine.rs", "Engine", 12)];
@@ -163,7 +179,7 @@ fn few_files_of_a_crate_with_rooms_import_each_other_in_a_circle() {
     for (of_crate, _) in WITHIN {
         let imports = imports_within(of_crate);
         for circle in circles(&imports).into_iter().filter(|circle| circle.len() > CIRCLE) {
-            breaches.push(format!("{of_crate}: {} files: {}", circle.len(), circle.join(", ")));
+            breaches.push(format!("{of_crate}: {} modules: {}", circle.len(), circle.join(", ")));
         }
     }
     must_hold("a circle of imports is broken by moving the item to whom it belongs", breaches);
@@ -203,7 +219,8 @@ fn fields_of(source: &Source, name: &str) -> Option<usize> {
     Some(fields)
 }
 
-/// For each file of a crate, by its module, the files that it imports. Tests are left out: nothing is built on them.
+/// For each module of a crate's rooms, with its submodules, the modules that it imports. Tests are left out: nothing is built on
+/// them.
 fn imports_within(of_crate: &str) -> BTreeMap<String, BTreeSet<String>> {
     let is_test = |module: &[String]| module.iter().any(|name| name.ends_with("tests") || name == "simulation");
     let files: Vec<(Vec<String>, &Source)> = SRC.iter().map(|source| (module_of(&source.path), source)).collect();
@@ -212,17 +229,17 @@ fn imports_within(of_crate: &str) -> BTreeMap<String, BTreeSet<String>> {
     let modules: BTreeSet<&[String]> = files.iter().map(|(module, _)| module.as_slice()).collect();
     let file_of = |path: &[String]| {
         let len = (2..=path.len()).rev().find(|len| modules.contains(&path[..*len]))?;
-        Some(path[..len].join("::"))
+        Some(path[..len.min(MODULE)].join("::"))
     };
-    let mut imports = BTreeMap::new();
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (module, source) in &files {
         let found = paths(source);
         // What begins with a module of its own is named from there.
         let below = found.foreign.into_iter().map(|Named { path, .. }| [module.as_slice(), &path].concat());
         let all = found.own.into_iter().map(|Named { path, .. }| path).chain(below);
         let others = all.filter_map(|path| file_of(&path));
-        let own = module.join("::");
-        imports.insert(own.clone(), others.filter(|other| *other != own).collect());
+        let own = module[..module.len().min(MODULE)].join("::");
+        imports.entry(own.clone()).or_default().extend(others.filter(|other| *other != own));
     }
     imports
 }

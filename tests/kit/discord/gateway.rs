@@ -30,7 +30,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 struct Connection {
     session: Option<String>,
     /// The number of events that were sent.
-    told: usize,
+    sent: usize,
     epoch: usize,
     /// See `ServerState::deaf`.
     born: usize,
@@ -43,7 +43,7 @@ async fn converse(mut socket: WebSocketStream<TcpStream>, shared: &Shared) {
     }
     let mut connection = {
         let book = shared.book();
-        Connection { session: None, told: 0, epoch: book.epoch, born: book.deaf }
+        Connection { session: None, sent: 0, epoch: book.epoch, born: book.deaf }
     };
     loop {
         let news = shared.news.notified();
@@ -135,7 +135,7 @@ fn hear(said: &Value, connection: &mut Connection, shared: &Shared) -> Result<Ve
                 },
             });
             connection.session = Some(session);
-            connection.told = 0;
+            connection.sent = 0;
             Ok(vec![ready])
         }
         Some(6) => {
@@ -148,9 +148,9 @@ fn hear(said: &Value, connection: &mut Connection, shared: &Shared) -> Result<Ve
             }
             book.resumed += 1;
             // The first event has the number 2: READY had 1.
-            connection.told = data["seq"].as_u64().map_or(0, |seq| usize::try_from(seq.saturating_sub(1)).unwrap_or(0));
+            connection.sent = data["seq"].as_u64().map_or(0, |seq| usize::try_from(seq.saturating_sub(1)).unwrap_or(0));
             connection.session = Some(name);
-            let seq = connection.told + 1;
+            let seq = connection.sent + 1;
             Ok(vec![json!({ "op": 0, "t": "RESUMED", "s": seq, "d": {} })])
         }
         _ => Ok(Vec::new()),
@@ -166,12 +166,12 @@ async fn tell(
         let next = {
             let book = shared.book();
             let session = connection.session.as_ref().and_then(|name| book.sessions.get(name));
-            session.and_then(|session| session.events.get(connection.told)).cloned()
+            session.and_then(|session| session.events.get(connection.sent)).cloned()
         };
         let Some(mut event) = next else { return Ok(()) };
-        event["s"] = json!(connection.told + 2);
+        event["s"] = json!(connection.sent + 2);
         send(socket, &event).await?;
-        connection.told += 1;
+        connection.sent += 1;
     }
 }
 

@@ -60,21 +60,21 @@ async fn answer(
     let path = uri.path().trim_start_matches("/api/v10").to_owned();
     let what = format!("{method} {path}");
     let (body, files) = read(&headers, &body);
-    let told = {
+    let text = {
         let mut book = shared.book();
-        let told = match refusal_of_all(&book).or_else(|| fault(&mut book, &what)) {
-            Some(told) => told,
+        let text = match refusal_of_all(&book).or_else(|| fault(&mut book, &what)) {
+            Some(text) => text,
             None if !is_authorized(&book, &path, &headers) => Told::refused(401, 0),
             None => route(&mut book, &method, &path, uri.query().unwrap_or_default(), &body, files),
         };
-        book.requests.push(Request { what, body, status: told.status });
-        told
+        book.requests.push(Request { what, body, status: text.status });
+        text
     };
-    let mut response = Response::builder().status(told.status).header("content-type", "application/json");
-    for (name, value) in told.headers {
+    let mut response = Response::builder().status(text.status).header("content-type", "application/json");
+    for (name, value) in text.headers {
         response = response.header(name, value);
     }
-    let body = if told.status == 204 { Body::empty() } else { Body::from(told.body.to_string()) };
+    let body = if text.status == 204 { Body::empty() } else { Body::from(text.body.to_string()) };
     response.body(body).expect("a response")
 }
 
@@ -183,15 +183,15 @@ fn paced(book: &mut ServerState, channel: u64, act: impl FnOnce(&mut ServerState
     match book.pace(channel) {
         Err(wait) => Told::later(wait, "user"),
         Ok((remaining, reset)) => {
-            let mut told = message(book, act);
-            told.headers = vec![
+            let mut text = message(book, act);
+            text.headers = vec![
                 ("x-ratelimit-bucket", "messages".to_owned()),
                 ("x-ratelimit-limit", ServerState::rate().to_string()),
                 ("x-ratelimit-remaining", remaining.to_string()),
                 ("x-ratelimit-reset-after", format!("{reset:.3}")),
                 ("x-ratelimit-scope", "user".to_owned()),
             ];
-            told
+            text
         }
     }
 }

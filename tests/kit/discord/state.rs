@@ -330,8 +330,8 @@ impl ServerState {
         // Newest first, as in the real API.
         let mut page: Vec<_> = later.take(100).collect();
         page.reverse();
-        let told = |known: &Posted| self.message_json(known, &Person::new(known.author), known.reply_to, self.reading);
-        page.iter().map(told).collect()
+        let text = |known: &Posted| self.message_json(known, &Person::new(known.author), known.reply_to, self.reading);
+        page.iter().map(text).collect()
     }
 
     /// Renders a message as Discord's JSON.
@@ -406,7 +406,7 @@ impl ServerState {
                 value["message"] = self.message_json(&known, &Person::new(APPLICATION), None, true);
             }
         }
-        let command = (kind == 2).then(|| told(&value["data"]));
+        let command = (kind == 2).then(|| render(&value["data"]));
         let interaction = Interaction { channel, command, acknowledged: false, messages: Vec::new() };
         self.interactions.insert(token.clone(), interaction);
         self.happen("INTERACTION_CREATE", &value);
@@ -503,7 +503,7 @@ fn time_of(id: u64) -> String {
 }
 
 /// Renders a command as other people see it.
-fn told(data: &Value) -> String {
+fn render(data: &Value) -> String {
     let options = data["options"].as_array().into_iter().flatten();
     let options = options.map(|one| {
         format!(" {}:{}", one["name"].as_str().unwrap_or_default(), one["value"].as_str().unwrap_or_default())

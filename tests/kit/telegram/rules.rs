@@ -78,7 +78,7 @@ pub struct Seen {
 
 impl Seen {
     /// Renders the message as a person sees it.
-    pub fn told(&self) -> String {
+    pub fn render(&self) -> String {
         let who = if self.by_bot { "orch" } else { "Ada" };
         let place = self.topic.map(|topic| format!(" (topic {topic})")).unwrap_or_default();
         let mut lines: Vec<String> = self.text.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
@@ -280,8 +280,8 @@ impl ServerState {
         if let Some(wait) = too_soon.max(too_many) {
             self.provoked += 1;
             let retry_after = wait.as_secs() + 1;
-            let told = format!("Too Many Requests: retry after {retry_after}");
-            return Outcome::Refused(429, told, json!({"retry_after": retry_after}));
+            let text = format!("Too Many Requests: retry after {retry_after}");
+            return Outcome::Refused(429, text, json!({"retry_after": retry_after}));
         }
         chat.times.push(now);
         match method {

@@ -5,9 +5,8 @@ use super::cut::measure;
 use super::{Chat, Post, Refusal};
 use crate::forward;
 use futures::stream;
-use orch_api::stream::StreamEvent;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::output::OutputChunk;
+use orch_api::stream::{OutputChunkView, StreamEvent};
+use orch_core::base::ids::{RunId, TaskId};
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -262,7 +261,15 @@ async fn a_stream_is_forwarded_into_a_chat_to_its_end() {
         let run_id = RunId::new(TaskId(7), 1, 0);
         let timestamp = jiff::Timestamp::UNIX_EPOCH;
         let content = content.to_owned();
-        StreamEvent::Output(OutputChunk { task_id: TaskId(7), run_id, offset: 0, end: 0, timestamp, content, is_final })
+        StreamEvent::Output(OutputChunkView {
+            task_id: TaskId(7),
+            run_id,
+            offset: 0,
+            end: 0,
+            timestamp,
+            content,
+            is_final,
+        })
     };
     let because = "all slots are busy".to_owned();
     let events = [StreamEvent::Waiting { task_id: TaskId(7), because }, chunk("one\n", false), chunk("two\n", true)];

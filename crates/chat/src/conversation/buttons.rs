@@ -3,7 +3,7 @@
 
 use super::channel_store::ChannelStore;
 use jiff::{SignedDuration, Timestamp};
-use orch_core::channel::{Button, Press};
+use orch_core::operations::channel::{Button, Press};
 use orch_engine::handle::EngineError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -208,7 +208,7 @@ async fn used(store: &ChannelStore, token: &str, user: &str) -> Result<Void, Eng
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::ids::TaskId;
+    use orch_core::base::ids::TaskId;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -6,16 +6,17 @@ use super::{Answer, Stop};
 use jiff::Timestamp;
 use orch_api::client::{Client, ClientError};
 use orch_api::endpoint::{self, Request, ToRequest};
+use orch_api::evidence::EvidenceView;
 use orch_api::messages::NewMessage;
 use orch_api::queries::{CostQuery, DiffQuery, RowsQuery, RunQuery, SeenQuery, StatusQuery, StreamQuery};
 use orch_api::rulings::{Accept, Reject};
 use orch_api::status::Overview;
 use orch_api::stream::StreamEvent;
 use orch_api::switches::{NewPause, PausesView};
-use orch_api::types::{EvidenceView, NewTask, TaskView};
-use orch_core::channel::{ChatMessage, Document};
-use orch_core::ids::TaskId;
-use orch_core::review_decision::short;
+use orch_api::types::{NewTask, TaskDraft, TaskView};
+use orch_core::base::ids::TaskId;
+use orch_core::operations::channel::{ChatMessage, Document};
+use orch_core::tasks::review_decision::short;
 use std::time::Duration;
 
 /// How long to wait for the receipt of a message to an agent, in seconds.
@@ -126,7 +127,7 @@ impl Order {
             Some(document) => format!("{body}\n\n{}", document.text),
             None => body,
         };
-        let new = NewTask { title, body, dir, ..NewTask::default() };
+        let new = NewTask { task: TaskDraft { title, body, dir, ..TaskDraft::default() }, ..NewTask::default() };
         let added = self.client.call(&endpoint::TaskAdd { body: new }).await?;
         let mut text = format!("#{} is added: {}", added.id, shortened(&added.title));
         if projects.is_empty() {
@@ -261,27 +262,21 @@ fn keep_end(text: &mut String) {
 
 /// Returns the task in whose thread the answer belongs.
 fn task_of(ask: &Ask) -> Option<TaskId> {
-    match ask {
-        Ask::Run(id)
-        | Ask::Retry(id)
-        | Ask::Unblock(id)
-        | Ask::Cancel(id)
-        | Ask::Approve(id, _)
-        | Ask::Reject(id, _)
-        | Ask::Show(id)
-        | Ask::Why(id)
-        | Ask::Diff(id)
-        | Ask::Log(id)
-        | Ask::Stream(id) => Some(*id),
-        Ask::Status
-        | Ask::Tasks
-        | Ask::Add { .. }
-        | Ask::UnblockAll
-        | Ask::Stop(_)
-        | Ask::Cost
-        | Ask::Pause
-        | Ask::Resume
-        | Ask::Help => None,
+    if let Ask::Run(id)
+    | Ask::Retry(id)
+    | Ask::Unblock(id)
+    | Ask::Cancel(id)
+    | Ask::Approve(id, _)
+    | Ask::Reject(id, _)
+    | Ask::Show(id)
+    | Ask::Why(id)
+    | Ask::Diff(id)
+    | Ask::Log(id)
+    | Ask::Stream(id) = ask
+    {
+        Some(*id)
+    } else {
+        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! The key-value store of a channel: in the journal, or in memory.
 
 use jiff::Timestamp;
-use orch_core::channel::ChannelKind;
+use orch_core::operations::channel::ChannelKind;
 use orch_engine::handle::{EngineError, EngineHandle};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

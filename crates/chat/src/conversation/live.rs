@@ -9,10 +9,10 @@ use orch_api::endpoint;
 use orch_api::queries::StreamQuery;
 use orch_api::stream::StreamEvent;
 use orch_api::types::TaskView;
-use orch_core::channel::{Block, ChatMessage, Span};
-use orch_core::ids::TaskId;
-use orch_core::money::Usd;
-use orch_core::task::Status;
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::operations::channel::{Block, ChatMessage, Span};
+use orch_core::tasks::task::Status;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -132,14 +132,14 @@ impl Live {
         facts.extend(self.cost.map(|cost| cost.to_string()));
         let took = now.duration_since(self.since).as_secs().max(0);
         facts.push(if took < 60 { format!("{took} s") } else { format!("{} min", took / 60) });
-        let mut passages = vec![
+        let mut blocks = vec![
             Block::Line(vec![Span::Bold(format!("#{} {}", self.task, self.title))]),
             Block::plain(facts.join(" · ")),
         ];
         let tail = end_of(&self.tail);
-        passages.extend((!tail.trim().is_empty()).then_some(Block::Block(tail)));
-        passages.extend(self.verdict.as_ref().map(|verdict| Block::Line(mark_code(&cut(verdict, 800)))));
-        ChatMessage { passages, task: Some(self.task), ..ChatMessage::default() }
+        blocks.extend((!tail.trim().is_empty()).then_some(Block::Block(tail)));
+        blocks.extend(self.verdict.as_ref().map(|verdict| Block::Line(mark_code(&cut(verdict, 800)))));
+        ChatMessage { blocks, task: Some(self.task), ..ChatMessage::default() }
     }
 }
 
@@ -240,10 +240,10 @@ pub async fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orch_api::stream::OutputChunkView;
     use orch_api::types::TaskContext;
-    use orch_core::ids::RunId;
-    use orch_core::output::OutputChunk;
-    use orch_core::task::{FileState, Spec, Task};
+    use orch_core::base::ids::RunId;
+    use orch_core::tasks::task::{FileState, Spec, Task};
     use proptest::prelude::*;
 
     fn live() -> Live {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn said(content: &str) -> StreamEvent {
-        StreamEvent::Output(OutputChunk {
+        StreamEvent::Output(OutputChunkView {
             task_id: TaskId(7),
             run_id: RunId::new(TaskId(7), 1, 0),
             offset: 0,
@@ -292,13 +292,13 @@ mod tests {
     #[test]
     fn a_silent_agent_costs_and_takes_time_all_the_same() {
         let mut task = Task::new(TaskId(7), Spec::default(), FileState::default(), Timestamp::UNIX_EPOCH);
-        let mut live = Live::new(&TaskView::of(&task, &TaskContext::default()), Timestamp::UNIX_EPOCH);
+        let mut live = Live::new(&TaskView::new(&task, &TaskContext::default()), Timestamp::UNIX_EPOCH);
         task.cost = Some(Usd::from_micros(1_500_000));
         let now = Timestamp::from_second(120).expect("a time");
-        live.refresh(&TaskView::of(&task, &TaskContext::default()));
+        live.refresh(&TaskView::new(&task, &TaskContext::default()));
         assert_eq!(live.render(now).plain_text().lines().nth(1), Some("new · $1.50 · 2 min"));
-        task.state = orch_core::task::State::Done;
-        live.refresh(&TaskView::of(&task, &TaskContext::default()));
+        task.state = orch_core::tasks::task::State::Done;
+        live.refresh(&TaskView::new(&task, &TaskContext::default()));
         assert_eq!(live.render(now).plain_text().lines().nth(1), Some("done · $1.50 · 2 min"));
     }
 

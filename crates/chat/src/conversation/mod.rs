@@ -16,8 +16,8 @@ use carry_out::{Order, Verb};
 use channel_store::ChannelStore;
 use jiff::{SignedDuration, Timestamp};
 use orch_api::client::Client;
-use orch_core::channel::{ChannelKind, ChatMessage, Document, Press};
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
+use orch_core::operations::channel::{ChannelKind, ChatMessage, Document, Press};
 use orch_sys::crash::point;
 use parse::{Ask, Unclear, Understood, parse_message};
 use serde::{Deserialize, Serialize};
@@ -185,7 +185,7 @@ impl Conversation {
             Err(error) => return Answer { toast: Some(error.to_string()), ..Answer::default() },
         };
         point!("press.taken");
-        let (saying, toast, is_spent) = match press {
+        let (content, toast, is_spent) = match press {
             Press::Approve { task, commit } => {
                 (order.ask(Ask::Approve(task, Some(commit)), None).await, "approving; the answer follows", true)
             }
@@ -204,7 +204,7 @@ impl Conversation {
             }
         };
         point!("press.done");
-        Answer { toast: Some(toast.to_owned()), is_spent, ..saying }
+        Answer { toast: Some(toast.to_owned()), is_spent, ..content }
     }
 
     async fn want_changes(&self, speaker: &Speaker, task: TaskId, commit: String, now: Timestamp) -> Answer {

@@ -1,6 +1,6 @@
 //! Parses a chat message: a command with its arguments, a message to a task's agent, or an error. PURE.
 
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 
 /// Longest text that is parsed, in bytes; the API accepts a little more.
 pub const LONGEST_TEXT: usize = 1 << 20;

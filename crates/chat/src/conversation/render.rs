@@ -9,14 +9,14 @@ use orch_api::rulings::DiffView;
 use orch_api::status::{Overview, SpendView};
 use orch_api::switches::PausesView;
 use orch_api::types::{NewProject, RowsView, TaskView, WhyView};
-use orch_core::channel::{Block, Button, ChatMessage, Document, Press, Span};
-use orch_core::count;
-use orch_core::ids::TaskId;
-use orch_core::message::MessageState;
-use orch_core::money::Usd;
-use orch_core::question::with_commit;
-use orch_core::review_decision::short;
-use orch_core::task::Status;
+use orch_core::base::count;
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::operations::channel::{Block, Button, ChatMessage, Document, Press, Span};
+use orch_core::tasks::message::MessageState;
+use orch_core::tasks::question::with_commit;
+use orch_core::tasks::review_decision::short;
+use orch_core::tasks::task::Status;
 use std::path::PathBuf;
 
 /// Maximum number of lines of each list.
@@ -44,7 +44,7 @@ fn code(text: impl Into<String>) -> Span {
 
 /// Creates a message of one line.
 pub fn sentence(text: impl Into<String>) -> ChatMessage {
-    ChatMessage { passages: vec![Block::Line(mark_code(&text.into()))], ..ChatMessage::default() }
+    ChatMessage { blocks: vec![Block::Line(mark_code(&text.into()))], ..ChatMessage::default() }
 }
 
 /// Creates a message of one line about a task.
@@ -140,27 +140,27 @@ pub fn in_chat(message: ChatMessage) -> ChatMessage {
         Span::Bold(text) => vec![Span::Bold(text)],
         Span::Code(text) => vec![Span::Code(chat_commands(&text))],
     };
-    let passage = |passage: Block| match passage {
+    let block = |block: Block| match block {
         Block::Line(spans) => Block::Line(spans.into_iter().flat_map(span).collect()),
         Block::Block(text) => Block::Block(text),
     };
-    ChatMessage { passages: message.passages.into_iter().map(passage).collect(), ..message }
+    ChatMessage { blocks: message.blocks.into_iter().map(block).collect(), ..message }
 }
 
 /// Renders a refusal.
 pub fn refused(error: &ClientError, task: Option<TaskId>) -> ChatMessage {
-    let mut passages = vec![Block::Line(mark_code(&cut(&chat_commands(&error.to_string()), LONGEST_WORDS)))];
+    let mut blocks = vec![Block::Line(mark_code(&cut(&chat_commands(&error.to_string()), LONGEST_WORDS)))];
     if let ClientError::Answered(view) = error
         && let Some(hint) = &view.hint
     {
         let hint = cut(&chat_commands(hint), LONGEST_WORDS);
         let hint = if hint.contains(['`', '/']) { mark_code(&hint) } else { vec![code(hint)] };
-        passages.push(Block::Line(std::iter::once(words("Next: ")).chain(hint).collect()));
+        blocks.push(Block::Line(std::iter::once(words("Next: ")).chain(hint).collect()));
     }
     // A task that does not exist has no thread.
     let is_there = !matches!(error, ClientError::Answered(view) if view.code == ErrorCode::NotFound);
     let task = task.filter(|_| is_there);
-    ChatMessage { passages, task, ..ChatMessage::default() }
+    ChatMessage { blocks, task, ..ChatMessage::default() }
 }
 
 /// Lists all commands.
@@ -169,9 +169,9 @@ pub fn help() -> ChatMessage {
         let said = if takes.is_empty() { format!("/{name}") } else { format!("/{name} {takes}") };
         Block::Line(vec![code(said), words(format!("  {does}"))])
     };
-    let mut passages: Vec<Block> = COMMANDS.iter().map(|known| line(known.name, known.takes, known.does)).collect();
-    passages.push(Block::plain("In a task's thread, commands need no number, and other messages go to its agent."));
-    ChatMessage { passages, ..ChatMessage::default() }
+    let mut blocks: Vec<Block> = COMMANDS.iter().map(|known| line(known.name, known.takes, known.does)).collect();
+    blocks.push(Block::plain("In a task's thread, commands need no number, and other messages go to its agent."));
+    ChatMessage { blocks, ..ChatMessage::default() }
 }
 
 /// Renders the overall state.
@@ -185,44 +185,44 @@ pub fn overview(overview: &Overview) -> ChatMessage {
     let known = Status::ALL.iter().filter_map(|s| Some((s.as_str(), status.counts.get(s.as_str())?)));
     let counts: Vec<String> = known.map(|(word, count)| format!("{count} {word}")).collect();
     let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
-    let mut passages = vec![
+    let mut blocks = vec![
         Block::Line(vec![bold(format!("orch {}: {state}", status.version))]),
         Block::plain(format!("Tasks: {counts}")),
         Block::plain(format!("Today: {}", spend(&overview.today))),
     ];
-    passages.extend(status.paused.iter().take(FEW).map(|pause| Block::plain(chat_commands(&pause.told))));
+    blocks.extend(status.paused.iter().take(FEW).map(|pause| Block::plain(chat_commands(&pause.told))));
     let open = status.breakers.iter().take(FEW).map(|breaker| format!("Breaker {} is open", breaker.name));
-    passages.extend(open.map(Block::plain));
-    passages.extend(status.problems.iter().take(FEW).map(|problem| Block::plain(cut(problem, LONGEST_WORDS))));
+    blocks.extend(open.map(Block::plain));
+    blocks.extend(status.problems.iter().take(FEW).map(|problem| Block::plain(cut(problem, LONGEST_WORDS))));
     let running = overview.running.iter().map(|run| {
         let doing = run.last_line.as_deref().map(|line| format!(": {}", cut(line, 80))).unwrap_or_default();
         row(run.task_id, &format!("{} {}{doing}", worker(&run.agent, run.model.as_deref()), cut(&run.title, 60)))
     });
-    list(&mut passages, "At work", running.collect());
+    list(&mut blocks, "At work", running.collect());
     let asks = |id: TaskId, title: &str, question: &str| {
         let question = chat_commands(question.lines().next().unwrap_or_default());
         let about = [bold(format!("#{id} ")), words(format!("{}: ", cut(title, 60)))];
         Block::Line(about.into_iter().chain(mark_code(&cut(&question, 160))).collect())
     };
     let needs = overview.needs_you.iter().map(|view| asks(view.id, &view.title, &view.kind.in_a_line(&view.question)));
-    list(&mut passages, "Needs you", needs.collect());
-    ChatMessage { passages, ..ChatMessage::default() }
+    list(&mut blocks, "Needs you", needs.collect());
+    ChatMessage { blocks, ..ChatMessage::default() }
 }
 
 fn row(id: TaskId, text: &str) -> Block {
     Block::Line(vec![bold(format!("#{id} ")), words(text)])
 }
 
-fn list(passages: &mut Vec<Block>, title: &str, mut rows: Vec<Block>) {
+fn list(blocks: &mut Vec<Block>, title: &str, mut rows: Vec<Block>) {
     let more = rows.len().saturating_sub(FEW);
     if rows.is_empty() {
         return;
     }
     rows.truncate(FEW);
-    passages.push(Block::Line(vec![bold(title)]));
-    passages.append(&mut rows);
+    blocks.push(Block::Line(vec![bold(title)]));
+    blocks.append(&mut rows);
     if more > 0 {
-        passages.push(Block::plain(format!("… and {more} more")));
+        blocks.push(Block::plain(format!("… and {more} more")));
     }
 }
 
@@ -248,7 +248,7 @@ pub fn rows(view: &RowsView) -> ChatMessage {
     // Newest first.
     open.reverse();
     let more = open.len().saturating_sub(MANY);
-    let mut passages: Vec<Block> = open
+    let mut blocks: Vec<Block> = open
         .iter()
         .take(MANY)
         .map(|task| {
@@ -256,13 +256,13 @@ pub fn rows(view: &RowsView) -> ChatMessage {
             row(task.id, &format!("{}{kind}: {}", task.status.as_str(), cut(&task.title, 100)))
         })
         .collect();
-    if passages.is_empty() {
+    if blocks.is_empty() {
         return sentence("There are no open tasks.");
     }
     if more > 0 {
-        passages.push(Block::plain(format!("… and {more} older ones")));
+        blocks.push(Block::plain(format!("… and {more} older ones")));
     }
-    ChatMessage { passages, ..ChatMessage::default() }
+    ChatMessage { blocks, ..ChatMessage::default() }
 }
 
 /// Renders a task with its buttons.
@@ -273,33 +273,33 @@ pub fn task(view: &TaskView) -> ChatMessage {
     facts.extend(view.cost_usd.map(|cost| cost.to_string()));
     facts.extend(view.project.clone());
     let title = cut(view.title.lines().next().unwrap_or_default(), LONGEST_TITLE);
-    let mut passages = vec![Block::Line(vec![bold(format!("#{} {title}", view.id))]), Block::plain(facts.join(" · "))];
+    let mut blocks = vec![Block::Line(vec![bold(format!("#{} {title}", view.id))]), Block::plain(facts.join(" · "))];
     if let Some(hold) = &view.hold {
-        passages.push(Block::Line(mark_code(&cut(&chat_commands(&hold.detail), LONGEST_WORDS))));
+        blocks.push(Block::Line(mark_code(&cut(&chat_commands(&hold.detail), LONGEST_WORDS))));
     }
     if let Some(question) = &view.question {
         let label = view.question_kind.map(|kind| Block::Line(vec![bold(kind.label())]));
-        passages.extend(label);
-        passages.extend(cut(&chat_commands(question), LONGEST_WORDS).lines().map(|line| Block::Line(mark_code(line))));
+        blocks.extend(label);
+        blocks.extend(cut(&chat_commands(question), LONGEST_WORDS).lines().map(|line| Block::Line(mark_code(line))));
     } else if let Some(summary) = &view.summary {
-        passages.push(Block::plain(cut(summary, LONGEST_WORDS)));
+        blocks.push(Block::plain(cut(summary, LONGEST_WORDS)));
     }
     if let Some(Some(evidence)) = &view.evidence {
         let (commits, files) = (count::plural(evidence.commits.len(), "commit"), count::plural(evidence.files, "file"));
-        let told = format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions);
-        passages.push(Block::Line(vec![words(format!("{told}, at ")), code(short(&evidence.head))]));
+        let text = format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions);
+        blocks.push(Block::Line(vec![words(format!("{text}, at ")), code(short(&evidence.head))]));
     }
     let choices = view.choices.iter().map(|choice| with_commit(choice, view.judged.as_deref()));
     let choices = choices.map(|choice| Block::Line(vec![code(chat_commands(&choice))]));
-    passages.extend(choices.take(FEW));
-    ChatMessage { passages, buttons: buttons(view), task: Some(view.id), ..ChatMessage::default() }
+    blocks.extend(choices.take(FEW));
+    ChatMessage { blocks, buttons: buttons(view), task: Some(view.id), ..ChatMessage::default() }
 }
 
 /// Renders a task that changed after a button was shown.
 pub fn moved_on(view: &TaskView) -> ChatMessage {
     let shown = task(view);
     let head = format!("Nothing was done: #{} has changed since this button was shown. Its state now:", view.id);
-    ChatMessage { passages: std::iter::once(Block::plain(head)).chain(shown.passages).collect(), ..shown }
+    ChatMessage { blocks: std::iter::once(Block::plain(head)).chain(shown.blocks).collect(), ..shown }
 }
 
 /// Returns the directory of a new task: of the named project, or `None` for the only one.
@@ -313,9 +313,9 @@ pub fn project(named: Option<&str>, projects: &[NewProject]) -> Result<Option<Pa
     let all = format!("{}{more}", names[..names.len().min(MANY)].join(", "));
     let Some(named) = named else {
         let needs_none = projects.len() < 2;
-        let told =
+        let text =
             format!("Nothing was added: there are {} projects. Which one? `/add @NAME TITLE`: {all}", names.len());
-        return if needs_none { Ok(None) } else { Err(sentence(told)) };
+        return if needs_none { Ok(None) } else { Err(sentence(text)) };
     };
     let of_name = |project: &&NewProject| project.name.eq_ignore_ascii_case(named);
     let found: Vec<&NewProject> = projects.iter().filter(of_name).collect();
@@ -364,12 +364,12 @@ fn request_changes(task: TaskId, head: &str) -> Button {
 
 /// Renders why a task does not progress.
 pub fn why(view: &WhyView) -> ChatMessage {
-    let passages = vec![
+    let blocks = vec![
         Block::Line(vec![bold(format!("#{} is {}", view.id, view.status.as_str()))]),
         Block::Line(mark_code(&cut(&chat_commands(&view.because), LONGEST_WORDS))),
         Block::Line(mark_code(&format!("Next: {}", cut(&chat_commands(&view.next), LONGEST_WORDS)))),
     ];
-    ChatMessage { passages, task: Some(view.id), ..ChatMessage::default() }
+    ChatMessage { blocks, task: Some(view.id), ..ChatMessage::default() }
 }
 
 /// Renders the receipt of a message to an agent.
@@ -386,7 +386,7 @@ pub fn receipt(view: &MessageView) -> ChatMessage {
 /// Renders the changes of a branch, with buttons to decide about them.
 pub fn diff(view: &DiffView, status: Status) -> ChatMessage {
     let commits = count::plural(view.commits, "commit");
-    let mut passages = vec![
+    let mut blocks = vec![
         Block::Line(vec![bold(format!("#{} {} → {}", view.task_id, view.branch, view.base_branch))]),
         Block::Line(vec![
             words(format!(
@@ -406,16 +406,16 @@ pub fn diff(view: &DiffView, status: Status) -> ChatMessage {
         if view.files.len() > MANY {
             files.push(format!("… and {} more", view.files.len() - MANY));
         }
-        passages.push(Block::Block(cut(&files.join("\n"), LONGEST_BLOCK)));
+        blocks.push(Block::Block(cut(&files.join("\n"), LONGEST_BLOCK)));
     } else if !block.is_empty() {
-        passages.push(Block::Block(block));
+        blocks.push(Block::Block(block));
     }
-    passages.extend((!view.omitted.is_empty()).then(|| {
+    blocks.extend((!view.omitted.is_empty()).then(|| {
         Block::plain(format!("Left out, because too large: {}", cut(&view.omitted.join(", "), LONGEST_WORDS)))
     }));
     if let (Some(judged), Some(moved)) = (&view.judged, &view.moved) {
         let moved = format!("The branch has moved since it was judged at {}; {moved}", short(judged));
-        passages.extend(cut(&moved, LONGEST_WORDS).lines().map(Block::plain));
+        blocks.extend(cut(&moved, LONGEST_WORDS).lines().map(Block::plain));
     }
     let asks = status == Status::NeedsReview && view.commits > 0;
     let is_judged = view.judged.as_deref() == Some(&view.head);
@@ -425,7 +425,7 @@ pub fn diff(view: &DiffView, status: Status) -> ChatMessage {
         (true, false) => vec![request_changes(view.task_id, &view.head)],
         (false, _) => Vec::new(),
     };
-    ChatMessage { passages, buttons, document, task: Some(view.task_id), is_urgent: false }
+    ChatMessage { blocks, buttons, document, task: Some(view.task_id), is_urgent: false }
 }
 
 /// Renders the end of a transcript.
@@ -434,8 +434,8 @@ pub fn log(task: TaskId, text: &str) -> ChatMessage {
         return about(task, "There is no output yet.");
     }
     let (block, document) = shown(text, &format!("{task}.log"), Part::End);
-    let passages = vec![Block::Line(vec![bold(format!("#{task} the end of its transcript"))]), Block::Block(block)];
-    ChatMessage { passages, document, task: Some(task), ..ChatMessage::default() }
+    let blocks = vec![Block::Line(vec![bold(format!("#{task} the end of its transcript"))]), Block::Block(block)];
+    ChatMessage { blocks, document, task: Some(task), ..ChatMessage::default() }
 }
 
 /// Which part of a long text is in the message.
@@ -472,25 +472,25 @@ fn shown(text: &str, name: &str, part: Part) -> (String, Option<Document>) {
 
 /// Renders the cost.
 pub fn cost(today: &SpendView, all: &CostView) -> ChatMessage {
-    let mut passages = vec![Block::plain(format!("Today: {}", spend(today)))];
+    let mut blocks = vec![Block::plain(format!("Today: {}", spend(today)))];
     let total = &all.total;
-    passages.push(Block::plain(format!("In all: {}", money(total.cost_usd, total.runs, total.unpriced))));
+    blocks.push(Block::plain(format!("In all: {}", money(total.cost_usd, total.runs, total.unpriced))));
     let agents = all.rows.iter().take(FEW).map(|row| {
         let key = row.key.as_deref().unwrap_or("no agent");
         Block::plain(format!("  {key}: {}", money(row.cost_usd, row.runs, row.unpriced)))
     });
-    passages.extend(agents);
-    ChatMessage { passages, ..ChatMessage::default() }
+    blocks.extend(agents);
+    ChatMessage { blocks, ..ChatMessage::default() }
 }
 
 /// Renders the pauses.
 pub fn pauses(view: &PausesView) -> ChatMessage {
-    let mut passages: Vec<Block> =
+    let mut blocks: Vec<Block> =
         view.paused.iter().take(FEW).map(|pause| Block::plain(chat_commands(&pause.told))).collect();
-    if passages.is_empty() {
-        passages.push(Block::plain(if view.changed { "Starts are resumed." } else { "Nothing was paused." }));
+    if blocks.is_empty() {
+        blocks.push(Block::plain(if view.changed { "Starts are resumed." } else { "Nothing was paused." }));
     }
-    ChatMessage { passages, ..ChatMessage::default() }
+    ChatMessage { blocks, ..ChatMessage::default() }
 }
 
 #[cfg(test)]
@@ -526,15 +526,15 @@ mod tests {
             assert_eq!(mark_code(text), expected, "{text}");
         }
         let notice = ChatMessage {
-            passages: vec![
+            blocks: vec![
                 Block::Line(vec![bold("#7 x"), words(" asks: orch task show 7")]),
                 Block::Line(vec![code("orch task reject 7 -m \"…\"")]),
                 Block::Block("orch task show 7".to_owned()),
             ],
             ..ChatMessage::default()
         };
-        let told = in_chat(notice).plain_text();
-        assert_eq!(told, "#7 x asks: /show 7\n/reject 7 REASON\norch task show 7\n");
+        let text = in_chat(notice).plain_text();
+        assert_eq!(text, "#7 x asks: /show 7\n/reject 7 REASON\norch task show 7\n");
     }
 
     #[test]
@@ -544,16 +544,16 @@ mod tests {
             "running": [], "queued": [], "today": {"since": "2026-03-01T00:00:00Z", "cost_usd": null, "runs": 0, "unpriced": 0},
             "needs_you": [{"id": 7, "title": "Tidy", "choices": [], "kind": "ready", "question": "1 commit; `orch task diff 7` shows it\nmore"}],
         });
-        let told = overview(&serde_json::from_value(asks).expect("an overview")).plain_text();
-        assert!(told.ends_with("Needs you\n#7 Tidy: ready for you: 1 commit; /diff 7 shows it\n"), "{told}");
+        let text = overview(&serde_json::from_value(asks).expect("an overview")).plain_text();
+        assert!(text.ends_with("Needs you\n#7 Tidy: ready for you: 1 commit; /diff 7 shows it\n"), "{text}");
     }
 
     #[test]
     fn a_refusal_says_what_to_write_next() {
         let hint = Some("look at it again: orch task diff 7".to_owned());
         let view = ErrorView { code: ErrorCode::Conflict, message: "task 7: it moved".to_owned(), hint };
-        let told = refused(&ClientError::Answered(view), Some(TaskId(7))).plain_text();
-        assert_eq!(told, "task 7: it moved\nNext: look at it again: /diff 7\n");
+        let text = refused(&ClientError::Answered(view), Some(TaskId(7))).plain_text();
+        assert_eq!(text, "task 7: it moved\nNext: look at it again: /diff 7\n");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::channel_store::ChannelStore;
 use super::parse::plain;
 use jiff::civil::Date;
-use orch_core::channel::ChannelKind;
+use orch_core::operations::channel::ChannelKind;
 use orch_engine::handle::EngineError;
 use std::collections::BTreeSet;
 

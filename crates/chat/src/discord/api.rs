@@ -6,7 +6,7 @@ use super::render::{self, LONGEST};
 use super::rest::{Fault, RestClient};
 use crate::conversation::buttons::Minted;
 use orch_config::secret::Secret;
-use orch_core::channel::{Block, Button as Wanted, ChatMessage, Document, Press};
+use orch_core::operations::channel::{Block, Button as Wanted, ChatMessage, Document, Press};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -196,7 +196,7 @@ impl Api {
 
     /// Sends a message that only the user who pressed a button sees.
     pub async fn whisper(&self, asked: &Asked, text: &str) -> Result<(), Refusal> {
-        let text = render::messages(&ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() });
+        let text = render::messages(&ChatMessage { blocks: vec![Block::plain(text)], ..ChatMessage::default() });
         let text = text.first().map(String::as_str).unwrap_or_default();
         let interaction = self.requests.interaction(asked.application);
         self.execute(interaction.create_followup(&asked.token).content(text).flags(MessageFlags::EPHEMERAL)).await
@@ -377,10 +377,7 @@ fn files(document: Option<&Document>) -> Vec<Attachment> {
 
 /// Returns Discord's code of an error.
 fn code_of(fault: &Fault) -> Option<u64> {
-    match fault {
-        Fault::Refused { code, .. } => Some(*code),
-        Fault::Wait(_) | Fault::Token | Fault::Silent(_) | Fault::Unread | Fault::Unmade => None,
-    }
+    if let Fault::Refused { code, .. } = fault { Some(*code) } else { None }
 }
 
 /// Converts a fault.
@@ -487,7 +484,7 @@ mod tests {
     fn more_buttons_than_a_row_has_go_into_the_next() {
         let armed = |n: usize| Armed {
             label: "x".repeat(200),
-            press: Press::Retry { task: orch_core::ids::TaskId(1), since: None },
+            press: Press::Retry { task: orch_core::base::ids::TaskId(1), since: None },
             token: n.to_string(),
         };
         let rows = rows(&(0..7).map(armed).collect::<Vec<_>>());
@@ -497,7 +494,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said_to_be_cut() {
         let long = ChatMessage {
-            passages: vec![orch_core::channel::Block::Block("line\n".repeat(1000))],
+            blocks: vec![orch_core::operations::channel::Block::Block("line\n".repeat(1000))],
             ..ChatMessage::default()
         };
         let text = one_message(&long);

@@ -326,7 +326,7 @@ fn option(name: &str, does: &str) -> CommandOption {
 mod tests {
     use super::*;
     use crate::conversation::parse::{Ask, Understood, parse_message};
-    use orch_core::ids::TaskId;
+    use orch_core::base::ids::TaskId;
 
     #[test]
     fn every_command_is_registered_with_options_that_discord_takes() {

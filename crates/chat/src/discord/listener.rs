@@ -18,9 +18,9 @@ use crate::health::Way;
 use crate::streams::{Shown, stopped};
 use jiff::{SignedDuration, Timestamp};
 use orch_api::client::Client;
-use orch_core::channel::{ChannelKind, ChatMessage, Document};
-use orch_core::ids::TaskId;
-use orch_core::outbox::LISTENING;
+use orch_core::base::ids::TaskId;
+use orch_core::notices::outbox::LISTENING;
+use orch_core::operations::channel::{ChannelKind, ChatMessage, Document};
 use orch_engine::handle::EngineError;
 use orch_sys::clock::zone;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -407,12 +407,12 @@ impl<'a> Listener<'a> {
             messages.push(ended.or(answer.stream.map(streams)).unwrap_or_else(|| render::sentence("Done.")));
         }
         let mut is_first = is_waited_for;
-        for saying in &messages {
-            match self.reply_with(asked, saying, is_first).await {
+        for content in &messages {
+            match self.reply_with(asked, content, is_first).await {
                 Ok(()) => is_first = false,
                 Err(refusal) => {
                     tracing::debug!(%refusal, "an interaction cannot be answered");
-                    self.discord.0.queue.answer(channel, saying.clone());
+                    self.discord.0.queue.answer(channel, content.clone());
                 }
             }
         }
@@ -426,19 +426,19 @@ impl<'a> Listener<'a> {
         self.discord.stream(shown, (self.client, self.tracker)).await;
     }
 
-    async fn reply_with(&self, asked: &Asked, saying: &ChatMessage, is_first: bool) -> Result<(), Refusal> {
+    async fn reply_with(&self, asked: &Asked, content: &ChatMessage, is_first: bool) -> Result<(), Refusal> {
         let inner = &self.discord.0;
-        let (minted, armed) = inner.queue.arm(saying).await?;
-        let place: Option<Place> = inner.api.answer(asked, saying, &armed, is_first).await?;
+        let (minted, armed) = inner.queue.arm(content).await?;
+        let place: Option<Place> = inner.api.answer(asked, content, &armed, is_first).await?;
         match place {
-            Some(place) => inner.queue.record_sent(saying, &minted, place).await,
+            Some(place) => inner.queue.record_sent(content, &minted, place).await,
             None => Ok(()),
         }
     }
 
     async fn say(&self, channel: Id<ChannelMarker>, to: String, answer: Answer) {
         let queue = &self.discord.0.queue;
-        answer.messages.into_iter().for_each(|saying| queue.answer(channel, saying));
+        answer.messages.into_iter().for_each(|content| queue.answer(channel, content));
         if let Some(task) = answer.stream {
             self.stream(channel, task, to).await;
         }

@@ -2,7 +2,7 @@
 //! change of the writing direction.
 
 use super::super::chat::cut::{CLOSE, cut, measure, open_fence};
-use orch_core::channel::{Block, ChatMessage, Span};
+use orch_core::operations::channel::{Block, ChatMessage, Span};
 
 /// Longest message in UTF-16 units; Discord counts characters, which are never more.
 pub const LONGEST: usize = 2000;
@@ -12,8 +12,8 @@ const SEPARATOR: char = '\u{200b}';
 /// Returns the Discord messages of one [`ChatMessage`], in order; at least one.
 pub fn messages(message: &ChatMessage) -> Vec<String> {
     let mut whole = String::new();
-    for passage in &message.passages {
-        match passage {
+    for part in &message.blocks {
+        match part {
             Block::Line(spans) => whole.push_str(&line(spans)),
             Block::Block(text) => block(text, &mut whole),
         }
@@ -119,8 +119,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn rendered(passages: Vec<Block>) -> Vec<String> {
-        messages(&ChatMessage { passages, ..ChatMessage::default() })
+    fn rendered(blocks: Vec<Block>) -> Vec<String> {
+        messages(&ChatMessage { blocks, ..ChatMessage::default() })
     }
 
     /// What Discord shows of a line: without the backslashes before punctuation.

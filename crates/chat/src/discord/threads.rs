@@ -3,7 +3,7 @@
 
 use super::api::{Place, id};
 use crate::conversation::channel_store::ChannelStore;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use twilight_model::id::Id;
 use twilight_model::id::marker::{ChannelMarker, MessageMarker};
 

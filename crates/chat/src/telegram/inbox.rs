@@ -316,7 +316,7 @@ mod tests {
             let mut more = more;
             more["text"] = Value::Null;
             let heard = heard(json!({"update_id": 1, "message": message(owner(), more)}));
-            assert!(matches!(heard, Heard::Unsupported(_, told) if told == UNREAD), "{what}");
+            assert!(matches!(heard, Heard::Unsupported(_, text) if text == UNREAD), "{what}");
         }
         let picture = json!({"text": null, "photo": [{"file_id": "f"}]});
         let heard = heard(json!({"update_id": 1, "message": message(owner(), picture)}));

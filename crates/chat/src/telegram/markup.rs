@@ -1,7 +1,7 @@
 //! Renders messages as Telegram's HTML, split by length. PURE. All text is data: it is escaped, mentions nobody, and no
 //! command in it is clickable.
 
-use orch_core::channel::{Block, ChatMessage, Document, Span};
+use orch_core::operations::channel::{Block, ChatMessage, Document, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Longest message in UTF-16 units without markup, as Telegram counts it.
@@ -75,8 +75,8 @@ fn pages(message: &ChatMessage, longest: usize) -> Vec<String> {
     let empty = String::new;
     let mut paginator =
         Paginator { longest, done: Vec::new(), page: empty(), units: 0, is_blank: true, open: Style::Plain };
-    for passage in &message.passages {
-        match passage {
+    for block in &message.blocks {
+        match block {
             Block::Line(spans) => {
                 let spans: Vec<(Style, String)> = spans.iter().map(styled).collect();
                 paginator.line(&spans);
@@ -199,15 +199,15 @@ fn defuse(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::ids::TaskId;
+    use orch_core::base::ids::TaskId;
     use proptest::prelude::*;
 
     fn block(text: &str) -> ChatMessage {
-        ChatMessage { passages: vec![Block::Block(text.to_owned())], task: Some(TaskId(7)), ..ChatMessage::default() }
+        ChatMessage { blocks: vec![Block::Block(text.to_owned())], task: Some(TaskId(7)), ..ChatMessage::default() }
     }
 
     fn plain(text: &str) -> ChatMessage {
-        ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() }
+        ChatMessage { blocks: vec![Block::plain(text)], ..ChatMessage::default() }
     }
 
     /// What Telegram shows of a message: the text without markup. Fails where the markup is not sound.
@@ -248,7 +248,7 @@ mod tests {
             Span::Code("/show 7 @me".to_owned()),
         ];
         let message = ChatMessage {
-            passages: vec![Block::Line(line), Block::Block("a < b\n\n\u{1b}[31mc\n".to_owned())],
+            blocks: vec![Block::Line(line), Block::Block("a < b\n\n\u{1b}[31mc\n".to_owned())],
             ..ChatMessage::default()
         };
         assert_eq!(
@@ -292,7 +292,7 @@ mod tests {
         })
     }
 
-    fn passage() -> impl Strategy<Value = Block> {
+    fn any_block() -> impl Strategy<Value = Block> {
         prop_oneof![
             prop::collection::vec(span(), 0..4).prop_map(Block::Line),
             "([ -~é🙂]{0,50}\n){0,8}[ -~]{0,200}".prop_map(Block::Block),
@@ -302,10 +302,10 @@ mod tests {
     proptest! {
         #[test]
         fn every_message_fits_is_sound_and_together_they_say_everything(
-            passages in prop::collection::vec(passage(), 0..12),
+            blocks in prop::collection::vec(any_block(), 0..12),
             longest in 8_usize..200,
         ) {
-            let message = ChatMessage { passages, ..ChatMessage::default() };
+            let message = ChatMessage { blocks, ..ChatMessage::default() };
             let pages = pages(&message, longest);
             let dense = |text: &str| text.chars().filter(|c| !c.is_whitespace() && *c != '\u{2060}' && *c != '\u{202e}').collect::<String>();
             let mut all = String::new();

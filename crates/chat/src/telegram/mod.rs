@@ -25,8 +25,8 @@ use jiff::Timestamp;
 use orch_api::client::Client;
 use orch_config::resolved_channels::Telegram as Settings;
 use orch_config::secret::Secret;
-use orch_core::channel::{ChannelKind, ChatMessage};
-use orch_core::notice::{Notice, NoticeKind};
+use orch_core::notices::notice::{Notice, NoticeKind};
+use orch_core::operations::channel::{ChannelKind, ChatMessage};
 use orch_engine::handle::EngineHandle;
 use orch_sys::clock::{Clock, SystemClock};
 use outbound_queue::OutboundQueue;
@@ -175,8 +175,8 @@ impl Telegram {
     ) {
         let (queue, client, telegram) = (self.queue_of(chat).clone(), client.clone(), self.clone());
         tracker.spawn(async move {
-            let show = |saying, stage| queue.show(key, saying, stage);
-            let answer = |saying| queue.answer(saying);
+            let show = |content, stage| queue.show(key, content, stage);
+            let answer = |content| queue.answer(content);
             telegram.0.streams.run((key, stop), (chat, task), &client, show, answer).await;
         });
     }
@@ -248,7 +248,7 @@ fn set_trouble(telegram: &Telegram, trouble: Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::notice::Filter;
+    use orch_core::notices::notice::Filter;
 
     fn settings(chat: Option<&str>, users: &[&str]) -> Settings {
         Settings {

@@ -16,8 +16,8 @@ use crate::handled::{Begun, Offset};
 use crate::streams::{Shown, stopped};
 use jiff::SignedDuration;
 use orch_api::client::Client;
-use orch_core::channel::{ChannelKind, Document};
-use orch_core::outbox::LISTENING;
+use orch_core::notices::outbox::LISTENING;
+use orch_core::operations::channel::{ChannelKind, Document};
 use orch_engine::handle::EngineError;
 use orch_sys::clock::zone;
 use serde_json::{Value, json};
@@ -260,7 +260,7 @@ impl Poller<'_> {
 
     async fn say(&self, chat: i64, to: String, answer: Answer) {
         let queue = self.telegram.queue_of(chat);
-        answer.messages.into_iter().for_each(|saying| queue.answer(saying));
+        answer.messages.into_iter().for_each(|content| queue.answer(content));
         if let Some(task) = answer.stream {
             let shown = Shown::new(chat, self.telegram.0.listed.chat, task, to);
             self.telegram.stream(shown, (self.client, self.tracker)).await;

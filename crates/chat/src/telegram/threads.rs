@@ -2,7 +2,7 @@
 //! and back from a reply or topic to the task.
 
 use crate::conversation::channel_store::ChannelStore;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -6,8 +6,8 @@ use crate::problem::ConfigProblem;
 use crate::raw::RawConfig;
 use crate::resolved_budget::Account;
 use jiff::civil::Date;
-use orch_core::budget::Billing;
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::Billing;
 
 /// Checks that every date can be parsed.
 pub(super) fn check_dates(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
@@ -100,8 +100,8 @@ impl Check<'_> {
 mod tests {
     use crate::Config;
     use crate::layers::{Layer, load};
-    use orch_core::budget::{Period, Terms, Unit};
-    use orch_core::money::Usd;
+    use orch_core::base::money::Usd;
+    use orch_core::economics::budget::{Period, Terms, Unit};
     use std::path::PathBuf;
 
     fn config(text: &str) -> Result<Config, String> {

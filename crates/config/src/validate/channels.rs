@@ -6,8 +6,8 @@ use crate::origin::Origins;
 use crate::problem::{ConfigProblem, did_you_mean};
 use crate::raw::RawConfig;
 use crate::resolved_channels::{Address, Reference};
-use orch_core::notice::NoticeKind;
-use orch_core::quiet::{QuietHours, TimeOfDay};
+use orch_core::notices::notice::NoticeKind;
+use orch_core::operations::quiet::{QuietHours, TimeOfDay};
 
 /// Prefixes of URLs that use TLS or stay on this machine.
 const SECURE: [&str; 4] = ["https://", "http://127.0.0.1", "http://localhost", "http://[::1]"];
@@ -126,7 +126,7 @@ fn is_number(text: &str) -> bool {
 mod tests {
     use crate::Config;
     use crate::layers::{Layer, load};
-    use orch_core::channel::ChannelKind;
+    use orch_core::operations::channel::ChannelKind;
 
     fn config(text: &str) -> Result<Config, String> {
         let loaded = load(&[Layer::Global { path: "c".into(), text: text.to_owned() }]);

@@ -2,8 +2,8 @@
 
 use super::{Check, is_variable};
 use crate::problem::did_you_mean;
-use orch_core::catalog::{Catalog, ModelRef};
-use orch_core::resolve::{Reference, alias_cycles, parse};
+use orch_core::models::catalog::{Catalog, ModelRef};
+use orch_core::models::resolve::{Reference, alias_cycles, parse};
 
 impl Check<'_> {
     pub(super) fn model_selection(&mut self) {
@@ -75,7 +75,7 @@ impl Check<'_> {
 #[cfg(test)]
 mod tests {
     use crate::layers::{Layer, load};
-    use orch_core::money::Usd;
+    use orch_core::base::money::Usd;
 
     fn config(text: &str) -> Result<crate::Config, String> {
         let layer = Layer::Global { path: "c".into(), text: text.to_owned() };

@@ -5,10 +5,10 @@
 use crate::origin::{Origin, Origins};
 use crate::problem::{ConfigProblem, did_you_mean};
 use crate::resolved::Config;
-use orch_core::agents::DialectKind;
-use orch_core::catalog::Catalog;
-use orch_core::provider_access::ProviderAccess;
-use orch_core::resolve::{Needs, Records, Reference, ResolveError, Resolver, parse};
+use orch_core::models::agents::DialectKind;
+use orch_core::models::catalog::Catalog;
+use orch_core::models::provider_access::ProviderAccess;
+use orch_core::models::resolve::{Needs, Records, Reference, ResolveError, Resolver, parse};
 use std::collections::BTreeMap;
 
 /// Returns all warnings. `environment` is what agents inherit in addition to their own `env`.

@@ -4,8 +4,8 @@ use super::Check;
 use crate::origin::Origins;
 use crate::problem::ConfigProblem;
 use crate::raw::RawConfig;
-use orch_core::escalation::Rung;
-use orch_core::fallback::DEPTH;
+use orch_core::tasks::escalation::Rung;
+use orch_core::tasks::fallback::DEPTH;
 
 /// Checks that every rung can be parsed.
 pub(super) fn check_syntax(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {

@@ -4,7 +4,7 @@ use super::is_variable;
 use crate::origin::Origins;
 use crate::problem::ConfigProblem;
 use crate::raw::RawConfig;
-use orch_core::workspace::{is_label, is_path, is_pattern};
+use orch_core::tasks::workspace::{is_label, is_path, is_pattern};
 
 /// Variables that a project must not set, because they decide which programs run and where they write.
 const RESERVED: [&str; 9] =
@@ -49,7 +49,7 @@ pub(super) fn check(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProblem> {
 #[cfg(test)]
 mod tests {
     use crate::layers::{Layer, load};
-    use orch_core::workspace::Variable;
+    use orch_core::tasks::workspace::Variable;
 
     fn project(text: &str, trusted: bool) -> Layer {
         Layer::Project { path: "/shop/.orch.yml".into(), text: text.to_owned(), trusted }

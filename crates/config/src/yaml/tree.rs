@@ -107,9 +107,10 @@ impl Tree {
 
     /// Returns the index after a node and all its children.
     pub fn after(&self, id: NodeId) -> NodeId {
-        match self.nodes[id].kind {
-            Kind::Sequence { .. } | Kind::Mapping { .. } => self.nodes[id].next as usize,
-            Kind::Plain | Kind::Single | Kind::Double | Kind::Block | Kind::Alias | Kind::End => id + 1,
+        if let Kind::Sequence { .. } | Kind::Mapping { .. } = self.nodes[id].kind {
+            self.nodes[id].next as usize
+        } else {
+            id + 1
         }
     }
 
@@ -120,25 +121,14 @@ impl Tree {
 
     /// Returns the node itself, or the target of an alias.
     pub fn resolve(&self, id: NodeId) -> NodeId {
-        match self.nodes[id].kind {
-            Kind::Alias => self.nodes[id].next as usize,
-            Kind::Plain
-            | Kind::Single
-            | Kind::Double
-            | Kind::Block
-            | Kind::Sequence { .. }
-            | Kind::Mapping { .. }
-            | Kind::End => id,
-        }
+        if let Kind::Alias = self.nodes[id].kind { self.nodes[id].next as usize } else { id }
     }
 
     /// Returns the items of a list or the alternating keys and values of a mapping; empty for other nodes.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let mut next = id + 1;
-        let end = match self.nodes[id].kind {
-            Kind::Sequence { .. } | Kind::Mapping { .. } => self.end_of(id),
-            Kind::Plain | Kind::Single | Kind::Double | Kind::Block | Kind::Alias | Kind::End => next,
-        };
+        let end =
+            if let Kind::Sequence { .. } | Kind::Mapping { .. } = self.nodes[id].kind { self.end_of(id) } else { next };
         std::iter::from_fn(move || {
             let child = (next < end).then_some(next)?;
             next = self.after(child);

@@ -100,8 +100,10 @@ pub(crate) struct ManifestRun {
     /// Its name; also the mark in the environment of its processes.
     pub run_id: RunId,
     /// What for.
+    #[serde(with = "orch_store::records::as_record")]
     pub kind: RunKind,
     /// How far.
+    #[serde(with = "orch_store::records::as_record")]
     pub phase: Phase,
     /// Agent.
     pub agent: String,

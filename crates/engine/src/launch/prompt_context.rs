@@ -59,10 +59,10 @@ pub async fn tried_before(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Ve
         let tried = earlier.map(|run| {
             let of_run = lines.iter().filter(|line| line.run_id.as_ref() == Some(&run.id));
             let model = run.model.as_ref().map(|model| format!("/{model}")).unwrap_or_default();
-            Tried { by: format!("{}{model}", run.agent), told: of_run.map(|line| line.fact.text()).collect() }
+            Tried { by: format!("{}{model}", run.agent), outcomes: of_run.map(|line| line.fact.text()).collect() }
         });
         // One that never began has nothing to tell.
-        Ok::<_, JournalError>(tried.filter(|run| !run.told.is_empty()).collect())
+        Ok::<_, JournalError>(tried.filter(|run| !run.outcomes.is_empty()).collect())
     };
     tokio::task::spawn_blocking(read).await.map_err(|e| ask(&e, None))?.map_err(|e| failed(e, None))
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Started {
     /// Where it works; none for a routing question.
+    #[serde(default, with = "orch_store::records::as_record")]
     pub place: Option<Workplace>,
     /// The conversation that orch chose.
     pub session_id: Option<String>,

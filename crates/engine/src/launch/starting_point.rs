@@ -31,6 +31,7 @@ pub struct StartingPoint {
     /// The commit; `None`: the tip of the base branch.
     pub commit: Option<String>,
     /// What it holds of other tasks.
+    #[serde(with = "orch_store::records::as_record")]
     pub began_from: Vec<BeganFrom>,
 }
 

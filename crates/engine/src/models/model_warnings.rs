@@ -5,7 +5,9 @@ use crate::catalog::credentials::may_be_diverted;
 use crate::catalog::model_book::ModelBook;
 use crate::catalog::reach::reach;
 use crate::engine::Engine;
+use crate::engine::engine_handle::EngineHandle;
 use crate::error::EngineError;
+use crate::state::ChangeSet;
 use jiff::Timestamp;
 use orch_config::Config;
 use orch_config::validate::odd::uses_model;
@@ -48,14 +50,19 @@ impl Asked {
     }
 }
 
-/// What is odd about the model that somebody asks for.
-pub fn model_warning_of(
-    config: &Config,
-    book: &ModelBook,
-    environment: &BTreeMap<String, String>,
-    spec: &Spec,
-) -> Option<String> {
-    Asked::from_spec(config, spec)?.odd(config, book, environment)
+impl EngineHandle {
+    /// Returns what is unusual about the model that somebody asks for, by the engine's own environment.
+    ///
+    /// # Errors
+    /// The engine is on its way out.
+    pub async fn model_warning(&self, spec: Spec) -> Result<Option<String>, EngineError> {
+        let warn = move |engine: &mut Engine, _: &mut ChangeSet, now| {
+            let config = Arc::clone(&engine.settings.config);
+            let Some(asked) = Asked::from_spec(&config, &spec) else { return Ok(None) };
+            Ok(asked.odd(&config, &*engine.book(now), &engine.deps.environment))
+        };
+        self.change(warn).await
+    }
 }
 
 /// Why the model that a task asks for means nothing: it is in no list that orch has, the person's settings do not have it,

@@ -4,9 +4,9 @@ use crate::catalog::known_models::{book, read};
 use crate::catalog::policies::Ground;
 use crate::engine::Engine;
 use jiff::Timestamp;
+use orch_core::advice::Advice;
 use orch_core::availability::Probes;
 use orch_core::ids::TaskId;
-use orch_core::policy::live::Advice;
 use orch_core::task::{Run, Task};
 use std::sync::Arc;
 

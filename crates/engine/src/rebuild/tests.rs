@@ -5,10 +5,9 @@ use orch_core::breaker::Breaker;
 use orch_core::plan::Cooldown;
 use orch_core::service::ServiceEntry;
 use orch_store::journal::Loaded;
-use serde::de::DeserializeOwned;
 
-fn read<T: DeserializeOwned>(text: &str) -> T {
-    serde_json::from_str(text).expect("as it is stored")
+fn read<T: orch_store::records::Stored>(text: &str) -> T {
+    orch_store::records::from_json(text).expect("as it is stored")
 }
 
 fn pause() -> Pause {

@@ -39,11 +39,13 @@ pub(super) struct Gathered {
 /// A sidecar, as any orch wrote it.
 #[derive(Deserialize)]
 struct Stored {
+    #[serde(with = "orch_store::records::as_record")]
     status: Status,
+    #[serde(default, with = "orch_store::records::as_record")]
     route: Option<RouteResult>,
     branch: Option<String>,
     attempts: u32,
-    #[serde(default)]
+    #[serde(default, with = "orch_store::records::as_record")]
     record: Option<Task>,
     #[serde(default)]
     sum: Option<u64>,

@@ -1,6 +1,6 @@
 //! A task's routing question with everything that the pure rules need.
 
-use orch_core::policy::live::Advice;
+use orch_core::advice::Advice;
 use orch_core::route::RouteResult;
 use orch_core::router::{Decision, Impossible, RouteInput, RouterSettings, Routing};
 use orch_core::strategy::Case;

@@ -7,8 +7,7 @@ use crate::error::{EngineError, unreadable};
 use crate::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::once::{Answered, Once, Repeated};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use orch_store::records::{Stored, from_value, to_value};
 
 impl EngineHandle {
     /// Whether a request was carried out before.
@@ -36,7 +35,7 @@ fn used_for_another(key: &str) -> EngineError {
 impl Engine {
     /// Carries a request out with `make`, unless it has a key with which the same was carried out before: then it returns
     /// what that made. A key that was used for another request is refused.
-    pub(crate) fn once<T: Serialize + DeserializeOwned>(
+    pub(crate) fn once<T: Stored>(
         &mut self,
         change_set: &mut ChangeSet,
         once: Option<Once>,
@@ -50,12 +49,12 @@ impl Engine {
         };
         if let Some(answered) = self.state.answered(&once.key).map_err(unreadable)? {
             return match answered.repeats(&once) {
-                Repeated::Same(answer) => serde_json::from_value(answer).map_err(broken),
+                Repeated::Same(answer) => from_value(answer).map_err(broken),
                 Repeated::Other => Err(used_for_another(&once.key)),
             };
         }
         let made = make(self, change_set)?;
-        let answer = serde_json::to_value(&made).map_err(broken)?;
+        let answer = to_value(&made).map_err(broken)?;
         change_set.put_answered(&mut self.state, once.key, Answered { digest: once.digest, answer, at: now });
         Ok(made)
     }

@@ -7,6 +7,7 @@ use orch_core::ids::TaskId;
 use orch_core::names::fingerprint;
 use orch_core::route::RouteResult;
 use orch_core::task::{Status, Task};
+use orch_store::records::{Stored, to_json};
 use orch_sys::crash::point;
 use orch_sys::fs::{self, Durability};
 use serde::Serialize;
@@ -15,19 +16,19 @@ use std::sync::Arc;
 #[derive(Serialize)]
 struct Sidecar<'a> {
     task_id: TaskId,
-    status: Status,
-    route: Option<&'a RouteResult>,
+    status: <Status as Stored>::Record,
+    route: <Option<Box<RouteResult>> as Stored>::Record,
     branch: Option<&'a str>,
     attempts: u32,
     updated_at: Timestamp,
-    record: &'a Task,
+    record: <Task as Stored>::Record,
     /// Of the record, see [`record_sum`].
     sum: Option<u64>,
 }
 
 /// By what a record that changed on the disk is told from one that orch wrote.
 pub(crate) fn record_sum(record: &Task) -> Option<u64> {
-    serde_json::to_vec(record).ok().map(|bytes| fingerprint(&bytes))
+    to_json(record).ok().map(|text| fingerprint(text.as_bytes()))
 }
 
 /// Writes the sidecars of these tasks. One that cannot be written is told in the log: nothing depends on it.
@@ -35,12 +36,12 @@ pub fn write(deps: &Deps, tasks: &[Arc<Task>]) {
     for task in tasks {
         let sidecar = Sidecar {
             task_id: task.id,
-            status: task.status(),
-            route: task.route.as_deref(),
+            status: task.status().to_record(),
+            route: task.route.to_record(),
             branch: task.place.as_ref().map(|p| p.branch.as_str()),
             attempts: task.attempts,
             updated_at: task.updated_at,
-            record: task,
+            record: task.to_record(),
             sum: record_sum(task),
         };
         let path = deps.home.sidecar(task.id);

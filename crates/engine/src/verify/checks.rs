@@ -172,7 +172,7 @@ impl Checking<'_> {
         };
         self.drop_scratch(&scratch).await;
         let state = state?;
-        let text = serde_json::to_string(&state).ok()?;
+        let text = orch_store::records::to_json(&state).ok()?;
         let kept =
             fs::create_dir_private(&dir).and_then(|()| fs::write_private(&file, text.as_bytes(), Durability::Cached));
         if let Err(error) = kept {
@@ -185,7 +185,7 @@ impl Checking<'_> {
     /// How a check went on a base commit before. That it was red is soon doubted: what it needs beside the files, a server
     /// or a network, may be there again.
     fn remembered(&self, file: &Path) -> Option<CheckState> {
-        let known: CheckState = serde_json::from_str(&fs::read_text(file, 4096).ok()?).ok()?;
+        let known: CheckState = orch_store::records::from_json(&fs::read_text(file, 4096).ok()?).ok()?;
         let age = || Some(self.deps.clock.now().duration_since(fs::Fingerprint::of(file)?.modified()?));
         (known == CheckState::Passed || age().is_some_and(|age| age < RED_HOLDS)).then_some(known)
     }

@@ -1,8 +1,8 @@
 //! Asks a provider's API one question in the place of an agent's program: the request is in a file of the run, the prompt on
 //! stdin, the key in the environment; the answer is one line on stdout.
 
-use orch_core::agents::api::{Ask, Endpoint, Line};
-use orch_core::model_api::{Question, Reply};
+use orch_core::models::agents::api::{Ask, Endpoint, Line};
+use orch_core::models::model_api::{Question, Reply};
 use orch_sys::fs;
 use orch_sys::process::env_var;
 use orch_sys::provider_api::{Key, NoAnswer, Talk};
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The hidden subcommand: `orch __ask FILE`.
-pub const SUBCOMMAND: &str = orch_core::agents::api::BRIDGE;
+pub const SUBCOMMAND: &str = orch_core::models::agents::api::BRIDGE;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: usize = 8 << 20;

@@ -3,8 +3,8 @@
 
 use super::client::{Client, ClientError, Events};
 use super::server::Server;
-use orch_core::agents::opencode::BridgeMessage;
-use orch_core::agents::opencode::conversation::{Answer, Ask, Conversation, Purpose, Step};
+use orch_core::models::agents::opencode::BridgeMessage;
+use orch_core::models::agents::opencode::conversation::{Answer, Ask, Conversation, Purpose, Step};
 use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::process::ProcessError;
 use std::ffi::{OsStr, OsString};

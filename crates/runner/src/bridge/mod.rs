@@ -11,4 +11,4 @@ mod server;
 pub use carry_out::run;
 
 /// The hidden subcommand: `orch __opencode <program> <its arguments>`.
-pub const SUBCOMMAND: &str = orch_core::agents::opencode::BRIDGE;
+pub const SUBCOMMAND: &str = orch_core::models::agents::opencode::BRIDGE;

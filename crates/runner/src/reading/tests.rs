@@ -3,11 +3,11 @@
 use super::*;
 use crate::launch::Limits;
 use crate::render::Renderer;
-use orch_core::agents::{DialectKind, LaunchSpec};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::RunKind;
-use orch_core::redact::Redactor;
-use orch_core::styled::LineStyle;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::models::agents::{DialectKind, LaunchSpec};
+use orch_core::tasks::outcome::RunKind;
+use orch_core::text::redact::Redactor;
+use orch_core::text::styled::LineStyle;
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -40,7 +40,7 @@ fn parse(text: &str) -> JobsDoc {
 }
 
 /// Everything that is told of a text.
-fn told(text: &str) -> String {
+fn summary_of(text: &str) -> String {
     match JobsDoc::parse(text, &zone) {
         Ok(doc) => doc.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         Err(problem) => problem.to_string(),
@@ -57,7 +57,7 @@ fn a_file_written_by_hand_is_read_and_a_mistake_in_one_job_leaves_the_others() {
     assert_eq!(triage.task.body, "Look at what is new.\n\nSort it.\n");
     assert_eq!(doc.entries[1].spec, None);
     assert_eq!(
-        told(HAND_WRITTEN),
+        summary_of(HAND_WRITTEN),
         "line 15, column 52: job tidy-up: `no thanks` is no `enabled` (expected one of true, false)"
     );
     let backup = doc.entries[2].spec.as_ref().expect("sound");
@@ -128,7 +128,7 @@ fn what_is_wrong_is_told_with_its_place_and_what_to_write() {
         ),
         ("- {schedule: '@daily', title: x, title: y}", "line 1, column 34: the key `title` is already set above"),
     ] {
-        assert_eq!(told(text), expected, "{text}");
+        assert_eq!(summary_of(text), expected, "{text}");
     }
 }
 

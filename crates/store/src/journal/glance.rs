@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 /// All tasks and runs at one moment.
 #[derive(Debug, Default)]
 pub struct Glance {
-    /// Every task.
+    /// Every task, by its number.
     pub tasks: BTreeMap<TaskId, Task>,
-    /// Every run.
+    /// Every run, by its id.
     pub runs: BTreeMap<RunId, Run>,
     /// The registered repositories.
     pub projects: Vec<Project>,
@@ -21,7 +21,7 @@ pub struct Glance {
     pub last_at: Option<Timestamp>,
 }
 
-/// Reads it. Blocking.
+/// Reads all tasks and runs of a journal. Blocking.
 ///
 /// # Errors
 /// It cannot be read.

@@ -1,12 +1,12 @@
 //! Reading rows: a line of the history from its columns, and what is stored as JSON.
 
 use super::{Entry, JournalError};
+use crate::records::{Stored, from_json};
 use jiff::Timestamp;
 use orch_core::history::Fact;
 use orch_core::ids::TaskId;
 use rusqlite::Connection;
 use rusqlite::types::Type;
-use serde::Deserialize;
 use std::path::Path;
 
 /// The columns of a line of the history.
@@ -15,7 +15,7 @@ pub(crate) const ENTRY: &str = "seq, at, task_id, run_id, kind, data, v, actor";
 /// A line of the history, from its columns.
 pub(crate) fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     let run: Option<String> = row.get(3)?;
-    let data = serde_json::from_str(row.get_ref(5)?.as_str()?)
+    let data = from_json(row.get_ref(5)?.as_str()?)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(5, Type::Text, Box::new(error)))?;
     Ok(Entry {
         seq: row.get(0)?,
@@ -27,7 +27,7 @@ pub(crate) fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-pub(super) fn json_rows<T: for<'de> Deserialize<'de>>(
+pub(super) fn json_rows<T: Stored>(
     connection: &Connection,
     path: &Path,
     what: &'static str,
@@ -40,7 +40,7 @@ pub(super) fn json_rows<T: for<'de> Deserialize<'de>>(
 }
 
 /// Hands each row on as soon as it is read: ten thousand need not stand beside each other first.
-pub(super) fn each_json_row<T: for<'de> Deserialize<'de>>(
+pub(super) fn each_json_row<T: Stored>(
     connection: &Connection,
     path: &Path,
     what: &'static str,
@@ -53,8 +53,7 @@ pub(super) fn each_json_row<T: for<'de> Deserialize<'de>>(
     let mut rows = statement.query(parameters).map_err(sqlite)?;
     while let Some(row) = rows.next().map_err(sqlite)? {
         let text = row.get_ref(0).and_then(|v| v.as_str().map_err(rusqlite::Error::from)).map_err(sqlite)?;
-        let value =
-            serde_json::from_str(text).map_err(|source| JournalError::Row { path: path.to_owned(), what, source })?;
+        let value = from_json(text).map_err(|source| JournalError::Row { path: path.to_owned(), what, source })?;
         take(value);
     }
     Ok(())

@@ -3,6 +3,7 @@
 use super::opening::read_only;
 use super::{Journal, JournalError};
 use crate::recorded;
+use crate::records::from_json;
 use jiff::Timestamp;
 use orch_core::history::{ACCEPTED, REVERTED};
 use orch_core::ids::TaskId;
@@ -61,7 +62,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
         None => None,
     };
     let labels: Option<String> = row.get(4)?;
-    let labels: Vec<String> = labels.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let labels: Vec<String> = labels.and_then(|text| from_json(&text).ok()).unwrap_or_default();
     let spec = Spec { kind: row.get(3)?, labels, ..Spec::default() };
     Ok(Some(Sample {
         source: Source::Run { task: TaskId(row.get(1)?), run, attempt: row.get::<_, Option<u32>>(9)?.unwrap_or(1) },
@@ -148,7 +149,7 @@ fn all(reader: &Connection) -> rusqlite::Result<Vec<Sample>> {
     let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
     for data in rows {
         // The same as above: what does not read is no sample here.
-        samples.extend(serde_json::from_str::<Recorded>(&data?).map(Sample::from));
+        samples.extend(from_json::<Recorded>(&data?).map(Sample::from));
     }
     // As texts, times within a second stand in another order.
     samples.sort_by_key(|sample| sample.ended_at);

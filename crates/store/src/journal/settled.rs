@@ -3,6 +3,7 @@
 //! Everything here blocks; for microseconds, where one task is asked for.
 
 use super::{Journal, JournalError, json_rows};
+use crate::records::from_json;
 use jiff::Timestamp;
 use orch_core::ids::TaskId;
 use orch_core::once::Answered;
@@ -15,24 +16,24 @@ use std::sync::PoisonError;
 /// A settled task in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledRow {
-    /// Its number.
+    /// The task's number.
     pub id: TaskId,
     /// How it ended.
     pub status: Status,
-    /// Who did it.
+    /// The agent of its route.
     pub agent: Option<String>,
-    /// With which model.
+    /// The model of its route.
     pub model: Option<String>,
-    /// Its title.
+    /// The task's title.
     pub title: String,
-    /// Born.
+    /// When the task was created.
     pub created_at: Timestamp,
 }
 
 /// By what an entry of `tasks.yml` is recognized as that of a settled task, unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// The task.
+    /// The task's number.
     pub id: TaskId,
     /// The status that stands in the file.
     pub status: Status,
@@ -82,7 +83,7 @@ impl Journal {
         let read = |text: String| {
             let unreadable =
                 |source| JournalError::Row { path: self.path.to_path_buf(), what: "answer to a request", source };
-            serde_json::from_str(&text).map_err(unreadable)
+            from_json(&text).map_err(unreadable)
         };
         found.into_iter().next().map(read).transpose()
     }

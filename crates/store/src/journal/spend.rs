@@ -1,6 +1,7 @@
 //! What runs cost, summed where they are stored.
 
 use super::{Journal, JournalError};
+use crate::records::from_value;
 use crate::spends;
 use jiff::Timestamp;
 use orch_core::budget::Record;
@@ -42,7 +43,7 @@ fn charge(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Charge>> {
     // What is no time was written by nobody here: it is no end.
     let Ok(ended_at) = ended_at.parse() else { return Ok(None) };
     // A kind that this version does not know is no work.
-    let kind = serde_json::from_value(row.get::<_, Option<String>>(9)?.into()).unwrap_or(RunKind::Review);
+    let kind = from_value(row.get::<_, Option<String>>(9)?.into()).unwrap_or(RunKind::Review);
     Ok(Some(Charge {
         kind,
         task: TaskId(row.get(0)?),

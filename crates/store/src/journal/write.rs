@@ -1,6 +1,7 @@
 //! One change, written into the tables it belongs to. Inside the writer's transaction; knows no rules.
 
 use super::{Entry, Project, Write, settled};
+use crate::records::{Stored, to_json};
 use crate::{batches, breakers, jobs, key_value, messages, outbox, recorded, spends, switches};
 use orch_core::ids::{RunId, TaskId};
 use orch_core::once::KEPT;
@@ -74,8 +75,8 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
     }
 }
 
-fn json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, PutError> {
-    serde_json::to_string(value).map_err(|error| PutError::Json(what, error))
+fn json<T: Stored>(what: &'static str, value: &T) -> Result<String, PutError> {
+    to_json(value).map_err(|error| PutError::Json(what, error))
 }
 
 fn put_task(connection: &Connection, task: &Task) -> Result<(), PutError> {
@@ -166,7 +167,7 @@ fn put_kept(connection: &Connection, change: &KeyValue) -> rusqlite::Result<()> 
 }
 
 /// `what`: what the value is, for the person who is told that it cannot be stored.
-fn put_meta<T: serde::Serialize>(
+fn put_meta<T: Stored>(
     connection: &Connection,
     key: &str,
     what: &'static str,

@@ -8,14 +8,14 @@ use std::collections::HashMap;
 /// What is looked at of an entry here; kept of every one, also of those that nobody else wants.
 pub(super) struct Relation {
     line: u32,
-    /// Its id.
+    /// The id of the entry.
     pub(super) id: Option<TaskId>,
     depends_on: Vec<TaskId>,
     parent: Option<TaskId>,
 }
 
 impl Relation {
-    pub(super) fn of(entry: &Entry) -> Self {
+    pub(super) fn from_entry(entry: &Entry) -> Self {
         let Entry { line, id, spec, .. } = entry;
         Self { line: *line, id: *id, depends_on: spec.depends_on.clone(), parent: spec.parent }
     }

@@ -78,7 +78,7 @@ pub(super) fn entries(
             problem.task = entry.id;
             entry.sound &= problem.severity == Severity::Warning;
         }
-        relations.push(Relation::of(&entry));
+        relations.push(Relation::from_entry(&entry));
         if !entry.sound || wanted(&entry) {
             entries.push(entry);
         }

@@ -3,7 +3,7 @@
 use super::Message;
 use crate::files::{RunFiles, last_line_end};
 use crate::text::Text;
-use orch_core::output::{OutputChunk, chunk_length};
+use orch_core::text::output::{OutputChunk, chunk_length};
 use orch_sys::clock::{Clock, SystemClock};
 use orch_sys::file_watch::{FileWatch, WatchId};
 use std::io;

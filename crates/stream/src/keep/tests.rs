@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{Delivery, Hit, Hub, Span, Start, find};
-use orch_core::ids::TaskId;
-use orch_core::pattern::{Options, Pattern};
+use orch_core::base::ids::TaskId;
+use orch_core::economics::pattern::{Options, Pattern};
 use orch_sys::fs::{Durability, write_private};
 use proptest::prelude::*;
 use std::ops::ControlFlow;

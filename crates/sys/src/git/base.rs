@@ -4,7 +4,7 @@ use super::call::{Call, Checkout};
 use super::error::GitError;
 use super::repo::{Head, Repo, is_sha};
 use crate::fs;
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use std::path::Path;
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use super::settings::{self, Setting, Settings};
 use super::stale;
 use crate::fs;
 use crate::process::{self, Excess, Invocation, Output};
-use orch_core::names::short_hash;
+use orch_core::base::names::short_hash;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -5,7 +5,7 @@
 //! calls). Excluded are branches under `orch/` (other tasks), `refs/remotes/` (any fetch; the next one corrects them),
 //! and moves that orch made itself (the caller's ledger).
 
-use orch_core::count::named;
+use orch_core::base::count::named;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

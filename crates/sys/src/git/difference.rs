@@ -5,7 +5,7 @@ use super::call::{Call, Checkout};
 use super::error::GitError;
 use super::evidence::{DIFF, FileChange, Patch, range};
 use super::repo::{Repo, is_sha};
-use orch_core::change::{ChangedFile, Collision, NewPath, collisions};
+use orch_core::tasks::change::{ChangedFile, Collision, NewPath, collisions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

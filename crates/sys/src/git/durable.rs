@@ -6,7 +6,7 @@ use super::call::{Call, Checkout};
 use super::error::GitError;
 use super::repo::Repo;
 use crate::fs;
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use std::path::PathBuf;
 
 impl Call {

@@ -2,9 +2,9 @@
 
 use crate::fs::FsError;
 use crate::process::{ProcessError, how_of};
-use orch_core::external::{External, ExternalFailure, How};
-use orch_core::outcome::Exit;
-use orch_core::shell::word;
+use orch_core::base::external::{External, ExternalFailure, How};
+use orch_core::tasks::outcome::Exit;
+use orch_core::text::shell::word;
 use std::io;
 use std::path::{Path, PathBuf};
 

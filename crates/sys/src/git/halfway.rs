@@ -15,7 +15,7 @@ use super::status::Untracked;
 use super::{index_lock, stale};
 use crate::fs::{self, Durability};
 use crate::process;
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;

@@ -3,7 +3,7 @@
 use super::call::Checkout;
 use super::repo::Repo;
 use crate::fs;
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};

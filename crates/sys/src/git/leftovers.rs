@@ -6,10 +6,10 @@ use super::error::GitError;
 use super::inprogress::Operation;
 use super::repo::Repo;
 use super::status::{Status, Untracked};
-use orch_core::count::named;
-use orch_core::external::{External, ExternalFailure};
-use orch_core::names::BranchName;
-use orch_core::shell::word;
+use orch_core::base::count::named;
+use orch_core::base::external::{External, ExternalFailure};
+use orch_core::base::names::BranchName;
+use orch_core::text::shell::word;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@
 
 use super::error::GitError;
 use crate::fs::{self, FileLock};
-use orch_core::names::short_hash;
+use orch_core::base::names::short_hash;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -14,7 +14,7 @@ use super::leftovers::{Author, clean_message};
 pub use super::merge_error::{AdvanceError, MergeError};
 use super::repo::Repo;
 use crate::process::{self, RUN_MARK};
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

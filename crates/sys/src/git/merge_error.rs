@@ -4,10 +4,10 @@ use super::concealed::Concealed;
 use super::error::GitError;
 use super::inprogress::Operation;
 use crate::worktree::WorktreeError;
-use orch_core::count::named;
-use orch_core::external::{External, ExternalFailure};
-use orch_core::names::BranchName;
-use orch_core::shell::word;
+use orch_core::base::count::named;
+use orch_core::base::external::{External, ExternalFailure};
+use orch_core::base::names::BranchName;
+use orch_core::text::shell::word;
 use std::path::PathBuf;
 
 /// Why a merge failed. No branch and no checkout was touched.
@@ -229,18 +229,7 @@ impl AdvanceError {
 
 impl External for AdvanceError {
     fn external(&self) -> Option<ExternalFailure> {
-        match self {
-            Self::Git(error) => error.external(),
-            Self::BaseDirty { .. }
-            | Self::Concealed { .. }
-            | Self::FilesInTheWay { .. }
-            | Self::InProgress { .. }
-            | Self::HalfMoved { .. }
-            | Self::CheckoutMissing { .. }
-            | Self::FilterOff { .. }
-            | Self::Moved { .. }
-            | Self::NotForward { .. } => None,
-        }
+        if let Self::Git(error) = self { error.external() } else { None }
     }
 }
 

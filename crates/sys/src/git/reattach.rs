@@ -4,7 +4,7 @@ use super::call::{CHECKOUT, Call, Checkout};
 use super::error::GitError;
 use super::repo::{Head, Repo};
 use super::status::Untracked;
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 
 impl Repo {
     /// Checks the branch out again in its worktree, if that loses no commit and no file. Commits that descend from the

@@ -6,7 +6,7 @@ use super::lock::{Held, Moving};
 use super::{Git, base};
 use crate::fs;
 use crate::process::Output;
-use orch_core::names::{BRANCH_PREFIX, BranchName};
+use orch_core::base::names::{BRANCH_PREFIX, BranchName};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

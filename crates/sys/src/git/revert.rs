@@ -7,7 +7,7 @@ use super::error::GitError;
 use super::leftovers::{Author, clean_message};
 use super::merge::{Candidate, MergeError, Merged};
 use super::repo::{Repo, is_sha};
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use std::path::Path;
 
 /// The trailer that identifies the commit that reverted a merge.

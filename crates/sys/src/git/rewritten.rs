@@ -8,9 +8,9 @@ use super::leftovers::Author;
 use super::merge::{Candidate, MergeRequest, Merged};
 use super::merge_error::MergeError;
 use super::repo::Repo;
-use orch_core::count::named;
-use orch_core::names::BranchName;
-use orch_core::shell::word;
+use orch_core::base::count::named;
+use orch_core::base::names::BranchName;
+use orch_core::text::shell::word;
 use std::collections::BTreeSet;
 
 /// How many lost commits are read: more than a message lists.

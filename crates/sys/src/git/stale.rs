@@ -2,7 +2,7 @@
 
 use super::call::{Checkout, write_common_dir};
 use super::error::GitError;
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 
 use super::invocation::{Invocation, ProcessError};
 use super::output::exit_of;
-use orch_core::outcome::Exit;
+use orch_core::tasks::outcome::Exit;
 use rustix::process::Pid;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

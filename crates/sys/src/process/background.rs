@@ -4,7 +4,7 @@ use super::blocking::DRAIN;
 use super::invocation::{EndBy, Invocation, ProcessError};
 use super::output::{Collected, Output, exit_of, output};
 use super::progress::{Watch, stuck};
-use orch_core::outcome::Exit;
+use orch_core::tasks::outcome::Exit;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io;
 use std::process::Stdio;

@@ -3,7 +3,7 @@
 use super::invocation::{Invocation, ProcessError};
 use super::output::{Collected, Output, exit_of, output};
 use crate::clock;
-use orch_core::outcome::Exit;
+use orch_core::tasks::outcome::Exit;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};

@@ -1,7 +1,7 @@
 //! Describes a call of a program and its limits, as data, and the errors that a call can end with.
 
 use super::output::Output;
-use orch_core::external::{External, ExternalFailure, How};
+use orch_core::base::external::{External, ExternalFailure, How};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

@@ -1,7 +1,7 @@
 //! The output of a program, collected within a limit.
 
 use super::invocation::{Excess, Invocation, ProcessError};
-use orch_core::outcome::Exit;
+use orch_core::tasks::outcome::Exit;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 

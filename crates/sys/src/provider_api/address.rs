@@ -1,7 +1,7 @@
 //! The addresses of a provider's API, and whether a key may be sent there. PURE.
 
 use super::Style;
-use orch_core::model_api::ModelApi;
+use orch_core::models::model_api::ModelApi;
 use reqwest::Url;
 use std::net::IpAddr;
 

@@ -1,9 +1,9 @@
 //! Parses the providers' lists of models and error responses. PURE. Every provider names the same facts differently;
 //! missing or implausible values count as unknown.
 
-use orch_core::availability::Body;
-use orch_core::catalog::{Capability, Facts, ModelRef, words};
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::models::availability::Body;
+use orch_core::models::catalog::{Capability, Facts, ModelRef, words};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 use super::{Address, AddressError, Key, LARGEST_LIST, LARGEST_REFUSAL, Style, body, client, failure, pacing};
 use crate::clock::{Clock, SystemClock};
 use jiff::Timestamp;
-use orch_core::availability::{Failure, resumes_at};
-use orch_core::model_api::{ModelApi, Question, Reply, Shape, read, refuses_shape};
+use orch_core::models::availability::{Failure, resumes_at};
+use orch_core::models::model_api::{ModelApi, Question, Reply, Shape, read, refuses_shape};
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! Why a worktree was not created, or not removed.
 
 use crate::git::{GitError, LeftoversError, Operation};
-use orch_core::external::{External, ExternalFailure};
-use orch_core::names::BranchName;
-use orch_core::shell::word;
+use orch_core::base::external::{External, ExternalFailure};
+use orch_core::base::names::BranchName;
+use orch_core::text::shell::word;
 use std::path::PathBuf;
 
 /// Why a worktree could not be created. Nothing was touched.

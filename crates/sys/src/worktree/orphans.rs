@@ -4,7 +4,7 @@
 use super::WorktreeError;
 use crate::git::{Call, GitError, Presence, Repo, same_place};
 use crate::process::{program_of, working_in};
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

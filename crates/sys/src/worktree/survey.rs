@@ -4,8 +4,8 @@
 use crate::fs;
 use crate::git::{Call, Checkout, GitError, Head, Presence, Repo, Untracked};
 use crate::process::working_in;
-use orch_core::gc::{Facts, Head as HeadFact, Presence as Who};
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
+use orch_core::operations::gc::{Facts, Head as HeadFact, Presence as Who};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

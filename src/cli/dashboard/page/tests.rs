@@ -1,4 +1,4 @@
-//! What the screen of `orch dashboard` looks like.
+//! Tests of the screen of `orch dashboard`.
 
 use super::*;
 use crate::cli::fixture::now;
@@ -6,7 +6,7 @@ use crate::cli::ui::paint::Paint;
 use jiff::{SignedDuration, Timestamp};
 use orch_api::batches::BatchRow;
 use orch_api::jobs::UpcomingView;
-use orch_api::status::{Overview, SlotsView, SpendView, StatusView};
+use orch_api::status::{EngineMode, EngineState, Overview, SlotsView, SpendView, StatusView};
 use orch_core::batch::BatchState;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::job::JobId;
@@ -30,7 +30,7 @@ fn status() -> StatusView {
     StatusView {
         version: "1.2.3".into(),
         pid: 42,
-        mode: "serve".into(),
+        mode: EngineMode::Serve,
         overrides: BTreeMap::new(),
         http: None,
         counts: counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
@@ -38,7 +38,7 @@ fn status() -> StatusView {
         problems: vec![],
         slots: SlotsView { busy: 2, total: 4, because: None },
         breakers: vec![],
-        state: "serving".into(),
+        state: EngineState::Serving,
         shutting_down: None,
         paused: vec![],
         set_models: Vec::new(),
@@ -114,7 +114,7 @@ fn full() -> DashboardView {
             choices: vec!["orch task unblock 3".to_owned()],
         }],
         queued: vec![],
-        today: SpendView::of(spend, now().at),
+        today: SpendView::new(spend, now().at),
         batches: vec![batch()],
     };
     let project = |name: &str, count| ProjectView {
@@ -142,24 +142,24 @@ fn full() -> DashboardView {
 }
 
 fn shown(view: &DashboardView, columns: usize, rows: Option<usize>) -> String {
-    told(&Page { now: now(), columns, rows, paint: Paint::OFF }, view, false)
+    render(&Page { now: now(), columns, rows, paint: Paint::OFF }, view, false)
 }
 
 #[test]
 fn a_dashboard_reads_like_this_and_a_small_home_fits_a_small_terminal() {
-    let told = shown(&full(), 80, Some(40));
-    assert_eq!(told, include_str!("../../../../tests/fixtures/cli/dashboard.txt"), "it is now:\n{told}");
+    let text = shown(&full(), 80, Some(40));
+    assert_eq!(text, include_str!("../../../../tests/fixtures/cli/dashboard.txt"), "it is now:\n{text}");
     let small = DashboardView { projects: Vec::new(), upcoming: Vec::new(), ended: Vec::new(), ..full() };
-    let told = shown(&small, 80, None);
-    assert!(told.lines().count() <= 23, "{told}");
+    let text = shown(&small, 80, None);
+    assert!(text.lines().count() <= 23, "{text}");
 }
 
 #[test]
 fn a_screen_that_is_too_small_keeps_something_of_everything_that_is_urgent() {
-    let told = shown(&full(), 80, Some(23));
-    assert!(told.lines().count() <= 23, "{told}");
+    let text = shown(&full(), 80, Some(23));
+    assert!(text.lines().count() <= 23, "{text}");
     for part in ["running", "needs you", "orch task unblock 3", "waiting"] {
-        assert!(told.contains(part), "{part:?} in {told}");
+        assert!(text.contains(part), "{part:?} in {text}");
     }
 }
 
@@ -167,11 +167,11 @@ fn a_screen_that_is_too_small_keeps_something_of_everything_that_is_urgent() {
 fn a_batch_that_was_asked_for_is_shown_with_its_tasks() {
     let row = |id, status| BatchRow { id: TaskId(id), title: format!("Task {id}"), status, spent_usd: None, why: None };
     let rows = Some(vec![row(8, Status::Routed), row(7, Status::InProgress)]);
-    let told = shown(&DashboardView { batch: Some(BatchView { rows, ..batch() }), ..full() }, 80, None);
-    assert!(told.contains("the batch, in its order\nid  status "), "{told}");
+    let text = shown(&DashboardView { batch: Some(BatchView { rows, ..batch() }), ..full() }, 80, None);
+    assert!(text.contains("the batch, in its order\nid  status "), "{text}");
     let over = BatchView { state: BatchState::Completed, ended_at: Some(now().at), ..batch() };
-    let told = shown(&DashboardView { batch: Some(over), ..full() }, 80, None);
-    assert!(told.contains("batch night has ended: 2 tasks"), "{told}");
+    let text = shown(&DashboardView { batch: Some(over), ..full() }, 80, None);
+    assert!(text.contains("batch night has ended: 2 tasks"), "{text}");
 }
 
 #[test]
@@ -179,19 +179,19 @@ fn many_batches_and_projects_leave_room_for_the_lists() {
     let mut many = full();
     many.overview.batches = (0..40).map(|_| batch()).collect();
     many.projects = (0..40).map(|_| many.projects[0].clone()).collect();
-    let told = shown(&many, 80, None);
+    let text = shown(&many, 80, None);
     assert!(
-        told.contains("… and 34 more (orch batch list)") && told.contains("… and 34 more (orch project list)"),
-        "{told}"
+        text.contains("… and 34 more (orch batch list)") && text.contains("… and 34 more (orch project list)"),
+        "{text}"
     );
 }
 
 proptest! {
     #[test]
     fn nothing_is_wider_or_higher_than_the_screen(columns in 60usize..140, rows in 1usize..60) {
-        let told = shown(&full(), columns, Some(rows));
-        prop_assert!(told.lines().count() <= rows);
-        prop_assert!(told.lines().all(|line| text::width(line) <= columns), "{}", told);
-        prop_assert!(!told.chars().any(|c| c.is_control() && c != '\n'));
+        let text = shown(&full(), columns, Some(rows));
+        prop_assert!(text.lines().count() <= rows);
+        prop_assert!(text.lines().all(|line| text::width(line) <= columns), "{}", text);
+        prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
     }
 }

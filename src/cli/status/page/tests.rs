@@ -1,14 +1,15 @@
-//! What the screen of `orch status` looks like.
+//! Tests of the screen of `orch status`.
 
 mod golden;
 
 use super::*;
 use crate::cli::fixture::now;
-use orch_api::status::{QuestionView, SlotsView};
+use orch_api::status::{EngineMode, EngineState, QuestionView, SlotsView};
+use orch_api::types::HoldView;
 use orch_core::ids::{RunId, TaskId};
 use orch_core::money::{Spend, Usd};
 use orch_core::outcome::RunKind;
-use orch_core::plan::{Hold, HoldReason};
+use orch_core::plan::HoldReason;
 use orch_core::question::QuestionKind;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ fn status(counts: &[(&str, u64)]) -> StatusView {
     StatusView {
         version: "1.2.3".into(),
         pid: 42,
-        mode: "serve".into(),
+        mode: EngineMode::Serve,
         overrides: BTreeMap::new(),
         http: None,
         counts: counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
@@ -25,7 +26,7 @@ fn status(counts: &[(&str, u64)]) -> StatusView {
         problems: vec![],
         slots: SlotsView { busy: 0, total: 4, because: None },
         breakers: Vec::new(),
-        state: "serving".into(),
+        state: EngineState::Serving,
         shutting_down: None,
         paused: vec![],
         set_models: Vec::new(),
@@ -43,7 +44,7 @@ fn slots_are_told_where_the_machine_has_changed_them() {
 }
 
 fn spend(known: i64, runs: u64, unpriced: u64) -> SpendView {
-    SpendView::of(Spend { known: Usd::from_micros(known), runs, unpriced }, now().at)
+    SpendView::new(Spend { known: Usd::from_micros(known), runs, unpriced }, now().at)
 }
 
 fn empty() -> Overview {
@@ -74,7 +75,7 @@ fn running(id: u64, title: &str, last_line: &str) -> RunningView {
 }
 
 fn queued(id: u64, detail: &str) -> QueuedView {
-    let hold = Hold { reason: HoldReason::RateLimited, detail: detail.to_owned(), until: Some(now().at) };
+    let hold = HoldView { reason: HoldReason::RateLimited, detail: detail.to_owned(), until: Some(now().at) };
     QueuedView {
         id: TaskId(id),
         title: format!("Task {id}"),
@@ -104,7 +105,7 @@ fn full() -> Overview {
 }
 
 fn page(overview: &Overview, columns: usize, rows: Option<usize>) -> String {
-    Page { now: now(), columns, rows, paint: Paint::OFF }.of(overview, false)
+    Page { now: now(), columns, rows, paint: Paint::OFF }.render(overview, false)
 }
 
 #[test]
@@ -136,7 +137,7 @@ id  status  agent  title    why it waits
 
 #[test]
 fn an_empty_home_takes_three_lines() {
-    let text = Page { now: now(), columns: 80, rows: None, paint: Paint::OFF }.of(&empty(), true);
+    let text = Page { now: now(), columns: 80, rows: None, paint: Paint::OFF }.render(&empty(), true);
     assert_eq!(text, "no daemon runs\ntasks: none\ntoday: $0.00 (0 runs)\n");
     let unknown = Overview { today: spend(0, 1, 1), ..empty() };
     assert!(page(&unknown, 80, None).ends_with("today: unknown (1 run, 1 without a price)\n"));
@@ -151,7 +152,7 @@ fn what_does_not_fit_is_counted_and_what_is_at_work_comes_first() {
     assert!(text.ends_with("… and 7 more (orch list)\n"), "{text}");
     let long = page(&full(), 80, None);
     assert!(long.contains("\n21  routed") && !long.contains("more"), "{long}");
-    // The engine sends no more than a screen; the counts tell the rest.
+    // The engine sends no more than a screen; the counts include the rest.
     let mut cut = full();
     cut.status.counts.insert("new".to_owned(), 5_000);
     assert!(page(&cut, 80, None).ends_with("… and 5000 more (orch list)\n"));
@@ -166,7 +167,6 @@ fn nothing_hostile_reaches_the_terminal() {
     overview.needs_you[0].question = hostile.to_owned();
     overview.queued = vec![queued(10, hostile)];
     overview.status.problems = vec![hostile.to_owned()];
-    overview.status.mode = hostile.to_owned();
     let text = page(&overview, 300, Some(60));
     assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     assert!(text.contains("\\u{1b}]52;c;cm0gLXJm\\u{7}"), "{text}");

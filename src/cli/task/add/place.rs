@@ -1,4 +1,4 @@
-//! Which repository a new task belongs to: asked or refused where that is not certain; and what is said of it afterwards.
+//! Determines the repository of a new task, asks a person where that is ambiguous, and describes the result.
 
 use super::directory;
 use crate::cli::context::Context;
@@ -6,24 +6,26 @@ use crate::cli::error::CliError;
 use crate::cli::ui::{stdin_is_terminal, text};
 use crate::cli::{init, repository};
 use orch_api::endpoint;
+use orch_api::evidence::IntegrateMode;
 use orch_api::types::{NewProject, TaskView};
 use orch_config::home::Home;
 use orch_core::plan::not_registered;
 use orch_sys::git::{Repo, is_top};
 use std::path::{Path, PathBuf};
 
-/// The directory that is named, or the repository around the one where the command was typed. A person at a terminal is asked
-/// whether to register a repository that is new to orch, and whether the only project is meant outside of any repository.
+/// Returns the given directory, or the repository around the working directory. At a terminal, asks whether to register
+/// a
+/// new repository, and whether the only project is meant outside of any repository.
 ///
 /// # Errors
-/// There is no repository here, and the only one is not meant, or a registration failed.
-pub async fn of(named: Option<&Path>, context: &Context, home: &Home) -> Result<PathBuf, CliError> {
+/// There is no repository here, and the only project is not meant, or a registration failed.
+pub async fn resolve(named: Option<&Path>, context: &Context, home: &Home) -> Result<PathBuf, CliError> {
     match directory(named, context, home).await? {
         Some(dir) => {
             if stdin_is_terminal() {
                 offer_to_register(&dir, context).await?;
             }
-            // Without a person at hand the engine refuses what is not registered.
+            // Without a person to ask, the engine refuses an unregistered directory.
             Ok(dir)
         }
         None => outside(context).await,
@@ -45,9 +47,9 @@ async fn offer_to_register(dir: &Path, context: &Context) -> Result<(), CliError
         cwd: dir.to_owned(),
         flags: context.flags.clone(),
     };
-    // The answer to `orch add` is the task; what `init` found is told beside it.
+    // The answer to `orch add` is the task; what `init` found is printed as a note.
     let found = init::register(init::Args::default(), &there).await?;
-    context.ui.note(found.told(context.ui.paint()).trim_end());
+    context.ui.note(found.render(context.ui.paint()).trim_end());
     Ok(())
 }
 
@@ -79,8 +81,8 @@ async fn projects(context: &Context) -> Result<Vec<NewProject>, CliError> {
     Ok(projects)
 }
 
-/// The project, the branch that work starts from, and what becomes of the result.
-pub async fn told(task: &TaskView, context: &Context, home: &Home) -> String {
+/// Describes the project, the branch that work starts from, and what happens to the result.
+pub async fn render(task: &TaskView, context: &Context, home: &Home) -> String {
     let base = match &task.base_branch {
         Some(base) => Some(base.clone()),
         None => base_of(task, context, home).await,
@@ -89,14 +91,14 @@ pub async fn told(task: &TaskView, context: &Context, home: &Home) -> String {
     let project = task.project.as_deref().map_or_else(|| "no project".into(), text::line);
     let dir = task.dir.as_ref().map(|dir| format!(" at {}", text::line(&dir.to_string_lossy()))).unwrap_or_default();
     let from = base.as_ref().map(|base| format!(", from {base}")).unwrap_or_default();
-    let result = match task.integrate.as_deref() {
-        Some("merge") => {
+    let result = match task.integrate {
+        Some(IntegrateMode::Merge) => {
             format!(
                 "accepted work is merged into {} (workflow.integrate: merge)",
                 base.as_deref().unwrap_or("its base")
             )
         }
-        Some(_) | None => format!(
+        Some(IntegrateMode::Branch) | None => format!(
             "accepted work stays on a branch of its own until orch task merge {} (workflow.integrate: branch)",
             task.id
         ),
@@ -104,7 +106,7 @@ pub async fn told(task: &TaskView, context: &Context, home: &Home) -> String {
     format!("project {project}{dir}{from}; {result}")
 }
 
-/// What would be taken if it began now. What git cannot tell is left out: the task is added already.
+/// Returns the base commit if the task started now. Omitted if git cannot determine it: the task is added already.
 async fn base_of(task: &TaskView, context: &Context, home: &Home) -> Option<String> {
     let git = repository::git(context, home).await.ok()?;
     let repo = Repo::discover(&git, task.dir.as_deref()?).await.ok()?;

@@ -1,12 +1,13 @@
-//! Pictures of the screen with something in every state, on terminals of several sizes: `tests/fixtures/cli/status-*.txt`.
-//! `ORCH_BLESS=1 cargo test --lib status::page` writes them anew; look at the difference before committing it.
+//! Golden files of the screen with tasks in every state, on terminals of several sizes:
+//! `tests/fixtures/cli/status-*.txt`. `ORCH_BLESS=1 cargo test --lib status::page` writes them; review the difference
+//! before committing it.
 
 use super::*;
 use orch_sys::fs;
 use orch_sys::process::env_var;
 use std::path::Path;
 
-/// The sizes: a terminal beside another one, one as it opens, a wide one, and one with too few lines for all.
+/// The sizes: half a screen, the default, a wide terminal, and one without enough lines.
 const SIZES: [(usize, Option<usize>); 5] = [(60, None), (80, None), (100, None), (160, None), (100, Some(24))];
 
 fn overview() -> Overview {

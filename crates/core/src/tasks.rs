@@ -1,0 +1,31 @@
+//! The rules of a task: what it is, which events it accepts, how its work is judged, and what follows a failure. Imports only [`crate::base`].
+
+pub mod advice;
+pub mod answer;
+pub mod change;
+pub mod claim;
+pub mod conflict;
+pub mod cycle;
+pub mod delegation;
+pub mod edit;
+pub mod escalation;
+pub mod event;
+pub mod evidence;
+pub mod fallback;
+pub mod hold;
+pub mod judge;
+pub mod lifecycle;
+pub mod message;
+pub mod missing_tasks;
+pub mod model_policy;
+pub mod outcome;
+pub mod question;
+pub mod retry;
+pub mod review;
+pub mod review_decision;
+pub mod route;
+pub mod spec;
+pub mod spec_merge;
+pub mod task;
+pub mod task_type;
+pub mod workspace;

@@ -1,0 +1,45 @@
+//! The records of batches.
+
+use super::record;
+use jiff::Timestamp;
+use orch_core::batch::{Batch, BatchName, End, Member, Row};
+use orch_core::ids::TaskId;
+use orch_core::money::Usd;
+use orch_core::task::Status;
+
+record! {
+    struct BatchRecord = Batch {
+        number: u64,
+        name: BatchName,
+        members: Vec<Member>,
+        concurrency: u32,
+        budget: Option<Usd>,
+        created_at: Timestamp,
+        cancelled_at: Option<Timestamp>,
+        end: Option<End>,
+    }
+}
+
+record! {
+    struct MemberRecord = Member {
+        task: TaskId,
+        before: Usd,
+        spent: Usd,
+    }
+}
+
+record! {
+    struct EndRecord = End {
+        at: Timestamp,
+        rows: Vec<Row>,
+    }
+}
+
+record! {
+    struct RowRecord = Row {
+        task: TaskId,
+        title: String,
+        status: Status,
+        spent: Usd,
+    }
+}

@@ -1,0 +1,35 @@
+//! The records of a task's route.
+
+use super::record;
+use orch_core::route::{AgentProfile, Complexity, RouteResult};
+
+record! {
+    struct RouteRecord = RouteResult {
+        agent: String,
+        model: Option<String>,
+        complexity: Complexity,
+        reason: String,
+        profile: AgentProfile,
+        selected_skills: Vec<String>,
+        warning: Option<String>,
+    }
+}
+
+record! {
+    enum ComplexityRecord = Complexity {
+        Simple = "simple",
+        Medium = "medium",
+        Complex = "complex",
+    }
+}
+
+record! {
+    #[derive(Default)]
+    #[serde(default)]
+    struct AgentProfileRecord = AgentProfile {
+        role: String,
+        skills: Vec<String>,
+        tools: Vec<String>,
+        constraints: Vec<String>,
+    }
+}

@@ -1,0 +1,39 @@
+//! The records of what a person enters by hand: spending outside of orch's runs, and samples of judged work.
+
+use super::record;
+use jiff::Timestamp;
+use orch_core::budget::Record;
+use orch_core::money::Usd;
+use orch_core::recorded::Recorded;
+use orch_core::route::Complexity;
+use std::path::PathBuf;
+
+record! {
+    struct SpendRecord = Record {
+        account: String,
+        at: Timestamp,
+        cost: Option<Usd>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    }
+}
+
+record! {
+    struct SampleRecord = Recorded {
+        number: u64,
+        task_type: String,
+        agent: String,
+        model: String,
+        accepted: bool,
+        complexity: Option<Complexity>,
+        project: Option<PathBuf>,
+        cost: Option<Usd>,
+        seconds: Option<i64>,
+        ended_at: Timestamp,
+        recorded_at: Timestamp,
+        by: String,
+        note: String,
+    }
+}
