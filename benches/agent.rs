@@ -1,5 +1,5 @@
-//! The agent of the benchmarks: this very program, which stamps the time as its first act, commits a line, and stamps
-//! the time as its last act. The baseline starts the same program the same way.
+//! The agent of the benchmarks: this program, which records the time when it starts, commits a line, and records the
+//! time when it ends. The baseline starts the same program the same way.
 
 use crate::measure::{now_ns, pause, random_pause};
 use crate::table::say;
@@ -24,8 +24,8 @@ pub fn work(stamps: &Path, name: &str) -> ExitCode {
 /// `<this program> --as-teller <directory of stamps> <name>`.
 pub const TELLER: &str = "--as-teller";
 
-/// An agent that says a line every fifty milliseconds, from the file `go` to the file `stop`.
-pub fn tell(stamps: &Path, name: &str) -> ExitCode {
+/// An agent that prints a line every fifty milliseconds, from the file `go` to the file `stop`.
+pub fn write_lines(stamps: &Path, name: &str) -> ExitCode {
     let there = |file: &str| stamps.join(file).exists();
     if stamp(stamps, name, "begin", now_ns()).is_none() {
         return ExitCode::FAILURE;

@@ -1,4 +1,4 @@
-//! A hundred tasks at once: how many agents start in a second.
+//! Measures how many agents start per second, for a hundred tasks at once.
 
 use crate::Scale;
 use crate::agent;

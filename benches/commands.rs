@@ -1,4 +1,4 @@
-//! Commands that only start: the version, and the size of the program.
+//! Measures the start of a command (`orch version`), and the size of the program.
 
 use crate::Scale;
 use crate::fixture::Fixture;

@@ -1,5 +1,5 @@
-//! A thousand watchers of one run over server-sent events: how late the last of a hundred has a line, and what the
-//! daemon takes for it.
+//! Measures a thousand watchers of one run over server-sent events: the delay of the slowest percent, and the daemon's
+//! resources.
 
 use crate::Scale;
 use crate::agent;
@@ -65,7 +65,7 @@ pub fn rows(scale: Scale, table: &mut Table) {
     wait::wait_until("the task to be done", 2 * RUN, || fixture.count("done") == 1);
     crowd.join().expect("all streams end with the run");
     let seen = seen.lock().expect("no watcher failed");
-    tell(&seen, said, (memory - before, busy.cpu), table);
+    report(&seen, said, (memory - before, busy.cpu), table);
     drop(seen);
     fixture.finish();
 }
@@ -104,7 +104,7 @@ async fn follow(socket: &std::path::Path, id: u64, seen: &Mutex<Seen>, connected
     }
 }
 
-fn tell(seen: &Seen, said: u64, (memory, cpu): (f64, f64), table: &mut Table) {
+fn report(seen: &Seen, said: u64, (memory, cpu): (f64, f64), table: &mut Table) {
     let p99 = seen.latency.percentile(99);
     let lost = said as i64 * WATCHERS as i64 - seen.lines as i64;
     table.add(Row {

@@ -1,5 +1,5 @@
-//! From "a task can run" to "its agent runs", and from "the agent ended" to "its status is recorded", against the bare
-//! programs that the same takes.
+//! Measures the time from "a task can run" to "its agent runs", and from "the agent ended" to "its status is recorded",
+//! against the bare programs.
 
 use crate::Scale;
 use crate::agent;
@@ -29,7 +29,7 @@ pub fn rows(scale: Scale, table: &mut Table) {
     providers(scale.pick(40, 8), table);
 }
 
-/// A dispatch beside providers that never answer, and the same beside such as answer at once, in turn.
+/// Measures dispatch with providers that never answer, and with ones that answer at once, alternating.
 fn providers(rounds: usize, table: &mut Table) {
     let answers = [Answer::models(&["model"]), Answer::Never];
     let servers = answers.map(|answer| [0, 1, 2].map(|_| Provider::start(answer.clone())));
@@ -107,11 +107,11 @@ fn measure(files: usize, rounds: usize, table: &mut Table) {
     }
     harness.end();
     fixture.finish();
-    taken.tell(files, table);
+    taken.report(files, table);
 }
 
 impl Taken {
-    fn tell(&self, files: usize, table: &mut Table) {
+    fn report(&self, files: usize, table: &mut Table) {
         let name = |what: &str| format!("{what}, {files} files");
         table.share(name("task added by the API → agent runs"), Some(&self.bare), &self.api, DISPATCH);
         table.part("of the baseline: git worktree add", &self.bare_worktree);

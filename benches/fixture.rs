@@ -1,5 +1,5 @@
-//! The ground that rows are measured on: a sealed box with a daemon in it, a repository, and the feed of its history
-//! with the time at which each entry arrived.
+//! The fixture of the benchmarks: a sealed box with a daemon, a repository, and the events of its history with their
+//! arrival times.
 
 use crate::agent;
 use crate::kit::repo::Repo;
@@ -44,7 +44,8 @@ impl Fixture {
         Self::with("", config)
     }
 
-    /// The same with more agents: lines of `agents:`, in which `STAMPS` stands for the directory of the stamps.
+    /// Opens a fixture with more agents: lines of `agents:`, in which `STAMPS` is replaced by the directory of the
+    /// stamps.
     pub fn with(agents: &str, config: &str) -> Self {
         let mut sealed = SealedBox::new();
         let worktrees = memory();
@@ -221,7 +222,7 @@ impl Feed {
                     .stream(&endpoint::EventStream { query: EventsQuery::default() })
                     .await
                     .expect("the daemon tells its history");
-                // It ends when the daemon leaves, or nobody listens here any more.
+                // It ends when the daemon stops, or nobody listens here any more.
                 ready.send(()).ok();
                 while let Ok(Some(entry)) = lines.event().await {
                     if sender.send(Seen { at: now_ns(), entry }).is_err() {

@@ -1,5 +1,5 @@
-//! An agent that writes as fast as it can: how fast that comes to a watcher, beside `tail -F` on the same transcript,
-//! and whether a watcher who does not read slows it.
+//! Measures an agent that writes as fast as it can: the throughput to a watcher, compared to `tail -F` on the same
+//! transcript, and whether a watcher that does not read slows the agent.
 
 use crate::Scale;
 use crate::agent;
@@ -58,8 +58,8 @@ pub fn rows(scale: Scale, table: &mut Table) {
     let (orch, bare) = watched.during;
     (arrived.0, arrived.1) = (orch.end(), bare.end());
     assert!(arrived.1.bytes >= length && arrived.0.bytes >= length, "both have all {length} bytes");
-    tell(megabytes, watched.begun, arrived, table);
-    tell_slowed(megabytes, alone.p50(), unread.p50(), table);
+    report(megabytes, watched.begun, arrived, table);
+    report_slowed(megabytes, alone.p50(), unread.p50(), table);
     fixture.finish();
 }
 
@@ -85,7 +85,7 @@ fn flood<T>(fixture: &Fixture, watch: impl FnOnce(&Fixture, u64) -> T) -> Flood<
     Flood { id, begun, took_ms: ms_between(begun, ended), during }
 }
 
-fn tell(megabytes: u64, begun: u64, (orch, bare): (Arrived, Arrived), table: &mut Table) {
+fn report(megabytes: u64, begun: u64, (orch, bare): (Arrived, Arrived), table: &mut Table) {
     let speed = |arrived: Arrived| arrived.bytes as f64 / 1e3 / ms_between(begun, arrived.last);
     table.add(Row {
         name: format!("a flood of {megabytes} MB, to the last byte on the watcher's stdout"),
@@ -96,7 +96,7 @@ fn tell(megabytes: u64, begun: u64, (orch, bare): (Arrived, Arrived), table: &mu
     });
 }
 
-fn tell_slowed(megabytes: u64, alone: f64, unread: f64, table: &mut Table) {
+fn report_slowed(megabytes: u64, alone: f64, unread: f64, table: &mut Table) {
     table.add(Row {
         name: format!("the agent writes {megabytes} MB: nobody watches / a watcher does not read"),
         baseline: format!("{} ms", figure(alone)),

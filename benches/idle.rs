@@ -41,7 +41,7 @@ pub fn rows(scale: Scale, table: &mut Table) {
     pause(Duration::from_secs(2));
     let after_edit = pss_mb(pid);
     finish(fixture);
-    tell("idle daemon, 10,000 done tasks", &seen, watch, table);
+    report("idle daemon, 10,000 done tasks", &seen, watch, table);
     let name = |when: &str| format!("idle daemon, 10,000 done tasks: memory (PSS) {when}");
     for (when, pss) in [("after a start", pss), ("after an edit", after_edit), ("after reading them in", after_import)]
     {
@@ -75,7 +75,7 @@ fn with_chats(watch: Duration, table: &mut Table) {
     let pss = pss_mb(pid);
     finish(fixture);
     const IDLE: &str = "idle daemon that listens in Telegram and Discord";
-    tell(IDLE, &seen, watch, table);
+    report(IDLE, &seen, watch, table);
     table.add(limit(format!("{IDLE}: memory (PSS)"), format!("{} MB", figure(pss)), format!("≤ {PSS} MB"), pss <= PSS));
 }
 
@@ -88,7 +88,7 @@ fn limit(name: String, orch: String, goal: String, reached: bool) -> Row {
     Row { name, orch, goal, reached: Some(reached), ..Row::default() }
 }
 
-fn tell(who: &str, seen: &Watched, watch: Duration, table: &mut Table) {
+fn report(who: &str, seen: &Watched, watch: Duration, table: &mut Table) {
     let name = |what: &str| format!("{who}, {} s: {what}", watch.as_secs());
     let programs = if seen.programs { "some" } else { "0" };
     table.add(limit(name("programs run"), programs.to_owned(), "0".to_owned(), !seen.programs));

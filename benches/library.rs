@@ -1,4 +1,5 @@
-//! What needs no daemon: the plan over ten thousand tasks, and a status written into a `tasks.yml` of ten thousand.
+//! Measures what needs no daemon: the plan over ten thousand tasks, and a status update in a `tasks.yml` of ten
+//! thousand.
 
 use crate::Scale;
 use crate::kit::write_file;
@@ -59,8 +60,8 @@ fn plans(rounds: usize, table: &mut Table) {
         ("all open, each blocked by the one before", blocked, &slots),
         ("mixed: 9 of 10 done, the rest open", mixed, &slots),
     ];
-    for (name, make, room) in kinds {
-        let samples = planned(rounds, MANY, make, room, now);
+    for (name, make, capacity) in kinds {
+        let samples = planned(rounds, MANY, make, capacity, now);
         table.limit(format!("plan, 10,000 tasks, {name}"), None, &samples, PLAN);
     }
     // What is done is not at hand in a daemon; of the tasks here each is looked at.
@@ -68,19 +69,19 @@ fn plans(rounds: usize, table: &mut Table) {
         ("100 may run, the rest are asked about", asked_about, &slots),
         ("100 may run, the rest blocked by the one before", one_of_a_thousand, &slots),
     ];
-    for (name, make, room) in large {
-        let samples = planned(rounds / 5, VERY_MANY, make, room, now);
+    for (name, make, capacity) in large {
+        let samples = planned(rounds / 5, VERY_MANY, make, capacity, now);
         table.limit(format!("plan, 100,000 tasks, {name}"), None, &samples, LARGE_PLAN);
     }
 }
 
-fn planned(rounds: usize, count: u64, make: fn(u64) -> Task, room: &Capacity, now: Timestamp) -> Samples {
+fn planned(rounds: usize, count: u64, make: fn(u64) -> Task, capacity: &Capacity, now: Timestamp) -> Samples {
     let tasks: BTreeMap<TaskId, Arc<Task>> = (1..=count).map(|id| (TaskId(id), Arc::new(make(id)))).collect();
     let snapshot = Snapshot {
         tasks: &tasks,
         settled: &BTreeMap::new(),
         projects: &[PathBuf::from("/repo")],
-        capacity: room,
+        capacity,
         cooldowns: &BTreeMap::new(),
         invalid: &BTreeMap::new(),
         scope: Scope::All,

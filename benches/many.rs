@@ -1,4 +1,4 @@
-//! What ten thousand stored tasks cost the commands that a person types, with a daemon and without one.
+//! Measures commands with ten thousand stored tasks, with and without a daemon.
 
 use crate::Scale;
 use crate::fixture::Fixture;
@@ -33,7 +33,7 @@ pub fn rows(scale: Scale, table: &mut Table) {
     many.finish();
 }
 
-/// A ground whose daemon has taken in ten thousand finished tasks.
+/// Opens a fixture whose daemon has ten thousand finished tasks.
 pub fn with_many() -> Fixture {
     let mut fixture = Fixture::new("");
     fixture.sealed().write_tasks(&tasks_yaml(MANY, "done"));

@@ -1,4 +1,4 @@
-//! Time and samples. The one place of the benchmarks that looks at a clock or pauses.
+//! Times and samples. The only module of the benchmarks that reads a clock or pauses.
 
 use orch_sys::process::{Invocation, run};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

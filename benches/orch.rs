@@ -76,7 +76,7 @@ fn main() -> ExitCode {
         match flag.as_str() {
             agent::FLAG => return agent::work(Path::new(stamps), name),
             agent::FLOODER => return agent::flood(Path::new(stamps), name),
-            agent::TELLER => return agent::tell(Path::new(stamps), name),
+            agent::TELLER => return agent::write_lines(Path::new(stamps), name),
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! What `orch stream` replaces: a look at each pane every two seconds, and the lines that are new there.
+//! The alternative to `orch stream`: polls each pane every two seconds for new lines.
 
 use crate::fixture::Fixture;
 use crate::measure::{now_ns, pause};
@@ -7,11 +7,11 @@ use orch_sys::process::{Invocation, run};
 use std::path::Path;
 use std::time::Duration;
 
-/// From one look at all panes to the next.
+/// The polling interval.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Looks so many times at all panes of the box; when the first and the last look began.
-pub fn look(fixture: &Fixture, times: usize) -> (Seen, (u64, u64)) {
+/// Polls all panes of the box this many times; returns when the first and the last poll started.
+pub fn poll(fixture: &Fixture, times: usize) -> (Seen, (u64, u64)) {
     let socket = fixture.sealed().tmux_socket().expect("orch's tmux runs");
     let sessions = tmux(fixture, &socket, &["list-sessions", "-F", "#{session_name}"]);
     let (mut seen, mut begun) = (Seen::default(), Vec::new());

@@ -1,4 +1,4 @@
-//! How quickly secrets are looked for in ordinary text, which has none, and what the rules cost a process that starts.
+//! Measures the search for secrets in ordinary text, and the cost of the rules at the start of a process.
 
 use crate::Scale;
 use crate::measure::{Samples, figure, timed};

@@ -1,5 +1,5 @@
-//! How long it takes to find the model that a reference means: ten thousand references of every kind over a catalog of
-//! two thousand models, each timed by itself.
+//! Measures the resolution of model references: ten thousand references of every kind over a catalog of two thousand
+//! models, each timed separately.
 
 use crate::Scale;
 use crate::measure::{Samples, figure, timed};

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Milliseconds for a hit with the index.
 const HIT: f64 = 100.0;
-/// A scan against the one beside it.
+/// The accepted ratio of a scan to the baseline.
 const SCAN: (f64, f64) = (0.0, 2.0);
 /// Bytes of one transcript.
 const TRANSCRIPT: usize = 5 << 20;
@@ -114,7 +114,7 @@ fn index(fixture: &mut Fixture, runs: usize) -> f64 {
     ms
 }
 
-/// Transcripts as agents write them: words, paths, numbers, now and then a command with its result.
+/// Transcripts as agents write them: words, paths, numbers, and sometimes a command with its result.
 fn write_runs(home: &Path, runs: usize) {
     for number in 0..runs {
         let run = RunId::new(TaskId(number as u64 + 1), 1, 0xab);

@@ -1,5 +1,5 @@
-//! From the moment at which an agent writes a line to the moment at which a watcher has it, for all running sessions at
-//! once, beside `tail -F` on the same transcripts; and what the daemon takes for it.
+//! Measures the delay from an agent's line to a watcher, for all sessions at once, compared to `tail -F` on the same
+//! transcripts, and the daemon's resources.
 
 use crate::Scale;
 use crate::agent;
@@ -71,14 +71,14 @@ fn measure(sessions: usize, scale: Scale, table: &mut Table) {
     });
     let memory = pss_mb(pid);
     let undisturbed = (begun, now_ns());
-    let (polled, looked) = poll::look(&fixture, scale.pick(6, 4));
+    let (polled, looked) = poll::poll(&fixture, scale.pick(6, 4));
     std::fs::File::create(fixture.stamps().join("stop")).expect("a file in the box");
     let said: BTreeMap<u64, u64> = ids.iter().map(|id| (*id, fixture.await_stamp(&id.to_string(), "said"))).collect();
     wait::wait_until("all tasks to be done", 2 * RUN, || fixture.count("done") == sessions as u64);
     pause(Duration::from_millis(500));
     let (orch, bare) = (by_orch.end(), by_tail.end());
-    tell(sessions, (&orch, &bare), &said, undisturbed, table);
-    tell_polled(&polled, &bare, looked, table);
+    report(sessions, (&orch, &bare), &said, undisturbed, table);
+    report_polled(&polled, &bare, looked, table);
     if sessions == 100 {
         let name = "daemon, 100 sessions of 20 lines a second, one watcher of all; `tail -F`";
         processor(table, name, busy.cpu, BUSY);
@@ -112,7 +112,7 @@ pub fn transcript(fixture: &Fixture, id: u64) -> PathBuf {
     })
 }
 
-fn tell(
+fn report(
     sessions: usize,
     (orch, bare): (&Seen, &Seen),
     said: &BTreeMap<u64, u64>,
@@ -145,8 +145,8 @@ fn both(samples: &Samples) -> String {
     format!("{} / {} ms", figure(samples.p50()), figure(samples.percentile(99)))
 }
 
-/// What a look at the panes every two seconds shows of the lines that were written between the first and the last look.
-fn tell_polled(polled: &Seen, bare: &Seen, looked: (u64, u64), table: &mut Table) {
+/// Adds the result of polling the panes every two seconds, for lines between the first and the last poll.
+fn report_polled(polled: &Seen, bare: &Seen, looked: (u64, u64), table: &mut Table) {
     let written = bare.count_within(looked);
     let lost = 100.0 * (1.0 - polled.count_within(looked) as f64 / written as f64);
     table.add(Row {

@@ -1,4 +1,4 @@
-//! The table that is printed.
+//! The printed table.
 
 use crate::measure::{Samples, figure};
 
@@ -31,14 +31,14 @@ impl Table {
         self.0.push(row);
     }
 
-    /// What the last row is compared with.
+    /// Sets the baseline of the last row.
     pub fn beside(&mut self, baseline: String) {
         if let Some(row) = self.0.last_mut() {
             row.baseline = baseline;
         }
     }
 
-    /// A row on orch's own share of something whose bare steps were measured beside it. The share is the difference of
+    /// Adds a row with orch's own share of an operation whose bare steps were measured. The share is the difference of
     /// the medians, and of the 95th percentiles.
     pub fn share(&mut self, name: impl Into<String>, bare: Option<&Samples>, orch: &Samples, goal: (f64, f64)) {
         let (bare_p50, bare_p95) = bare.map_or((0.0, 0.0), |bare| (bare.p50(), bare.p95()));

@@ -315,7 +315,7 @@ impl Setup {
         if matches!(mode, Mode::Serve | Mode::UntilIdle) {
             self.keep_tcp(routes.clone(), listening, settings_changed, closing.clone());
             let client = Client::new(Transport::InProcess(routes.clone()));
-            services.push(self.keep_channels(handle.clone(), client, (channels_changed, asked), closing.clone()));
+            services.push(self.keep_channels(handle.clone(), client, channels_changed, asked, closing.clone()));
             services.push(self.watch_providers(handle.clone(), providers_changed, closing.clone()));
         }
         Ok(Running {

@@ -1,5 +1,5 @@
-//! What must hold after every trial, whatever was done to orch: the promises of `docs/explanation/reliability.md`, looked at from
-//! outside, when orch has come to rest and no daemon runs.
+//! Checks the invariants after every trial: the promises of `docs/explanation/reliability.md`, observed from outside,
+//! when orch has come to rest and no daemon runs.
 
 use crate::fixture::{Ends, Fixture, Job, MARKS};
 use crate::kit::wait::{self, SOON};
@@ -9,14 +9,14 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What a trial allows beside what its tasks say.
+/// What a trial allows in addition to its tasks' definitions.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Allowed {
     /// So many starts of agents more than if nothing had gone wrong: one for each run that died.
     pub more_starts: usize,
     /// The person's own bytes in `tasks.yml` are gone by the trial's own doing.
     pub no_marks: bool,
-    /// What tells that a run was taken may be gone with the power: the same run is done again then.
+    /// The record of a run's start may be lost with the power: then the same run starts again.
     pub same_run: bool,
     /// The person takes out of `tasks.yml` what is settled.
     pub tidied: bool,
@@ -39,7 +39,7 @@ pub fn all(fixture: &Fixture, jobs: &[Job], allowed: Allowed) -> Findings {
     file(fixture, allowed, &mut found);
     leftovers(fixture, &mut found);
     if !found.is_empty() && crate::is_verbose() {
-        crate::table::tell(&crate::kit::last_words::of(&fixture.state(), ""));
+        crate::table::print_error(&crate::kit::last_words::read(&fixture.state(), ""));
     }
     found
 }
@@ -120,7 +120,7 @@ fn merges(fixture: &Fixture) -> BTreeMap<u64, usize> {
     merges
 }
 
-/// What SQLite says of the journal, and the runs in it.
+/// Returns SQLite's verdict on the journal, and the runs in it.
 fn read_journal(fixture: &Fixture) -> rusqlite::Result<(String, Vec<Value>)> {
     let path = fixture.state().join("orch.db");
     let journal = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -130,14 +130,14 @@ fn read_journal(fixture: &Fixture) -> rusqlite::Result<(String, Vec<Value>)> {
     Ok((whole, runs.flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()))
 }
 
-/// Runs that could not go on with a conversation which the agent before them had not saved yet when it died: each of these
-/// agents found nothing, did nothing, and the next one began anew.
+/// Counts runs that could not continue a conversation because the previous agent died before it was saved: each of
+/// these agents did nothing, and the next one started a new conversation.
 fn lost_sessions(fixture: &Fixture) -> usize {
     let runs = read_journal(fixture).map(|(_, runs)| runs).unwrap_or_default();
     runs.iter().filter(|run| run["outcome"].to_string().contains("\"session_lost\"")).count()
 }
 
-/// How each run ended, for whoever asks why there are so many.
+/// Describes how each run ended, to explain their number.
 fn endings(fixture: &Fixture) -> String {
     let runs = read_journal(fixture).map(|(_, runs)| runs).unwrap_or_default();
     runs.iter().map(|run| format!("\n  {}: {}", run["id"], run["outcome"])).collect()
@@ -194,7 +194,7 @@ fn repository(fixture: &Fixture, found: &mut Findings) {
     // The maintenance that an agent's `git commit` begins leaves its locks where it is killed with the agent; orch itself
     // never takes these in a trial.
     let of_maintenance = |name: &str| ["maintenance.lock", "packed-refs.lock"].contains(&name);
-    // The last that a `git commit` does is to drop this one; a run that goes on in the worktree finds it removed.
+    // The last act of `git commit` is to remove this file; a run that continues in the worktree finds it removed.
     let of_agent = |name: &str| name == "AUTO_MERGE.lock";
     let hinders = |name: &str| name.ends_with(".lock") && !of_maintenance(name) && !of_agent(name);
     let locks = below(&fixture.repo.dir().join(".git"), &hinders);
@@ -211,7 +211,7 @@ fn repository(fixture: &Fixture, found: &mut Findings) {
     }
 }
 
-/// `tasks.yml` reads, says what the journal says, and has all of the person's own bytes.
+/// Checks that `tasks.yml` is readable, agrees with the journal, and has all of the person's bytes.
 fn file(fixture: &Fixture, allowed: Allowed, found: &mut Findings) {
     let text = std::fs::read_to_string(fixture.sealed.tasks_file()).unwrap_or_default();
     for mark in MARKS.iter().filter(|mark| !allowed.no_marks && !text.contains(**mark)) {
@@ -228,7 +228,7 @@ fn file(fixture: &Fixture, allowed: Allowed, found: &mut Findings) {
     }
 }
 
-/// The status of each id, as it stands in the file, whatever its style.
+/// Returns the status of each id in the file, in any style.
 fn statuses(text: &str) -> BTreeMap<String, String> {
     let (mut found, mut id, mut status) = (BTreeMap::new(), None, None);
     for line in text.lines().map(str::trim).chain(["- end"]) {
@@ -250,7 +250,7 @@ fn statuses(text: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// Nothing half-written is left where somebody would trip over it.
+/// Checks that nothing partially written is left.
 fn leftovers(fixture: &Fixture, found: &mut Findings) {
     let home = std::fs::read_dir(fixture.sealed.orch_home()).into_iter().flatten().flatten();
     let names = home.map(|entry| entry.file_name().to_string_lossy().into_owned());

@@ -1,5 +1,5 @@
-//! A layer between orch and its files: one call of it fails, or all are written down. `disk/shim.c` tells how; here it is
-//! compiled, given its orders, and asked what it did.
+//! A layer between orch and its files: one call fails, or all are recorded. `disk/shim.c` implements it; here it is
+//! compiled, configured, and read.
 
 pub mod player;
 pub mod trace;
@@ -31,7 +31,7 @@ pub fn scratch() -> &'static Path {
 pub enum Fault {
     /// The disk does not take or give it.
     Io,
-    /// No room.
+    /// No space.
     Full,
     /// No more open files.
     Descriptors,
@@ -101,7 +101,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Over what stands below these directories, with its own files in `notes`. Nothing fails yet.
+    /// Intercepts calls below these directories, with its own files in `notes`. Nothing fails yet.
     pub fn over(roots: &[&Path], notes: &Path) -> Self {
         let control = notes.join("disk-control");
         std::fs::write(&control, [0; 4096]).expect("a file");
@@ -141,7 +141,7 @@ impl Layer {
         env
     }
 
-    /// Calls `from` to `to` fail, counted from 1; counting begins anew.
+    /// Makes calls `from` to `to` fail, counted from 1; counting starts again.
     pub fn fail(&self, fault: Fault, calls: Calls, (from, to): (u64, u64)) {
         let mask: u32 = match calls {
             Calls::Changes => 1,

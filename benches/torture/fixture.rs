@@ -1,5 +1,5 @@
-//! The ground of a trial: a sealed box with a repository, a list of tasks in a person's own hand, and an agent that
-//! writes down each of its starts and holds a lock as long as it lives, so that two at once are seen whatever happens.
+//! The fixture of a trial: a sealed box with a repository, a list of tasks written by a person, and an agent that
+//! records each start and holds a lock while it lives, so that two at once are detected.
 
 use crate::kit::process::{Program, Ran, Running};
 use crate::kit::repo::Repo;
@@ -15,10 +15,10 @@ use std::time::Duration;
 /// Where other agents come in `config.yml`.
 const OTHERS: &str = "# others\n";
 
-/// Fails while the file says "wrong".
+/// Fails while the file contains "wrong".
 const CHECK: &str = "if grep -qs wrong fix*.txt; then echo must not say wrong; exit 1; fi\n";
 
-/// What the person wrote into `tasks.yml` that is nobody else's.
+/// The person's own lines in `tasks.yml`.
 pub const MARKS: [&str; 2] = ["# mine: this comment stays", "# and this one, too"];
 
 /// How a task is to end.
@@ -55,7 +55,8 @@ impl Job {
         Self { title: format!("Do {name}"), script, ends: Ends::Done, file, starts: 1 }
     }
 
-    /// One that tells a line now and then until the file `go` is there, and then commits. `task` is its number.
+    /// Returns a task that prints a line from time to time until the file `go` exists, and then commits. `task` is its
+    /// number.
     pub fn teller(task: usize) -> Self {
         let file = (format!("told-{task}.txt"), "right\n".to_owned());
         Self { title: format!("Tell {task}"), script: String::new(), ends: Ends::Done, file, starts: 1 }
@@ -76,7 +77,7 @@ impl Job {
     }
 }
 
-/// The ground.
+/// The fixture.
 pub struct Fixture {
     /// The box.
     pub sealed: SealedBox,
@@ -121,8 +122,8 @@ impl Fixture {
         Self { sealed, repo, notes }
     }
 
-    /// One more agent: `settings` are its keys beside `command`, and what its program does follows what all of them do.
-    /// It is told as a start.
+    /// Adds an agent: `settings` are its keys next to `command`, and its program runs after the common part. It is
+    /// recorded as a start.
     pub fn hire(&self, name: &str, settings: &str, program: &str) {
         let bot = crate::kit::read_file(&self.sealed.bin().join("bot"));
         let (starts, _) = bot.rsplit_once("exec ").expect("the bot's program ends with orch");
@@ -173,7 +174,7 @@ impl Fixture {
         self.orch(args).ok().json()
     }
 
-    /// What is told of a task.
+    /// Returns the document of a task.
     pub fn show(&self, task: u64) -> Value {
         self.json(["task", "show", &task.to_string(), "--json"])
     }
@@ -203,7 +204,7 @@ impl Fixture {
         daemon
     }
 
-    /// How all tasks stand, in short.
+    /// Describes the states of all tasks.
     pub fn describe(&self) -> String {
         let listed = self.orch(["task", "list", "--json"]);
         let listed: Value = serde_json::from_str(&listed.stdout).unwrap_or_default();
@@ -237,7 +238,7 @@ impl Fixture {
         }
     }
 
-    /// The daemon is told to leave by SIGTERM, and does.
+    /// Stops the daemon by SIGTERM.
     pub fn leaves(&self, daemon: Running) -> Findings {
         daemon.signal(Signal::TERM);
         let ran = daemon.finish(SOON);
@@ -247,7 +248,7 @@ impl Fixture {
         vec![finding(Broken::Stuck, format!("a daemon that was told to leave ended otherwise: {ran}"))]
     }
 
-    /// Waits until nobody is left in the box; who is.
+    /// Waits until no process is left in the box; returns those that are.
     pub fn left_behind(&self) -> Vec<String> {
         wait::poll(SOON, || self.sealed.inmates().is_empty().then_some(()));
         self.sealed.inmates().into_iter().map(|one| format!("{} {}", one.pid, one.command)).collect()
@@ -259,7 +260,7 @@ pub fn kill(pid: i32) -> bool {
     signal(pid, Signal::KILL)
 }
 
-/// Sends a signal; whether somebody was there.
+/// Sends a signal; returns whether the process existed.
 pub fn signal(pid: i32, which: Signal) -> bool {
     Pid::from_raw(pid).is_some_and(|pid| kill_process(pid, which).is_ok())
 }

@@ -1,4 +1,4 @@
-//! What a trial measures beside its promises: time without service, memory and descriptors of a process, its zombies.
+//! Measurements of a trial besides its invariants: time without service, memory and descriptors of a process, zombies.
 
 use crate::fixture::Fixture;
 use crate::row::pause;
@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_millis(5);
 /// How long an answer may take before it counts as none.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends what looks on beside a trial, also when the trial breaks off.
+/// Ends an observer, also when the trial panics.
 pub struct AtEnd<'a>(pub &'a AtomicBool);
 
 impl Drop for AtEnd<'_> {
@@ -22,8 +22,7 @@ impl Drop for AtEnd<'_> {
     }
 }
 
-/// Asks the daemon again and again until `over`. Returns each time in which nobody answered, from the last answer to
-/// the next.
+/// Sends requests to the daemon until `over`. Returns each time without an answer, from the last answer to the next.
 pub fn silences(fixture: &Fixture, over: &AtomicBool) -> Vec<Duration> {
     let socket = fixture.state().join("orch.sock");
     let (mut last, mut missed, mut found) = (None, false, Vec::new());
@@ -103,7 +102,7 @@ fn is_zombie(pid: i32) -> bool {
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
-/// The middle and the largest of some times, in words.
+/// Describes the median and the maximum of some times.
 pub fn summary(mut times: Vec<Duration>) -> String {
     times.sort();
     match (times.get(times.len() / 2), times.last()) {

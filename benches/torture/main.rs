@@ -41,7 +41,7 @@ pub fn orch() -> &'static Path {
     })
 }
 
-/// Whether the whole story of a trial that found something is told: `WORDS=1`.
+/// Returns whether to print details of a trial with findings: `WORDS=1`.
 pub fn is_verbose() -> bool {
     variable("WORDS").is_some()
 }
@@ -59,11 +59,11 @@ fn main() -> ExitCode {
     let size = if args.iter().any(|arg| arg == "--quick") { Size::Quick } else { Size::Full };
     let wanted: Vec<&str> = args.iter().filter(|arg| !arg.starts_with("--")).map(String::as_str).collect();
     if let Some(unknown) = wanted.iter().find(|name| rows::all().iter().all(|row| !is(row, name))) {
-        table::tell(&format!("there is no row {unknown}"));
+        table::print_error(&format!("there is no row {unknown}"));
         return ExitCode::from(2);
     }
     if !is_verbose() {
-        // What broke off is told in one line, with the trial.
+        // A panic is reported in one line, with the trial.
         std::panic::set_hook(Box::new(|_| {}));
     }
     table::say(table::head().trim_end());
@@ -75,12 +75,12 @@ fn main() -> ExitCode {
         rows::all().into_iter().map(|row| (row, chosen(row).then(|| tried(row, size)))).collect();
     disk::clean_up();
     std::fs::remove_file(orch()).ok();
-    // A row of which only some points were tried says nothing about the row.
+    // A row of which only some points were tried proves nothing about the row.
     if variable("POINT").is_none() && (size == Size::Full || args.iter().any(|arg| arg == "--bless")) {
         table::bless(&rows);
     }
     let broken: Vec<String> = rows.iter().filter_map(|(_, line)| line.as_ref()).flat_map(Line::broken).collect();
-    broken.iter().for_each(|found| table::tell(found));
+    broken.iter().for_each(|found| table::print_error(found));
     ExitCode::from(u8::from(!broken.is_empty()))
 }
 

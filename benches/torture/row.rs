@@ -1,4 +1,4 @@
-//! What a row of the table is, and what comes of it. A new row is one file in `rows/` and a line in its list.
+//! The definition and the result of a row. A new row is one file in `rows/` and a line in its list.
 
 use crate::kit::wait;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +16,7 @@ pub enum Size {
 }
 
 impl Size {
-    /// As the table says it.
+    /// Returns the name in the table.
     pub fn word(self) -> &'static str {
         match self {
             Self::Quick => "quick",
@@ -33,7 +33,7 @@ pub struct Row {
     pub code: &'static str,
     /// What goes wrong.
     pub fault: &'static str,
-    /// What is aimed at, beside 0 lost, 0 doubled, 0 stuck.
+    /// The goal, in addition to 0 lost, 0 doubled, 0 stuck.
     pub goal: &'static str,
     /// What it does.
     pub run: Run,
@@ -68,7 +68,7 @@ pub enum Broken {
 pub struct Finding {
     /// Which.
     pub broken: Broken,
-    /// For whoever mends it.
+    /// The description, for the developer.
     pub text: String,
 }
 
@@ -98,7 +98,7 @@ impl Tally {
     }
 }
 
-/// Carries out trials, a few at a time. One that breaks off counts as stuck. Each is told when it found something.
+/// Runs trials, a few at a time. One that panics counts as stuck. Findings are printed at once.
 pub fn trials(count: usize, at_once: usize, trial: impl Fn(usize) -> Findings + Sync) -> Tally {
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -112,7 +112,7 @@ pub fn trials(count: usize, at_once: usize, trial: impl Fn(usize) -> Findings + 
                     let found = catch_unwind(AssertUnwindSafe(|| trial(number)));
                     let found = found.unwrap_or_else(|panic| vec![finding(Broken::Stuck, reason(&*panic))]);
                     for one in &found {
-                        super::table::tell(&format!("trial {number}: {:?}: {}", one.broken, one.text));
+                        super::table::print_error(&format!("trial {number}: {:?}: {}", one.broken, one.text));
                     }
                     all.lock().expect("nobody panics with it").extend(found);
                 }
@@ -122,13 +122,13 @@ pub fn trials(count: usize, at_once: usize, trial: impl Fn(usize) -> Findings + 
     Tally { times: count, findings: all.into_inner().expect("nobody panics with it"), note: String::new() }
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub fn reason(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_else(|| "it broke off".to_owned())
 }
 
-/// Numbers that look random and are the same for the same seed.
+/// Pseudo-random numbers, reproducible from a seed.
 pub struct Dice(u64);
 
 impl Dice {
@@ -151,7 +151,7 @@ impl Dice {
     }
 }
 
-/// Lets time pass: a fault strikes at a moment that nobody waits for.
+/// Pauses: a fault strikes at a random moment.
 pub fn pause(time: Duration) {
     wait::poll(time, || None::<()>);
 }

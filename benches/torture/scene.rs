@@ -122,7 +122,7 @@ impl Scene {
                 Err(found) => return found,
             };
             if crate::is_verbose() {
-                crate::table::tell(&format!(
+                crate::table::print_error(&format!(
                     "told {:?} gave up {} edited {}\n{}",
                     self.told_at,
                     self.gave_up,

@@ -26,7 +26,7 @@ pub struct Wanted {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Report {
     /// Seeds that were tried.
     pub seeds: u64,
     /// Simulated days.
@@ -38,16 +38,16 @@ pub struct Told {
 }
 
 /// Runs the simulation in as many processes as there are cores.
-pub fn simulate(wanted: Wanted, size: Size) -> Told {
+pub fn simulate(wanted: Wanted, size: Size) -> Report {
     let program = match program(size) {
         Ok(program) => program,
-        Err(why) => return Told { findings: vec![finding(Broken::Stuck, why)], ..Told::default() },
+        Err(why) => return Report { findings: vec![finding(Broken::Stuck, why)], ..Report::default() },
     };
     let dir = tempfile::tempdir().expect("a directory");
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(wanted.seeds);
     let each = wanted.seeds.div_ceil(cores);
     let begun = Instant::now();
-    let mut text = Told::default();
+    let mut text = Report::default();
     std::thread::scope(|scope| {
         let parts = (0..cores).map(|core| {
             let seeds = each.min(wanted.seeds - core * each);
@@ -67,14 +67,14 @@ pub fn simulate(wanted: Wanted, size: Size) -> Told {
     text
 }
 
-impl Told {
+impl Report {
     /// How fast the time of the simulation goes.
     pub fn speed(&self) -> String {
         format!("{:.0} days a second", self.days / self.took.as_secs_f64().max(0.001))
     }
 }
 
-fn simulated(program: &Path, wanted: Wanted, result: &Path) -> Told {
+fn simulated(program: &Path, wanted: Wanted, result: &Path) -> Report {
     let mut command = Command::new(program);
     command.args(["--exact", TEST, "--nocapture", "--test-threads", "1"]).stdin(Stdio::null());
     let numbers = [("SEEDS", wanted.seeds as u64), ("FROM", wanted.first)];
@@ -86,7 +86,7 @@ fn simulated(program: &Path, wanted: Wanted, result: &Path) -> Told {
     let Some(read) = read else {
         let said = ran.map_or_else(|error| error.to_string(), |ran| String::from_utf8_lossy(&ran.stdout).into_owned());
         let text = format!("the simulation of seeds from {} on left no result: {said}", wanted.first);
-        return Told { findings: vec![finding(Broken::Stuck, text)], ..Told::default() };
+        return Report { findings: vec![finding(Broken::Stuck, text)], ..Report::default() };
     };
     let list = |key: &str| read[key].as_array().cloned().unwrap_or_default();
     let broken = list("broken").into_iter().map(|one| {
@@ -96,12 +96,12 @@ fn simulated(program: &Path, wanted: Wanted, result: &Path) -> Told {
     let diverged =
         list("diverged").into_iter().map(|seed| finding(Broken::Doubled, format!("seed {seed} went two ways")));
     let findings: Findings = broken.chain(diverged).collect();
-    findings.iter().for_each(|one| crate::table::tell(&one.text));
-    Told {
+    findings.iter().for_each(|one| crate::table::print_error(&one.text));
+    Report {
         seeds: read["seeds"].as_u64().unwrap_or_default(),
         days: read["days"].as_f64().unwrap_or_default(),
         findings,
-        ..Told::default()
+        ..Report::default()
     }
 }
 

@@ -103,6 +103,6 @@ pub fn say(text: &str) {
 
 /// Tells what was found, beside the table.
 #[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "who mends it reads it while the others go on")]
-pub fn tell(text: &str) {
+pub fn print_error(text: &str) {
     eprintln!("{text}");
 }

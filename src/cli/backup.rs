@@ -67,7 +67,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     };
     let done = context.ui.wait("writing the backup", work).await;
     let manifest = done.map_err(|error| CliError::system("the backup broke off")(error.into()))??;
-    let bytes = file.metadata().map_err(CliError::system("cannot look at the backup"))?.len();
+    let bytes = file.metadata().map_err(CliError::system("cannot read the backup"))?.len();
     if context.ui.is_json() {
         context.ui.json(&Written { file: &file, bytes, manifest: &manifest })?;
     } else {
@@ -88,7 +88,7 @@ pub async fn restore(args: RestoreArgs, context: &Context) -> Result<Exit, CliEr
     if setup.connect().await.is_some() {
         return Err(CliError::Refused {
             message: format!("an engine runs on {}", setup.home.root().display()),
-            hint: Some("stop the daemon first; agents go on".to_owned()),
+            hint: Some("stop the daemon first; agents keep running".to_owned()),
         });
     }
     let wish = RestoreWish { dry_run: args.dry_run, force: args.force };
@@ -159,7 +159,7 @@ impl From<RestoreError> for CliError {
         let refused = |hint: &str| Self::Refused { message: message.clone(), hint: Some(hint.to_owned()) };
         match error {
             RestoreError::NotEmpty { .. } => {
-                refused("--force moves that aside, into .orch/replaced; --dry-run tells what would be done")
+                refused("--force moves it aside, into .orch/replaced; --dry-run shows what would be done")
             }
             RestoreError::Alive { .. } => refused(
                 "wait until they end (`orch serve` follows them; `orch task cancel ID` ends one), or choose a newer backup",

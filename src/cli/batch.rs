@@ -119,7 +119,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
         Command::Show(Which { name }) => {
             let columns = context.ui.columns();
-            let text = |batch: &BatchView, now: &Now, paint: Paint| show::sheet(batch, now, columns, paint);
+            let text = |batch: &BatchView, now: &Now, paint: Paint| show::details(batch, now, columns, paint);
             context.present(&endpoint::BatchShow { name }, text).await
         }
         Command::Set { which: Which { name }, concurrency, budget, no_budget } => {

@@ -53,7 +53,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 fn listed(breakers: &[BreakerView], now: &Now, columns: usize, paint: Paint) -> String {
     if breakers.is_empty() {
-        return "nothing has failed in a row\n".to_owned();
+        return "no breaker has counted failures\n".to_owned();
     }
     let rows: Vec<_> = breakers
         .iter()
@@ -76,7 +76,7 @@ async fn reset(name: Option<String>, context: &Context) -> Result<Exit, CliError
     if context.ui.is_json() {
         context.ui.json(&reset)?;
     } else if reset.is_empty() {
-        context.ui.data("nothing has failed in a row\n")?;
+        context.ui.data("no breaker has counted failures\n")?;
     } else {
         let names: String = reset.iter().map(|name| format!("{}\n", super::ui::text::line(name))).collect();
         context.ui.data(&names)?;
@@ -119,7 +119,7 @@ mod tests {
             "breaker    state  failures  until  the last failure\n\
              agent:bot  open          5  13:30  exit code 3: boom\\u{1b}[2J\n"
         );
-        assert_eq!(listed(&[], &now(), 100, Paint::OFF), "nothing has failed in a row\n");
+        assert_eq!(listed(&[], &now(), 100, Paint::OFF), "no breaker has counted failures\n");
     }
 
     #[test]

@@ -31,7 +31,6 @@ const UNREAD: u32 = 50;
 
 /// The text of a test message.
 const TEXT: &str = "This is a test of orch: it reaches you here.";
-
 /// Arguments of `orch channel`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -108,17 +107,17 @@ fn listed(views: &[ChannelView], now: &Now) -> String {
             String::new()
         } else {
             let last = view.last_sent_at.map_or_else(|| "never".to_owned(), |at| now.past(at));
-            format!("  {} waiting, told last {last}", view.pending)
+            format!("  {} pending, last sent {last}", view.pending)
         };
         let state = if view.state == ChannelState::NoDaemon { "set up" } else { view.state.as_str() };
         let line = format!("{:<9} {state:<8}{waits}", view.name);
         text.push_str(&format!("{}\n", line.trim_end()));
         if view.state != ChannelState::Off && view.allowed == Some(0) {
             let how = how_to_allow(view.name);
-            text.push_str(&format!("  it speaks only: nobody may give orders there; {how}\n"));
+            text.push_str(&format!("  send-only: nobody is allowed to give orders there; {how}\n"));
         }
         if let Some(why) = &view.trouble {
-            text.push_str(&format!("  it does not take what it is told: {}\n", text::line(why)));
+            text.push_str(&format!("  cannot send: {}\n", text::line(why)));
         }
         if view.dropped > 0 {
             text.push_str(&format!("  {} dropped, because too many waited\n", view.dropped));
@@ -129,7 +128,7 @@ fn listed(views: &[ChannelView], now: &Now) -> String {
         }
     }
     if views.iter().any(|view| view.state == ChannelState::NoDaemon) {
-        text.push_str("\nno daemon runs: what happens is text when one does (orch serve)\n");
+        text.push_str("\nno daemon runs: notifications are sent when one does (orch serve)\n");
     }
     if views.iter().all(|view| view.state == ChannelState::Off) {
         text.push_str("\norch channel add telegram (or discord, webhook, desktop) sets one up\n");
@@ -153,11 +152,11 @@ async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else if is_said {
-        context.ui.data(&format!("{kind}: it was said\n"))?;
+        context.ui.data(&format!("{kind}: the test message was sent\n"))?;
     } else {
         let why = view.error.as_deref().map_or("no answer yet".into(), text::line);
-        context.ui.data(&format!("{kind}: it was not said: {why}\n"))?;
-        context.ui.note("it is tried again by itself; orch channel list tells how that goes");
+        context.ui.data(&format!("{kind}: the test message was not sent: {why}\n"))?;
+        context.ui.note("it is retried automatically; orch channel list shows the state");
     }
     link.close().await?;
     Ok(if is_said { Exit::Done } else { Exit::Failed })
@@ -241,7 +240,7 @@ async fn remove(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> 
         None => true,
     };
     if !is_known {
-        context.ui.warning("the daemon has not taken that up yet; orch channel list tells when it has");
+        context.ui.warning("the daemon has not applied that yet; orch channel list shows when it has");
     }
     if context.ui.is_json() {
         context.ui.json(&serde_json::json!({ "channel": kind, "removed": changed }))?;

@@ -105,11 +105,11 @@ fn plain(value: &Value) -> String {
 
 async fn validate_files(context: &Context) -> Result<Exit, CliError> {
     let (mut files, layers) = all_layers(context).await?;
-    let mut odd = Vec::new();
+    let mut mistakes = Vec::new();
     let (mut problems, mut warnings) = match load(&layers) {
         Ok(loaded) => {
             let mut problems = validate::check_references(&loaded.config, &loaded.origins, &context.environment);
-            odd.extend(
+            mistakes.extend(
                 validate::odd::likely_mistakes(&loaded.config, &loaded.origins, &context.environment)
                     .into_iter()
                     .map(Warning::Other),
@@ -122,7 +122,7 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
         }
         Err(problems) => (problems, Vec::new()),
     };
-    warnings.extend(odd);
+    warnings.extend(mistakes);
     for OwnTemplate { path, problem } in own_templates(&context.setup()?.home) {
         problems.extend(problem.map(|(line, cause)| {
             ConfigProblem::new(Origin::file(&path, line, 1), cause)

@@ -95,7 +95,7 @@ impl Context {
             home: Home::new(root, worktrees),
             environment: self.environment.clone(),
             flags: self.flags.clone(),
-            orch: std::env::current_exe().map_err(CliError::system("cannot tell where orch itself is"))?,
+            orch: std::env::current_exe().map_err(CliError::system("cannot determine the path of orch"))?,
         })
     }
 

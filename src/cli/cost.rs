@@ -80,7 +80,7 @@ fn report(view: &CostView, columns: usize, paint: Paint) -> String {
     let CostRow { runs, unpriced, computed, .. } = view.total;
     let lines = [
         (computed, format!("~ {computed} of {runs} runs: computed, tokens × the catalog's prices")),
-        (unpriced, format!("+ {unpriced} of {runs} runs told no price")),
+        (unpriced, format!("+ {unpriced} of {runs} runs have no price")),
     ];
     for (_, line) in lines.iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!("{}\n", text::fit(line, columns)));
@@ -168,6 +168,6 @@ mod tests {
         assert_eq!(lines[2][3..], ["choice)", "?", "3", "2", "1", "?", "?"], "{text}");
         assert_eq!(lines[3], ["haiku", "$0.02+", "3", "2", "0", "?", "?"], "{text}");
         assert_eq!(lines[4], ["all", "$1.52+", "9", "6", "3", "$0.51+", "$0.05+"], "{text}");
-        assert_eq!(text.lines().last(), Some("+ 4 of 9 runs told no price"));
+        assert_eq!(text.lines().last(), Some("+ 4 of 9 runs have no price"));
     }
 }

@@ -299,7 +299,7 @@ const EXAMINED: u64 = 64 << 20;
 /// Checks whether the journal is intact, and reports a journal that was not.
 async fn journal(setup: &Setup, wish: MendWish) -> Vec<Finding> {
     if let Some(file) = interrupted_restore(&setup.home) {
-        let detail = format!("restoring {file} was cut short: what stands in the home is of two times");
+        let detail = format!("restoring {file} was interrupted: the home is inconsistent");
         let remedy = format!("orch restore {file} --force");
         return vec![Finding::new("restore", Verdict::Bad, detail).remedy(remedy)];
     }
@@ -322,7 +322,7 @@ async fn journal(setup: &Setup, wish: MendWish) -> Vec<Finding> {
         findings.push(Finding::new("state", Verdict::Warning, text).remedy("remove the note when you have read it"));
     }
     if let Some(damage) = last_damage(&setup.home) {
-        let remedy = format!("read report.txt there; when nothing is missed, remove {}", damage.kept.display());
+        let remedy = format!("read report.txt there; if nothing is missing, remove {}", damage.kept.display());
         findings.push(Finding::new("rebuilt journal", Verdict::Warning, damage.describe()).remedy(remedy));
     }
     findings

@@ -184,38 +184,39 @@ impl CliError {
             Self::Client(ClientError::Unreachable { .. }) => "`orch serve` starts the daemon",
             Self::Client(ClientError::Silent(_)) => "is it stopped or starved? its log is .orch/orch.log in the home",
             Self::Client(ClientError::Slow(_)) => {
-                "how large are tasks.yml and jobs.yml in the home? `orch doctor` looks"
+                "how large are tasks.yml and jobs.yml in the home? `orch doctor` checks"
             }
             Self::Client(ClientError::Broken(_)) => {
-                "did the daemon stop? `orch task list` tells whether it was done before"
+                "did the daemon stop? `orch task list` shows whether the change was made"
             }
             Self::Client(ClientError::Unexpected(_)) => {
                 "restart the daemon, so that it is of the same version as this orch"
             }
             Self::Open(OpenError::Busy { holder: Some(holder), .. }) if holder.is_daemon() => {
-                "it does not answer at its socket; `orch serve --replace` takes its place, `orch shutdown` ends it; agents go on"
+                "it does not answer at its socket; `orch serve --replace` replaces it, `orch shutdown` ends it; agents keep running"
             }
-            Self::Open(OpenError::Busy { .. }) => "it does not answer; `orch doctor` tells more",
+            Self::Open(OpenError::Busy { .. }) => "it does not answer; `orch doctor` shows more",
             Self::Open(OpenError::Damaged { .. }) => {
                 "`orch serve` or `orch doctor --fix` keeps the damaged file and makes a new one from what there is"
             }
             Self::Open(OpenError::DamagedAgain { .. }) => {
-                "look at the disk and at who else writes there; then `orch doctor --fix` rebuilds it once more"
+                "check the disk and which other programs write there; then `orch doctor --fix` rebuilds it once more"
             }
             Self::Open(OpenError::Restoring { .. }) => "do it again: orch restore FILE --force",
-            Self::Open(OpenError::Restore(_)) => "orch restore --dry-run tells what would be done",
+            Self::Open(OpenError::Restore(_)) => "orch restore --dry-run shows what would be done",
             Self::Open(OpenError::Journal(error)) if error.is_newer() => {
-                "use that orch, or a newer one: `orch version` tells which one this is, `which -a orch` where others are; \
-                 nothing was changed"
+                "use that orch, or a newer one: `orch version` shows the version of this one, `which -a orch` the paths of others; nothing was changed"
             }
             Self::Open(OpenError::Journal(_) | OpenError::Rebuild(_)) => {
-                "is the disk full, or the home not writable? `orch doctor` looks"
+                "is the disk full, or the home not writable? `orch doctor` checks"
             }
             Self::Open(OpenError::File(_) | OpenError::Socket { .. }) => {
-                "`orch doctor` looks at the home; ORCH_HOME moves it"
+                "`orch doctor` checks the home; ORCH_HOME moves it"
             }
-            Self::Write { source: WriteError::Changed { .. }, .. } => "somebody saved it meanwhile: look and try again",
-            Self::Config(_) => "`orch config schema` tells every key; config.example.yml has the defaults",
+            Self::Write { source: WriteError::Changed { .. }, .. } => {
+                "somebody saved it meanwhile: check it and try again"
+            }
+            Self::Config(_) => "`orch config schema` lists every key; config.example.yml has the defaults",
             // The messages of these errors say what to do.
             Self::Client(ClientError::Answered(_))
             | Self::Tmux(_)

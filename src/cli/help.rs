@@ -16,7 +16,7 @@ Usage: orch [OPTIONS] COMMAND
   list      the tasks, and why they wait
   run       run a task now, in this terminal
   serve     the daemon: runs everything by itself
-  status    what goes on now; --watch keeps it on the screen
+  status    what is happening now; --watch updates it
   show      everything about a task
   why       why a task does not move, and what moves it
   diff      what the work of a task would change

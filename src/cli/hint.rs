@@ -51,11 +51,11 @@ const SYNONYMS: [(&[&str], &[&str]); 33] = [
 /// Replaces the suggestions of the parser, which knows only the names of one level.
 pub fn improve(error: &mut Error, root: &Command, args: &[OsString]) {
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand) else { return };
-    let meant = suggest(root, args, wrong);
+    let suggestions = suggest(root, args, wrong);
     error.remove(ContextKind::SuggestedSubcommand);
     error.remove(ContextKind::Suggested);
-    if !meant.is_empty() {
-        let text = StyledStr::from(format!("did you mean: {}", meant.join(", ")));
+    if !suggestions.is_empty() {
+        let text = StyledStr::from(format!("did you mean: {}", suggestions.join(", ")));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![text]));
     }
 }
@@ -87,23 +87,24 @@ fn suggest(root: &Command, args: &[OsString], wrong: &str) -> Vec<String> {
         .collect();
     found.sort_unstable();
     let nearest = found.first().map(|(distance, ..)| *distance);
-    let of_others = SYNONYMS.iter().find(|(words, _)| words.contains(&plain.as_str())).map(|(_, meant)| *meant);
+    let of_others =
+        SYNONYMS.iter().find(|(words, _)| words.contains(&plain.as_str())).map(|(_, suggestions)| *suggestions);
     let near = found.iter().filter(|(distance, ..)| Some(*distance) == nearest).map(|(.., path)| (*path).to_owned());
     let of_others = of_others.into_iter().flatten().map(|command| (*command).to_owned());
     // The same word on another level, or a synonym, ranks before a similar spelling.
-    let mut meant: Vec<String> =
+    let mut suggestions: Vec<String> =
         if nearest == Some(0) { near.chain(of_others).collect() } else { of_others.chain(near).collect() };
     let mut seen = Vec::new();
-    meant.retain(|command| {
+    suggestions.retain(|command| {
         let start = command.split(" ID").next().unwrap_or_default().to_owned();
         let is_new = !seen.contains(&start);
         seen.push(start);
         is_new
     });
     let is_elsewhere = |command: &String| !command.starts_with(&format!("{here} "));
-    meant.sort_by_key(is_elsewhere);
-    meant.truncate(SHOWN);
-    meant
+    suggestions.sort_by_key(is_elsewhere);
+    suggestions.truncate(SHOWN);
+    suggestions
 }
 
 struct Known {
@@ -142,7 +143,7 @@ mod tests {
     use crate::cli::Cli;
     use clap::CommandFactory;
 
-    fn meant(line: &str) -> Vec<String> {
+    fn suggestions(line: &str) -> Vec<String> {
         let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         let wrong = line.split(' ').next_back().expect("a word");
         suggest(&Cli::command(), &args, wrong)
@@ -150,27 +151,31 @@ mod tests {
 
     #[test]
     fn a_command_of_another_level_is_found_there() {
-        assert_eq!(meant("orch task pause"), ["orch pause"]);
-        assert_eq!(meant("orch validate"), ["orch config validate"]);
+        assert_eq!(suggestions("orch task pause"), ["orch pause"]);
+        assert_eq!(suggestions("orch validate"), ["orch config validate"]);
     }
 
     #[test]
     fn words_of_other_tools_are_known_and_strange_ones_lead_nowhere() {
-        assert!(meant("orch stop").contains(&"orch shutdown".to_owned()), "{:?}", meant("orch stop"));
-        assert_eq!(meant("orch kill")[0], "orch cancel ID");
-        assert!(meant("orch task stop").contains(&"orch interrupt ID".to_owned()), "{:?}", meant("orch task stop"));
-        assert_eq!(meant("orch profiles")[0], "orch config preset");
-        assert_eq!(meant("orch spawn_worker"), ["orch add TITLE"]);
-        assert!(meant("orch gh").is_empty(), "{:?}", meant("orch gh"));
-        assert!(meant("orch frobnicate").is_empty());
+        assert!(suggestions("orch stop").contains(&"orch shutdown".to_owned()), "{:?}", suggestions("orch stop"));
+        assert_eq!(suggestions("orch kill")[0], "orch cancel ID");
+        assert!(
+            suggestions("orch task stop").contains(&"orch interrupt ID".to_owned()),
+            "{:?}",
+            suggestions("orch task stop")
+        );
+        assert_eq!(suggestions("orch profiles")[0], "orch config preset");
+        assert_eq!(suggestions("orch spawn_worker"), ["orch add TITLE"]);
+        assert!(suggestions("orch gh").is_empty(), "{:?}", suggestions("orch gh"));
+        assert!(suggestions("orch frobnicate").is_empty());
     }
 
     #[test]
     fn a_slip_of_the_hand_is_known_on_its_own_level() {
-        assert_eq!(meant("orch task unblok"), ["orch task unblock"]);
-        assert_eq!(meant("orch unblok"), ["orch unblock"]);
-        assert_eq!(meant("orch sevre"), ["orch serve"]);
-        assert_eq!(meant("orch stauts")[0], "orch status");
+        assert_eq!(suggestions("orch task unblok"), ["orch task unblock"]);
+        assert_eq!(suggestions("orch unblok"), ["orch unblock"]);
+        assert_eq!(suggestions("orch sevre"), ["orch serve"]);
+        assert_eq!(suggestions("orch stauts")[0], "orch status");
     }
 
     #[test]

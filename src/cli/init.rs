@@ -74,7 +74,7 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
     let wanted = args.base.as_deref().or(present.config.workflow.base_branch.as_deref());
     let base = repo.default_branch(wanted).await?;
     let created = !file.exists();
-    let added = settle_file(&args, &setup, &file, (&before, &present.config), (&suggested, &workspace))?;
+    let added = settle_file(&args, &setup, &file, &before, &present.config, &suggested, &workspace)?;
     let (text, loaded) = read(&file, context, &setup)?;
     loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
     let name = project_name(&args, &loaded, &root);
@@ -117,7 +117,7 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
 
 /// Runs each check on the base.
 async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) -> Result<Vec<CheckView>, CliError> {
-    context.ui.note("trying the checks on the base, in a fresh checkout; Ctrl-C leaves it at that");
+    context.ui.note("running the checks on the base, in a fresh checkout; Ctrl-C skips them");
     // The approval must hold before the checks run.
     let _taken = link.call(&endpoint::SettingsReload).await?;
     link.call(&endpoint::ProjectTry { body: TryChecks { dir: project.dir.clone() } }).await
@@ -129,8 +129,10 @@ fn settle_file(
     args: &Args,
     setup: &Setup,
     file: &Path,
-    (before, present): (&str, &Config),
-    (suggested, workspace): (&[String], &detect::Workspace),
+    before: &str,
+    present: &Config,
+    suggested: &[String],
+    workspace: &detect::Workspace,
 ) -> Result<Vec<String>, CliError> {
     let created = !file.exists();
     let proposed = if args.with_checks { detect::proposed(present, suggested, workspace) } else { Vec::new() };

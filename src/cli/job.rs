@@ -79,7 +79,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             context.present(&endpoint::JobList, text).await
         }
         Command::Show(Which { id }) => {
-            let text = |job: &JobView, now: &Now, _: Paint| show::sheet(job, now);
+            let text = |job: &JobView, now: &Now, _: Paint| show::details(job, now);
             context.present(&endpoint::JobShow { id }, text).await
         }
         Command::Enable(Which { id }) => {
@@ -92,7 +92,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             change(&endpoint::JobDisable { id: id.clone() }, text, context).await
         }
         Command::Remove { which: Which { id }, dry_run: true } => {
-            let text = |job: &JobView, now: &Now, _: Paint| format!("would remove:\n{}", show::sheet(job, now));
+            let text = |job: &JobView, now: &Now, _: Paint| format!("would remove:\n{}", show::details(job, now));
             context.present(&endpoint::JobShow { id }, text).await
         }
         Command::Remove { which: Which { id }, dry_run: false } => {
@@ -141,11 +141,11 @@ async fn fire(id: &JobId, context: &Context) -> Result<Exit, CliError> {
             (MadeView::Task | MadeView::Command, _) => {
                 context.ui.data(&format!("the command of job {id} runs\n"))?;
                 let waits = if is_own { "this command ends with it; " } else { "" };
-                context.ui.note(&format!("{waits}orch job show {id} tells how it ended"));
+                context.ui.note(&format!("{waits}orch job show {id} shows how it ended"));
             }
             (MadeView::Nothing, _) => {
                 let why = firing.why.unwrap_or_default();
-                context.ui.data(&format!("job {id} made nothing: {}\n", text::line(&why)))?;
+                context.ui.data(&format!("job {id} created nothing: {}\n", text::line(&why)))?;
                 link.close().await?;
                 return Ok(Exit::Failed);
             }

@@ -213,7 +213,7 @@ fn command_line(args: Vec<OsString>) -> ExitCode {
     let environment = orch_sys::process::environment();
     let format = if cli.json { Format::Json } else { Format::Text };
     let ui = Ui::new(format, &environment);
-    let exit = match std::env::current_dir().map_err(CliError::system("cannot tell the current directory")) {
+    let exit = match std::env::current_dir().map_err(CliError::system("cannot determine the current directory")) {
         Ok(cwd) => run(cli.command, &Context { ui, environment, cwd, flags: cli.flags }),
         Err(error) => Err(error),
     };
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_near_miss_is_told() {
+    fn a_near_miss_is_reported() {
         let error = Cli::try_parse_from(["orch", "task", "unblok"]).expect_err("no such command");
         assert!(error.to_string().contains("'unblock'"), "{error}");
         assert_eq!(unparsed_code(&["orch", "task", "show"]), 2);

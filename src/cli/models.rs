@@ -145,7 +145,7 @@ impl ModelContext {
         let words = |id: &str, probe: &Probe| failing(id, probe, &now);
         let mut book = ModelBook::look(&loaded.config, &context.environment, probes, now.at, &words);
         let samples = samples_beside(&home.journal()).unwrap_or_else(|why| {
-            context.ui.warning(&format!("nothing of the past is known: {why}"));
+            context.ui.warning(&format!("past results are not available: {why}"));
             Vec::new()
         });
         book.remember(&loaded.config, &context.environment, &samples, now.at);

@@ -33,7 +33,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let names: Vec<&str> = messages.iter().map(|view| view.channel.as_str()).collect();
     context.ui.data(&format!("for {}\n", names.join(", ")))?;
     if is_own {
-        context.ui.note("no daemon runs: it is said when one does (orch serve)");
+        context.ui.note("no daemon runs: the message is sent when one does (orch serve)");
     }
     Ok(Exit::Done)
 }

@@ -60,9 +60,9 @@ fn named(order: &NewPause) -> String {
 
 fn render(verb: Verb, named: &str, now: &PausesView) -> String {
     let first = match (verb, now.changed) {
-        (Verb::Pause, true) => format!("{named} is paused: nothing new starts there, agents at work go on\n"),
+        (Verb::Pause, true) => format!("{named} is paused: nothing new starts there, running agents continue\n"),
         (Verb::Pause, false) => format!("{named} was paused already\n"),
-        (Verb::Resume, true) => format!("{named} goes on\n"),
+        (Verb::Resume, true) => format!("{named} is resumed\n"),
         (Verb::Resume, false) => format!("not paused: {named}\n"),
     };
     let others = now.paused.iter().filter(|_| verb == Verb::Resume || !now.changed);
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_still_paused_is_told_where_a_person_may_have_forgotten_it() {
+    fn what_is_still_paused_is_reported_where_a_person_may_have_forgotten_it() {
         let pause = PauseView {
             scope: orch_api::switches::PauseKind::Agent,
             name: Some("claude".to_owned()),
@@ -92,10 +92,10 @@ mod tests {
         let now = |changed| PausesView { changed, paused: vec![pause.clone()] };
         assert_eq!(
             render(Verb::Resume, "everything", &now(true)),
-            "everything goes on\n  agent claude is paused; `orch resume --agent claude` ends it\n"
+            "everything is resumed\n  agent claude is paused; `orch resume --agent claude` ends it\n"
         );
         let first = render(Verb::Pause, "agent claude", &now(true));
-        assert_eq!(first, "agent claude is paused: nothing new starts there, agents at work go on\n");
+        assert_eq!(first, "agent claude is paused: nothing new starts there, running agents continue\n");
         assert!(render(Verb::Pause, "agent claude", &now(false)).contains("already\n  agent claude is paused"));
     }
 }

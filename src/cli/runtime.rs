@@ -47,7 +47,7 @@ pub fn multi_threaded(
 }
 
 fn cannot_start(error: io::Error) -> CliError {
-    CliError::system("cannot start the threads of this command (`ulimit -a` tells what the system allows)")(error)
+    CliError::system("cannot start the threads of this command (`ulimit -a` shows the limits)")(error)
 }
 
 /// Builds a multi-threaded runtime. tokio panics if the system cannot start all of its threads, and then waits forever

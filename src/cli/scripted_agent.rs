@@ -47,7 +47,7 @@ enum TurnError {
     #[error(transparent)]
     Conversation(#[from] conversation::ConversationError),
     /// The pipe is closed, or the disk is full.
-    #[error("cannot talk to whoever started this: {0}")]
+    #[error("cannot write to stdout: {0}")]
     Io(#[from] io::Error),
 }
 

@@ -36,9 +36,9 @@ impl Around {
         Pattern::new(text, Options { is_regex, ignore_case: self.ignore_case }).map_err(|error| {
             let hint = match error {
                 BadPattern::Regex(_) => "a text that is no regular expression: escape it, as in \\( and \\.",
-                BadPattern::Lines | BadPattern::Empty => "look for a part of one line",
+                BadPattern::Lines | BadPattern::Empty => "search for a part of one line",
             };
-            CliError::usage(format!("cannot look for {text:?}: {error}"), hint)
+            CliError::usage(format!("cannot search for {text:?}: {error}"), hint)
         })
     }
 }

@@ -139,7 +139,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             supervised.ready(&format!("orch {} serves {home}", env!("CARGO_PKG_VERSION")));
             Beat::new(supervised, &running.client)
         });
-        let (engine_exit, stopped) = serve(running, &mut signals, context, (&setup.home, &word, mode)).await;
+        let (engine_exit, stopped) = serve(running, &mut signals, context, &setup.home, &word, mode).await;
         drop(beat);
         tracing::info!("orch leaves");
         if engine_exit.respawns {
@@ -184,7 +184,9 @@ async fn serve(
     running: Running,
     signals: &mut Signals,
     context: &Context,
-    (home, word, mode): (&Home, &orch_engine::Signals, Mode),
+    home: &Home,
+    word: &orch_engine::Signals,
+    mode: Mode,
 ) -> (EngineExit, Option<Exit>) {
     let watched = context.ui.is_watched() || context.ui.is_json();
     let client = running.client.clone();
@@ -249,7 +251,7 @@ async fn interrupt(client: &Client, departure: &Departure) -> bool {
     match client.raw(&endpoint::Shutdown { body: order }).await {
         Ok(_) => true,
         Err(error) => {
-            tracing::warn!(%error, "the agents are not interrupted, and go on");
+            tracing::warn!(%error, "the agents are not interrupted, and keep running");
             false
         }
     }
@@ -278,7 +280,7 @@ fn greet(mode: Mode, setup: &Setup, context: &Context) {
     if mode == Mode::Serve && ui.is_watched() {
         let (home, log) = (setup.home.root().display(), setup.home.log());
         ui.note(&format!(
-            "orch serves {home} (pid {}); log: {}; Ctrl-C stops it, agents go on",
+            "orch serves {home} (pid {}); log: {}; Ctrl-C stops it, agents keep running",
             std::process::id(),
             log.display()
         ));

@@ -75,7 +75,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if !only_looks && context.environment.contains_key(RUN_MARK) {
         return Err(CliError::Refused {
             message: "what keeps the daemon running is a person's to change, and this is an agent's run".to_owned(),
-            hint: Some("orch service status only looks".to_owned()),
+            hint: Some("orch service status changes nothing".to_owned()),
         });
     }
     match args.command {

@@ -67,23 +67,23 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if !context.ui.is_json() {
         print(&answer, context)?;
     }
-    let waited = wait(&setup, (&daemon, answer.how), &mut news, context);
+    let waited = wait(&setup, &daemon, answer.how, &mut news, context);
     let is_gone = tokio::select! {
         is_gone = waited => is_gone?,
         _ = tokio::signal::ctrl_c() => {
-            context.ui.note("the daemon goes on leaving: orch status tells how far it is");
+            context.ui.note("the daemon continues to shut down: orch status shows its progress");
             return Ok(Exit::Interrupted);
         }
     };
     if !is_gone {
         let seconds = if answer.how == ShutdownMode::Now { INTERRUPTING } else { AT_ONCE }.as_secs();
-        context.ui.warning(&format!("orch (pid {}) has not left within {seconds} s; orch status", answer.pid));
+        context.ui.warning(&format!("orch (pid {}) has not stopped within {seconds} s; orch status", answer.pid));
         return Ok(Exit::TimedOut);
     }
     if context.ui.is_json() {
         context.ui.json(&answer)?;
     } else {
-        context.ui.note(&format!("orch (pid {}) has left; next: orch serve", answer.pid));
+        context.ui.note(&format!("orch (pid {}) has stopped; next: orch serve", answer.pid));
     }
     Ok(Exit::Done)
 }
@@ -97,7 +97,7 @@ async fn end_unheard(args: &Args, setup: &Setup, holder: &Holder, context: &Cont
                 "orch (pid {pid}) runs, but does not answer at {}: it hears only a signal",
                 socket.display()
             ),
-            hint: Some("`orch shutdown` without an option ends it at once; agents go on".to_owned()),
+            hint: Some("`orch shutdown` without an option ends it at once; agents keep running".to_owned()),
         });
     }
     if args.dry_run {
@@ -112,7 +112,7 @@ async fn end_unheard(args: &Args, setup: &Setup, holder: &Holder, context: &Cont
         });
     };
     if !stop::gone_within(setup, &daemon, AT_ONCE).await? {
-        context.ui.warning(&format!("orch (pid {pid}) has not left within {} s", AT_ONCE.as_secs()));
+        context.ui.warning(&format!("orch (pid {pid}) has not stopped within {} s", AT_ONCE.as_secs()));
         return Ok(Exit::TimedOut);
     }
     if context.ui.is_json() {
@@ -120,7 +120,7 @@ async fn end_unheard(args: &Args, setup: &Setup, holder: &Holder, context: &Cont
             .ui
             .json(&serde_json::json!({ "how": ShutdownMode::Stop, "dry_run": false, "pid": pid, "by": "signal" }))?;
     } else {
-        context.ui.note(&format!("orch (pid {pid}), which did not answer, has left; next: orch serve"));
+        context.ui.note(&format!("orch (pid {pid}), which did not answer, has stopped; next: orch serve"));
     }
     Ok(Exit::Done)
 }
@@ -136,7 +136,8 @@ fn flag(how: ShutdownMode) -> &'static str {
 /// Waits until the daemon has stopped, and shows what it waits for.
 async fn wait(
     setup: &Setup,
-    (daemon, how): (&Leaving, ShutdownMode),
+    daemon: &Leaving,
+    how: ShutdownMode,
     news: &mut Option<Lines<Events<Overview>>>,
     context: &Context,
 ) -> Result<bool, CliError> {
@@ -171,7 +172,7 @@ fn waits_for(overview: &Overview) -> String {
     let results = overview.queued.iter().filter(|task| task.status == Status::InReview && task.hold.is_none());
     let results = results.map(|task| format!("#{} (its result)", task.id));
     let all: Vec<String> = runs.chain(results).collect();
-    if all.is_empty() { String::new() } else { format!("still under way: {}", all.join(", ")) }
+    if all.is_empty() { String::new() } else { format!("still running: {}", all.join(", ")) }
 }
 
 fn print(answer: &ShutdownView, context: &Context) -> Result<(), CliError> {
@@ -182,7 +183,7 @@ fn print(answer: &ShutdownView, context: &Context) -> Result<(), CliError> {
 }
 
 fn render(answer: &ShutdownView) -> String {
-    let would = if answer.dry_run { "would leave" } else { "leaves" };
+    let would = if answer.dry_run { "would stop" } else { "stops" };
     let when = match answer.how {
         ShutdownMode::Stop | ShutdownMode::Respawn => "",
         ShutdownMode::Drain => " when all that runs is finished",
@@ -198,9 +199,9 @@ fn render(answer: &ShutdownView) -> String {
 
 fn fate(work: &UnderWayView) -> &'static str {
     match work.fate {
-        FateView::GoesOn => "goes on; the next start takes it over",
+        FateView::GoesOn => "continues; the next start takes it over",
         FateView::Finished => "is finished first",
-        FateView::Interrupted => "is interrupted; the next start goes on in its conversation",
+        FateView::Interrupted => "is interrupted; the next start continues its conversation",
         FateView::Later => "its result is judged and integrated by the next start",
     }
 }
@@ -227,8 +228,8 @@ mod tests {
         };
         assert_eq!(
             render(&answer),
-            "orch 0.1.0 (pid 7) would leave when its agents are interrupted\n\
-             \x20 #3 claude: is interrupted; the next start goes on in its conversation\n\
+            "orch 0.1.0 (pid 7) would stop when its agents are interrupted\n\
+             \x20 #3 claude: is interrupted; the next start continues its conversation\n\
              \x20 #5 claude: its result is judged and integrated by the next start\n"
         );
     }

@@ -36,7 +36,7 @@ async fn once(context: &Context) -> Result<Exit, CliError> {
         if link.is_own() {
             context.ui.note("next: orch serve");
         } else {
-            version_differs(&overview.status).iter().for_each(|odd| context.ui.warning(odd));
+            version_differs(&overview.status).iter().for_each(|warning| context.ui.warning(warning));
         }
     }
     link.close().await?;

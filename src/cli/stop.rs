@@ -128,7 +128,7 @@ mod tests {
     use orch_sys::process::{Invocation, start_piped};
 
     #[tokio::test]
-    async fn who_waits_for_a_daemon_to_leave_is_in_nobodys_way() {
+    async fn waiting_for_a_daemon_to_stop_blocks_no_other() {
         let dir = tempfile::tempdir().expect("a directory");
         let (home, environment) = (Home::new(dir.path().join("home"), None), std::collections::BTreeMap::new());
         let setup = Setup { home, environment, flags: Vec::new(), orch: "/nowhere/orch".into() };

@@ -183,7 +183,7 @@ impl Watch<'_> {
                 }
                 Ok(Ended::Unjudged) if self.next_may_come(&setup).await => {}
                 Ok(Ended::Unjudged) => {
-                    self.context.ui.note("the run is over; no daemon is there to judge it: orch serve");
+                    self.context.ui.note("the run has ended; no daemon runs to judge it: orch serve");
                     return Ok(Exit::Parked);
                 }
                 Ok(Ended::Waiting) => {
@@ -213,13 +213,13 @@ impl Watch<'_> {
     async fn next_may_come(&mut self, setup: &Setup) -> bool {
         let patience = if self.was_live { HANDOVER } else { Duration::ZERO };
         let until = *self.left_alone.get_or_insert_with(clock::instant) + patience;
-        let mut is_told = false;
+        let mut is_reported = false;
         while setup.connect().await.is_none() {
             if clock::instant() >= until {
                 return false;
             }
-            if !std::mem::replace(&mut is_told, true) {
-                self.context.ui.note("the run is over; waiting for the next daemon");
+            if !std::mem::replace(&mut is_reported, true) {
+                self.context.ui.note("the run has ended; waiting for the next daemon");
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

@@ -177,9 +177,9 @@ fn render(view: &View) -> String {
     if view.running.is_some() {
         let count = view.under_way.len();
         let disturbed = view.under_way.iter().filter(|fate| fate.disturbed).count();
-        text.push_str(&format!("restart:  {count} under way, {disturbed} disturbed\n"));
+        text.push_str(&format!("restart:  {count} running, {disturbed} disturbed\n"));
         for fate in &view.under_way {
-            let what = if fate.disturbed { "is interrupted" } else { "goes on; the next daemon takes it over" };
+            let what = if fate.disturbed { "is interrupted" } else { "continues; the next daemon takes it over" };
             text.push_str(&format!("          #{} {}: {what}\n", fate.task_id, line(&fate.agent)));
         }
     }
@@ -191,7 +191,7 @@ fn released(release: &Release) -> String {
     let upgrade = release.upgrade.as_deref().map(line).unwrap_or_default();
     match (release.source, release.is_newer) {
         (None, _) => format!(
-            "released: not known: nobody has installed this orch who could be asked, and orch asks no network; see {RELEASES}\n"
+            "released: unknown: this orch was not installed by a package manager, and orch uses no network; see {RELEASES}\n"
         ),
         (Some("cargo"), Some(true)) => {
             format!("released: {newest} is newer, in the checkout from which cargo has installed it\n")
@@ -200,8 +200,8 @@ fn released(release: &Release) -> String {
             format!("released: {newest} in the checkout from which cargo has installed it; a newer one: {upgrade}\n")
         }
         (Some("cargo"), None) => format!("released: not known here; the newest: {upgrade}\n"),
-        (Some(source), Some(true)) => format!("released: {newest} is newer, says {source}\n"),
-        (Some(source), Some(false)) => format!("released: {newest}, says the list of {source} that is here\n"),
+        (Some(source), Some(true)) => format!("released: {newest} is newer, according to {source}\n"),
+        (Some(source), Some(false)) => format!("released: {newest}, according to the local list of {source}\n"),
         (Some(source), None) => format!("released: {source} does not know; the newest: {upgrade}\n"),
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_restart_does_is_told_for_each_task() {
+    fn what_a_restart_does_is_reported_for_each_task() {
         let view = View {
             running: Some("0.1.0".to_owned()),
             program: Some(Waiting { path: "/bin/orch".into(), version: None, on_disk: OnDisk::Unknown }),
@@ -220,8 +220,8 @@ mod tests {
             under_way: vec![Fate { task_id: 7, agent: "claude".to_owned(), disturbed: false }],
         };
         let text = render(&view);
-        assert!(text.contains("restart:  1 under way, 0 disturbed\n          #7 claude: goes on"), "{text}");
-        assert!(text.contains("orch asks no network; see https://"), "{text}");
+        assert!(text.contains("restart:  1 running, 0 disturbed\n          #7 claude: continues"), "{text}");
+        assert!(text.contains("orch uses no network; see https://"), "{text}");
         let cargo = |newest: Option<&str>| released(&from_source("cargo", newest, "git -C '/o' pull && …"));
         assert!(cargo(Some("999.0.0")).contains("999.0.0 is newer, in the checkout"));
         assert!(cargo(Some(env!("CARGO_PKG_VERSION"))).ends_with("a newer one: git -C '/o' pull && …\n"));

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hold_is_told_with_its_reason_for_programs_and_its_end_for_people() {
+    fn every_hold_is_reported_with_its_reason_for_programs_and_its_end_for_people() {
         let later = "2026-03-01T12:30:00Z".parse().ok();
         for (reason, until) in HoldReason::ALL.into_iter().flat_map(|reason| [(reason, None), (reason, later)]) {
             let hold = HoldView { reason, detail: "for a reason".to_owned(), until };

@@ -252,7 +252,8 @@ impl Setup {
         &self,
         engine: EngineHandle,
         client: Client,
-        (changed, asked): (Arc<Notify>, mpsc::Receiver<Asked>),
+        changed: Arc<Notify>,
+        asked: mpsc::Receiver<Asked>,
         closing: CancellationToken,
     ) -> JoinHandle<()> {
         let sources = Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone());

@@ -162,11 +162,8 @@ fn record(home: &Home, probes: Probes) -> Result<Probes, orch_sys::fs::FsError> 
 
 /// Returns whether any open task does not wait for a person.
 fn is_at_work(view: &View) -> bool {
-    let is_open = |status: Option<Status>| match status {
-        Some(Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Blocked) => true,
-        Some(Status::NeedsReview | Status::Done | Status::Cancelled) | None => false,
-    };
-    view.tasks.keys().any(|id| is_open(status_in(&view.tasks, &view.settled, *id)))
+    let is_open = |status: Status| !status.is_final() && status != Status::NeedsReview;
+    view.tasks.keys().any(|id| status_in(&view.tasks, &view.settled, *id).is_some_and(is_open))
 }
 
 async fn ask(provider: &str, request: &Request) -> (String, Probe) {

@@ -1,16 +1,16 @@
-//! The history tells who did what: whoever brought it about says so, and nobody guesses it afterwards.
+//! Tests that the history records who caused each entry, as reported by the cause itself.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};
 use serde_json::Value;
 
-/// A program that does this work and says that it is done.
+/// Returns a program that does this work and reports that it is done.
 fn bot(work: &str) -> String {
     format!("#!/bin/sh\ncat > /dev/null\n{work}\necho '{{\"status\":\"done\",\"summary\":\"did it\"}}'\n")
 }
 
-/// A home whose program does this work and says that it is done.
+/// Creates a home whose program does this work and reports that it is done.
 fn home(work: &str) -> (SealedBox, Repo) {
     let mut sealed = SealedBox::new();
     sealed.program("bot", &bot(work));
@@ -21,7 +21,7 @@ fn home(work: &str) -> (SealedBox, Repo) {
     (sealed, repo)
 }
 
-/// Who did what is told by lines of these kinds, oldest first: the kind, `by` and `who`.
+/// Returns the entries of these kinds, oldest first: the kind, `by` and `who`.
 fn actors(sealed: &SealedBox, kinds: &[&str]) -> Vec<(String, String, Option<String>)> {
     let output = sealed.orch(["events", "--json"]).ok().stdout;
     let lines = output.lines().map(|line| serde_json::from_str::<Value>(line).expect("a document"));
@@ -37,7 +37,7 @@ fn line(kind: &str, by: &str, who: Option<&str>) -> (String, String, Option<Stri
 }
 
 #[test]
-fn a_person_an_agent_and_what_an_agent_started_are_told_apart() {
+fn a_person_an_agent_and_what_an_agent_started_are_distinguished() {
     let (sealed, repo) = home("true");
     let orch = format!("ORCH_HOME='{}' {ORCH} task add -l agent:nobody", sealed.orch_home().display());
     let work = format!("{orch} Mine\nenv -i PATH=\"$PATH\" {orch} Own\necho 1 > a; git add a; git commit -qm a");
@@ -61,7 +61,7 @@ fn a_person_an_agent_and_what_an_agent_started_are_told_apart() {
 }
 
 #[test]
-fn what_a_person_does_by_a_command_and_in_a_file_is_told_as_theirs() {
+fn what_a_person_does_by_a_command_and_in_a_file_is_attributed_to_them() {
     let (sealed, repo) = home("true");
     sealed.orch(["pause"]).ok();
     sealed.orch_in(repo.dir(), ["task", "add", "First"]).ok();
@@ -92,7 +92,7 @@ fn what_a_person_does_by_a_command_and_in_a_file_is_told_as_theirs() {
 }
 
 #[test]
-fn a_job_that_fires_is_told_as_the_schedules_and_one_that_is_run_by_hand_as_a_persons() {
+fn a_firing_is_attributed_to_the_schedule_and_a_run_by_hand_to_the_person() {
     let (sealed, repo) = home("true");
     sealed.orch_in(repo.dir(), ["job", "add", "@yearly", "By hand", "--id", "yearly"]).ok();
     sealed.orch(["job", "run", "yearly"]).ok();

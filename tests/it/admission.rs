@@ -8,7 +8,7 @@ use crate::kit::write_file;
 use serde_json::Value;
 
 /// `waiter` works until `stop` is there; `broken` fails, until `mended` is there.
-fn stage(config: &str) -> (SealedBox, Repo) {
+fn setup(config: &str) -> (SealedBox, Repo) {
     let sealed = SealedBox::new();
     let base = sealed.base().display().to_string();
     let work = "echo more >> README.md; git commit -qam did";
@@ -58,7 +58,7 @@ fn reaches(sealed: &SealedBox, id: u64, status: &str) {
 
 #[test]
 fn what_was_under_way_when_orch_left_does_not_claim_to_be_looked_after() {
-    let (mut sealed, repo) = stage("engine: {max_parallel: 2}\n");
+    let (mut sealed, repo) = setup("engine: {max_parallel: 2}\n");
     sealed.serve();
     let id = add(&sealed, &repo, "waiter");
     reaches(&sealed, id, "in_progress");
@@ -79,7 +79,7 @@ fn what_was_under_way_when_orch_left_does_not_claim_to_be_looked_after() {
 
 #[test]
 fn a_cap_holds_its_own_and_lets_others_pass() {
-    let (mut sealed, repo) = stage("engine: {max_parallel: 2}\n");
+    let (mut sealed, repo) = setup("engine: {max_parallel: 2}\n");
     sealed.serve();
     let (first, second, third, fourth) = (
         add(&sealed, &repo, "waiter"),
@@ -115,14 +115,14 @@ fn a_cap_holds_its_own_and_lets_others_pass() {
 
 #[test]
 fn a_disk_floor_holds_everything_until_it_is_lowered() {
-    let (mut sealed, repo) = stage("engine: {min_free_disk_mb: 1000000000}\n");
+    let (mut sealed, repo) = setup("engine: {min_free_disk_mb: 1000000000}\n");
     sealed.serve();
     write_file(&sealed.base().join("stop"), "");
     let id = add(&sealed, &repo, "other");
     let why = held(&sealed, id, "disk");
     assert!(why["because"].as_str().is_some_and(|why| why.contains("less than engine.min_free_disk_mb")), "{why}");
     assert!(why["next"].as_str().is_some_and(|next| next.starts_with("make room")), "{why}");
-    // Not even a person who asks: the work would end half-way.
+    // Not even for a person: the work would be interrupted.
     let ran = sealed.orch(["task", "run", &id.to_string()]).code_is(75);
     assert!(ran.stderr.contains("MB free") || ran.stdout.contains("MB free"), "{ran}");
     set(&sealed, "engine.min_free_disk_mb", "1");
@@ -132,7 +132,7 @@ fn a_disk_floor_holds_everything_until_it_is_lowered() {
 
 #[test]
 fn a_breaker_opens_holds_the_next_task_and_survives_a_restart_until_it_is_reset() {
-    let (mut sealed, repo) = stage("breaker: {failures: 3, cool_down_seconds: 3600}\nworkflow: {max_attempts: 1}\n");
+    let (mut sealed, repo) = setup("breaker: {failures: 3, cool_down_seconds: 3600}\nworkflow: {max_attempts: 1}\n");
     sealed.serve();
     for _ in 0..3 {
         let id = add(&sealed, &repo, "broken");
@@ -178,7 +178,7 @@ fn a_breaker_opens_holds_the_next_task_and_survives_a_restart_until_it_is_reset(
 #[test]
 fn a_half_open_breaker_lets_one_try_whose_success_lets_all_go_on() {
     let (mut sealed, repo) =
-        stage("breaker: {failures: 2, cool_down_seconds: 2}\nworkflow: {max_attempts: 1}\nengine: {tick_seconds: 1}\n");
+        setup("breaker: {failures: 2, cool_down_seconds: 2}\nworkflow: {max_attempts: 1}\nengine: {tick_seconds: 1}\n");
     sealed.serve();
     for _ in 0..2 {
         let id = add(&sealed, &repo, "broken");
@@ -201,7 +201,7 @@ fn a_half_open_breaker_lets_one_try_whose_success_lets_all_go_on() {
 
 #[test]
 fn a_check_that_fails_for_every_task_stops_its_project_and_no_other() {
-    let (mut sealed, repo) = stage(
+    let (mut sealed, repo) = setup(
         "breaker: {failures: 2, cool_down_seconds: 3600}\nworkflow: {max_attempts: 1, checks: [test -e mended]}\n",
     );
     let second = sealed.repo("other shop");
@@ -232,7 +232,7 @@ fn a_check_that_fails_for_every_task_stops_its_project_and_no_other() {
 
 #[test]
 fn a_daemon_that_gets_too_few_threads_or_too_little_memory_ends_and_says_so() {
-    let (sealed, _repo) = stage("");
+    let (sealed, _repo) = setup("");
     let limited = |megabytes: u64, args: &str| {
         let line = format!("ulimit -v {}; exec '{ORCH}' {args}", megabytes * 1024);
         sealed.run_program("sh").args(["-c", &line]).deadline(RUN).run()

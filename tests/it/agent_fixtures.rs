@@ -227,7 +227,7 @@ impl Case {
 }
 
 #[test]
-fn a_failure_tells_its_cause_in_one_line() {
+fn a_failure_shows_its_cause_in_one_line() {
     for case in cases().iter().filter(|case| !case.other_protocol()) {
         let (_, _, ending) = case.read();
         let Some(failure) = ending.failure else { continue };
@@ -246,7 +246,7 @@ fn a_failure_tells_its_cause_in_one_line() {
 }
 
 #[test]
-fn the_codex_session_file_tells_the_runs_own_tokens_and_is_found_by_its_thread() {
+fn the_codex_session_file_shows_the_runs_own_tokens_and_is_found_by_its_thread() {
     let case = Case::find("codex/resume");
     let (_, reader, ending) = case.read();
     assert!(ending.usage_is_thread_total);

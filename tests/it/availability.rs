@@ -19,7 +19,7 @@ fn boxed(provider: &Provider) -> SealedBox {
     sealed
 }
 
-/// Asks anew, and looks that nothing shows the key.
+/// Checks providers without the cache, and that no output shows the key.
 fn check(sealed: &SealedBox, args: &[&str]) -> Ran {
     let ran = sealed.orch([&["models", "check"], args].concat());
     assert!(!ran.stdout.contains(KEY) && !ran.stderr.contains(KEY), "{ran}");
@@ -82,7 +82,7 @@ fn every_answer_of_a_provider_has_its_exit_code() {
 }
 
 #[test]
-fn whoever_is_not_there_or_speaks_no_tls_is_unavailable() {
+fn a_missing_provider_or_one_without_tls_is_unavailable() {
     let provider = Provider::start(Answer::status(200));
     let mut sealed = SealedBox::new();
     sealed.set("LOCAL_KEY", KEY);
@@ -102,7 +102,7 @@ fn whoever_is_not_there_or_speaks_no_tls_is_unavailable() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_key_goes_over_tls_to_whom_the_machine_trusts_only() {
+fn a_key_is_sent_over_tls_only_to_a_trusted_server() {
     let provider = Provider::start_safe(Answer::models(&["a", "b"]));
     let mut sealed = boxed(&provider);
     let ran = check(&sealed, &["local", "--refresh"]).code_is(1);

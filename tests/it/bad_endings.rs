@@ -13,7 +13,7 @@
 //! | two processes claim a task | `pieces::of_two_processes_that_claim_a_task_at_once_exactly_one_gets_it` |
 //! | cron `61 * * * *`, `@never` | `jobs::bad_words_are_refused_with_what_to_write_and_change_nothing` |
 //! | an hour that is skipped, an hour that comes twice | `domain::schedule::a_time_that_the_clock_skips_is_moved_to_the_end_of_the_gap`, `a_time_that_the_clock_shows_twice_counts_once` |
-//! | an unknown placeholder in a template | `prompts::a_wrong_template_of_the_home_or_of_a_project_is_told_with_its_place`, and what becomes of a run here |
+//! | an unknown placeholder in a template | `prompts::a_wrong_template_of_the_home_or_of_a_project_is_reported_with_its_place`, and what becomes of a run here |
 //! | a text that closes its fence | `domain::prompt::no_data_escapes_its_fence_or_becomes_the_first_line`, and here as a whole |
 
 use crate::kit::clis::Agent;
@@ -25,12 +25,12 @@ use crate::kit::wait::{self, RUN};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Mends `answer` and says so.
+/// Fixes `answer` and reports it.
 const MENDS: &str = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -qam mend\n\
     echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
 
 /// A box with a program `mend`, and a task for it in a repository with these settings of the workflow.
-fn stage(workflow: &str) -> (SealedBox, Repo) {
+fn setup(workflow: &str) -> (SealedBox, Repo) {
     let sealed = SealedBox::new();
     sealed.program("mend", MENDS);
     sealed.config(&format!(
@@ -60,7 +60,7 @@ fn settled(sealed: &SealedBox, code: i32) -> Value {
 
 #[test]
 fn a_check_that_never_ends_is_ended_at_its_time_with_all_that_it_started() {
-    let (sealed, _repo) = stage("checks: [\"echo so far; sleep 1000 & sleep 1000\"], check_timeout_seconds: 1");
+    let (sealed, _repo) = setup("checks: [\"echo so far; sleep 1000 & sleep 1000\"], check_timeout_seconds: 1");
     let task = settled(&sealed, 5);
     assert_eq!(task["evidence"]["checks"][0]["state"], "timed_out", "{task}");
     let tail = task["evidence"]["checks"][0]["output_tail"].as_str().unwrap_or_default();
@@ -72,7 +72,7 @@ fn a_check_that_never_ends_is_ended_at_its_time_with_all_that_it_started() {
 
 #[test]
 fn a_check_that_needs_a_terminal_fails_at_once_and_says_so() {
-    let (sealed, _repo) = stage("checks: [\"printf 'Sure? ' && read answer < /dev/tty\"]");
+    let (sealed, _repo) = setup("checks: [\"printf 'Sure? ' && read answer < /dev/tty\"]");
     let task = settled(&sealed, 5);
     let check = &task["evidence"]["checks"][0];
     assert_eq!((&check["state"], &check["on_base"]), (&"failed".into(), &"failed".into()), "{task}");
@@ -83,7 +83,7 @@ fn a_check_that_needs_a_terminal_fails_at_once_and_says_so() {
 #[test]
 fn the_servers_that_a_check_leaves_running_end_with_it_and_its_word_counts() {
     let (sealed, _repo) =
-        stage("checks: [\"sleep 1000 & setsid sleep 1000 & nohup sleep 1000 > nohup.out 2>&1 & grep -qx 42 answer\"]");
+        setup("checks: [\"sleep 1000 & setsid sleep 1000 & nohup sleep 1000 > nohup.out 2>&1 & grep -qx 42 answer\"]");
     let task = settled(&sealed, 0);
     assert_eq!(
         (&task["status"], &task["evidence"]["checks"][0]["state"]),
@@ -97,7 +97,7 @@ fn the_servers_that_a_check_leaves_running_end_with_it_and_its_word_counts() {
 #[test]
 fn of_a_check_that_prints_a_gigabyte_the_end_is_kept_in_little_memory() {
     let check = "head -c 1000000000 /dev/zero; echo; echo THE END; grep -qx 42 answer";
-    let (mut sealed, _repo) = stage(&format!("checks: [\"{check}\"]"));
+    let (mut sealed, _repo) = setup(&format!("checks: [\"{check}\"]"));
     sealed.serve();
     wait::wait_until("the task to be done", RUN * 2, || show(&sealed)["status"] == "done");
     let status = std::fs::read_to_string(format!("/proc/{}/status", sealed.daemon().pid().as_raw_nonzero()));
@@ -133,7 +133,7 @@ fn a_text_that_closes_its_fence_and_gives_orders_stays_data() {
     );
     let repo = with_task(&sealed, &body);
     let task = settled(&sealed, 5);
-    // What stands in the task is not the agent's word.
+    // The text of the task is not the agent's report.
     assert_eq!(task["runs"][0]["outcome"]["class"], "incomplete", "{task}");
     assert_eq!(repo.show("main", "answer").as_deref(), Some("7\n"));
     let prompt = crate::kit::read_file(&text);
@@ -146,8 +146,8 @@ fn a_text_that_closes_its_fence_and_gives_orders_stays_data() {
 }
 
 #[test]
-fn nothing_runs_on_a_template_with_an_unknown_placeholder_and_a_person_is_told_its_line() {
-    let (sealed, repo) = stage("review: off");
+fn nothing_runs_on_a_template_with_an_unknown_placeholder_and_its_line_is_reported() {
+    let (sealed, repo) = setup("review: off");
     let file = sealed.orch_home().join("prompts/agent.md");
     crate::kit::write_file(&file, "You work.\n{{tsak}}\n");
     let task = settled(&sealed, 5);
@@ -177,7 +177,7 @@ fn a_reviewer_that_commits_has_looked_at_the_work_and_not_made_it() {
     assert_eq!(repo.show("main", "more"), None);
 }
 
-/// A script by which every provider says the same to everything.
+/// Returns a script by which every provider answers every request alike.
 fn out(kind: FailKind) -> Script {
     let fail = Fail { kind, status: None, retry_after: Some(3600), headers: BTreeMap::new() };
     Script { otherwise: Some(Action::Fail(fail)), ..Script::default() }
@@ -216,7 +216,7 @@ fn when_both_agents_are_out_the_task_waits_for_the_first_to_be_back_and_loses_no
     sealed.orch_in(repo.dir(), ["init"]).ok();
     sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "complexity:simple"]).ok();
     sealed.serve();
-    // Each of them is tried once, be it as a router or at the work; then nobody is asked before the time.
+    // Each of them is tried once, as a router or for the work; then none is asked before the time.
     wait::wait_until("both to be tried, and the task to wait", RUN * 2, || {
         let task = show(&sealed);
         let tried = task["runs"].as_array().map_or(0, Vec::len);

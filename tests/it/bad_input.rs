@@ -172,7 +172,7 @@ fn an_agent_that_is_not_installed_is_named_with_those_that_are() {
 }
 
 #[test]
-fn agents_that_end_badly_are_told_apart() {
+fn agents_that_end_badly_are_distinguished() {
     let bad = [
         ("idle", "#!/bin/sh\ncat > /dev/null\necho nothing to do\n", "no_change"),
         ("failing", "#!/bin/sh\ncat > /dev/null\necho broken >&2\nexit 1\n", "crashed"),
@@ -248,7 +248,7 @@ fn a_branch_that_this_home_did_not_make_is_left_alone_and_its_commits_are_kept()
 }
 
 #[test]
-fn a_broken_tasks_file_stops_nothing_and_is_told_with_its_place() {
+fn a_broken_tasks_file_stops_nothing_and_is_reported_with_its_place() {
     let mut fixture = Fixture::new(&[("good", GOOD)], "");
     let first = fixture.add("Before", "good");
     fixture.sealed.serve();
@@ -331,7 +331,7 @@ impl Fixture {
         (id, dir)
     }
 
-    /// The first run is told as crashed, by asking many times a second, and the next attempt finishes.
+    /// The first run is reported as crashed, by frequent requests, and the next attempt finishes.
     fn crashes_and_is_tried_again(self, id: &str) {
         let class = || self.show(id)["runs"][0]["outcome"]["class"].clone();
         wait::wait_until("the run to be told as crashed", RUN, || class() == "crashed");

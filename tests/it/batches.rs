@@ -1,5 +1,5 @@
-//! Batches as a user has them: `orch batch`, with and without a daemon. The agent is the scripted one, which tells what
-//! it costs and waits for files.
+//! Tests `orch batch`, with and without a daemon. The agent is the scripted one, which reports prices and waits for
+//! files.
 
 use crate::kit::process::Ran;
 use crate::kit::repo::Repo;
@@ -240,7 +240,7 @@ fn what_may_not_be_a_batch_is_refused_and_nothing_of_it_is_made() {
         assert!(taken.stderr.contains("is in batch good"), "{}", taken.stderr);
     }
     assert_eq!(fixture.events("batch_created").len(), 1);
-    // Given up from the command line, the batch is over with its only task.
+    // After the cancellation from the command line, the batch has ended with its only task.
     fixture.sealed.orch(["task", "cancel", one]).ok();
     fixture.batch(&["wait", "good"]).code_is(1);
     fixture.sealed.finish();

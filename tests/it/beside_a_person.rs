@@ -7,7 +7,7 @@ use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};
 use serde_json::{Value, json};
 
-/// Says that it is there, waits for the word to go on, works, and says that it is done.
+/// Reports that it has started, waits for permission to continue, works, and reports that it is done.
 const BOT: &str = "#!/bin/sh
 cat > /dev/null
 D=\"$HOME/$(basename \"$PWD\")\"
@@ -76,7 +76,7 @@ impl Fixture {
         self.sealed.orch(["task", "show", &id.to_string(), "--json"]).ok().json()
     }
 
-    /// A file by which the program of a task speaks.
+    /// Returns a file by which the program of a task communicates.
     fn sign(&self, id: usize, word: &str) -> std::path::PathBuf {
         let worktree = self.show(id)["worktree"].as_str().map(str::to_owned).unwrap_or_default();
         let name = worktree.rsplit('/').next().unwrap_or_default().to_owned();
@@ -158,7 +158,7 @@ fn work_waits_for_a_person_who_rebases_or_edits_its_base_and_is_merged_afterward
         assert!(task["hold"]["detail"].as_str().is_some_and(|detail| detail.contains(word)), "{task}");
         assert!(task["question"].is_null(), "{task}");
     }
-    // Both of their commits arrive, and nothing had moved under them.
+    // Both of their commits arrive, and nothing was changed in between.
     fixture.by_hand(1, "git rebase --continue; git rebase --continue");
     fixture.by_hand(2, "git commit -qam 'a whole thought'");
     for (id, repo) in [1, 2].into_iter().zip(&fixture.repos) {
@@ -174,7 +174,7 @@ fn work_waits_for_a_person_who_rebases_or_edits_its_base_and_is_merged_afterward
 }
 
 #[test]
-fn what_an_agent_did_outside_is_told_with_the_command_that_did_it() {
+fn what_an_agent_did_outside_is_reported_with_the_command_that_did_it() {
     let work = "echo 42 > answer; git commit -qam mend; git branch -qD old";
     let (sealed, _, task) = ended("max_attempts: 1", work, |repo| {
         repo.git(["branch", "old"]);
@@ -293,7 +293,7 @@ fn what_an_agent_took_from_its_person_is_put_back_before_its_work_is_accepted() 
 const MAIN: &str = "MAIN=$(dirname \"$(git rev-parse --path-format=absolute --git-common-dir)\")";
 
 #[test]
-fn what_a_run_did_outside_that_ends_without_a_result_is_told_once_before_the_next_begins() {
+fn what_a_run_did_outside_that_ends_without_a_result_is_reported_once_before_the_next_begins() {
     let endings = ["exit 1", "kill -9 $$", "sleep 600"];
     let damage = "git tag -d v1; cd \"$MAIN\"; echo sneaky > answer; git commit -qam sneaky; cd - > /dev/null; \
                   echo half > README.md";
@@ -394,7 +394,7 @@ fn what_a_person_cleared_away_of_an_agent_is_not_missed() {
 }
 
 #[test]
-fn what_an_agent_left_beside_what_was_there_goes_by_the_command_that_is_told() {
+fn files_that_an_agent_left_are_removed_by_the_suggested_command() {
     let leaves = [
         (
             "cd \"$MAIN\"; echo x > 'new file'; git add 'new file'; git rm -q README.md; cd -",

@@ -1,5 +1,5 @@
-//! The bridge to opencode's server as a program of its own, with the real opencode against the scripted model server:
-//! what it prints, what it leaves behind, and that it never waits for somebody who is not there.
+//! Tests the bridge to opencode's server as a separate program, with the real opencode and the scripted model server:
+//! what it prints, what it leaves behind, and that it never waits for a peer that is gone.
 
 use crate::kit::clis::Agent;
 use crate::kit::model_server::{ModelServer, Rule, Script};
@@ -34,7 +34,7 @@ impl Fixture {
         Self { sealed, server, repo }
     }
 
-    /// The bridge, to be told these lines.
+    /// Returns the bridge with these lines as input.
     fn bridge(&self, lines: &[Value]) -> Program {
         let program = self.sealed.bin().join(Agent::Opencode.name());
         self.bridge_to(program, lines)
@@ -89,7 +89,7 @@ fn class(ran: &Ran) -> Option<FailureClass> {
 }
 
 #[test]
-fn a_turn_is_told_in_the_words_of_the_one_shot_command_and_the_conversation_can_be_gone_on_with() {
+fn a_turn_is_reported_in_the_words_of_the_one_shot_command_and_the_conversation_can_be_gone_on_with() {
     let fixture = Fixture::new();
     let first = fixture.bridge(&[open("SCENARIO:commit-file name=one.txt")]).run().ok();
     let by_run =
@@ -100,7 +100,7 @@ fn a_turn_is_told_in_the_words_of_the_one_shot_command_and_the_conversation_can_
     let (_, ending) = read(&first);
     let session = ending.session_id.clone().expect("a session");
     assert!(ending.failure.is_none() && ending.cost.is_some() && ending.final_text.is_some(), "{ending:?}");
-    // The one-shot command and the server go on with each other's conversations.
+    // The one-shot command and the server can continue each other's conversations.
     for (name, id) in
         [("three.txt", session), ("four.txt", by_run.json_lines()[0]["sessionID"].as_str().unwrap().to_owned())]
     {
@@ -130,7 +130,7 @@ fn failures_are_those_of_the_one_shot_command() {
 }
 
 #[test]
-fn a_request_that_is_repeated_is_told_before_it_is() {
+fn a_request_that_is_repeated_is_reported_before_it_is() {
     let fixture = Fixture::new();
     let ran = fixture.bridge(&[open("SCENARIO:rate-limit-once")]).run().ok();
     let (events, ending) = read(&ran);
@@ -187,7 +187,7 @@ fn a_server_that_dies_under_its_work_ends_the_bridge_as_a_crash() {
 }
 
 #[test]
-fn the_password_of_the_server_is_told_to_nobody() {
+fn the_password_of_the_server_is_not_revealed() {
     let fixture = Fixture::with(Script::standard().first(Rule::on("SCENARIO:env").command("env").done("seen")));
     let ran = fixture.bridge(&[open("SCENARIO:env")]).run().ok();
     let expected = "OPENCODE_SERVER_PASSWORD=[REDACTED:OPENCODE_SERVER_PASSWORD]";

@@ -1,5 +1,5 @@
-//! `orch budget`: what is agreed stands in `config.yml`, what is spent keeps new work from beginning, and what is critical
-//! or asked for by a person begins all the same.
+//! Tests `orch budget`: agreements are in `config.yml`, spent limits hold new work, and critical or requested tasks
+//! start anyway.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_until};
@@ -11,7 +11,7 @@ use orch_sys::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
 
-/// A home with an agent that tells its prices.
+/// Creates a home with an agent that reports its prices.
 fn with_agent(config: &str) -> SealedBox {
     with_models("{medium: {scripted: scripted-small}, complex: {scripted: scripted-large}}", config)
 }
@@ -125,9 +125,9 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
     sealed.orch(["budget", "record", "anthropic", "--cost", "850"]).ok();
     sealed.orch(["budget", "check", "anthropic"]).code_is(1);
 
-    let shop = sealed.base().join("shop");
+    let repository = sealed.base().join("shop");
     let route = ["route", "Short", "-l", "agent:scripted", "-l", "complexity:complex", "--json"];
-    let beforehand = sealed.orch_in(&shop, route).ok().json();
+    let beforehand = sealed.orch_in(&repository, route).ok().json();
     let given = beforehand["resolver"]["given"].as_str().unwrap_or_default();
     assert!(given.starts_with("claude-sonnet-"), "{beforehand:#}");
     let why = beforehand["resolver"]["reason"].as_str().unwrap_or_default();
@@ -146,7 +146,7 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
 
     let script = "```orch-script\nwrite named.txt done\ncommit Made\n```\n";
     let named = ["add", "Named", "-b", script, "-l", "agent:scripted", "-l", "complexity:complex", "--model", "opus"];
-    sealed.orch_in(&shop, named).ok();
+    sealed.orch_in(&repository, named).ok();
     let named = done(&sealed, "4");
     assert_eq!(named["model"], "opus");
     assert!(
@@ -156,7 +156,7 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
     assert!(events.contains("model_kept") && events.contains("model_degraded"), "{events}");
 
     sealed.orch(["budget", "record", "anthropic", "--cost", "150"]).ok();
-    let held = sealed.orch_in(&shop, route).ok().json();
+    let held = sealed.orch_in(&repository, route).ok().json();
     let warning = held["warnings"][0].as_str().unwrap_or_default();
     assert!(warning.starts_with("no run would begin now: anthropic: $"), "{held:#}");
     assert!(warning.contains("orch budget configure anthropic --daily-budget"), "{held:#}");
@@ -192,9 +192,9 @@ fn what_is_paid_in_advance_goes_first_as_long_as_its_period_lasts() {
         wait_until("the plan to be preferred", RUN, || asked().0 == "plan");
         messages.push(asked().1);
     }
-    let is_told =
+    let is_reported =
         |why: &String| why.contains("cost_aware: plan/opus (") && why.contains("paid in advance) instead of use/haiku");
-    assert!(messages.iter().any(is_told), "its turn was the other's: {messages:?}");
+    assert!(messages.iter().any(is_reported), "its turn was the other's: {messages:?}");
     let period =
         ["budget", "configure-period", "plan", "--start", "2020-01-01", "--end", "2020-02-01", "--allowance", "9"];
     sealed.orch(period).ok();
@@ -378,7 +378,7 @@ fn a_model_that_is_paid_in_advance_is_resolved_first_with_and_without_a_daemon()
     sealed.finish();
 }
 
-/// An agent that says of each of its runs that it cost a dollar.
+/// Creates a home with an agent whose runs cost a dollar each.
 fn at_a_dollar_a_run(model: &str, limits: &str) -> SealedBox {
     let sealed = SealedBox::new();
     sealed.program(
@@ -412,7 +412,7 @@ fn spent_until_held(sealed: &mut SealedBox) -> (f64, String) {
         let all: Vec<Value> = all.as_array().expect("tasks").clone();
         let rests = |task: &Value| task["status"] == "done" || task["hold"]["reason"] == "spent";
         held = all.iter().find(|task| task["status"] != "done").map_or(String::new(), |task| task["id"].to_string());
-        // A run under way takes money of the limit as well: then its task is not at rest.
+        // A running task reserves money of the limit as well, and then has not come to rest.
         all.len() == 10 && all.iter().all(rests) && all.iter().any(|task| task["status"] == "done")
     });
     let spent = sealed.orch(["cost", "--json"]).ok().json()["total"]["cost_usd"].as_f64().expect("a price");
@@ -421,7 +421,7 @@ fn spent_until_held(sealed: &mut SealedBox) -> (f64, String) {
 
 #[test]
 fn a_day_without_a_history_is_passed_by_at_most_one_run_though_ten_could_begin_at_once() {
-    // One whose price the catalog knows, and one of which nobody knows anything.
+    // One with a price in the catalog, and one that is unknown.
     for model in ["claude-haiku-4-5", "of-nobody"] {
         for limits in [
             "budget: {per_day: 2}\n",

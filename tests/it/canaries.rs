@@ -1,6 +1,6 @@
-//! Repositories that nobody trusts, before the real agent CLIs: whatever stands in them, no program of theirs is started, at
-//! work or at a review, in an open conversation or without one, and the person's own files stay as they are. A new version of
-//! a CLI that passes over its switches turns this red.
+//! Tests the real agent CLIs with untrusted repositories: whatever is in them, no program of theirs is started, during
+//! work or review, in a new or resumed conversation, and the person's own files are unchanged. A new version of a CLI
+//! that ignores its switches fails these tests.
 
 use crate::kit::clis::Agent;
 use crate::kit::model_server::{ModelServer, Script};
@@ -23,8 +23,8 @@ fn marker(markers: &Path, name: &str) -> String {
     markers.join(name).to_string_lossy().into_owned()
 }
 
-/// Everything from which an agent's CLI may start a program: hooks, plugins, MCP servers, notifications; with skills and
-/// instruction files beside them. `who` tells the markers of two authors apart.
+/// Returns everything from which an agent's CLI may start a program: hooks, plugins, MCP servers, notifications; with
+/// skills and instruction files. `who` distinguishes the markers of two authors.
 fn hostile(markers: &Path, who: &str) -> Vec<(&'static str, String)> {
     let touch = |name: &str| format!("touch {}", marker(markers, &format!("{who}-{name}")));
     let server = |name: &str| json!({ "command": "touch", "args": [marker(markers, &format!("{who}-{name}"))] });

@@ -13,7 +13,7 @@ echo work > answer.txt && git add . && git commit -q -m work && echo finished
 ";
 
 #[test]
-fn the_chain_takes_over_with_its_model_and_whoever_is_left_alone_is_passed_over() {
+fn the_chain_takes_over_with_its_model_and_skips_an_agent_in_cooldown() {
     let mut sealed = SealedBox::new();
     sealed.program("refused", &format!("#!/bin/sh\nread -r line\ncat '{REFUSED}'\nexit 1\n"));
     sealed.program("good", GOOD);

@@ -1,4 +1,5 @@
-//! Channels where no daemon runs: `add` and `test` ask the service itself, and nobody says that what is set up is told anything.
+//! Tests channels without a daemon: `add` and `test` ask the service itself, and no output claims that notifications
+//! are sent.
 
 use crate::kit::discord::{self, Discord};
 use crate::kit::sealed_box::SealedBox;
@@ -37,16 +38,16 @@ fn a_bot_is_tried_by_its_token_and_its_chat_and_nothing_is_said() {
     let answer = sealed.orch([&add[..], &[&api.url()]].concat()).ok();
     assert!(answer.stderr.contains("token and chat are right (@orch_bot in shop)"), "{answer}");
     let answer = sealed.orch(["channel", "test", "telegram"]).ok();
-    assert!(answer.stdout.contains("nothing was said there") && answer.stderr.contains("orch serve"), "{answer}");
+    assert!(answer.stdout.contains("no message was sent") && answer.stderr.contains("orch serve"), "{answer}");
     assert!(api.texts(CHAT).is_empty() && api.calls("getUpdates") == 0, "{:?}", api.texts(CHAT));
     let list = sealed.orch(["channel", "list"]).ok().stdout;
     assert!(list.contains("telegram  set up") && list.contains("no daemon runs"), "{list}");
     assert_eq!(state(&sealed, "telegram"), "no_daemon");
-    // A chat that is not there, a token that is refused, nobody there: each is told, with 1, and without the token.
+    // A missing chat, a refused token, no server: each is reported with exit code 1, and without the token.
     let url = api.url();
     for (key, value, words, good) in [
         ("channels.telegram.chat_id", "-77", "channels.telegram.chat_id", CHAT.to_string()),
-        ("channels.telegram.api_url", "http://127.0.0.1:1", "nobody answered", url.clone()),
+        ("channels.telegram.api_url", "http://127.0.0.1:1", "no answer", url.clone()),
     ] {
         sealed.orch(["config", "set", key, value]).ok();
         let answer = sealed.orch(["channel", "test", "telegram"]).code_is(1);
@@ -101,7 +102,7 @@ fn a_webhook_and_a_desktop_are_tried_by_saying_something() {
     assert!(output.stdout.contains("it is refused: it answers 403"), "{output}");
     sealed.orch(["channel", "add", "desktop"]).ok();
     assert!(crate::kit::read_file(&sealed.home().join("shown")).contains("test of orch"));
-    // The daemon may have what is not here: that is no fault, and it is said.
+    // The daemon may have the variable that is missing here: that is no error, but reported.
     let add = ["channel", "add", "telegram", "--chat-id", "42", "--allow", "42", "--token-env", "NOT_SET_ANYWHERE"];
     let output = sealed.orch(add).ok();
     assert!(output.stderr.contains("not tried: the variable NOT_SET_ANYWHERE is not set"), "{output}");

@@ -47,7 +47,7 @@ impl Fixture {
     }
 }
 
-/// Text of the agent's last words, in the events that it printed.
+/// Returns the agent's final text from its events.
 fn final_text(agent: Agent, ran: &Ran) -> String {
     let said = |line: &Value| match agent {
         Agent::Claude => line["result"].as_str().map(str::to_owned),
@@ -290,7 +290,7 @@ fn an_agent_that_hangs_is_ended_with_the_box() {
     wait_until("the agent to be gone", RUN, || !running.is_running());
 }
 
-/// The commands that the standard script has run for `word`, without any CLI.
+/// Returns the commands that the standard script runs for `word`, without any CLI.
 fn commands_of(script: &Script, prompt: &str) -> Vec<String> {
     let mut messages = vec![json!({"role": "user", "content": prompt})];
     let mut commands = Vec::new();

@@ -1,5 +1,5 @@
-//! `config.example.yml` says what the code does: it is generated from the types, read back by the same reader, and
-//! complete. `ORCH_BLESS=1 cargo test --test it config_example` writes it anew.
+//! Tests that `config.example.yml` matches the code: it is generated from the types, readable, and complete.
+//! `ORCH_BLESS=1 cargo test --test it config_example` updates it.
 
 use orch_config::shape::find;
 use orch_config::{Config, FileKind, Layer, Loaded, example_text, json_schema, load};
@@ -15,7 +15,7 @@ fn read(text: &str) -> Loaded {
     }
 }
 
-/// The first lines of what is only an illustration, and what stands above it where it may not stay.
+/// The first lines of parts that are only illustrations, with the section that contains them.
 const ILLUSTRATIONS: [(&str, &str); 5] = [
     ("  # mybot:", ""),
     ("  # quick:", "model_aliases: {}"),

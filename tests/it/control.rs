@@ -1,5 +1,5 @@
-//! Holding the daemon in the hand though something was done to what it stands on: its socket or its files removed, signals
-//! blocked by whoever started it, few descriptors; and what is left of checks and commands: nothing.
+//! Tests that the daemon stays controllable after its socket or files were removed, with signals blocked by its parent,
+//! and with few descriptors; and that nothing is left of checks and commands.
 
 use crate::kit::http::get;
 use crate::kit::repo::Repo;
@@ -12,13 +12,13 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// Commits, and tells of itself beside the repository: how often it began, what it inherited of signals.
+/// Commits, and records next to the repository how often it started and which signal masks it inherited.
 const WORKER: &str = "#!/bin/sh\ncat > /dev/null\necho $ORCH_RUN_ID >> '{base}/starts'\n\
     grep -E 'Sig(Blk|Ign)' /proc/self/status > '{base}/agent-signals'\n\
     while [ -e '{base}/wait' ]; do sleep 0.05; done\n\
     echo more >> README.md; git commit -qam did\n";
 
-fn stage(config: &str) -> (SealedBox, Repo) {
+fn setup(config: &str) -> (SealedBox, Repo) {
     let sealed = SealedBox::new();
     sealed.program("worker", &WORKER.replace("{base}", &sealed.base().display().to_string()));
     sealed.config(&format!("agents: {{worker: {{kind: command, command: worker}}}}\n{config}"));
@@ -53,7 +53,7 @@ fn starts(sealed: &SealedBox) -> usize {
 
 #[test]
 fn a_socket_that_was_removed_is_made_again_and_every_command_reaches_the_daemon() {
-    let (mut sealed, repo) = stage("");
+    let (mut sealed, repo) = setup("");
     sealed.serve();
     let pid = status(&sealed)["pid"].clone();
     let sockets = ["orch.sock", "wake.sock"].map(|name| sealed.orch_home().join(".orch").join(name));
@@ -66,7 +66,7 @@ fn a_socket_that_was_removed_is_made_again_and_every_command_reaches_the_daemon(
     wait::wait_until("both sockets", SOON, || sockets.iter().all(|socket| socket.exists()));
     std::fs::remove_file(&sockets[0]).expect("it was there");
     let said = sealed.run_program(ORCH).args(["shutdown"]).deadline(RUN).run().ok();
-    assert!(said.stderr.contains("has left"), "{said}");
+    assert!(said.stderr.contains("has stopped"), "{said}");
     assert_eq!(sealed.ended_daemon().code, Some(0));
     assert!(sockets.iter().all(|socket| !socket.exists()));
     sealed.finish();
@@ -74,7 +74,7 @@ fn a_socket_that_was_removed_is_made_again_and_every_command_reaches_the_daemon(
 
 #[test]
 fn a_daemon_whose_socket_cannot_be_made_again_is_found_by_its_lock_and_ended() {
-    let (mut sealed, _repo) = stage("router: {mode: round_robin, agents: [worker]}\n");
+    let (mut sealed, _repo) = setup("router: {mode: round_robin, agents: [worker]}\n");
     sealed.serve();
     let pid = sealed.daemon().pid().as_raw_nonzero().to_string();
     let socket = sealed.orch_home().join(".orch/orch.sock");
@@ -85,7 +85,7 @@ fn a_daemon_whose_socket_cannot_be_made_again_is_found_by_its_lock_and_ended() {
     let drain = sealed.run_program(ORCH).args(["shutdown", "--drain"]).deadline(RUN).run().code_is(7);
     assert!(drain.stderr.contains("does not answer"), "{drain}");
     let said = sealed.run_program(ORCH).args(["shutdown"]).deadline(RUN).run().ok();
-    assert!(said.stderr.contains(&pid) && said.stderr.contains("has left"), "{said}");
+    assert!(said.stderr.contains(&pid) && said.stderr.contains("has stopped"), "{said}");
     assert_eq!(sealed.ended_daemon().code, Some(0));
     sealed.finish();
 }
@@ -94,7 +94,7 @@ fn a_daemon_whose_socket_cannot_be_made_again_is_found_by_its_lock_and_ended() {
 
 #[test]
 fn state_that_was_removed_under_the_daemon_is_written_anew_and_nothing_begins_over_and_over() {
-    let (mut sealed, repo) = stage("");
+    let (mut sealed, repo) = setup("");
     let done = add(&sealed, &repo, "Done before");
     sealed.serve();
     until_done(&sealed, &done);
@@ -131,12 +131,12 @@ fn bits(text: &str, name: &str) -> u64 {
 }
 
 #[test]
-fn signals_that_were_blocked_or_ignored_by_whoever_started_orch_are_not_inherited() {
+fn signals_that_were_blocked_or_ignored_by_the_parent_are_not_inherited() {
     let sealed = SealedBox::new();
     if !knows_block_signal(&sealed) || !std::path::Path::new("/proc/self/status").exists() {
         return;
     }
-    let (mut sealed, repo) = stage("");
+    let (mut sealed, repo) = setup("");
     let output = sealed.base().join("check-signals");
     sealed.config(&format!(
         "agents: {{worker: {{kind: command, command: worker}}}}\n\
@@ -164,7 +164,7 @@ fn signals_that_were_blocked_or_ignored_by_whoever_started_orch_are_not_inherite
 
 #[test]
 fn with_too_few_open_files_orch_refuses_with_words() {
-    let (sealed, _repo) = stage("");
+    let (sealed, _repo) = setup("");
     let few = format!("ulimit -n 28; exec '{ORCH}' serve");
     let refused = sealed.run_program("sh").args(["-c", &few]).deadline(RUN).run().code_is(7);
     assert!(refused.stderr.contains("28 files") && refused.stderr.contains("ulimit -n"), "{refused}");
@@ -189,7 +189,7 @@ fn nothing_is_left_of_a_check_that_forks_twice_without_an_environment() {
     if !cfg!(target_os = "linux") {
         return;
     }
-    let (mut sealed, repo) = stage("");
+    let (mut sealed, repo) = setup("");
     for (seconds, more, state) in [("98761", "", "passed"), ("98762", "; sleep 1000", "timed_out")] {
         let command = (double_fork(seconds) + more).replace('"', "\\\"");
         sealed.config(&format!(
@@ -213,7 +213,7 @@ fn nothing_is_left_of_a_jobs_command_that_forks_twice_without_an_environment() {
     if !cfg!(target_os = "linux") {
         return;
     }
-    let (mut sealed, repo) = stage("");
+    let (mut sealed, repo) = setup("");
     sealed.serve();
     let command = double_fork("98763");
     let job = ["job", "add", "@yearly", "--id", "leaver", "--run", &command];
@@ -232,7 +232,7 @@ fn nothing_is_left_of_a_jobs_command_that_forks_twice_without_an_environment() {
 
 #[test]
 fn a_client_that_sends_no_whole_request_is_dropped_after_seconds() {
-    let (mut sealed, _repo) = stage("http: {listen: '127.0.0.1:0'}\n");
+    let (mut sealed, _repo) = setup("http: {listen: '127.0.0.1:0'}\n");
     sealed.serve();
     let socket = sealed.socket().expect("a socket");
     let address = wait::wait_some("the daemon to listen", SOON, || {
@@ -270,8 +270,8 @@ impl<T: Read + Write> Talks for T {}
 
 #[test]
 fn doctor_ends_with_ready_or_with_what_is_missing_and_takes_no_second() {
-    let (mut sealed, repo) = stage("router: {mode: round_robin, agents: [worker]}\n");
-    // A program that takes long to tell its version holds nothing up.
+    let (mut sealed, repo) = setup("router: {mode: round_robin, agents: [worker]}\n");
+    // A program that is slow to report its version delays nothing.
     sealed.program("claude", "#!/bin/sh\nexec sleep 20\n");
     sealed.set("ANTHROPIC_API_KEY", "sk-x");
     let began = Instant::now();
@@ -325,7 +325,7 @@ fn a_missing_git_identity_is_found_by_doctor_and_by_init() {
 
 #[test]
 fn a_daemon_in_the_background_answers_when_the_command_returns_and_outlives_it() {
-    let (sealed, repo) = stage("");
+    let (sealed, repo) = setup("");
     let began = sealed.run_program_in(ORCH, repo.dir()).args(["serve", "-d", "--json"]).deadline(RUN).run().ok();
     let pid = began.json()["pid"].clone();
     assert_eq!(status(&sealed)["pid"], pid);
@@ -343,7 +343,7 @@ fn a_daemon_in_the_background_answers_when_the_command_returns_and_outlives_it()
 fn serve_says_what_it_finds_wrong_where_it_is_started() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let (mut sealed, _repo) = stage(&format!("http: {{listen: '{address}'}}\n"));
+    let (mut sealed, _repo) = setup(&format!("http: {{listen: '{address}'}}\n"));
     sealed.serve();
     wait::wait_until("the word of the port", RUN, || {
         sealed.daemon().said().1.contains(&format!("http.listen {address}"))
@@ -360,7 +360,7 @@ fn serve_says_what_it_finds_wrong_where_it_is_started() {
 
 #[test]
 fn twenty_thousand_tasks_through_one_alias_are_refused_quickly_with_the_reason() {
-    let (sealed, _repo) = stage("");
+    let (sealed, _repo) = setup("");
     sealed.write_tasks(&format!("tasks:\n- &a {{title: x}}\n{}", "- *a\n".repeat(20_000)));
     let said = sealed.run_program(ORCH).args(["list"]).deadline(SOON).run();
     assert!(said.stderr.contains("more than 5000 aliases") && !said.stderr.contains("does not answer"), "{said}");
@@ -369,7 +369,7 @@ fn twenty_thousand_tasks_through_one_alias_are_refused_quickly_with_the_reason()
 
 #[test]
 fn a_mistake_in_the_settings_has_the_documented_exit_codes() {
-    let (sealed, repo) = stage("");
+    let (sealed, repo) = setup("");
     sealed.config("bogus: 1\n");
     for (args, code) in [
         (&["list"][..], 0),
@@ -394,7 +394,7 @@ fn a_mistake_in_the_settings_has_the_documented_exit_codes() {
 
 // ---- a full disk
 
-/// Makes a home on a small disk, fills the disk, and looks.
+/// Creates a home on a small disk, fills the disk, and checks.
 const ON_A_FULL_DISK: &str = r#"
 mkdir "$PLACE"; mount -t tmpfs -o size=4m none "$PLACE" || exit 99
 export ORCH_HOME="$PLACE/home"; mkdir -m 700 "$ORCH_HOME"
@@ -407,7 +407,7 @@ if "$ORCH" add 'Another thing'; then exit 96; fi
 
 #[test]
 fn commands_that_only_look_work_on_a_full_disk_and_others_say_why_not() {
-    let (sealed, repo) = stage("");
+    let (sealed, repo) = setup("");
     let run = |script: &str| {
         let program = sealed.run_program_in("unshare", repo.dir()).args(["-rm", "sh", "-c", script]);
         let place = sealed.base().join("small disk");

@@ -1,4 +1,4 @@
-//! `orch cost` and `orch patterns` over runs that were made: one agent tells its price, the other one none.
+//! Tests `orch cost` and `orch patterns` on recorded runs: one agent reports its price, the other does not.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_until};
@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 
 const SCRIPT: &str = "```orch-script\nwrite made.txt done\ncommit Made\n```\n";
 
-/// A home in which three tasks have been worked on: merged at a price, merged at none that is told, and in vain.
+/// Creates a home with three tasks: merged at a known price, merged at an unknown price, and failed.
 fn after_a_night() -> SealedBox {
     after_a_night_with("")
 }
@@ -49,7 +49,7 @@ fn column(view: &Value, key: &str) -> Vec<Value> {
 }
 
 #[test]
-fn what_was_spent_is_told_by_agent_task_model_project_and_day_with_and_without_a_daemon() {
+fn what_was_spent_is_reported_by_agent_task_model_project_and_day_with_and_without_a_daemon() {
     let mut sealed = after_a_night();
     let by_agent = rows(&sealed, &[]);
     assert_eq!(column(&by_agent, "key"), ["scripted", "mute"], "{by_agent:#}");
@@ -76,14 +76,14 @@ fn what_was_spent_is_told_by_agent_task_model_project_and_day_with_and_without_a
     sealed.orch(["cost", "--since", "soon"]).code_is(2);
 
     let served = sealed.orch(["cost"]).ok().stdout;
-    assert!(served.contains("per merged") && served.contains("told no price"), "{served}");
+    assert!(served.contains("per merged") && served.contains("have no price"), "{served}");
     sealed.stop_daemon().ok();
     assert_eq!(sealed.orch(["cost"]).ok().stdout, served);
     sealed.finish();
 }
 
 #[test]
-fn what_was_judged_speaks_for_whom_did_it_well() {
+fn judged_runs_recommend_the_agent_that_succeeded() {
     let mut sealed = after_a_night();
     let stats = sealed.orch(["patterns", "stats", "--json"]).ok().json();
     assert_eq!(

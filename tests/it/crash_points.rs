@@ -1,12 +1,12 @@
-//! The points at which a test may make orch die: each stands in the list once and in the source once, and an ordinary
-//! build knows nothing of them. What happens at each is the table of `make torture`.
+//! Tests the crash points of tests: each is in the list once and in the source once, and not in an ordinary build.
+//! `make torture` crashes at each of them.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use orch_sys::crash::POINTS;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The names in `point!("…")`, and how often each stands there.
+/// Counts the names in `point!("…")`.
 fn in_source(dir: &Path, found: &mut BTreeMap<String, usize>) {
     for entry in std::fs::read_dir(dir).expect("a directory of sources").flatten() {
         let path = entry.path();

@@ -83,7 +83,7 @@ fn a_dependent_begins_from_the_accepted_work_and_only_its_own_is_judged() {
     assert!(fixture.task("show", two, &[]).ok().stdout.contains(&format!("began from  #{one} at")));
     let diff = fixture.task("diff", two, &["--stat", "--json"]).ok().json();
     assert_eq!((diff["commits"].as_u64(), diff["files"].as_array().map(Vec::len)), (Some(1), Some(1)), "{diff:#}");
-    // One begun again goes on from the same place.
+    // A retried task continues from the same base.
     fixture.task("retry", two, &[]).ok();
     fixture.run_all();
     assert_eq!(fixture.show(two)["evidence"]["base"].as_str(), Some(accepted));

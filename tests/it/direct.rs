@@ -1,5 +1,5 @@
-//! `router.agent: api`: the routing question goes to a provider's API itself, in each of the languages that providers speak,
-//! and what becomes of it where the provider refuses, is silent, or cannot be asked.
+//! Tests `router.agent: api`: the routing request goes to a provider's API, in each of its protocols, and the task is
+//! routed even if the provider refuses, is silent, or cannot be asked.
 
 use crate::kit::nothing_holds;
 use crate::kit::provider::{Answer, Provider, Seen};

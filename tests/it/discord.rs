@@ -1,5 +1,5 @@
-//! Discord against a server that behaves like the real one: who may speak, what is shown where, how often, and what
-//! becomes of it when Discord, the connection or a message goes away.
+//! Tests Discord with a server that behaves like the real one: permissions, rendering, rate limits, and failures of
+//! Discord, the connection or a message.
 
 mod away;
 mod connection;
@@ -38,11 +38,11 @@ struct Fixture {
     discord: Discord,
     cancel: CancellationToken,
     running: JoinHandle<()>,
-    /// Sessions, and looks at what was written to the bot alone, before it ran.
+    /// Sessions, and reads of the owner's direct messages, before the channel started.
     before: (usize, usize),
 }
 
-/// How often it was looked at what the owner wrote to the bot alone. That is the last that is read after a time away.
+/// Returns how often the owner's direct messages were read. They are the last that are read after an interruption.
 fn looks(server: &Server) -> usize {
     let what = format!("GET /channels/{}/messages", server.direct(OWNER));
     server.requests().iter().filter(|request| request.what == what).count()
@@ -140,14 +140,14 @@ async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_o
     let shown = server.said().into_iter().find(|message| place.ends_with(&message.id.to_string())).expect("there");
     let token = shown.buttons[0].1.clone();
     let mut interactions = Vec::new();
-    // Like the owner by name, with a role that says nothing, in every way there is.
+    // Users with the owner's name, or with a role without permissions, in all combinations.
     for n in 0..200 {
         let who = Person { id: STRANGER + n % 20, name: format!("person{OWNER}"), roles: vec![78] };
         match n % 4 {
             0 => drop(server.write(&who, CHANNEL, "/cancel 7", None)),
             1 => interactions.push(server.command(&who, CHANNEL, "cancel", &[("task", "7")])),
             2 => interactions.push(server.press(&who, &shown, &token)),
-            // What people say to each other is theirs: of that the owner hears nothing.
+            // Messages between people are private: the owner is not notified.
             _ => drop(server.write(&Person::new(5_000 + n), CHANNEL, "hello there", None)),
         }
     }
@@ -175,7 +175,7 @@ async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_has_a_listed_role_may_speak_and_press_and_nobody_else() {
+async fn only_members_of_a_listed_role_may_give_orders_and_press_buttons() {
     let (fixture, asked) = fixture();
     let fixture = fixture.listening();
     let member = Person { roles: vec![ROLE], ..Person::new(4_000) };
@@ -192,7 +192,7 @@ async fn whoever_has_a_listed_role_may_speak_and_press_and_nobody_else() {
     let shown = fixture.until_said("has failed");
     fixture.server.press(&member, &shown, &shown.buttons[0].1);
     wait_until("the press", RUN, || asked.load(Ordering::SeqCst) > before);
-    // A second press is told, to whoever pressed alone.
+    // A second press is reported only to the person who pressed.
     let again = fixture.server.press(&member, &shown, &shown.buttons[0].1);
     wait_until("a word", RUN, || fixture.server.answered(&again).1.iter().any(|m| m.text.contains("already pressed")));
     let whispered = fixture.server.answered(&again).1;
@@ -219,7 +219,7 @@ async fn commands_are_registered_and_an_unknown_one_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_becomes_of_the_connection() {
+async fn what_happens_is_handled_once_however_often_it_is_reported_and_whatever_becomes_of_the_connection() {
     let (client, asked) = counting();
     let store = ChannelStore::in_memory();
     let fixture = Fixture::open(Server::start(), store.clone(), client.clone()).caught_up();
@@ -227,7 +227,7 @@ async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_beco
     server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("the first", RUN, || asked.load(Ordering::SeqCst) == 1);
     server.repeat_last_event();
-    // A session that is resumed tells what was missed; codes of all kinds end the connection.
+    // A resumed session delivers missed events; codes of all kinds end the connection.
     for (n, code) in [1000, 1006, 4000, 4001, 4002, 4005, 4008].into_iter().enumerate() {
         let (begun, resumed) = server.sessions();
         server.close(code, true);
@@ -255,7 +255,7 @@ async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_beco
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_right_to_read_commands_work_and_the_lack_is_told() {
+async fn without_the_right_to_read_commands_work_and_the_lack_is_reported() {
     let server = Server::start();
     server.allow_reading(false);
     let (client, asked) = counting();
@@ -270,7 +270,7 @@ async fn without_the_right_to_read_commands_work_and_the_lack_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
+async fn a_token_that_is_not_taken_is_reported_and_not_tried_at_full_speed() {
     let server = Server::start();
     server.take_token(false);
     let (client, _) = counting();
@@ -286,7 +286,7 @@ async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_not_there_is_told_as_that() {
+async fn a_server_that_is_not_there_is_shown_as_that() {
     let nowhere = Settings {
         channel_id: Some(CHANNEL.to_string()),
         allowed_users: [OWNER.to_string()].into(),
@@ -310,7 +310,7 @@ async fn a_server_that_is_not_there_is_told_as_that() {
 async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
     let (fixture, _) = fixture();
     let fixture = fixture.listening();
-    // Refusals of all kinds on the way.
+    // Failures of all kinds in between.
     fixture.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 429, code: 1 });
     fixture.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 502, code: 0 });
     let first = fixture.discord.send(&saying("first")).await;
@@ -342,9 +342,9 @@ async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
     assert_eq!(server.too_fast(), 0);
 }
 
-/// Discord bans an address that goes on asking while it is refused.
+/// Discord bans an address that continues to send while it is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_discord_wants_to_be_left_alone_it_is_asked_nothing_whoever_wants_something() {
+async fn during_a_rate_limit_of_discord_no_request_is_sent() {
     let (fixture, _) = fixture();
     let fixture = fixture.listening();
     fixture.until_quiet();
@@ -363,7 +363,7 @@ async fn while_discord_wants_to_be_left_alone_it_is_asked_nothing_whoever_wants_
     fixture.close().await;
 }
 
-/// Discord gives three seconds for a first word.
+/// Discord allows three seconds for a first response.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_is_acknowledged_while_another_is_still_being_answered() {
     let begun = Arc::new(AtomicUsize::new(0));
@@ -403,7 +403,7 @@ impl AddLines for String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_said_is_changed_in_its_place_and_a_deleted_message_is_told() {
+async fn what_was_said_is_changed_in_its_place_and_a_deleted_message_is_reported() {
     let (fixture, _) = fixture();
     let fixture = fixture.listening();
     let about = |text: &str| ChatMessage { task: Some(TaskId(7)), ..saying(text) };
@@ -423,7 +423,7 @@ async fn what_was_said_is_changed_in_its_place_and_a_deleted_message_is_told() {
     fixture.close().await;
 }
 
-/// A daemon's engine with a repository, and the channel beside it.
+/// An engine with a repository, and the channel.
 struct EngineFixture {
     sealed: SealedBox,
     engine: Running,
@@ -530,11 +530,11 @@ async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
     let (thread, _) = wait_some("a thread", RUN, || server.threads().into_iter().next());
     server.write(&owner(), thread, "/why", None);
     wait_until("an answer in the thread", RUN, || server.messages(thread).iter().any(|m| m.author != OWNER));
-    // Words that no agent hears now are answered with a receipt, or with why not.
+    // A message that no agent can receive now gets a receipt, or the reason.
     let before = server.messages(thread).len();
     server.write(&owner(), thread, "use a capital H", None);
     wait_until("a receipt", RUN, || server.messages(thread).len() > before + 1);
-    // What is said in the channel to nobody is nobody's.
+    // A message to nobody in particular is ignored.
     server.write(&owner(), CHANNEL, "lunch?", None);
     let command = server.command(&owner(), thread, "show", &[]);
     wait_until("the task of the thread", RUN, || {

@@ -1,5 +1,5 @@
-//! The reference pages say what the code says: what can be made from the code is made from it (`make docs`), and every stable
-//! name that a user may meet stands in its page. Wording is not compared.
+//! Tests that the reference pages match the code: what can be generated is generated (`make docs`), and every stable
+//! name that a user may meet is on its page. Wording is not compared.
 
 mod api;
 mod commands;
@@ -58,7 +58,7 @@ use orch_core::track_record::{Sample, Source, Verdict as Judged};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The names must stand in the page as code.
+/// Asserts that the names are on the page as code.
 fn must_name<'a>(page_path: &str, names: impl IntoIterator<Item = &'a str>) {
     let text = page(page_path);
     let missing: Vec<&str> =
@@ -66,7 +66,7 @@ fn must_name<'a>(page_path: &str, names: impl IntoIterator<Item = &'a str>) {
     assert!(missing.is_empty(), "{page_path} does not name {missing:?}");
 }
 
-/// As a field, or as the last part of one: `skills` stands in `profile.skills`.
+/// Returns whether a name is a field, or the last part of one: `skills` is in `profile.skills`.
 fn is_named(text: &str, name: &str) -> bool {
     text.contains(&format!("`{name}`")) || text.contains(&format!(".{name}`"))
 }

@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A home with an agent that commits, and a repository whose accepted work is merged.
-fn stage() -> (SealedBox, Repo) {
+fn setup() -> (SealedBox, Repo) {
     let sealed = SealedBox::new();
     sealed.program("worker", "#!/bin/sh\ncat > /dev/null\necho more >> README.md\ngit commit -qam did\n");
     private(&sealed.orch_home());
@@ -48,7 +48,7 @@ fn gc(sealed: &SealedBox, args: &[&str]) -> Value {
 
 #[test]
 fn a_merged_task_lets_its_worktree_go_and_gets_a_new_one_when_it_is_retried() {
-    let (sealed, repo) = stage();
+    let (sealed, repo) = setup();
     let (id, path) = done(&sealed, &repo);
     write_file(&path.join("forgotten.txt"), "mine\n");
     let kept = gc(&sealed, &[]);
@@ -77,7 +77,7 @@ fn a_merged_task_lets_its_worktree_go_and_gets_a_new_one_when_it_is_retried() {
 
 #[test]
 fn the_daemon_removes_what_may_go_once_the_clock_has_come_on_steadily() {
-    let (mut sealed, repo) = stage();
+    let (mut sealed, repo) = setup();
     let (id, path) = done(&sealed, &repo);
     let (open, kept) = done(&sealed, &repo);
     write_file(&kept.join("new.txt"), "mine\n");
@@ -93,7 +93,7 @@ fn the_daemon_removes_what_may_go_once_the_clock_has_come_on_steadily() {
 
 #[test]
 fn a_merged_branch_goes_where_it_is_wanted_and_an_unmerged_one_stays_with_its_worktree() {
-    let (sealed, repo) = stage();
+    let (sealed, repo) = setup();
     let (id, path) = done(&sealed, &repo);
     sealed.orch(["config", "set", "workflow.integrate", "branch"]).ok();
     sealed.orch(["config", "set", "gc.delete_merged_branches", "true"]).ok();
@@ -148,7 +148,7 @@ fn mode(path: &Path) -> u32 {
 
 #[test]
 fn a_healthy_home_has_nothing_to_tell() {
-    let (mut sealed, repo) = stage();
+    let (mut sealed, repo) = setup();
     done(&sealed, &repo);
     for with_daemon in [false, true] {
         if with_daemon {
@@ -161,8 +161,8 @@ fn a_healthy_home_has_nothing_to_tell() {
 }
 
 #[test]
-fn a_router_without_an_agent_that_is_there_is_bad_whoever_else_is_installed() {
-    let (sealed, _) = stage();
+fn a_router_without_an_installed_agent_is_bad() {
+    let (sealed, _) = setup();
     sealed.orch(["config", "set", "router.agents", "[claude, codex]"]).ok();
     let found = found(&sealed, "router");
     let text = (found["verdict"].as_str(), found["detail"].as_str(), found["remedy"].as_str());
@@ -174,7 +174,7 @@ fn a_router_without_an_agent_that_is_there_is_bad_whoever_else_is_installed() {
 
 #[test]
 fn the_history_of_a_task_that_is_not_there_is_not_an_empty_one() {
-    let (sealed, repo) = stage();
+    let (sealed, repo) = setup();
     done(&sealed, &repo);
     assert!(sealed.orch(["events", "--task", "1"]).ok().stdout.contains("task_added"));
     let missing = sealed.orch(["events", "--task", "99"]).code_is(3);
@@ -191,7 +191,7 @@ fn looking_at_a_home_that_is_not_there_makes_none() {
 
 #[test]
 fn what_others_can_read_is_made_private() {
-    let (sealed, _repo) = stage();
+    let (sealed, _repo) = setup();
     let (home, file) = (sealed.orch_home(), sealed.orch_home().join(".orch/orch.db"));
     std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -202,7 +202,7 @@ fn what_others_can_read_is_made_private() {
 
 #[test]
 fn a_socket_that_nobody_serves_goes_and_one_that_is_served_stays() {
-    let (mut sealed, _repo) = stage();
+    let (mut sealed, _repo) = setup();
     let socket = sealed.orch_home().join(".orch/orch.sock");
     sealed.serve();
     assert!(find(&doctor(&sealed, &["--fix"]), "stale socket").is_none() && socket.exists());
@@ -214,7 +214,7 @@ fn a_socket_that_nobody_serves_goes_and_one_that_is_served_stays() {
 
 #[test]
 fn a_refused_command_leaves_no_socket_behind() {
-    let (mut sealed, repo) = stage();
+    let (mut sealed, repo) = setup();
     let (id, _) = done(&sealed, &repo);
     let sockets = ["orch.sock", "wake.sock"].map(|name| sealed.orch_home().join(".orch").join(name));
     sealed.orch(["task", "retry", "99"]).code_is(3);
@@ -229,7 +229,7 @@ fn a_refused_command_leaves_no_socket_behind() {
     sealed.finish();
 }
 
-/// What is bad has a place and a remedy, and a code that says so.
+/// Asserts that a finding is bad, with a place, a remedy and the exit code.
 fn is_bad(sealed: &SealedBox, name: &str, place: &str) {
     sealed.orch(["doctor"]).code_is(1);
     let found = found(sealed, name);
@@ -240,7 +240,7 @@ fn is_bad(sealed: &SealedBox, name: &str, place: &str) {
 
 #[test]
 fn a_tasks_file_that_does_not_read_or_was_emptied_is_bad() {
-    let (sealed, repo) = stage();
+    let (sealed, repo) = setup();
     assert!(find(&doctor(&sealed, &[]), "tasks.yml").is_none_or(|finding| finding["verdict"] == "ok"));
     sealed.orch_in(repo.dir(), ["task", "add", "Work"]).ok();
     assert_eq!(found(&sealed, "tasks.yml")["verdict"], "ok");
@@ -266,7 +266,7 @@ fn a_tasks_file_that_does_not_read_or_was_emptied_is_bad() {
 
 #[test]
 fn what_a_repository_says_of_itself_is_looked_at_too() {
-    let (sealed, repo) = stage();
+    let (sealed, repo) = setup();
     assert_eq!(found(&sealed, "project shop")["verdict"], "ok");
     write_file(&repo.dir().join(".orch.yml"), "workflow:\n  checks: [make test]\n");
     let answer = found(&sealed, "project shop");
@@ -284,7 +284,7 @@ fn what_a_repository_says_of_itself_is_looked_at_too() {
 
 #[test]
 fn a_broken_config_is_all_that_is_said_of_agents_that_nobody_can_know() {
-    let (sealed, _repo) = stage();
+    let (sealed, _repo) = setup();
     sealed.config("agents:\n  worker: {kind: command, command: worker}\nengine: {max_parallel: many}\n");
     is_bad(&sealed, "config", "config.yml:3");
     let findings = doctor(&sealed, &[]);
@@ -295,8 +295,8 @@ fn a_broken_config_is_all_that_is_said_of_agents_that_nobody_can_know() {
 }
 
 #[test]
-fn credentials_are_told_by_name_and_never_shown() {
-    let (mut sealed, _repo) = stage();
+fn credentials_are_reported_by_name_and_never_shown() {
+    let (mut sealed, _repo) = setup();
     sealed.program("claude", "#!/bin/sh\necho '1.2.3 (Claude Code)'\n");
     let none = found(&sealed, "agent claude");
     assert_eq!(none["verdict"], "warning", "{none}");
@@ -310,8 +310,8 @@ fn credentials_are_told_by_name_and_never_shown() {
 }
 
 #[test]
-fn too_little_room_is_bad_and_more_kept_than_fits_is_told() {
-    let (sealed, _repo) = stage();
+fn too_little_room_is_bad_and_more_kept_than_fits_is_reported() {
+    let (sealed, _repo) = setup();
     sealed.orch(["config", "set", "retention.total_mb", "900000000"]).ok();
     assert_eq!(found(&sealed, "disk")["verdict"], "warning");
     sealed.orch(["config", "set", "engine.min_free_disk_mb", "1000000000"]).ok();
@@ -321,7 +321,7 @@ fn too_little_room_is_bad_and_more_kept_than_fits_is_told() {
 
 #[test]
 fn branches_of_no_task_go_only_when_their_commits_are_elsewhere_too() {
-    let (sealed, repo) = stage();
+    let (sealed, repo) = setup();
     done(&sealed, &repo);
     repo.git(["branch", "orch/90-spare"]);
     let only = repo.worktree(&sealed.root().join("side"), "orch/91-only");
@@ -339,7 +339,7 @@ fn branches_of_no_task_go_only_when_their_commits_are_elsewhere_too() {
 
 #[test]
 fn a_registration_without_a_directory_is_forgotten_and_a_directory_without_a_task_is_left_alone() {
-    let (sealed, repo) = stage();
+    let (sealed, repo) = setup();
     let (_, path) = done(&sealed, &repo);
     let strange = sealed.orch_home().join("worktrees/shop/orch/77-strange");
     write_file(&strange.join("mine.txt"), "mine\n");
@@ -351,8 +351,8 @@ fn a_registration_without_a_directory_is_forgotten_and_a_directory_without_a_tas
 }
 
 #[test]
-fn an_old_lock_of_a_worktree_goes_and_the_persons_own_is_told() {
-    let (sealed, repo) = stage();
+fn an_old_lock_of_a_worktree_goes_and_the_persons_own_is_reported() {
+    let (sealed, repo) = setup();
     let (id, _) = done(&sealed, &repo);
     let lock = repo.dir().join(format!(".git/worktrees/{id}-work/index.lock"));
     let own = repo.dir().join(".git/index.lock");
@@ -368,7 +368,7 @@ fn an_old_lock_of_a_worktree_goes_and_the_persons_own_is_told() {
 
 #[test]
 fn sessions_and_processes_of_a_run_that_is_over_are_ended_and_those_of_a_person_are_not() {
-    let (sealed, repo) = stage();
+    let (sealed, repo) = setup();
     let (id, _) = done(&sealed, &repo);
     let shown = sealed.orch(["show", &id.to_string(), "--json"]).ok().json();
     let run = shown["runs"].as_array().unwrap().last().unwrap()["run_id"].as_str().unwrap().to_owned();
@@ -403,8 +403,8 @@ fn age(sealed: &SealedBox, run: &str) {
 }
 
 #[test]
-fn a_clock_that_was_set_back_is_told() {
-    let (sealed, repo) = stage();
+fn a_clock_that_was_set_back_is_reported() {
+    let (sealed, repo) = setup();
     done(&sealed, &repo);
     assert_eq!(found(&sealed, "clock")["verdict"], "ok");
     let future = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(5)).as_millisecond();

@@ -27,8 +27,8 @@ fn setup(sealed: &SealedBox) -> Setup {
     }
 }
 
-/// Opens the engine when its home's lock is let go of. A program that another test of this process is just starting has the
-/// lock's file as well, until it is that program.
+/// Opens the engine when its home's lock is released. A program that another test of this process is starting holds the
+/// lock's file as well, until it has replaced its image.
 async fn opened(setup: &Setup, mode: Mode) -> Running {
     let free = async {
         loop {
@@ -75,7 +75,7 @@ async fn a_task_for_a_command_agent_is_done_with_evidence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commands_engine_is_let_go_of_although_others_follow_what_it_tells() {
+async fn a_commands_engine_ends_although_others_follow_its_events() {
     let sealed = SealedBox::new();
     let repo = sealed.repo("shop");
     let go = sealed.base().join("go");

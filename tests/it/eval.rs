@@ -1,4 +1,4 @@
-//! `orch eval routing`: what it prints and draws, and what it says of files that are wrong.
+//! Tests `orch eval routing`: its output, its plot, and its messages about wrong files.
 
 use crate::kit::process::Ran;
 use crate::kit::sealed_box::SealedBox;
@@ -34,7 +34,7 @@ fn evaluated(sealed: &SealedBox, csv: &str, more: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_replay_is_told_as_json_and_as_a_table_and_drawn() {
+fn a_replay_is_shown_as_json_and_as_a_table_and_drawn() {
     let sealed = SealedBox::new();
     let plot = sealed.base().join("plot.svg");
     let plot_arg = plot.to_string_lossy().into_owned();
@@ -66,7 +66,7 @@ fn a_replay_is_told_as_json_and_as_a_table_and_drawn() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_or_an_option_is_told_with_its_place() {
+fn what_is_wrong_with_a_file_or_an_option_is_reported_with_its_place() {
     let sealed = SealedBox::new();
     let bad_csv = evaluated(&sealed, &format!("{HEADER}a,x,1,NaN,3\n"), &[]);
     assert!(bad_csv.code_is(2).stderr.contains("row 2, column cost_usd"));
@@ -118,7 +118,7 @@ fn with_history(tasks: u64) -> SealedBox {
                 let (at, task_id, run_id) = (Timestamp::UNIX_EPOCH, Some(run.task), Some(run.id.clone()));
                 let fact = IntegrationFact::Done(Landing::Kept { commit: None }).into();
                 writes.push(Write::Run(Box::new(run)));
-                // What the first one did was accepted, too, before somebody wanted it again.
+                // The first result was also accepted, before a retry was requested.
                 writes.extend(accepted.then_some(Write::Entry(Entry {
                     seq,
                     at,
@@ -150,7 +150,7 @@ fn run(task: u64, ordinal: u32, model: &str, accepted: bool, dollars: f64) -> Ru
 }
 
 #[test]
-fn a_home_is_replayed_on_its_own_runs_when_there_are_enough_and_else_told_what_is_missing() {
+fn a_home_is_replayed_on_its_own_runs_if_there_are_enough_and_else_the_missing_ones_are_named() {
     let sealed = with_history(24);
     let args = ["eval", "routing", "--history", "--folds", "4", "--seeds", "2"];
     let view: Value = sealed.orch(args.iter().chain(&["--json"])).ok().json();

@@ -23,7 +23,7 @@ echo run >> \"$HOME/runs\"
 echo '{\"status\": \"needs_review\", \"summary\": \"cannot go on\", \"reason\": \"cp says: No space left on device. Where to?\"}'
 ";
 
-/// A git that does what a file says, where the file names its subcommand; otherwise what it should.
+/// A git that follows a file if the file names its subcommand, and otherwise works as usual.
 const WRAPPER: &str = "#!/bin/sh
 fault=$(cat \"$HOME/fault\" 2>/dev/null)
 case \" $* \" in
@@ -92,7 +92,7 @@ impl Fixture {
         self.show(id)["status"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until the task is held for this reason, and tells the words.
+    /// Waits until the task is held for this reason, and returns the detail.
     fn held(&self, id: &str, reason: &str) -> String {
         wait::wait_some(&format!("a hold for {reason}"), RUN, || {
             let hold = self.show(id)["hold"].clone();
@@ -245,7 +245,7 @@ fn a_config_that_is_half_saved_changes_nothing_of_what_happens_with_work_in_prog
             None => std::fs::remove_file(&file).expect("a file"),
             Some(bytes) => write_file(&file, &whole[..bytes]),
         }
-        // The daemon looks at its files at each tick, and has looked when a task that is added now is held or runs.
+        // The daemon checks its files at each tick, and has done so when a task that is added now is held or runs.
         let late = fixture.add("writer");
         wait::wait_until("the late one to begin", RUN, || fixture.runs() == 3);
         std::fs::remove_file(fixture.file("wait")).expect("a file");

@@ -1,6 +1,6 @@
-//! Row S9. orch takes no webhook from anywhere: chats are asked, nobody calls. What can be forged is what orch sends. A receiver that
-//! follows docs/how-to/channels.md refuses all that is not just that: ten thousand requests that were signed and then changed, and requests
-//! that were never signed.
+//! Row S9. orch receives no webhooks: it polls chats. Only its own requests can be forged. A receiver that follows
+//! docs/how-to/channels.md refuses all forged requests: ten thousand that were changed after signing, and requests that
+//! were never signed.
 
 use crate::kit::dice::Dice;
 use crate::kit::mutate::spoilt;
@@ -15,10 +15,10 @@ use std::collections::BTreeSet;
 
 const SECRET: &str = "a-secret-of-the-hook-0123456789";
 const MUTATIONS: u64 = 10_000;
-/// A receiver looks at no more of a body.
+/// The largest body that a receiver reads.
 const LARGEST: usize = 1 << 20;
 
-/// A request, as somebody may send it.
+/// A request, as anybody may send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Request {
     signature: Option<String>,
@@ -26,7 +26,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// What docs/how-to/channels.md tells a receiver to do.
+/// The verification that docs/how-to/channels.md describes.
 #[derive(Default)]
 struct Verifier {
     had: BTreeSet<String>,
@@ -34,10 +34,10 @@ struct Verifier {
 
 impl Verifier {
     fn takes(&mut self, request: &Request, now: i64) -> bool {
-        self.looks(request, now).is_some_and(|id| self.had.insert(id))
+        self.verify(request, now).is_some_and(|id| self.had.insert(id))
     }
 
-    fn looks(&self, request: &Request, now: i64) -> Option<String> {
+    fn verify(&self, request: &Request, now: i64) -> Option<String> {
         let (time, mac) = request.signature.as_deref()?.strip_prefix("t=")?.split_once(",v1=")?;
         let second: i64 = time.parse().ok()?;
         let is_fresh = (now - second).abs() <= 300 && request.body.len() <= LARGEST;
@@ -60,7 +60,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The signature of somebody who has this key, by this algorithm.
+/// Returns the signature with this key, by this algorithm.
 fn signed(algorithm: hmac::Algorithm, key: &[u8], second: i64, body: &[u8]) -> String {
     let tag = hmac::sign(&hmac::Key::new(algorithm, key), &[format!("{second}.").as_bytes(), body].concat());
     format!("t={second},v1={}", hex(tag.as_ref()))
@@ -81,7 +81,7 @@ fn genuine() -> Request {
     Request { signature: Some(header("orch-signature")), key: header("idempotency-key"), body: taken.body.into_bytes() }
 }
 
-/// The request, forged in one of the ways there are; and in which.
+/// Returns the request, forged in one of the known ways, and the way.
 fn forged(sound: &Request, now: i64, dice: &mut Dice) -> (&'static str, Request) {
     let mut request = sound.clone();
     let (time, mac) = sound.signature.as_deref().and_then(|text| text.split_once(",v1=")).expect("signed");
@@ -120,7 +120,7 @@ fn forged(sound: &Request, now: i64, dice: &mut Dice) -> (&'static str, Request)
             "another time"
         }
         7 => {
-            // Signed well, and kept for a while by whoever took it down.
+            // Signed correctly, but recorded and replayed later.
             let old = now - 301 - i64::try_from(dice.below(1_000_000)).expect("small");
             sign(signed(hmac::HMAC_SHA256, SECRET.as_bytes(), old, body));
             "an old one"

@@ -20,7 +20,7 @@ pub async fn come_and_go_at_once(count: u64) -> usize {
     let fixture = Fixture::new().await;
     fixture.project.git(["branch", "mine"]);
     let mine = fixture.project.git(["rev-parse", "mine"]);
-    // The person's own git was killed: that holds up nobody.
+    // The person's own git was killed, which blocks nothing.
     crate::kit::write_file(&fixture.project.dir().join(".git/index.lock"), "");
     let one = async |id: u64| {
         let worktree = fixture.worktree(id).await;
@@ -78,7 +78,7 @@ async fn what_is_done_while_it_is_moved_aside_brings_it_back() {
     let fixture = Fixture::new().await;
     let worktree = fixture.worktree(1).await;
     let (path, held) = (worktree.path.clone(), fixture.aside());
-    // The second question comes when it is aside already: somebody who had a file open has written meanwhile.
+    // The second question comes after the move: a program with an open file has written meanwhile.
     let late = move || {
         if !path.exists() {
             let dir = std::fs::read_dir(&held).unwrap().flatten().find(|e| e.path().is_dir()).unwrap();
@@ -158,7 +158,7 @@ async fn a_removal_that_was_killed_is_taken_back_or_brought_to_its_end() {
 }
 
 #[tokio::test]
-async fn what_was_moved_aside_and_whose_place_is_taken_is_kept_and_told() {
+async fn what_was_moved_aside_and_whose_place_is_taken_is_kept_and_reported() {
     let fixture = Fixture::new().await;
     let worktree = fixture.worktree(1).await;
     cut_short(&fixture, &worktree, 1).await;

@@ -1,4 +1,4 @@
-//! git as orch uses it, with real repositories: bad input, hostile repositories, crashes half-way, many at once.
+//! Tests orch's git adapter with real repositories: bad input, hostile repositories, interruptions, concurrency.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

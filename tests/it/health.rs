@@ -1,12 +1,12 @@
-//! How agents fare: what counts as a sign of life, what is told and asked when there is none, and what ends a run that
-//! takes too much. Small programs as agents, through the daemon.
+//! Tests the health of agents: signs of life, reports and questions without them, and limits that end a run. Small
+//! programs as agents, through the daemon.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};
 use serde_json::Value;
 
-/// A program that says nothing, does nothing and starts nothing until somebody writes into the pipe `$1`.
+/// A program that is silent and idle until something is written into the pipe `$1`.
 const REST: &str = "rest() { [ -p \"$1\" ] || mkfifo \"$1\"; read -r gate < \"$1\"; }";
 
 /// A box with one agent, `bot`, and a repository.
@@ -40,18 +40,18 @@ impl Fixture {
         self.show(id)
     }
 
-    /// What the history says of a task under these words.
+    /// Returns the texts of a task's entries of this kind.
     fn events(&self, id: &str, kind: &str) -> Vec<String> {
         let lines = self.sealed.orch(["events", "--json", "--task", id]).ok().json_lines();
         let of_kind = lines.iter().filter(|line| line["kind"] == kind);
         of_kind.map(|line| line["text"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    fn until_told(&self, id: &str, kind: &str) -> String {
+    fn until_reported(&self, id: &str, kind: &str) -> String {
         wait::wait_some(kind, RUN, || self.events(id, kind).pop())
     }
 
-    /// Wakes whoever rests at this pipe.
+    /// Wakes a program that waits on this pipe.
     fn wake(&self, pipe: &str) {
         let line = format!("echo go > '{}/{pipe}'", self.sealed.base().display());
         self.sealed.run_program("sh").args(["-c", &line]).run().ok();
@@ -86,12 +86,12 @@ fn an_agent_that_computes_without_a_word_is_healthy() {
 }
 
 #[test]
-fn an_agent_without_a_sign_of_life_is_told_to_be_stale_and_back_when_it_speaks() {
+fn an_agent_without_a_sign_of_life_is_reported_to_be_stale_and_back_when_it_speaks() {
     let script = format!("cat > /dev/null; rest $base/one; echo awake; rest $base/two; {COMMIT}");
     let mut fixture = Fixture::new("command", &script, "limits: {nudge_after_seconds: 2}\n");
     let id = fixture.add(&[]);
     fixture.sealed.serve();
-    let text = fixture.until_told(&id, "worker:stale");
+    let text = fixture.until_reported(&id, "worker:stale");
     assert!(text.starts_with("quiet for ") && text.ends_with(": no output, no processor time"), "{text}");
     let why = fixture.sealed.orch(["why", &id]).ok().stdout;
     assert!(why.contains("no processor time") && why.contains("stopped after 15 min of silence"), "{why}");
@@ -101,14 +101,14 @@ fn an_agent_without_a_sign_of_life_is_told_to_be_stale_and_back_when_it_speaks()
     assert!(fixture.sealed.orch(["show", &id]).ok().stdout.contains("under way, quiet for "));
     assert_eq!(fixture.show(&id)["messages"], serde_json::json!([]), "it could hear of it only when it is over");
     fixture.wake("one");
-    assert!(fixture.until_told(&id, "worker:healthy").starts_with("at work again, after "));
+    assert!(fixture.until_reported(&id, "worker:healthy").starts_with("at work again, after "));
     fixture.wake("two");
     let task = fixture.until(&id, "done");
     assert_eq!((fixture.events(&id, "worker:stale").len(), &task["runs"][0]["health"]), (1, &Value::Null), "{task:#}");
     fixture.sealed.finish();
 }
 
-/// Speaks as Claude Code does, and goes on with its work when somebody says something to it.
+/// Behaves like Claude Code, and continues when it receives a message.
 const MUTE: &str = r#"
 repeat() { printf '{"isReplay":true,%s\n' "${line#?}"; }
 IFS= read -r line; echo '{"type":"system","subtype":"init","session_id":"s-1","model":"m"}'; repeat
@@ -143,7 +143,7 @@ fn a_live_agent_without_a_sign_of_life_is_asked_once_and_goes_on() {
 }
 
 #[test]
-fn a_silence_is_ended_while_the_daemon_is_away_and_told_when_it_is_back() {
+fn a_silence_is_ended_while_the_daemon_is_away_and_reported_when_it_is_back() {
     let script = "cat > /dev/null; echo begun; rest $base/never";
     let config = "workflow: {silence_seconds: 4, max_attempts: 1}\n\
                   limits: {nudge_after_seconds: 0}\nhealthCheck: {maxRetries: 1}\n";
@@ -163,7 +163,7 @@ fn a_silence_is_ended_while_the_daemon_is_away_and_told_when_it_is_back() {
 }
 
 #[test]
-fn who_wants_nothing_told_of_health_has_the_limits_all_the_same() {
+fn who_wants_nothing_reported_of_health_has_the_limits_all_the_same() {
     let config = "workflow: {silence_seconds: 3, max_attempts: 1}\nhealth_check: {enabled: false, max_retries: 0}\n";
     let mut fixture = Fixture::new("command", "cat > /dev/null; rest $base/never", config);
     let id = fixture.add(&[]);
@@ -174,7 +174,7 @@ fn who_wants_nothing_told_of_health_has_the_limits_all_the_same() {
 }
 
 #[test]
-fn an_agent_whose_runner_is_killed_is_told_to_be_dead() {
+fn an_agent_whose_runner_is_killed_is_reported_to_be_dead() {
     let mut fixture = Fixture::new("command", "cat > /dev/null; rest $base/never", "workflow: {max_attempts: 1}\n");
     let id = fixture.add(&[]);
     fixture.sealed.serve();
@@ -184,7 +184,7 @@ fn an_agent_whose_runner_is_killed_is_told_to_be_dead() {
     let victim = inmates.iter().find(|one| one.command.starts_with(&runner)).expect("a runner");
     let pid = rustix::process::Pid::from_raw(victim.pid).expect("a process");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
-    let text = fixture.until_told(&id, "worker:dead");
+    let text = fixture.until_reported(&id, "worker:dead");
     assert_eq!(text, format!("its runner (process {}) is gone without a report", victim.pid));
     assert_eq!(fixture.failed(&id).0, "crashed");
     fixture.sealed.finish();

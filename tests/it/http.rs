@@ -1,5 +1,5 @@
-//! The API as other programs meet it: who gets in over TCP, what errors look like, and whether the document tells the
-//! truth.
+//! Tests the API as other programs see it: authentication over TCP, the form of errors, and the correctness of the
+//! document.
 
 mod subscribers;
 
@@ -16,7 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// A daemon with one project; the agent `quick` changes a file.
-fn stage(config: &str) -> (SealedBox, Repo, PathBuf) {
+fn setup(config: &str) -> (SealedBox, Repo, PathBuf) {
     let mut sealed = SealedBox::new();
     sealed
         .program("quick", "#!/bin/sh\ncat > /dev/null\necho 'I did it'\necho more >> README.md; git commit -qam did\n");
@@ -55,8 +55,8 @@ fn routes(document: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
-fn connections_that_say_nothing_take_no_descriptors_from_the_engine_and_one_too_many_is_told_so() {
-    let (mut sealed, _repo, _) = stage("");
+fn silent_connections_take_no_descriptors_from_the_engine_and_one_too_many_gets_an_error() {
+    let (mut sealed, _repo, _) = setup("");
     sealed.stop_daemon().ok();
     let limited = format!("ulimit -n 128; exec '{ORCH}' serve");
     let daemon = sealed.run_program("sh").args(["-c", &limited]).start();
@@ -65,7 +65,7 @@ fn connections_that_say_nothing_take_no_descriptors_from_the_engine_and_one_too_
     let mut silent: Vec<UnixStream> = (0..200).map(|_| silence()).collect();
     sealed.write_tasks("- title: one\n  labels: ['agent:quick', 'complexity:simple']\n");
     wait::wait_until("the task's end", RUN, || sealed.read_tasks().contains("status: done"));
-    // Who looked whether the daemon is there may have had a place that is free since.
+    // The connection that checked for the daemon may have taken a slot that is free since.
     let refused = wait::wait_some("no room", SOON, || {
         silent.push(silence());
         Some(get(&socket, "/v1/status?brief=true")).filter(|answer| answer.status != 200)
@@ -80,7 +80,7 @@ fn connections_that_say_nothing_take_no_descriptors_from_the_engine_and_one_too_
 
 #[test]
 fn the_output_of_a_run_that_has_not_begun_is_not_taken_for_an_empty_one() {
-    let (mut sealed, _repo, _) = stage("");
+    let (mut sealed, _repo, _) = setup("");
     sealed.stop_daemon().ok();
     let git = sealed.run_program("sh").args(["-c", "command -v git"]).run().ok().stdout;
     let gate = sealed.base().join("gate");
@@ -104,7 +104,7 @@ fn the_output_of_a_run_that_has_not_begun_is_not_taken_for_an_empty_one() {
 
 #[test]
 fn over_tcp_nobody_gets_in_without_the_token_or_from_another_site_by_any_route() {
-    let (sealed, _, socket) = stage("http: {listen: '127.0.0.1:0'}\n");
+    let (sealed, _, socket) = setup("http: {listen: '127.0.0.1:0'}\n");
     let address = listening(&socket);
     let bearer = format!("Bearer {}", token(&sealed));
     let (host, right) = (("host", address.as_str()), ("authorization", bearer.as_str()));
@@ -142,7 +142,7 @@ fn over_tcp_nobody_gets_in_without_the_token_or_from_another_site_by_any_route()
 
 #[test]
 fn the_port_follows_the_setting_and_the_token_is_kept_and_never_shown() {
-    let (mut sealed, _, socket) = stage("");
+    let (mut sealed, _, socket) = setup("");
     let off = sealed.orch(["http", "--json"]).ok().json();
     assert_eq!((&off["listen"], &off["url"]), (&Value::Null, &Value::Null));
     let file = sealed.orch_home().join(".orch/http-token");
@@ -170,7 +170,7 @@ fn the_port_follows_the_setting_and_the_token_is_kept_and_never_shown() {
 
 #[test]
 fn an_address_that_other_machines_reach_is_refused_and_nothing_listens() {
-    let (sealed, _, socket) = stage("");
+    let (sealed, _, socket) = setup("");
     let refused = sealed.orch(["config", "set", "http.listen", "0.0.0.0:7777"]).code_is(2);
     assert!(refused.stderr.contains("loopback only"), "{refused}");
     write_file(&sealed.orch_home().join("config.yml"), "http: {listen: '0.0.0.0:0'}\n");
@@ -181,7 +181,7 @@ fn an_address_that_other_machines_reach_is_refused_and_nothing_listens() {
     });
     assert!(answer.0.contains("loopback only") && answer.1.is_null(), "{answer:?}");
     assert!(!sealed.orch_home().join(".orch/http-token").exists());
-    // A port that is taken is told, and tried again.
+    // A port in use is reported, and tried again.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     sealed.config(&format!("http: {{listen: '{address}'}}\n"));
@@ -194,8 +194,8 @@ fn an_address_that_other_machines_reach_is_refused_and_nothing_listens() {
 }
 
 #[test]
-fn the_document_tells_every_route_and_no_other() {
-    let (sealed, _, socket) = stage("");
+fn the_document_shows_every_route_and_no_other() {
+    let (sealed, _, socket) = setup("");
     let document = get(&socket, "/v1/openapi.json");
     assert_eq!(document.header("content-type"), Some("application/json"));
     let document = document.json();
@@ -234,7 +234,7 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_error_is_a_problem_with_a_code_and_large_bodies_are_refused() {
-    let (sealed, _, socket) = stage("");
+    let (sealed, _, socket) = setup("");
     let large = json!({ "title": "x", "body": "y".repeat(3 << 20) }).to_string();
     for (method, path, body, status, code) in [
         ("GET", "/v1/tasks/99", "", 404, "not_found"),
@@ -266,7 +266,7 @@ fn every_error_is_a_problem_with_a_code_and_large_bodies_are_refused() {
 
 #[test]
 fn figures_and_history_tell_what_happened_and_a_history_goes_on_where_it_was_left() {
-    let (sealed, repo, socket) = stage("");
+    let (sealed, repo, socket) = setup("");
     let add = |title: &str| {
         let args = ["task", "add", title, "-l", "agent:quick", "--json"];
         sealed.orch_in(repo.dir(), args).ok().json()["id"].to_string()

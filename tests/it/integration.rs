@@ -17,7 +17,7 @@ sed -n 's/^DO: //p' \"$HOME/prompt-$$\" > \"$HOME/do-$$\"
 . \"$HOME/do-$$\"
 ";
 
-/// Its last words, by which it asks a person.
+/// Its final answer, a question to a person.
 const ASKS: &str = r#"DO: echo '{"status": "needs_review", "summary": "did it", "reason": "is that right?"}'"#;
 
 struct Fixture {
@@ -228,7 +228,7 @@ fn a_base_that_fails_its_checks_after_a_merge_is_found_and_the_way_back_is_offer
     let fixture = Fixture::new("integrate: branch, checks: [sh check.sh]");
     let id = fixture.add("Add a flag", &commit("a.flag", "a"), &[]);
     fixture.run_all();
-    // The person merges by hand, beside something that does not go with it.
+    // The person merges by hand, next to a conflicting change.
     let branch = fixture.show(id)["branch"].as_str().expect("a branch").to_owned();
     fixture.repo.write("b.flag", "b\n");
     fixture.repo.commit("Another flag");
@@ -242,7 +242,7 @@ fn a_base_that_fails_its_checks_after_a_merge_is_found_and_the_way_back_is_offer
     );
     fixture.task("revert", id, &[]).ok();
     assert_eq!((fixture.repo.show("main", "a.flag"), fixture.repo.show("main", "b.flag").is_some()), (None, true));
-    // The same once more, where nobody wants to know.
+    // The same again, without verification.
     fixture.sealed.orch(["config", "set", "workflow.verify_after_merge", "false"]).ok();
     let refused = fixture.task("merge", id, &[]).code_is(7);
     assert!(refused.stderr.contains("check.sh"), "what breaks the base is not merged by anybody: {refused}");

@@ -1,5 +1,5 @@
-//! What recurs, as a user has it: `orch job`, `jobs.yml` by hand, tasks and commands that come of it once, whatever
-//! happens meanwhile. The agent is a small shell program.
+//! Tests recurring jobs: `orch job`, `jobs.yml` edited by hand, and tasks and commands that are created exactly once.
+//! The agent is a small shell program.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
@@ -58,7 +58,7 @@ impl Fixture {
         self.tasks().iter().map(|task| task["title"].as_str().expect("a title").to_owned()).collect()
     }
 
-    /// As if orch had not looked at its jobs since then: nobody has to wait for a time to come.
+    /// Pretends that orch has not checked its jobs since then, so that no test waits for a time.
     fn was_away_since(&self, time: &str) {
         let db = rusqlite::Connection::open(self.sealed.orch_home().join(".orch/orch.db")).expect("a journal");
         let sql = "UPDATE jobs SET data = json_set(data, '$.through', ?1), sum = NULL";
@@ -176,7 +176,7 @@ fn what_passed_while_orch_was_away_is_made_up_for_as_the_job_says_and_once() {
 }
 
 #[test]
-fn a_command_runs_in_the_projects_directory_and_its_end_is_told() {
+fn a_command_runs_in_the_projects_directory_and_its_end_is_reported() {
     let mut fixture = Fixture::new();
     let good = ["add", "@daily", "--run", "pwd; echo \"$ORCH_JOB\" > ran.txt; echo said", "--id", "good"];
     fixture.job(&good).ok();
@@ -283,7 +283,7 @@ fn bad_words_are_refused_with_what_to_write_and_change_nothing() {
 }
 
 #[test]
-fn a_jobs_file_that_is_broken_or_gone_stops_nothing_and_is_told() {
+fn a_jobs_file_that_is_broken_or_gone_stops_nothing_and_is_reported() {
     let mut fixture = Fixture::new();
     let sound = "# mine\njobs:\n  - {id: a, schedule: '@daily', title: Mine, shedule: x}\n  - {id: b, schedule: '@hourly', title: Too}\n";
     write_file(&fixture.file(), sound);

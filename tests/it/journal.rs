@@ -1,5 +1,5 @@
-//! The journal's safety, with the real daemon: a home in a file and back, damage that is found, kept, told and mended,
-//! and journals of every earlier version.
+//! Tests the safety of the journal with the real daemon: backup and restore, damage that is found, reported and
+//! repaired, and journals of every earlier version.
 
 mod backup;
 mod damage;

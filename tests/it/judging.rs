@@ -1,6 +1,6 @@
-//! Reported is not accepted: a corpus of run endings, each labelled truly done or not, and what orch makes of them. The
-//! endings are data (`tests/fixtures/endings.yml`); small programs and the three real CLIs play them in real git. The tables
-//! stand in docs/reference/judging-results.md.
+//! Tests that reported is not accepted: a corpus of run endings, each labelled as done or not, and orch's verdicts. The
+//! endings are data (`tests/fixtures/endings.yml`); small programs and the three real CLIs play them in real git. The
+//! tables are in docs/reference/judging-results.md.
 
 mod endings;
 mod page;
@@ -142,8 +142,8 @@ fn what_is_not_done_is_not_accepted_whatever_the_agent_says() {
     page::must_hold("programs", &page::of_programs(&played));
 }
 
-/// What the scripted model does in an ending: it works by the shell, and then it answers. When it is told that its answer
-/// cannot be read, it says the same again.
+/// Returns the rule of the scripted model for an ending: it works by the shell, and then answers. Told that its answer
+/// is unreadable, it repeats it.
 fn rule(ending: &Ending, number: usize) -> Rule {
     let answer = match &ending.prose {
         Some(prose) => Action::Text(prose.clone()),
@@ -178,7 +178,7 @@ fn what_the_real_agents_have_not_done_is_not_accepted_either() {
 }
 
 #[test]
-fn a_flaky_check_is_told_and_one_that_was_red_before_is_nobodys_fault() {
+fn a_flaky_check_is_reported_and_one_that_failed_before_is_not_blamed_on_the_agent() {
     let sealed = SealedBox::new();
     sealed.program("mend", "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -qam mend\necho '{\"status\":\"done\",\"summary\":\"did it\"}'\n");
     let mark = sealed.base().join("seen");

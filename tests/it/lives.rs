@@ -13,7 +13,7 @@ fn every_life_to_a_depth_of_twelve_events_has_an_end_and_counts_right() {
     }
 }
 
-/// Attempts stay within the limit, nothing is counted for what is refused, and there is always a way out.
+/// Attempts stay within the limit, refused events are not counted, and there is always a way to an end.
 #[test]
 fn no_order_of_events_breaks_a_task() {
     let wrong: Vec<String> = (0..2000).filter_map(random_life).collect();

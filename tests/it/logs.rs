@@ -21,7 +21,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// The agent `teller` says a thousand lines, some of them odd; `failing` fails.
+    /// The agent `teller` prints a thousand lines, some of them unusual; `failing` fails.
     fn new(config: &str) -> Self {
         let sealed = SealedBox::new();
         sealed.program(
@@ -107,7 +107,7 @@ fn the_output_of_a_task_is_read_in_parts_and_found_again_before_and_after_it_is_
         let tail: Vec<&str> = whole.lines().skip(whole.lines().count() - 3).collect();
         assert_eq!(fixture.orch(&["log", &text, "--tail", "3"]).ok().stdout.lines().collect::<Vec<_>>(), tail);
         let found = fixture.orch(&["log", &text, "--grep", "line 99[89]", "-C", "1"]).ok().stdout;
-        let number = 1 + whole.lines().position(|line| line == "line 998 of the story").expect("it was said");
+        let number = 1 + whole.lines().position(|line| line == "line 998 of the story").expect("the line exists");
         let said = |n: usize, mark: char| format!("{}{mark} line {n} of the story\n", number + n - 998);
         let last = format!("{}- a bell  and a title  and Needle(42)\n", number + 2);
         assert_eq!(found, [said(997, '-'), said(998, ':'), said(999, ':'), last].concat());
@@ -134,7 +134,7 @@ fn the_output_of_a_task_is_read_in_parts_and_found_again_before_and_after_it_is_
     look(&fixture);
     wait_until("both runs to be in the index", RUN, || fixture.indexed().len() == 2);
     look(&fixture);
-    // The next start packs what is at rest.
+    // The next start compresses finished runs.
     fixture.sealed.stop_daemon();
     fixture.sealed.serve();
     wait_until("the transcript to be packed", RUN, || !transcript.exists());
@@ -152,7 +152,7 @@ fn the_output_of_a_task_is_read_in_parts_and_found_again_before_and_after_it_is_
     fixture.sealed.serve();
     wait_until("the index to be made anew", RUN, || fixture.indexed().len() == 2);
     look(&fixture);
-    // A damaged transcript is told, and hides nothing else.
+    // A damaged transcript is reported, and hides nothing else.
     let packed = fixture.run_dir(&text).join("transcript.log.zst");
     OpenOptions::new().write(true).open(&packed).expect("a file").set_len(100).expect("cut");
     let log = fixture.orch(&["log", &text]).code_is(1);
@@ -185,13 +185,13 @@ fn what_is_too_old_goes_raw_output_first_but_not_after_a_jump_of_the_clock() {
             read_file(&stamp) != last_look && has("transcript.log") == [false, false, false, true]
         });
     };
-    // The last look is long ago: the clock may have jumped.
+    // The last check was long ago: the clock may have jumped.
     look(&mut fixture, "2001-01-01T00:00:00Z");
     wait_until("the index", RUN, || fixture.indexed().len() == 4);
     fixture.sealed.stop_daemon();
     assert_eq!(has("transcript.log.zst"), [true, true, true, false]);
     assert_eq!(has("events.jsonl"), [true; 4]);
-    // An hour after the last look it is believed.
+    // An hour after the last check it is believed.
     let hour_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
     look(&mut fixture, &hour_ago.to_string());
     wait_until("the old transcript to go", RUN, || has("transcript.log.zst") == [true, true, false, false]);

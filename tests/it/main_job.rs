@@ -1,5 +1,5 @@
-//! The main job with the real agent CLIs against the scripted model server: from a task to a merged commit, and every
-//! way in which an agent's word and the facts may differ.
+//! Tests the main workflow with the real agent CLIs and the scripted model server: from a task to a merged commit, and
+//! all ways in which an agent's report may differ from the facts.
 
 use crate::kit::clis::Agent;
 use crate::kit::model_server::{ModelServer, Script};
@@ -8,7 +8,7 @@ use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{self, RUN};
 use serde_json::Value;
 
-/// Fails with the word that the scripted model listens to as long as `fix.txt` is wrong.
+/// Fails with the text that the scripted model reacts to while `fix.txt` is wrong.
 const CHECK: &str = "if grep -qs wrong fix.txt never.txt; then echo CHECK-FAILED: must not say wrong; exit 1; fi\n";
 
 /// A box with these agents, a repository that is registered, and its check.
@@ -68,7 +68,7 @@ fn story(task: &Value) -> String {
     format!("task {} is {} after {} attempts:\n{runs}{task:#}", task["id"], task["status"], task["attempts"])
 }
 
-/// Everything an agent may do with its word, on one agent.
+/// Tests all reports of an agent, for one agent.
 fn words_and_facts(agent: Agent) {
     let fixture = Fixture::new(&[agent], "");
     let label = format!("agent:{}", agent.name());

@@ -33,7 +33,7 @@ fn the_references_of_the_walk_lead_to_models_with_a_reason() {
 }
 
 #[test]
-fn what_cannot_be_is_told_with_its_exit_code_and_what_to_do() {
+fn what_cannot_be_is_reported_with_its_exit_code_and_what_to_do() {
     let mut sealed = SealedBox::new();
     let hint = |args: &[&str], code: i32, word: &str| {
         let ran = sealed.orch([&["models", "resolve", "--json"], args].concat()).code_is(code).json();
@@ -70,7 +70,7 @@ fn a_provider_is_usable_by_declaration_key_stored_credential_or_a_logged_in_agen
         providers
     };
     assert_eq!(usable(&sealed), [""; 0]);
-    assert!(sealed.orch(["models", "list", "--usable"]).ok().stdout.contains("no model can be used"));
+    assert!(sealed.orch(["models", "list", "--usable"]).ok().stdout.contains("no model is usable"));
     sealed.set("GEMINI_API_KEY", "x");
     assert_eq!(usable(&sealed), ["google"]);
     sealed.program("opencode", "#!/bin/sh\n");
@@ -129,7 +129,7 @@ fn the_persons_word_on_models_aliases_and_preference_counts() {
 }
 
 #[test]
-fn what_a_name_alone_says_is_told_with_what_would_make_it_sure() {
+fn what_a_name_alone_says_is_reported_with_what_would_make_it_sure() {
     let sealed = SealedBox::new();
     sealed.config(
         "providers: {local: {base_url: 'http://127.0.0.1:1/v1'}}\nmodels: {local/llava-vision: {tools: true}}\n",
@@ -137,7 +137,7 @@ fn what_a_name_alone_says_is_told_with_what_would_make_it_sure() {
     let refused = sealed.orch(["models", "resolve", "auto:vision"]).code_is(7).stderr;
     assert!(refused.contains("models.local/llava-vision.vision: true"), "{refused}");
     let listed = sealed.orch(["models", "list", "--usable"]).ok().stdout;
-    assert!(listed.contains("~vision") && listed.contains("\n~ only its name"), "{listed}");
+    assert!(listed.contains("~vision") && listed.contains("\n~ guessed from its name"), "{listed}");
     sealed.config(
         "providers: {local: {base_url: 'http://127.0.0.1:1/v1'}}\nmodels: {local/llava-vision: {tools: true, vision: true}}\n",
     );
@@ -146,7 +146,7 @@ fn what_a_name_alone_says_is_told_with_what_would_make_it_sure() {
 }
 
 #[test]
-fn references_in_the_settings_are_checked_and_each_problem_is_told_once() {
+fn references_in_the_settings_are_checked_and_each_problem_is_reported_once() {
     let sealed = SealedBox::new();
     let repo = sealed.repo("shop");
     write_file(&repo.dir().join(".orch.yml"), "workflow:\n  checks: ['true']\n");

@@ -79,7 +79,7 @@ fn a_tag_a_tier_and_an_alias_become_a_model_of_the_agents_when_its_run_begins() 
     let old = add(&sealed, &["--agent", "scripted", "--model", "sonnet-4.5", "-b", DO_IT]);
     let done = until(&sealed, &old, "done");
     assert_eq!(text(&last(&done)["model"]), "claude-sonnet-4-5", "{done:#}");
-    // What nobody has heard of is the person's to declare.
+    // An unknown model must be declared by the person.
     let refused = sealed.orch_in(&sealed.base().join("shop"), ["add", "x", "--model", "a-name-of-its-own"]).code_is(2);
     assert!(refused.stderr.contains("no model is called \"a-name-of-its-own\""), "{refused}");
     sealed.orch(["config", "set", "models.anthropic/a-name-of-its-own.tier", "sonnet"]).ok();
@@ -110,7 +110,7 @@ fn a_model_that_the_agent_cannot_have_asks_a_person_and_says_what_to_do() {
         assert_eq!(asked["choices"][0], format!("orch task edit {id} --model MODEL"), "{asked:#}");
         assert_eq!((&asked["runs"], &asked["attempts"]), (&json!([]), &json!(0)), "nothing was begun: {asked:#}");
     }
-    // Who says something without mending it hears the same, once.
+    // A message that does not fix the problem gets the same answer, once.
     let sent = sealed.orch(["task", "send", "1", "go on", "--json"]);
     let sent: Value = sent.code_is(7).json();
     assert_eq!(text(&sent["state"]), "refused", "{sent}");
@@ -236,7 +236,7 @@ fn a_run_can_begin_a_new_conversation() {
 }
 
 #[test]
-fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_counts() {
+fn a_model_that_means_nothing_is_reported_when_it_is_written_down_and_the_file_counts() {
     let mut sealed = home();
     sealed.serve();
     let repo = sealed.base().join("shop");
@@ -295,7 +295,7 @@ fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_count
 }
 
 #[test]
-fn a_route_tells_which_model_a_tier_is_now_and_a_task_with_an_image_needs_one_that_sees() {
+fn a_route_shows_which_model_a_tier_is_now_and_a_task_with_an_image_needs_one_that_sees() {
     let sealed = home();
     sealed.orch(["config", "set", "model_map.complex.scripted", "tier:opus"]).ok();
     let repo = sealed.base().join("shop");

@@ -1,4 +1,4 @@
-//! The first ten minutes: what somebody types who has read no more than the README, and what they are told.
+//! Tests the first ten minutes of a user who has only read the README.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
@@ -111,7 +111,7 @@ fn first_guesses_at_a_key_are_understood_and_strange_ones_are_named_on_the_task(
     assert!(problems.contains("held by `hold`") && !sealed.read_tasks().contains("id: 3"), "{problems}");
     write_file(&sealed.orch_home().join("tasks.yml"), &sealed.read_tasks().replace("    hold: true\n", ""));
     until_numbered(&sealed, 3);
-    // A command changes the key that the person uses, and puts no second one beside it.
+    // A command changes the key that the person uses, and adds no second one.
     sealed.orch(["task", "edit", "1", "--body", "other details"]).ok();
     wait::wait_until("the edit in the file", SOON, || sealed.read_tasks().contains("description: other details"));
     assert!(!sealed.read_tasks().contains("body:"), "{}", sealed.read_tasks());
@@ -159,7 +159,7 @@ fn an_entry_that_was_deleted_and_a_new_one_in_its_place_are_two_tasks() {
 }
 
 #[test]
-fn init_adds_what_a_file_lacks_and_tells_what_is_red_on_the_base() {
+fn init_adds_what_a_file_lacks_and_shows_what_is_red_on_the_base() {
     let (sealed, repo) = start(ANSWERS);
     let file = "# mine\nworkflow:\n  max_attempts: 2   # enough\n";
     repo.write(".orch.yml", file);
@@ -218,7 +218,7 @@ fn a_project_in_which_an_agent_works_is_not_removed() {
 }
 
 #[test]
-fn the_log_tells_the_answer_in_words_and_once() {
+fn the_log_shows_the_answer_in_words_and_once() {
     let (sealed, repo) = start(ANSWERS);
     sealed.orch_in(repo.dir(), ["init"]).ok();
     sealed.orch(["add", "Say hello"]).ok();
@@ -240,7 +240,7 @@ fn a_view_says_that_it_is_one_and_ctrl_c_there_names_who_stopped_the_agent() {
     wait::wait_until("the agent to work", RUN, || sealed.orch(["log", "1"]).stdout.contains("at work"));
     let terminal = Terminal::new(&sealed, &format!("'{ORCH}' task attach 1; exec sleep 1000"));
     terminal.shows("orch task send 1 TEXT talks to it");
-    // The line stands there before the pane does: a key that comes sooner reaches the command, not the agent.
+    // The line is printed before the pane is attached: an earlier key press reaches the command, not the agent.
     terminal.shows("at work");
     terminal.tmux(&["send-keys", "-t", "=t:", "C-c"]).ok();
     wait::wait_until("a person to be asked", RUN, || show(&sealed, 1)["status"] == "needs_review");

@@ -1,4 +1,4 @@
-//! What a person is told, as they have it: `orch channel`, `orch notify`, and a webhook whose server behaves as servers do.
+//! Tests notifications: `orch channel`, `orch notify`, and a webhook whose server behaves like real ones.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::terminal::Terminal;
@@ -47,7 +47,7 @@ fn notify(sealed: &SealedBox, text: &str) {
 }
 
 #[test]
-fn a_finished_and_a_failed_task_are_told_once_signed_and_with_their_facts() {
+fn a_finished_and_a_failed_task_are_reported_once_signed_and_with_their_facts() {
     let receiver = Receiver::start();
     let mut sealed = sealed(&receiver);
     sealed.serve();
@@ -124,7 +124,7 @@ fn a_notice_that_a_server_refuses_holds_up_no_other_and_no_two_homes_use_one_id(
 }
 
 #[test]
-fn a_server_that_is_gone_is_told_everything_when_it_is_back_also_over_a_kill_of_the_daemon() {
+fn a_server_that_is_gone_gets_everything_when_it_is_back_also_over_a_kill_of_the_daemon() {
     let mut receiver = Receiver::start();
     let mut sealed = sealed(&receiver);
     sealed.serve();
@@ -141,7 +141,7 @@ fn a_server_that_is_gone_is_told_everything_when_it_is_back_also_over_a_kill_of_
     sealed.kill_daemon();
     receiver.up();
     sealed.serve();
-    // And that the daemon was gone.
+    // And the daemon's absence.
     wait_until("all to be told", RUN, || receiver.messages().len() >= 7);
     let is_reported = receiver.messages();
     for number in 0..5 {
@@ -162,7 +162,7 @@ fn a_daemon_killed_while_the_server_is_silent_says_it_again_under_the_same_key()
     wait_until("it to be heard", RUN, || receiver.taken().len() == 1);
     sealed.kill_daemon();
     sealed.serve();
-    // That the daemon was killed is told as well, after it.
+    // The daemon's death is reported as well, afterwards.
     wait_until("both to be told", RUN, || receiver.messages().len() == 2);
     let is_reported = receiver.messages();
     assert!(is_reported[0] == "heard twice" && is_reported[1].contains("left no word"), "{is_reported:?}");
@@ -183,7 +183,7 @@ fn a_server_that_refuses_is_shown_and_asked_no_more_than_now_and_then() {
     let view = webhook(&sealed);
     assert_eq!((view["state"].as_str(), view["pending"].as_u64()), (Some("trouble"), Some(1)));
     assert!(receiver.taken().len() <= 2, "no hot loop: {}", receiver.taken().len());
-    // Set right, what waited is said at once.
+    // Once corrected, pending messages are sent at once.
     let other = Receiver::start();
     sealed.orch(["config", "set", "channels.webhook.url", &other.url()]).ok();
     wait_until("it to be told there", RUN, || other.messages().len() == 1);
@@ -215,13 +215,13 @@ fn a_channel_is_set_up_with_its_secret_in_a_file_of_its_own_and_taken_out_again(
 }
 
 #[test]
-fn a_variable_that_the_daemon_does_not_have_is_told_at_once() {
+fn a_variable_that_the_daemon_does_not_have_is_reported_at_once() {
     let mut sealed = SealedBox::new();
     sealed.serve();
     let begun = instant();
     let add = ["channel", "add", "telegram", "--chat-id", "42", "--allow", "42", "--token-env", "NOT_SET_ANYWHERE"];
     let ran = sealed.orch(add).code_is(1);
-    let text = "the test was not said: the variable NOT_SET_ANYWHERE is not set";
+    let text = "the test message was not sent: the variable NOT_SET_ANYWHERE is not set";
     assert!(ran.stderr.contains(text), "{ran}");
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     sealed.finish();
@@ -236,19 +236,19 @@ fn a_channel_that_nobody_may_command_says_so_and_another_token_leaves_the_list_a
     for (kind, place, id) in [("telegram", "--chat-id", "-1001"), ("discord", "--channel-id", "77")] {
         let add = |more: &[&str]| sealed.orch([&["channel", "add", kind][..], more].concat()).ok();
         let output = add(&[place, id, "--token-env", "ONE"]);
-        assert!(output.stderr.contains("it speaks only"), "{output}");
+        assert!(output.stderr.contains("send-only"), "{output}");
         let list = sealed.orch(["channel", "list"]).ok().stdout;
         let shown = format!("orch config set channels.{kind}.allowed_users");
-        assert!(list.contains("it speaks only") && list.contains(&shown), "{list}");
+        assert!(list.contains("send-only") && list.contains(&shown), "{list}");
         let output = add(&[place, id, "--token-env", "ONE", "--allow", "42", "--allow", "43"]);
-        assert!(!output.stderr.contains("it speaks only"), "{output}");
+        assert!(!output.stderr.contains("send-only"), "{output}");
         // Another token, and nothing else.
         let again = add(&["--token-env", "TWO", "--json"]).json();
         assert_eq!(again["allowed"], 2, "{again}");
         let config = read_file(&sealed.orch_home().join("config.yml"));
         assert!(config.contains("env:TWO") && config.contains(id) && config.contains("42"), "{config}");
-        assert!(!sealed.orch(["channel", "list"]).ok().stdout.contains("it speaks only"));
-        // What the list tells to type is right.
+        assert!(!sealed.orch(["channel", "list"]).ok().stdout.contains("send-only"));
+        // The command suggested by the list works.
         sealed.orch(["config", "set", &shown["orch config set ".len()..], "['7']"]).ok();
         assert_eq!(add(&["--token-env", "TWO", "--json"]).json()["allowed"], 1);
     }
@@ -281,7 +281,7 @@ fn a_token_that_moves_into_a_variable_leaves_none_behind_in_a_file() {
 }
 
 #[test]
-fn a_webhook_has_the_secret_that_stands_on_stdin_where_that_is_said_and_else_one_that_is_told_to_be_made() {
+fn a_webhook_has_the_secret_from_stdin_if_requested_and_else_a_generated_one() {
     let receiver = Receiver::start();
     let sealed = SealedBox::new();
     let kept = sealed.orch_home().join(".orch/channels/webhook.secret");
@@ -304,7 +304,7 @@ fn a_webhook_has_the_secret_that_stands_on_stdin_where_that_is_said_and_else_one
     sealed.finish();
 }
 
-/// What `orch channel add` asks for where somebody sits there.
+/// What `orch channel add` asks for at a terminal.
 #[test]
 fn who_may_give_orders_is_asked_for_at_a_terminal() {
     let sealed = SealedBox::new();
@@ -315,7 +315,7 @@ fn who_may_give_orders_is_asked_for_at_a_terminal() {
     terminal.shows("is set up");
     let config = read_file(&sealed.orch_home().join("config.yml"));
     assert!(config.contains("42") && config.contains("43"), "{config}");
-    assert!(!terminal.screen().contains("has no buttons"), "{}", terminal.screen());
+    assert!(!terminal.screen().contains("without buttons"), "{}", terminal.screen());
     terminal.close();
     sealed.finish();
 }
@@ -350,7 +350,7 @@ fn garbage_gets_an_error_with_the_next_step_and_changes_nothing() {
 }
 
 #[test]
-fn a_desktop_shows_what_is_told_as_an_argument() {
+fn a_desktop_gets_the_text_as_an_argument() {
     let mut sealed = SealedBox::new();
     sealed.program("notify-send", "#!/bin/sh\nprintf '%s\\n' \"$@\" >> \"$HOME/shown\"\n");
     sealed.config("channels: {desktop: {enabled: true}}\n");

@@ -1,5 +1,5 @@
-//! Settings of one command, beside a daemon that was started with others: what has no effect is said, and no run begins
-//! without what was asked for with it.
+//! Tests settings of one command next to a daemon with other settings: ineffective ones are reported, and no run starts
+//! without the requested settings.
 
 use crate::kit::sealed_box::SealedBox;
 

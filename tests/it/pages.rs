@@ -87,7 +87,7 @@ fn examples(text: &str) -> (String, Vec<String>) {
     for block in text.split("```sh\n").skip(1) {
         for line in block.split("```").next().unwrap_or_default().lines() {
             match line.strip_prefix("#= ") {
-                // A mark in the output tells which example said what.
+                // A mark in the output identifies the example.
                 Some(held) => {
                     expected.push(held.to_owned());
                     script.push_str(&format!("echo; echo '== {}'\n", expected.len()));
@@ -123,7 +123,7 @@ printf '%s\n' '{"type":"user","message":{"content":[{"type":"tool_result","tool_
     let (script, expected) = examples(&page("docs/explanation/streaming.md"));
     assert!(expected.len() > 20);
     let ran = sealed.run_program("/bin/sh").args(["-c", &script]).deadline(RUN).run().ok();
-    // Of several lines after one example, each looks at what came since the last example.
+    // Of several lines after one example, each checks the output since the last example.
     let mut rest = ran.stdout.as_str();
     let mut since = "";
     for (index, held) in expected.iter().enumerate() {

@@ -14,7 +14,7 @@ echo work > \"$name.txt\" && git add . && git commit -q -m work
 echo '{\"status\":\"done\",\"summary\":\"I wrote a file\"}'
 ";
 
-/// Hands two pieces on, and keeps what it is told of them when they are over.
+/// Creates two subtasks, and stores their results from the prompt.
 const BOSS: &str = "#!/bin/sh
 prompt=$(cat)
 if printf '%s' \"$prompt\" | grep -q 'What became of them'; then
@@ -120,11 +120,11 @@ fn a_part_that_fails_asks_at_the_whole_which_can_go_on_without_it() {
     let whole = fixture.show(&id);
     assert_eq!(whole["status"], "needs_review", "{whole}");
     assert!(whole["question"].as_str().is_some_and(|q| q.starts_with("its subtask 3 failed")), "{whole}");
-    // A message is no word about the part: the question stays, and orch does not turn round and round about it.
+    // A message does not decide about the subtask: the question stays, and orch does not loop.
     fixture.sealed.orch(["task", "send", &id, "mind the commas"]).ok();
     fixture.until_idle(5);
     assert_eq!(fixture.show(&id)["question"], whole["question"]);
-    // With the part given up it is: the whole goes on, as `orch task unblock` would have it.
+    // After the cancellation of the subtask, the parent continues, as after `orch task unblock`.
     fixture.sealed.orch(["task", "cancel", "3"]).ok();
     fixture.until_idle(0);
     let whole = fixture.show(&id);
@@ -239,12 +239,12 @@ fn a_task_may_wait_for_one_of_another_project_and_a_circle_over_both_is_named() 
     fixture.sealed.orch_in(other.dir(), ["init"]).ok();
     let args = ["task", "add", "Release the library", "-l", "agent:good", "--json"];
     let library = fixture.sealed.orch_in(other.dir(), args).ok().json()["id"].to_string();
-    let shop = fixture.add("Use its new version", &["-l", "agent:good", "--depends-on", &library]);
-    assert_ne!(fixture.show(&shop)["project"], fixture.show(&library)["project"]);
-    let refused = fixture.sealed.orch(["task", "edit", &library, "--depends-on", &shop]).code_is(2);
-    assert!(refused.stderr.contains(&format!("{library} → {shop} → {library}")), "{}", refused.stderr);
+    let application = fixture.add("Use its new version", &["-l", "agent:good", "--depends-on", &library]);
+    assert_ne!(fixture.show(&application)["project"], fixture.show(&library)["project"]);
+    let refused = fixture.sealed.orch(["task", "edit", &library, "--depends-on", &application]).code_is(2);
+    assert!(refused.stderr.contains(&format!("{library} → {application} → {library}")), "{}", refused.stderr);
     fixture.until_idle(0);
     let time = |id: &str, key: &str| fixture.show(id)["runs"][0][key].as_str().expect("a time").to_owned();
-    assert!(time(&shop, "started_at") >= time(&library, "ended_at"));
+    assert!(time(&application, "started_at") >= time(&library, "ended_at"));
     fixture.sealed.finish();
 }

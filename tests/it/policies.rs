@@ -53,7 +53,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What is wrong with the settings, as far as it is about the policy.
+/// Returns the problem of the settings that concerns the policy.
 fn problem(sealed: &SealedBox) -> String {
     let status = sealed.orch(["status", "--json"]).ok().json();
     let problems = status["problems"].as_array().cloned().unwrap_or_default();
@@ -110,7 +110,7 @@ fn a_ladder_that_is_used_up_asks_a_person_with_the_reason() {
 }
 
 #[test]
-fn a_policy_that_does_not_read_is_told_and_the_last_good_one_stays() {
+fn a_policy_that_does_not_read_is_reported_and_the_last_good_one_stays() {
     let mut sealed = home(None);
     sealed.serve();
     assert!(problem(&sealed).contains("no policy routes"), "{}", problem(&sealed));

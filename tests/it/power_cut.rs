@@ -1,5 +1,5 @@
-//! After a power cut: files that are not flushed may be there by name alone. Nobody is asked about them, and nothing that was
-//! told is lost. The torture table cuts the power at every call (row R4); here stands what it has found.
+//! Tests power failures: unflushed files may exist without content. No person is asked about them, and nothing that was
+//! reported is lost. The torture table cuts the power at every call (row R4); these are tests of its findings.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
@@ -73,7 +73,7 @@ fn a_start_whose_files_are_empty_after_a_power_cut_is_done_again_and_nobody_is_a
         shown["runs"][0]["started_at"].is_string()
     });
     fixture.cut();
-    // The power went after the runner had taken the run and before its start was stored.
+    // The power failed after the runner had taken the run and before its start was stored.
     let journal = Connection::open(fixture.journal()).expect("a journal");
     let sql = "UPDATE runs SET data = json_set(data, '$.phase', 'starting', '$.started_at', NULL), sum = NULL";
     assert_eq!(journal.execute(sql, []).expect("changed"), 1);
@@ -87,9 +87,9 @@ fn a_start_whose_files_are_empty_after_a_power_cut_is_done_again_and_nobody_is_a
     fixture.sealed.finish();
 }
 
-/// git tells which files it flushes in its own trace.
+/// git reports in its own trace which files it flushes.
 #[test]
-fn what_is_merged_is_flushed_before_it_is_told() {
+fn what_is_merged_is_flushed_before_it_is_reported() {
     let fixture = Fixture::new();
     let trace = fixture.sealed.base().join("trace");
     let settings = fixture.sealed.home().join(".gitconfig");
@@ -97,7 +97,7 @@ fn what_is_merged_is_flushed_before_it_is_told() {
     write_file(&settings, &format!("{own}\n[trace2]\n\teventTarget = {}\n", trace.display()));
     fixture.open_gate();
     fixture.until_idle();
-    // Each process of git says at its end how often it has flushed something.
+    // Each process of git reports at its end how often it has flushed.
     let text = read_file(&trace);
     let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let flushed = |word: &str| {

@@ -1,5 +1,5 @@
-//! The prompts as an agent reads them: every one is a golden file under `tests/fixtures/prompts/`, and every section
-//! that is promised is there. `ORCH_BLESS=1` writes the golden files anew.
+//! Tests the prompts: each is a golden file under `tests/fixtures/prompts/`, and all documented sections are present.
+//! `ORCH_BLESS=1` updates the golden files.
 
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::write_file;
@@ -257,7 +257,7 @@ fn the_manual_explains_complexity_in_the_words_that_the_router_reads() {
 }
 
 #[test]
-fn who_begins_anew_is_told_who_tried_before_and_what_became_of_it() {
+fn who_begins_anew_is_reported_who_tried_before_and_what_became_of_it() {
     let tried = [
         Tried {
             by: "claude/haiku".to_owned(),
@@ -288,7 +288,7 @@ fn who_begins_anew_is_told_who_tried_before_and_what_became_of_it() {
 }
 
 #[test]
-fn a_wrong_template_of_the_home_or_of_a_project_is_told_with_its_place() {
+fn a_wrong_template_of_the_home_or_of_a_project_is_reported_with_its_place() {
     let sealed = SealedBox::new();
     let prompts = sealed.orch_home().join("prompts");
     write_file(&prompts.join("nudge.md"), "Are you there? {{question}}\n");

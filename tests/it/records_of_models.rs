@@ -1,5 +1,5 @@
-//! What runs have shown of models, under the names that programs were given; who is passed over for it; and settings that break
-//! while runs are under way.
+//! Tests the records of models, under the names that programs were given; fallbacks; and settings that become invalid
+//! during runs.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_some, wait_until};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const SECRET: &str = "cAn4ryBird/secret+Value9=Zq7xW";
 const HALVES: [&str; 2] = ["cAn4ryBird/secr", "et+Value9=Zq7xW"];
 
-/// Prints the secret in every disguise that a shell can put on it. Each line says what it is.
+/// Prints the secret in every encoding that a shell can produce. Each line has a label.
 const LEAKY: &str = r#"#!/bin/sh
 cat > /dev/null
 s=$LEAKY_API_KEY
@@ -42,7 +42,7 @@ echo more >> README.md; git commit -qam 'leak'
 printf '{"status":"needs_review","summary":"the key is %s","reason":"is %s right?"}\n' "$s" "$s"
 "#;
 
-/// Its last words have a key and the secret, both over several lines.
+/// Its final answer has a key and the secret, both over several lines.
 const WRAPPING: &str = r#"#!/bin/sh
 cat > /dev/null
 exec >&2
@@ -105,7 +105,7 @@ impl Fixture {
         found.into_iter().find(is_it).expect("a run")
     }
 
-    /// What the agent printed, by the word that its line begins with.
+    /// Returns the agent's output with this label.
     fn printed(&self, id: &str, word: &str) -> String {
         let raw = std::fs::read(self.run_dir(id).join("events.jsonl")).expect("raw output");
         let raw = String::from_utf8_lossy(&raw).into_owned();
@@ -136,7 +136,7 @@ fn a_secret_is_read_nowhere_but_in_the_raw_output_whatever_its_disguise() {
     assert_eq!(fixture.printed(&id, "plain"), SECRET);
     let disguises = ["reversed", "hex", "HEX", "base64", "base64url", "url", "github", "ticket"];
     let mut leaks: Vec<String> = disguises.iter().map(|word| fixture.printed(&id, word)).collect();
-    // What depends on the secret alone, whatever is before and behind it.
+    // Encodings that depend on the secret alone, with any text before and after it.
     leaks.extend(["base64-1", "base64-2"].map(|word| fixture.printed(&id, word)[4..36].to_owned()));
     leaks.extend(HALVES.map(str::to_owned));
     leaks.push("secretkeymaterial".to_owned());
@@ -196,7 +196,7 @@ fn a_secret_on_stderr_of_a_failed_agent_is_read_nowhere() {
     for id in ids {
         assert!(fixture.sealed.orch(["task", "show", &id]).ok().stdout.contains("[REDACTED:LEAKY_API_KEY]"));
     }
-    // At rest: a daemon at work has files on their way to their names.
+    // After all work: a busy daemon has files under temporary names.
     fixture.sealed.stop_daemon();
     let mut shown = Vec::new();
     files(&fixture.sealed.orch_home(), &mut shown);
@@ -210,7 +210,7 @@ fn a_secret_on_stderr_of_a_failed_agent_is_read_nowhere() {
 }
 
 #[test]
-fn a_bad_pattern_is_told_with_its_place() {
+fn a_bad_pattern_is_reported_with_its_place() {
     let sealed = SealedBox::new();
     write_file(&sealed.orch_home().join("config.yml"), "redact:\n  patterns:\n    ticket: 'ACME-[0-9'\n");
     let ran = sealed.orch(["config", "show"]).code_is(2);

@@ -1,5 +1,5 @@
-//! The steps of a release that can run here: the version from the commits, the changelog, the archive and the package byte for
-//! byte, the sums, the commit with its tag, the tap; and the looks for secrets.
+//! Tests the steps of a release that can run here: the version from the commits, the changelog, the archive and the
+//! package byte for byte, the checksums, the commit with its tag, the tap, and the scans for secrets.
 
 use crate::kit::process::{Program, Ran};
 use crate::kit::readers::{left_out, reader, skipped};
@@ -50,7 +50,7 @@ impl Fixture {
         self.run("release-version", &[]).ok().stdout.trim().to_owned()
     }
 
-    /// An orch that is small, and says what it is.
+    /// Returns a small program that reports a version.
     fn orch(&self, version: &str) -> PathBuf {
         let script =
             format!("#!/bin/sh\n[ \"$1\" = version ] && echo 'orch {version}' && exit\nexec '{ORCH}' \"$@\"\n");
@@ -85,7 +85,7 @@ fn the_version_follows_the_commits() {
 }
 
 #[test]
-fn the_changelog_tells_each_release_and_takes_no_commit_at_its_word() {
+fn the_changelog_shows_each_release_and_takes_no_commit_at_its_word() {
     let fixture = Fixture::new();
     fixture.commit("feat(cli): first");
     fixture.repo.git(["tag", "v0.1.0"]);
@@ -110,9 +110,9 @@ fn the_changelog_tells_each_release_and_takes_no_commit_at_its_word() {
     }
 }
 
-/// It need not be made anew at each commit: it says up to where it tells, and from there it is made again the same.
+/// The changelog need not be generated at each commit: it records its last commit, and is generated again from there.
 #[test]
-fn the_changelog_here_is_what_the_commits_say_that_it_tells_of() {
+fn the_changelog_here_matches_its_commits() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (sealed, text) = (SealedBox::new(), read_file(&root.join("CHANGELOG.md")));
     let after =
@@ -253,7 +253,7 @@ fn a_release_that_failed_after_its_push_is_completed() {
     fixture.run("release-push", &["7.0.1", remote]).ok();
     let there = Repo::at(&origin, fixture.sealed.env());
     let pushed = there.git(["rev-parse", "v7.0.1^{commit}"]);
-    // Meanwhile somebody else has pushed to main.
+    // Meanwhile another person has pushed to main.
     let newer = fixture.repo.git(["commit-tree", "-p", "v7.0.1^{commit}", "-m", "newer", "v7.0.1^{tree}"]);
     fixture.repo.git(["push", "-q", remote, &format!("{newer}:refs/heads/main")]);
 

@@ -1,6 +1,6 @@
-//! How recorded runs of the real agent CLIs read in the transcript: `fixtures/rendered/<agent>-<case>.txt`, line by line.
-//! `ORCH_BLESS=1` writes those files anew; look at the difference before committing it. And how runs of real programs
-//! look on a terminal and elsewhere.
+//! Tests the transcripts of recorded runs of the real agent CLIs: `fixtures/rendered/<agent>-<case>.txt`, line by line.
+//! `ORCH_BLESS=1` updates those files; review the difference before committing it. Also tests runs of real programs on
+//! a terminal and elsewhere.
 
 use crate::kit::clis::Agent;
 use crate::kit::model_server::{Action, ModelServer, Rule, Script};
@@ -68,8 +68,8 @@ fn recorded_runs_read_as_they_were_blessed() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Prints colours, and what a terminal must never be told: the clipboard, the title, a question, a screen to clear. Then
-/// a secret with colours between its letters, and lines by request.
+/// Prints colours, and sequences that must not reach a terminal: for the clipboard, the title, a query, clearing the
+/// screen. Then a secret with colours between its letters, and lines by request.
 const PAINTER: &str = r"#!/bin/sh
 cat > /dev/null
 printf '\033]52;c;cm0gLXJm\007\033]0;owned\007\033P$qm\033\\\033[2J\033[1;32mtest passed\033[0m plainly\n'
@@ -82,7 +82,7 @@ echo more >> README.md; git commit -qam said
 ";
 
 /// A painter at work as task 1.
-fn stage() -> (SealedBox, Repo) {
+fn setup() -> (SealedBox, Repo) {
     let mut sealed = SealedBox::new();
     let base = sealed.base().display().to_string();
     sealed.program("painter", &PAINTER.replace("BASE", &format!("'{base}'")));
@@ -95,7 +95,7 @@ fn stage() -> (SealedBox, Repo) {
     (sealed, repo)
 }
 
-/// What a command line writes to a terminal, byte by byte, until it is over.
+/// Returns what a command line writes to a terminal, byte by byte, until it ends.
 fn written(sealed: &SealedBox, line: &str) -> String {
     let (go, bytes) = (sealed.base().join("go"), sealed.base().join("bytes"));
     let waiting = format!("while [ ! -e '{}' ]; do sleep 0.02; done; {line}; echo over; exec cat", go.display());
@@ -134,7 +134,7 @@ fn without_colours(text: &str) -> String {
 
 #[test]
 fn a_terminal_sees_the_agents_colours_and_nothing_else_of_them_and_a_pipe_sees_none() {
-    let (sealed, _repo) = stage();
+    let (sealed, _repo) = setup();
     write_file(&sealed.base().join("stop"), "");
     let piped = sealed.orch(["stream", "1", "--from-start"]).ok().stdout;
     assert!(piped.contains("\ntest passed plainly\nkey [REDACTED:SOME_TOKEN]\n"), "{piped}");
@@ -166,7 +166,7 @@ fn a_terminal_sees_the_agents_colours_and_nothing_else_of_them_and_a_pipe_sees_n
 
 #[test]
 fn long_lines_go_on_under_their_prefix_in_a_terminal_of_any_size() {
-    let (sealed, _repo) = stage();
+    let (sealed, _repo) = setup();
     let terminal = Terminal::new(&sealed, &format!("{ORCH} stream --all --from-start"));
     terminal.shows("[1] test passed plainly");
     let words = "日本語の文章 👩\u{200d}👧 and words ".repeat(6);
@@ -197,7 +197,7 @@ fn long_lines_go_on_under_their_prefix_in_a_terminal_of_any_size() {
     sealed.finish();
 }
 
-/// What the agent's own tools are told to do: make a file, and take half a second.
+/// Returns the instructions for the agent's own tools: create a file, and take half a second.
 fn tools(agent: Agent) -> Rule {
     let word = format!("TOOLS-{}", agent.name());
     let patch = "apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: made.txt\n+one\n+two\n*** End Patch\nEOF";
@@ -213,7 +213,7 @@ fn tools(agent: Agent) -> Rule {
     Rule::on(&word).step(edit).command("sleep 0.5; echo slept").done("made a file")
 }
 
-/// The milliseconds that codex says the command took.
+/// Returns the duration that codex reports for the command, in milliseconds.
 fn codex_counted(raw: &str) -> u64 {
     let text = raw.lines().filter(|line| line.contains("echo slept"));
     let text = text.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
@@ -245,7 +245,7 @@ fn a_run_with_tools(agent: Agent) {
     };
     let after = log.split_once(&format!("▸ {name}: sleep 0.5; echo slept\n  ✓ ")).unwrap_or_else(|| panic!("{log}")).1;
     let took: f64 = after.split_once(" s · slept\n").expect(&log).0.parse().expect(&log);
-    // codex tells how long it took itself, and begins to count a moment after the command has begun.
+    // codex measures the duration itself, starting a moment after the command.
     let raw = sealed.orch(["stream", "1", "--raw", "--from-start"]).ok().stdout;
     let least = if agent == Agent::Codex { codex_counted(&raw) } else { 500 };
     assert!(took < 60.0 && took >= (least / 100) as f64 / 10.0, "{least}: {log}");

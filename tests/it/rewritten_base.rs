@@ -160,7 +160,7 @@ fn a_branch_that_merged_the_rewritten_base_itself_is_the_persons_to_decide() {
 }
 
 #[test]
-fn commits_that_a_run_without_a_result_made_on_the_base_from_its_worktree_are_told() {
+fn commits_that_a_run_without_a_result_made_on_the_base_from_its_worktree_are_reported() {
     let goes_there = ["git switch -q main", "git checkout -q --ignore-other-worktrees main"];
     let does = ["echo evil > evil; git add evil; git commit -qm evil", "git reset -q --hard HEAD~1"];
     for (go, act) in goes_there.into_iter().zip(does).chain(goes_there.into_iter().zip(does.into_iter().rev())) {

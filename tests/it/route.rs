@@ -13,7 +13,7 @@ fn asked(sealed: &SealedBox, args: &[&str]) -> Value {
     sealed.orch_in(&repo, ["route", "--json"].iter().chain(args)).ok().json()
 }
 
-/// All that a question must leave as it is.
+/// Returns the state that a question must not change.
 fn state(sealed: &SealedBox) -> (String, String, Vec<Value>, BTreeSet<String>, String) {
     let names = |dir: &str| -> BTreeSet<String> {
         let entries = std::fs::read_dir(sealed.orch_home().join(dir)).into_iter().flatten().flatten();
@@ -58,7 +58,7 @@ fn a_task_that_is_not_there_is_routed_with_all_that_is_known_and_nothing_changes
     }
     let output = sealed.orch_in(&sealed.base().join("shop"), ["route", "Anything", "-l", "agent:mute"]).ok();
     assert!(
-        output.stdout.contains("unknown: no priced run by mute (its own choice) yet (1 told no price)"),
+        output.stdout.contains("unknown: no priced run by mute (its own choice) yet (1 have no price)"),
         "{output}"
     );
     assert!(output.stdout.contains("mute takes its own default") && !output.stdout.contains("$0.00"), "{output}");
@@ -66,7 +66,7 @@ fn a_task_that_is_not_there_is_routed_with_all_that_is_known_and_nothing_changes
 }
 
 #[test]
-fn a_router_that_cannot_answer_is_told_with_what_the_task_would_get_instead() {
+fn a_router_that_cannot_answer_is_reported_with_what_the_task_would_get_instead() {
     let mut sealed = after_a_night_with(ROUTER);
     let prose = "```orch-script\nroute answer=I would rather not\n```\n";
     let failed = asked(&sealed, &["Prose", "--body", prose]);
@@ -105,7 +105,7 @@ fn what_is_no_task_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn the_router_is_told_whom_the_record_of_such_tasks_speaks_for() {
+fn the_router_gets_the_record_of_similar_tasks() {
     let mut sealed = after_a_night_with(ROUTER);
     for _ in 0..3 {
         sealed.orch(["patterns", "record", "--task-type", "docs", "--model", "small", "--outcome", "success"]).ok();

@@ -77,7 +77,7 @@ impl Fixture {
     }
 }
 
-/// What a program said, without the words of orch.
+/// Returns a program's output without orch's own lines.
 fn lines(text: &str) -> Vec<&str> {
     text.lines().filter(|line| !line.starts_with('—')).collect()
 }
@@ -245,15 +245,15 @@ fn a_person_attaches_to_answer_and_only_looks_when_asked_to() {
     let looking = Terminal::new(&fixture.sealed, &format!("'{ORCH}' task attach -r 1"));
     looking.shows("go on?");
     looking.tmux(&["send-keys", "-t", "=t:", "not this", "Enter"]).ok();
-    // It leaves by tmux's own key, and the agent goes on.
+    // It detaches by tmux's own key, and the agent continues.
     looking.tmux(&["send-keys", "-t", "=t:", "C-b", "d"]).ok();
     wait::wait_until("the one who only looked to be gone", SOON, || looking.tmux(&["list-sessions"]).code != Some(0));
     assert!(!fixture.pane(&run).contains("not this"));
-    // What it had a terminal by is lost, and it works on all the same.
+    // Its terminal is lost, but it continues to work.
     let (session, aside) = (run.join("session.txt"), run.join("session.aside"));
     std::fs::rename(&session, &aside).expect("moved");
     let lost = Terminal::new(&fixture.sealed, &format!("'{ORCH}' task attach -r 1; sleep 1000"));
-    lost.shows("is under way, but its terminal");
+    lost.shows("is active, but its terminal");
     lost.shows("orch stream 1");
     lost.close();
     std::fs::rename(&aside, &session).expect("moved");

@@ -168,7 +168,7 @@ fn commits_are_made_without_any_configured_identity() {
 }
 
 #[test]
-fn a_program_that_fails_is_told_as_a_failed_tool() {
+fn a_program_that_fails_is_shown_as_a_failed_tool() {
     let fixture = Fixture::new();
     let done = fixture.work(new(), &task("run ls no-such-file\nrun no-such-program"));
     let failed = done.events.iter().filter(|event| matches!(event, AgentEvent::ToolResult { ok: false, .. }));
@@ -177,7 +177,7 @@ fn a_program_that_fails_is_told_as_a_failed_tool() {
 }
 
 #[test]
-fn it_waits_hangs_and_leaves_processes_behind_as_told() {
+fn it_waits_hangs_and_leaves_processes_behind_as_instructed() {
     let fixture = Fixture::new();
     let script = "background 1000s\nwait-for go.txt\nstderr here I hang\nhang";
     let mut running = fixture.program(RunKind::Work, new(), Answer::json_schema(), &task(script)).start();
@@ -260,7 +260,7 @@ fn the_demo_does_its_three_tasks_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_demo_tells_everything_as_one_document() {
+fn the_demo_shows_everything_as_one_document() {
     let sealed = SealedBox::new();
     let demo = sealed.orch(["demo", "--json", "--keep"]).ok().json();
     assert_eq!(

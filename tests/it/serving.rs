@@ -69,7 +69,7 @@ fn home(provider: &Provider) -> SealedBox {
 }
 
 #[test]
-fn a_provider_that_refuses_the_key_holds_whoever_names_its_model_and_nobody_else() {
+fn a_provider_that_refuses_the_key_holds_only_tasks_with_its_model() {
     let provider = Provider::start(Answer::status(401));
     let mut sealed = home(&provider);
     sealed.serve();
@@ -108,7 +108,7 @@ fn a_wait_for_a_provider_ends_by_itself() {
 }
 
 #[test]
-fn whoever_does_not_answer_delays_nobody_and_nobody_is_asked_who_is_not_used() {
+fn a_provider_without_an_answer_delays_no_other_and_an_unused_one_is_not_asked() {
     let (silent, unused) = (Provider::start(Answer::Never), Provider::start(Answer::models(&["x"])));
     let mut sealed = home(&silent);
     let config = sealed.orch_home().join("config.yml");
@@ -126,7 +126,7 @@ fn whoever_does_not_answer_delays_nobody_and_nobody_is_asked_who_is_not_used() {
 }
 
 #[test]
-fn nobody_is_asked_where_the_person_does_not_want_it() {
+fn no_provider_is_asked_if_probes_are_off() {
     let provider = Provider::start(Answer::status(401));
     let mut sealed = home(&provider);
     sealed.orch(["config", "set", "router.probes", "false"]).ok();
@@ -163,7 +163,7 @@ fn one_provider_of_an_agent_is_left_alone_and_the_chain_goes_on_with_another() {
         (&json!("many"), &json!("google"), &json!("auth"))
     );
     for (command, output) in
-        [(&["status"][..], "left alone: many/google until"), (&["models", "list"], "left alone: many/google until")]
+        [(&["status"][..], "cooldown: many/google until"), (&["models", "list"], "cooldown: many/google until")]
     {
         let shown = sealed.orch(command).ok().stdout;
         assert!(shown.contains(output), "{shown}");

@@ -17,7 +17,7 @@ fn add(sealed: &SealedBox, repo: &Repo, title: &str, agent: &str) -> String {
 }
 
 /// `speaker` says something hostile, then what stands in `say`, and goes on until `stop` is there.
-fn stage() -> (SealedBox, Repo) {
+fn setup() -> (SealedBox, Repo) {
     let sealed = SealedBox::new();
     let base = sealed.base().display().to_string();
     sealed.program(
@@ -37,7 +37,7 @@ fn stage() -> (SealedBox, Repo) {
 
 #[test]
 fn a_watched_status_follows_what_happens_in_place_and_gives_the_screen_back() {
-    let (mut sealed, repo) = stage();
+    let (mut sealed, repo) = setup();
     let first = add(&sealed, &repo, &format!("Speak {HOSTILE}"), "speaker");
     add(&sealed, &repo, "Wait for it", "speaker");
     let line = format!("{ORCH} status --watch; echo left with $?; exec cat");
@@ -47,7 +47,7 @@ fn a_watched_status_follows_what_happens_in_place_and_gives_the_screen_back() {
         terminal.shows("2 new");
     }
     sealed.serve();
-    let terminal = Terminal::of(&sealed);
+    let terminal = Terminal::for_box(&sealed);
     terminal.shows("1 in_progress");
     write_file(&sealed.base().join("say"), "what it says now\n");
     terminal.shows("what it says now");
@@ -73,7 +73,7 @@ fn a_watched_status_follows_what_happens_in_place_and_gives_the_screen_back() {
 
 #[test]
 fn a_status_that_is_no_terminal_is_printed_below_and_as_json_one_line_for_each_change() {
-    let (mut sealed, repo) = stage();
+    let (mut sealed, repo) = setup();
     sealed.serve();
     let json = sealed.run_program(ORCH).args(["status", "--watch", "--json"]).deadline(RUN).start();
     let plain = sealed.run_program(ORCH).args(["status", "--watch"]).deadline(RUN).start();
@@ -100,7 +100,7 @@ fn a_status_that_is_no_terminal_is_printed_below_and_as_json_one_line_for_each_c
 
 #[test]
 fn what_titles_and_agents_say_to_the_terminal_never_reaches_it() {
-    let (mut sealed, repo) = stage();
+    let (mut sealed, repo) = setup();
     write_file(&sealed.base().join("stop"), "");
     sealed.serve();
     add(&sealed, &repo, &format!("Speak {HOSTILE}"), "speaker");

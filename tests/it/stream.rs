@@ -93,8 +93,8 @@ fn watchers_lose_and_double_nothing_while_the_daemon_dies_and_comes_back() {
         });
     };
     // Who begins when the daemon is dead already begins with an engine of its own, which is another story.
-    let is_told = |watcher: &Running| !watcher.said().0.is_empty();
-    wait::wait_until("all to watch", RUN, || watchers.iter().chain([&plain, &all]).all(is_told));
+    let is_reported = |watcher: &Running| !watcher.said().0.is_empty();
+    wait::wait_until("all to watch", RUN, || watchers.iter().chain([&plain, &all]).all(is_reported));
     grows("output under the first daemon");
     for round in 0..2 {
         fixture.sealed.kill_daemon();

@@ -224,7 +224,7 @@ async fn more_than_anybody_can_read_is_refused_and_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chat_that_is_gone_and_a_token_that_is_revoked_are_told_and_not_asked_again_and_again() {
+async fn a_chat_that_is_gone_and_a_token_that_is_revoked_are_reported_and_not_asked_again_and_again() {
     for (method, status, description, text) in [
         ("sendMessage", 403, "Forbidden: bot was kicked from the supergroup chat", "add it to the chat again"),
         ("sendMessage", 400, "Bad Request: chat not found", "channels.telegram.chat_id"),

@@ -150,7 +150,7 @@ fn an_old_copy_that_is_saved_over_a_command_loses_nothing() {
     assert_ne!(status(&sealed, 4), "cancelled");
     let output = show(&sealed, 1)["conflicts"].to_string();
     assert!(output.contains("One") && output.contains("Uno"), "{output}");
-    assert!(sealed.orch(["task", "show", "1"]).ok().stdout.contains("At odds"));
+    assert!(sealed.orch(["task", "show", "1"]).ok().stdout.contains("Conflicts"));
     // A save that says it confirms it; from then on the old value is an edit like any other.
     sealed.write_tasks(&format!("{}  - title: Five\n", sealed.read_tasks()));
     wait_until("the look", SOON, || sealed.read_tasks().contains("id: 5"));
@@ -268,7 +268,7 @@ fn a_file_that_is_held_for_what_it_lacks_is_no_edit_because_a_task_is_taken_up_a
 }
 
 #[test]
-fn an_edit_that_comes_too_late_for_the_file_is_kept_and_told_until_it_is_removed() {
+fn an_edit_that_comes_too_late_for_the_file_is_kept_and_reported_until_it_is_removed() {
     let sealed = with_three();
     // Another editor still has the file open when orch writes, and one has saved since when it goes on.
     let mut late = fs::OpenOptions::new().append(true).open(tasks_file(&sealed)).expect("there");
@@ -417,7 +417,7 @@ fn a_link_stays_a_link_and_its_target_is_written_and_watched() {
 }
 
 #[test]
-fn a_directory_in_its_place_is_told_and_nothing_is_lost() {
+fn a_directory_in_its_place_is_reported_and_nothing_is_lost() {
     let mut sealed = with_three();
     sealed.serve();
     let (file, away) = (tasks_file(&sealed), sealed.base().join("away"));

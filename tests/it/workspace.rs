@@ -171,7 +171,7 @@ fn work_that_the_setup_keeps_from_being_judged_is_judged_when_that_is_mended_and
 }
 
 #[test]
-fn who_accepts_what_no_check_has_proved_is_told_so() {
+fn who_accepts_what_no_check_has_proved_is_reported_so() {
     let (fixture, id) = without_what_its_check_needs();
     let approved = fixture.task("approve", id, &[]).ok();
     let text = "accepted by your word alone: `cat private/settings` failed with exit code 1, as it does on the base";

@@ -13,7 +13,7 @@ pub struct Inmate {
 }
 
 /// Returns the processes with `root` in their environment, or with a working directory in it, except this one.
-pub fn of(root: &Path) -> Vec<Inmate> {
+pub fn list(root: &Path) -> Vec<Inmate> {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

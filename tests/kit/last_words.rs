@@ -10,7 +10,7 @@ const TAIL: usize = 6 << 10;
 const FILES: [&str; 6] = ["started.json", "stop.json", "outcome.json", "stderr.log", "transcript.log", "events.jsonl"];
 
 /// Renders the report on the state directory `state` and on a daemon with this `stderr`.
-pub fn of(state: &Path, stderr: &str) -> String {
+pub fn read(state: &Path, stderr: &str) -> String {
     let mut report = section("daemon's stderr", stderr) + &file(&state.join("orch.log"), "orch.log");
     let mut runs: Vec<_> = std::fs::read_dir(state.join("runs")).into_iter().flatten().flatten().collect();
     runs.sort_by_key(std::fs::DirEntry::file_name);

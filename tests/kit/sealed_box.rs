@@ -341,7 +341,7 @@ impl SealedBox {
 
     /// Returns the processes of the box.
     pub fn inmates(&self) -> Vec<Inmate> {
-        inmates::of(self.root())
+        inmates::list(self.root())
     }
 
     /// Ends the daemon and tmux, and fails the test if another process of the box still runs.
@@ -367,7 +367,7 @@ impl SealedBox {
     #[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "the test harness shows it with the failure")]
     fn tell_the_end(&self) {
         let (_, stderr) = self.daemon.as_ref().map(Running::said).unwrap_or_default();
-        eprintln!("{}", last_words::of(&self.orch_home().join(".orch"), &stderr));
+        eprintln!("{}", last_words::read(&self.orch_home().join(".orch"), &stderr));
     }
 
     /// Kills all processes of the box, repeatedly until none is left, because a process may just start another one.

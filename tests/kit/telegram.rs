@@ -25,7 +25,7 @@ use tokio::sync::{Notify, oneshot};
 pub const TOKEN: &str = "123456789:AAF-the_secret_of_the_bot";
 
 struct Shared {
-    world: Mutex<ServerState>,
+    state: Mutex<ServerState>,
     news: Notify,
 }
 
@@ -45,7 +45,7 @@ impl BotApi {
 
     /// Starts a server with other limits.
     pub fn with(limits: Limits) -> Self {
-        let shared = Arc::new(Shared { world: Mutex::new(ServerState::new(limits)), news: Notify::new() });
+        let shared = Arc::new(Shared { state: Mutex::new(ServerState::new(limits)), news: Notify::new() });
         let (stop, stopped) = oneshot::channel();
         let (text, address) = std::sync::mpsc::channel();
         let of_thread = Arc::clone(&shared);
@@ -59,31 +59,31 @@ impl BotApi {
         format!("http://{}", self.address)
     }
 
-    fn world(&self) -> MutexGuard<'_, ServerState> {
-        self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, ServerState> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a chat.
     pub fn chat(&self, chat: i64, kind: Kind) {
-        self.world().chat(chat, kind);
+        self.state().chat(chat, kind);
     }
 
     /// Adds an update, which is given without its number. Returns the number.
     pub fn happens(&self, update: Value) -> i64 {
-        let id = self.world().happens(update);
+        let id = self.state().happens(update);
         self.shared.news.notify_waiters();
         id
     }
 
     /// Writes a message as a person.
     pub fn writes(&self, user: i64, chat: i64, text: &str) -> i64 {
-        let message = self.world().message(user, chat, text);
+        let message = self.state().message(user, chat, text);
         self.happens(json!({"message": message}))
     }
 
     /// Writes a message as a person, with further fields.
     pub fn writes_with(&self, user: i64, chat: i64, text: &str, more: &Value) -> i64 {
-        let mut message = self.world().message(user, chat, text);
+        let mut message = self.state().message(user, chat, text);
         for (key, value) in more.as_object().into_iter().flatten() {
             message[key] = value.clone();
         }
@@ -104,18 +104,18 @@ impl BotApi {
 
     /// Presses the button with this data as a person.
     pub fn presses_token(&self, user: i64, chat: i64, message: i64, token: &str) -> i64 {
-        let update = self.world().press(user, chat, message, token);
+        let update = self.state().press(user, chat, message, token);
         self.happens(update)
     }
 
     /// Returns the message and the data of the newest button with this label.
     pub fn button(&self, chat: i64, label: &str) -> Option<(i64, String)> {
-        self.world().button(chat, label)
+        self.state().button(chat, label)
     }
 
     /// Returns the present messages of a chat, oldest first.
     pub fn messages(&self, chat: i64) -> Vec<Seen> {
-        self.world().messages(chat)
+        self.state().messages(chat)
     }
 
     /// Returns the texts of the bot's messages in a chat.
@@ -130,55 +130,55 @@ impl BotApi {
 
     /// Deletes a message.
     pub fn deletes(&self, chat: i64, message: i64) {
-        self.world().delete(chat, message);
+        self.state().delete(chat, message);
     }
 
     /// Sets the response to the next call of this method.
     pub fn next_answers(&self, method: &str, status: u16, description: &str, parameters: Value) {
-        self.world().force(method, status, description, parameters);
+        self.state().force(method, status, description, parameters);
     }
 
     /// Sets the response to every call, until it is reset with `None`.
     pub fn all_answer(&self, outcome: Option<(u16, &str)>) {
-        self.world().force_all(outcome);
+        self.state().force_all(outcome);
         self.shared.news.notify_waiters();
     }
 
     /// Gives only correct responses from now on.
     pub fn heal(&self) {
-        let mut world = self.world();
-        world.force_all(None);
-        world.forget_forced();
+        let mut state = self.state();
+        state.force_all(None);
+        state.forget_forced();
     }
 
     /// Makes each response to getUpdates repeat the one before, in another order.
     pub fn repeats_and_shuffles(&self) {
-        self.world().is_unruly = true;
+        self.state().is_unruly = true;
     }
 
     /// Returns how often a method was called.
     pub fn calls(&self, method: &str) -> usize {
-        self.world().calls.iter().filter(|(called, _)| called == method).count()
+        self.state().calls.iter().filter(|(called, _)| called == method).count()
     }
 
     /// Returns the parameters of the calls of a method.
     pub fn takes(&self, method: &str) -> Vec<Value> {
-        self.world().calls.iter().filter(|(called, _)| called == method).map(|(_, takes)| takes.clone()).collect()
+        self.state().calls.iter().filter(|(called, _)| called == method).map(|(_, takes)| takes.clone()).collect()
     }
 
     /// Returns how many requests exceeded a limit.
     pub fn provoked(&self) -> usize {
-        self.world().provoked
+        self.state().provoked
     }
 
     /// Returns whether all updates were confirmed.
     pub fn is_heard(&self) -> bool {
-        self.world().is_heard()
+        self.state().is_heard()
     }
 
     /// Adds a file that can be fetched.
     pub fn file(&self, id: &str, bytes: &[u8]) {
-        self.world().files.insert(id.to_owned(), bytes.to_vec());
+        self.state().files.insert(id.to_owned(), bytes.to_vec());
     }
 }
 
@@ -219,7 +219,7 @@ async fn fetch(State(shared): State<Arc<Shared>>, Path((_, path)): Path<(String,
 }
 
 fn locked(shared: &Shared) -> MutexGuard<'_, ServerState> {
-    shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+    shared.state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn answer(
@@ -254,8 +254,8 @@ async fn updates(shared: &Shared, takes: &Value) -> Outcome {
         loop {
             let news = shared.news.notified();
             let outcome = {
-                let mut world = locked(shared);
-                world.forced("getUpdates").or_else(|| world.pending())
+                let mut state = locked(shared);
+                state.forced("getUpdates").or_else(|| state.pending())
             };
             if let Some(outcome) = outcome {
                 return outcome;

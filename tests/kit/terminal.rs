@@ -19,7 +19,7 @@ impl<'a> Terminal<'a> {
     }
 
     /// Returns the terminal that was created before.
-    pub fn of(sealed: &'a SealedBox) -> Self {
+    pub fn for_box(sealed: &'a SealedBox) -> Self {
         Self { sealed }
     }
 

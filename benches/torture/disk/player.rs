@@ -48,7 +48,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// What stands below a directory now, and the numbers of its files.
+    /// Reads the content of a directory, with the numbers of its files.
     pub fn photograph(&mut self, root: &Path, numbers: &mut HashMap<u64, usize>) {
         for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
             let (path, Ok(found)) = (entry.path(), entry.metadata()) else { continue };
@@ -78,7 +78,7 @@ impl Disk {
         }
     }
 
-    /// Puts what stands below `root` here into a directory.
+    /// Writes the content below `root` into a directory.
     pub fn put(&self, root: &Path, dir: &Path, wanted: impl Fn(&Path) -> bool) {
         for (path, node) in &self.names {
             let Ok(inner) = path.strip_prefix(root) else { continue };
@@ -163,7 +163,7 @@ impl Disk {
         content[from..to].copy_from_slice(bytes);
     }
 
-    /// The file is so long at least; what nobody wrote there is zeros.
+    /// Extends the file to a length with zeros.
     fn reserve(&mut self, file: u64, to: u64) {
         let content = &mut self.contents[usize::try_from(file).expect("small")];
         content.resize(content.len().max(usize::try_from(to).expect("small")), 0);
@@ -191,7 +191,7 @@ pub struct Before {
 
 impl Before {
     /// As it is now.
-    pub fn of(roots: &[&Path]) -> Self {
+    pub fn read(roots: &[&Path]) -> Self {
         let (mut disk, mut numbers) = (Disk::default(), HashMap::new());
         roots.iter().for_each(|root| disk.photograph(root, &mut numbers));
         Self { roots: roots.iter().map(|root| root.to_path_buf()).collect(), disk, numbers }
@@ -214,7 +214,7 @@ impl Before {
                 calls.push(Record { call, end });
                 continue;
             };
-            // What somebody else made is not ours to lose.
+            // Files of other programs are kept.
             let Some(id) = numbers.get(file) else { continue };
             *file = *id as u64;
             calls.push(Record { call, end });
@@ -234,7 +234,7 @@ impl Film {
         count.checked_sub(1).map_or(0, |last| self.calls[last].end)
     }
 
-    /// What the last call before the cut was, for whoever looks into a finding.
+    /// Describes the last call before the cut.
     pub fn last(&self, count: usize) -> String {
         let text = format!("{:?}", count.checked_sub(1).map(|last| &self.calls[last].call));
         text.chars().take(200).collect()
@@ -268,7 +268,7 @@ impl Film {
                 let stays = match kept {
                     Kept::Names | Kept::Zeros | Kept::Everything => true,
                     Kept::Nothing | Kept::Bytes => false,
-                    // What comes later in a directory is not there without what came before.
+                    // A later change of a directory requires the earlier ones.
                     Kept::Some => !directories.iter().any(|dir| broken.contains(*dir)) && dice.below(4) > 0,
                 };
                 if stays {
@@ -294,7 +294,7 @@ fn play(disk: &mut Disk, call: &Call, roots: &[PathBuf]) {
     }
 }
 
-/// A write or a new length that nobody had flushed.
+/// Applies a write or a truncation that was not flushed.
 fn spill(disk: &mut Disk, call: &Call, kept: Kept, dice: &mut Dice) {
     match (call, kept) {
         (Call::Write { file, at, bytes }, Kept::Zeros) => disk.reserve(*file, at + bytes.len() as u64),
@@ -334,7 +334,7 @@ fn directories(call: &Call) -> Vec<&Path> {
     }
 }
 
-/// Of each call whether it is sure to be on the disk: from the end to the beginning, what somebody flushed later.
+/// Returns for each call whether it is certainly on the disk: from the end to the start, what was flushed later.
 fn flushed(calls: &[Record]) -> Vec<bool> {
     let (mut files, mut dirs, mut all) = (HashSet::new(), HashSet::new(), false);
     let mut sure = vec![false; calls.len()];

@@ -1,5 +1,4 @@
-//! What the layer wrote down, read back: every call that changed something below the roots, in the order of all
-//! processes.
+//! Reads the layer's record: every call that changed something below the roots, in the order of all processes.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! The socket's protocol: an engine of its own in this process, and whatever bytes come over its socket. Each connection
-//! must be answered or closed.
+//! Fuzzes the socket's protocol: an engine in this process, and arbitrary bytes over its socket. Each connection must
+//! be answered or closed.
 
 use super::Target;
 use crate::kit::dice::Dice;
@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long nobody may be without an answer, on a machine on which much else goes on.
+/// The longest time without an answer, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Http {
@@ -46,7 +46,7 @@ fn engine(dir: &Path) -> (tokio::runtime::Runtime, PathBuf) {
     (runtime, socket)
 }
 
-/// One request of each route, beside such as no client of ours sends. Nobody asks it to leave.
+/// Returns one request of each route, and requests that no client of orch's sends. None asks the engine to stop.
 fn samples() -> Vec<Vec<u8>> {
     let bodies = [
         "{\"title\": \"a task\", \"body\": \"text\", \"labels\": [\"agent:claude\"], \"priority\": 3}",

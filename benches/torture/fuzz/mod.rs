@@ -1,5 +1,5 @@
-//! Parsers under spoilt input, in a process of their own: a stack that overflows or a memory that fills ends that one, and
-//! its parent knows by which case. Not guided by coverage: that needs a nightly compiler.
+//! Fuzzes parsers in a separate process: a stack overflow or exhausted memory ends only that one, and its parent knows
+//! the case. Not guided by coverage, which needs a nightly compiler.
 
 mod http;
 mod targets;
@@ -21,7 +21,7 @@ pub use targets::NAMES;
 const CHILD: &str = "--parser";
 /// The longest that one case may take, in milliseconds of processor time.
 const HANG: u64 = 1000;
-/// The most memory that a parser may take beside what the process has anyway, in kilobytes.
+/// The most additional memory of a parser, in kilobytes.
 const MEMORY: u64 = 64 << 10;
 /// What orch's own threads have for a stack.
 const STACK: usize = 2 << 20;
@@ -41,9 +41,9 @@ pub trait Target {
 pub struct Fuzzed {
     /// Inputs that were read.
     pub cases: u64,
-    /// The most memory beside that of the start, in kilobytes.
+    /// The most additional memory, in kilobytes.
     pub memory: u64,
-    /// In words, each with what repeats it.
+    /// The findings, each with the command that repeats it.
     pub wrong: Vec<String>,
 }
 
@@ -115,7 +115,7 @@ fn watched(child: &mut Child, time: Duration) -> Option<ExitStatus> {
     ended
 }
 
-/// Where the child writes down how far it is: the case that is under way, how many were read, how much memory that took.
+/// The file in which the child records its progress: the current case, the number of cases, and the memory used.
 struct Note(File);
 
 #[derive(Debug, Clone, Copy)]
@@ -146,14 +146,14 @@ impl Note {
     }
 }
 
-/// Whether this process is to be the child; then it plays it, and says how that ended.
+/// Runs the child if this process is to be one, and returns its result.
 pub fn child(args: &[String]) -> Option<bool> {
     let [flag, name, first, millis, dir] = args else { return None };
     if flag != CHILD {
         return None;
     }
     let (first, millis) = (first.parse().ok()?, millis.parse().ok()?);
-    // The words of a panic are told with the case; to look up its frames takes more memory than any parser.
+    // The message of a panic is reported with the case; a backtrace takes more memory than any parser.
     std::panic::set_hook(Box::new(|_| {}));
     let (name, dir) = (name.clone(), PathBuf::from(dir));
     let played = std::thread::Builder::new()
@@ -166,7 +166,7 @@ pub fn child(args: &[String]) -> Option<bool> {
 /// One case after the other; at the first that is wrong it ends, with the reason on stderr.
 fn play(name: &str, first: u64, time: Duration, dir: &Path) -> bool {
     let Some(mut target) = targets::target(name, Some(dir)) else {
-        crate::table::tell(&format!("there is no parser {name}"));
+        crate::table::print_error(&format!("there is no parser {name}"));
         return false;
     };
     let (note, said) = (Note::at(dir), Mutex::new(String::new()));
@@ -191,7 +191,7 @@ fn play(name: &str, first: u64, time: Duration, dir: &Path) -> bool {
         }
         let why = said.lock().expect("nobody panics with it").clone();
         if !why.is_empty() {
-            crate::table::tell(&why);
+            crate::table::print_error(&why);
             return false;
         }
         if begun.elapsed() >= time {
@@ -208,7 +208,7 @@ fn watch_over(began: &AtomicU64) {
         crate::row::pause(Duration::from_millis(50));
         let since = began.load(Ordering::SeqCst);
         if since != u64::MAX && cpu_millis().saturating_sub(since) > HANG {
-            crate::table::tell(&format!("it takes longer than {HANG} ms"));
+            crate::table::print_error(&format!("it takes longer than {HANG} ms"));
             std::process::exit(3);
         }
     }

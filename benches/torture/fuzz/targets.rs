@@ -1,4 +1,4 @@
-//! The parsers that read what others wrote, and sound examples of it.
+//! The parsers of external input, with valid examples.
 
 use super::{Target, http};
 use crate::kit::dice::Dice;

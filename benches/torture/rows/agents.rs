@@ -1,4 +1,4 @@
-//! R12: agents that misbehave, and are then cancelled: nothing of theirs may be left, and nobody else may be hurt.
+//! R12: agents that misbehave, and are then cancelled: none of their processes may be left, and no other may be harmed.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Ends, Fixture, Job, MARKS};
@@ -19,7 +19,7 @@ pub const ROW: Row = Row {
 /// Longer than the grace that an agent gets, with the time of a busy machine.
 const GONE: Duration = Duration::from_secs(10);
 
-/// What the first agent does; each leaves something that says `sleep 3021`.
+/// The misbehaviour of the first agent; each leaves a process `sleep 3021`.
 const MISDEEDS: [&str; 4] = [
     "hang",
     "run sh -c 'trap \"\" TERM INT HUP; while :; do sleep 3021; done'",
@@ -65,11 +65,11 @@ fn cancelled(misdeed: &str, patience: Duration) -> (Duration, Findings) {
     wait::wait_until("the agent's work", RUN, is_there);
     if misdeed != "hang" {
         let many = misdeed.split_once("seq ").and_then(|(_, rest)| rest.split(')').next()?.parse::<usize>().ok());
-        wait::wait_until("its children", RUN, || of(&fixture, "sleep 3021") >= many.unwrap_or(1));
+        wait::wait_until("its children", RUN, || count(&fixture, "sleep 3021") >= many.unwrap_or(1));
     }
     let begun = Instant::now();
     fixture.orch(["task", "cancel", "1"]).ok();
-    let left = || of(&fixture, "sleep 3021") + usize::from(fixture.show(1)["status"] != "cancelled");
+    let left = || count(&fixture, "sleep 3021") + usize::from(fixture.show(1)["status"] != "cancelled");
     let mut found = Vec::new();
     if wait::poll(patience, || (left() == 0).then_some(())).is_none() {
         let text = format!("{} processes are left {:?} after the cancel", left(), begun.elapsed());
@@ -87,12 +87,12 @@ fn cancelled(misdeed: &str, patience: Duration) -> (Duration, Findings) {
 }
 
 /// How many processes of the box have this in their command line.
-fn of(fixture: &Fixture, command: &str) -> usize {
-    // Those that dropped their environment stand in the worktree.
+fn count(fixture: &Fixture, command: &str) -> usize {
+    // Those without their environment have the worktree as working directory.
     fixture.sealed.inmates().iter().filter(|one| one.command.ends_with(command)).count()
 }
 
-/// An agent that ends before it has said a word, every time: a person is asked, nothing else happens.
+/// An agent that always ends without any output: a person is asked, and nothing else happens.
 fn says_nothing() -> Findings {
     let silent = Job {
         title: "Say nothing".into(),

@@ -1,5 +1,4 @@
-//! R16: what a router's model may answer, and what must come of it: a route, always, to an agent and a model that the
-//! configuration names.
+//! R16: arbitrary answers of a router's model, which must always lead to a route to a configured agent and model.
 
 use crate::kit::dice::Dice;
 use crate::kit::mutate::{noise, spoilt};
@@ -50,7 +49,7 @@ fn run(times: usize, _: Size) -> Tally {
 
 struct Answer {
     text: String,
-    /// It was understood, whatever it said.
+    /// Whether it was understood.
     is_read: bool,
 }
 
@@ -115,7 +114,7 @@ fn routed(seed: u64, settings: &RouterSettings) -> (Answer, Result<RouteResult, 
     (Answer { text, is_read }, read.or_else(|error| otherwise(&error.to_string())))
 }
 
-/// Something like a route: whole, with fields that nobody asked for, with values of other kinds.
+/// Returns a document like a route: complete, with additional fields, with values of other types.
 fn document(dice: &mut Dice) -> Value {
     const AGENTS: [&str; 9] = ["claude", "codex", "CODEX", "opencode", "mybot", "gemini", "--model", "", "../claude"];
     const LEVELS: [&str; 6] = ["simple", "medium", "complex", "Simple", "max", ""];
@@ -143,7 +142,7 @@ fn document(dice: &mut Dice) -> Value {
     document
 }
 
-/// As a model tells it: bare, in prose, in a fence, cut off, spoilt, twice, very long, very deep, or not at all.
+/// Renders it as models do: bare, in prose, in a fence, truncated, damaged, twice, very long, very deep, or not at all.
 fn render(document: &Value, dice: &mut Dice) -> String {
     let json = document.to_string();
     match dice.below(12) {

@@ -1,5 +1,5 @@
-//! R18: many agents at the same time spend from one budget and tell what they cost late, twice, or never; the daemon is killed
-//! meanwhile. No more begins than the budget and the slots allow, and the books hold what was told, each once.
+//! R18: many agents spend from one budget concurrently, and report costs late, twice, or never; the daemon is killed
+//! meanwhile. No more starts than the budget and the slots allow, and the ledger has each reported cost once.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job, MARKS};
@@ -83,7 +83,7 @@ fn spend(tasks: usize, trial: usize, begun: &Mutex<Vec<usize>>) -> Findings {
     found
 }
 
-/// An agent whose every run costs a dollar. It writes down what it is about to tell, and tells it late, twice or never.
+/// Adds an agent whose runs cost a dollar each. It records the cost before it reports it late, twice or never.
 fn hire_meter(fixture: &Fixture) {
     let (at, orch) = (fixture.notes.display(), crate::orch().display());
     fixture.hire(
@@ -102,7 +102,7 @@ fn hire_meter(fixture: &Fixture) {
     );
 }
 
-/// All that still waits does so for the budget, and says it.
+/// Checks that all waiting tasks wait for the budget, with that reason.
 fn stops_with_a_reason(fixture: &Fixture, tasks: usize) -> Findings {
     let settled = || {
         let listed = fixture.orch(["task", "list", "--json"]);
@@ -120,7 +120,7 @@ fn stops_with_a_reason(fixture: &Fixture, tasks: usize) -> Findings {
     }
 }
 
-/// What is in the books is what was told, and how many told nothing is known.
+/// Checks that the ledger has what was reported, and the number of unknown costs.
 fn books(fixture: &Fixture) -> Findings {
     let lines = |name: &str| std::fs::read_to_string(fixture.note(name)).unwrap_or_default().lines().count();
     let (paid, unpaid) = (lines("paid") as u64, lines("unpaid") as u64);

@@ -28,7 +28,7 @@ pub const ROW: Row = Row {
 const ADA: i64 = 42;
 /// Events of a trial at most.
 const EVENTS: usize = 25;
-/// So many come while nobody takes them.
+/// How many events occur while the services are down.
 const FLOOD: usize = 700;
 /// So many may wait.
 const MOST: u64 = 500;
@@ -92,7 +92,7 @@ impl Town {
         // Nothing of what is ordered is begun.
         town.fixture.orch(["pause"]).ok();
         town.orders("/add order 1", "/add order 2");
-        // What Discord's people wrote while nobody listened is looked for after the last that was handled.
+        // Messages of Discord's users during an interruption are read after the last handled one.
         town.until_ordered();
         town
     }
@@ -166,7 +166,7 @@ impl Town {
         self.webhook.heal();
     }
 
-    /// What stands in each channel: the messages, oldest first.
+    /// Returns the messages in each channel, oldest first.
     fn shown(&self) -> [(&'static str, Vec<String>); 3] {
         let discord = self.discord.said().into_iter().map(|message| message.text).collect();
         [("telegram", self.telegram.texts(ADA)), ("discord", discord), ("webhook", self.webhook.messages())]
@@ -179,7 +179,7 @@ fn events(text: &str) -> BTreeSet<usize> {
     text.split("event ").skip(1).filter_map(number).collect()
 }
 
-/// How many more a message says that there are.
+/// Returns how many more events a message mentions.
 fn counted(text: &str) -> usize {
     let before = |words: &str| {
         let counts = text.match_indices(words).filter_map(|(at, _)| {
@@ -216,7 +216,7 @@ fn trial(number: usize, count: usize, counts: &Counts) -> Findings {
         if dice.below(2) == 0 {
             town.strikes(&mut dice);
         }
-        // Now and then one that fits into no message of Discord's, or many that together fit into none of Telegram's.
+        // Sometimes one that is too long for a message of Discord's, or many that are too long together for Telegram's.
         town.says(event, if dice.below(6) == 0 { 1_400 } else { 200 });
         if dice.below(8) == 0 {
             let next = town.struck[2] + 1;
@@ -227,7 +227,7 @@ fn trial(number: usize, count: usize, counts: &Counts) -> Findings {
             town.kill();
         }
     }
-    // Whoever refused is set right, and whoever starts anew tries again.
+    // The services work again, and a new daemon retries.
     town.heals();
     town.kill();
     let mut found = Vec::new();
@@ -312,8 +312,8 @@ fn flood() -> Findings {
     town.webhook.up();
     town.kill();
     for (chat, messages) in [0, 1].map(|chat| (chat, move |town: &Town| town.shown()[chat].1.clone())) {
-        let is_told = || missing(&messages(&town), FLOOD).is_empty();
-        if wait::poll(RUN, || is_told().then_some(())).is_none() {
+        let is_reported = || missing(&messages(&town), FLOOD).is_empty();
+        if wait::poll(RUN, || is_reported().then_some(())).is_none() {
             found.push(finding(Broken::Lost, format!("chat {chat} tells of fewer: {:?}", messages(&town))));
         }
     }

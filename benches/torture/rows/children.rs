@@ -1,5 +1,5 @@
-//! R28: every call of git and tmux that orch makes fails once, one at a time, in each way in which a program can fail. The
-//! agents' own calls are left alone.
+//! R28: every call of git and tmux by orch fails once, one at a time, in each way in which a program can fail. The
+//! agents' own calls are not affected.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job};
@@ -88,7 +88,7 @@ fn played(fault: Option<(u64, &str)>) -> (Findings, u64, String) {
     for name in ["git", "tmux"] {
         std::fs::remove_file(fixture.sealed.bin().join(name)).expect("a file in the box");
     }
-    // What a command that hung was asked is over by now.
+    // A command that hung has ended by now.
     wait::poll(RUN, || fixture.left_behind().is_empty().then_some(()));
     found.extend(check::all(&fixture, &jobs, Allowed::default()));
     (found, count, struck)

@@ -1,5 +1,5 @@
-//! R20: worktrees in random states are cleaned up by orch's own code over real git; every commit and every edit that was
-//! there is looked for afterwards.
+//! R20: orch's own code cleans up worktrees in random states over real git; every commit and every edit is searched for
+//! afterwards.
 
 use crate::kit::fixture::clean_up_worktrees;
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};

@@ -1,5 +1,5 @@
-//! R14: clocks that jump and machines that sleep, in the simulation. A limit of time that strikes without reason, a wait that
-//! gets longer, work that is done twice or never ends is a broken rule there.
+//! R14: clocks that jump and machines that sleep, in the simulation. A timeout without reason, a longer wait, repeated
+//! or endless work violates a rule there.
 
 use crate::row::{Row, Run, Size, Tally};
 use crate::simulator::{Wanted, simulate};

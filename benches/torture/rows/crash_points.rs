@@ -1,5 +1,5 @@
-//! R1: the process dies at each named point. The points are those of `orch_sys::crash`; how often each is passed
-//! in the play is found out first, and each pass is a trial.
+//! R1: the process dies at each named point. The points are those of `orch_sys::crash`; a first pass counts how often
+//! each is reached, and each time is a trial.
 
 mod orders;
 
@@ -46,11 +46,11 @@ const ELSEWHERE: &[(&str, Play)] = &[
     ("session.close.before", Play::NoWorktree),
     ("session.close.after", Play::NoWorktree),
     ("exchange.put_back", Play::Race),
-    ("outbox.take.before", Play::Told),
-    ("outbox.take.after", Play::Told),
-    ("outbox.say.before", Play::Told),
-    ("outbox.say.after", Play::Told),
-    ("outbox.noted", Play::Told),
+    ("outbox.take.before", Play::Notified),
+    ("outbox.take.after", Play::Notified),
+    ("outbox.say.before", Play::Notified),
+    ("outbox.say.after", Play::Notified),
+    ("outbox.noted", Play::Notified),
     ("press.taken", Play::Pressed),
     ("press.done", Play::Pressed),
 ];
@@ -68,8 +68,8 @@ const ORDERED: &[(&str, Play)] = &[
 
 /// Who presses, in a chat with the bot alone.
 const ADA: i64 = 42;
-/// Tasks whose end is told in a channel: each is a pass of its points.
-const TOLD: usize = 3;
+/// Tasks with a notification at their end: each reaches its points.
+const NOTIFIED: usize = 3;
 
 /// Where a point is passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +100,8 @@ enum Play {
     Restore,
     /// A damaged journal.
     Rebuild,
-    /// What happens is told in a channel.
-    Told,
+    /// Events are sent to a channel.
+    Notified,
     /// A person approves by a button in a chat.
     Pressed,
 }
@@ -123,7 +123,7 @@ fn run(times: usize, size: Size) -> Tally {
     let passes = if size == Size::Full && only.is_none() { passes() } else { BTreeMap::new() };
     let mut deaths = Vec::new();
     for point in POINTS.iter().filter(|point| only.as_ref().is_none_or(|only| point.starts_with(only.as_str()))) {
-        let known = if play_of(point) == Play::Told { TOLD } else { 1 };
+        let known = if play_of(point) == Play::Notified { NOTIFIED } else { 1 };
         let most = passes.get(*point).copied().unwrap_or(known).min(times);
         deaths.extend((0..times).map(|time| Death { point, pass: time % most + 1 }));
     }
@@ -160,7 +160,7 @@ fn die(death: &Death) -> Findings {
         Play::NoFile => no_file(&text),
         Play::RunnerDies => runner_dies(&text),
         Play::NoWorktree => no_worktree(&text),
-        Play::Told => in_a_channel(&text),
+        Play::Notified => in_a_channel(&text),
         Play::Race => orders::race(&text),
         Play::Revert => orders::revert(&text),
         Play::CleanUp => orders::clean_up(&text),
@@ -174,7 +174,7 @@ fn die(death: &Death) -> Findings {
     found.into_iter().map(|one| finding(one.broken, format!("at {text}: {}", one.text))).collect()
 }
 
-/// Whether somebody died, and whether that was a runner; a finding where nobody did.
+/// Returns whether a process died, and whether it was a runner; a finding if none did.
 fn who_died(fixture: &Fixture, at: &str, found: &mut Findings) -> bool {
     let log = std::fs::read_to_string(fixture.note("crashed")).unwrap_or_default();
     if log.is_empty() && at.ends_with(":1") {
@@ -198,7 +198,7 @@ fn standard(at: &str) -> Findings {
     };
     let was_runner = who_died(&scene.fixture, at, &mut found);
     found.extend(scene.finish());
-    // What is said to an agent that is gone is said to the next one.
+    // A message to an agent that has ended is delivered to the next one.
     let messages = scene.fixture.show(3)["messages"].clone();
     let by_prompt = messages.as_array().into_iter().flatten().any(|message| message["via"] == "prompt");
     let allowed = Allowed { more_starts: usize::from(was_runner) + usize::from(by_prompt), ..Allowed::default() };
@@ -206,7 +206,7 @@ fn standard(at: &str) -> Findings {
     found
 }
 
-/// A runner is killed while its agent has work that is not committed; then the daemon that looks after it dies.
+/// A runner is killed while its agent has uncommitted work; then the daemon that handles it dies.
 fn runner_dies(at: &str) -> Findings {
     let wait = "write one.txt right\nrun sh -c 'until [ -e NOTES/go ]; do sleep 0.01; done'\ncommit Add one";
     let mut job = Job::plain("one", "");
@@ -256,7 +256,7 @@ fn no_file(at: &str) -> Findings {
     found
 }
 
-/// Something of the person's stands where the worktree should be; it is taken away later.
+/// A file of the person's is in the worktree's place, and is removed later.
 fn no_worktree(at: &str) -> Findings {
     let job = Job::plain("one", "");
     let fixture = Fixture::open(std::slice::from_ref(&job), "");
@@ -310,11 +310,11 @@ fn upkeep(at: &str) -> Findings {
     found
 }
 
-/// Tasks whose end is told by requests to a server: each at least once, always under the same key, and the only one that
-/// comes twice is the one that was under way.
+/// The ends of tasks are sent to a server: each at least once, always under the same key, and only the interrupted one
+/// may repeat.
 fn in_a_channel(at: &str) -> Findings {
     let server = Receiver::start();
-    let jobs: Vec<Job> = (0..TOLD).map(|number| Job::plain(&format!("f{number}"), "")).collect();
+    let jobs: Vec<Job> = (0..NOTIFIED).map(|number| Job::plain(&format!("f{number}"), "")).collect();
     let fixture = Fixture::open(&jobs, &format!("channels: {{webhook: {{url: '{}'}}}}\n", server.url()));
     let orders = orders(&fixture, at);
     let daemon = fixture.orch_program().args(["serve"]);
@@ -324,12 +324,12 @@ fn in_a_channel(at: &str) -> Findings {
     let mut found = Vec::new();
     who_died(&fixture, at, &mut found);
     let daemon = fixture.orch_program().args(["serve"]).start();
-    found.extend(fixture.until_done(TOLD, RUN));
+    found.extend(fixture.until_done(NOTIFIED, RUN));
     let ends = || -> Vec<Taken> {
         server.taken().into_iter().filter(|one| one.json()["notice"]["kind"] == "finished").collect()
     };
-    let is_told = |task: usize| ends().iter().any(|one| one.json()["task_id"] == task);
-    if wait::poll(RUN, || (1..=TOLD).all(is_told).then_some(())).is_none() {
+    let is_reported = |task: usize| ends().iter().any(|one| one.json()["task_id"] == task);
+    if wait::poll(RUN, || (1..=NOTIFIED).all(is_reported).then_some(())).is_none() {
         found.push(finding(Broken::Lost, format!("the end of a task is never told: {:?}", server.messages())));
     }
     found.extend(fixture.leaves(daemon));
@@ -347,7 +347,7 @@ fn in_a_channel(at: &str) -> Findings {
     found
 }
 
-/// A person approves by a button. Telegram tells of the press again, and it counts once: one approval, one merge.
+/// A person approves by a button. Telegram repeats the press, and it counts once: one approval, one merge.
 fn pressed(at: &str) -> Findings {
     let api = BotApi::start();
     api.chat(ADA, Kind::Private);

@@ -1,4 +1,4 @@
-//! R8: several daemons on one home, and one that is stopped until another has taken over.
+//! R8: several daemons on one home, and one that is suspended until another has taken over.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job};
@@ -95,7 +95,7 @@ fn asleep(times: usize, _: Size) -> Tally {
         wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
         dice.pause(300);
         sleeper.signal(Signal::STOP);
-        // Without its lock it looks as if it had been dead for long.
+        // Without its lock it looks long dead.
         std::fs::remove_file(fixture.state().join("orch.lock")).expect("a lock");
         let leader = fixture.orch_program().args(["serve", "--until-idle"]).start();
         dice.pause(700);

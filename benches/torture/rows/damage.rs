@@ -1,5 +1,4 @@
-//! R5: what is on the disk is not what was written: files are cut, zeroed, a bit is another one. Nothing of it passes
-//! without a word.
+//! R5: the disk has other content than was written: truncated, zeroed, a flipped bit. All damage is reported.
 
 use crate::disk::scratch;
 use crate::fixture::{Fixture, Job};
@@ -80,10 +79,10 @@ fn files(times: usize, _: Size) -> Tally {
         let harm = harm(&mut dice);
         hurt(&fixture.home().join("tasks.yml"), &harm);
         let ran = fixture.list(&[]);
-        let is_told = ran.code != Some(0) || !ran.stderr.trim().is_empty();
+        let is_reported = ran.code != Some(0) || !ran.stderr.trim().is_empty();
         let now = rows(&ran);
         let mut found = Vec::new();
-        if !is_told && now != before && lines(&fixture) == known {
+        if !is_reported && now != before && lines(&fixture) == known {
             found.push(finding(Broken::Lost, format!("{harm:?}: {before:?} has become {now:?} without a word: {ran}")));
         }
         if ran.code == Some(0) && before.len() != now.len() {
@@ -123,12 +122,12 @@ fn indexes(times: usize, _: Size) -> Tally {
         missed.fetch_add(usize::from(found != expected && !ran.stderr.contains("index")), Ordering::SeqCst);
         Vec::new()
     });
-    // The index has no sums, so one that reads and lacks terms is not noticed.
+    // The index has no checksums, so a readable one without some terms is not noticed.
     tally.note = format!("not promised: {} times a word was missed without a word of it", missed.into_inner());
     tally
 }
 
-/// A shop in which three agents have said something, and all of it is in the index.
+/// Opens a fixture in which three agents have printed, with a complete index.
 fn spoken() -> Fixture {
     let job = |name: &str| Job::plain(name, &format!("say the word of {name} is shibboleth\nflood 200KB"));
     let jobs: Vec<Job> = ["one", "two", "three"].iter().map(|name| job(name)).collect();
@@ -142,7 +141,7 @@ fn spoken() -> Fixture {
     fixture
 }
 
-/// What is found of a word, wherever it stands.
+/// Searches for a word.
 fn hits(fixture: &Fixture, home: &Path) -> (Ran, Vec<String>) {
     let ran = fixture.orch_program().envs([("ORCH_HOME", home)]).args(["search", "--json", "shibboleth"]).run();
     let mut found: Vec<String> = ran.json_lines().iter().map(|hit| hit["text"].to_string()).collect();

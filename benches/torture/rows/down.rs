@@ -1,4 +1,4 @@
-//! R6: the daemon dies while agents run, and stays away past their ends. Each ends in a way of its own.
+//! R6: the daemon dies while agents run, and stays away past their ends. Each ends in another way.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Ends, Fixture, Job};
@@ -57,7 +57,7 @@ fn away() -> Findings {
     found
 }
 
-/// The first run of the task is told as it ended, with all that its agent said.
+/// Checks that the first run of the task is reported as it ended, with all of its output.
 fn reported(fixture: &Fixture, id: u64, name: &str, (code, signal): (Option<i64>, Option<i64>)) -> Findings {
     let dir = fixture
         .runs()

@@ -1,4 +1,4 @@
-//! R10: a person at `tasks.yml`, in every way in which one saves a file and breaks one, while orch writes into it.
+//! R10: a person edits `tasks.yml`, in all ways in which editors save and break files, while orch writes to it.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job, MARKS};
@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Saves beside orch's own writes.
+/// Concurrent saves.
 pub const RACES: Row = Row {
     id: "R10",
     code: file!(),
@@ -74,7 +74,7 @@ fn race(trial: usize, saves: usize, aside: &AtomicUsize) -> Findings {
     fixture.until_idle(&[]).finish(RUN);
     let text = fixture.sealed.read_tasks();
     for comment in put.comments.iter().filter(|comment| !text.lines().any(|line| line == **comment)) {
-        match is_kept_and_told(&fixture, comment) {
+        match is_kept_and_reported(&fixture, comment) {
             true => drop(aside.fetch_add(1, Ordering::Relaxed)),
             false => found.push(finding(Broken::Lost, format!("{comment:?} is gone from tasks.yml:\n{text}"))),
         }
@@ -83,16 +83,16 @@ fn race(trial: usize, saves: usize, aside: &AtomicUsize) -> Findings {
     found
 }
 
-/// Whether a line stands in a file beside `tasks.yml` of which the history says that it is there.
-fn is_kept_and_told(fixture: &Fixture, line: &str) -> bool {
+/// Returns whether a line is in a file next to `tasks.yml` that the history mentions.
+fn is_kept_and_reported(fixture: &Fixture, line: &str) -> bool {
     let output = fixture.orch(["events", "--json"]).stdout;
     let kept = std::fs::read_dir(fixture.sealed.orch_home().join(".orch")).into_iter().flatten().flatten();
     let has = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|one| one == line));
     kept.map(|entry| entry.path()).any(|path| output.contains(&*path.to_string_lossy()) && has(&path))
 }
 
-/// One of the editors. As editors do, it does not save over what another has saved since it read, but reads again; nobody
-/// looks at a file that the other one is still writing. For orch nobody waits.
+/// One of the editors. As editors do, it does not overwrite a save since it read the file, but reads again; no editor
+/// reads a file that another is writing. orch is not waited for.
 fn edit(fixture: &Fixture, editor: usize, saves: usize, mut dice: Dice, turn: &Mutex<()>, put: &Mutex<Put>) {
     for save in 0..saves {
         let job = (save % 20 == 3).then(|| Job::plain(&format!("late{editor}-{save}"), ""));
@@ -127,7 +127,7 @@ fn edit(fixture: &Fixture, editor: usize, saves: usize, mut dice: Dice, turn: &M
     }
 }
 
-/// Saves as an editor that opens the file it has and writes it anew, in two portions.
+/// Saves as an editor that rewrites the existing file, in two writes.
 fn rewrite(path: &Path, text: &str, dice: &mut Dice) {
     let mut file = std::fs::File::create(path).expect("a file that can be written");
     let half = text.len() / 2;

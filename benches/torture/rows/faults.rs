@@ -1,5 +1,5 @@
-//! R3: one call of the file system fails, or from one call on all of them, until there is room again. Which one: each, one
-//! after the other, until a whole play has none left to fail.
+//! R3: one call of the file system fails, or all from one call on, until there is space again. Each call in turn, until
+//! a whole trial has none left to fail.
 
 use crate::check::{self, Allowed};
 use crate::disk::{Calls, Fault, Layer};
@@ -30,7 +30,7 @@ pub const LASTING: Row = Row {
 
 const FAULTS: [Fault; 5] = [Fault::Io, Fault::Full, Fault::Descriptors, Fault::Interrupted, Fault::Short];
 
-/// What is under way when the call fails.
+/// The operation during which the call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Play {
     /// `orch task add` without a daemon, into a home that has tasks.
@@ -112,7 +112,7 @@ fn counted(play: Play, calls: Calls) -> u64 {
             count(&setup.layer)
         }
         Play::Whole => {
-            let (fixture, layer) = ground();
+            let (fixture, layer) = one_task();
             layer.fail(Fault::Io, calls, (0, 0));
             fixture.under(&layer).args(["serve", "--until-idle"]).run().ok();
             count(&layer)
@@ -165,7 +165,7 @@ impl Setup {
     }
 }
 
-/// No panic, and an error that says where.
+/// Checks that there is no panic, and that the error has a path.
 fn said(ran: &Ran, layer: &Layer, home: &Path, found: &mut Findings) {
     let first = layer.first();
     if ran.stderr.contains("panicked") || ran.stdout.contains("panicked") || ran.code == Some(101) {
@@ -175,8 +175,8 @@ fn said(ran: &Ran, layer: &Layer, home: &Path, found: &mut Findings) {
         found.push(finding(Broken::Lost, format!("it was ended at {first}: {ran}")));
     }
     let setup = home.to_string_lossy();
-    let is_told = ran.stderr.contains(&*setup) || ran.stdout.contains(&*setup);
-    if ran.code != Some(0) && ran.code != Some(5) && !is_told {
+    let is_reported = ran.stderr.contains(&*setup) || ran.stdout.contains(&*setup);
+    if ran.code != Some(0) && ran.code != Some(5) && !is_reported {
         found.push(finding(Broken::Lost, format!("the error after {first} does not tell the place: {ran}")));
     }
 }
@@ -189,7 +189,7 @@ fn add(trial: &Trial) -> Findings {
     let home = setup.fixture.sealed.orch_home();
     said(&ran, &setup.layer, &home, &mut found);
     let (there, all) = setup.listed();
-    // It may be done, and something else not: that is said beside it.
+    // The operation may have succeeded with a warning.
     let is_done = ran.code == Some(0) || ran.stdout.contains("added task");
     match (is_done, there) {
         (true, 1) | (false, 0) => {}
@@ -218,7 +218,7 @@ fn in_order(fixture: &Fixture, has_marks: bool) -> Findings {
 }
 
 /// A repository and one task.
-fn ground() -> (Fixture, Layer) {
+fn one_task() -> (Fixture, Layer) {
     let fixture = Fixture::open(&jobs(), "");
     let layer = Layer::over(&[&fixture.sealed.orch_home()], &fixture.notes);
     (fixture, layer)
@@ -229,14 +229,14 @@ fn jobs() -> Vec<Job> {
 }
 
 fn whole(trial: &Trial) -> Findings {
-    let (fixture, layer) = ground();
+    let (fixture, layer) = one_task();
     layer.fail(trial.fault, trial.calls, (trial.n, trial.n));
     let ran = fixture.under(&layer).args(["serve", "--until-idle"]).run();
     let first = layer.first();
     let mut found = Vec::new();
     said(&ran, &layer, &fixture.sealed.orch_home(), &mut found);
     found.extend(no_panic(&fixture));
-    // A daemon that could not begin has said so; the next one can.
+    // A daemon that could not start has reported it; the next one can.
     fixture.until_idle(&[]).finish(RUN);
     found.extend(check::all(&fixture, &jobs(), Allowed { more_starts: 1, ..Allowed::default() }));
     found.into_iter().map(|one| finding(one.broken, format!("after {first}: {}", one.text))).collect()
@@ -273,10 +273,10 @@ fn lasting(times: usize, _: Size) -> Tally {
 }
 
 fn for_a_while(fault: Fault, n: u64, dice: &mut Dice) -> Findings {
-    let (fixture, layer) = ground();
+    let (fixture, layer) = one_task();
     layer.fail(fault, Calls::Changes, (n, u64::MAX));
     let mut daemon = fixture.under(&layer).args(["serve", "--until-idle"]).start();
-    // It strikes, or everything is over before.
+    // The fault strikes, or the daemon ends before.
     wait::poll(RUN, || (layer.struck() > 0 || !daemon.is_running()).then_some(()));
     pause(Duration::from_millis(300 + dice.below(1500)));
     layer.heal();
@@ -285,7 +285,7 @@ fn for_a_while(fault: Fault, n: u64, dice: &mut Dice) -> Findings {
     said(&ran, &layer, &fixture.sealed.orch_home(), &mut found);
     found.extend(no_panic(&fixture));
     if ran.code != Some(0) {
-        // It could not begin, and said why.
+        // It could not start, and reported why.
         fixture.until_idle(&[]).finish(RUN);
     }
     found.extend(check::all(&fixture, &jobs(), Allowed { more_starts: 2, ..Allowed::default() }));

@@ -1,4 +1,4 @@
-//! R19: what a person, git itself or a crash does to the repository while agents work in it.
+//! R19: changes of the repository by a person, git itself or a crash while agents work in it.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Ends, Fixture, Job};
@@ -92,7 +92,7 @@ fn deleted() -> Findings {
     let mut found = Vec::new();
     reachable(&fixture, &mut found);
     if fixture.show(1)["status"] != "done" {
-        // What the agent wrote where its worktree had been is nobody's that orch knows: the person is asked to move it.
+        // What the agent wrote where its worktree had been is not claimed that orch knows: the person is asked to move it.
         for dir in fixture.worktrees().into_iter().filter(|dir| !dir.join(".git").exists()) {
             std::fs::rename(&dir, fixture.note("moved-away")).expect("a directory that can be moved");
         }

@@ -1,4 +1,4 @@
-//! R2: `kill -9` at random moments: of the daemon, of a runner, of an agent, of the tmux server, of everything at once.
+//! R2: `kill -9` at random moments: of the daemon, a runner, an agent, the tmux server, or everything.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job, kill};

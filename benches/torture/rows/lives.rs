@@ -1,4 +1,4 @@
-//! R17: retry and escalation, over the pure state machine: every life of twelve events, and long lives at random.
+//! R17: retry and escalation in the pure state machine: every sequence of twelve events, and long random ones.
 
 use crate::kit::lives::{MOST_RUNS, every_life, random_life};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};

@@ -1,5 +1,5 @@
-//! R21: the process dies at each call of the file system that it makes while it brings a journal of an earlier version to
-//! the present one. What is there then is the journal of some version, whole, with everything in it.
+//! R21: the process dies at each call of the file system during the migration of an older journal. Afterwards the
+//! journal has one of the versions, with all of its content.
 
 use crate::disk::{Calls, Fault, Layer};
 use crate::kit::process::{Program, Ran};
@@ -82,7 +82,7 @@ impl Fixture {
         self.home.join(".orch/orch.db")
     }
 
-    /// The tables are those of one version, and it says which.
+    /// Checks that the tables are those of the recorded version.
     pub fn is_old_or_new(&self) -> Findings {
         let look = || -> rusqlite::Result<(usize, String, String)> {
             let copy = tempfile::tempdir().expect("a directory");

@@ -10,17 +10,16 @@ mod clocks;
 mod crash_points;
 mod daemons;
 mod damage;
-mod desk;
 mod down;
 mod edits;
 mod faults;
 mod git;
-mod ground;
 mod kills;
 mod lives;
 mod migrations;
 mod outage;
 mod parsers;
+mod person;
 mod power;
 mod replay;
 mod seeds;
@@ -28,6 +27,7 @@ mod soak;
 mod starved;
 mod storm;
 mod strangers;
+mod surroundings;
 mod takeover;
 mod throng;
 mod tmux;
@@ -58,14 +58,14 @@ pub fn all() -> Vec<&'static Row> {
         &storm::ROW,
         &outage::ROW,
         &git::ROW,
-        &ground::MOVED,
-        &ground::SLOW,
+        &surroundings::MOVED,
+        &surroundings::SLOW,
         &throng::TASKS,
         &throng::AGENTS,
         &soak::ROW,
         &starved::ROW,
         &children::ROW,
-        &desk::ROW,
+        &person::ROW,
     ]);
     rows.extend([&clocks::ROW, &answers::ROW, &lives::ROW, &cleanup::ROW, &migrations::DEATHS, &migrations::NEWER]);
     rows.extend([&budgets::ROW, &seeds::ROW, &replay::ROW, &parsers::ROW, &channels::ROW]);

@@ -1,5 +1,5 @@
-//! R15: the provider of an agent, or of the router, is not to be had for a while. What its CLI prints then is taken from
-//! recordings of the real one (`tests/fixtures/agents`); that they are read rightly is tested there.
+//! R15: the provider of an agent, or of the router, is unavailable for a while. The CLI's output is from recordings of
+//! the real ones (`tests/fixtures/agents`), whose interpretation is tested there.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job, MARKS};
@@ -28,11 +28,11 @@ enum Trouble {
     Recorded(&'static str, &'static str),
     /// No such host.
     NameUnknown,
-    /// It serves again in some seconds, and says so.
+    /// It names the time in some seconds when it works again.
     Until,
-    /// The CLI tries again, hears nothing more, and hangs.
+    /// The CLI retries without an answer, and hangs.
     Silent,
-    /// The CLI prints a byte a second of what it hears.
+    /// The CLI prints a byte per second.
     Trickle,
     /// Of the router only.
     Router(RouterTrouble),
@@ -41,15 +41,15 @@ enum Trouble {
 /// What is wrong with the provider of the router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RouterTrouble {
-    /// Its CLI says that nobody is there.
+    /// Its CLI reports that the connection was refused.
     Refused,
-    /// Its CLI hears nothing more, and hangs.
+    /// Its CLI gets no answer, and hangs.
     Hangs,
     /// It is asked by orch itself, and answers with a byte a second.
     Trickles,
 }
 
-/// Each with the reason that is told, where it is a recording.
+/// Each with the expected reason, if it is a recording.
 const TROUBLES: [Trouble; 12] = [
     Trouble::Recorded("unreachable", "network"),
     Trouble::Recorded("drop", "network"),
@@ -68,7 +68,7 @@ const TROUBLES: [Trouble; 12] = [
 /// So many bytes are heard, a second each: several times what a silence may last.
 const HEARD: u32 = 8;
 
-/// How often the first task is asked for while nobody serves: each time its agent fails once more.
+/// How often the first task is requested during the outage: each time its agent fails again.
 const ASKED: usize = 6;
 
 fn run(times: usize, _: Size) -> Tally {
@@ -123,7 +123,7 @@ fn out(trouble: Trouble) -> Findings {
     found
 }
 
-/// An agent that says what is in `down` while that is there, and then does its work.
+/// Adds an agent that prints the content of `down` while that exists, and then does its work.
 fn hire_cloud(fixture: &Fixture) {
     let (at, orch) = (fixture.notes.display(), crate::orch().display());
     fixture.hire(
@@ -138,7 +138,7 @@ fn hire_cloud(fixture: &Fixture) {
     );
 }
 
-/// What the CLI prints.
+/// Returns the CLI's output.
 fn said(trouble: Trouble) -> String {
     let recorded = |case: &str| {
         let path = format!("{}/tests/fixtures/agents/claude/{case}.jsonl", env!("CARGO_MANIFEST_DIR"));
@@ -157,7 +157,7 @@ fn said(trouble: Trouble) -> String {
     }
 }
 
-/// Tasks of agents that need nobody are done meanwhile, at their usual speed.
+/// Checks that tasks of other agents are done meanwhile, at their usual speed.
 fn others_work(fixture: &Fixture, tasks: &[u64], begun: Instant) -> Findings {
     let done = || tasks.iter().all(|task| fixture.show(*task)["status"] == "done");
     match wait::poll(SOON * 2, || done().then_some(())) {
@@ -168,7 +168,7 @@ fn others_work(fixture: &Fixture, tasks: &[u64], begun: Instant) -> Findings {
     }
 }
 
-/// Each task that waits for the provider says so, in the list and in words.
+/// Checks that each task that waits for the provider has that reason, in the list and in `orch why`.
 fn waits_with_a_reason(fixture: &Fixture, trouble: Trouble) -> Findings {
     let expected = match trouble {
         Trouble::Recorded(_, reason) => reason,
@@ -186,7 +186,7 @@ fn waits_with_a_reason(fixture: &Fixture, trouble: Trouble) -> Findings {
             let text = fixture.orch(["why", &task.to_string()]).stdout;
             !detail.is_empty() && text.contains(detail.trim_start_matches("cloud: "))
         };
-        // It may be at work once more when it is looked at.
+        // It may be working again when it is read.
         if wait::poll(SOON, || held().filter(words)).is_none() {
             let text = fixture.orch(["why", &task.to_string()]).stdout;
             found
@@ -203,7 +203,7 @@ fn run_now(fixture: &Fixture, task: u64) {
     assert!(answer.status < 500, "{answer:?}");
 }
 
-/// The first task is asked for, and its agent fails again: nobody is asked for that, and nothing is charged.
+/// The first task is requested, and its agent fails again: no person is asked, and no attempt is counted.
 fn fails_once_more(fixture: &Fixture) -> Findings {
     let refused = || read_file(&fixture.note("refused")).lines().count();
     let before = refused();
@@ -219,7 +219,8 @@ fn fails_once_more(fixture: &Fixture) -> Findings {
     Vec::new()
 }
 
-/// An agent hears a byte a second for longer than a silence may last: it is neither stopped nor charged, and others work.
+/// An agent receives a byte per second for longer than the silence limit: it is neither stopped nor charged, and others
+/// work.
 fn trickles() -> Findings {
     let jobs: Vec<Job> = (0..3).map(|n| Job::plain(&format!("f{n}"), "")).collect();
     let fixture = Fixture::empty("");

@@ -1,4 +1,4 @@
-//! R26: what reads what others wrote, under input that was sound and is spoilt.
+//! R26: parsers of external input, with valid input that was damaged.
 
 use crate::fuzz::{Fuzzed, NAMES, fuzz};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding};
@@ -33,7 +33,7 @@ fn run(seconds: usize, _: Size) -> Tally {
         findings.push(finding(Broken::Stuck, format!("there is no parser {wanted:?}: {NAMES:?}")));
     }
     for text in fuzzed.iter().flat_map(|one| &one.wrong) {
-        crate::table::tell(text);
+        crate::table::print_error(text);
         findings.push(finding(Broken::Stuck, text.as_str()));
     }
     let cases: u64 = fuzzed.iter().map(|one| one.cases).sum();

@@ -36,7 +36,7 @@ pub const LIVE: Row = Row {
     run: Run::Trials { quick: 2, full: 100, run: live },
 };
 
-/// What somebody was told, and how far the trace was then.
+/// A reported state, and the length of the trace at that time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Report {
     end: u64,
@@ -68,7 +68,7 @@ fn record() -> Recorded {
     let repo = fixture.repo.dir().to_owned();
     let layer = Layer::over(&[&home, &repo], &fixture.notes).traced(&fixture.notes).of_everybody();
     let git = put_git_under(&layer, &fixture);
-    let before = Before::of(&[&home, &repo]);
+    let before = Before::read(&[&home, &repo]);
     let mut reports = Vec::new();
     add(&fixture, &layer, "Added before", &mut reports);
     let mut daemon = fixture.under(&layer).args(["serve"]).start();
@@ -111,7 +111,7 @@ fn statuses(fixture: &Fixture) -> Vec<(u64, String, String)> {
     listed.as_array().into_iter().flatten().filter_map(row).collect()
 }
 
-/// Asks how the tasks stand, and notes which have ended.
+/// Reads the states of the tasks, and records which have ended.
 fn hear(fixture: &Fixture, layer: &Layer, reports: &mut Vec<Report>) {
     let heard = statuses(fixture);
     let end = extent(layer);
@@ -216,7 +216,7 @@ fn asked(dir: &Path, due: &[&Report], fixture: &Fixture) -> Findings {
     if gone.is_empty() { Vec::new() } else { vec![finding(Broken::Lost, format!("{gone:?}: {ran}"))] }
 }
 
-/// The work of a task that was told to be done is on the base branch, with all that it holds.
+/// Checks that the work of a task that was reported as done is on the base branch, complete.
 fn merged(repo: &Path, due: &[&Report], recorded: &Recorded) -> Findings {
     let git = |args: &[&str]| recorded.fixture.sealed.run_program_in(&recorded.git, repo).args(args).run();
     let done: Vec<&&Report> = due.iter().filter(|report| report.status.as_deref() == Some("done")).collect();
@@ -250,7 +250,7 @@ fn cut(kept: Kept, dice: &mut Dice) -> Findings {
     let fixture = Fixture::open(&jobs, "engine: {max_parallel: 4, tick_seconds: 2}\n");
     let home = fixture.sealed.orch_home();
     let layer = Layer::over(&[&home], &fixture.notes).traced(&fixture.notes);
-    let before = Before::of(&[&home]);
+    let before = Before::read(&[&home]);
     let daemon = fixture.under(&layer).args(["serve", "--until-idle"]).start();
     wait::wait_until("an agent", RUN, || !fixture.started().is_empty());
     dice.pause(2000);
@@ -279,7 +279,7 @@ fn is_git(command: &str) -> bool {
     command.split(' ').next().is_some_and(|program| program.rsplit('/').next() == Some("git"))
 }
 
-/// Whoever says "git" in the box gets it under the layer. Where it stands in truth.
+/// Puts a git into the box that runs under the layer. Returns the path of the real one.
 fn put_git_under(layer: &Layer, fixture: &Fixture) -> PathBuf {
     let found = fixture.sealed.run_program("sh").args(["-c", "command -v git"]).run().ok().stdout;
     let orders: String = layer.env().iter().map(|(name, value)| format!("{name}='{value}' ")).collect();

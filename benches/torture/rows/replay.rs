@@ -1,5 +1,5 @@
-//! R25: journals of every version that an orch ever wrote, whole and with parts that were never said, opened, stored again
-//! and opened again by the present code.
+//! R25: journals of every version, whole and with omitted parts, opened, stored again and opened again by the present
+//! code.
 
 use crate::kit::dice::Dice;
 use crate::kit::journals::{make, make_some, replay, versions};

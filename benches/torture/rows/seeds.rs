@@ -1,4 +1,4 @@
-//! R24: the whole simulation, each seed twice: the same course both times, and no rule broken in it.
+//! R24: the whole simulation, each seed twice: the same trace both times, and no rule violated.
 
 use crate::row::{Row, Run, Size, Tally};
 use crate::simulator::{Wanted, simulate};

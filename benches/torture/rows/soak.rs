@@ -1,4 +1,4 @@
-//! R23: one daemon, one task after the other for as long as there is time: what it holds must not grow.
+//! R23: one daemon, task after task: its memory and descriptors must not grow.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job, MARKS};
@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// By how much its memory may be larger at the end than after a third of the time, in kilobytes for a thousand tasks: their
 /// numbers, and the worktrees that are kept for a while.
 const GROWTH_KB: u64 = 1 << 10;
-/// What a look may differ by chance.
+/// The random difference between two measurements.
 const NOISE_KB: u64 = 4 << 10;
 
 fn run(times: usize, _: Size) -> Tally {
@@ -59,7 +59,7 @@ fn soak(times: usize, note: &Mutex<(usize, String)>) -> Findings {
     found
 }
 
-/// What the daemon uses when it has nothing to do: the least of some looks, because it may still be putting things away.
+/// Returns the daemon's usage when idle: the least of several measurements, because it may still be releasing memory.
 fn at_rest(pid: i32) -> Option<Usage> {
     let mut least: Option<Usage> = None;
     for _ in 0..20 {
@@ -76,7 +76,7 @@ fn at_rest(pid: i32) -> Option<Usage> {
     least
 }
 
-/// How the last looks differ from those after a third of the time: before, caches fill.
+/// Returns the growth between the first third and the end: before, caches fill.
 fn growth(looks: &[(usize, Usage)]) -> (String, Findings) {
     let (Some((tasks, then)), Some((all, now))) = (looks.get(looks.len() / 3), looks.last()) else {
         return (String::new(), vec![finding(Broken::Stuck, "the daemon could not be looked at")]);

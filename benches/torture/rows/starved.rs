@@ -1,4 +1,4 @@
-//! R27: a daemon that gets nearly nothing: no processor time to speak of, few descriptors, little memory.
+//! R27: a daemon with minimal resources: hardly any processor time, few descriptors, little memory.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job, MARKS};
@@ -16,7 +16,7 @@ pub const ROW: Row = Row {
     run: Run::Trials { quick: 3, full: 30, run },
 };
 
-/// Connections of somebody who says nothing.
+/// The number of silent connections.
 const IDLE: usize = 400;
 
 fn run(times: usize, size: Size) -> Tally {
@@ -62,7 +62,7 @@ fn crowded(count: usize) -> Findings {
     let socket = wait::wait_some("a daemon", RUN, || fixture.sealed.socket());
     let idle: Vec<UnixStream> = (0..IDLE).filter_map(|_| UnixStream::connect(&socket).ok()).collect();
     let mut found = Vec::new();
-    // Tasks come and are done as if nobody was there.
+    // Tasks arrive and are done regardless.
     let entries: String = jobs.iter().map(Job::entry).collect();
     fixture.save_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
     wait::poll(SOON * 2, || (fixture.started().len() >= count).then_some(()));
@@ -77,7 +77,7 @@ fn crowded(count: usize) -> Findings {
     found
 }
 
-/// No memory: it may not even start, and then says so; with enough for a start all is done.
+/// Little memory: it may fail to start, with a message; with enough to start, all tasks are done.
 fn small(count: usize) -> Findings {
     let jobs = jobs(count);
     let fixture = Fixture::open(&jobs, "");
@@ -90,7 +90,7 @@ fn small(count: usize) -> Findings {
         }
         let ran = limited(&fixture, &limit, "serve --until-idle").finish(RUN);
         if crate::is_verbose() {
-            crate::table::tell(&format!("with {megabytes} MB: {ran}"));
+            crate::table::print_error(&format!("with {megabytes} MB: {ran}"));
         }
         if ran.code != Some(0) && ran.stderr.trim().is_empty() {
             found.push(finding(Broken::Stuck, format!("with {megabytes} MB it ends without a word: {ran}")));

@@ -1,4 +1,4 @@
-//! R13: an agent that prints as fast as it can, and what no screen likes; a watcher that reads hardly, beside one that
+//! R13: an agent that prints as fast as it can, with control characters; a watcher that hardly reads, next to one that
 //! reads at once.
 
 use crate::check::{self, Allowed};
@@ -60,7 +60,7 @@ fn storm(megabytes: usize, note: &Mutex<String>) -> Findings {
     let (over, mut found) = (AtomicBool::new(false), Vec::new());
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| reads_hardly(&fixture, &over));
-        let quick = scope.spawn(|| Seen::of(follow(&fixture)));
+        let quick = scope.spawn(|| Seen::read(follow(&fixture)));
         let end = gauge::AtEnd(&over);
         let most = scope.spawn(|| most_memory(pid, &over));
         let begun = Instant::now();
@@ -154,13 +154,13 @@ impl<R: BufRead> Read for Unchunked<R> {
 struct Seen {
     /// The number of the line that comes next.
     next: usize,
-    /// Lines that were left out, after a word about it.
+    /// Lines that were omitted with a notice.
     gaps: usize,
-    /// Lines that were left out without a word, or came twice.
+    /// Lines that were omitted without a notice, or came twice.
     amiss: usize,
-    /// Something was said to be left out.
+    /// Whether there was a notice.
     warned: bool,
-    /// The long line came, or it was said how much of it is missing.
+    /// The long line, or a notice about its missing part.
     long: usize,
     cut: bool,
     odd: usize,
@@ -170,7 +170,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(mut stream: impl BufRead) -> Self {
+    fn read(mut stream: impl BufRead) -> Self {
         let (mut seen, mut line) = (Self::default(), Vec::new());
         while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
             seen.line(&String::from_utf8_lossy(&line));

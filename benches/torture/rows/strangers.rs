@@ -1,5 +1,5 @@
-//! R9: numbers of processes come back. orch keeps none that it signals: it finds processes by their mark, and where a
-//! number is written down (`started.json`), the time of start stands beside it.
+//! R9: process ids are reused. orch stores none that it signals: it finds processes by their mark, and a stored id
+//! (`started.json`) has its start time with it.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job, kill};

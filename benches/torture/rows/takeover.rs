@@ -81,7 +81,7 @@ fn in_flight(times: usize, agents: usize, silences: &Mutex<Vec<Duration>>) -> Fi
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| gauge::silences(&fixture, &over));
         let end = gauge::AtEnd(&over);
-        let watchers = Watchers::of(&fixture);
+        let watchers = Watchers::new(&fixture);
         for switch in SWITCHES.into_iter().cycle().take(times) {
             found.extend(post.passes_on(switch));
         }
@@ -182,7 +182,7 @@ struct Watchers {
 }
 
 impl Watchers {
-    fn of(fixture: &Fixture) -> Self {
+    fn new(fixture: &Fixture) -> Self {
         let orch = |args: &[&str]| fixture.sealed.run_program(crate::orch()).args(args).start();
         let watched = wait::wait_some("some agents", RUN, || {
             let mut tasks: Vec<u64> = fixture.started().into_iter().map(|(task, ..)| task).collect();

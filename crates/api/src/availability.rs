@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 pub struct CheckView {
     /// The exit code: the highest of theirs.
     pub code: u8,
-    /// Each of them.
+    /// Every provider that was checked.
     pub providers: Vec<ProviderView>,
 }
 
@@ -24,11 +24,11 @@ pub struct LeftAloneView {
     pub agent: String,
     /// The provider whose models are meant; `null`: all that the agent has.
     pub provider: Option<String>,
-    /// What the failure was.
+    /// The class of the failure.
     pub class: FailureClass,
-    /// In words.
+    /// A description for a person.
     pub detail: String,
-    /// Until then.
+    /// When the pause ends.
     pub until: Timestamp,
 }
 
@@ -43,7 +43,7 @@ impl LeftAloneView {
         Self { agent: agent.to_owned(), provider, class, detail, until }
     }
 
-    /// `opencode/google`.
+    /// Returns the agent and the provider: `opencode/google`.
     pub fn who(&self) -> String {
         self.provider.as_ref().map_or_else(|| self.agent.clone(), |provider| format!("{}/{provider}", self.agent))
     }
@@ -52,12 +52,12 @@ impl LeftAloneView {
 /// How a provider stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProviderView {
-    /// Its name.
+    /// The name of the provider.
     pub provider: String,
     /// `available`, `unavailable`, `rate_limited` or `invalid_key`.
     #[serde(serialize_with = "name")]
     pub state: State,
-    /// Its exit code.
+    /// The exit code for its state.
     pub code: u8,
     /// Why: a phrase that follows its name.
     pub why: String,
@@ -77,7 +77,7 @@ pub struct ProviderView {
     pub took_ms: Option<u64>,
     /// How many models that one can talk with it told of, last time it did.
     pub models: Option<usize>,
-    /// When that was.
+    /// When it listed them.
     pub listed_at: Option<Timestamp>,
 }
 
@@ -86,7 +86,7 @@ fn name<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> 
 }
 
 impl ProviderView {
-    /// Of one that was not asked.
+    /// Creates the view of a provider that was not asked.
     pub fn unasked(provider: &str, verdict: Verdict, way: Option<&Way>) -> Self {
         Self {
             provider: provider.to_owned(),
@@ -105,7 +105,7 @@ impl ProviderView {
         }
     }
 
-    /// Of one that was.
+    /// Creates the view of a provider that was asked.
     pub fn asked(provider: &str, probe: &Probe, cached: bool, way: Option<&Way>, now: Timestamp) -> Self {
         let age = now.duration_since(probe.at).as_secs();
         Self {
@@ -119,7 +119,7 @@ impl ProviderView {
         }
     }
 
-    /// With what to do about it.
+    /// Returns the view with what to do about it.
     #[must_use]
     pub fn with(mut self, remedy: Option<String>) -> Self {
         self.remedy = remedy;

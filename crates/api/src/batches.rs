@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 /// A batch. In lists `rows` are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BatchView {
-    /// Its name.
+    /// The name of the batch.
     pub name: BatchName,
-    /// Where it stands.
+    /// The state of the batch.
     pub state: BatchState,
     /// Its tasks, in the order in which they begin.
     pub tasks: Vec<TaskId>,
@@ -42,11 +42,11 @@ pub struct BatchView {
 /// A task of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BatchRow {
-    /// The task.
+    /// The id of the task.
     pub id: TaskId,
-    /// Its title.
+    /// The title of the task.
     pub title: String,
-    /// Where it stands.
+    /// The status of the task.
     pub status: Status,
     /// What it has cost since it was put into the batch; `null`: nothing is known of it.
     pub spent_usd: Option<Usd>,
@@ -99,7 +99,7 @@ impl BatchView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBatch {
-    /// Its name.
+    /// The name of the batch.
     pub name: String,
     /// Its tasks, in the order in which they are to begin.
     pub tasks: Vec<TaskId>,
@@ -118,14 +118,14 @@ pub struct SetBatch {
     /// How many of its tasks may run at the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
-    /// What it may spend.
+    /// The new budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<Usd>,
     /// `true`: it may spend as much as it takes.
     pub no_budget: bool,
 }
 
-/// Gives a batch up.
+/// A request to cancel a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CancelBatch {

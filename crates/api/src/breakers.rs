@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 /// A breaker that has seen failures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerView {
-    /// `agent:NAME`, `project:DIRECTORY` or `check:DIRECTORY:COMMAND`.
+    /// The name: `agent:NAME`, `project:DIRECTORY` or `check:DIRECTORY:COMMAND`.
     pub name: String,
     /// `closed` (failures are counted), `open` (nothing begins there) or `half_open` (one at a time may try).
     pub state: StateName,
-    /// Failures in a row.
+    /// The number of consecutive failures.
     pub failures: u64,
     /// How often it has opened since it was last closed.
     pub opened: u32,

@@ -22,9 +22,9 @@ pub struct BudgetView {
 pub struct LimitView {
     /// `ok`, `degraded` (cheaper models are taken) or `exhausted` (nothing more begins).
     pub level: Level,
-    /// Why, in words.
+    /// The reason for the level, as text.
     pub why: String,
-    /// `usd` or `requests`.
+    /// The unit of the amounts: `usd` or `requests`.
     pub unit: Unit,
     /// What is spent, runs without a price counted as the others cost; `null`: there were runs, and no price is known.
     pub used: Option<f64>,
@@ -32,11 +32,11 @@ pub struct LimitView {
     pub reserved: f64,
     /// What may be spent; `null`: there is no limit.
     pub limit: Option<f64>,
-    /// Runs that count.
+    /// The number of runs that count.
     pub runs: u64,
     /// How many of them told no price.
     pub unpriced: u64,
-    /// When it begins anew.
+    /// When the period begins anew.
     pub until: Option<Timestamp>,
 }
 
@@ -45,11 +45,11 @@ pub struct LimitView {
 pub struct AccountView {
     /// The provider's or the agent's name.
     pub name: String,
-    /// `token` or `subscription`.
+    /// How it is billed: `token` or `subscription`.
     pub billing_type: Billing,
     /// The lower, the sooner it is recommended.
     pub priority: i64,
-    /// How it stands.
+    /// How the limit stands.
     pub standing: LimitView,
     /// What is spent in an hour, over the time since midnight; `null`: no price is known.
     pub per_hour: Option<f64>,
@@ -67,7 +67,7 @@ pub struct AccountView {
 pub struct CapView {
     /// Of what: `day`, or the directory of a project.
     pub scope: String,
-    /// How it stands.
+    /// How the limit stands.
     pub standing: LimitView,
 }
 
@@ -80,10 +80,10 @@ pub struct RecordSpending {
     /// How much; `null`: not known.
     #[serde(default)]
     pub cost_usd: Option<Usd>,
-    /// With which model.
+    /// The model that was used.
     #[serde(default)]
     pub model: Option<String>,
-    /// For what, in words.
+    /// What it was for, as text.
     #[serde(default)]
     pub note: Option<String>,
 }
@@ -93,13 +93,13 @@ pub struct RecordSpending {
 pub struct RecordView {
     /// The account.
     pub account: String,
-    /// When.
+    /// When it was recorded.
     pub at: Timestamp,
     /// How much; `null`: not known.
     pub cost_usd: Option<Usd>,
-    /// With which model.
+    /// The model that was used.
     pub model: Option<String>,
-    /// For what, in words.
+    /// What it was for, as text.
     pub note: Option<String>,
 }
 

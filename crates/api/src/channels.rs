@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct ChannelView {
     /// The kind of the channel.
     pub name: ChannelKind,
-    /// How it fares.
+    /// The state of the channel.
     pub state: ChannelState,
-    /// Why not, in words.
+    /// Why it does not accept messages, as text.
     pub trouble: Option<String>,
     /// How many may give orders there, a role counted as one; 0: it speaks only. Null where nobody ever may.
     pub allowed: Option<usize>,
@@ -46,13 +46,13 @@ words! {
 pub struct DeadView {
     /// Its place in the history.
     pub seq: u64,
-    /// What it is about.
+    /// The kind of the notice.
     pub kind: String,
-    /// What it says.
+    /// The text of the notice.
     pub text: String,
     /// Since when it is given up.
     pub at: Timestamp,
-    /// Why.
+    /// Why it was given up.
     pub why: String,
 }
 
@@ -60,7 +60,7 @@ pub struct DeadView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNotice {
-    /// The words.
+    /// The text to send.
     pub text: String,
     /// To these channels; none: to all that are on.
     #[serde(default)]
@@ -74,7 +74,7 @@ pub struct NoticeView {
     pub seq: u64,
     /// The channel.
     pub channel: ChannelKind,
-    /// How far it is.
+    /// The state of the notice there.
     pub state: NoticeState,
     /// How often it was tried in vain.
     pub attempts: u32,

@@ -45,12 +45,12 @@ pub enum ClientError {
     /// The engine answered with an error.
     #[error("{}", .0.message)]
     Answered(ErrorView),
-    /// Nobody answers.
+    /// The daemon does not answer.
     #[error("no daemon answers at {socket}: {source}")]
     Unreachable {
-        /// The socket.
+        /// The path of the socket.
         socket: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The connection broke.

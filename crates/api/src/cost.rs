@@ -13,7 +13,7 @@ pub struct CostView {
     pub by: By,
     /// Only runs that ended at this time or later; `null`: all.
     pub since: Option<Timestamp>,
-    /// The groups.
+    /// The groups, as the query orders them.
     pub rows: Vec<CostRow>,
     /// All of it together; its `key` is `null`.
     pub total: CostRow,
@@ -29,14 +29,14 @@ pub struct CostRow {
     pub title: Option<String>,
     /// The sum of what is known; `null` where there were runs and none of them told a price.
     pub cost_usd: Option<Usd>,
-    /// How many runs.
+    /// The number of runs.
     pub runs: u64,
     /// How many of them told no price: the sum is too low by what they cost.
     pub unpriced: u64,
     /// For how many of them the cost is computed from tokens and the catalog's prices: their agents reported none.
     #[serde(default)]
     pub computed: u64,
-    /// For how many tasks.
+    /// The number of tasks.
     pub tasks: u64,
     /// How many merged changes its runs have written.
     pub merged: u64,

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// The state of everything. Where one batch was asked for, tasks are those of the batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DashboardView {
-    /// How things stand.
+    /// The overview, as `GET /v1/status` returns it.
     #[serde(flatten)]
     pub overview: Overview,
     /// Projects with tasks that are not over.
@@ -25,7 +25,7 @@ pub struct DashboardView {
     pub held: Vec<HeldView>,
     /// The last tasks of which a run has ended, newest first.
     pub ended: Vec<EndedView>,
-    /// When jobs fire next.
+    /// The next times at which jobs fire.
     pub upcoming: Vec<UpcomingView>,
     /// The batch that was asked for, with its rows.
     pub batch: Option<BatchView>,
@@ -36,7 +36,7 @@ pub struct DashboardView {
 pub struct ProjectView {
     /// Its name; `null`: tasks that belong to no project.
     pub name: Option<String>,
-    /// Its directory.
+    /// The directory of the project.
     pub dir: Option<PathBuf>,
     /// Its tasks that are not over, by status.
     pub counts: BTreeMap<String, u64>,
@@ -45,11 +45,11 @@ pub struct ProjectView {
 /// Tasks that wait for the same kind of thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldView {
-    /// What for.
+    /// The reason to wait.
     pub reason: HoldReason,
-    /// How many.
+    /// The number of tasks that wait for it.
     pub count: u64,
-    /// The first of them.
+    /// The first of these tasks.
     pub tasks: Vec<TaskId>,
     /// What the first of them waits for.
     pub detail: String,
@@ -60,15 +60,15 @@ pub struct HeldView {
 /// A task of which a run has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndedView {
-    /// The task.
+    /// The id of the task.
     pub task_id: TaskId,
-    /// Its title.
+    /// The title of the task.
     pub title: String,
-    /// Where it stands now.
+    /// The current status of the task.
     pub status: Status,
-    /// The run.
+    /// The id of the run.
     pub run_id: RunId,
-    /// Its agent.
+    /// The agent of the run.
     pub agent: String,
     /// The model that was asked for.
     pub model: Option<String>,

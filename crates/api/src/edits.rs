@@ -12,40 +12,40 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskFields {
-    /// One line.
+    /// The title, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Details.
+    /// The details.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// All labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
-    /// Higher first.
+    /// The priority; higher starts first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i64>,
-    /// Must be done before.
+    /// The tasks that must be done before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depends_on: Option<Vec<TaskId>>,
-    /// Part of.
+    /// The task that it is a part of.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub parent: Option<Option<TaskId>>,
-    /// Directory of its repository.
+    /// The directory of its repository.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub dir: Option<Option<PathBuf>>,
-    /// feature, bug, …
+    /// The type of work: feature, bug, …
     #[serde(rename = "type", skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub kind: Option<Option<String>>,
-    /// Claimed by.
+    /// Who has claimed the task.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub assignee: Option<Option<String>>,
-    /// Agent demanded.
+    /// The agent that is demanded.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub agent: Option<Option<String>>,
-    /// Model demanded.
+    /// The model that is demanded.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub model: Option<Option<String>>,
-    /// Complexity demanded.
+    /// The complexity that is demanded.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub complexity: Option<Option<Complexity>>,
 }
@@ -121,7 +121,7 @@ impl TaskFields {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EditTask {
-    /// New values.
+    /// The new values.
     pub set: TaskFields,
     /// What the person saw: where another value stands by now, nothing is changed and the answer is a conflict.
     pub expected: TaskFields,
@@ -143,7 +143,7 @@ impl From<EditTask> for Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecideMissing {
-    /// What.
+    /// What is to become of them.
     pub what: MissingVerdict,
 }
 

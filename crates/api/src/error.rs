@@ -13,7 +13,7 @@ pub struct ErrorBody {
 /// What went wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorView {
-    /// A stable word.
+    /// The kind, as a stable word.
     pub code: ErrorCode,
     /// What happened, and where.
     pub message: String,
@@ -29,11 +29,11 @@ pub enum ErrorCode {
     Failed,
     /// The command or request is wrong.
     Usage,
-    /// No such thing.
+    /// The named thing does not exist.
     NotFound,
     /// No daemon, and the command needs one.
     NoDaemon,
-    /// Refused in this state.
+    /// The request is refused in this state.
     Conflict,
     /// It took too long.
     TimedOut,

@@ -18,26 +18,26 @@ pub struct CleanUp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It is gone.
+    /// The worktree was removed.
     Removed,
-    /// It would go.
+    /// The worktree would be removed.
     WouldRemove,
-    /// It stays.
+    /// The worktree stays.
     Kept,
 }
 
 /// One worktree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemView {
-    /// Whose it is.
+    /// The task that it belongs to.
     pub task: Option<TaskId>,
-    /// Where.
+    /// The path of the worktree.
     pub path: PathBuf,
     /// Its branch.
     pub branch: String,
     /// What it takes on the disk; 0 where that was not looked at.
     pub bytes: u64,
-    /// `removed`, `would_remove` or `key_value`.
+    /// What became of it: `removed`, `would_remove` or `kept`.
     pub action: Action,
     /// Its branch goes with it.
     pub branch_deleted: bool,
@@ -61,7 +61,7 @@ pub struct LeftoverView {
 /// What was cleaned up, or would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GcReport {
-    /// Nothing was touched.
+    /// Whether nothing was touched.
     pub dry_run: bool,
     /// What is free now that was not, or would be.
     pub freed_bytes: u64,

@@ -13,7 +13,7 @@ pub struct HealthView {
     pub state: State,
     /// Its last sign of life; of a healthy one, the first after a silence.
     pub since: Timestamp,
-    /// In words.
+    /// A description for a person.
     pub told: String,
     /// How often orch has asked it what it does.
     pub asked: u32,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// A job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobView {
-    /// Its name.
+    /// The name of the job.
     pub id: JobId,
     /// Five fields as in a crontab, or a name such as `@daily`.
     pub schedule: String,
@@ -24,7 +24,7 @@ pub struct JobView {
     pub task: TaskDraft,
     /// The tasks that must be done before these.
     pub depends_on: Vec<TaskId>,
-    /// Who they are for.
+    /// Who the tasks are for.
     pub assignee: Option<String>,
     /// The command that it runs instead of making tasks.
     pub run: Option<String>,
@@ -89,23 +89,23 @@ pub enum MadeView {
 /// One firing of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FiringView {
-    /// The job.
+    /// The name of the job.
     pub job: JobId,
     /// The time for which it fired.
     pub due: Timestamp,
-    /// When it did.
+    /// When it fired.
     pub at: Timestamp,
-    /// Why.
+    /// Why it fired.
     pub cause: Cause,
     /// What came of it.
     pub made: MadeView,
-    /// The task.
+    /// The id of the task.
     pub task_id: Option<TaskId>,
     /// How the command ended; absent while it runs.
     pub state: Option<CommandState>,
-    /// Its exit code.
+    /// The exit code of the command.
     pub exit_code: Option<i32>,
-    /// How long it took.
+    /// How long the command took, in milliseconds.
     pub duration_ms: Option<u64>,
     /// The last of what it printed.
     pub output_tail: Option<String>,
@@ -179,7 +179,7 @@ pub struct NewJob {
 /// A time that is to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpcomingView {
-    /// The job.
+    /// The name of the job.
     pub job: JobId,
     /// The time of its schedule.
     pub due: Timestamp,

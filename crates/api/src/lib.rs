@@ -1,4 +1,5 @@
-//! What crosses the socket: shapes, and a client that speaks them. Knows nothing of the engine.
+//! The types of requests and answers, the table of endpoints, and a client. Independent of the engine: the types are
+//! converted from those of the core.
 
 pub mod availability;
 pub mod batches;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewMessage {
-    /// What is said.
+    /// The text of the message.
     pub text: String,
     /// How long to wait for the agent's receipt before the answer says how it stands; at most
     /// [`NewMessage::LONGEST_WAIT`].
@@ -28,22 +28,22 @@ impl NewMessage {
 /// A message and what became of it: the receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageView {
-    /// Its number.
+    /// The number of the message.
     pub id: MessageId,
     /// To whoever works on this task.
     pub task_id: TaskId,
     /// Who says it: `person`, or `orch` itself.
     #[serde(default)]
     pub from: Author,
-    /// What is said.
+    /// The text of the message.
     pub text: String,
-    /// When.
+    /// When it was sent.
     pub sent_at: Timestamp,
-    /// `queued`, `delivered` or `refused`.
+    /// The state: `queued`, `delivered` or `refused`.
     pub state: MessageState,
     /// Delivered how: `live`, while the agent worked, or `prompt`, at the beginning of a run.
     pub via: Option<Via>,
-    /// To which run.
+    /// The run that received it.
     pub run_id: Option<RunId>,
     /// For a person: what it waits for, or why it was refused.
     pub detail: String,

@@ -13,15 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A model with all that is known of it; what is not known is `null`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelView {
-    /// `provider/model`.
+    /// The id of the model: `provider/model`.
     pub id: ModelRef,
-    /// Who serves it.
+    /// The provider that serves it.
     pub provider: String,
     /// What the provider calls it.
     pub model: String,
-    /// For people.
+    /// The name for people.
     pub name: Option<String>,
-    /// Its rung.
+    /// The tier of the model.
     pub tier: Option<Tier>,
     /// What it can do and what not.
     pub capabilities: BTreeMap<&'static str, Option<bool>>,
@@ -35,11 +35,11 @@ pub struct ModelView {
     pub cached_input_usd_per_mtok: Option<Usd>,
     /// Dollars for a million tokens that it writes.
     pub output_usd_per_mtok: Option<Usd>,
-    /// Until an answer begins.
+    /// The time until an answer begins, in milliseconds.
     pub average_latency_ms: Option<u64>,
-    /// How quickly it writes.
+    /// The tokens that it writes in a second.
     pub throughput_tokens_per_second: Option<u64>,
-    /// Day of its release.
+    /// The day of its release.
     pub released: Option<String>,
     /// Nothing new should begin with it.
     pub deprecated: bool,
@@ -85,7 +85,7 @@ impl ModelView {
 /// What is known beside the choice itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetadataView {
-    /// The model.
+    /// The model itself.
     #[serde(rename = "model")]
     pub about: ModelView,
     /// What it is worth, and for what.
@@ -99,11 +99,11 @@ pub struct MetadataView {
 pub struct ResolutionView {
     /// As it was asked for.
     pub reference: String,
-    /// `provider/model`.
+    /// The id of the model: `provider/model`.
     pub resolved_model: ModelRef,
-    /// Why.
+    /// Why it is this model.
     pub reason: String,
-    /// By which rules.
+    /// The rules that were applied.
     pub policy: Policy,
     /// What is known of it.
     pub metadata: MetadataView,
@@ -135,7 +135,7 @@ impl ResolutionView {
 /// A model beside others: what is known of it, and how it has done here.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ComparedView {
-    /// The model.
+    /// The model itself.
     #[serde(flatten)]
     pub about: ModelView,
     /// How it has done here; `null`: no run of it was judged.

@@ -43,7 +43,7 @@ pub struct Recommended {
     pub agent: String,
     /// The model; `null`: the agent's own choice.
     pub model: Option<String>,
-    /// Why, for a person.
+    /// Why this agent and model, for a person.
     pub reason: String,
 }
 
@@ -113,14 +113,14 @@ pub struct SampleView {
     pub task_id: Option<TaskId>,
     /// The run; `null` of what a person recorded.
     pub run_id: Option<RunId>,
-    /// The task's title.
+    /// The title of the task.
     pub title: String,
-    /// What kind of work.
+    /// The type of work.
     #[serde(rename = "type")]
     pub task_type: String,
-    /// The task's labels.
+    /// The labels of the task.
     pub labels: Vec<String>,
-    /// Its repository.
+    /// The repository of the task.
     pub project: Option<PathBuf>,
     /// How hard it was thought to be.
     pub complexity: Option<Complexity>,
@@ -138,7 +138,7 @@ pub struct SampleView {
     pub seconds: Option<i64>,
     /// What it cost, as the CLI says.
     pub cost_usd: Option<Usd>,
-    /// Its work was accepted.
+    /// Whether the work was accepted.
     pub accepted: bool,
     /// Why not; `null` as well where a person did not say.
     pub failure: Option<FailureClass>,
@@ -218,9 +218,9 @@ impl From<SampleView> for Sample {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was good.
+    /// The work was good.
     Success,
-    /// It was not.
+    /// The work was not good.
     Failure,
 }
 
@@ -256,7 +256,7 @@ pub struct NewSample {
     /// Whatever is to be remembered of it.
     #[serde(default)]
     pub note: String,
-    /// Who says so.
+    /// Who records it.
     #[serde(default)]
     pub by: Option<String>,
 }
@@ -264,11 +264,11 @@ pub struct NewSample {
 /// A task of the past that is like a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SimilarView {
-    /// The task.
+    /// The id of the task.
     pub task_id: TaskId,
-    /// Its title.
+    /// The title of the task.
     pub title: String,
-    /// Where it stands.
+    /// The status of the task.
     pub status: Status,
     /// Who made the last run of it that was judged; `null`: nobody yet.
     pub agent: Option<String>,

@@ -84,7 +84,7 @@ pub struct SeenQuery {
 pub struct OutputQuery {
     /// Which run; without it, the newest work run.
     pub run: Option<String>,
-    /// From this byte on.
+    /// The offset to begin at, in bytes.
     pub from: Option<u64>,
 }
 
@@ -114,7 +114,7 @@ pub struct EventsQuery {
     pub after: Option<u64>,
     /// The history from this time on; `after` wins over it.
     pub since: Option<Timestamp>,
-    /// Of one task.
+    /// Only the history of this task.
     pub task: Option<u64>,
     /// `false`: only what there is already.
     pub follow: Option<bool>,
@@ -139,6 +139,6 @@ pub struct HistoryQuery {
 pub struct UpcomingQuery {
     /// Of this job only.
     pub job: Option<String>,
-    /// So many; 10.
+    /// The number of times; 10 by default.
     pub n: Option<u32>,
 }

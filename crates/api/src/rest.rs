@@ -11,11 +11,11 @@ const SHORT_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 /// How a task rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
-    /// Done.
+    /// The task is done.
     Done,
     /// A person is needed.
     PersonNeeded,
-    /// Given up.
+    /// The task is cancelled.
     Cancelled,
     /// It waits, for longer than is worth waiting for.
     Parked,

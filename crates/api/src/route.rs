@@ -5,6 +5,7 @@ use super::mirror::{mirror, words};
 use super::patterns::{Recommended, SimilarView, StandingView};
 use orch_core::catalog::{Model, Tier};
 use orch_core::forecast::{Forecast, Outlook, Trait};
+use orch_core::model_path::{Source, Step};
 use orch_core::money::Usd;
 use orch_core::route::{AgentProfile, Complexity, RouteResult};
 use schemars::JsonSchema;
@@ -28,7 +29,7 @@ pub struct RouteQuestion {
 /// What it would get.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteView {
-    /// What was asked about.
+    /// The title that was asked about.
     pub title: String,
     /// What kind of work it is.
     #[serde(rename = "type")]
@@ -59,7 +60,7 @@ mirror! {
         pub model: Option<String>,
         /// How hard the task is thought to be.
         pub complexity: Complexity,
-        /// Why, for a person.
+        /// Why this route, for a person.
         pub reason: String,
         /// The role for this task.
         pub profile: AgentProfileView as one,
@@ -94,7 +95,7 @@ pub struct ResolvedView {
     pub model: Option<String>,
     /// The model's name as the agent's program is given it; `null`: no model is asked for, or no run would begin.
     pub given: Option<String>,
-    /// Its rung.
+    /// The tier of the model.
     pub tier: Option<Tier>,
     /// Dollars for a million tokens that it reads.
     pub input_usd_per_mtok: Option<Usd>,
@@ -102,6 +103,21 @@ pub struct ResolvedView {
     pub output_usd_per_mtok: Option<Usd>,
     /// Why it is this model, or why there is none.
     pub reason: String,
+    /// The places that name a model for the run, in the order of precedence: the first decides.
+    #[serde(default)]
+    pub sources: Vec<ModelSourceView>,
+}
+
+mirror! {
+    /// A place that names the model of a run.
+    pub struct ModelSourceView for Step {
+        /// The place.
+        pub source: Source,
+        /// What it names: a name, an alias, `provider/model`, a tag or a tier; `null`: the agent's default.
+        pub reference: Option<String>,
+        /// Why it names it, where that is not the route.
+        pub reason: Option<String>,
+    }
 }
 
 impl ResolvedView {
@@ -115,13 +131,14 @@ impl ResolvedView {
             input_usd_per_mtok: facts.input_price,
             output_usd_per_mtok: facts.output_price,
             reason: reason.to_owned(),
+            sources: Vec::new(),
         }
     }
 
-    /// Why there is none.
+    /// Creates the view where there is no model, with the reason.
     pub fn none(reason: impl Into<String>) -> Self {
         let (model, given, tier, input_usd_per_mtok, output_usd_per_mtok) = (None, None, None, None, None);
-        Self { model, given, tier, input_usd_per_mtok, output_usd_per_mtok, reason: reason.into() }
+        Self { model, given, tier, input_usd_per_mtok, output_usd_per_mtok, reason: reason.into(), sources: Vec::new() }
     }
 }
 
@@ -154,7 +171,7 @@ pub struct ForecastView {
     pub median_usd: Usd,
     /// A quarter of them cost more.
     pub high_usd: Usd,
-    /// How many they are.
+    /// The number of comparable runs.
     pub samples: u64,
     /// What they have in common with the task, beside agent and model.
     pub group: Vec<SharedTrait>,

@@ -12,11 +12,11 @@ pub struct OnBehalf(pub String);
 /// What a task's branch would change, or has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiffView {
-    /// The task.
+    /// The id of the task.
     pub task_id: TaskId,
-    /// Its branch.
+    /// The branch of the task.
     pub branch: String,
-    /// Where that goes to.
+    /// The branch that the work goes to.
     pub base_branch: String,
     /// The commit from which it differs: the newest that both have, or what the base was before the merge.
     pub base: String,
@@ -24,11 +24,11 @@ pub struct DiffView {
     pub head: String,
     /// How many commits lie between.
     pub commits: usize,
-    /// Changed files.
+    /// The changed files.
     pub files: Vec<FileView>,
-    /// Added lines.
+    /// The number of added lines.
     pub insertions: u64,
-    /// Removed lines.
+    /// The number of removed lines.
     pub deletions: u64,
     /// The diff, masked; `null` where only the figures were asked for.
     pub patch: Option<String>,

@@ -16,7 +16,7 @@ pub struct NewSetModel {
     /// For a project, by its name or directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// For an agent.
+    /// The agent that it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// Who asks for it.
@@ -27,15 +27,15 @@ pub struct NewSetModel {
 /// A model that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetModelView {
-    /// Which.
+    /// The model.
     pub model: String,
     /// For this agent; `null`: for a project.
     pub agent: Option<String>,
     /// For this project; `null`: for an agent.
     pub project: Option<String>,
-    /// By whom.
+    /// Who set it.
     pub by: String,
-    /// Since when.
+    /// Since when this is so.
     pub since: Timestamp,
 }
 
@@ -55,6 +55,6 @@ impl From<&SetModel> for SetModelView {
 pub struct SetModelsView {
     /// It is another one now.
     pub changed: bool,
-    /// All of them.
+    /// All models that are set.
     pub set: Vec<SetModelView>,
 }

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 pub struct StatusView {
     /// Version of the running orch.
     pub version: String,
-    /// Process id.
+    /// The id of the process.
     pub pid: u32,
     /// What it was started for.
     pub mode: EngineMode,
@@ -33,7 +33,7 @@ pub struct StatusView {
     /// Where it listens beside its socket.
     #[serde(default)]
     pub http: Option<String>,
-    /// Tasks by status.
+    /// The number of tasks by status.
     pub counts: BTreeMap<String, u64>,
     /// Nothing will move any more without a person or another event.
     pub idle: bool,
@@ -45,13 +45,13 @@ pub struct StatusView {
     /// Circuit breakers that are open or half-open.
     #[serde(default)]
     pub breakers: Vec<BreakerView>,
-    /// Whether it serves.
+    /// Whether the engine serves.
     #[serde(default)]
     pub state: EngineState,
     /// How it shuts down, while it does.
     #[serde(default)]
     pub shutting_down: Option<DepartureView>,
-    /// What is paused.
+    /// Everything that is paused.
     #[serde(default)]
     pub paused: Vec<PauseView>,
     /// Models that are set for the daemon's lifetime.
@@ -68,7 +68,7 @@ pub struct StatusView {
 /// Room for agents.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SlotsView {
-    /// Slots that are taken.
+    /// The number of slots that are taken.
     pub busy: usize,
     /// Slots that there are now.
     pub total: usize,
@@ -107,7 +107,7 @@ words! {
 /// Everything at a glance. Of each list only the first are here; `counts` tells how many there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overview {
-    /// The engine.
+    /// The state of the engine.
     #[serde(flatten)]
     pub status: StatusView,
     /// Agents at work, those that began first first.
@@ -126,21 +126,21 @@ pub struct Overview {
 /// An agent at work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunningView {
-    /// The task.
+    /// The id of the task.
     pub task_id: TaskId,
-    /// Its title.
+    /// The title of the task.
     pub title: String,
-    /// The run.
+    /// The id of the run.
     pub run_id: RunId,
-    /// What for.
+    /// The purpose of the run.
     pub kind: RunKind,
-    /// The attempt, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// Agent.
+    /// The agent.
     pub agent: String,
-    /// Model asked for.
+    /// The model that was asked for.
     pub model: Option<String>,
-    /// Since when.
+    /// When the run started.
     pub since: Timestamp,
     /// What its task has cost so far, without this run; `null`: nothing is known.
     #[serde(default)]
@@ -155,31 +155,31 @@ pub struct RunningView {
 /// A task that a person must look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuestionView {
-    /// The task.
+    /// The id of the task.
     pub id: TaskId,
-    /// Its title.
+    /// The title of the task.
     pub title: String,
     /// What kind of help is needed.
     #[serde(default)]
     pub kind: QuestionKind,
-    /// What is asked.
+    /// The question to the person.
     pub question: String,
-    /// Commands that answer it.
+    /// The commands that answer it.
     pub choices: Vec<String>,
 }
 
 /// A task that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueuedView {
-    /// The task.
+    /// The id of the task.
     pub id: TaskId,
-    /// Its title.
+    /// The title of the task.
     pub title: String,
-    /// Where it stands.
+    /// The status of the task.
     pub status: Status,
-    /// Agent.
+    /// The agent.
     pub agent: Option<String>,
-    /// Model.
+    /// The model.
     pub model: Option<String>,
     /// Why it waits; `null`: it moves by itself.
     pub hold: Option<HoldView>,
@@ -192,7 +192,7 @@ pub struct SpendView {
     pub since: Timestamp,
     /// The sum of what is known; `null` where runs ended and none of them told a price.
     pub cost_usd: Option<Usd>,
-    /// How many ended.
+    /// The number of runs that ended.
     pub runs: u64,
     /// How many of them told no price.
     pub unpriced: u64,

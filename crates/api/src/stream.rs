@@ -14,34 +14,34 @@ use serde::{Deserialize, Serialize};
 pub enum StreamEvent {
     /// What follows is the output of this run.
     Run(RunNote),
-    /// The next piece.
+    /// The next chunk of output.
     Output(OutputChunkView),
     /// The watcher was too slow: these bytes come out of the transcript now.
     Lagged {
-        /// The run.
+        /// The id of the run.
         run_id: RunId,
-        /// The first of them.
+        /// The offset of the first of them.
         from: u64,
         /// After the last of them.
         to: u64,
     },
     /// Somebody cut the transcript: what follows begins at this offset.
     Cut {
-        /// The run.
+        /// The id of the run.
         run_id: RunId,
-        /// Where.
+        /// The new offset.
         offset: u64,
     },
     /// Nothing runs yet.
     Waiting {
-        /// The task.
+        /// The id of the task.
         task_id: TaskId,
-        /// Why.
+        /// Why nothing runs.
         because: String,
     },
     /// The task is at rest; the stream ends.
     Settled {
-        /// The task.
+        /// The task at rest.
         task: Box<TaskView>,
     },
 }
@@ -72,13 +72,13 @@ mirror! {
 /// A run whose output follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunNote {
-    /// The task.
+    /// The id of the task.
     pub task_id: TaskId,
-    /// Its title.
+    /// The title of the task.
     pub title: String,
-    /// The run.
+    /// The id of the run.
     pub run_id: RunId,
-    /// The attempt, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
     /// The agent.
     pub agent: String,
@@ -92,7 +92,7 @@ pub struct RunNote {
 /// A place in a stream: what `id:` of an event says, and what `Last-Event-ID` gives back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// The run.
+    /// The id of the run.
     pub run: RunId,
     /// Everything before this byte was seen.
     pub offset: u64,

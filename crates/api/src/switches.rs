@@ -15,13 +15,13 @@ pub struct NewPause {
     /// A project, by its name or directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// An agent.
+    /// The name of an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// Of a resume: ends every pause, also those of single projects and agents.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// Who does it.
+    /// Who asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -33,11 +33,11 @@ pub struct PauseView {
     pub scope: PauseKind,
     /// The project's or agent's name.
     pub name: Option<String>,
-    /// The project's directory.
+    /// The directory of the project.
     pub dir: Option<PathBuf>,
-    /// Since when.
+    /// When it was paused.
     pub since: Timestamp,
-    /// Who did it.
+    /// Who paused it.
     pub by: String,
     /// In words, with what ends it.
     pub told: String,
@@ -58,7 +58,7 @@ words! {
 /// What is paused now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PausesView {
-    /// It was otherwise before.
+    /// Whether the request changed anything.
     pub changed: bool,
     /// Everything that is paused.
     pub paused: Vec<PauseView>,
@@ -68,12 +68,12 @@ pub struct PausesView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShutdownOrder {
-    /// How.
+    /// How the daemon is to shut down.
     pub how: ShutdownMode,
     /// Only tell what would become of what is under way.
     #[serde(default)]
     pub dry_run: bool,
-    /// Why, for the history.
+    /// The reason, for the history.
     #[serde(default)]
     pub why: Option<String>,
 }
@@ -81,9 +81,9 @@ pub struct ShutdownOrder {
 /// How the daemon leaves, while it does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DepartureView {
-    /// How.
+    /// How the daemon shuts down.
     pub how: ShutdownMode,
-    /// Why.
+    /// The reason for it.
     pub why: String,
 }
 
@@ -93,7 +93,7 @@ pub struct DepartureView {
 pub enum FateView {
     /// The agent goes on; the next daemon takes it over.
     GoesOn,
-    /// It is waited for.
+    /// The daemon waits for it to finish.
     Finished,
     /// The agent is interrupted; the next daemon resumes it.
     Interrupted,
@@ -104,11 +104,11 @@ pub enum FateView {
 /// Something that is under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnderWayView {
-    /// Of this task.
+    /// The id of the task.
     pub task_id: TaskId,
-    /// The run.
+    /// The id of the run.
     pub run_id: RunId,
-    /// Its agent.
+    /// The agent of the run.
     pub agent: String,
     /// What becomes of it.
     pub fate: FateView,
@@ -117,13 +117,13 @@ pub struct UnderWayView {
 /// The daemon leaves, or would.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShutdownView {
-    /// How.
+    /// How the daemon shuts down.
     pub how: ShutdownMode,
     /// It was only asked what would happen.
     pub dry_run: bool,
-    /// Version of the daemon.
+    /// The version of the daemon.
     pub version: String,
-    /// Its process.
+    /// The id of its process.
     pub pid: u32,
     /// What is under way, and what becomes of it.
     pub under_way: Vec<UnderWayView>,

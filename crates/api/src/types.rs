@@ -23,17 +23,17 @@ use std::path::PathBuf;
 /// A task. In lists `runs` and `evidence` are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskView {
-    /// Its number.
+    /// The number of the task.
     pub id: TaskId,
-    /// One line.
+    /// The title, in one line.
     pub title: String,
-    /// Details.
+    /// The details.
     pub body: String,
-    /// Labels.
+    /// The labels.
     pub labels: Vec<String>,
-    /// Directory of its repository.
+    /// The directory of its repository.
     pub dir: Option<PathBuf>,
-    /// Name of its project.
+    /// The name of its project.
     pub project: Option<String>,
     /// Branch that its work starts from and goes to; `null`: the one that is checked out when it begins.
     #[serde(default)]
@@ -41,31 +41,31 @@ pub struct TaskView {
     /// What becomes of accepted work by the settings of its project.
     #[serde(default)]
     pub integrate: Option<IntegrateMode>,
-    /// feature, bug, …
+    /// The type of work: feature, bug, …
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Where it stands.
+    /// The status of the task.
     pub status: Status,
     /// What kind of help it needs from a person; `null`: none.
     #[serde(default)]
     pub question_kind: Option<QuestionKind>,
     /// What a person is asked.
     pub question: Option<String>,
-    /// Commands that answer it.
+    /// The commands that answer it.
     pub choices: Vec<String>,
     /// Why it does not move.
     pub hold: Option<HoldView>,
-    /// Higher first.
+    /// The priority; higher starts first.
     pub priority: i64,
-    /// Must be done before.
+    /// The tasks that must be done before.
     pub depends_on: Vec<TaskId>,
-    /// Part of.
+    /// The task that it is a part of.
     pub parent: Option<TaskId>,
-    /// Its parts.
+    /// The tasks that are parts of it.
     pub children: Vec<TaskId>,
-    /// Claimed by.
+    /// Who has claimed it.
     pub assignee: Option<String>,
-    /// Since when.
+    /// When it was claimed.
     #[serde(default)]
     pub claimed_at: Option<Timestamp>,
     /// The open batch that it is in.
@@ -76,29 +76,29 @@ pub struct TaskView {
     /// The commit of its branch that orch has judged: what an approval is of.
     #[serde(default)]
     pub judged: Option<String>,
-    /// Its checkout.
+    /// The directory of its checkout.
     pub worktree: Option<PathBuf>,
     /// Agent and model, and why.
     pub route: Option<RouteResultView>,
     /// Who made the last run of work; `null`: nobody yet.
     #[serde(default)]
     pub worked_by: Option<LastWorker>,
-    /// Attempts begun.
+    /// The number of attempts that were started.
     pub attempts: u32,
     /// What it cost so far, as far as known.
     pub cost_usd: Option<Usd>,
     /// The last summary of an agent.
     pub summary: Option<String>,
-    /// Born.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Last change.
+    /// When it last changed.
     pub updated_at: Timestamp,
     /// Accepted work of other tasks that its branch began from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub began_from: Vec<BeganFromView>,
     /// What became of the branch.
     pub integration: Option<IntegrationView>,
-    /// All runs.
+    /// All runs of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<Vec<RunView>>,
     /// What the verdict stands on.
@@ -121,23 +121,23 @@ pub struct TaskView {
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunView {
-    /// Its name.
+    /// The id of the run.
     pub run_id: RunId,
-    /// Attempt it belongs to.
+    /// The attempt that it belongs to.
     pub attempt: u32,
-    /// What for.
+    /// The purpose of the run.
     pub kind: RunKind,
-    /// Agent.
+    /// The agent.
     pub agent: String,
-    /// Model asked for.
+    /// The model that was asked for.
     pub model: Option<String>,
     /// Why this one; `null`: as the task's route says.
     pub reason: Option<String>,
-    /// Conversation.
+    /// The id of the conversation, as the agent's CLI names it.
     pub session_id: Option<String>,
-    /// Agent started.
+    /// When the agent was started.
     pub started_at: Option<Timestamp>,
-    /// Agent ended.
+    /// When the agent ended.
     pub ended_at: Option<Timestamp>,
     /// How; `null` while it runs.
     pub outcome: Option<OutcomeView>,
@@ -146,9 +146,9 @@ pub struct RunView {
     /// `cost_usd` is computed from tokens and the catalog's prices: the CLI reported none.
     #[serde(default)]
     pub cost_computed: bool,
-    /// Tokens.
+    /// The tokens that it used.
     pub tokens: Tokens,
-    /// Its readable output.
+    /// The file with its readable output.
     pub transcript: PathBuf,
     /// How its agent fares; `null` once it has ended, and as long as there is nothing to tell.
     #[serde(default)]
@@ -158,11 +158,11 @@ pub struct RunView {
 /// Tokens of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tokens {
-    /// Read at full price.
+    /// The tokens read at full price.
     pub input: Option<u64>,
-    /// Written.
+    /// The tokens written.
     pub output: Option<u64>,
-    /// Read from the cache.
+    /// The tokens read from the cache.
     pub cached: Option<u64>,
 }
 
@@ -173,7 +173,7 @@ pub struct OutcomeView {
     pub state: OutcomeState,
     /// Of a failure: its class.
     pub class: Option<FailureClass>,
-    /// In words.
+    /// A description for a person.
     pub detail: Option<String>,
     /// When the provider serves again.
     pub retry_at: Option<Timestamp>,
@@ -218,17 +218,17 @@ mirror! {
 /// One row of `orch task list`, small because there may be ten thousand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskRow {
-    /// Its number.
+    /// The number of the task.
     pub id: TaskId,
-    /// Where it stands.
+    /// The status of the task.
     pub status: Status,
     /// The agent of the last run of work, before the first one that of the route.
     pub agent: Option<String>,
     /// The model of the same.
     pub model: Option<String>,
-    /// Title.
+    /// The title.
     pub title: String,
-    /// Born.
+    /// When it was created.
     pub created_at: Timestamp,
     /// What kind of help it needs from a person; `null`: none.
     #[serde(default)]
@@ -249,16 +249,16 @@ pub struct RowsView {
 /// Why a task does not move now, and what will move it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhyView {
-    /// The task.
+    /// The id of the task.
     pub id: TaskId,
-    /// Where it stands.
+    /// The status of the task.
     pub status: Status,
     /// What kind of help it needs from a person; `null`: none.
     #[serde(default)]
     pub question_kind: Option<QuestionKind>,
-    /// Why it waits.
+    /// Why the task waits.
     pub hold: Option<HoldView>,
-    /// In a sentence.
+    /// Why it does not move, in a sentence.
     pub because: String,
     /// What moves it on.
     pub next: String,
@@ -272,11 +272,11 @@ pub struct WhyView {
 pub struct EventView {
     /// Its place: counted from 1 without a gap.
     pub seq: u64,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// Of which task.
+    /// The task that it is about.
     pub task_id: Option<TaskId>,
-    /// Of which run.
+    /// The run that it is about.
     pub run_id: Option<RunId>,
     /// Who did it.
     #[serde(default)]
@@ -284,9 +284,9 @@ pub struct EventView {
     /// More about who: what the person spoke through (`telegram user 42`, `tasks.yml`; `null`: a terminal), the run, the job.
     #[serde(default)]
     pub who: Option<String>,
-    /// A stable word.
+    /// The kind, as a stable word.
     pub kind: String,
-    /// For a person.
+    /// The text for a person.
     pub text: String,
     /// What happened, as fields; which, depends on the kind. `null`: an orch stored it that had only the sentence.
     #[serde(default)]
@@ -399,15 +399,15 @@ pub struct TaskContext<'a> {
     pub worked_by: Option<LastWorker>,
     /// The directory it belongs to when it names none itself.
     pub dir: Option<&'a std::path::Path>,
-    /// Its project's name.
+    /// The name of its project.
     pub project: Option<&'a str>,
     /// The base branch that its project's settings name.
     pub base_branch: Option<String>,
     /// `workflow.integrate` of its project.
     pub integrate: Option<IntegrateMode>,
-    /// Why it waits.
+    /// Why the task waits.
     pub hold: Option<&'a Hold>,
-    /// Its parts.
+    /// The tasks that are parts of it.
     pub children: Vec<TaskId>,
     /// The open batch that it is in.
     pub batch: Option<&'a str>,

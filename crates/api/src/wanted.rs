@@ -70,9 +70,9 @@ impl From<NewTask> for Spec {
 /// A repository to register.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewProject {
-    /// Its main checkout.
+    /// The main checkout of the repository.
     pub dir: PathBuf,
-    /// Name.
+    /// The name of the project.
     pub name: String,
     /// Content id of the approved `.orch.yml`.
     pub approved: Option<String>,
@@ -81,7 +81,7 @@ pub struct NewProject {
 /// A repository whose checks are to be tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TryChecks {
-    /// Its main checkout.
+    /// The main checkout of the repository.
     pub dir: PathBuf,
 }
 
@@ -89,7 +89,7 @@ pub struct TryChecks {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveProject {
-    /// Its name or directory.
+    /// The name or the directory of the project.
     pub project: String,
 }
 

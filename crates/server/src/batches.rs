@@ -61,10 +61,10 @@ pub async fn list(State(state): State<ApiState>) -> Answer<Vec<BatchView>> {
 
 /// One batch with its tasks.
 pub async fn show(State(state): State<ApiState>, Segments(name): Segments<String>) -> Answer<BatchView> {
-    told(&state, &batch_name(&name)?).await
+    updated(&state, &batch_name(&name)?).await
 }
 
-async fn told(state: &ApiState, name: &BatchName) -> Answer<BatchView> {
+async fn updated(state: &ApiState, name: &BatchName) -> Answer<BatchView> {
     let view = state.engine.look().await?;
     let batch = named(state, &view, name).await?;
     view_of(state, &view, &batch).await.map(Json)
@@ -99,8 +99,8 @@ pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Res
         }
     }
     let of = |id| rows.iter().find(|row| row.id == id).map(|row| row.status);
-    let told = BatchView::new(batch, slots.busy_of(batch).len(), of);
-    Ok(BatchView { rows: Some(rows), ..told })
+    let batch_view = BatchView::new(batch, slots.busy_of(batch).len(), of);
+    Ok(BatchView { rows: Some(rows), ..batch_view })
 }
 
 /// Makes one.
@@ -110,7 +110,7 @@ pub async fn create(Caller(state): Caller, repeatable: Repeatable, Body(new): Bo
     let concurrency = new.concurrency.unwrap_or(CONCURRENCY);
     let wanted = Wanted { name: name.clone(), tasks: new.tasks, concurrency, budget: new.budget_usd };
     state.engine.batch_order(BatchOrder::Create(wanted), once).await?;
-    told(&state, &name).await
+    updated(&state, &name).await
 }
 
 /// Changes one that is open.
@@ -135,7 +135,7 @@ pub async fn set(
         .engine
         .batch_order(BatchOrder::Set { name: name.clone(), concurrency: set.concurrency, budget }, None)
         .await?;
-    told(&state, &name).await
+    updated(&state, &name).await
 }
 
 /// Gives up what is not over of one.
@@ -149,5 +149,5 @@ pub async fn cancel(
     let view = state.engine.look().await?;
     named(&state, &view, &name).await?;
     state.engine.batch_order(BatchOrder::Cancel { name: name.clone(), by }, None).await?;
-    told(&state, &name).await
+    updated(&state, &name).await
 }

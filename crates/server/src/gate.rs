@@ -42,7 +42,7 @@ impl Gate {
         routes.layer(from_fn_with_state(self, pass))
     }
 
-    fn look(&self, request: &Request) -> Result<(), Refused> {
+    fn check(&self, request: &Request) -> Result<(), Refused> {
         let headers = request.headers();
         let is_here = |host: &str| self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
         let host = only(headers, &HOST)?.ok_or(Refused::Host)?;
@@ -101,7 +101,7 @@ impl IntoResponse for Refused {
 }
 
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    match gate.look(&request) {
+    match gate.check(&request) {
         Ok(()) => next.run(request).await,
         Err(refused) => {
             tracing::warn!(path = request.uri().path(), reason = ?refused, "a request over TCP is refused");
@@ -118,13 +118,13 @@ mod tests {
 
     const HERE: &str = "127.0.0.1:7777";
 
-    fn look(uri: &str, headers: &[(&str, &str)]) -> Result<(), Refused> {
+    fn check(uri: &str, headers: &[(&str, &str)]) -> Result<(), Refused> {
         let gate = Gate::new(HERE.parse().expect("an address"), "right");
         let mut request = Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        gate.look(&request.body(Body::empty()).expect("a request"))
+        gate.check(&request.body(Body::empty()).expect("a request"))
     }
 
     const TOKEN: (&str, &str) = ("authorization", "Bearer right");
@@ -132,34 +132,34 @@ mod tests {
     #[test]
     fn the_right_token_at_the_right_address_gets_through() {
         for host in [HERE, "localhost:7777", "LOCALHOST:7777", "[::1]:7777"] {
-            assert_eq!(look("/tasks", &[("host", host), TOKEN]), Ok(()), "{host}");
+            assert_eq!(check("/tasks", &[("host", host), TOKEN]), Ok(()), "{host}");
             let origin = format!("http://{host}");
-            assert_eq!(look("/", &[("host", host), ("origin", &origin), TOKEN]), Ok(()), "{host}");
+            assert_eq!(check("/", &[("host", host), ("origin", &origin), TOKEN]), Ok(()), "{host}");
         }
-        assert_eq!(look("/", &[("host", HERE), ("authorization", "bearer  right")]), Ok(()));
-        assert_eq!(look("/", &[("host", HERE), ("sec-fetch-site", "none"), TOKEN]), Ok(()));
+        assert_eq!(check("/", &[("host", HERE), ("authorization", "bearer  right")]), Ok(()));
+        assert_eq!(check("/", &[("host", HERE), ("sec-fetch-site", "none"), TOKEN]), Ok(()));
     }
 
     #[test]
     fn a_foreign_host_is_refused_whatever_else_it_says() {
         let hosts = ["evil.example:7777", "127.0.0.1", "127.0.0.1:7778", "127.0.0.1.evil.example:7777", "", "0:7777"];
         for host in hosts {
-            assert_eq!(look("/", &[("host", host), TOKEN]), Err(Refused::Host), "{host}");
+            assert_eq!(check("/", &[("host", host), TOKEN]), Err(Refused::Host), "{host}");
         }
-        assert_eq!(look("/", &[TOKEN]), Err(Refused::Host));
-        assert_eq!(look("http://evil.example:7777/", &[("host", HERE), TOKEN]), Err(Refused::Host));
-        assert_eq!(look("/", &[("host", HERE), ("host", HERE), TOKEN]), Err(Refused::Garbled));
-        assert_eq!(look("/", &[("host", HERE), TOKEN, TOKEN]), Err(Refused::Garbled));
+        assert_eq!(check("/", &[TOKEN]), Err(Refused::Host));
+        assert_eq!(check("http://evil.example:7777/", &[("host", HERE), TOKEN]), Err(Refused::Host));
+        assert_eq!(check("/", &[("host", HERE), ("host", HERE), TOKEN]), Err(Refused::Garbled));
+        assert_eq!(check("/", &[("host", HERE), TOKEN, TOKEN]), Err(Refused::Garbled));
     }
 
     #[test]
     fn a_foreign_page_is_refused_even_with_the_token() {
         let https = format!("https://{HERE}");
         for origin in ["http://evil.example", "null", "", "file://", "http://127.0.0.1:7778", &https] {
-            assert_eq!(look("/", &[("host", HERE), ("origin", origin), TOKEN]), Err(Refused::Origin), "{origin}");
+            assert_eq!(check("/", &[("host", HERE), ("origin", origin), TOKEN]), Err(Refused::Origin), "{origin}");
         }
         for site in ["cross-site", "same-site", "?"] {
-            assert_eq!(look("/", &[("host", HERE), ("sec-fetch-site", site), TOKEN]), Err(Refused::Origin), "{site}");
+            assert_eq!(check("/", &[("host", HERE), ("sec-fetch-site", site), TOKEN]), Err(Refused::Origin), "{site}");
         }
     }
 
@@ -167,7 +167,7 @@ mod tests {
         #[test]
         fn only_the_token_itself_opens(said in "(Bearer |bearer |Basic |)[a-z]{0,8}") {
             prop_assume!(!said.to_lowercase().eq("bearer right"));
-            prop_assert!(look("/", &[("host", HERE), ("authorization", &said)]).is_err());
+            prop_assert!(check("/", &[("host", HERE), ("authorization", &said)]).is_err());
         }
     }
 }

@@ -30,7 +30,7 @@ pub async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse,
         let count = view.breakers.iter().filter(|breaker| breaker.state_name() == of).count();
         page.sample("orch_breakers", &[("state", of.as_str())], count);
     }
-    page.of_engine(&state.engine.figures());
+    page.write_engine(&state.engine.figures());
     page.one("orch_followed_runs", "gauge", "Runs whose output somebody follows.", state.engine.followed());
     page.family("orch_feed_readers", "gauge", "Readers of server-sent events, by feed.");
     for (feed, count) in state.readers.count() {
@@ -70,7 +70,7 @@ impl Page {
         self.sample(name, &[], value);
     }
 
-    fn of_engine(&mut self, figures: &Figures) {
+    fn write_engine(&mut self, figures: &Figures) {
         self.family("orch_run_starts_total", "counter", "Runs begun by this daemon.");
         for (kind, count) in &figures.starts {
             self.sample("orch_run_starts_total", &[("kind", kind)], count);

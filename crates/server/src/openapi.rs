@@ -13,25 +13,25 @@ use std::sync::OnceLock;
 
 /// One endpoint, as the document tells it.
 fn operation(endpoint: &Description, made: &mut Schemas) -> Value {
-    let mut told = json!({ "summary": endpoint.summary, "operationId": operation_id(endpoint) });
+    let mut operation = json!({ "summary": endpoint.summary, "operationId": operation_id(endpoint) });
     let parameters: Vec<Value> = path_parameters(endpoint).into_iter().chain(query_parameters(endpoint)).collect();
     if !parameters.is_empty() {
-        told["parameters"] = parameters.into();
+        operation["parameters"] = parameters.into();
     }
     if let Some(body) = endpoint.body {
         let schema = without_dialect(body(&mut read()));
-        told["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
     }
     let content = match endpoint.answer {
         Some(answer) => json!({ "schema": answer(&mut made.0) }),
         None => json!({}),
     };
     let problem = made.0.subschema_for::<Problem>();
-    told["responses"] = json!({
+    operation["responses"] = json!({
         "200": { "description": "Done", "content": { endpoint.media_type: content } },
         "default": { "description": "Not done, and why", "content": { problem::MEDIA_TYPE: { "schema": problem } } },
     });
-    told
+    operation
 }
 
 /// Of `GET /v1/tasks/{id}/why` it is `getTasksIdWhy`.

@@ -37,7 +37,7 @@ pub async fn patterns(
     for sample in &samples {
         types.entry(sample.task_type.to_string()).or_default().push(sample);
     }
-    let told = |samples: Vec<&Sample>| standings(samples, view.now).iter().map(StandingView::from).collect();
+    let rank = |samples: Vec<&Sample>| standings(samples, view.now).iter().map(StandingView::from).collect();
     Ok(Json(PatternsView {
         task_type: filter.task_type.map(|task_type| task_type.to_string()),
         project: filter.project,
@@ -46,7 +46,7 @@ pub async fn patterns(
         total,
         recommended: recommended(&all).map(Recommended::from),
         rows: all.iter().map(StandingView::from).collect(),
-        by_type: types.into_iter().map(|(task_type, samples)| (task_type, told(samples))).collect(),
+        by_type: types.into_iter().map(|(task_type, samples)| (task_type, rank(samples))).collect(),
     }))
 }
 
@@ -81,12 +81,12 @@ pub(super) async fn likest(
 ) -> Result<Vec<SimilarView>, ApiError> {
     let found = state.engine.tasks_like(text, limit).await?;
     let samples = state.engine.samples().await?;
-    let mut told = Vec::with_capacity(found.len());
+    let mut similar = Vec::with_capacity(found.len());
     for id in found {
         let task = task_in(view, state, id).await?;
         let of_task: Vec<&Sample> = samples.iter().filter(|sample| sample.source.task() == Some(id)).collect();
         let last = of_task.last();
-        told.push(SimilarView {
+        similar.push(SimilarView {
             task_id: id,
             title: task.spec.title.clone(),
             status: task.status(),
@@ -97,7 +97,7 @@ pub(super) async fn likest(
             cost_usd: task.cost,
         });
     }
-    Ok(told)
+    Ok(similar)
 }
 
 /// What is asked for, where it can be: a type or a project that nobody here has heard of would find nothing and say that nothing

@@ -8,7 +8,7 @@ use super::task_warnings::label_warnings;
 use axum::Json;
 use axum::extract::State;
 use orch_api::patterns::{Recommended, StandingView};
-use orch_api::route::{ResolvedView, RouteQuestion, RouteView, TrackRecordView};
+use orch_api::route::{ModelSourceView, ResolvedView, RouteQuestion, RouteView, TrackRecordView};
 use orch_config::Config;
 use orch_core::agent_model::{Chosen, Misfit, Named};
 use orch_core::catalog::Catalog;
@@ -48,7 +48,6 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
     let warnings = label_warnings(&task.spec.labels, &view.settings.config)
         .into_iter()
         .chain(place.err())
-        .into_iter()
         .chain(expected.spent.clone().map(spent))
         .chain(waits);
     let samples = admitted(&state, &view, &Filter::default()).await?;
@@ -83,9 +82,9 @@ fn left_alone(agent: &str, rests: &Cooldown) -> String {
 fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) -> ResolvedView {
     let agent = &route.agent;
     let config = view.settings.for_task(task, &view.projects);
-    let found = match (&expected.asked, &expected.named) {
+    let found = match (&expected.path.chosen().reference, &expected.named) {
         (Some(model), Ok(Chosen::Named(named))) => {
-            ResolvedView { given: Some(named.name.clone()), ..told(named, route, model, &config) }
+            ResolvedView { given: Some(named.name.clone()), ..resolved_as(named, route, model, &config) }
         }
         (_, Err(Misfit { reason, hint, .. })) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
         (_, Ok(Chosen::OwnDefault(Some(why)))) => {
@@ -95,7 +94,8 @@ fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) 
             ResolvedView::none(format!("no model is asked for: {agent} takes its own default"))
         }
     };
-    match &expected.why {
+    let found = ResolvedView { sources: expected.path.steps().iter().map(ModelSourceView::from).collect(), ..found };
+    match &expected.path.chosen().reason {
         Some(why) => ResolvedView { reason: format!("{why}; {}", found.reason), ..found },
         None => found,
     }
@@ -106,13 +106,13 @@ fn worker(route: &RouteResult, expected: &Expected) -> Worker {
     let model = match &expected.named {
         Ok(Chosen::Named(named)) => Some(named.name.clone()),
         Ok(Chosen::OwnDefault(_)) => None,
-        Err(_) => expected.asked.clone(),
+        Err(_) => expected.path.chosen().reference.clone(),
     };
     Worker { agent: route.agent.clone(), model }
 }
 
 /// What the program would be given, with what the catalog says of it.
-fn told(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> ResolvedView {
+fn resolved_as(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> ResolvedView {
     let given = (named.name != asked).then(|| format!("{} is given {}", route.agent, named.name));
     let odd = named.warnings.iter().cloned();
     let with = |reason: &str| {

@@ -54,11 +54,13 @@ pub fn operations() -> Vec<Description> {
 }
 
 fn all() -> Routes {
-    let routes = telling(about(Routes::default()));
-    feeds(of_batches(recurring(switching(of_breakers(ruling(editing(asking(reading(routes)))))))))
+    let routes = channel_routes(process_routes(Routes::default()));
+    stream_routes(batch_routes(job_routes(control_routes(breaker_routes(review_routes(edit_routes(request_routes(
+        query_routes(routes),
+    ))))))))
 }
 
-fn about(routes: Routes) -> Routes {
+fn process_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::Healthz, _, _>(health::healthz)
         .serve::<endpoint::Metrics, _, _>(metrics::metrics)
@@ -66,14 +68,14 @@ fn about(routes: Routes) -> Routes {
         .serve::<endpoint::Status, _, _>(status::status)
 }
 
-fn telling(routes: Routes) -> Routes {
+fn channel_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::ChannelList, _, _>(channels::list)
         .serve::<endpoint::Notify, _, _>(channels::notify)
         .serve::<endpoint::NoticeShow, _, _>(channels::notice)
 }
 
-fn reading(routes: Routes) -> Routes {
+fn query_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::Dashboard, _, _>(dashboard::dashboard)
         .serve::<endpoint::Cost, _, _>(cost::cost)
@@ -91,7 +93,7 @@ fn reading(routes: Routes) -> Routes {
         .serve::<endpoint::TaskOutput, _, _>(output::follow)
 }
 
-fn asking(routes: Routes) -> Routes {
+fn request_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::TaskAdd, _, _>(tasks::add)
         .serve::<endpoint::TaskRun, _, _>(tasks::run)
@@ -111,14 +113,14 @@ fn asking(routes: Routes) -> Routes {
         .serve::<endpoint::ProjectRemove, _, _>(tasks::unregister)
 }
 
-fn editing(routes: Routes) -> Routes {
+fn edit_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::TaskWish, _, _>(edits::wish)
         .serve::<endpoint::TaskEdit, _, _>(edits::edit)
         .serve::<endpoint::MissingDecide, _, _>(edits::missing)
 }
 
-fn ruling(routes: Routes) -> Routes {
+fn review_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::TaskDiff, _, _>(rulings::diff)
         .serve::<endpoint::TaskApprove, _, _>(rulings::approve)
@@ -127,14 +129,14 @@ fn ruling(routes: Routes) -> Routes {
         .serve::<endpoint::TaskRevert, _, _>(rulings::revert)
 }
 
-fn of_breakers(routes: Routes) -> Routes {
+fn breaker_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::BreakerList, _, _>(breakers::list)
         .serve::<endpoint::BreakerReset, _, _>(breakers::reset)
         .serve::<endpoint::Gc, _, _>(gc::clean)
 }
 
-fn switching(routes: Routes) -> Routes {
+fn control_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::SetModelList, _, _>(set_models::list)
         .serve::<endpoint::SetModel, _, _>(set_models::set)
@@ -146,7 +148,7 @@ fn switching(routes: Routes) -> Routes {
         .serve::<endpoint::ServiceHistory, _, _>(switches::history)
 }
 
-fn recurring(routes: Routes) -> Routes {
+fn job_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::JobList, _, _>(jobs::list)
         .serve::<endpoint::JobAdd, _, _>(jobs::add)
@@ -158,7 +160,7 @@ fn recurring(routes: Routes) -> Routes {
         .serve::<endpoint::Upcoming, _, _>(jobs::upcoming)
 }
 
-fn of_batches(routes: Routes) -> Routes {
+fn batch_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::BatchList, _, _>(batches::list)
         .serve::<endpoint::BatchCreate, _, _>(batches::create)
@@ -167,7 +169,7 @@ fn of_batches(routes: Routes) -> Routes {
         .serve::<endpoint::BatchCancel, _, _>(batches::cancel)
 }
 
-fn feeds(routes: Routes) -> Routes {
+fn stream_routes(routes: Routes) -> Routes {
     routes
         .serve::<endpoint::TaskStream, _, _>(stream::follow)
         .serve::<endpoint::StreamAll, _, _>(stream::follow_all)

@@ -196,7 +196,7 @@ struct Follower {
     speaking: SelectAll<BoxStream<'static, (RunId, Option<String>)>>,
     /// Runs that are followed, and what they said last since then.
     said: BTreeMap<RunId, Option<String>>,
-    told: Option<Overview>,
+    sent: Option<Overview>,
     stale: Stale,
     /// Nothing is told before it is over.
     pause: Option<Pin<Box<Sleep>>>,
@@ -211,7 +211,7 @@ pub async fn follow(State(state): State<ApiState>) -> Sse<impl Stream<Item = Res
         state: state.clone(),
         speaking: SelectAll::new(),
         said: BTreeMap::new(),
-        told: None,
+        sent: None,
         stale: Stale::Tasks,
         pause: None,
         look_again: Box::pin(sleep(LOOK_AGAIN)),
@@ -229,11 +229,11 @@ impl Follower {
     async fn next(&mut self) -> Option<Overview> {
         loop {
             if self.pause.is_none() && self.stale > Stale::No {
-                let present = self.look().await?;
+                let present = self.snapshot().await?;
                 self.stale = Stale::No;
-                if self.told.as_ref() != Some(&present) {
+                if self.sent.as_ref() != Some(&present) {
                     // Compared whole: the same words again are no news.
-                    self.told = Some(present.clone());
+                    self.sent = Some(present.clone());
                     self.pause = Some(Box::pin(sleep(PAUSE)));
                     return Some(present);
                 }
@@ -259,8 +259,8 @@ impl Follower {
         }
     }
 
-    async fn look(&mut self) -> Option<Overview> {
-        let known = self.told.clone().filter(|_| self.stale == Stale::Lines);
+    async fn snapshot(&mut self) -> Option<Overview> {
+        let known = self.sent.clone().filter(|_| self.stale == Stale::Lines);
         let mut present = match known {
             Some(known) => known,
             None => {

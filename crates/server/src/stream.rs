@@ -5,7 +5,7 @@ use super::ApiState;
 use super::error::ApiError;
 use super::read::{Params, Segments};
 use super::sse::sse;
-use super::tasks::{look_at, task_id};
+use super::tasks::{snapshot, task_id};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
@@ -55,8 +55,8 @@ struct TaskStream {
     single: bool,
     /// Runs that were told, or are older than what was asked for.
     past: BTreeSet<RunId>,
-    told_any: bool,
-    told_waiting: bool,
+    sent_any: bool,
+    sent_waiting: bool,
     current: Option<Subscription>,
     /// The run whose output could not be read on, and how often that failed since something was read.
     again: Option<RunId>,
@@ -79,7 +79,7 @@ pub async fn follow(
     let resumed = resumed.map(str::parse::<Cursor>).transpose().map_err(usage)?;
     // Subscribed before anything is looked at, so that nothing is missed.
     let feed = state.engine.follow();
-    let (view, _) = look_at(&state, task).await?;
+    let (view, _) = snapshot(&state, task).await?;
     if let Some(run) = &run
         && !view.runs.iter().flatten().any(|known| known.run_id == *run)
     {
@@ -95,8 +95,8 @@ pub async fn follow(
         single: run.is_some(),
         wanted: run.or(resumed.map(|cursor| cursor.run)),
         past: BTreeSet::new(),
-        told_any: false,
-        told_waiting: wanted.first == Some(true),
+        sent_any: false,
+        sent_waiting: wanted.first == Some(true),
         current: None,
         again: None,
         failed: 0,
@@ -134,7 +134,7 @@ impl TaskStream {
                 match current.next().await {
                     Ok(Some(delivery)) => {
                         self.failed = 0;
-                        return Some(told(delivery, run_id));
+                        return Some(stream_event(delivery, run_id));
                     }
                     Ok(None) => {}
                     // What is not told now would never be told: the run counts as told once it is left.
@@ -152,7 +152,7 @@ impl TaskStream {
                 self.ended = self.single;
                 continue;
             }
-            match self.look().await {
+            match self.next_run().await {
                 Ok(Some(event)) => return Some(event),
                 Ok(None) => self.wait().await,
                 // The engine is leaving, or the task is gone: the watcher finds out when it asks again.
@@ -162,15 +162,15 @@ impl TaskStream {
         None
     }
 
-    /// The next run, or the end.
-    async fn look(&mut self) -> Result<Option<StreamEvent>, ApiError> {
-        let (view, now) = look_at(&self.state, self.task).await?;
+    /// Returns the start of the next run, or the end of the stream.
+    async fn next_run(&mut self) -> Result<Option<StreamEvent>, ApiError> {
+        let (view, now) = snapshot(&self.state, self.task).await?;
         let runs: Vec<Run> = self.state.engine.runs_of(self.task).await?;
         if let Some(run) = self.choose(&runs) {
             return self.begin(run.clone(), &view).await.map(Some);
         }
         let rests = match rest(&view, now) {
-            Some(_) if self.told_any => true,
+            Some(_) if self.sent_any => true,
             Some(_) => matches!(view.status, Status::Done | Status::NeedsReview | Status::Cancelled),
             None => false,
         };
@@ -178,10 +178,10 @@ impl TaskStream {
             self.ended = true;
             return Ok(Some(StreamEvent::Settled { task: Box::new(view) }));
         }
-        if self.told_any || self.told_waiting {
+        if self.sent_any || self.sent_waiting {
             return Ok(None);
         }
-        self.told_waiting = true;
+        self.sent_waiting = true;
         let because = view.hold.map_or_else(|| format!("it is {}", view.status.as_str()), |hold| hold.detail);
         Ok(Some(StreamEvent::Waiting { task_id: self.task, because }))
     }
@@ -193,7 +193,7 @@ impl TaskStream {
         if let Some(again) = self.again.take() {
             return runs.iter().find(|run| run.id == again);
         }
-        if self.told_any {
+        if self.sent_any {
             return runs.iter().filter(is_work).filter(started).find(|run| !self.past.contains(&run.id));
         }
         let is_known = |wanted: &&RunId| self.single || runs.iter().any(|run| run.id == **wanted);
@@ -204,7 +204,7 @@ impl TaskStream {
         let chosen = match &self.wanted {
             Some(wanted) => runs.iter().filter(started).find(|run| run.id == *wanted),
             // Whoever waited for the task sees all that came, however quick it was.
-            None if self.told_waiting => runs.iter().filter(is_work).find(started),
+            None if self.sent_waiting => runs.iter().filter(is_work).find(started),
             None => runs.iter().filter(is_work).rfind(started),
         }?;
         self.past.extend(runs.iter().take_while(|run| run.id != chosen.id).map(|run| run.id.clone()));
@@ -218,7 +218,7 @@ impl TaskStream {
         let watched = self.state.engine.watch(&run, self.part, start).await.map_err(failed)?;
         let began = note(&run, &view.title, watched.cursor());
         self.current = Some(watched);
-        self.told_any = true;
+        self.sent_any = true;
         Ok(StreamEvent::Run(began))
     }
 
@@ -251,7 +251,7 @@ fn note(run: &Run, title: &str, offset: u64) -> RunNote {
     }
 }
 
-fn told(delivery: Delivery, run_id: RunId) -> StreamEvent {
+fn stream_event(delivery: Delivery, run_id: RunId) -> StreamEvent {
     match delivery {
         Delivery::Output(chunk) => StreamEvent::Output((&*chunk).into()),
         Delivery::Lagged { from, to } => StreamEvent::Lagged { run_id, from, to },
@@ -301,7 +301,7 @@ impl Everything {
         loop {
             if self.due {
                 self.due = false;
-                self.look().await.ok()?;
+                self.watch_new_runs().await.ok()?;
                 // Those that come later are seen from their beginning.
                 self.first = Start::Offset(0);
             }
@@ -329,7 +329,7 @@ impl Everything {
         Ok(())
     }
 
-    async fn look(&mut self) -> Result<(), ApiError> {
+    async fn watch_new_runs(&mut self) -> Result<(), ApiError> {
         let view = self.state.engine.look().await?;
         for run in view.live_runs.iter().filter(|run| run.kind == RunKind::Work && run.started_at.is_some()) {
             if self.known.insert(run.id.clone()) {
@@ -346,7 +346,7 @@ impl Everything {
                 let began = began.map(|title| note(run, title, watched.cursor()));
                 let pieces = stream::unfold(watched, |mut watched| async move {
                     let delivery = watched.next().await.ok().flatten()?;
-                    Some((told(delivery, watched.files().run.clone()), watched))
+                    Some((stream_event(delivery, watched.files().run.clone()), watched))
                 });
                 self.running.push(stream::iter(began.map(StreamEvent::Run)).chain(pieces).boxed());
             }

@@ -126,11 +126,11 @@ pub async fn show(State(state): State<ApiState>, Segments(id): Segments<String>)
 }
 
 pub(super) async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
-    look_at(state, id).await.map(|(task, _)| task)
+    snapshot(state, id).await.map(|(task, _)| task)
 }
 
 /// One task with everything, and when that was.
-pub(super) async fn look_at(state: &ApiState, id: TaskId) -> Result<(TaskView, Timestamp), ApiError> {
+pub(super) async fn snapshot(state: &ApiState, id: TaskId) -> Result<(TaskView, Timestamp), ApiError> {
     let view = state.engine.look().await?;
     let task = task_in(&view, state, id).await?;
     let open = view.tasks.values().filter(|task| task.spec.parent == Some(id)).map(|task| task.id);

@@ -77,7 +77,7 @@ pub fn summary(batch: &BatchView) -> String {
 }
 
 /// Renders everything about one batch.
-pub fn sheet(batch: &BatchView, now: &Now, columns: usize, paint: Paint) -> String {
+pub fn details(batch: &BatchView, now: &Now, columns: usize, paint: Paint) -> String {
     let mut out = format!("batch {} is {}", batch.name, paint.text(role(batch.state), batch.state.as_str()));
     out.push_str(&format!(", {}\n{}\n", when(batch, now), summary(batch)));
     let left = batch.budget_usd.is_some_and(|budget| batch.spent_usd >= budget);
@@ -114,7 +114,7 @@ fn open_rows(batch: &BatchView) -> Vec<&BatchRow> {
 /// Describes what `orch batch cancel` would cancel.
 pub fn rehearsal(batch: &BatchView) -> String {
     if batch.state.is_over() {
-        return format!("batch {} has ended ({}); there is nothing to give up\n", batch.name, batch.state.as_str());
+        return format!("batch {} has ended ({}); there is nothing to cancel\n", batch.name, batch.state.as_str());
     }
     let open = open_rows(batch);
     let mut out = format!("would give up {} of {} tasks:\n", open.len(), batch.tasks.len());
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_batch_reads_like_this() {
-        let text = sheet(&batch(BatchState::Open), &now(), 100, Paint::OFF);
+        let text = details(&batch(BatchState::Open), &now(), 100, Paint::OFF);
         assert!(text.starts_with("batch night is open, since 11:00 (2h ago)\n"), "{text}");
         for part in [
             "2 tasks (1 routed, 1 done), 0 of 2 busy, $2.20 of $2.20\n",

@@ -23,19 +23,21 @@ pub async fn run(name: &BatchName, limit: Option<Duration>, context: &Context) -
     if context.ui.is_json() {
         context.ui.json(&batch)?;
     } else {
-        context.ui.data(&show::sheet(&batch, &context.now(), context.ui.columns(), context.ui.paint()))?;
+        context.ui.data(&show::details(&batch, &context.now(), context.ui.columns(), context.ui.paint()))?;
     }
     match exit {
         Exit::NoDaemon => {
-            context.ui.warning(&format!("no daemon runs, so nothing moves batch {name}; next: orch serve"));
+            context.ui.warning(&format!("no daemon runs, so batch {name} makes no progress; next: orch serve"));
         }
         Exit::TimedOut => {
-            context.ui.warning(&format!("the time is over; the batch goes on; next: orch batch show {name}"));
+            context
+                .ui
+                .warning(&format!("the time limit was reached; the batch continues; next: orch batch show {name}"));
         }
         Exit::PersonNeeded => {
             let asking = batch.rows.iter().flatten().find(|row| row.status == Status::NeedsReview);
             if let Some(row) = asking {
-                context.ui.note(&format!("nothing of it goes on without a person; next: orch why {}", row.id));
+                context.ui.note(&format!("none of its tasks continues without a person; next: orch why {}", row.id));
             }
         }
         Exit::Done

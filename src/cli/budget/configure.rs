@@ -95,10 +95,10 @@ fn percent(text: &str) -> Result<u8, String> {
 pub async fn account(said: &Account, context: &Context) -> Result<Exit, CliError> {
     if said.billing_type.is_none() && said.daily_budget.is_none() && said.priority.is_none() {
         let hint = format!(
-            "say at least one of --billing-type, --daily-budget, --priority; orch budget status {} tells what is agreed",
+            "give at least one of --billing-type, --daily-budget, --priority; orch budget status {} shows the present agreement",
             said.account
         );
-        return Err(CliError::usage("nothing is said about the account, and nothing was written", &hint));
+        return Err(CliError::usage("no option was given, and nothing was written", &hint));
     }
     let known = agreed(&said.account, context)?;
     let before = known.as_ref().map_or(Billing::Token, |known| known.billing_type);
@@ -177,8 +177,8 @@ async fn write(account: &str, changes: &[(&'static str, String)], context: &Cont
             context.ui.data(&format!("budget.accounts.{account}.{key} is {value} in {}\n", text::line(&place)))?;
         }
     }
-    if let Some(odd) = unknown_account(account, &settings::global(context, &home)?.config) {
-        context.ui.warning(&format!("budget.accounts.{}: {odd}", text::line(account)));
+    if let Some(warning) = unknown_account(account, &settings::global(context, &home)?.config) {
+        context.ui.warning(&format!("budget.accounts.{}: {warning}", text::line(account)));
     }
     Ok(Exit::Done)
 }

@@ -11,7 +11,7 @@ const HEAD: [Column; 6] = [
     Column::new("account", Width::Rest(12)),
     Column::new("level", Width::Whole),
     Column::number("used"),
-    Column::number("under way"),
+    Column::number("reserved"),
     Column::number("of"),
     Column::new("until", Width::Whole),
 ];
@@ -23,7 +23,7 @@ pub fn status(view: &BudgetView, is_one: bool, now: &Now, columns: usize, paint:
     let all: Vec<(&str, &LimitView)> = accounts.chain(caps).collect();
     let mut text = String::new();
     if all.is_empty() {
-        text.push_str("nothing is agreed with a provider: `orch budget configure NAME --daily-budget 50`\n");
+        text.push_str("no account has an agreement: `orch budget configure NAME --daily-budget 50`\n");
     } else {
         let rows: Vec<_> = all.iter().map(|(name, standing)| row(name, standing, now)).collect();
         text.push_str(&render(&HEAD, &rows, columns, paint));
@@ -77,7 +77,7 @@ const RATES: [Column; 6] = [
 /// Renders how fast money is spent.
 pub fn burn_rates(accounts: &[AccountView], now: &Now, columns: usize, paint: Paint) -> String {
     if accounts.is_empty() {
-        return "nothing is agreed with a provider: `orch budget configure NAME --daily-budget 50`\n".to_owned();
+        return "no account has an agreement: `orch budget configure NAME --daily-budget 50`\n".to_owned();
     }
     let rows: Vec<_> = accounts
         .iter()

@@ -42,7 +42,7 @@ fn words(text: &str) -> Vec<Vec<&str>> {
 }
 
 #[test]
-fn the_page_tells_what_is_left_and_why_something_is_short() {
+fn the_page_shows_what_is_left_and_why_something_is_short() {
     let short = LimitView { reserved: 1.5, unpriced: 1, ..standing(Level::Degraded, Some(41.0), Some(50.0)) };
     let free = LimitView { why: "it has no limit".to_owned(), until: None, ..standing(Level::Ok, None, None) };
     let all = view(vec![account("anthropic", short), account("openai", free)], Some("openai"));

@@ -149,7 +149,7 @@ fn people(context: &Context, given: Vec<String>, there: bool) -> Result<Option<V
     if there || !stdin_is_terminal() {
         return Ok(None);
     }
-    context.ui.note("numeric ids of those who may give orders, with blanks between (Enter: nobody; it speaks only):");
+    context.ui.note("numeric ids of the people who may give orders, separated by spaces (Enter: nobody; send-only):");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).map_err(CliError::system("cannot read the ids"))?;
     let ids = line.split(|c: char| c.is_whitespace() || c == ',').filter(|id| !id.is_empty());
@@ -255,7 +255,10 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
     }
     context.ui.data(&format!("channel {kind} is set up in {}\n", text::line(&home.config_file().to_string_lossy())))?;
     if speaks_only(kind, context)? {
-        let text = format!("nobody may give orders there: it speaks only, and has no buttons; {}", how_to_allow(kind));
+        let text = format!(
+            "nobody is allowed to give orders there: the channel is send-only, without buttons; {}",
+            how_to_allow(kind)
+        );
         context.ui.warning(&text);
     }
     if let Some(file) = &file {
@@ -270,12 +273,12 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
 
 fn print_test(kind: ChannelKind, test: &Test, context: &Context) {
     let ui = context.ui;
-    let again = format!("set it right and add it again, or look: orch channel list; orch channel test {kind}");
+    let again = format!("correct it and add it again, or see: orch channel list; orch channel test {kind}");
     match test {
-        Test::Daemon(view) if view.state == NoticeState::Sent => ui.note("a test was said there"),
+        Test::Daemon(view) if view.state == NoticeState::Sent => ui.note("a test message was sent there"),
         Test::Daemon(view) => {
             let why = view.error.as_deref().map_or("no answer yet".into(), text::line);
-            ui.warning(&format!("the test was not said: {why}"));
+            ui.warning(&format!("the test message was not sent: {why}"));
             ui.note(&again);
         }
         Test::Alone(tried) if test.is_well() => {
@@ -424,17 +427,17 @@ fn checked(kind: ChannelKind, text: &str) -> Result<String, CliError> {
             wrong("this looks like a token of Discord", "orch channel add discord")
         }
         ChannelKind::Telegram if !is_telegram => {
-            wrong("this is no token of a Telegram bot", "it looks like 123456789:AbC…; @BotFather tells it")
+            wrong("this is no token of a Telegram bot", "it looks like 123456789:AbC…; @BotFather shows it")
         }
         ChannelKind::Discord if is_telegram => {
             wrong("this looks like a token of Telegram", "orch channel add telegram")
         }
         ChannelKind::Discord if !is_discord => wrong(
             "this is no token of a Discord bot",
-            "it has three parts with dots between; Bot > Reset Token tells it",
+            "it has three parts separated by dots; Bot > Reset Token shows it",
         ),
         ChannelKind::Webhook if text.len() < 16 => {
-            wrong("a secret has at least 16 characters", "leave it out: orch makes one")
+            wrong("a secret has at least 16 characters", "omit it: orch generates one")
         }
         ChannelKind::Telegram | ChannelKind::Discord | ChannelKind::Webhook | ChannelKind::Desktop => {
             Ok(text.to_owned())
@@ -451,7 +454,7 @@ mod tests {
     const DISCORD_TOKEN: &str = concat!("MTk4NjIyNDgzNDcxOTI1MjQ4", ".Cl2FMQ.", "ZnCjm1XVW7vRze4b7Cq4se7kKWs");
 
     #[test]
-    fn a_token_of_the_other_service_is_told_and_none_is_repeated() {
+    fn a_token_of_the_other_service_is_reported_and_none_is_repeated() {
         use ChannelKind::{Discord, Telegram, Webhook};
         for (kind, token, expected) in [
             (Telegram, TELEGRAM_TOKEN, None),

@@ -55,10 +55,10 @@ impl Tried {
     pub fn describe(&self) -> String {
         let error = self.error.as_deref().map_or("no answer".into(), text::line);
         match (self.state, &self.found) {
-            (_, Some(found)) => format!("token and chat are right ({}); nothing was said there", text::line(found)),
-            ("sent", None) => "it was said".to_owned(),
+            (_, Some(found)) => format!("token and chat are valid ({}); no message was sent", text::line(found)),
+            ("sent", None) => "the test message was sent".to_owned(),
             ("untried", None) => format!("not tried: {error}"),
-            ("unreached", None) => format!("nobody answered: {error}"),
+            ("unreached", None) => format!("no answer: {error}"),
             (_, None) => format!("it is refused: {error}"),
         }
     }
@@ -72,9 +72,7 @@ pub async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError
     } else {
         context.ui.data(&format!("{kind}: {}\n", tried.describe()))?;
         if tried.is_right() {
-            context
-                .ui
-                .note("no daemon runs, and it is the one who tells what happens: orch serve, or orch service start");
+            context.ui.note("no daemon runs, which sends the notifications: orch serve, or orch service start");
         } else {
             context
                 .ui
@@ -97,7 +95,7 @@ mod tests {
         assert!(!refused.is_right() && refused.describe().contains("refused: Telegram"), "{}", refused.describe());
         let open = of(Trial::NoSecret("the variable TG is not set".to_owned()));
         assert!(open.is_open() && !open.is_right() && open.describe().contains("TG"), "{}", open.describe());
-        assert_eq!(of(Trial::Sent).describe(), "it was said");
-        assert!(of(Trial::Unreachable("gone".to_owned())).describe().contains("nobody answered: gone"));
+        assert_eq!(of(Trial::Sent).describe(), "the test message was sent");
+        assert!(of(Trial::Unreachable("gone".to_owned())).describe().contains("no answer: gone"));
     }
 }

@@ -21,8 +21,8 @@ pub fn render(page: &Page, view: &DashboardView, nobody_serves: bool) -> String 
     let (overview, slots) = (&view.overview, &view.overview.status.slots);
     let mut lines = page.head(&overview.status, nobody_serves);
     if slots.because.is_none() {
-        let room = format!("slots: {} of {} busy", slots.busy, slots.total);
-        lines.push(text::fit(&room, page.columns).into_owned());
+        let slots_line = format!("slots: {} of {} busy", slots.busy, slots.total);
+        lines.push(text::fit(&slots_line, page.columns).into_owned());
     }
     lines.push(page.spend(&overview.today));
     lines.extend(page.batches(overview));
@@ -78,7 +78,7 @@ fn running(page: &Page, running: &[RunningView]) -> Section {
         ]
     };
     let rows: Vec<_> = running.iter().map(row).collect();
-    page.section(("running", "orch status"), &HEAD, &rows, rows.len())
+    page.section("running", "orch status", &HEAD, &rows, rows.len())
 }
 
 fn needs_you(page: &Page, asking: &[QuestionView], total: usize) -> Section {
@@ -100,7 +100,7 @@ fn needs_you(page: &Page, asking: &[QuestionView], total: usize) -> Section {
         ]
     };
     let rows: Vec<_> = asking.iter().map(row).collect();
-    page.section(("needs you", "orch list"), &HEAD, &rows, total)
+    page.section("needs you", "orch list", &HEAD, &rows, total)
 }
 
 fn held(page: &Page, held: &[HeldView]) -> Section {
@@ -127,7 +127,7 @@ fn held(page: &Page, held: &[HeldView]) -> Section {
         ]
     };
     let rows: Vec<_> = held.iter().map(row).collect();
-    page.section(("waiting", "orch list"), &HEAD, &rows, rows.len())
+    page.section("waiting", "orch list", &HEAD, &rows, rows.len())
 }
 
 fn ended(page: &Page, ended: &[EndedView]) -> Section {
@@ -150,7 +150,7 @@ fn ended(page: &Page, ended: &[EndedView]) -> Section {
         ]
     };
     let rows: Vec<_> = ended.iter().map(row).collect();
-    page.section(("last ends", "orch events"), &HEAD, &rows, rows.len())
+    page.section("last ends", "orch events", &HEAD, &rows, rows.len())
 }
 
 fn upcoming(page: &Page, view: &DashboardView) -> Section {
@@ -160,7 +160,7 @@ fn upcoming(page: &Page, view: &DashboardView) -> Section {
         [cell(time.job.as_str().to_owned()), cell(page.now.until(time.at)), cell(time.what.clone())]
     };
     let rows: Vec<_> = view.upcoming.iter().map(row).collect();
-    page.section(("coming next", "orch job next"), &HEAD, &rows, rows.len())
+    page.section("coming next", "orch job next", &HEAD, &rows, rows.len())
 }
 
 fn batch_section(page: &Page, batch: &BatchView) -> Section {
@@ -179,7 +179,7 @@ fn batch_section(page: &Page, batch: &BatchView) -> Section {
         ]
     });
     let rows: Vec<_> = rows.collect();
-    page.section(("the batch, in its order", "orch batch show"), &HEAD, &rows, rows.len())
+    page.section("the batch, in its order", "orch batch show", &HEAD, &rows, rows.len())
 }
 
 #[cfg(test)]

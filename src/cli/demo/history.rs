@@ -219,9 +219,7 @@ async fn forward(client: &Client, to: &mpsc::Sender<News>, task: TaskId, run: &R
 
 async fn is_settled(client: &Client, count: usize) -> Result<bool, CliError> {
     let tasks = client.call(&endpoint::TaskList).await?;
-    let settled = |task: &TaskView| match task.status {
-        Status::Done | Status::NeedsReview | Status::Cancelled | Status::Blocked => true,
-        Status::New | Status::Routed | Status::InProgress | Status::InReview => false,
-    };
+    let settled =
+        |task: &TaskView| task.status.is_final() || [Status::NeedsReview, Status::Blocked].contains(&task.status);
     Ok(tasks.len() >= count && tasks.iter().all(settled))
 }

@@ -50,7 +50,7 @@ impl Sandbox {
     pub(super) async fn set(choice: &AgentChoice, context: &Context) -> Result<Self, CliError> {
         let root = temporary()?;
         let home = root.join("orch");
-        let orch = std::env::current_exe().map_err(CliError::system("cannot tell where orch itself is"))?;
+        let orch = std::env::current_exe().map_err(CliError::system("cannot determine the path of orch"))?;
         let setup = Setup {
             home: Home::new(&home, None),
             environment: choice.environment(context, &root, &home),

@@ -95,7 +95,6 @@ fn unheard(setup: &Setup) -> Finding {
 fn mute(setup: &Setup, why: &str) -> Finding {
     let who = setup.holder().map(|holder| format!(" ({holder})")).unwrap_or_default();
     let detail = if why.starts_with("orch (") { why.to_owned() } else { format!("orch{who}: {why}") };
-    let remedy =
-        "a removed socket is made again within seconds; else `orch serve --replace` takes its place, agents go on";
+    let remedy = "a removed socket is created again within seconds; else `orch serve --replace` replaces the daemon, agents keep running";
     Finding::new("daemon", Verdict::Bad, detail).remedy(remedy)
 }

@@ -29,11 +29,11 @@ mod tests {
     #[test]
     fn the_last_line_says_ready_or_what_is_missing() {
         let good = Finding::new("git", Verdict::Ok, "2.47");
-        let odd = Finding::new("home", Verdict::Warning, "open to others").remedy("chmod");
+        let minor = Finding::new("home", Verdict::Warning, "open to others").remedy("chmod");
         let bad = Finding::new("tmux", Verdict::Bad, "not installed").remedy("apt install tmux");
         let worse = Finding::new("agents", Verdict::Bad, "none");
-        assert_eq!(last_line(&[good.clone(), odd.clone()], Paint::OFF), "ready\n");
-        assert!(is_ready(&[good.clone(), odd]));
+        assert_eq!(last_line(&[good.clone(), minor.clone()], Paint::OFF), "ready\n");
+        assert!(is_ready(&[good.clone(), minor]));
         assert_eq!(
             last_line(&[good, bad.clone(), worse], Paint::OFF),
             "not ready: tmux, agents; first: apt install tmux\n"

@@ -70,7 +70,7 @@ fn too_little(stock: &Stock) -> CliError {
             stock.missing().join("; ")
         ),
         hint: Some(
-            "orch patterns stats tells what there is; orch eval routing --outcomes FILE replays recorded outcomes"
+            "orch patterns stats shows the samples; orch eval routing --outcomes FILE replays recorded outcomes"
                 .to_owned(),
         ),
     }

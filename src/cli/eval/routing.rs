@@ -85,7 +85,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         None => history::outcomes(context).map(|(outcomes, report)| (outcomes, Some(report)))?,
     };
     let (policy, gate) = policy_and_gate(args, &context.cwd)?;
-    odd_groups(&policy, &outcomes).iter().for_each(|odd| context.ui.warning(odd));
+    group_warnings(&policy, &outcomes).iter().for_each(|warning| context.ui.warning(warning));
     let setting = Setting { gate, seed: args.seed, seeds: args.seeds.into(), folds: args.folds.into() };
     let view = RoutingView { history, ..view(&outcomes, &policy, &setting)? };
     if let Some(file) = &args.plot {
@@ -101,7 +101,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
 
 /// A named file that cannot be read is a usage error, like one that cannot be parsed.
 fn unreadable(error: &impl std::fmt::Display) -> CliError {
-    CliError::usage(error.to_string(), "name a file that can be read; orch eval routing --help tells the options")
+    CliError::usage(error.to_string(), "name a readable file; orch eval routing --help lists the options")
 }
 
 fn from_file(path: &Path) -> Result<Outcomes, CliError> {
@@ -109,7 +109,7 @@ fn from_file(path: &Path) -> Result<Outcomes, CliError> {
     parse_outcomes(&bytes).map_err(|error| {
         CliError::usage(
             format!("{}: {error}", path.display()),
-            "docs/reference/routing-economics.md tells what the file holds",
+            "docs/reference/routing-economics.md describes the file",
         )
     })
 }
@@ -122,7 +122,7 @@ fn policy_and_gate(args: &Args, cwd: &Path) -> Result<(Policy, Gate), CliError> 
             let path = cwd.join(file);
             let text = fs::read_text(&path, policy::MAX_BYTES).map_err(|error| unreadable(&error))?;
             parse_policy(&text).map_err(|error| {
-                let hint = "docs/reference/routing-economics.md tells every key of a policy";
+                let hint = "docs/reference/routing-economics.md lists every key of a policy";
                 CliError::usage(format!("{}: {error}", path.display()), hint)
             })?
         }
@@ -136,7 +136,7 @@ fn policy_and_gate(args: &Args, cwd: &Path) -> Result<(Policy, Gate), CliError> 
 }
 
 /// Returns warnings about ladders of groups. Nothing is refused: the records may cover a part of the policy's groups.
-fn odd_groups(policy: &Policy, outcomes: &Outcomes) -> Vec<String> {
+fn group_warnings(policy: &Policy, outcomes: &Outcomes) -> Vec<String> {
     let known: BTreeSet<&str> = outcomes.tasks.iter().map(|task| task.group.as_str()).collect();
     let strange = policy.groups.keys().filter(|group| !known.contains(group.as_str()));
     let text = |group: &String| {
@@ -147,7 +147,7 @@ fn odd_groups(policy: &Policy, outcomes: &Outcomes) -> Vec<String> {
 }
 
 fn played(outcomes: &Outcomes, contenders: &[Contender], setting: &Setting) -> Result<Vec<Vec<Pass>>, CliError> {
-    let hint = "orch eval routing --help tells the options; docs/reference/routing-economics.md the keys of a policy";
+    let hint = "orch eval routing --help lists the options; docs/reference/routing-economics.md the keys of a policy";
     replay(outcomes, contenders, setting).map_err(|error| CliError::usage(error.to_string(), hint))
 }
 

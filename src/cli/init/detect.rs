@@ -15,7 +15,7 @@ const LARGEST: usize = 1 << 20;
 /// The first `config.yml`: it sets nothing, and refers to the documentation.
 pub const CONFIG_FILE: &str = "\
 # orch's settings. `orch config show` prints those in force, `orch config set KEY VALUE` changes one,
-# `orch config schema` tells every key. Edits apply without a restart.
+# `orch config schema` lists every key. Edits apply without a restart.
 ";
 
 /// Returns commands that probably check the repository at `root`.
@@ -154,7 +154,7 @@ pub fn project_file(
     workspace: &Workspace,
 ) -> String {
     let mut text = String::from(
-        "# How orch works on this repository: `orch config schema --project` tells every key.\n\
+        "# How orch works on this repository: `orch config schema --project` lists every key.\n\
          # Checks run as you. They count once `orch init` has approved this very file: run it again after an edit.\n\
          # orch reads it in your checkout, committed or not; whoever clones it approves it for themselves.\n",
     );

@@ -105,7 +105,7 @@ impl Found {
         field("git", line(&self.git).into_owned());
         field("tmux", line(&self.tmux).into_owned());
         let agents: Vec<_> = self.agents.iter().map(Agent::render).collect();
-        let none = paint.text(Role::Warning, "none is installed: orch doctor tells how to get one");
+        let none = paint.text(Role::Warning, "none is installed: orch doctor shows how to get one");
         field("agents", if agents.is_empty() { none.into_owned() } else { agents.join(", ") });
         for (at, one) in self.overhead.iter().enumerate() {
             field(if at == 0 { "besides" } else { "" }, line(one).into_owned());
@@ -179,7 +179,7 @@ impl Found {
     fn next_step(&self) -> String {
         if self.is_red() {
             return format!(
-                "what does not pass on the base tells nothing of an agent's work: mend it, or {},\n      and run orch init \
+                "a check that fails on the base says nothing about an agent's work: fix it, or {},\n      and run orch init \
                  --try again",
                 self.file.display()
             );
@@ -200,7 +200,7 @@ impl Found {
             );
         }
         if self.agents.is_empty() {
-            return "next: install an agent (orch doctor tells how); orch task add \"What is to be done\"".to_owned();
+            return "next: install an agent (orch doctor shows how); orch task add \"What is to be done\"".to_owned();
         }
         "next: orch task add \"What is to be done\"".to_owned()
     }

@@ -68,7 +68,7 @@ fn outcome(firing: &FiringView) -> String {
 }
 
 /// Renders everything about one job.
-pub fn sheet(job: &JobView, now: &Now) -> String {
+pub fn details(job: &JobView, now: &Now) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
@@ -161,8 +161,8 @@ mod tests {
     }
 
     #[test]
-    fn a_sheet_tells_everything_and_the_end_of_what_failed() {
-        let text = sheet(&job(), &now());
+    fn details_show_everything_and_the_end_of_a_failure() {
+        let text = details(&job(), &now());
         for part in [
             "overlap    queue",
             "jitter     up to 60 s",

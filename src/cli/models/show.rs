@@ -27,13 +27,12 @@ const UNKNOWN: &str = "?";
 
 /// The explanation of the sign before a guessed fact.
 const GUESSED: &str =
-    "~ only its name looks like it, which is not enough where a task needs it; models in config.yml says so for sure\n";
+    "~ guessed from its name, which is not enough for a task that needs it; declare it under models in config.yml\n";
 
 /// Renders the list of models.
 pub fn listed(models: &[ModelView], usable: bool, columns: usize, paint: Paint) -> String {
     if models.is_empty() && usable {
-        return "no model can be used; `orch models list` tells what each provider lacks, and `orch doctor` how to log \
-                in with an agent\n"
+        return "no model is usable; `orch models list` shows what each provider lacks, and `orch doctor` how to log in with an agent\n"
             .to_owned();
     }
     if models.is_empty() {
@@ -68,7 +67,7 @@ fn is_guessed_in_part(model: &ModelView) -> bool {
 /// Renders the overrides and cooldowns of a running daemon.
 pub fn decided(status: &StatusView, now: &Now) -> String {
     let set = status.set_models.iter().map(|set| format!("set while the daemon runs: {}\n", one(set)));
-    let rests = status.left_alone.iter().map(|rest| format!("left alone: {}\n", left_alone(rest, now)));
+    let rests = status.left_alone.iter().map(|rest| format!("cooldown: {}\n", left_alone(rest, now)));
     set.chain(rests).collect()
 }
 
@@ -171,8 +170,7 @@ const CHECK_HEAD: [Column; 5] = [
 /// Renders the states of providers.
 pub fn checked(view: &CheckView, now: &Now, columns: usize, paint: Paint) -> String {
     if view.providers.is_empty() {
-        return "no provider has a key or a login; `orch models list` tells what each lacks, and `orch doctor` how to log \
-                in with an agent\n"
+        return "no provider has a key or a login; `orch models list` shows what each lacks, and `orch doctor` how to log in with an agent\n"
             .to_owned();
     }
     let row = |provider: &ProviderView| {
@@ -264,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_tells_what_is_known_and_leaves_the_rest_open() {
+    fn a_list_shows_what_is_known_and_leaves_the_rest_open() {
         let text = listed(&views(), false, 140, Paint::OFF);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let expected = "openai gpt-5.2 sonnet reasoning tools vision 400k 1.75 14.00 yes: OPENAI_API_KEY is set";
@@ -288,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn providers_are_told_with_age_end_and_what_to_do() {
+    fn providers_are_reported_with_age_end_and_what_to_do() {
         let now = crate::cli::fixture::now();
         let at = |seconds| now.at + SignedDuration::from_secs(seconds);
         let probe = |state, until| Probe {

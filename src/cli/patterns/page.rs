@@ -32,7 +32,7 @@ pub fn recommendation(view: &PatternsView, columns: usize, paint: Paint) -> Stri
     let mut text = match &view.recommended {
         Some(best) => format!("{} for {of}: {}\n", who(&best.agent, best.model.as_deref()), best.reason),
         None => format!(
-            "nobody for {of}: it takes at least {MIN_SAMPLES} judged runs of one agent and model, and more than {} % of them accepted\n",
+            "no recommendation for {of}: that takes at least {MIN_SAMPLES} judged runs of one agent and model, and more than {} % of them accepted\n",
             MIN_RATE * 100.0
         ),
     };
@@ -200,9 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn who_is_proven_by_nothing_is_not_recommended_and_the_reason_is_told() {
+    fn who_is_proven_by_nothing_is_not_recommended_and_the_reason_is_reported() {
         let text = recommendation(&view(vec![row("claude", 2, &[("timeout", 2)])], None), 100, Paint::OFF);
-        assert!(text.starts_with("nobody for any: it takes at least 3 judged runs"), "{text}");
+        assert!(text.starts_with("no recommendation for any: that takes at least 3 judged runs"), "{text}");
         assert!(text.contains("claude small") && text.contains("50%") && text.contains("25%-75%"), "{text}");
         let none = PatternsView { total: 0, ..view(Vec::new(), None) };
         assert_eq!(recommendation(&none, 100, Paint::OFF).lines().count(), 1);

@@ -5,8 +5,9 @@ use crate::cli::task::detail_view::DetailView;
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::text::line;
 use orch_api::patterns::StandingView;
-use orch_api::route::{ForecastView, OutlookView, ResolvedView, RouteView};
+use orch_api::route::{ForecastView, ModelSourceView, OutlookView, ResolvedView, RouteView};
 use orch_core::count;
+use orch_core::model_path::Source;
 
 /// Renders the answer.
 pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
@@ -15,6 +16,7 @@ pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
     page.optional("project", view.project.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned()));
     page.field("type", line(&view.task_type));
     page.field("resolver", line(&resolver(&view.resolver)));
+    page.optional("model from", sources(&view.resolver.sources).map(|text| line(&text).into_owned()));
     let chosen = who(&view.route.agent, view.resolver.given.as_deref().or(view.route.model.as_deref()));
     let task_type = &view.task_type;
     page.field("record", line(&record(view.record.chosen.as_ref(), &chosen, task_type)));
@@ -41,6 +43,24 @@ fn resolver(found: &ResolvedView) -> String {
     format!("{model} ({}): {}", about.join(", "), found.reason)
 }
 
+/// Renders where the model comes from, and what else names one: `message: opus; not used: agent: haiku, route: sonnet`. `None` where
+/// the route alone names it.
+fn sources(sources: &[ModelSourceView]) -> Option<String> {
+    let step = |step: &ModelSourceView| {
+        let source = step.source.as_str().replace('_', " ");
+        step.reference.as_ref().map_or_else(|| source.clone(), |reference| format!("{source}: {reference}"))
+    };
+    let (first, others) = sources.split_first()?;
+    match others {
+        [] if first.source == Source::Route => None,
+        [] => Some(step(first)),
+        others => {
+            let others: Vec<String> = others.iter().map(step).collect();
+            Some(format!("{}; not used: {}", step(first), others.join(", ")))
+        }
+    }
+}
+
 fn record(standing: Option<&StandingView>, chosen: &str, task_type: &str) -> String {
     let Some(StandingView { samples, successes, ci95: [low, high], by_hand, .. }) = standing else {
         return format!("no {task_type} by {chosen} was judged yet");
@@ -54,7 +74,7 @@ fn record(standing: Option<&StandingView>, chosen: &str, task_type: &str) -> Str
 fn cost(outlook: &OutlookView, chosen: &str) -> String {
     let unpriced = match outlook.unpriced {
         0 => String::new(),
-        count => format!(" ({count} told no price)"),
+        count => format!(" ({count} have no price)"),
     };
     let Some(ForecastView { low_usd, median_usd, high_usd, samples, group }) = &outlook.forecast else {
         return format!("unknown: no priced run by {chosen} yet{unpriced}");
@@ -84,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_said_and_never_told_as_zero() {
+    fn an_unknown_cost_is_never_shown_as_zero() {
         let text = cost(&outlook(0, &[], 3), "codex (its own choice)");
-        assert_eq!(text, "unknown: no priced run by codex (its own choice) yet (3 told no price)");
+        assert_eq!(text, "unknown: no priced run by codex (its own choice) yet (3 have no price)");
         let none = ResolvedView::none("claude takes its own default");
         assert_eq!(resolver(&none), "claude takes its own default");
         let unpriced = ResolvedView { model: Some("a/b".to_owned()), ..ResolvedView::none("so") };

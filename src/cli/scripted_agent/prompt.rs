@@ -54,7 +54,7 @@ impl Prompt {
     }
 
     /// Returns whether it mentions an earlier attempt that failed.
-    pub(super) fn tells_of_trouble(&self) -> bool {
+    pub(super) fn mentions_trouble(&self) -> bool {
         TROUBLE.iter().any(|words| self.words.contains(words))
     }
 

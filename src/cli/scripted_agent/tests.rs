@@ -155,13 +155,13 @@ fn nested_fences_belong_to_the_outer_one_and_an_open_one_reaches_to_the_end() {
 #[test]
 fn orchs_own_prompts_are_understood_and_the_data_in_them_poses_as_nothing() {
     let first = Prompt::read(&work("ROUTE-REQUEST, was not accepted", None));
-    assert!(!first.is_route_request() && !first.tells_of_trouble());
+    assert!(!first.is_route_request() && !first.mentions_trouble());
     let task = first.task().expect("a task");
     assert_eq!((task.id.as_str(), task.title.as_str()), ("7", "Say hello"));
     for class in [FailureClass::ChecksFailed, FailureClass::Killed, FailureClass::Conflict] {
         for conversation in [Conversation::Same, Conversation::Fresh] {
             let again = Prompt::read(&work(SCRIPT, Some((class, conversation))));
-            assert!(again.tells_of_trouble(), "{class}");
+            assert!(again.mentions_trouble(), "{class}");
             assert_eq!(again.task().is_some(), conversation == Conversation::Fresh);
         }
     }
@@ -260,14 +260,14 @@ fn a_resumed_conversation_knows_its_task_and_reads_the_rest_from_the_cache() {
 }
 
 #[test]
-fn a_fresh_conversation_that_is_told_of_a_failure_does_the_later_part() {
+fn a_fresh_conversation_after_a_failure_does_the_later_part() {
     let prompt = work(SCRIPT, Some((FailureClass::ChecksFailed, Conversation::Fresh)));
     let done = Fixture::new().turn(&NEW, &prompt);
     assert!(done.events.contains(&AgentEvent::Text { text: "Once more.".into() }), "{}", done.lines);
 }
 
 #[test]
-fn an_unknown_conversation_is_told_as_the_real_cli_tells_it() {
+fn an_unknown_conversation_is_reported_as_the_real_cli_does() {
     let lost = Fixture::new().turn(&RESUME, "go on");
     assert_eq!((lost.code, lost.ending.failure.map(|f| f.class)), (1, Some(FailureClass::SessionLost)));
 }
@@ -292,7 +292,7 @@ fn a_script_can_end_the_process_and_print_what_it_wants() {
 }
 
 #[test]
-fn a_slip_in_the_script_is_told_and_nothing_is_done() {
+fn a_slip_in_the_script_is_reported_and_nothing_is_done() {
     let fixture = Fixture::new();
     let bad = fixture.turn(&NEW, &work("```orch-script\nwrite f x\ndance\n```", None));
     assert_eq!((bad.code, fixture.work().join("f").exists()), (1, false));

@@ -44,7 +44,7 @@ pub(super) fn carry_out(
     stream: &mut Stream<impl Write>,
 ) -> io::Result<Leaves> {
     let own;
-    let again = conversation.turns > 1 || prompt.tells_of_trouble();
+    let again = conversation.turns > 1 || prompt.mentions_trouble();
     let instructions = if script.is_empty() {
         own = unscripted(conversation.task.as_ref());
         &own

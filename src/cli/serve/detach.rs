@@ -28,7 +28,7 @@ pub(super) async fn run(replaces: bool, setup: &Setup, context: &Context) -> Res
     if !replaces && let Found::Answers(_, status) = find(setup).await? {
         return Err(CliError::Refused {
             message: format!("orch runs already as {} (pid {})", status.mode, status.pid),
-            hint: Some("`orch status` tells how it is; `orch serve -d --replace` takes its place".to_owned()),
+            hint: Some("`orch status` shows its state; `orch serve -d --replace` replaces it".to_owned()),
         });
     }
     setup.prepare()?;

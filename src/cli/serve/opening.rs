@@ -65,7 +65,7 @@ fn occupied(status: &StatusView, replaces: bool) -> CliError {
     let hint = if replaces {
         "wait until its task is at rest; it is not taken away from a terminal"
     } else {
-        "orch status tells how it is; there is one engine for each ORCH_HOME; `orch serve --replace` takes its place"
+        "orch status shows its state; there is one engine for each ORCH_HOME; `orch serve --replace` replaces it"
     };
     CliError::Refused {
         message: format!("orch runs already as {} (pid {})", status.mode, status.pid),

@@ -15,6 +15,6 @@ pub fn respawn(context: &Context) -> CliError {
     let name = args.next().unwrap_or_else(|| "orch".into());
     let args: Vec<OsString> = args.filter(|arg| arg != ONCE).collect();
     let program = program(&name, context);
-    tracing::info!(program = %program.display(), "orch starts itself anew");
-    CliError::system(format!("cannot start {} anew", program.display()))(become_program(&program, &name, &args))
+    tracing::info!(program = %program.display(), "orch restarts");
+    CliError::system(format!("cannot restart {}", program.display()))(become_program(&program, &name, &args))
 }

@@ -112,7 +112,7 @@ fn print(host: &ServiceHost<'_>, supervisor: Supervisor, installation: &Installa
             let old = &before.definition.program;
             let moved =
                 if *old == installation.definition.program { String::new() } else { format!("; it started {old}") };
-            format!("written anew for {}: {file}{moved}", supervisor.describe())
+            format!("updated for {}: {file}{moved}", supervisor.describe())
         }
     };
     ui.data(&format!("{said}\nstarts {} for {home}\n", installation.definition.program))?;
@@ -133,8 +133,8 @@ fn warn(host: &ServiceHost<'_>, supervisor: Supervisor, definition: &Definition)
         ui.warning(&format!("{} may be built over or removed: install orch to a lasting place", definition.program));
     }
     if let Ok(loaded) = settings::global(host.context, &host.setup.home) {
-        for lack in lacking(definition, definition.path.as_deref().unwrap_or_default(), &loaded.config) {
-            ui.warning(&lack);
+        for missing in lacking(definition, definition.path.as_deref().unwrap_or_default(), &loaded.config) {
+            ui.warning(&missing);
         }
     }
     if supervisor == Supervisor::Systemd && !host.lingers() {
@@ -206,10 +206,13 @@ pub async fn uninstall(args: Removal, context: &Context) -> Result<Exit, CliErro
         context.ui.note("no service is installed");
     }
     for found in removed.iter().filter(|_| !context.ui.is_json()) {
-        context.ui.data(&format!("{} has it no more: {}\n", found.supervisor.describe(), found.file.display()))?;
+        context.ui.data(&format!("{} no longer has it: {}\n", found.supervisor.describe(), found.file.display()))?;
     }
     if let Some((_, status)) = host.daemon().await {
-        context.ui.note(&format!("orch (pid {}) runs on by itself; orch shutdown stops it, agents go on", status.pid));
+        context.ui.note(&format!(
+            "orch (pid {}) keeps running without a supervisor; orch shutdown stops it, agents keep running",
+            status.pid
+        ));
     }
     Ok(Exit::Done)
 }

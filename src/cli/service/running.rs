@@ -97,7 +97,7 @@ pub async fn stop(args: Stop, context: &Context) -> Result<Exit, CliError> {
         context.ui.json(&serde_json::json!({ "supervisor": found.supervisor, "stopped": pid }))?;
     } else {
         match pid {
-            Some(pid) => context.ui.data(&format!("orch (pid {pid}) has left; agents go on\n"))?,
+            Some(pid) => context.ui.data(&format!("orch (pid {pid}) has stopped; agents keep running\n"))?,
             None => context.ui.data("it did not run\n")?,
         }
         context.ui.note("next: orch service start");
@@ -137,7 +137,7 @@ pub async fn restart(args: Restart, context: &Context) -> Result<Exit, CliError>
             begin(&host, found.supervisor).await?;
         }
     }
-    arrived(&host, found.supervisor, "runs anew", before).await
+    arrived(&host, found.supervisor, "was restarted", before).await
 }
 
 /// Restarts a daemon without a supervisor: it replaces itself.
@@ -147,14 +147,14 @@ async fn anew_by_hand(host: &ServiceHost<'_>, drains: bool) -> Result<Exit, CliE
     };
     if drains {
         let hint = Some("orch shutdown --drain, then start it as before".to_owned());
-        let message = format!("orch (pid {}) was started by hand: nobody would start it again", status.pid);
+        let message = format!("orch (pid {}) was started by hand: no supervisor would start it again", status.pid);
         return Err(CliError::Refused { message, hint });
     }
     let before = last_start(host).await;
     let is_signalled = Identity::from_pid(status.pid).is_some_and(|daemon| signal(&daemon, Signal::HUP));
     if !is_signalled {
         let hint = Some("orch serve --replace".to_owned());
-        return Err(CliError::Refused { message: format!("orch (pid {}) cannot be told to", status.pid), hint });
+        return Err(CliError::Refused { message: format!("orch (pid {}) cannot be signalled", status.pid), hint });
     }
     let status = again(host, before).await?;
     if host.context.ui.is_json() {
@@ -162,7 +162,9 @@ async fn anew_by_hand(host: &ServiceHost<'_>, drains: bool) -> Result<Exit, CliE
             .ui
             .json(&serde_json::json!({ "supervisor": null, "pid": status.pid, "version": status.version }))?;
     } else {
-        host.context.ui.data(&format!("orch {} runs anew (pid {}), started by hand\n", status.version, status.pid))?;
+        host.context
+            .ui
+            .data(&format!("orch {} was restarted (pid {}), started by hand\n", status.version, status.pid))?;
     }
     Ok(Exit::Done)
 }
@@ -229,7 +231,7 @@ async fn drain(host: &ServiceHost<'_>) -> Result<(), CliError> {
     let why = Some(format!("orch service --drain by {}", host.context.person()));
     let order = ShutdownOrder { how: ShutdownMode::Drain, dry_run: false, why };
     let answer = stop::ask(&client, &status, &order).await?;
-    host.context.ui.note(&format!("waits for {} under way; orch status tells more", answer.under_way.len()));
+    host.context.ui.note(&format!("waits for {} running; orch status shows more", answer.under_way.len()));
     stop::gone(&host.setup, &leaving).await
 }
 
@@ -238,7 +240,7 @@ async fn gone(host: &ServiceHost<'_>, status: &StatusView) -> Result<(), CliErro
     if stop::gone_within(&host.setup, &leaving, PATIENCE).await? {
         return Ok(());
     }
-    let (message, hint) = (format!("orch (pid {}) does not leave", status.pid), Some("orch status".to_owned()));
+    let (message, hint) = (format!("orch (pid {}) does not stop", status.pid), Some("orch status".to_owned()));
     Err(CliError::Refused { message, hint })
 }
 

@@ -75,7 +75,7 @@ impl<'a> ServiceHost<'a> {
             return Ok(wanted);
         }
         decide(&self.around).map_err(|none| CliError::Refused {
-            message: format!("nobody here can keep the daemon running: {}", none.why),
+            message: format!("no supervisor can keep the daemon running here: {}", none.why),
             hint: Some(none.advice),
         })
     }
@@ -175,7 +175,7 @@ impl<'a> ServiceHost<'a> {
         };
         let program = which(name, self.context.path()).ok_or_else(|| CliError::Refused {
             message: format!("{} cannot be asked: {name} is not in PATH", supervisor.describe()),
-            hint: Some("orch service status tells which supervisor has the service".to_owned()),
+            hint: Some("orch service status shows which supervisor has the service".to_owned()),
         })?;
         let call = Invocation::new(program, "/").args(first).args(args).envs(self.environment.iter().cloned());
         Ok(run_async(&call.env("HOMEBREW_NO_AUTO_UPDATE", "1").time_limit(PATIENCE)).await?)

@@ -164,8 +164,9 @@ async fn collect(host: &ServiceHost<'_>) -> View {
     let in_charge = standings.iter().find(is_of);
     let shown = in_charge.or(standings.first());
     let history = history(host, served.as_ref().map(|(client, _)| client)).await;
-    let since =
-        |pid: u32| history.iter().rfind(|life| life.pid == pid && life.kind == ServiceKind::Start).map(|life| life.at);
+    let since = |pid: u32| {
+        history.iter().rfind(|entry| entry.pid == pid && entry.kind == ServiceKind::Start).map(|entry| entry.at)
+    };
     let program = match (&served, shown) {
         (Some((_, status)), shown) => {
             let program = shown.map(|(found, _)| PathBuf::from(&found.definition.program));
@@ -174,10 +175,10 @@ async fn collect(host: &ServiceHost<'_>) -> View {
         (None, Some((found, _))) => Some(alone(&found.definition.program, host.context).await),
         (None, None) => None,
     };
-    let last = history.iter().rfind(|life| life.kind != ServiceKind::Start);
+    let last = history.iter().rfind(|entry| entry.kind != ServiceKind::Start);
     let supervisors_word = || shown.and_then(|(_, standing)| standing.last_exit.clone());
     let last_exit = match last {
-        Some(life) => Some(LastExit { at: Some(life.at), kind: Some(life.kind), why: life.why.clone() }),
+        Some(entry) => Some(LastExit { at: Some(entry.at), kind: Some(entry.kind), why: entry.why.clone() }),
         None => supervisors_word().map(|why| LastExit { at: None, kind: None, why }),
     };
     View {

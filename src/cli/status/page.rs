@@ -60,8 +60,8 @@ impl Page {
     /// Renders these lines, and below them as much of the sections as fits.
     pub fn filled(&self, mut lines: Vec<String>, mut sections: Vec<Section>) -> String {
         sections.retain(|section| section.total > 0);
-        let room = self.rows.map(|rows| rows.saturating_sub(lines.len()));
-        for (section, height) in sections.iter().zip(heights(&sections, room)) {
+        let available = self.rows.map(|rows| rows.saturating_sub(lines.len()));
+        for (section, height) in sections.iter().zip(heights(&sections, available)) {
             lines.extend(self.fitted(section, height));
         }
         lines.truncate(self.rows.unwrap_or(usize::MAX));
@@ -96,7 +96,7 @@ impl Page {
             lines.push(self.paint.text(Role::Bad, text).into_owned());
         }
         for rest in &status.left_alone {
-            let text = format!("left alone: {}", left_alone(rest, &self.now));
+            let text = format!("cooldown: {}", left_alone(rest, &self.now));
             lines.push(self.paint.text(Role::Warning, text::fit(&text, self.columns)).into_owned());
         }
         for set in &status.set_models {
@@ -169,7 +169,7 @@ impl Page {
             ]
         };
         let rows: Vec<_> = overview.running.iter().map(row).collect();
-        self.section(("running", "orch list"), &head, &rows, rows.len())
+        self.section("running", "orch list", &head, &rows, rows.len())
     }
 
     fn needs_you(&self, overview: &Overview) -> Section {
@@ -183,7 +183,7 @@ impl Page {
             [cell(task.id.to_string()), cell(task.title.as_str()), (Cow::Owned(question), Some(Role::Warning))]
         });
         let rows: Vec<_> = rows.collect();
-        self.section(("needs you", "orch list"), &HEAD, &rows, count(&overview.status, &[Status::NeedsReview]))
+        self.section("needs you", "orch list", &HEAD, &rows, count(&overview.status, &[Status::NeedsReview]))
     }
 
     fn queued(&self, overview: &Overview) -> Section {
@@ -206,7 +206,7 @@ impl Page {
         });
         let rows: Vec<_> = rows.collect();
         let waiting = [Status::New, Status::Routed, Status::InReview, Status::Blocked];
-        self.section(("queued", "orch list"), &head, &rows, count(&overview.status, &waiting))
+        self.section("queued", "orch list", &head, &rows, count(&overview.status, &waiting))
     }
 
     fn why(&self, task: &QueuedView) -> String {
@@ -218,7 +218,8 @@ impl Page {
     /// Returns a section: its title and the command that lists all of it, its table, and the total number of rows.
     pub fn section<const N: usize>(
         &self,
-        (title, all): (&'static str, &'static str),
+        title: &'static str,
+        all: &'static str,
         head: &[Column; N],
         rows: &[[Cell<'_>; N]],
         total: usize,
@@ -244,15 +245,15 @@ impl Page {
 }
 
 /// Distributes lines to sections: all of them if they fit, else at least a few each, with priority to the first.
-fn heights(sections: &[Section], room: Option<usize>) -> Vec<usize> {
+fn heights(sections: &[Section], available: Option<usize>) -> Vec<usize> {
     // A blank line and a title; if rows are omitted, a line that says so.
     let wanted = |section: &Section| section.lines.len() + 2 + usize::from(section.lines.len() - 1 < section.total);
-    let Some(mut room) = room else { return sections.iter().map(wanted).collect() };
+    let Some(mut available) = available else { return sections.iter().map(wanted).collect() };
     let mut heights = Vec::new();
     for (at, section) in sections.iter().enumerate() {
         let others: usize = sections[at + 1..].iter().map(|other| wanted(other).min(LEAST + 2)).sum();
-        let height = wanted(section).min(room.saturating_sub(others).max(LEAST + 2)).min(room);
-        room -= height;
+        let height = wanted(section).min(available.saturating_sub(others).max(LEAST + 2)).min(available);
+        available -= height;
         heights.push(height);
     }
     heights

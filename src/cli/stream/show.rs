@@ -55,7 +55,7 @@ impl<'a> Show<'a> {
             }
             StreamEvent::Lagged { .. } => {}
             StreamEvent::Cut { offset, .. } => {
-                ui.warning(&format!("somebody cut the transcript; it goes on at byte {offset}"));
+                ui.warning(&format!("the transcript was truncated; it continues at byte {offset}"));
             }
             StreamEvent::Waiting { task_id, because } => ui.aside(&format!("task {task_id} waits: {because}")),
             StreamEvent::Settled { .. } => {}

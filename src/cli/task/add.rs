@@ -102,7 +102,7 @@ fn next(task: &TaskView, nobody_serves: bool) -> String {
     match (nobody_serves, task.depends_on.first()) {
         (true, None) => format!("next: orch task run {}, or orch serve", task.id),
         (true, Some(first)) => {
-            format!("it begins after what it depends on; next: orch task run {first}, or orch serve")
+            format!("it starts after its dependencies; next: orch task run {first}, or orch serve")
         }
         (false, _) => format!("the daemon takes it; next: orch why {}", task.id),
     }

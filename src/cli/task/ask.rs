@@ -83,7 +83,7 @@ pub(super) fn next(task: &TaskView, nobody_serves: bool) -> String {
             Some(hold) if hold.reason == HoldReason::Stopping => {
                 format!("its run is being stopped; next: orch why {id}")
             }
-            Some(_) | None => format!("it is under way; next: orch log {id}"),
+            Some(_) | None => format!("it is running; next: orch log {id}"),
         },
         Status::Done => format!("next: orch task show {id}"),
         Status::Blocked => format!("next: orch why {id}"),

@@ -71,10 +71,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 /// Returns the status line of the pane: what it shows, whether input is possible, and how to detach.
 fn label(id: TaskId, read_only: bool, has_screen: bool) -> String {
     match (read_only, has_screen) {
-        (true, _) => format!("task {id}, only to look at; Ctrl-b d leaves"),
-        (false, true) => format!("task {id}: its agent's own screen, what you type reaches it; Ctrl-b d leaves"),
+        (true, _) => format!("task {id}, read-only; Ctrl-b d detaches"),
+        (false, true) => format!("task {id}: interactive, input reaches the agent; Ctrl-b d detaches"),
         (false, false) => {
-            format!("task {id}, a view: orch task send {id} TEXT talks to it; Ctrl-C stops it, Ctrl-b d leaves")
+            format!("task {id}: orch task send {id} TEXT sends a message; Ctrl-C stops it, Ctrl-b d detaches")
         }
     }
 }
@@ -120,14 +120,14 @@ fn session_file(run: &RunView) -> Option<PathBuf> {
 
 /// Returns the error for a run that is active but has no session.
 fn no_terminal(id: TaskId, run: &RunView) -> CliError {
-    let hint = Some(format!("orch stream {id} shows what its agent says; orch why {id} tells how it stands"));
+    let hint = Some(format!("orch stream {id} shows its output; orch why {id} shows its state"));
     CliError::NotFound {
-        message: format!("run {} of task {id} is under way, but its terminal is not there", run.run_id),
+        message: format!("run {} of task {id} is active, but its terminal does not exist", run.run_id),
         hint,
     }
 }
 
 fn not_live(id: TaskId) -> CliError {
-    let hint = Some(format!("orch task log {id} shows what its last run said; orch task run {id} runs it"));
+    let hint = Some(format!("orch task log {id} shows the output of its last run; orch task run {id} runs it"));
     CliError::NotFound { message: format!("no agent works on task {id} now"), hint }
 }

@@ -46,7 +46,7 @@ pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliE
     } else {
         let who = match &task.assignee {
             Some(name) => format!("is claimed by {}", text::fit(name, 80)),
-            None => "is nobody's".to_owned(),
+            None => "is not claimed".to_owned(),
         };
         context.ui.data(&format!("task {} {who}: {}\n", task.id, text::fit(&task.title, 120)))?;
     }

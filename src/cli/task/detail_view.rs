@@ -98,7 +98,7 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
     view.out.push('\n');
     let kind = task.question_kind.map(|kind| format!(" ({})", kind.label())).unwrap_or_default();
     view.field("status", format!("{}{kind}", paint.text(role_of(task.status), task.status.as_str())));
-    view.optional("held", task.hold.as_ref().map(|hold| told_hold(hold, now)));
+    view.optional("held", task.hold.as_ref().map(|hold| render_hold(hold, now)));
     standing(&mut view, task);
     wishes(&mut view, task, now);
     view.optional("branch", task.branch.as_deref().map(line));
@@ -131,7 +131,7 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
         task.ignored.iter().for_each(|one| view.out.push_str(&indented(one, "  ")));
     }
     if let Some(conflicts) = task.conflicts.as_deref().filter(|conflicts| !conflicts.is_empty()) {
-        view.heading("At odds");
+        view.heading("Conflicts");
         conflicts.iter().for_each(|one| {
             view.out.push_str(&format!("  {}\n", now.local(one.at)));
             view.out.push_str(&indented(&one.text, "     "));
@@ -160,7 +160,7 @@ fn standing(view: &mut DetailView, task: &TaskView) {
         task.choices.iter().for_each(|choice| view.field("", format!("→ {}", line(choice))));
         view.optional("tried", tried(task));
     }
-    view.optional("result", told_integration(task));
+    view.optional("result", render_integration(task));
 }
 
 /// Lists the failed runs of a task with their outcomes, oldest first: `claude/sonnet: checks_failed`.
@@ -194,7 +194,7 @@ fn wishes(view: &mut DetailView, task: &TaskView, now: &Now) {
 }
 
 /// Renders a hold in one line: `rate limited until 17:00 (in 12m): claude: usage limit reached`.
-pub fn told_hold(hold: &HoldView, now: &Now) -> String {
+pub fn render_hold(hold: &HoldView, now: &Now) -> String {
     let until = hold.until.map(|at| format!(" until {}", now.until(at))).unwrap_or_default();
     format!("{}{until}: {}", reason(hold), line(&hold.detail))
 }
@@ -206,7 +206,7 @@ fn reason(hold: &HoldView) -> String {
 }
 
 /// Renders the integration of the branch: `merged into main as 0123456789`.
-pub fn told_integration(task: &TaskView) -> Option<String> {
+pub fn render_integration(task: &TaskView) -> Option<String> {
     let integration = task.integration.as_ref()?;
     let commit = integration.commit.as_deref().map(|sha| format!(" as {}", line(short(sha)))).unwrap_or_default();
     let what = match integration.state {
@@ -292,9 +292,9 @@ fn one_message(view: &mut DetailView, message: &MessageView, now: &Now) {
 fn outcome(run: &RunView) -> (Role, String) {
     let Some(outcome) = &run.outcome else {
         return if let Some(trouble) = run.health.as_ref().and_then(HealthView::trouble) {
-            (Role::Warning, format!("under way, {trouble}"))
+            (Role::Warning, format!("running, {trouble}"))
         } else if run.started_at.is_some() {
-            (Role::Active, "under way".to_owned())
+            (Role::Active, "running".to_owned())
         } else {
             (Role::Faint, "about to start".to_owned())
         };
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn who_worked_is_told_where_it_was_not_whom_the_route_names() {
+    fn the_last_worker_is_shown_if_it_differs_from_the_route() {
         let by = |agent: &str, model: Option<&str>| {
             let worked_by = Some(LastWorker { agent: agent.to_owned(), model: model.map(str::to_owned) });
             task(&TaskView { worked_by, ..example() }, &now(), Paint::OFF)

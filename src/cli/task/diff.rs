@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_that_moved_since_it_was_judged_is_told_with_what_came() {
+    fn a_branch_that_moved_since_it_was_judged_is_reported_with_what_came() {
         let moved = Some("1 commit since: +1 −0 in 1 file\n  0123456 late\u{1b}[2J".to_owned());
         let shown = render(&DiffView { moved, ..example(None) }, Paint::OFF);
         let expected =

@@ -120,17 +120,13 @@ async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), C
         context.ui.json(&task)?;
     } else {
         context.ui.data(&format!("task {id} is changed: {}\n", text::fit(&task.title, 120)))?;
-        match task.status {
-            Status::InProgress | Status::InReview => {
-                context.ui.note(&format!(
-                    "its run goes on with what it was told; the change counts from its next run on \
+        if [Status::InProgress, Status::InReview].contains(&task.status) {
+            context.ui.note(&format!(
+                "its run continues with its prompt; the change applies from its next run \
                      (orch task send {id} tells the agent now, orch task retry {id} begins again)"
-                ));
-            }
-            Status::Done | Status::Cancelled => {
-                context.ui.note(&format!("it is {}; orch task retry {id} does it again", task.status.as_str()));
-            }
-            Status::New | Status::Routed | Status::Blocked | Status::NeedsReview => {}
+            ));
+        } else if task.status.is_final() {
+            context.ui.note(&format!("it is {}; orch task retry {id} does it again", task.status.as_str()));
         }
     }
     link.close().await
@@ -147,9 +143,8 @@ async fn in_editor(id: TaskId, context: &Context) -> Result<(), CliError> {
     loop {
         let exit = draft.open(&editor, context)?;
         if !exit.success() {
-            let message =
-                format!("the editor ended with a failure; nothing is changed, the text is kept in {}", draft.name());
-            return Err(CliError::Refused { message, hint: Some(format!("orch task edit {id} begins anew")) });
+            let message = format!("the editor failed; nothing was changed, the text is kept in {}", draft.name());
+            return Err(CliError::Refused { message, hint: Some(format!("orch task edit {id} starts again")) });
         }
         let wanted = match form::read(&fs::read_text(&draft.file, LONGEST)?) {
             Ok(Some(wanted)) => wanted,
@@ -184,7 +179,7 @@ async fn unchanged(draft: &Draft, id: TaskId, context: &Context) -> Result<(), C
         context.ui.raw_json(&link.raw(&endpoint::TaskShow { id }).await?)?;
         return link.close().await;
     }
-    context.ui.note("nothing is changed");
+    context.ui.note("nothing was changed");
     Ok(())
 }
 
@@ -243,7 +238,7 @@ impl Draft {
     }
 
     fn kept(&self, problem: &str) -> CliError {
-        let message = format!("{problem}; nothing is changed, your text is kept in {}", self.name());
+        let message = format!("{problem}; nothing was changed, your text is kept in {}", self.name());
         CliError::usage(message, "mend it there and copy it over, or say what to change by options")
     }
 

@@ -47,7 +47,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let is_at_work = matches!(task.status, Status::InProgress | Status::InReview);
     if is_at_work && !args.look {
         let message = format!("task {id} is {}: an agent or orch is at work in its worktree", task.status.as_str());
-        let hint = format!("orch task open {id} --look only looks; orch task interrupt {id} stops the agent");
+        let hint = format!("orch task open {id} --look opens it read-only; orch task interrupt {id} stops the agent");
         return Err(CliError::Refused { message, hint: Some(hint) });
     }
     let worktree = ensure(&task, context).await?;
@@ -61,9 +61,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         let script = format!("{line} \"$@\"");
         Invocation::new("sh", &worktree).args(["-c", &script, &line]).arg(&worktree)
     };
-    context
-        .ui
-        .note(&format!("{}; what you leave uncommitted there, orch commits with the next run", worktree.display()));
+    context.ui.note(&format!("{}; orch commits uncommitted changes there with the next run", worktree.display()));
     let exit = run_attached(&invocation.envs(context.environment.iter()))?;
     Ok(if exit.success() { Exit::Done } else { Exit::Failed })
 }
@@ -73,7 +71,7 @@ async fn ensure(task: &TaskView, context: &Context) -> Result<PathBuf, CliError>
     let id = task.id;
     let none = |message: String, hint: String| CliError::NotFound { message, hint: Some(hint) };
     let (Some(worktree), Some(branch)) = (&task.worktree, &task.branch) else {
-        return Err(none(format!("task {id} has no worktree yet"), format!("orch task run {id} makes one")));
+        return Err(none(format!("task {id} has no worktree yet"), format!("orch task run {id} creates one")));
     };
     if worktree.join(".git").exists() {
         return Ok(worktree.clone());

@@ -1,6 +1,6 @@
 //! `orch task evidence`: prints the evidence for a task's verdict as one page of Markdown.
 
-use super::detail_view::told_integration;
+use super::detail_view::render_integration;
 use super::open::open;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -79,7 +79,7 @@ fn result_of(task: &TaskView) -> String {
 fn page(task: &TaskView, result: &str) -> String {
     let mut out = format!("# Evidence of task {}: {}\n\n", task.id, one_line(&task.title, 200));
     out.push_str(&format!("Status: **{}**", task.status.as_str()));
-    if let Some(integration) = told_integration(task) {
+    if let Some(integration) = render_integration(task) {
         out.push_str(&format!(", {integration}"));
     }
     out.push_str(&format!(". Attempts: {}.", task.attempts));
@@ -98,7 +98,7 @@ fn page(task: &TaskView, result: &str) -> String {
         None => out.push_str("Nothing was judged yet.\n\n"),
     }
     if let Some(summary) = task.summary.as_deref().filter(|summary| !summary.trim().is_empty()) {
-        out.push_str(&format!("## What the agent says\n\n{}\n\n", fence(summary)));
+        out.push_str(&format!("## The agent's answer\n\n{}\n\n", fence(summary)));
     }
     if !result.trim().is_empty() {
         out.push_str(&format!("## The text it wrote\n\n{}\n\n", result.trim_end()));
@@ -131,7 +131,7 @@ fn seen(evidence: &EvidenceView) -> String {
         texts.iter().for_each(|text| out.push_str(&format!("- {name}: {}\n", one_line(text, 500))));
     }
     evidence.findings.iter().for_each(|finding| {
-        let weight = if finding.kind.is_rejected() { "refused" } else { "told" };
+        let weight = if finding.kind.is_rejected() { "refused" } else { "noted" };
         out.push_str(&format!("- found ({weight}): {}\n", one_line(&Finding::from(finding).to_string(), 500)));
     });
     out.push('\n');
@@ -167,7 +167,7 @@ fn run_row(run: &RunView) -> String {
         RunKind::Route => "route",
     };
     let model = run.model.as_deref().map(|model| format!("/{model}")).unwrap_or_default();
-    let outcome = run.outcome.as_ref().map_or("under way", |outcome| outcome.state.as_str());
+    let outcome = run.outcome.as_ref().map_or("running", |outcome| outcome.state.as_str());
     let class = run.outcome.as_ref().and_then(|outcome| outcome.class);
     let class = class.map(|class| format!(" ({class})")).unwrap_or_default();
     let cost = run.cost_usd.map(|cost| cost.to_string()).unwrap_or_default();
@@ -181,18 +181,12 @@ mod tests {
     use crate::cli::fixture::task as example;
 
     #[test]
-    fn the_page_tells_what_was_seen_and_what_the_agent_says_apart() {
+    fn the_page_shows_what_was_seen_and_what_the_agent_says_apart() {
         let shown = page(&example(), "# Findings\n\nPort 8080.\n");
         let heads: Vec<&str> = shown.lines().filter(|line| line.starts_with("## ")).collect();
         assert_eq!(
             heads,
-            [
-                "## What was wanted",
-                "## What orch has seen",
-                "## What the agent says",
-                "## The text it wrote",
-                "## Runs"
-            ]
+            ["## What was wanted", "## What orch has seen", "## The agent's answer", "## The text it wrote", "## Runs"]
         );
         assert!(shown.contains("### Check") && shown.contains("Port 8080."), "{shown}");
     }

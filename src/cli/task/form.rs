@@ -53,16 +53,18 @@ pub fn text_of(id: TaskId, spec: &Spec) -> String {
 
 /// Returns a value as JSON, which is valid YAML after escaping some characters.
 fn quoted(value: &Value) -> String {
-    let odd =
+    let is_special =
         |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-    let one = |c: char| if odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    let one = |c: char| if is_special(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
     value.to_string().chars().map(one).collect()
 }
 
 /// Returns a text as a block of lines if that is lossless, else quoted.
 fn block(text: &str) -> String {
-    let odd = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
-    let is_plain = !text.trim().is_empty() && !text.contains(odd) && text.lines().all(|line| line.trim_end() == line);
+    let is_special =
+        |c: char| c.is_control() && c != '\n' || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
+    let is_plain =
+        !text.trim().is_empty() && !text.contains(is_special) && text.lines().all(|line| line.trim_end() == line);
     if text.is_empty() {
         return String::new();
     }

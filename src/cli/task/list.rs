@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_is_none_is_told_with_the_one_that_was_meant() {
+    fn a_status_that_is_none_is_reported_with_the_one_that_was_meant() {
         assert_eq!(status("in_progress"), Ok(Status::InProgress));
         let text = status("needs_reviw").expect_err("no such status");
         assert!(text.contains("did you mean \"needs_review\"?"), "{text}");

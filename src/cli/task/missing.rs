@@ -40,7 +40,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             context.ui.data(&format!("{would}task {} {done}: {}\n", task.id, text::fit(&task.title, 120)))?;
         }
         if tasks.is_empty() {
-            context.ui.note("tasks.yml lacks no open task that orch waits for a word about");
+            context.ui.note("no open task is missing from tasks.yml");
         } else if what == MissingVerdict::List {
             context.ui.note("next: restore the file, or orch task missing --restore, or orch task missing --cancel");
         }

@@ -119,7 +119,7 @@ impl Order {
             task = self.carry_out(engine.client(), context) => task,
             _ = &mut interrupt => {
                 engine.stop().await;
-                context.ui.note(&format!("it goes on where a daemon runs; next: orch why {}", self.id));
+                context.ui.note(&format!("it continues when a daemon runs; next: orch why {}", self.id));
                 return Ok(Exit::Interrupted);
             }
         };

@@ -1,7 +1,7 @@
 //! `orch task run`: runs a task now and shows it in this terminal. The engine is the daemon's, or one of this process
 //! for this task; either way the agent runs in tmux and outlives this command.
 
-use super::detail_view::{told_hold, told_integration, tried};
+use super::detail_view::{render_hold, render_integration, tried};
 use super::settle::{settled, started};
 use crate::cli::context::{Context, Engine, need_programs};
 use crate::cli::error::CliError;
@@ -80,7 +80,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             Ok(Ended::Interrupted) => {
                 engine.stop().await;
                 let id = args.id;
-                context.ui.note(&format!("an agent that runs goes on: orch task attach {id}, orch task cancel {id}"));
+                context.ui.note(&format!("a running agent continues: orch task attach {id}, orch task cancel {id}"));
                 return Ok(Exit::Interrupted);
             }
             // The daemon shut down: this process or the next daemon continues.
@@ -284,11 +284,11 @@ pub fn print_end(task: &TaskView, exit: Exit, context: &Context) -> Result<(), C
         task.choices.iter().for_each(|choice| ui.note(&format!("  → {choice}")));
     }
     if let Some(hold) = task.hold.as_ref().filter(|_| exit == Exit::Parked) {
-        ui.note(&told_hold(hold, &context.now()));
+        ui.note(&render_hold(hold, &context.now()));
         ui.note(&format!("next: orch why {id}"));
     }
     if task.status == Status::Done {
-        let result = told_integration(task).unwrap_or_else(|| "accepted".to_owned());
+        let result = render_integration(task).unwrap_or_else(|| "accepted".to_owned());
         let branch = task.branch.as_deref().map(|branch| format!(" ({branch})")).unwrap_or_default();
         let cost = task.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
         // What is kept on its branch is brought to the base by a merge.

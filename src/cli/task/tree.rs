@@ -112,12 +112,12 @@ fn is_open(node: &Node<'_>) -> bool {
 
 fn render(root: &Node<'_>, paint: Paint) -> String {
     let mut lines = Vec::new();
-    draw(root, (String::new(), String::new()), paint, &mut lines);
+    draw(root, "", "", paint, &mut lines);
     lines.concat()
 }
 
 /// `own` is the prefix of the task's line, `below` of its subtasks' lines.
-fn draw(node: &Node<'_>, (own, below): (String, String), paint: Paint, lines: &mut Vec<String>) {
+fn draw(node: &Node<'_>, own: &str, below: &str, paint: Paint, lines: &mut Vec<String>) {
     let status = paint.text(role_of(node.status), node.status.as_str());
     let after = match node.depends_on {
         [] => String::new(),
@@ -129,7 +129,7 @@ fn draw(node: &Node<'_>, (own, below): (String, String), paint: Paint, lines: &m
     for (at, child) in node.children.iter().enumerate() {
         let is_last = at + 1 == node.children.len();
         let (branch, space) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        draw(child, (format!("{below}{branch}"), format!("{below}{space}")), paint, lines);
+        draw(child, &format!("{below}{branch}"), &format!("{below}{space}"), paint, lines);
     }
 }
 

@@ -82,11 +82,7 @@ pub fn ended(status: Status, until: Status) -> Option<Exit> {
     if status == until || is_further {
         return Some(Exit::Done);
     }
-    match status {
-        Status::Done | Status::Cancelled => Some(Exit::Failed),
-        Status::NeedsReview => Some(Exit::PersonNeeded),
-        Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Blocked => None,
-    }
+    if status.is_final() { Some(Exit::Failed) } else { (status == Status::NeedsReview).then_some(Exit::PersonNeeded) }
 }
 
 /// Returns the most important of several exit codes, or `None` while one task continues.
@@ -200,11 +196,11 @@ impl Wait {
         match (exit, open) {
             (Exit::NoDaemon, Some(id)) => {
                 ui.warning(&format!(
-                    "no daemon runs, so nothing moves task {id}; next: orch serve, or orch task run {id}"
+                    "no daemon runs, so task {id} makes no progress; next: orch serve, or orch task run {id}"
                 ));
             }
             (Exit::TimedOut, Some(id)) => {
-                ui.warning(&format!("the time is over; the tasks go on; next: orch why {id}"))
+                ui.warning(&format!("the time limit was reached; the tasks continue; next: orch why {id}"))
             }
             (Exit::TimedOut, None) => ui.warning("the time was over before the daemon answered"),
             (_, _) => {}
@@ -231,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_exit_code_tells_how_it_ended() {
+    fn the_exit_code_shows_how_it_ended() {
         let code = |status, until| ended(status, until).map(Exit::code);
         for (status, code_of_done) in [
             (Status::Done, Some(0)),

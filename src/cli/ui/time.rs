@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_told_in_their_largest_unit() {
+    fn spans_are_reported_in_their_largest_unit() {
         for (seconds, expected) in
             [(-5, "0s"), (0, "0s"), (59, "59s"), (60, "1m"), (3_599, "59m"), (86_399, "23h"), (200_000, "2d")]
         {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_the_persons_zone_and_with_the_date_where_it_matters() {
+    fn times_are_reported_in_the_persons_zone_and_with_the_date_where_it_matters() {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let now = Now { at: "2026-03-01T20:00:00Z".parse().expect("a time"), zone };
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");

@@ -43,7 +43,7 @@ pub fn marked(
     mut open: Option<usize>,
 ) -> (String, Option<usize>) {
     // A terminal that is too narrow for that wraps by itself.
-    let room = columns.map(|columns| columns.saturating_sub(mark.width)).filter(|room| *room >= 10);
+    let available = columns.map(|columns| columns.saturating_sub(mark.width)).filter(|available| *available >= 10);
     let indent = format!("\n{}", " ".repeat(mark.width));
     let mut shown = String::with_capacity(piece.content.len() + 64);
     for (line, at, feed) in lines(piece) {
@@ -51,8 +51,8 @@ pub fn marked(
             shown.push_str(mark.text);
             0
         });
-        let parts =
-            room.map_or_else(|| std::iter::once(0..line.len()).collect(), |room| text::broken(line, room, used));
+        let parts = available
+            .map_or_else(|| std::iter::once(0..line.len()).collect(), |available| text::broken(line, available, used));
         let mut taken = used;
         for (index, part) in parts.into_iter().enumerate() {
             if index > 0 {

@@ -1,4 +1,4 @@
-//! Discord after a time away: what was written meanwhile, wherever, and by whom; and what is said where.
+//! Tests Discord after an interruption: which messages are read, and what is reported where.
 
 use super::{Fixture, ROLE, counting, fixture, owner, saying};
 use crate::kit::discord::{CHANNEL, Discord as Server, Fault, OWNER, Person, STRANGER};
@@ -36,7 +36,7 @@ async fn what_was_written_meanwhile_in_a_thread_alone_with_the_bot_and_by_roles_
     let member = Person { roles: vec![ROLE], ..Person::new(4_000) };
     let left = Person { roles: vec![ROLE], ..Person::new(4_001) };
     server.write(&owner(), CHANNEL, "lunch?", None);
-    // The first words that there are in the thread, and with the bot alone.
+    // The first messages in the thread, and in the direct channel.
     server.write(&owner(), thread, "/run 7", None);
     server.write(&owner(), direct, "/run 7", None);
     server.write(&member, CHANNEL, "/run 7", None);
@@ -82,7 +82,7 @@ async fn what_cannot_be_read_at_once_is_read_later_whatever_is_said_in_between()
     fixture.server.heal();
     wait_until("what was written before", RUN, || asked.load(Ordering::SeqCst) == 2);
     wait_until("all to be well", RUN, || fixture.discord.trouble().is_none());
-    // Where that is not allowed, what to do about it is told, and the rest works.
+    // Without the permission, the remedy is reported, and everything else works.
     let server = fixture.close().await;
     server.fail(Fault {
         to: format!("GET /channels/{CHANNEL}/messages"),
@@ -113,7 +113,7 @@ async fn commands_that_cannot_be_registered_keep_nobody_from_being_heard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn notices_about_a_task_stand_in_its_thread_and_whoever_is_listed_hears_of_them() {
+async fn notices_about_a_task_are_in_its_thread_and_mention_the_listed_people() {
     let (fixture, _) = fixture();
     let fixture = fixture.listening();
     let texts = |place: u64| fixture.server.messages(place).into_iter().map(|one| one.text).collect::<Vec<_>>();
@@ -126,7 +126,7 @@ async fn notices_about_a_task_stand_in_its_thread_and_whoever_is_listed_hears_of
         (texts(CHANNEL), texts(thread)),
         (vec!["one".to_owned(), "of no task".to_owned()], vec!["two".to_owned()])
     );
-    // Somebody deletes it, and somebody locks the next one.
+    // One thread is deleted, and the next one is locked.
     fixture.server.remove(thread);
     fixture.discord.send(&about("three")).await.expect("said");
     let (next, _) = fixture.server.threads().pop().expect("another thread");
@@ -163,7 +163,7 @@ async fn of_a_stranger_the_owner_hears_alone() {
     fixture.server.fail(Fault { to: format!("POST /channels/{direct}"), times: 1, status: 503, code: 0 });
     assert!(fixture.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.is_err());
     assert_eq!(fixture.server.messages(CHANNEL).len(), 0);
-    // Who takes no messages of the bot would never hear of it.
+    // A person who accepts no direct messages would not be notified.
     fixture.server.fail(Fault { to: format!("POST /channels/{direct}"), times: 1, status: 403, code: 50_007 });
     fixture.discord.send_notices("k", &[of_a_stranger()], &saying("666 wrote")).await.expect("said");
     assert_eq!(fixture.server.messages(CHANNEL).len(), 1);
@@ -181,7 +181,7 @@ fn stuck() -> (Client, Arc<AtomicUsize>) {
     (Client::new(Transport::InProcess(Router::new().fallback(answer))), asked)
 }
 
-/// Discord tells nobody anew of a command or a press that was heard.
+/// Discord does not repeat a command or a press that was received.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_orch_died_over_is_carried_out_when_it_is_back_and_answered_in_the_channel() {
     let (store, (hangs, begun)) = (ChannelStore::in_memory(), stuck());

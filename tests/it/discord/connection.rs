@@ -1,4 +1,4 @@
-//! The connection to Discord's gateway: how it ends, and what becomes of it then.
+//! Tests the connection to Discord's gateway: how it ends, and what follows.
 
 use super::{Fixture, counting, fixture, owner, saying};
 use crate::kit::discord::{CHANNEL, Discord as Server};
@@ -7,7 +7,7 @@ use orch_chat::Channel;
 use orch_chat::conversation::channel_store::ChannelStore;
 use std::sync::atomic::Ordering;
 
-/// How a connection ends that can be opened again, and whether its session goes on then.
+/// How a connection ends that can be opened again, and whether its session can be resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ends {
     /// By a code after which Discord wants a new session.
@@ -55,7 +55,7 @@ async fn a_session_is_resumed_or_begun_anew_as_discord_wants_and_every_order_is_
         server.write(&owner(), CHANNEL, "/run 7", None);
         wait_until(&format!("the order after {ends:?}"), RUN, || asked.load(Ordering::SeqCst) > done);
         let new = if ends.goes_on() { (begun, resumed + 1) } else { (begun + 1, resumed) };
-        // It may have been told before the connection was closed.
+        // It may have been delivered before the connection was closed.
         wait_until(&format!("{new:?} after {ends:?}"), RUN, || server.sessions() == new);
         wait_until("the connection to be well", RUN, || fixture.discord.trouble().is_none());
     }
@@ -66,7 +66,7 @@ async fn a_session_is_resumed_or_begun_anew_as_discord_wants_and_every_order_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_only_a_person_mends_is_told_with_what_to_do_and_not_tried_all_the_time() {
+async fn what_only_a_person_mends_is_reported_with_what_to_do_and_not_tried_all_the_time() {
     let upgrade = "orch upgrade check";
     let cases = [(4010, upgrade), (4011, "make an application for orch alone"), (4012, upgrade), (4013, upgrade)];
     for (code, does) in cases {

@@ -1,5 +1,5 @@
-//! What a daemon shows in a Discord channel over time: output that grows, through restarts and changes of the settings, and
-//! notices. The channel as a whole is `fixtures/rendered/discord-chat.txt` and `discord-notices.txt`.
+//! Tests what a daemon shows in a Discord channel over time: growing output, across restarts and changes of the
+//! settings, and notices. The whole channel is in `fixtures/rendered/discord-chat.txt` and `discord-notices.txt`.
 
 use super::{EngineFixture, button, owner};
 use crate::kit::discord::{CHANNEL, Discord as Server, OWNER, Posted, TOKEN};
@@ -9,7 +9,7 @@ use crate::kit::wait::{RUN, wait_some, wait_until};
 use crate::kit::write_file;
 use std::path::PathBuf;
 
-/// Says a word as soon as there is a file of that name, and commits something at the end.
+/// Prints a word as soon as there is a file with its name, and commits at the end.
 const TALKS: &str = "#!/bin/sh
 cat > /dev/null
 echo first
@@ -20,7 +20,7 @@ done
 echo work > work.txt && git add . && git commit -q -m work
 ";
 
-/// A daemon that speaks in the channel and obeys the owner, and an agent that says what it is let say.
+/// A daemon that posts in the channel and obeys the owner, and an agent that prints on request.
 struct Fixture {
     server: Server,
     sealed: SealedBox,
@@ -93,12 +93,12 @@ fn a_stream_goes_on_in_its_message_through_changed_settings_a_restart_and_a_cras
     fixture.let_say("third");
     assert_eq!(fixture.until_shown("third").id, message);
     fixture.sealed.kill_daemon();
-    // It ends while nobody shows it.
+    // It ends while no daemon shows it.
     fixture.let_say("fourth");
     fixture.sealed.serve();
     let ended = fixture.until_shown("■ done");
     assert!(ended.id == message && ended.text.contains("fourth"), "{}", ended.text);
-    // It had its last word: nothing of it goes on.
+    // Its message is final: it is not edited again.
     fixture.sealed.stop_daemon();
     let edits = fixture.stream().expect("there").edits;
     let before = fixture.server.sessions().0;

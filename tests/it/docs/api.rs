@@ -50,7 +50,7 @@ fn array(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// Grouped by the first word of the path.
+/// Renders the requests, grouped by the first part of the path.
 fn requests(document: &Value) -> String {
     let mut groups: BTreeMap<&str, String> = BTreeMap::new();
     for (path, methods) in object(&document["paths"]) {
@@ -141,7 +141,7 @@ fn gather(schema: &Value, within: &str, rows: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The type of a value, in words.
+/// Describes the type of a value.
 fn kind(schema: &Value) -> String {
     if let Some(reference) = schema["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap_or_default();

@@ -1,5 +1,4 @@
-//! Parts of pages that are made from the code. `make docs` (`ORCH_BLESS=1`) writes them anew; without it a page that
-//! differs fails its test.
+//! Generated parts of pages. `make docs` (`ORCH_BLESS=1`) updates them; otherwise a page that differs fails its test.
 
 use crate::kit::{read_file, write_file};
 use std::path::Path;

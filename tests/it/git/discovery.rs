@@ -30,7 +30,7 @@ async fn an_old_git_is_refused_with_the_version_that_is_needed() {
 }
 
 #[tokio::test]
-async fn directories_that_are_no_usable_repository_are_told_apart() {
+async fn directories_that_are_no_usable_repository_are_distinguished() {
     let fixture = Fixture::new().await;
     std::fs::create_dir(fixture.path("plain")).unwrap();
     assert!(matches!(refusal(&fixture, &fixture.path("plain")).await, GitError::NotARepository { .. }));
@@ -79,7 +79,7 @@ async fn the_base_is_the_configured_branch_else_the_one_checked_out() {
 }
 
 #[tokio::test]
-async fn a_missing_base_branch_is_told_with_those_that_exist() {
+async fn a_missing_base_branch_is_reported_with_those_that_exist() {
     let fixture = Fixture::new().await;
     let project = fixture.project("shop");
     let repo = fixture.open(&project).await;

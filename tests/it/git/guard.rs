@@ -27,7 +27,7 @@ async fn work_on_the_tasks_own_branch_and_on_other_tasks_is_no_change() {
 }
 
 #[tokio::test]
-async fn writing_into_the_main_checkout_is_told_with_the_files() {
+async fn writing_into_the_main_checkout_is_reported_with_the_files() {
     let fixture = Fixture::new().await;
     let project = fixture.project("shop");
     project.write("edited", "1\n");
@@ -43,7 +43,7 @@ async fn writing_into_the_main_checkout_is_told_with_the_files() {
 }
 
 #[tokio::test]
-async fn a_commit_on_the_base_is_told_and_a_move_of_orchs_own_is_not() {
+async fn a_commit_on_the_base_is_reported_and_a_move_of_orchs_own_is_not() {
     let fixture = Fixture::new().await;
     let project = fixture.project("shop");
     let repo = fixture.open(&project).await;
@@ -96,7 +96,7 @@ async fn the_git_commands_of_a_run_are_known_from_those_of_anybody_else() {
 }
 
 #[tokio::test]
-async fn tags_branches_the_stash_and_a_switch_are_told() {
+async fn tags_branches_the_stash_and_a_switch_are_reported() {
     let fixture = Fixture::new().await;
     let project = fixture.project("shop");
     project.git(["branch", "old"]);
@@ -124,7 +124,7 @@ async fn tags_branches_the_stash_and_a_switch_are_told() {
 }
 
 #[tokio::test]
-async fn hooks_and_settings_are_told_with_whether_they_can_start_a_program() {
+async fn hooks_and_settings_are_reported_with_whether_they_can_start_a_program() {
     let fixture = Fixture::new().await;
     let project = fixture.project("shop");
     let repo = fixture.open(&project).await;

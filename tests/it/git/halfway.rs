@@ -1,4 +1,4 @@
-//! A move of the base branch that was cut off by a death: it is brought to its end, and nobody loses a byte by it.
+//! Tests that an interrupted move of the base branch is completed without losing any data.
 
 use super::{Fixture, assert_sound, environment, main};
 use crate::kit;
@@ -103,7 +103,7 @@ impl Move {
         assert_sound(&self.project);
     }
 
-    /// orch leaves everything as it is, and says why.
+    /// Asserts that orch changes nothing, and gives the reason.
     async fn assert_refused(&self, why: &str) {
         let before = tree(self.dir());
         let error = self.finish().await.unwrap_err();
@@ -154,7 +154,7 @@ async fn a_move_whose_branch_alone_was_left_behind_is_completed() {
     it.project.git(["read-tree", "-m", "-u", &it.old, &it.new]);
     it.lock("HEAD.lock");
     kit::write_file(&it.dir().join(".git/refs/heads/main.lock"), &it.new);
-    // What git had written was not on the disk yet when the machine died.
+    // git's writes were not on the disk yet when the machine crashed.
     kit::write_file(&it.dir().join("fresh/one"), "");
     let advanced = it.repo.advance_base(&main(), &it.old, &it.new).await.unwrap();
     assert!(advanced.already, "it is found to be there");
@@ -258,7 +258,7 @@ async fn what_a_person_did_meanwhile_is_not_touched() {
     it.half_way();
     it.project.write("gone", "old\n");
     it.assert_refused("index").await;
-    // He puts it in order himself, and orch goes on.
+    // The person repairs it, and orch continues.
     std::fs::remove_file(it.dir().join(".git/index.lock")).unwrap();
     it.project.git(["reset", "--quiet", "--hard", "main"]);
     it.project.git(["clean", "--quiet", "--force", "-d"]);

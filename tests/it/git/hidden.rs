@@ -7,7 +7,7 @@ use orch_sys::git::{Checkout, Repo};
 const NAMES: &[&str] = &[".opencode", "opencode.json", "opencode.jsonc"];
 
 /// A worktree with settings that are committed, one that is changed, and one that git does not know.
-async fn stage(fixture: &Fixture) -> (Repo, Project, Checkout) {
+async fn setup(fixture: &Fixture) -> (Repo, Project, Checkout) {
     let project = fixture.project("shop");
     project.write(".opencode/plugin/a.ts", "committed\n");
     project.write(".opencode/agent/b.md", "committed\n");
@@ -30,7 +30,7 @@ fn listing(project: &Project) -> String {
 #[tokio::test]
 async fn what_is_hidden_is_missed_by_nobody_and_comes_back_as_it_was() {
     let fixture = Fixture::new().await;
-    let (repo, linked, at) = stage(&fixture).await;
+    let (repo, linked, at) = setup(&fixture).await;
     let before = listing(&linked);
     assert_eq!(repo.hide(&at, NAMES).await.unwrap(), [".opencode", "opencode.json"]);
     assert!(!linked.dir().join(".opencode").exists() && !linked.dir().join("opencode.json").exists());
@@ -43,7 +43,7 @@ async fn what_is_hidden_is_missed_by_nobody_and_comes_back_as_it_was() {
         linked.git(["show", "--stat=200", "--format=", "--name-status", "HEAD"]),
         "A\t.OpenCode.jsonc.md\nM\tcode.txt"
     );
-    // Whoever was killed in between is followed by somebody who begins again.
+    // After an interruption, the operation starts again.
     assert_eq!(repo.hide(&at, NAMES).await.unwrap().len(), 2);
     repo.reveal(&at).await.unwrap();
     repo.reveal(&at).await.unwrap();
@@ -57,7 +57,7 @@ async fn what_is_hidden_is_missed_by_nobody_and_comes_back_as_it_was() {
 #[tokio::test]
 async fn what_took_the_place_of_a_hidden_file_stays_and_what_git_changed_is_had_from_git() {
     let fixture = Fixture::new().await;
-    let (repo, linked, at) = stage(&fixture).await;
+    let (repo, linked, at) = setup(&fixture).await;
     linked.git(["checkout", "--quiet", "--", ".opencode/agent/b.md"]);
     repo.hide(&at, NAMES).await.unwrap();
     linked.write("opencode.json", "{\"by\": \"the agent\"}\n");
@@ -79,10 +79,10 @@ async fn what_took_the_place_of_a_hidden_file_stays_and_what_git_changed_is_had_
 #[tokio::test]
 async fn a_hiding_that_was_cut_off_anywhere_is_undone() {
     let fixture = Fixture::new().await;
-    let (repo, linked, at) = stage(&fixture).await;
+    let (repo, linked, at) = setup(&fixture).await;
     let before = listing(&linked);
     repo.hide(&at, NAMES).await.unwrap();
-    // As if it had been killed after the first of two moves, and so had the one that was to put things back.
+    // As if killed after the first of two moves, and the restoring one as well.
     std::fs::rename(at.git_dir.join("orch-hidden/opencode.json"), linked.dir().join("opencode.json")).unwrap();
     repo.reveal(&at).await.unwrap();
     assert_eq!(listing(&linked), before);

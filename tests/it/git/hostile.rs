@@ -84,7 +84,7 @@ fn attributed(fixture: &Fixture, name: &str) -> Project {
     project.write("a.txt", "1\n2\n3\n");
     project.write("b.bin", "1\n");
     project.commit("files");
-    // A submodule that nobody has fetched yet: whoever works in the worktree can put any repository there.
+    // A submodule that was not fetched yet: anyone who works in the worktree can put any repository there.
     std::fs::create_dir(project.dir().join("nested")).unwrap();
     project.git(["update-index", "--add", "--cacheinfo", &format!("160000,{},nested", project.head())]);
     project.git(["commit", "--quiet", "--message", "submodule"]);
@@ -138,7 +138,7 @@ fn nested_trap(fixture: &Fixture, agent: &Agent) {
 #[tokio::test]
 async fn no_program_of_the_repository_runs() {
     let fixture = Fixture::new().await;
-    // The traps do catch somebody who uses git without care, so that the silence below means something.
+    // The traps catch careless use of git, so the silence below is meaningful.
     let careless = attributed(&fixture, "careless");
     set_traps(&fixture, &careless);
     let traps = [
@@ -149,9 +149,9 @@ async fn no_program_of_the_repository_runs() {
         "filter.long.process",
         "hook-pre-commit",
     ];
-    // A program that git starts may be ended with git before it has left its mark: careless people try again.
+    // A program started by git may be killed with git before it has left its mark: careless users retry.
     wait_until("every trap to have caught somebody", SOON, || {
-        // Both anew: what git once found to be as it was, it does not read again.
+        // Both changed: git does not read files again that it found unchanged.
         careless.write("a.txt", "dirty\n");
         careless.write("b.bin", "dirty\n");
         let _ = careless.try_git(["diff", "--", "a.txt"]);

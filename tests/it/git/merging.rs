@@ -112,7 +112,7 @@ async fn a_dirty_checkout_of_the_base_is_not_touched() {
     );
     assert!(error.hint().unwrap().contains("commit or stash"));
     project.git(["checkout", "--quiet", "README.md"]);
-    // Files that git does not know, or ignores, are in the way as well.
+    // Untracked and ignored files are in the way as well.
     let in_the_way = async || {
         let error = advance().await.unwrap_err();
         let is_named =
@@ -213,7 +213,7 @@ async fn a_base_that_somebody_rebases_or_bisects_is_not_moved_until_he_is_throug
     linked.git(["merge", "--quiet", "--no-commit", "--no-ff", branch.as_str()]);
     refused(Operation::Merge, linked.dir()).await;
     linked.git(["merge", "--abort"]);
-    // What somebody does with another branch is in nobody's way.
+    // Operations on another branch are not in the way.
     project.git(["bisect", "start", "other", "other~1"]);
     repo.require_movable(&base).await.unwrap();
     repo.advance_base(&base, &old, &new).await.unwrap();
@@ -280,7 +280,7 @@ async fn a_scratch_never_replaces_what_is_not_scratch() {
 }
 
 #[tokio::test]
-async fn the_sides_of_a_large_conflict_are_bounded_and_a_deletion_is_told() {
+async fn the_sides_of_a_large_conflict_are_bounded_and_a_deletion_is_reported() {
     let fixture = Fixture::new().await;
     let project = fixture.project("shop");
     let names: Vec<String> = (0..20).map(|n| format!("f{n:02}.txt")).collect();

@@ -60,7 +60,7 @@ async fn what_is_no_worktree_of_the_repository_is_never_removed() {
         assert!(matches!(repo.remove_worktree(path).await, Err(RemoveError::NotOurs { .. })));
         assert!(path.exists());
     }
-    // The files of a worktree whose link is gone: nobody knows whose they are.
+    // The files of a worktree without its link: their owner is unknown.
     let worktree = fixture.ensure(&repo, 1, "x").await.unwrap();
     std::fs::remove_file(worktree.path.join(".git")).unwrap();
     assert!(matches!(repo.remove_worktree(&worktree.path).await, Err(RemoveError::NotOurs { .. })));

@@ -149,7 +149,7 @@ async fn somebody_elses_files_at_the_path_are_left_alone() {
     assert!(matches!(&error, WorktreeError::PathTaken { .. }) && error.hint().unwrap().contains("move"), "{error}");
     assert_eq!(kit::read_file(&path.join("mine.txt")), "mine");
     assert_eq!(project.git(["branch", "--list", "orch/*"]), "", "nothing was begun");
-    // The same for a file, a link, and somebody's own clone that replaced the worktree.
+    // The same for a file, a link, and a person's clone in place of the worktree.
     kit::write_file(&fixture.path("worktrees/shop/orch/2-x"), "");
     symlink(fixture.path("home"), fixture.path("worktrees/shop/orch/3-x")).unwrap();
     fixture.ensure(&repo, 4, "x").await.unwrap();

@@ -1,7 +1,7 @@
-//! A thousand readers of one run's output, one of which never reads: nobody else waits for it, and the daemon's memory
-//! stays where it was.
+//! Tests a thousand readers of one run's output, one of which never reads: the others do not wait for it, and the
+//! daemon's memory stays constant.
 
-use super::stage;
+use super::setup;
 use crate::kit::http::{Events, get};
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{self, RUN, SOON};
@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 const READERS: usize = 1000;
-/// What is there before anybody comes: more than sockets and buffers take up.
+/// The output before the readers connect: more than sockets and buffers hold.
 const BEFORE: usize = 24 << 20;
 /// The most that a reader may cost the daemon while it keeps up, in bytes.
 const PER_READER: u64 = 128 << 10;
@@ -23,7 +23,7 @@ fn figure(socket: &Path, name: &str) -> u64 {
     line.trim().parse().expect("a number")
 }
 
-/// `talker` says a lot, in long lines, which are soon read, then one line for each change of `say`.
+/// `talker` prints much output in long lines, then one line for each change of `say`.
 fn talker(sealed: &SealedBox) {
     let base = sealed.base().display().to_string();
     sealed.program(
@@ -45,7 +45,7 @@ fn a_thousand_readers_hear_everything_though_one_of_them_never_reads() {
     if limit.current.is_some_and(|current| current < wanted) {
         setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).expect("descriptors for the readers");
     }
-    let (sealed, repo, socket) = stage("");
+    let (sealed, repo, socket) = setup("");
     talker(&sealed);
     sealed.orch_in(repo.dir(), ["task", "add", "Talk", "-l", "agent:quick"]).ok();
     wait::wait_until("the talker to be ready", RUN, || {

@@ -1,5 +1,5 @@
-//! What a person decides about: an approval is of the judged commit, a question says of what kind it is, conflicts are given
-//! back as long as the base moves, and nothing is accepted that the project's own checks have not judged.
+//! Tests decisions of people: an approval is of the judged commit, a question has a kind, conflicts are returned as
+//! long as the base moves, and nothing is accepted that the project's checks have not judged.
 
 use super::{ASKS, Fixture, commit};
 use crate::kit::http::{self, Answer, ask};

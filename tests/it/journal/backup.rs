@@ -57,7 +57,7 @@ fn a_backup_beside_a_running_daemon_brings_everything_back() {
 }
 
 #[test]
-fn a_restore_that_was_cut_short_is_told_by_every_command_and_by_the_doctor() {
+fn a_restore_that_was_cut_short_is_reported_by_every_command_and_by_the_doctor() {
     let fixture = Fixture::new();
     fixture.add("Make a file", "good");
     let state = fixture.sealed.orch_home().join(".orch");
@@ -118,7 +118,7 @@ fn a_backup_that_is_cut_or_changed_restores_nothing_else() {
 }
 
 #[test]
-fn what_a_backup_names_and_git_does_not_have_is_told() {
+fn what_a_backup_names_and_git_does_not_have_is_reported() {
     let mut fixture = Fixture::new();
     let held = fixture.add("Wait", "held");
     fixture.sealed.serve();

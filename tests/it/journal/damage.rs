@@ -1,4 +1,4 @@
-//! A journal that is damaged: found, kept, told, rebuilt, and nothing started twice.
+//! Tests a damaged journal: it is found, kept, reported and rebuilt, and nothing starts twice.
 
 use super::Fixture;
 use super::hurt::{Harm, hurt};
@@ -25,7 +25,7 @@ fn after(harm: &[Harm]) -> Fixture {
 /// Everything that was there is there: the finished one, the running one with its one run, the waiting one.
 fn all_is_well(mut fixture: Fixture) {
     fixture.sealed.serve();
-    // Where nobody could tell what was paused, everything is.
+    // If the pauses are unknown, everything is paused.
     fixture.sealed.orch(["resume"]).ok();
     fixture.open_gate();
     fixture.is("3", "done");
@@ -72,7 +72,7 @@ fn a_journal_that_is_gone_is_rebuilt() {
 }
 
 #[test]
-fn a_command_tells_of_the_damage_and_leaves_the_file_alone() {
+fn a_command_describes_the_damage_and_leaves_the_file_alone() {
     let fixture = after(&[Harm::Log(None), Harm::Zeroed { from: 0, length: 4096 }]);
     let before = std::fs::read(fixture.db()).expect("there");
     let ran = fixture.sealed.orch(["task", "list"]).code_is(1);

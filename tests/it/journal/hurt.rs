@@ -13,7 +13,7 @@ pub enum Harm {
     Zeroed { from: u64, length: u64 },
     /// One bit is another one.
     Flipped { at: u64, bit: u8 },
-    /// The same done to the log beside it; `None`: the log is gone.
+    /// The same damage to the write-ahead log; `None` removes it.
     Log(Option<Box<Harm>>),
 }
 

@@ -1,5 +1,5 @@
-//! Damage at random places of random files: nothing of what was stored is lost without a word. [`survive`] takes the
-//! number of cases, so that the torture table can ask for ten thousand.
+//! Tests damage at random places of random files: no stored data is lost silently. [`survive`] takes the number of
+//! cases, so that the torture table can run ten thousand.
 
 use super::hurt::{Harm, hurt};
 use orch::daemon::{OpenError, Setup};
@@ -93,7 +93,7 @@ fn check(held: &Held, dir: &Path, harmed: &[&str]) -> Result<(), TestCaseError> 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let damage = match runtime.block_on(setup.mend()) {
         Ok(damage) => damage,
-        // A number in the head that says so: it is told, and nothing was changed.
+        // A number in the header that means a newer version: it is reported, and nothing was changed.
         Err(OpenError::Journal(error)) if error.is_newer() => return Ok(()),
         Err(error) => return Err(TestCaseError::fail(format!("it is neither whole nor rebuilt: {error}"))),
     };
@@ -106,15 +106,15 @@ fn check(held: &Held, dir: &Path, harmed: &[&str]) -> Result<(), TestCaseError> 
     let tasks: BTreeMap<TaskId, Task> = tasks.into_iter().map(|task| (task.id, task)).collect();
     for (id, before) in &held.tasks {
         let Some(now) = tasks.get(id) else {
-            prop_assert!(is_told_gone(*id, &damage), "task {id} is gone: {damage:?}");
+            prop_assert!(is_reported_gone(*id, &damage), "task {id} is gone: {damage:?}");
             continue;
         };
-        // What stands in a file of the person's is the person's word, however it came there.
+        // The content of a person's file counts, however it was changed.
         let is_spec_same = now.spec == before.spec || harmed.contains(&"tasks.yml");
         // What was only routed and never begun is routed again.
         let stage = |task: &Task| if task.status() == Status::Routed { Status::New } else { task.status() };
         let is_same = stage(now) == stage(before) && is_spec_same;
-        prop_assert!(is_same || is_told(*id, &damage), "task {id} was {before:?}, is {now:?}: {damage:?}");
+        prop_assert!(is_same || is_reported(*id, &damage), "task {id} was {before:?}, is {now:?}: {damage:?}");
         prop_assert!(now.status() != Status::New || stage(before) == Status::New, "task {id} would be done again");
     }
     let is_harmed = |id: &RunId| harmed.iter().any(|target| target.contains(id.as_str()));
@@ -129,14 +129,14 @@ fn check(held: &Held, dir: &Path, harmed: &[&str]) -> Result<(), TestCaseError> 
     Ok(())
 }
 
-fn is_told(id: TaskId, damage: &Option<Damage>) -> bool {
+fn is_reported(id: TaskId, damage: &Option<Damage>) -> bool {
     damage.as_ref().is_some_and(|damage| {
         let names = |text: &String| text.contains(&format!("task {id}"));
         damage.asked.iter().any(|asked| asked.task == id) || damage.lost.iter().any(names)
     })
 }
 
-fn is_told_gone(id: TaskId, damage: &Option<Damage>) -> bool {
+fn is_reported_gone(id: TaskId, damage: &Option<Damage>) -> bool {
     let holds = |line: &String| {
         let range = line.strip_prefix("tasks ")?.split_once(": nothing is left")?.0;
         let (from, to) = range.split_once(" to ")?;
@@ -192,7 +192,7 @@ fn furnish(root: &Path) -> Held {
         held.tasks.insert(task.id, task);
     }
     std::fs::write(home.tasks_file(), text).expect("written");
-    // As it is while it is open: nobody has put the log into the file.
+    // The state of an open journal: its log was not merged into the file.
     for end in ["", "-wal", "-witness"] {
         std::fs::copy(format!("{}{end}", path.display()), format!("{}{end}", home.journal().display()))
             .expect("copied");
@@ -200,7 +200,7 @@ fn furnish(root: &Path) -> Held {
     held
 }
 
-/// A task of every kind, and its run where it had one.
+/// Returns a task of every kind, with its run if it had one.
 fn task(id: u64) -> (Task, Option<(Run, RunReport)>) {
     let at = jiff::Timestamp::from_second(1_700_000_000 + i64::try_from(id).expect("small")).expect("a time");
     let run = RunId::new(TaskId(id), 1, u32::try_from(id).expect("small"));

@@ -1,6 +1,5 @@
-//! Journals of every version that an orch ever wrote, as that orch left them, opened by this one: what happened then is
-//! told now, and the engine goes on with it. A step of the migrations that was released and is edited afterwards fails
-//! here, because these files do not change with it.
+//! Tests journals of every version as written by that version: their content is readable now, and the engine continues
+//! with it. Editing a released migration fails here, because these files do not change with it.
 
 use crate::kit::dice::Dice;
 use crate::kit::journals::{fixture, make, make_some, make_with_runs, replay, versions};
@@ -18,7 +17,7 @@ fn there_is_a_journal_of_every_version() {
 }
 
 #[test]
-fn a_journal_of_any_version_tells_what_happened_and_goes_on() {
+fn a_journal_of_any_version_shows_what_happened_and_goes_on() {
     for version in versions() {
         let mut sealed = SealedBox::new();
         sealed.program("good", super::GOOD);
@@ -96,7 +95,7 @@ fn a_home_of_an_older_orch_goes_on_with_what_was_under_way() {
     sealed.finish();
 }
 
-/// The older version of a journal of this one cannot be had by an older orch: it is told, and not a byte changes.
+/// An older orch cannot read a journal of this version: it reports that, and changes no byte.
 #[test]
 fn a_journal_of_a_newer_orch_is_refused_with_what_to_do() {
     let sealed = SealedBox::new();

@@ -53,7 +53,7 @@ pub struct Ending {
     /// The task is truly done.
     #[serde(default)]
     pub done: bool,
-    /// It is not, and nothing there is can tell.
+    /// It is not done, and no check can show that.
     #[serde(default)]
     pub residue: bool,
     /// Labels of the task.
@@ -64,10 +64,10 @@ pub struct Ending {
     /// Fields of its answer, where they are not those of one that is done.
     #[serde(default)]
     pub report: Map<String, Value>,
-    /// What it says instead of an answer.
+    /// The text instead of an answer.
     #[serde(default)]
     pub prose: Option<String>,
-    /// The class of the refusal, or words of the question to a person; empty: accepted.
+    /// The class of the refusal, or words of the question to a person; empty if accepted.
     #[serde(default)]
     pub orch: String,
 }
@@ -86,7 +86,7 @@ impl Corpus {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/endings.yml");
         let corpus: Self = serde_saphyr::from_str(&crate::kit::read_file(&file)).expect("the corpus can be read");
         let all = || corpus.endings.iter().chain(&corpus.real);
-        // What is not done is refused, or named as what nobody can see.
+        // Undone work is refused, or marked as undetectable.
         assert!(all().all(|ending| ending.done || ending.residue == ending.orch.is_empty()));
         assert!(all().all(|ending| corpus.repositories.contains_key(&ending.repository)));
         corpus
@@ -108,7 +108,7 @@ impl Ending {
         answer
     }
 
-    /// What the agent says of it.
+    /// Returns the agent's report.
     pub fn word(&self) -> String {
         match self.answer()["status"].as_str().filter(|_| self.prose.is_none()) {
             Some(status) => status.to_owned(),

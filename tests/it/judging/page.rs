@@ -1,4 +1,4 @@
-//! The tables of docs/reference/judging-results.md: what the tests have found must stand there. `ORCH_BLESS=1` writes them.
+//! The tables of docs/reference/judging-results.md, which must match the tests' results. `ORCH_BLESS=1` updates them.
 
 use super::endings::Ending;
 use std::path::Path;
@@ -10,7 +10,7 @@ pub struct Played<'a> {
     pub ending: &'a Ending,
     /// Who made it.
     pub by: &'a str,
-    /// What orch concluded; empty: accepted.
+    /// orch's verdict; empty if accepted.
     pub said: String,
 }
 
@@ -26,7 +26,7 @@ impl Played<'_> {
         let orch = match (self.said.is_empty(), ending.residue) {
             (true, false) => "accepted".to_owned(),
             (true, true) => "**accepted**".to_owned(),
-            // A class is one word, a question has more.
+            // A class is one word, a question has several.
             (false, _) if ending.orch.contains(' ') => format!("a person is asked: {}", ending.orch),
             (false, _) => format!("refused: {}", ending.orch),
         };

@@ -1,11 +1,11 @@
-//! Another one looks: what a reviewer's word is worth, and what it is not.
+//! Tests review runs: the effect and the limits of a reviewer's verdict.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::RUN;
 use serde_json::Value;
 
-/// An author whose work is good once it was told off, and a reviewer that is this script.
+/// Creates an author whose second attempt is good, and a reviewer that follows this script.
 fn reviewed(reviewer: &str, config: &str) -> (SealedBox, Repo) {
     let sealed = SealedBox::new();
     let author = "#!/bin/sh\ncat > told\nif grep -q 'asks for changes' told; then echo 42 > answer; else echo 41 > answer; fi\n\

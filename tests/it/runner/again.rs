@@ -34,7 +34,7 @@ fn an_agent_whose_start_collides_is_started_again_with_its_prompt_and_nobody_els
 }
 
 #[test]
-fn what_fails_after_a_collision_is_told_by_its_own_words() {
+fn what_fails_after_a_collision_is_reported_by_its_own_words() {
     let fixture = opencode(&format!(
         "echo x >> starts; if [ $(wc -l < starts) -lt 2 ]; then {COLLISION}; fi; echo no >&2; exit 3"
     ));

@@ -22,7 +22,7 @@ fn every_way_to_exit_is_recorded_exactly() {
 }
 
 #[test]
-fn the_report_and_the_raw_files_are_private_and_the_transcript_tells_the_story() {
+fn the_report_and_the_raw_files_are_private_and_the_transcript_shows_the_story() {
     let fixture = Fixture::new("echo working; echo 'a problem' >&2; exit 3");
     let report = fixture.run();
     assert_eq!(
@@ -53,7 +53,7 @@ fn events_of_a_known_cli_become_an_answer() {
 }
 
 #[test]
-fn the_session_record_of_a_cli_tells_more_than_its_output() {
+fn the_session_record_of_a_cli_shows_more_than_its_output() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/agents/codex");
     let output = fixtures.join("usage-limit.jsonl");
     let mut fixture = Fixture::new(&format!("cat '{}'; exit 1", output.display()));

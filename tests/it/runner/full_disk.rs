@@ -1,4 +1,5 @@
-//! A disk that is full for a while: the agent goes on, the gap is marked, the report is written when there is room.
+//! Tests a disk that is full for a while: the agent continues, the gap is marked, and the report is written when there
+//! is space.
 
 use super::Fixture;
 use crate::kit::process::Program;
@@ -23,7 +24,7 @@ wait $!
 cp "$RUN_DIR/outcome.json" "$RUN_DIR/transcript.log" "$HOME_DIR/"
 "#;
 
-/// Says something, fills the disk, says more, makes room, says more, and fills it again.
+/// Prints, fills the disk, prints, frees space, prints, and fills it again.
 const AGENT: &str = r#"
 # It fails when the disk is full, as it should be.
 fill() { dd if=/dev/zero of="$RUN_DIR/filler" bs=1k count=1024 2> /dev/null || true; }

@@ -73,7 +73,7 @@ fn a_call_whose_runner_was_killed_meanwhile_has_no_false_duration_and_no_line_co
     called("▸ Bash: make 1\n");
     write_file(&fixture.work("seen"), "");
     called("▸ Bash: make 2\n");
-    // What is told after it, and what the duration of the first call is in.
+    // Later output, and the unit of the first call's duration.
     wait_until("the call to be noted", RUN, || {
         std::fs::read_to_string(fixture.dir().activity()).is_ok_and(|text| text.contains(r#""input":"make 2""#))
     });

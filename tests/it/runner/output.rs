@@ -12,7 +12,7 @@ fn run_in_little_memory(fixture: &Fixture) -> RunReport {
     let all = ["-c", script, "sh", program.to_str().expect("text")].map(str::to_owned).into_iter();
     let dir = fixture.dir().path().to_str().expect("text").to_owned();
     let program = Program::new("/bin/sh", fixture.home.path()).args(all.chain(args).chain([dir]));
-    // Half a minute without optimization; more where other tests run beside it.
+    // Half a minute without optimization; more next to other tests.
     let ran = program.deadline(4 * RUN).run();
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     fixture.report()

@@ -11,7 +11,7 @@ impl Fixture {
         fixture
     }
 
-    /// What the agent said, without the words of orch.
+    /// Returns the agent's output without orch's own lines.
     fn lines(&self) -> Vec<String> {
         self.transcript().lines().filter(|line| !line.starts_with('—')).map(str::to_owned).collect()
     }
@@ -37,7 +37,7 @@ fn a_bar_and_a_clear_tell_each_line_once() {
 }
 
 #[test]
-fn a_flood_is_told_without_a_gap_or_a_double() {
+fn a_flood_is_reported_without_a_gap_or_a_double() {
     let fixture = Fixture::on_screen("seq 100000");
     assert_eq!(summary(&fixture.run()), "100000");
     let expected: Vec<String> = (1..=100_000).map(|n| n.to_string()).collect();
@@ -95,7 +95,7 @@ fn a_code_other_than_zero_is_a_failure_and_what_it_left_behind_is_ended() {
 }
 
 #[test]
-fn a_program_that_is_missing_is_told_as_such() {
+fn a_program_that_is_missing_is_shown_as_such() {
     let mut fixture = Fixture::on_screen("");
     fixture.launch.spec.program = "/no/such/program".into();
     assert_eq!(class(&fixture.run()), FailureClass::AgentMissing);
@@ -129,7 +129,7 @@ fn silence_and_time_have_limits_and_a_spinner_is_a_sign_of_life() {
 }
 
 #[test]
-fn what_a_killed_runner_did_not_tell_any_more_is_told_at_the_burial() {
+fn what_a_killed_runner_did_not_tell_any_more_is_reported_at_the_burial() {
     let script = "trap '' HUP; echo one; echo two; printf 'a question? '; touch begun; sleep 1000";
     let fixture = Fixture::on_screen(script);
     let running = fixture.start();

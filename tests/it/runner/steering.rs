@@ -5,13 +5,13 @@ use orch_core::agents::Stdin;
 use orch_core::message::{Author, MessageId};
 use orch_runner::Handed;
 
-/// Functions for the scripts: `hear` takes a line, `repeat` says that it was taken up.
+/// Functions for the scripts: `hear` reads a line, `repeat` acknowledges it.
 const WORDS: &str = r#"hear() { IFS= read -r line; printf '%s\n' "$line" >> heard; }
 repeat() { printf '{"isReplay":true,%s\n' "${line#?}"; }
 hear; echo "$INIT"; repeat; touch begun
 "#;
 
-/// An agent whose conversation is held open. The script goes on after it has heard its prompt.
+/// Returns an agent with an open conversation. The script continues after it has read its prompt.
 fn live(script: &str) -> Fixture {
     let mut fixture = Fixture::claude(&format!("{WORDS}{script}"));
     fixture.launch.spec.stdin = Stdin::Live;

@@ -1,4 +1,4 @@
-//! The daemon under a supervisor that listens: what it says of itself, and when.
+//! Tests the daemon's notifications to its supervisor.
 
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{self, RUN, SOON};
@@ -6,13 +6,13 @@ use rustix::process::Signal;
 use std::os::unix::net::UnixDatagram;
 
 /// A supervisor's ear.
-struct Ear {
+struct Supervisor {
     socket: UnixDatagram,
     heard: Vec<String>,
 }
 
-impl Ear {
-    fn of(sealed: &mut SealedBox, watchdog: &str) -> Self {
+impl Supervisor {
+    fn new(sealed: &mut SealedBox, watchdog: &str) -> Self {
         let path = sealed.root().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         socket.set_nonblocking(true).expect("a socket");
@@ -28,7 +28,7 @@ impl Ear {
         }
     }
 
-    /// Waits until a word was heard so often.
+    /// Waits until a notification arrived this many times.
     fn until(&mut self, word: &str, times: usize) {
         wait::wait_until(&format!("{times} times {word}"), RUN, || {
             self.listen();
@@ -42,31 +42,31 @@ impl Ear {
 }
 
 #[test]
-fn the_daemon_tells_its_supervisor_when_it_serves_that_it_lives_and_that_it_ends() {
+fn the_daemon_notifies_its_supervisor_when_it_serves_lives_and_ends() {
     let mut sealed = SealedBox::new();
-    let mut ear = Ear::of(&mut sealed, "400000");
+    let mut supervisor = Supervisor::new(&mut sealed, "400000");
     sealed.serve();
     let pid = sealed.daemon().pid().as_raw_nonzero().get();
-    ear.until("READY=1", 1);
-    ear.until(&format!("MAINPID={pid}"), 1);
-    assert!(ear.heard[0].contains("READY=1"), "nothing is said before it serves: {:?}", ear.heard);
-    ear.until("WATCHDOG=1", 5);
+    supervisor.until("READY=1", 1);
+    supervisor.until(&format!("MAINPID={pid}"), 1);
+    assert!(supervisor.heard[0].contains("READY=1"), "nothing is said before it serves: {:?}", supervisor.heard);
+    supervisor.until("WATCHDOG=1", 5);
     sealed.daemon().signal(Signal::HUP);
     // The same process, and the supervisor knows when it serves again.
-    ear.until("READY=1", 2);
-    ear.until(&format!("MAINPID={pid}"), 2);
-    assert_eq!(ear.times("STOPPING=1"), 0, "it does not end: {:?}", ear.heard);
+    supervisor.until("READY=1", 2);
+    supervisor.until(&format!("MAINPID={pid}"), 2);
+    assert_eq!(supervisor.times("STOPPING=1"), 0, "it does not end: {:?}", supervisor.heard);
     wait::wait_until("it to serve", RUN, || sealed.socket().is_some());
     sealed.stop_daemon().ok();
-    ear.until("STOPPING=1", 1);
-    assert_eq!(ear.heard.last().map(String::as_str), Some("STOPPING=1"));
+    supervisor.until("STOPPING=1", 1);
+    assert_eq!(supervisor.heard.last().map(String::as_str), Some("STOPPING=1"));
     sealed.finish();
 }
 
 #[test]
 fn an_agent_is_not_handed_the_way_to_the_supervisor() {
     let mut sealed = SealedBox::new();
-    let mut ear = Ear::of(&mut sealed, "400000");
+    let mut supervisor = Supervisor::new(&mut sealed, "400000");
     let out = sealed.base().join("environment");
     sealed.program("look", &format!("#!/bin/sh\ncat > /dev/null\nenv > '{}'\n", out.display()));
     sealed.config("agents: {look: {kind: command, command: look}}\nrouter: {agents: [look], mode: round_robin}\n");
@@ -79,31 +79,31 @@ fn an_agent_is_not_handed_the_way_to_the_supervisor() {
     });
     let environment = std::fs::read_to_string(&out).expect("its environment");
     assert!(!environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"), "{environment}");
-    ear.until("WATCHDOG=1", 1);
+    supervisor.until("WATCHDOG=1", 1);
     sealed.finish();
 }
 
 #[test]
 fn a_daemon_that_stands_still_gives_no_sign_of_life() {
     let mut sealed = SealedBox::new();
-    let mut ear = Ear::of(&mut sealed, "200000");
+    let mut supervisor = Supervisor::new(&mut sealed, "200000");
     sealed.serve();
-    ear.until("WATCHDOG=1", 3);
+    supervisor.until("WATCHDOG=1", 3);
     sealed.daemon().signal(Signal::STOP);
     // What was said before it stood still is heard, and then nothing, for five times as long as a supervisor waits.
     let quiet = wait::poll(SOON, || {
-        ear.listen();
-        let before = ear.heard.len();
+        supervisor.listen();
+        let before = supervisor.heard.len();
         wait::poll(std::time::Duration::from_secs(1), || {
-            ear.listen();
-            (ear.heard.len() > before).then_some(())
+            supervisor.listen();
+            (supervisor.heard.len() > before).then_some(())
         })
         .is_none()
         .then_some(())
     });
-    assert!(quiet.is_some(), "{:?}", ear.heard);
+    assert!(quiet.is_some(), "{:?}", supervisor.heard);
     sealed.daemon().signal(Signal::CONT);
-    let heard = ear.times("WATCHDOG=1");
-    ear.until("WATCHDOG=1", heard + 3);
+    let heard = supervisor.times("WATCHDOG=1");
+    supervisor.until("WATCHDOG=1", heard + 3);
     sealed.finish();
 }

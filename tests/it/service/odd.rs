@@ -119,7 +119,7 @@ fn without_a_user_session_it_is_said_how_to_get_one() {
 }
 
 #[test]
-fn a_program_that_moved_and_another_home_are_told() {
+fn a_program_that_moved_and_another_home_are_reported() {
     let mut sealed = SealedBox::new();
     launchd(&sealed);
     let old = sealed.base().join("old-orch");
@@ -137,7 +137,7 @@ fn a_program_that_moved_and_another_home_are_told() {
     assert_eq!(status["program"]["on_disk"], "missing", "{status}");
     assert!(sealed.orch(["doctor", "--json"]).run_findings().contains("no program"));
     let text = sealed.orch(["service", "install", "--supervisor", "launchd"]).ok().stdout;
-    assert!(text.contains("written anew") && text.contains("it started"), "{text}");
+    assert!(text.contains("updated for") && text.contains("it started"), "{text}");
     // Another home is another service.
     let elsewhere = sealed.base().join("elsewhere");
     let home = sealed.orch_home();
@@ -219,7 +219,7 @@ fn what_was_started_by_hand_is_restarted_in_its_place() {
 }
 
 #[test]
-fn a_newer_program_on_the_disk_is_told_and_taken_by_a_restart() {
+fn a_newer_program_on_the_disk_is_reported_and_taken_by_a_restart() {
     let mut sealed = SealedBox::new();
     let program = sealed.bin().join("orch");
     sealed.run_program("cp").args([ORCH.as_ref(), program.as_os_str()]).run().ok();
@@ -229,7 +229,7 @@ fn a_newer_program_on_the_disk_is_told_and_taken_by_a_restart() {
         |sealed: &SealedBox| sealed.orch(["upgrade", "check", "--json"]).ok().json()["program"]["on_disk"].clone();
     assert_eq!(disk(&sealed), "same");
     let text = sealed.orch(["upgrade", "check"]).ok().stdout;
-    assert!(text.contains("released: not known") && text.contains("restart:  0 under way, 0 disturbed"), "{text}");
+    assert!(text.contains("released: unknown") && text.contains("restart:  0 running, 0 disturbed"), "{text}");
     sealed.run_program("cp").args([ORCH.as_ref(), sealed.base().join("next").as_os_str()]).run().ok();
     std::fs::rename(sealed.base().join("next"), &program).expect("exchanged");
     assert_eq!(disk(&sealed), "other_build");

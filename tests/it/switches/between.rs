@@ -160,7 +160,7 @@ fn a_watcher_goes_on_after_a_daemon_that_was_leaving_and_one_that_said_half_a_wo
 }
 
 #[test]
-fn whoever_else_asks_a_daemon_in_its_last_moment_asks_the_next_one() {
+fn a_request_in_a_daemons_last_moment_goes_to_the_next_one() {
     let done = done();
     let run = done.of_type("run");
     stand_in(&done.socket, vec![Answer::Leaving, Answer::Events(vec![run, done.of_type("output")])]);
@@ -207,7 +207,7 @@ fn a_run_that_ends_between_two_daemons_is_watched_until_the_next_one_has_judged_
     wait::wait_until("it to watch", RUN, || watcher.said().0.contains("line 3"));
     fixture.sealed.kill_daemon();
     fixture.go();
-    wait::wait_until("the run's end", RUN, || watcher.said().1.contains("the run is over"));
+    wait::wait_until("the run's end", RUN, || watcher.said().1.contains("the run has ended"));
     fixture.sealed.serve();
     let ran = watcher.finish(RUN).code_is(0);
     assert!(ran.stdout.contains("told it all") && ran.stderr.contains("is done"), "{}{}", ran.stdout, ran.stderr);
@@ -262,7 +262,7 @@ fn a_watcher_that_begins_between_two_daemons_waits_for_the_next_one_too() {
     let watcher = fixture.start(&["stream", &id, "--from-start"]);
     wait::wait_until("it to watch", RUN, || watcher.said().0.contains("line 3"));
     fixture.go();
-    wait::wait_until("the run's end", RUN, || watcher.said().1.contains("the run is over"));
+    wait::wait_until("the run's end", RUN, || watcher.said().1.contains("the run has ended"));
     fixture.sealed.serve();
     let ran = watcher.finish(RUN).code_is(0);
     assert!(ran.stdout.contains("told it all") && ran.stderr.contains("is done"), "{}{}", ran.stdout, ran.stderr);

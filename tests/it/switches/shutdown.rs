@@ -59,7 +59,7 @@ fn a_draining_daemon_starts_nothing_finishes_what_runs_and_leaves() {
     assert_eq!(fixture.hold(&second), "shutting_down");
     fixture.go();
     let said = drain.finish(RUN).ok();
-    assert!(said.stdout.contains("is finished first") && said.stderr.contains("has left"), "{said}");
+    assert!(said.stdout.contains("is finished first") && said.stderr.contains("has stopped"), "{said}");
     let daemon = fixture.sealed.ended_daemon();
     assert_eq!(daemon.code, Some(0), "{daemon}");
     assert_eq!(fixture.show(&first)["status"], "done");

@@ -15,7 +15,7 @@ struct Watchers {
 }
 
 impl Watchers {
-    fn of(fixture: &Fixture, id: &str) -> Self {
+    fn new(fixture: &Fixture, id: &str) -> Self {
         let stream = fixture.start(&["stream", id, "--from-start"]);
         let events = fixture.start(&["events", "--follow", "--since", "0", "--json"]);
         let status = fixture.start(&["status", "--watch", "--json"]);
@@ -57,7 +57,7 @@ fn a_new_daemon_takes_the_place_of_a_running_one_and_no_watcher_misses_a_line() 
     fixture.sealed.serve();
     fixture.until_started(&[&id]);
     fixture.orch(&["serve"]).code_is(7);
-    let watchers = Watchers::of(&fixture, &id);
+    let watchers = Watchers::new(&fixture, &id);
     for _ in 0..2 {
         let old = fixture.status()["pid"].clone();
         fixture.sealed.replace_daemon();
@@ -80,7 +80,7 @@ fn a_hangup_starts_the_daemon_anew_in_its_place() {
     let id = fixture.add("Tell", "", Some("teller"));
     fixture.sealed.serve();
     fixture.until_started(&[&id]);
-    let watchers = Watchers::of(&fixture, &id);
+    let watchers = Watchers::new(&fixture, &id);
     let pid = fixture.status()["pid"].clone();
     fixture.sealed.daemon().signal(Signal::HUP);
     wait::wait_until("the next life", RUN, || fixture.lives().len() == 3);

@@ -47,7 +47,7 @@ fn history(sealed: &SealedBox) -> String {
 }
 
 #[test]
-fn neither_an_agents_last_line_nor_a_title_is_told_as_a_question_of_orch() {
+fn neither_an_agents_last_line_nor_a_title_is_shown_as_a_question_of_orch() {
     let api = quick();
     let sealed = sealed(&api, "");
     sealed.orch(["add", "needs_review: pay me", "-l", "agent:lure"]).ok();
@@ -79,7 +79,7 @@ fn the_owner_hears_of_a_stranger_alone_and_as_the_settings_say() {
 }
 
 #[test]
-fn what_was_answered_in_quiet_hours_is_not_told_afterwards_as_waiting() {
+fn what_was_answered_in_quiet_hours_is_not_reported_afterwards_as_waiting() {
     let api = quick();
     let hour = i64::from(SystemClock.now().to_zoned(jiff::tz::TimeZone::UTC).hour());
     let quiet = format!("{:02}:00-{:02}:00", (hour + 22) % 24, (hour + 3) % 24);

@@ -148,8 +148,9 @@ async fn a_person_adds_looks_and_approves_from_the_chat_and_the_history_says_who
     let approved = system.history("approved").await;
     assert_eq!(approved.len(), 1);
     assert!(approved[0].contains("(telegram user 43)"), "{approved:?}");
-    let bears = |message: i64| api.messages(GROUP).iter().any(|seen| seen.id == message && !seen.buttons.is_empty());
-    wait_until("the buttons to go", RUN, || !bears(message));
+    let has_buttons =
+        |message: i64| api.messages(GROUP).iter().any(|seen| seen.id == message && !seen.buttons.is_empty());
+    wait_until("the buttons to go", RUN, || !has_buttons(message));
     for (order, answer) in [
         ("/tasks", "no open tasks"),
         ("/shwo 1", "shwo; did you mean"),

@@ -1,5 +1,5 @@
-//! What a daemon shows in a Telegram chat over time: output that grows, through restarts and changes of the settings, and
-//! notices. The chat as a whole is `fixtures/rendered/telegram-notices.txt`.
+//! Tests what a daemon shows in a Telegram chat over time: growing output, across restarts and changes of the settings,
+//! and notices. The whole chat is in `fixtures/rendered/telegram-notices.txt`.
 
 use super::{ADA, GROUP, quick};
 use crate::kit::golden;
@@ -9,7 +9,7 @@ use crate::kit::wait::{RUN, wait_some, wait_until};
 use crate::kit::{read_file, write_file};
 use std::path::PathBuf;
 
-/// Says a word as soon as there is a file of that name, and commits something at the end.
+/// Prints a word as soon as there is a file with its name, and commits at the end.
 const TALKS: &str = "#!/bin/sh
 cat > /dev/null
 echo first
@@ -20,7 +20,7 @@ done
 echo work > work.txt && git add . && git commit -q -m work
 ";
 
-/// A daemon that speaks in the group and obeys Ada, and an agent that says what it is let say.
+/// A daemon that posts in the group and obeys Ada, and an agent that prints on request.
 struct Fixture {
     api: BotApi,
     sealed: SealedBox,
@@ -86,10 +86,10 @@ fn a_token_that_changes_under_a_running_daemon_is_the_one_that_is_tried() {
     for _ in 0..2 {
         let said = fixture.api.texts(GROUP).len();
         let wrong = add(&fixture.sealed, "123456789:BBF-another_secret_of_a_bot").code_is(1);
-        assert!(wrong.stderr.contains("the test was not said: Telegram refuses the bot's token"), "{wrong}");
+        assert!(wrong.stderr.contains("the test message was not sent: Telegram refuses the bot's token"), "{wrong}");
         assert_eq!(fixture.api.texts(GROUP).len(), said, "nothing is said with the token before it");
         let right = add(&fixture.sealed, TOKEN).ok();
-        assert!(right.stderr.contains("a test was said there"), "{right}");
+        assert!(right.stderr.contains("a test message was sent there"), "{right}");
     }
     // A file that somebody writes without a command is read before a test, too.
     write_file(&fixture.sealed.orch_home().join(".orch/channels/telegram.secret"), "123456789:BBF-another_secret");

@@ -200,7 +200,7 @@ fn up_to_quote(rest: &str, mut at: usize, quote: u8) -> usize {
 }
 
 #[test]
-fn code_is_told_from_comments_strings_characters_and_lifetimes() {
+fn code_is_distinguished_from_comments_strings_characters_and_lifetimes() {
     let text = r##"
         // use crate::a;
         /* use crate::b /* nested */ */ fn f<'a>(x: &'a str) -> char { '"' }

@@ -19,9 +19,9 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         open.spawn(async move {
             if let Ok((_, socket)) = ServerBuilder::new().accept(stream).await {
-                shared.book().connections += 1;
+                shared.state().connections += 1;
                 converse(socket, &shared).await;
-                shared.book().connections -= 1;
+                shared.state().connections -= 1;
             }
         });
     }
@@ -37,19 +37,19 @@ struct Connection {
 }
 
 async fn converse(mut socket: WebSocketStream<TcpStream>, shared: &Shared) {
-    let hello = json!({ "op": 10, "d": { "heartbeat_interval": shared.book().heartbeat } });
+    let hello = json!({ "op": 10, "d": { "heartbeat_interval": shared.state().heartbeat } });
     if send(&mut socket, &hello).await.is_err() {
         return;
     }
     let mut connection = {
-        let book = shared.book();
-        Connection { session: None, sent: 0, epoch: book.epoch, born: book.deaf }
+        let state = shared.state();
+        Connection { session: None, sent: 0, epoch: state.epoch, born: state.deaf }
     };
     loop {
         let news = shared.news.notified();
         tokio::pin!(news);
         news.as_mut().enable();
-        let is_deaf = shared.book().deaf != connection.born;
+        let is_deaf = shared.state().deaf != connection.born;
         match ordered(&mut connection, shared) {
             Some(Ordered::Close(code)) => {
                 close(&mut socket, code).await;
@@ -58,7 +58,7 @@ async fn converse(mut socket: WebSocketStream<TcpStream>, shared: &Shared) {
             Some(Ordered::Tell(order)) if send(&mut socket, &order).await.is_err() => return,
             Some(Ordered::Tell(_)) | None => {}
         }
-        if !is_deaf && tell(&mut socket, &mut connection, shared).await.is_err() {
+        if !is_deaf && send_event(&mut socket, &mut connection, shared).await.is_err() {
             return;
         }
         tokio::select! {
@@ -95,40 +95,40 @@ enum Ordered {
 }
 
 fn ordered(connection: &mut Connection, shared: &Shared) -> Option<Ordered> {
-    let book = shared.book();
-    if book.epoch == connection.epoch {
+    let state = shared.state();
+    if state.epoch == connection.epoch {
         return None;
     }
-    connection.epoch = book.epoch;
-    match &book.order {
+    connection.epoch = state.epoch;
+    match &state.order {
         Some(order) => Some(Ordered::Tell(order.clone())),
-        None => book.closing.map(Ordered::Close),
+        None => state.closing.map(Ordered::Close),
     }
 }
 
 /// Handles a message of the client. The error is the code with which the connection is closed.
 fn hear(said: &Value, connection: &mut Connection, shared: &Shared) -> Result<Vec<Value>, u16> {
-    let mut book = shared.book();
+    let mut state = shared.state();
     let data = &said["d"];
-    let is_token = book.takes_token && data["token"] == format!("Bot {TOKEN}");
+    let is_token = state.takes_token && data["token"] == format!("Bot {TOKEN}");
     match said["op"].as_u64() {
         Some(1) => Ok(vec![json!({ "op": 11 })]),
         Some(2 | 6) if !is_token => Err(4004),
         Some(2) => {
-            book.attempts += 1;
-            if let Some(code) = book.refuses {
+            state.attempts += 1;
+            if let Some(code) = state.refuses {
                 return Err(code);
             }
             let intents = data["intents"].as_u64().unwrap_or_default();
-            if intents & READING != 0 && !book.reading {
+            if intents & READING != 0 && !state.reading {
                 return Err(4014);
             }
-            book.identified += 1;
-            let session = format!("session-{}", book.identified);
-            book.sessions.insert(session.clone(), Session { intents, ..Session::default() });
+            state.identified += 1;
+            let session = format!("session-{}", state.identified);
+            state.sessions.insert(session.clone(), Session { intents, ..Session::default() });
             let ready = json!({
                 "op": 0, "t": "READY", "s": 1, "d": {
-                    "v": 10, "guilds": [], "session_id": session, "resume_gateway_url": book.gateway_url, "shard": [0, 1],
+                    "v": 10, "guilds": [], "session_id": session, "resume_gateway_url": state.gateway_url, "shard": [0, 1],
                     "user": { "id": APPLICATION.to_string(), "username": "orch", "discriminator": "0", "avatar": null,
                               "bot": true, "email": null, "flags": 0, "mfa_enabled": false, "verified": true },
                     "application": { "id": APPLICATION.to_string(), "flags": 0 },
@@ -140,13 +140,13 @@ fn hear(said: &Value, connection: &mut Connection, shared: &Shared) -> Result<Ve
         }
         Some(6) => {
             let name = data["session_id"].as_str().unwrap_or_default().to_owned();
-            if book.spoiled.contains(&name) {
+            if state.spoiled.contains(&name) {
                 return Err(4007);
             }
-            if !book.sessions.contains_key(&name) {
+            if !state.sessions.contains_key(&name) {
                 return Ok(vec![json!({ "op": 9, "d": false })]);
             }
-            book.resumed += 1;
+            state.resumed += 1;
             // The first event has the number 2: READY had 1.
             connection.sent = data["seq"].as_u64().map_or(0, |seq| usize::try_from(seq.saturating_sub(1)).unwrap_or(0));
             connection.session = Some(name);
@@ -157,15 +157,15 @@ fn hear(said: &Value, connection: &mut Connection, shared: &Shared) -> Result<Ve
     }
 }
 
-async fn tell(
+async fn send_event(
     socket: &mut WebSocketStream<TcpStream>,
     connection: &mut Connection,
     shared: &Shared,
 ) -> Result<(), tokio_websockets::Error> {
     loop {
         let next = {
-            let book = shared.book();
-            let session = connection.session.as_ref().and_then(|name| book.sessions.get(name));
+            let state = shared.state();
+            let session = connection.session.as_ref().and_then(|name| state.sessions.get(name));
             session.and_then(|session| session.events.get(connection.sent)).cloned()
         };
         let Some(mut event) = next else { return Ok(()) };

@@ -61,18 +61,18 @@ impl Person {
 }
 
 struct Shared {
-    book: Mutex<ServerState>,
+    state: Mutex<ServerState>,
     /// Wakes the connections, which may have an event to send.
     news: Notify,
 }
 
 impl Shared {
     /// Locks the state, also after a test panicked while it held the lock.
-    fn book(&self) -> MutexGuard<'_, ServerState> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, ServerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         self.news.notify_waiters();
     }
 }
@@ -97,7 +97,7 @@ impl Discord {
         let (rest, gateway) = (free(), free());
         let (rest_at, gateway_at) = (rest.local_addr().expect("an address"), gateway.local_addr().expect("an address"));
         let shared =
-            Arc::new(Shared { book: Mutex::new(ServerState::new(format!("ws://{gateway_at}"))), news: Notify::new() });
+            Arc::new(Shared { state: Mutex::new(ServerState::new(format!("ws://{gateway_at}"))), news: Notify::new() });
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let for_thread = Arc::clone(&shared);
@@ -124,93 +124,93 @@ impl Discord {
 
     /// Returns every request so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.shared.book().requests.clone()
+        self.shared.state().requests.clone()
     }
 
     /// Returns the present messages of a channel or thread, oldest first.
     pub fn messages(&self, channel: u64) -> Vec<Posted> {
-        self.shared.book().messages(channel)
+        self.shared.state().messages(channel)
     }
 
     /// Returns all messages of the bot in all channels, oldest first.
     pub fn said(&self) -> Vec<Posted> {
-        self.shared.book().of(APPLICATION)
+        self.shared.state().by_author(APPLICATION)
     }
 
     /// Returns the ids and names of the threads.
     pub fn threads(&self) -> Vec<(u64, String)> {
-        self.shared.book().threads()
+        self.shared.state().threads()
     }
 
     /// Returns the names of the registered commands.
     pub fn commands(&self) -> Vec<Value> {
-        self.shared.book().commands.clone()
+        self.shared.state().commands.clone()
     }
 
     /// Returns how many requests exceeded a rate limit.
     pub fn too_fast(&self) -> usize {
-        self.shared.book().too_fast
+        self.shared.state().too_fast
     }
 
     /// Returns the numbers of new and of resumed sessions.
     pub fn sessions(&self) -> (usize, usize) {
-        let book = self.shared.book();
-        (book.identified, book.resumed)
+        let state = self.shared.state();
+        (state.identified, state.resumed)
     }
 
     /// Returns the number of open connections to the gateway.
     pub fn connections(&self) -> usize {
-        self.shared.book().connections
+        self.shared.state().connections
     }
 
     /// Adds errors for the next requests.
     pub fn fail(&self, fault: Fault) {
-        self.shared.book().faults.push(fault);
+        self.shared.state().faults.push(fault);
     }
 
     /// Refuses every request for this many seconds, as by the bot's global limit, without headers of a bucket.
     pub fn refuse_all(&self, seconds: u64) {
-        self.shared.book().refuses_all = Some(seconds);
+        self.shared.state().refuses_all = Some(seconds);
     }
 
     /// Gives only correct answers from now on.
     pub fn heal(&self) {
-        self.shared.book().refuses_all = None;
-        self.shared.book().faults.clear();
+        self.shared.state().refuses_all = None;
+        self.shared.state().faults.clear();
     }
 
     /// Sets whether the bot may read the content of messages.
     pub fn allow_reading(&self, allowed: bool) {
-        self.shared.book().reading = allowed;
+        self.shared.state().reading = allowed;
     }
 
     /// Sets whether the token is valid.
     pub fn take_token(&self, taken: bool) {
-        self.shared.book().takes_token = taken;
+        self.shared.state().takes_token = taken;
     }
 
     /// Closes every connection to the gateway. The sessions are kept if `resumable`.
     pub fn close(&self, code: u16, resumable: bool) {
-        let mut book = self.shared.book();
+        let mut state = self.shared.state();
         if !resumable {
-            book.sessions.clear();
+            state.sessions.clear();
         }
         if code == 4007 {
             // A client that resumes with the wrong number gets the same events again.
-            book.spoiled = book.sessions.keys().cloned().collect();
+            state.spoiled = state.sessions.keys().cloned().collect();
         }
-        (book.closing, book.order) = (Some(code), None);
-        book.epoch += 1;
-        drop(book);
-        self.shared.tell();
+        (state.closing, state.order) = (Some(code), None);
+        state.epoch += 1;
+        drop(state);
+        self.shared.notify();
     }
 
     fn order(&self, order: Value) {
-        let mut book = self.shared.book();
-        book.order = Some(order);
-        book.epoch += 1;
-        drop(book);
-        self.shared.tell();
+        let mut state = self.shared.state();
+        state.order = Some(order);
+        state.epoch += 1;
+        drop(state);
+        self.shared.notify();
     }
 
     /// Asks every client to reconnect.
@@ -221,75 +221,75 @@ impl Discord {
     /// Tells every client that its session is invalid. With `resumable` it may try to resume.
     pub fn invalidate(&self, resumable: bool) {
         if !resumable {
-            self.shared.book().sessions.clear();
+            self.shared.state().sessions.clear();
         }
         self.order(json!({ "op": 9, "d": resumable }));
     }
 
     /// Makes the open connections unresponsive without closing them.
     pub fn deafen(&self) {
-        self.shared.book().deaf += 1;
+        self.shared.state().deaf += 1;
     }
 
     /// Sets the heartbeat interval of new connections, in milliseconds.
     pub fn beats(&self, millis: u64) {
-        self.shared.book().heartbeat = millis;
+        self.shared.state().heartbeat = millis;
     }
 
     /// Refuses every identify with this code.
     pub fn refuse(&self, code: Option<u16>) {
-        self.shared.book().refuses = code;
+        self.shared.state().refuses = code;
     }
 
     /// Returns how often a client tried to identify.
     pub fn attempts(&self) -> usize {
-        self.shared.book().attempts
+        self.shared.state().attempts
     }
 
     /// Sets a person's roles.
     pub fn has_roles(&self, who: &Person) {
-        self.shared.book().roles.insert(who.id, who.roles.clone());
+        self.shared.state().roles.insert(who.id, who.roles.clone());
     }
 
     /// Returns a person's direct channel with the bot.
     pub fn direct(&self, user: u64) -> u64 {
-        self.shared.book().direct(user)
+        self.shared.state().direct(user)
     }
 
     /// Returns the members of a thread.
     pub fn members(&self, thread: u64) -> Vec<u64> {
-        self.shared.book().members(thread)
+        self.shared.state().members(thread)
     }
 
     /// Deletes a channel or a thread.
     pub fn remove(&self, channel: u64) {
-        self.shared.book().remove(channel);
+        self.shared.state().remove(channel);
     }
 
     /// Locks a thread.
     pub fn lock(&self, thread: u64) {
-        self.shared.book().lock(thread);
+        self.shared.state().lock(thread);
     }
 
     /// Renders all messages as a person sees them.
     pub fn transcript(&self) -> String {
-        self.shared.book().transcript()
+        self.shared.state().transcript()
     }
 
     /// Deletes a message.
     pub fn delete(&self, channel: u64, message: u64) {
-        self.shared.book().delete(channel, message);
+        self.shared.state().delete(channel, message);
     }
 
     /// Writes a message as a person. Returns its id.
     pub fn write(&self, who: &Person, channel: u64, text: &str, reply_to: Option<u64>) -> u64 {
-        let id = self.shared.book().write(who, channel, text, reply_to, &[]);
-        self.shared.tell();
+        let id = self.shared.state().write(who, channel, text, reply_to, &[]);
+        self.shared.notify();
         id
     }
 
     fn keep(&self, name: &str, bytes: &[u8]) -> Value {
-        let mut kept = self.shared.book().keep(name, bytes);
+        let mut kept = self.shared.state().keep(name, bytes);
         kept["url"] = json!(format!("{}{}", self.api_url(), kept["url"].as_str().unwrap_or_default()));
         kept
     }
@@ -297,8 +297,8 @@ impl Discord {
     /// Writes a message with a file as a person.
     pub fn write_with(&self, who: &Person, channel: u64, text: &str, (name, bytes): (&str, &[u8])) -> u64 {
         let kept = self.keep(name, bytes);
-        let id = self.shared.book().write(who, channel, text, None, &[kept]);
-        self.shared.tell();
+        let id = self.shared.state().write(who, channel, text, None, &[kept]);
+        self.shared.notify();
         id
     }
 
@@ -311,15 +311,15 @@ impl Discord {
         ]);
         let resolved = json!({ "attachments": { id: kept } });
         let data = json!({ "id": "1", "name": "add", "type": 1, "options": options, "resolved": resolved });
-        let token = self.shared.book().interact(who, channel, 2, data, None);
-        self.shared.tell();
+        let token = self.shared.state().interact(who, channel, 2, data, None);
+        self.shared.notify();
         token
     }
 
     /// Sends the last event again, as after a wrong resume.
     pub fn repeat_last_event(&self) {
-        self.shared.book().repeat();
-        self.shared.tell();
+        self.shared.state().repeat();
+        self.shared.notify();
     }
 
     /// Sends a command as a person. Returns the interaction's token.
@@ -327,22 +327,22 @@ impl Discord {
         let options: Vec<Value> =
             options.iter().map(|(name, value)| json!({ "name": name, "type": 3, "value": value })).collect();
         let data = json!({ "id": "1", "name": name, "type": 1, "options": options });
-        let token = self.shared.book().interact(who, channel, 2, data, None);
-        self.shared.tell();
+        let token = self.shared.state().interact(who, channel, 2, data, None);
+        self.shared.notify();
         token
     }
 
     /// Presses a button under a message as a person. Returns the interaction's token.
     pub fn press(&self, who: &Person, message: &Posted, custom_id: &str) -> String {
         let data = json!({ "custom_id": custom_id, "component_type": 2 });
-        let token = self.shared.book().interact(who, message.channel, 3, data, Some(message.id));
-        self.shared.tell();
+        let token = self.shared.state().interact(who, message.channel, 3, data, Some(message.id));
+        self.shared.notify();
         token
     }
 
     /// Returns the answer to an interaction: whether it was acknowledged, and the messages.
     pub fn answered(&self, token: &str) -> (bool, Vec<Posted>) {
-        self.shared.book().answered(token)
+        self.shared.state().answered(token)
     }
 }
 

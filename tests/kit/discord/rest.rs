@@ -17,13 +17,13 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     axum::serve(listener, app).await.ok();
 }
 
-struct Told {
+struct Reply {
     status: u16,
     body: Value,
     headers: Vec<(&'static str, String)>,
 }
 
-impl Told {
+impl Reply {
     fn ok(body: Value) -> Self {
         Self { status: 200, body, headers: Vec::new() }
     }
@@ -54,20 +54,20 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    if let Some(file) = shared.book().kept.get(uri.path()) {
+    if let Some(file) = shared.state().kept.get(uri.path()) {
         return Response::new(Body::from(file.clone()));
     }
     let path = uri.path().trim_start_matches("/api/v10").to_owned();
     let what = format!("{method} {path}");
     let (body, files) = read(&headers, &body);
     let text = {
-        let mut book = shared.book();
-        let text = match refusal_of_all(&book).or_else(|| fault(&mut book, &what)) {
+        let mut state = shared.state();
+        let text = match refusal_of_all(&state).or_else(|| fault(&mut state, &what)) {
             Some(text) => text,
-            None if !is_authorized(&book, &path, &headers) => Told::refused(401, 0),
-            None => route(&mut book, &method, &path, uri.query().unwrap_or_default(), &body, files),
+            None if !is_authorized(&state, &path, &headers) => Reply::refused(401, 0),
+            None => route(&mut state, &method, &path, uri.query().unwrap_or_default(), &body, files),
         };
-        book.requests.push(Request { what, body, status: text.status });
+        state.requests.push(Request { what, body, status: text.status });
         text
     };
     let mut response = Response::builder().status(text.status).header("content-type", "application/json");
@@ -79,91 +79,93 @@ async fn answer(
 }
 
 /// Returns the refusal of a global limit, which has no headers of a bucket.
-fn refusal_of_all(book: &ServerState) -> Option<Told> {
-    let seconds = book.refuses_all?;
+fn refusal_of_all(state: &ServerState) -> Option<Reply> {
+    let seconds = state.refuses_all?;
     let body = json!({ "message": "You are being rate limited.", "retry_after": seconds, "global": false });
-    Some(Told { status: 429, body, headers: vec![("retry-after", seconds.to_string())] })
+    Some(Reply { status: 429, body, headers: vec![("retry-after", seconds.to_string())] })
 }
 
-fn fault(book: &mut ServerState, what: &str) -> Option<Told> {
-    let fault = book.faults.iter_mut().find(|fault| fault.times > 0 && what.contains(&fault.to))?;
+fn fault(state: &mut ServerState, what: &str) -> Option<Reply> {
+    let fault = state.faults.iter_mut().find(|fault| fault.times > 0 && what.contains(&fault.to))?;
     fault.times -= 1;
     let (status, code) = (fault.status, fault.code);
     Some(match status {
         #[expect(clippy::cast_precision_loss, reason = "some seconds")]
-        429 => Told::later(code as f64, "user"),
-        status => Told::refused(status, code),
+        429 => Reply::later(code as f64, "user"),
+        status => Reply::refused(status, code),
     })
 }
 
 /// Returns whether a request is authorized. One that belongs to an interaction needs only the interaction's token.
-fn is_authorized(book: &ServerState, path: &str, headers: &HeaderMap) -> bool {
+fn is_authorized(state: &ServerState, path: &str, headers: &HeaderMap) -> bool {
     let is_of_an_interaction = path.starts_with("/interactions/") || path.starts_with("/webhooks/");
     let sent = headers.get("authorization").and_then(|value| value.to_str().ok());
-    is_of_an_interaction || (book.takes_token && sent == Some(&format!("Bot {TOKEN}")))
+    is_of_an_interaction || (state.takes_token && sent == Some(&format!("Bot {TOKEN}")))
 }
 
 fn route(
-    book: &mut ServerState,
+    state: &mut ServerState,
     method: &Method,
     path: &str,
     query: &str,
     body: &Value,
     files: Vec<(String, String)>,
-) -> Told {
+) -> Reply {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let id = |text: &str| text.parse::<u64>().unwrap_or_default();
     match (method.as_str(), parts.as_slice()) {
-        ("GET", ["applications", "@me"] | ["oauth2", "applications", "@me"]) => Told::ok(application()),
-        ("GET", ["users", "@me"]) => Told::ok(me()),
-        ("GET", ["channels", channel]) => match book.channel_json(id(channel)) {
-            Some(channel) => Told::ok(channel),
-            None => Told::refused(404, 10_003),
+        ("GET", ["applications", "@me"] | ["oauth2", "applications", "@me"]) => Reply::ok(application()),
+        ("GET", ["users", "@me"]) => Reply::ok(me()),
+        ("GET", ["channels", channel]) => match state.channel_json(id(channel)) {
+            Some(channel) => Reply::ok(channel),
+            None => Reply::refused(404, 10_003),
         },
-        ("GET", ["channels", channel, "messages"]) if book.has(id(channel)) => {
+        ("GET", ["channels", channel, "messages"]) if state.has(id(channel)) => {
             let after = query.split('&').find_map(|pair| pair.strip_prefix("after=")).map_or(0, id);
-            Told::ok(Value::Array(book.after(id(channel), after)))
+            Reply::ok(Value::Array(state.after(id(channel), after)))
         }
-        ("PUT", ["applications", _, "commands"] | ["applications", _, "guilds", _, "commands"]) => register(book, body),
+        ("PUT", ["applications", _, "commands"] | ["applications", _, "guilds", _, "commands"]) => {
+            register(state, body)
+        }
         ("POST", ["channels", channel, "messages"]) => {
-            paced(book, id(channel), |book| book.post(id(channel), body, files))
+            paced(state, id(channel), |state| state.post(id(channel), body, files))
         }
         ("PATCH", ["channels", channel, "messages", message]) => {
-            paced(book, id(channel), |book| book.edit(id(channel), id(message), body))
+            paced(state, id(channel), |state| state.edit(id(channel), id(message), body))
         }
         ("POST", ["channels", channel, "messages", message, "threads"]) => {
             let name = body["name"].as_str().unwrap_or_default();
-            match book.begin_thread(id(channel), id(message), name) {
-                Ok(thread) => Told::ok(book.channel_json(thread).expect("a thread")),
-                Err(code) => Told::refused(400, code),
+            match state.begin_thread(id(channel), id(message), name) {
+                Ok(thread) => Reply::ok(state.channel_json(thread).expect("a thread")),
+                Err(code) => Reply::refused(400, code),
             }
         }
-        ("PUT", ["channels", thread, "thread-members", user]) => match book.join(id(thread), id(user)) {
-            Ok(()) => Told { status: 204, body: Value::Null, headers: Vec::new() },
-            Err(code) => Told::refused(404, code),
+        ("PUT", ["channels", thread, "thread-members", user]) => match state.join(id(thread), id(user)) {
+            Ok(()) => Reply { status: 204, body: Value::Null, headers: Vec::new() },
+            Err(code) => Reply::refused(404, code),
         },
         ("POST", ["users", "@me", "channels"]) => {
-            let channel = book.direct(body["recipient_id"].as_str().map(id).unwrap_or_default());
-            Told::ok(book.channel_json(channel).expect("a channel"))
+            let channel = state.direct(body["recipient_id"].as_str().map(id).unwrap_or_default());
+            Reply::ok(state.channel_json(channel).expect("a channel"))
         }
-        ("GET", ["guilds", _, "threads", "active"]) => Told::ok(json!({ "threads": book.active(), "members": [] })),
-        ("GET", ["guilds", _, "members", user]) => match book.roles.get(&id(user)) {
-            Some(roles) => Told::ok(member(id(user), roles)),
-            None => Told::refused(404, 10_007),
+        ("GET", ["guilds", _, "threads", "active"]) => Reply::ok(json!({ "threads": state.active(), "members": [] })),
+        ("GET", ["guilds", _, "members", user]) => match state.roles.get(&id(user)) {
+            Some(roles) => Reply::ok(member(id(user), roles)),
+            None => Reply::refused(404, 10_007),
         },
-        ("POST", ["interactions", _, token, "callback"]) => match book.acknowledge(token, body) {
-            Ok(()) => Told { status: 204, body: Value::Null, headers: Vec::new() },
-            Err(code) => Told::refused(if code == 40_060 { 400 } else { 404 }, code),
+        ("POST", ["interactions", _, token, "callback"]) => match state.acknowledge(token, body) {
+            Ok(()) => Reply { status: 204, body: Value::Null, headers: Vec::new() },
+            Err(code) => Reply::refused(if code == 40_060 { 400 } else { 404 }, code),
         },
         ("PATCH", ["webhooks", _, token, "messages", "@original"]) => {
-            message(book, |book| book.answer(token, body, files, true))
+            message(state, |state| state.answer(token, body, files, true))
         }
-        ("POST", ["webhooks", _, token]) => message(book, |book| book.answer(token, body, files, false)),
-        _ => Told::refused(404, 0),
+        ("POST", ["webhooks", _, token]) => message(state, |state| state.answer(token, body, files, false)),
+        _ => Reply::refused(404, 0),
     }
 }
 
-fn register(book: &mut ServerState, body: &Value) -> Told {
+fn register(state: &mut ServerState, body: &Value) -> Reply {
     let commands = body.as_array().cloned().unwrap_or_default();
     let is_named = |command: &Value| {
         let name = command["name"].as_str().unwrap_or_default();
@@ -173,17 +175,17 @@ fn register(book: &mut ServerState, body: &Value) -> Told {
         is_name && (1..=100).contains(&description.chars().count())
     };
     if commands.len() > 100 || !commands.iter().all(is_named) {
-        return Told::refused(400, 50_035);
+        return Reply::refused(400, 50_035);
     }
-    book.commands.clone_from(&commands);
-    Told::ok(Value::Array(Vec::new()))
+    state.commands.clone_from(&commands);
+    Reply::ok(Value::Array(Vec::new()))
 }
 
-fn paced(book: &mut ServerState, channel: u64, act: impl FnOnce(&mut ServerState) -> Result<Posted, u64>) -> Told {
-    match book.pace(channel) {
-        Err(wait) => Told::later(wait, "user"),
+fn paced(state: &mut ServerState, channel: u64, act: impl FnOnce(&mut ServerState) -> Result<Posted, u64>) -> Reply {
+    match state.pace(channel) {
+        Err(wait) => Reply::later(wait, "user"),
         Ok((remaining, reset)) => {
-            let mut text = message(book, act);
+            let mut text = message(state, act);
             text.headers = vec![
                 ("x-ratelimit-bucket", "messages".to_owned()),
                 ("x-ratelimit-limit", ServerState::rate().to_string()),
@@ -196,11 +198,11 @@ fn paced(book: &mut ServerState, channel: u64, act: impl FnOnce(&mut ServerState
     }
 }
 
-fn message(book: &mut ServerState, act: impl FnOnce(&mut ServerState) -> Result<Posted, u64>) -> Told {
-    match act(book) {
-        Ok(message) => Told::ok(book.message_json(&message, &Person::new(APPLICATION), None, true)),
-        Err(code @ (10_003 | 10_008 | 10_015)) => Told::refused(404, code),
-        Err(code) => Told::refused(400, code),
+fn message(state: &mut ServerState, act: impl FnOnce(&mut ServerState) -> Result<Posted, u64>) -> Reply {
+    match act(state) {
+        Ok(message) => Reply::ok(state.message_json(&message, &Person::new(APPLICATION), None, true)),
+        Err(code @ (10_003 | 10_008 | 10_015)) => Reply::refused(404, code),
+        Err(code) => Reply::refused(400, code),
     }
 }
 

@@ -157,7 +157,7 @@ impl ServerState {
         self.channels.get(&channel).map(|channel| channel.messages.clone()).unwrap_or_default()
     }
 
-    pub fn of(&self, author: u64) -> Vec<Posted> {
+    pub fn by_author(&self, author: u64) -> Vec<Posted> {
         let all = self.channels.values().flat_map(|channel| channel.messages.iter());
         let mut found: Vec<Posted> = all.filter(|message| message.author == author).cloned().collect();
         found.sort_by_key(|message| message.id);

@@ -46,7 +46,7 @@ impl Seen {
 
 /// The state that the server's threads share.
 struct Shared {
-    book: Mutex<ServerState>,
+    state: Mutex<ServerState>,
     changed: Condvar,
     open: watch::Sender<BTreeSet<String>>,
 }
@@ -62,8 +62,8 @@ struct ServerState {
 
 impl Shared {
     /// Locks the state, also after a test panicked while it held the lock.
-    fn book(&self) -> MutexGuard<'_, ServerState> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, ServerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,8 +87,8 @@ impl ModelServer {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let book = Mutex::new(ServerState { script, ..ServerState::default() });
-        let shared = Arc::new(Shared { book, changed: Condvar::new(), open: watch::Sender::default() });
+        let state = Mutex::new(ServerState { script, ..ServerState::default() });
+        let shared = Arc::new(Shared { state, changed: Condvar::new(), open: watch::Sender::default() });
         let (stop, stopped) = oneshot::channel();
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -109,26 +109,26 @@ impl ModelServer {
 
     /// Returns every request so far, oldest first.
     pub fn requests(&self) -> Vec<Seen> {
-        self.shared.book().seen.clone()
+        self.shared.state().seen.clone()
     }
 
     /// Returns method and path of every request of an unknown protocol.
     pub fn strays(&self) -> Vec<String> {
-        self.shared.book().strays.clone()
+        self.shared.state().strays.clone()
     }
 
     /// Waits until `ready` holds for the requests, and returns them. Panics at the deadline with the requests so far.
     pub fn wait_for(&self, what: &str, deadline: Duration, ready: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
-        let book = self.shared.book();
-        let waited = self.shared.changed.wait_timeout_while(book, deadline, |book| !ready(&book.seen));
-        let (book, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        let state = self.shared.state();
+        let waited = self.shared.changed.wait_timeout_while(state, deadline, |state| !ready(&state.seen));
+        let (state, result) = waited.unwrap_or_else(PoisonError::into_inner);
         if result.timed_out() {
-            let seen: Vec<String> = book.seen.iter().map(one_line).collect();
-            let strays = book.strays.clone();
-            drop(book);
+            let seen: Vec<String> = state.seen.iter().map(one_line).collect();
+            let strays = state.strays.clone();
+            drop(state);
             panic!("model server: no {what} within {deadline:?}; seen: {seen:#?}, strays: {strays:?}");
         }
-        book.seen.clone()
+        state.seen.clone()
     }
 
     /// Waits until `rule` has answered, and returns the first such request.
@@ -153,9 +153,9 @@ impl ModelServer {
 
     /// Replaces the script; the recorded requests are kept.
     pub fn follow(&self, script: Script) {
-        let mut book = self.shared.book();
-        book.script = script;
-        book.counters.clear();
+        let mut state = self.shared.state();
+        state.script = script;
+        state.counters.clear();
     }
 }
 

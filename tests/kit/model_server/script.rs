@@ -290,13 +290,13 @@ impl Action {
 
     /// A refusal of the given kind.
     pub fn fail(kind: FailKind) -> Self {
-        Self::Fail(Fail::of(kind))
+        Self::Fail(Fail::new(kind))
     }
 }
 
 impl Fail {
     /// A refusal of the given kind, with nothing out of the ordinary.
-    pub fn of(kind: FailKind) -> Self {
+    pub fn new(kind: FailKind) -> Self {
         Self { kind, status: None, retry_after: None, headers: BTreeMap::new() }
     }
 }

@@ -55,7 +55,7 @@ async fn count_tokens(body: Bytes) -> Response {
 }
 
 async fn stray(State(shared): State<Arc<Shared>>, method: Method, uri: Uri) -> Response {
-    shared.book().strays.push(format!("{method} {uri}"));
+    shared.state().strays.push(format!("{method} {uri}"));
     shared.changed.notify_all();
     (StatusCode::NOT_FOUND, axum::Json(json!({"error": {"message": format!("no {uri} here")}}))).into_response()
 }
@@ -83,13 +83,13 @@ async fn answer(shared: &Shared, protocol: Protocol, headers: &HeaderMap, body: 
 
 /// Chooses the answer and records the request.
 fn note(shared: &Shared, asked: &Arc<Asked>, headers: &HeaderMap) -> (u64, Chosen) {
-    let mut book = shared.book();
-    let book = &mut *book;
-    let chosen = choose(&book.script, asked, &mut book.counters);
-    let number = book.seen.len() as u64 + 1;
+    let mut state = shared.state();
+    let state = &mut *state;
+    let chosen = choose(&state.script, asked, &mut state.counters);
+    let number = state.seen.len() as u64 + 1;
     let authorized = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
     let (rule, step) = (chosen.rule.clone(), chosen.step);
-    book.seen.push(Seen { number, asked: Arc::clone(asked), rule, step, authorized });
+    state.seen.push(Seen { number, asked: Arc::clone(asked), rule, step, authorized });
     shared.changed.notify_all();
     (number, chosen)
 }
@@ -109,7 +109,7 @@ fn spoken(asked: &Asked, speech: &Speech, number: u64) -> Response {
     let envelope = Envelope::new(number, asked, speech);
     let protocol = asked.protocol;
     let mut response = match speech.cut {
-        Some(Cut::Break { kind, .. }) if !asked.stream => return refused(asked, &Fail::of(kind)),
+        Some(Cut::Break { kind, .. }) if !asked.stream => return refused(asked, &Fail::new(kind)),
         cut if asked.stream => {
             let body = stream_body(wire::events(protocol, speech, &envelope), cut);
             ([(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")], body).into_response()

@@ -241,7 +241,7 @@ impl ServerState {
         match method {
             "getMe" => Outcome::Done(json!({"id": 1, "is_bot": true, "first_name": "orch", "username": "orch_bot"})),
             "setMyCommands" | "answerCallbackQuery" => Outcome::Done(json!(true)),
-            "getChat" => self.look(takes),
+            "getChat" => self.get_chat(takes),
             "getFile" => self.file(takes),
             "sendMessage" | "sendDocument" | "editMessageText" | "editMessageReplyMarkup" | "createForumTopic" => {
                 self.write(method, takes)
@@ -250,7 +250,7 @@ impl ServerState {
         }
     }
 
-    fn look(&self, takes: &Value) -> Outcome {
+    fn get_chat(&self, takes: &Value) -> Outcome {
         match takes["chat_id"].as_i64().and_then(|id| Some((id, self.chats.get(&id)?))) {
             Some((id, chat)) => Outcome::Done(
                 json!({"id": id, "type": chat.kind.word(), "title": "shop", "is_forum": chat.kind == Kind::Forum}),

@@ -1,6 +1,5 @@
-//! Plays of R1 in which a person orders something and orch dies while it does it: taking a merge back, cleaning up, a
-//! recurring command, mending, a backup, a restore; and the rebuilding of a damaged journal, which nobody ordered. The
-//! person says it again.
+//! Trials of R1 in which orch dies while it carries out a person's order: a revert, a cleanup, a recurring command, a
+//! repair, a backup, a restore; and the automatic rebuild of a damaged journal. The person repeats the order.
 
 use super::{orders, who_died};
 use crate::check::{self, Allowed};
@@ -16,7 +15,7 @@ use std::path::Path;
 /// How much of the journal is made zeros: its head, without which SQLite opens nothing.
 const HEAD: usize = 4096;
 
-/// A shop whose tasks are done.
+/// Opens a fixture whose tasks are done.
 fn after(names: &[&str], config: &str) -> (Fixture, Vec<Job>) {
     let jobs: Vec<Job> = names.iter().map(|name| Job::plain(name, "")).collect();
     let fixture = Fixture::open(&jobs, config);
@@ -24,7 +23,7 @@ fn after(names: &[&str], config: &str) -> (Fixture, Vec<Job>) {
     (fixture, jobs)
 }
 
-/// orch is told something, and dies at the point.
+/// Runs a command of orch that dies at the point.
 fn dies(fixture: &Fixture, at: &str, args: &[&str]) -> Ran {
     let orders = orders(fixture, at);
     let program = fixture.sealed.run_program_in(fixture.sealed.orch_program(), fixture.repo.dir());
@@ -32,7 +31,7 @@ fn dies(fixture: &Fixture, at: &str, args: &[&str]) -> Ran {
     program.args(args).envs(variables).deadline(RUN).run()
 }
 
-/// The same without a death; what it says when it cannot.
+/// Runs it again without a crash; adds a finding if it fails.
 fn again(fixture: &Fixture, args: &[&str], found: &mut Findings) {
     let program = fixture.sealed.run_program_in(fixture.sealed.orch_program(), fixture.repo.dir());
     let ran = program.args(args).deadline(RUN).run();
@@ -96,7 +95,7 @@ pub fn command(at: &str) -> Findings {
     let run = format!("echo ran >> '{}'", log.display());
     let program = fixture.sealed.run_program_in(fixture.sealed.orch_program(), fixture.repo.dir());
     program.args(["job", "add", "@daily", "--run", &run, "--id", "dump"]).run().ok();
-    // As if orch had not looked at it since then: nobody has to wait for a time to come.
+    // Pretends that orch has not checked it since then, so that the trial waits for no time.
     let journal = Connection::open(fixture.state().join("orch.db")).expect("a journal");
     let since = "UPDATE jobs SET data = json_set(data, '$.through', ?1), sum = NULL";
     journal.execute(since, ["2020-01-01T00:00:00Z"]).expect("a job");
@@ -144,7 +143,7 @@ pub fn mend(at: &str) -> Findings {
     found
 }
 
-/// A backup that was cut short has no name; the next one is whole, and nothing is left beside it.
+/// An interrupted backup has no final name; the next one is complete, and nothing is left next to it.
 pub fn backup(at: &str) -> Findings {
     let (fixture, jobs) = after(&["one", "two"], "");
     let place = fixture.note("backups");
@@ -166,7 +165,7 @@ pub fn backup(at: &str) -> Findings {
     found
 }
 
-/// A restore that was cut short is told, and is done again; what it had to move is kept.
+/// An interrupted restore is reported, and is repeated; what it moved is kept.
 pub fn restore(at: &str) -> Findings {
     let (fixture, jobs) = after(&["one", "two"], "");
     let file = fixture.note("home.tar.zst").to_string_lossy().into_owned();
@@ -202,7 +201,7 @@ pub fn rebuild(at: &str) -> Findings {
     let mut found = Vec::new();
     who_died(&fixture, at, &mut found);
     fixture.until_idle(&[]).finish(RUN);
-    // Where nobody could tell what was paused, everything is.
+    // If the pauses are unknown, everything is paused.
     again(&fixture, &["resume"], &mut found);
     let text = fixture.orch(["events"]).stdout;
     let times = text.matches("journal_rebuilt").count();

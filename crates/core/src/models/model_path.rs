@@ -53,14 +53,14 @@ impl Source {
 pub struct Step {
     /// The source.
     pub source: Source,
-    /// The reference as it was written; `None` only for [`Source::AgentDefault`].
+    /// The reference as it was written; `None`: the agent's default.
     pub reference: Option<String>,
     /// Why the source names it, where that is not the route.
     pub reason: Option<String>,
 }
 
-/// The sources that name a model for the next run of a task, in the order of precedence. Never empty: the agent's
-/// default is always last.
+/// The sources that name a model for the next run of a task, in the order of precedence. Never empty: where none names
+/// one, it is the agent's default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelPath(Vec<Step>);
 
@@ -95,10 +95,9 @@ impl ModelPath {
         &self.0[0]
     }
 
-    /// Returns the sources that name a model and do not decide.
-    pub fn overridden(&self) -> &[Step] {
-        let named = self.0.partition_point(|step| step.source != Source::AgentDefault);
-        &self.0[1..named.max(1)]
+    /// Returns all sources, the deciding one first.
+    pub fn steps(&self) -> &[Step] {
+        &self.0
     }
 
     /// Whether a low budget may replace the chosen model: nothing that a person said for the moment decides.
@@ -147,7 +146,7 @@ mod tests {
     }
 
     fn sources(path: &ModelPath) -> Vec<&'static str> {
-        [path.chosen()].into_iter().chain(path.overridden()).map(|step| step.source.as_str()).collect()
+        path.steps().iter().map(|step| step.source.as_str()).collect()
     }
 
     #[test]

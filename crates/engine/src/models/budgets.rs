@@ -21,7 +21,6 @@ use orch_core::task::{Run, Task};
 use orch_store::journal::JournalError;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 /// A limit is for a day: what was told longer ago than this is told again where it still holds.
 const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -89,22 +88,6 @@ impl Engine {
         }
         let live: Vec<Pending> = self.state.runs.values().map(|run| self.pending(run)).collect();
         self.models.money().balances(rules, self.settings.config.payees(), &live, now)
-    }
-
-    /// The model that a task is begun with, and why where money is short and it is a dear one.
-    pub(crate) fn model_within_budget(
-        &mut self,
-        change_set: &mut ChangeSet,
-        task: &Task,
-        route: &RouteResult,
-        now: Timestamp,
-    ) -> (Option<String>, Option<String>) {
-        let capacity = Arc::clone(self.planner.capacity());
-        let found = self.within_budget(&capacity.balances, task, route, now);
-        let Some(Within { model, fact }) = found else { return (route.model.clone(), None) };
-        let text = fact.text();
-        change_set.note(&mut self.state, now, Some(task.id), None, fact);
-        (Some(model), Some(text))
     }
 
     /// What becomes of a dear model where money is short: a cheaper one, unless its label or a person says otherwise, or nothing
@@ -192,7 +175,7 @@ impl Engine {
         let balances = self.models.money().balances_without_runs(rules, payees, now);
         let levels: BTreeMap<Scope, Level> =
             balances.stops.iter().map(|stop| (stop.scope.clone(), stop.level)).collect();
-        let before = self.models.money_mut().tell(levels).unwrap_or_else(|| self.told_before(&balances, now));
+        let before = self.models.money_mut().report(levels).unwrap_or_else(|| self.told_before(&balances, now));
         for stop in balances.stops.iter().filter(|stop| before.get(&stop.scope).is_none_or(|told| *told < stop.level)) {
             let (of, why, raise) = (stop.scope.clone(), stop.why.clone(), stop.raise.clone());
             let fact = match stop.level {

@@ -29,7 +29,7 @@ impl Engine {
         let waiting: Vec<Arc<Task>> = self.state.tasks.values().filter(waits).cloned().collect();
         let cost = |task: &Arc<Task>| {
             let route = task.route.as_ref()?;
-            let model = self.model_expected(task, route);
+            let (model, _) = self.model_path(task, route).into_chosen();
             Some((task.id, self.estimate(task, &route.agent, model.as_deref(), now)?))
         };
         waiting.iter().filter_map(cost).collect()

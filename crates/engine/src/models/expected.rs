@@ -1,13 +1,16 @@
 //! What the first run of a task would be asked to have, found out without beginning anything: a model that a person has set, a
 //! cheaper one where money is short, and what would keep it from beginning for want of money.
 
+use super::budgets::Within;
 use crate::engine::Engine;
 use crate::engine::engine_handle::EngineHandle;
 use crate::error::EngineError;
 use crate::settings::directory_of;
 use jiff::Timestamp;
 use orch_core::agent_model::{Chosen, Misfit};
-use orch_core::budget::Stop;
+use orch_core::budget::{Balances, Stop};
+use orch_core::history::Fact;
+use orch_core::model_path::ModelPath;
 use orch_core::plan::Cooldown;
 use orch_core::route::RouteResult;
 use orch_core::task::Task;
@@ -15,10 +18,8 @@ use orch_core::task::Task;
 /// What a run would be asked to have.
 #[derive(Debug)]
 pub struct Expected {
-    /// The model, as it would be asked for; `None`: the agent's own choice.
-    pub asked: Option<String>,
-    /// Why it is not that of the route, or stays though money is short.
-    pub why: Option<String>,
+    /// Where its model comes from.
+    pub path: ModelPath,
     /// What the agent's program would be given for it, or why it cannot have it.
     pub named: Result<Chosen, Misfit>,
     /// What is spent, so that no run would begin now.
@@ -39,19 +40,39 @@ impl EngineHandle {
 }
 
 impl Engine {
+    /// Returns the path to the model of the next run, unless a budget is low.
+    pub(crate) fn model_path(&self, task: &Task, route: &RouteResult) -> ModelPath {
+        let dir = directory_of(task, &self.state.projects).ok();
+        ModelPath::new(task, route, self.models.set().for_agent(dir.as_deref(), &route.agent))
+    }
+
+    /// Returns the path to the model of the next run, and the fact to record where a low budget decides.
+    pub(crate) fn model_path_within_budget(
+        &mut self,
+        balances: &Balances,
+        task: &Task,
+        route: &RouteResult,
+        now: Timestamp,
+    ) -> (ModelPath, Option<Fact>) {
+        let mut path = self.model_path(task, route);
+        if !path.is_of_route() {
+            return (path, None);
+        }
+        let fact = self.within_budget(balances, task, route, now).map(|Within { model, fact }| {
+            path.within_budget(model, fact.text());
+            fact
+        });
+        (path, fact)
+    }
+
     fn expected(&mut self, task: &Task, route: &RouteResult, now: Timestamp) -> Expected {
         let balances = self.balances(&self.settings.config.budget.rules(), now);
-        let (asked, why) = match self.model_said(task, route) {
-            Some((model, why)) => (Some(model), Some(why)),
-            None => match self.within_budget(&balances, task, route, now) {
-                Some(found) => (Some(found.model), Some(found.fact.text())),
-                None => (route.model.clone(), None),
-            },
-        };
-        let named = self.name_model(task, &route.agent, asked.as_deref(), now);
+        let (path, _) = self.model_path_within_budget(&balances, task, route, now);
+        let asked = path.chosen().reference.as_deref();
+        let named = self.name_model(task, &route.agent, asked, now);
         let dir = directory_of(task, &self.state.projects).ok();
-        let stop = balances.hold(task, dir.as_deref(), Some((&route.agent, asked.as_deref())));
-        let rests = self.left_alone_now(task, &route.agent, asked.as_deref(), now);
-        Expected { asked, why, named, spent: stop.as_ref().map(Stop::question), rests }
+        let stop = balances.hold(task, dir.as_deref(), Some((&route.agent, asked)));
+        let rests = self.left_alone_now(task, &route.agent, asked, now);
+        Expected { named, spent: stop.as_ref().map(Stop::question), rests, path }
     }
 }

@@ -59,7 +59,7 @@ impl EngineHandle {
         let warn = move |engine: &mut Engine, _: &mut ChangeSet, now| {
             let config = Arc::clone(&engine.settings.config);
             let Some(asked) = Asked::from_spec(&config, &spec) else { return Ok(None) };
-            Ok(asked.odd(&config, &*engine.book(now), &engine.deps.environment))
+            Ok(asked.odd(&config, &engine.book(now), &engine.deps.environment))
         };
         self.change(warn).await
     }

@@ -273,7 +273,7 @@ impl Engine {
     /// Agent, model and needs of a task that names a model; its program's own choice is not known.
     fn question_of(&self, task: &Task) -> Option<(String, String, Needs)> {
         let route = task.route.as_deref()?;
-        Some((route.agent.clone(), self.model_expected(task, route)?, needs_of_task(&task.spec)))
+        Some((route.agent.clone(), self.model_path(task, route).into_chosen().0?, needs_of_task(&task.spec)))
     }
 
     /// Why nobody serves the model that is asked for now.

@@ -2,7 +2,6 @@
 //! touched outside: the job that does it follows from the stored state.
 
 use crate::engine::Engine;
-use crate::settings::directory_of;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
 use orch_core::agent_model::{Chosen, Misfit};
@@ -10,7 +9,7 @@ use orch_core::agents::api;
 use orch_core::event::Event;
 use orch_core::history::{ModelFact, TaskFact};
 use orch_core::ids::{RunId, TaskId};
-use orch_core::model_policy::{self, is_sticky};
+use orch_core::model_policy;
 use orch_core::outcome::RunKind;
 use orch_core::plan::{Action, FileOverlap, Plan};
 use orch_core::provider_cooldown::active_cooldown;
@@ -114,7 +113,7 @@ impl Engine {
         Run { attempt: task.attempts.max(1), model, ..Run::new(id, task.id, kind, agent, now) }
     }
 
-    /// The model that the next run is asked to have, and why where it is not that of the route.
+    /// Returns the reference to the next run's model, and the reason where it is not the route's own.
     fn model_asked(
         &mut self,
         change_set: &mut ChangeSet,
@@ -122,27 +121,12 @@ impl Engine {
         route: &RouteResult,
         now: Timestamp,
     ) -> (Option<String>, Option<String>) {
-        if let Some((model, why)) = self.model_said(task, route) {
-            return (Some(model), Some(why));
+        let capacity = Arc::clone(self.planner.capacity());
+        let (path, fact) = self.model_path_within_budget(&capacity.balances, task, route, now);
+        if let Some(fact) = fact {
+            change_set.note(&mut self.state, now, Some(task.id), None, fact);
         }
-        self.model_within_budget(change_set, task, route, now)
-    }
-
-    /// The model that a person has said beside the route, and where.
-    pub(crate) fn model_said(&self, task: &Task, route: &RouteResult) -> Option<(String, String)> {
-        if let Some(model) = &task.next_model {
-            return Some((model.clone(), format!("{model} was asked for with a message")));
-        }
-        // Who began a sticky task goes on with it, and a model that the task names is the person's own word.
-        let has_its_own = task.spec.model.is_some() || (is_sticky(task) && task.conversation.is_some());
-        let dir = directory_of(task, &self.state.projects).ok();
-        let set = self.models.set().for_agent(dir.as_deref(), &route.agent).filter(|_| !has_its_own)?;
-        Some((set.model.clone(), set.describe()))
-    }
-
-    /// The model that the next run will ask for, unless money gets short.
-    pub(crate) fn model_expected(&self, task: &Task, route: &RouteResult) -> Option<String> {
-        self.model_said(task, route).map(|(model, _)| model).or_else(|| route.model.clone())
+        path.into_chosen()
     }
 
     fn begin_run(&mut self, change_set: &mut ChangeSet, id: TaskId, now: Timestamp) {

@@ -36,7 +36,7 @@ fn status(counts: &[(&str, u64)]) -> StatusView {
 }
 
 #[test]
-fn slots_are_told_where_the_machine_has_changed_them() {
+fn slots_are_reported_where_the_machine_has_changed_them() {
     let mut overview = empty();
     assert!(!page(&overview, 80, None).contains("slots"));
     overview.status.slots = SlotsView { busy: 1, total: 1, because: Some("3 % of the memory is available".into()) };

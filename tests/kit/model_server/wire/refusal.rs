@@ -179,8 +179,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_limit_tells_its_reset_where_each_cli_looks_for_it() {
-        let fail = Fail { retry_after: Some(60), ..Fail::of(FailKind::UsageLimit) };
+    fn a_plan_limit_shows_its_reset_where_each_cli_looks_for_it() {
+        let fail = Fail { retry_after: Some(60), ..Fail::new(FailKind::UsageLimit) };
         let claude = refusal(Protocol::Messages, &fail, "m", 1000);
         assert!(claude.headers.contains(&("anthropic-ratelimit-unified-reset".into(), "1060".into())), "{claude:?}");
         let codex = refusal(Protocol::Responses, &fail, "m", 1000);

@@ -1,4 +1,4 @@
-//! R29: a person at work in the repository while agents work there and their work is merged.
+//! R29: a person works in the repository while agents work there and their work is merged.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job};
@@ -54,13 +54,13 @@ fn day(trial: usize, acts: &AtomicUsize) -> Findings {
     let asked = asked.into_inner().expect("nobody panics with it");
     found.extend(asked.into_iter().map(|question| finding(Broken::Stuck, question)));
     found.extend(fixture.leaves(daemon));
-    found.extend(person.leaves_the_desk());
+    found.extend(person.stops_working());
     fixture.until_idle(&[]).finish(RUN);
     found.extend(check::all(&fixture, &jobs, Allowed::default()));
     if !found.is_empty() && crate::is_verbose() {
         let moves = fixture.repo.try_git(["reflog", "show", "--date=iso-strict", "main"]).stdout;
         let head = fixture.repo.try_git(["reflog", "show", "--date=iso-strict", "HEAD"]).stdout;
-        crate::table::tell(&format!("how main moved:\n{moves}how HEAD moved:\n{head}"));
+        crate::table::print_error(&format!("how main moved:\n{moves}how HEAD moved:\n{head}"));
     }
     found
 }
@@ -134,7 +134,7 @@ impl<'a> Person<'a> {
     }
 
     /// What was theirs is there, and goes.
-    fn leaves_the_desk(mut self) -> Findings {
+    fn stops_working(mut self) -> Findings {
         let on_main = self.repo.show("main", "person.txt").unwrap_or_default();
         let missing: Vec<&String> =
             self.lines.iter().filter(|line| !on_main.lines().any(|one| one == **line)).collect();
@@ -160,9 +160,10 @@ impl<'a> Person<'a> {
         self.found
     }
 
-    /// A command of theirs. Like anybody, they try again when git says that somebody holds a lock.
+    /// Runs a command of the person's. They retry when git reports a lock.
     fn git<const N: usize>(&mut self, args: [&str; N]) {
-        // The fourth is all that `git stash pop` says of a lock, and the last what `git gc` says of a worktree that is being made.
+        // The fourth is what `git stash pop` reports about a lock, and the last what `git gc` reports about a worktree
+        // under construction.
         let words =
             ["index.lock", "cannot lock ref", "Unable to create", "could not write index", "commondir: Success"];
         let locked = |text: &str| words.iter().any(|word| text.contains(word));
@@ -175,7 +176,7 @@ impl<'a> Person<'a> {
             }
             last = ran.stderr;
             if self.repo.dir().join(".git/MERGE_HEAD").exists() {
-                // Somebody moved the branch: git says so, and leaves it to the person to conclude the merge.
+                // The branch was moved: git reports it, and the person must conclude the merge.
                 pause(Duration::from_secs(2));
                 let concluded = self.repo.try_git(["commit", "--quiet", "--no-edit"]);
                 last = format!("{last}{concluded}");
@@ -212,7 +213,7 @@ impl<'a> Person<'a> {
         std::fs::remove_file(self.repo.dir().join(".README.md.swp")).expect("their own file");
     }
 
-    /// As an IDE does that looks what has changed.
+    /// Refreshes the index, as an IDE does.
     fn holds_the_index(&mut self) {
         let lock = self.repo.dir().join(".git/index.lock");
         if std::fs::OpenOptions::new().write(true).create_new(true).open(&lock).is_ok() {

@@ -1,5 +1,4 @@
-//! What happens to the ground under a task: its repository is moved away and comes back, and every program that orch
-//! asks takes a hundred times as long.
+//! The repository of a task is moved away and returns, and every program that orch calls takes a hundred times as long.
 
 use crate::check::{self, Allowed};
 use crate::fixture::{Fixture, Job, MARKS};
@@ -66,7 +65,7 @@ fn away(moment: Moment) -> Findings {
         goes();
         std::fs::write(&go, "").expect("a file in the box");
     }
-    // Until it says that it waits for something, or asks.
+    // Until it reports what it waits for, or asks.
     let waits = || {
         let task = fixture.show(1);
         (there.exists()
