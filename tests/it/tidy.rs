@@ -179,8 +179,8 @@ fn is_allowed(room: &str, path: &[String], may: &[May]) -> bool {
 fn breaches_of(table: &[(&str, &[May])], of_crate: Option<&str>) -> Vec<String> {
     let mut breaches = Vec::new();
     for source in SRC.iter() {
-        let room = of_crate.map_or_else(|| Some(room_of(source)), |of_crate| room_within(source, of_crate));
-        let Some(room) = room else { continue };
+        let found = of_crate.map_or_else(|| Some(room_of(source)), |of_crate| room_within(source, of_crate));
+        let Some(room) = found else { continue };
         let Some((_, may)) = table.iter().find(|(name, _)| *name == room) else {
             breaches.push(format!("{}: {room} has no row in the table", source.path));
             continue;

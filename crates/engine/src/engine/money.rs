@@ -130,8 +130,8 @@ impl Money {
         Balances::new(rules, payees, &self.ledger, &[], now, &TimeZone::system())
     }
 
-    /// Tells this from now on. Returns what was told before; `None`: this engine has told nothing yet.
-    pub(crate) fn tell(&mut self, levels: BTreeMap<Scope, Level>) -> Option<BTreeMap<Scope, Level>> {
+    /// Reports this from now on. Returns what was reported before; `None`: this engine has reported nothing yet.
+    pub(crate) fn report(&mut self, levels: BTreeMap<Scope, Level>) -> Option<BTreeMap<Scope, Level>> {
         let before = std::mem::replace(&mut self.told, levels);
         std::mem::replace(&mut self.has_begun, true).then_some(before)
     }

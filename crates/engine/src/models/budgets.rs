@@ -175,7 +175,7 @@ impl Engine {
         let balances = self.models.money().balances_without_runs(rules, payees, now);
         let levels: BTreeMap<Scope, Level> =
             balances.stops.iter().map(|stop| (stop.scope.clone(), stop.level)).collect();
-        let before = self.models.money_mut().tell(levels).unwrap_or_else(|| self.told_before(&balances, now));
+        let before = self.models.money_mut().report(levels).unwrap_or_else(|| self.told_before(&balances, now));
         for stop in balances.stops.iter().filter(|stop| before.get(&stop.scope).is_none_or(|told| *told < stop.level)) {
             let (of, why, raise) = (stop.scope.clone(), stop.why.clone(), stop.raise.clone());
             let fact = match stop.level {

@@ -257,7 +257,7 @@ impl Engine {
         // Its whole text is looked at for that: only where somebody asks.
         let needs = LazyCell::new(|| needs_of_task(&task.spec));
         let rests_until =
-            |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), agent, model, &*needs, now);
+            |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), agent, model, &needs, now);
         let rests = |agent: &str, model: Option<&str>| rests_until(agent, model).is_some();
         let is_paid_ahead = |agent: &str, model: Option<&str>| self.settings.is_paid_ahead(agent, model);
         let context = Context {
