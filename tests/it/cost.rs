@@ -93,7 +93,13 @@ fn judged_runs_recommend_the_agent_that_succeeded() {
     );
     assert_eq!(column(&stats, "agent"), ["mute", "scripted"], "{stats:#}");
     assert_eq!(column(&stats, "failures"), [json!({}), json!({"no_change": 1})]);
-    assert!(sealed.orch(["patterns", "recommend", "feature"]).ok().stdout.starts_with("no recommendation for feature: that takes"));
+    assert!(
+        sealed
+            .orch(["patterns", "recommend", "feature"])
+            .ok()
+            .stdout
+            .starts_with("no recommendation for feature: that takes")
+    );
 
     let repo = sealed.base().join("shop");
     for title in ["More of it", "Still more"] {

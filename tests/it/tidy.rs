@@ -10,51 +10,58 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// What a room may import.
+/// What a component may import.
 enum May {
-    /// All of a room.
-    Fixture(&'static str),
-    /// One module of a room.
+    /// All of a component.
+    Component(&'static str),
+    /// One module of a component.
     Module(&'static str, &'static str),
-    /// What the room's `mod.rs` hands out, and none of its modules.
+    /// What the component's `mod.rs` hands out, and none of its modules.
     Surface(&'static str),
     /// Everything.
     All,
 }
-use May::{All, Fixture, Module, Surface};
+use May::{All, Component, Module, Surface};
 
-/// Who may import whom: crates by the name of their folder, then the rooms of the program's own package. A room always
-/// sees itself. What is not listed here is forbidden.
+/// Who may import whom: crates by the name of their folder, then the components of the program's own package. A
+/// component always sees itself. What is not listed here is forbidden.
 const TABLE: &[(&str, &[May])] = &[
     ("core", &[]),
-    ("sys", &[Fixture("core")]),
+    ("sys", &[Component("core")]),
     // The document tasks.yml is read by the same YAML adapter as the configuration.
-    ("store", &[Fixture("core"), Module("config", "yaml"), Module("sys", "fs"), Module("sys", "crash")]),
-    ("config", &[Fixture("core"), Module("sys", "fs")]),
-    ("runner", &[Fixture("core"), Fixture("sys")]),
-    ("stream", &[Fixture("core"), Fixture("sys")]),
+    ("store", &[Component("core"), Module("config", "yaml"), Module("sys", "fs"), Module("sys", "crash")]),
+    ("config", &[Component("core"), Module("sys", "fs")]),
+    ("runner", &[Component("core"), Component("sys")]),
+    ("stream", &[Component("core"), Component("sys")]),
     (
         "engine",
-        &[Fixture("core"), Fixture("config"), Fixture("sys"), Fixture("store"), Fixture("stream"), Surface("runner")],
+        &[
+            Component("core"),
+            Component("config"),
+            Component("sys"),
+            Component("store"),
+            Component("stream"),
+            Surface("runner"),
+        ],
     ),
-    ("api", &[Fixture("core")]),
+    ("api", &[Component("core")]),
     (
         "server",
         &[
-            Fixture("api"),
-            Fixture("core"),
-            Fixture("config"),
+            Component("api"),
+            Component("core"),
+            Component("config"),
             Module("engine", "handle"),
             Surface("engine"),
-            Fixture("stream"),
+            Component("stream"),
         ],
     ),
     (
         "chat",
         &[
-            Fixture("api"),
-            Fixture("config"),
-            Fixture("core"),
+            Component("api"),
+            Component("config"),
+            Component("core"),
             Module("sys", "clock"),
             Module("sys", "crash"),
             Module("sys", "outgoing"),
@@ -69,23 +76,23 @@ const TABLE: &[(&str, &[May])] = &[
     (
         "cli",
         &[
-            Fixture("api"),
-            Fixture("config"),
-            Fixture("core"),
-            Fixture("sys"),
-            Fixture("daemon"),
-            Fixture("telemetry"),
+            Component("api"),
+            Component("config"),
+            Component("core"),
+            Component("sys"),
+            Component("daemon"),
+            Component("telemetry"),
             Surface("engine"),
             Surface("stream"),
             Surface("chat"),
         ],
     ),
-    ("telemetry", &[Fixture("core"), Fixture("config"), Fixture("sys")]),
+    ("telemetry", &[Component("core"), Component("config"), Component("sys")]),
     ("daemon", &[All]),
     ("lib", &[All]),
     // The runner and the bridge are dispatched before any runtime or log is there; what is inherited of signals is reset
     // before all of them.
-    ("main", &[Fixture("cli"), Fixture("runner"), Module("sys", "process")]),
+    ("main", &[Component("cli"), Component("runner"), Module("sys", "process")]),
 ];
 
 /// What pure code does not touch: files, programs, the network, the environment, and whatever needs a runtime.
@@ -130,33 +137,33 @@ fn must_hold(rule: &str, breaches: impl IntoIterator<Item = String>) {
     assert!(breaches.is_empty(), "{rule}\n  {}\n", breaches.join("\n  "));
 }
 
-/// The room that a file belongs to: its crate, or, in the program's own package, the first folder below `src/`;
-/// `src/lib.rs` and `src/main.rs` are rooms of their own.
-fn room_of(source: &Source) -> String {
+/// The component that a file belongs to: its crate, or, in the program's own package, the first folder below `src/`;
+/// `src/lib.rs` and `src/main.rs` are components of their own.
+fn component_of(source: &Source) -> String {
     let file = || source.path.trim_start_matches("src/").trim_end_matches(".rs").to_owned();
     module_of(&source.path).into_iter().next().unwrap_or_else(file)
 }
 
-/// The modules directly below a room, as the files tell.
-fn modules_in(fixture: &str) -> BTreeSet<String> {
-    SRC.iter().map(|s| module_of(&s.path)).filter(|m| m.len() > 1 && m[0] == fixture).map(|m| m[1].clone()).collect()
+/// The modules directly below a component, as the files tell.
+fn modules_in(component: &str) -> BTreeSet<String> {
+    SRC.iter().map(|s| module_of(&s.path)).filter(|m| m.len() > 1 && m[0] == component).map(|m| m[1].clone()).collect()
 }
 
 /// The crate's `lib.rs` hands out what `path` names below it: no module, unless something of the same name is taken up
 /// from a module there.
-fn is_handed_out(fixture: &str, path: &[String]) -> bool {
+fn is_handed_out(component: &str, path: &[String]) -> bool {
     let Some(name) = path.first() else { return true };
-    let modules = modules_in(fixture);
+    let modules = modules_in(component);
     if !modules.contains(name) {
         return name != "*";
     }
     let takes_up =
         |found: &Named| found.path.len() > 1 && found.path.last() == Some(name) && modules.contains(&found.path[0]);
-    let entry = SRC.iter().find(|source| source.path == format!("crates/{fixture}/src/lib.rs"));
+    let entry = SRC.iter().find(|source| source.path == format!("crates/{component}/src/lib.rs"));
     path.len() == 1 && entry.is_some_and(|source| paths(source).foreign.iter().any(takes_up))
 }
 
-/// All paths of this crate that a source names, also those that begin at a room it imported as a whole.
+/// All paths of this crate that a source names, also those that begin at a component it imported as a whole.
 fn own_paths(source: &Source) -> Vec<Named> {
     let found = paths(source);
     let whole: BTreeSet<String> =
@@ -165,14 +172,14 @@ fn own_paths(source: &Source) -> Vec<Named> {
     found.own.into_iter().chain(through_it).collect()
 }
 
-fn is_allowed(fixture: &str, path: &[String], may: &[May]) -> bool {
+fn is_allowed(component: &str, path: &[String], may: &[May]) -> bool {
     let second = path.get(1).map(String::as_str);
     path.is_empty()
-        || path[0] == fixture
+        || path[0] == component
         || may.iter().any(|may| match may {
-            Fixture(other) => path[0] == *other,
+            Component(other) => path[0] == *other,
             Module(other, module) => path[0] == *other && second == Some(module),
-            // The room's name alone gives nothing yet; what is reached through it is looked at by itself.
+            // The component's name alone gives nothing yet; what is reached through it is looked at by itself.
             Surface(other) => path[0] == *other && is_handed_out(other, &path[1..]),
             All => true,
         })
@@ -182,18 +189,18 @@ fn is_allowed(fixture: &str, path: &[String], may: &[May]) -> bool {
 fn every_component_imports_only_what_the_table_allows() {
     let mut breaches = Vec::new();
     for source in SRC.iter() {
-        let fixture = room_of(source);
-        let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == fixture) else {
-            breaches.push(format!("{}: {fixture} has no row in the table", source.path));
+        let component = component_of(source);
+        let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == component) else {
+            breaches.push(format!("{}: {component} has no row in the table", source.path));
             continue;
         };
         for Named { path, line } in own_paths(source) {
-            if !is_allowed(&fixture, &path, may) {
-                breaches.push(format!("{}: {fixture} must not see crate::{}", source.at(line), path.join("::")));
+            if !is_allowed(&component, &path, may) {
+                breaches.push(format!("{}: {component} must not see crate::{}", source.at(line), path.join("::")));
             }
         }
     }
-    must_hold("a room imports only what TABLE in tests/it/tidy.rs allows", breaches);
+    must_hold("a component imports only what TABLE in tests/it/tidy.rs allows", breaches);
 }
 
 /// Breaches of "only files that `is_home` accepts name one of these paths of other crates".
@@ -252,10 +259,10 @@ fn tmux_and_git_are_started_only_by_their_adapters() {
                 continue;
             }
             let arguments = &source.code[at + 3..source.closing(at + 3)];
-            for (program, door) in [("tmux", "crates/sys/src/tmux"), ("git", "crates/sys/src/git")] {
+            for (program, adapter) in [("tmux", "crates/sys/src/tmux"), ("git", "crates/sys/src/git")] {
                 let named =
                     |text: &str| text.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|w| w == program);
-                if arguments.iter().any(|token| named(token.text)) && !source.path.starts_with(door) {
+                if arguments.iter().any(|token| named(token.text)) && !source.path.starts_with(adapter) {
                     breaches.push(format!("{}: {program} is called here", source.at(source.code[at].line)));
                 }
             }
@@ -265,15 +272,15 @@ fn tmux_and_git_are_started_only_by_their_adapters() {
 }
 
 #[test]
-fn only_doors_lift_the_ban_on_outside_effects() {
-    let is_door =
+fn only_adapters_lift_the_ban_on_outside_effects() {
+    let is_adapter =
         |path: &str| path.starts_with("crates/sys/") || path == "src/main.rs" || path.starts_with("src/cli/ui");
     let mut breaches = Vec::new();
     for source in SRC.iter() {
         for (at, token) in source.code.iter().enumerate() {
             let is_ban = token.is("disallowed_methods") || token.is("disallowed_macros");
-            if is_ban && !is_door(&source.path) {
-                breaches.push(format!("{}: {} is lifted outside a door", source.at(token.line), token.text));
+            if is_ban && !is_adapter(&source.path) {
+                breaches.push(format!("{}: {} is lifted outside an adapter", source.at(token.line), token.text));
             }
             if source.matches(at, "[ allow (") {
                 breaches.push(format!("{}: allow(…); write expect(…, reason = \"…\")", source.at(token.line)));
@@ -578,8 +585,8 @@ fn the_measures_see_what_they_should() {
     assert_eq!(functions(&source), [("short", 2, 1), ("long", 3, 4), ("t", 9, 1)]);
     assert_eq!(test_lines(&source), 4);
     let path = |text: &str| text.split("::").map(str::to_owned).collect::<Vec<_>>();
-    assert!(is_allowed("cli", &path("api::types"), &[Fixture("api")]));
-    assert!(!is_allowed("cli", &path("store::journal"), &[Fixture("api")]));
+    assert!(is_allowed("cli", &path("api::types"), &[Component("api")]));
+    assert!(!is_allowed("cli", &path("store::journal"), &[Component("api")]));
     assert!(!is_allowed("store", &path("config::raw"), &[Module("config", "yaml")]));
     assert!(is_allowed("server", &path("engine::EngineHandle::look"), &[Surface("engine")]));
     assert!(!is_allowed("server", &path("engine::handle::Request"), &[Surface("engine")]));
