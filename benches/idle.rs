@@ -1,7 +1,7 @@
 //! A daemon with ten thousand finished tasks and nothing to do, watched through `/proc`.
 //!
 //! Processor time is the sum over all threads that were ever seen, to the nanosecond: the clock ticks of `stat` would
-//! be as coarse as the goal. Whether a program was run is told by the page faults of children that were waited for:
+//! be as coarse as the goal. The page faults of children that were waited for show whether a program was run:
 //! no program runs without one, and none can end without being counted.
 
 use crate::Scale;

@@ -1,5 +1,5 @@
 //! The benchmarks of orch: what its own part of a dispatch costs, how soon an end is recorded, what ten thousand tasks
-//! cost, and what the daemon takes when there is nothing to do. `docs/reference/benchmarks.md` tells the method.
+//! cost, and what the daemon takes when there is nothing to do. `docs/reference/benchmarks.md` describes the method.
 //!
 //! Nothing is asserted: a row says `ok` or `over`. The exit code is 1 only when a row could not be measured.
 //!

@@ -1,5 +1,6 @@
-//! The standard play: a task that merges, one whose check fails once, one that is told something while it works, one that
-//! is cancelled, and a person who edits `tasks.yml` meanwhile. The person goes on where they were when a daemon dies.
+//! The standard trial: a task that merges, one whose check fails once, one that gets a message during its work, one
+//! that is cancelled, and a person who edits `tasks.yml` meanwhile. The person continues where they were when a daemon
+//! dies.
 
 use crate::fixture::{Ends, Fixture, Job, MARKS};
 use crate::kit::process::Running;

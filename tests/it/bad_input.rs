@@ -258,7 +258,7 @@ fn a_broken_tasks_file_stops_nothing_and_is_reported_with_its_place() {
     let broken = format!("{good}  - title: [never closed\n");
     fixture.sealed.write_tasks(&broken);
     let answer = || fixture.sealed.orch(["status", "--json"]).ok().json()["problems"].to_string();
-    wait::wait_until("the mistake to be told", SOON, || answer().contains("line"));
+    wait::wait_until("the mistake to be reported", SOON, || answer().contains("line"));
     let second = fixture.add("Meanwhile", "good");
     wait::wait_until("work to go on", RUN, || fixture.show(&second)["status"] == "done");
     assert_eq!(fixture.sealed.read_tasks(), broken, "a broken file is not touched");
@@ -334,7 +334,7 @@ impl Fixture {
     /// The first run is reported as crashed, by frequent requests, and the next attempt finishes.
     fn crashes_and_is_tried_again(self, id: &str) {
         let class = || self.show(id)["runs"][0]["outcome"]["class"].clone();
-        wait::wait_until("the run to be told as crashed", RUN, || class() == "crashed");
+        wait::wait_until("the run to be reported as crashed", RUN, || class() == "crashed");
         std::fs::write(self.sealed.home().join("go-on"), "").expect("file");
         wait::wait_until("the next attempt to be done", RUN, || self.show(id)["status"] == "done");
         self.sealed.finish();

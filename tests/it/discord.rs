@@ -260,7 +260,7 @@ async fn without_the_right_to_read_commands_work_and_the_lack_is_reported() {
     server.allow_reading(false);
     let (client, asked) = counting();
     let fixture = Fixture::open(server, ChannelStore::in_memory(), client).listening();
-    wait_until("the lack to be told", RUN, || {
+    wait_until("the lack to be reported", RUN, || {
         fixture.discord.trouble().is_some_and(|why| why.contains("Message Content Intent"))
     });
     let answered = fixture.server.command(&owner(), CHANNEL, "run", &[("task", "7")]);

@@ -74,7 +74,7 @@ fn genuine() -> Request {
     sealed.config(&format!("channels: {{webhook: {{url: '{}', secret: 'file:hook.secret'}}}}\n", receiver.url()));
     sealed.serve();
     sealed.orch(["notify", "Merge the branch of #7: ja, 日本語"]).ok();
-    wait_until("it to be told", RUN, || !receiver.taken().is_empty());
+    wait_until("it to be reported", RUN, || !receiver.taken().is_empty());
     let taken = receiver.taken().remove(0);
     sealed.finish();
     let header = |name: &str| taken.header(name).to_owned();

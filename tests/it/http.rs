@@ -174,7 +174,7 @@ fn an_address_that_other_machines_reach_is_refused_and_nothing_listens() {
     let refused = sealed.orch(["config", "set", "http.listen", "0.0.0.0:7777"]).code_is(2);
     assert!(refused.stderr.contains("loopback only"), "{refused}");
     write_file(&sealed.orch_home().join("config.yml"), "http: {listen: '0.0.0.0:0'}\n");
-    let answer = wait::wait_some("the problem to be told", SOON, || {
+    let answer = wait::wait_some("the problem to be reported", SOON, || {
         let status = get(&socket, "/v1/status").json();
         let problems = status["problems"].to_string();
         problems.contains("http.listen").then_some((problems, status["http"].clone()))
@@ -185,7 +185,7 @@ fn an_address_that_other_machines_reach_is_refused_and_nothing_listens() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     sealed.config(&format!("http: {{listen: '{address}'}}\n"));
-    wait::wait_until("that to be told", SOON, || {
+    wait::wait_until("that to be reported", SOON, || {
         get(&socket, "/v1/status").json()["problems"].to_string().contains(&format!("http.listen {address}: "))
     });
     drop(taken);

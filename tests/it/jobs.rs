@@ -230,7 +230,7 @@ fn a_command_that_was_under_way_when_orch_died_is_not_run_again() {
     wait_until("it to run", SOON, || fixture.repo.dir().join("ran.txt").exists());
     fixture.sealed.kill_daemon();
     fixture.sealed.serve();
-    wait_until("its end to be told", SOON, || fixture.show("long")["firings"][0]["state"] == "lost");
+    wait_until("its end to be reported", SOON, || fixture.show("long")["firings"][0]["state"] == "lost");
     assert_eq!(read_file(&fixture.repo.dir().join("ran.txt")), "once\n");
     fixture.sealed.finish();
 }
@@ -316,7 +316,7 @@ fn a_jobs_file_that_is_broken_or_gone_stops_nothing_and_is_reported() {
                 std::fs::create_dir(fixture.file()).expect("a directory");
             }
         }
-        wait_until("the file to be told broken", SOON, || fixture.problems().contains(expected));
+        wait_until("the file to be reported as broken", SOON, || fixture.problems().contains(expected));
         assert_eq!(names(&fixture), ["a", "b"], "{broken:?}");
         let refused = fixture.job(&["disable", "a"]);
         assert!(!refused.stderr.is_empty() && names(&fixture).len() == 2, "{refused}");

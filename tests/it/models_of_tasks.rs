@@ -264,7 +264,7 @@ fn a_model_that_means_nothing_is_reported_when_it_is_written_down_and_the_file_c
     for id in ["1", "2", "4"] {
         sealed.orch(["task", "edit", id, "--model", "haiku"]).ok();
     }
-    wait_some("nothing to be told", RUN, || (problems() == "[]").then_some(()));
+    wait_some("nothing to be reported", RUN, || (problems() == "[]").then_some(()));
 
     for slip in ["claude-sonet-4-6", "sonet", "anthropic/sonet-9"] {
         let refused = sealed.orch_in(&repo, ["add", "By hand", "--model", slip]).code_is(2);

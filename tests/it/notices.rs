@@ -53,7 +53,7 @@ fn a_finished_and_a_failed_task_are_reported_once_signed_and_with_their_facts() 
     sealed.serve();
     sealed.orch(["add", "Make a file", "-l", "agent:good"]).ok();
     sealed.orch(["add", "Be lazy", "-l", "agent:lazy"]).ok();
-    wait_until("both to be told", RUN, || receiver.taken().len() >= 2);
+    wait_until("both to be reported", RUN, || receiver.taken().len() >= 2);
     let taken = receiver.taken();
     let of = |id: u64| taken.iter().find(|one| one.json()["task_id"] == id).expect("told").json();
     assert_eq!((of(1)["notice"]["kind"].clone(), of(1)["kind"].clone()), ("finished".into(), "done".into()));
@@ -73,7 +73,7 @@ fn a_finished_and_a_failed_task_are_reported_once_signed_and_with_their_facts() 
     sealed.stop_daemon();
     sealed.serve();
     notify(&sealed, "after the restart");
-    wait_until("that to be told", RUN, || receiver.messages().contains(&"after the restart".to_owned()));
+    wait_until("that to be reported", RUN, || receiver.messages().contains(&"after the restart".to_owned()));
     assert_eq!(receiver.taken().len(), 3, "nothing is told a second time");
     sealed.finish();
 }
@@ -91,7 +91,7 @@ fn a_busy_a_broken_and_a_cut_off_server_get_each_notice_in_the_end_and_know_it_b
     sealed.serve();
     notify(&sealed, "one");
     notify(&sealed, "two");
-    wait_until("both to be told", RUN, || receiver.messages().len() == 2);
+    wait_until("both to be reported", RUN, || receiver.messages().len() == 2);
     assert_eq!(receiver.messages(), ["one", "two"]);
     let taken = receiver.taken();
     let keys: BTreeSet<&str> =
@@ -114,7 +114,7 @@ fn a_notice_that_a_server_refuses_holds_up_no_other_and_no_two_homes_use_one_id(
         sealed.serve();
         notify(&sealed, "not taken");
         notify(&sealed, "taken");
-        wait_until("the other to be told", RUN, || ids("taken").len() == home);
+        wait_until("the other to be reported", RUN, || ids("taken").len() == home);
         let view = webhook(&sealed);
         assert_eq!((&view["state"], view["pending"].as_u64()), (&"on".into(), Some(1)), "{view}");
         sealed.finish();
@@ -129,7 +129,7 @@ fn a_server_that_is_gone_gets_everything_when_it_is_back_also_over_a_kill_of_the
     let mut sealed = sealed(&receiver);
     sealed.serve();
     notify(&sealed, "before");
-    wait_until("that to be told", RUN, || receiver.messages() == ["before"]);
+    wait_until("that to be reported", RUN, || receiver.messages() == ["before"]);
     receiver.down();
     for number in 0..5 {
         notify(&sealed, &format!("while it is gone {number}"));
@@ -142,7 +142,7 @@ fn a_server_that_is_gone_gets_everything_when_it_is_back_also_over_a_kill_of_the
     receiver.up();
     sealed.serve();
     // And the daemon's absence.
-    wait_until("all to be told", RUN, || receiver.messages().len() >= 7);
+    wait_until("all to be reported", RUN, || receiver.messages().len() >= 7);
     let is_reported = receiver.messages();
     for number in 0..5 {
         let text = format!("while it is gone {number}");
@@ -163,7 +163,7 @@ fn a_daemon_killed_while_the_server_is_silent_says_it_again_under_the_same_key()
     sealed.kill_daemon();
     sealed.serve();
     // The daemon's death is reported as well, afterwards.
-    wait_until("both to be told", RUN, || receiver.messages().len() == 2);
+    wait_until("both to be reported", RUN, || receiver.messages().len() == 2);
     let is_reported = receiver.messages();
     assert!(is_reported[0] == "heard twice" && is_reported[1].contains("left no word"), "{is_reported:?}");
     let heard: Vec<_> = receiver.taken().into_iter().filter(|one| one.body.contains("heard twice")).collect();
@@ -186,7 +186,7 @@ fn a_server_that_refuses_is_shown_and_asked_no_more_than_now_and_then() {
     // Once corrected, pending messages are sent at once.
     let other = Receiver::start();
     sealed.orch(["config", "set", "channels.webhook.url", &other.url()]).ok();
-    wait_until("it to be told there", RUN, || other.messages().len() == 1);
+    wait_until("it to be reported there", RUN, || other.messages().len() == 1);
     sealed.finish();
 }
 
@@ -376,7 +376,7 @@ fn a_token_that_is_not_there_is_trouble_that_ends_when_it_is() {
     // The file is looked for every half minute, and at each change of the settings.
     sealed.orch(["config", "set", "notifications.level", "all"]).ok();
     notify(&sealed, "now");
-    wait_until("it to be told", RUN, || receiver.messages() == ["now"]);
+    wait_until("it to be reported", RUN, || receiver.messages() == ["now"]);
     wait_until("the channel to be well", RUN, || webhook(&sealed)["state"] == "on");
     sealed.finish();
 }

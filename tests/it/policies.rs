@@ -128,7 +128,7 @@ fn a_policy_that_does_not_read_is_reported_and_the_last_good_one_stays() {
         ("stop: {max_tries: 0}\n", "stop.max_tries is 0"),
     ] {
         write(&sealed, broken);
-        wait_until(&format!("{place} to be told"), RUN, || problem(&sealed).contains(place));
+        wait_until(&format!("{place} to be reported"), RUN, || problem(&sealed).contains(place));
         assert!(problem(&sealed).contains("the one that was read before stays in force"), "{}", problem(&sealed));
         assert_eq!(route(&sealed, &[])["model"], "strong");
         let invalid = sealed.orch(["config", "validate"]).code_is(2).stderr;

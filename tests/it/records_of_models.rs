@@ -168,7 +168,7 @@ fn a_model_map_that_breaks_while_a_run_is_under_way_stops_nothing_and_the_last_g
     ] {
         sealed.config(&settings(&sealed, broken));
         sealed.orch(["config", "validate"]).code_is(2);
-        let output = wait_some(&format!("{broken} to be told"), RUN, problem);
+        let output = wait_some(&format!("{broken} to be reported"), RUN, problem);
         assert!(output.contains("config.yml"), "{output}");
     }
     assert_eq!(show(&sealed, &running)["status"], "in_progress");

@@ -1,5 +1,4 @@
-//! `orch service` as a person types it: with a real systemd, with supervisors that speak their protocols, and where something
-//! is not as it should be.
+//! Tests `orch service`: with a real systemd, with scripted supervisors, and in unusual states.
 
 mod definitions;
 mod notified;

@@ -1,5 +1,5 @@
-//! Who serves the models of tasks: providers that the daemon asks beside its work, and those that a run has found limited. A task
-//! whose model nobody serves waits with the reason, and nobody else waits with it.
+//! Tests providers of tasks' models: those that the daemon probes, and those that a run found limited. Only tasks whose
+//! model no provider serves wait, with the reason.
 
 use crate::kit::process::Ran;
 use crate::kit::provider::{Answer, Provider};
@@ -85,7 +85,7 @@ fn a_provider_that_refuses_the_key_holds_only_tasks_with_its_model() {
     assert!(why.contains("local refuses the key (401)") && !why.contains(KEY), "{why}");
     let other = add(&sealed, &["--agent", "bot", "--model", "openai/gpt-5.2"]);
     assert_eq!(done(&sealed, &other)["attempts"], 1, "nothing is known against openai");
-    // Whoever asks for it gets it, whatever the provider said.
+    // A run that a person requests starts regardless of the provider's state.
     let ran = sealed.run_program_in(ORCH, &sealed.base().join("shop")).args(["run", &id]).deadline(RUN).run();
     assert!(ran.ok().stdout.contains("finished"));
     assert_eq!(show(&sealed, &id)["status"], "done");
@@ -179,7 +179,7 @@ fn one_provider_of_an_agent_is_left_alone_and_the_chain_goes_on_with_another() {
     sealed.serve();
     assert_eq!(sealed.orch(["status", "--json"]).ok().json()["left_alone"][0]["provider"], "google");
     held(&sealed, &named, "auth");
-    // A person who has mended it does not wait, and says so of both that hold it: the agent's own and the provider's answer.
+    // A person who has fixed it does not wait, and resets both holds: the agent's and the provider's.
     let reset = sealed.orch(["breaker", "reset", "agent:many", "--json"]).ok().json();
     assert_eq!(reset, json!(["agent:many/google"]));
     wait_until("it to be tried again", RUN, || {
@@ -249,7 +249,7 @@ fn the_list_of_models_says_which_are_set() {
     sealed.finish();
 }
 
-/// A limit of a plan: its end stands in the words alone.
+/// A limit of a plan, whose end is only in the text.
 const LIMITED: &str = "#!/bin/sh
 read -r _
 id=11111111-1111-4111-8111-111111111111

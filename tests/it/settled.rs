@@ -1,4 +1,4 @@
-//! Many finished tasks: they are not at hand, and all the same nothing of them is lost, whatever is asked of them.
+//! Tests many finished tasks, which are not in memory: all requests about them work.
 
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{RUN, SOON, wait_until};
@@ -77,7 +77,7 @@ fn an_edit_of_a_finished_task_is_seen_and_the_rest_is_left_alone() {
     wait_until("the status", SOON, || show(&sealed, "5")["status"] == "new");
     sealed.stop_daemon();
 
-    // While nobody looks, the file changes: what it held before is no longer what it holds.
+    // While no daemon runs, the file changes: its previous content is outdated.
     let text = sealed.read_tasks();
     let (start, end) = (text.find("  - id: 11\n").expect("there"), text.find("  - id: 12\n").expect("there"));
     sealed.write_tasks(&format!("{}{}", &text[..start], &text[end..]));

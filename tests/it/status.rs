@@ -1,5 +1,4 @@
-//! `orch status` as a person sees it: in a real terminal (a pane of tmux), through changes, resizing, and the daemon's
-//! absence.
+//! Tests `orch status` in a real terminal (a pane of tmux), through changes, resizing, and the daemon's absence.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
@@ -8,7 +7,7 @@ use crate::kit::wait::{self, RUN, SOON};
 use crate::kit::write_file;
 use serde_json::Value;
 
-/// What a terminal acts on, as it stands in titles and output: the clipboard, the title, a question to the terminal.
+/// Terminal sequences in titles and output: for the clipboard, the title, a query.
 const HOSTILE: &str = "x\u{1b}]52;c;cm0gLXJm\u{7}\u{1b}]0;owned\u{7}\u{1b}P$qm\u{1b}\\\u{9b}2Jy";
 
 fn add(sealed: &SealedBox, repo: &Repo, title: &str, agent: &str) -> String {
@@ -16,7 +15,7 @@ fn add(sealed: &SealedBox, repo: &Repo, title: &str, agent: &str) -> String {
     sealed.orch_in(repo.dir(), ["task", "add", title, "-l", &label, "--json"]).ok().json()["id"].to_string()
 }
 
-/// `speaker` says something hostile, then what stands in `say`, and goes on until `stop` is there.
+/// `speaker` prints hostile text, then the content of `say`, and runs until `stop` exists.
 fn setup() -> (SealedBox, Repo) {
     let sealed = SealedBox::new();
     let base = sealed.base().display().to_string();

@@ -10,7 +10,7 @@ use regex::Regex;
 use serde_json::Value;
 use std::path::Path;
 
-/// Says one line and works until it is let go.
+/// Prints one line and works until it is released.
 const SPEAKER: &str = "#!/bin/sh\ncat > /dev/null\necho 'reading the sources of 日本語'\n\
                        while [ ! -e \"$HOME/stop\" ]; do sleep 0.05; done\necho more >> README.md\ngit commit -qam said\n";
 const GOOD: &str = "#!/bin/sh\ncat > /dev/null\necho work > work.txt && git add . && git commit -q -m work\n";

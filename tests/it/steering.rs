@@ -1,5 +1,5 @@
-//! `orch task send` and `orch task interrupt` with the real agent CLIs against the scripted model server: every message
-//! reaches the agent once, and the receipt tells how.
+//! Tests `orch task send` and `orch task interrupt` with the real agent CLIs and the scripted model server: every
+//! message reaches the agent once, and the receipt says how.
 
 use crate::kit::clis::Agent;
 use crate::kit::model_server::{Action, ModelServer, Rule, Script};
@@ -10,7 +10,7 @@ use crate::kit::wait::{self, RUN};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// A box with one agent, a repository, and a model that listens to what is said while it works.
+/// A box with one agent, a repository, and a model that reacts to messages during its work.
 struct Fixture {
     sealed: SealedBox,
     server: ModelServer,
@@ -88,7 +88,7 @@ impl Fixture {
         wait::wait_until(&format!("no {what} to be left"), RUN, || left() == 0);
     }
 
-    /// Kills the one process of the box that is this hidden command of orch.
+    /// Kills the only process of the box with this hidden command of orch.
     fn kill(&self, word: &str) {
         let start = format!("{ORCH} {word} ");
         let found: Vec<_> = self.sealed.inmates().into_iter().filter(|one| one.command.starts_with(&start)).collect();
@@ -97,7 +97,7 @@ impl Fixture {
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
     }
 
-    /// Waits until a text stands in opencode's database.
+    /// Waits until opencode's database contains a text.
     fn until_opencode_keeps(&self, text: &str) {
         let log = self.sealed.home().join(".local/share/opencode/opencode.db-wal");
         let holds = |bytes: Vec<u8>| bytes.windows(text.len()).any(|window| window == text.as_bytes());
@@ -115,7 +115,7 @@ impl Fixture {
     }
 }
 
-/// What the person says in most tests.
+/// The person's message in most tests.
 const WISH: &str = "please use the new API";
 
 fn receipt(message: &Value) -> (&str, Option<&str>) {
@@ -167,7 +167,7 @@ fn opencode_takes_a_message_up_while_it_works_and_the_receipt_says_so() {
     takes_a_message_up_while_it_works(Agent::Opencode);
 }
 
-/// Work of claude that is answered behind a gate; and once more, when something was said before the answer went out.
+/// Work of claude whose answer waits for a gate; and again, if a message arrived before the answer.
 fn late() -> [Rule; 2] {
     let commit = |name: &str| format!("echo x > {name} && git add {name} && git commit -q -m 'Add {name}'");
     let answer = |summary: &str| {
@@ -277,7 +277,7 @@ fn claude_is_interrupted_and_goes_on_in_the_same_conversation_with_a_message() {
     fixture.close();
 }
 
-/// An agent that works alone hears of the message with its next turn, which comes before the task is done.
+/// An agent without input receives the message with its next turn, which comes before the task is done.
 fn waits_for_the_next_turn(agent: Agent, settings: &[[&str; 2]]) {
     let mut fixture = Fixture::new(agent);
     for [key, value] in settings {
@@ -313,7 +313,7 @@ fn opencode_without_a_live_conversation_gets_a_message_with_its_next_turn() {
     waits_for_the_next_turn(Agent::Opencode, &[["agents.opencode.live", "false"]]);
 }
 
-/// Ends the turn of an agent that works alone, and goes on.
+/// Ends the turn of an agent without input, and continues.
 fn is_interrupted(agent: Agent) {
     let mut fixture = Fixture::new(agent);
     let id = fixture.add("Take an hour", "SCENARIO:busy");

@@ -1,4 +1,4 @@
-//! `router.strategy` and `orch config preset`, with a real daemon and an agent that says its price.
+//! Tests `router.strategy` and `orch config preset`, with a real daemon and an agent that reports its price.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_some};

@@ -1,4 +1,4 @@
-//! Watching agents at work, as a person and as a program does it: real commands, a real daemon, and its deaths.
+//! Tests watching agents, by people and programs: real commands, a real daemon, and its deaths.
 
 use crate::kit::process::Running;
 use crate::kit::repo::Repo;
@@ -58,7 +58,7 @@ impl Fixture {
         self.sealed.run_program(ORCH).args([&["stream"], args].concat()).deadline(RUN).start()
     }
 
-    /// The transcript of the task's first run, as soon as something stands there.
+    /// Waits for output in the transcript of the task's first run, and returns its path.
     fn transcript(&self, id: &str) -> PathBuf {
         let runs = self.sealed.orch_home().join(".orch/runs");
         let of_task = |entry: std::fs::DirEntry| {
@@ -92,7 +92,7 @@ fn watchers_lose_and_double_nothing_while_the_daemon_dies_and_comes_back() {
             transcripts.iter().zip(before).all(|(path, before)| length(path) > before + 200)
         });
     };
-    // Who begins when the daemon is dead already begins with an engine of its own, which is another story.
+    // A watcher that starts without a daemon opens its own engine, which other tests cover.
     let is_reported = |watcher: &Running| !watcher.said().0.is_empty();
     wait::wait_until("all to watch", RUN, || watchers.iter().chain([&plain, &all]).all(is_reported));
     grows("output under the first daemon");

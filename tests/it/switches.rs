@@ -1,5 +1,4 @@
-//! What a person switches, with the real daemon and agents that do as they are told: pauses, the three ways out, another
-//! daemon in the place of the first one, and starting anew.
+//! Tests pauses, the ways to stop, replacing a daemon, and restarting, with the real daemon and obedient agents.
 
 mod between;
 pub mod fixture;

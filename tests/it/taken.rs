@@ -1,5 +1,5 @@
-//! A daemon that dies right after an agent has begun, before that is in the journal: whatever breaks when the next one
-//! starts the run again, the agent does not work unseen.
+//! Tests a daemon that dies right after an agent has started, before that is in the journal: whatever fails when the
+//! next one starts the run again, the agent does not work unobserved.
 
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::SealedBox;
@@ -55,7 +55,7 @@ impl Fixture {
         self.sealed.orch(["task", "show", "1", "--json"]).ok().json()
     }
 
-    /// The run goes on under a new daemon, alone, and its work is merged.
+    /// The run continues under a new daemon, once, and its work is merged.
     fn goes_on(self) {
         let adopted = || self.task()["runs"][0]["started_at"].is_string();
         wait::wait_until("the run to be taken over", RUN, adopted);

@@ -1,4 +1,4 @@
-//! `tasks.yml` on a real file system: ten thousand tasks, a full disk, and an editor that saves at the same time.
+//! Tests `tasks.yml` on a real file system: ten thousand tasks, a full disk, and an editor that saves at the same time.
 
 use orch_core::ids::TaskId;
 use orch_core::task::{Spec, Status};
@@ -109,7 +109,7 @@ fn writes_with_a_limit_on_the_size_of_files() {
     assert_eq!(read_to_string(&path).expect("readable"), "old");
 }
 
-/// The editor's number, the one orch has seen, and orch's own counter; `None` while somebody is in the middle of a save.
+/// The editor's number, the one orch has seen, and orch's own counter; `None` in the middle of a save.
 fn numbers(text: &str) -> Option<[u64; 3]> {
     let mut lines = text.strip_suffix("end\n")?.lines();
     let mut next = |key: &str| lines.next()?.strip_prefix(key)?.parse().ok();
@@ -120,7 +120,7 @@ fn lines([edit, seen, orch]: [u64; 3]) -> String {
     format!("edit: {edit}\nseen: {seen}\norch: {orch}\nend\n")
 }
 
-/// Writes as orch does, as fast as it can: look, merge, write, and look again when somebody saved.
+/// Writes as orch does, as fast as it can: read, merge, write, and read again after a concurrent save.
 fn orch_writes(path: &Path, lock: &Path, stop: &AtomicBool) -> (u64, u64) {
     let (mut written, mut refused) = (0, 0);
     while !stop.load(Ordering::Relaxed) {

@@ -1,5 +1,5 @@
-//! Telegram against a Bot API that behaves like the real one: who may speak, what is shown, how often, and what becomes of
-//! it when Telegram, the chat or orch goes away. With an engine behind it: `telegram/engine.rs`.
+//! Tests Telegram with a Bot API that behaves like the real one: permissions, rendering, rate limits, and failures of
+//! Telegram, the chat or orch. `telegram/engine.rs` tests it with an engine.
 
 mod daemon;
 mod engine;
@@ -216,7 +216,9 @@ async fn more_than_anybody_can_read_is_refused_and_not_kept() {
     let refused = || waiting.iter().filter(|one| one.is_finished()).count();
     wait_until("most to be refused", RUN, || refused() >= 1_400);
     assert!(fixture.telegram.waiting() <= 500, "{}", fixture.telegram.waiting());
-    wait_until("the trouble to be told", SOON, || fixture.telegram.trouble().is_some_and(|text| text.contains("502")));
+    wait_until("the trouble to be reported", SOON, || {
+        fixture.telegram.trouble().is_some_and(|text| text.contains("502"))
+    });
     fixture.api.all_answer(None);
     wait_until("it to be over", RUN, || fixture.telegram.trouble().is_none());
     waiting.iter().for_each(JoinHandle::abort);

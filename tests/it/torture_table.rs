@@ -1,4 +1,4 @@
-//! The torture table in `docs/reference/torture.md`: a run of some rows writes their lines and no others.
+//! Tests the torture table in `docs/reference/torture.md`: a run of some rows writes their lines and no others.
 
 #[path = "../../benches/torture/page.rs"]
 mod page;

@@ -1,5 +1,5 @@
-//! `tasks.yml`, edited by a person and written by orch: what both sides mean arrives, and what an accident looks like
-//! gives nothing up.
+//! Tests `tasks.yml`, edited by a person and written by orch: both sides' changes arrive, and an apparent accident
+//! cancels nothing.
 
 use crate::kit::process::Ran;
 use crate::kit::sealed_box::SealedBox;
@@ -151,7 +151,7 @@ fn an_old_copy_that_is_saved_over_a_command_loses_nothing() {
     let output = show(&sealed, 1)["conflicts"].to_string();
     assert!(output.contains("One") && output.contains("Uno"), "{output}");
     assert!(sealed.orch(["task", "show", "1"]).ok().stdout.contains("Conflicts"));
-    // A save that says it confirms it; from then on the old value is an edit like any other.
+    // A save with that value confirms it; from then on the old value is an ordinary edit.
     sealed.write_tasks(&format!("{}  - title: Five\n", sealed.read_tasks()));
     wait_until("the look", SOON, || sealed.read_tasks().contains("id: 5"));
     sealed.write_tasks(&sealed.read_tasks().replace("title: Uno", "title: One"));
@@ -250,7 +250,7 @@ fn a_file_that_is_held_for_what_it_lacks_is_no_edit_because_a_task_is_taken_up_a
     let four = whole.find("  - id: 4").expect("there");
     sealed.write_tasks(&format!("{}{}", &whole[..two], &whole[three..four]));
     wait_until("the problem", SOON, || problems(&sealed).contains("lacks 2 of 4"));
-    // Of the two that are lacking, one is written again by itself now: that tells nothing about the other.
+    // Of the two missing tasks, orch adds one again: that decides nothing about the other.
     sealed.orch(["task", "retry", "4"]).ok();
     sealed.orch(["task", "add", "Five"]).ok();
     let held = problems(&sealed);
@@ -270,7 +270,7 @@ fn a_file_that_is_held_for_what_it_lacks_is_no_edit_because_a_task_is_taken_up_a
 #[test]
 fn an_edit_that_comes_too_late_for_the_file_is_kept_and_reported_until_it_is_removed() {
     let sealed = with_three();
-    // Another editor still has the file open when orch writes, and one has saved since when it goes on.
+    // Another editor still has the file open when orch writes, and one has saved before it continues.
     let mut late = fs::OpenOptions::new().append(true).open(tasks_file(&sealed)).expect("there");
     sealed.orch(["task", "add", "Four"]).ok();
     let text = sealed.read_tasks();
@@ -373,7 +373,7 @@ fn a_running_task_that_is_taken_out_is_stopped_and_its_work_is_kept() {
     });
     wait_until("its status in the file", SOON, || sealed.read_tasks().contains("status: in_progress"));
     let text = sealed.read_tasks();
-    // Seen by a save first: a task that nobody's save has had may be lacking in an old copy.
+    // Seen by a save first: a task that no save contained may be missing in an old copy.
     sealed.write_tasks(&format!("# seen\n{text}"));
     wait_until("a look", SOON, || sealed.read_tasks().starts_with("# seen"));
     let text = sealed.read_tasks();

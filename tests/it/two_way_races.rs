@@ -1,5 +1,5 @@
-//! `tasks.yml`, saved by an editor, changed by two command lines and written by the daemon, all at once: nothing that any of
-//! them said is lost, and nothing is there twice.
+//! Tests `tasks.yml`, saved by an editor, changed by two command lines and written by the daemon, all at once: no
+//! change is lost or duplicated.
 
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{RUN, poll, wait_until};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const FIRST: &str =
     "# The head\ntasks:\n  - id: 1\n    title: mine # kept\n    odd: [ a,  b ]\n  - id: 2\n    title: 'yours'\n";
 
-/// What was said, and must be there in the end.
+/// The changes, which must be there in the end.
 #[derive(Default)]
 struct Said {
     /// Titles of new tasks.
@@ -49,7 +49,7 @@ fn save(path: &Path, text: &str, way: u32) {
     }
 }
 
-/// The editor's next edit of the text, and by which words it is found again.
+/// Returns the editor's next edit of the text, and records how it is recognized.
 fn edited(text: &str, number: u32, said: &mut Said) -> (String, String) {
     let mark = format!("e{number}.");
     match number % 3 {
@@ -77,7 +77,8 @@ fn added_by_command(said: &Said) -> usize {
     said.added.iter().filter(|title| title.starts_with('a')).count()
 }
 
-/// Loads, edits and saves, and waits each time until that can be seen. More often than `saves` where the commands are slow.
+/// Loads, edits and saves, and waits each time until the change is visible. More often than `saves` if the commands are
+/// slow.
 fn edits(path: &Path, saves: u32, said: &Mutex<Said>) {
     for number in 0..20 * saves {
         if number >= saves && added_by_command(&said.lock().expect("whole")) >= RACED {
@@ -107,7 +108,7 @@ fn commands(sealed: &SealedBox, adds: bool, over: &AtomicBool, said: &Mutex<Said
     }
 }
 
-/// What is not as it was said.
+/// Returns the changes that are missing.
 fn lost(sealed: &SealedBox, said: &Said) -> Vec<String> {
     let text = sealed.read_tasks();
     let tasks: Value = sealed.orch(["task", "list", "--json"]).ok().json();
@@ -141,14 +142,14 @@ fn lost(sealed: &SealedBox, said: &Said) -> Vec<String> {
     lost
 }
 
-/// What orch knows of all that happened: why something is not as it was said.
+/// Returns orch's file and history, to explain a loss.
 fn state(sealed: &SealedBox) -> String {
     let (file, history) = (sealed.read_tasks(), sealed.orch(["events", "--since", "0"]).stdout);
     format!("\n---- tasks.yml\n{file}\n---- history\n{history}")
 }
 
-/// So many saves of an editor, with two command lines and a daemon beside it. Returns what was lost or is there twice, and
-/// how much was said by commands.
+/// Makes this many saves by an editor, with two command lines and a daemon. Returns what was lost or duplicated, and
+/// the number of changes by commands.
 pub fn race(saves: u32) -> (Vec<String>, usize) {
     let mut sealed = SealedBox::new();
     sealed.quiet_repo();

@@ -1,5 +1,5 @@
-//! The workflows keep the rules of the house, whether or not a linter is there: actions named by their commit, permissions said,
-//! nothing of strangers in a command line, every script that is named is there.
+//! Tests that the workflows follow the rules, without a linter: actions pinned to commits, explicit permissions, no
+//! external text in command lines, and existing scripts.
 
 use crate::kit::process::Program;
 use crate::kit::read_file;

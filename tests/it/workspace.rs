@@ -1,5 +1,5 @@
-//! A fresh checkout is made ready: files that git does not track, the project's setup, variables of each task's own,
-//! submodules; for agents and for checks alike. And a person's way into a task's worktree.
+//! Tests the preparation of a fresh checkout: untracked files, the project's setup, variables of each task, submodules;
+//! for agents and for checks. And how a person opens a task's worktree.
 
 use crate::kit::process::Ran;
 use crate::kit::repo::Repo;
@@ -120,7 +120,7 @@ fn a_setup_that_fails_is_the_projects_fault_and_no_attempt() {
     assert_eq!((task["status"].as_str(), task["attempts"].as_u64()), (Some("needs_review"), Some(0)), "{task:#}");
     let choices = task["choices"].as_array().expect("choices");
     assert!(choices.iter().any(|choice| choice == &format!("orch task unblock {id}")), "{choices:?}");
-    // It is mended, and goes on.
+    // It is fixed, and continues.
     fixture.repo.write(".orch.yml", "workspace: {setup: ['true']}\n");
     fixture.sealed.orch_in(fixture.repo.dir(), ["init"]).ok();
     fixture.task("unblock", id, &[]).ok();

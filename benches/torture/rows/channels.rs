@@ -1,6 +1,5 @@
-//! R22: services that carry what a person is told refuse it, put it off, lose it, repeat it and shuffle what people say,
-//! and the daemon dies meanwhile. A Bot API, a Discord and a receiver of webhooks on loopback, with the rules of the real
-//! ones; a daemon that speaks with all three.
+//! R22: services that refuse, delay, lose, repeat and reorder messages, while the daemon dies. A Bot API, a Discord and
+//! a webhook receiver on loopback, with the rules of the real ones; a daemon that uses all three.
 
 use crate::check::{self, Allowed};
 use crate::fixture::Fixture;

@@ -76,7 +76,7 @@ async fn what_cannot_be_read_at_once_is_read_later_whatever_is_said_in_between()
     server.write(&owner(), CHANNEL, "/run 7", None);
     server.fail(Fault { to: format!("GET /channels/{CHANNEL}/messages"), times: usize::MAX, status: 503, code: 0 });
     let fixture = Fixture::open(server, store.clone(), client.clone()).listening();
-    wait_until("it to be told", RUN, || fixture.discord.trouble().is_some_and(|why| why.contains("not read yet")));
+    wait_until("it to be reported", RUN, || fixture.discord.trouble().is_some_and(|why| why.contains("not read yet")));
     fixture.server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("what is written now", RUN, || asked.load(Ordering::SeqCst) == 1);
     fixture.server.heal();
@@ -91,7 +91,7 @@ async fn what_cannot_be_read_at_once_is_read_later_whatever_is_said_in_between()
         code: 50_013,
     });
     let fixture = Fixture::open(server, store, client).listening();
-    wait_until("it to be told", RUN, || {
+    wait_until("it to be reported", RUN, || {
         fixture.discord.trouble().is_some_and(|why| why.contains("Read Message History"))
     });
     until_heard(&fixture);
@@ -108,7 +108,7 @@ async fn commands_that_cannot_be_registered_keep_nobody_from_being_heard() {
     wait_until("a session", RUN, || fixture.server.sessions().0 > 0);
     fixture.server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("the order", RUN, || asked.load(Ordering::SeqCst) == 1);
-    wait_until("it to be told", RUN, || fixture.discord.trouble().is_some());
+    wait_until("it to be reported", RUN, || fixture.discord.trouble().is_some());
     fixture.close().await;
 }
 

@@ -160,7 +160,7 @@ fn what_a_lost_run_said_last_is_not_shown_when_its_secrets_are_not_known_any_mor
     let done = CLAUDE_DONE.replace("made it", "made canary-value-1");
     let fixture = Fixture::claude(script).env("SOME_TOKEN", "canary-value-1").env("DONE", &done);
     let running = fixture.start();
-    wait_until("the first line to be told", RUN, || {
+    wait_until("the first line to be reported", RUN, || {
         std::fs::read_to_string(fixture.dir().transcript()).is_ok_and(|text| text.contains("— session s-1"))
     });
     running.signal(Signal::KILL);

@@ -1,4 +1,4 @@
-//! What supervisors read is read by their own parsers.
+//! Tests that the supervisors' own parsers accept the definitions.
 
 use crate::kit::readers::{left_out, reader};
 use crate::kit::sealed_box::SealedBox;

@@ -90,7 +90,7 @@ fn a_daemon_that_stands_still_gives_no_sign_of_life() {
     sealed.serve();
     supervisor.until("WATCHDOG=1", 3);
     sealed.daemon().signal(Signal::STOP);
-    // What was said before it stood still is heard, and then nothing, for five times as long as a supervisor waits.
+    // Notifications before the suspension arrive, and then none, for five times the supervisor's limit.
     let quiet = wait::poll(SOON, || {
         supervisor.listen();
         let before = supervisor.heard.len();

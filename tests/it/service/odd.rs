@@ -1,5 +1,5 @@
-//! `orch service` where something is not as it should be: no session, two supervisors, a program that moved, another home, a PATH
-//! without what is needed; and launchd and Homebrew, played by scripts.
+//! Tests `orch service` in unusual states: no session, two supervisors, a program that moved, another home, an
+//! incomplete PATH; and launchd and Homebrew, played by scripts.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};

@@ -1,4 +1,4 @@
-//! What whoever has installed orch leaves to be found out: the `PATH` of a unit that carries none, and where newer ones come from.
+//! Tests what an installation leaves open: the `PATH` of a unit without one, and the source of newer versions.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::{read_file, write_file};
@@ -47,7 +47,7 @@ fn doctor_finds_that_a_unit_without_a_path_does_not_reach_the_agents() {
     {
         assert!(text.contains(part), "{part} in {text}");
     }
-    // As its systemd says; one that finds the agent is well.
+    // As its systemd reports it; a PATH with the agent is fine.
     let bin = sealed.bin().to_string_lossy().into_owned();
     systemd(&sealed, &format!("{bin}:/usr/bin:/bin"), "enabled");
     assert_eq!(service(&sealed)["verdict"], "ok");

@@ -1,4 +1,5 @@
-//! A real `systemd --user` has the service: installed, started, restarted under agents at work, killed, wedged, removed.
+//! Tests the service with a real `systemd --user`: installed, started, restarted with running agents, killed, hanging,
+//! removed.
 
 use crate::kit::readers::skipped;
 use crate::kit::sealed_box::ORCH;

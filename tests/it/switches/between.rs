@@ -1,5 +1,5 @@
-//! What those who watch meet between two daemons: one that is leaving and says so, one that says half a word, a command
-//! that serves in its place for a moment, and nobody.
+//! Tests watchers between two daemons: one that shuts down, one that answers partially, a short command's engine, and
+//! none.
 
 use super::fixture::Fixture;
 use crate::kit::wait::{self, RUN, SOON};
@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// What is said to one request, before the connection ends.
+/// The answer to one request, before the connection ends.
 enum Answer {
     /// As an engine in its last moment.
     Leaving,
@@ -60,7 +60,7 @@ fn stand_in(socket: &Path, answers: Vec<Answer>) -> Arc<Mutex<Vec<String>>> {
             let (mut stream, request) = loop {
                 let (stream, _) = listener.accept().expect("a connection");
                 let head = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
-                // Who only looked whether somebody is there asks nothing.
+                // A connection that only checks for a daemon sends no request.
                 if let Some(request) = head.collect::<Vec<String>>().into_iter().next() {
                     break (stream, request);
                 }
@@ -84,7 +84,7 @@ fn get(socket: &Path, path: &str) -> String {
     answer
 }
 
-/// A task that is done, all that its watchers are told, and where the daemon listened, which is gone.
+/// A finished task with all of its events, and the former address of a daemon.
 struct Done {
     fixture: Fixture,
     id: String,

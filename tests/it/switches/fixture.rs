@@ -1,4 +1,4 @@
-//! A box with agents that count their starts, say a line now and then, and end when they are let go.
+//! A box with agents that count their starts, print lines, and end when released.
 
 use crate::kit::process::{Ran, Running};
 use crate::kit::repo::Repo;
@@ -16,7 +16,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// `teller` and `other` talk until they are let go; `mine` does what its task's script says, and remembers its
+    /// `teller` and `other` print until they are released; `mine` follows its task's script, and remembers its
     /// conversation.
     pub fn new(config: &str) -> Self {
         let mut sealed = SealedBox::new();

@@ -1,4 +1,4 @@
-//! Pauses.
+//! Tests pauses.
 
 use super::fixture::Fixture;
 use crate::kit::wait::{self, RUN};

@@ -1,4 +1,4 @@
-//! The ways out: agents go on, are waited for, or are interrupted and resumed.
+//! Tests the ways to stop: agents continue, are waited for, or are interrupted and resumed.
 
 use super::fixture::Fixture;
 use crate::kit::http;
@@ -69,7 +69,7 @@ fn a_draining_daemon_starts_nothing_finishes_what_runs_and_leaves() {
     fixture.close();
 }
 
-/// Works until it is let go; when its conversation goes on, it commits.
+/// Works until it is released; when its conversation continues, it commits.
 const SCRIPT: &str = "```orch-script\nsay at work\nwrite begun.txt x\nwait-for go\non-retry:\nsay went on\n\
                       append begun.txt y\ncommit Finish it\n```";
 
@@ -173,7 +173,7 @@ fn a_daemon_that_was_killed_is_missed_by_the_next_one() {
 fn a_daemon_on_a_stopped_disk_is_gone_all_the_same() {
     let mut fixture = Fixture::new("");
     fixture.sealed.serve();
-    // Nobody else can write while this transaction is open: the daemon's own last words must wait for it in vain.
+    // No other process can write during this transaction, so the daemon's last write waits for it in vain.
     let journal = fixture.sealed.orch_home().join(".orch/orch.db");
     let held = rusqlite::Connection::open(&journal).expect("the journal");
     held.execute_batch("BEGIN IMMEDIATE; UPDATE meta SET value = value;").expect("a lock");

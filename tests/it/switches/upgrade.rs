@@ -1,4 +1,4 @@
-//! Another daemon in the place of the first one, and the same one anew: no run is disturbed, no watcher loses a line.
+//! Tests replacing a daemon by another one or by itself: no run is affected, and no watcher loses a line.
 
 use super::fixture::Fixture;
 use crate::kit::process::Running;
@@ -25,7 +25,7 @@ impl Watchers {
         Self { stream, events, status }
     }
 
-    /// Waits until all have seen the task's end, and looks whether they saw everything once.
+    /// Waits until all have seen the task's end, and checks that they saw everything once.
     fn have_seen_everything_once(self, fixture: &Fixture, id: &str) {
         let text = self.stream.finish(RUN).code_is(0).stdout;
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("line ")).collect();
@@ -133,7 +133,7 @@ fn a_daemon_that_has_grown_too_large_starts_itself_anew_and_not_again_at_once() 
     let respawned =
         |fixture: &Fixture| fixture.lives().iter().any(|(kind, cause)| kind == "respawn" && cause == "memory");
     wait::wait_until("it to start anew", RUN, || respawned(&fixture));
-    // The next look at its memory finds it too large again, and only says so.
+    // The next memory check finds it too large again, and only reports it.
     wait::wait_until("it to say that it is too large", RUN, || {
         fixture.status()["problems"].to_string().contains("engine.self_memory_limit_mb")
     });

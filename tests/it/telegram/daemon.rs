@@ -1,4 +1,4 @@
-//! Telegram set up in a daemon: what agents, strangers and the night may and may not say to the owner.
+//! Tests Telegram in a daemon: messages of agents and strangers, and quiet hours.
 
 use super::{ADA, GROUP, quick};
 use crate::kit::sealed_box::SealedBox;
@@ -99,7 +99,7 @@ fn what_was_answered_in_quiet_hours_is_not_reported_afterwards_as_waiting() {
     until_said(&api, GROUP, "a mark");
     let texts = api.texts(GROUP);
     assert!(texts.iter().all(|text| !text.contains("#1 ")), "{texts:?}");
-    // And what still waits is said in the words of this place.
+    // Pending questions are listed in the chat's own words.
     let asks = texts.iter().find(|text| text.contains("#2 ")).expect("told");
     assert!(asks.contains("/retry 2") && !asks.contains("orch task"), "{asks}");
     sealed.finish();

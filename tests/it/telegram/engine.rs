@@ -1,5 +1,5 @@
-//! Telegram with an engine behind it: what a person does from the chat happens to real tasks, and what they see of it.
-//! The chat as a whole is `fixtures/rendered/telegram-chat.txt`; `ORCH_BLESS=1` writes it anew.
+//! Tests Telegram with an engine: commands in the chat change real tasks, and the chat shows them. The whole chat is in
+//! `fixtures/rendered/telegram-chat.txt`; `ORCH_BLESS=1` updates it.
 
 use super::{ADA, BOB, Fixture, GROUP, quick};
 use crate::kit::golden;
@@ -90,8 +90,8 @@ impl EngineFixture {
         self.until(&format!("task {id} being {status}"), async || self.status(id).await == status).await;
     }
 
-    /// orch died over what Telegram tells with the number that `done` returns, with which it began at the time that `done` is
-    /// given: `done` is what it got done of it. It is back.
+    /// orch died during the update whose number `done` returns, which it started to handle at the given time; `done` is
+    /// the part that it completed. It is restarted.
     async fn dies_over(self, done: impl AsyncFnOnce(&Self, &ChannelStore, Timestamp) -> i64) -> Self {
         self.fixture.until_heard();
         self.fixture.cancel.cancel();
@@ -115,7 +115,7 @@ impl EngineFixture {
     }
 }
 
-/// The key of what Telegram tells with this number, when orch began with it at that time.
+/// The key of the update with this number, if orch started to handle it at that time.
 fn key(update: i64, begun: Timestamp) -> String {
     format!("telegram-{update}-{}", begun.as_millisecond())
 }
@@ -190,7 +190,7 @@ async fn a_button_is_void_when_the_branch_has_moved() {
         api.button(GROUP, "Request changes").filter(|(id, _)| api.messages(GROUP)[before..].iter().any(|m| m.id == *id))
     };
     let (shown, _) = wait_some("new buttons", RUN, new);
-    // What nobody has judged can be sent back, and not be approved.
+    // Unjudged work can be rejected, but not approved.
     let approvable = api.button(GROUP, "Approve");
     assert!(approvable.is_none_or(|(message, _)| message != shown), "{:?}", api.messages(GROUP));
     api.presses(ADA, GROUP, "Request changes");
@@ -348,7 +348,7 @@ async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_
     for kind in ["photo", "voice", "video"] {
         let before = api.texts(ADA).len();
         api.writes_with(ADA, ADA, "", &json!({"text": null, "caption": "/add Look at it", kind: {"file_id": "f"}}));
-        wait_until("that to be told", RUN, || api.texts(ADA).len() > before);
+        wait_until("that to be reported", RUN, || api.texts(ADA).len() > before);
         fixture.until_said_in(ADA, "only text files are read");
     }
     assert_eq!(system.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 1);
@@ -389,7 +389,7 @@ async fn a_stream_is_one_message_that_ends_with_the_verdict() {
 async fn an_answer_to_a_tasks_message_reaches_the_agent_at_work_and_is_answered_with_the_receipt() {
     let system = EngineFixture::open().await;
     let (fixture, api) = (&system.fixture, &system.fixture.api);
-    // It looks up between two steps.
+    // It reads messages between two steps.
     let steps = "say at work\n".to_owned() + &"wait 100ms\n".repeat(80);
     system.add("Work", "live", &format!("```orch-script\n{steps}```")).await;
     system.until_it_is(1, "in_progress").await;

@@ -79,7 +79,7 @@ fn a_token_that_changes_under_a_running_daemon_is_the_one_that_is_tried() {
         write_file(&file, token);
         sealed.orch(["channel", "add", "telegram", "--token-file", file.to_str().expect("text")])
     };
-    // From here on config.yml stays as it is, and only the token changes.
+    // From here on config.yml is unchanged, and only the token changes.
     add(&fixture.sealed, TOKEN).ok();
     let config = fixture.sealed.orch_home().join("config.yml");
     let before = read_file(&config);
@@ -91,7 +91,7 @@ fn a_token_that_changes_under_a_running_daemon_is_the_one_that_is_tried() {
         let right = add(&fixture.sealed, TOKEN).ok();
         assert!(right.stderr.contains("a test message was sent there"), "{right}");
     }
-    // A file that somebody writes without a command is read before a test, too.
+    // A file that was written without a command is read before a test, too.
     write_file(&fixture.sealed.orch_home().join(".orch/channels/telegram.secret"), "123456789:BBF-another_secret");
     fixture.sealed.orch(["channel", "test", "telegram"]).code_is(1);
     assert_eq!(read_file(&config), before);
@@ -114,12 +114,12 @@ fn a_stream_goes_on_in_its_message_through_changed_settings_a_restart_and_a_cras
     fixture.let_say("third");
     assert_eq!(fixture.until_shown("third").id, message);
     fixture.sealed.kill_daemon();
-    // It ends while nobody shows it.
+    // It ends while no daemon shows it.
     fixture.let_say("fourth");
     fixture.sealed.serve();
     let ended = fixture.until_shown("■ done");
     assert!(ended.id == message && ended.text.contains("fourth"), "{}", ended.text);
-    // It had its last word: nothing of it goes on.
+    // Its message is final: it is not edited again.
     fixture.sealed.stop_daemon();
     let edits = fixture.stream().expect("there").edits;
     let before = fixture.api.calls("getMe");

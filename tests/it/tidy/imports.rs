@@ -6,7 +6,7 @@ use super::source::{Kind, Source};
 /// A path as the source names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// Its parts. A path of the workspace begins with the room; `*` stands for everything below.
+    /// Its parts. A path of the workspace begins with the component; `*` stands for everything below.
     pub path: Vec<String>,
     /// Where.
     pub line: usize,
@@ -15,7 +15,7 @@ pub struct Named {
 /// All the paths that a source names.
 #[derive(Debug, Default)]
 pub struct Paths {
-    /// Of this workspace: from the crate's folder, or from the room of the program's own package.
+    /// Of this workspace: from the crate's folder, or from the component of the program's own package.
     pub own: Vec<Named>,
     /// Of foreign crates, from the crate's name.
     pub foreign: Vec<Named>,
