@@ -10,7 +10,7 @@ use orch_api::client::{Client, Transport};
 use orch_api::endpoint::{self, Endpoint};
 use orch_api::queries::{EventsQuery, StatusQuery};
 use orch_api::types::{EventView, NewProject, NewTask, TaskDraft, TaskView};
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use orch_sys::process::Invocation;
 use serde::de::DeserializeOwned;
 use serde_json::json;

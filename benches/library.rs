@@ -7,12 +7,12 @@ use crate::measure::{Samples, timed};
 use crate::table::Table;
 use granit_parser::Parser;
 use jiff::Timestamp;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::pause::Pauses;
-use orch_core::plan::{Capacity, Scope, Snapshot, plan};
-use orch_core::question::QuestionKind;
-use orch_core::route::{AgentProfile, Complexity, RouteResult};
-use orch_core::task::{FileState, NextRun, Spec, State, Task};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::operations::pause::Pauses;
+use orch_core::planning::plan::{Capacity, Scope, Snapshot, plan};
+use orch_core::tasks::question::QuestionKind;
+use orch_core::tasks::route::{AgentProfile, Complexity, RouteResult};
+use orch_core::tasks::task::{FileState, NextRun, Spec, State, Task};
 use orch_store::tasks_file::{At, Edit, Outline, TasksDoc};
 use orch_sys::fs::{exchange_write, read_text};
 use std::collections::BTreeMap;
@@ -136,7 +136,7 @@ fn waiting(id: u64) -> Task {
 fn blocked(id: u64) -> Task {
     let mut task = routed(id);
     if id > 4 {
-        let on = orch_core::task::BlockedOn::Dependencies { tasks: vec![TaskId(id - 1)] };
+        let on = orch_core::tasks::task::BlockedOn::Dependencies { tasks: vec![TaskId(id - 1)] };
         task.state = State::Blocked(on);
         task.spec.depends_on = vec![TaskId(id - 1)];
     }

@@ -10,7 +10,7 @@ use crate::measure::{Samples, figure, timed};
 use crate::table::{Row, Table};
 use orch::daemon::Setup;
 use orch_config::Home;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use orch_engine::Mode;
 use orch_engine::handle::Acceptance;
 use std::path::PathBuf;

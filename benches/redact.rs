@@ -3,7 +3,7 @@
 use crate::Scale;
 use crate::measure::{Samples, figure, timed};
 use crate::table::{Row, Table};
-use orch_core::redact::Redactor;
+use orch_core::text::redact::Redactor;
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::path::Path;

@@ -4,10 +4,10 @@
 use crate::Scale;
 use crate::measure::{Samples, figure, timed};
 use crate::table::{Row, Table};
-use orch_core::catalog::{Additions, Capability, Catalog, Facts, ModelRef, Tier};
-use orch_core::money::Usd;
-use orch_core::provider_access::{ProviderAccess, Way};
-use orch_core::resolve::{Mode, Needs, Records, Resolver, Selection};
+use orch_core::base::money::Usd;
+use orch_core::models::catalog::{Additions, Capability, Catalog, Facts, ModelRef, Tier};
+use orch_core::models::provider_access::{ProviderAccess, Way};
+use orch_core::models::resolve::{Mode, Needs, Records, Resolver, Selection};
 use std::hint::black_box;
 
 const MODELS: usize = 2_000;

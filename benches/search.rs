@@ -6,7 +6,7 @@ use crate::fixture::Fixture;
 use crate::kit::wait;
 use crate::measure::{Samples, figure, timed};
 use crate::table::{Row, Table};
-use orch_core::ids::{RunId, TaskId};
+use orch_core::base::ids::{RunId, TaskId};
 use orch_store::search::SearchIndex;
 use orch_sys::process::{Invocation, environment, run, which};
 use std::fmt::Write;

@@ -1,7 +1,7 @@
 //! The program's own log: to a file of limited size while it serves, to stderr on request. Tokens never reach the file:
 //! every line passes the redactor. It is not for messages to users.
 
-use orch_core::redact::Redactor;
+use orch_core::text::redact::Redactor;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,6 +1,6 @@
 //! Parses amounts of money as people type them. PURE.
 
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
 
 /// Parses an amount of US dollars; a negative one is refused.
 pub fn usd(text: &str) -> Result<Usd, String> {

@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::ui::text::line;
 use crate::daemon::OpenError;
-use orch_core::time::to_the_second;
+use orch_core::base::time::to_the_second;
 use orch_engine::{BackupError, BackupWish, Manifest, RestoreError, RestoreWish, Restored, backup};
 use orch_sys::clock::{Clock, SystemClock};
 use serde::Serialize;

@@ -16,9 +16,9 @@ use super::ui::time::Now;
 use clap::Subcommand;
 use orch_api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use orch_api::endpoint;
-use orch_core::batch::{BadBatchName, BatchName};
-use orch_core::ids::TaskId;
-use orch_core::money::Usd;
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::planning::batch::{BadBatchName, BatchName};
 use std::time::Duration;
 
 /// Arguments of `orch batch`.

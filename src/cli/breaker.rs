@@ -9,7 +9,7 @@ use super::ui::time::Now;
 use clap::Subcommand;
 use orch_api::breakers::{BreakerView, ResetBreakers};
 use orch_api::endpoint;
-use orch_core::breaker::StateName;
+use orch_core::planning::breaker::StateName;
 
 /// Arguments of `orch breaker`.
 #[derive(Debug, clap::Args)]

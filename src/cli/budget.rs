@@ -10,8 +10,8 @@ use super::exit::Exit;
 use clap::Subcommand;
 use orch_api::budget::{AccountView, BudgetView, LimitView, RecordSpending};
 use orch_api::endpoint;
-use orch_core::budget::Level;
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::Level;
 
 /// Arguments of `orch budget`.
 #[derive(Debug, clap::Args)]

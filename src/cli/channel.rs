@@ -15,7 +15,7 @@ use orch_api::client::Client;
 use orch_api::endpoint;
 use orch_config::FileKind;
 use orch_config::home::Home;
-use orch_core::channel::ChannelKind;
+use orch_core::operations::channel::ChannelKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::sleep;

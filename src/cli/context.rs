@@ -14,7 +14,7 @@ use orch_api::endpoint::{self, Request, ToRequest};
 use orch_api::status::{EngineMode, StatusView};
 use orch_config::environment::overrides;
 use orch_config::home::Home;
-use orch_core::external::External;
+use orch_core::base::external::External;
 use orch_engine::Mode;
 use orch_sys::clock::{self, Clock, SystemClock};
 use orch_sys::git::Git;

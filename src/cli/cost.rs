@@ -11,8 +11,8 @@ use clap::ValueEnum;
 use orch_api::cost::{CostRow, CostView};
 use orch_api::endpoint;
 use orch_api::queries::CostQuery;
-use orch_core::cost::By;
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::economics::cost::By;
 
 /// Arguments of `orch cost`.
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::status::page::Page;
 use orch_api::endpoint;
 use orch_api::queries::DashboardQuery;
-use orch_core::batch::BatchName;
+use orch_core::planning::batch::BatchName;
 
 /// Arguments of `orch dashboard`.
 #[derive(Debug, clap::Args)]

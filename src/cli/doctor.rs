@@ -18,7 +18,7 @@ use orch_config::layers::load;
 use orch_config::resolved_agent::{AgentConfig, KNOWN};
 use orch_config::validate::check_references;
 use orch_config::{Config, RouterMode};
-use orch_core::agents::{DialectKind, api};
+use orch_core::models::agents::{DialectKind, api};
 use orch_engine::{
     Finding, MendWish, Patient, Verdict, check_up, direct_model, installed, interrupted_restore, last_damage, login_of,
     overhead,

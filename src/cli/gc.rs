@@ -73,8 +73,8 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::gc::Reason;
-    use orch_core::ids::TaskId;
+    use orch_core::base::ids::TaskId;
+    use orch_core::operations::gc::Reason;
 
     #[test]
     fn a_report_reads_like_this() {

@@ -13,7 +13,7 @@ use clap::Subcommand;
 use orch_api::endpoint::{self, ToRequest};
 use orch_api::jobs::{JobView, MadeView, UpcomingView};
 use orch_api::queries::UpcomingQuery;
-use orch_core::job::{BadJobId, JobId};
+use orch_core::operations::job::{BadJobId, JobId};
 
 /// Arguments of `orch job`.
 #[derive(Debug, clap::Args)]

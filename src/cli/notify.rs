@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use orch_api::channels::NewNotice;
 use orch_api::endpoint;
-use orch_core::channel::ChannelKind;
+use orch_core::operations::channel::ChannelKind;
 
 /// Arguments of `orch notify`.
 #[derive(Debug, clap::Args)]

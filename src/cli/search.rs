@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::search_results::{Around, SearchResults};
 use super::since::Since;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use orch_engine::{Wanted, search};
 use std::ops::ControlFlow;
 

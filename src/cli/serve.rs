@@ -27,7 +27,7 @@ use orch_api::types::EventView;
 use orch_config::Config;
 use orch_config::home::Home;
 use orch_config::raw::OnSignal;
-use orch_core::service::{Departure, ShutdownMode};
+use orch_core::operations::service::{Departure, ShutdownMode};
 use orch_engine::{EngineExit, Mode};
 use orch_sys::process::{exit_after, with_few_arenas};
 use orch_sys::supervised::Supervised;

@@ -17,7 +17,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use clap::Subcommand;
-use orch_core::service::supervisor::Supervisor;
+use orch_core::operations::service::supervisor::Supervisor;
 use orch_sys::process::RUN_MARK;
 
 /// Arguments of `orch service`.

@@ -10,8 +10,8 @@ use orch_api::client::{ClientError, Lines};
 use orch_api::endpoint::{self, Events};
 use orch_api::status::Overview;
 use orch_api::switches::{FateView, ShutdownOrder, ShutdownView, UnderWayView};
-use orch_core::service::ShutdownMode;
-use orch_core::task::Status;
+use orch_core::operations::service::ShutdownMode;
+use orch_core::tasks::task::Status;
 use std::time::Duration;
 
 /// How long to wait for a daemon that stops at once; it promises half of that.
@@ -209,7 +209,7 @@ fn fate(work: &UnderWayView) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::ids::{RunId, TaskId};
+    use orch_core::base::ids::{RunId, TaskId};
 
     #[test]
     fn a_rehearsal_says_what_would_become_of_each_run() {

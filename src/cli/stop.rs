@@ -7,7 +7,7 @@ use orch_api::endpoint;
 use orch_api::error::ErrorCode;
 use orch_api::status::{EngineMode, StatusView};
 use orch_api::switches::{ShutdownOrder, ShutdownView};
-use orch_core::service::ShutdownMode;
+use orch_core::operations::service::ShutdownMode;
 use orch_sys::clock;
 use orch_sys::fs;
 use orch_sys::process::{Identity, terminate};

@@ -9,8 +9,8 @@ use super::ui::text::line;
 use clap::Subcommand;
 use orch_api::endpoint;
 use orch_api::switches::{FateView, ShutdownOrder};
-use orch_core::service::ShutdownMode;
-use orch_core::service::release::{
+use orch_core::operations::service::ShutdownMode;
+use orch_core::operations::service::release::{
     CargoSource, OnDisk, candidate_of_apt, on_disk, source_of_cargo, version_of_manifest,
 };
 use orch_sys::fs;

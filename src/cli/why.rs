@@ -8,7 +8,7 @@ use super::ui::text::{indented, line};
 use super::ui::time::Now;
 use orch_api::endpoint;
 use orch_api::types::WhyView;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 
 /// Arguments of `orch why`.
 #[derive(Debug, clap::Args)]
@@ -51,8 +51,9 @@ mod tests {
     use super::*;
     use crate::cli::fixture::now;
     use orch_api::types::HoldView;
-    use orch_core::plan::{Hold, HoldReason, describe_end};
-    use orch_core::task::Status;
+    use orch_core::planning::plan::{Hold, describe_end};
+    use orch_core::tasks::hold::HoldReason;
+    use orch_core::tasks::task::Status;
 
     fn why(hold: Option<HoldView>, because: &str, next: &str) -> WhyView {
         let (because, next) = (because.to_owned(), next.to_owned());

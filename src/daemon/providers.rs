@@ -6,13 +6,13 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use orch_config::home::Home;
 use orch_config::resolved::Config;
-use orch_core::agents::provider_of;
-use orch_core::availability::{Listed, Probe, Probes, State as Standing, judge};
-use orch_core::names::provider_in;
-use orch_core::plan::status_in;
-use orch_core::resolve::Needs;
-use orch_core::route::Complexity;
-use orch_core::task::Status;
+use orch_core::base::names::provider_in;
+use orch_core::models::agents::provider_of;
+use orch_core::models::availability::{Listed, Probe, Probes, State as Standing, judge};
+use orch_core::models::resolve::Needs;
+use orch_core::planning::plan::status_in;
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::task::Status;
 use orch_engine::handle::{EngineHandle, View};
 use orch_engine::{ModelBook, Settings, Sources};
 use orch_sys::clock::{Clock, SystemClock};
@@ -221,7 +221,7 @@ fn used(config: &Config, installed: &[String], book: &ModelBook) -> Used {
         let Some(kind) = config.agent(agent).map(|agent| agent.kind) else { continue };
         match provider_of(kind, agent) {
             Some(provider) => providers.insert(provider.to_owned()),
-            None if kind == orch_core::agents::DialectKind::Opencode => return Used::All,
+            None if kind == orch_core::models::agents::DialectKind::Opencode => return Used::All,
             None => continue,
         };
     }

@@ -11,7 +11,7 @@ use orch_chat::telegram::{self, Telegram};
 use orch_chat::webhook::Webhook;
 use orch_config::resolved_channels::{Channels, Reference};
 use orch_config::secret::Secret;
-use orch_core::channel::{Block, ChannelKind, ChatMessage};
+use orch_core::operations::channel::{Block, ChannelKind, ChatMessage};
 use orch_engine::Sources;
 use std::time::Duration;
 use tokio::time::timeout;

@@ -1,9 +1,9 @@
 //! Every recorded run of the real agent CLIs, read by its dialect, against the table `fixtures/agents/expected.txt`:
 //! one line per case, none without a recording, no recording without a line.
 
-use orch_core::agents::{DialectKind, EventReader};
-use orch_core::answer::AnswerStatus;
-use orch_core::outcome::{AgentEvent, Ending, Exit, FailureClass, Outcome, RunKind};
+use orch_core::models::agents::{DialectKind, EventReader};
+use orch_core::tasks::answer::AnswerStatus;
+use orch_core::tasks::outcome::{AgentEvent, Ending, Exit, FailureClass, Outcome, RunKind};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::fs;

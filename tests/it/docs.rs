@@ -29,30 +29,31 @@ use orch_api::settings::ReloadView;
 use orch_api::status::{EngineMode, Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch_api::switches::{DepartureView, FateView, PauseKind, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch_api::types::{RunView, TaskContext, TaskDraft, TaskRow, TaskView, WhyView};
-use orch_core::availability::{State as Standing, Verdict};
-use orch_core::batch::BatchState;
-use orch_core::breaker::{Breaker, Target};
-use orch_core::budget::{Billing, Level, Unit};
-use orch_core::catalog::Catalog;
-use orch_core::channel::ChannelKind;
-use orch_core::cost::By;
-use orch_core::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
-use orch_core::health::{Health, State as Fares};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::job::{CatchUp, CommandState, JobId, Overlap};
-use orch_core::message::{Message, MessageId};
-use orch_core::money::Usd;
-use orch_core::notice::NoticeKind;
-use orch_core::outcome::{FailureClass, RunKind};
-use orch_core::plan::{Hold, HoldReason};
-use orch_core::provider_access::{ProviderAccess, Way};
-use orch_core::question::QuestionKind;
-use orch_core::resolve::{Needs, Records, Resolver, Selection, Tag};
-use orch_core::route::{AgentProfile, Complexity, RouteResult};
-use orch_core::service::{Cause, ServiceEntry, ServiceKind, ShutdownMode};
-use orch_core::task::{FileState, Phase, Run, Spec, Status, Task};
-use orch_core::task_type::TaskType;
-use orch_core::track_record::{Sample, Source, Verdict as Judged};
+use orch_core::base::health::{Health, State as Fares};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::{Billing, Level, Unit};
+use orch_core::economics::cost::By;
+use orch_core::economics::track_record::{Sample, Source, Verdict as Judged};
+use orch_core::models::availability::{State as Standing, Verdict};
+use orch_core::models::catalog::Catalog;
+use orch_core::models::provider_access::{ProviderAccess, Way};
+use orch_core::models::resolve::{Needs, Records, Resolver, Selection, Tag};
+use orch_core::notices::notice::NoticeKind;
+use orch_core::operations::channel::ChannelKind;
+use orch_core::operations::job::{CatchUp, CommandState, JobId, Overlap};
+use orch_core::operations::service::{Cause, ServiceEntry, ServiceKind, ShutdownMode};
+use orch_core::planning::batch::BatchState;
+use orch_core::planning::breaker::{Breaker, Target};
+use orch_core::planning::plan::Hold;
+use orch_core::tasks::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::message::{Message, MessageId};
+use orch_core::tasks::outcome::{FailureClass, RunKind};
+use orch_core::tasks::question::QuestionKind;
+use orch_core::tasks::route::{AgentProfile, Complexity, RouteResult};
+use orch_core::tasks::task::{FileState, Phase, Run, Spec, Status, Task};
+use orch_core::tasks::task_type::TaskType;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -129,7 +130,7 @@ fn full_task(now: jiff::Timestamp) -> Task {
 fn a_run(now: jiff::Timestamp) -> Run {
     Run {
         phase: Phase::Running,
-        outcome: Some(orch_core::outcome::Outcome::Cancelled { detail: String::new() }),
+        outcome: Some(orch_core::tasks::outcome::Outcome::Cancelled { detail: String::new() }),
         health: Some(Health { state: Fares::Stale, since: now, output_bytes: 0, processes: 1, asked: 1 }),
         ..Run::new(RunId::new(TaskId(7), 1, 0), TaskId(7), RunKind::Work, "claude".to_owned(), now)
     }
@@ -589,7 +590,7 @@ fn every_field_of_a_job_is_documented() {
             job: JobId::of_title("x"),
             due: jiff::Timestamp::UNIX_EPOCH,
             at: jiff::Timestamp::UNIX_EPOCH,
-            cause: orch_core::job::Cause::Person,
+            cause: orch_core::operations::job::Cause::Person,
             made: MadeView::Nothing,
             task_id: None,
             state: None,
@@ -619,7 +620,10 @@ fn every_status_and_failure_class_is_documented() {
 
 #[test]
 fn every_reason_to_keep_a_worktree_is_documented() {
-    must_name("docs/reference/gc.md", orch_core::gc::Reason::ALL.map(orch_core::gc::Reason::as_str));
+    must_name(
+        "docs/reference/gc.md",
+        orch_core::operations::gc::Reason::ALL.map(orch_core::operations::gc::Reason::as_str),
+    );
 }
 
 #[test]

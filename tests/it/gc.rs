@@ -4,7 +4,7 @@
 
 use crate::kit::fixture::{Fixture, clean_up_worktrees, main, policy};
 use crate::kit::worktree_states::{self as states, State};
-use orch_core::gc::{Keep, Reason};
+use orch_core::operations::gc::{Keep, Reason};
 use orch_sys::worktree::{Aside, Retired, Subject, Worktree, settle};
 use std::path::{Path, PathBuf};
 

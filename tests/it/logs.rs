@@ -6,7 +6,7 @@ use crate::kit::repo::Repo;
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::{read_file, write_file};
-use orch_core::ids::RunId;
+use orch_core::base::ids::RunId;
 use orch_store::search::SearchIndex;
 use serde_json::Value;
 use std::collections::BTreeSet;

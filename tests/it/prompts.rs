@@ -3,17 +3,17 @@
 
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::write_file;
-use orch_core::answer::Answer;
-use orch_core::conflict::Conflict;
-use orch_core::ids::TaskId;
-use orch_core::outcome::FailureClass;
-use orch_core::prompt::{
+use orch_core::base::ids::TaskId;
+use orch_core::prompts::prompt::{
     Again, Conversation, ProjectFile, TemplateName, Templates, Tried, WorkContext, again_prompt, repair_prompt,
     route_prompt, work_prompt,
 };
-use orch_core::route::AgentProfile;
-use orch_core::router::{RouteInput, RouterSettings, Routing, complexity_guide};
-use orch_core::skills::{Catalogue, Selection, Skill, SkillSource};
+use orch_core::prompts::router::{RouteInput, RouterSettings, Routing, complexity_guide};
+use orch_core::prompts::skills::{Catalogue, Selection, Skill, SkillSource};
+use orch_core::tasks::answer::Answer;
+use orch_core::tasks::conflict::Conflict;
+use orch_core::tasks::outcome::FailureClass;
+use orch_core::tasks::route::AgentProfile;
 use std::path::Path;
 
 const FORMAT: &str = "(here stands the format of the answer)";

@@ -5,7 +5,7 @@ use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::{read_file, write_file};
-use orch_core::redact::Redactor;
+use orch_core::text::redact::Redactor;
 use std::path::{Path, PathBuf};
 
 /// With letters that encodings change. Its halves are long enough to be looked for by themselves.

@@ -3,9 +3,9 @@
 use crate::kit::process::{Program, Running};
 use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
 use crate::kit::write_file;
-use orch_core::agents::{DialectKind, LaunchSpec, Stdin};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::{Exit, FailureClass, Outcome, RunKind};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::models::agents::{DialectKind, LaunchSpec, Stdin};
+use orch_core::tasks::outcome::{Exit, FailureClass, Outcome, RunKind};
 use orch_runner::{Launch, Limits, RunDir, RunReport, RunState, Stop, finish_lost, inspect};
 use orch_sys::process::{marked, sweep};
 use rustix::process::Signal;

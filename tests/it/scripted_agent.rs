@@ -4,14 +4,14 @@ use crate::kit::process::{Program, Ran};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
-use orch_core::agents::{DialectKind, LaunchRequest, Mode, PromptVia, Session};
-use orch_core::answer::{Answer, AnswerStatus};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::message::MessageId;
-use orch_core::outcome::{AgentEvent, Ending, Exit, RunKind};
-use orch_core::prompt::{Templates, route_prompt};
-use orch_core::router::{RouteInput, RouterSettings, Routing};
-use orch_core::skills::Catalogue;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::models::agents::{DialectKind, LaunchRequest, Mode, PromptVia, Session};
+use orch_core::prompts::prompt::{Templates, route_prompt};
+use orch_core::prompts::router::{RouteInput, RouterSettings, Routing};
+use orch_core::prompts::skills::Catalogue;
+use orch_core::tasks::answer::{Answer, AnswerStatus};
+use orch_core::tasks::message::MessageId;
+use orch_core::tasks::outcome::{AgentEvent, Ending, Exit, RunKind};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::os::unix::fs::symlink;
@@ -67,7 +67,7 @@ impl Fixture {
             title: "Say hello".to_owned(),
             answer_schema: schema,
             sandbox: true,
-            codex_sandbox: orch_core::agents::CodexSandbox::default(),
+            codex_sandbox: orch_core::models::agents::CodexSandbox::default(),
             trust_repository: false,
             orch: crate::kit::sealed_box::ORCH.into(),
             live,

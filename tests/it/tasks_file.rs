@@ -1,7 +1,7 @@
 //! Tests `tasks.yml` on a real file system: ten thousand tasks, a full disk, and an editor that saves at the same time.
 
-use orch_core::ids::TaskId;
-use orch_core::task::{Spec, Status};
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::task::{Spec, Status};
 use orch_store::tasks_file::{At, Edit, NewEntry, TasksDoc};
 use orch_sys::fs::{self, Durability, WriteError, exchange_write};
 use std::fs::{File, read_to_string, remove_file, rename};

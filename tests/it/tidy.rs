@@ -507,7 +507,7 @@ fn kinds_of_the_history_stand_in_one_place() {
     };
     let is_test = |path: &str| path.ends_with("tests.rs") || path.starts_with("crates/engine/src/simulation/");
     // A single word is not known for one by itself.
-    let kinds: Vec<String> = orch_core::history::KINDS
+    let kinds: Vec<String> = orch_core::audit::history::KINDS
         .concat()
         .into_iter()
         .filter(|kind| kind.contains(['_', '.', ':']))

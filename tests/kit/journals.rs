@@ -3,7 +3,7 @@
 
 use super::dice::Dice;
 use super::read_file;
-use orch_core::track_record::{Sample, Source};
+use orch_core::economics::track_record::{Sample, Source};
 use orch_store::journal::{Journal, SCHEMA, Write};
 use orch_store::records::{Stored, to_json};
 use rusqlite::{Connection, OpenFlags};
@@ -118,7 +118,7 @@ impl Said {
 
 /// Reads the same with the present code.
 fn says(journal: &Journal, loaded: &orch_store::journal::Loaded) -> Said {
-    let tasks = journal.tasks_after(orch_core::ids::TaskId(0), 1000).expect("tasks");
+    let tasks = journal.tasks_after(orch_core::base::ids::TaskId(0), 1000).expect("tasks");
     let of_tasks = || tasks.iter().map(|task| task.id);
     let mut runs: Vec<Value> =
         of_tasks().flat_map(|id| journal.runs_of(id).expect("runs")).map(|run| json_of(&run)).collect();
@@ -219,7 +219,7 @@ pub async fn replay(path: &Path) -> Vec<String> {
     let then = Said::at(path);
     let (journal, loaded) = Journal::open(path).expect("it opens");
     let mut found = compare("opened", &then, &says(&journal, &loaded));
-    let tasks = journal.tasks_after(orch_core::ids::TaskId(0), 1000).expect("tasks");
+    let tasks = journal.tasks_after(orch_core::base::ids::TaskId(0), 1000).expect("tasks");
     let mut writes = Vec::new();
     for task in tasks {
         let runs = journal.runs_of(task.id).expect("runs");

@@ -3,19 +3,19 @@
 
 use super::dice::Dice;
 use jiff::Timestamp;
-use orch_core::answer::{Answer, AnswerStatus};
-use orch_core::event::{Event, IntegrationProblem, LaunchProblem};
-use orch_core::evidence::{Evidence, IntegrateMode, Integration, IntegrationState};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::judge::Verdict;
-use orch_core::lifecycle::{Refused, step};
-use orch_core::outcome::{Ending, Failure, FailureClass, Outcome};
-use orch_core::plan::HoldReason;
-use orch_core::retry::{Bounds, Context};
-use orch_core::review::{Decision, Review, Reviewers};
-use orch_core::review_decision::ReviewDecision;
-use orch_core::route::{AgentProfile, Complexity, RouteResult};
-use orch_core::task::{BlockedOn, FileState, Postponed, ReviewStage, Spec, State, Status, Task};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::answer::{Answer, AnswerStatus};
+use orch_core::tasks::event::{Event, IntegrationProblem, LaunchProblem};
+use orch_core::tasks::evidence::{Evidence, IntegrateMode, Integration, IntegrationState};
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::judge::Verdict;
+use orch_core::tasks::lifecycle::{Refused, step};
+use orch_core::tasks::outcome::{Ending, Failure, FailureClass, Outcome};
+use orch_core::tasks::retry::{Bounds, Context};
+use orch_core::tasks::review::{Decision, Review, Reviewers};
+use orch_core::tasks::review_decision::ReviewDecision;
+use orch_core::tasks::route::{AgentProfile, Complexity, RouteResult};
+use orch_core::tasks::task::{BlockedOn, FileState, Postponed, ReviewStage, Spec, State, Status, Task};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 

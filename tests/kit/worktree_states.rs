@@ -5,7 +5,7 @@ use super::fixture::Fixture;
 use super::process::Running;
 use super::repo::Repo as Project;
 use super::wait;
-use orch_core::gc::Reason;
+use orch_core::operations::gc::Reason;
 use orch_sys::worktree::Worktree;
 use std::path::PathBuf;
 

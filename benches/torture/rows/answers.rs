@@ -3,11 +3,11 @@
 use crate::kit::dice::Dice;
 use crate::kit::mutate::{noise, spoilt};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use orch_core::ids::TaskId;
-use orch_core::outcome::{Failure, FailureClass};
-use orch_core::route::{Complexity, RouteResult};
-use orch_core::router::{RouteInput, RouterMode, RouterSettings, Routing, model_for_complexity};
-use orch_core::skills::Catalogue;
+use orch_core::base::ids::TaskId;
+use orch_core::prompts::router::{RouteInput, RouterMode, RouterSettings, Routing, model_for_complexity};
+use orch_core::prompts::skills::Catalogue;
+use orch_core::tasks::outcome::{Failure, FailureClass};
+use orch_core::tasks::route::{Complexity, RouteResult};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

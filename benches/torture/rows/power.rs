@@ -11,7 +11,7 @@ use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, trials};
 use ::orch::daemon::Setup;
 use ::orch_config::Home;
-use ::orch_core::ids::TaskId;
+use ::orch_core::base::ids::TaskId;
 use ::orch_store::journal::Journal;
 use rustix::process::Signal;
 use serde_json::Value;

@@ -1,10 +1,10 @@
 //! How providers of models stand, as programs and people read it.
 
 use jiff::Timestamp;
-use orch_core::availability::{Probe, State, Verdict};
-use orch_core::outcome::FailureClass;
-use orch_core::plan::Cooldown;
-use orch_core::provider_access::Way;
+use orch_core::models::availability::{Probe, State, Verdict};
+use orch_core::models::provider_access::Way;
+use orch_core::planning::plan::Cooldown;
+use orch_core::tasks::outcome::FailureClass;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 

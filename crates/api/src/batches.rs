@@ -1,10 +1,10 @@
 //! The shapes of batches on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
-use orch_core::batch::{Batch, BatchName, BatchState};
-use orch_core::ids::TaskId;
-use orch_core::money::Usd;
-use orch_core::task::Status;
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::planning::batch::{Batch, BatchName, BatchState};
+use orch_core::tasks::task::Status;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The shapes of circuit breakers on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
-use orch_core::breaker::{Breaker, State, StateName};
+use orch_core::planning::breaker::{Breaker, State, StateName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
 //! What may be spent, and what is left of it, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
-use orch_core::budget::{Account, Billing, Burn, Level, Record, Scope, Standing, Unit};
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::{Account, Billing, Burn, Level, Record, Scope, Standing, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use super::mirror::words;
 use jiff::Timestamp;
-use orch_core::channel::ChannelKind;
+use orch_core::operations::channel::ChannelKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
 //! What was spent, and on what, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
-use orch_core::cost::{By, Group};
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::economics::cost::{By, Group};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

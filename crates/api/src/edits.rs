@@ -1,9 +1,9 @@
 //! Changing what a person wants of a task, on the wire; and what to do about tasks that `tasks.yml` has lost.
 
-use orch_core::ids::TaskId;
-use orch_core::route::Complexity;
-use orch_core::spec_merge::{Change, Field};
-use orch_core::task::Spec;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::spec_merge::{Change, Field};
+use orch_core::tasks::task::Spec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;

@@ -32,9 +32,9 @@ use super::stream::StreamEvent;
 use super::switches::{NewPause, PausesView, ServiceEntryView, ShutdownOrder, ShutdownView};
 use super::types::{EventView, NewProject, NewTask, RemoveProject, RowsView, TaskView, TryChecks, WhyView};
 use hyper::Method;
-use orch_core::batch::BatchName;
-use orch_core::ids::TaskId;
-use orch_core::job::JobId;
+use orch_core::base::ids::TaskId;
+use orch_core::operations::job::JobId;
+use orch_core::planning::batch::BatchName;
 use schemars::SchemaGenerator;
 use shape::endpoints;
 

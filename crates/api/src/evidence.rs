@@ -1,10 +1,10 @@
 //! What orch has seen of a task's work for itself, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use super::mirror::{mirror, words};
-use orch_core::change::{Finding, FindingKind};
-use orch_core::evidence::{self, Check, CheckState};
-use orch_core::review::{Decision, Issue, Review, Severity};
-use orch_core::task::Task;
+use orch_core::tasks::change::{Finding, FindingKind};
+use orch_core::tasks::evidence::{self, Check, CheckState};
+use orch_core::tasks::review::{Decision, Issue, Review, Severity};
+use orch_core::tasks::task::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

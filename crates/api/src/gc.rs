@@ -1,7 +1,7 @@
 //! The shapes of cleaning up on the wire. Stable: documented in `docs/reference/json.md`.
 
-use orch_core::gc::Reason;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
+use orch_core::operations::gc::Reason;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

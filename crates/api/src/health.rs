@@ -1,8 +1,8 @@
 //! How an agent fares, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
-use orch_core::health::State;
-use orch_core::task::{Phase, Run};
+use orch_core::base::health::State;
+use orch_core::tasks::task::{Phase, Run};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

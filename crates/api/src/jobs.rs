@@ -2,8 +2,8 @@
 
 use super::wanted::TaskDraft;
 use jiff::Timestamp;
-use orch_core::ids::TaskId;
-use orch_core::job::{CatchUp, Cause, CommandState, Firing, JobId, JobRecord, Made, Overlap};
+use orch_core::base::ids::TaskId;
+use orch_core::operations::job::{CatchUp, Cause, CommandState, Firing, JobId, JobRecord, Made, Overlap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Who worked on a task last, on the wire. Stable: documented in `docs/reference/json.md`.
 
-use orch_core::track_record::Worker;
+use orch_core::economics::track_record::Worker;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

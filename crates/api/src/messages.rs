@@ -1,8 +1,8 @@
 //! The shapes of messages to agents on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::message::{Author, Message, MessageId, MessageState, Via};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::message::{Author, Message, MessageId, MessageState, Via};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

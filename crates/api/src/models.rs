@@ -2,11 +2,11 @@
 
 use super::patterns::{SampleView, StandingView};
 use jiff::Timestamp;
-use orch_core::catalog::{Capability, Catalog, Model, ModelRef, Source, Tier};
-use orch_core::money::Usd;
-use orch_core::provider_access::ProviderAccess;
-use orch_core::resolve::{Alternative, Policy, Resolution, Score};
-use orch_core::track_record::{Sample, standings};
+use orch_core::base::money::Usd;
+use orch_core::economics::track_record::{Sample, standings};
+use orch_core::models::catalog::{Capability, Catalog, Model, ModelRef, Source, Tier};
+use orch_core::models::provider_access::ProviderAccess;
+use orch_core::models::resolve::{Alternative, Policy, Resolution, Score};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

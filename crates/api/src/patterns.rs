@@ -2,13 +2,13 @@
 
 use super::mirror::words;
 use jiff::{SignedDuration, Timestamp};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::money::Usd;
-use orch_core::outcome::FailureClass;
-use orch_core::route::Complexity;
-use orch_core::task::Status;
-use orch_core::task_type::TaskType;
-use orch_core::track_record::{Sample, Source, Standing, Verdict};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::base::money::Usd;
+use orch_core::economics::track_record::{Sample, Source, Standing, Verdict};
+use orch_core::tasks::outcome::FailureClass;
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::task::Status;
+use orch_core::tasks::task_type::TaskType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

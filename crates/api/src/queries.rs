@@ -1,8 +1,8 @@
 //! What may stand behind the `?` of a request. Every field may be left out, unless it says otherwise.
 
 use jiff::Timestamp;
-use orch_core::cost::By;
-use orch_core::output::Part;
+use orch_core::economics::cost::By;
+use orch_core::text::output::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 
 use super::types::{HoldView, TaskView};
 use jiff::{SignedDuration, Timestamp};
-use orch_core::plan::HoldReason;
-use orch_core::task::Status;
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::task::Status;
 
 /// Longest pause between two attempts that is waited for.
 const SHORT_PAUSE: SignedDuration = SignedDuration::from_secs(60);

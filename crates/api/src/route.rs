@@ -3,11 +3,11 @@
 
 use super::mirror::{mirror, words};
 use super::patterns::{Recommended, SimilarView, StandingView};
-use orch_core::catalog::{Model, Tier};
-use orch_core::forecast::{Forecast, Outlook, Trait};
-use orch_core::model_path::{Source, Step};
-use orch_core::money::Usd;
-use orch_core::route::{AgentProfile, Complexity, RouteResult};
+use orch_core::base::money::Usd;
+use orch_core::economics::forecast::{Forecast, Outlook, Trait};
+use orch_core::models::catalog::{Model, Tier};
+use orch_core::models::model_path::{Source, Step};
+use orch_core::tasks::route::{AgentProfile, Complexity, RouteResult};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! A person's word on the work of a task, and what they look at before: shapes on the wire.
 
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

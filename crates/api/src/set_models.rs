@@ -1,8 +1,8 @@
 //! The shapes of models that are set for the daemon's lifetime, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use jiff::Timestamp;
-use orch_core::pause::PauseScope;
-use orch_core::set_model::SetModel;
+use orch_core::models::set_model::SetModel;
+use orch_core::operations::pause::PauseScope;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,8 +3,8 @@
 use super::mirror::mirror;
 use super::types::TaskView;
 use jiff::Timestamp;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::output::OutputChunk;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::text::output::OutputChunk;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

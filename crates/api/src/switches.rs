@@ -2,8 +2,8 @@
 
 use super::mirror::{mirror, words};
 use jiff::Timestamp;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::service::{Cause, ServiceEntry, ServiceKind, ShutdownMode};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::operations::service::{Cause, ServiceEntry, ServiceKind, ShutdownMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! What is asked for over the wire: a task to add, a repository to register, to try or to leave.
 
-use orch_core::ids::TaskId;
-use orch_core::route::Complexity;
-use orch_core::task::Spec;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::task::Spec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

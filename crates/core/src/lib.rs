@@ -25,21 +25,3 @@ pub mod planning;
 pub mod prompts;
 pub mod tasks;
 pub mod text;
-
-pub use audit::{actor, history, rebuild, timeline};
-pub use base::{count, external, health, ids, money, names, nearest, once, time};
-pub use economics::{budget, cost, forecast, pattern, policy, recorded, strategy, track_record};
-pub use models::{
-    agent_model, agents, availability, catalog, degrade, model_api, model_path, model_warning, price, provider_access,
-    resolve, set_model,
-};
-pub use notices::{notice, outbox};
-pub use operations::{channel, gc, job, pause, quiet, retention, schedule, service};
-pub use planning::{admission, batch, breaker, overlap, plan, provider_cooldown};
-pub use prompts::{prompt, router, skills};
-pub use tasks::{
-    advice, answer, change, claim, conflict, cycle, delegation, edit, escalation, event, evidence, fallback, hold,
-    judge, lifecycle, message, missing_tasks, model_policy, outcome, question, retry, review, review_decision, route,
-    spec, spec_merge, task, task_type, workspace,
-};
-pub use text::{images, output, redact, shell, styled, task_key};

@@ -11,7 +11,7 @@ pub use restore::{Missing, RestoreError, RestoreWish, Restored, interrupted as i
 use archive::Packing;
 use jiff::Timestamp;
 use orch_config::home::Home;
-use orch_core::ids::{RunId, TaskId};
+use orch_core::base::ids::{RunId, TaskId};
 use orch_store::journal::{JournalError, SCHEMA, copy_to};
 use orch_sys::crash::point;
 use orch_sys::fs::{self, FsError};

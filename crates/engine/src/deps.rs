@@ -67,7 +67,7 @@ impl Deps {
     }
 
     /// The directory of a run.
-    pub fn run_dir(&self, run: &orch_core::ids::RunId) -> orch_runner::RunDir {
+    pub fn run_dir(&self, run: &orch_core::base::ids::RunId) -> orch_runner::RunDir {
         orch_runner::RunDir::new(self.home.run(run))
     }
 }

@@ -1,9 +1,9 @@
 //! What can be wrong with a command, in words.
 
 use jiff::Timestamp;
-use orch_core::ids::TaskId;
-use orch_core::lifecycle::Refused;
-use orch_core::spec_merge::Clash;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::lifecycle::Refused;
+use orch_core::tasks::spec_merge::Clash;
 use orch_store::journal::JournalError;
 use std::sync::Arc;
 

@@ -12,17 +12,17 @@ use crate::verify::{Checking, Place};
 use jiff::{SignedDuration, Timestamp};
 use orch_config::raw::Integrate;
 use orch_config::resolved::Config;
-use orch_core::conflict::Conflict;
-use orch_core::event::IntegrationProblem;
-use orch_core::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
-use orch_core::external::{External, StepProblem};
-use orch_core::ids::RunId;
-use orch_core::judge::{Verdict, failed_checks};
-use orch_core::names::BranchName;
-use orch_core::outcome::{ConflictRound, Failure};
-use orch_core::plan::HoldReason;
-use orch_core::task::{BeganFrom, OrderKind, Postponed, Status, Task};
-use orch_core::task_type::TaskType;
+use orch_core::base::external::{External, StepProblem};
+use orch_core::base::ids::RunId;
+use orch_core::base::names::BranchName;
+use orch_core::tasks::conflict::Conflict;
+use orch_core::tasks::event::IntegrationProblem;
+use orch_core::tasks::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::judge::{Verdict, failed_checks};
+use orch_core::tasks::outcome::{ConflictRound, Failure};
+use orch_core::tasks::task::{BeganFrom, OrderKind, Postponed, Status, Task};
+use orch_core::tasks::task_type::TaskType;
 use orch_store::journal::Project;
 use orch_sys::crash::point;
 use orch_sys::git::{AdvanceError, Candidate, GitError, MergeError, MergeRequest, Merged, MoveProgress, RefMove, Repo};
@@ -483,7 +483,7 @@ impl Queue<'_> {
 
 /// The message of a task's merge, and its trailers.
 fn message(task: &Task) -> (String, String) {
-    let title = orch_core::prompt::data::one_line(&task.spec.title, 200);
+    let title = orch_core::prompts::prompt::data::one_line(&task.spec.title, 200);
     let summary = task.summary.as_deref().unwrap_or_default();
     let route = task.route.as_ref().map(|r| r.agent.as_str()).unwrap_or_default();
     (format!("{title}\n\n{summary}"), format!("Orch-Task: {}\nOrch-Agent: {route}", task.id))

@@ -23,21 +23,21 @@ use crate::verify::workspace::{Purpose, Workspace};
 use crate::verify::{Before, Beginning, look_at_last_run};
 use orch_config::resolved::Config;
 use orch_config::resolved_agent::AgentConfig;
-use orch_core::agents::{DialectKind, GitDirs, LaunchRequest, Session};
-use orch_core::answer::Answer;
-use orch_core::event::LaunchProblem;
-use orch_core::external::{ExternalFailure, How};
-use orch_core::message::Message;
-use orch_core::names::{self, BranchName};
-use orch_core::outcome::{Failure, FailureClass, RunKind};
-use orch_core::output::SETUP_LOG;
-use orch_core::prompt::{
+use orch_core::base::external::{ExternalFailure, How};
+use orch_core::base::names::{self, BranchName};
+use orch_core::models::agents::{DialectKind, GitDirs, LaunchRequest, Session};
+use orch_core::prompts::prompt::{
     Again, Conversation, PartResult, ProjectFile, Tried, WorkContext, again_prompt, message_prompt, parts_prompt,
     repair_prompt, resumed_prompt, with_messages, work_prompt,
 };
-use orch_core::route::AgentProfile;
-use orch_core::task::{NextRun, Run, State, Task, Workplace};
-use orch_core::task_type::TaskType;
+use orch_core::tasks::answer::Answer;
+use orch_core::tasks::event::LaunchProblem;
+use orch_core::tasks::message::Message;
+use orch_core::tasks::outcome::{Failure, FailureClass, RunKind};
+use orch_core::tasks::route::AgentProfile;
+use orch_core::tasks::task::{NextRun, Run, State, Task, Workplace};
+use orch_core::tasks::task_type::TaskType;
+use orch_core::text::output::SETUP_LOG;
 use orch_runner::{Handed, Launch, RunDir};
 use orch_store::journal::Project;
 use orch_sys::crash::point;
@@ -409,7 +409,7 @@ fn handed(said: &[Message]) -> Vec<Handed> {
 }
 
 fn first_line(text: &str) -> String {
-    orch_core::prompt::data::one_line(text, 80)
+    orch_core::prompts::prompt::data::one_line(text, 80)
 }
 
 /// Writes what the runner needs; it takes the run as soon as this is done.

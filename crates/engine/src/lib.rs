@@ -64,7 +64,7 @@ pub use launch::prompt_inputs::{OwnTemplate, own_templates};
 pub use launch::session::SESSION_FILE;
 pub use models::expected::Expected;
 pub use models::set_models::ModelOrder;
-pub use orch_core::job::due::Timer;
+pub use orch_core::operations::job::due::Timer;
 pub use orch_sys::worktree::Leftover;
 pub use rebuild::{
     RebuildError, believe, interrupted as interrupted_rebuild, last_damage, rebuild, set_journal_aside, suspect,

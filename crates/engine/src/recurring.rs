@@ -12,13 +12,13 @@ use crate::job::Job;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use orch_core::actor::Actor;
-use orch_core::history::{CommandRun, Due, Fired, JobFact, JobFailure, TaskFact};
-use orch_core::ids::TaskId;
-use orch_core::job::due::{Move, advance};
-use orch_core::job::{Cause, CommandEnd, CommandState, Firing, FiringKey, JobId, JobRecord, Made, title};
-use orch_core::plan::Scope;
-use orch_core::task::{FileState, Spec, Status, Task};
+use orch_core::audit::actor::Actor;
+use orch_core::audit::history::{CommandRun, Due, Fired, JobFact, JobFailure, TaskFact};
+use orch_core::base::ids::TaskId;
+use orch_core::operations::job::due::{Move, advance};
+use orch_core::operations::job::{Cause, CommandEnd, CommandState, Firing, FiringKey, JobId, JobRecord, Made, title};
+use orch_core::planning::plan::Scope;
+use orch_core::tasks::task::{FileState, Spec, Status, Task};
 use std::time::Duration;
 
 /// A time as a person reads it in the job's zone.

@@ -9,16 +9,16 @@ use crate::launch::question;
 use crate::recurring::job_command;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::event::{Event, IntegrationProblem, LaunchProblem};
-use orch_core::evidence::Evidence;
-use orch_core::history::{Fact, ReviewFact, RouteFact, RunFact};
-use orch_core::ids::RunId;
-use orch_core::judge::Verdict;
-use orch_core::outcome::{Failure, FailureClass, Outcome, RunKind};
-use orch_core::prompt::data::one_line;
-use orch_core::question::QuestionKind;
-use orch_core::review::Reviewers;
-use orch_core::task::{Phase, Run, StopFor, Workplace};
+use orch_core::audit::history::{Fact, ReviewFact, RouteFact, RunFact};
+use orch_core::base::ids::RunId;
+use orch_core::prompts::prompt::data::one_line;
+use orch_core::tasks::event::{Event, IntegrationProblem, LaunchProblem};
+use orch_core::tasks::evidence::Evidence;
+use orch_core::tasks::judge::Verdict;
+use orch_core::tasks::outcome::{Failure, FailureClass, Outcome, RunKind};
+use orch_core::tasks::question::QuestionKind;
+use orch_core::tasks::review::Reviewers;
+use orch_core::tasks::task::{Phase, Run, StopFor, Workplace};
 use orch_runner::RunReport;
 
 /// The longest name of a model that is kept of what a CLI says, in characters.
@@ -244,12 +244,13 @@ impl Engine {
             });
         }
         if let Some(cost) = run.cost {
-            let mut paid = orch_core::task::Task::clone(&task);
+            let mut paid = orch_core::tasks::task::Task::clone(&task);
             paid.cost = Some(paid.cost.unwrap_or_default() + cost);
             change_set.put_task(&mut self.state, paid);
         }
         change_set.put_run(&mut self.state, run);
-        let current = matches!(&task.state, orch_core::task::State::New { routing: Some(run), .. } if *run == id);
+        let current =
+            matches!(&task.state, orch_core::tasks::task::State::New { routing: Some(run), .. } if *run == id);
         if !current {
             return;
         }

@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 use orch_config::home::Home;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::pattern::Pattern;
-use orch_core::timeline::time_at;
+use orch_core::audit::timeline::time_at;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::economics::pattern::Pattern;
 use orch_store::search::{Block, SearchIndex};
 use orch_stream::{Hit, Kept, RunFiles, Span, Start, Text, find, kept};
 use std::collections::BTreeMap;

@@ -365,9 +365,9 @@ mod tests {
                 "message" => again::<Handed>(text),
                 "receipt" => again::<crate::Receipt>(text),
                 "stop" => again::<crate::StopRequest>(text),
-                "health" => again::<orch_core::health::Health>(text),
-                "run_ended" => again::<orch_core::outcome::Outcome>(text),
-                "event" => again::<orch_core::outcome::AgentEvent>(text),
+                "health" => again::<orch_core::base::health::Health>(text),
+                "run_ended" => again::<orch_core::tasks::outcome::Outcome>(text),
+                "event" => again::<orch_core::tasks::outcome::AgentEvent>(text),
                 other => panic!("no file {other}"),
             };
             assert_eq!(written.expect("it reads back"), text, "{file}");

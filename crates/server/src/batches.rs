@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use orch_api::batches::{BatchRow, BatchView, CancelBatch, NewBatch, SetBatch};
 use orch_api::error::ErrorCode;
-use orch_core::batch::{BadBatchName, Batch, BatchName, CONCURRENCY};
+use orch_core::planning::batch::{BadBatchName, Batch, BatchName, CONCURRENCY};
 use orch_engine::handle::{BatchOrder, NewBatch as Wanted, View};
 
 type Answer<T> = Result<Json<T>, ApiError>;

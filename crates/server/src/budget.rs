@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orch_api::budget::{AccountView, BudgetView, CapView, RecordSpending, RecordView};
 use orch_api::error::ErrorCode;
-use orch_core::budget::{Record, RunInFlight, Scope, SpendLedger, burn, recommend, standings};
-use orch_core::money::Usd;
-use orch_core::plan::directory;
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::{Record, RunInFlight, Scope, SpendLedger, burn, recommend, standings};
+use orch_core::planning::plan::directory;
 
 /// The longest note, in characters.
 const MAX_NOTE: usize = 2_000;

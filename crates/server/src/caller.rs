@@ -7,7 +7,7 @@ use axum::extract::connect_info::ConnectInfo;
 use axum::http::request::Parts;
 use orch_api::error::ErrorCode;
 use orch_api::rulings::OnBehalf;
-use orch_core::actor::Actor;
+use orch_core::audit::actor::Actor;
 
 /// The state for a request that changes something: its engine knows who asks, and the history tells it.
 pub struct Caller(pub ApiState);

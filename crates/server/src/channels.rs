@@ -9,8 +9,8 @@ use axum::extract::State;
 use orch_api::channels::{ChannelState, ChannelView, DeadView, NewNotice, NoticeState, NoticeView};
 use orch_api::error::ErrorCode;
 use orch_config::resolved_channels::Channels;
-use orch_core::channel::ChannelKind;
-use orch_core::outbox::{DROPPED, LISTENING, OutboxItem, PLACE, Stage, TROUBLE};
+use orch_core::notices::outbox::{DROPPED, LISTENING, OutboxItem, PLACE, Stage, TROUBLE};
+use orch_core::operations::channel::ChannelKind;
 use orch_engine::Mode;
 
 /// The longest text, in characters: what is longer belongs into a file.

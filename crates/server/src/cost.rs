@@ -8,7 +8,7 @@ use axum::extract::State;
 use jiff::tz::TimeZone;
 use orch_api::cost::{CostRow, CostView};
 use orch_api::queries::CostQuery;
-use orch_core::cost::{self, Order};
+use orch_core::economics::cost::{self, Order};
 
 /// The sums.
 pub async fn cost(

@@ -10,8 +10,8 @@ use axum::Json;
 use axum::extract::State;
 use orch_api::edits::{DecideMissing, EditTask, MissingVerdict, TaskFields};
 use orch_api::types::{TaskContext, TaskView};
-use orch_core::spec_merge::Field;
-use orch_core::task::Spec;
+use orch_core::tasks::spec_merge::Field;
+use orch_core::tasks::task::Spec;
 use orch_engine::handle::Verdict;
 
 /// What is wanted of a task: every field, as `tasks.yml` has it.

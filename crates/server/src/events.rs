@@ -11,7 +11,7 @@ use futures::stream::{self, Stream};
 use orch_api::error::ErrorCode;
 use orch_api::queries::EventsQuery;
 use orch_api::types::EventView;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use orch_engine::handle::{EngineHandle, Entry};
 use std::collections::VecDeque;
 use std::convert::Infallible;

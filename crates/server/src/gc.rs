@@ -5,7 +5,7 @@ use super::error::ApiError;
 use super::read::Body;
 use axum::Json;
 use orch_api::gc::{Action, CleanUp, GcReport, ItemView, LeftoverView};
-use orch_core::gc::Branch;
+use orch_core::operations::gc::Branch;
 use orch_engine::{Cleaned, Collected, Item};
 
 /// Removes the worktrees that may go, or only tells which.

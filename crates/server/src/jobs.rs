@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use orch_api::error::ErrorCode;
 use orch_api::jobs::{FiringView, JobView, NewJob, UpcomingView};
 use orch_api::queries::UpcomingQuery;
-use orch_core::job::{Firing, JobId, JobRecord, JobSpec, parse_span, title};
+use orch_core::operations::job::{Firing, JobId, JobRecord, JobSpec, parse_span, title};
 use orch_engine::handle::{JobChange, JobsLook, Named};
 use orch_engine::{Timer, timer_of};
 use std::collections::BTreeMap;
@@ -28,8 +28,9 @@ fn usage(message: impl Into<String>, hint: Option<&str>) -> ApiError {
 }
 
 fn job_id(text: &str) -> Result<JobId, ApiError> {
-    text.parse()
-        .map_err(|error: orch_core::job::BadJobId| usage(error.to_string(), Some("`orch job list` shows all jobs")))
+    text.parse().map_err(|error: orch_core::operations::job::BadJobId| {
+        usage(error.to_string(), Some("`orch job list` shows all jobs"))
+    })
 }
 
 fn missing(id: &JobId) -> ApiError {

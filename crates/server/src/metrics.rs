@@ -7,8 +7,8 @@ use super::status::counts;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use orch_core::breaker::StateName;
-use orch_core::task::Status;
+use orch_core::planning::breaker::StateName;
+use orch_core::tasks::task::Status;
 use orch_engine::{BOUNDS, Figures, Histogram};
 use std::fmt::{Arguments, Display, Write};
 

@@ -5,7 +5,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use orch_api::client::KEY_HEADER;
 use orch_api::error::ErrorCode;
-use orch_core::once::{LONGEST_KEY, Once, is_key};
+use orch_core::base::once::{LONGEST_KEY, Once, is_key};
 use orch_engine::content_id;
 use serde::Serialize;
 

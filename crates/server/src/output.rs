@@ -8,10 +8,10 @@ use axum::extract::State;
 use futures::stream;
 use orch_api::error::ErrorCode;
 use orch_api::queries::OutputQuery;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::RunKind;
-use orch_core::output::Part;
-use orch_core::task::Phase;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::Phase;
+use orch_core::text::output::Part;
 use orch_engine::handle::EngineError;
 use orch_stream::{Delivery, Start};
 use std::io;
@@ -23,7 +23,7 @@ pub async fn follow(
     Params(wanted): Params<OutputQuery>,
 ) -> Result<Body, ApiError> {
     let usage = |message: String| ApiError::new(ErrorCode::Usage, message, None);
-    let task: TaskId = id.parse().map_err(|e: orch_core::ids::BadTaskId| usage(e.to_string()))?;
+    let task: TaskId = id.parse().map_err(|e: orch_core::base::ids::BadTaskId| usage(e.to_string()))?;
     let run = wanted.run.map(|r| r.parse::<RunId>()).transpose().map_err(|e| usage(e.to_string()))?;
     let runs = state.engine.runs_of(task).await?;
     let chosen = match &run {

@@ -6,13 +6,13 @@ use super::read::Body;
 use axum::Json;
 use orch_api::error::ErrorCode;
 use orch_api::patterns::{NewSample, Outcome, SampleView};
-use orch_core::catalog::Catalog;
-use orch_core::provider_access::ProviderAccess;
-use orch_core::recorded::{Entry, Known, check};
-use orch_core::resolve::{Needs, Records, Reference, Resolver, parse};
-use orch_core::route::Complexity;
-use orch_core::task_type::TaskType;
-use orch_core::track_record::{Sample, Worker};
+use orch_core::economics::recorded::{Entry, Known, check};
+use orch_core::economics::track_record::{Sample, Worker};
+use orch_core::models::catalog::Catalog;
+use orch_core::models::provider_access::ProviderAccess;
+use orch_core::models::resolve::{Needs, Records, Reference, Resolver, parse};
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::task_type::TaskType;
 use orch_engine::handle::View;
 
 /// Stores one that is sound.

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use orch_api::error::ErrorCode;
 use orch_api::set_models::{NewSetModel, SetModelView, SetModelsView};
-use orch_core::pause::PauseSelector;
+use orch_core::operations::pause::PauseSelector;
 use orch_engine::ModelOrder;
 
 /// The longest name of whoever asks, in characters.

@@ -21,10 +21,10 @@ use orch_api::set_models::SetModelView;
 use orch_api::status::{
     EngineMode, EngineState, Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView,
 };
-use orch_core::ids::{RunId, TaskId};
-use orch_core::output::{Part, last_line_of};
-use orch_core::plan::describe;
-use orch_core::task::{Run, Status, Task};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::planning::plan::describe;
+use orch_core::tasks::task::{Run, Status, Task};
+use orch_core::text::output::{Part, last_line_of};
 use orch_engine::Mode;
 use orch_engine::handle::{Entry, View};
 use orch_stream::{Delivery, Start, Subscription};

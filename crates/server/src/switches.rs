@@ -12,8 +12,8 @@ use orch_api::switches::{
     DepartureView, FateView, NewPause, PauseKind, PauseView, PausesView, ServiceEntryView, ShutdownOrder, ShutdownView,
     UnderWayView,
 };
-use orch_core::pause::{Pause, PauseScope, PauseSelector};
-use orch_core::service::{Cause, Departure};
+use orch_core::operations::pause::{Pause, PauseScope, PauseSelector};
+use orch_core::operations::service::{Cause, Departure};
 use orch_engine::handle::{Fate, UnderWay};
 
 /// Starts and ends that are told where nobody says how many.

@@ -5,11 +5,11 @@ use super::ApiState;
 use orch_config::Config;
 use orch_config::problem::did_you_mean;
 use orch_config::resolved_escalation::max_cost_of;
-use orch_core::agent_model::{is_text_only_label, needs_of_labels};
-use orch_core::catalog::Capability;
-use orch_core::model_policy::ModelPolicy;
-use orch_core::route::Complexity;
-use orch_core::task::Spec;
+use orch_core::models::agent_model::{is_text_only_label, needs_of_labels};
+use orch_core::models::catalog::Capability;
+use orch_core::tasks::model_policy::ModelPolicy;
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::task::Spec;
 
 /// Returns the warnings. An engine that is leaving has none: what was asked for is done already.
 pub(super) async fn task_warnings(state: &ApiState, spec: Spec) -> Vec<String> {

@@ -24,12 +24,12 @@ use orch_api::types::{
     HoldView, NewProject, NewTask, RemoveProject, RowsView, RunView, TaskContext, TaskRow, TaskView, TryChecks, WhyView,
 };
 use orch_config::Integrate;
-use orch_core::health::format_span;
-use orch_core::ids::TaskId;
-use orch_core::plan::{Hold, Occupancy, describe, describe_end, directory};
-use orch_core::resolve::parse;
-use orch_core::task::{Run, Spec, State as TaskState, Task};
-use orch_core::track_record::Worker;
+use orch_core::base::health::format_span;
+use orch_core::base::ids::TaskId;
+use orch_core::economics::track_record::Worker;
+use orch_core::models::resolve::parse;
+use orch_core::planning::plan::{Hold, Occupancy, describe, describe_end, directory};
+use orch_core::tasks::task::{Run, Spec, State as TaskState, Task};
 use orch_engine::Mode;
 use orch_engine::handle::{Project, Request, SettledRow, View};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,7 @@ use std::sync::Arc;
 type Answer<T> = Result<Json<T>, ApiError>;
 
 pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
-    text.parse().map_err(|e: orch_core::ids::BadTaskId| ApiError::new(ErrorCode::Usage, e.to_string(), None))
+    text.parse().map_err(|e: orch_core::base::ids::BadTaskId| ApiError::new(ErrorCode::Usage, e.to_string(), None))
 }
 
 /// Tasks as small rows: all that are not settled, and settled ones as wanted.

@@ -1,6 +1,6 @@
 //! The journal's table of batches: its rows, and nothing else. Knows no rules.
 
-use orch_core::batch::Batch;
+use orch_core::planning::batch::Batch;
 use rusqlite::{Connection, params};
 
 /// The step of the migrations that makes the table.
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
     use crate::records::{from_json, to_json};
     use jiff::Timestamp;
-    use orch_core::batch::End;
+    use orch_core::planning::batch::End;
 
     fn batch(number: u64, name: &str, is_over: bool) -> Batch {
         let at = Timestamp::UNIX_EPOCH;

@@ -1,7 +1,7 @@
 //! The journal's tables of jobs and of their firings: their rows, and nothing else. Knows no rules.
 
 use super::records::from_json;
-use orch_core::job::{Firing, FiringKey, JobId};
+use orch_core::operations::job::{Firing, FiringKey, JobId};
 use rusqlite::{Connection, params};
 
 /// The step of the migrations that makes the tables.
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::records::to_json;
     use jiff::Timestamp;
-    use orch_core::job::{Cause, Made};
+    use orch_core::operations::job::{Cause, Made};
 
     fn firing(job: &str, second: i64, made: Made) -> Firing {
         let due = Timestamp::from_second(second).expect("a time");

@@ -11,7 +11,7 @@ mod tests;
 
 use orch_config::yaml::edit::edit;
 use orch_config::yaml::{EditError, NodeId, Tree};
-use orch_core::job::{JobId, JobSpec};
+use orch_core::operations::job::{JobId, JobSpec};
 use serde_json::{Map, Value};
 use std::fmt;
 

@@ -2,8 +2,8 @@
 //! nothing else. Knows no rules.
 
 use jiff::Timestamp;
-use orch_core::channel::ChannelKind;
-use orch_core::outbox::KeyValue;
+use orch_core::notices::outbox::KeyValue;
+use orch_core::operations::channel::ChannelKind;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// The step of the migrations that makes the tables of channels.

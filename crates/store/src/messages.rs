@@ -1,8 +1,8 @@
 //! The journal's table of messages: its rows, and nothing else. Knows no rules.
 
 use jiff::Timestamp;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::message::{Author, Message, MessageId, MessageState, Via};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::message::{Author, Message, MessageId, MessageState, Via};
 use rusqlite::{Connection, Params, Row, params};
 
 /// The step of the migrations that makes the table.

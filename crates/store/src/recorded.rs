@@ -1,6 +1,6 @@
 //! The journal's table of samples that a person recorded: its rows, and nothing else. Knows no rules.
 
-use orch_core::recorded::Recorded;
+use orch_core::economics::recorded::Recorded;
 use rusqlite::{Connection, params};
 
 /// The step of the migrations that makes the table.

@@ -4,7 +4,7 @@
 //! A type of the domain that gains, loses or renames a field or a variant does not compile here before its record says
 //! what that means for the rows that exist. The words of enums are literals, and `records/tests.rs` holds the keys.
 //!
-//! The facts of the history have no records: `orch_core::history::Fact` is the record format of the history itself, with
+//! The facts of the history have no records: `orch_core::audit::history::Fact` is the record format of the history itself, with
 //! a version in each row and a fixture of what is stored of each fact (`crates/core/src/audit/history/tests.rs`). Projects and
 //! what channels keep stand in columns.
 
@@ -24,12 +24,12 @@ mod work;
 
 use crate::tasks_file::Agreed;
 use jiff::Timestamp;
-use orch_core::batch::BatchName;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::job::JobId;
-use orch_core::message::MessageId;
-use orch_core::money::Usd;
-use orch_core::outcome::FailureClass;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::base::money::Usd;
+use orch_core::operations::job::JobId;
+use orch_core::planning::batch::BatchName;
+use orch_core::tasks::message::MessageId;
+use orch_core::tasks::outcome::FailureClass;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

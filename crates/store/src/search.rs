@@ -1,8 +1,8 @@
 //! The index of all transcripts: which parts of which runs can hold a text. It tells where to look and nothing more;
 //! what it holds can be made again from the transcripts, so whatever is wrong with it, it is thrown away.
 
-use orch_core::ids::RunId;
-use orch_core::pattern::{Need, fold};
+use orch_core::base::ids::RunId;
+use orch_core::economics::pattern::{Need, fold};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -303,8 +303,8 @@ fn terms(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::ids::TaskId;
-    use orch_core::pattern::{Options, Pattern};
+    use orch_core::base::ids::TaskId;
+    use orch_core::economics::pattern::{Options, Pattern};
 
     fn run(number: u32) -> RunId {
         RunId::new(TaskId(7), number, 0xab)

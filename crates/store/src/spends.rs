@@ -1,6 +1,6 @@
 //! The journal's table of what a person says was spent beside orch's runs: its rows, and nothing else. Knows no rules.
 
-use orch_core::budget::Record;
+use orch_core::economics::budget::Record;
 use rusqlite::{Connection, params};
 
 /// The step of the migrations that makes the table.

@@ -1,7 +1,7 @@
 //! A sum in every row, by which a value that changed on the disk is told from one that orch wrote: SQLite has none, and
 //! a flipped bit inside a text is no fault of the file's structure. It only tells; what follows is decided elsewhere.
 
-use orch_core::names::fingerprint;
+use orch_core::base::names::fingerprint;
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;

@@ -1,8 +1,8 @@
 //! The journal's tables of pauses and of the daemon's starts and ends: their rows, and nothing else. Knows no rules.
 
 use super::records::{Stored, from_json};
-use orch_core::pause::{Pause, PauseScope};
-use orch_core::service::ServiceEntry;
+use orch_core::operations::pause::{Pause, PauseScope};
+use orch_core::operations::service::ServiceEntry;
 use rusqlite::{Connection, params};
 
 /// The step of the migrations that makes the tables.
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::records::to_json;
     use jiff::Timestamp;
-    use orch_core::service::{Cause, ServiceKind};
+    use orch_core::operations::service::{Cause, ServiceKind};
 
     fn start(pid: u32) -> ServiceEntry {
         ServiceEntry {

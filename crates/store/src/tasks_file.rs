@@ -21,7 +21,7 @@ pub use entry::{Entry, NewEntry};
 pub use outline::{Applied, At, Edit, Outline, Refused};
 
 use orch_config::yaml::{Decoded, EditError, Tree};
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use std::fmt;
 use std::ops::Range;
 

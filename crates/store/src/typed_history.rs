@@ -3,8 +3,8 @@
 //! lines that mix an agent's words with orch's (`run_ended`, `judged`, `reviewed`), and those whose numbers and names cannot be
 //! told from the words around them (edits, messages, money, batches, jobs, breakers, removed worktrees).
 
-use orch_core::history::{Beginning, Fact, IntegrationFact, Landing, RouteFact, RunFact, Standing, TaskFact};
-use orch_core::task::Status;
+use orch_core::audit::history::{Beginning, Fact, IntegrationFact, Landing, RouteFact, RunFact, Standing, TaskFact};
+use orch_core::tasks::task::Status;
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 

@@ -5,9 +5,9 @@ use crate::cli::ui::table::{Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
 use orch_api::batches::{BatchRow, BatchView};
-use orch_core::batch::BatchState;
-use orch_core::count;
-use orch_core::task::Status;
+use orch_core::base::count;
+use orch_core::planning::batch::BatchState;
+use orch_core::tasks::task::Status;
 use std::borrow::Cow;
 
 const HEAD: [Column; 6] = [
@@ -138,8 +138,8 @@ pub fn given_up(batch: &BatchView) -> String {
 mod tests {
     use super::*;
     use crate::cli::fixture::now;
-    use orch_core::ids::TaskId;
-    use orch_core::money::Usd;
+    use orch_core::base::ids::TaskId;
+    use orch_core::base::money::Usd;
 
     pub fn batch(state: BatchState) -> BatchView {
         let row = |id, status, title: &str, why: Option<&str>| BatchRow {

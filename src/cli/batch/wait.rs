@@ -7,8 +7,8 @@ use crate::cli::exit::Exit;
 use crate::cli::task::wait::until_over;
 use orch_api::batches::BatchView;
 use orch_api::endpoint;
-use orch_core::batch::BatchName;
-use orch_core::task::Status;
+use orch_core::planning::batch::BatchName;
+use orch_core::tasks::task::Status;
 use std::time::Duration;
 use tokio::time::timeout;
 

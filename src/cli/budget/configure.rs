@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use orch_config::FileKind;
 use orch_config::resolved_budget::Account as Agreed;
 use orch_config::validate::odd::unknown_account;
-use orch_core::budget::{Billing, Unit};
+use orch_core::economics::budget::{Billing, Unit};
 use serde_json::json;
 
 /// Arguments of `orch budget configure`.

@@ -5,7 +5,7 @@ use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
 use orch_api::budget::{AccountView, BudgetView, LimitView, RecordView};
-use orch_core::budget::{Level, Unit};
+use orch_core::economics::budget::{Level, Unit};
 
 const HEAD: [Column; 6] = [
     Column::new("account", Width::Rest(12)),

@@ -4,7 +4,7 @@ use super::*;
 use crate::cli::fixture::now;
 use crate::cli::ui::paint::Paint;
 use orch_api::budget::CapView;
-use orch_core::budget::{Billing, Unit};
+use orch_core::economics::budget::{Billing, Unit};
 
 fn standing(level: Level, used: Option<f64>, limit: Option<f64>) -> LimitView {
     LimitView {

@@ -12,7 +12,7 @@ use orch_api::channels::{ChannelState, NoticeState, NoticeView};
 use orch_api::endpoint;
 use orch_config::FileKind;
 use orch_config::resolved_channels::{Channels, Reference};
-use orch_core::channel::ChannelKind;
+use orch_core::operations::channel::ChannelKind;
 use orch_engine::Sources;
 use orch_sys::fs;
 use orch_sys::hidden_input::read_hidden_line;

@@ -6,7 +6,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
 use crate::daemon::Trial;
-use orch_core::channel::ChannelKind;
+use orch_core::operations::channel::ChannelKind;
 use serde::Serialize;
 
 /// The result. Part of the JSON contract.

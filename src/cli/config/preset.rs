@@ -11,7 +11,7 @@ use orch_config::environment::variable_for;
 use orch_config::layers::{Layer, load};
 use orch_config::preset::{PRESETS, Preset, value};
 use orch_config::{FileKind, Loaded};
-use orch_core::router::nearest;
+use orch_core::base::nearest::nearest;
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -9,8 +9,8 @@ use orch_api::batches::BatchView;
 use orch_api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch_api::health::HealthView;
 use orch_api::status::{QuestionView, RunningView};
-use orch_core::money::Usd;
-use orch_core::task::Status;
+use orch_core::base::money::Usd;
+use orch_core::tasks::task::Status;
 use std::borrow::Cow;
 
 /// The most tasks of a list that are named.

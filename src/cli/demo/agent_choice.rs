@@ -145,7 +145,7 @@ fn scripted_config(program: &Path) -> String {
 mod tests {
     use super::*;
     use orch_config::layers::{Layer, load};
-    use orch_core::route::Complexity;
+    use orch_core::tasks::route::Complexity;
 
     fn config(choice: &AgentChoice) -> orch_config::Config {
         let text = choice.config(Path::new("/a \"b\"/bin"));

@@ -7,8 +7,8 @@ use crate::cli::runtime::single_threaded;
 use orch_api::endpoint;
 use orch_api::patterns::SampleView;
 use orch_api::queries::PatternsQuery;
-use orch_core::policy::history::{Judged, Stock, block};
-use orch_core::policy::outcomes::Outcomes;
+use orch_core::economics::policy::history::{Judged, Stock, block};
+use orch_core::economics::policy::outcomes::Outcomes;
 use std::cell::RefCell;
 
 /// Returns the runs that can be replayed.

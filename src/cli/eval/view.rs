@@ -2,10 +2,10 @@
 
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Column, Width, cell, render};
-use orch_core::money::Usd;
-use orch_core::policy::Gate;
-use orch_core::policy::frontier::Point;
-use orch_core::policy::report::Figures;
+use orch_core::base::money::Usd;
+use orch_core::economics::policy::Gate;
+use orch_core::economics::policy::frontier::Point;
+use orch_core::economics::policy::report::Figures;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

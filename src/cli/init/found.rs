@@ -5,7 +5,7 @@ use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::line;
 use orch_api::evidence::CheckView;
 use orch_api::types::NewProject;
-use orch_core::evidence::{Check, CheckState};
+use orch_core::tasks::evidence::{Check, CheckState};
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -8,8 +8,8 @@ use crate::cli::repository::root_around;
 use orch_api::endpoint;
 use orch_api::jobs::NewJob;
 use orch_api::types::TaskDraft;
-use orch_core::job::{CatchUp, Overlap};
-use orch_core::route::Complexity;
+use orch_core::operations::job::{CatchUp, Overlap};
+use orch_core::tasks::route::Complexity;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `orch job add`.

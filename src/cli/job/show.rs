@@ -120,8 +120,10 @@ fn firing_lines(firing: &FiringView, now: &Now) -> String {
 mod tests {
     use super::*;
     use crate::cli::fixture::now;
-    use orch_core::job::{CatchUp, Cause, CommandEnd, CommandState, Firing, JobId, JobRecord, JobSpec, Made, Overlap};
-    use orch_core::task::Spec;
+    use orch_core::operations::job::{
+        CatchUp, Cause, CommandEnd, CommandState, Firing, JobId, JobRecord, JobSpec, Made, Overlap,
+    };
+    use orch_core::tasks::task::Spec;
 
     fn job() -> JobView {
         let spec = JobSpec {

@@ -11,8 +11,8 @@ use orch_api::endpoint;
 use orch_api::models::{ComparedView, OwnRecordView};
 use orch_api::patterns::SampleView;
 use orch_api::queries::PatternsQuery;
-use orch_core::catalog::ModelRef;
-use orch_core::resolve::{Needs, Reference, parse};
+use orch_core::models::catalog::ModelRef;
+use orch_core::models::resolve::{Needs, Reference, parse};
 use orch_engine::reach;
 use std::collections::BTreeMap;
 
@@ -116,17 +116,17 @@ fn render(references: &[String], views: &[ComparedView]) -> String {
 mod tests {
     use super::*;
     use orch_api::models::ModelView;
-    use orch_core::catalog::Catalog;
-    use orch_core::money::Usd;
-    use orch_core::provider_access::ProviderAccess;
-    use orch_core::track_record::standings;
-    use orch_core::track_record::{Sample, Source, Verdict};
+    use orch_core::base::money::Usd;
+    use orch_core::economics::track_record::standings;
+    use orch_core::economics::track_record::{Sample, Source, Verdict};
+    use orch_core::models::catalog::Catalog;
+    use orch_core::models::provider_access::ProviderAccess;
 
     fn sample(agent: &str, model: Option<&str>, accepted: bool, cost: Option<Usd>) -> Sample {
         Sample {
             source: Source::Person { number: 1, by: "me".to_owned(), note: String::new() },
             title: String::new(),
-            task_type: orch_core::task_type::TaskType::parse("fix"),
+            task_type: orch_core::tasks::task_type::TaskType::parse("fix"),
             labels: Vec::new(),
             project: None,
             complexity: None,

@@ -8,8 +8,8 @@ use crate::cli::ui::time::Now;
 use orch_api::availability::{CheckView, LeftAloneView, ProviderView};
 use orch_api::models::{ModelView, ResolutionView};
 use orch_api::status::StatusView;
-use orch_core::availability::State;
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
+use orch_core::models::availability::State;
 
 const HEAD: [Column; 8] = [
     Column::new("provider", Width::Whole),
@@ -247,9 +247,9 @@ fn laid_out(rows: &[(&str, Vec<String>)]) -> String {
 mod tests {
     use super::*;
     use jiff::SignedDuration;
-    use orch_core::availability::{Asked, Probe, Verdict};
-    use orch_core::catalog::{Catalog, ModelRef};
-    use orch_core::provider_access::{ProviderAccess, Way};
+    use orch_core::models::availability::{Asked, Probe, Verdict};
+    use orch_core::models::catalog::{Catalog, ModelRef};
+    use orch_core::models::provider_access::{ProviderAccess, Way};
 
     fn views() -> Vec<ModelView> {
         let catalog = Catalog::built_in();
@@ -316,9 +316,9 @@ mod tests {
     #[test]
     fn what_is_only_guessed_is_marked_and_the_mark_explained() {
         let [mut sure, mut guessed] = views().try_into().expect("two");
-        sure.sources.insert("vision", orch_core::catalog::Source::Catalog);
+        sure.sources.insert("vision", orch_core::models::catalog::Source::Catalog);
         guessed.capabilities.insert("vision", Some(true));
-        guessed.sources.insert("vision", orch_core::catalog::Source::Inferred);
+        guessed.sources.insert("vision", orch_core::models::catalog::Source::Inferred);
         assert!(!listed(&[sure.clone()], false, 140, Paint::OFF).contains('~'));
         let text = listed(&[sure, guessed], false, 140, Paint::OFF);
         assert!(text.contains("~vision") && text.ends_with(GUESSED), "{text}");

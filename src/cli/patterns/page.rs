@@ -5,8 +5,8 @@ use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::{money, text, time};
 use jiff::SignedDuration;
 use orch_api::patterns::{PatternsView, SimilarView, StandingView};
-use orch_core::count;
-use orch_core::track_record::{MIN_RATE, MIN_SAMPLES};
+use orch_core::base::count;
+use orch_core::economics::track_record::{MIN_RATE, MIN_SAMPLES};
 
 /// The text when there are no samples.
 const NOTHING: &str = "no run was judged yet\n";

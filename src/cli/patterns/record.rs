@@ -11,8 +11,8 @@ use crate::cli::ui::text::line;
 use clap::ValueEnum;
 use orch_api::endpoint;
 use orch_api::patterns::{NewSample, Outcome, SampleView};
-use orch_core::money::Usd;
-use orch_core::route::Complexity;
+use orch_core::base::money::Usd;
+use orch_core::tasks::route::Complexity;
 use std::path::Path;
 use std::time::Duration;
 

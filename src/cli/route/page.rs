@@ -6,8 +6,8 @@ use crate::cli::ui::paint::Paint;
 use crate::cli::ui::text::line;
 use orch_api::patterns::StandingView;
 use orch_api::route::{ForecastView, ModelSourceView, OutlookView, ResolvedView, RouteView};
-use orch_core::count;
-use orch_core::model_path::Source;
+use orch_core::base::count;
+use orch_core::models::model_path::Source;
 
 /// Renders the answer.
 pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
@@ -93,7 +93,7 @@ fn cost(outlook: &OutlookView, chosen: &str) -> String {
 mod tests {
     use super::*;
     use orch_api::route::SharedTrait;
-    use orch_core::money::Usd;
+    use orch_core::base::money::Usd;
 
     fn outlook(samples: u64, group: &[SharedTrait], unpriced: u64) -> OutlookView {
         let usd = Usd::from_micros;

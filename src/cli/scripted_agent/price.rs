@@ -1,7 +1,7 @@
 //! The prices that the scripted agent claims. They are invented, so that there is something to add up.
 //! `docs/how-to/demo.md` lists them, and a test compares.
 
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
 
 /// The price of a model. One dollar for a million tokens is one millionth of a dollar per token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

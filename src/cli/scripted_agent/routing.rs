@@ -6,7 +6,7 @@ use super::flags::Flags;
 use super::prompt::{Prompt, Task};
 use super::script::Script;
 use super::work::{self, Leaves};
-use orch_core::route::Complexity;
+use orch_core::tasks::route::Complexity;
 use serde_json::json;
 use std::io::{self, Write};
 

@@ -2,7 +2,7 @@
 //! execution, so that a mistake leaves no partial work.
 
 use super::prompt::fenced;
-use orch_core::answer::AnswerStatus;
+use orch_core::tasks::answer::AnswerStatus;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 

@@ -5,17 +5,17 @@ use super::price::Tokens;
 use super::prompt::{Prompt, fenced};
 use super::script::{Instruction, Script};
 use super::{MODELS, NAME, SUBCOMMAND, Surroundings, TurnError, arguments, turns};
-use orch_core::agents::DialectKind;
-use orch_core::answer::{Answer, AnswerStatus};
-use orch_core::ids::TaskId;
-use orch_core::money::Usd;
-use orch_core::outcome::{AgentEvent, Ending, Exit, FailureClass, RunKind};
-use orch_core::prompt::{
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::models::agents::DialectKind;
+use orch_core::prompts::prompt::{
     Again, Conversation, Templates, WorkContext, again_prompt, repair_prompt, route_prompt, work_prompt,
 };
-use orch_core::route::{AgentProfile, Complexity};
-use orch_core::router::{RouteInput, RouterSettings, Routing};
-use orch_core::skills::{Catalogue, Selection};
+use orch_core::prompts::router::{RouteInput, RouterSettings, Routing};
+use orch_core::prompts::skills::{Catalogue, Selection};
+use orch_core::tasks::answer::{Answer, AnswerStatus};
+use orch_core::tasks::outcome::{AgentEvent, Ending, Exit, FailureClass, RunKind};
+use orch_core::tasks::route::{AgentProfile, Complexity};
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::path::Path;

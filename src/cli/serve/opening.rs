@@ -6,7 +6,7 @@ use crate::daemon::{Holder, OpenError, Running, Setup};
 use orch_api::endpoint;
 use orch_api::status::{EngineMode, StatusView};
 use orch_api::switches::ShutdownOrder;
-use orch_core::service::ShutdownMode;
+use orch_core::operations::service::ShutdownMode;
 use orch_engine::Mode;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};

@@ -3,7 +3,7 @@
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use orch_core::service::{Cause, Departure, ShutdownMode};
+use orch_core::operations::service::{Cause, Departure, ShutdownMode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that stop an engine.

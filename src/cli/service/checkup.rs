@@ -5,7 +5,7 @@ use super::service_host::ServiceHost;
 use crate::cli::context::Context;
 use crate::cli::settings;
 use orch_config::Config;
-use orch_core::service::definition::Definition;
+use orch_core::operations::service::definition::Definition;
 use orch_engine::{Finding, Verdict};
 use orch_sys::process::which;
 

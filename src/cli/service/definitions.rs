@@ -1,7 +1,7 @@
 //! The definition files of supervisors: their paths and contents.
 
-use orch_core::service::definition::{Definition, LABEL, UNIT};
-use orch_core::service::supervisor::Supervisor;
+use orch_core::operations::service::definition::{Definition, LABEL, UNIT};
+use orch_core::operations::service::supervisor::Supervisor;
 use orch_sys::fs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

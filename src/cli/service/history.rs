@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::cli::fixture::now;
     use crate::cli::ui::paint::Paint;
-    use orch_core::service::{Cause, ServiceKind};
+    use orch_core::operations::service::{Cause, ServiceKind};
 
     #[test]
     fn an_end_says_how_long_it_lasted_and_why_it_came() {

@@ -7,8 +7,8 @@ use crate::daemon::Setup;
 use orch_api::client::Client;
 use orch_api::endpoint;
 use orch_api::status::{EngineMode, StatusView};
-use orch_core::service::definition::{LABEL, UNIT};
-use orch_core::service::supervisor::{
+use orch_core::operations::service::definition::{LABEL, UNIT};
+use orch_core::operations::service::supervisor::{
     Standing, Supervisor, Surroundings, decide, of_homebrew, of_launchd, of_systemd, path_of_systemd,
 };
 use orch_sys::process::{Invocation, Output, run_async, which};

@@ -11,8 +11,8 @@ use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
 use orch_api::health::HealthView;
 use orch_api::status::{Overview, QueuedView, RunningView, SpendView, StatusView};
-use orch_core::count;
-use orch_core::task::Status;
+use orch_core::base::count;
+use orch_core::tasks::task::Status;
 use std::borrow::Cow;
 
 /// The least height of a list: its heading, one line, and the count of the omitted ones.

@@ -7,8 +7,8 @@ use orch_api::endpoint;
 use orch_api::rest::rest;
 use orch_api::stream::{Cursor, RunNote, StreamEvent};
 use orch_api::types::{RunView, TaskView};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::task::Status;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::task::Status;
 use orch_stream::{Delivery, Hub, RunFiles, Start};
 use std::path::{Path, PathBuf};
 

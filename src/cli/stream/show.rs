@@ -8,9 +8,9 @@ use crate::cli::ui::transcript::{Mark, Piece, coloured, marked};
 use orch_api::stream::{OutputChunkView, StreamEvent};
 use orch_chat::Sink;
 use orch_config::home::Home;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::output::Part;
-use orch_core::styled::Styles;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::text::output::Part;
+use orch_core::text::styled::Styles;
 use orch_stream::{RunFiles, StyleReader};
 use std::collections::{BTreeMap, BTreeSet};
 

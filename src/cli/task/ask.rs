@@ -8,9 +8,9 @@ use orch_api::client::ClientError;
 use orch_api::endpoint::{self, Request, ToRequest};
 use orch_api::queries::SeenQuery;
 use orch_api::types::TaskView;
-use orch_core::ids::TaskId;
-use orch_core::plan::HoldReason;
-use orch_core::task::Status;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::task::Status;
 
 /// The request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

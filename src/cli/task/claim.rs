@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::text;
 use orch_api::claims::NewClaim;
 use orch_api::endpoint::{self, ToRequest};
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 
 /// The request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,14 +9,14 @@ use orch_api::health::HealthView;
 use orch_api::messages::MessageView;
 use orch_api::route::RouteResultView;
 use orch_api::types::{HoldView, OutcomeState, RunView, TaskView};
-use orch_core::change::Finding;
-use orch_core::count;
-use orch_core::evidence::{Check, CheckState};
-use orch_core::ids::TaskId;
-use orch_core::message::{Author, MessageState, Via};
-use orch_core::outcome::RunKind;
-use orch_core::question::QuestionKind;
-use orch_core::review::Review;
+use orch_core::base::count;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::change::Finding;
+use orch_core::tasks::evidence::{Check, CheckState};
+use orch_core::tasks::message::{Author, MessageState, Via};
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::question::QuestionKind;
+use orch_core::tasks::review::Review;
 use std::fmt::Display;
 
 /// The width of the column with the names of the fields.

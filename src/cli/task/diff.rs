@@ -8,9 +8,9 @@ use crate::cli::ui::text::{line, output, width};
 use orch_api::endpoint;
 use orch_api::queries::DiffQuery;
 use orch_api::rulings::DiffView;
-use orch_core::count;
-use orch_core::ids::TaskId;
-use orch_core::review_decision::short;
+use orch_core::base::count;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::review_decision::short;
 
 /// The longest bar of a file, in columns.
 const BAR: u64 = 40;

@@ -8,10 +8,10 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::{stdin_is_terminal, text};
 use orch_api::edits::{EditTask, TaskFields};
 use orch_api::endpoint;
-use orch_core::ids::TaskId;
-use orch_core::route::Complexity;
-use orch_core::spec_merge::differing;
-use orch_core::task::{Spec, Status};
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::spec_merge::differing;
+use orch_core::tasks::task::{Spec, Status};
 use orch_sys::fs::{self, Durability};
 use orch_sys::process::{Invocation, run_attached};
 use std::path::{Path, PathBuf};
@@ -99,7 +99,8 @@ fn task_ids(text: &str) -> Result<Vec<TaskId>, CliError> {
 }
 
 fn task_id(text: &str) -> Result<TaskId, CliError> {
-    let bad = |error: orch_core::ids::BadTaskId| CliError::usage(error.to_string(), "orch task list shows the ids");
+    let bad =
+        |error: orch_core::base::ids::BadTaskId| CliError::usage(error.to_string(), "orch task list shows the ids");
     text.parse().map_err(bad)
 }
 
@@ -227,7 +228,7 @@ impl Draft {
         Ok(Self { file })
     }
 
-    fn open(&self, editor: &str, context: &Context) -> Result<orch_core::outcome::Exit, CliError> {
+    fn open(&self, editor: &str, context: &Context) -> Result<orch_core::tasks::outcome::Exit, CliError> {
         let script = format!("{editor} \"$@\"");
         let shell = Invocation::new("sh", &context.cwd).args(["-c", &script, editor]).arg(&self.file);
         Ok(run_attached(&shell.envs(context.environment.iter()))?)

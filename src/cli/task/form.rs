@@ -2,10 +2,10 @@
 
 use orch_api::edits::TaskFields;
 use orch_config::yaml::{YamlError, read_or_default};
-use orch_core::ids::TaskId;
-use orch_core::route::Complexity;
-use orch_core::spec_merge::Field;
-use orch_core::task::Spec;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::spec_merge::Field;
+use orch_core::tasks::task::Spec;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;

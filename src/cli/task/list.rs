@@ -9,7 +9,7 @@ use crate::cli::ui::time::Now;
 use orch_api::endpoint;
 use orch_api::queries::RowsQuery;
 use orch_api::types::{RowsView, TaskRow};
-use orch_core::task::Status;
+use orch_core::tasks::task::Status;
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -117,7 +117,7 @@ fn table(rows: &[&TaskRow], now: &Now, columns: usize, paint: Paint) -> String {
 mod tests {
     use super::*;
     use jiff::tz::TimeZone;
-    use orch_core::ids::TaskId;
+    use orch_core::base::ids::TaskId;
 
     fn now() -> Now {
         Now { at: "2026-03-01T12:00:00Z".parse().expect("a time"), zone: TimeZone::UTC }

@@ -13,8 +13,8 @@ use orch_api::endpoint::{self, Request, ToRequest};
 use orch_api::evidence::EvidenceView;
 use orch_api::rulings::{Accept, Reject};
 use orch_api::types::TaskView;
-use orch_core::ids::TaskId;
-use orch_core::task::Status;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::task::Status;
 use std::time::Duration;
 
 /// The longest time for which a change without an event goes unnoticed.

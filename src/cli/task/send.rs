@@ -5,8 +5,8 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use orch_api::endpoint;
 use orch_api::messages::{MessageView, NewMessage};
-use orch_core::ids::TaskId;
-use orch_core::message::{MAX_MESSAGE, MessageState, Via};
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::message::{MAX_MESSAGE, MessageState, Via};
 use std::io::Read;
 
 /// How long to wait for a receipt, in seconds.

@@ -4,7 +4,7 @@ use crate::cli::exit::Exit;
 use jiff::Timestamp;
 use orch_api::rest::{Rest, rest};
 use orch_api::types::{RunView, TaskView};
-use orch_core::outcome::RunKind;
+use orch_core::tasks::outcome::RunKind;
 
 /// Returns the exit code for a command that waits for the task, or `None` if the task continues.
 pub fn settled(task: &TaskView, now: Timestamp) -> Option<Exit> {
@@ -27,8 +27,8 @@ mod tests {
     use crate::cli::fixture::{now, task};
     use jiff::SignedDuration;
     use orch_api::types::HoldView;
-    use orch_core::plan::HoldReason;
-    use orch_core::task::Status;
+    use orch_core::tasks::hold::HoldReason;
+    use orch_core::tasks::task::Status;
 
     fn exit(status: Status, hold: Option<(HoldReason, Option<i64>)>) -> Option<u8> {
         let present = now().at;

@@ -5,7 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use orch_api::endpoint;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 
 /// Arguments of `orch task show`.
 #[derive(Debug, clap::Args)]

@@ -7,8 +7,8 @@ use crate::cli::ui::paint::{Paint, role_of};
 use crate::cli::ui::text;
 use orch_api::endpoint;
 use orch_api::types::TaskView;
-use orch_core::ids::TaskId;
-use orch_core::task::Status;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::task::Status;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,8 +6,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use orch_api::endpoint;
-use orch_core::count;
-use orch_core::ids::TaskId;
+use orch_core::base::count;
+use orch_core::base::ids::TaskId;
 use std::str::FromStr;
 
 /// Which tasks to unblock.
@@ -24,7 +24,7 @@ impl FromStr for Which {
         if text == "all" {
             return Ok(Self::All);
         }
-        text.parse().map(Self::One).map_err(|e: orch_core::ids::BadTaskId| format!("{e}, or all"))
+        text.parse().map(Self::One).map_err(|e: orch_core::base::ids::BadTaskId| format!("{e}, or all"))
     }
 }
 

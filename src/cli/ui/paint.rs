@@ -1,7 +1,7 @@
 //! Colours, defined in one place: callers name the role of a text. PURE.
 
-use orch_core::ids::TaskId;
-use orch_core::task::Status;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::task::Status;
 use std::borrow::Cow;
 
 /// The role of a text.

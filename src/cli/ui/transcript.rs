@@ -2,7 +2,7 @@
 //! tasks. PURE: the width of the terminal is an argument.
 
 use super::text;
-use orch_core::styled::{Styles, paint, style_at};
+use orch_core::text::styled::{Styles, paint, style_at};
 
 /// The prefix of each line.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,7 @@ fn painted(part: &str, at: u64, styles: &Styles) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::styled::{LineStyle, Pen, Span};
+    use orch_core::text::styled::{LineStyle, Pen, Span};
 
     fn styles() -> Styles {
         let spans = vec![Span { at: 4, pen: Pen::of("31") }, Span { at: 7, pen: Pen::default() }];

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use orch_api::client::{Client, Transport};
 use orch_chat::Channel;
 use orch_chat::conversation::channel_store::{ANNOUNCED, ChannelStore};
-use orch_core::channel::ChatMessage;
-use orch_core::ids::TaskId;
-use orch_core::notice::{Notice, NoticeKind};
+use orch_core::base::ids::TaskId;
+use orch_core::notices::notice::{Notice, NoticeKind};
+use orch_core::operations::channel::ChatMessage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

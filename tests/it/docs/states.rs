@@ -2,7 +2,7 @@
 
 use super::generated::{code, must_hold, table};
 use crate::kit::lives::moves;
-use orch_core::task::Status;
+use orch_core::tasks::task::Status;
 
 #[test]
 fn the_state_diagram_is_what_the_code_does() {

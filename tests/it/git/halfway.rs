@@ -5,7 +5,7 @@ use crate::kit;
 use crate::kit::process::Program;
 use crate::kit::repo::Repo as Project;
 use crate::kit::wait::{self, RUN};
-use orch_core::names::short_hash;
+use orch_core::base::names::short_hash;
 use orch_sys::git::{AdvanceError, Git, GitError, Repo};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;

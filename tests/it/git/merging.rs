@@ -4,7 +4,7 @@ use super::{Fixture, assert_sound, inside, main};
 use crate::kit;
 use crate::kit::process::Program;
 use crate::kit::repo::Repo as Project;
-use orch_core::names::BranchName;
+use orch_core::base::names::BranchName;
 use orch_sys::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, Operation, Repo, RevertRequest};
 use orch_sys::worktree::WorktreeRequest;
 use std::path::{Path, PathBuf};
@@ -363,7 +363,7 @@ async fn the_merge_that_further_work_begins_from_is_the_same_after_a_crash() {
     // The daemon crashed before the branch was made there.
     let again = repo.joined(&tips[0], &tips[1..], &scratch).await.unwrap();
     assert_eq!(again.sha, joined.sha);
-    let branch = orch_core::names::branch(orch_core::ids::TaskId(3), "both");
+    let branch = orch_core::base::names::branch(orch_core::base::ids::TaskId(3), "both");
     let path = fixture.path("worktrees/both");
     let ensure = || async {
         let start = Some(joined.sha.as_str());

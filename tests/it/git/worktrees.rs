@@ -3,8 +3,8 @@
 use super::{Fixture, assert_sound, inside, main};
 use crate::kit;
 use crate::kit::wait;
-use orch_core::ids::TaskId;
-use orch_core::names;
+use orch_core::base::ids::TaskId;
+use orch_core::base::names;
 use orch_sys::worktree::{WorktreeError, WorktreeRequest};
 use std::os::unix::fs::symlink;
 

@@ -1,7 +1,7 @@
 //! Agents whose start collides with another start of the same program.
 
 use super::*;
-use orch_core::message::MessageId;
+use orch_core::tasks::message::MessageId;
 use orch_runner::Handed;
 
 const COLLISION: &str =
@@ -79,7 +79,7 @@ fn a_message_to_a_start_that_collided_is_said_to_the_next_one() {
     wait_until("a start", SOON, || fixture.work("starts").exists());
     let said = Handed {
         id: MessageId(3),
-        from: orch_core::message::Author::Person,
+        from: orch_core::tasks::message::Author::Person,
         text: "use it".to_owned(),
         rendered: "use it".to_owned(),
     };

@@ -1,8 +1,8 @@
 //! Messages to an agent that works, and the interrupt that is one: small programs that speak as Claude Code does.
 
 use super::*;
-use orch_core::agents::Stdin;
-use orch_core::message::{Author, MessageId};
+use orch_core::models::agents::Stdin;
+use orch_core::tasks::message::{Author, MessageId};
 use orch_runner::Handed;
 
 /// Functions for the scripts: `hear` reads a line, `repeat` acknowledges it.

@@ -13,9 +13,9 @@ use orch_api::rulings::{Accept, Reject};
 use orch_chat::conversation::buttons::redeem;
 use orch_chat::conversation::channel_store::ChannelStore;
 use orch_config::Home;
-use orch_core::channel::ChannelKind;
-use orch_core::ids::TaskId;
-use orch_core::task::Spec;
+use orch_core::base::ids::TaskId;
+use orch_core::operations::channel::ChannelKind;
+use orch_core::tasks::task::Spec;
 use orch_engine::Mode;
 use orch_engine::handle::Project;
 use orch_sys::clock::{Clock, SystemClock};
@@ -331,7 +331,12 @@ async fn a_button_of_a_question_that_was_answered_elsewhere_does_nothing() {
 async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_not() {
     let system = EngineFixture::open().await;
     let (fixture, api) = (&system.fixture, &system.fixture.api);
-    system.engine.handle.switch(orch_core::pause::PauseSelector::All, true, "the test".into()).await.expect("paused");
+    system
+        .engine
+        .handle
+        .switch(orch_core::operations::pause::PauseSelector::All, true, "the test".into())
+        .await
+        .expect("paused");
     api.file("notes", "first\nsecond 🙂\n".as_bytes());
     api.file("picture", &[0, 159, 146, 150]);
     let with = |caption: &str, file: &str, size: u64| json!({"text": null, "caption": caption, "document": {"file_id": file, "file_name": "n.txt", "file_size": size}});

@@ -11,7 +11,6 @@ mod parts;
 mod reasons;
 mod snapshot;
 
-pub use crate::tasks::hold::HoldReason;
 pub use capacity::{Capacity, Occupancy};
 pub use cooldown::{Cooldown, is_pending};
 pub use describe::{DependencyState, describe, describe_end};
@@ -23,6 +22,7 @@ use super::overlap::Overlap;
 use crate::base::ids::TaskId;
 use crate::operations::service::ShutdownMode;
 use crate::tasks::cycle::Cycle;
+use crate::tasks::hold::HoldReason;
 use crate::tasks::outcome::FailureClass;
 use crate::tasks::task::{BlockedOn, Postponed, ReviewStage, State, Status, Task};
 use batches::Batches;

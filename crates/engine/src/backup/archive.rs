@@ -4,7 +4,7 @@
 use crate::backup::restore::RestoreError;
 use crate::backup::{FORMAT, MANIFEST, Manifest, Part};
 use jiff::Timestamp;
-use orch_core::ids::RunId;
+use orch_core::base::ids::RunId;
 use orch_sys::fs::{self, FsError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rebuild;
-use orch_core::task::{FileState, Seen, Spec, Status, Task};
+use orch_core::tasks::task::{FileState, Seen, Spec, Status, Task};
 use orch_runner::RunDir;
 use orch_store::journal::{Journal, Write};
 use std::collections::BTreeMap;

@@ -4,12 +4,12 @@
 use orch_config::Config;
 use orch_config::raw::RawProvider;
 use orch_config::resolved_agent::AgentConfig;
-use orch_core::agents::api::Endpoint;
-use orch_core::agents::{DialectKind, credentials, provider_of};
-use orch_core::catalog::{Catalog, Provider};
-use orch_core::model_api::ModelApi;
-use orch_core::outcome::{Failure, FailureClass};
-use orch_core::provider_access::{Origin, ProviderAccess, Way, is_usable};
+use orch_core::models::agents::api::Endpoint;
+use orch_core::models::agents::{DialectKind, credentials, provider_of};
+use orch_core::models::catalog::{Catalog, Provider};
+use orch_core::models::model_api::ModelApi;
+use orch_core::models::provider_access::{Origin, ProviderAccess, Way, is_usable};
+use orch_core::tasks::outcome::{Failure, FailureClass};
 use orch_sys::fs;
 use orch_sys::process::which;
 use orch_sys::provider_api::{AddressError, Key, Request};

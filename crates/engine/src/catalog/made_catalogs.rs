@@ -1,7 +1,7 @@
 //! The catalogs that were made last, for who asks again with the same additions: a book of models is looked up once a
 //! minute, and what it is made of seldom changes.
 
-use orch_core::catalog::{Additions, Catalog};
+use orch_core::models::catalog::{Additions, Catalog};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,8 +42,8 @@ impl Last {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::catalog::{Facts, ModelRef};
-    use orch_core::money::Usd;
+    use orch_core::base::money::Usd;
+    use orch_core::models::catalog::{Facts, ModelRef};
 
     #[test]
     fn who_asks_again_with_the_same_additions_gets_the_same_catalog_and_with_others_another() {

@@ -4,12 +4,12 @@
 use crate::catalog::credentials::Environment;
 use crate::settings::may_review;
 use orch_config::{Config, RouterMode};
-use orch_core::agents::api;
-use orch_core::catalog::Catalog;
-use orch_core::money::Usd;
-use orch_core::provider_access::ProviderAccess;
-use orch_core::resolve::{Needs, Records, Resolver};
-use orch_core::review::ReviewMode;
+use orch_core::base::money::Usd;
+use orch_core::models::agents::api;
+use orch_core::models::catalog::Catalog;
+use orch_core::models::provider_access::ProviderAccess;
+use orch_core::models::resolve::{Needs, Records, Resolver};
+use orch_core::tasks::review::ReviewMode;
 use std::collections::BTreeSet;
 
 /// Tokens that a routing question takes: read and written. An estimate.

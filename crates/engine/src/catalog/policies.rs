@@ -6,17 +6,17 @@ use crate::catalog::model_book::ModelBook;
 use crate::catalog::reach::{reach, workers};
 use crate::settings::{Settings, directory_of};
 use jiff::Timestamp;
-use orch_core::advice::Advice;
-use orch_core::agent_model::needs_of_task;
-use orch_core::budget::is_critical;
-use orch_core::escalation::Rung;
-use orch_core::ids::RunId;
-use orch_core::model_policy::is_sticky;
-use orch_core::policy::history::Judged;
-use orch_core::policy::live::{Case, Offer, Tried, recorded_as};
-use orch_core::route::RouteResult;
-use orch_core::task::{Run, Task};
-use orch_core::track_record::{Sample, Source};
+use orch_core::base::ids::RunId;
+use orch_core::economics::budget::is_critical;
+use orch_core::economics::policy::history::Judged;
+use orch_core::economics::policy::live::{Case, Offer, Tried, recorded_as};
+use orch_core::economics::track_record::{Sample, Source};
+use orch_core::models::agent_model::needs_of_task;
+use orch_core::tasks::advice::Advice;
+use orch_core::tasks::escalation::Rung;
+use orch_core::tasks::model_policy::is_sticky;
+use orch_core::tasks::route::RouteResult;
+use orch_core::tasks::task::{Run, Task};
 use orch_store::journal::Project;
 
 /// What a policy's word on a task is made from.

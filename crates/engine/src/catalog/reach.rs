@@ -2,10 +2,10 @@
 
 use crate::catalog::credentials::{ELSEWHERE, Environment};
 use orch_config::Config;
-use orch_core::agent_model::Reach;
-use orch_core::agents::{DialectKind, first_of_tier, own_model_names, provider_of};
-use orch_core::escalation::Rung;
-use orch_core::route::Complexity;
+use orch_core::models::agent_model::Reach;
+use orch_core::models::agents::{DialectKind, first_of_tier, own_model_names, provider_of};
+use orch_core::tasks::escalation::Rung;
+use orch_core::tasks::route::Complexity;
 
 /// What an agent's program can have.
 pub fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> Reach<'a> {

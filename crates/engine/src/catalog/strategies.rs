@@ -10,15 +10,15 @@ use crate::settings::Settings;
 use crate::settings::routing::OwnedRouting;
 use jiff::Timestamp;
 use orch_config::Config;
-use orch_core::agent_model::needs_of_task;
-use orch_core::agents::api;
-use orch_core::availability::Probes;
-use orch_core::budget::is_critical;
-use orch_core::resolve::{Needs, Record};
-use orch_core::strategy::{Candidate, Case, Strategy, parse_share};
-use orch_core::task::Task;
-use orch_core::task_type::TaskType;
-use orch_core::track_record::{Sample, Weights, record};
+use orch_core::economics::budget::is_critical;
+use orch_core::economics::strategy::{Candidate, Case, Strategy, parse_share};
+use orch_core::economics::track_record::{Sample, Weights, record};
+use orch_core::models::agent_model::needs_of_task;
+use orch_core::models::agents::api;
+use orch_core::models::availability::Probes;
+use orch_core::models::resolve::{Needs, Record};
+use orch_core::tasks::task::Task;
+use orch_core::tasks::task_type::TaskType;
 use orch_store::journal::Project;
 use orch_sys::clock::{Clock, SystemClock};
 
@@ -113,7 +113,7 @@ pub(crate) fn case(
         });
         case.candidates.push(Candidate {
             tier: found.and_then(|found| found.facts().tier),
-            price: found.and_then(orch_core::catalog::Model::average_price),
+            price: found.and_then(orch_core::models::catalog::Model::average_price),
             is_paid_ahead: {
                 let full = found.map(|found| found.id.to_string());
                 settings.is_paid_ahead(&agent, full.as_deref().or(Some(given)))

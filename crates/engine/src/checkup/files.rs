@@ -4,7 +4,7 @@
 use super::finding::{Finding, Patient, Verdict};
 use crate::files::file_job::{LARGEST, remedy_of};
 use crate::settings::project_file;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use orch_store::journal::{Glance, Project};
 use orch_store::tasks_file::{Problem, TasksDoc};
 use orch_sys::fs;

@@ -3,10 +3,10 @@
 use super::finding::{Finding, Patient, Wish, is_over};
 use super::home::{is_served, mode_that_is_open};
 use super::outside::is_nobodys;
-use orch_core::gc::task_of_branch;
-use orch_core::ids::RunId;
-use orch_core::names::BranchName;
-use orch_core::task::{Phase, Status};
+use orch_core::base::ids::RunId;
+use orch_core::base::names::BranchName;
+use orch_core::operations::gc::task_of_branch;
+use orch_core::tasks::task::{Phase, Status};
 use orch_sys::crash::point;
 use orch_sys::fs;
 use orch_sys::git::Repo;

@@ -4,7 +4,7 @@ use super::finding::{Finding, GRACE, Patient, UNKNOWN_GRACE, Verdict, is_over, t
 use super::mend::Mend;
 use crate::launch::session::SESSION_FILE;
 use jiff::SignedDuration;
-use orch_core::ids::RunId;
+use orch_core::base::ids::RunId;
 use orch_store::journal::Glance;
 use orch_sys::fs;
 use orch_sys::git::Repo;

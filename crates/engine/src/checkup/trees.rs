@@ -4,10 +4,10 @@ use super::finding::{Finding, Patient, Verdict, is_at_work, of_task};
 use super::mend::Mend;
 use super::outside::{Seen, is_nobodys};
 use crate::upkeep::gc::directories;
-use orch_core::gc::task_of_branch;
-use orch_core::ids::RunId;
-use orch_core::names::BranchName;
-use orch_core::shell::word;
+use orch_core::base::ids::RunId;
+use orch_core::base::names::BranchName;
+use orch_core::operations::gc::task_of_branch;
+use orch_core::text::shell::word;
 use orch_store::journal::Glance;
 use orch_sys::fs;
 use orch_sys::git::Repo;
@@ -119,7 +119,7 @@ async fn orphaned_branches(known: &Glance, repo: &Repo, branches: &[String]) -> 
 async fn locks(patient: &Patient<'_>, known: &Glance, repo: &Repo) -> Vec<Finding> {
     let root = patient.home.worktrees().to_owned();
     let found = repo.old_locks(&root, patient.file_time()).await.unwrap_or_default();
-    let nothing_runs = !known.runs.values().any(|run| run.phase != orch_core::task::Phase::Ended);
+    let nothing_runs = !known.runs.values().any(|run| run.phase != orch_core::tasks::task::Phase::Ended);
     let one = |lock: orch_sys::worktree::OldLock| {
         let shown = lock.path.display();
         let finding = Finding::new(&format!("lock {shown}"), Verdict::Warning, "it is old, and no git holds it")
@@ -140,7 +140,7 @@ async fn scratch(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Find
     for entry in entries {
         let Some(run) = entry.file_name().to_str().and_then(|name| name.parse::<RunId>().ok()) else { continue };
         let task = run.task().and_then(|id| known.tasks.get(&id));
-        let is_used = task.is_some_and(|task| task.status() == orch_core::task::Status::InReview);
+        let is_used = task.is_some_and(|task| task.status() == orch_core::tasks::task::Status::InReview);
         if is_used || !is_nobodys(patient, known, &run) {
             continue;
         }

@@ -113,7 +113,7 @@ fn pick<'a>(daemon: &BTreeMap<String, String>, names: impl Iterator<Item = &'a s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::agents::DialectKind;
+    use orch_core::models::agents::DialectKind;
 
     #[test]
     fn an_agent_gets_the_short_list_its_own_and_what_was_named_and_nothing_else() {

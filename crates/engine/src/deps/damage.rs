@@ -1,9 +1,9 @@
 //! The report on a rebuilt journal: what became of what, for people and programs. It stays beside the damaged files.
 
 use jiff::Timestamp;
-use orch_core::history::{Fact, ServiceFact};
-use orch_core::ids::TaskId;
-use orch_core::task::{Run, Task};
+use orch_core::audit::history::{Fact, ServiceFact};
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::task::{Run, Task};
 use orch_store::journal::Project;
 use orch_store::salvage::Salvaged;
 use orch_sys::fs::{self, Durability, FsError};

@@ -1,8 +1,8 @@
 //! What names a job: two with the same key are the same, and are not begun beside each other.
 
-use orch_core::ids::RunId;
-use orch_core::job::FiringKey;
-use orch_core::message::MessageId;
+use orch_core::base::ids::RunId;
+use orch_core::operations::job::FiringKey;
+use orch_core::tasks::message::MessageId;
 
 /// What makes two jobs the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -2,8 +2,8 @@
 //! all of its runs and checks; given up when the task ends.
 
 use crate::deps::Deps;
-use orch_core::ids::TaskId;
-use orch_core::workspace::{Leases, Variable};
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::workspace::{Leases, Variable};
 use orch_sys::fs::{self, Durability};
 use orch_sys::machine::is_port_free;
 use std::collections::BTreeMap;

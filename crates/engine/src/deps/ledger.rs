@@ -2,7 +2,7 @@
 //! other, and known, so that nobody else is blamed for them. In memory: after a
 //! restart a move by an earlier engine is at most noted as somebody's, never held against a run that shows no trail.
 
-use orch_core::ids::RunId;
+use orch_core::base::ids::RunId;
 use orch_sys::git::{MoveProgress, RefMove};
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -122,7 +122,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::ids::TaskId;
+    use orch_core::base::ids::TaskId;
 
     fn to(new: &str) -> RefMove {
         let (name, old, new) = ("refs/heads/main".to_owned(), "0".to_owned(), new.to_owned());

@@ -4,9 +4,10 @@
 
 use crate::deps::job_key::JobKey;
 use jiff::Timestamp;
-use orch_core::external::{ExternalFailure, How, StepProblem};
-use orch_core::ids::TaskId;
-use orch_core::plan::{Hold, HoldReason};
+use orch_core::base::external::{ExternalFailure, How, StepProblem};
+use orch_core::base::ids::TaskId;
+use orch_core::planning::plan::Hold;
+use orch_core::tasks::hold::HoldReason;
 use orch_sys::clock::{Clock, instant};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::state::EngineState;
 use crate::state::alarm::{Alarm, Watched};
 use crate::state::archive::Archive;
-use orch_core::actor::Actor;
+use orch_core::audit::actor::Actor;
 use orch_store::journal::Loaded;
 use orch_stream::Hub;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use crate::error::EngineError;
 use crate::state::ChangeSet;
 use crate::state::reply::{Reply, answer};
 use jiff::Timestamp;
-use orch_core::actor::Actor;
+use orch_core::audit::actor::Actor;
 use orch_store::journal::JournalError;
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use crate::catalog::known_models::Observed;
 use crate::engine::command::Command;
 use crate::engine::metrics::Metrics;
 use crate::state::alarm::Alarm;
-use orch_core::actor::Actor;
+use orch_core::audit::actor::Actor;
 pub use orch_store::journal::Entry;
 use orch_store::journal::Journal;
 use orch_stream::Hub;

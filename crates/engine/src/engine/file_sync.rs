@@ -11,7 +11,7 @@ use crate::job::Job;
 use crate::state::EngineState;
 use jiff::Timestamp;
 use journaled::Journaled;
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use orch_store::tasks_file::{Agreed, Edit, NewEntry, Outline, TasksDoc};
 use orch_sys::fs::Digest;
 use problems::FileProblems;

@@ -2,7 +2,7 @@
 
 use crate::engine::manifest::Manifest;
 use crate::engine::mode::Mode;
-use orch_core::service::{Cause, Departure, ShutdownMode};
+use orch_core::operations::service::{Cause, Departure, ShutdownMode};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;

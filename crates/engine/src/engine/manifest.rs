@@ -4,10 +4,10 @@
 use crate::deps::Deps;
 use crate::launch::session::SESSION_FILE;
 use jiff::Timestamp;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::RunKind;
-use orch_core::service::{Departure, ShutdownMode};
-use orch_core::task::{NextRun, Phase, Run, State, Task, Workplace};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::operations::service::{Departure, ShutdownMode};
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::{NextRun, Phase, Run, State, Task, Workplace};
 use orch_sys::fs::{self, Durability, FsError};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

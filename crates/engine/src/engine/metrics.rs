@@ -1,8 +1,8 @@
 //! Figures about this engine since it was started: what began, how it ended, how long turns took. Counting only.
 
-use orch_core::ids::RunId;
-use orch_core::outcome::{Outcome, RunKind};
-use orch_core::task::{Phase, Run};
+use orch_core::base::ids::RunId;
+use orch_core::tasks::outcome::{Outcome, RunKind};
+use orch_core::tasks::task::{Phase, Run};
 use orch_store::journal::Write;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
 //! What an engine is started for, which decides what it begins and when it leaves.
 
-use orch_core::ids::TaskId;
-use orch_core::plan::Scope;
+use orch_core::base::ids::TaskId;
+use orch_core::planning::plan::Scope;
 
 /// What an engine was started for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

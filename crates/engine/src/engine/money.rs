@@ -4,10 +4,10 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use orch_core::budget::{Balances, Level, Payees, Record, Rules, RunInFlight, Scope, SpendLedger, Stop};
-use orch_core::cost::Charge;
-use orch_core::money::Usd;
-use orch_core::task::Run;
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::{Balances, Level, Payees, Record, Rules, RunInFlight, Scope, SpendLedger, Stop};
+use orch_core::economics::cost::Charge;
+use orch_core::tasks::task::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -4,10 +4,10 @@
 use crate::engine::registered::Registered;
 use crate::state::EngineState;
 use jiff::Timestamp;
-use orch_core::admission::{Governor, Pace, Rule, Shortage, shortage};
-use orch_core::overlap::Touched;
-use orch_core::plan::{Capacity, Plan, Scope, plan};
-use orch_core::service::ShutdownMode;
+use orch_core::operations::service::ShutdownMode;
+use orch_core::planning::admission::{Governor, Pace, Rule, Shortage, shortage};
+use orch_core::planning::overlap::Touched;
+use orch_core::planning::plan::{Capacity, Plan, Scope, plan};
 use orch_sys::clock::instant;
 use orch_sys::machine;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! What reaches the loop from outside beside commands, and what it says when it has left. Decides nothing.
 
-use orch_core::service::{Departure, ShutdownMode};
+use orch_core::operations::service::{Departure, ShutdownMode};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

@@ -4,8 +4,8 @@
 use crate::engine::metrics::Metrics;
 use crate::state::alarm::Alarm;
 use jiff::Timestamp;
-use orch_core::ids::TaskId;
-use orch_core::task::Task;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::task::Task;
 use orch_store::journal::{Entry, JournalError, Write};
 use std::collections::BTreeMap;
 use std::sync::Arc;

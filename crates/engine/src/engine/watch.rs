@@ -4,9 +4,9 @@
 use crate::state::reply::Reply;
 use crate::upkeep::gc::Collected;
 use crate::verify::ending::Seen;
-use orch_core::history::Fact;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::message::MessageId;
+use orch_core::audit::history::Fact;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::message::MessageId;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 

@@ -1,6 +1,6 @@
 //! What orch has to say of a task in its entry of `tasks.yml`.
 
-use orch_core::task::{FileState, Task};
+use orch_core::tasks::task::{FileState, Task};
 use orch_store::tasks_file::{At, Edit, NewEntry};
 use serde_json::Value;
 

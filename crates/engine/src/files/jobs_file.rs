@@ -3,7 +3,7 @@
 use crate::deps::Deps;
 use crate::error::EngineError;
 use crate::files::file_job::unreadable;
-use orch_core::job::{JobId, JobSpec};
+use orch_core::operations::job::{JobId, JobSpec};
 use orch_store::jobs_file::{JobsDoc, Severity, entry_of, with_entry, with_value, without_entry};
 use orch_sys::clock;
 use orch_sys::fs::{self, Fingerprint, WriteError, exchange_write};

@@ -1,8 +1,8 @@
 //! What runs say and have said: their last lines, their files, and following them.
 
 use crate::engine::engine_handle::EngineHandle;
-use orch_core::output::Part;
-use orch_core::task::Run;
+use orch_core::tasks::task::Run;
+use orch_core::text::output::Part;
 use orch_stream::{RunFiles, Start, Subscription};
 use std::path::PathBuf;
 

@@ -6,11 +6,11 @@ use crate::integrate;
 use crate::job::report::Report;
 use crate::settings::Settings;
 use crate::verify::overruled;
-use orch_core::event::IntegrationProblem;
-use orch_core::evidence::Integration;
-use orch_core::external::StepProblem;
-use orch_core::ids::RunId;
-use orch_core::task::{OrderKind, Task};
+use orch_core::base::external::StepProblem;
+use orch_core::base::ids::RunId;
+use orch_core::tasks::event::IntegrationProblem;
+use orch_core::tasks::evidence::Integration;
+use orch_core::tasks::task::{OrderKind, Task};
 use orch_store::journal::Project;
 use std::sync::Arc;
 

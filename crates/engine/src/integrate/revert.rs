@@ -2,9 +2,9 @@
 //! Nothing is rewritten, and nothing is lost: the branch gets its work anew on top of that, for whoever goes on with it.
 
 use crate::integrate::{Attempt, MOVES_FOLLOWED, Queue, ask, git_failed, later};
-use orch_core::event::IntegrationProblem;
-use orch_core::evidence::{IntegrateMode, Integration, IntegrationState};
-use orch_core::prompt::data::one_line;
+use orch_core::prompts::prompt::data::one_line;
+use orch_core::tasks::event::IntegrationProblem;
+use orch_core::tasks::evidence::{IntegrateMode, Integration, IntegrationState};
 use orch_sys::crash::point;
 use orch_sys::git::{Merged, RevertRequest};
 

@@ -6,17 +6,17 @@ use crate::files::jobs_file::Changed as JobsChanged;
 use crate::upkeep::gc;
 use crate::verify::ending::Over;
 use jiff::Timestamp;
-use orch_core::event::{IntegrationProblem, LaunchProblem};
-use orch_core::evidence::{Evidence, Integration};
-use orch_core::external::ExternalFailure;
-use orch_core::health::Health;
-use orch_core::ids::RunId;
-use orch_core::job::{CommandEnd, FiringKey};
-use orch_core::judge::Verdict;
-use orch_core::message::MessageId;
-use orch_core::overlap::Touched;
-use orch_core::review::Reviewers;
-use orch_core::task::{Order, Run, Workplace};
+use orch_core::base::external::ExternalFailure;
+use orch_core::base::health::Health;
+use orch_core::base::ids::RunId;
+use orch_core::operations::job::{CommandEnd, FiringKey};
+use orch_core::planning::overlap::Touched;
+use orch_core::tasks::event::{IntegrationProblem, LaunchProblem};
+use orch_core::tasks::evidence::{Evidence, Integration};
+use orch_core::tasks::judge::Verdict;
+use orch_core::tasks::message::MessageId;
+use orch_core::tasks::review::Reviewers;
+use orch_core::tasks::task::{Order, Run, Workplace};
 use std::time::SystemTime;
 
 /// What a job found or did.

@@ -4,8 +4,8 @@
 use crate::deps::Deps;
 use crate::launch::run_start::ask;
 use orch_config::resolved_agent::AgentConfig;
-use orch_core::event::LaunchProblem;
-use orch_core::external::StepProblem;
+use orch_core::base::external::StepProblem;
+use orch_core::tasks::event::LaunchProblem;
 use orch_runner::RunDir;
 use orch_sys::fs::{self, Durability};
 use orch_sys::git::{Checkout, Repo};

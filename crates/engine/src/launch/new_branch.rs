@@ -3,10 +3,10 @@
 
 use crate::deps::Deps;
 use crate::launch::run_start::ask;
-use orch_core::event::LaunchProblem;
-use orch_core::ids::TaskId;
-use orch_core::names::{self, BranchName};
-use orch_core::task::Task;
+use orch_core::base::ids::TaskId;
+use orch_core::base::names::{self, BranchName};
+use orch_core::tasks::event::LaunchProblem;
+use orch_core::tasks::task::Task;
 use orch_runner::RunDir;
 use orch_store::journal::JournalError;
 use orch_sys::fs::{self, Durability};

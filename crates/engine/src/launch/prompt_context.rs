@@ -3,12 +3,12 @@
 
 use crate::deps::Deps;
 use crate::launch::run_start::{ask, failed};
-use orch_core::event::LaunchProblem;
-use orch_core::ids::TaskId;
-use orch_core::message::{Author, Message, MessageState};
-use orch_core::outcome::RunKind;
-use orch_core::prompt::{PartResult, Tried};
-use orch_core::task::{Run, Task};
+use orch_core::base::ids::TaskId;
+use orch_core::prompts::prompt::{PartResult, Tried};
+use orch_core::tasks::event::LaunchProblem;
+use orch_core::tasks::message::{Author, Message, MessageState};
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::{Run, Task};
 use orch_store::journal::JournalError;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use orch_config::home::Home;
 use orch_config::yaml;
-use orch_core::prompt::Templates;
-use orch_core::skills::{Catalogue, FrontMatter, Skill, SkillSource};
+use orch_core::prompts::prompt::Templates;
+use orch_core::prompts::skills::{Catalogue, FrontMatter, Skill, SkillSource};
 use orch_sys::fs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ mod tests {
         write(home.prompts().join("shop/nudge.md"), "In the shop: {{question}}\n");
         let nudge = |project| {
             let templates = templates(&home, project).expect("they are good");
-            orch_core::prompt::nudge_prompt(orch_core::ids::TaskId(1), "well?", &templates)
+            orch_core::prompts::prompt::nudge_prompt(orch_core::base::ids::TaskId(1), "well?", &templates)
         };
         assert!(nudge(Some("shop")).starts_with("In the shop"));
         assert!(nudge(Some("barn")).starts_with("For all") && nudge(None).starts_with("For all"));

@@ -2,8 +2,8 @@
 
 use orch_config::resolved::Config;
 use orch_config::resolved_agent::AgentConfig;
-use orch_core::redact::Pattern;
-use orch_core::task::Task;
+use orch_core::tasks::task::Task;
+use orch_core::text::redact::Pattern;
 use orch_runner::{HealthCheck, Limits};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -63,8 +63,8 @@ fn bytes(megabytes: u64) -> Option<u64> {
 mod tests {
     use super::*;
     use orch_config::{Layer, load};
-    use orch_core::ids::TaskId;
-    use orch_core::task::{FileState, Spec};
+    use orch_core::base::ids::TaskId;
+    use orch_core::tasks::task::{FileState, Spec};
 
     fn limits(config: &str, kind: Option<&str>) -> Limits {
         let loaded = load(&[Layer::Global { path: "c".into(), text: config.to_owned() }]).expect("good settings");

@@ -1,8 +1,8 @@
 //! What every beginning of a run shares: what it amounts to, and what may be wrong with it.
 
-use orch_core::event::LaunchProblem;
-use orch_core::external::{External, StepProblem};
-use orch_core::task::Workplace;
+use orch_core::base::external::{External, StepProblem};
+use orch_core::tasks::event::LaunchProblem;
+use orch_core::tasks::task::Workplace;
 use orch_store::journal::Project;
 use orch_sys::git::GitError;
 use serde::{Deserialize, Serialize};

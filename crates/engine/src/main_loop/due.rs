@@ -6,10 +6,10 @@ use crate::engine::Engine;
 use crate::engine::mode::Mode;
 use crate::job::Job;
 use jiff::Timestamp;
-use orch_core::ids::TaskId;
-use orch_core::outcome::RunKind;
-use orch_core::plan::Scope;
-use orch_core::task::{Phase, ReviewStage, State, StopFor};
+use orch_core::base::ids::TaskId;
+use orch_core::planning::plan::Scope;
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::{Phase, ReviewStage, State, StopFor};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 use crate::engine::Engine;
 use crate::engine::mode::Mode;
 use jiff::Timestamp;
-use orch_core::plan::HoldReason;
-use orch_core::task::State;
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::task::State;
 
 impl Engine {
     /// Nothing is under way, and everything is written.

@@ -7,13 +7,13 @@ use crate::engine::engine_handle::EngineHandle;
 use crate::error::EngineError;
 use crate::settings::directory_of;
 use jiff::Timestamp;
-use orch_core::agent_model::{Chosen, Misfit};
-use orch_core::budget::{Balances, Stop};
-use orch_core::history::Fact;
-use orch_core::model_path::ModelPath;
-use orch_core::plan::Cooldown;
-use orch_core::route::RouteResult;
-use orch_core::task::Task;
+use orch_core::audit::history::Fact;
+use orch_core::economics::budget::{Balances, Stop};
+use orch_core::models::agent_model::{Chosen, Misfit};
+use orch_core::models::model_path::ModelPath;
+use orch_core::planning::plan::Cooldown;
+use orch_core::tasks::route::RouteResult;
+use orch_core::tasks::task::Task;
 
 /// What a run would be asked to have.
 #[derive(Debug)]

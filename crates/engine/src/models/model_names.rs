@@ -7,11 +7,11 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::settings::routing::OwnedRouting;
 use jiff::Timestamp;
-use orch_core::agent_model::{Chosen, Misfit, Named, check_word, needs_of_task};
-use orch_core::resolve::{Needs, parse};
-use orch_core::strategy::Strategy;
-use orch_core::task::Task;
-use orch_core::track_record::Sample;
+use orch_core::economics::strategy::Strategy;
+use orch_core::economics::track_record::Sample;
+use orch_core::models::agent_model::{Chosen, Misfit, Named, check_word, needs_of_task};
+use orch_core::models::resolve::{Needs, parse};
+use orch_core::tasks::task::Task;
 use std::sync::Arc;
 
 impl Engine {

@@ -4,10 +4,10 @@ use crate::catalog::known_models::{book, read};
 use crate::catalog::policies::Ground;
 use crate::engine::Engine;
 use jiff::Timestamp;
-use orch_core::advice::Advice;
-use orch_core::availability::Probes;
-use orch_core::ids::TaskId;
-use orch_core::task::{Run, Task};
+use orch_core::base::ids::TaskId;
+use orch_core::models::availability::Probes;
+use orch_core::tasks::advice::Advice;
+use orch_core::tasks::task::{Run, Task};
 use std::sync::Arc;
 
 impl Engine {

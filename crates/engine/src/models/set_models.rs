@@ -6,11 +6,11 @@ use crate::engine::engine_handle::EngineHandle;
 use crate::error::EngineError;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::agent_model::{Misfit, check_word};
-use orch_core::history::ModelFact;
-use orch_core::pause::{PauseScope, PauseSelector};
-use orch_core::resolve::{Needs, parse};
-use orch_core::set_model::SetModel;
+use orch_core::audit::history::ModelFact;
+use orch_core::models::agent_model::{Misfit, check_word};
+use orch_core::models::resolve::{Needs, parse};
+use orch_core::models::set_model::SetModel;
+use orch_core::operations::pause::{PauseScope, PauseSelector};
 
 /// What a person wants of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use crate::job::Job;
 use crate::state::ChangeSet;
 use crate::state::reply::{Reply, ReplySlot, answer};
 use jiff::Timestamp;
-use orch_core::ids::RunId;
-use orch_core::route::RouteResult;
-use orch_core::task::{FileState, Spec, Task};
+use orch_core::base::ids::RunId;
+use orch_core::tasks::route::RouteResult;
+use orch_core::tasks::task::{FileState, Spec, Task};
 use std::sync::Arc;
 
 impl EngineHandle {

@@ -5,10 +5,11 @@ use crate::engine::Engine;
 use crate::settings::directory_of;
 use jiff::Timestamp;
 use orch_config::raw::Adaptive;
-use orch_core::breaker::StateName;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::plan::{Capacity, Hold, HoldReason};
-use orch_core::task::{Phase, State, Task};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::planning::breaker::StateName;
+use orch_core::planning::plan::{Capacity, Hold};
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::task::{Phase, State, Task};
 use orch_sys::git::Hanging;
 use std::collections::BTreeMap;
 

@@ -3,9 +3,9 @@
 
 use crate::engine::Engine;
 use crate::job::Job;
-use orch_core::overlap::{Footprint, Overlap, Touched};
-use orch_core::plan::OverlapRules;
-use orch_core::task::{State, Task};
+use orch_core::planning::overlap::{Footprint, Overlap, Touched};
+use orch_core::planning::plan::OverlapRules;
+use orch_core::tasks::task::{State, Task};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,9 +4,9 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::history::ProjectFact;
-use orch_core::plan::directory;
-use orch_core::task::{Run, Task};
+use orch_core::audit::history::ProjectFact;
+use orch_core::planning::plan::directory;
+use orch_core::tasks::task::{Run, Task};
 use orch_store::journal::Project;
 use std::path::Path;
 

@@ -2,8 +2,8 @@
 
 use crate::deps::Deps;
 use crate::settings::directory_of;
-use orch_core::overlap::Touched;
-use orch_core::task::Task;
+use orch_core::planning::overlap::Touched;
+use orch_core::tasks::task::Task;
 use orch_store::journal::Project;
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! What a journal that is rebuilt still knows of what was switched.
 
 use super::*;
-use orch_core::breaker::Breaker;
-use orch_core::plan::Cooldown;
-use orch_core::service::ServiceEntry;
+use orch_core::operations::service::ServiceEntry;
+use orch_core::planning::breaker::Breaker;
+use orch_core::planning::plan::Cooldown;
 use orch_store::journal::Loaded;
 
 fn read<T: orch_store::records::Stored>(text: &str) -> T {

@@ -4,9 +4,9 @@ use crate::engine::Engine;
 use crate::files::jobs_file::JobsNews;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::actor::{Actor, JOBS};
-use orch_core::history::{FileFact, FileProblem, JobFact};
-use orch_core::job::{JobId, JobRecord, JobSpec};
+use orch_core::audit::actor::{Actor, JOBS};
+use orch_core::audit::history::{FileFact, FileProblem, JobFact};
+use orch_core::operations::job::{JobId, JobRecord, JobSpec};
 use orch_store::jobs_file::JobsDoc;
 use std::collections::BTreeSet;
 

@@ -3,8 +3,8 @@
 
 use crate::deps::{Deps, agent_env};
 use crate::settings::Settings;
-use orch_core::job::{CommandEnd, CommandState, Firing, JobId, Made};
-use orch_core::names::short_hash;
+use orch_core::base::names::short_hash;
+use orch_core::operations::job::{CommandEnd, CommandState, Firing, JobId, Made};
 use orch_runner::contained;
 use orch_store::journal::Project;
 use orch_sys::clock::instant;

@@ -8,7 +8,7 @@ use crate::job::Job;
 use crate::state::ChangeSet;
 use crate::state::reply::{Reply, answer};
 use jiff::{SignedDuration, Timestamp};
-use orch_core::job::{Cause, Firing, FiringKey, JobId, JobRecord};
+use orch_core::operations::job::{Cause, Firing, FiringKey, JobId, JobRecord};
 use std::sync::Arc;
 
 /// What recurs, at one moment.

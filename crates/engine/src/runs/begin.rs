@@ -4,18 +4,18 @@
 use crate::engine::Engine;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::agent_model::{Chosen, Misfit};
-use orch_core::agents::api;
-use orch_core::event::Event;
-use orch_core::history::{ModelFact, TaskFact};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::model_policy;
-use orch_core::outcome::RunKind;
-use orch_core::plan::{Action, FileOverlap, Plan};
-use orch_core::provider_cooldown::active_cooldown;
-use orch_core::route::RouteResult;
-use orch_core::router::Decision;
-use orch_core::task::{Conversation, NextRun, Run, State, Task};
+use orch_core::audit::history::{ModelFact, TaskFact};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::models::agent_model::{Chosen, Misfit};
+use orch_core::models::agents::api;
+use orch_core::planning::plan::{Action, FileOverlap, Plan};
+use orch_core::planning::provider_cooldown::active_cooldown;
+use orch_core::prompts::router::Decision;
+use orch_core::tasks::event::Event;
+use orch_core::tasks::model_policy;
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::route::RouteResult;
+use orch_core::tasks::task::{Conversation, NextRun, Run, State, Task};
 use std::sync::Arc;
 
 impl Engine {

@@ -4,12 +4,12 @@
 use crate::engine::Engine;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::health::{Health, State as Fares};
-use orch_core::history::{Death, RunFact};
-use orch_core::ids::RunId;
-use orch_core::message::Message;
-use orch_core::outcome::RunKind;
-use orch_core::task::{Phase, Run, State};
+use orch_core::audit::history::{Death, RunFact};
+use orch_core::base::health::{Health, State as Fares};
+use orch_core::base::ids::RunId;
+use orch_core::tasks::message::Message;
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::{Phase, Run, State};
 use std::time::SystemTime;
 
 /// How often an agent is asked in one run, each time in another silence. One that is silent again and again is not

@@ -5,12 +5,12 @@ use crate::job::Job;
 use crate::settings::directory_of;
 use crate::state::ChangeSet;
 use jiff::{SignedDuration, Timestamp};
-use orch_core::event::Event;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::{Failure, FailureClass, Outcome, RunKind, Side};
-use orch_core::plan::HoldReason;
-use orch_core::review::{Candidate, ReviewAnswer, can_be_asked, choose};
-use orch_core::task::{Postponed, ReviewStage, Run, State, Task};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::event::Event;
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::outcome::{Failure, FailureClass, Outcome, RunKind, Side};
+use orch_core::tasks::review::{Candidate, ReviewAnswer, can_be_asked, choose};
+use orch_core::tasks::task::{Postponed, ReviewStage, Run, State, Task};
 use orch_runner::RunReport;
 use std::sync::Arc;
 

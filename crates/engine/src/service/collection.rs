@@ -8,8 +8,8 @@ use crate::state::ChangeSet;
 use crate::state::reply::{Reply, answer};
 use crate::upkeep::gc::{Collected, Outcome, Wish};
 use jiff::Timestamp;
-use orch_core::gc::Branch;
-use orch_core::history::GcFact;
+use orch_core::audit::history::GcFact;
+use orch_core::operations::gc::Branch;
 
 impl Engine {
     /// The daemon's own look, as often as at what is kept of runs.

@@ -4,7 +4,7 @@ use crate::deps::job_key::JobKey;
 use crate::engine::Engine;
 use crate::engine::mode::Mode;
 use crate::job::Job;
-use orch_core::task::Task;
+use orch_core::tasks::task::Task;
 
 impl Engine {
     /// Starts what is due for runs that are over.

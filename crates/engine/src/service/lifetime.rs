@@ -8,9 +8,11 @@ use crate::engine::mode::Mode;
 use crate::engine::signals::EngineExit;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::history::{LeftBehind, RunFact, ServiceFact};
-use orch_core::service::{Cause, Departure, ServiceEntry, ServiceKind, ShutdownMode, lost, respawn_not_before};
-use orch_core::task::{Phase, Run};
+use orch_core::audit::history::{LeftBehind, RunFact, ServiceFact};
+use orch_core::operations::service::{
+    Cause, Departure, ServiceEntry, ServiceKind, ShutdownMode, lost, respawn_not_before,
+};
+use orch_core::tasks::task::{Phase, Run};
 use orch_store::journal::Write;
 use orch_sys::process::resident_memory;
 use std::time::Duration;

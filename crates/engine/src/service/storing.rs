@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::state::{Answer, ChangeSet};
 use jiff::Timestamp;
-use orch_core::history::{Hindrance, ServiceFact};
+use orch_core::audit::history::{Hindrance, ServiceFact};
 use orch_store::journal::{JournalError, Write};
 use orch_sys::clock::instant;
 use std::sync::Arc;

@@ -7,14 +7,14 @@ use crate::error::EngineError;
 use crate::state::ChangeSet;
 use crate::state::reply::{Reply, answer};
 use jiff::Timestamp;
-use orch_core::event::Event;
-use orch_core::history::ServiceFact;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::RunKind;
-use orch_core::pause::{Pause, PauseScope, PauseSelector};
-use orch_core::plan::directory;
-use orch_core::service::{Departure, ShutdownMode};
-use orch_core::task::{State, Status, Task};
+use orch_core::audit::history::ServiceFact;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::operations::pause::{Pause, PauseScope, PauseSelector};
+use orch_core::operations::service::{Departure, ShutdownMode};
+use orch_core::planning::plan::directory;
+use orch_core::tasks::event::Event;
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::{State, Status, Task};
 use std::sync::Arc;
 
 impl Command {

@@ -3,8 +3,8 @@
 
 use orch_config::raw::{ChecksIn, Integrate};
 use orch_config::resolved::{Config, Workspace};
-use orch_core::evidence::IntegrateMode;
-use orch_core::task::{WorkTerms, WorkspaceTerms};
+use orch_core::tasks::evidence::IntegrateMode;
+use orch_core::tasks::task::{WorkTerms, WorkspaceTerms};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub fn under(kept: &WorkTerms, config: Arc<Config>) -> Arc<Config> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::review::ReviewMode;
+    use orch_core::tasks::review::ReviewMode;
 
     #[test]
     fn settings_that_change_while_an_agent_works_decide_nothing_about_its_result() {

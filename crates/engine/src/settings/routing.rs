@@ -1,9 +1,9 @@
 //! A task's routing question with everything that the pure rules need.
 
-use orch_core::advice::Advice;
-use orch_core::route::RouteResult;
-use orch_core::router::{Decision, Impossible, RouteInput, RouterSettings, Routing};
-use orch_core::strategy::Case;
+use orch_core::economics::strategy::Case;
+use orch_core::prompts::router::{Decision, Impossible, RouteInput, RouterSettings, Routing};
+use orch_core::tasks::advice::Advice;
+use orch_core::tasks::route::RouteResult;
 
 /// A routing question with everything it needs.
 #[derive(Debug, Clone)]

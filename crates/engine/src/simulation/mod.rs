@@ -26,7 +26,7 @@ use course::{Course, Ground};
 use hunt::{Records, told};
 use orch_config::home::Home;
 use orch_config::raw::Adaptive;
-use orch_core::service::ShutdownMode;
+use orch_core::operations::service::ShutdownMode;
 use orch_store::journal::Journal;
 use orch_sys::clock::Clock;
 use orch_sys::tmux::Tmux;

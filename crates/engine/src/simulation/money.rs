@@ -5,10 +5,10 @@ use crate::engine::Engine;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orch_config::Config;
-use orch_core::budget::{Billing, CRITICAL, SpendLedger};
-use orch_core::ids::RunId;
-use orch_core::money::Usd;
-use orch_core::task::{Phase, Task};
+use orch_core::base::ids::RunId;
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::{Billing, CRITICAL, SpendLedger};
+use orch_core::tasks::task::{Phase, Task};
 use orch_store::journal::Write;
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub fn configure(config: &mut Config, seed: u64) {
         start: None,
         end: None,
         allowance: None,
-        unit: orch_core::budget::Unit::Usd,
+        unit: orch_core::economics::budget::Unit::Usd,
         reserve_percent: 0,
         priority: 50,
     };
@@ -68,7 +68,8 @@ impl Paid {
         let zone = TimeZone::system();
         let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
         let mut book = SpendLedger::default();
-        let bill = |cost| orch_core::budget::Bill { accounts: [None, None], project: None, cost: Some(cost) };
+        let bill =
+            |cost| orch_core::economics::budget::Bill { accounts: [None, None], project: None, cost: Some(cost) };
         self.known.values().for_each(|(at, cost)| book.charge(day(*at), bill(*cost)));
         let spent = book.day(day(now)).known;
         must(spent.dollars() < rules.exhaust * most.dollars(), || {

@@ -10,14 +10,15 @@ use super::waits::Waits;
 use crate::deps::job_key::JobKey;
 use crate::engine::Engine;
 use jiff::Timestamp;
-use orch_core::breaker::StateName;
-use orch_core::history::{Fact, RunFact};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::message::MessageState;
-use orch_core::outcome::{FailureClass, Outcome, RunKind, Side};
-use orch_core::overlap::Overlap;
-use orch_core::plan::{Hold, HoldReason};
-use orch_core::task::{FileState, NextRun, Phase, ReviewStage, Run, State, Status, Task};
+use orch_core::audit::history::{Fact, RunFact};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::planning::breaker::StateName;
+use orch_core::planning::overlap::Overlap;
+use orch_core::planning::plan::Hold;
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::message::MessageState;
+use orch_core::tasks::outcome::{FailureClass, Outcome, RunKind, Side};
+use orch_core::tasks::task::{FileState, NextRun, Phase, ReviewStage, Run, State, Status, Task};
 use orch_store::journal::{Entry, Write};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -254,7 +255,7 @@ impl Rules {
         }
         for task in stored.tasks.values() {
             let spent = stored.runs.values().filter(|run| run.task == task.id).filter_map(|run| run.cost);
-            let spent: orch_core::money::Usd = spent.sum();
+            let spent: orch_core::base::money::Usd = spent.sum();
             must(task.cost.unwrap_or_default() == spent, || {
                 format!("task {} cost {} and its runs {spent}", task.id, task.cost.unwrap_or_default())
             })?;

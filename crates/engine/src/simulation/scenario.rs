@@ -9,9 +9,9 @@ use super::outside::PROJECT;
 use crate::tasks::claims::Claiming;
 use crate::tasks::commands::Request;
 use crate::tasks_file::missing_tasks::Verdict;
-use orch_core::outcome::FailureClass;
-use orch_core::pause::PauseSelector;
-use orch_core::service::ShutdownMode;
+use orch_core::operations::pause::PauseSelector;
+use orch_core::operations::service::ShutdownMode;
+use orch_core::tasks::outcome::FailureClass;
 use std::collections::BTreeSet;
 use std::fmt;
 

@@ -2,7 +2,7 @@
 
 use super::rules::ordinal;
 use super::scenario::{DAY, HOUR, MINUTE, Millis, SECOND};
-use orch_core::money::Usd;
+use orch_core::base::money::Usd;
 use orch_store::journal::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 

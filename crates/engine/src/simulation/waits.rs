@@ -3,9 +3,10 @@
 use super::rules::{Broken, must};
 use crate::engine::Engine;
 use jiff::{SignedDuration, Timestamp};
-use orch_core::breaker;
-use orch_core::ids::TaskId;
-use orch_core::plan::{HoldReason, Plan};
+use orch_core::base::ids::TaskId;
+use orch_core::planning::breaker;
+use orch_core::planning::plan::Plan;
+use orch_core::tasks::hold::HoldReason;
 use std::collections::BTreeMap;
 
 /// How long each task had to wait when its wait until that time began.

@@ -2,13 +2,13 @@
 
 use crate::state::archive::Archive;
 use jiff::Timestamp;
-use orch_core::budget::Record;
-use orch_core::cost::Charge;
-use orch_core::history::Fact;
-use orch_core::ids::TaskId;
-use orch_core::once::Answered;
-use orch_core::task::{Run, Status, Task};
-use orch_core::track_record::Sample;
+use orch_core::audit::history::Fact;
+use orch_core::base::ids::TaskId;
+use orch_core::base::once::Answered;
+use orch_core::economics::budget::Record;
+use orch_core::economics::cost::Charge;
+use orch_core::economics::track_record::Sample;
+use orch_core::tasks::task::{Run, Status, Task};
 use orch_store::journal::JournalError;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;

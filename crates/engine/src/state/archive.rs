@@ -1,14 +1,14 @@
 //! Where settled tasks are looked up: they are not at hand, however many there are.
 
 use jiff::Timestamp;
-use orch_core::budget::Record;
-use orch_core::cost::Charge;
-use orch_core::history::Fact;
-use orch_core::ids::TaskId;
-use orch_core::once::Answered;
-use orch_core::outcome::RunKind;
-use orch_core::task::{Run, Status, Task};
-use orch_core::track_record::Sample;
+use orch_core::audit::history::Fact;
+use orch_core::base::ids::TaskId;
+use orch_core::base::once::Answered;
+use orch_core::economics::budget::Record;
+use orch_core::economics::cost::Charge;
+use orch_core::economics::track_record::Sample;
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::{Run, Status, Task};
 use orch_store::journal::{Journal, JournalError};
 
 /// So many lines of the history are read at once.

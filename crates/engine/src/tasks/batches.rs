@@ -5,12 +5,12 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::state::{ChangeSet, EngineState};
 use jiff::Timestamp;
-use orch_core::batch::{BadBatch, Batch, BatchName, End, Member, Row};
-use orch_core::event::Event;
-use orch_core::history::{BatchEnd, BatchFact};
-use orch_core::ids::TaskId;
-use orch_core::money::Usd;
-use orch_core::task::{State, Status};
+use orch_core::audit::history::{BatchEnd, BatchFact};
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::planning::batch::{BadBatch, Batch, BatchName, End, Member, Row};
+use orch_core::tasks::event::Event;
+use orch_core::tasks::task::{State, Status};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ impl Engine {
         let NewBatch { name, tasks, concurrency, budget } = new;
         let mut found = BTreeMap::new();
         // Few enough to be looked up one by one; more than may be are refused by their number.
-        for id in tasks.iter().take(orch_core::batch::MOST_TASKS) {
+        for id in tasks.iter().take(orch_core::planning::batch::MOST_TASKS) {
             match self.task(*id) {
                 Ok(task) => drop(found.insert(*id, task)),
                 Err(EngineError::NoTask(_)) => {}

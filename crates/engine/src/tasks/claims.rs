@@ -5,11 +5,11 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::claim::{Claim, MAX_NAME};
-use orch_core::history::TaskFact;
-use orch_core::ids::TaskId;
-use orch_core::lifecycle::Refused;
-use orch_core::task::Task;
+use orch_core::audit::history::TaskFact;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::claim::{Claim, MAX_NAME};
+use orch_core::tasks::lifecycle::Refused;
+use orch_core::tasks::task::Task;
 use std::sync::Arc;
 
 /// What somebody wants of a claim.

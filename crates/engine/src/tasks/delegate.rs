@@ -4,16 +4,16 @@
 use crate::engine::Engine;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::answer::Delegation;
-use orch_core::delegation::{DelegationContext, spec_of};
-use orch_core::event::Event;
-use orch_core::evidence::Evidence;
-use orch_core::history::TaskFact;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::judge::Verdict;
-use orch_core::plan::directory;
-use orch_core::review::Reviewers;
-use orch_core::task::{FileState, ReviewStage, State, Task};
+use orch_core::audit::history::TaskFact;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::planning::plan::directory;
+use orch_core::tasks::answer::Delegation;
+use orch_core::tasks::delegation::{DelegationContext, spec_of};
+use orch_core::tasks::event::Event;
+use orch_core::tasks::evidence::Evidence;
+use orch_core::tasks::judge::Verdict;
+use orch_core::tasks::review::Reviewers;
+use orch_core::tasks::task::{FileState, ReviewStage, State, Task};
 use std::path::Path;
 use std::sync::Arc;
 

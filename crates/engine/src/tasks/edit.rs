@@ -9,11 +9,11 @@ use crate::state::reply::Reply;
 use crate::tasks::claims::Claiming;
 use crate::tasks_file::missing_tasks::Verdict;
 use jiff::Timestamp;
-use orch_core::history::{EditSource, TaskFact};
-use orch_core::ids::TaskId;
-use orch_core::lifecycle::Refused;
-use orch_core::spec_merge::{Change, differing};
-use orch_core::task::Task;
+use orch_core::audit::history::{EditSource, TaskFact};
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::lifecycle::Refused;
+use orch_core::tasks::spec_merge::{Change, differing};
+use orch_core::tasks::task::Task;
 use std::sync::Arc;
 
 impl Command {

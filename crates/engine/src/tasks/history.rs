@@ -1,14 +1,14 @@
 //! What the history tells of an event that happened to a task. Decides nothing.
 
-use orch_core::event::{Event, IntegrationProblem};
-use orch_core::evidence::{Integration, IntegrationState};
-use orch_core::history::{
+use orch_core::audit::history::{
     Beginning, Choice, Fact, IntegrationFact, Landing, NotIntegrated, ReviewFact, RouteFact, RunEnd, RunFact, Standing,
     TaskFact,
 };
-use orch_core::ids::RunId;
-use orch_core::review_decision::ReviewDecision;
-use orch_core::task::{NextRun, State, Task};
+use orch_core::base::ids::RunId;
+use orch_core::tasks::event::{Event, IntegrationProblem};
+use orch_core::tasks::evidence::{Integration, IntegrationState};
+use orch_core::tasks::review_decision::ReviewDecision;
+use orch_core::tasks::task::{NextRun, State, Task};
 
 /// The fact of an event that brought a task from `before` to `after`.
 pub fn fact_of(before: &Task, event: &Event, after: &Task) -> Fact {

@@ -10,14 +10,14 @@ use crate::launch::run_start::project_name;
 use crate::settings::directory_of;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::event::Event;
-use orch_core::history::{MessageFact, ModelFact};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::lifecycle::Refused;
-use orch_core::message::{Author, BadMessage, Message, MessageId, Via, check};
-use orch_core::once::Once;
-use orch_core::outcome::RunKind;
-use orch_core::task::{Phase, ReviewStage, State, Status, Task};
+use orch_core::audit::history::{MessageFact, ModelFact};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::base::once::Once;
+use orch_core::tasks::event::Event;
+use orch_core::tasks::lifecycle::Refused;
+use orch_core::tasks::message::{Author, BadMessage, Message, MessageId, Via, check};
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::{Phase, ReviewStage, State, Status, Task};
 use std::collections::BTreeSet;
 
 impl EngineHandle {

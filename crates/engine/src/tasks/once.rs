@@ -6,7 +6,7 @@ use crate::engine::engine_handle::EngineHandle;
 use crate::error::{EngineError, unreadable};
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::once::{Answered, Once, Repeated};
+use orch_core::base::once::{Answered, Once, Repeated};
 use orch_store::records::{Stored, from_value, to_value};
 
 impl EngineHandle {

@@ -5,8 +5,8 @@ use crate::engine::engine_handle::EngineHandle;
 use crate::error::EngineError;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::history::Spending;
-use orch_core::recorded::Recorded;
+use orch_core::audit::history::Spending;
+use orch_core::economics::recorded::Recorded;
 
 impl EngineHandle {
     /// Records a sample by hand. It is on disk, with its number, when this returns.

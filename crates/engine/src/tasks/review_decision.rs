@@ -8,16 +8,16 @@ use crate::state::ChangeSet;
 use crate::state::reply::{Reply, ReplySlot, answer};
 use crate::verify::difference::{Difference, Moved};
 use jiff::Timestamp;
-use orch_core::actor::Actor;
-use orch_core::answer::AnswerStatus;
-use orch_core::event::Event;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::lifecycle::step;
-use orch_core::once::Once;
-use orch_core::outcome::{Failure, FailureClass, Outcome};
-use orch_core::retry::{Bounds, Context};
-use orch_core::review_decision::{BranchSnapshot, DecisionError, ReviewDecision};
-use orch_core::task::{Phase, Status, Task};
+use orch_core::audit::actor::Actor;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::base::once::Once;
+use orch_core::tasks::answer::AnswerStatus;
+use orch_core::tasks::event::Event;
+use orch_core::tasks::lifecycle::step;
+use orch_core::tasks::outcome::{Failure, FailureClass, Outcome};
+use orch_core::tasks::retry::{Bounds, Context};
+use orch_core::tasks::review_decision::{BranchSnapshot, DecisionError, ReviewDecision};
+use orch_core::tasks::task::{Phase, Status, Task};
 use std::sync::Arc;
 
 /// The longest reason, in characters.

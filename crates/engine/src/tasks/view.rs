@@ -2,14 +2,14 @@
 
 use crate::settings::Settings;
 use jiff::Timestamp;
-use orch_core::batch::Batch;
-use orch_core::breaker::Breaker;
-use orch_core::ids::TaskId;
-use orch_core::pause::Pause;
-use orch_core::plan::{Capacity, Cooldown, DependencyState, Plan, dependency_state, status_in};
-use orch_core::service::Departure;
-use orch_core::set_model::SetModel;
-use orch_core::task::{Run, Status, Task};
+use orch_core::base::ids::TaskId;
+use orch_core::models::set_model::SetModel;
+use orch_core::operations::pause::Pause;
+use orch_core::operations::service::Departure;
+use orch_core::planning::batch::Batch;
+use orch_core::planning::breaker::Breaker;
+use orch_core::planning::plan::{Capacity, Cooldown, DependencyState, Plan, dependency_state, status_in};
+use orch_core::tasks::task::{Run, Status, Task};
 use orch_store::journal::Project;
 use std::collections::BTreeMap;
 use std::path::Path;

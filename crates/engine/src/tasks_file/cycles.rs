@@ -5,10 +5,10 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
-use orch_core::cycle::{cycles, not_taken_over, render};
-use orch_core::history::{EditConflict, TaskFact};
-use orch_core::ids::TaskId;
-use orch_core::task::{Spec, Task};
+use orch_core::audit::history::{EditConflict, TaskFact};
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::cycle::{cycles, not_taken_over, render};
+use orch_core::tasks::task::{Spec, Task};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What decides for whom a task waits: what it depends on, and what it is a part of.

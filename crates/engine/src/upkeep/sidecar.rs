@@ -3,10 +3,10 @@
 
 use crate::deps::Deps;
 use jiff::Timestamp;
-use orch_core::ids::TaskId;
-use orch_core::names::fingerprint;
-use orch_core::route::RouteResult;
-use orch_core::task::{Status, Task};
+use orch_core::base::ids::TaskId;
+use orch_core::base::names::fingerprint;
+use orch_core::tasks::route::RouteResult;
+use orch_core::tasks::task::{Status, Task};
 use orch_store::records::{Stored, to_json};
 use orch_sys::crash::point;
 use orch_sys::fs::{self, Durability};

@@ -3,10 +3,10 @@
 use crate::deps::Deps;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use orch_config::resolved::Config;
-use orch_core::change::{Change, Finding, FindingKind, Rules, commands_in, findings, is_for_checking, scripts};
-use orch_core::evidence::Evidence;
-use orch_core::external::StepProblem;
-use orch_core::task::Spec;
+use orch_core::base::external::StepProblem;
+use orch_core::tasks::change::{Change, Finding, FindingKind, Rules, commands_in, findings, is_for_checking, scripts};
+use orch_core::tasks::evidence::Evidence;
+use orch_core::tasks::task::Spec;
 use orch_sys::git::{Checkout, Repo};
 use std::collections::BTreeSet;
 

@@ -3,10 +3,10 @@
 use crate::deps::Deps;
 use crate::error::EngineError;
 use crate::settings::{Settings, directory_of};
-use orch_core::count;
-use orch_core::evidence::IntegrationState;
-use orch_core::names::BranchName;
-use orch_core::task::{Task, Workplace};
+use orch_core::base::count;
+use orch_core::base::names::BranchName;
+use orch_core::tasks::evidence::IntegrationState;
+use orch_core::tasks::task::{Task, Workplace};
 use orch_store::journal::Project;
 use orch_sys::git::{GitError, Repo};
 

@@ -2,10 +2,10 @@
 
 use crate::deps::{Deps, agent_env};
 use crate::settings::Settings;
-use orch_core::external::{External, ExternalFailure};
-use orch_core::health::Health;
-use orch_core::ids::RunId;
-use orch_core::outcome::{Ending, Failure, FailureClass, RunKind};
+use orch_core::base::external::{External, ExternalFailure};
+use orch_core::base::health::Health;
+use orch_core::base::ids::RunId;
+use orch_core::tasks::outcome::{Ending, Failure, FailureClass, RunKind};
 use orch_runner::{RunDir, RunReport, RunState};
 use orch_sys::process::sweep;
 use std::collections::{BTreeMap, HashMap};

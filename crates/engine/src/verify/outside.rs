@@ -3,11 +3,11 @@
 
 use super::trail::Trail;
 use crate::deps::Deps;
-use orch_core::evidence::Evidence;
-use orch_core::external::StepProblem;
-use orch_core::ids::RunId;
-use orch_core::shell::word;
-use orch_core::task::Workplace;
+use orch_core::base::external::StepProblem;
+use orch_core::base::ids::RunId;
+use orch_core::tasks::evidence::Evidence;
+use orch_core::tasks::task::Workplace;
+use orch_core::text::shell::word;
 use orch_runner::RunDir;
 use orch_sys::fs::{self, Durability, FsError};
 use orch_sys::git::{Change, Checkout, Danger, Guard, RefChange, Repo};

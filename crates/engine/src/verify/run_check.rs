@@ -1,8 +1,8 @@
 //! Runs one command of a project with a time limit, and keeps its output.
 
 use crate::deps::{Deps, agent_env};
-use orch_core::evidence::{Check, CheckState};
-use orch_core::ids::RunId;
+use orch_core::base::ids::RunId;
+use orch_core::tasks::evidence::{Check, CheckState};
 use orch_runner::contained;
 use orch_sys::clock::instant;
 use orch_sys::process::{Excess, Invocation, Output, ProcessError, RUN_MARK, run_async, sweep};

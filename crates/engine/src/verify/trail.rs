@@ -1,9 +1,9 @@
 //! What a run did, by its own traces: the git commands that it made, and the files that its tools wrote.
 
-use orch_core::agents::{EventReader, Stdin};
-use orch_core::ids::RunId;
-use orch_core::outcome::AgentEvent;
-use orch_core::shell::{Place, written};
+use orch_core::base::ids::RunId;
+use orch_core::models::agents::{EventReader, Stdin};
+use orch_core::tasks::outcome::AgentEvent;
+use orch_core::text::shell::{Place, written};
 use orch_runner::RunDir;
 use orch_sys::fs;
 use orch_sys::git::{Change, Checkout, GitCommand, RefChange, Repo};
@@ -123,8 +123,8 @@ fn written_in(reader: &mut (impl EventReader + ?Sized), events: &str, place: Pla
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_core::agents::DialectKind;
-    use orch_core::outcome::RunKind;
+    use orch_core::models::agents::DialectKind;
+    use orch_core::tasks::outcome::RunKind;
 
     fn claude(calls: &[(&str, serde_json::Value, bool)]) -> Vec<String> {
         let mut events = String::new();

@@ -2,11 +2,11 @@
 
 use super::{Entry, JOBS, JobsDoc, KEYS, Problem, Severity};
 use orch_config::yaml::{Decoded, Kind, Lines, NodeId, Tree};
-use orch_core::ids::TaskId;
-use orch_core::job::{CatchUp, JobId, JobSpec, Overlap, parse_complexity, parse_span, title};
-use orch_core::router::nearest;
-use orch_core::schedule::Schedule;
-use orch_core::task::Spec;
+use orch_core::base::ids::TaskId;
+use orch_core::base::nearest::nearest;
+use orch_core::operations::job::{CatchUp, JobId, JobSpec, Overlap, parse_complexity, parse_span, title};
+use orch_core::operations::schedule::Schedule;
+use orch_core::tasks::task::Spec;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

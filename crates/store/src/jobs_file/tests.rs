@@ -1,7 +1,7 @@
 //! `jobs.yml` as people write it, and what commands change there.
 
 use super::*;
-use orch_core::job::{CatchUp, Overlap};
+use orch_core::operations::job::{CatchUp, Overlap};
 use proptest::prelude::*;
 use serde_json::json;
 

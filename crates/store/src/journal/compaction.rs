@@ -63,10 +63,10 @@ fn forget(connection: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
 mod tests {
     use super::*;
     use crate::journal::{Entry, Journal, Write};
-    use orch_core::actor::Actor;
-    use orch_core::history::Fact;
-    use orch_core::ids::TaskId;
-    use orch_core::task::{FileState, Seen, Spec, State, Status, Task};
+    use orch_core::audit::actor::Actor;
+    use orch_core::audit::history::Fact;
+    use orch_core::base::ids::TaskId;
+    use orch_core::tasks::task::{FileState, Seen, Spec, State, Status, Task};
     use std::sync::Arc;
 
     fn at(second: i64) -> Timestamp {

@@ -3,8 +3,8 @@
 use super::opening::read_only;
 use super::{JournalError, Project, json_rows};
 use jiff::Timestamp;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::task::{Run, Task};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::task::{Run, Task};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

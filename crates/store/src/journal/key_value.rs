@@ -3,8 +3,8 @@
 use super::{Journal, JournalError, writer};
 use crate::{key_value, outbox};
 use jiff::Timestamp;
-use orch_core::channel::ChannelKind;
-use orch_core::outbox::OutboxItem;
+use orch_core::notices::outbox::OutboxItem;
+use orch_core::operations::channel::ChannelKind;
 use rusqlite::params;
 use std::sync::PoisonError;
 use tokio::sync::oneshot;
@@ -45,7 +45,7 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::journal::Write;
-    use orch_core::outbox::KeyValue;
+    use orch_core::notices::outbox::KeyValue;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a time")

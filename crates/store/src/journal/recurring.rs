@@ -2,8 +2,8 @@
 
 use super::{Journal, JournalError};
 use crate::{batches, jobs};
-use orch_core::batch::{Batch, BatchName};
-use orch_core::job::{Firing, JobId};
+use orch_core::operations::job::{Firing, JobId};
+use orch_core::planning::batch::{Batch, BatchName};
 use rusqlite::params;
 use std::sync::PoisonError;
 

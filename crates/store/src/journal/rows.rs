@@ -3,8 +3,8 @@
 use super::{Entry, JournalError};
 use crate::records::{Stored, from_json};
 use jiff::Timestamp;
-use orch_core::history::Fact;
-use orch_core::ids::TaskId;
+use orch_core::audit::history::Fact;
+use orch_core::base::ids::TaskId;
 use rusqlite::Connection;
 use rusqlite::types::Type;
 use std::path::Path;

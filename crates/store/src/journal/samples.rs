@@ -5,14 +5,14 @@ use super::{Journal, JournalError};
 use crate::recorded;
 use crate::records::from_json;
 use jiff::Timestamp;
-use orch_core::history::{ACCEPTED, REVERTED};
-use orch_core::ids::TaskId;
-use orch_core::money::Usd;
-use orch_core::outcome::FailureClass;
-use orch_core::recorded::Recorded;
-use orch_core::task::Spec;
-use orch_core::task_type::TaskType;
-use orch_core::track_record::{Sample, Source, Verdict};
+use orch_core::audit::history::{ACCEPTED, REVERTED};
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::economics::recorded::Recorded;
+use orch_core::economics::track_record::{Sample, Source, Verdict};
+use orch_core::tasks::outcome::FailureClass;
+use orch_core::tasks::task::Spec;
+use orch_core::tasks::task_type::TaskType;
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -160,14 +160,14 @@ fn all(reader: &Connection) -> rusqlite::Result<Vec<Sample>> {
 mod tests {
     use super::*;
     use crate::journal::{Entry, Write};
-    use orch_core::actor::Actor;
-    use orch_core::answer::{Answer, AnswerStatus};
-    use orch_core::history::{IntegrationFact, Landing};
-    use orch_core::ids::RunId;
-    use orch_core::outcome::{Failure, Outcome, RunKind};
-    use orch_core::question::QuestionKind;
-    use orch_core::route::{AgentProfile, Complexity, RouteResult};
-    use orch_core::task::{FileState, Phase, ReviewStage, Run, State, Task};
+    use orch_core::audit::actor::Actor;
+    use orch_core::audit::history::{IntegrationFact, Landing};
+    use orch_core::base::ids::RunId;
+    use orch_core::tasks::answer::{Answer, AnswerStatus};
+    use orch_core::tasks::outcome::{Failure, Outcome, RunKind};
+    use orch_core::tasks::question::QuestionKind;
+    use orch_core::tasks::route::{AgentProfile, Complexity, RouteResult};
+    use orch_core::tasks::task::{FileState, Phase, ReviewStage, Run, State, Task};
     use std::sync::Arc;
 
     fn task(id: u64, title: &str, body: &str, state: State) -> Write {

@@ -5,9 +5,9 @@
 use super::{Journal, JournalError, json_rows};
 use crate::records::from_json;
 use jiff::Timestamp;
-use orch_core::ids::TaskId;
-use orch_core::once::Answered;
-use orch_core::task::{FileState, Spec, Status, Task};
+use orch_core::base::ids::TaskId;
+use orch_core::base::once::Answered;
+use orch_core::tasks::task::{FileState, Spec, Status, Task};
 use rusqlite::{Connection, Params, Row, params};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -179,7 +179,7 @@ pub(super) fn put(connection: &Connection, task: &Task) -> rusqlite::Result<()> 
 mod tests {
     use super::*;
     use crate::journal::Write;
-    use orch_core::task::{Seen, State};
+    use orch_core::tasks::task::{Seen, State};
     use std::sync::Arc;
 
     fn task(id: u64, state: State, status: Status) -> Task {

@@ -4,12 +4,12 @@ use super::{Journal, JournalError};
 use crate::records::from_value;
 use crate::spends;
 use jiff::Timestamp;
-use orch_core::budget::Record;
-use orch_core::cost::Charge;
-use orch_core::ids::TaskId;
-use orch_core::money::{Spend, Usd};
-use orch_core::outcome::RunKind;
-use orch_core::task::Run;
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::{Spend, Usd};
+use orch_core::economics::budget::Record;
+use orch_core::economics::cost::Charge;
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::Run;
 use rusqlite::params;
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -103,9 +103,9 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::journal::Write;
-    use orch_core::ids::{RunId, TaskId};
-    use orch_core::outcome::RunKind;
-    use orch_core::task::Phase;
+    use orch_core::base::ids::{RunId, TaskId};
+    use orch_core::tasks::outcome::RunKind;
+    use orch_core::tasks::task::Phase;
 
     fn run(ordinal: u32, ended_at: Option<&str>, dollars: Option<f64>) -> Write {
         let id = RunId::new(TaskId(1), ordinal, ordinal);

@@ -1,10 +1,10 @@
 //! What becomes of a journal whose file, and not whose writer, tells something else than before.
 
 use super::*;
-use orch_core::actor::Actor;
-use orch_core::history::Fact;
-use orch_core::outcome::RunKind;
-use orch_core::task::Phase;
+use orch_core::audit::actor::Actor;
+use orch_core::audit::history::Fact;
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::task::Phase;
 
 /// A journal with one run that has ended, closed.
 async fn stored(dir: &Path) -> PathBuf {

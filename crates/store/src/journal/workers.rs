@@ -2,8 +2,8 @@
 //! budget runs low, a model is set for a while, or another agent takes over. Everything here blocks.
 
 use super::{Journal, JournalError};
-use orch_core::ids::TaskId;
-use orch_core::track_record::Worker;
+use orch_core::base::ids::TaskId;
+use orch_core::economics::track_record::Worker;
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -35,9 +35,9 @@ mod tests {
     use super::*;
     use crate::journal::Write;
     use jiff::Timestamp;
-    use orch_core::ids::RunId;
-    use orch_core::outcome::RunKind;
-    use orch_core::task::Run;
+    use orch_core::base::ids::RunId;
+    use orch_core::tasks::outcome::RunKind;
+    use orch_core::tasks::task::Run;
 
     fn run(task: u64, ordinal: u32, kind: RunKind, model: Option<&str>) -> Write {
         let id = RunId::new(TaskId(task), ordinal, ordinal);

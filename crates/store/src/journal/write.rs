@@ -3,11 +3,11 @@
 use super::{Entry, Project, Write, settled};
 use crate::records::{Stored, to_json};
 use crate::{batches, breakers, jobs, key_value, messages, outbox, recorded, spends, switches};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::once::KEPT;
-use orch_core::outbox::KeyValue;
-use orch_core::plan::Cooldown;
-use orch_core::task::{Phase, Run, Task};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::base::once::KEPT;
+use orch_core::notices::outbox::KeyValue;
+use orch_core::planning::plan::Cooldown;
+use orch_core::tasks::task::{Phase, Run, Task};
 use rusqlite::{Connection, params};
 
 /// Why a change could not be written.

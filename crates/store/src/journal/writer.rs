@@ -5,7 +5,7 @@ use super::opening::{keep_log_at_close, save};
 use super::{Journal, JournalError, Write, write};
 use crate::key_value;
 use crate::witness::{Testimony, Witness};
-use orch_core::channel::ChannelKind;
+use orch_core::operations::channel::ChannelKind;
 use orch_sys::crash::point;
 use orch_sys::fs::Digest;
 use rusqlite::{Connection, TransactionBehavior};

@@ -2,10 +2,10 @@
 
 use super::record;
 use jiff::Timestamp;
-use orch_core::batch::{Batch, BatchName, End, Member, Row};
-use orch_core::ids::TaskId;
-use orch_core::money::Usd;
-use orch_core::task::Status;
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::planning::batch::{Batch, BatchName, End, Member, Row};
+use orch_core::tasks::task::Status;
 
 record! {
     struct BatchRecord = Batch {

@@ -2,14 +2,14 @@
 
 use super::record;
 use jiff::Timestamp;
-use orch_core::ids::TaskId;
-use orch_core::job::{CatchUp, Cause, CommandEnd, CommandState, Firing, JobId, JobSpec, Made, Overlap};
-use orch_core::task::Spec;
+use orch_core::base::ids::TaskId;
+use orch_core::operations::job::{CatchUp, Cause, CommandEnd, CommandState, Firing, JobId, JobSpec, Made, Overlap};
+use orch_core::tasks::task::Spec;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 record! {
-    struct JobRecord = orch_core::job::JobRecord {
+    struct JobRecord = orch_core::operations::job::JobRecord {
         spec: JobSpec,
         through: Timestamp,
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

@@ -2,8 +2,8 @@
 
 use super::record;
 use jiff::Timestamp;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::message::{Author, Message, MessageId, MessageState, Via};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::message::{Author, Message, MessageId, MessageState, Via};
 
 record! {
     struct MessageRecord = Message {

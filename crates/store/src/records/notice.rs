@@ -2,10 +2,10 @@
 
 use super::{is_zero, record};
 use jiff::Timestamp;
-use orch_core::channel::{Button, ChannelKind, Press};
-use orch_core::ids::TaskId;
-use orch_core::notice::{About, Notice, NoticeKind};
-use orch_core::outbox::{OutboxItem, Stage};
+use orch_core::base::ids::TaskId;
+use orch_core::notices::notice::{About, Notice, NoticeKind};
+use orch_core::notices::outbox::{OutboxItem, Stage};
+use orch_core::operations::channel::{Button, ChannelKind, Press};
 
 record! {
     struct OutboxItemRecord = OutboxItem {

@@ -1,7 +1,7 @@
 //! The records of a task's route.
 
 use super::record;
-use orch_core::route::{AgentProfile, Complexity, RouteResult};
+use orch_core::tasks::route::{AgentProfile, Complexity, RouteResult};
 
 record! {
     struct RouteRecord = RouteResult {

@@ -2,14 +2,14 @@
 
 use super::record;
 use jiff::Timestamp;
-use orch_core::answer::{Answer, AnswerStatus, Delegation};
-use orch_core::conflict::Conflict;
-use orch_core::health::{Health, State};
-use orch_core::ids::{RunId, TaskId};
-use orch_core::money::Usd;
-use orch_core::outcome::{ConflictRound, Failure, FailureClass, Outcome, RunKind, Usage};
-use orch_core::route::Complexity;
-use orch_core::task::{Phase, Run};
+use orch_core::base::health::{Health, State};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::base::money::Usd;
+use orch_core::tasks::answer::{Answer, AnswerStatus, Delegation};
+use orch_core::tasks::conflict::Conflict;
+use orch_core::tasks::outcome::{ConflictRound, Failure, FailureClass, Outcome, RunKind, Usage};
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::task::{Phase, Run};
 
 record! {
     struct RunRecord = Run {

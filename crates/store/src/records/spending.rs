@@ -2,10 +2,10 @@
 
 use super::record;
 use jiff::Timestamp;
-use orch_core::budget::Record;
-use orch_core::money::Usd;
-use orch_core::recorded::Recorded;
-use orch_core::route::Complexity;
+use orch_core::base::money::Usd;
+use orch_core::economics::budget::Record;
+use orch_core::economics::recorded::Recorded;
+use orch_core::tasks::route::Complexity;
 use std::path::PathBuf;
 
 record! {

@@ -2,12 +2,12 @@
 
 use super::record;
 use jiff::Timestamp;
-use orch_core::conflict::Conflict;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::outcome::FailureClass;
-use orch_core::plan::HoldReason;
-use orch_core::question::QuestionKind;
-use orch_core::task::{BlockedOn, Feedback, NextRun, Order, OrderKind, Postponed, ReviewStage, State, StopFor};
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::tasks::conflict::Conflict;
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::outcome::FailureClass;
+use orch_core::tasks::question::QuestionKind;
+use orch_core::tasks::task::{BlockedOn, Feedback, NextRun, Order, OrderKind, Postponed, ReviewStage, State, StopFor};
 use std::path::PathBuf;
 
 record! {

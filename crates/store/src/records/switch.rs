@@ -2,13 +2,13 @@
 
 use super::record;
 use jiff::Timestamp;
-use orch_core::breaker::{Breaker, Seen, State, Target};
-use orch_core::ids::TaskId;
-use orch_core::once::Answered;
-use orch_core::outcome::FailureClass;
-use orch_core::pause::{Pause, PauseScope};
-use orch_core::plan::Cooldown;
-use orch_core::service::{Cause, ServiceEntry, ServiceKind};
+use orch_core::base::ids::TaskId;
+use orch_core::base::once::Answered;
+use orch_core::operations::pause::{Pause, PauseScope};
+use orch_core::operations::service::{Cause, ServiceEntry, ServiceKind};
+use orch_core::planning::breaker::{Breaker, Seen, State, Target};
+use orch_core::planning::plan::Cooldown;
+use orch_core::tasks::outcome::FailureClass;
 use serde_json::Value;
 use std::path::PathBuf;
 

@@ -2,14 +2,14 @@
 
 use super::{is_zero, record};
 use jiff::Timestamp;
-use orch_core::claim::Claim;
-use orch_core::evidence::{Evidence, Integration};
-use orch_core::ids::TaskId;
-use orch_core::money::Usd;
-use orch_core::outcome::Failure;
-use orch_core::route::{Complexity, RouteResult};
-use orch_core::task::file_entry::{FileEntry, FileState, Seen};
-use orch_core::task::{Conversation, Parts, Progress, Spec, State, Status, Task, Workplace};
+use orch_core::base::ids::TaskId;
+use orch_core::base::money::Usd;
+use orch_core::tasks::claim::Claim;
+use orch_core::tasks::evidence::{Evidence, Integration};
+use orch_core::tasks::outcome::Failure;
+use orch_core::tasks::route::{Complexity, RouteResult};
+use orch_core::tasks::task::file_entry::{FileEntry, FileState, Seen};
+use orch_core::tasks::task::{Conversation, Parts, Progress, Spec, State, Status, Task, Workplace};
 use std::path::PathBuf;
 
 record! {

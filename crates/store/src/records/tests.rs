@@ -2,19 +2,19 @@
 
 use super::*;
 use jiff::SignedDuration;
-use orch_core::batch::Batch;
-use orch_core::breaker::{Breaker, Rule, Target};
-use orch_core::budget::Record;
-use orch_core::channel::ChannelKind;
-use orch_core::job::{CatchUp, Cause, CommandEnd, CommandState, Firing, JobRecord, JobSpec, Made};
-use orch_core::message::Message;
-use orch_core::once::Answered;
-use orch_core::outbox::OutboxItem;
-use orch_core::pause::Pause;
-use orch_core::plan::Cooldown;
-use orch_core::recorded::Recorded;
-use orch_core::service::ServiceEntry;
-use orch_core::task::{Progress, Run, Spec, Status, Task};
+use orch_core::base::once::Answered;
+use orch_core::economics::budget::Record;
+use orch_core::economics::recorded::Recorded;
+use orch_core::notices::outbox::OutboxItem;
+use orch_core::operations::channel::ChannelKind;
+use orch_core::operations::job::{CatchUp, Cause, CommandEnd, CommandState, Firing, JobRecord, JobSpec, Made};
+use orch_core::operations::pause::Pause;
+use orch_core::operations::service::ServiceEntry;
+use orch_core::planning::batch::Batch;
+use orch_core::planning::breaker::{Breaker, Rule, Target};
+use orch_core::planning::plan::Cooldown;
+use orch_core::tasks::message::Message;
+use orch_core::tasks::task::{Progress, Run, Spec, Status, Task};
 use proptest::prelude::*;
 
 /// What this version stores: a table's word and the JSON of a row. A line that changes is a change of the format on the disk.

@@ -1,12 +1,12 @@
 //! The records of a task's work: where it is stored, what was observed about it, and how it was reviewed and integrated.
 
 use super::record;
-use orch_core::change::{Finding, FindingKind};
-use orch_core::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
-use orch_core::ids::TaskId;
-use orch_core::review::{Decision, Issue, Review, ReviewMode, Severity};
-use orch_core::task::{BeganFrom, WorkTerms, Workplace, WorkspaceTerms};
-use orch_core::workspace::Variable;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::change::{Finding, FindingKind};
+use orch_core::tasks::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
+use orch_core::tasks::review::{Decision, Issue, Review, ReviewMode, Severity};
+use orch_core::tasks::task::{BeganFrom, WorkTerms, Workplace, WorkspaceTerms};
+use orch_core::tasks::workspace::Variable;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

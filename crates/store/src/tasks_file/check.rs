@@ -2,7 +2,7 @@
 
 use super::{Entry, Problem, Severity};
 use orch_config::yaml::{Lines, Tree};
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use std::collections::HashMap;
 
 /// What is looked at of an entry here; kept of every one, also of those that nobody else wants.

@@ -1,8 +1,8 @@
 //! One task as it stands in the file, and as orch writes a new one.
 
-use orch_core::ids::TaskId;
-use orch_core::task::{Spec, Status};
-use orch_core::task_key::KEYS;
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::task::{Spec, Status};
+use orch_core::text::task_key::KEYS;
 use serde_json::{Map, Value};
 
 /// One item of the list.

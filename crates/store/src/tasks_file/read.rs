@@ -4,10 +4,10 @@ use super::check::Relation;
 use super::entry::Entry;
 use super::{IGNORED, Problem, Severity, TASKS};
 use orch_config::yaml::{Decoded, Kind, Lines, NodeId, Tree};
-use orch_core::ids::TaskId;
-use orch_core::route::Complexity;
-use orch_core::task::{Spec, Status};
-use orch_core::task_key::{KEYS, Meaning, meaning_of};
+use orch_core::base::ids::TaskId;
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::task::{Spec, Status};
+use orch_core::text::task_key::{KEYS, Meaning, meaning_of};
 use std::ops::Range;
 use std::path::PathBuf;
 

@@ -4,8 +4,8 @@ mod kinds;
 mod properties;
 
 use super::*;
-use orch_core::route::Complexity;
-use orch_core::task::{Spec, Status};
+use orch_core::tasks::route::Complexity;
+use orch_core::tasks::task::{Spec, Status};
 use std::path::PathBuf;
 
 /// No task exists outside of the file.

@@ -6,11 +6,11 @@ use super::*;
 use crate::cli::fixture::now;
 use orch_api::status::{EngineMode, EngineState, QuestionView, SlotsView};
 use orch_api::types::HoldView;
-use orch_core::ids::{RunId, TaskId};
-use orch_core::money::{Spend, Usd};
-use orch_core::outcome::RunKind;
-use orch_core::plan::HoldReason;
-use orch_core::question::QuestionKind;
+use orch_core::base::ids::{RunId, TaskId};
+use orch_core::base::money::{Spend, Usd};
+use orch_core::tasks::hold::HoldReason;
+use orch_core::tasks::outcome::RunKind;
+use orch_core::tasks::question::QuestionKind;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

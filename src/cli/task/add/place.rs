@@ -9,7 +9,7 @@ use orch_api::endpoint;
 use orch_api::evidence::IntegrateMode;
 use orch_api::types::{NewProject, TaskView};
 use orch_config::home::Home;
-use orch_core::plan::not_registered;
+use orch_core::planning::plan::not_registered;
 use orch_sys::git::{Repo, is_top};
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 
 use super::{Standing, facts};
 use crate::base::ids::{RunId, TaskId};
-use crate::planning::plan::HoldReason;
+use crate::tasks::hold::HoldReason;
 use crate::tasks::outcome::{FailureClass, Outcome};
 use crate::tasks::review::Decision;
 use crate::tasks::route::{Complexity, RouteResult};

@@ -10,7 +10,7 @@ use crate::operations::pause::{Pause, PauseScope};
 use crate::operations::service::ShutdownMode;
 use crate::planning::batch::{BatchName, Row};
 use crate::planning::breaker::Target;
-use crate::planning::plan::HoldReason;
+use crate::tasks::hold::HoldReason;
 use crate::tasks::message::{MessageId, Via};
 use crate::tasks::outcome::FailureClass;
 use crate::tasks::review::Decision;

@@ -68,7 +68,8 @@ impl Planner<'_> {
 mod tests {
     use super::super::tests::{PlanInputs, routed, running, task};
     use super::*;
-    use crate::planning::plan::{HoldReason, Plan};
+    use crate::planning::plan::Plan;
+    use crate::tasks::hold::HoldReason;
     use crate::tasks::outcome::{Failure, FailureClass};
     use crate::tasks::question::QuestionKind;
     use crate::tasks::task::Parts;

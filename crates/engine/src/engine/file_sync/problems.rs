@@ -1,6 +1,6 @@
 //! What is wrong with `tasks.yml`, for a person.
 
-use orch_core::ids::TaskId;
+use orch_core::base::ids::TaskId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -13,7 +13,7 @@ use crate::job::Job;
 use crate::job::report::Report;
 use crate::tasks_file::missing_tasks::Verdict;
 use jiff::SignedDuration;
-use orch_core::ids::{RunId, TaskId};
+use orch_core::base::ids::{RunId, TaskId};
 use orch_sys::clock::Clock;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -3,7 +3,8 @@
 use crate::base::ids::TaskId;
 use crate::base::money::Usd;
 use crate::planning::plan::tests::{PlanInputs, any_task, reason, routed, running};
-use crate::planning::plan::{Action, Capacity, HoldReason, Plan, describe_end};
+use crate::planning::plan::{Action, Capacity, Plan, describe_end};
+use crate::tasks::hold::HoldReason;
 use crate::tasks::task::Task;
 use proptest::prelude::*;
 
