@@ -151,8 +151,8 @@ pub const COMMANDS: [Known; 20] = [
     known("stream", "7", "show its output as it comes"),
     known("stop", "[7]", "end the streams, or that of one task"),
     known("cost", "", "what was spent"),
-    known("pause", "", "nothing new starts; agents at work go on"),
-    known("resume", "", "it goes on"),
+    known("pause", "", "nothing new starts; running agents continue"),
+    known("resume", "", "new runs start again"),
     known("send", "7 WORDS", "say something to its agent; so does an answer in its thread"),
     known("help", "", "this list"),
 ];

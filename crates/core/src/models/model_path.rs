@@ -83,9 +83,13 @@ impl ModelPath {
         };
         // The route already carries what the task names and what a sticky task began with.
         let route = route.model.clone().map(|model| Step { source, reference: Some(model), reason: None });
-        let default = Step { source: Source::AgentDefault, reference: None, reason: None };
-        let pinned_default = (source != Source::Route && route.is_none()).then(|| Step { source, ..default.clone() });
-        let mut steps: Vec<Step> = [message, set, route, pinned_default, Some(default)].into_iter().flatten().collect();
+        // What a sticky task began with may be the agent's default; it stays as well.
+        let is_pinned = source != Source::Route;
+        let route = route.or_else(|| is_pinned.then_some(Step { source, reference: None, reason: None }));
+        let mut steps: Vec<Step> = [message, set, route].into_iter().flatten().collect();
+        if steps.is_empty() {
+            steps.push(Step { source: Source::AgentDefault, reference: None, reason: None });
+        }
         steps.sort_by_key(|step| step.source);
         Self(steps)
     }
