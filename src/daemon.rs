@@ -283,12 +283,11 @@ impl Setup {
         let (sockets, listener) = Sockets::open(self, state, &signals)?;
         let [settings_changed, channels_changed, providers_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
         // A short command reads the files once; every other mode follows changes.
-        let watcher = match mode {
-            Mode::Command => None,
-            Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => {
-                let all = [&settings_changed, &channels_changed, &providers_changed];
-                watch_or_poll(self.home.root(), &signals, all.map(Arc::clone))
-            }
+        let watcher = if let Mode::Command = mode {
+            None
+        } else {
+            let all = [&settings_changed, &channels_changed, &providers_changed];
+            watch_or_poll(self.home.root(), &signals, all.map(Arc::clone))
         };
         let deps = Arc::new(self.deps(journal.clone(), wake_socket.clone()));
         let (engine, handle) = orch_engine::start(deps, loaded, mode, signals.clone());

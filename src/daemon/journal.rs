@@ -92,10 +92,7 @@ impl Setup {
 }
 
 fn care_for(mode: Mode) -> Care {
-    match mode {
-        Mode::Command => Care::Some,
-        Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => Care::All,
-    }
+    if let Mode::Command = mode { Care::Some } else { Care::All }
 }
 
 /// Returns when the journal was rebuilt, if that is so recent that the cause of the damage must persist. A person may still

@@ -192,11 +192,10 @@ impl Engine {
             duration_ms: end.duration_ms,
             last_line: end.tail.lines().next_back().map(str::to_owned),
         };
-        let fact = match end.state {
-            CommandState::Passed => JobFact::Ran(run),
-            CommandState::Failed | CommandState::TimedOut | CommandState::NotStarted | CommandState::Lost => {
-                JobFact::Failed(JobFailure::Command(run))
-            }
+        let fact = if let CommandState::Passed = end.state {
+            JobFact::Ran(run)
+        } else {
+            JobFact::Failed(JobFailure::Command(run))
         };
         *ended = Some(end);
         change_set.note(&mut self.state, now, None, None, fact);

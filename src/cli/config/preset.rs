@@ -103,10 +103,8 @@ fn render(preset: &Preset, path: &Path, changes: &[Change], dry_run: bool) -> St
         return format!("{} already holds in {}\n", preset.name, text::line(&place));
     }
     let word = if dry_run { "would become" } else { "is now" };
-    let shown = |value: &Value| match value {
-        Value::String(text) => text::line(text).into_owned(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
-    };
+    let shown =
+        |value: &Value| if let Value::String(text) = value { text::line(text).into_owned() } else { value.to_string() };
     let lines = changes.iter().map(|change| {
         let (key, from, to) = (change.key, shown(&change.from), change.to);
         format!("{key} {word} {to} in {} (was {from})\n", text::line(&place))

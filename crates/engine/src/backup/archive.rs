@@ -177,13 +177,8 @@ fn walk(file: &Path, mut take: impl FnMut(&Path, &mut dyn Read) -> io::Result<()
 
 /// Only what a backup may hold, and nothing that leads out of the home.
 fn is_ours(path: &Path) -> bool {
-    let parts: Option<Vec<&str>> = path
-        .components()
-        .map(|part| match part {
-            Component::Normal(name) => name.to_str(),
-            Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => None,
-        })
-        .collect();
+    let parts: Option<Vec<&str>> =
+        path.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect();
     match parts.as_deref() {
         Some([file]) => *file == MANIFEST || super::FILES.contains(file),
         Some([".orch", file]) => *file == "orch.db" || super::sidecar_of(file).is_some(),

@@ -41,17 +41,7 @@ impl Obstacle {
     }
 
     fn hold(&self) -> Hold {
-        let reason = match self.failure.how {
-            How::Locked { .. } => HoldReason::Locked,
-            How::Killed { .. }
-            | How::NotStarted
-            | How::TimedOut
-            | How::Resources
-            | How::Vanished
-            | How::Unreadable
-            | How::Exited { .. }
-            | How::Refused => HoldReason::System,
-        };
+        let reason = if let How::Locked { .. } = self.failure.how { HoldReason::Locked } else { HoldReason::System };
         Hold { reason, detail: self.failure.to_string(), until: Some(self.again) }
     }
 }

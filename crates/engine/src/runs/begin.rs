@@ -157,10 +157,7 @@ impl Engine {
         run.reserved = self.reservation(&task, &run, now);
         run.model_reason = why.or(resolved);
         run.complexity = Some(route.complexity);
-        run.session_id = match next {
-            NextRun::Again { resume: true, .. } | NextRun::Said | NextRun::Parts | NextRun::Resumed { .. } => talk,
-            NextRun::Again { resume: false, .. } | NextRun::Fresh => None,
-        };
+        run.session_id = if let NextRun::Again { resume: false, .. } | NextRun::Fresh = next { None } else { talk };
         match self.apply(change_set, id, &Event::Launched { run: run.id.clone() }, now) {
             Ok(task) => {
                 run.attempt = task.progress.attempts;

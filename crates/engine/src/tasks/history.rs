@@ -86,14 +86,10 @@ fn integrated(integration: &Integration, after: &Task) -> Fact {
 }
 
 fn not_integrated(problem: &IntegrationProblem, after: &Task) -> Fact {
-    let how = match problem {
-        IntegrationProblem::Wait(wait) => {
-            NotIntegrated::Waits { reason: wait.reason, detail: first_line(&wait.detail) }
-        }
-        IntegrationProblem::Work(_)
-        | IntegrationProblem::Red { .. }
-        | IntegrationProblem::Ask(_)
-        | IntegrationProblem::External(_) => NotIntegrated::Stopped { then: Standing::of(after) },
+    let how = if let IntegrationProblem::Wait(wait) = problem {
+        NotIntegrated::Waits { reason: wait.reason, detail: first_line(&wait.detail) }
+    } else {
+        NotIntegrated::Stopped { then: Standing::of(after) }
     };
     IntegrationFact::Failed(how).into()
 }
@@ -125,38 +121,23 @@ fn first_line(text: &str) -> String {
 
 /// The run an event speaks of.
 pub fn run_of(event: &Event) -> Option<RunId> {
-    match event {
-        Event::RouteAsked { run }
-        | Event::Launched { run }
-        | Event::LaunchFailed { run, .. }
-        | Event::RunEnded { run, .. }
-        | Event::Judged { run, .. }
-        | Event::NotJudged { run, .. }
-        | Event::ReviewAsked { run, .. }
-        | Event::ReviewPostponed { run, .. }
-        | Event::Reviewed { run, .. }
-        | Event::ReviewFailed { run, .. }
-        | Event::HandedOn { run, .. }
-        | Event::Integrated { run, .. }
-        | Event::Ruled { run, .. }
-        | Event::NotIntegrated { run, .. } => Some(run.clone()),
-        Event::RouteChosen { .. }
-        | Event::RouteImpossible { .. }
-        | Event::ModelRefused { .. }
-        | Event::RoutePostponed { .. }
-        | Event::ProviderRests { .. }
-        | Event::Placed { .. }
-        | Event::IntegrationDue
-        | Event::CancelAsked { .. }
-        | Event::InterruptAsked
-        | Event::ShutdownAsked
-        | Event::MessageWaits
-        | Event::RetryAsked
-        | Event::UnblockAsked
-        | Event::RunAsked { .. }
-        | Event::Blocked(_)
-        | Event::Unblocked
-        | Event::PartFailed { .. }
-        | Event::WaitsForItself(_) => None,
+    if let Event::RouteAsked { run }
+    | Event::Launched { run }
+    | Event::LaunchFailed { run, .. }
+    | Event::RunEnded { run, .. }
+    | Event::Judged { run, .. }
+    | Event::NotJudged { run, .. }
+    | Event::ReviewAsked { run, .. }
+    | Event::ReviewPostponed { run, .. }
+    | Event::Reviewed { run, .. }
+    | Event::ReviewFailed { run, .. }
+    | Event::HandedOn { run, .. }
+    | Event::Integrated { run, .. }
+    | Event::Ruled { run, .. }
+    | Event::NotIntegrated { run, .. } = event
+    {
+        Some(run.clone())
+    } else {
+        None
     }
 }

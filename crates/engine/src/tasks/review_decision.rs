@@ -128,10 +128,7 @@ pub enum Acceptance {
 impl EngineHandle {
     /// What the person who asks is called, where that is known.
     pub(crate) fn person_asking(&self) -> Option<String> {
-        match self.actor() {
-            Actor::Person { through } => through.clone(),
-            Actor::Orch | Actor::Run(_) | Actor::Schedule(_) | Actor::Unknown => None,
-        }
+        if let Actor::Person { through } = self.actor() { through.clone() } else { None }
     }
 
     /// Accepts the work of a task as it is. The word holds for the tip of its branch, which must be `wanted` where the

@@ -279,10 +279,8 @@ async fn stashes_of_main<'a>(
     trail: &Trail,
     (guard, changes): (&Guard, &'a [Change]),
 ) -> Vec<&'a str> {
-    let gone_to = changes.iter().filter_map(|change| match change {
-        Change::Head { to, .. } => Some(to.as_str()),
-        Change::Ref(_) | Change::Files { .. } | Change::Programs { .. } | Change::Settings { .. } => None,
-    });
+    let gone_to =
+        changes.iter().filter_map(|change| if let Change::Head { to, .. } = change { Some(to.as_str()) } else { None });
     let heads: Vec<&str> = gone_to.chain([guard.head()]).collect();
     let mut entries = Vec::new();
     for entry in changes.iter().filter_map(Change::new_stash).filter(|_| trail.stashed_main()) {

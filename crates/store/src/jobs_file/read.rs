@@ -278,15 +278,10 @@ impl Reader<'_> {
     fn list(&mut self, name: &str, value: NodeId) -> Vec<String> {
         let tree = self.tree;
         let value = tree.resolve(value);
-        match tree.kind(value) {
-            Kind::Sequence { .. } => tree.children(value).filter_map(|item| self.text_field(name, item)).collect(),
-            Kind::Plain
-            | Kind::Single
-            | Kind::Double
-            | Kind::Block
-            | Kind::Alias
-            | Kind::Mapping { .. }
-            | Kind::End => self.text_field(name, value).into_iter().collect(),
+        if let Kind::Sequence { .. } = tree.kind(value) {
+            tree.children(value).filter_map(|item| self.text_field(name, item)).collect()
+        } else {
+            self.text_field(name, value).into_iter().collect()
         }
     }
 

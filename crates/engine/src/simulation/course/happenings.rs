@@ -338,25 +338,7 @@ fn touched(task: TaskId) -> Arc<[String]> {
 
 /// The run that a job is about.
 fn run_of(key: &JobKey) -> Option<RunId> {
-    match key {
-        JobKey::Start(run) | JobKey::Judge(run) | JobKey::Integrate(run) => Some(run.clone()),
-        JobKey::Stop(_)
-        | JobKey::ClearReview(_)
-        | JobKey::HandOver(..)
-        | JobKey::TryRoute(_)
-        | JobKey::Compare(_)
-        | JobKey::TryChecks(_)
-        | JobKey::LookAtFiles
-        | JobKey::Look
-        | JobKey::ReadFiles
-        | JobKey::WriteFile
-        | JobKey::Sidecars
-        | JobKey::Retain
-        | JobKey::Index
-        | JobKey::ChangeJobs
-        | JobKey::RunCommand(_)
-        | JobKey::Collect => None,
-    }
+    if let JobKey::Start(run) | JobKey::Judge(run) | JobKey::Integrate(run) = key { Some(run.clone()) } else { None }
 }
 
 /// The same report once more, where it tells of a run.
