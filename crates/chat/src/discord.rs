@@ -169,7 +169,7 @@ impl Discord {
     }
 
     /// Starts to show the output of a task in a channel.
-    async fn stream(&self, shown: Shown<Id<ChannelMarker>>, (client, tracker): (&Client, &TaskTracker)) {
+    async fn stream(&self, shown: Shown<Id<ChannelMarker>>, client: &Client, tracker: &TaskTracker) {
         let (key, stop) = self.0.streams.begin(&shown, now()).await;
         self.show((key, stop), shown, (client, tracker));
     }

@@ -217,7 +217,7 @@ impl<C: Sender> SendQueue<C> {
             };
             match due {
                 Due::Queued(item) => self.deliver(&mut sender, item).await,
-                Due::Live { key, state, is_last } => self.grow(&mut sender, key, (state, is_last)).await,
+                Due::Live { key, state, is_last } => self.grow(&mut sender, key, state, is_last).await,
                 Due::At(at) => {
                     tokio::select! {
                         () = tokio::time::sleep_until(sender.rate_limiter().started + at) => {}
@@ -252,7 +252,7 @@ impl<C: Sender> SendQueue<C> {
         }
     }
 
-    async fn grow(&self, sender: &mut C, key: u64, (state, is_last): (C::Live, bool)) {
+    async fn grow(&self, sender: &mut C, key: u64, state: C::Live, is_last: bool) {
         let known = self.lock().live.get(&key).map(|(name, shown)| (name.clone(), shown.as_ref() == Some(&state)));
         let done = match &known {
             Some((name, true)) => Ok(name.clone()),

@@ -14,14 +14,15 @@ const ORDERS: Duration = Duration::from_secs(1);
 
 /// Waits for requests in progress, sends what is left in the queues, and aborts queues that are not done by the deadline.
 pub async fn shut_down(orders: &TaskTracker, closing: &CancellationToken, queues: JoinSet<()>) {
-    shut_down_within(orders, closing, queues, (ORDERS, DEADLINE)).await;
+    shut_down_within(orders, closing, queues, ORDERS, DEADLINE).await;
 }
 
 async fn shut_down_within(
     orders: &TaskTracker,
     closing: &CancellationToken,
     mut queues: JoinSet<()>,
-    (for_orders, for_all): (Duration, Duration),
+    for_orders: Duration,
+    for_all: Duration,
 ) {
     let started = Instant::now();
     orders.close();
@@ -47,7 +48,7 @@ mod tests {
             let _held = ended;
             std::future::pending().await
         });
-        shut_down_within(&orders, &closing, queues, (Duration::from_millis(5), Duration::from_millis(10))).await;
+        shut_down_within(&orders, &closing, queues, Duration::from_millis(5), Duration::from_millis(10)).await;
         assert!(end.await.is_err() && closing.is_cancelled(), "the queue was aborted");
     }
 
@@ -65,7 +66,7 @@ mod tests {
             closes.cancelled().await;
             said.send(word.await).ok();
         });
-        shut_down_within(&orders, &closing, queues, (LONG, LONG)).await;
+        shut_down_within(&orders, &closing, queues, LONG, LONG).await;
         assert_eq!(heard.await, Ok(Ok(false)), "the request was done before the queue was told to close");
     }
 }

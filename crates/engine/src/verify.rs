@@ -300,7 +300,7 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
         return Err(asked(format!("the worktree {path} is on {found} instead of {branch}, at {head}, and {what}")));
     }
     // What is accepted, or asked about, outlasts a power cut.
-    repo.make_durable(checkout, &branch, (&seen.base, &seen.head)).await?;
+    repo.make_durable(checkout, &branch, &seen.base, &seen.head).await?;
     let mut evidence = Evidence { uncommitted, notes, ..Evidence::default() };
     take_over(seen, &mut evidence);
     Ok(evidence)

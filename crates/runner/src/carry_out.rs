@@ -145,7 +145,7 @@ fn run_agent(
     reading.follow_live();
     let mut starts = Starts::default();
     loop {
-        let start = start_agent(dir, launch, env, streams, &mut reading, (signals, &*watch));
+        let start = start_agent(dir, launch, env, streams, &mut reading, signals, &*watch);
         let (ended, swept) = follow_agent(start, dir, launch, signals, watch, &mut reading);
         let restart = starts.should_restart(dir, &ended, &mut reading, signals, watch);
         match restart.then(|| Streams::create(dir)) {
@@ -212,7 +212,8 @@ fn start_agent(
     env: &BTreeMap<String, String>,
     mut streams: Streams,
     reading: &mut Reading,
-    (signals, watch): (&Signals, &Watch),
+    signals: &Signals,
+    watch: &Watch,
 ) -> AgentStart {
     let started = instant();
     let agent = loop {

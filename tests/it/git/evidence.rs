@@ -78,7 +78,7 @@ async fn attributes_hide_no_text_from_the_judge_and_what_is_binary_is_left_out()
     agent.commit(".gitattributes", "* -diff\n");
     agent.commit("token", "a secret\n");
     let head = agent.commit("logo", "P\0NG\n");
-    let seen = repo.difference(&worktree.checkout, (&worktree.base_sha, &head), 3).await.unwrap();
+    let seen = repo.difference(&worktree.checkout, &worktree.base_sha, &head, 3).await.unwrap();
     assert!(seen.patch.contains("+a secret") && !seen.patch.contains('\0'), "{}", seen.patch);
     assert!(seen.history.is_some_and(|history| history.contains("+a secret")));
 }
@@ -206,7 +206,7 @@ async fn what_a_commit_held_and_a_later_one_took_out_is_still_looked_at() {
     let evil = agent.git(["commit-tree", "-p", "HEAD", "-m", "evil", tree.stdout.trim()]);
     let clean = agent.git(["commit-tree", "-p", &evil, "-m", "clean", &format!("{first}^{{tree}}")]);
     agent.git(["reset", "--quiet", "--hard", &clean]);
-    let seen = repo.difference(&worktree.checkout, (&base, &clean), 4).await.unwrap();
+    let seen = repo.difference(&worktree.checkout, &base, &clean, 4).await.unwrap();
     assert!(seen.names.iter().any(|name| name.commit == evil && name.path == ".GIT/pre-commit"), "{:?}", seen.names);
     let collisions: Vec<(&str, &str)> =
         seen.collisions.iter().map(|one| (one.path.as_str(), one.with.as_str())).collect();

@@ -227,7 +227,7 @@ async fn a_press_and_a_reason_that_orch_died_over_are_carried_out_once_when_it_i
         .dies_over(async |system: &EngineFixture, store: &ChannelStore, begun| {
             let update = system.fixture.api.presses_token(ADA, GROUP, wish, &token);
             let under = format!("{GROUP}/{wish}");
-            let taken = redeem(store, &token, (&ADA.to_string(), &under), (&key(update, begun), begun)).await;
+            let taken = redeem(store, &token, &ADA.to_string(), &under, &key(update, begun), begun).await;
             assert!(taken.expect("read").is_ok());
             update
         })
@@ -278,7 +278,7 @@ async fn an_approval_by_a_button_that_orch_died_over_counts_once_whether_it_was_
                 let update = system.fixture.api.presses_token(ADA, GROUP, message, &token);
                 let under = format!("{GROUP}/{message}");
                 let key = key(update, begun);
-                let taken = redeem(store, &token, (&ADA.to_string(), &under), (&key, begun)).await;
+                let taken = redeem(store, &token, &ADA.to_string(), &under, &key, begun).await;
                 assert!(taken.expect("read").is_ok());
                 if was_carried_out {
                     let client = system.engine.client.on_behalf_of(format!("telegram user {ADA}")).once(key);

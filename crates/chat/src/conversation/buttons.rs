@@ -143,8 +143,10 @@ fn read(text: &str) -> Option<Bound> {
 pub async fn redeem(
     store: &ChannelStore,
     token: &str,
-    (user, message): (&str, &str),
-    (order, now): (&str, Timestamp),
+    user: &str,
+    message: &str,
+    order: &str,
+    now: Timestamp,
 ) -> Result<Result<Press, Void>, EngineError> {
     let is_token = token.len() <= LONGEST && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !is_token {
@@ -152,7 +154,7 @@ pub async fn redeem(
     }
     let (key, claim) = (format!("{OPEN}{token}"), format!("{CLAIMED}{token}/{user}"));
     let Some(bound) = store.get(&key).await?.as_deref().and_then(read) else {
-        return resume_claim(store, token, (user, &claim), order).await;
+        return resume_claim(store, token, user, &claim, order).await;
     };
     if let Err(void) = bound.allows(user, now) {
         return Ok(Err(void));
@@ -180,7 +182,8 @@ async fn remember(store: &ChannelStore, token: &str, user: &str, at: Timestamp) 
 async fn resume_claim(
     store: &ChannelStore,
     token: &str,
-    (user, claim): (&str, &str),
+    user: &str,
+    claim: &str,
     order: &str,
 ) -> Result<Result<Press, Void>, EngineError> {
     let claim = store.get(claim).await?.and_then(|text| serde_json::from_str::<Claim>(&text).ok());
@@ -233,7 +236,7 @@ mod tests {
         let store = ChannelStore::in_memory();
         let token = one(&store).await;
         assert!(token.len() >= 32, "{token}");
-        let press = |user: &'static str, order: &'static str| redeem(&store, &token, (user, "m5"), (order, NOW));
+        let press = |user: &'static str, order: &'static str| redeem(&store, &token, user, "m5", order, NOW);
         let (first, second) = tokio::join!(press("1", "a"), press("2", "b"));
         assert_eq!(first.expect("memory"), Ok(approve()));
         let error = second.expect("memory").expect_err("used").to_string();
@@ -249,12 +252,12 @@ mod tests {
         for (user, message, now, void) in
             [("3", "m5", NOW, Void::Foreign), ("1", "m6", NOW, Void::Elsewhere), ("1", "m5", hours(25), Void::Old)]
         {
-            assert_eq!(redeem(&store, &token, (user, message), ("a", now)).await.expect("memory"), Err(void));
+            assert_eq!(redeem(&store, &token, user, message, "a", now).await.expect("memory"), Err(void));
         }
         for token in ["", "x", "../../etc/passwd", &"a".repeat(5_000), "pressed/x"] {
-            assert_eq!(redeem(&store, token, ("1", "m5"), ("a", NOW)).await.expect("memory"), Err(Void::Old));
+            assert_eq!(redeem(&store, token, "1", "m5", "a", NOW).await.expect("memory"), Err(Void::Old));
         }
-        assert_eq!(redeem(&store, &token, ("1", "m5"), ("b", hours(24))).await.expect("memory"), Ok(approve()));
+        assert_eq!(redeem(&store, &token, "1", "m5", "b", hours(24)).await.expect("memory"), Ok(approve()));
     }
 
     #[tokio::test]
@@ -263,9 +266,9 @@ mod tests {
         let button = Button { label: "Approve".to_owned(), press: approve() };
         let minted = mint(&store, &[button], &BTreeSet::from(["1".to_owned()]), NOW).await.expect("memory");
         let token = minted[0].token.as_str();
-        assert!(redeem(&store, token, ("1", "m5"), ("a", NOW)).await.expect("memory").is_ok());
+        assert!(redeem(&store, token, "1", "m5", "a", NOW).await.expect("memory").is_ok());
         bind(&store, &minted, "m5").await.expect("memory");
-        assert!(matches!(redeem(&store, token, ("1", "m5"), ("b", NOW)).await, Ok(Err(Void::Used { by: None }))));
+        assert!(matches!(redeem(&store, token, "1", "m5", "b", NOW).await, Ok(Err(Void::Used { by: None }))));
     }
 
     #[tokio::test]
@@ -275,7 +278,7 @@ mod tests {
             let token = one(&store).await;
             let press = |user: &'static str, order: &'static str| {
                 let (store, token) = (store.clone(), token.clone());
-                async move { redeem(&store, &token, (user, "m5"), (order, hours(1))).await.expect("memory") }
+                async move { redeem(&store, &token, user, "m5", order, hours(1)).await.expect("memory") }
             };
             assert_eq!(press("1", "a").await, Ok(approve()));
             if dies_before_the_memory {

@@ -73,7 +73,7 @@ impl Order {
             Ask::Help => Ok(render::help()),
             Ask::Status => self.status().await.map(|view| render::overview(&view)),
             Ask::Tasks => self.rows().await,
-            Ask::Add { project, title, body } => self.add((project, title, body), document).await,
+            Ask::Add { project, title, body } => self.add(project, title, body, document).await,
             Ask::Show(id) => self.show(id).await,
             Ask::Why(id) => self.client.call(&endpoint::TaskWhy { id }).await.map(|view| render::why(&view)),
             Ask::Run(id) => self.change(id, Verb::Run, None).await,
@@ -114,7 +114,9 @@ impl Order {
 
     async fn add(
         &self,
-        (project, title, body): (Option<String>, String, String),
+        project: Option<String>,
+        title: String,
+        body: String,
         document: Option<Document>,
     ) -> Result<ChatMessage, ClientError> {
         let projects = self.client.call(&endpoint::ProjectList).await?;

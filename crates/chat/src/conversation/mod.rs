@@ -143,14 +143,14 @@ impl Conversation {
                     Answer::new(ChatMessage { task: thread, ..render::sentence(why) })
                 }
                 Understood::Ask(ask) => order.ask(ask, None).await,
-                Understood::Message(task, text) => self.task_text(&order, speaker, (task, text)).await,
+                Understood::Message(task, text) => self.task_text(&order, speaker, task, text).await,
             },
-            Said::Pressed { token, message } => self.pressed(&order, speaker, (&token, &message), now).await,
+            Said::Pressed { token, message } => self.pressed(&order, speaker, &token, &message, now).await,
         }
     }
 
     /// Handles text in a task's thread: the description of a requested change if one is pending, else a message to the agent.
-    async fn task_text(&self, order: &Order, speaker: &Speaker, (task, text): (TaskId, String)) -> Answer {
+    async fn task_text(&self, order: &Order, speaker: &Speaker, task: TaskId, text: String) -> Answer {
         let key = format!("{WANTED}{task}/{}", speaker.user);
         let kept = match self.store.get(&key).await {
             Ok(kept) => kept,
@@ -172,14 +172,8 @@ impl Conversation {
         }
     }
 
-    async fn pressed(
-        &self,
-        order: &Order,
-        speaker: &Speaker,
-        (token, message): (&str, &str),
-        now: Timestamp,
-    ) -> Answer {
-        let press = match redeem(&self.store, token, (&speaker.user, message), (&order.key, order.started)).await {
+    async fn pressed(&self, order: &Order, speaker: &Speaker, token: &str, message: &str, now: Timestamp) -> Answer {
+        let press = match redeem(&self.store, token, &speaker.user, message, &order.key, order.started).await {
             Ok(Ok(press)) => press,
             Ok(Err(void)) => return Answer { toast: Some(void.to_string()), ..Answer::default() },
             Err(error) => return Answer { toast: Some(error.to_string()), ..Answer::default() },

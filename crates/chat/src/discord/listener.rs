@@ -350,7 +350,7 @@ impl<'a> Listener<'a> {
                     }
                     Err(why) => Answer::new(render::sentence(why)),
                 };
-                self.reply(&asked, (channel, speaker.user), answer, true).await;
+                self.reply(&asked, channel, speaker.user, answer, true).await;
             }
             Did::Pressed { asked, token, under } => {
                 let said = Said::Pressed { token, message: under.to_string() };
@@ -361,7 +361,7 @@ impl<'a> Listener<'a> {
                 if answer.is_spent {
                     self.discord.0.queue.remove_buttons(under);
                 }
-                self.reply(&asked, (channel, speaker.user), answer, false).await;
+                self.reply(&asked, channel, speaker.user, answer, false).await;
             }
         }
     }
@@ -390,13 +390,7 @@ impl<'a> Listener<'a> {
     }
 
     /// Answers an interaction; if it has expired, the answer goes to the channel.
-    async fn reply(
-        &self,
-        asked: &Asked,
-        (channel, to): (Id<ChannelMarker>, String),
-        answer: Answer,
-        is_waited_for: bool,
-    ) {
+    async fn reply(&self, asked: &Asked, channel: Id<ChannelMarker>, to: String, answer: Answer, is_waited_for: bool) {
         let mut messages = answer.messages.clone();
         if is_waited_for && messages.is_empty() {
             let streams = |task| render::about(task, format!("The output of #{task} follows."));
@@ -423,7 +417,7 @@ impl<'a> Listener<'a> {
 
     async fn stream(&self, channel: Id<ChannelMarker>, task: TaskId, by: String) {
         let shown = Shown::new(channel, self.discord.0.setup.listed.channel, task, by);
-        self.discord.stream(shown, (self.client, self.tracker)).await;
+        self.discord.stream(shown, self.client, self.tracker).await;
     }
 
     async fn reply_with(&self, asked: &Asked, content: &ChatMessage, is_first: bool) -> Result<(), Refusal> {

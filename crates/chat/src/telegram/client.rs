@@ -143,7 +143,8 @@ impl Bot {
     pub async fn send_file<T: DeserializeOwned>(
         &self,
         fields: &[(&str, String)],
-        (name, text): (&str, &str),
+        name: &str,
+        text: &str,
     ) -> Result<T, BotError> {
         // Random, so that no text can contain it.
         let boundary = uuid::Uuid::new_v4().simple().to_string();

@@ -144,7 +144,7 @@ impl Telegram {
     }
 
     /// Starts to show the output of a task in a chat.
-    async fn stream(&self, shown: Shown<i64>, (client, tracker): (&Client, &TaskTracker)) {
+    async fn stream(&self, shown: Shown<i64>, client: &Client, tracker: &TaskTracker) {
         let (key, stop) = self.0.streams.begin(&shown, now()).await;
         self.show((key, stop), shown, (client, tracker));
     }

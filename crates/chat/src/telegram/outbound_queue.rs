@@ -211,7 +211,7 @@ impl Sender {
                 None => bot.call::<Value>(method, &takes).await,
                 Some(document) => {
                     let fields: Vec<(&str, String)> = takes.as_object().into_iter().flatten().map(field).collect();
-                    bot.send_file(&fields, (&document.name, &document.text)).await
+                    bot.send_file(&fields, &document.name, &document.text).await
                 }
             };
             self.rate_limiter.record_request();

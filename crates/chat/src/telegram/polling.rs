@@ -263,7 +263,7 @@ impl Poller<'_> {
         answer.messages.into_iter().for_each(|content| queue.answer(content));
         if let Some(task) = answer.stream {
             let shown = Shown::new(chat, self.telegram.0.listed.chat, task, to);
-            self.telegram.stream(shown, (self.client, self.tracker)).await;
+            self.telegram.stream(shown, self.client, self.tracker).await;
         }
         if let Some(stop) = answer.stop_stream {
             let said = stopped(self.telegram.0.streams.stop(chat, stop).await);

@@ -250,8 +250,10 @@ pub fn can_be_asked(candidates: &[Candidate], author: &str, unread: &[String]) -
 /// own agent in a new conversation. Agents that failed to review it come last. `None`: no agent is available now.
 pub fn choose<'a>(
     candidates: &'a [Candidate],
-    (author, provider): (&'a str, &str),
-    (failed, unread): (&[String], &'a [String]),
+    author: &'a str,
+    provider: &str,
+    failed: &[String],
+    unread: &'a [String],
 ) -> Option<&'a Candidate> {
     askable(candidates, author, unread).filter(|candidate| candidate.is_free).min_by_key(|candidate| {
         let failures = failed.iter().filter(|agent| **agent == candidate.agent).count();
@@ -311,7 +313,7 @@ mod tests {
     fn another_provider_looks_before_another_agent_and_the_author_only_where_there_is_nobody_else() {
         let chosen = |of: &[(&str, &str, bool)], failed: &[&str]| {
             let failed: Vec<String> = failed.iter().map(|agent| (*agent).to_owned()).collect();
-            choose(&candidates(of), ("claude", "anthropic"), (&failed, &[])).map(|candidate| candidate.agent.clone())
+            choose(&candidates(of), "claude", "anthropic", &failed, &[]).map(|candidate| candidate.agent.clone())
         };
         let three = [("claude", "anthropic", true), ("opencode", "anthropic", true), ("codex", "openai", true)];
         assert_eq!(chosen(&three, &[]).as_deref(), Some("codex"));
@@ -326,7 +328,7 @@ mod tests {
         let candidates =
             candidates(&[("claude", "anthropic", true), ("opencode", "anthropic", true), ("codex", "openai", true)]);
         let mut unread: Vec<String> = Vec::new();
-        while let Some(chosen) = choose(&candidates, ("claude", "anthropic"), (&unread, &unread)) {
+        while let Some(chosen) = choose(&candidates, "claude", "anthropic", &unread, &unread) {
             assert!(can_be_asked(&candidates, "claude", &unread));
             let agent = chosen.agent.clone();
             unread.push(agent);

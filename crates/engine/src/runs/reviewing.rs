@@ -39,7 +39,7 @@ impl Engine {
         let model = task.route.as_ref().and_then(|route| route.model.as_deref());
         let provider = provider_of(author, model);
         let Some(chosen) =
-            choose(&candidates, (author, &provider), (&task.progress.failed_reviews, &task.progress.unread_reviews))
+            choose(&candidates, author, &provider, &task.progress.failed_reviews, &task.progress.unread_reviews)
         else {
             let (detail, until) = self.why_nobody(&candidates, &task, now);
             return self.postpone_review(change_set, id, &detail, until, now);

@@ -26,12 +26,11 @@ pub async fn look_through(
     spec: &Spec,
     evidence: &mut Evidence,
 ) -> Result<(), StepProblem> {
-    let range = (evidence.base.as_str(), evidence.head.as_str());
     if evidence.commits.is_empty() {
         evidence.tree = Some(repo.tree_of(at, &evidence.head).await?);
         return Ok(());
     }
-    let seen = repo.difference(at, range, evidence.commits.len()).await?;
+    let seen = repo.difference(at, &evidence.base, &evidence.head, evidence.commits.len()).await?;
     let redactor = config.redactor(&deps.environment);
     let max_file = config.workflow.max_file_mb.checked_mul(1_000_000).filter(|bytes| *bytes > 0);
     let allowed = allowed(config, spec);
@@ -75,7 +74,7 @@ pub async fn look_for_undone(
         if repo.commit_of(own).await?.is_none() {
             continue;
         }
-        undone.extend(repo.undone(at, (own, &evidence.base), &evidence.head).await?);
+        undone.extend(repo.undone(at, own, &evidence.base, &evidence.head).await?);
     }
     let detail = "what came to the base since is not in it";
     evidence.findings.extend(undone.into_iter().map(|path| Finding::new(FindingKind::Undone, path, detail)));

@@ -44,7 +44,8 @@ impl Repo {
     pub async fn difference(
         &self,
         at: &Checkout,
-        (base, head): (&str, &str),
+        base: &str,
+        head: &str,
         commits: usize,
     ) -> Result<Difference, GitError> {
         let (files, patch, history, blobs, names, tree) = tokio::try_join!(
@@ -126,7 +127,7 @@ impl Repo {
 
     /// Returns the files that `other` changed since it forked from `own`, and that `head`, a merge of both, has as in
     /// `own`.
-    pub async fn undone(&self, at: &Checkout, (own, other): (&str, &str), head: &str) -> Result<Vec<String>, GitError> {
+    pub async fn undone(&self, at: &Checkout, own: &str, other: &str, head: &str) -> Result<Vec<String>, GitError> {
         let Some(parting) = self.merge_base(own, other).await? else { return Ok(Vec::new()) };
         let (theirs, taken, kept) = tokio::try_join!(
             self.names_between(at, &parting, other),

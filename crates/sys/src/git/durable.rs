@@ -26,7 +26,8 @@ impl Repo {
         &self,
         at: &Checkout,
         branch: &BranchName,
-        (base, head): (&str, &str),
+        base: &str,
+        head: &str,
     ) -> Result<(), GitError> {
         let call = Call::new(["rev-list", "--objects", "--no-object-names", require_sha(head)?, "--not"]);
         let listed = self.ask(at, call.arg(require_sha(base)?)).await?.text();

@@ -80,7 +80,7 @@ impl Repo {
         let range = format!("{base}..{head}");
         let list = Call::new(["rev-list", "--reverse", COMMITS_MAX, &range, "--"]);
         let (list, changes) = tokio::try_join!(self.ask(at, list), self.diff_stat(at, base, &head))?;
-        self.require_whole(at, (base, &head), &list.stdout, &changes).await?;
+        self.require_whole(at, base, &head, &list.stdout, &changes).await?;
         Ok(Evidence {
             base: base.to_owned(),
             head,
@@ -100,7 +100,8 @@ impl Repo {
     async fn require_whole(
         &self,
         at: &Checkout,
-        (base, head): (&str, &str),
+        base: &str,
+        head: &str,
         list: &[u8],
         changes: &[FileChange],
     ) -> Result<(), GitError> {

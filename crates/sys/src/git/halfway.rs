@@ -155,7 +155,7 @@ impl Repo {
                 return Err(note.changed(at, &other.path));
             }
             let differing = status.differences.iter().map(|difference| difference.path.as_path()).collect();
-            self.settle_files(at, noted, (&steps, &differing), tip.as_ref() == Some(&note.new)).await
+            self.settle_files(at, noted, &steps, &differing, tip.as_ref() == Some(&note.new)).await
         } else {
             self.clear_locks(at, noted, Elder::Spared).await
         }
@@ -183,26 +183,27 @@ impl Repo {
         let hashes = self.hashes(at, &steps).await?;
         let mut path_states = Vec::with_capacity(steps.len());
         for (step, hash) in steps.iter().zip(hashes) {
-            let stand = self.stand(at, (&noted.note.new, noted.at), step, hash).await?;
+            let stand = self.stand(at, &noted.note.new, noted.at, step, hash).await?;
             // Content of neither commit belongs to the user.
             path_states.extend(stand.map(|stand| (step, stand)));
         }
         self.clear_locks(at, noted, Elder::Spared).await?;
-        self.write_files(at, &noted.note, Goal::Old, (&path_states, differing)).await
+        self.write_files(at, &noted.note, Goal::Old, &path_states, differing).await
     }
 
     async fn settle_files(
         &self,
         at: &Checkout,
         noted: &Noted,
-        (steps, differing): (&[Step], &HashSet<&Path>),
+        steps: &[Step],
+        differing: &HashSet<&Path>,
         moved: bool,
     ) -> Result<(), AdvanceError> {
         let note = &noted.note;
         let goal = self.goal(at, note, moved).await?;
         let path_states = self.path_states(at, noted, steps).await?;
         self.clear_locks(at, noted, Elder::Refused).await?;
-        self.write_files(at, note, goal, (&path_states, differing)).await?;
+        self.write_files(at, note, goal, &path_states, differing).await?;
         if goal == Goal::New && !moved {
             self.move_ref(&note.branch, &note.old, &note.new).await?;
         }
@@ -232,7 +233,7 @@ impl Repo {
     ) -> Result<Vec<(&'a Step, Stand)>, AdvanceError> {
         let mut path_states = Vec::with_capacity(steps.len());
         for (step, hash) in steps.iter().zip(self.hashes(at, steps).await?) {
-            let Some(stand) = self.stand(at, (&noted.note.new, noted.at), step, hash).await? else {
+            let Some(stand) = self.stand(at, &noted.note.new, noted.at, step, hash).await? else {
                 return Err(noted.note.changed(at, &step.path));
             };
             path_states.push((step, stand));
@@ -246,7 +247,8 @@ impl Repo {
         at: &Checkout,
         note: &Note,
         goal: Goal,
-        (path_states, differing): (&[(&Step, Stand)], &HashSet<&Path>),
+        path_states: &[(&Step, Stand)],
+        differing: &HashSet<&Path>,
     ) -> Result<(), AdvanceError> {
         let mut wanted = Vec::new();
         for (step, stand) in path_states {

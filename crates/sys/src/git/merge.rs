@@ -184,7 +184,7 @@ impl Repo {
         let checkout = self.checkout_of(base).await?;
         // git flushes the files it writes, but not their directories: the base must never name objects that a power cut
         // may lose.
-        self.make_durable(&self.main_checkout(), base, (old, new)).await?;
+        self.make_durable(&self.main_checkout(), base, old, new).await?;
         let _moving = self.moving();
         let note = Note { branch: base.clone(), old: old.to_owned(), new: new.to_owned(), checkout };
         self.move_noted(&note).await?;
@@ -192,9 +192,9 @@ impl Repo {
         if found.as_deref() != Some(new) {
             return Err(AdvanceError::Moved { branch: base.clone(), found });
         }
-        self.make_durable(&self.main_checkout(), base, (old, new)).await?;
+        self.make_durable(&self.main_checkout(), base, old, new).await?;
         if note.checkout.is_none() {
-            self.after_a_switch(base, (old, new)).await?;
+            self.after_a_switch(base, old, new).await?;
         }
         Ok(Advanced { sha: new.to_owned(), checkout: note.checkout.map(|at| at.work_tree), already: false })
     }
@@ -284,7 +284,7 @@ impl Repo {
     /// # Errors
     /// The user began a merge into the old commit there. The branch is moved back to that commit, so that they can
     /// continue.
-    async fn after_a_switch(&self, base: &BranchName, (old, new): (&str, &str)) -> Result<(), AdvanceError> {
+    async fn after_a_switch(&self, base: &BranchName, old: &str, new: &str) -> Result<(), AdvanceError> {
         at_rest(self.main_checkout().work_tree).await;
         let Some(at) = self.checkout_of(base).await? else { return Ok(()) };
         if self.tip(base).await?.as_deref() != Some(new) {

@@ -58,7 +58,7 @@ impl Repo {
         let (mut tip, mut message) = (branch_sha.to_owned(), request.message.trim_end().to_owned());
         if let Some(fork) = fork {
             let checkout = self.make_scratch(request.scratch, branch_sha).await?;
-            tip = self.replay(&checkout, request, (fork, branch_sha, base_sha)).await?;
+            tip = self.replay(&checkout, request, fork, branch_sha, base_sha).await?;
             if tip == base_sha {
                 return Ok(Merged::Already { base_sha: tip.clone(), commit: tip });
             }
@@ -85,12 +85,14 @@ impl Repo {
         &self,
         at: &Checkout,
         request: &MergeRequest<'_>,
-        (fork, tip, base_sha): (&str, &str, &str),
+        fork: &str,
+        tip: &str,
+        base_sha: &str,
     ) -> Result<String, MergeError> {
         let range = format!("{fork}..{tip}");
         let merges = Call::new(["rev-list", "--merges", "--max-count=1", &range, "--"]);
         if !self.ask(at, merges).await?.text().trim().is_empty() {
-            return Err(self.base_rewritten(request, (fork, base_sha), "has a merge of its own").await?);
+            return Err(self.base_rewritten(request, fork, base_sha, "has a merge of its own").await?);
         }
         let call = Call::new(["rebase", "--quiet", "--no-verify", "--empty=drop", "--onto", base_sha, fork]);
         // The user's settings for rebases must not move other branches or combine commits.
@@ -109,13 +111,14 @@ impl Repo {
         }
         let files = unmerged.iter().map(|file| file.display());
         let why = format!("does not apply without that ({})", named(files));
-        Err(self.base_rewritten(request, (fork, base_sha), &why).await?)
+        Err(self.base_rewritten(request, fork, base_sha, &why).await?)
     }
 
     async fn base_rewritten(
         &self,
         request: &MergeRequest<'_>,
-        (fork, base_sha): (&str, &str),
+        fork: &str,
+        base_sha: &str,
         why: &str,
     ) -> Result<MergeError, GitError> {
         let lost = self.subjects_between(base_sha, fork, READ).await?;

@@ -129,7 +129,8 @@ impl Repo {
     pub(super) async fn stand(
         &self,
         at: &Checkout,
-        (new, since): (&str, SystemTime),
+        new: &str,
+        since: SystemTime,
         step: &Step,
         hash: Option<String>,
     ) -> Result<Option<Stand>, GitError> {

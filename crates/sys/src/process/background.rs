@@ -43,7 +43,7 @@ async fn run_within(invocation: &Invocation, watch: Option<Watch<'_>>) -> Result
             (None, _) | (_, None) => std::future::pending().await,
         }
     };
-    let exchange = timeout(invocation.time_limit, communicate(invocation, &mut group.child, (&mut out, &mut err)));
+    let exchange = timeout(invocation.time_limit, communicate(invocation, &mut group.child, &mut out, &mut err));
     let result = tokio::select! {
         result = exchange => result,
         (pid, quiet) = stuck => {
@@ -104,7 +104,8 @@ impl Drop for Group {
 async fn communicate(
     invocation: &Invocation,
     child: &mut Child,
-    (out, err): (&mut Collected, &mut Collected),
+    out: &mut Collected,
+    err: &mut Collected,
 ) -> Result<Exit, ProcessError> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut streams = Box::pin(async {

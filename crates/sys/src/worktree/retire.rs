@@ -111,7 +111,7 @@ impl Repo {
                 Err(keep) => return Ok(Retired::Kept(keep)),
             };
             self.keep_abandoned(Some(&checkout), subject.branch, branch == Branch::Goes).await?;
-            if let Some(keep) = self.set_aside(&checkout, subject, policy, (aside, &key), may).await? {
+            if let Some(keep) = self.set_aside(&checkout, subject, policy, aside, &key, may).await? {
                 return Ok(Retired::Kept(keep));
             }
             self.forget(subject.path).await?;
@@ -163,7 +163,8 @@ impl Repo {
         checkout: &Checkout,
         subject: &Subject<'_>,
         policy: &Policy,
-        (aside, key): (Aside<'_>, &str),
+        aside: Aside<'_>,
+        key: &str,
         may: &(dyn Fn() -> Result<(), Keep> + Sync),
     ) -> Result<Option<Keep>, GitError> {
         let held = aside.file(HELD, key);

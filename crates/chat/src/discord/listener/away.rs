@@ -57,7 +57,7 @@ impl Listener<'_> {
         let since = self.since(home).await?;
         let guild = self.discord.guild().await?;
         if let Some(guild) = guild {
-            match self.channel(home, (since, Kind::Server(guild)), &mut roles).await {
+            match self.channel(home, since, Kind::Server(guild), &mut roles).await {
                 Err(Refusal::Never(why) | Refusal::Closed(why)) => *trouble = Some(unread(&why)),
                 done => done?,
             }
@@ -67,7 +67,7 @@ impl Listener<'_> {
                 }
                 // A thread has the id of the message that it was created under.
                 let first = thread.get();
-                match self.channel(thread, (first, Kind::Server(guild)), &mut roles).await {
+                match self.channel(thread, first, Kind::Server(guild), &mut roles).await {
                     Err(Refusal::Never(why) | Refusal::Closed(why)) => *trouble = Some(unread(&why)),
                     done => done?,
                 }
@@ -80,7 +80,7 @@ impl Listener<'_> {
                 // The user cannot write to the bot.
                 Err(Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_)) => continue,
             };
-            match self.channel(channel, (since, Kind::Direct), &mut roles).await {
+            match self.channel(channel, since, Kind::Direct, &mut roles).await {
                 Err(Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_)) => {}
                 done => done?,
             }
@@ -110,7 +110,8 @@ impl Listener<'_> {
     async fn channel(
         &self,
         channel: Id<ChannelMarker>,
-        (since, kind): (u64, Kind),
+        since: u64,
+        kind: Kind,
         roles: &mut Roles,
     ) -> Result<(), Refusal> {
         let inner = &self.discord.0;

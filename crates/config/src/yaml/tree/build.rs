@@ -123,7 +123,7 @@ impl<'a> Builder<'a> {
                 self.tree.body_end = small(range.start);
                 Ok(())
             }
-            Event::Scalar(value, style, anchor, tag) => self.scalar(value, style, (anchor, tag), &span),
+            Event::Scalar(value, style, anchor, tag) => self.scalar(value, style, anchor, tag, &span),
             Event::Alias(anchor) => self.alias(anchor, &span),
             Event::SequenceStart(style, anchor, tag) => {
                 self.start(Kind::Sequence { flow: flow(style) }, anchor, tag, &span)
@@ -153,7 +153,8 @@ impl<'a> Builder<'a> {
         &mut self,
         value: Cow<'a, str>,
         style: ScalarStyle,
-        (anchor, tag): (usize, Option<Cow<'a, Tag>>),
+        anchor: usize,
+        tag: Option<Cow<'a, Tag>>,
         span: &Span,
     ) -> Result<(), YamlError> {
         let range = span.byte_range().unwrap_or(0..0);

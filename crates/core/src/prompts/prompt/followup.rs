@@ -57,7 +57,7 @@ pub fn retry_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Te
         ("branch", code_span(context.branch)),
         ("problem", problem(again.class, again.detail)),
     ];
-    follow_up(context, again, (TemplateName::Retry, own.into()), templates)
+    follow_up(context, again, TemplateName::Retry, own.into(), templates)
 }
 
 /// Returns the prompt after a run that was cut off: killed, stalled, timed out, or without its provider.
@@ -68,7 +68,7 @@ pub fn interrupted_prompt(context: &WorkContext<'_>, again: &Again<'_>, template
         ("branch", code_span(context.branch)),
         ("detail", fence(&cut(&detail, MAX_DETAIL))),
     ];
-    follow_up(context, again, (TemplateName::Interrupted, own.into()), templates)
+    follow_up(context, again, TemplateName::Interrupted, own.into(), templates)
 }
 
 /// Returns the prompt of a run that continues where a shutdown of orch interrupted the last one. An agent that starts
@@ -103,7 +103,7 @@ pub fn conflict_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: 
         ("files", fence(&cut(&files, MAX_DETAIL))),
         ("sides", sides(again.conflict.map_or("", |conflict| &conflict.sides))),
     ];
-    follow_up(context, again, (TemplateName::Conflict, own.into()), templates)
+    follow_up(context, again, TemplateName::Conflict, own.into(), templates)
 }
 
 /// Returns both sides of a conflict as data. Their number is fixed, because the text comes from a repository.
@@ -144,7 +144,8 @@ pub fn with_messages(prompt: String, messages: &[&str], templates: &Templates) -
 fn follow_up(
     context: &WorkContext<'_>,
     again: &Again<'_>,
-    (name, mut values): (TemplateName, Values),
+    name: TemplateName,
+    mut values: Values,
     templates: &Templates,
 ) -> String {
     values.insert("task_id", context.task_id.to_string());
