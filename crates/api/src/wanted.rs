@@ -110,3 +110,18 @@ mod tests {
         assert!(error.contains("unknown field `titel`"), "{error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_key_that_a_task_does_not_have_is_refused_by_name() {
+        let read = |value| serde_json::from_value::<NewTask>(value).map_err(|error| error.to_string());
+        let new = read(json!({"title": "Fix it", "type": "bug", "depends_on": [3]})).expect("it is valid");
+        assert_eq!((new.task.kind.as_deref(), new.depends_on.as_slice()), (Some("bug"), [TaskId(3)].as_slice()));
+        let error = read(json!({"title": "Fix it", "titel": "x"})).expect_err("a misspelt key");
+        assert!(error.contains("titel"), "{error}");
+    }
+}
