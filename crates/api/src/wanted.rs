@@ -96,6 +96,7 @@ pub struct RemoveProject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_task_to_add_is_one_flat_document_and_an_unknown_key_is_refused() {
@@ -109,12 +110,6 @@ mod tests {
         let error = read(r#"{"titel": "x"}"#).expect_err("no such key").to_string();
         assert!(error.contains("unknown field `titel`"), "{error}");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_key_that_a_task_does_not_have_is_refused_by_name() {
