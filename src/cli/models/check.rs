@@ -45,7 +45,7 @@ enum Plan {
 /// Runs the checks.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    let models = look(context, &home)?;
+    let models = load(context, &home)?;
     let wanted = wanted(&models, args.provider.as_deref())?;
     let plans: Vec<(&Provider, Plan)> =
         wanted.into_iter().map(|provider| (provider, plan(&models, context, provider))).collect();
@@ -73,7 +73,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 /// Returns the models as this terminal has them.
-fn look(context: &Context, home: &Home) -> Result<ModelBook, CliError> {
+fn load(context: &Context, home: &Home) -> Result<ModelBook, CliError> {
     let loaded = settings::global(context, home)?;
     loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
     let (known, now) = (probes::load(&home.providers_file()), context.now().at);
