@@ -1,5 +1,6 @@
 //! `orch doctor`: checks whether everything that orch needs is there and nothing superfluous is left, reports how to
-//! fix problems, and fixes them where that is safe. Needs no engine, and works next to one.
+//! fix problems, and fixes them where that is safe. Needs no engine, and works next to one. Examines the terminal's own
+//! environment on purpose: that is the one in which the person logs in, and which the next engine starts with.
 
 mod probes;
 mod verdict;

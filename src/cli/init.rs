@@ -1,5 +1,6 @@
 //! `orch init`: registers a repository, writes its `.orch.yml`, and approves the commands in it. Running it again
-//! approves the present file.
+//! approves the present file. Looks for agents and their logins in the terminal's own environment on purpose: it sets up the
+//! person's machine before any daemon runs.
 
 mod detect;
 mod found;

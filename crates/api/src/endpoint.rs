@@ -18,10 +18,11 @@ use super::evidence::CheckView;
 use super::gc::{CleanUp, GcReport};
 use super::jobs::{FiringView, JobView, NewJob, UpcomingView};
 use super::messages::{MessageView, NewMessage};
+use super::models::{CompareQuestion, ComparedView, ModelView, ResolutionView, ResolveQuestion};
 use super::patterns::{NewSample, PatternsView, SampleView, SimilarView};
 use super::queries::{
-    CostQuery, DashboardQuery, DiffQuery, EventsQuery, HistoryQuery, OutputQuery, PatternsQuery, RowsQuery, RunQuery,
-    SeenQuery, SimilarQuery, StatusQuery, StreamQuery, UpcomingQuery,
+    CostQuery, DashboardQuery, DiffQuery, EventsQuery, HistoryQuery, ModelsQuery, OutputQuery, PatternsQuery,
+    RowsQuery, RunQuery, SeenQuery, SimilarQuery, StatusQuery, StreamQuery, UpcomingQuery,
 };
 use super::route::{RouteQuestion, RouteResultView, RouteView};
 use super::rulings::{Accept, DiffView, Reject};
@@ -142,6 +143,12 @@ endpoints! {
     /// Remove worktrees whose work is elsewhere too; with dry_run tell which
     POST "/v1/gc" Gc with CleanUp -> GcReport, wait Unlimited;
 
+    /// All models, with what is known of them, and whether they can be used
+    GET "/v1/models" ModelList ? ModelsQuery -> Vec<ModelView>, wait Unlimited;
+    /// Ask which model a reference means, and why; changes nothing
+    POST "/v1/models/resolve" ModelResolve with ResolveQuestion -> ResolutionView, wait Unlimited;
+    /// Models side by side, each with its record here; changes nothing
+    POST "/v1/models/compare" ModelCompare with CompareQuestion -> Vec<ComparedView>, wait Unlimited;
     /// Models that are set for the daemon's lifetime
     GET "/v1/models/set" SetModelList -> Vec<SetModelView>;
     /// Set the model of a project's or an agent's work; refused to agents

@@ -6,12 +6,35 @@ use orch_core::base::money::Usd;
 use orch_core::economics::track_record::{Sample, standings};
 use orch_core::models::catalog::{Capability, Catalog, Model, ModelRef, Source, Tier};
 use orch_core::models::provider_access::ProviderAccess;
-use orch_core::models::resolve::{Alternative, Policy, Resolution, Score};
-use serde::Serialize;
+use orch_core::models::resolve::{Alternative, Mode, Policy, Resolution, Score};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A reference, and what the model for it must have.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResolveQuestion {
+    /// A tag, a tier, `provider/model`, an alias or a name.
+    pub reference: String,
+    /// How much the price counts; without it, as `model_selection.mode` says.
+    pub mode: Option<Mode>,
+    /// Required capabilities.
+    pub require: Vec<Capability>,
+    /// The required context, in tokens.
+    pub min_context: Option<u64>,
+}
+
+/// Models to compare.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompareQuestion {
+    /// What each is called: a tag, a tier, `provider/model`, an alias or a name.
+    pub references: Vec<String>,
+}
+
 /// A model with all that is known of it; what is not known is `null`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelView {
     /// The id of the model: `provider/model`.
     pub id: ModelRef,
@@ -24,7 +47,7 @@ pub struct ModelView {
     /// The tier of the model.
     pub tier: Option<Tier>,
     /// What it can do and what not.
-    pub capabilities: BTreeMap<&'static str, Option<bool>>,
+    pub capabilities: BTreeMap<String, Option<bool>>,
     /// Tokens that it can have before it.
     pub context_window: Option<u64>,
     /// Tokens that one answer can have.
@@ -50,7 +73,7 @@ pub struct ModelView {
     /// For whose work it is set while the daemon runs: `agent NAME`, `project NAME`.
     pub set_for: Vec<String>,
     /// Who said each of the facts: `override`, `provider_api`, `catalog` or `inferred`.
-    pub sources: BTreeMap<&'static str, Source>,
+    pub sources: BTreeMap<String, Source>,
 }
 
 impl ModelView {
@@ -64,7 +87,7 @@ impl ModelView {
             model: model.id.model.clone(),
             name: facts.name.clone(),
             tier: facts.tier,
-            capabilities: Capability::ALL.iter().map(|what| (what.as_str(), model.can(*what))).collect(),
+            capabilities: Capability::ALL.iter().map(|what| (what.to_string(), model.can(*what))).collect(),
             context_window: facts.context_window,
             max_output_tokens: facts.max_output_tokens,
             input_usd_per_mtok: facts.input_price,
@@ -77,13 +100,13 @@ impl ModelView {
             usable: why.is_ok(),
             why: why.unwrap_or_else(|lacks| lacks),
             set_for: Vec::new(),
-            sources: model.sources().clone(),
+            sources: model.sources().iter().map(|(fact, source)| ((*fact).to_owned(), *source)).collect(),
         }
     }
 }
 
 /// What is known beside the choice itself.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetadataView {
     /// The model itself.
     #[serde(rename = "model")]
@@ -95,7 +118,7 @@ pub struct MetadataView {
 }
 
 /// The model that a reference means.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResolutionView {
     /// As it was asked for.
     pub reference: String,
@@ -133,7 +156,7 @@ impl ResolutionView {
 }
 
 /// A model beside others: what is known of it, and how it has done here.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparedView {
     /// The model itself.
     #[serde(flatten)]
@@ -143,7 +166,7 @@ pub struct ComparedView {
 }
 
 /// How a model has done here, whichever agent worked with it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OwnRecordView {
     /// How many runs were judged.
     pub samples: u64,

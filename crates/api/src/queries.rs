@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use orch_core::economics::cost::By;
+use orch_core::models::catalog::Capability;
 use orch_core::text::output::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,17 @@ pub struct SimilarQuery {
     pub text: String,
     /// So many at most; five without a word.
     pub limit: Option<u32>,
+}
+
+/// Which models are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelsQuery {
+    /// `true`: only those whose provider can be used.
+    pub usable: Option<bool>,
+    /// Only those that are known to have this.
+    pub capability: Option<Capability>,
+    /// Only those with a context of so many tokens or more.
+    pub min_context: Option<u64>,
 }
 
 /// Which rows are wanted.

@@ -50,6 +50,16 @@ impl From<&SetModel> for SetModelView {
     }
 }
 
+impl SetModelView {
+    /// Whose work it is set for: `agent NAME` or `project NAME`.
+    pub fn whose(&self) -> String {
+        match (&self.agent, &self.project) {
+            (Some(agent), _) => format!("agent {agent}"),
+            (None, project) => format!("project {}", project.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
 /// What became of the order, and all that are set now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetModelsView {

@@ -45,7 +45,7 @@ pub use backup::{
     restore,
 };
 pub use catalog::credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_of};
-pub use catalog::model_book::{ModelBook, samples_beside};
+pub use catalog::model_book::ModelBook;
 pub use catalog::overhead::overhead;
 pub use catalog::reach::reach;
 pub use catalog::strategies::direct_model;
@@ -62,6 +62,7 @@ pub use engine::signals::{EngineExit, Signals};
 pub use engine::timetable::timer_of;
 pub use launch::prompt_inputs::{OwnTemplate, own_templates};
 pub use launch::session::SESSION_FILE;
+pub use models::current_models::CurrentModels;
 pub use models::expected::Expected;
 pub use models::set_models::ModelOrder;
 pub use orch_core::operations::job::due::Timer;

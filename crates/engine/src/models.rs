@@ -1,6 +1,7 @@
 //! Who does a task, with which model and for what money.
 
 pub(crate) mod budgets;
+pub(crate) mod current_models;
 pub(crate) mod estimates;
 pub(crate) mod expected;
 pub(crate) mod model_names;

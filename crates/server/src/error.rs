@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use orch_api::endpoint::{self, Endpoint};
 use orch_api::error::{ErrorCode, ErrorView};
 use orch_api::problem::{MEDIA_TYPE, Problem};
+use orch_core::models::resolve::{ResolveError, Trouble};
 use orch_engine::handle::EngineError;
 
 /// An answer that is an error.
@@ -74,6 +75,17 @@ impl From<EngineError> for ApiError {
             }
             EngineError::Stopping => Self::new(ErrorCode::ShuttingDown, message, Some("try again")),
         }
+    }
+}
+
+impl From<ResolveError> for ApiError {
+    fn from(error: ResolveError) -> Self {
+        let code = match error.trouble() {
+            Trouble::Usage => ErrorCode::Usage,
+            Trouble::NotFound => ErrorCode::NotFound,
+            Trouble::Refused => ErrorCode::Conflict,
+        };
+        Self::new(code, error.to_string(), Some(&error.hint()))
     }
 }
 

@@ -20,6 +20,7 @@ mod jobs;
 mod listening;
 mod messages;
 mod metrics;
+mod models;
 mod once;
 mod openapi;
 mod output;

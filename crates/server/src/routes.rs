@@ -3,8 +3,8 @@
 use super::read::Reads;
 use super::{
     ApiState, batches, breakers, budget, channels, claims, cost, dashboard, edits, error, events, gc, health, jobs,
-    messages, metrics, openapi, output, patterns, recorded, route, rulings, set_models, settings, status, stream,
-    switches, tasks,
+    messages, metrics, models, openapi, output, patterns, recorded, route, rulings, set_models, settings, status,
+    stream, switches, tasks,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -138,6 +138,9 @@ fn breaker_routes(routes: Routes) -> Routes {
 
 fn control_routes(routes: Routes) -> Routes {
     routes
+        .serve::<endpoint::ModelList, _, _>(models::list)
+        .serve::<endpoint::ModelResolve, _, _>(models::resolve)
+        .serve::<endpoint::ModelCompare, _, _>(models::compare)
         .serve::<endpoint::SetModelList, _, _>(set_models::list)
         .serve::<endpoint::SetModel, _, _>(set_models::set)
         .serve::<endpoint::ResetModel, _, _>(set_models::reset)

@@ -20,7 +20,6 @@ pub use compaction::{Compacted, Compaction};
 pub use glance::{Glance, glance};
 pub use opening::{Care, SCHEMA, copy_to, last_task_id, reserve, whole};
 pub(super) use rows::{ENTRY, entry_of_row};
-pub use samples::samples_beside;
 pub use settled::{Mark, SettledRow};
 
 use super::migrations::{MigrationError, check};

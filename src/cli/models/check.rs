@@ -1,10 +1,13 @@
 //! `orch models check`: checks whether providers are usable. Requests the model lists of those with a key,
 //! concurrently, unless a recent answer is known; a provider whose agent is logged in without a key is not asked.
+//!
+//! Examines the keys of the terminal's own environment on purpose, as `orch doctor` does.
 
-use super::{ModelContext, show};
+use super::show;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::settings;
 use futures::future::join_all;
 use jiff::Timestamp;
 use orch_api::availability::{CheckView, ProviderView};
@@ -13,7 +16,7 @@ use orch_core::base::nearest::nearest;
 use orch_core::models::availability::{Listed, Probe, Probes, State, Verdict, judge};
 use orch_core::models::catalog::Provider;
 use orch_core::models::provider_access::Way;
-use orch_engine::{LOGIN_OF_CLI, address_place, key_of, list_request};
+use orch_engine::{LOGIN_OF_CLI, ModelBook, address_place, key_of, list_request};
 use orch_sys::probes;
 use orch_sys::provider_api::{AddressError, Request};
 
@@ -42,7 +45,7 @@ enum Plan {
 /// Runs the checks.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    let models = ModelContext::load(context)?;
+    let models = load(context, &home)?;
     let wanted = wanted(&models, args.provider.as_deref())?;
     let plans: Vec<(&Provider, Plan)> =
         wanted.into_iter().map(|provider| (provider, plan(&models, context, provider))).collect();
@@ -69,6 +72,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     print(&CheckView { code, providers }, context)
 }
 
+/// Returns the models as this terminal has them.
+fn load(context: &Context, home: &Home) -> Result<ModelBook, CliError> {
+    let loaded = settings::global(context, home)?;
+    loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
+    let (known, now) = (probes::load(&home.providers_file()), context.now().at);
+    let failing = |id: &str, probe: &Probe| format!("{id} {}", probe.verdict.why);
+    Ok(ModelBook::look(&loaded.config, &context.environment, known, now, &failing))
+}
+
 fn print(view: &CheckView, context: &Context) -> Result<Exit, CliError> {
     let written = if context.ui.is_json() {
         context.ui.json(view)
@@ -81,7 +93,7 @@ fn print(view: &CheckView, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
-fn wanted<'s>(models: &'s ModelContext, name: Option<&str>) -> Result<Vec<&'s Provider>, CliError> {
+fn wanted<'s>(models: &'s ModelBook, name: Option<&str>) -> Result<Vec<&'s Provider>, CliError> {
     let all = models.catalog.providers();
     let Some(name) = name else {
         let usable = all.iter().filter(|provider| models.usability.way(&provider.id).is_some());
@@ -96,7 +108,7 @@ fn wanted<'s>(models: &'s ModelContext, name: Option<&str>) -> Result<Vec<&'s Pr
     })
 }
 
-fn plan(models: &ModelContext, context: &Context, provider: &Provider) -> Plan {
+fn plan(models: &ModelBook, context: &Context, provider: &Provider) -> Plan {
     let key = key_of(&context.environment, provider);
     match (models.usability.way(&provider.id), &key) {
         (Some(Way::Declared), _) | (_, Some(_)) => {}
@@ -124,7 +136,7 @@ async fn ask(context: &Context, provider: String, request: &Request) -> (String,
 }
 
 /// Stores the answers. If that fails, they are printed anyway.
-fn record(context: &Context, home: &Home, models: &ModelContext, answered: &Probes) -> Probes {
+fn record(context: &Context, home: &Home, models: &ModelBook, answered: &Probes) -> Probes {
     if answered.is_empty() {
         return models.probes.clone();
     }
@@ -140,7 +152,7 @@ fn record(context: &Context, home: &Home, models: &ModelContext, answered: &Prob
 }
 
 fn view(
-    models: &ModelContext,
+    models: &ModelBook,
     provider: &Provider,
     plan: &Plan,
     known: &Probes,

@@ -60,13 +60,5 @@ fn render(model: Option<&str>, named: &str, view: &SetModelsView) -> String {
 
 /// Describes an override in one line.
 pub fn one(set: &SetModelView) -> String {
-    line(&format!("{}: {}, set by {}", whose(set), set.model, set.by)).into_owned()
-}
-
-/// Describes the scope of an override.
-pub fn whose(set: &SetModelView) -> String {
-    match (&set.agent, &set.project) {
-        (Some(agent), _) => format!("agent {agent}"),
-        (None, project) => format!("project {}", project.as_deref().unwrap_or_default()),
-    }
+    line(&format!("{}: {}, set by {}", set.whose(), set.model, set.by)).into_owned()
 }

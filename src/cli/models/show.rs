@@ -83,10 +83,10 @@ fn fact(model: &ModelView, name: &str, value: Option<String>) -> String {
 }
 
 fn capabilities(model: &ModelView) -> String {
-    let has = |(name, value): (&&'static str, &Option<bool>)| {
+    let has = |(name, value): (&String, &Option<bool>)| {
         // Nearly all of them stream.
-        let shown = *value == Some(true) && *name != "streaming";
-        shown.then(|| fact(model, name, Some((*name).to_owned())))
+        let shown = *value == Some(true) && name != "streaming";
+        shown.then(|| fact(model, name, Some(name.clone())))
     };
     model.capabilities.iter().filter_map(has).collect::<Vec<_>>().join(" ")
 }
@@ -128,7 +128,10 @@ pub fn resolved(view: &ResolutionView) -> String {
     let preferred = Some(&policy.preferred_providers).filter(|list| !list.is_empty());
     let preferred = preferred.map(|list| format!(", {} preferred", list.join(", ")));
     let required = Some(&policy.required).filter(|list| !list.is_empty());
-    let required = required.map(|list| format!(", needs {}", list.join(", ")));
+    let required = required.map(|list| {
+        let words: Vec<&str> = list.iter().map(|capability| capability.as_str()).collect();
+        format!(", needs {}", words.join(", "))
+    });
     let context = policy.min_context.map(|tokens| format!(", context of at least {tokens}"));
     let rest = [limit, preferred, required, context].into_iter().flatten().collect::<String>();
     line("policy", &format!("{} providers, {}{rest}", policy.providers, policy.mode.as_str()));
@@ -316,9 +319,9 @@ mod tests {
     #[test]
     fn what_is_only_guessed_is_marked_and_the_mark_explained() {
         let [mut sure, mut guessed] = views().try_into().expect("two");
-        sure.sources.insert("vision", orch_core::models::catalog::Source::Catalog);
-        guessed.capabilities.insert("vision", Some(true));
-        guessed.sources.insert("vision", orch_core::models::catalog::Source::Inferred);
+        sure.sources.insert("vision".to_owned(), orch_core::models::catalog::Source::Catalog);
+        guessed.capabilities.insert("vision".to_owned(), Some(true));
+        guessed.sources.insert("vision".to_owned(), orch_core::models::catalog::Source::Inferred);
         assert!(!listed(&[sure.clone()], false, 140, Paint::OFF).contains('~'));
         let text = listed(&[sure, guessed], false, 140, Paint::OFF);
         assert!(text.contains("~vision") && text.ends_with(GUESSED), "{text}");

@@ -433,11 +433,11 @@ impl<'a> Resolver<'a> {
     fn policy(&self, choice: Choice, providers: &'static str, needs: &Needs) -> Policy {
         Policy {
             choice,
-            providers,
+            providers: providers.into(),
             mode: self.selection.mode,
             max_cost_per_1k_tokens: self.selection.max_cost_per_1k_tokens,
             preferred_providers: self.selection.preferred_providers.clone(),
-            required: needs.capabilities.iter().map(|capability| capability.as_str()).collect(),
+            required: needs.capabilities.iter().copied().collect(),
             min_context: needs.min_context,
         }
     }

@@ -22,13 +22,27 @@ fn newer(mut file: Probes, observed: &Probes) -> Probes {
     file
 }
 
+/// Describes why a provider is passed over.
+pub(crate) fn failing(id: &str, probe: &Probe) -> String {
+    let until = probe.verdict.until.map(|until| format!(" until {}", to_the_second(until))).unwrap_or_default();
+    format!("{id} {}{until}", probe.verdict.why)
+}
+
 /// The models as they stand, by what is at hand. Reads files, asks nobody.
 pub(crate) fn book(deps: &Deps, settings: &Settings, observed: &Probes, now: Timestamp) -> ModelBook {
+    book_with_words(deps, settings, observed, now, &failing)
+}
+
+/// The same. `describe` tells why a provider is passed over.
+pub(crate) fn book_with_words(
+    deps: &Deps,
+    settings: &Settings,
+    observed: &Probes,
+    now: Timestamp,
+    describe: &dyn Fn(&str, &Probe) -> String,
+) -> ModelBook {
     let probes = newer(probes::load(&deps.home.providers_file()), observed);
-    let mut book = ModelBook::look(&settings.config, &deps.environment, probes, now, &|id, probe| {
-        let until = probe.verdict.until.map(|until| format!(" until {}", to_the_second(until))).unwrap_or_default();
-        format!("{id} {}{until}", probe.verdict.why)
-    });
+    let mut book = ModelBook::look(&settings.config, &deps.environment, probes, now, describe);
     book.selection.paid_ahead.clone_from(&settings.ahead);
     book
 }

@@ -18,23 +18,10 @@ use orch_sys::listed_models::listed_models;
 use orch_sys::process::which;
 use orch_sys::provider_api::Request;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 /// No history.
 static NOTHING: Records = Records { models: BTreeMap::new(), tiers: BTreeMap::new() };
-
-/// The samples of a home's journal for a program that is not its engine; none where there is no journal. Blocking.
-///
-/// # Errors
-/// It cannot be read, and why.
-pub fn samples_beside(journal: &Path) -> Result<Vec<Sample>, String> {
-    match journal.try_exists() {
-        Ok(true) => orch_store::journal::samples_beside(journal).map_err(|error| error.to_string()),
-        Ok(false) => Ok(Vec::new()),
-        Err(error) => Err(format!("{}: {error}", journal.display())),
-    }
-}
 
 /// Notes which models the programs of agents list.
 fn list_programs(usability: &mut ProviderAccess, config: &Config, environment: &Environment) {

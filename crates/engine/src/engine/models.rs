@@ -121,6 +121,11 @@ impl Models {
         samples
     }
 
+    /// What runs showed of providers since that was written down last.
+    pub(crate) fn probes(&self) -> &Probes {
+        &self.probes
+    }
+
     /// A run has shown how a provider stands: that counts from now on, and is to be written down.
     pub(crate) fn observe(&mut self, provider: &str, probe: Probe) {
         self.probes.insert(provider.to_owned(), probe.clone());

@@ -1,6 +1,5 @@
 //! The runs that were judged, as samples of how agents and models do; and tasks that are like a text.
 
-use super::opening::read_only;
 use super::{Journal, JournalError};
 use crate::recorded;
 use crate::records::from_json;
@@ -15,7 +14,7 @@ use orch_core::tasks::task::Spec;
 use orch_core::tasks::task_type::TaskType;
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
 /// Runs of work that have ended and were judged. An agent that asks or goes on later has not been judged, and neither has
@@ -130,15 +129,6 @@ impl Journal {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         all(&reader).map_err(|source| self.sqlite(source))
     }
-}
-
-/// The same of a journal that somebody else has open, or nobody. Blocking.
-///
-/// # Errors
-/// It cannot be read.
-pub fn samples_beside(path: &Path) -> Result<Vec<Sample>, JournalError> {
-    let read = || all(&read_only(path)?);
-    read().map_err(|source| JournalError::Sqlite { path: path.to_owned(), source })
 }
 
 fn all(reader: &Connection) -> rusqlite::Result<Vec<Sample>> {

@@ -5,6 +5,7 @@ use crate::base::money::Usd;
 use crate::models::catalog::{Capability, Model, ModelRef, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use strum::IntoStaticStr;
 
@@ -243,8 +244,9 @@ impl Records {
 }
 
 /// The kind of reference by which a model was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ResolutionChoice")]
 pub enum Choice {
     /// `provider/model`.
     Explicit,
@@ -263,12 +265,13 @@ pub enum Choice {
 }
 
 /// The rules by which the choice was made.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResolutionPolicy")]
 pub struct Policy {
     /// The kind of reference.
     pub choice: Choice,
     /// `usable` or `all` providers.
-    pub providers: &'static str,
+    pub providers: Cow<'static, str>,
     /// How much the price counted.
     pub mode: Mode,
     /// The price limit in dollars per thousand tokens.
@@ -276,13 +279,13 @@ pub struct Policy {
     /// Preferred providers, the most preferred first.
     pub preferred_providers: Vec<String>,
     /// The required capabilities.
-    pub required: Vec<&'static str>,
+    pub required: Vec<Capability>,
     /// The required context, in tokens.
     pub min_context: Option<u64>,
 }
 
 /// Another model that qualified.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alternative {
     /// The model.
     pub model: ModelRef,

@@ -6,7 +6,8 @@
 use super::reference::Tag;
 use super::{Mode, Needs, Record, Records, Selection};
 use crate::models::catalog::{Capability, Model};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// One point.
@@ -32,12 +33,13 @@ pub const DOCS_CONTEXT: u64 = 64_000;
 pub const CODE_CONTEXT: u64 = 16_000;
 
 /// A term of a score.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Term {
     /// The reason for the term.
     pub what: Cow<'static, str>,
     /// The value in thousandths of points.
-    #[serde(rename = "points", serialize_with = "points")]
+    #[serde(rename = "points", serialize_with = "points", deserialize_with = "milli")]
+    #[schemars(with = "f64")]
     pub milli: i64,
 }
 
@@ -45,11 +47,16 @@ fn points<S: serde::Serializer>(milli: &i64, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_f64(*milli as f64 / POINT as f64)
 }
 
+fn milli<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    Ok((f64::deserialize(deserializer)? * POINT as f64).round() as i64)
+}
+
 /// A score and its terms.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Score {
     /// The sum in thousandths of points.
-    #[serde(rename = "points", serialize_with = "points")]
+    #[serde(rename = "points", serialize_with = "points", deserialize_with = "milli")]
+    #[schemars(with = "f64")]
     pub milli: i64,
     /// The terms that are not 0.
     pub terms: Vec<Term>,
