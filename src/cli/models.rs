@@ -95,7 +95,7 @@ struct Sieve {
 fn sieve(word: &str) -> Result<Sieve, String> {
     let word = word.trim().to_lowercase();
     let plain = word.strip_prefix("auto:").or_else(|| word.strip_prefix("node:")).unwrap_or(&word);
-    if let Some(tag) = Tag::of(plain) {
+    if let Some(tag) = Tag::from_word(plain) {
         return Ok(Sieve { needs: needs_of(Some(tag)) });
     }
     let needs = |what| Needs { capabilities: [what].into(), ..Needs::default() };
@@ -143,7 +143,7 @@ impl ModelContext {
         loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
         let (probes, now) = (probes::load(&home.providers_file()), context.now());
         let words = |id: &str, probe: &Probe| failing(id, probe, &now);
-        let mut book = ModelBook::look(&loaded.config, &context.environment, probes, now.at, &words);
+        let mut book = ModelBook::load(&loaded.config, &context.environment, probes, now.at, &words);
         let samples = samples_beside(&home.journal()).unwrap_or_else(|why| {
             context.ui.warning(&format!("past results are not available: {why}"));
             Vec::new()

@@ -154,14 +154,14 @@ async fn judge(
 async fn hand_over(deps: &Arc<Deps>, run: RunId, message: Message, project: Option<String>) -> Report {
     let deps = Arc::clone(deps);
     blocking(move || {
-        let told = match prompt_inputs::templates(&deps.home, project.as_deref()) {
+        let rendered = match prompt_inputs::templates(&deps.home, project.as_deref()) {
             Ok(templates) => match message.from {
                 Author::Person => message_prompt(&[&message.text], "", &templates),
                 Author::Orch => nudge_prompt(message.task, &message.text, &templates),
             },
             Err(error) => return Report::Broken(error),
         };
-        let handed = Handed { id: message.id, from: message.from, text: message.text, rendered: told };
+        let handed = Handed { id: message.id, from: message.from, text: message.text, rendered: rendered };
         match deps.run_dir(&run).hand_over(&handed) {
             Ok(()) => Report::Nothing,
             Err(error) => Report::Broken(error.to_string()),

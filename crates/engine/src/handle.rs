@@ -277,7 +277,7 @@ impl EngineHandle {
     }
 
     /// Everything at hand at this moment.
-    pub async fn look(&self) -> Result<View, EngineError> {
+    pub async fn snapshot(&self) -> Result<View, EngineError> {
         self.call(|reply| Command::read(reply, Engine::view)).await
     }
 
@@ -379,7 +379,7 @@ impl EngineHandle {
         let journal = self.journal.clone();
         let result = tokio::task::spawn_blocking(move || read(&journal)).await;
         result.map_err(|_| EngineError::Stopping)?.map_err(|error| {
-            self.alarm.heed(&error);
+            self.alarm.observe(&error);
             EngineError::Journal(Arc::new(error))
         })
     }

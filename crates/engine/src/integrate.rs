@@ -422,7 +422,7 @@ impl<'a> Queue<'a> {
     /// The checks in `dir`; what was red at `before` already is nobody's fault here. `Err`: nothing could be checked.
     async fn check(&self, name: &str, dir: &Path, before: &str) -> Result<Option<Failure>, IntegrationProblem> {
         let output_dir = self.deps.run_dir(self.run).evidence().join(name);
-        let task_type = TaskType::of(&self.task.spec);
+        let task_type = TaskType::from_spec(&self.task.spec);
         let env = leases::values(self.deps, &self.config.workspace.env, self.task.id).await;
         let env = env.map_err(|error| ask(&error, None))?;
         let checking = Checking {

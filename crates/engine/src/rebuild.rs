@@ -203,8 +203,8 @@ fn swap(home: &Home, made: &Path) -> Result<(), RebuildError> {
 fn unknown(gathered: &Gathered, highest: u64) -> Vec<String> {
     let ends = gathered.tasks.keys().map(|id| id.0).chain([highest.saturating_add(1)]);
     let gaps = ends.scan(0, |last, id| Some((std::mem::replace(last, id) + 1, id.saturating_sub(1))));
-    let told = |(from, to)| format!("tasks {from} to {to}: nothing is left of them, if there ever were any");
-    gaps.filter(|(from, to)| from <= to).take(GAPS).map(told).collect()
+    let describe = |(from, to)| format!("tasks {from} to {to}: nothing is left of them, if there ever were any");
+    gaps.filter(|(from, to)| from <= to).take(GAPS).map(describe).collect()
 }
 
 /// What was paused, switched off by failures and left alone, and the daemon's history. Where nobody can tell what a

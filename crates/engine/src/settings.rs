@@ -141,7 +141,7 @@ impl Sources {
             // What stood in for a file that never read is not what it says.
             let is_known = |last: &&Settings| !last.unread_projects.contains_key(&project.dir);
             let known = last.filter(is_known).and_then(|s| s.projects.get(&project.dir));
-            let told = problems.len();
+            let known_problems = problems.len();
             let read = match self.project_layer(project) {
                 // A project's own words say nothing without those that they stand on.
                 Ok(Some(layer)) if !without_global => self.read(&global, Some(layer), &mut problems).map(Arc::new),
@@ -155,7 +155,7 @@ impl Sources {
             };
             // A project whose file does not read goes on with what held before.
             let config = read.or_else(|| known.cloned()).unwrap_or_else(|| {
-                let problem = problems.get(told).or(problems.first()).cloned().unwrap_or_default();
+                let problem = problems.get(known_problems).or(problems.first()).cloned().unwrap_or_default();
                 unread_projects.insert(project.dir.clone(), problem);
                 Arc::new(without_settings(&config))
             });
@@ -387,13 +387,13 @@ impl Settings {
     /// Projects whose own checks do not run, because the person has not approved the file that names them: what is to be done.
     pub fn unapproved_projects(&self) -> BTreeMap<PathBuf, String> {
         let unapproved = self.projects.iter().filter(|(_, config)| !config.workflow.unapproved_checks.is_empty());
-        let told = |(dir, config): (&PathBuf, &Arc<Config>)| {
+        let describe = |(dir, config): (&PathBuf, &Arc<Config>)| {
             let checks = count::plural(config.workflow.unapproved_checks.len(), "command");
             let file = project_file(dir);
-            let told = format!("{checks} not approved in {}: read that file, then `orch init` there", file.display());
-            (dir.clone(), told)
+            let text = format!("{checks} not approved in {}: read that file, then `orch init` there", file.display());
+            (dir.clone(), text)
         };
-        unapproved.map(told).collect()
+        unapproved.map(describe).collect()
     }
 
     /// Agents that may review, the best first: those that the person names, else the installed ones of `router.agents`
@@ -500,7 +500,7 @@ mod tests {
     }
 
     /// A home with these settings, and a project with those.
-    fn shop(own: &str, of_project: &str) -> (Sources, Project, tempfile::TempDir) {
+    fn project_fixture(own: &str, of_project: &str) -> (Sources, Project, tempfile::TempDir) {
         let place = tempfile::tempdir().expect("a directory");
         let home = Home::new(place.path(), None);
         write(&home.config_file(), own);
@@ -513,7 +513,8 @@ mod tests {
 
     #[test]
     fn nothing_is_known_of_a_project_whose_file_never_read() {
-        let (sources, project, _place) = shop("workflow: {integrate: merge, review: 'off'}\n", "workflow: [\n");
+        let (sources, project, _place) =
+            project_fixture("workflow: {integrate: merge, review: 'off'}\n", "workflow: [\n");
         let dir = project.dir.clone();
         let first = sources.load(std::slice::from_ref(&project), None);
         // Looking again does not make it known.
@@ -536,7 +537,7 @@ mod tests {
 
     #[test]
     fn a_project_whose_directory_is_away_keeps_what_held() {
-        let (sources, project, place) = shop("", "workflow: {max_attempts: 7}\n");
+        let (sources, project, place) = project_fixture("", "workflow: {max_attempts: 7}\n");
         let projects = std::slice::from_ref(&project);
         let before = sources.load(projects, None);
         let aside = place.path().join("aside");
@@ -554,7 +555,7 @@ mod tests {
     #[test]
     fn a_project_keeps_what_held_while_the_persons_own_settings_cannot_be_read() {
         let own = "agents: {bot: {kind: command, command: 'true'}}\n";
-        let (sources, project, _place) = shop(own, "workflow: {max_attempts: 7}\n");
+        let (sources, project, _place) = project_fixture(own, "workflow: {max_attempts: 7}\n");
         let (dir, home) = (project.dir.clone(), sources.home.clone());
         let before = sources.load(std::slice::from_ref(&project), None);
         let known = |settings: &Settings| settings.projects[&dir].agent("bot").is_some();

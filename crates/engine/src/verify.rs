@@ -64,7 +64,7 @@ pub async fn judge(
     (task, standing): (&Arc<Task>, &DelegationContext),
     run: &RunId,
 ) -> Result<Judgement, StepProblem> {
-    let task_type = TaskType::of(&task.spec);
+    let task_type = TaskType::from_spec(&task.spec);
     let (answer, mut evidence) = gather(deps, settings, projects, (task, &task_type), run).await?;
     let case = Case { answer: &answer, evidence: &evidence, task_type: &task_type };
     let concluded = conclude(&case);

@@ -19,7 +19,7 @@ const MAX_TEXT: usize = 1_500;
 const DEAD: usize = 20;
 /// All channels.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<ChannelView>>, ApiError> {
-    let settings = state.engine.look().await?.settings;
+    let settings = state.engine.snapshot().await?.settings;
     let mut all = Vec::new();
     for kind in ChannelKind::ALL {
         all.push(view(&state, kind, &settings.config.channels).await?);
@@ -31,8 +31,8 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
     let rows = state.engine.outbox(kind).await?;
     let (out, into) = (state.engine.kept(kind, TROUBLE).await?, state.engine.kept(kind, LISTENING).await?);
     let into = into.filter(|why| out.as_ref() != Some(why));
-    let told: Vec<String> = out.into_iter().chain(into).collect();
-    let trouble = (channels.is_on(kind) && !told.is_empty()).then(|| told.join("; "));
+    let reasons: Vec<String> = out.into_iter().chain(into).collect();
+    let trouble = (channels.is_on(kind) && !reasons.is_empty()).then(|| reasons.join("; "));
     let dropped = state.engine.kept(kind, DROPPED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
     let channel_state = match (channels.is_on(kind), &trouble) {
         (false, _) => ChannelState::Off,
@@ -85,7 +85,7 @@ pub async fn notify(Person(state): Person, Body(new): Body<NewNotice>) -> Result
     if new.text.chars().count() > MAX_TEXT {
         return Err(invalid(format!("the text is longer than {MAX_TEXT} characters"), "say it in fewer words"));
     }
-    let settings = state.engine.look().await?.settings;
+    let settings = state.engine.snapshot().await?.settings;
     let channels = &settings.config.channels;
     let mut wanted = Vec::new();
     for name in &new.channels {
@@ -115,7 +115,7 @@ pub async fn notify(Person(state): Person, Body(new): Body<NewNotice>) -> Result
     // A token that changed in its file is the one that this is said with.
     state.registry.catch_up().await;
     // One that no daemon has taken up yet is told what happens from now on, this included.
-    let last = state.engine.look().await?.last_seq;
+    let last = state.engine.snapshot().await?.last_seq;
     for kind in &on {
         if state.engine.kept(*kind, PLACE).await?.is_none() {
             state.engine.keep(*kind, PLACE, Some(last.to_string())).await?;

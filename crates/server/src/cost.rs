@@ -16,7 +16,7 @@ pub async fn cost(
     Params(wanted): Params<CostQuery>,
 ) -> Result<Json<CostView>, ApiError> {
     let mut charges = state.engine.charges_since(wanted.since).await?;
-    if let Some(only) = state.engine.look().await?.only_project() {
+    if let Some(only) = state.engine.snapshot().await?.only_project() {
         for charge in charges.iter_mut().filter(|charge| charge.project.is_none()) {
             charge.project = Some(only.to_owned());
         }

@@ -27,7 +27,7 @@ pub async fn patterns(
     State(state): State<ApiState>,
     Params(wanted): Params<PatternsQuery>,
 ) -> Result<Json<PatternsView>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let mut samples = admitted(&state, &view, &Filter::default()).await?;
     let filter = filter(&wanted, &view, &samples)?;
     let total = samples.len() as u64;
@@ -55,7 +55,7 @@ pub async fn samples(
     State(state): State<ApiState>,
     Params(wanted): Params<PatternsQuery>,
 ) -> Result<Json<Vec<SampleView>>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let samples = admitted(&state, &view, &Filter::default()).await?;
     let filter = filter(&wanted, &view, &samples)?;
     let samples = samples.into_iter().filter(|sample| filter.admits(sample));
@@ -67,7 +67,7 @@ pub async fn similar(
     State(state): State<ApiState>,
     Params(like): Params<SimilarQuery>,
 ) -> Result<Json<Vec<SimilarView>>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let limit = like.limit.unwrap_or(SIMILAR).min(MOST_SIMILAR);
     likest(&state, &view, like.text, limit).await.map(Json)
 }

@@ -16,7 +16,7 @@ const LONGEST: usize = 200;
 
 /// All that are set.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<SetModelView>>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     Ok(Json(view.set_models.iter().map(SetModelView::from).collect()))
 }
 

@@ -63,7 +63,7 @@ impl Shown {
 
 /// How things stand.
 pub async fn status(State(state): State<ApiState>, Params(wanted): Params<StatusQuery>) -> Result<Response, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     if wanted.brief == Some(true) {
         return Ok(Json(brief(&state, &view).await?).into_response());
     }
@@ -265,7 +265,7 @@ impl Follower {
             Some(known) => known,
             None => {
                 self.look_again.set(sleep(LOOK_AGAIN));
-                let view = self.state.engine.look().await.ok()?;
+                let view = self.state.engine.snapshot().await.ok()?;
                 self.listen(&view).await;
                 overview(&self.state, &view, &Shown::All).await.ok()?
             }

@@ -330,7 +330,7 @@ impl Everything {
     }
 
     async fn watch_new_runs(&mut self) -> Result<(), ApiError> {
-        let view = self.state.engine.look().await?;
+        let view = self.state.engine.snapshot().await?;
         for run in view.live_runs.iter().filter(|run| run.kind == RunKind::Work && run.started_at.is_some()) {
             if self.known.insert(run.id.clone()) {
                 let title = view.tasks.get(&run.task).map_or("", |task| task.spec.title.as_str());

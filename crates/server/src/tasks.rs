@@ -44,10 +44,10 @@ pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
 
 /// Tasks as small rows: all that are not settled, and settled ones as wanted.
 pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<RowsQuery>) -> Answer<RowsView> {
-    let before = state.engine.look().await?;
+    let before = state.engine.snapshot().await?;
     let settled = state.engine.settled_rows(wanted.settled.unwrap_or(u64::MAX)).await?;
     let stored: u64 = state.engine.settled_counts().await?.values().sum();
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let left_out = stored.saturating_sub(settled.len() as u64);
     let slots = occupancy(&view);
     let settled = settled.into_iter().map(|row| {
@@ -131,7 +131,7 @@ pub(super) async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, 
 
 /// One task with everything, and when that was.
 pub(super) async fn snapshot(state: &ApiState, id: TaskId) -> Result<(TaskView, Timestamp), ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let task = task_in(&view, state, id).await?;
     let open = view.tasks.values().filter(|task| task.spec.parent == Some(id)).map(|task| task.id);
     let parts: BTreeSet<TaskId> = state.engine.settled_parts(id).await?.into_iter().chain(open).collect();
@@ -142,8 +142,9 @@ pub(super) async fn snapshot(state: &ApiState, id: TaskId) -> Result<(TaskView, 
     let conflicts = state.engine.conflicts_of(id).await?.into_iter().map(super::events::on_the_wire).collect();
     let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
     let worker = state.engine.last_workers(vec![id]).await?.remove(&id);
-    let told = task_view(&view, &task, parts, worker, &occupancy(&view)).with_details(&task, runs, messages, conflicts);
-    Ok((told, view.now))
+    let details =
+        task_view(&view, &task, parts, worker, &occupancy(&view)).with_details(&task, runs, messages, conflicts);
+    Ok((details, view.now))
 }
 
 /// A task that is at hand, or in the journal.
@@ -171,7 +172,7 @@ pub async fn add(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<
     check_model(new.task.model.as_deref())?;
     let spec = Spec::from(new);
     let task = state.engine.add_once(spec.clone(), once).await?;
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let added = task_view(&view, &task, Vec::new(), None, &occupancy(&view));
     Ok(Json(TaskView { warnings: task_warnings(&state, spec).await, ..added }))
 }
@@ -251,7 +252,7 @@ pub async fn route(State(state): State<ApiState>, Segments(id): Segments<String>
 /// Why a task does not move.
 pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<WhyView> {
     let id = task_id(&id)?;
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let task = task_in(&view, &state, id).await?;
     let hold = view.plan.hold(id).map(|hold| describe(hold, &task, &|id| view.waited(id), &occupancy(&view)));
     let (because, next) = match fares(&view, &task).filter(|_| hold.is_none()) {
@@ -341,7 +342,7 @@ fn explain(task: &Task, hold: Option<&Hold>, batch: Option<&str>) -> (String, St
 
 /// Registered repositories.
 pub async fn projects(State(state): State<ApiState>) -> Answer<Vec<NewProject>> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let of = |p: Project| NewProject { dir: p.dir, name: p.name, approved: p.approved };
     Ok(Json(view.projects.into_iter().map(of).collect()))
 }

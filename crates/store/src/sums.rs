@@ -141,13 +141,13 @@ pub(super) fn structure(connection: &Connection) -> rusqlite::Result<Vec<String>
 
 fn checked(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MOST})"))?;
-    let told: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(told.into_iter().filter(|line| line != "ok").collect())
+    let lines: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
 /// What two places tell of the same thing, and not the same.
 fn unlike(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let told = [
+    let queries = [
         (
             "SELECT CAST(settled.id AS TEXT) FROM settled LEFT JOIN tasks ON tasks.id = settled.id
              WHERE tasks.id IS NULL OR settled.status <> json_extract(tasks.data, '$.state.status') LIMIT 20",
@@ -165,7 +165,7 @@ fn unlike(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         ),
     ];
     let mut findings = Vec::new();
-    for (sql, what) in told {
+    for (sql, what) in queries {
         let mut statement = connection.prepare(sql)?;
         let ids: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         findings.extend(ids.into_iter().map(|id| format!("task {id} {what}")));

@@ -199,16 +199,16 @@ fn alive(home: &Home, saved: &Salvaged) -> Vec<RunId> {
 fn highest(home: &Home) -> u64 {
     let aside = archive::entries_of(&home.replaced()).into_iter().map(|(_, path)| path);
     let states = aside.filter_map(|path| Some(path.join(home.state().strip_prefix(home.root()).ok()?)));
-    let told = states.chain([home.state()]).map(|state| highest_below(&state)).max().unwrap_or(0);
+    let highest_recorded = states.chain([home.state()]).map(|state| highest_below(&state)).max().unwrap_or(0);
     let runs = archive::entries_of(&home.runs()).into_iter().filter_map(|(name, _)| name.parse::<RunId>().ok()?.task());
-    runs.map(|id| id.0).fold(told, u64::max)
+    runs.map(|id| id.0).fold(highest_recorded, u64::max)
 }
 
 fn highest_below(state: &Path) -> u64 {
     let journal = state.join(Path::new(JOURNAL).file_name().unwrap_or_default());
-    let told = witness::read(&journal).map_or(0, |known| known.last_task_id);
+    let witnessed = witness::read(&journal).map_or(0, |known| known.last_task_id);
     let sidecars = archive::entries_of(state).into_iter().filter_map(|(name, _)| sidecar_of(&name));
-    sidecars.map(|id| id.0).fold(told.max(last_task_id(&journal)), u64::max)
+    sidecars.map(|id| id.0).fold(witnessed.max(last_task_id(&journal)), u64::max)
 }
 
 /// What open tasks and projects need outside of the home.

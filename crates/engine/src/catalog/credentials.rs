@@ -95,7 +95,7 @@ pub fn endpoint(
     }
     Ok(Endpoint {
         provider: id.clone(),
-        api: declared.get(id).and_then(|own| own.api).unwrap_or_else(|| ModelApi::of(id)),
+        api: declared.get(id).and_then(|own| own.api).unwrap_or_else(|| ModelApi::for_provider(id)),
         base_url: base_url.to_owned(),
         key_variable,
         model: name.to_owned(),

@@ -25,7 +25,7 @@ fn newer(mut file: Probes, observed: &Probes) -> Probes {
 /// The models as they stand, by what is at hand. Reads files, asks nobody.
 pub(crate) fn book(deps: &Deps, settings: &Settings, observed: &Probes, now: Timestamp) -> ModelBook {
     let probes = newer(probes::load(&deps.home.providers_file()), observed);
-    let mut book = ModelBook::look(&settings.config, &deps.environment, probes, now, &|id, probe| {
+    let mut book = ModelBook::load(&settings.config, &deps.environment, probes, now, &|id, probe| {
         let until = probe.verdict.until.map(|until| format!(" until {}", to_the_second(until))).unwrap_or_default();
         format!("{id} {}{until}", probe.verdict.why)
     });

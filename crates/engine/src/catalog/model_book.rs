@@ -82,7 +82,7 @@ pub struct ModelBook {
 impl ModelBook {
     /// As things stand with these settings, this environment and these answers of providers. `describe` tells why one is passed
     /// over.
-    pub fn look(
+    pub fn load(
         config: &Config,
         environment: &Environment,
         probes: Probes,

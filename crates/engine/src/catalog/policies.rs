@@ -49,7 +49,7 @@ impl Ground<'_> {
         let dir = directory_of(task, self.projects).ok();
         let group = dir.as_deref().and_then(|dir| dir.file_name()).map(|name| name.to_string_lossy().into_owned());
         let group = group.unwrap_or_else(|| "all".to_owned());
-        let runs: Vec<Judged> = self.samples.iter().filter_map(Judged::of).collect();
+        let runs: Vec<Judged> = self.samples.iter().filter_map(Judged::from_sample).collect();
         let (offers, tried) = (self.offers(task, live.policy.ladder_of(&group)), self.tried(task));
         let case = Case {
             name: &live.name,

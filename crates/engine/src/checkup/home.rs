@@ -71,11 +71,11 @@ pub(super) fn disk(patient: &Patient<'_>) -> Option<Finding> {
     let runs: u64 = kept(&patient.home.runs()).unwrap_or_default().iter().map(|run| run.raw + run.text).sum();
     let may = patient.config.retention.limits().total;
     let detail = format!("{} are free; what runs have said takes {}", mb(free), mb(runs));
-    let room = free - floor;
+    let space = free - floor;
     match may {
-        Some(may) if may.saturating_sub(runs) > room => {
+        Some(may) if may.saturating_sub(runs) > space => {
             let detail = format!("{detail} and may take {} by retention.total_mb, more than there is", mb(may));
-            let remedy = format!("orch config set retention.total_mb {}", (runs + room / 2) / 1_000_000);
+            let remedy = format!("orch config set retention.total_mb {}", (runs + space / 2) / 1_000_000);
             Some(Finding::new("disk", Verdict::Warning, detail).remedy(remedy))
         }
         Some(_) | None => Some(Finding::new("disk", Verdict::Ok, detail)),

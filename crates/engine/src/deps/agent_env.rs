@@ -144,8 +144,8 @@ mod tests {
                 .map(|(n, v)| (n.to_owned(), v.to_owned()))
                 .into();
         let of = |home: Home| -> Vec<String> {
-            let told = for_jobs(&daemon, &home).into_iter().filter(|(name, _)| !name.starts_with("GIT_CONFIG_"));
-            told.map(|(name, value)| format!("{name}={value}")).collect()
+            let variables = for_jobs(&daemon, &home).into_iter().filter(|(name, _)| !name.starts_with("GIT_CONFIG_"));
+            variables.map(|(name, value)| format!("{name}={value}")).collect()
         };
         assert_eq!(of(Home::new("/mnt/orch", None)), ["ORCH_HOME=/mnt/orch"]);
         let apart = Home::new("/mnt/orch", Some("/fast/trees".into()));
@@ -156,15 +156,15 @@ mod tests {
     #[test]
     fn what_the_person_tells_git_through_the_environment_stays_beside_what_orch_tells_it() {
         let daemon = BTreeMap::new();
-        let told = |pairs: &[(&str, &str)]| {
+        let configured = |pairs: &[(&str, &str)]| {
             let mut environment: BTreeMap<String, String> =
                 pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             configure_git(&mut environment);
             environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
         };
-        assert_eq!(told(&[]), for_checks(&daemon).iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>());
+        assert_eq!(configured(&[]), for_checks(&daemon).iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>());
         assert_eq!(
-            told(&[("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "user.name"), ("GIT_CONFIG_VALUE_0", "me")]),
+            configured(&[("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "user.name"), ("GIT_CONFIG_VALUE_0", "me")]),
             [
                 "GIT_CONFIG_COUNT=3",
                 "GIT_CONFIG_KEY_0=user.name",
@@ -175,6 +175,6 @@ mod tests {
                 "GIT_CONFIG_VALUE_2=false",
             ]
         );
-        assert_eq!(told(&[("GIT_CONFIG_COUNT", "many")]), ["GIT_CONFIG_COUNT=many"]);
+        assert_eq!(configured(&[("GIT_CONFIG_COUNT", "many")]), ["GIT_CONFIG_COUNT=many"]);
     }
 }

@@ -472,7 +472,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_got_its_id_is_read_again_though_another_write_follows_at_once() {
-        let here = Fingerprint::of(std::path::Path::new("/")).expect("a root");
+        let here = Fingerprint::read(std::path::Path::new("/")).expect("a root");
         let after = |filling: bool| {
             let mut file = FileSync { filling, writing: Writing::UnderWay, ..FileSync::default() };
             file.end_write();

@@ -139,13 +139,13 @@ impl Lifetime {
     /// How it was told to leave, and as what that counts; the first is none where nobody told it.
     pub(crate) fn take_order(&mut self) -> (Option<Departure>, Option<ShutdownMode>) {
         // A loop that could not store its last turn has not heard the word; one that was told how in another way has.
-        let told = match (self.departure.take(), self.reason.get().cloned()) {
+        let order = match (self.departure.take(), self.reason.get().cloned()) {
             (Some(departure), Some(reason)) => Some(Departure { how: departure.how, ..reason }),
             (departure, reason) => departure.or(reason),
         };
         let stopped = self.is_stopped().then_some(ShutdownMode::Stop);
-        let how = told.as_ref().map(|departure| departure.how).or(stopped);
-        (told, how)
+        let how = order.as_ref().map(|departure| departure.how).or(stopped);
+        (order, how)
     }
 
     /// It has grown too large, and may not start anew yet.

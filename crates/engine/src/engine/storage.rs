@@ -42,8 +42,8 @@ impl Storage {
     }
 
     /// A read of the journal failed.
-    pub(crate) fn heed(&self, error: &JournalError) {
-        self.alarm.heed(error);
+    pub(crate) fn observe(&self, error: &JournalError) {
+        self.alarm.observe(error);
     }
 
     /// Waits until the journal is found damaged.

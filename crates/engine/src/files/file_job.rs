@@ -102,11 +102,11 @@ pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]
     let mut files: Vec<PathBuf> = vec![deps.home.config_file()];
     files.extend(projects.iter().map(|p| project_file(&p.dir)));
     files.extend(deps.sources.policy_file(&settings.config));
-    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::of(f)).collect();
-    let of_jobs = Fingerprint::of(&deps.home.jobs_file());
+    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::read(f)).collect();
+    let of_jobs = Fingerprint::read(&deps.home.jobs_file());
     let jobs = (known.jobs != Some(of_jobs)).then(|| jobs_file::read(&deps.home.jobs_file()));
     let path = deps.home.tasks_file();
-    let of_tasks = Fingerprint::of(&path);
+    let of_tasks = Fingerprint::read(&path);
     let quiet_at = quiet_at(&of_settings, deps.clock.now());
     let is_new = known.settings.as_ref() != Some(&of_settings);
     let settings = (is_new && quiet_at.is_none()).then(|| deps.sources.load(projects, Some(settings)));
@@ -233,8 +233,8 @@ fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
             FileNews { tasks: Some(TasksNews::Read(Box::new(doc))), lacking, rest, ..news }
         }
         Err(problems) => {
-            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            broken(format!("{}: {}", path.display(), told.join("; ")))
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            broken(format!("{}: {}", path.display(), lines.join("; ")))
         }
     }
 }
@@ -340,7 +340,7 @@ pub fn write(deps: &Deps, order: WriteOrder) -> Writeback {
             Err(error) => return not_written(&path, &error),
         },
         How::Edit { outline, edits } => {
-            let exists = Fingerprint::of(&path).is_some();
+            let exists = Fingerprint::read(&path).is_some();
             let text = match exists.then(|| fs::read_text(&path, LARGEST)) {
                 None => String::new(),
                 Some(Ok(text)) => text,
@@ -351,8 +351,8 @@ pub fn write(deps: &Deps, order: WriteOrder) -> Writeback {
             }
             let applied = outline.apply(&text, &edits);
             // An entry that is gone was taken out by a person, which is read as such.
-            let told = applied.refused.iter().filter_map(|refused| refused.error.as_ref());
-            let refused: Vec<String> = told.map(ToString::to_string).collect();
+            let errors = applied.refused.iter().filter_map(|refused| refused.error.as_ref());
+            let refused: Vec<String> = errors.map(ToString::to_string).collect();
             let tasks = order.tasks.clone();
             let Some((new, next)) = applied.into_outline() else {
                 return Writeback::Written { outline: Some(outline), agreed: None, tasks, refused, known: None };

@@ -65,7 +65,7 @@ fn text_of(path: &Path) -> Result<Option<String>, String> {
             "{path} is a link to {target}, where there is no file; put the file there, or mend the link"
         ));
     }
-    if Fingerprint::of(path).is_none() {
+    if Fingerprint::read(path).is_none() {
         return Ok(None);
     }
     fs::read_text(path, LARGEST).map(Some).map_err(|error| unreadable(path, &error))

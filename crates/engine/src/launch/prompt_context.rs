@@ -35,7 +35,7 @@ pub async fn parts_of(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec<Pa
     let deps = Arc::clone(deps);
     let read = move || ids.into_iter().map(|id| deps.journal.task(id)).collect::<Result<Vec<_>, _>>();
     let tasks = tokio::task::spawn_blocking(read).await.map_err(|e| ask(&e, None))?.map_err(|e| failed(e, None))?;
-    Ok(tasks.iter().flatten().map(PartResult::of).collect())
+    Ok(tasks.iter().flatten().map(PartResult::from_task).collect())
 }
 
 /// So many lines of the history are read at once.

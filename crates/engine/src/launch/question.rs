@@ -175,7 +175,7 @@ fn proven(deps: &Deps, routing: &OwnedRouting, task: &Task, projects: &[Project]
     }
     let agents = routing.rules().candidates().ok()?;
     let dir = directory_of(task, projects).ok();
-    track_record::proven(&samples, &TaskType::of(&task.spec), dir.as_deref(), &agents, deps.clock.now())
+    track_record::proven(&samples, &TaskType::from_spec(&task.spec), dir.as_deref(), &agents, deps.clock.now())
 }
 
 /// Reads the router's answer out of its report; an error is told in words.

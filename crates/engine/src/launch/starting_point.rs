@@ -151,7 +151,7 @@ impl Finding<'_> {
     /// The merge of several commits, after the checks have passed on it.
     async fn merged(&self, open: &[String], from: &[BeganFrom], base: &str) -> Result<String, LaunchProblem> {
         let output_dir = self.deps.run_dir(self.run).evidence().join("start");
-        let task_type = TaskType::of(&self.task.spec);
+        let task_type = TaskType::from_spec(&self.task.spec);
         let env = leases::values(self.deps, &self.config.workspace.env, self.task.id).await;
         let env = env.map_err(LaunchProblem::Ask)?;
         let checking = Checking {

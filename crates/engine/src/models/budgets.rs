@@ -193,7 +193,7 @@ impl Engine {
             return BTreeMap::new();
         }
         let since = now.saturating_sub(TOLD_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut told = BTreeMap::new();
+        let mut levels = BTreeMap::new();
         let read = self.state.archive().each_since(since, &mut |fact| {
             let Fact::Spending(spending) = fact else { return };
             let (scope, level) = match spending {
@@ -201,12 +201,12 @@ impl Engine {
                 Spending::Exhausted { of, .. } => (of, Level::Exhausted),
                 Spending::Recorded { .. } | Spending::SampleRecorded { .. } => return,
             };
-            told.insert(scope, level);
+            levels.insert(scope, level);
         });
         if let Err(error) = read {
             tracing::warn!(%error, "whether a person was told that money is short cannot be read");
         }
-        told.retain(|scope, _| balances.stops.iter().any(|stop| stop.scope == *scope));
-        told
+        levels.retain(|scope, _| balances.stops.iter().any(|stop| stop.scope == *scope));
+        levels
     }
 }

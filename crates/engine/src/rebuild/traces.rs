@@ -107,8 +107,8 @@ impl Gathered {
         let doc = match TasksDoc::parse(text, &|_| true) {
             Ok(doc) => doc,
             Err(problems) => {
-                let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                return self.broken(format!("tasks.yml does not read: {}", told.join("; ")));
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                return self.broken(format!("tasks.yml does not read: {}", lines.join("; ")));
             }
         };
         for entry in doc.entries() {

@@ -162,9 +162,9 @@ impl Engine {
             return;
         }
         let (used_mb, limit_mb) = (used / 1_000_000, limit / 1_000_000);
-        let told = format!("orch uses {used_mb} MB of memory, engine.self_memory_limit_mb is {limit_mb}");
+        let message = format!("orch uses {used_mb} MB of memory, engine.self_memory_limit_mb is {limit_mb}");
         if let Some(at) = respawn_not_before(&self.state.service, now).filter(|at| *at > now) {
-            let problem = format!("{told}; it started itself anew a short while ago, and again at {at}");
+            let problem = format!("{message}; it started itself anew a short while ago, and again at {at}");
             self.lifetime.set_memory_problem(Some(problem));
             return;
         }
@@ -175,7 +175,7 @@ impl Engine {
             return;
         }
         change_set.note(&mut self.state, now, None, None, ServiceFact::Respawns { used_mb, limit_mb });
-        let departure = Departure::new(ShutdownMode::Respawn, Cause::Memory, told);
+        let departure = Departure::new(ShutdownMode::Respawn, Cause::Memory, message);
         self.lifetime.leave_by(departure, self.deps.clock.instant());
     }
 }

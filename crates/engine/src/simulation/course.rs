@@ -273,7 +273,7 @@ impl<'a> Course<'a> {
             let running = engine.state.runs.values().filter(|run| run.phase == Phase::Running);
             running.filter_map(|run| self.outside.agents.get(&run.id))
         };
-        let told = |agent: &Agent| agent.heard.iter().any(|message| engine.state.messages.contains_key(message));
+        let knows = |agent: &Agent| agent.heard.iter().any(|message| engine.state.messages.contains_key(message));
         let is_there = !self.outside.dir_gone.load(Ordering::Relaxed);
         let missed = |state: &State| matches!(state, State::Blocked(BlockedOn::MissingDir { .. }));
         let reading = engine.jobs.is_under_way(&JobKey::ReadFiles) || engine.file.is_writing();
@@ -285,7 +285,7 @@ impl<'a> Course<'a> {
         }
         let looking = engine.jobs.is_under_way(&JobKey::Look);
         (is_there && engine.state.tasks.values().any(|task| missed(&task.state)))
-            || (!looking && agents().any(|agent| agent.report.is_some() || told(agent)))
+            || (!looking && agents().any(|agent| agent.report.is_some() || knows(agent)))
     }
 
     fn start_engine(&mut self) {

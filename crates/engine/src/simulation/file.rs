@@ -193,7 +193,7 @@ impl File {
         if !self.is_news_to(known) {
             return FileNews { is_unended: false, ..news };
         }
-        if known.agreed.is_some_and(|agreed| agreed.digest() == Digest::of(text.as_bytes())) {
+        if known.agreed.is_some_and(|agreed| agreed.digest() == Digest::from_bytes(text.as_bytes())) {
             return FileNews { tasks: Some(TasksNews::Agreed), is_unended: false, ..news };
         }
         let is_mark = |task: &&Task| task.is_settled() && task.file.is_written();
@@ -215,7 +215,7 @@ impl File {
         let text = self.text();
         match &order.how {
             How::Append { agreed, .. } => {
-                if agreed.digest() != Digest::of(text.as_bytes()) {
+                if agreed.digest() != Digest::from_bytes(text.as_bytes()) {
                     return Writeback::Changed;
                 }
                 for line in &order.tasks {

@@ -438,7 +438,7 @@ impl Outside {
     }
 
     /// A look at the runs.
-    pub fn look(&self, runs: &[RunId], listen: &BTreeSet<TaskId>) -> Report {
+    pub fn poll(&self, runs: &[RunId], listen: &BTreeSet<TaskId>) -> Report {
         let (mut heard, mut ended) = (Vec::new(), Vec::new());
         for run in runs {
             let Some(agent) = self.agents.get(run) else { continue };

@@ -250,8 +250,8 @@ impl Rules {
             let ended_as = |outcome: &Outcome| matches!(outcome, Outcome::Failed(f) if is_about_time(f.class));
             let spurious = run.outcome.as_ref().is_some_and(ended_as) && !ended_as(&report.outcome());
             must(!spurious, || format!("run {name} is recorded as too slow, and was not: {:?}", run.outcome))?;
-            let told = stored.ends_told.contains(id) || run.kind != RunKind::Work;
-            must(told, || format!("the history does not tell the end of run {name}"))?;
+            let is_recorded = stored.ends_told.contains(id) || run.kind != RunKind::Work;
+            must(is_recorded, || format!("the history does not tell the end of run {name}"))?;
         }
         for task in stored.tasks.values() {
             let spent = stored.runs.values().filter(|run| run.task == task.id).filter_map(|run| run.cost);

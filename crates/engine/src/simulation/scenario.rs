@@ -222,7 +222,7 @@ impl Scenario {
     /// The scenario of a seed in these worlds.
     pub fn of_worlds(worlds: Worlds, seed: u64) -> Self {
         match worlds {
-            Worlds::All => Self::of(seed),
+            Worlds::All => Self::from_seed(seed),
             Worlds::Clocks => Self::of_clocks(seed),
             Worlds::Years => Self::of_years(seed),
         }
@@ -247,7 +247,7 @@ impl Scenario {
         steps.sort_by_key(|step| step.at);
         let faults = Fault::ALL.into_iter().filter(|_| dice.chance(30)).collect();
         let max_parallel = u32::try_from(dice.between(1, 4)).expect("small");
-        Self { seed, worlds: Worlds::Years, max_parallel, faults, with_file, jobs: Jobs::of(seed), steps, lasts }
+        Self { seed, worlds: Worlds::Years, max_parallel, faults, with_file, jobs: Jobs::for_seed(seed), steps, lasts }
     }
 
     /// Work that goes well, providers that limit the rate, daemons that die, and clocks.
@@ -265,9 +265,9 @@ impl Scenario {
         for _ in 0..dice.below(5) {
             // All agents are limited, while a task is added, and while they wait the clock jumps.
             let at = steps[usize::try_from(dice.below(wishes as u64)).expect("small")].at;
-            let told = dice.chance(50);
+            let is_told = dice.chance(50);
             for agent in AGENTS {
-                let act = Act::Outage { agent, class: FailureClass::RateLimited, lasts: HOUR, told };
+                let act = Act::Outage { agent, class: FailureClass::RateLimited, lasts: HOUR, told: is_told };
                 steps.push(Step { at: at.saturating_sub(MINUTE), act });
             }
             steps.push(Step { at: at + dice.between(MINUTE, 40 * MINUTE), act: clocks(&mut dice) });
@@ -281,14 +281,14 @@ impl Scenario {
             max_parallel,
             faults,
             with_file: dice.chance(50),
-            jobs: Jobs::of(seed),
+            jobs: Jobs::for_seed(seed),
             steps,
             lasts,
         }
     }
 
     /// The scenario of a seed.
-    pub fn of(seed: u64) -> Self {
+    pub fn from_seed(seed: u64) -> Self {
         let mut dice = Dice::fate(seed, &[1]);
         let lasts = dice.between(2, 28) * DAY;
         let faults = Fault::ALL.into_iter().filter(|_| dice.chance(70)).collect();
@@ -318,7 +318,7 @@ impl Scenario {
         steps.extend(batches::steps(seed, wishes, lasts));
         steps.sort_by_key(|step| step.at);
         let max_parallel = u32::try_from(dice.between(1, 4)).expect("small");
-        Self { seed, worlds: Worlds::All, max_parallel, faults, with_file, jobs: Jobs::of(seed), steps, lasts }
+        Self { seed, worlds: Worlds::All, max_parallel, faults, with_file, jobs: Jobs::for_seed(seed), steps, lasts }
     }
 }
 

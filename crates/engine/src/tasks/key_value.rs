@@ -29,7 +29,7 @@ impl EngineHandle {
     pub async fn take(&self, channel: ChannelKind, key: &str) -> Result<Option<String>, EngineError> {
         let taken = self.journal.take_kept(channel, key.to_owned()).await;
         taken.map_err(|error| {
-            self.alarm.heed(&error);
+            self.alarm.observe(&error);
             EngineError::Journal(Arc::new(error))
         })
     }
@@ -90,7 +90,7 @@ impl EngineHandle {
     /// One transaction of what is beside the loop.
     pub(crate) async fn store(&self, writes: Vec<Write>) -> Result<(), EngineError> {
         self.journal.commit(writes).await.map_err(|error| {
-            self.alarm.heed(&error);
+            self.alarm.observe(&error);
             EngineError::Journal(Arc::new(error))
         })
     }

@@ -92,7 +92,7 @@ impl Engine {
         (next.spec.depends_on, next.spec.parent) = (was.depends_on, was.parent);
         let is_written_over = next.is_unwritten();
         change_set.put_task(&mut self.state, next);
-        let told = not_taken_over(cycle);
+        let message = not_taken_over(cycle);
         let cycle = cycle.to_owned();
         if is_written_over {
             // A command has changed the task too: its entry is written once more, and is right then.
@@ -105,11 +105,11 @@ impl Engine {
             );
             return None;
         }
-        if known.get(&id) != Some(&told) {
+        if known.get(&id) != Some(&message) {
             change_set.note(&mut self.state, now, Some(id), None, TaskFact::EditRefused { cycle });
         }
-        self.state.invalid.insert(id, told.clone());
-        Some(format!("tasks.yml: task {id} {told}"))
+        self.state.invalid.insert(id, message.clone());
+        Some(format!("tasks.yml: task {id} {message}"))
     }
 
     fn parts(&self) -> Parts {

@@ -42,7 +42,7 @@ impl Engine {
     pub(crate) fn on_files(&mut self, change_set: &mut ChangeSet, mut news: FileNews, now: Timestamp) {
         self.planner.forget_registered();
         if let Some(error) = news.unreadable.take() {
-            self.storage.heed(&error);
+            self.storage.observe(&error);
         }
         if let Some(at) = news.quiet_at.take() {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
@@ -122,12 +122,12 @@ impl Engine {
                         problems = Some(vec![text]);
                     }
                     None => {
-                        let mut told = problems_of(&doc);
+                        let mut messages = problems_of(&doc);
                         let Some((known, cycles)) = self.take_over(change_set, doc, news, &numbered, now) else {
                             return false;
                         };
-                        told.extend(cycles);
-                        problems = Some(told);
+                        messages.extend(cycles);
+                        problems = Some(messages);
                         news = FileNews { known, ..FileNews::default() };
                     }
                 }

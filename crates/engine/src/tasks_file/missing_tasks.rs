@@ -108,17 +108,17 @@ impl Engine {
             self.file.look_again(self.deps.clock.instant() + soon);
             return Some(Held::BeingSaved);
         }
-        let told = suspicion.map(|suspicion| self.describe_suspicion(suspicion, &lack, &open));
-        self.file.lacks(if told.is_some() { open.into_iter().chain(settled).collect() } else { vec![] });
-        told.map(Held::Told)
+        let message = suspicion.map(|suspicion| self.describe_suspicion(suspicion, &lack, &open));
+        self.file.lacks(if message.is_some() { open.into_iter().chain(settled).collect() } else { vec![] });
+        message.map(Held::Told)
     }
 
     /// A file that was not believed lacks all that it lacked then: whatever became of the tasks meanwhile, and however few of
     /// them count now, only a save that brings some of them back or a person's word ends that.
     fn still(&self, open: &[TaskId], settled: &[TaskId]) -> Option<Suspicion> {
-        let told = self.file.lacking();
-        let lacks_all = told.iter().all(|id| open.contains(id) || settled.contains(id));
-        (!told.is_empty() && !open.is_empty() && lacks_all).then_some(Suspicion::Most)
+        let lacking = self.file.lacking();
+        let lacks_all = lacking.iter().all(|id| open.contains(id) || settled.contains(id));
+        (!lacking.is_empty() && !open.is_empty() && lacks_all).then_some(Suspicion::Most)
     }
 
     /// The last entry has lost its end, and what is lacking came after it.

@@ -186,7 +186,7 @@ impl Checking<'_> {
     /// or a network, may be there again.
     fn remembered(&self, file: &Path) -> Option<CheckState> {
         let known: CheckState = orch_store::records::from_json(&fs::read_text(file, 4096).ok()?).ok()?;
-        let age = || Some(self.deps.clock.now().duration_since(fs::Fingerprint::of(file)?.modified()?));
+        let age = || Some(self.deps.clock.now().duration_since(fs::Fingerprint::read(file)?.modified()?));
         (known == CheckState::Passed || age().is_some_and(|age| age < RED_HOLDS)).then_some(known)
     }
 

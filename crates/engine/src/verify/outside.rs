@@ -153,21 +153,21 @@ impl Comparison<'_> {
                 follow(change, own_refs);
                 continue;
             }
-            let told = format!("{detail}, by this run: {proof}");
+            let text = format!("{detail}, by this run: {proof}");
             let is_base = matches!(change, Change::Ref(moved) if moved.name == base_ref(scene.place));
             if is_forbidden(change, scene.sandbox || is_base) {
                 let back = self.way_back(change).await;
                 evidence.take_back = evidence.take_back.take().or_else(|| self.take_back(change, back.as_deref()));
                 let back = back.filter(|_| !is_base);
                 let back = back.map(|command| format!("; `{command}` puts it back"));
-                evidence.violations.push(told + &back.unwrap_or_default());
+                evidence.violations.push(text + &back.unwrap_or_default());
                 continue;
             }
             // What was stashed in the main checkout is the person's, and is told with the files that are gone from there.
             if !self.is_stash_of_main(change) {
                 follow(change, own_refs);
             }
-            evidence.notes.push(told);
+            evidence.notes.push(text);
         }
     }
 
@@ -192,8 +192,8 @@ impl Comparison<'_> {
         let root = word(self.scene.repo.root());
         let back = back?;
         let shown = after.iter().map(|after| format!("\n`git -C {root} log -p {before}..{after}` shows it"));
-        let told = format!("unless other commits came since, `{back}` takes that back{}", shown.collect::<String>());
-        (moved.name == base_ref(self.scene.place)).then_some(told)
+        let text = format!("unless other commits came since, `{back}` takes that back{}", shown.collect::<String>());
+        (moved.name == base_ref(self.scene.place)).then_some(text)
     }
 
     /// The command by which a person undoes a change. What they had not committed and the run has stays in the checkout.

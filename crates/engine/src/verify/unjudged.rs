@@ -83,9 +83,9 @@ pub async fn look_at_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Re
 fn question(evidence: &Evidence) -> String {
     let lead = "the last run ended without a result, and it had changed what is outside of its worktree: put back what is \
                 not to stay";
-    let told =
+    let paragraphs =
         [lead].into_iter().chain(evidence.take_back.as_deref()).chain(evidence.violations.iter().map(String::as_str));
-    told.collect::<Vec<_>>().join("\n")
+    paragraphs.collect::<Vec<_>>().join("\n")
 }
 
 /// The last work run of a task before this one that worked in the repository.

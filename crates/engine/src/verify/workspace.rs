@@ -117,7 +117,8 @@ impl Workspace<'_> {
         if !wanted.copy.is_empty() || include.is_some() {
             let found = self.repo.untracked_matching(&wanted.copy, include.as_deref()).await.unwrap_or_default();
             let root = self.repo.root();
-            text = found.iter().map(|path| format!("\n{path:?} {:?}", fs::Fingerprint::of(&root.join(path)))).collect();
+            text =
+                found.iter().map(|path| format!("\n{path:?} {:?}", fs::Fingerprint::read(&root.join(path)))).collect();
         }
         if !wanted.link.is_empty() || !wanted.setup.is_empty() {
             text.push_str(&format!("\n{:?} {:?}", wanted.link, wanted.setup));
@@ -341,7 +342,7 @@ fn store(from: &Path, dir: &Path, made: Vec<PathBuf>) -> Result<Option<Vec<PathB
 fn forget_oldest(all: &Path) {
     let Ok(names) = fs::names(all) else { return };
     let mut dirs: Vec<_> = names.into_iter().map(|name| all.join(name)).collect();
-    dirs.sort_by_key(|dir| fs::Fingerprint::of(&dir.join(MADE)).and_then(|found| found.modified()));
+    dirs.sort_by_key(|dir| fs::Fingerprint::read(&dir.join(MADE)).and_then(|found| found.modified()));
     for dir in dirs.iter().take(dirs.len().saturating_sub(KEPT)) {
         if let Err(error) = fs::remove_tree(dir) {
             tracing::debug!(path = %dir.display(), %error, "what a setup made stays");

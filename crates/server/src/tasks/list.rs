@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// # Errors
 /// The journal cannot be read. Where that happens in the middle of the list, it breaks off.
 pub async fn list(State(state): State<ApiState>) -> Result<Response, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let mut children = state.engine.settled_families().await?;
     for task in view.tasks.values() {
         if let Some(parent) = task.spec.parent {

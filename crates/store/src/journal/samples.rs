@@ -67,7 +67,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
     Ok(Some(Sample {
         source: Source::Run { task: TaskId(row.get(1)?), run, attempt: row.get::<_, Option<u32>>(9)?.unwrap_or(1) },
         title: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
-        task_type: TaskType::of(&spec),
+        task_type: TaskType::from_spec(&spec),
         labels: spec.labels,
         project: row.get::<_, Option<String>>(5)?.map(PathBuf::from),
         complexity: row.get::<_, Option<String>>(6)?.and_then(|word| word.parse().ok()),
@@ -231,9 +231,9 @@ mod tests {
         let writes = tasks.into_iter().chain(runs.into_iter().map(|run| Write::Run(Box::new(run))));
         journal.commit(writes.collect()).await.expect("written");
         let samples = journal.samples().expect("samples");
-        let told: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.failure())).collect();
+        let failures: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.failure())).collect();
         assert_eq!(
-            told,
+            failures,
             [(Some(3), Some(FailureClass::ChecksFailed)), (Some(6), None)],
             "the second task's is judged now"
         );
@@ -259,22 +259,22 @@ mod tests {
         ];
         let runs = [(1, 1), (2, 2), (3, 3), (4, 4), (4, 5), (5, 6)];
         let runs = runs.map(|(task, ordinal)| run(task, ordinal, RunKind::Work, said(AnswerStatus::Done)));
-        let told = |seq: u64, of: &Run, fact: IntegrationFact| {
+        let note = |seq: u64, of: &Run, fact: IntegrationFact| {
             let (at, task_id, run_id) = (Timestamp::UNIX_EPOCH, Some(of.task), Some(of.id.clone()));
             Write::Entry(Entry { seq, at, task_id, run_id, actor: Actor::Orch, fact: fact.into() })
         };
         let done = || IntegrationFact::Done(Landing::Kept { commit: None });
         let history = vec![
-            told(1, &runs[2], done()),
-            told(2, &runs[4], done()),
-            told(3, &runs[5], done()),
-            told(4, &runs[5], IntegrationFact::Reverted { commit: None }),
+            note(1, &runs[2], done()),
+            note(2, &runs[4], done()),
+            note(3, &runs[5], done()),
+            note(4, &runs[5], IntegrationFact::Reverted { commit: None }),
         ];
         let writes = tasks.into_iter().chain(runs.map(|run| Write::Run(Box::new(run)))).chain(history);
         journal.commit(writes.collect()).await.expect("written");
         let samples = journal.samples().expect("samples");
-        let told: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.verdict)).collect();
-        assert_eq!(told, [(Some(3), Verdict::Accepted), (Some(5), Verdict::Accepted)]);
+        let verdicts: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.verdict)).collect();
+        assert_eq!(verdicts, [(Some(3), Verdict::Accepted), (Some(5), Verdict::Accepted)]);
     }
 
     #[tokio::test]
@@ -298,8 +298,13 @@ mod tests {
         let own = Run { complexity: Some(Complexity::Simple), ..run(2, 2, RunKind::Work, said(AnswerStatus::Done)) };
         let runs = [old, own].map(|run| Write::Run(Box::new(run)));
         journal.commit([routed(1), routed(2)].into_iter().chain(runs).collect()).await.expect("written");
-        let told: Vec<_> = journal.samples().expect("samples").into_iter().map(|sample| sample.complexity).collect();
-        assert_eq!(told, [Some(Complexity::Complex), Some(Complexity::Simple)], "a run of before goes by its task");
+        let complexities: Vec<_> =
+            journal.samples().expect("samples").into_iter().map(|sample| sample.complexity).collect();
+        assert_eq!(
+            complexities,
+            [Some(Complexity::Complex), Some(Complexity::Simple)],
+            "a run of before goes by its task"
+        );
     }
 
     #[tokio::test]
@@ -326,16 +331,16 @@ mod tests {
         let mut writes = vec![task(1, "One", "", State::Done), Write::Run(Box::new(done))];
         writes.extend([recorded(1, 50), recorded(2, 200)].map(|one| Write::Recorded(Box::new(one))));
         journal.commit(writes).await.expect("written");
-        let told = |journal: &Journal| -> Vec<_> {
+        let read = |journal: &Journal| -> Vec<_> {
             let samples = journal.samples().expect("samples");
             samples.iter().map(|sample| (sample.source.as_str(), sample.is_accepted())).collect()
         };
         let expected = [("person", true), ("run", true), ("person", false)];
-        assert_eq!(told(&journal), expected);
+        assert_eq!(read(&journal), expected);
         journal.leave().await;
         drop(journal);
         let (journal, loaded) = Journal::open(&path).expect("it opens again");
-        assert_eq!((told(&journal).as_slice(), loaded.last_recorded), (expected.as_slice(), 2));
+        assert_eq!((read(&journal).as_slice(), loaded.last_recorded), (expected.as_slice(), 2));
     }
 
     #[tokio::test]

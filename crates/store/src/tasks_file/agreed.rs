@@ -18,7 +18,7 @@ pub struct Agreed {
 impl Outline {
     /// By what the text of this outline is recognized.
     pub fn agreed(&self, text: &str) -> Agreed {
-        Agreed { digest: self.digest(), tail: Tail::of(text, self.tree(), TASKS) }
+        Agreed { digest: self.digest(), tail: Tail::find(text, self.tree(), TASKS) }
     }
 }
 

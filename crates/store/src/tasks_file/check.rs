@@ -91,7 +91,7 @@ fn cycles(entries: &[Relation], by_id: &HashMap<TaskId, usize>) -> Vec<Found> {
     let mut found = Vec::new();
     for start in 0..entries.len() {
         for cycle in search.walk(start) {
-            found.extend(tell(&cycle, entries));
+            found.extend(describe_cycle(&cycle, entries));
         }
     }
     found
@@ -147,10 +147,10 @@ impl Search {
 }
 
 /// Named once per member, each time beginning with that member.
-fn tell(cycle: &[usize], entries: &[Relation]) -> Vec<Found> {
+fn describe_cycle(cycle: &[usize], entries: &[Relation]) -> Vec<Found> {
     const SHOWN: usize = 12;
     let name = |index: usize| entries[index].id.map_or_else(|| "?".to_owned(), |id| id.to_string());
-    let told = |(at, index): (usize, &usize)| {
+    let describe = |(at, index): (usize, &usize)| {
         let mut names: Vec<String> =
             (at..at + cycle.len().min(SHOWN)).map(|step| name(cycle[step % cycle.len()])).collect();
         if cycle.len() > SHOWN {
@@ -164,7 +164,7 @@ fn tell(cycle: &[usize], entries: &[Relation]) -> Vec<Found> {
         let by_dependency = !entries[*index].depends_on.is_empty();
         Found { index: *index, key: if by_dependency { "depends_on" } else { "parent" }, message }
     };
-    cycle.iter().enumerate().map(told).collect()
+    cycle.iter().enumerate().map(describe).collect()
 }
 
 /// Finds the place of a key of an entry.
@@ -179,13 +179,13 @@ impl Places<'_> {
         if found.is_empty() {
             return Vec::new();
         }
-        let lines = Lines::of(self.text);
-        let told = |Found { index, key, message }| {
+        let lines = Lines::new(self.text);
+        let locate = |Found { index, key, message }| {
             let item = self.tree.resolve(self.items[index] as usize);
             let node = self.tree.pair(item, key).map_or(item, |(_, value)| value);
             let (line, column) = lines.position(self.text, self.tree.range(node).start);
             Problem { severity: Severity::Error, line, column, task: entries[index].id, message, hint: None }
         };
-        found.into_iter().map(told).collect()
+        found.into_iter().map(locate).collect()
     }
 }

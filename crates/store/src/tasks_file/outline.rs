@@ -70,7 +70,7 @@ impl Applied {
         let (text, tree) = (self.text?, self.tree?);
         let items = read::items(&text, &tree).ok()?;
         let ids = items.iter().map(|item| id_of(&text, &tree, &self.decoded, *item as usize)).collect();
-        let outline = Outline { digest: Digest::of(text.as_bytes()), tree, items, ids };
+        let outline = Outline { digest: Digest::from_bytes(text.as_bytes()), tree, items, ids };
         Some((text, outline))
     }
 }
@@ -98,7 +98,7 @@ enum What {
 
 impl Outline {
     pub(super) fn new(text: &str, tree: Tree, items: Vec<u32>, ids: impl Iterator<Item = Option<TaskId>>) -> Self {
-        Self { digest: Digest::of(text.as_bytes()), tree, items, ids: ids.collect() }
+        Self { digest: Digest::from_bytes(text.as_bytes()), tree, items, ids: ids.collect() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -124,7 +124,7 @@ impl Outline {
 
     /// Whether this is the outline of that text.
     pub fn is_of(&self, text: &str) -> bool {
-        self.digest == Digest::of(text.as_bytes())
+        self.digest == Digest::from_bytes(text.as_bytes())
     }
 
     /// Makes the edits in the text that this is the outline of; those that cannot be made are told, the others are

@@ -63,7 +63,7 @@ pub(super) fn entries(
     wanted: &dyn Fn(&Entry) -> bool,
 ) -> Read {
     let mut problems = Vec::new();
-    let lines = Lines::of(text);
+    let lines = Lines::new(text);
     let mut allowance = 2 * text.len() + SPARE;
     let mut entries = Vec::new();
     let mut relations = Vec::with_capacity(places.len());

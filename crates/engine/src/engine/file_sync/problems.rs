@@ -35,13 +35,13 @@ impl FileProblems {
 
     /// Takes over which files hold edits that could not be put in place. Returns whether there are new ones.
     pub fn take_set_aside(&mut self, files: &[PathBuf]) -> bool {
-        let told = |path: &PathBuf| {
+        let describe = |path: &PathBuf| {
             let path = path.display();
             format!(
                 "{path} holds an edit that was saved too late to be taken over: take out of it what you need, and remove it"
             )
         };
-        let aside: Vec<String> = files.iter().map(told).collect();
+        let aside: Vec<String> = files.iter().map(describe).collect();
         let is_news = aside.iter().any(|line| !self.aside.contains(line));
         self.aside = aside;
         is_news

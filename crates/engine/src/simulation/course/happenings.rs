@@ -109,7 +109,7 @@ impl Course<'_> {
             Act::SetBatch { batch, concurrency, budget } => self.set_batch(batch, concurrency, Some(budget)),
             Act::CancelBatch(batch) => self.cancel_batch(batch),
             Act::UnblockAll => self.unblock_all(),
-            Act::Look => self.look(),
+            Act::Look => self.take_snapshot(),
             Act::Crash(Moment::Waiting, down) => {
                 if self.engine.is_some() {
                     self.die(down);
@@ -135,8 +135,8 @@ impl Course<'_> {
             }
             Act::Outage { agent, class, lasts, told } => {
                 let until = SignedDuration::from_millis(i64::try_from(lasts).unwrap_or(i64::MAX));
-                let told = told.then(|| self.clock.now().checked_add(until).ok()).flatten();
-                self.outside.outages.insert(agent, Outage { class, told });
+                let reset_at = told.then(|| self.clock.now().checked_add(until).ok()).flatten();
+                self.outside.outages.insert(agent, Outage { class, told: reset_at });
                 self.later(lasts, Happening::OutageEnds(agent));
             }
             Act::DiskFull(lasts) => {
@@ -297,7 +297,7 @@ impl Course<'_> {
             Job::LookAtFiles { tasks } => {
                 Report::Touched(tasks.iter().map(|task| (task.id, touched(task.id))).collect())
             }
-            Job::Look { runs, listen, .. } => self.outside.look(runs, listen),
+            Job::Look { runs, listen, .. } => self.outside.poll(runs, listen),
             Job::ReadFiles { known } | Job::ReadOn { known, .. } => {
                 let settings = std::mem::take(&mut self.new_settings).then(|| self.settings.clone());
                 let news = match self.scenario.with_file {

@@ -168,7 +168,7 @@ impl Course<'_> {
         self.change(Awaited::Unblocked, |engine, change_set, now| Ok(engine.unblock_all(change_set, now)));
     }
 
-    pub(super) fn look(&mut self) {
+    pub(super) fn take_snapshot(&mut self) {
         let (reply, answer) = channel();
         self.command(Command::read(reply, Engine::view), Awaited::Looked(answer));
     }
