@@ -37,7 +37,7 @@ const DEPTH: usize = 16;
 pub struct Part {
     /// Where it stands, below the home.
     pub path: String,
-    /// Bytes.
+    /// The size of the file in bytes.
     pub size: u64,
     /// Of its content.
     pub sha256: String,
@@ -52,7 +52,7 @@ pub struct Manifest {
     pub version: String,
     /// Version of the journal in it.
     pub schema: usize,
-    /// When.
+    /// When the backup was made.
     pub created_at: Timestamp,
     /// Of which home.
     pub home: PathBuf,
@@ -93,7 +93,7 @@ pub enum BackupError {
     /// The backup itself cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
-        /// The file.
+        /// The file that cannot be written.
         path: PathBuf,
         /// The system's word.
         source: io::Error,

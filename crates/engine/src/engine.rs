@@ -39,7 +39,7 @@ pub struct Engine {
     pub(crate) deps: Arc<Deps>,
     pub(crate) state: EngineState,
     pub(crate) settings: Arc<Settings>,
-    /// `tasks.yml`.
+    /// The state of `tasks.yml`.
     pub(crate) file: FileSync,
     /// Jobs that are under way, or begin when the turn is over.
     pub(crate) jobs: JobsInFlight,
@@ -50,6 +50,6 @@ pub struct Engine {
     pub(crate) models: Models,
     /// Runs that are looked after.
     pub(crate) watch: RunWatch,
-    /// What recurs.
+    /// When recurring jobs fire.
     pub(crate) timetable: Timetable,
 }

@@ -49,7 +49,7 @@ fn cases() -> u32 {
     ProptestConfig::default().cases.max(1_000)
 }
 
-/// What an old copy lacks is written again, however much of the file it is: nobody has to be asked about that.
+/// What an old copy lacks is written again, however much of the file it is: no person has to be asked about that.
 #[test]
 fn an_old_copy_that_lacks_half_of_the_tasks_is_written_over_and_not_held() {
     use Step::{CommandAdds, Confirms, EditorDeletes, EditorLoads, EditorRenames, TakesOver, Writes};

@@ -48,7 +48,7 @@ mod output;
 const PAGE: u32 = 100;
 
 impl EngineHandle {
-    /// The same, for somebody of whom the history is to tell.
+    /// The same, for a caller whom the history names.
     #[must_use]
     pub fn acting_for(&self, actor: Actor) -> Self {
         Self { actor, ..self.clone() }
@@ -276,12 +276,12 @@ impl EngineHandle {
         self.commands_dir.join(firing.job.as_str()).join(firing.due.as_millisecond().to_string()).join("output.log")
     }
 
-    /// Everything at hand at this moment.
+    /// Returns everything the engine has in memory at this moment.
     pub async fn snapshot(&self) -> Result<View, EngineError> {
         self.call(|reply| Command::read(reply, Engine::view)).await
     }
 
-    /// The history as it is written. A reader that is too slow is told how much it missed and reads it with
+    /// The history as it is written. A reader that is too slow learns how much it missed and reads it with
     /// [`Self::entries`].
     pub fn follow(&self) -> broadcast::Receiver<Entry> {
         self.feed.subscribe()

@@ -180,7 +180,7 @@ impl Order<'_> {
     }
 
     /// What a run was given that its runner has taken already, where the note of it does not read: it is not flushed, and the
-    /// power was cut, and with it the run. Where it worked is told again; how it ended is found out by whoever looks at it.
+    /// power was cut, and with it the run. Where it worked is told again; how it ended is found out when it is judged.
     async fn told_again(&self) -> Result<Started, LaunchProblem> {
         tracing::warn!(run = %self.run.id, "prepared.json does not read; it is made anew");
         let repo = self.deps.repository(self.dir).await.map_err(git_problem)?;

@@ -51,7 +51,7 @@ pub struct Settings {
     pub unread: Option<String>,
     /// The same of projects: why nothing is known of what is set there, by their directories. Nothing of theirs begins.
     pub unread_projects: BTreeMap<PathBuf, String>,
-    /// A file could not be looked at, whatever stands in it: it is to be tried again though it does not change.
+    /// A file could not be read, whatever stands in it: it is to be tried again though it does not change.
     pub is_missed: bool,
     /// Agents that are not chosen while others are left.
     pub avoided: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Settings {
     pub advice: BTreeMap<String, String>,
     /// Accounts that are paid in advance, with something left.
     pub ahead: BTreeSet<String>,
-    /// For whom tasks are begun, as claims know it.
+    /// For whom tasks are started, as claims name them.
     pub identity: String,
     /// The policy that routes; `None`: none does.
     pub policy: Option<Arc<LivePolicy>>,
@@ -79,7 +79,7 @@ pub struct LivePolicy {
 /// What settings are read from.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// The home.
+    /// The home that the settings belong to.
     pub home: Home,
     /// The daemon's environment.
     pub environment: BTreeMap<String, String>,
@@ -99,7 +99,7 @@ pub fn project_file(dir: &Path) -> PathBuf {
     dir.join(".orch.yml")
 }
 
-/// The name for claims of whoever has this environment.
+/// Returns the name for claims of the person who has this environment.
 pub fn identity_of(environment: &BTreeMap<String, String>) -> String {
     let logins = identity::logins_file(environment).and_then(|file| fs::read_text(&file, identity::LARGEST).ok());
     identity::identity(environment, logins.as_deref(), &machine::host_name())
@@ -247,7 +247,7 @@ impl Sources {
         }
     }
 
-    /// What is odd in a project's own file; `None` where it has none, or where nobody can tell because the person's own
+    /// What is odd in a project's own file; `None` where it has none, or where that is unknown because the person's own
     /// settings do not read.
     ///
     /// # Errors
@@ -437,7 +437,7 @@ impl Settings {
         !self.ahead.is_empty() && self.config.payees().paid_ahead(&self.ahead, agent, model).is_some()
     }
 
-    /// Nobody is chosen who is to be avoided, as long as somebody else is there.
+    /// No agent is chosen who is to be avoided, as long as there is another.
     fn without_avoided(&self, settings: RouterSettings) -> RouterSettings {
         let is_free = |agent: &String| !self.avoided.contains(agent);
         let agents: Vec<String> = settings.agents.iter().filter(|agent| is_free(agent)).cloned().collect();
@@ -457,7 +457,7 @@ fn is_judged_by_itself(task: &Task) -> bool {
 }
 
 /// What judges the work of a project of whose own settings nothing is known: its checks and limits may stand there. What
-/// was begun before is accepted by nobody but a person, and goes nowhere.
+/// was started before is accepted only by a person, and goes nowhere.
 fn without_settings(config: &Config) -> Config {
     let mut config = config.clone();
     config.workflow.integrate = Integrate::Branch;

@@ -108,7 +108,7 @@ impl Patient {
         Self { _dir: dir, engine, signals, handle }
     }
 
-    /// It looks at its files.
+    /// Waits until the engine has read its files.
     fn reads(&mut self) {
         let settings = Arc::clone(&self.engine.settings);
         let news = read(&self.engine.deps, self.engine.file.known(), &settings, &[]);

@@ -103,7 +103,7 @@ pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Res
     Ok(BatchView { rows: Some(rows), ..batch_view })
 }
 
-/// Makes one.
+/// Creates a batch.
 pub async fn create(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<NewBatch>) -> Answer<BatchView> {
     let once = repeatable.with(&new);
     let name = batch_name(&new.name)?;

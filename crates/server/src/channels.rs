@@ -17,7 +17,7 @@ use orch_engine::Mode;
 const MAX_TEXT: usize = 1_500;
 /// So many that were given up are shown.
 const DEAD: usize = 20;
-/// All channels.
+/// Lists all channels.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<ChannelView>>, ApiError> {
     let settings = state.engine.snapshot().await?.settings;
     let mut all = Vec::new();
@@ -36,7 +36,7 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
     let dropped = state.engine.kept(kind, DROPPED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
     let channel_state = match (channels.is_on(kind), &trouble) {
         (false, _) => ChannelState::Off,
-        // Nobody tells anything, whatever a daemon met with when it still ran.
+        // No message is sent, whatever a daemon met with when it still ran.
         (true, _) if !tells(state.process.mode) => ChannelState::NoDaemon,
         (true, None) => ChannelState::On,
         (true, Some(_)) => ChannelState::Trouble,
@@ -64,7 +64,7 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
     })
 }
 
-/// Whether such an engine keeps the channels; another one is there for a moment, and tells nobody anything.
+/// Whether such an engine keeps the channels; another one is there for a moment, and sends no messages.
 fn tells(mode: Mode) -> bool {
     matches!(mode, Mode::Serve | Mode::UntilIdle)
 }
@@ -114,7 +114,7 @@ pub async fn notify(Person(state): Person, Body(new): Body<NewNotice>) -> Result
     };
     // A token that changed in its file is the one that this is said with.
     state.registry.catch_up().await;
-    // One that no daemon has taken up yet is told what happens from now on, this included.
+    // One that no daemon has taken up yet starts with what happens from now on, this included.
     let last = state.engine.snapshot().await?.last_seq;
     for kind in &on {
         if state.engine.kept(*kind, PLACE).await?.is_none() {

@@ -10,7 +10,7 @@ use orch_api::cost::{CostRow, CostView};
 use orch_api::queries::CostQuery;
 use orch_core::economics::cost::{self, Order};
 
-/// The sums.
+/// Returns the sums of what was spent.
 pub async fn cost(
     State(state): State<ApiState>,
     Params(wanted): Params<CostQuery>,

@@ -20,11 +20,11 @@ use std::path::PathBuf;
 
 /// How many tasks are named of those that wait for the same.
 const NAMED: usize = 20;
-/// How many ends are told.
+/// The most ends of runs that are shown.
 const ENDS: usize = 8;
 /// In how many runs they are looked for.
 const LOOKED_THROUGH: u32 = 200;
-/// How many times of jobs are told.
+/// The most times of jobs that are shown.
 const UPCOMING: usize = 5;
 
 /// The state of everything.

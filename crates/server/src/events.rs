@@ -28,7 +28,7 @@ struct Follower {
     ready: VecDeque<Entry>,
     /// The journal holds more than was read.
     behind: bool,
-    /// Goes on when everything that there is was told.
+    /// Goes on when everything that there is was sent.
     follow: bool,
 }
 

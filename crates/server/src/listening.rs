@@ -21,7 +21,7 @@ impl Listening {
         *self.locked() = Place::At(address);
     }
 
-    /// It cannot.
+    /// Records that the server cannot listen, and why.
     pub fn failed(&self, why: String) {
         *self.locked() = Place::Failed(why);
     }

@@ -63,7 +63,7 @@ fn query_parameters(endpoint: &Description) -> Vec<Value> {
     fields.into_iter().map(parameter).collect()
 }
 
-/// Schemas of what is answered: a field that is always there is told to be.
+/// Schemas of what is answered: a field that is always there is required.
 struct Schemas(SchemaGenerator);
 
 impl Schemas {
@@ -73,7 +73,7 @@ impl Schemas {
     }
 }
 
-/// Schemas of what is read: what may be left out is told so, everything in one piece.
+/// Schemas of what is read: what may be left out is optional, everything in one piece.
 fn read() -> SchemaGenerator {
     SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true).into_generator()
 }

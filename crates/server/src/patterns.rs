@@ -17,7 +17,7 @@ use orch_engine::handle::View;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// How many tasks are told that are like a text.
+/// The most tasks like a text that are shown.
 const SIMILAR: u32 = 5;
 /// The most that are.
 const MOST_SIMILAR: u32 = 50;
@@ -100,7 +100,7 @@ pub(super) async fn likest(
     Ok(similar)
 }
 
-/// What is asked for, where it can be: a type or a project that nobody here has heard of would find nothing and say that nothing
+/// What is asked for, where it can be: a type or a project that is unknown here would find nothing and say that nothing
 /// was done.
 fn filter(wanted: &PatternsQuery, view: &View, samples: &[Sample]) -> Result<Filter, ApiError> {
     let mut known = known(view, samples);

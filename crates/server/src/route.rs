@@ -25,7 +25,7 @@ use orch_engine::Expected;
 use orch_engine::handle::View;
 use std::path::PathBuf;
 
-/// So many tasks are told that are like it.
+/// The most similar tasks that are shown.
 const SIMILAR: u32 = 3;
 
 /// The route, and all that speaks for and against it.

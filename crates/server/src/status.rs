@@ -46,9 +46,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Which tasks are shown.
 pub(super) enum Shown {
-    /// All.
+    /// All tasks are shown.
     All,
-    /// These.
+    /// Only these tasks are shown.
     Only(BTreeSet<TaskId>),
 }
 
@@ -106,7 +106,7 @@ fn slots(view: &View) -> SlotsView {
     SlotsView { busy, total, because }
 }
 
-/// Tasks by status: those at hand, and those that the journal alone has.
+/// Counts the tasks by status: those in memory, and those that only the journal has.
 pub(super) async fn counts(state: &ApiState, view: &View) -> Result<BTreeMap<Status, u64>, ApiError> {
     let settled = state.engine.settled_counts().await?;
     let open = view.tasks.values().filter(|task| !task.is_settled()).map(|task| (task.status(), 1));
@@ -177,7 +177,7 @@ fn queued(view: &View, shown: &Shown) -> Vec<QueuedView> {
     shown.collect()
 }
 
-/// How old what was told last is.
+/// How old the last answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stale {
     /// Nothing has happened since.
@@ -198,9 +198,9 @@ struct Follower {
     said: BTreeMap<RunId, Option<String>>,
     sent: Option<Overview>,
     stale: Stale,
-    /// Nothing is told before it is over.
+    /// Nothing is sent before it is over.
     pause: Option<Pin<Box<Sleep>>>,
-    /// When everything is looked at again, whatever was told.
+    /// When everything is read again, whatever was sent.
     look_again: Pin<Box<Sleep>>,
 }
 

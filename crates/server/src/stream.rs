@@ -53,7 +53,7 @@ struct TaskStream {
     wanted: Option<RunId>,
     /// Nothing but `wanted`.
     single: bool,
-    /// Runs that were told, or are older than what was asked for.
+    /// Runs that were sent, or are older than what was asked for.
     past: BTreeSet<RunId>,
     sent_any: bool,
     sent_waiting: bool,
@@ -77,7 +77,7 @@ pub async fn follow(
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).or(wanted.cursor.as_deref());
     let resumed = resumed.filter(|text| !text.is_empty());
     let resumed = resumed.map(str::parse::<Cursor>).transpose().map_err(usage)?;
-    // Subscribed before anything is looked at, so that nothing is missed.
+    // Subscribed before anything is read, so that nothing is missed.
     let feed = state.engine.follow();
     let (view, _) = snapshot(&state, task).await?;
     if let Some(run) = &run
@@ -118,7 +118,7 @@ fn on_the_wire(event: &StreamEvent) -> Event {
     // An event is plain data; it always serializes.
     let wire = Event::default().event(name).json_data(event).unwrap_or_default();
     match (event, run) {
-        // Where a run is resumed is told by its pieces alone.
+        // Only the pieces of a run say where it is resumed.
         (StreamEvent::Output(_) | StreamEvent::Cut { .. }, Some(run)) => {
             wire.id(Cursor { run: run.clone(), offset }.to_string())
         }
@@ -203,7 +203,7 @@ impl TaskStream {
         }
         let chosen = match &self.wanted {
             Some(wanted) => runs.iter().filter(started).find(|run| run.id == *wanted),
-            // Whoever waited for the task sees all that came, however quick it was.
+            // A client that waited for the task sees all that came, however quick it was.
             None if self.sent_waiting => runs.iter().filter(is_work).find(started),
             None => runs.iter().filter(is_work).rfind(started),
         }?;

@@ -147,7 +147,7 @@ pub(super) async fn snapshot(state: &ApiState, id: TaskId) -> Result<(TaskView, 
     Ok((details, view.now))
 }
 
-/// A task that is at hand, or in the journal.
+/// Returns a task from memory or from the journal.
 pub(super) async fn task_in(view: &View, state: &ApiState, id: TaskId) -> Result<Arc<Task>, ApiError> {
     match view.tasks.get(&id) {
         Some(task) => Ok(Arc::clone(task)),
@@ -301,7 +301,7 @@ fn fares(view: &View, task: &Task) -> Option<(String, String)> {
     Some((because, next))
 }
 
-/// Of a task that is under way while nobody serves: its agent works on by itself, all else waits.
+/// Describes a task that is under way without a daemon: its agent works on by itself, all else waits.
 fn unattended(task: &Task) -> Option<(String, String)> {
     let next = "`orch serve` goes on with it".to_owned();
     match &task.state {
@@ -340,7 +340,7 @@ fn explain(task: &Task, hold: Option<&Hold>, batch: Option<&str>) -> (String, St
     }
 }
 
-/// Registered repositories.
+/// Lists the repositories that are registered.
 pub async fn projects(State(state): State<ApiState>) -> Answer<Vec<NewProject>> {
     let view = state.engine.snapshot().await?;
     let of = |p: Project| NewProject { dir: p.dir, name: p.name, approved: p.approved };

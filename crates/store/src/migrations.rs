@@ -62,7 +62,7 @@ const RUNS_BY_END: &str = "CREATE INDEX runs_by_end ON runs (json_extract(data, 
 /// Why a database cannot be brought to the present version.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    /// SQLite refused.
+    /// SQLite returned an error.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// A newer orch wrote it.

@@ -38,7 +38,7 @@ pub struct Salvaged {
     pub entries: Vec<Entry>,
     /// Messages to agents.
     pub messages: Vec<Message>,
-    /// What is paused; `None`: nobody can tell any more.
+    /// What is paused; `None`: that is not known any more.
     pub pauses: Option<Vec<Pause>>,
     /// Breakers that have seen failures, by their names.
     pub breakers: BTreeMap<String, Breaker>,
@@ -46,7 +46,7 @@ pub struct Salvaged {
     pub cooldowns: BTreeMap<String, Cooldown>,
     /// Starts and ends of the daemon, oldest first.
     pub service: Vec<ServiceEntry>,
-    /// The jobs.
+    /// The recurring jobs.
     pub jobs: Vec<JobRecord>,
     /// The firings of jobs.
     pub firings: Vec<Firing>,

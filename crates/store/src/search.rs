@@ -34,15 +34,15 @@ pub enum IndexError {
     /// SQLite refused: the file is damaged, the disk is full.
     #[error("search index {}: {source}", path.display())]
     Sqlite {
-        /// The file.
+        /// The file of the index.
         path: PathBuf,
-        /// SQLite's word.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// It cannot be removed to be made anew.
     #[error("search index {}: cannot remove it: {source}", path.display())]
     Remove {
-        /// The file.
+        /// The file of the index.
         path: PathBuf,
         /// The system's word.
         source: io::Error,
@@ -50,7 +50,7 @@ pub enum IndexError {
     /// The text to be indexed cannot be read.
     #[error("search index {}: cannot read what is to be indexed: {source}", path.display())]
     Text {
-        /// The file.
+        /// The file of the index.
         path: PathBuf,
         /// The system's word.
         source: io::Error,

@@ -1,5 +1,6 @@
-//! A sum in every row, by which a value that changed on the disk is told from one that orch wrote: SQLite has none, and
-//! a flipped bit inside a text is no fault of the file's structure. It only tells; what follows is decided elsewhere.
+//! A sum in every row, by which a value that changed on the disk is distinguished from one that orch wrote: SQLite has
+//! none, and a flipped bit inside a text is no fault of the file's structure. It only tells; what follows is decided
+//! elsewhere.
 
 use orch_core::base::names::fingerprint;
 use rusqlite::Connection;
@@ -48,7 +49,7 @@ pub(super) const SUMMED: [(&str, &str); 16] = [
 pub(super) const SUMMED_BEFORE: [(&str, &str); 2] =
     [("events", "seq, at, task_id, run_id, kind, text, actor"), ("events", "seq, at, task_id, run_id, kind, text")];
 
-/// The most findings that are told of one file: beyond, it is clear what it is worth.
+/// The most findings that are reported of one file: beyond, it is clear what it is worth.
 const MOST: usize = 20;
 /// SQLite's `SQLITE_READONLY` without a reason beside it.
 const READ_ONLY: i32 = 8;

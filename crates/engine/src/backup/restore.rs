@@ -1,4 +1,4 @@
-//! Bringing a backup back. Everything is taken out, compared and looked at beside the home first; then what stands in
+//! Bringing a backup back. Everything is taken out, compared and examined beside the home first; then what stands in
 //! the way is moved aside, and never removed. A restore that was cut short is known by its mark, and is done again.
 
 use super::{DIRECTORIES, FILES, JOURNAL, Manifest, archive, sidecar_of};
@@ -26,7 +26,7 @@ pub enum RestoreError {
     /// The file is no backup, or is not whole.
     #[error("{} is no whole backup: {why}", path.display())]
     Damaged {
-        /// The file.
+        /// The file that was to be restored.
         path: PathBuf,
         /// What is wrong.
         why: String,
@@ -40,15 +40,15 @@ pub enum RestoreError {
     /// Something stands where it would be put.
     #[error("{} holds something already: {}", home.display(), named(there.iter().map(|path| path.display())))]
     NotEmpty {
-        /// The home.
+        /// The home that is not empty.
         home: PathBuf,
-        /// What.
+        /// The files and directories that stand there.
         there: Vec<PathBuf>,
     },
     /// Agents work that the backup knows nothing of.
     #[error("{} at work, and the backup is older: a second agent would work beside it", told_alive(runs))]
     Alive {
-        /// Their runs.
+        /// The runs of the agents that work.
         runs: Vec<RunId>,
     },
     /// The journal in it cannot be used.
@@ -76,7 +76,7 @@ pub struct Missing {
     pub task: Option<TaskId>,
     /// `worktree`, `branch` or `project`.
     pub kind: &'static str,
-    /// Which.
+    /// The name or the path of what is missing.
     pub name: String,
 }
 
@@ -186,7 +186,7 @@ fn in_the_way(home: &Home) -> Vec<PathBuf> {
     found
 }
 
-/// Runs that live and that the backup's journal does not hold: nobody would follow them, and their tasks would be begun
+/// Runs that live and that the backup's journal does not hold: no engine would follow them, and their tasks would start
 /// once more in the same worktrees.
 fn alive(home: &Home, saved: &Salvaged) -> Vec<RunId> {
     let runs = archive::entries_of(&home.runs()).into_iter().filter_map(|(name, _)| name.parse::<RunId>().ok());

@@ -22,7 +22,7 @@ fn newer(mut file: Probes, observed: &Probes) -> Probes {
     file
 }
 
-/// The models as they stand, by what is at hand. Reads files, asks nobody.
+/// Returns the models that are known now. Reads files, and asks no provider.
 pub(crate) fn book(deps: &Deps, settings: &Settings, observed: &Probes, now: Timestamp) -> ModelBook {
     let probes = newer(probes::load(&deps.home.providers_file()), observed);
     let mut book = ModelBook::load(&settings.config, &deps.environment, probes, now, &|id, probe| {

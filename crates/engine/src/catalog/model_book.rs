@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// No history.
+/// The records of a home without a history.
 static NOTHING: Records = Records { models: BTreeMap::new(), tiers: BTreeMap::new() };
 
 /// The samples of a home's journal for a program that is not its engine; none where there is no journal. Blocking.
@@ -61,15 +61,15 @@ fn list_programs(usability: &mut ProviderAccess, config: &Config, environment: &
 /// Everything that a resolution depends on.
 #[derive(Debug, Clone)]
 pub struct ModelBook {
-    /// The models.
+    /// The models that are known.
     pub catalog: Arc<Catalog>,
     /// Whose can be used, and what the others lack.
     pub usability: ProviderAccess,
     /// What the person prefers.
     pub selection: Selection,
-    /// What history shows; nothing before it was looked at.
+    /// The records from the history; empty until it is read.
     pub records: Records,
-    /// History was looked at.
+    /// Whether the history was read.
     pub knows_records: bool,
     /// What providers answered last.
     pub probes: Probes,
@@ -171,7 +171,7 @@ impl ModelBook {
         }
     }
 
-    /// For questions.
+    /// Returns a resolver over these models.
     pub fn resolver(&self) -> Resolver<'_> {
         Resolver {
             catalog: &self.catalog,

@@ -43,7 +43,7 @@ fn review(config: &Config, environment: &Environment, installed: &[String]) -> O
         ReviewMode::Agent | ReviewMode::AgentHuman => !reviewers.is_empty(),
         ReviewMode::Off | ReviewMode::Human => false,
     };
-    // Without a login nobody can review.
+    // Without a login no agent can review.
     let can = |name: &&String| {
         config
             .agent(name)

@@ -1,4 +1,4 @@
-//! What a strategy is told of a task: who could do it, for what price, with which record. What it does is
+//! What a strategy knows of a task: who could do it, for what price, with which record. What it does is
 //! `domain::strategy`'s to say.
 
 use crate::catalog::credentials::{Environment, endpoint};

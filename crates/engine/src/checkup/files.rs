@@ -58,7 +58,7 @@ fn join(problems: &[Problem]) -> String {
     }
 }
 
-/// What the registered repositories have in their own files: mistakes, and what nobody has approved.
+/// What the registered repositories have in their own files: mistakes, and what is not approved.
 pub(super) fn projects(patient: &Patient<'_>, known: &Glance) -> Vec<Finding> {
     known.projects.iter().flat_map(|project| of_project(patient, project)).collect()
 }

@@ -1,4 +1,4 @@
-//! The home itself: who may read it, whether there is room, whether the clock goes on, and sockets that nobody serves.
+//! The home itself: who may read it, whether there is room, whether the clock goes on, and sockets without a server.
 
 use super::finding::{Finding, Patient, Verdict};
 use super::mend::Mend;
@@ -96,7 +96,7 @@ pub(super) fn clock(patient: &Patient<'_>, known: &Glance) -> Option<Finding> {
     Some(Finding::new("clock", Verdict::Warning, detail).remedy("date; timedatectl set-ntp true"))
 }
 
-/// Whether somebody listens there, be it for requests or for being woken.
+/// Returns whether a process listens there, be it for requests or for being woken.
 pub(super) async fn is_served(socket: &Path) -> bool {
     let wakes = || UnixDatagram::unbound().and_then(|own| own.connect(socket)).is_ok();
     UnixStream::connect(socket).await.is_ok() || wakes()

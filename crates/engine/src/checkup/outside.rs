@@ -54,7 +54,7 @@ pub(super) fn compare(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec
     findings
 }
 
-/// Whether a run is nobody's: over, or in no journal and old.
+/// Returns whether a run belongs to no engine: over, or in no journal and old.
 pub(super) fn is_nobodys(patient: &Patient<'_>, known: &Glance, run: &RunId) -> bool {
     match known.runs.get(run) {
         Some(run) => is_over(run, patient.now),

@@ -34,9 +34,10 @@ const DEFAULTS: &[&str] = &[
     "REQUESTS_CA_BUNDLE",
 ];
 
-/// What git is told there: its maintenance, which a `git commit` may begin, ends before the command that began it. git
-/// starts it in the background, where it outlives the agent, works in the worktree when that is cleaned up, and leaves its
-/// locks in the repository when it is ended with what else was left behind. `gc.*` is what git before 2.47 reads.
+/// The settings of git there: its maintenance, which a `git commit` may begin, ends before the command that began it.
+/// git starts it in the background, where it outlives the agent, works in the worktree when that is cleaned up, and
+/// leaves its locks in the repository when it is ended with what else was left behind. `gc.*` is what git before 2.47
+/// reads.
 const GIT: &[(&str, &str)] = &[("maintenance.autoDetach", "false"), ("gc.autoDetach", "false")];
 
 /// Handed to the checks of a project: no key of any provider.
@@ -50,8 +51,8 @@ pub fn for_checks(daemon: &BTreeMap<String, String>) -> BTreeMap<String, String>
     environment
 }
 
-/// Handed to the commands of jobs, which are the person's own: what checks get, and where this home is, so that an `orch`
-/// among them works on no other.
+/// Handed to the commands of jobs, which are the person's own: what checks get, and where this home is, so that an
+/// `orch` among them works on no other.
 pub fn for_jobs(daemon: &BTreeMap<String, String>, home: &Home) -> BTreeMap<String, String> {
     let mut environment = for_checks(daemon);
     let text = |path: &Path| path.to_string_lossy().into_owned();
@@ -82,8 +83,8 @@ pub fn for_agent(
     Ok(environment)
 }
 
-/// Adds [`GIT`] to the settings that git reads from its environment, behind those that the person set there. A count that
-/// is none is left for git to complain of.
+/// Adds [`GIT`] to the settings that git reads from its environment, behind those that the person set there. A count
+/// that is none is left for git to complain of.
 fn configure_git(environment: &mut BTreeMap<String, String>) {
     let Ok(there) = environment.get("GIT_CONFIG_COUNT").map_or(Ok(0), |count| count.parse::<usize>()) else { return };
     for (index, (key, value)) in GIT.iter().enumerate() {

@@ -26,7 +26,7 @@ impl Command {
         Self { carry_out: Box::new(carry_out), actor: Actor::Orch }
     }
 
-    /// Who asks.
+    /// Sets who gives the command.
     pub fn by(self, actor: Actor) -> Self {
         Self { actor, ..self }
     }
@@ -55,7 +55,7 @@ impl Command {
     }
 
     /// Changes the state once `tasks.yml` has been read, because a person may just have written something else there.
-    /// `waits_for_save`: also once nobody is saving the file any more.
+    /// `waits_for_save`: also once the file is no longer being saved.
     pub fn parked<T: Send + 'static>(
         reply: Reply<T>,
         waits_for_save: bool,

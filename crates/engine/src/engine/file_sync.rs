@@ -1,5 +1,5 @@
-//! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that meets
-//! somebody else's save is done again on the new text.
+//! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that
+//! meets somebody else's save is done again on the new text.
 
 mod journaled;
 mod problems;
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const LATE: Duration = Duration::from_millis(300);
 /// How long it is waited after a write that failed; doubled with each one that follows.
 const RETRY: Duration = Duration::from_secs(1);
-/// The longest.
+/// The longest pause between two writes that fail.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// The last write failed.
@@ -43,7 +43,7 @@ enum Reading {
     /// Not yet, or it does not read: nothing is written before it does.
     #[default]
     Unread,
-    /// The rest of a large file is still to be looked at.
+    /// The rest of a large file is still to be read.
     Halfway {
         /// The file read as a whole before.
         is_again: bool,
@@ -56,7 +56,7 @@ impl Reading {
         matches!(self, Self::Halfway { .. })
     }
 
-    /// The file reads: it may be written, as a whole once all of it was looked at.
+    /// The file reads: it may be written, as a whole once all of it was read.
     fn is_readable(self) -> bool {
         matches!(self, Self::Whole | Self::Halfway { is_again: true })
     }
@@ -75,11 +75,11 @@ enum Writing {
 /// The loop's side of the file.
 #[derive(Default)]
 pub struct FileSync {
-    /// The first look at files is done, and what is new there has become tasks, where that is possible.
+    /// The files were read once, and what is new there has become tasks, where that is possible.
     is_read: bool,
     /// A write was tried.
     is_write_tried: bool,
-    /// Commands that wait for a look at the file.
+    /// The commands that wait until the file is read.
     parked: Vec<Parked>,
     known: Known,
     /// The content that both sides agree on, while they do.
@@ -108,9 +108,9 @@ pub struct FileSync {
     being_saved: bool,
     /// When what waits is written.
     due: Option<Instant>,
-    /// What orch wrote last: a text that nobody else has saved.
+    /// What orch wrote last: a text that no other program has saved.
     own: Option<Digest>,
-    /// When the file is looked at again, although nobody says that it changed.
+    /// When the file is read again, although no change was reported.
     again_at: Option<Instant>,
     /// When it is looked for an editor that goes on saving into what orch has replaced.
     late_at: Option<Instant>,
@@ -127,18 +127,19 @@ impl FileSync {
         Self { agreed: Journaled::known(agreed), lacking: Journaled::known(lacking), ..Self::default() }
     }
 
-    /// The first look at files is done.
+    /// Records that the files were read once.
     pub fn set_read(&mut self) {
         self.is_read = true;
     }
 
-    /// Whether the first look at files is done, and what is new there has become tasks, where that is possible. Before that
-    /// nobody is answered: an answer would miss what stands there.
+    /// Whether the files were read once, and what is new there has become tasks, where that is possible. Before that
+    /// no request is answered: an answer would miss what stands there.
     pub fn is_read(&self) -> bool {
         self.is_read
     }
 
-    /// A look or a write is over. New entries are tasks when their ids were written; a file that takes none holds nobody up.
+    /// Records that a read or a write is over. New entries are tasks when their ids were written; a file that takes
+    /// none does not hold others up.
     pub fn note_progress(&mut self) {
         self.is_read |= !self.reading.is_halfway() && (!self.is_filling() || self.is_write_tried);
     }
@@ -148,7 +149,7 @@ impl FileSync {
         self.is_write_tried = true;
     }
 
-    /// A command waits for the next look at the file.
+    /// Queues a command until the file is read next.
     pub fn park(&mut self, parked: Parked) {
         self.parked.push(parked);
     }
@@ -205,13 +206,13 @@ impl FileSync {
         &mut self.problems
     }
 
-    /// Whether nobody else has saved this text since orch wrote it or read it last.
+    /// Returns whether no other program has saved this text since orch wrote it or read it last.
     pub fn is_own(&self, doc: &TasksDoc) -> bool {
         let digest = doc.agreed().digest();
         self.own == Some(digest) || self.agreed.get().is_some_and(|agreed| agreed.digest() == digest)
     }
 
-    /// The file is to be looked at again in a while.
+    /// Has the file read again in a while.
     pub fn look_again(&mut self, at: Instant) {
         self.again_at = Some(self.again_at.map_or(at, |known| known.min(at)));
     }
@@ -236,7 +237,7 @@ impl FileSync {
         self.wish += 1;
     }
 
-    /// Whether somebody was in the middle of saving it when it was looked at: what it lacks is not known then.
+    /// Whether it was being saved when it was read: what it lacks is not known then.
     pub fn take_being_saved(&mut self, is: bool) {
         self.being_saved = is;
     }
@@ -275,7 +276,7 @@ impl FileSync {
         problems.is_some_and(|problems| self.problems.take_text(problems))
     }
 
-    /// Takes over what a portion of a large document brought; the rest is being looked at.
+    /// Takes over what a portion of a large document brought; the rest is being read.
     pub fn take_portion(&mut self, fills: Vec<(usize, TaskId)>) {
         if !self.reading.is_halfway() {
             self.fills.clear();
@@ -294,7 +295,7 @@ impl FileSync {
         self.outline_wanted = false;
     }
 
-    /// What was being looked at is lost: the file is read again.
+    /// Has the file read again, because what was being read is lost.
     pub fn start_over(&mut self) {
         self.reading = if self.reading.is_readable() { Reading::Whole } else { Reading::Unread };
         self.filling = false;
@@ -302,7 +303,7 @@ impl FileSync {
         self.read_anew();
     }
 
-    /// The rest of a large file is still to be looked at.
+    /// Returns whether the rest of a large file is still to be read.
     pub fn is_halfway(&self) -> bool {
         self.reading.is_halfway()
     }
@@ -390,7 +391,7 @@ impl FileSync {
         is_tried && (!self.fills.is_empty() || now >= due)
     }
 
-    /// When that will be, or the file is looked at again.
+    /// Returns when that will be, or when the file is read again.
     pub fn due(&self) -> Option<Instant> {
         // Once the outline is asked for, the look that brings it is what is waited for.
         let can_write = !self.is_writing() && self.reading == Reading::Whole && !self.outline_wanted;

@@ -36,7 +36,7 @@ impl Histogram {
 /// The figures at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
-    /// Runs that were begun, by kind.
+    /// The number of runs that were started, by kind.
     pub starts: BTreeMap<&'static str, u64>,
     /// Runs that ended, by kind and outcome: `finished`, `cancelled` or the class of the failure.
     pub ends: BTreeMap<(&'static str, &'static str), u64>,

@@ -61,13 +61,13 @@ pub(crate) struct Money {
     ended: Vec<Pending>,
     /// Agents whose account is exhausted.
     exhausted: Vec<String>,
-    /// What whoever chooses an agent should know, by its name.
+    /// What the router should know of money, by the agent's name.
     advice: BTreeMap<String, String>,
     /// Accounts that are paid in advance, with something left.
     ahead: BTreeSet<String>,
-    /// What was told of that is short.
+    /// What was reported of that is short.
     told: BTreeMap<Scope, Level>,
-    /// What the daemon finds short when it begins was told by the one before.
+    /// What the daemon finds short when it starts was reported by the one before.
     has_begun: bool,
     /// The journal did not say what was spent.
     is_unknown: bool,
@@ -152,7 +152,7 @@ impl Money {
         &self.exhausted
     }
 
-    /// What whoever chooses an agent should know of money, by the agents' names.
+    /// Returns what the router should know of money, by the agents' names.
     pub(crate) fn advice(&self) -> &BTreeMap<String, String> {
         &self.advice
     }

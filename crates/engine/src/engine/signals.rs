@@ -16,7 +16,7 @@ pub struct EngineExit {
     pub damage: Option<String>,
     /// Why `tasks.yml` does not have yet what the journal has.
     pub unwritten: Option<String>,
-    /// How it was told to leave, if somebody told it.
+    /// How it was asked to leave, if it was.
     pub ordered: Option<ShutdownMode>,
 }
 

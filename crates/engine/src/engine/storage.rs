@@ -19,7 +19,7 @@ pub(crate) struct Storage {
     metrics: Arc<Metrics>,
     /// Where readers of the journal say that it is damaged.
     alarm: Alarm,
-    /// Somebody found that the journal is damaged.
+    /// Set when the journal is found damaged.
     damaged: CancellationToken,
     /// How the journal is damaged, where this engine found it.
     damage: Option<String>,
@@ -100,7 +100,7 @@ impl Storage {
         self.unstored.take()
     }
 
-    /// Tells whoever listens what was stored. Nobody listening is fine.
+    /// Publishes what was stored to the listeners, if there are any.
     pub(crate) fn publish(&self, entry: Entry) {
         self.feed.send(entry).ok();
     }

@@ -85,7 +85,7 @@ pub enum Step {
     CommandCancels,
     /// The engine moves a task.
     Moves(u64, u8),
-    /// A look at the file begins, and sees it.
+    /// A read of the file begins, and sees it.
     Reads,
     /// What it saw is taken over.
     TakesOver,

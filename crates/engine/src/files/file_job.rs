@@ -1,5 +1,5 @@
-//! The jobs on `tasks.yml` and the settings' files: reading what changed, and writing what orch has to say. A write that
-//! meets somebody else's save is not made. Nothing is decided here.
+//! The jobs on `tasks.yml` and the settings' files: reading what changed, and writing what orch has to say. A write
+//! that meets somebody else's save is not made. Nothing is decided here.
 
 use crate::deps::Deps;
 use crate::files::jobs_file;
@@ -43,7 +43,7 @@ pub struct Known {
     pub(crate) missing: BTreeMap<TaskId, Timestamp>,
 }
 
-/// What a look at the files found.
+/// What reading the files found.
 #[derive(Debug, Default)]
 pub struct FileNews {
     /// What was read now.
@@ -93,7 +93,7 @@ pub enum TasksNews {
     Agreed,
 }
 
-/// Looks at the home's files; reads only what changed. Blocking.
+/// Reads those of the home's files that changed. Blocking.
 pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]) -> FileNews {
     if known.tasks.is_none() {
         clear_cut_off(deps);
@@ -111,7 +111,7 @@ pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]
     let is_new = known.settings.as_ref() != Some(&of_settings);
     let settings = (is_new && quiet_at.is_none()).then(|| deps.sources.load(projects, Some(settings)));
     let quiet_at = quiet_at.filter(|_| is_new);
-    // What could not be looked at is looked at again, though it does not change.
+    // What could not be read is read again, though it does not change.
     let is_missed = settings.as_ref().is_some_and(|settings| settings.is_missed);
     let of_settings = match (quiet_at, is_missed) {
         (Some(_), _) => known.settings,
@@ -125,7 +125,7 @@ pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]
         true if as_agreed() => FileNews { tasks: Some(TasksNews::Agreed), ..FileNews::default() },
         true => read_tasks(deps, &path, of_tasks.is_some()),
     };
-    // Whoever still saves is not done yet with what is lacking.
+    // A program that still saves is not done yet with what is lacking.
     let missing = if known.tasks == Some(of_tasks) { known.missing } else { BTreeMap::new() };
     let known = Known {
         tasks: Some(of_tasks),
@@ -142,8 +142,8 @@ pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]
     FileNews { known, settings, projects: projects.to_vec(), quiet_at, jobs, saved, set_aside, ..news }
 }
 
-/// How long a settings' file must be left alone before it is read: what an editor has only begun to write says less than
-/// what it will, and what is left out has its default.
+/// How long a settings' file must be left alone before it is read: what an editor has only started to write says less
+/// than what it will, and what is left out has its default.
 const QUIET: SignedDuration = SignedDuration::from_millis(100);
 /// The same of one in which nothing stands: it may have been emptied to be written anew.
 const EMPTY: SignedDuration = SignedDuration::from_secs(2);
@@ -307,7 +307,7 @@ impl Line {
 /// What became of a write.
 #[derive(Debug)]
 pub enum Writeback {
-    /// Done.
+    /// The file was written.
     Written {
         /// For the next write.
         outline: Option<Outline>,
@@ -367,7 +367,7 @@ pub fn write(deps: &Deps, order: WriteOrder) -> Writeback {
         }
     };
     // What gets an id must be read again; else what orch wrote is known. It is not looked up at the path: there may
-    // already stand what somebody saved since, which nobody would then read.
+    // already stand what was saved since, which would then never be read.
     let known = (!order.fills).then_some(KnownTasks(written.fingerprint));
     Writeback::Written { outline, agreed: Some(agreed), tasks: order.tasks, refused, known }
 }

@@ -32,7 +32,7 @@ pub enum Change {
     Add(Box<JobSpec>, NameIs),
     /// It fires, or does not.
     Enable(JobId, bool),
-    /// It goes.
+    /// The job is removed.
     Remove(JobId),
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn missing(id: &JobId) -> EngineError {
     }
 }
 
-/// The name, with a number behind it where it is taken and nobody chose it.
+/// Returns the name, with a number behind it where it is taken and was not chosen by a person.
 fn free_name(doc: &JobsDoc, id: &JobId, name: NameIs) -> Result<JobId, EngineError> {
     let is_free = |id: &JobId| doc.entry(id).is_none();
     match name {

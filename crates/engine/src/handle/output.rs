@@ -18,7 +18,7 @@ impl EngineHandle {
         read.await.unwrap_or(silent)
     }
 
-    /// How many runs somebody follows.
+    /// The number of runs that are followed.
     pub fn followed(&self) -> usize {
         self.hub.followed()
     }

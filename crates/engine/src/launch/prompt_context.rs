@@ -1,4 +1,4 @@
-//! What an agent is told beside its task: what a person said before, what became of the task's parts, and who tried
+//! What a prompt says beside the task: what a person said before, what became of the task's parts, and who tried
 //! before.
 
 use crate::deps::Deps;

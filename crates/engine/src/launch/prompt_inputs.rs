@@ -36,7 +36,7 @@ fn of_project(home: &Home, project: &str) -> Option<PathBuf> {
 /// A template of the person's, and what is wrong with it.
 #[derive(Debug)]
 pub struct OwnTemplate {
-    /// The file.
+    /// The path of the template.
     pub path: PathBuf,
     /// The line, from 1, and what is wrong there.
     pub problem: Option<(usize, String)>,

@@ -39,7 +39,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Begins to open the session `name` for a run that nobody has taken. Its directory is made.
+    /// Begins to open the session `name` for a run without a runner. Its directory is made.
     pub fn begin(deps: &Arc<Deps>, name: String, run_dir: RunDir) -> Result<Self, LaunchProblem> {
         point!("session.file.before");
         fs::create_dir_private(run_dir.path())

@@ -37,17 +37,17 @@ pub struct StartingPoint {
 
 /// What is needed to find it.
 pub struct Finding<'a> {
-    /// The adapters.
+    /// The adapters of the engine.
     pub deps: &'a Arc<Deps>,
     /// The project's settings.
     pub config: &'a Config,
     /// The registered repositories.
     pub projects: &'a [Project],
-    /// The task.
+    /// The task that is started.
     pub task: &'a Task,
     /// Its run that begins.
     pub run: &'a RunId,
-    /// Its repository.
+    /// The repository of the task.
     pub repo: &'a Repo,
     /// Its base branch.
     pub base: &'a BranchName,

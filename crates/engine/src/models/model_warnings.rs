@@ -21,7 +21,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// So many are told at once.
+/// The most warnings that are reported at once.
 const TOLD: usize = 20;
 
 /// What a task asks for.
@@ -66,7 +66,7 @@ impl EngineHandle {
 }
 
 /// Why the model that a task asks for means nothing: it is in no list that orch has, the person's settings do not have it,
-/// and whoever may get the task can have no other models either.
+/// and no agent that may get the task can have other models.
 fn nothing_of(
     config: &Config,
     book: &ModelBook,

@@ -19,7 +19,7 @@ pub struct ModelOrder {
     pub of: PauseSelector,
     /// Which; `None`: what was set is taken back.
     pub model: Option<String>,
-    /// By whom.
+    /// Who sets the model.
     pub by: String,
 }
 

@@ -1,5 +1,5 @@
 //! Looking for everything that tells of tasks besides the journal: `tasks.yml`, sidecars, run directories, branches.
-//! Changes nothing and decides nothing; what cannot be read is told.
+//! Changes nothing and decides nothing; what cannot be read is reported.
 
 use crate::launch::run_start::{Started, project_name};
 use crate::upkeep::sidecar::record_sum;
@@ -51,7 +51,7 @@ struct Stored {
     sum: Option<u64>,
 }
 
-/// Looks everywhere.
+/// Gathers what the files, the branches and the sessions say of tasks and runs.
 pub(super) async fn gather(home: &Home, environment: &BTreeMap<String, String>) -> Gathered {
     let mut found = Gathered {
         file: File::Reads,
@@ -88,7 +88,7 @@ impl Gathered {
         }
     }
 
-    /// The repositories, as projects that nobody has approved anything of.
+    /// The repositories, as projects without any approval.
     pub(super) fn projects(&self) -> Vec<Project> {
         let rows = self.tasks.values().filter_map(|traces| traces.row.as_ref()?.0.spec.dir.clone());
         let dirs: BTreeSet<PathBuf> = self.repositories.iter().cloned().chain(rows).collect();

@@ -107,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// The last words: a view of what is under way for whoever comes next, and a line in the daemon's history.
+    /// The last words: a view of what is under way for the next engine, and a line in the daemon's history.
     pub(crate) async fn depart(&mut self) -> EngineExit {
         let usual = || Departure::new(ShutdownMode::Stop, Cause::Command, "nothing is left to do");
         let (told, ordered) = self.lifetime.take_order();
@@ -117,7 +117,7 @@ impl Engine {
             (self.person_needed(), departure.how == ShutdownMode::Respawn && damage.is_none());
         let unwritten = self.file.unwritten().map(str::to_owned);
         let exit = EngineExit { person_needed, respawns, damage, unwritten, ordered };
-        // What is damaged is not written to: whoever opens it next rebuilds it.
+        // What is damaged is not written to: the next engine that opens it rebuilds it.
         if exit.damage.is_some() || !matches!(self.lifetime.mode(), Mode::Serve | Mode::UntilIdle) {
             return exit;
         }

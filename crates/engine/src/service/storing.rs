@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// Waits before the next try to store. `false`: nobody waits for it any more.
+    /// Waits before the next try to store. `false`: no caller waits for it any more.
     pub(crate) async fn wait_for_storage(&mut self, error: &Arc<JournalError>) -> bool {
         let over = tokio::time::sleep(STORE_RETRY);
         tokio::pin!(over);

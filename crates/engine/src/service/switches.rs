@@ -110,7 +110,7 @@ impl Engine {
         }
     }
 
-    /// Whoever chooses an agent knows which ones are paused, may spend nothing, or are left alone.
+    /// The choice of an agent knows which ones are paused, may spend nothing, or are left alone.
     pub(crate) fn mind_pauses(&mut self, now: Timestamp) {
         let agents = |pause: &Pause| match &pause.scope {
             PauseScope::Agent { name } => Some(name.clone()),
@@ -253,9 +253,9 @@ pub enum Fate {
 pub struct UnderWay {
     /// Of this task.
     pub task: TaskId,
-    /// The run.
+    /// The run that is under way.
     pub run: RunId,
-    /// Its agent.
+    /// The agent of the run.
     pub agent: String,
     /// What becomes of it.
     pub fate: Fate,

@@ -47,7 +47,7 @@ impl Settling {
         }
     }
 
-    /// Something is to be looked at again though no file changes.
+    /// Whether something is to be read again though no file changes.
     pub fn is_open(&self) -> bool {
         self.cut_since.is_some() || self.away.values().any(|since| since.elapsed() < UPGRADE)
     }

@@ -168,7 +168,7 @@ impl<'a> Course<'a> {
         {
             return Err(Broken(format!("the entry \"wish {wish}\" never became a task")));
         }
-        // In the order of ids, and nobody depends on a later one.
+        // In the order of ids, and no task depends on a later one.
         for task in tables.tasks.values() {
             if task.spec.depends_on.iter().any(|other| stuck.contains(other)) {
                 stuck.insert(task.id);
@@ -267,7 +267,7 @@ impl<'a> Course<'a> {
         (due, self.has_news(engine).then(|| self.at + self.since(engine.inputs.next_tick())))
     }
 
-    /// A look would find something: agents that ended, or heard what they were told.
+    /// A look would find something: agents that ended, or heard a message.
     fn has_news(&self, engine: &Engine) -> bool {
         let agents = || {
             let running = engine.state.runs.values().filter(|run| run.phase == Phase::Running);
@@ -312,7 +312,7 @@ impl<'a> Course<'a> {
         self.inputs.clear();
         self.old.clear();
         self.commands.clear();
-        // Nobody answers any more.
+        // No engine answers any more.
         self.awaited.clear();
         self.dies_at = None;
         let jobs: Vec<(Millis, u64)> = self
@@ -322,7 +322,7 @@ impl<'a> Course<'a> {
             .map(|(key, _)| *key)
             .collect();
         for key in jobs {
-            // What was under way is lost, or had happened and nobody heard of it.
+            // What was under way is lost, or had happened and was not reported.
             if let Some(Happening::JobActs { job, .. }) = self.queue.remove(&key)
                 && key.1.is_multiple_of(2)
             {

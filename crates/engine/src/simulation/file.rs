@@ -28,7 +28,7 @@ struct Line {
 pub enum Shape {
     #[default]
     Sound,
-    /// No YAML.
+    /// The text is no YAML.
     Broken,
     /// An editor truncated it, and has not written yet.
     Empty,
@@ -50,7 +50,7 @@ impl Copy {
     }
 }
 
-/// The file.
+/// The simulated file `tasks.yml`.
 #[derive(Debug, Default)]
 pub struct File {
     lines: BTreeMap<TaskId, Line>,
@@ -142,7 +142,7 @@ impl File {
         self.newborn.push((wish, spec));
     }
 
-    /// A person mends what went in circles: nobody waits for a later task.
+    /// A person mends what went in circles: no task waits for a later one.
     pub fn mend(&mut self) {
         for (id, line) in &mut self.lines {
             line.spec.depends_on.retain(|other| other < id);
@@ -210,7 +210,7 @@ impl File {
         FileNews { tasks: Some(tasks), settled: marks.len(), lacking, ..news }
     }
 
-    /// The engine writes. `filled` is told which new entries got which ids.
+    /// The engine writes. `filled` receives which new entries got which ids.
     pub fn write(&mut self, order: &WriteOrder, now: Timestamp, filled: &mut dyn FnMut(usize, TaskId)) -> Writeback {
         let text = self.text();
         match &order.how {

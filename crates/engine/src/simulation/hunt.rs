@@ -26,7 +26,7 @@ const ENOUGH: usize = 5;
 /// Where broken seeds are kept.
 pub(super) struct Records {
     dir: PathBuf,
-    /// Whether each is told as soon as it is found.
+    /// Whether each is printed as soon as it is found.
     aloud: bool,
 }
 
@@ -83,7 +83,7 @@ fn put(path: &Path, text: &str) {
     File::create(path).and_then(|mut file| file.write_all(text.as_bytes())).expect("a file in the target directory");
 }
 
-/// What a seed that breaks a rule is told with: the rule, the smallest scenario that breaks one, and how that went.
+/// Describes a seed that breaks a rule: the rule, the smallest scenario that breaks one, and its course.
 pub(super) fn describe(scenario: &Scenario, rule: &str, ground: &Ground) -> String {
     let mut fails = |smaller: &Scenario| run(smaller, ground, Trace::default()).result.is_err();
     let small = shrink(scenario, &mut fails);

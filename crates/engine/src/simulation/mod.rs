@@ -45,7 +45,7 @@ const FIXED: Range<u64> = 0..80;
 /// Seeds that are run twice.
 const TWICE: Range<u64> = 1000..1010;
 
-/// Doors that nobody goes through, but for the clock.
+/// The adapters of which only the clock is used.
 pub(crate) fn ground(dir: &std::path::Path) -> Ground {
     let home = Home::new(dir, None);
     let (journal, _) = Journal::open(&dir.join("orch.db")).expect("a journal that is never written");
@@ -90,7 +90,7 @@ fn run(scenario: &Scenario, ground: &Ground, trace: Trace) -> Ran {
     Ran { result, trace: course.trace, days }
 }
 
-/// A panic breaks a rule, like everything else that must not be: its seed is told as well.
+/// A panic breaks a rule, like everything else that must not be: its seed is reported as well.
 pub(crate) fn guarded(course: impl FnOnce() -> Result<(), Broken>) -> Result<(), Broken> {
     let words = |panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<String>().map(String::as_str);

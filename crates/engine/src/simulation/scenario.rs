@@ -47,7 +47,7 @@ pub enum Fault {
     LostWakes,
     /// A stop is not heard.
     DeafAgents,
-    /// Jobs break.
+    /// A job breaks before it reports.
     JobsBreak,
     /// Agents hand work on: also too much of it, and what is no work.
     HandsOn,
@@ -101,7 +101,7 @@ pub enum Act {
     CancelBatch(usize),
     /// `orch task unblock all`.
     UnblockAll,
-    /// `orch status`.
+    /// A person calls `orch status`.
     Look,
     /// The daemon dies, and is there again so much later.
     Crash(Moment, Millis),
@@ -129,9 +129,9 @@ pub enum Act {
     Lose(Millis, Option<Verdict>),
     /// A person pauses something, or lets it go on.
     Switch(PauseSelector, bool),
-    /// The daemon is told to leave, and is there again so much after it has left.
+    /// The daemon is asked to leave, and is there again so much after it has left.
     Leave(ShutdownMode, Millis),
-    /// The next write of `tasks.yml` breaks in a way that nobody foresaw.
+    /// The next write of `tasks.yml` breaks in an unforeseen way.
     WriteBreaks,
     /// `tasks.yml` is no YAML for so long, or (an editor at work) empty.
     BadFile(Millis, Shape),
@@ -188,7 +188,7 @@ impl Worlds {
     }
 }
 
-/// A simulation that has not begun.
+/// A simulation that has not started.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub seed: u64,

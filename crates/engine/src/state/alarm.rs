@@ -1,4 +1,4 @@
-//! Whoever reads the journal and finds it damaged says so here, and the engine leaves. Decides nothing about what is read.
+//! A reader that finds the journal damaged says so here, and the engine leaves. Decides nothing about what is read.
 
 use crate::state::archive::Archive;
 use jiff::Timestamp;

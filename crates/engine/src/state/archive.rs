@@ -1,4 +1,4 @@
-//! Where settled tasks are looked up: they are not at hand, however many there are.
+//! Where settled tasks are looked up: they are not in memory, however many there are.
 
 use jiff::Timestamp;
 use orch_core::audit::history::Fact;

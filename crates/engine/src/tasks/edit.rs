@@ -27,7 +27,7 @@ impl Command {
         Self::parked(reply, false, move |engine, change_set, now| engine.claim(change_set, task, &claiming, now))
     }
 
-    /// Decides about the tasks that the file lacks, which are not known before whoever saves it is done.
+    /// Decides about the tasks that the file lacks, which are not known before its editor has finished saving.
     pub fn decide_missing(verdict: Verdict, reply: Reply<Vec<Arc<Task>>>) -> Self {
         Self::parked(reply, true, move |engine, change_set, now| Ok(engine.decide_missing(change_set, verdict, now)))
     }

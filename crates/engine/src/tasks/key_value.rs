@@ -1,4 +1,4 @@
-//! What channels keep in the journal for themselves, beside the loop: it is nobody else's, and no turn depends on it.
+//! What channels keep in the journal for themselves, beside the loop: no turn depends on it.
 
 use crate::engine::Engine;
 use crate::engine::engine_handle::EngineHandle;
@@ -73,7 +73,7 @@ impl EngineHandle {
     }
 
     /// Tells the owner in all channels that somebody who is not on the list spoke to a bot. With it, as a whole or not at
-    /// all, the channel keeps `mark` under `key`: that it was told.
+    /// all, the channel keeps `mark` under `key` as proof that it was reported.
     pub async fn announce_stranger(
         &self,
         text: String,

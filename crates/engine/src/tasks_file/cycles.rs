@@ -1,5 +1,5 @@
 //! Tasks that would wait for themselves by what a person wants: refused in a command, and not taken over from `tasks.yml`.
-//! What the file shows alone is told where it is read; here it is seen together with the tasks that the file lacks.
+//! What the file shows alone is reported where it is read; here it is seen together with the tasks that the file lacks.
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -50,7 +50,7 @@ impl Engine {
     }
 
     /// Takes what closes a cycle out of what `tasks.yml` has just brought. `before`: what those tasks waited for that wait
-    /// for something else now. Returns what the person is told.
+    /// for something else now. Returns the message for the person.
     pub(crate) fn refuse_cycles(
         &mut self,
         change_set: &mut ChangeSet,

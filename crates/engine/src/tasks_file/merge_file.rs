@@ -85,7 +85,7 @@ impl Engine {
         self.mind_pauses(now);
     }
 
-    /// Takes over what the files of the settings say now: whoever asks has written them as a whole.
+    /// Takes over what the files of the settings say now: the caller has written them as a whole.
     pub(crate) fn reload(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let settings = self.deps.sources.load(&self.state.projects, Some(&self.settings));
         self.take_settings(change_set, settings, now);
@@ -340,7 +340,7 @@ impl Engine {
         change_set.touched.insert(id);
     }
 
-    /// A task, settled or not; that the journal does not tell is told in the log.
+    /// A task, settled or not; the log says when the journal cannot be read.
     pub(crate) fn look_up(&mut self, id: TaskId) -> Option<Arc<Task>> {
         let found = self.state.task(id);
         found.inspect_err(|error| tracing::error!(task = %id, %error, "a task cannot be looked up")).ok().flatten()

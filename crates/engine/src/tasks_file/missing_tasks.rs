@@ -18,13 +18,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a task must be lacking in a file that nobody saves before that is taken as meant.
+/// How long a task must be lacking in a file that is not being saved before that is taken as meant.
 pub(crate) const SAVING: SignedDuration = SignedDuration::from_secs(2);
 /// How long a file must be left alone that lacks any task at all: an editor that writes it in parts may not be done.
 const SETTLING: SignedDuration = SignedDuration::from_millis(500);
 /// When to look again at such a file.
 const LOOK_SOON: Duration = Duration::from_millis(520);
-/// So many of the tasks that are over and that the file lacks, the newest, are looked at for an entry without an id.
+/// So many of the tasks that are over and that the file lacks, the newest, are compared with an entry without an id.
 const LOOKED_UP: usize = 200;
 /// When to look again at a file that somebody may be saving.
 const LOOK_AGAIN: Duration = Duration::from_millis(2_050);
@@ -56,7 +56,7 @@ pub(crate) struct Save {
     pub opened: Option<Timestamp>,
     /// When it was made, as far as one can tell.
     pub saved: Option<Timestamp>,
-    /// The present.
+    /// The time of the turn.
     pub now: Timestamp,
 }
 

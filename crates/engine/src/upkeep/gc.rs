@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub enum Wish {
     /// The daemon, when the clock can be believed.
     ByItself,
-    /// A person.
+    /// A person who asks for it.
     ByHand,
     /// A person who wants to know what would be done.
     DryRun,
@@ -35,20 +35,20 @@ pub enum Outcome {
     Removed(Branch),
     /// It would go.
     WouldRemove(Branch),
-    /// It stays.
+    /// The worktree stays, and why.
     Kept(Keep),
 }
 
-/// One worktree.
+/// One worktree and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// Whose it is.
     pub task: Option<TaskId>,
-    /// Where.
+    /// The path of the worktree.
     pub path: PathBuf,
-    /// Its branch.
+    /// The branch of the worktree.
     pub branch: String,
-    /// What it takes on the disk, where that was looked at.
+    /// What it takes on the disk, where that was measured.
     pub bytes: u64,
     /// What became of it.
     pub outcome: Outcome,

@@ -23,13 +23,13 @@ const RED_HOLDS: SignedDuration = SignedDuration::from_secs(600);
 
 /// What the checks of one run are run with.
 pub struct Checking<'a> {
-    /// The adapters.
+    /// The adapters of the engine.
     pub deps: &'a Arc<Deps>,
     /// The project's settings.
     pub config: &'a Config,
     /// The run whose work is checked.
     pub run: &'a RunId,
-    /// Its repository.
+    /// The repository of the project.
     pub repo: &'a Repo,
     /// The commit without the work.
     pub base: &'a str,

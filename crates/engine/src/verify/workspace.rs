@@ -63,11 +63,11 @@ pub enum Purpose {
 
 /// What is needed to make checkouts of one project ready.
 pub struct Workspace<'a> {
-    /// The adapters.
+    /// The adapters of the engine.
     pub deps: &'a Arc<Deps>,
     /// The project's settings.
     pub config: &'a Config,
-    /// Its repository.
+    /// The repository of the project.
     pub repo: &'a Repo,
     /// For which run.
     pub run: &'a RunId,
@@ -262,8 +262,8 @@ impl Workspace<'_> {
         Some(content_id(&text)[..32].to_owned())
     }
 
-    /// What the setup makes of the base branch, where that has the same lock files: made now, where nobody has. `None`:
-    /// it cannot be reused, or not be made.
+    /// What the setup makes of the base branch, where that has the same lock files: made now, where it is not made yet.
+    /// `None`: it cannot be reused, or not be made.
     async fn made(&self, key: &str, log: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
         let repository = short_hash(self.repo.common_dir().as_os_str().as_encoded_bytes());
         let all = self.deps.home.state().join("workspaces").join(repository);
@@ -310,8 +310,8 @@ impl Workspace<'_> {
     }
 }
 
-/// What a finished setup has made, by the note beside it: the outer `None`: there is no such note; the inner: it cannot be
-/// used elsewhere.
+/// What a finished setup has made, by the note beside it: the outer `None`: there is no such note; the inner: it cannot
+/// be used elsewhere.
 fn known(dir: &Path) -> Option<Option<Vec<PathBuf>>> {
     let text = fs::read_text(&dir.join(MADE), 1 << 20).ok()?;
     serde_json::from_str(&text).ok()

@@ -64,13 +64,13 @@ impl Pages {
         Ok(Some((chunk, (!is_last).then_some(pages))))
     }
 
-    /// Those of a page, and those at hand between them.
+    /// The tasks of a page, and those in memory between them.
     fn tasks(&mut self, page: Vec<Task>, is_last: bool) -> BTreeMap<TaskId, Arc<Task>> {
         let until = page.last().map(|task| task.id).filter(|_| !is_last);
         let range = (Bound::Excluded(self.after), until.map_or(Bound::Unbounded, Bound::Included));
         self.after = until.unwrap_or(self.after);
         let stored = page.into_iter().map(|task| (task.id, Arc::new(task)));
-        // What is at hand is newer.
+        // What is in memory is newer.
         let at_hand = self.view.tasks.range(range).map(|(id, task)| (*id, Arc::clone(task)));
         stored.chain(at_hand).collect()
     }

@@ -18,9 +18,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-/// Runs of work that have ended and were judged. An agent that asks or goes on later has not been judged, and neither has
-/// the one whose work is looked at now, waits for a person's word, was given up, or was taken back. Accepted is what its task
-/// was done with: the last work of a task that is done, or what the history says so of.
+/// Runs of work that have ended and were judged. An agent that asks or goes on later has not been judged, and neither
+/// has the one whose work is reviewed now, waits for a person's word, was given up, or was taken back. Accepted is what
+/// its task was done with: the last work of a task that is done, or what the history says so of.
 fn samples_sql() -> String {
     format!(
         "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$.spec.title'),
@@ -103,8 +103,8 @@ fn any_of(text: &str) -> Option<String> {
 }
 
 impl Journal {
-    /// The tasks whose title and text are most like `text`, the likest first. The index is made anew each time: it is asked
-    /// for by hand, and nothing can go out of step. Blocking.
+    /// The tasks whose title and text are most like `text`, the likest first. The index is made anew each time: it is
+    /// asked for by hand, and nothing can go out of step. Blocking.
     pub fn tasks_like(&self, text: &str, limit: u32) -> Result<Vec<TaskId>, JournalError> {
         let Some(wanted) = any_of(text) else { return Ok(Vec::new()) };
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +132,7 @@ impl Journal {
     }
 }
 
-/// The same of a journal that somebody else has open, or nobody. Blocking.
+/// The same of a journal that may be open elsewhere. Blocking.
 ///
 /// # Errors
 /// It cannot be read.

@@ -1,5 +1,5 @@
 //! What the journal knows of tasks that are settled: the few values by which they are listed, counted, compared with
-//! `tasks.yml` and waited for stand in a narrow table, so that nobody reads ten thousand whole tasks for them.
+//! `tasks.yml` and waited for stand in a narrow table, so that ten thousand whole tasks need not be read for them.
 //! Everything here blocks; for microseconds, where one task is asked for.
 
 use super::{Journal, JournalError, json_rows};

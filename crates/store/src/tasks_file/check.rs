@@ -5,7 +5,7 @@ use orch_config::yaml::{Lines, Tree};
 use orch_core::base::ids::TaskId;
 use std::collections::HashMap;
 
-/// What is looked at of an entry here; kept of every one, also of those that nobody else wants.
+/// The parts of an entry that are checked here; kept of every one, also of those that are not wanted otherwise.
 pub(super) struct Relation {
     line: u32,
     /// The id of the entry.
@@ -21,7 +21,7 @@ impl Relation {
     }
 }
 
-/// Refuses a file in which two tasks have the same id: nobody could say which one a result belongs to.
+/// Refuses a file in which two tasks have the same id: a result could belong to either.
 pub(super) fn duplicates(places: &Places<'_>, entries: &[Relation]) -> Result<(), Vec<Problem>> {
     let mut first: HashMap<TaskId, u32> = HashMap::new();
     let mut found = Vec::new();
@@ -82,7 +82,7 @@ fn cycles(entries: &[Relation], by_id: &HashMap<TaskId, usize>) -> Vec<Found> {
     let mut waits_for: Vec<Vec<usize>> = vec![Vec::new(); entries.len()];
     for (index, entry) in entries.iter().enumerate() {
         waits_for[index].extend(entry.depends_on.iter().filter_map(|id| by_id.get(id)));
-        // Its own parent is told as such.
+        // A parent that is the task itself is reported as such.
         if let Some(parent) = entry.parent.and_then(|id| by_id.get(&id)).filter(|parent| **parent != index) {
             waits_for[*parent].push(index);
         }
@@ -107,7 +107,7 @@ enum Seen {
 struct Search {
     waits_for: Vec<Vec<usize>>,
     seen: Vec<Seen>,
-    /// Members of a cycle that was found; one cycle per member is told.
+    /// The members of a cycle that was found; one cycle per member is reported.
     circling: Vec<bool>,
 }
 

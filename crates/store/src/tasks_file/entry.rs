@@ -36,7 +36,7 @@ pub struct Entry {
 /// A task that is appended to the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEntry {
-    /// Its id.
+    /// The number of the task.
     pub id: TaskId,
     /// What is wanted.
     pub spec: Spec,

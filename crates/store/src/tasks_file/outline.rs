@@ -24,9 +24,9 @@ pub enum At {
 pub enum Edit {
     /// Sets a key of an entry; `null` says that there is nothing (the key stays).
     Set {
-        /// Which entry.
+        /// The entry to change.
         at: At,
-        /// Which key.
+        /// The key to set.
         key: &'static str,
         /// Its new value.
         value: Value,
@@ -35,7 +35,7 @@ pub enum Edit {
     FillId {
         /// Its place in the list, counted from 0.
         index: usize,
-        /// The id.
+        /// The number of the task.
         id: TaskId,
     },
     /// Appends a task.
@@ -127,7 +127,7 @@ impl Outline {
         self.digest == Digest::from_bytes(text.as_bytes())
     }
 
-    /// Makes the edits in the text that this is the outline of; those that cannot be made are told, the others are
+    /// Makes the edits in the text that this is the outline of; those that cannot be made are returned, the others are
     /// made. Costs one reading of the text.
     pub fn apply(&self, text: &str, edits: &[Edit]) -> Applied {
         let mut applied = Applied::default();

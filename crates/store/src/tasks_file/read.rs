@@ -129,7 +129,7 @@ impl Reader<'_> {
         entry
     }
 
-    /// Where a missing title is told: at its key, when there is one.
+    /// Returns where a missing title is reported: at its key, when there is one.
     fn title_place(&self, item: NodeId, own: NodeId) -> NodeId {
         self.tree.pair(own, "title").map_or(item, |(key, _)| key)
     }
@@ -309,7 +309,7 @@ impl Reader<'_> {
         id
     }
 
-    /// `#7` without quotes is a comment, which nobody means who writes it as an id.
+    /// `#7` without quotes is a comment, which is never meant as an id.
     fn hidden_by_hash(&mut self, value: NodeId) {
         let range = self.tree.range(value);
         if !range.is_empty() {

@@ -1,4 +1,4 @@
-//! A value that the journal is told of when it changes.
+//! A value whose changes are written to the journal.
 
 /// The value, and whether the journal does not know of it yet.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct FileProblems {
     /// With its text.
     text: Vec<String>,
-    /// Tasks that ask for models that mean nothing, with what is odd about them. `None`: not looked at yet.
+    /// Tasks that ask for models that mean nothing, with what is odd about them. `None`: not checked yet.
     models: Option<BTreeMap<TaskId, String>>,
     /// Tasks that ask for a model and whose entries orch has written since.
     unjudged: BTreeSet<TaskId>,
@@ -48,7 +48,7 @@ impl FileProblems {
     }
 
     /// Tasks whose models may be odd: those of which that is known, and those that were written since. `None`: all, because
-    /// none was looked at yet.
+    /// none was checked yet.
     pub fn take_suspects(&mut self) -> Option<BTreeSet<TaskId>> {
         let unjudged = std::mem::take(&mut self.unjudged);
         Some(self.models.as_ref()?.keys().copied().chain(unjudged).collect())

@@ -181,7 +181,7 @@ impl Course<'_> {
         self.later(10 * SECOND, Happening::Wake);
     }
 
-    /// A job is begun: it has its effect in a while.
+    /// Starts a job, which has its effect in a while.
     pub(super) fn take_job(&mut self, job: Job) {
         let slow = if self.at < self.slow_until && !self.outside.calm { 100 } else { 1 };
         let latency = slow * self.latency(&job.key());
@@ -234,7 +234,8 @@ impl Course<'_> {
     fn job_acts(&mut self, job: &Job) -> Result<(), Broken> {
         let key = job.key();
         let mut dice = Dice::fate(self.scenario.seed, &[3, self.at]);
-        // A start breaks before it does anything, in this life or an earlier one: what it has begun it would not know.
+        // A start breaks before it does anything, in this life or an earlier one: what it had started it would not
+        // know.
         let is_there = |run: &RunId| self.outside.agents.contains_key(run);
         let has_begun = matches!(&key, JobKey::Start(run) if is_there(run));
         let breaks = self.outside.has(Fault::JobsBreak) && dice.chance(2) && !has_begun;
