@@ -161,7 +161,7 @@ async fn hand_over(deps: &Arc<Deps>, run: RunId, message: Message, project: Opti
             },
             Err(error) => return Report::Broken(error),
         };
-        let handed = Handed { id: message.id, from: message.from, text: message.text, rendered: rendered };
+        let handed = Handed { id: message.id, from: message.from, text: message.text, rendered };
         match deps.run_dir(&run).hand_over(&handed) {
             Ok(()) => Report::Nothing,
             Err(error) => Report::Broken(error.to_string()),

@@ -39,7 +39,7 @@ pub struct Part {
     pub path: String,
     /// The size of the file in bytes.
     pub size: u64,
-    /// Of its content.
+    /// The SHA-256 sum of the content.
     pub sha256: String,
 }
 
@@ -54,7 +54,7 @@ pub struct Manifest {
     pub schema: usize,
     /// When the backup was made.
     pub created_at: Timestamp,
-    /// Of which home.
+    /// The home that was backed up.
     pub home: PathBuf,
     /// The files in it.
     pub parts: Vec<Part>,

@@ -42,7 +42,7 @@ pub struct Deps {
     pub wake_socket: PathBuf,
     /// Where settings come from.
     pub sources: Sources,
-    /// git, looked for when it is first needed.
+    /// git, located when it is first needed.
     pub git: tokio::sync::OnceCell<orch_sys::git::Git>,
     /// Repositories that were discovered, with the time stamp of their configuration.
     pub repositories: std::sync::Mutex<Repositories>,

@@ -48,7 +48,7 @@ pub struct Engine {
     pub(crate) storage: Storage,
     pub(crate) planner: Planner,
     pub(crate) models: Models,
-    /// Runs that are looked after.
+    /// The runs that are watched.
     pub(crate) watch: RunWatch,
     /// When recurring jobs fire.
     pub(crate) timetable: Timetable,

@@ -81,7 +81,7 @@ pub enum EngineError {
         by: String,
         /// When the task was claimed.
         since: Timestamp,
-        /// For longer than a day in which nothing happened.
+        /// Whether nothing happened for longer than a day.
         is_stale: bool,
     },
     /// The state could not be stored; nothing was changed.

@@ -205,7 +205,7 @@ impl EngineHandle {
         self.change(move |engine, change_set, now| engine.switch(change_set, &wanted, pauses, by, now)).await
     }
 
-    /// Has the engine leave, or (`is_rehearsal`) only tells what would become of what is under way.
+    /// Has the engine leave, or (`is_rehearsal`) only reports what would become of what is under way.
     pub async fn shut_down(&self, departure: Departure, is_rehearsal: bool) -> Result<Vec<UnderWay>, EngineError> {
         self.call(|reply| Command::shut_down(departure, is_rehearsal, reply)).await
     }
@@ -215,7 +215,7 @@ impl EngineHandle {
         self.read(move |journal| journal.service_history(limit)).await
     }
 
-    /// Removes the worktrees that may go, or only tells which.
+    /// Removes the worktrees that may go, or only reports which.
     pub async fn collect(&self, dry_run: bool) -> Result<Collected, EngineError> {
         let collect = move |engine: &mut Engine, change_set: &mut ChangeSet, reply, _| {
             engine.collect_by_hand(change_set, dry_run, reply);

@@ -355,7 +355,7 @@ impl<'a> Queue<'a> {
         let mut resolved_last = false;
         if let Some(last) = &self.task.progress.conflict_base {
             for head in heads {
-                // Where git cannot tell, nothing counts as resolved.
+                // Where git gives no answer, nothing counts as resolved.
                 resolved_last |= self.repo.is_ancestor(last, head).await.unwrap_or(false);
             }
         }

@@ -39,7 +39,7 @@ pub enum Job {
     },
     /// The same, when all that is new in a large file is not taken over at once.
     ReadOn {
-        /// What was read.
+        /// What was read of the file.
         known: Known,
         /// The document that was read.
         doc: Box<TasksDoc>,
@@ -73,7 +73,7 @@ pub enum Job {
     Stop {
         /// The run to stop.
         run: RunId,
-        /// For a person: who wants that.
+        /// Who wants that, for a person.
         reason: &'static str,
     },
     /// Removes the checkout of a review; see [`JobKey::ClearReview`].
@@ -108,7 +108,7 @@ pub enum Job {
     Retain {
         /// Tasks of which nothing may go.
         open: BTreeSet<TaskId>,
-        /// To be done in any case.
+        /// Whether it is done in any case.
         is_due: bool,
         /// Whether nothing runs.
         is_idle: bool,
@@ -130,7 +130,7 @@ pub enum Job {
     },
     /// Runs the command of a recurring job; see [`JobKey::RunCommand`].
     RunCommand {
-        /// For which time of which job.
+        /// The time of the job that fires.
         firing: Box<Firing>,
     },
     /// Asks the router for a person; see [`JobKey::TryRoute`].

@@ -1,5 +1,5 @@
 //! The one loop. Everything that happens becomes an input; a turn applies all inputs that are there, plans, stores what
-//! changed as one transaction, and only then answers, tells and acts. It never waits for anything slow.
+//! changed as one transaction, and only then answers, publishes and acts. It never waits for anything slow.
 
 mod due;
 mod rest;
@@ -24,7 +24,7 @@ const INPUTS_PER_TURN: usize = 256;
 /// How often one turn plans at most. Each time something begins, and what is left to begin gets less; tasks that wait for a
 /// reviewer may each need one.
 const ROUNDS: usize = 32;
-/// The longest time between two looks while agents run.
+/// The longest time between two polls while agents run.
 const WATCHFUL: Duration = Duration::from_secs(2);
 
 impl Engine {

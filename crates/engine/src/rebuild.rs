@@ -1,4 +1,4 @@
-//! A damaged journal is kept as it was found, and a new one is made from what it still tells, `tasks.yml`, the
+//! A damaged journal is kept as it was found, and a new one is made from what it still holds, `tasks.yml`, the
 //! sidecars, the run directories and git. Every step may be cut short: the new journal takes its place in one move, and
 //! until the report is written the next start begins again from the files that were kept. Who is believed is decided by
 //! [`orch_core::rebuild`].
@@ -90,12 +90,12 @@ pub async fn rebuild(
     Ok(report)
 }
 
-/// A journal was kept, and no report tells what became of it.
+/// A journal was kept, and no report says what became of it.
 pub fn interrupted(home: &Home) -> bool {
     damage::unfinished(&home.damaged()).is_some()
 }
 
-/// A file that is there as long as the journal is not to be believed, and tells why.
+/// A file that exists as long as the journal is not to be believed, and says why.
 pub fn suspect(home: &Home) -> PathBuf {
     home.damaged().join("suspect")
 }

@@ -27,7 +27,7 @@ fn shown(due: Timestamp, zone: &TimeZone) -> Due {
 }
 
 impl Engine {
-    /// Jobs fire by themselves where work begins by itself, while the engine was not told to leave.
+    /// Jobs fire by themselves where work begins by itself, while the engine was not asked to leave.
     fn jobs_fire(&self) -> bool {
         self.file.is_read() && self.lifetime.mode().scope() == Scope::All && self.lifetime.leaving().is_none()
     }

@@ -1,4 +1,4 @@
-//! Looks through the output of all runs. The index tells where a match can be; what stands there is read and compared,
+//! Searches the output of all runs. The index says where a match can be; what stands there is read and compared,
 //! so the result is exact, whether or not there is an index. Reads only.
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use std::{io, thread};
 /// How many found lines of one run wait to be taken.
 const QUEUE: usize = 256;
 
-/// What to look for, and where.
+/// What to search for, and where.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// The pattern to search for.
@@ -43,7 +43,7 @@ pub struct Found {
     pub hit: Hit,
 }
 
-/// What could not be looked through.
+/// What could not be searched.
 #[derive(Debug)]
 pub struct Trouble {
     /// The name of what could not be searched.
@@ -52,7 +52,7 @@ pub struct Trouble {
     pub error: io::Error,
 }
 
-/// One run to be looked through.
+/// One run to be searched.
 struct Search {
     files: RunFiles,
     /// Where a match can be; `None`: anywhere.

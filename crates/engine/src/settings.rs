@@ -70,9 +70,9 @@ pub struct Settings {
 /// The policy of `router.policy`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LivePolicy {
-    /// Its file's name.
+    /// The name of the policy's file.
     pub name: String,
-    /// What it says.
+    /// The policy that the file holds.
     pub policy: Policy,
 }
 

@@ -82,7 +82,7 @@ pub struct EngineState {
 }
 
 impl EngineState {
-    /// As the journal left it.
+    /// Creates the state as the journal left it.
     pub fn from_journal(loaded: Loaded, archive: Arc<dyn Archive>) -> Self {
         let highest = loaded.tasks.keys().next_back().map_or(0, |id| id.0);
         let mut state = Self {
@@ -319,7 +319,7 @@ pub struct ChangeSet {
     actor: Actor,
     tasks: BTreeMap<TaskId, Arc<Task>>,
     runs: BTreeMap<RunId, Run>,
-    /// In the order in which they changed; `None`: registered no more.
+    /// The projects in the order in which they changed; `None`: registered no more.
     projects: Vec<(PathBuf, Option<Project>)>,
     cooldowns: BTreeMap<String, Option<Cooldown>>,
     breakers: BTreeMap<String, Option<Breaker>>,
@@ -342,6 +342,6 @@ pub struct ChangeSet {
     pub entries: Vec<Entry>,
     /// Tasks whose lines in `tasks.yml` may have to be written.
     pub touched: BTreeSet<TaskId>,
-    /// To be answered when the turn is on disk.
+    /// The replies that are sent when the turn is on disk.
     pub replies: Vec<Answer>,
 }

@@ -1,5 +1,5 @@
 //! What the engine does for runs that are over: packs and drops their output as `retention` says, and puts it into the
-//! search index. Every look begins from what is on the disk, so a look that was killed is simply done again.
+//! search index. Every check begins from what is on the disk, so a check that was killed is simply done again.
 
 pub(crate) mod gc;
 pub(crate) mod sidecar;

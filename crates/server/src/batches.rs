@@ -53,7 +53,7 @@ pub(super) fn open(view: &View) -> Vec<BatchView> {
 pub async fn list(State(state): State<ApiState>) -> Answer<Vec<BatchView>> {
     let view = state.engine.snapshot().await?;
     let ended = state.engine.ended_batches(ENDED).await?;
-    // One may have ended between the two looks.
+    // One may have ended between the two reads.
     let is_new = |batch: &&Batch| view.batches.iter().all(|open| open.number != batch.number);
     let ended = ended.iter().filter(is_new).map(|batch| BatchView::new(batch, 0, |_| None));
     Ok(Json(open(&view).into_iter().chain(ended).collect()))

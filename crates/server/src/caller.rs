@@ -9,7 +9,7 @@ use orch_api::error::ErrorCode;
 use orch_api::rulings::OnBehalf;
 use orch_core::audit::actor::Actor;
 
-/// The state for a request that changes something: its engine knows who asks, and the history tells it.
+/// The state for a request that changes something: its engine knows who asks, and the history records it.
 pub struct Caller(pub ApiState);
 
 /// The same, for what only a person may ask: neither an agent nor anything that one has started.

@@ -15,7 +15,7 @@ use orch_engine::Mode;
 
 /// The longest text, in characters: what is longer belongs into a file.
 const MAX_TEXT: usize = 1_500;
-/// So many that were given up are shown.
+/// The most messages that were given up that are shown.
 const DEAD: usize = 20;
 /// Lists all channels.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<ChannelView>>, ApiError> {

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 const NAMED: usize = 20;
 /// The most ends of runs that are shown.
 const ENDS: usize = 8;
-/// In how many runs they are looked for.
+/// The number of runs that are searched for ends.
 const LOOKED_THROUGH: u32 = 200;
 /// The most times of jobs that are shown.
 const UPCOMING: usize = 5;

@@ -107,7 +107,7 @@ pub async fn add(Caller(state): Caller, Body(new): Body<NewJob>) -> Answer<JobVi
     changed(&state, JobChange::Add(Box::new(spec), name)).await
 }
 
-/// It fires again.
+/// Lets a job fire again.
 pub async fn enable(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<JobView> {
     changed(&state, JobChange::Enable(job_id(&id)?, true)).await
 }

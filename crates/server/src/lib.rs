@@ -60,13 +60,13 @@ pub struct ApiState {
     pub process: Arc<ProcessInfo>,
     /// Who keeps the channels.
     pub registry: ChannelRegistry,
-    /// Who reads feeds.
+    /// The readers of feeds.
     pub readers: Readers,
     /// The engine is let go of: feeds end, for each of them holds it.
     pub parting: CancellationToken,
 }
 
-/// Who asks, as far as the connection tells.
+/// Who asks, as far as the connection shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// This process, or a client that has the token.

@@ -16,7 +16,7 @@ enum Place {
 }
 
 impl Listening {
-    /// It listens there.
+    /// Records that the server listens at `address`.
     pub fn open(&self, address: SocketAddr) {
         *self.locked() = Place::At(address);
     }
@@ -26,7 +26,7 @@ impl Listening {
         *self.locked() = Place::Failed(why);
     }
 
-    /// It does not.
+    /// Records that the server does not listen.
     pub fn closed(&self) {
         *self.locked() = Place::Nowhere;
     }

@@ -41,7 +41,7 @@ use tokio::time::{Sleep, sleep};
 const MOST: usize = 100;
 /// The shortest time between two overviews of a feed.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long a change that no entry of the history tells (a problem, midnight) may go unnoticed.
+/// How long a change that no entry of the history shows (a problem, midnight) may go unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Which tasks are shown.
@@ -61,7 +61,7 @@ impl Shown {
     }
 }
 
-/// How things stand.
+/// Returns the status of the daemon.
 pub async fn status(State(state): State<ApiState>, Params(wanted): Params<StatusQuery>) -> Result<Response, ApiError> {
     let view = state.engine.snapshot().await?;
     if wanted.brief == Some(true) {
@@ -95,7 +95,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
     })
 }
 
-/// Of the engine's files, of the address that it should listen at, and of its state that was removed.
+/// Returns the problems of the engine's files, of its address, and of its state that was removed.
 fn problems(state: &ApiState, view: &View) -> Vec<String> {
     let process = &state.process;
     view.problems.iter().cloned().chain(process.listening.problem()).chain(process.displaced.clone()).collect()

@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// How long a change that no entry of the history tells may go unnoticed.
+/// How long a change that no entry of the history shows may go unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often in a row output that cannot be read is tried again before the rest of it is given up.
 const TRIES: u32 = 5;
@@ -137,7 +137,7 @@ impl TaskStream {
                         return Some(stream_event(delivery, run_id));
                     }
                     Ok(None) => {}
-                    // What is not told now would never be told: the run counts as told once it is left.
+                    // What is not sent now would never be sent: the run counts as sent once it is left.
                     Err(error) if self.failed < TRIES => {
                         tracing::warn!(run = %run_id, %error, "a stream is held up");
                         self.first = Some(Start::Offset(current.cursor()));

@@ -54,7 +54,7 @@ pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<RowsQuer
         let SettledRow { id, status, agent, model, title, created_at } = row;
         (id, TaskRow { id, status, agent, model, title, created_at, question_kind: None, why: None })
     });
-    // Between two looks a task may be put away or taken up again; what is newer counts.
+    // Between two reads a task may be put away or taken up again; what is newer counts.
     let open = before.tasks.values().chain(view.tasks.values()).map(|task| (task.id, row_of(&view, task, &slots)));
     let mut rows: BTreeMap<TaskId, TaskRow> = settled.chain(open).collect();
     for (id, worker) in state.engine.last_workers(rows.keys().copied().collect()).await? {
@@ -86,7 +86,7 @@ pub(super) fn short_why(view: &View, task: &Task, slots: &Occupancy<'_>) -> Opti
     Some(describe(hold, task, &|id| view.waited(id), slots).detail)
 }
 
-/// For the words that planning leaves out.
+/// Returns what the messages need that planning leaves out.
 pub(super) fn occupancy(view: &View) -> Occupancy<'_> {
     Occupancy::new(&view.tasks, view.projects.iter().map(|p| p.dir.clone()).collect(), &view.room, &view.batches)
 }
@@ -188,7 +188,7 @@ pub async fn run(
     ask(&state, &id, request, (wanted.unchanged_since, repeatable)).await
 }
 
-/// From the beginning.
+/// Starts a task from the beginning.
 pub async fn retry(
     Caller(state): Caller,
     Segments(id): Segments<String>,
@@ -284,7 +284,7 @@ fn batch_of(view: &View, id: TaskId) -> Option<&str> {
     view.batches.iter().find(|batch| batch.contains(id)).map(|batch| batch.name.as_str())
 }
 
-/// Of a task whose agent shows no sign of life: for how long, and what comes of it.
+/// Describes for how long an agent shows no sign of life, and what comes of it.
 fn fares(view: &View, task: &Task) -> Option<(String, String)> {
     let TaskState::InProgress { run: id, .. } = &task.state else { return None };
     let run = view.live_runs.iter().find(|run| run.id == *id)?;

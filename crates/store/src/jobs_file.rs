@@ -108,7 +108,7 @@ pub struct JobsDoc {
 }
 
 impl JobsDoc {
-    /// Reads a file. `zone` tells why there is no time zone of a name.
+    /// Reads a file. `zone` says why there is no time zone of a name.
     ///
     /// # Errors
     /// Why the file as a whole is invalid.

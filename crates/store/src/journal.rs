@@ -127,7 +127,7 @@ pub struct Entry {
     pub task_id: Option<TaskId>,
     /// The run that it is about.
     pub run_id: Option<RunId>,
-    /// Who did it.
+    /// Who caused it.
     pub actor: Actor,
     /// The fact that happened.
     pub fact: Fact,
@@ -258,7 +258,7 @@ impl JournalError {
     /// The file is no journal any more: trying again does not help.
     pub fn is_damage(&self) -> bool {
         match self {
-            // While it is written, a refusal may be the fault of what is written; opening it tells more.
+            // While it is written, a refusal may be the fault of what is written; opening it shows more.
             Self::Sqlite { source, .. } => {
                 matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
             }

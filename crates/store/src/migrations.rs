@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(tasks, 1);
     }
 
-    /// Everything that tells one database from another.
+    /// Returns everything that distinguishes one database from another.
     fn lines_of(connection: &Connection) -> Vec<String> {
         let mut statement =
             connection.prepare("SELECT COALESCE(sql, name) FROM sqlite_schema ORDER BY type, name").expect("a schema");

@@ -1,5 +1,5 @@
 //! A sum in every row, by which a value that changed on the disk is distinguished from one that orch wrote: SQLite has
-//! none, and a flipped bit inside a text is no fault of the file's structure. It only tells; what follows is decided
+//! none, and a flipped bit inside a text is no fault of the file's structure. It only reports; what follows is decided
 //! elsewhere.
 
 use orch_core::base::names::fingerprint;
@@ -54,7 +54,7 @@ const MOST: usize = 20;
 /// SQLite's `SQLITE_READONLY` without a reason beside it.
 const READ_ONLY: i32 = 8;
 
-/// Makes `row_sum(…)` known to a connection that writes or looks.
+/// Makes `row_sum(…)` known to a connection that writes or checks.
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("row_sum", -1, flags, row_sum)
@@ -146,7 +146,7 @@ fn checked(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
-/// What two places tell of the same thing, and not the same.
+/// Returns where two places disagree about the same thing.
 fn unlike(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let queries = [
         (

@@ -25,7 +25,7 @@ use orch_core::base::ids::TaskId;
 use std::fmt;
 use std::ops::Range;
 
-/// So many keys of an entry that mean nothing are named.
+/// The most keys of an entry that mean nothing that are named.
 const IGNORED: usize = 8;
 
 /// The key of the list of tasks.
@@ -85,7 +85,7 @@ pub struct TasksDoc {
 }
 
 impl TasksDoc {
-    /// Reads a file. `known` tells of ids that are not in the file whether such a task exists all the same (a person
+    /// Reads a file. `known` says of ids that are not in the file whether such a task exists all the same (a person
     /// may take a finished task out of the file while others still name it).
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl TasksDoc {
         doc.map(|doc| (doc, refused)).map_err(|_| EditError::Unverified)
     }
 
-    /// By what this content is recognized.
+    /// Returns the mark by which this content is recognized.
     pub fn agreed(&self) -> Agreed {
         self.outline.agreed(&self.text)
     }

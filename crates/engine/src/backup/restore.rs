@@ -72,7 +72,7 @@ fn told_alive(runs: &[RunId]) -> String {
 /// Something that the backup speaks of and that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Missing {
-    /// Of which task; none for a project.
+    /// The task that it belongs to; none for a project.
     pub task: Option<TaskId>,
     /// `worktree`, `branch` or `project`.
     pub kind: &'static str,
@@ -114,7 +114,7 @@ pub fn interrupted(home: &Home) -> Option<String> {
 /// Restores. The engine's lock is held.
 ///
 /// # Errors
-/// Nothing was restored; where files were moved already, [`interrupted`] tells it.
+/// Nothing was restored; where files were moved already, [`interrupted`] reports it.
 pub async fn restore(
     home: &Home,
     environment: &BTreeMap<String, String>,

@@ -159,7 +159,7 @@ pub fn usability(environment: &Environment, config: &Config, catalog: &Catalog) 
     usability
 }
 
-/// By a variable, or because a provider of the person's own asks for none.
+/// Finds a key in a variable, or a provider of the person's own that asks for none.
 fn by_key(environment: &Environment, provider: &Provider) -> Result<Way, String> {
     let is_set = |name: &&String| environment.get(*name).is_some_and(|value| !value.is_empty());
     let key = provider.key_variables.iter().find(is_set);
@@ -179,7 +179,7 @@ fn by_key(environment: &Environment, provider: &Provider) -> Result<Way, String>
     }
 }
 
-/// By an agent's CLI that is installed and logged in.
+/// Finds an agent's CLI that is installed and logged in.
 fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usability: &mut ProviderAccess) {
     if which(&agent.command, environment.get("PATH").map_or("", String::as_str)).is_none() {
         return;

@@ -1,4 +1,4 @@
-//! What files and past runs tell of models and providers now. Decides nothing.
+//! What files and past runs say of models and providers now. Decides nothing.
 
 use crate::catalog::model_book::ModelBook;
 use crate::deps::Deps;

@@ -1,15 +1,15 @@
-//! The catalogs that were made last, for who asks again with the same additions: a book of models is looked up once a
+//! The catalogs that were made last, for callers with the same additions: a book of models is looked up once a
 //! minute, and what it is made of seldom changes.
 
 use orch_core::models::catalog::{Additions, Catalog};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many catalogs are kept: with and without what providers tell, before and after a change.
+/// The number of catalogs that are kept: with and without what providers answer, before and after a change.
 const KEPT: usize = 4;
 
-/// The catalog with these additions, made once for all who ask: with what providers tell of some thousand models, one takes
-/// tens of milliseconds to make.
+/// The catalog with these additions, made once for all who ask: with what providers answer about some thousand models,
+/// one takes tens of milliseconds to make.
 pub(crate) fn catalog(additions: &Additions) -> Arc<Catalog> {
     static LAST: Last = Last::new();
     LAST.get(additions)

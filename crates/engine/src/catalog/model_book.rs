@@ -1,5 +1,5 @@
-//! The models as they stand: the catalog with what providers told, whom of them can be used now, what the person prefers.
-//! Reads the environment and files; asks no provider.
+//! The models as they stand: the catalog with what providers answered, which of them can be used now, what the person
+//! prefers. Reads the environment and files; asks no provider.
 
 use crate::catalog::credentials::{self, Environment};
 use crate::catalog::made_catalogs;
@@ -80,8 +80,8 @@ pub struct ModelBook {
 }
 
 impl ModelBook {
-    /// As things stand with these settings, this environment and these answers of providers. `describe` tells why one is passed
-    /// over.
+    /// Builds the book from these settings, this environment and these answers of providers. `describe` says why one is
+    /// passed over.
     pub fn load(
         config: &Config,
         environment: &Environment,
@@ -113,7 +113,8 @@ impl ModelBook {
         book
     }
 
-    /// A provider that did not answer well just now is not chosen, as long as that counts and key and address are the same.
+    /// A provider that did not answer well just now is not chosen, as long as that counts and key and address are the
+    /// same.
     fn pass_over_the_failing(
         &mut self,
         environment: &Environment,
@@ -132,7 +133,8 @@ impl ModelBook {
         }
     }
 
-    /// Of these providers, the questions for their lists of models; none for those that have neither a key nor need none.
+    /// Of these providers, the questions for their lists of models; none for those that have neither a key nor need
+    /// none.
     pub fn questions(&self, environment: &Environment, wanted: impl Fn(&str) -> bool) -> Vec<(String, Request)> {
         let can_be_asked = |provider: &&Provider| {
             let is_open = self.usability.way(&provider.id) == Some(&Way::Declared);
@@ -162,7 +164,8 @@ impl ModelBook {
         self.knows_records = true;
     }
 
-    /// Whether a reference leaves a choice, so that history has a say in it: a tag, a tier, or an alias of the person's.
+    /// Whether a reference leaves a choice, so that history has a say in it: a tag, a tier, or an alias of the
+    /// person's.
     pub fn chooses(&self, reference: &str) -> bool {
         match parse(reference) {
             Ok(Reference::Tag(_) | Reference::Tier(_)) => true,
@@ -194,7 +197,7 @@ pub(crate) fn asked_now(
     credentials::list_request(environment, declared, provider, key)?.ok().map(|request| request.asked())
 }
 
-/// What the providers told of their models, those that are still asked at the same address.
+/// What the providers answered about their models, those that are still asked at the same address.
 fn listed(
     environment: &Environment,
     probes: &Probes,

@@ -1,5 +1,5 @@
 //! The person's own files, as an engine would read them: `tasks.yml`, and what projects say of themselves. What is wrong
-//! there is only told.
+//! there is only reported.
 
 use super::finding::{Finding, Patient, Verdict};
 use crate::files::file_job::{LARGEST, remedy_of};

@@ -26,9 +26,9 @@ pub(super) const UNKNOWN_GRACE: SignedDuration = SignedDuration::from_hours(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As it should.
+    /// It is as it should be.
     Ok,
-    /// Worth a look.
+    /// A person should look at it.
     Warning,
     /// orch cannot work like this.
     Bad,
@@ -39,9 +39,9 @@ pub enum Verdict {
 pub struct Finding {
     /// What: a stable word, with the name of the thing behind it where there are several.
     pub name: String,
-    /// How it stands.
+    /// How the thing stands.
     pub verdict: Verdict,
-    /// For a person.
+    /// What was found, for a person.
     pub detail: String,
     /// What to do: a command that one can type.
     pub remedy: Option<String>,
@@ -65,7 +65,7 @@ impl Finding {
         self
     }
 
-    /// A problem of a configuration: its lines as one, and its hint as what to do, before the `check` that tells
+    /// A problem of a configuration: its lines as one, and its hint as what to do, before the `check` that shows
     /// whether it is mended.
     pub fn of_problem(name: &str, verdict: Verdict, problem: &str, check: &str) -> Self {
         let lines = problem.lines().map(str::trim);

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixDatagram, UnixStream};
 
-/// Small differences of clocks are nothing to tell.
+/// Small differences of clocks are not reported.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 pub(super) async fn check(patient: &Patient<'_>) -> Vec<Finding> {

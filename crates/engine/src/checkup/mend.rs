@@ -1,4 +1,4 @@
-//! Mending, one thing at a time. Each looks again whether what was found is still so, right before it acts.
+//! Mending, one thing at a time. Each checks again that what was found is still so, right before it acts.
 
 use super::finding::{Finding, Patient, Wish, is_over};
 use super::home::{is_served, mode_that_is_open};

@@ -29,7 +29,7 @@ pub struct Asked {
 pub struct Damage {
     /// When it was found.
     pub at: Timestamp,
-    /// What was found.
+    /// What was found damaged.
     pub cause: String,
     /// Where the damaged files are.
     pub kept: PathBuf,
@@ -73,7 +73,7 @@ impl Damage {
         }));
     }
 
-    /// What the history tells of it.
+    /// Returns what the history says of it.
     pub(crate) fn fact(&self) -> ServiceFact {
         ServiceFact::JournalRebuilt {
             cause: self.cause.clone(),
@@ -85,7 +85,7 @@ impl Damage {
         }
     }
 
-    /// In one sentence.
+    /// Describes the damage in one sentence.
     pub fn describe(&self) -> String {
         Fact::from(self.fact()).text()
     }

@@ -21,7 +21,7 @@ impl Discovering {
 }
 
 impl Deps {
-    /// git, looked for once.
+    /// Returns git, which is located once.
     pub async fn git(&self) -> Result<&Git, GitError> {
         let locks = self.home.state().join("locks");
         self.git.get_or_try_init(|| Git::locate(&self.environment, &locks)).await

@@ -1,5 +1,5 @@
-//! What is asked of the engine: a change of its state, a job to begin, or a look. Each command is written once, as the closure
-//! that carries it out.
+//! What is asked of the engine: a change of its state, a job to start, or a snapshot. Each command is written once, as
+//! the closure that carries it out.
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -10,7 +10,8 @@ use orch_core::audit::actor::Actor;
 use orch_store::journal::JournalError;
 use std::sync::Arc;
 
-/// A command on its way to the engine. While nothing can be stored it gets the journal's error in place of a change set.
+/// A command on its way to the engine. While nothing can be stored it gets the journal's error in place of a change
+/// set.
 pub(crate) struct Command {
     carry_out: Box<CarryOut>,
     actor: Actor,

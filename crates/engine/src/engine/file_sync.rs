@@ -19,8 +19,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long after a write it is looked for an editor that had the file open and goes on saving into what was replaced.
-/// After that, every tick looks too.
+/// How long after a write orch searches for an editor that had the file open and goes on saving into what was replaced.
+/// After that, every tick searches too.
 const LATE: Duration = Duration::from_millis(300);
 /// How long it is waited after a write that failed; doubled with each one that follows.
 const RETRY: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ struct Failure {
     why: String,
     /// How often, one after the other.
     times: u32,
-    /// Not written before.
+    /// The file is not written before this time.
     again_at: Instant,
 }
 
@@ -87,7 +87,7 @@ pub struct FileSync {
     /// Where everything stands in the file, as far as that is kept between two writes.
     outline: Option<Outline>,
     reading: Reading,
-    /// The next look must bring an outline.
+    /// Whether the next read must bring an outline.
     outline_wanted: bool,
     /// Tasks whose lines may differ from the state.
     dirty: BTreeSet<TaskId>,
@@ -102,7 +102,7 @@ pub struct FileSync {
     generation: u64,
     /// Raised whenever somebody wants the file read, whatever is known of it.
     wish: u64,
-    /// The last such wish that a look came after.
+    /// The last such wish that a read came after.
     granted: u64,
     /// Somebody may be in the middle of saving it.
     being_saved: bool,
@@ -112,7 +112,7 @@ pub struct FileSync {
     own: Option<Digest>,
     /// When the file is read again, although no change was reported.
     again_at: Option<Instant>,
-    /// When it is looked for an editor that goes on saving into what orch has replaced.
+    /// When orch searches for an editor that goes on saving into what it has replaced.
     late_at: Option<Instant>,
     /// Since when there is something odd about it.
     doubted: Option<Timestamp>,
@@ -171,7 +171,7 @@ impl FileSync {
         if self.outline_wanted { Known { tasks: None, agreed: None, ..known } } else { known }
     }
 
-    /// What is agreed on, when the journal is to be told.
+    /// Returns what is agreed on, when the journal is to record it.
     pub fn take_agreed_anew(&mut self) -> Option<Option<Agreed>> {
         self.agreed.take_new()
     }
@@ -222,7 +222,7 @@ impl FileSync {
         self.again_at.take_if(|at| *at <= now).is_some()
     }
 
-    /// Whether it is time to look for an editor that goes on saving into what orch has replaced; asked once.
+    /// Whether it is time to search for an editor that goes on saving into what orch has replaced; asked once.
     pub fn take_late(&mut self, now: Instant) -> bool {
         self.late_at.take_if(|at| *at <= now).is_some()
     }
@@ -232,7 +232,7 @@ impl FileSync {
         self.late_at = Some(now + LATE);
     }
 
-    /// What was read is to be read anew, also when a look is under way that began before.
+    /// What was read is to be read anew, also when an older read is under way.
     pub fn read_anew(&mut self) {
         self.wish += 1;
     }
@@ -254,7 +254,7 @@ impl FileSync {
         self.lacking.set(tasks);
     }
 
-    /// What the file lacks that is not believed, when the journal is to be told.
+    /// Returns what the file lacks that is not believed, when the journal is to record it.
     pub fn take_lacking_anew(&mut self) -> Option<Vec<TaskId>> {
         self.lacking.take_new()
     }
@@ -269,7 +269,7 @@ impl FileSync {
         self.dirty.extend(tasks);
     }
 
-    /// Takes over what a look found. Returns whether the problems are other ones than before.
+    /// Takes over what a read found. Returns whether the problems are other ones than before.
     pub fn take_look(&mut self, known: Known, problems: Option<Vec<String>>) -> bool {
         self.granted = known.wish;
         self.known = known;
@@ -285,7 +285,7 @@ impl FileSync {
         self.fills.extend(fills);
     }
 
-    /// Takes over a document that reads. `whole`: nothing of it is still to be learned, or told.
+    /// Takes over a document that reads. `whole`: nothing of it is still to be learned or reported.
     pub fn take_document(&mut self, doc: TasksDoc, fills: Vec<(usize, TaskId)>, whole: bool) {
         self.take_portion(fills);
         self.reading = Reading::Whole;
@@ -393,7 +393,7 @@ impl FileSync {
 
     /// Returns when that will be, or when the file is read again.
     pub fn due(&self) -> Option<Instant> {
-        // Once the outline is asked for, the look that brings it is what is waited for.
+        // Once the outline is asked for, the read that brings it is awaited.
         let can_write = !self.is_writing() && self.reading == Reading::Whole && !self.outline_wanted;
         let retry = |due: Instant| self.failure.as_ref().map_or(due, |failure| due.max(failure.again_at));
         let write = self.due.filter(|_| can_write).map(retry);

@@ -9,7 +9,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 /// The jobs of the loop.
 #[derive(Default)]
 pub(crate) struct JobsInFlight {
-    /// To be spawned when the turn is stored.
+    /// The jobs that are spawned when the turn is stored.
     ordered: Vec<Job>,
     running: JoinSet<(JobKey, Report)>,
     keys: HashMap<Id, JobKey>,

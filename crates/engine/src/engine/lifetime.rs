@@ -55,7 +55,7 @@ impl Lifetime {
         self.mode
     }
 
-    /// For how long it has lasted.
+    /// Returns for how long it has lasted.
     pub(crate) fn lasted(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.begun)
     }
@@ -153,7 +153,7 @@ impl Lifetime {
         self.memory_problem = problem;
     }
 
-    /// What is wrong.
+    /// Returns what is wrong.
     pub(crate) fn problem(&self) -> Option<&String> {
         self.memory_problem.as_ref()
     }

@@ -20,15 +20,15 @@ const LARGEST: usize = 4 << 20;
 /// What was under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// Of this shape.
+    /// The version of this format.
     pub version: u32,
-    /// Of the daemon.
+    /// The version of the daemon.
     pub orch_version: String,
     /// The process id of the daemon.
     pub pid: u32,
     /// When the daemon wrote this.
     pub written_at: Timestamp,
-    /// How it left.
+    /// How the daemon left.
     pub how: ShutdownMode,
     /// Why the daemon left, in words.
     pub why: String,
@@ -80,7 +80,7 @@ pub(crate) struct UnderWay {
 }
 
 impl UnderWay {
-    /// Of these runs and tasks.
+    /// Collects these runs and tasks.
     pub(crate) fn from_state<'a>(
         runs: impl Iterator<Item = (&'a Run, Option<&'a Workplace>)>,
         tasks: impl Iterator<Item = &'a Task>,
@@ -109,7 +109,7 @@ pub(crate) struct ManifestRun {
     pub agent: String,
     /// Model asked for.
     pub model: Option<String>,
-    /// Its tmux session.
+    /// The tmux session of the run.
     pub session: Option<String>,
     /// The conversation, in the CLI's own terms.
     pub conversation: Option<String>,

@@ -53,7 +53,7 @@ pub struct Figures {
 pub struct Metrics(Mutex<Figures>);
 
 impl Metrics {
-    /// Of an engine that found these runs under way.
+    /// Creates the metrics of an engine that found these runs under way.
     pub(crate) fn new<'a>(found: impl Iterator<Item = &'a RunId>) -> Self {
         Self(Mutex::new(Figures { begun: found.cloned().collect(), ..Figures::default() }))
     }

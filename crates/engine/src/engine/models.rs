@@ -18,14 +18,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// For so long what was read is good enough: a strategy needs no news of the last second.
+/// How long what was read is good enough: a strategy needs no news of the last second.
 const GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
 
 /// What estimates are alike for.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EstimateKey {
     pub agent: String,
-    /// As it was asked for.
+    /// The model as it was asked for.
     pub model: Option<String>,
     pub project: Option<PathBuf>,
     pub task_type: String,
@@ -35,9 +35,9 @@ pub(crate) struct EstimateKey {
 /// An estimate without the task's own limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Estimate {
-    /// By what comparable runs have cost.
+    /// The price by what comparable runs have cost.
     pub forecast: Option<Usd>,
-    /// By the catalog's prices.
+    /// The price by the catalog.
     pub catalog: Option<Usd>,
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct Spent<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Money {
     ledger: SpendLedger,
-    /// From which day on, and on which day that was read.
+    /// The day from which on spending is known, and the day on which that was read.
     known: Option<(Date, Date)>,
     /// Runs have ended since, or something was recorded: from that day on it is read again.
     stale_from: Option<Date>,
@@ -84,7 +84,7 @@ impl Money {
         was_known
     }
 
-    /// From which day on spending is to be read, where `since` matters; asked once. `None`: all of it is known.
+    /// Returns from which day on spending is to be read, where `since` matters; asked once. `None`: all of it is known.
     pub(crate) fn take_stale(&mut self, since: Date, today: Date) -> Option<Date> {
         let begins_anew = self.known.is_none_or(|(known, read)| known > since || read != today);
         let stale_from = self.stale_from.take();

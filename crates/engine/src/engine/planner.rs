@@ -19,7 +19,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 /// The shortest time between two reads of what running tasks have changed.
 const BETWEEN_FILES: Duration = Duration::from_secs(10);
 
-/// For whom a plan is made.
+/// What a plan is made from.
 pub(crate) struct Planning<'a> {
     /// What may begin.
     pub scope: Scope,

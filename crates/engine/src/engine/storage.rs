@@ -1,5 +1,5 @@
-//! How turns are stored and told: what keeps the journal from being written, whether it is damaged, and what follows a turn
-//! that is stored.
+//! How turns are stored and published: what keeps the journal from being written, whether it is damaged, and what
+//! follows a turn that is stored.
 
 use crate::engine::metrics::Metrics;
 use crate::state::alarm::Alarm;

@@ -26,7 +26,7 @@ pub(crate) struct RunWatch {
     handed: HashSet<(RunId, MessageId)>,
     /// When what is known of the runs' health was written down.
     seen: Seen,
-    /// What holds accepted work up, as the history tells it.
+    /// What holds accepted work up, as the history records it.
     told_holds: HashMap<TaskId, Fact>,
     /// When what is kept is checked next.
     next_look: Option<Instant>,

@@ -27,13 +27,13 @@ const AT_ONCE: usize = 500;
 /// What was read last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Known {
-    /// `None`: never looked.
+    /// `None`: never read.
     pub(crate) tasks: Option<Option<Fingerprint>>,
     pub(crate) settings: Option<Vec<Option<Fingerprint>>>,
     pub(crate) jobs: Option<Option<Fingerprint>>,
     /// Which change of `jobs.yml` by a command it came after.
     pub(crate) jobs_generation: u64,
-    /// A content that need not be looked into.
+    /// A content that need not be read.
     pub(crate) agreed: Option<Agreed>,
     /// Which write it came after: what was read beside a write is not what stands there now.
     pub(crate) generation: u64,
@@ -50,7 +50,7 @@ pub struct FileNews {
     pub known: Known,
     /// New settings, when a file of theirs changed.
     pub settings: Option<Settings>,
-    /// For which projects, as they were registered and approved then.
+    /// The projects, as they were registered and approved then.
     pub projects: Vec<Project>,
     /// A settings' file may still be saved, and is read when it was left alone: then.
     pub quiet_at: Option<Timestamp>,
@@ -62,22 +62,22 @@ pub struct FileNews {
     pub settled: usize,
     /// Those of them that the file lacks.
     pub lacking: Vec<TaskId>,
-    /// When the file was last saved, as far as one can tell.
+    /// When the file was last saved, as far as that is known.
     pub saved: Option<Timestamp>,
     /// The last line of the file has no end: it may be cut off.
     pub is_unended: bool,
     /// More is new than is taken over at once.
     pub rest: Option<Rest>,
-    /// Files with edits that a person has saved and that orch could not put in place; `None`: not looked for.
+    /// Files with edits that a person has saved and that orch could not put in place; `None`: not searched for.
     pub set_aside: Option<Vec<PathBuf>>,
-    /// Why the journal could not tell about settled tasks.
+    /// Why the journal could not answer about settled tasks.
     pub unreadable: Option<JournalError>,
 }
 
 /// What is still to be taken over of a document.
 #[derive(Debug)]
 pub struct Rest {
-    /// From this place in the list on.
+    /// The place in the list where the rest begins.
     from: usize,
     marks: Vec<Mark>,
 }
@@ -205,7 +205,7 @@ fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
     let text = match exists.then(|| fs::read_text(path, LARGEST)) {
         None => String::new(),
         Some(Ok(text)) => text,
-        // Taken away since it was looked for.
+        // Removed since it was found.
         Some(Err(FsError::Io { source, .. })) if source.kind() == ErrorKind::NotFound => String::new(),
         Some(Err(error)) => return broken(unreadable(path, &error)),
     };
@@ -266,7 +266,7 @@ pub fn read_on(known: Known, doc: TasksDoc, rest: Rest) -> FileNews {
 /// A write of `tasks.yml`.
 #[derive(Debug)]
 pub struct WriteOrder {
-    /// In which way.
+    /// How the file is written.
     pub(crate) how: How,
     /// The tasks that are written.
     pub(crate) tasks: Vec<Line>,
@@ -277,7 +277,7 @@ pub struct WriteOrder {
 /// How a write is made.
 #[derive(Debug)]
 pub(crate) enum How {
-    /// By the outline of the whole text.
+    /// Edits the text by the outline of all of it.
     Edit { outline: Outline, edits: Vec<Edit> },
     /// Lines for new tasks, put after a content that need not be read for it.
     Append { agreed: Agreed, lines: String },
@@ -293,7 +293,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Its status there.
+    /// Returns the status that the file shows.
     pub fn status(&self) -> Status {
         self.task.status()
     }
@@ -309,7 +309,7 @@ impl Line {
 pub enum Writeback {
     /// The file was written.
     Written {
-        /// For the next write.
+        /// The outline for the next write.
         outline: Option<Outline>,
         /// What the file holds now, when everything in it is known.
         agreed: Option<Agreed>,

@@ -81,28 +81,28 @@ pub enum Report {
         run: RunId,
         /// What was ordered when it began.
         order: Option<Order>,
-        /// How it went.
+        /// The result of the integration.
         result: Result<Integration, IntegrationProblem>,
         /// The run's record, when its work did not stand the merge.
         record: Option<Box<Run>>,
     },
     /// What running tasks have changed.
     Touched(Touched),
-    /// Worktrees were looked through.
+    /// The worktrees were examined.
     Collected(Box<gc::Collected>),
     /// `jobs.yml` was changed for a person, or not.
     JobsChanged {
-        /// How it went.
+        /// The result of the change.
         result: Box<Result<JobsChanged, EngineError>>,
     },
     /// The command of a job is over.
     CommandEnded {
-        /// For which time of which job.
+        /// The time of the job that fired.
         key: FiringKey,
         /// How the command ended.
         end: CommandEnd,
     },
-    /// Nothing to tell.
+    /// There is nothing to report.
     Nothing,
     /// The job itself broke.
     Broken(String),

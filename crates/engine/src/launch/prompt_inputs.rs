@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The largest template, skill or instruction file that is read, in bytes.
 const LARGEST: usize = 256 << 10;
-/// Files that tell agents about a project, in the order in which they are looked for.
+/// Files that tell agents about a project, in the order in which they are read.
 const INSTRUCTIONS: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
 
 /// orch's templates, with those that the person replaced: for all projects, and over these for the one of that name. What is

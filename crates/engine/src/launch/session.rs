@@ -95,7 +95,7 @@ async fn ensure(deps: &Deps, name: &str, run_dir: &RunDir) -> Result<(), TmuxErr
     opened
 }
 
-/// Returns when a runner has taken the run. An unreadable directory counts as taken: looking at the run tells why.
+/// Returns when a runner has taken the run. An unreadable directory counts as taken: polling the run shows why.
 async fn started(run_dir: &RunDir) {
     while matches!(orch_runner::inspect(run_dir), Ok(RunState::NotStarted)) {
         tokio::time::sleep(Duration::from_millis(3)).await;

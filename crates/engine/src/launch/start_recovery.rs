@@ -145,7 +145,7 @@ async fn taken_over(
     None
 }
 
-/// Where a run works, as its launch and its worktree tell.
+/// Returns where a run works, as its launch and its worktree show.
 async fn workplace(
     deps: &Arc<Deps>,
     settings: &Settings,

@@ -25,7 +25,7 @@ const FILE: &str = "start.json";
 /// More than it ever holds, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// Where work begins.
+/// The place where work begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartingPoint {
     /// The commit; `None`: the tip of the base branch.
@@ -49,7 +49,7 @@ pub struct Finding<'a> {
     pub run: &'a RunId,
     /// The repository of the task.
     pub repo: &'a Repo,
-    /// Its base branch.
+    /// The base branch of the task.
     pub base: &'a BranchName,
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Within {
 }
 
 impl Engine {
-    /// Brings what is known of money up to date, and tells what ran short.
+    /// Brings what is known of money up to date, and reports what ran short.
     pub(crate) fn mind_money(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let rules = self.settings.config.budget.rules();
         if rules.is_empty() {
@@ -169,7 +169,7 @@ impl Engine {
         Pending::new(run, self.dir_of(run.task))
     }
 
-    /// What ran short since it was last told. What is under way is left out: it comes and goes.
+    /// Returns what ran short since the last report. What is under way is left out: it comes and goes.
     fn tell_money(&mut self, change_set: &mut ChangeSet, rules: &Rules, now: Timestamp) {
         let payees = self.settings.config.payees();
         let balances = self.models.money().balances_without_runs(rules, payees, now);

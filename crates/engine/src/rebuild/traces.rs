@@ -1,4 +1,4 @@
-//! Looking for everything that tells of tasks besides the journal: `tasks.yml`, sidecars, run directories, branches.
+//! Gathering the traces of tasks besides the journal: `tasks.yml`, sidecars, run directories, branches.
 //! Changes nothing and decides nothing; what cannot be read is reported.
 
 use crate::launch::run_start::{Started, project_name};
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// The largest file of one run or task that is read.
 const LARGEST: usize = 64 << 20;
 
-/// What was found.
+/// What the search found.
 pub(super) struct Gathered {
     pub(super) file: File,
     pub(super) tasks: BTreeMap<TaskId, Traces>,
@@ -69,7 +69,7 @@ pub(super) async fn gather(home: &Home, environment: &BTreeMap<String, String>) 
 }
 
 impl Gathered {
-    /// The highest number of a task that anything here tells of.
+    /// The highest number of a task in any trace.
     pub(super) fn highest(&self) -> u64 {
         self.tasks.keys().next_back().map_or(0, |id| id.0)
     }
@@ -100,7 +100,7 @@ impl Gathered {
         let text = match fs::read_text(path, LARGEST) {
             Ok(text) if text.trim().is_empty() => return self.broken("tasks.yml is empty".to_owned()),
             Ok(text) => text,
-            // An empty home has none either; that there was one, other traces tell.
+            // An empty home has none either; other traces show that there was one.
             Err(error) if error.is_not_found() => return self.broken("there is no tasks.yml".to_owned()),
             Err(error) => return self.broken(error.to_string()),
         };

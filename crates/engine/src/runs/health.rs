@@ -1,5 +1,5 @@
-//! How agents fare, as their runners wrote it down: recorded with the run, told in the history, and asked about. The end
-//! of a silence is in the runner's hands; here nothing is stopped.
+//! How agents fare, as their runners wrote it down: recorded with the run, recorded in the history, and asked about.
+//! The end of a silence is in the runner's hands; here nothing is stopped.
 
 use crate::engine::Engine;
 use crate::state::ChangeSet;

@@ -198,7 +198,7 @@ impl Engine {
     }
 }
 
-/// Who serves the model that an agent uses, as far as its name tells.
+/// Returns who serves the model that an agent uses, as far as its name shows.
 fn provider_of(agent: &str, model: Option<&str>) -> String {
     match model.and_then(|model| model.split_once('/')) {
         Some((provider, _)) => provider.to_owned(),

@@ -30,7 +30,7 @@ impl Engine {
         }
     }
 
-    /// In its first turn: writes down that it began, and what it takes over.
+    /// Writes down, in its first turn, that it began and what it takes over.
     pub(crate) fn arrive(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         if !self.lifetime.is_arriving() || !self.lifetime.takes_over() {
             return;

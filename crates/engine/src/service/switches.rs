@@ -18,7 +18,7 @@ use orch_core::tasks::task::{State, Status, Task};
 use std::sync::Arc;
 
 impl Command {
-    /// Has the engine leave, or only tells what that would mean.
+    /// Has the engine leave, or only reports what that would mean.
     pub fn shut_down(departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>>) -> Self {
         Self::new(move |engine, change_set, now| match change_set {
             Ok(change_set) => {
@@ -148,7 +148,7 @@ impl Engine {
         }
     }
 
-    /// Begins to leave, or tells what that would mean.
+    /// Begins to leave, or reports what that would mean.
     fn shut_down(
         &mut self,
         change_set: &mut ChangeSet,
@@ -251,7 +251,7 @@ pub enum Fate {
 /// Something that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnderWay {
-    /// Of this task.
+    /// The task of the run.
     pub task: TaskId,
     /// The run that is under way.
     pub run: RunId,

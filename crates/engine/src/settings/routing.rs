@@ -21,7 +21,7 @@ pub struct OwnedRouting {
 }
 
 impl OwnedRouting {
-    /// For the pure rules.
+    /// Returns the input of the pure rules.
     pub fn rules(&self) -> Routing<'_> {
         Routing { input: &self.input, settings: &self.settings, installed: &self.installed }
     }

@@ -5,7 +5,7 @@ use orch_sys::clock::instant;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// For how long a `config.yml` that is gone, empty, or only the beginning of what it was may be in the middle of a save.
+/// How long a `config.yml` that is gone, empty, or only the beginning of what it was may be in the middle of a save.
 const SAVING: Duration = Duration::from_secs(10);
 
 /// What was read last, and since when less than that is there.

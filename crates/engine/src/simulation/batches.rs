@@ -163,7 +163,7 @@ fn busy(engine: &Engine, batch: &Batch) -> usize {
     engine.state.tasks.values().filter(|task| batch.contains(task.id) && takes_slot(task)).count()
 }
 
-/// As many of the task's batch are busy as may be.
+/// Returns whether as many of the task's batch are busy as may be.
 pub fn is_full(engine: &Engine, task: TaskId) -> bool {
     batch_of(engine, task).is_some_and(|batch| busy(engine, batch) >= batch.concurrency as usize)
 }

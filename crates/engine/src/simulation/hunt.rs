@@ -107,7 +107,7 @@ pub(super) fn repeat(scenario: &Scenario) -> String {
 struct Hunt {
     worlds: Worlds,
     first: u64,
-    /// So many seeds, or for so long.
+    /// The number of seeds; without one the hunt ends by time.
     seeds: Option<u64>,
     time: Duration,
     /// Each seed twice: its two courses must be the same.
@@ -168,7 +168,7 @@ impl Bag {
         )
     }
 
-    /// For a program that reads it: `make torture`.
+    /// Returns the result for a program that reads it: `make torture`.
     fn json(&self) -> Value {
         let broken = self.broken.iter().map(|(seed, rule)| json!({ "seed": seed, "rule": rule }));
         json!({

@@ -200,7 +200,7 @@ pub struct Scenario {
     pub with_file: bool,
     /// The kinds of jobs that recur.
     pub jobs: Vec<usize>,
-    /// In the order of time.
+    /// The steps in the order of time.
     pub steps: Vec<Step>,
     /// How long the faults last. What is left then is settled in peace.
     pub lasts: Millis,
@@ -322,7 +322,7 @@ impl Scenario {
     }
 }
 
-/// So many acts, each at a random moment before the end.
+/// Adds so many acts, each at a random moment before the end.
 fn strew(steps: &mut Vec<Step>, dice: &mut Dice, (count, lasts): (u64, Millis), act: impl Fn(&mut Dice) -> Act) {
     for _ in 0..count {
         let at = dice.below(lasts);

@@ -34,7 +34,7 @@ impl Alarm {
         }
     }
 
-    /// What was found.
+    /// Returns the damage that was found.
     pub(crate) fn found(&self) -> Option<&String> {
         self.found.get()
     }

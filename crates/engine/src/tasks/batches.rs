@@ -24,7 +24,7 @@ pub struct NewBatch {
     pub name: BatchName,
     /// Its tasks, in their order.
     pub tasks: Vec<TaskId>,
-    /// So many at the same time.
+    /// How many of its tasks may be busy at the same time.
     pub concurrency: u32,
     /// What it may spend.
     pub budget: Option<Usd>,
@@ -39,7 +39,7 @@ pub enum Order {
     Set {
         /// The name of the batch.
         name: BatchName,
-        /// So many at the same time.
+        /// How many of its tasks may be busy at the same time.
         concurrency: Option<u32>,
         /// What it may spend; `Some(None)`: as much as it takes.
         budget: Option<Option<Usd>>,

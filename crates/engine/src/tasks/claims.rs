@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub struct Claiming {
     /// Who; `None`: the user who runs the engine.
     pub by: Option<String>,
-    /// To let go of it.
+    /// Whether the claim is let go of.
     pub lets_go: bool,
     /// Also where it is somebody else's.
     pub force: bool,

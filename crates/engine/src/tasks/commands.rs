@@ -70,7 +70,7 @@ impl Engine {
         if obstacles.is_empty() { plan } else { Arc::new(Plan::clone(&plan).with_obstacles(obstacles)) }
     }
 
-    /// Of a journal that was rebuilt, as long as a task asks because of it.
+    /// Returns the damage of a journal that was rebuilt, as long as a task asks because of it.
     fn damage_told(&self) -> Option<String> {
         let asks = |id| self.state.tasks.get(&id).is_some_and(|task| task.question().is_some());
         let damage = self.deps.damage.as_ref()?;
@@ -287,7 +287,7 @@ impl Engine {
         Ok(next)
     }
 
-    /// Whether the history tells of an event. What holds accepted work up is checked every half minute, and reported
+    /// Whether the history records an event. What holds accepted work up is checked every half minute, and reported
     /// once.
     fn is_news(&mut self, id: TaskId, event: &Event, fact: &Fact) -> bool {
         if matches!(event, Event::IntegrationDue) {
@@ -355,10 +355,10 @@ pub enum Request {
     Run {
         /// Also where that is paused.
         past_pause: bool,
-        /// In a new conversation.
+        /// Whether it goes on in a new conversation.
         anew: bool,
     },
-    /// From the beginning.
+    /// Start it anew, from the beginning.
     Retry,
     /// Stop its agent, and keep the conversation.
     Interrupt,

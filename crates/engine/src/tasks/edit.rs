@@ -1,4 +1,4 @@
-//! What a command wants changed of a task, and what it decides about tasks that the file lacks: both wait for a look at
+//! What a command wants changed of a task, and what it decides about tasks that the file lacks: both wait for a read of
 //! `tasks.yml`, because somebody may just have said something else there.
 
 use crate::engine::Engine;

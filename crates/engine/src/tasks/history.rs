@@ -1,4 +1,4 @@
-//! What the history tells of an event that happened to a task. Decides nothing.
+//! What the history records of an event that happened to a task. Decides nothing.
 
 use orch_core::audit::history::{
     Beginning, Choice, Fact, IntegrationFact, Landing, NotIntegrated, ReviewFact, RouteFact, RunEnd, RunFact, Standing,

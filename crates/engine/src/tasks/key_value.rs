@@ -55,7 +55,7 @@ impl EngineHandle {
         self.store(vec![Write::Kept(Box::new(forget))]).await
     }
 
-    /// What is to be told in a channel and was, the oldest first.
+    /// Returns the messages of a channel, sent or to be sent, the oldest first.
     pub async fn outbox(&self, channel: ChannelKind) -> Result<Vec<OutboxItem>, EngineError> {
         self.read(move |journal| journal.outbox(channel)).await
     }
@@ -97,7 +97,7 @@ impl EngineHandle {
 }
 
 impl Engine {
-    /// Writes down what is to be told in channels.
+    /// Stores messages that are to be sent to channels.
     /// Returns the place of the line.
     fn announce(&mut self, change_set: &mut ChangeSet, fact: ChannelFact, now: Timestamp) -> u64 {
         change_set.note(&mut self.state, now, None, None, fact);

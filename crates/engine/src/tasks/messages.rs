@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 
 impl EngineHandle {
     /// Sends a message to the agent or person who works on a task. It is on disk when this returns; what becomes of it
-    /// is told by [`Self::messages_of`], and entries of the history tell when to look.
+    /// is in [`Self::messages_of`], and entries of the history say when to read that.
     pub async fn send(
         &self,
         task: TaskId,

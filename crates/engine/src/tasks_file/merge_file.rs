@@ -32,7 +32,7 @@ fn lacks_results(file: &FileState, entry: &Entry) -> bool {
     results && entry.branch.is_none() && entry.attempts.is_none()
 }
 
-/// Before which time a text was opened that has this entry, where that can be told: it lacks results that the task had by
+/// Before which time a text was opened that has this entry, where that is known: it lacks results that the task had by
 /// then.
 fn older_than(task: &Task, entry: &Entry) -> Option<Timestamp> {
     lacks_results(&task.file, entry).then_some(task.updated_at)
@@ -91,7 +91,7 @@ impl Engine {
         self.take_settings(change_set, settings, now);
     }
 
-    /// Returns whether the look is over; else a portion of a large file was taken over, and the next is on its way.
+    /// Returns whether the read is over; else a portion of a large file was taken over, and the next is on its way.
     fn take_tasks(&mut self, change_set: &mut ChangeSet, mut news: FileNews, now: Timestamp) -> bool {
         let mut problems = None;
         let set_aside = news.set_aside.take();
@@ -181,7 +181,7 @@ impl Engine {
         without.map(id).collect()
     }
 
-    /// Returns the cycles that were not taken over, and before which time the text was opened, where it tells.
+    /// Returns the cycles that were not taken over, and before which time the text was opened, where that is known.
     fn merge(
         &mut self,
         change_set: &mut ChangeSet,

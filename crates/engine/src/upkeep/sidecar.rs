@@ -22,7 +22,7 @@ struct Sidecar<'a> {
     attempts: u32,
     updated_at: Timestamp,
     record: <Task as Stored>::Record,
-    /// Of the record, see [`record_sum`].
+    /// The sum of the record, see [`record_sum`].
     sum: Option<u64>,
 }
 

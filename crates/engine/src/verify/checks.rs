@@ -16,9 +16,9 @@ use orch_sys::git::{Checkout, Repo};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-/// So many answers of checks on base commits are remembered.
+/// The number of answers of checks on base commits that are remembered.
 const BASELINES: usize = 1000;
-/// How long a check that was red on a base commit counts as red there without another look.
+/// How long a check that was red on a base commit counts as red there without another check.
 const RED_HOLDS: SignedDuration = SignedDuration::from_secs(600);
 
 /// What the checks of one run are run with.
@@ -41,10 +41,10 @@ pub struct Checking<'a> {
     pub env: &'a BTreeMap<String, String>,
 }
 
-/// Where checks run.
+/// The place where checks run.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'a> {
-    /// In a fresh checkout of the commit that is judged.
+    /// A fresh checkout of the commit that is judged.
     Fresh(&'a Checkout),
     /// Where something else is as well: nothing is taken back there.
     AsItIs(&'a Path),
@@ -106,7 +106,7 @@ impl Checking<'_> {
         Workspace { deps, config, repo, run, env }.ready(&at, Purpose::Check, &log).await
     }
 
-    /// A checkout that cannot be made ready, as a check that did not pass. Whether the work is to blame, the base tells.
+    /// A checkout that cannot be made ready, as a check that did not pass. The base shows whether the work is to blame.
     async fn unready(&self, unready: Unready) -> Check {
         let mut check = unready_check(unready);
         let scratch = self.scratch("base");

@@ -47,7 +47,7 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// In a few lines.
+    /// Describes the difference in a few lines.
     pub fn describe(&self) -> String {
         let mut lines: Vec<String> = self.commits.iter().take(LISTED).map(|commit| format!("  {commit}")).collect();
         let more = self.commits.len().saturating_sub(LISTED);

@@ -18,7 +18,7 @@ use std::path::Path;
 /// The largest record of a repository, in bytes.
 const RECORD: usize = 64 << 20;
 
-/// So many paths are typed in a command.
+/// The most paths that are typed in a command.
 const PATHS_TYPED: usize = 20;
 
 /// Refs by which git reads one object in the place of another.
@@ -121,7 +121,7 @@ async fn note_branches_left(scene: &Scene<'_>, before: &OwnRefs, now: &OwnRefs, 
     }
 }
 
-/// What is different after a run, beside what tells who did it.
+/// What is different after a run, beside what shows who did it.
 struct Comparison<'a> {
     scene: &'a Scene<'a>,
     trail: Trail,

@@ -48,7 +48,7 @@ pub struct Beginning<'a> {
     pub run: &'a RunId,
     /// `workflow.sandbox`: the main checkout is closed to agents.
     pub sandbox: bool,
-    /// What must not be told.
+    /// The secrets that must not be shown.
     pub redactor: Redactor,
 }
 

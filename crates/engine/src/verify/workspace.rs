@@ -26,7 +26,7 @@ const READY: &str = "orch-workspace";
 const MADE: &str = "made.json";
 /// The largest lock file that is read, in bytes.
 const LARGEST: usize = 64 << 20;
-/// So many results of setups are kept for each repository.
+/// The number of results of setups that are kept for each repository.
 const KEPT: usize = 4;
 
 /// Why a checkout is not ready. It is the project's fault, or the machine's; no agent has to do with it.
@@ -39,7 +39,7 @@ pub enum Unready {
 }
 
 impl Unready {
-    /// For a person, with what to do.
+    /// Describes the problem for a person, with what to do.
     pub fn describe(&self) -> String {
         match self {
             Self::Setup(check) => {
@@ -69,7 +69,7 @@ pub struct Workspace<'a> {
     pub config: &'a Config,
     /// The repository of the project.
     pub repo: &'a Repo,
-    /// For which run.
+    /// The run that the checkout is for.
     pub run: &'a RunId,
     /// The task's own variables.
     pub env: &'a BTreeMap<String, String>,

@@ -10,7 +10,7 @@ const AT_ONCE: u32 = 2000;
 const WORTH: u64 = 16 << 20;
 const SHARE: u64 = 4;
 
-/// What may go.
+/// What a compaction may remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compaction {
     /// Lines of the history older than this; `None`: none of them.

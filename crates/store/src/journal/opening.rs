@@ -41,7 +41,7 @@ impl Journal {
     /// Opens (or makes) the journal, takes it over from any earlier engine, and loads its state.
     ///
     /// # Errors
-    /// It cannot be used; [`JournalError::is_damage`] tells whether that is for good.
+    /// It cannot be used; [`JournalError::is_damage`] says whether that is for good.
     pub fn open(path: &Path) -> Result<(Self, Loaded), JournalError> {
         Self::open_with(path, Care::All)
     }
@@ -161,7 +161,7 @@ fn behind(known: &Testimony, connection: &Connection, version: usize) -> rusqlit
     Ok((lacks > 0).then(|| format!("{lacks} stored changes are not in it any more")))
 }
 
-/// Copies a journal as it is at this moment, also while others write it, and looks whether the copy is whole. `target`
+/// Copies a journal as it is at this moment, also while others write it, and checks that the copy is whole. `target`
 /// does not exist, and is readable by its owner alone.
 ///
 /// # Errors
@@ -181,7 +181,7 @@ pub fn copy_to(path: &Path, target: &Path) -> Result<(), JournalError> {
     let connection = read_only(target).map_err(sqlite)?;
     let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
     drop(connection);
-    // One of an older version has nothing yet by which a row could be told to be whole.
+    // One of an older version has nothing yet by which a row could be shown to be whole.
     if version == SCHEMA { whole(target) } else { Ok(()) }
 }
 
@@ -207,7 +207,7 @@ pub fn reserve(path: &Path, highest: u64) -> Result<(), JournalError> {
 }
 
 /// The highest number of a task that was given out, as a journal says that no process has open; 0 where there is none,
-/// or where what it tells is not to be believed.
+/// or where what it says is not to be believed.
 pub fn last_task_id(path: &Path) -> u64 {
     let read = || -> rusqlite::Result<u64> {
         let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_task_id'";

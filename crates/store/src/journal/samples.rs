@@ -83,7 +83,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
 
 /// The beginning of a task's text, in characters: what it is about stands there.
 const GIST: u32 = 1000;
-/// The most words of a text that are looked for.
+/// The most words of a text that are searched for.
 const WORDS: usize = 40;
 /// Shorter ones stand everywhere.
 const SHORTEST: usize = 3;
@@ -95,7 +95,7 @@ const ADD: &str = "INSERT INTO past (rowid, title, body) VALUES (?1, ?2, ?3)";
 /// A word of the title says more than one of the text.
 const LIKE: &str = "SELECT rowid FROM past WHERE past MATCH ?1 ORDER BY bm25(past, 4.0, 1.0), rowid DESC LIMIT ?2";
 
-/// What is looked for: any of the words, none of which is an operator of the index.
+/// The query: any of the words, none of which is an operator of the index.
 fn any_of(text: &str) -> Option<String> {
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() >= SHORTEST);
     let words: BTreeSet<String> = words.take(WORDS).map(|word| format!("\"{}\"", word.to_lowercase())).collect();

@@ -18,7 +18,7 @@ use std::sync::PoisonError;
 pub struct SettledRow {
     /// The task's number.
     pub id: TaskId,
-    /// How it ended.
+    /// How the task ended.
     pub status: Status,
     /// The agent of its route.
     pub agent: Option<String>,
@@ -30,7 +30,7 @@ pub struct SettledRow {
     pub created_at: Timestamp,
 }
 
-/// By what an entry of `tasks.yml` is recognized as that of a settled task, unchanged.
+/// The mark by which an entry of `tasks.yml` is recognized as that of a settled task, unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// The task's number.

@@ -18,15 +18,15 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) enum Job {
     /// Stores a batch of writes as one transaction.
     Write { writes: Vec<Write>, done: oneshot::Sender<Result<(), JournalError>> },
-    /// To hand over what a channel keeps, and to keep it no more.
+    /// Hands over what a channel keeps, and keeps it no more.
     Take { channel: ChannelKind, key: String, done: oneshot::Sender<Result<Option<String>, JournalError>> },
-    /// To let go of what is old and of room that is not used.
+    /// Lets go of what is old and of space that is not used.
     Compact { wish: Compaction, done: oneshot::Sender<Result<Compacted, JournalError>> },
-    /// To write all of it to another file.
+    /// Writes all of it to another file.
     Save { target: PathBuf, done: oneshot::Sender<Result<(), JournalError>> },
-    /// To go, and to leave every file as it is.
+    /// Ends the writer, and leaves every file as it is.
     Abandon { done: oneshot::Sender<()> },
-    /// To go, with everything in its place.
+    /// Ends the writer, with everything in its place.
     Leave { done: oneshot::Sender<()> },
 }
 

@@ -38,7 +38,7 @@ pub struct Entry {
 pub struct NewEntry {
     /// The number of the task.
     pub id: TaskId,
-    /// What is wanted.
+    /// What the task asks for.
     pub spec: Spec,
     /// Its status, when it is to be written at once.
     pub status: Option<Status>,

@@ -28,7 +28,7 @@ pub enum Edit {
         at: At,
         /// The key to set.
         key: &'static str,
-        /// Its new value.
+        /// The new value of the key.
         value: Value,
     },
     /// Gives an id to an entry that has none. A bare title becomes a mapping.
@@ -117,7 +117,7 @@ impl Outline {
         &self.tree
     }
 
-    /// By what the text is recognized.
+    /// Returns the digest by which the text is recognized.
     pub fn digest(&self) -> Digest {
         self.digest
     }

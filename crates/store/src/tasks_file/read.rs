@@ -48,7 +48,7 @@ pub(super) fn items(text: &str, tree: &Tree) -> Result<Vec<u32>, Vec<Problem>> {
 pub(super) struct Read {
     /// The wanted entries, and those with a mistake.
     pub(super) entries: Vec<Entry>,
-    /// Of all items.
+    /// The relations of all items.
     pub(super) relations: Vec<Relation>,
     pub(super) problems: Vec<Problem>,
 }

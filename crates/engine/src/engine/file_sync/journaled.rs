@@ -22,7 +22,7 @@ impl<T: Clone + PartialEq> Journaled<T> {
         self.value = value;
     }
 
-    /// The value, when the journal is to be told; asked once.
+    /// Returns the value, when the journal is to record it; once.
     pub(super) fn take_new(&mut self) -> Option<T> {
         std::mem::take(&mut self.is_new).then(|| self.value.clone())
     }

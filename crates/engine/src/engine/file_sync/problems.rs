@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// What is wrong with the file now.
 #[derive(Debug, Default)]
 pub struct FileProblems {
-    /// With its text.
+    /// The problems of the text.
     text: Vec<String>,
     /// Tasks that ask for models that mean nothing, with what is odd about them. `None`: not checked yet.
     models: Option<BTreeMap<TaskId, String>>,
