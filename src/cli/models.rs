@@ -84,7 +84,7 @@ struct Sieve {
 fn sieve(word: &str) -> Result<Sieve, String> {
     let word = word.trim().to_lowercase();
     let plain = word.strip_prefix("auto:").or_else(|| word.strip_prefix("node:")).unwrap_or(&word);
-    if let Some(tag) = Tag::of(plain) {
+    if let Some(tag) = Tag::from_word(plain) {
         return Ok(Sieve { needs: needs_of(Some(tag)) });
     }
     let needs = |what| Needs { capabilities: [what].into(), ..Needs::default() };

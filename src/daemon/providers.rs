@@ -114,7 +114,7 @@ impl Providers {
         if !noted.is_empty() {
             self.record(noted).await;
         }
-        let is_at_work = self.engine.look().await.is_ok_and(|view| is_at_work(&view));
+        let is_at_work = self.engine.snapshot().await.is_ok_and(|view| is_at_work(&view));
         let now = SystemClock.now();
         let is_first = state.settings.is_none();
         if !is_first && (!is_at_work || state.good_until.is_some_and(|until| now < until)) {
@@ -192,7 +192,7 @@ impl Round {
             return Self { settings, due: Vec::new(), known, is_failing: false, good_until: None };
         }
         let (config, environment) = (&settings.config, &sources.environment);
-        let book = ModelBook::look(config, environment, known.clone(), now, &|id, _| id.to_owned());
+        let book = ModelBook::load(config, environment, known.clone(), now, &|id, _| id.to_owned());
         let used = used(config, &settings.installed, &book);
         let mut due = book.questions(environment, |provider| used.contains(provider));
         let mut good_until: Option<Timestamp> = None;

@@ -58,24 +58,24 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Opti
 impl TaskFields {
     /// Returns some fields of a specification.
     pub fn from_spec(spec: &Spec, fields: &[Field]) -> Self {
-        let mut told = Self::default();
+        let mut selected = Self::default();
         for field in fields {
             match field {
-                Field::Title => told.title = Some(spec.title.clone()),
-                Field::Kind => told.kind = Some(spec.kind.clone()),
-                Field::Priority => told.priority = Some(spec.priority),
-                Field::Labels => told.labels = Some(spec.labels.clone()),
-                Field::DependsOn => told.depends_on = Some(spec.depends_on.clone()),
-                Field::Parent => told.parent = Some(spec.parent),
-                Field::Dir => told.dir = Some(spec.dir.clone()),
-                Field::Assignee => told.assignee = Some(spec.assignee.clone()),
-                Field::Agent => told.agent = Some(spec.agent.clone()),
-                Field::Model => told.model = Some(spec.model.clone()),
-                Field::Complexity => told.complexity = Some(spec.complexity),
-                Field::Body => told.body = Some(spec.body.clone()),
+                Field::Title => selected.title = Some(spec.title.clone()),
+                Field::Kind => selected.kind = Some(spec.kind.clone()),
+                Field::Priority => selected.priority = Some(spec.priority),
+                Field::Labels => selected.labels = Some(spec.labels.clone()),
+                Field::DependsOn => selected.depends_on = Some(spec.depends_on.clone()),
+                Field::Parent => selected.parent = Some(spec.parent),
+                Field::Dir => selected.dir = Some(spec.dir.clone()),
+                Field::Assignee => selected.assignee = Some(spec.assignee.clone()),
+                Field::Agent => selected.agent = Some(spec.agent.clone()),
+                Field::Model => selected.model = Some(spec.model.clone()),
+                Field::Complexity => selected.complexity = Some(spec.complexity),
+                Field::Body => selected.body = Some(spec.body.clone()),
             }
         }
-        told
+        selected
     }
 
     /// The wish with these fields, and which are given.

@@ -90,7 +90,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         let place = match engine.kept(kind, PLACE).await?.and_then(|text| text.parse().ok()) {
             Some(place) => place,
             // A new channel gets notifications from now on.
-            None => engine.look().await?.last_seq,
+            None => engine.snapshot().await?.last_seq,
         };
         let summed = engine.kept(kind, SUMMED).await?.and_then(|text| text.parse().ok());
         // The problem may be solved; the next message shows it.
@@ -137,7 +137,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
         if !self.book.asks() {
             return Ok(());
         }
-        let view = self.engine.look().await?;
+        let view = self.engine.snapshot().await?;
         let waits = |id| view.tasks.get(&id).is_some_and(|task| task.status() == Status::NeedsReview);
         if self.book.settle(waits) { self.store().await } else { Ok(()) }
     }
@@ -173,7 +173,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
             Err(EngineError::NoTask(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let project = project_of(&task, &self.engine.look().await?);
+        let project = project_of(&task, &self.engine.snapshot().await?);
         let agent = match &entry.run_id {
             Some(run) => self.engine.runs_of(id).await?.into_iter().find(|known| known.id == *run).map(|run| run.agent),
             None => None,
@@ -210,7 +210,7 @@ impl<'a, C: Channel> Dispatcher<'a, C> {
             lines.iter().for_each(|line| tally.count(&line.fact));
         }
         let spent = self.engine.spent_since(since).await?.known;
-        let view = self.engine.look().await?;
+        let view = self.engine.snapshot().await?;
         let is_waiting = |task: &&std::sync::Arc<Task>| task.status() == Status::NeedsReview;
         let waiting: Vec<TaskId> = view.tasks.values().filter(is_waiting).map(|task| task.id).collect();
         let notice = summary(self.place, now, tally, &waiting, Some(spent));

@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Job {
-    /// Does it.
+    /// Carries the job out and returns its report.
     pub async fn run(self, deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
         match self {
             Self::Look { runs, listen, seen } => poll_runs(deps, settings, runs, listen, seen).await,
@@ -154,14 +154,14 @@ async fn judge(
 async fn hand_over(deps: &Arc<Deps>, run: RunId, message: Message, project: Option<String>) -> Report {
     let deps = Arc::clone(deps);
     blocking(move || {
-        let told = match prompt_inputs::templates(&deps.home, project.as_deref()) {
+        let rendered = match prompt_inputs::templates(&deps.home, project.as_deref()) {
             Ok(templates) => match message.from {
                 Author::Person => message_prompt(&[&message.text], "", &templates),
                 Author::Orch => nudge_prompt(message.task, &message.text, &templates),
             },
             Err(error) => return Report::Broken(error),
         };
-        let handed = Handed { id: message.id, from: message.from, text: message.text, rendered: told };
+        let handed = Handed { id: message.id, from: message.from, text: message.text, rendered };
         match deps.run_dir(&run).hand_over(&handed) {
             Ok(()) => Report::Nothing,
             Err(error) => Report::Broken(error.to_string()),
@@ -182,7 +182,7 @@ async fn poll_runs(
     if let Report::Looked { ended, .. } = &looked {
         for (run, _) in ended {
             if let Err(error) = hidden::reveal(deps, &deps.run_dir(run)).await {
-                // Whoever judges the run tries it again.
+                // The judge of the run tries it again.
                 tracing::warn!(%run, error, "files that were hidden from the agent are not back");
             }
         }
@@ -204,7 +204,7 @@ async fn read_runs(
         for run in runs {
             health.extend(ending::news(&deps, &run, &seen));
             let over = ending::ended(&deps, &settings, &run).unwrap_or_else(|failure| {
-                // Nothing is known of it: it is looked at again.
+                // Nothing is known of it: it is polled again.
                 tracing::warn!(%run, %failure, "how a run stands cannot be told now");
                 None
             });

@@ -37,9 +37,9 @@ const DEPTH: usize = 16;
 pub struct Part {
     /// Where it stands, below the home.
     pub path: String,
-    /// Bytes.
+    /// The size of the file in bytes.
     pub size: u64,
-    /// Of its content.
+    /// The SHA-256 sum of the content.
     pub sha256: String,
 }
 
@@ -52,9 +52,9 @@ pub struct Manifest {
     pub version: String,
     /// Version of the journal in it.
     pub schema: usize,
-    /// When.
+    /// When the backup was made.
     pub created_at: Timestamp,
-    /// Of which home.
+    /// The home that was backed up.
     pub home: PathBuf,
     /// The files in it.
     pub parts: Vec<Part>,
@@ -93,7 +93,7 @@ pub enum BackupError {
     /// The backup itself cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
-        /// The file.
+        /// The file that cannot be written.
         path: PathBuf,
         /// The system's word.
         source: io::Error,

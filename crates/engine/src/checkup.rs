@@ -14,7 +14,7 @@ use futures::future::join_all;
 use orch_sys::git::{GitError, Repo};
 use std::path::Path;
 
-/// Looks at everything, and mends what is safe.
+/// Checks everything, and mends what is safe.
 pub async fn check_up(patient: &Patient<'_>, wish: Wish) -> Vec<Finding> {
     if !patient.home.state().is_dir() {
         return home::disk(patient).into_iter().chain(files::tasks(patient, None)).collect();
@@ -23,7 +23,7 @@ pub async fn check_up(patient: &Patient<'_>, wish: Wish) -> Vec<Finding> {
     let first = patient.known().await;
     findings.extend(files::tasks(patient, first.as_ref()));
     match first {
-        // Without the journal nothing can be said to be nobody's.
+        // Without the journal it is unknown which runs belong to no engine.
         None => {}
         Some(first) => {
             findings.extend(files::projects(patient, &first));
@@ -57,6 +57,6 @@ async fn authors(repositories: &[Repo]) -> Vec<Finding> {
     unknown.map(finding).collect()
 }
 
-/// How git is told who commits.
+/// How git learns who commits.
 pub const WHO_COMMITS: &str =
     "git config --global user.name \"Your Name\"; git config --global user.email you@example.com";

@@ -24,15 +24,15 @@ pub type Repositories = std::collections::HashMap<PathBuf, (orch_sys::git::Repo,
 
 /// The adapters and settings that the engine works with.
 pub struct Deps {
-    /// Paths.
+    /// The paths of the home.
     pub home: Home,
-    /// Time.
+    /// The source of the time.
     pub clock: Arc<dyn Clock>,
-    /// What happened.
+    /// The journal, which holds what happened.
     pub journal: Journal,
     /// What became of the journal when it was last found damaged.
     pub damage: Option<damage::Damage>,
-    /// Sessions.
+    /// The tmux server, which holds the agents' sessions.
     pub tmux: Tmux,
     /// Where this program was when this process began; see [`Self::program`].
     pub orch: PathBuf,
@@ -42,13 +42,13 @@ pub struct Deps {
     pub wake_socket: PathBuf,
     /// Where settings come from.
     pub sources: Sources,
-    /// git, looked for when it is first needed.
+    /// git, located when it is first needed.
     pub git: tokio::sync::OnceCell<orch_sys::git::Git>,
     /// Repositories that were discovered, with the time stamp of their configuration.
     pub repositories: std::sync::Mutex<Repositories>,
-    /// Held while the repository at a directory is looked at for the first time: a burst of tasks needs one look.
+    /// Held while the repository at a directory is discovered: a burst of tasks needs one discovery.
     pub discovering: crate::deps::repositories::Discovering,
-    /// Base branches that this engine moved, so that nobody else is blamed for it.
+    /// Base branches that this engine moved, so that no agent is blamed for it.
     pub ledger: Ledger,
     /// What is in the way of jobs now.
     pub obstacles: Obstacles,

@@ -39,7 +39,7 @@ pub struct Engine {
     pub(crate) deps: Arc<Deps>,
     pub(crate) state: EngineState,
     pub(crate) settings: Arc<Settings>,
-    /// `tasks.yml`.
+    /// The state of `tasks.yml`.
     pub(crate) file: FileSync,
     /// Jobs that are under way, or begin when the turn is over.
     pub(crate) jobs: JobsInFlight,
@@ -48,8 +48,8 @@ pub struct Engine {
     pub(crate) storage: Storage,
     pub(crate) planner: Planner,
     pub(crate) models: Models,
-    /// Runs that are looked after.
+    /// The runs that are watched.
     pub(crate) watch: RunWatch,
-    /// What recurs.
+    /// When recurring jobs fire.
     pub(crate) timetable: Timetable,
 }

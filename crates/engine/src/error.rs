@@ -19,17 +19,17 @@ pub enum EngineError {
     /// The task's status does not allow it.
     #[error("task {task}: {source}")]
     Refused {
-        /// Which.
+        /// The task that was named.
         task: TaskId,
-        /// Why.
+        /// Why its status does not allow it.
         source: Refused,
     },
-    /// Somebody else changed the same meanwhile.
+    /// Another caller changed the same meanwhile.
     #[error("task {task} was changed meanwhile: {}", describe(.clashes))]
     Clash {
-        /// Which.
+        /// The task that was changed.
         task: TaskId,
-        /// What.
+        /// The fields that both changed.
         clashes: Vec<Clash>,
     },
     /// What was asked is wrong in itself.
@@ -51,7 +51,7 @@ pub enum EngineError {
     /// It cannot be done now.
     #[error("{message}")]
     NotNow {
-        /// Why.
+        /// Why it cannot be done.
         message: String,
         /// What to do first.
         hint: String,
@@ -67,7 +67,7 @@ pub enum EngineError {
     /// A person has paused it.
     #[error("task {task}: {why}")]
     Paused {
-        /// Which.
+        /// The task that was named.
         task: TaskId,
         /// What is paused, since when and by whom.
         why: String,
@@ -75,13 +75,13 @@ pub enum EngineError {
     /// Somebody else has claimed it.
     #[error("task {task} is claimed by {by} since {since}{}", if *.is_stale { " (stale)" } else { "" })]
     Claimed {
-        /// Which.
+        /// The task that is claimed.
         task: TaskId,
-        /// Who.
+        /// Who has claimed the task.
         by: String,
-        /// Since when.
+        /// When the task was claimed.
         since: Timestamp,
-        /// For longer than a day in which nothing happened.
+        /// Whether nothing happened for longer than a day.
         is_stale: bool,
     },
     /// The state could not be stored; nothing was changed.

@@ -1,10 +1,10 @@
 //! An editor, commands and the engine at one `tasks.yml`, in every order that can be: no edit disappears. The engine's own
 //! functions on real files; only what comes after what is decided here.
 
-pub(crate) mod room;
+pub(crate) mod fixture;
 
+use fixture::{Fixture, Step};
 use proptest::prelude::*;
-use room::{Room, Step};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
@@ -33,13 +33,13 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
     #[test]
     fn no_edit_disappears_whatever_comes_after_what(steps in steps()) {
-        let mut room = Room::new();
+        let mut fixture = Fixture::new();
         for step in &steps {
-            room.take(*step);
+            fixture.take(*step);
         }
-        room.come_to_rest();
-        if let Err(lost) = room.check() {
-            return Err(TestCaseError::fail(format!("{lost}\n{}", room.told())));
+        fixture.come_to_rest();
+        if let Err(lost) = fixture.check() {
+            return Err(TestCaseError::fail(format!("{lost}\n{}", fixture.render())));
         }
     }
 }
@@ -49,19 +49,19 @@ fn cases() -> u32 {
     ProptestConfig::default().cases.max(1_000)
 }
 
-/// What an old copy lacks is written again, however much of the file it is: nobody has to be asked about that.
+/// What an old copy lacks is written again, however much of the file it is: no person has to be asked about that.
 #[test]
 fn an_old_copy_that_lacks_half_of_the_tasks_is_written_over_and_not_held() {
     use Step::{CommandAdds, Confirms, EditorDeletes, EditorLoads, EditorRenames, TakesOver, Writes};
     let adds = [CommandAdds; 5];
     let before = [TakesOver, EditorLoads, EditorDeletes];
     let writes = [TakesOver, Writes, Confirms, Writes];
-    let mut room = Room::new();
+    let mut fixture = Fixture::new();
     for step in before.iter().chain(&adds).chain(&writes).chain(&[EditorRenames]) {
-        room.take(*step);
+        fixture.take(*step);
     }
-    room.come_to_rest();
-    if let Err(lost) = room.check() {
-        panic!("{lost}\n{}", room.told());
+    fixture.come_to_rest();
+    if let Err(lost) = fixture.check() {
+        panic!("{lost}\n{}", fixture.render());
     }
 }

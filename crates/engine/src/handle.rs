@@ -48,7 +48,7 @@ mod output;
 const PAGE: u32 = 100;
 
 impl EngineHandle {
-    /// The same, for somebody of whom the history is to tell.
+    /// The same, for a caller whom the history names.
     #[must_use]
     pub fn acting_for(&self, actor: Actor) -> Self {
         Self { actor, ..self.clone() }
@@ -205,7 +205,7 @@ impl EngineHandle {
         self.change(move |engine, change_set, now| engine.switch(change_set, &wanted, pauses, by, now)).await
     }
 
-    /// Has the engine leave, or (`is_rehearsal`) only tells what would become of what is under way.
+    /// Has the engine leave, or (`is_rehearsal`) only reports what would become of what is under way.
     pub async fn shut_down(&self, departure: Departure, is_rehearsal: bool) -> Result<Vec<UnderWay>, EngineError> {
         self.call(|reply| Command::shut_down(departure, is_rehearsal, reply)).await
     }
@@ -215,7 +215,7 @@ impl EngineHandle {
         self.read(move |journal| journal.service_history(limit)).await
     }
 
-    /// Removes the worktrees that may go, or only tells which.
+    /// Removes the worktrees that may go, or only reports which.
     pub async fn collect(&self, dry_run: bool) -> Result<Collected, EngineError> {
         let collect = move |engine: &mut Engine, change_set: &mut ChangeSet, reply, _| {
             engine.collect_by_hand(change_set, dry_run, reply);
@@ -276,12 +276,12 @@ impl EngineHandle {
         self.commands_dir.join(firing.job.as_str()).join(firing.due.as_millisecond().to_string()).join("output.log")
     }
 
-    /// Everything at hand at this moment.
-    pub async fn look(&self) -> Result<View, EngineError> {
+    /// Returns everything the engine has in memory at this moment.
+    pub async fn snapshot(&self) -> Result<View, EngineError> {
         self.call(|reply| Command::read(reply, Engine::view)).await
     }
 
-    /// The history as it is written. A reader that is too slow is told how much it missed and reads it with
+    /// The history as it is written. A reader that is too slow learns how much it missed and reads it with
     /// [`Self::entries`].
     pub fn follow(&self) -> broadcast::Receiver<Entry> {
         self.feed.subscribe()
@@ -379,7 +379,7 @@ impl EngineHandle {
         let journal = self.journal.clone();
         let result = tokio::task::spawn_blocking(move || read(&journal)).await;
         result.map_err(|_| EngineError::Stopping)?.map_err(|error| {
-            self.alarm.heed(&error);
+            self.alarm.observe(&error);
             EngineError::Journal(Arc::new(error))
         })
     }

@@ -34,7 +34,7 @@ use tokio::sync::OwnedMutexGuard;
 pub(crate) const MOVES_FOLLOWED: u32 = 5;
 /// When a setup that does not work is tried again.
 const SETUP_AGAIN: SignedDuration = SignedDuration::from_secs(300);
-/// When a dirty checkout is looked at again.
+/// When a dirty checkout is checked again.
 const WAIT: SignedDuration = SignedDuration::from_secs(30);
 
 /// Integrates the accepted work of `task`, or carries out what a person has ordered about its branch.
@@ -95,7 +95,7 @@ fn scratch(deps: &Deps, run: &RunId) -> PathBuf {
     deps.home.merges().join(run.as_str())
 }
 
-/// Work is not integrated before the tasks that it depends on are done: one of them may have been taken back or begun
+/// Work is not integrated before the tasks that it depends on are done: one of them may have been taken back or started
 /// again since.
 async fn dependencies_done(deps: &Arc<Deps>, task: &Task) -> Result<(), IntegrationProblem> {
     let ids = task.spec.depends_on.clone();
@@ -151,7 +151,7 @@ pub(crate) struct Queue<'a> {
     pub(crate) branch: BranchName,
     pub(crate) base: BranchName,
     pub(crate) scratch: PathBuf,
-    /// Whoever merges beside this one moves the base, and everything would be done and checked once more.
+    /// A merge beside this one moves the base, and everything would be done and checked once more.
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -207,7 +207,7 @@ impl<'a> Queue<'a> {
             return Ok(());
         }
         let tip = self.repo.tip(&self.base).await.map_err(git_failed)?;
-        // That the base branch is gone is said by whoever merges.
+        // The merge reports that the base branch is gone.
         let Some(tip) = tip else { return Ok(()) };
         for work in from {
             if !self.is_on(work, &tip).await? {
@@ -355,7 +355,7 @@ impl<'a> Queue<'a> {
         let mut resolved_last = false;
         if let Some(last) = &self.task.progress.conflict_base {
             for head in heads {
-                // Where git cannot tell, nothing counts as resolved.
+                // Where git gives no answer, nothing counts as resolved.
                 resolved_last |= self.repo.is_ancestor(last, head).await.unwrap_or(false);
             }
         }
@@ -419,10 +419,10 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The checks in `dir`; what was red at `before` already is nobody's fault here. `Err`: nothing could be checked.
+    /// The checks in `dir`; what was red at `before` already does not count here. `Err`: nothing could be checked.
     async fn check(&self, name: &str, dir: &Path, before: &str) -> Result<Option<Failure>, IntegrationProblem> {
         let output_dir = self.deps.run_dir(self.run).evidence().join(name);
-        let task_type = TaskType::of(&self.task.spec);
+        let task_type = TaskType::from_spec(&self.task.spec);
         let env = leases::values(self.deps, &self.config.workspace.env, self.task.id).await;
         let env = env.map_err(|error| ask(&error, None))?;
         let checking = Checking {

@@ -20,153 +20,153 @@ use orch_store::tasks_file::TasksDoc;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A job.
+/// A job that the engine has carried out beside its loop.
 #[derive(Debug)]
 pub enum Job {
-    /// See [`JobKey::Look`].
+    /// Polls the runs; see [`JobKey::Look`].
     Look {
         /// Runs that are under way.
         runs: Vec<RunId>,
-        /// Tasks whose agents were told something.
+        /// Tasks whose agents were sent a message.
         listen: BTreeSet<TaskId>,
         /// What is known of their health.
         seen: Seen,
     },
-    /// See [`JobKey::ReadFiles`].
+    /// Reads the home's files; see [`JobKey::ReadFiles`].
     ReadFiles {
         /// What was read last.
         known: Known,
     },
     /// The same, when all that is new in a large file is not taken over at once.
     ReadOn {
-        /// What was read.
+        /// What was read of the file.
         known: Known,
-        /// The document.
+        /// The document that was read.
         doc: Box<TasksDoc>,
         /// What is still to be taken over of it.
         rest: Rest,
     },
-    /// See [`JobKey::WriteFile`].
+    /// Writes `tasks.yml`; see [`JobKey::WriteFile`].
     WriteFile {
         /// What to write.
         order: WriteOrder,
     },
-    /// See [`JobKey::Start`].
+    /// Starts a run; see [`JobKey::Start`].
     Start {
-        /// The task.
+        /// The task that the run works on.
         task: Arc<Task>,
-        /// The run.
+        /// The run to start.
         run: Box<Run>,
         /// What the person says in its prompt.
         said: Vec<Message>,
     },
-    /// See [`JobKey::HandOver`].
+    /// Hands a message to a running agent; see [`JobKey::HandOver`].
     HandOver {
-        /// The run.
+        /// The run that gets the message.
         run: RunId,
-        /// The message.
+        /// The message to hand over.
         message: Message,
         /// The project's name, for templates of its own.
         project: Option<String>,
     },
-    /// See [`JobKey::Stop`].
+    /// Stops a run; see [`JobKey::Stop`].
     Stop {
-        /// The run.
+        /// The run to stop.
         run: RunId,
-        /// For a person: who wants that.
+        /// Who wants that, for a person.
         reason: &'static str,
     },
-    /// See [`JobKey::ClearReview`].
+    /// Removes the checkout of a review; see [`JobKey::ClearReview`].
     ClearReview {
-        /// Its repository.
+        /// The repository of the checkout.
         dir: std::path::PathBuf,
-        /// The review.
+        /// The run of the review.
         run: RunId,
     },
-    /// See [`JobKey::Judge`].
+    /// Judges a run; see [`JobKey::Judge`].
     Judge {
-        /// The task.
+        /// The task that the run worked on.
         task: Arc<Task>,
         /// What its agent may hand on.
         standing: DelegationContext,
-        /// The run.
+        /// The run to judge.
         run: RunId,
     },
-    /// See [`JobKey::Integrate`].
+    /// Integrates a branch; see [`JobKey::Integrate`].
     Integrate {
-        /// The task.
+        /// The task whose branch is integrated.
         task: Arc<Task>,
-        /// The run.
+        /// The run whose work is integrated.
         run: RunId,
     },
-    /// See [`JobKey::Sidecars`].
+    /// Writes the tasks' sidecars; see [`JobKey::Sidecars`].
     Sidecars {
         /// The tasks as they are now.
         tasks: Vec<Arc<Task>>,
     },
-    /// See [`JobKey::Retain`].
+    /// Packs and drops the output of runs that are over; see [`JobKey::Retain`].
     Retain {
         /// Tasks of which nothing may go.
         open: BTreeSet<TaskId>,
-        /// To be done in any case.
+        /// Whether it is done in any case.
         is_due: bool,
-        /// Nothing runs.
+        /// Whether nothing runs.
         is_idle: bool,
     },
-    /// See [`JobKey::Index`].
+    /// Updates the search index; see [`JobKey::Index`].
     Index {
         /// These, or all that are not in it.
         runs: Option<Vec<RunId>>,
     },
-    /// See [`JobKey::Collect`].
+    /// Removes old worktrees; see [`JobKey::Collect`].
     Collect {
         /// Who wants it, and how.
         wish: gc::Wish,
     },
-    /// See [`JobKey::ChangeJobs`].
+    /// Changes `jobs.yml`; see [`JobKey::ChangeJobs`].
     ChangeJobs {
         /// What to change.
         change: Box<JobChange>,
     },
-    /// See [`JobKey::RunCommand`].
+    /// Runs the command of a recurring job; see [`JobKey::RunCommand`].
     RunCommand {
-        /// For which time of which job.
+        /// The time of the job that fires.
         firing: Box<Firing>,
     },
-    /// See [`JobKey::TryRoute`].
+    /// Asks the router for a person; see [`JobKey::TryRoute`].
     TryRoute {
-        /// The task.
+        /// The task to route.
         task: Arc<Task>,
         /// A run that is not recorded.
         run: RunId,
         /// Why the router cannot be asked now.
         obstacle: Option<String>,
-        /// Who asks.
+        /// Where the route is sent.
         reply: ReplySlot<RouteResult>,
     },
-    /// See [`JobKey::LookAtFiles`].
+    /// Reads which files running tasks have changed; see [`JobKey::LookAtFiles`].
     LookAtFiles {
-        /// The tasks.
+        /// The tasks whose worktrees are read.
         tasks: Vec<Arc<Task>>,
     },
-    /// See [`JobKey::TryChecks`].
+    /// Runs a project's checks on trial; see [`JobKey::TryChecks`].
     TryChecks {
         /// The project's directory.
         dir: std::path::PathBuf,
         /// A run that is not recorded.
         run: RunId,
-        /// Who asks.
+        /// Where the results of the checks are sent.
         reply: ReplySlot<Vec<Check>>,
     },
-    /// See [`JobKey::Compare`].
+    /// Compares a branch with its base; see [`JobKey::Compare`].
     Compare {
-        /// The task.
+        /// The task whose branch is compared.
         task: Arc<Task>,
         /// A run that is not recorded.
         run: RunId,
         /// Also the diff itself.
         with_patch: bool,
-        /// Who asks.
+        /// Where the difference is sent.
         reply: ReplySlot<Difference>,
     },
 }

@@ -180,7 +180,7 @@ impl Order<'_> {
     }
 
     /// What a run was given that its runner has taken already, where the note of it does not read: it is not flushed, and the
-    /// power was cut, and with it the run. Where it worked is told again; how it ended is found out by whoever looks at it.
+    /// power was cut, and with it the run. Where it worked is told again; how it ended is found out when it is judged.
     async fn told_again(&self) -> Result<Started, LaunchProblem> {
         tracing::warn!(run = %self.run.id, "prepared.json does not read; it is made anew");
         let repo = self.deps.repository(self.dir).await.map_err(git_problem)?;
@@ -203,8 +203,8 @@ impl Order<'_> {
         match repo.default_branch(configured).await {
             // The task's own base was there when its work began: somebody has renamed it, or has not made it yet.
             Err(error @ GitError::BaseBranchMissing { .. }) if self.task.place.is_some() => {
-                let told = format!("{error}; it goes on when the branch is back");
-                Err(LaunchProblem::BaseAway(ExternalFailure::new(How::Vanished, told)))
+                let reason = format!("{error}; it goes on when the branch is back");
+                Err(LaunchProblem::BaseAway(ExternalFailure::new(How::Vanished, reason)))
             }
             found => found.map_err(git_problem),
         }
@@ -389,8 +389,8 @@ impl Order<'_> {
             [] => prompt,
             parts => {
                 // What stands before it ends with the format of the answer already.
-                let told = if prompt.is_empty() { conversation } else { Conversation::Fresh };
-                let parts = parts_prompt(&context, parts, told, &templates);
+                let conversation_so_far = if prompt.is_empty() { conversation } else { Conversation::Fresh };
+                let parts = parts_prompt(&context, parts, conversation_so_far, &templates);
                 if prompt.is_empty() { parts } else { format!("{}\n\n{parts}", prompt.trim_end()) }
             }
         };

@@ -1,5 +1,5 @@
 //! The one loop. Everything that happens becomes an input; a turn applies all inputs that are there, plans, stores what
-//! changed as one transaction, and only then answers, tells and acts. It never waits for anything slow.
+//! changed as one transaction, and only then answers, publishes and acts. It never waits for anything slow.
 
 mod due;
 mod rest;
@@ -24,11 +24,11 @@ const INPUTS_PER_TURN: usize = 256;
 /// How often one turn plans at most. Each time something begins, and what is left to begin gets less; tasks that wait for a
 /// reviewer may each need one.
 const ROUNDS: usize = 32;
-/// The longest time between two looks while agents run.
+/// The longest time between two polls while agents run.
 const WATCHFUL: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// Runs until its mode is fulfilled or it is told to leave.
+    /// Runs until its mode is fulfilled or it is asked to leave.
     pub async fn run(mut self) -> EngineExit {
         self.look_back().await;
         let mut inputs = vec![Input::Files, Input::Wake];
@@ -71,14 +71,14 @@ impl Engine {
             () = self.lifetime.stopped() => Input::Shutdown,
             () = self.storage.damaged() => Input::Damaged,
             Some((key, report)) = self.jobs.next() => self.ended(key, report),
-            // Nobody is answered before the files were read: an answer would miss what stands there.
+            // No request is answered before the files were read: an answer would miss what stands there.
             input = self.inputs.next(self.file.is_read()) => input,
             () = self.deps.obstacles.changed() => Input::Due,
             () = timer => if self.instant() >= self.inputs.next_tick() { Input::Tick } else { Input::Due },
         }
     }
 
-    /// The tick, or the end of a hold if that comes first. The tick does not move when somebody talks to the loop.
+    /// The tick, or the end of a hold if that comes first. The tick does not move when a command reaches the loop.
     fn next_look(&self, now: Timestamp) -> Instant {
         self.next_due(now).map_or(self.inputs.next_tick(), |due| due.min(self.inputs.next_tick()))
     }
@@ -149,7 +149,7 @@ impl Engine {
         (change_set, leave)
     }
 
-    /// The turn is stored: it is told, and what it asks for is put down to be begun.
+    /// Publishes a turn that is stored, and queues the jobs that it asks for.
     pub(crate) fn conclude(&mut self, change_set: ChangeSet, leave: bool, now: Timestamp) {
         self.forget_what_was_left();
         self.state.put_settled_away(&change_set);
@@ -178,7 +178,7 @@ impl Engine {
                     JobKey::Look if again => self.look_at_runs(),
                     JobKey::ReadFiles if again => self.read_files(),
                     JobKey::Retain => self.watch.outputs_changed(),
-                    // Everything else is begun again by the state that asks for it.
+                    // Everything else is started again by the state that asks for it.
                     JobKey::Look
                     | JobKey::ReadFiles
                     | JobKey::WriteFile
@@ -221,7 +221,7 @@ impl Engine {
                 self.read_files();
             }
             Input::Unattended => self.inputs.set_unattended(),
-            // Nobody ordered that: how it was told to leave, if it was, still counts.
+            // No one ordered that: how it was asked to leave, if it was, still counts.
             Input::Damaged => return true,
             Input::Shutdown => {
                 self.lifetime.leave_at_once(self.deps.clock.instant());

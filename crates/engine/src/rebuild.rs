@@ -1,6 +1,6 @@
-//! A damaged journal is kept as it was found, and a new one is made from what it still tells, `tasks.yml`, the sidecars,
-//! the run directories and git. Every step may be cut short: the new journal takes its place in one move, and until the
-//! report is written the next start begins again from the files that were kept. Who is believed is decided by
+//! A damaged journal is kept as it was found, and a new one is made from what it still holds, `tasks.yml`, the
+//! sidecars, the run directories and git. Every step may be cut short: the new journal takes its place in one move, and
+//! until the report is written the next start begins again from the files that were kept. Who is believed is decided by
 //! [`orch_core::rebuild`].
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ use traces::Gathered;
 
 /// Rows that are stored at once.
 const AT_ONCE: usize = 500;
-/// Gaps between numbers of tasks that are told.
+/// The most gaps between numbers of tasks that are reported.
 const GAPS: usize = 200;
 /// The name of a journal inside the directory where it is kept.
 const KEPT: &str = "orch.db";
@@ -45,7 +45,7 @@ pub enum RebuildError {
     Journal(#[from] JournalError),
 }
 
-/// Makes the new journal. The engine's lock is held; nobody has the old one open.
+/// Makes the new journal. The engine's lock is held, and no process has the old one open.
 ///
 /// # Errors
 /// The disk does not take it; nothing is changed then, and it can be done again.
@@ -90,12 +90,12 @@ pub async fn rebuild(
     Ok(report)
 }
 
-/// A journal was kept, and no report tells what became of it.
+/// A journal was kept, and no report says what became of it.
 pub fn interrupted(home: &Home) -> bool {
     damage::unfinished(&home.damaged()).is_some()
 }
 
-/// A file that is there as long as the journal is not to be believed, and tells why.
+/// A file that exists as long as the journal is not to be believed, and says why.
 pub fn suspect(home: &Home) -> PathBuf {
     home.damaged().join("suspect")
 }
@@ -168,7 +168,7 @@ fn remove(journal: &Path) {
     }
 }
 
-/// Moves a journal that another journal takes the place of to where such files are kept. Nobody has it open.
+/// Moves a journal that another journal takes the place of to where such files are kept. No process has it open.
 ///
 /// # Errors
 /// A file cannot be moved.
@@ -185,8 +185,8 @@ pub fn set_journal_aside(home: &Home, now: Timestamp) -> Result<(), FsError> {
     Ok(())
 }
 
-/// The new journal takes the place of the old one. What is in the old one's log must not be read into the new one, so it
-/// goes first; all of it was kept.
+/// The new journal takes the place of the old one. What is in the old one's log must not be read into the new one, so
+/// it goes first; all of it was kept.
 fn swap(home: &Home, made: &Path) -> Result<(), RebuildError> {
     let journal = home.journal();
     remove(&journal);
@@ -203,11 +203,11 @@ fn swap(home: &Home, made: &Path) -> Result<(), RebuildError> {
 fn unknown(gathered: &Gathered, highest: u64) -> Vec<String> {
     let ends = gathered.tasks.keys().map(|id| id.0).chain([highest.saturating_add(1)]);
     let gaps = ends.scan(0, |last, id| Some((std::mem::replace(last, id) + 1, id.saturating_sub(1))));
-    let told = |(from, to)| format!("tasks {from} to {to}: nothing is left of them, if there ever were any");
-    gaps.filter(|(from, to)| from <= to).take(GAPS).map(told).collect()
+    let describe = |(from, to)| format!("tasks {from} to {to}: nothing is left of them, if there ever were any");
+    gaps.filter(|(from, to)| from <= to).take(GAPS).map(describe).collect()
 }
 
-/// What was paused, switched off by failures and left alone, and the daemon's history. Where nobody can tell what a
+/// What was paused, switched off by failures and left alone, and the daemon's history. Where it is unknown what a
 /// person had paused, everything is: what starts against their word cannot be taken back.
 fn switched(saved: &mut Salvaged, now: Timestamp, report: &mut Damage) -> Vec<Write> {
     let pauses = saved.pauses.take().unwrap_or_else(|| {
@@ -227,8 +227,8 @@ fn switched(saved: &mut Salvaged, now: Timestamp, report: &mut Damage) -> Vec<Wr
         .collect()
 }
 
-/// What recurs, batches, what channels keep, and samples that a person recorded. Nobody can tell for which of the last times a job has fired, so it goes on from now: what is missing is
-/// missed, and nothing is done twice.
+/// What recurs, batches, what channels keep, and samples that a person recorded. It is unknown for which of the last
+/// times a job has fired, so it goes on from now: what is missing is missed, and nothing is done twice.
 fn recurring(saved: &mut Salvaged, now: Timestamp) -> Vec<Write> {
     let jobs = std::mem::take(&mut saved.jobs).into_iter();
     let on_from_now = |record: JobRecord| JobRecord { through: record.through.max(now), ..record };

@@ -27,12 +27,12 @@ fn shown(due: Timestamp, zone: &TimeZone) -> Due {
 }
 
 impl Engine {
-    /// Jobs fire by themselves where work begins by itself, while nobody has told the engine to leave.
+    /// Jobs fire by themselves where work begins by itself, while the engine was not asked to leave.
     fn jobs_fire(&self) -> bool {
         self.file.is_read() && self.lifetime.mode().scope() == Scope::All && self.lifetime.leaving().is_none()
     }
 
-    /// How long until a job has to be looked at.
+    /// Returns how long it takes until a job is due.
     pub(crate) fn next_firing(&self, now: Timestamp) -> Option<Duration> {
         let at = self.timetable.next().filter(|_| self.jobs_fire())?;
         let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
@@ -168,7 +168,7 @@ impl Engine {
         Made::Task { task }
     }
 
-    /// Commands that are stored to run, and are not known to have been begun by this engine.
+    /// Returns the commands that are stored to run and that this engine has not started.
     pub(crate) fn commands_to_run(&self) -> Vec<Job> {
         let all = self.lifetime.mode().scope() == Scope::All;
         let mine = self.state.firings.iter().filter(|(key, _)| all || self.timetable.is_by_hand(key));

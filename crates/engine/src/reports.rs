@@ -128,7 +128,7 @@ impl Engine {
             self.expect(change_set, task, &Event::Placed { place }, now);
         }
         change_set.note(&mut self.state, now, Some(task), Some(id.clone()), fact);
-        // It may have ended before its start was recorded: its wake-up found nothing to look at then.
+        // It may have ended before its start was recorded: its wake-up found no run then.
         self.look_at_runs();
     }
 
@@ -176,7 +176,8 @@ impl Engine {
         }
     }
 
-    /// The report with what the run cost by its tokens and the catalog's prices, where its CLI reports tokens and no cost.
+    /// The report with what the run cost by its tokens and the catalog's prices, where its CLI reports tokens and no
+    /// cost.
     fn with_cost(&mut self, run: &Run, report: &RunReport, now: Timestamp) -> RunReport {
         let mut report = report.clone();
         let ending = &mut report.ending;
@@ -218,8 +219,8 @@ impl Engine {
         self.weigh_outcome(change_set, &run, &outcome, now);
         self.cool_down(change_set, &run, &outcome, now);
         let (id, task, agent, model) = (run.id.clone(), run.task, run.agent.clone(), run.model.clone());
-        // Only what the agent itself has named is there to be gone on with: one that died before its first word has begun
-        // no conversation, though orch has chosen a name for it.
+        // Only what the agent itself has named is there to be gone on with: one that died before its first word has
+        // started no conversation, though orch has chosen a name for it.
         let ending = report.ending.clone();
         change_set.put_run(&mut self.state, run);
         self.release_messages(change_set, &id, matches!(outcome, Outcome::Finished { .. }), now);
@@ -260,7 +261,7 @@ impl Engine {
         }
     }
 
-    /// Ends the record of a routing question that nobody waits for any more, and the question itself.
+    /// Ends the record of a routing question whose answer is no longer needed, and the question itself.
     pub(crate) fn drop_route_run(&mut self, change_set: &mut ChangeSet, id: RunId, now: Timestamp) {
         if let Some(mut run) = self.state.runs.get(&id).cloned() {
             run.phase = Phase::Ended;
@@ -271,7 +272,7 @@ impl Engine {
         self.jobs.order(crate::job::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
     }
 
-    /// A job broke in a way nobody foresaw: the task asks a person instead of being tried for ever.
+    /// A job broke in an unforeseen way: the task asks a person instead of being tried for ever.
     fn on_broken(&mut self, change_set: &mut ChangeSet, key: &JobKey, error: String, now: Timestamp) {
         tracing::error!(job = ?key, %error, "a job broke");
         let question = format!("orch itself failed here ({error}); the log has more");

@@ -1,4 +1,4 @@
-//! Runs as the loop sees them: begun, faring, reviewed, and what their failures speak against.
+//! Runs as the loop sees them: started, observed, reviewed, and what their failures speak against.
 
 pub(crate) mod begin;
 pub(crate) mod breakers;

@@ -1,4 +1,4 @@
-//! Looks through the output of all runs. The index tells where a match can be; what stands there is read and compared,
+//! Searches the output of all runs. The index says where a match can be; what stands there is read and compared,
 //! so the result is exact, whether or not there is an index. Reads only.
 
 use jiff::Timestamp;
@@ -17,10 +17,10 @@ use std::{io, thread};
 /// How many found lines of one run wait to be taken.
 const QUEUE: usize = 256;
 
-/// What to look for, and where.
+/// What to search for, and where.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// What.
+    /// The pattern to search for.
     pub pattern: Pattern,
     /// Only in the runs of this task.
     pub task: Option<TaskId>,
@@ -30,29 +30,29 @@ pub struct Wanted {
     pub context: usize,
 }
 
-/// Something found.
+/// A line that matches.
 #[derive(Debug)]
 pub struct Found {
-    /// The task.
+    /// The task that the line belongs to.
     pub task: TaskId,
-    /// The run.
+    /// The run that the line belongs to.
     pub run: RunId,
     /// When the line was written, where that is known.
     pub at: Option<Timestamp>,
-    /// The line.
+    /// The line and its place.
     pub hit: Hit,
 }
 
-/// What could not be looked through.
+/// What could not be searched.
 #[derive(Debug)]
 pub struct Trouble {
-    /// What.
+    /// The name of what could not be searched.
     pub what: String,
-    /// Why.
+    /// The error that prevented it.
     pub error: io::Error,
 }
 
-/// One run to be looked through.
+/// One run to be searched.
 struct Search {
     files: RunFiles,
     /// Where a match can be; `None`: anywhere.
@@ -80,7 +80,7 @@ pub fn search<B>(
     let places = places(home, wanted, &mut troubles);
     let searches = searches(runs, wanted, places);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(searches.len());
-    // Each run has a queue of its own, so that they are told in order while several are read.
+    // Each run has a queue of its own, so that they are reported in order while several are read.
     let (senders, receivers): (Vec<_>, Vec<_>) = searches.iter().map(|_| sync_channel(QUEUE)).unzip();
     let senders: Vec<_> = senders.into_iter().map(|sender| std::sync::Mutex::new(Some(sender))).collect();
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -153,7 +153,7 @@ impl Search {
     fn run(&self, wanted: &Wanted, news: &SyncSender<News>) {
         if let Err(error) = self.look_through(wanted, news) {
             let what = format!("the output of run {} cannot be read", self.files.run);
-            // Whoever does not listen any more has seen enough.
+            // The receiver is gone: it has seen enough.
             news.send(News::Trouble(Trouble { what, error })).ok();
         }
     }

@@ -51,7 +51,7 @@ pub struct Settings {
     pub unread: Option<String>,
     /// The same of projects: why nothing is known of what is set there, by their directories. Nothing of theirs begins.
     pub unread_projects: BTreeMap<PathBuf, String>,
-    /// A file could not be looked at, whatever stands in it: it is to be tried again though it does not change.
+    /// A file could not be read, whatever stands in it: it is to be tried again though it does not change.
     pub is_missed: bool,
     /// Agents that are not chosen while others are left.
     pub avoided: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Settings {
     pub advice: BTreeMap<String, String>,
     /// Accounts that are paid in advance, with something left.
     pub ahead: BTreeSet<String>,
-    /// For whom tasks are begun, as claims know it.
+    /// For whom tasks are started, as claims name them.
     pub identity: String,
     /// The policy that routes; `None`: none does.
     pub policy: Option<Arc<LivePolicy>>,
@@ -70,16 +70,16 @@ pub struct Settings {
 /// The policy of `router.policy`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LivePolicy {
-    /// Its file's name.
+    /// The name of the policy's file.
     pub name: String,
-    /// What it says.
+    /// The policy that the file holds.
     pub policy: Policy,
 }
 
 /// What settings are read from.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// The home.
+    /// The home that the settings belong to.
     pub home: Home,
     /// The daemon's environment.
     pub environment: BTreeMap<String, String>,
@@ -99,7 +99,7 @@ pub fn project_file(dir: &Path) -> PathBuf {
     dir.join(".orch.yml")
 }
 
-/// The name for claims of whoever has this environment.
+/// Returns the name for claims of the person who has this environment.
 pub fn identity_of(environment: &BTreeMap<String, String>) -> String {
     let logins = identity::logins_file(environment).and_then(|file| fs::read_text(&file, identity::LARGEST).ok());
     identity::identity(environment, logins.as_deref(), &machine::host_name())
@@ -141,7 +141,7 @@ impl Sources {
             // What stood in for a file that never read is not what it says.
             let is_known = |last: &&Settings| !last.unread_projects.contains_key(&project.dir);
             let known = last.filter(is_known).and_then(|s| s.projects.get(&project.dir));
-            let told = problems.len();
+            let known_problems = problems.len();
             let read = match self.project_layer(project) {
                 // A project's own words say nothing without those that they stand on.
                 Ok(Some(layer)) if !without_global => self.read(&global, Some(layer), &mut problems).map(Arc::new),
@@ -155,7 +155,7 @@ impl Sources {
             };
             // A project whose file does not read goes on with what held before.
             let config = read.or_else(|| known.cloned()).unwrap_or_else(|| {
-                let problem = problems.get(told).or(problems.first()).cloned().unwrap_or_default();
+                let problem = problems.get(known_problems).or(problems.first()).cloned().unwrap_or_default();
                 unread_projects.insert(project.dir.clone(), problem);
                 Arc::new(without_settings(&config))
             });
@@ -247,7 +247,7 @@ impl Sources {
         }
     }
 
-    /// What is odd in a project's own file; `None` where it has none, or where nobody can tell because the person's own
+    /// What is odd in a project's own file; `None` where it has none, or where that is unknown because the person's own
     /// settings do not read.
     ///
     /// # Errors
@@ -387,13 +387,13 @@ impl Settings {
     /// Projects whose own checks do not run, because the person has not approved the file that names them: what is to be done.
     pub fn unapproved_projects(&self) -> BTreeMap<PathBuf, String> {
         let unapproved = self.projects.iter().filter(|(_, config)| !config.workflow.unapproved_checks.is_empty());
-        let told = |(dir, config): (&PathBuf, &Arc<Config>)| {
+        let describe = |(dir, config): (&PathBuf, &Arc<Config>)| {
             let checks = count::plural(config.workflow.unapproved_checks.len(), "command");
             let file = project_file(dir);
-            let told = format!("{checks} not approved in {}: read that file, then `orch init` there", file.display());
-            (dir.clone(), told)
+            let text = format!("{checks} not approved in {}: read that file, then `orch init` there", file.display());
+            (dir.clone(), text)
         };
-        unapproved.map(told).collect()
+        unapproved.map(describe).collect()
     }
 
     /// Agents that may review, the best first: those that the person names, else the installed ones of `router.agents`
@@ -437,7 +437,7 @@ impl Settings {
         !self.ahead.is_empty() && self.config.payees().paid_ahead(&self.ahead, agent, model).is_some()
     }
 
-    /// Nobody is chosen who is to be avoided, as long as somebody else is there.
+    /// No agent is chosen who is to be avoided, as long as there is another.
     fn without_avoided(&self, settings: RouterSettings) -> RouterSettings {
         let is_free = |agent: &String| !self.avoided.contains(agent);
         let agents: Vec<String> = settings.agents.iter().filter(|agent| is_free(agent)).cloned().collect();
@@ -457,7 +457,7 @@ fn is_judged_by_itself(task: &Task) -> bool {
 }
 
 /// What judges the work of a project of whose own settings nothing is known: its checks and limits may stand there. What
-/// was begun before is accepted by nobody but a person, and goes nowhere.
+/// was started before is accepted only by a person, and goes nowhere.
 fn without_settings(config: &Config) -> Config {
     let mut config = config.clone();
     config.workflow.integrate = Integrate::Branch;
@@ -500,7 +500,7 @@ mod tests {
     }
 
     /// A home with these settings, and a project with those.
-    fn shop(own: &str, of_project: &str) -> (Sources, Project, tempfile::TempDir) {
+    fn project_fixture(own: &str, of_project: &str) -> (Sources, Project, tempfile::TempDir) {
         let place = tempfile::tempdir().expect("a directory");
         let home = Home::new(place.path(), None);
         write(&home.config_file(), own);
@@ -513,7 +513,8 @@ mod tests {
 
     #[test]
     fn nothing_is_known_of_a_project_whose_file_never_read() {
-        let (sources, project, _place) = shop("workflow: {integrate: merge, review: 'off'}\n", "workflow: [\n");
+        let (sources, project, _place) =
+            project_fixture("workflow: {integrate: merge, review: 'off'}\n", "workflow: [\n");
         let dir = project.dir.clone();
         let first = sources.load(std::slice::from_ref(&project), None);
         // Looking again does not make it known.
@@ -536,7 +537,7 @@ mod tests {
 
     #[test]
     fn a_project_whose_directory_is_away_keeps_what_held() {
-        let (sources, project, place) = shop("", "workflow: {max_attempts: 7}\n");
+        let (sources, project, place) = project_fixture("", "workflow: {max_attempts: 7}\n");
         let projects = std::slice::from_ref(&project);
         let before = sources.load(projects, None);
         let aside = place.path().join("aside");
@@ -554,7 +555,7 @@ mod tests {
     #[test]
     fn a_project_keeps_what_held_while_the_persons_own_settings_cannot_be_read() {
         let own = "agents: {bot: {kind: command, command: 'true'}}\n";
-        let (sources, project, _place) = shop(own, "workflow: {max_attempts: 7}\n");
+        let (sources, project, _place) = project_fixture(own, "workflow: {max_attempts: 7}\n");
         let (dir, home) = (project.dir.clone(), sources.home.clone());
         let before = sources.load(std::slice::from_ref(&project), None);
         let known = |settings: &Settings| settings.projects[&dir].agent("bot").is_some();

@@ -27,25 +27,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// So far up the tasks are looked at that a task is a part of.
+/// The most levels of parents that are searched above a task.
 const LONGEST_LINE: usize = 100;
 
-/// Answers to requests with a key that are at hand.
+/// The most answers to requests with a key that are kept in memory.
 pub(crate) const ANSWERS: usize = 1000;
 
 /// A question about a path that planning asks.
 pub type AskOfPath<'a> = &'a dyn Fn(&Path) -> bool;
 
-/// Everything the engine has at hand. Settled tasks are in the journal, however many there are; one is brought here
+/// Everything the engine keeps in memory. Settled tasks are in the journal, however many there are; one is brought here
 /// when somebody asks something of it, and put away again at the end of the turn.
 pub struct EngineState {
-    /// All tasks but settled ones, and those of these that the present turn looks at.
+    /// All tasks but settled ones, and those of these that the present turn reads.
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
     /// How settled tasks ended, as far as that is known here: all that a task of `tasks` waits for.
     pub settled: Arc<BTreeMap<TaskId, Status>>,
     /// Runs that have not ended.
     pub runs: BTreeMap<RunId, Run>,
-    /// Registered repositories.
+    /// The repositories that are registered.
     pub projects: Vec<Project>,
     /// The directories of `projects`.
     pub project_dirs: Vec<PathBuf>,
@@ -59,9 +59,9 @@ pub struct EngineState {
     pub pauses: Pauses,
     /// Starts and ends of the daemon, the newest last.
     pub service: Vec<ServiceEntry>,
-    /// What recurs.
+    /// The recurring jobs by their names.
     pub jobs: BTreeMap<JobId, Arc<JobRecord>>,
-    /// Firings whose commands are under way, or to be begun.
+    /// Firings whose commands are under way, or are to be started.
     pub firings: BTreeMap<FiringKey, Firing>,
     /// Batches that are open, by their numbers.
     pub batches: BTreeMap<u64, Arc<Batch>>,
@@ -82,7 +82,7 @@ pub struct EngineState {
 }
 
 impl EngineState {
-    /// As the journal left it.
+    /// Creates the state as the journal left it.
     pub fn from_journal(loaded: Loaded, archive: Arc<dyn Archive>) -> Self {
         let highest = loaded.tasks.keys().next_back().map_or(0, |id| id.0);
         let mut state = Self {
@@ -160,7 +160,7 @@ impl EngineState {
         &*self.archive
     }
 
-    /// The status of a task that is at hand, or was put away since the start.
+    /// Returns the status of a task that is in memory, or was put away since the start.
     pub fn status(&self, id: TaskId) -> Option<Status> {
         status_in(&self.tasks, &self.settled, id)
     }
@@ -174,7 +174,7 @@ impl EngineState {
         Ok(here || self.archive.settled_status(id)?.is_some())
     }
 
-    /// Whether this task is done, at hand or not.
+    /// Returns whether this task is done, in memory or not.
     pub fn is_done(&self, id: TaskId) -> bool {
         let settled = || {
             let status = self.archive.settled_status(id);
@@ -183,7 +183,7 @@ impl EngineState {
         self.status(id).or_else(settled) == Some(Status::Done)
     }
 
-    /// A task that was given up, and is not at hand.
+    /// Returns a task that was given up and is not in memory.
     pub fn given_up(&self, id: TaskId) -> Option<Task> {
         let status = match self.settled.get(&id) {
             Some(status) => Ok(Some(*status)),
@@ -236,7 +236,7 @@ impl EngineState {
         }
     }
 
-    /// Puts away what is settled among the tasks that the turn changed or looked at. The turn is on disk.
+    /// Puts away what is settled among the tasks that the turn changed or read. The turn is on disk.
     pub fn put_settled_away(&mut self, change_set: &ChangeSet) {
         let of_runs = change_set.runs.values().map(|run| run.task);
         let changed: BTreeSet<TaskId> = change_set.tasks.keys().copied().chain(of_runs).collect();
@@ -282,7 +282,7 @@ impl EngineState {
         self.last_seq
     }
 
-    /// What planning looks at.
+    /// Returns what planning reads.
     pub fn snapshot<'a>(
         &'a self,
         scope: Scope,
@@ -319,7 +319,7 @@ pub struct ChangeSet {
     actor: Actor,
     tasks: BTreeMap<TaskId, Arc<Task>>,
     runs: BTreeMap<RunId, Run>,
-    /// In the order in which they changed; `None`: registered no more.
+    /// The projects in the order in which they changed; `None`: registered no more.
     projects: Vec<(PathBuf, Option<Project>)>,
     cooldowns: BTreeMap<String, Option<Cooldown>>,
     breakers: BTreeMap<String, Option<Breaker>>,
@@ -342,6 +342,6 @@ pub struct ChangeSet {
     pub entries: Vec<Entry>,
     /// Tasks whose lines in `tasks.yml` may have to be written.
     pub touched: BTreeSet<TaskId>,
-    /// To be answered when the turn is on disk.
+    /// The replies that are sent when the turn is on disk.
     pub replies: Vec<Answer>,
 }

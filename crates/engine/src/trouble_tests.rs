@@ -8,7 +8,7 @@ use crate::engine::engine_handle::EngineHandle;
 use crate::engine::inputs::Input;
 use crate::engine::mode::Mode;
 use crate::engine::signals::{EngineExit, Signals};
-use crate::file_tests::room::ground;
+use crate::file_tests::fixture::ground;
 use crate::files::file_job::{Writeback, read};
 use crate::job::report::Report;
 use crate::start;
@@ -108,7 +108,7 @@ impl Patient {
         Self { _dir: dir, engine, signals, handle }
     }
 
-    /// It looks at its files.
+    /// Waits until the engine has read its files.
     fn reads(&mut self) {
         let settings = Arc::clone(&self.engine.settings);
         let news = read(&self.engine.deps, self.engine.file.known(), &settings, &[]);
@@ -187,8 +187,11 @@ async fn a_disk_that_took_nothing_for_a_while_stands_in_the_history_as_soon_as_i
     let full = serde_json::Error::io(std::io::Error::other("database or disk is full"));
     let error = JournalError::Unstorable { path: "orch.db".into(), what: "task", source: full };
     patient.engine.storage.refused(&error, SystemClock.now());
-    let told = lines(&mut patient);
-    assert!(told.len() == 1 && told[0].contains("disk is full") && told[0].contains("goes on now"), "{told:?}");
+    let reported = lines(&mut patient);
+    assert!(
+        reported.len() == 1 && reported[0].contains("disk is full") && reported[0].contains("goes on now"),
+        "{reported:?}"
+    );
     assert!(lines(&mut patient).is_empty(), "once");
 }
 

@@ -1,5 +1,5 @@
 //! What the engine does for runs that are over: packs and drops their output as `retention` says, and puts it into the
-//! search index. Every look begins from what is on the disk, so a look that was killed is simply done again.
+//! search index. Every check begins from what is on the disk, so a check that was killed is simply done again.
 
 pub(crate) mod gc;
 pub(crate) mod sidecar;
@@ -20,7 +20,7 @@ use std::path::Path;
 /// Bytes of text in one block of the index.
 pub const BLOCK: usize = 64 << 10;
 
-/// Looks at everything that is kept, unless that was done a short while ago and nobody insists. Blocking.
+/// Checks everything that is kept, unless that was done a short while ago and is not forced. Blocking.
 pub fn retain(deps: &Deps, limits: &Retention, open: &BTreeSet<TaskId>, is_due: bool, is_idle: bool) {
     let now = deps.clock.now();
     let stamp = deps.home.retention_stamp();
@@ -134,7 +134,7 @@ fn fill(deps: &Deps, index: Result<SearchIndex, IndexError>, runs: Option<&[RunI
         let indexed = put(&mut index, &files);
         point!("index.after");
         match indexed {
-            // One that cannot be read is looked through by nobody; the others are not its business.
+            // One that cannot be read is not searched; that does not concern the others.
             Err(error @ IndexError::Text { .. }) => tracing::warn!(run = %files.run, %error, "a run is not indexed"),
             done => done?,
         }

@@ -45,11 +45,11 @@ pub use unjudged::{Beginning, look_at_last_run};
 
 /// What orch concludes of a run.
 pub struct Judgement {
-    /// The conclusion.
+    /// The conclusion about the run.
     pub verdict: Verdict,
     /// What it stands on.
     pub evidence: Evidence,
-    /// Who looks at it next, should it be good.
+    /// Who reviews it next, should it be good.
     pub reviewers: Reviewers,
 }
 
@@ -64,7 +64,7 @@ pub async fn judge(
     (task, standing): (&Arc<Task>, &DelegationContext),
     run: &RunId,
 ) -> Result<Judgement, StepProblem> {
-    let task_type = TaskType::of(&task.spec);
+    let task_type = TaskType::from_spec(&task.spec);
     let (answer, mut evidence) = gather(deps, settings, projects, (task, &task_type), run).await?;
     let case = Case { answer: &answer, evidence: &evidence, task_type: &task_type };
     let concluded = conclude(&case);
@@ -84,7 +84,7 @@ impl Judgement {
     }
 }
 
-/// Who looks at a change. A text is the person's own to read.
+/// Who reviews a change. A text is the person's own to read.
 fn reviewers(settings: &Settings, projects: &[Project], task: &Task, evidence: &Evidence) -> Reviewers {
     if evidence.commits.is_empty() {
         return Reviewers::Nobody;
@@ -172,7 +172,7 @@ async fn worktree(repo: &Repo, place: &Workplace) -> Result<(Checkout, Vec<Strin
     Ok((checkout, notes))
 }
 
-/// A command or a path that is told may hold a token.
+/// A command or a path in a report may hold a token.
 pub(crate) fn mask(redactor: &Redactor, evidence: &mut Evidence) {
     for told in evidence.violations.iter_mut().chain(&mut evidence.notes) {
         *told = redactor.text(told).into_owned();
@@ -237,7 +237,7 @@ fn answer_of(deps: &Deps, settings: &Settings, run: &RunId) -> Result<(Answer, V
     }
 }
 
-/// How often leftovers are committed before what changes all the time is told.
+/// How often leftovers are committed before it is reported that they change all the time.
 const COMMITTED_AT_MOST: usize = 3;
 
 /// What the worktree holds. What is not committed is committed first; what cannot be committed is part of the evidence, and
@@ -268,7 +268,7 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
             Err(error @ (LeftoversError::InProgress { .. } | LeftoversError::Unmerged { .. })) => {
                 uncommitted = vec![error.to_string()];
             }
-            // It is told below, with what is checked out instead.
+            // It is reported below, with what is checked out instead.
             Err(LeftoversError::WrongBranch { .. }) => {}
             Err(error @ LeftoversError::Git(_)) => return Err(kept_from_committing(error)),
         }

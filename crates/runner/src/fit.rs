@@ -30,7 +30,7 @@ pub enum Style {
 impl Style {
     /// Returns the pen for text that has no colour of its own.
     pub fn pen(self) -> Pen {
-        Pen::of(match self {
+        Pen::from_parameters(match self {
             Self::Speech => "",
             Self::Thought | Self::Result => "2",
             Self::Tool => "36",

@@ -66,9 +66,9 @@ impl Splitter {
     }
 
     fn buffer(&mut self, bytes: &[u8]) {
-        let room = self.longest.saturating_sub(self.partial.len()).min(bytes.len());
-        self.partial.extend_from_slice(&bytes[..room]);
-        self.dropped += (bytes.len() - room) as u64;
+        let space = self.longest.saturating_sub(self.partial.len()).min(bytes.len());
+        self.partial.extend_from_slice(&bytes[..space]);
+        self.dropped += (bytes.len() - space) as u64;
     }
 }
 

@@ -51,9 +51,9 @@ pub(super) fn open(view: &View) -> Vec<BatchView> {
 
 /// All that are open, and the newest that have ended.
 pub async fn list(State(state): State<ApiState>) -> Answer<Vec<BatchView>> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let ended = state.engine.ended_batches(ENDED).await?;
-    // One may have ended between the two looks.
+    // One may have ended between the two reads.
     let is_new = |batch: &&Batch| view.batches.iter().all(|open| open.number != batch.number);
     let ended = ended.iter().filter(is_new).map(|batch| BatchView::new(batch, 0, |_| None));
     Ok(Json(open(&view).into_iter().chain(ended).collect()))
@@ -65,7 +65,7 @@ pub async fn show(State(state): State<ApiState>, Segments(name): Segments<String
 }
 
 async fn updated(state: &ApiState, name: &BatchName) -> Answer<BatchView> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let batch = named(state, &view, name).await?;
     view_of(state, &view, &batch).await.map(Json)
 }
@@ -103,7 +103,7 @@ pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Res
     Ok(BatchView { rows: Some(rows), ..batch_view })
 }
 
-/// Makes one.
+/// Creates a batch.
 pub async fn create(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<NewBatch>) -> Answer<BatchView> {
     let once = repeatable.with(&new);
     let name = batch_name(&new.name)?;
@@ -129,7 +129,7 @@ pub async fn set(
         (Some(budget), false) => Some(Some(budget)),
         (None, false) => None,
     };
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     named(&state, &view, &name).await?;
     state
         .engine
@@ -146,7 +146,7 @@ pub async fn cancel(
 ) -> Answer<BatchView> {
     let name = batch_name(&name)?;
     let by: String = cancel.by.as_deref().unwrap_or("a person").chars().take(LONGEST_NAME).collect();
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     named(&state, &view, &name).await?;
     state.engine.batch_order(BatchOrder::Cancel { name: name.clone(), by }, None).await?;
     updated(&state, &name).await

@@ -10,7 +10,7 @@ use orch_api::breakers::{BreakerView, ResetBreakers};
 
 /// All that have seen failures.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<BreakerView>>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     Ok(Json(view.breakers.iter().map(BreakerView::from).collect()))
 }
 

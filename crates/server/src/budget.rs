@@ -19,7 +19,7 @@ const MAX_NOTE: usize = 2_000;
 
 /// How everything stands that has a limit.
 pub async fn status(State(state): State<ApiState>) -> Result<Json<BudgetView>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     if let Some(problem) = &view.settings.unread {
         let hint = Some("orch config validate");
         return Err(ApiError::new(ErrorCode::Usage, format!("what may be spent is not known: {problem}"), hint));
@@ -70,7 +70,7 @@ pub async fn status(State(state): State<ApiState>) -> Result<Json<BudgetView>, A
 /// Writes down what was spent beside orch's runs.
 pub async fn record(Caller(state): Caller, Body(said): Body<RecordSpending>) -> Result<Json<RecordView>, ApiError> {
     let invalid = |message: String, hint: &str| Err(ApiError::new(ErrorCode::Usage, message, Some(hint)));
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let RecordSpending { account, cost_usd, model, note } = said;
     if !view.settings.config.budget.accounts.contains_key(&account) {
         let hint = format!("orch budget configure {account} --billing-type token");

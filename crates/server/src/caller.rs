@@ -1,4 +1,4 @@
-//! Who asks for a change: a person, a run, or somebody of whom it cannot be told.
+//! Who asks for a change: a person, a run, or an unknown caller.
 
 use super::error::ApiError;
 use super::{ApiState, Peer};
@@ -9,7 +9,7 @@ use orch_api::error::ErrorCode;
 use orch_api::rulings::OnBehalf;
 use orch_core::audit::actor::Actor;
 
-/// The state for a request that changes something: its engine knows who asks, and the history tells it.
+/// The state for a request that changes something: its engine knows who asks, and the history records it.
 pub struct Caller(pub ApiState);
 
 /// The same, for what only a person may ask: neither an agent nor anything that one has started.
@@ -57,9 +57,9 @@ fn person(parts: &Parts) -> Actor {
     Actor::Person { through: parts.extensions.get::<OnBehalf>().map(|OnBehalf(by)| by.clone()) }
 }
 
-/// The run that whoever asks belongs to, or why that cannot be told.
+/// Returns the run that the caller belongs to, or why that is unknown.
 async fn run_of(parts: &Parts, state: &ApiState) -> Result<Result<Option<String>, String>, ApiError> {
-    // Without a socket it is this very process; over TCP somebody who has the token.
+    // Without a socket it is this very process; over TCP a client that has the token.
     let peer = parts.extensions.get::<ConnectInfo<Peer>>().map_or(Peer::Own, |ConnectInfo(peer)| *peer);
     let run_of = state.process.run_of;
     let looked = tokio::task::spawn_blocking(move || run_of(peer)).await;

@@ -1,13 +1,13 @@
-//! The way to whoever keeps the channels: asks that what they are set up with is read now. Nothing tells the daemon that a
+//! The way to the keeper of the channels: asks it to read their settings now. Nothing tells the daemon that a
 //! token changed in its file, and what is said next is to go by the new one.
 
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// How long it is waited for: a channel that is begun anew says its last words to their end before.
+/// How long it is waited for: a channel that is restarted first sends its last messages.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Somebody who waits until all is read.
+/// A caller that waits until all is read.
 pub type Asked = oneshot::Sender<()>;
 
 /// The way there. Cheap to clone.
@@ -15,14 +15,14 @@ pub type Asked = oneshot::Sender<()>;
 pub struct ChannelRegistry(mpsc::Sender<Asked>);
 
 impl ChannelRegistry {
-    /// A way, and where it ends. With the end gone nobody keeps any channels, and nobody is waited for.
+    /// Creates a way, and where it ends. With the end gone no channels are kept, and none are waited for.
     pub fn new() -> (Self, mpsc::Receiver<Asked>) {
         let (ask, asked) = mpsc::channel(1);
         (Self(ask), asked)
     }
 
     /// Returns when the channels are as the settings, and the files that those refer to, say now; or after a while, when a
-    /// channel that is begun anew is told already that it is to end.
+    /// channel that is restarted was already asked to end.
     pub async fn catch_up(&self) {
         let caught_up = async {
             let (told, done) = oneshot::channel();

@@ -15,11 +15,11 @@ use orch_engine::Mode;
 
 /// The longest text, in characters: what is longer belongs into a file.
 const MAX_TEXT: usize = 1_500;
-/// So many that were given up are shown.
+/// The most messages that were given up that are shown.
 const DEAD: usize = 20;
-/// All channels.
+/// Lists all channels.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<ChannelView>>, ApiError> {
-    let settings = state.engine.look().await?.settings;
+    let settings = state.engine.snapshot().await?.settings;
     let mut all = Vec::new();
     for kind in ChannelKind::ALL {
         all.push(view(&state, kind, &settings.config.channels).await?);
@@ -31,12 +31,12 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
     let rows = state.engine.outbox(kind).await?;
     let (out, into) = (state.engine.kept(kind, TROUBLE).await?, state.engine.kept(kind, LISTENING).await?);
     let into = into.filter(|why| out.as_ref() != Some(why));
-    let told: Vec<String> = out.into_iter().chain(into).collect();
-    let trouble = (channels.is_on(kind) && !told.is_empty()).then(|| told.join("; "));
+    let reasons: Vec<String> = out.into_iter().chain(into).collect();
+    let trouble = (channels.is_on(kind) && !reasons.is_empty()).then(|| reasons.join("; "));
     let dropped = state.engine.kept(kind, DROPPED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
     let channel_state = match (channels.is_on(kind), &trouble) {
         (false, _) => ChannelState::Off,
-        // Nobody tells anything, whatever a daemon met with when it still ran.
+        // No message is sent, whatever a daemon met with when it still ran.
         (true, _) if !tells(state.process.mode) => ChannelState::NoDaemon,
         (true, None) => ChannelState::On,
         (true, Some(_)) => ChannelState::Trouble,
@@ -64,7 +64,7 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
     })
 }
 
-/// Whether such an engine keeps the channels; another one is there for a moment, and tells nobody anything.
+/// Whether such an engine keeps the channels; another one is there for a moment, and sends no messages.
 fn tells(mode: Mode) -> bool {
     matches!(mode, Mode::Serve | Mode::UntilIdle)
 }
@@ -85,7 +85,7 @@ pub async fn notify(Person(state): Person, Body(new): Body<NewNotice>) -> Result
     if new.text.chars().count() > MAX_TEXT {
         return Err(invalid(format!("the text is longer than {MAX_TEXT} characters"), "say it in fewer words"));
     }
-    let settings = state.engine.look().await?.settings;
+    let settings = state.engine.snapshot().await?.settings;
     let channels = &settings.config.channels;
     let mut wanted = Vec::new();
     for name in &new.channels {
@@ -114,8 +114,8 @@ pub async fn notify(Person(state): Person, Body(new): Body<NewNotice>) -> Result
     };
     // A token that changed in its file is the one that this is said with.
     state.registry.catch_up().await;
-    // One that no daemon has taken up yet is told what happens from now on, this included.
-    let last = state.engine.look().await?.last_seq;
+    // One that no daemon has taken up yet starts with what happens from now on, this included.
+    let last = state.engine.snapshot().await?.last_seq;
     for kind in &on {
         if state.engine.kept(*kind, PLACE).await?.is_none() {
             state.engine.keep(*kind, PLACE, Some(last.to_string())).await?;

@@ -10,7 +10,7 @@ use orch_api::claims::NewClaim;
 use orch_api::types::TaskView;
 use orch_engine::handle::Claiming;
 
-/// Claims it.
+/// Claims a task.
 pub async fn claim(
     Caller(state): Caller,
     Segments(id): Segments<String>,

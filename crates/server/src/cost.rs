@@ -10,13 +10,13 @@ use orch_api::cost::{CostRow, CostView};
 use orch_api::queries::CostQuery;
 use orch_core::economics::cost::{self, Order};
 
-/// The sums.
+/// Returns the sums of what was spent.
 pub async fn cost(
     State(state): State<ApiState>,
     Params(wanted): Params<CostQuery>,
 ) -> Result<Json<CostView>, ApiError> {
     let mut charges = state.engine.charges_since(wanted.since).await?;
-    if let Some(only) = state.engine.look().await?.only_project() {
+    if let Some(only) = state.engine.snapshot().await?.only_project() {
         for charge in charges.iter_mut().filter(|charge| charge.project.is_none()) {
             charge.project = Some(only.to_owned());
         }

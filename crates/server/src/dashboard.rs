@@ -20,11 +20,11 @@ use std::path::PathBuf;
 
 /// How many tasks are named of those that wait for the same.
 const NAMED: usize = 20;
-/// How many ends are told.
+/// The most ends of runs that are shown.
 const ENDS: usize = 8;
-/// In how many runs they are looked for.
+/// The number of runs that are searched for ends.
 const LOOKED_THROUGH: u32 = 200;
-/// How many times of jobs are told.
+/// The most times of jobs that are shown.
 const UPCOMING: usize = 5;
 
 /// The state of everything.
@@ -32,14 +32,14 @@ pub async fn dashboard(
     State(state): State<ApiState>,
     Params(wanted): Params<DashboardQuery>,
 ) -> Result<Json<DashboardView>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let (shown, batch) = match &wanted.batch {
         None => (Shown::All, None),
         Some(name) => {
             let name = batches::batch_name(name)?;
             let batch = batches::named(&state, &view, &name).await?;
-            let told = batches::view_of(&state, &view, &batch).await?;
-            (Shown::Only(batch.tasks().collect::<BTreeSet<_>>()), Some(told))
+            let batch_view = batches::view_of(&state, &view, &batch).await?;
+            (Shown::Only(batch.tasks().collect::<BTreeSet<_>>()), Some(batch_view))
         }
     };
     let mut overview = overview(&state, &view, &shown).await?;
@@ -64,12 +64,12 @@ fn projects(view: &View, shown: &Shown) -> Vec<ProjectView> {
         let at = directory(task, &dirs).ok().and_then(|dir| dirs.iter().position(|known| known == dir));
         *counts.entry(at).or_default().entry(task.status().as_str().to_owned()).or_default() += 1;
     }
-    let told = counts.into_iter().map(|(at, counts)| {
+    let views = counts.into_iter().map(|(at, counts)| {
         let project = at.and_then(|at| view.projects.get(at));
         let (name, dir) = (project.map(|project| project.name.clone()), project.map(|project| project.dir.clone()));
         ProjectView { name, dir, counts }
     });
-    told.collect()
+    views.collect()
 }
 
 fn held(view: &View, shown: &Shown) -> Vec<HeldView> {
@@ -96,17 +96,17 @@ fn held(view: &View, shown: &Shown) -> Vec<HeldView> {
 }
 
 async fn ended(state: &ApiState, view: &View, shown: &Shown) -> Result<Vec<EndedView>, ApiError> {
-    let mut told: Vec<EndedView> = Vec::new();
+    let mut ends: Vec<EndedView> = Vec::new();
     for run in state.engine.last_work_runs(LOOKED_THROUGH).await? {
-        if told.len() == ENDS {
+        if ends.len() == ENDS {
             break;
         }
         let Some(ended_at) = run.ended_at.filter(|_| shown.has(run.task)) else { continue };
-        if told.iter().any(|known| known.task_id == run.task) {
+        if ends.iter().any(|known| known.task_id == run.task) {
             continue;
         }
         let task = task_in(view, state, run.task).await?;
-        told.push(EndedView {
+        ends.push(EndedView {
             task_id: run.task,
             title: task.spec.title.clone(),
             status: task.status(),
@@ -117,5 +117,5 @@ async fn ended(state: &ApiState, view: &View, shown: &Shown) -> Result<Vec<Ended
             cost_usd: run.cost,
         });
     }
-    Ok(told)
+    Ok(ends)
 }

@@ -17,7 +17,7 @@ use orch_engine::handle::Verdict;
 /// What is wanted of a task: every field, as `tasks.yml` has it.
 pub async fn wish(State(state): State<ApiState>, Segments(id): Segments<String>) -> Result<Json<TaskFields>, ApiError> {
     let id = task_id(&id)?;
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let task = task_in(&view, &state, id).await?;
     Ok(Json(TaskFields::from_spec(&task.spec, &Field::ALL)))
 }

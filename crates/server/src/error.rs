@@ -18,7 +18,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// With a hint of what to do.
+    /// Creates an error with a hint of what to do.
     pub fn new(code: ErrorCode, message: impl Into<String>, hint: Option<&str>) -> Self {
         let status = match code {
             ErrorCode::Failed => StatusCode::INTERNAL_SERVER_ERROR,

@@ -28,7 +28,7 @@ struct Follower {
     ready: VecDeque<Entry>,
     /// The journal holds more than was read.
     behind: bool,
-    /// Goes on when everything that there is was told.
+    /// Goes on when everything that there is was sent.
     follow: bool,
 }
 
@@ -73,7 +73,7 @@ pub async fn follow(
     };
     let resumed = resumed.map(|text| text.parse().map_err(wrong)).transpose()?;
     if let Some(id) = wanted.task.map(TaskId) {
-        let view = state.engine.look().await?;
+        let view = state.engine.snapshot().await?;
         super::tasks::task_in(&view, &state, id).await?;
     }
     let after = match (resumed.or(wanted.after), wanted.since) {

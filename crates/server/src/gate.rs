@@ -20,14 +20,14 @@ const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// What a request must say to get through.
 #[derive(Clone)]
 pub struct Gate {
-    /// As whom this address may be spoken to.
+    /// The hosts by which this address may be named.
     hosts: Arc<[String]>,
     /// Compared instead of the token itself: how long a comparison takes tells nothing about it.
     digest: [u8; 32],
 }
 
 impl Gate {
-    /// For a listener on `address`, with its token.
+    /// Creates the gate of a listener on `address`, with its token.
     pub fn new(address: SocketAddr, token: &str) -> Self {
         let port = address.port();
         let names = [address.ip().to_string(), "127.0.0.1".to_owned(), "localhost".to_owned(), "::1".to_owned()];

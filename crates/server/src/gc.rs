@@ -8,7 +8,7 @@ use orch_api::gc::{Action, CleanUp, GcReport, ItemView, LeftoverView};
 use orch_core::operations::gc::Branch;
 use orch_engine::{Cleaned, Collected, Item};
 
-/// Removes the worktrees that may go, or only tells which.
+/// Removes the worktrees that may go, or only reports which.
 pub async fn clean(Caller(state): Caller, Body(wish): Body<CleanUp>) -> Result<Json<GcReport>, ApiError> {
     Ok(Json(report(state.engine.collect(wish.dry_run).await?)))
 }

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers `ok` when the loop does.
 pub async fn healthz(State(state): State<ApiState>) -> Result<&'static str, ApiError> {
-    match tokio::time::timeout(PATIENCE, state.engine.look()).await {
+    match tokio::time::timeout(PATIENCE, state.engine.snapshot()).await {
         Ok(Ok(View { leaving: Some(departure), .. })) => {
             let message = format!("orch is shutting down: {} ({})", departure.how.describe(), departure.why);
             Err(ApiError::new(ErrorCode::ShuttingDown, message, None))

@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-/// How many firings are told of one job.
+/// The most firings of one job that are shown.
 const TOLD: u32 = 20;
-/// The most times that are told in advance.
+/// The most future times of one job that are shown.
 const MOST_UPCOMING: u32 = 1_000;
 
 fn usage(message: impl Into<String>, hint: Option<&str>) -> ApiError {
@@ -81,7 +81,7 @@ async fn changed(state: &ApiState, change: JobChange) -> Answer<JobView> {
     Ok(Json(view(state, &look, &record, &firings)))
 }
 
-/// Adds one.
+/// Adds a recurring job.
 pub async fn add(Caller(state): Caller, Body(new): Body<NewJob>) -> Answer<JobView> {
     let span = |text: &Option<String>, what: &str| {
         let read = text.as_deref().map(parse_span).transpose();
@@ -107,7 +107,7 @@ pub async fn add(Caller(state): Caller, Body(new): Body<NewJob>) -> Answer<JobVi
     changed(&state, JobChange::Add(Box::new(spec), name)).await
 }
 
-/// It fires again.
+/// Lets a job fire again.
 pub async fn enable(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<JobView> {
     changed(&state, JobChange::Enable(job_id(&id)?, true)).await
 }

@@ -55,22 +55,22 @@ use tokio_util::sync::CancellationToken;
 /// What the handlers need.
 #[derive(Clone)]
 pub struct ApiState {
-    /// The engine.
+    /// The engine that the handlers ask.
     pub engine: EngineHandle,
     /// What the process is, for `/v1/status`.
     pub process: Arc<ProcessInfo>,
     /// Who keeps the channels.
     pub registry: ChannelRegistry,
-    /// Who reads feeds.
+    /// The readers of feeds.
     pub readers: Readers,
     /// The engine is let go of: feeds end, for each of them holds it.
     pub parting: CancellationToken,
 }
 
-/// Who asks, as far as the connection tells.
+/// Who asks, as far as the connection shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
-    /// This process, or somebody who has the token.
+    /// This process, or a client that has the token.
     Own,
     /// Another process of this machine.
     Process(u32),
@@ -78,15 +78,15 @@ pub enum Peer {
     Unknown,
 }
 
-/// The run that whoever asks belongs to, or why that cannot be told.
+/// Returns the run that the caller belongs to, or why that is unknown.
 pub type RunOf = fn(Peer) -> Result<Option<String>, String>;
 
 /// What a status answer says of the process.
 #[derive(Debug, Clone)]
 pub struct ProcessInfo {
-    /// Version.
+    /// The version of this program.
     pub version: String,
-    /// Process id.
+    /// The process id of the daemon.
     pub pid: u32,
     /// What its engine was started for.
     pub mode: orch_engine::Mode,
@@ -100,6 +100,6 @@ pub struct ProcessInfo {
     pub memory: fn() -> Option<u64>,
     /// Tells agents from people.
     pub run_of: RunOf,
-    /// That orch's own state was removed under an engine before, as long as nobody has taken note of it.
+    /// Whether orch's own state was removed under an engine before, as long as it is not acknowledged.
     pub displaced: Option<String>,
 }

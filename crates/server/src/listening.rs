@@ -16,17 +16,17 @@ enum Place {
 }
 
 impl Listening {
-    /// It listens there.
+    /// Records that the server listens at `address`.
     pub fn open(&self, address: SocketAddr) {
         *self.locked() = Place::At(address);
     }
 
-    /// It cannot.
+    /// Records that the server cannot listen, and why.
     pub fn failed(&self, why: String) {
         *self.locked() = Place::Failed(why);
     }
 
-    /// It does not.
+    /// Records that the server does not listen.
     pub fn closed(&self) {
         *self.locked() = Place::Nowhere;
     }

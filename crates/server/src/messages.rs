@@ -30,7 +30,7 @@ pub async fn send(
     let mut message = state.engine.send(task, new.text, new.model.clone(), once).await?;
     let wait = Duration::from_secs(new.wait_seconds.min(NewMessage::LONGEST_WAIT));
     let settled = async {
-        while message.state == MessageState::Queued && waits_for(&state.engine.look().await?, task).soon {
+        while message.state == MessageState::Queued && waits_for(&state.engine.snapshot().await?, task).soon {
             match news.recv().await {
                 Ok(entry) if entry.task_id == Some(task) => {
                     let all = state.engine.messages_of(task).await?;
@@ -45,7 +45,7 @@ pub async fn send(
     if let Ok(result) = tokio::time::timeout(wait, settled).await {
         result?;
     }
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let known = state.engine.messages_of(task).await?.into_iter().find(|known| known.id == message.id);
     let mut shown = MessageView::new(known.unwrap_or(message), &waits_for(&view, task).what);
     if let Some(model) = new.model {
@@ -65,7 +65,7 @@ pub async fn list(
     Segments(id): Segments<String>,
 ) -> Result<Json<Vec<MessageView>>, ApiError> {
     let task = task_id(&id)?;
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     if !view.tasks.contains_key(&task) {
         state.engine.task(task).await?;
     }

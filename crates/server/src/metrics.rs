@@ -17,7 +17,7 @@ const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything that is counted.
 pub async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let tasks = counts(&state, &view).await?;
     let mut page = Page::default();
     page.family("orch_tasks", "gauge", "Tasks by status.");

@@ -34,7 +34,7 @@ pub async fn list(
     let fits = |model: &&Model| (!only_usable || usability.allows(&model.id.provider)) && needs.met_by(model);
     let mut views: Vec<ModelView> =
         catalog.models().iter().filter(fits).map(|model| ModelView::new(model, usability)).collect();
-    for set in &state.engine.look().await?.set_models {
+    for set in &state.engine.snapshot().await?.set_models {
         let Some(id) = meant_by(set, &models) else { continue };
         let whose = SetModelView::from(set).whose();
         views.iter_mut().filter(|view| view.id == id).for_each(|view| view.set_for.push(whose.clone()));

@@ -11,7 +11,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
-/// One endpoint, as the document tells it.
+/// One endpoint, as the document describes it.
 fn operation(endpoint: &Description, made: &mut Schemas) -> Value {
     let mut operation = json!({ "summary": endpoint.summary, "operationId": operation_id(endpoint) });
     let parameters: Vec<Value> = path_parameters(endpoint).into_iter().chain(query_parameters(endpoint)).collect();
@@ -34,7 +34,7 @@ fn operation(endpoint: &Description, made: &mut Schemas) -> Value {
     operation
 }
 
-/// Of `GET /v1/tasks/{id}/why` it is `getTasksIdWhy`.
+/// Returns the id of an operation: `getTasksIdWhy` for `GET /v1/tasks/{id}/why`.
 fn operation_id(endpoint: &Description) -> String {
     let words = endpoint.path.split(|c: char| !c.is_ascii_alphanumeric());
     let mut id = endpoint.method.as_str().to_lowercase();
@@ -63,7 +63,7 @@ fn query_parameters(endpoint: &Description) -> Vec<Value> {
     fields.into_iter().map(parameter).collect()
 }
 
-/// Schemas of what is answered: a field that is always there is told to be.
+/// Schemas of what is answered: a field that is always there is required.
 struct Schemas(SchemaGenerator);
 
 impl Schemas {
@@ -73,7 +73,7 @@ impl Schemas {
     }
 }
 
-/// Schemas of what is read: what may be left out is told so, everything in one piece.
+/// Schemas of what is read: what may be left out is optional, everything in one piece.
 fn read() -> SchemaGenerator {
     SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true).into_generator()
 }

@@ -51,7 +51,7 @@ pub async fn follow(
         loop {
             let next = tokio::select! {
                 next = watched.next() => next?,
-                // Not an end: whoever reads must not take what came for all.
+                // Not an end: the reader must not take what came for all.
                 () = parting.cancelled() => return Err(io::Error::other("the engine is let go of")),
             };
             match next {
@@ -59,7 +59,7 @@ pub async fn follow(
                 Some(Delivery::Output(chunk)) => {
                     return Ok::<_, io::Error>(Some((chunk.content.clone(), (watched, parting))));
                 }
-                // What is late comes all the same, and what was cut off is nobody's to tell in plain text.
+                // What is late comes all the same, and plain text cannot say what was cut off.
                 Some(Delivery::Lagged { .. } | Delivery::Cut { .. }) => {}
                 None => return Ok(None),
             }

@@ -17,7 +17,7 @@ use orch_engine::handle::View;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// How many tasks are told that are like a text.
+/// The most tasks like a text that are shown.
 const SIMILAR: u32 = 5;
 /// The most that are.
 const MOST_SIMILAR: u32 = 50;
@@ -27,7 +27,7 @@ pub async fn patterns(
     State(state): State<ApiState>,
     Params(wanted): Params<PatternsQuery>,
 ) -> Result<Json<PatternsView>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let mut samples = admitted(&state, &view, &Filter::default()).await?;
     let filter = filter(&wanted, &view, &samples)?;
     let total = samples.len() as u64;
@@ -55,7 +55,7 @@ pub async fn samples(
     State(state): State<ApiState>,
     Params(wanted): Params<PatternsQuery>,
 ) -> Result<Json<Vec<SampleView>>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let samples = admitted(&state, &view, &Filter::default()).await?;
     let filter = filter(&wanted, &view, &samples)?;
     let samples = samples.into_iter().filter(|sample| filter.admits(sample));
@@ -67,7 +67,7 @@ pub async fn similar(
     State(state): State<ApiState>,
     Params(like): Params<SimilarQuery>,
 ) -> Result<Json<Vec<SimilarView>>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let limit = like.limit.unwrap_or(SIMILAR).min(MOST_SIMILAR);
     likest(&state, &view, like.text, limit).await.map(Json)
 }
@@ -100,7 +100,7 @@ pub(super) async fn likest(
     Ok(similar)
 }
 
-/// What is asked for, where it can be: a type or a project that nobody here has heard of would find nothing and say that nothing
+/// What is asked for, where it can be: a type or a project that is unknown here would find nothing and say that nothing
 /// was done.
 fn filter(wanted: &PatternsQuery, view: &View, samples: &[Sample]) -> Result<Filter, ApiError> {
     let mut known = known(view, samples);

@@ -18,7 +18,7 @@ use orch_engine::handle::View;
 /// Stores one that is sound.
 pub async fn record(Person(state): Person, Body(new): Body<NewSample>) -> Result<Json<SampleView>, ApiError> {
     let samples = state.engine.samples().await?;
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let known = Known { not_in_catalog: not_in_catalog(&view, &new.model), ..known(&view, &samples) };
     let word = Entry {
         task_type: new.task_type,
@@ -43,7 +43,7 @@ pub async fn record(Person(state): Person, Body(new): Body<NewSample>) -> Result
 pub(super) fn known(view: &View, samples: &[Sample]) -> Known {
     let config = &view.settings.config;
     let is_own = |task_type: &TaskType| matches!(task_type, TaskType::Other(_));
-    let of_tasks = view.tasks.values().map(|task| TaskType::of(&task.spec));
+    let of_tasks = view.tasks.values().map(|task| TaskType::from_spec(&task.spec));
     let types = samples.iter().map(|sample| sample.task_type.clone()).chain(of_tasks);
     let worked = samples.iter().map(|one| Worker { agent: one.agent.clone(), model: one.model.clone() });
     let agents = || config.agents.iter().map(|(name, _)| name.to_owned());

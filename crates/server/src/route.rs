@@ -25,7 +25,7 @@ use orch_engine::Expected;
 use orch_engine::handle::View;
 use std::path::PathBuf;
 
-/// So many tasks are told that are like it.
+/// The most similar tasks that are shown.
 const SIMILAR: u32 = 3;
 
 /// The route, and all that speaks for and against it.
@@ -33,14 +33,14 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
     let RouteQuestion { title, body, labels, dir } = asked;
     let spec = Spec { title, body, labels, dir, ..Spec::default() };
     let route = state.engine.try_route_of(spec.clone()).await?;
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let task = Task::new(orch_core::base::ids::TaskId(u64::MAX), spec, FileState::Pending, view.now);
     let dirs: Vec<PathBuf> = view.projects.iter().map(|project| project.dir.clone()).collect();
     let place = directory(&task, &dirs).map(std::borrow::ToOwned::to_owned);
     let expected = state.engine.expected(&task, &route).await?;
     let kind = Kind {
         project: place.as_ref().ok().cloned(),
-        task_type: TaskType::of(&task.spec),
+        task_type: TaskType::from_spec(&task.spec),
         complexity: route.complexity,
         worker: worker(&route, &expected),
     };

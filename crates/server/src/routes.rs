@@ -38,7 +38,7 @@ impl Routes {
     }
 }
 
-/// The router.
+/// Returns the router of all endpoints.
 pub fn router(state: ApiState) -> Router {
     all()
         .router

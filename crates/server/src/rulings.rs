@@ -1,4 +1,4 @@
-//! A person's word on the work of a task, and what they look at before.
+//! A person's word on the work of a task, and what they read before.
 
 use super::ApiState;
 use super::caller::Person;
@@ -52,7 +52,7 @@ pub async fn approve(
     self::accept(&state, &id, Acceptance::Approve, (accept, repeatable)).await
 }
 
-/// Merged now.
+/// Accepts the work and merges it now.
 pub async fn merge(
     Person(state): Person,
     Segments(id): Segments<String>,

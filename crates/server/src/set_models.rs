@@ -11,16 +11,16 @@ use orch_api::set_models::{NewSetModel, SetModelView, SetModelsView};
 use orch_core::operations::pause::PauseSelector;
 use orch_engine::ModelOrder;
 
-/// The longest name of whoever asks, in characters.
+/// The longest name of a caller, in characters.
 const LONGEST: usize = 200;
 
 /// All that are set.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<SetModelView>>, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     Ok(Json(view.set_models.iter().map(SetModelView::from).collect()))
 }
 
-/// Sets one.
+/// Sets a model for a part of the work.
 pub async fn set(Person(state): Person, Body(new): Body<NewSetModel>) -> Result<Json<SetModelsView>, ApiError> {
     if new.model.is_none() {
         return Err(ApiError::new(ErrorCode::Usage, "no model is named", Some("for instance sonnet or auto:fast")));

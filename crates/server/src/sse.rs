@@ -1,4 +1,4 @@
-//! Server-sent events: one shape for all feeds, each of them counted while somebody reads it.
+//! Server-sent events: one shape for all feeds, each of them counted while a client reads it.
 
 use super::ApiState;
 use axum::response::sse::{Event, KeepAlive, Sse};

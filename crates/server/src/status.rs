@@ -41,14 +41,14 @@ use tokio::time::{Sleep, sleep};
 const MOST: usize = 100;
 /// The shortest time between two overviews of a feed.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long a change that no entry of the history tells (a problem, midnight) may go unnoticed.
+/// How long a change that no entry of the history shows (a problem, midnight) may go unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Which tasks are shown.
 pub(super) enum Shown {
-    /// All.
+    /// All tasks are shown.
     All,
-    /// These.
+    /// Only these tasks are shown.
     Only(BTreeSet<TaskId>),
 }
 
@@ -61,9 +61,9 @@ impl Shown {
     }
 }
 
-/// How things stand.
+/// Returns the status of the daemon.
 pub async fn status(State(state): State<ApiState>, Params(wanted): Params<StatusQuery>) -> Result<Response, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     if wanted.brief == Some(true) {
         return Ok(Json(brief(&state, &view).await?).into_response());
     }
@@ -95,7 +95,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
     })
 }
 
-/// Of the engine's files, of the address that it should listen at, and of its state that was removed.
+/// Returns the problems of the engine's files, of its address, and of its state that was removed.
 fn problems(state: &ApiState, view: &View) -> Vec<String> {
     let process = &state.process;
     view.problems.iter().cloned().chain(process.listening.problem()).chain(process.displaced.clone()).collect()
@@ -106,7 +106,7 @@ fn slots(view: &View) -> SlotsView {
     SlotsView { busy, total, because }
 }
 
-/// Tasks by status: those at hand, and those that the journal alone has.
+/// Counts the tasks by status: those in memory, and those that only the journal has.
 pub(super) async fn counts(state: &ApiState, view: &View) -> Result<BTreeMap<Status, u64>, ApiError> {
     let settled = state.engine.settled_counts().await?;
     let open = view.tasks.values().filter(|task| !task.is_settled()).map(|task| (task.status(), 1));
@@ -177,7 +177,7 @@ fn queued(view: &View, shown: &Shown) -> Vec<QueuedView> {
     shown.collect()
 }
 
-/// How old what was told last is.
+/// How old the last answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stale {
     /// Nothing has happened since.
@@ -198,9 +198,9 @@ struct Follower {
     said: BTreeMap<RunId, Option<String>>,
     sent: Option<Overview>,
     stale: Stale,
-    /// Nothing is told before it is over.
+    /// Nothing is sent before it is over.
     pause: Option<Pin<Box<Sleep>>>,
-    /// When everything is looked at again, whatever was told.
+    /// When everything is read again, whatever was sent.
     look_again: Pin<Box<Sleep>>,
 }
 
@@ -265,7 +265,7 @@ impl Follower {
             Some(known) => known,
             None => {
                 self.look_again.set(sleep(LOOK_AGAIN));
-                let view = self.state.engine.look().await.ok()?;
+                let view = self.state.engine.snapshot().await.ok()?;
                 self.listen(&view).await;
                 overview(&self.state, &view, &Shown::All).await.ok()?
             }

@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// How long a change that no entry of the history tells may go unnoticed.
+/// How long a change that no entry of the history shows may go unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often in a row output that cannot be read is tried again before the rest of it is given up.
 const TRIES: u32 = 5;
@@ -53,7 +53,7 @@ struct TaskStream {
     wanted: Option<RunId>,
     /// Nothing but `wanted`.
     single: bool,
-    /// Runs that were told, or are older than what was asked for.
+    /// Runs that were sent, or are older than what was asked for.
     past: BTreeSet<RunId>,
     sent_any: bool,
     sent_waiting: bool,
@@ -77,7 +77,7 @@ pub async fn follow(
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).or(wanted.cursor.as_deref());
     let resumed = resumed.filter(|text| !text.is_empty());
     let resumed = resumed.map(str::parse::<Cursor>).transpose().map_err(usage)?;
-    // Subscribed before anything is looked at, so that nothing is missed.
+    // Subscribed before anything is read, so that nothing is missed.
     let feed = state.engine.follow();
     let (view, _) = snapshot(&state, task).await?;
     if let Some(run) = &run
@@ -118,7 +118,7 @@ fn on_the_wire(event: &StreamEvent) -> Event {
     // An event is plain data; it always serializes.
     let wire = Event::default().event(name).json_data(event).unwrap_or_default();
     match (event, run) {
-        // Where a run is resumed is told by its pieces alone.
+        // Only the pieces of a run say where it is resumed.
         (StreamEvent::Output(_) | StreamEvent::Cut { .. }, Some(run)) => {
             wire.id(Cursor { run: run.clone(), offset }.to_string())
         }
@@ -137,7 +137,7 @@ impl TaskStream {
                         return Some(stream_event(delivery, run_id));
                     }
                     Ok(None) => {}
-                    // What is not told now would never be told: the run counts as told once it is left.
+                    // What is not sent now would never be sent: the run counts as sent once it is left.
                     Err(error) if self.failed < TRIES => {
                         tracing::warn!(run = %run_id, %error, "a stream is held up");
                         self.first = Some(Start::Offset(current.cursor()));
@@ -203,7 +203,7 @@ impl TaskStream {
         }
         let chosen = match &self.wanted {
             Some(wanted) => runs.iter().filter(started).find(|run| run.id == *wanted),
-            // Whoever waited for the task sees all that came, however quick it was.
+            // A client that waited for the task sees all that came, however quick it was.
             None if self.sent_waiting => runs.iter().filter(is_work).find(started),
             None => runs.iter().filter(is_work).rfind(started),
         }?;
@@ -330,7 +330,7 @@ impl Everything {
     }
 
     async fn watch_new_runs(&mut self) -> Result<(), ApiError> {
-        let view = self.state.engine.look().await?;
+        let view = self.state.engine.snapshot().await?;
         for run in view.live_runs.iter().filter(|run| run.kind == RunKind::Work && run.started_at.is_some()) {
             if self.known.insert(run.id.clone()) {
                 let title = view.tasks.get(&run.task).map_or("", |task| task.spec.title.as_str());

@@ -16,14 +16,14 @@ use orch_core::operations::pause::{Pause, PauseScope, PauseSelector};
 use orch_core::operations::service::{Cause, Departure};
 use orch_engine::handle::{Fate, UnderWay};
 
-/// Starts and ends that are told where nobody says how many.
+/// The usual number of starts and ends in an answer.
 const USUAL: u32 = 100;
 /// The longest name or reason that is taken, in characters.
 const LONGEST: usize = 200;
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-/// Pauses something.
+/// Pauses everything, a project or an agent.
 pub async fn pause(Caller(state): Caller, Body(new): Body<NewPause>) -> Answer<PausesView> {
     switch(&state, new, true).await
 }

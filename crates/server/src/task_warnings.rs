@@ -13,7 +13,7 @@ use orch_core::tasks::task::Spec;
 
 /// Returns the warnings. An engine that is leaving has none: what was asked for is done already.
 pub(super) async fn task_warnings(state: &ApiState, spec: Spec) -> Vec<String> {
-    let Ok(view) = state.engine.look().await else { return Vec::new() };
+    let Ok(view) = state.engine.snapshot().await else { return Vec::new() };
     let mut warnings = label_warnings(&spec.labels, &view.settings.config);
     warnings.extend(state.engine.model_warning(spec).await.unwrap_or_default());
     warnings

@@ -44,17 +44,17 @@ pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
 
 /// Tasks as small rows: all that are not settled, and settled ones as wanted.
 pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<RowsQuery>) -> Answer<RowsView> {
-    let before = state.engine.look().await?;
+    let before = state.engine.snapshot().await?;
     let settled = state.engine.settled_rows(wanted.settled.unwrap_or(u64::MAX)).await?;
     let stored: u64 = state.engine.settled_counts().await?.values().sum();
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let left_out = stored.saturating_sub(settled.len() as u64);
     let slots = occupancy(&view);
     let settled = settled.into_iter().map(|row| {
         let SettledRow { id, status, agent, model, title, created_at } = row;
         (id, TaskRow { id, status, agent, model, title, created_at, question_kind: None, why: None })
     });
-    // Between two looks a task may be put away or taken up again; what is newer counts.
+    // Between two reads a task may be put away or taken up again; what is newer counts.
     let open = before.tasks.values().chain(view.tasks.values()).map(|task| (task.id, row_of(&view, task, &slots)));
     let mut rows: BTreeMap<TaskId, TaskRow> = settled.chain(open).collect();
     for (id, worker) in state.engine.last_workers(rows.keys().copied().collect()).await? {
@@ -86,7 +86,7 @@ pub(super) fn short_why(view: &View, task: &Task, slots: &Occupancy<'_>) -> Opti
     Some(describe(hold, task, &|id| view.waited(id), slots).detail)
 }
 
-/// For the words that planning leaves out.
+/// Returns what the messages need that planning leaves out.
 pub(super) fn occupancy(view: &View) -> Occupancy<'_> {
     Occupancy::new(&view.tasks, view.projects.iter().map(|p| p.dir.clone()).collect(), &view.room, &view.batches)
 }
@@ -131,7 +131,7 @@ pub(super) async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, 
 
 /// One task with everything, and when that was.
 pub(super) async fn snapshot(state: &ApiState, id: TaskId) -> Result<(TaskView, Timestamp), ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let task = task_in(&view, state, id).await?;
     let open = view.tasks.values().filter(|task| task.spec.parent == Some(id)).map(|task| task.id);
     let parts: BTreeSet<TaskId> = state.engine.settled_parts(id).await?.into_iter().chain(open).collect();
@@ -142,11 +142,12 @@ pub(super) async fn snapshot(state: &ApiState, id: TaskId) -> Result<(TaskView, 
     let conflicts = state.engine.conflicts_of(id).await?.into_iter().map(super::events::on_the_wire).collect();
     let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
     let worker = state.engine.last_workers(vec![id]).await?.remove(&id);
-    let told = task_view(&view, &task, parts, worker, &occupancy(&view)).with_details(&task, runs, messages, conflicts);
-    Ok((told, view.now))
+    let details =
+        task_view(&view, &task, parts, worker, &occupancy(&view)).with_details(&task, runs, messages, conflicts);
+    Ok((details, view.now))
 }
 
-/// A task that is at hand, or in the journal.
+/// Returns a task from memory or from the journal.
 pub(super) async fn task_in(view: &View, state: &ApiState, id: TaskId) -> Result<Arc<Task>, ApiError> {
     match view.tasks.get(&id) {
         Some(task) => Ok(Arc::clone(task)),
@@ -171,7 +172,7 @@ pub async fn add(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<
     check_model(new.task.model.as_deref())?;
     let spec = Spec::from(new);
     let task = state.engine.add_once(spec.clone(), once).await?;
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let added = task_view(&view, &task, Vec::new(), None, &occupancy(&view));
     Ok(Json(TaskView { warnings: task_warnings(&state, spec).await, ..added }))
 }
@@ -187,7 +188,7 @@ pub async fn run(
     ask(&state, &id, request, (wanted.unchanged_since, repeatable)).await
 }
 
-/// From the beginning.
+/// Starts a task from the beginning.
 pub async fn retry(
     Caller(state): Caller,
     Segments(id): Segments<String>,
@@ -251,7 +252,7 @@ pub async fn route(State(state): State<ApiState>, Segments(id): Segments<String>
 /// Why a task does not move.
 pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<WhyView> {
     let id = task_id(&id)?;
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let task = task_in(&view, &state, id).await?;
     let hold = view.plan.hold(id).map(|hold| describe(hold, &task, &|id| view.waited(id), &occupancy(&view)));
     let (because, next) = match fares(&view, &task).filter(|_| hold.is_none()) {
@@ -283,7 +284,7 @@ fn batch_of(view: &View, id: TaskId) -> Option<&str> {
     view.batches.iter().find(|batch| batch.contains(id)).map(|batch| batch.name.as_str())
 }
 
-/// Of a task whose agent shows no sign of life: for how long, and what comes of it.
+/// Describes for how long an agent shows no sign of life, and what comes of it.
 fn fares(view: &View, task: &Task) -> Option<(String, String)> {
     let TaskState::InProgress { run: id, .. } = &task.state else { return None };
     let run = view.live_runs.iter().find(|run| run.id == *id)?;
@@ -300,7 +301,7 @@ fn fares(view: &View, task: &Task) -> Option<(String, String)> {
     Some((because, next))
 }
 
-/// Of a task that is under way while nobody serves: its agent works on by itself, all else waits.
+/// Describes a task that is under way without a daemon: its agent works on by itself, all else waits.
 fn unattended(task: &Task) -> Option<(String, String)> {
     let next = "`orch serve` goes on with it".to_owned();
     match &task.state {
@@ -339,9 +340,9 @@ fn explain(task: &Task, hold: Option<&Hold>, batch: Option<&str>) -> (String, St
     }
 }
 
-/// Registered repositories.
+/// Lists the repositories that are registered.
 pub async fn projects(State(state): State<ApiState>) -> Answer<Vec<NewProject>> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let of = |p: Project| NewProject { dir: p.dir, name: p.name, approved: p.approved };
     Ok(Json(view.projects.into_iter().map(of).collect()))
 }

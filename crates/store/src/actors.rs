@@ -1,4 +1,4 @@
-//! Who did what a line of the history tells: a column since version 15.
+//! Who did what a line of the history records: a column since version 15.
 
 /// The step of the migrations that makes the column. Lines of before have no actor: their kind told it. The sum of a line covers
 /// the actor from now on; a line that was not whole before keeps a sum that does not fit.

@@ -1,7 +1,7 @@
 //! `jobs.yml` as a document: what recurs, as a person wrote it, and the few changes that commands make in it, each in its
 //! place. It opens no file.
 //!
-//! What is wrong is told in two degrees, as for `tasks.yml`. *The whole file is invalid* when it is no YAML, sets a key
+//! Problems are reported in two degrees, as for `tasks.yml`. *The whole file is invalid* when it is no YAML, sets a key
 //! twice, or is no list of jobs: the caller keeps what was in force. *One entry is invalid* in every other case: it is
 //! told, the last form of that job that read stays in force, and everything else in the file counts.
 
@@ -54,7 +54,7 @@ pub enum Severity {
 /// Something wrong in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad.
+    /// How bad the problem is.
     pub severity: Severity,
     /// Line, counted from 1; 0 when it concerns the file as a whole.
     pub line: u32,
@@ -85,7 +85,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// One entry.
+/// One entry of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its place in the list, counted from 0.
@@ -108,7 +108,7 @@ pub struct JobsDoc {
 }
 
 impl JobsDoc {
-    /// Reads a file. `zone` tells why there is no time zone of a name.
+    /// Reads a file. `zone` says why there is no time zone of a name.
     ///
     /// # Errors
     /// Why the file as a whole is invalid.

@@ -51,7 +51,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
-/// How many starts and ends of the daemon are at hand.
+/// How many starts and ends of the daemon are kept in memory.
 const LIVES: u32 = 100;
 
 /// Why the journal cannot serve.
@@ -70,7 +70,7 @@ pub enum JournalError {
     Migration {
         /// The journal's file.
         path: PathBuf,
-        /// The cause.
+        /// The error of the migration.
         source: MigrationError,
     },
     /// A stored row does not read back.
@@ -80,7 +80,7 @@ pub enum JournalError {
         path: PathBuf,
         /// What the row holds.
         what: &'static str,
-        /// The cause.
+        /// The error of the parser.
         source: serde_json::Error,
     },
     /// A value has no stored form. The journal is not at fault, and nothing of the batch was stored.
@@ -90,7 +90,7 @@ pub enum JournalError {
         path: PathBuf,
         /// What the value is.
         what: &'static str,
-        /// The cause.
+        /// The error of the serializer.
         source: serde_json::Error,
     },
     /// It was examined, and is not what was stored.
@@ -126,9 +126,9 @@ pub struct Entry {
     pub task_id: Option<TaskId>,
     /// The run that it is about.
     pub run_id: Option<RunId>,
-    /// Who did it.
+    /// Who caused it.
     pub actor: Actor,
-    /// What happened.
+    /// The fact that happened.
     pub fact: Fact,
 }
 
@@ -257,7 +257,7 @@ impl JournalError {
     /// The file is no journal any more: trying again does not help.
     pub fn is_damage(&self) -> bool {
         match self {
-            // While it is written, a refusal may be the fault of what is written; opening it tells more.
+            // While it is written, a refusal may be the fault of what is written; opening it shows more.
             Self::Sqlite { source, .. } => {
                 matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
             }
@@ -344,7 +344,7 @@ impl Journal {
         }
     }
 
-    /// All runs of a task, in the order they were begun. Blocking.
+    /// Returns all runs of a task, in the order they were started. Blocking.
     pub fn runs_of(&self, task: TaskId) -> Result<Vec<Run>, JournalError> {
         self.rows("run", "SELECT data FROM runs WHERE task_id = ?1 ORDER BY ordinal", params![task.0])
     }

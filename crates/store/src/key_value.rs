@@ -53,7 +53,7 @@ pub(super) fn forget(
     connection.prepare_cached(sql)?.execute(params![channel, prefix, before.map(Timestamp::as_millisecond)]).map(drop)
 }
 
-/// One value.
+/// Returns the value of a key.
 pub(super) fn one(connection: &Connection, channel: &str, key: &str) -> rusqlite::Result<Option<String>> {
     let sql = "SELECT value FROM channel_state WHERE channel = ?1 AND key = ?2";
     connection.prepare_cached(sql)?.query_row(params![channel, key], |row| row.get(0)).optional()

@@ -15,7 +15,7 @@ pub(super) const CREATE: &str = "
     CREATE INDEX messages_queued ON messages (id) WHERE state = 'queued';
 ";
 
-/// The step of the migrations that tells whose a message is: before it, all were the person's.
+/// The step of the migrations that records whose a message is: before it, all were the person's.
 pub(super) const AUTHORS: &str = "ALTER TABLE messages ADD COLUMN author TEXT NOT NULL DEFAULT 'person';";
 
 pub(super) const COLUMNS: &str = "id, task, run, via, text, sent_at, state, detail, settled_at, author";

@@ -62,7 +62,7 @@ const RUNS_BY_END: &str = "CREATE INDEX runs_by_end ON runs (json_extract(data, 
 /// Why a database cannot be brought to the present version.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    /// SQLite refused.
+    /// SQLite returned an error.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// A newer orch wrote it.
@@ -139,15 +139,15 @@ mod tests {
         assert_eq!(tasks, 1);
     }
 
-    /// Everything that tells one database from another.
+    /// Returns everything that distinguishes one database from another.
     fn lines_of(connection: &Connection) -> Vec<String> {
         let mut statement =
             connection.prepare("SELECT COALESCE(sql, name) FROM sqlite_schema ORDER BY type, name").expect("a schema");
-        let mut told: Vec<String> =
+        let mut lines: Vec<String> =
             statement.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("text");
         let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
-        told.push(version.to_string());
-        told
+        lines.push(version.to_string());
+        lines
     }
 
     /// Opens what is on the disk at this moment as the next process would: the files are copied while they are open.

@@ -1,4 +1,4 @@
-//! The journal's table of what is to be told in channels: its rows, and nothing else. Knows no rules.
+//! The journal's table of messages to be sent to channels: its rows, and nothing else. Knows no rules.
 
 use rusqlite::{Connection, params};
 

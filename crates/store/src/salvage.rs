@@ -1,4 +1,4 @@
-//! What can still be read of a damaged journal, row by row. It works on a copy, changes nothing, and tells of every row
+//! What can still be read of a damaged journal, row by row. It works on a copy, changes nothing, and says of every row
 //! that it had to leave: what a sum or a type contradicts is not taken for true.
 
 use super::journal::{ENTRY, Entry, Project, entry_of_row};
@@ -27,7 +27,7 @@ const FEW: i64 = 1_000;
 /// Rows that cannot be read are named up to so many; the rest is counted.
 const NAMED: usize = 100;
 
-/// What was saved.
+/// What was saved of a journal.
 #[derive(Debug, Default)]
 pub struct Salvaged {
     /// The tasks, by their numbers.
@@ -38,7 +38,7 @@ pub struct Salvaged {
     pub entries: Vec<Entry>,
     /// Messages to agents.
     pub messages: Vec<Message>,
-    /// What is paused; `None`: nobody can tell any more.
+    /// What is paused; `None`: that is not known any more.
     pub pauses: Option<Vec<Pause>>,
     /// Breakers that have seen failures, by their names.
     pub breakers: BTreeMap<String, Breaker>,
@@ -46,7 +46,7 @@ pub struct Salvaged {
     pub cooldowns: BTreeMap<String, Cooldown>,
     /// Starts and ends of the daemon, oldest first.
     pub service: Vec<ServiceEntry>,
-    /// The jobs.
+    /// The recurring jobs.
     pub jobs: Vec<JobRecord>,
     /// The firings of jobs.
     pub firings: Vec<Firing>,
@@ -58,7 +58,7 @@ pub struct Salvaged {
     pub recorded: Vec<Recorded>,
     /// What channels keep.
     pub kept: Vec<KeyValue>,
-    /// What is to be told in them and was.
+    /// The messages of channels, sent or to be sent.
     pub outbox: Vec<OutboxItem>,
     /// Registered repositories, in the order of registration.
     pub projects: Vec<Project>,
@@ -199,7 +199,7 @@ fn switched(reading: &mut Reading<'_>, saved: &mut Salvaged) {
     saved.pauses = (is_whole && !saved.went_back).then_some(pauses);
 }
 
-/// What channels keep, and what is to be told in them.
+/// Reads what channels keep, and their messages.
 fn of_channels(reading: &mut Reading<'_>, saved: &mut Salvaged) {
     let Salvaged { kept, outbox, .. } = saved;
     if reading.has("outbox", 14) {
@@ -232,8 +232,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Whether the journal has, or should have, this table: it came with version `since`. One that cannot tell is taken
-    /// for one that should.
+    /// Whether the journal has, or should have, this table: it came with version `since`. One whose version is unknown
+    /// is taken for one that should.
     fn has(&self, table: &str, since: usize) -> bool {
         let sql = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
         let count: Option<u64> = self.connection.query_row(sql, [table], |row| row.get(0)).ok();
@@ -241,8 +241,8 @@ impl Reading<'_> {
         count != Some(0) || version.is_none_or(|version| version >= since)
     }
 
-    /// Takes every row of a table that can be read, and tells whether that was all of it. `highest`: no row has a higher
-    /// number.
+    /// Takes every row of a table that can be read, and returns whether that was all of it. `highest`: no row has a
+    /// higher number.
     fn table(
         &mut self,
         table: &str,
@@ -274,7 +274,8 @@ impl Reading<'_> {
         let (mut last, broke) = self.scan(&format!("{select} > ?1 ORDER BY rowid"), i64::MIN, &mut each);
         let is_reached = broke.is_none();
         if let Some(error) = broke {
-            // Behind the break, every number is asked for by itself: a row whose way through the tree is whole is found.
+            // Behind the break, every number is asked for by itself: a row whose way through the tree is whole is
+            // found.
             let known: Option<i64> = self
                 .connection
                 .query_row(&format!("SELECT MAX(rowid) FROM {table}"), [], |row| row.get(0))

@@ -1,5 +1,5 @@
-//! The index of all transcripts: which parts of which runs can hold a text. It tells where to look and nothing more;
-//! what it holds can be made again from the transcripts, so whatever is wrong with it, it is thrown away.
+//! The index of all transcripts: which parts of which runs can hold a text. It says where a match can be and nothing
+//! more; what it holds can be made again from the transcripts, so whatever is wrong with it, it is thrown away.
 
 use orch_core::base::ids::RunId;
 use orch_core::economics::pattern::{Need, fold};
@@ -23,7 +23,7 @@ const TABLES: &str = "
     CREATE VIRTUAL TABLE terms USING fts5(
         text, content='', contentless_delete=1, detail=none, tokenize='trigram case_sensitive 1'
     );";
-/// The most terms of one text that are asked for: each costs, and a few tell enough.
+/// The most terms of one text that are asked for: each costs, and a few are enough.
 const TERMS: usize = 24;
 /// How long a reader waits for the writer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,15 +34,15 @@ pub enum IndexError {
     /// SQLite refused: the file is damaged, the disk is full.
     #[error("search index {}: {source}", path.display())]
     Sqlite {
-        /// The file.
+        /// The file of the index.
         path: PathBuf,
-        /// SQLite's word.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// It cannot be removed to be made anew.
     #[error("search index {}: cannot remove it: {source}", path.display())]
     Remove {
-        /// The file.
+        /// The file of the index.
         path: PathBuf,
         /// The system's word.
         source: io::Error,
@@ -50,7 +50,7 @@ pub enum IndexError {
     /// The text to be indexed cannot be read.
     #[error("search index {}: cannot read what is to be indexed: {source}", path.display())]
     Text {
-        /// The file.
+        /// The file of the index.
         path: PathBuf,
         /// The system's word.
         source: io::Error,
@@ -60,7 +60,7 @@ pub enum IndexError {
 /// A part of a transcript: whole lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Block {
-    /// Its first byte.
+    /// The offset of its first byte.
     pub begin: u64,
     /// After its last byte.
     pub end: u64,
@@ -111,8 +111,8 @@ impl SearchIndex {
     /// `None`: it has another version.
     fn open_or_make(path: &Path) -> Result<Option<Self>, IndexError> {
         let failed = |source| IndexError::Sqlite { path: path.to_owned(), source };
-        // What agents have said is for its owner; its log and the rest take the mode of the file. One that cannot be made
-        // is told of by the next line.
+        // What agents have said is for its owner; its log and the rest take the mode of the file. One that cannot be
+        // made is told of by the next line.
         std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).ok();
         let connection = Connection::open(path).map_err(failed)?;
         let make = || -> rusqlite::Result<bool> {

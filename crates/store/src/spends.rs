@@ -12,7 +12,7 @@ pub(super) const CREATE: &str = "
 /// The data of those of a time (in milliseconds) or later.
 pub(super) const SINCE: &str = "SELECT data FROM spends WHERE at >= ?1 ORDER BY at, id";
 
-/// Appends.
+/// Appends a record of what was spent.
 pub(super) fn put(connection: &Connection, record: &Record, data: &str) -> rusqlite::Result<()> {
     let sql = "INSERT INTO spends (id, at, data, sum)
                SELECT next.id, ?1, ?2, row_sum(next.id, ?1, ?2) FROM (SELECT COALESCE(MAX(id), 0) + 1 AS id FROM spends) AS next";

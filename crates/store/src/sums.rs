@@ -1,5 +1,6 @@
-//! A sum in every row, by which a value that changed on the disk is told from one that orch wrote: SQLite has none, and
-//! a flipped bit inside a text is no fault of the file's structure. It only tells; what follows is decided elsewhere.
+//! A sum in every row, by which a value that changed on the disk is distinguished from one that orch wrote: SQLite has
+//! none, and a flipped bit inside a text is no fault of the file's structure. It only reports; what follows is decided
+//! elsewhere.
 
 use orch_core::base::names::fingerprint;
 use rusqlite::Connection;
@@ -48,12 +49,12 @@ pub(super) const SUMMED: [(&str, &str); 16] = [
 pub(super) const SUMMED_BEFORE: [(&str, &str); 2] =
     [("events", "seq, at, task_id, run_id, kind, text, actor"), ("events", "seq, at, task_id, run_id, kind, text")];
 
-/// The most findings that are told of one file: beyond, it is clear what it is worth.
+/// The most findings that are reported of one file: beyond, it is clear what it is worth.
 const MOST: usize = 20;
 /// SQLite's `SQLITE_READONLY` without a reason beside it.
 const READ_ONLY: i32 = 8;
 
-/// Makes `row_sum(…)` known to a connection that writes or looks.
+/// Makes `row_sum(…)` known to a connection that writes or checks.
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("row_sum", -1, flags, row_sum)
@@ -141,13 +142,13 @@ pub(super) fn structure(connection: &Connection) -> rusqlite::Result<Vec<String>
 
 fn checked(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MOST})"))?;
-    let told: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(told.into_iter().filter(|line| line != "ok").collect())
+    let lines: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
-/// What two places tell of the same thing, and not the same.
+/// Returns where two places disagree about the same thing.
 fn unlike(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let told = [
+    let queries = [
         (
             "SELECT CAST(settled.id AS TEXT) FROM settled LEFT JOIN tasks ON tasks.id = settled.id
              WHERE tasks.id IS NULL OR settled.status <> json_extract(tasks.data, '$.state.status') LIMIT 20",
@@ -165,7 +166,7 @@ fn unlike(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         ),
     ];
     let mut findings = Vec::new();
-    for (sql, what) in told {
+    for (sql, what) in queries {
         let mut statement = connection.prepare(sql)?;
         let ids: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         findings.extend(ids.into_iter().map(|id| format!("task {id} {what}")));

@@ -1,7 +1,7 @@
 //! `tasks.yml` as a document: what a person wrote, read into entries, and the few values that orch writes back, each
 //! in its place. It opens no file, knows no journal and merges nothing.
 //!
-//! What is wrong with a file is told in two degrees. *The whole file is invalid* when it is no YAML, sets a key
+//! Problems of a file are reported in two degrees. *The whole file is invalid* when it is no YAML, sets a key
 //! twice, is not a mapping with a list of `tasks` (or that list itself, or empty), or uses an id twice: then
 //! [`TasksDoc::parse`] fails and the caller keeps the last good version. *One entry is invalid* in every other case
 //! (no title, a wrong type, an unknown status, a bad id, an unknown dependency, a cycle): it is not [`Entry::sound`],
@@ -25,7 +25,7 @@ use orch_core::base::ids::TaskId;
 use std::fmt;
 use std::ops::Range;
 
-/// So many keys of an entry that mean nothing are named.
+/// The most keys of an entry that mean nothing that are named.
 const IGNORED: usize = 8;
 
 /// The key of the list of tasks.
@@ -43,7 +43,7 @@ pub enum Severity {
 /// Something wrong in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad.
+    /// How bad the problem is.
     pub severity: Severity,
     /// Line, counted from 1; 0 when it concerns the file as a whole.
     pub line: u32,
@@ -85,7 +85,7 @@ pub struct TasksDoc {
 }
 
 impl TasksDoc {
-    /// Reads a file. `known` tells of ids that are not in the file whether such a task exists all the same (a person
+    /// Reads a file. `known` says of ids that are not in the file whether such a task exists all the same (a person
     /// may take a finished task out of the file while others still name it).
     ///
     /// # Errors
@@ -159,7 +159,7 @@ impl TasksDoc {
         self.with(read.entries)
     }
 
-    /// The text.
+    /// Returns the text of the file.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -189,7 +189,7 @@ impl TasksDoc {
         self.entries.iter().find(|entry| entry.id == Some(id))
     }
 
-    /// Makes the edits; those that cannot be made are told, the others are made.
+    /// Makes the edits; returns those that cannot be made, and makes the others.
     ///
     /// # Errors
     /// Never for a single edit; only when the file with the edits made would no longer be valid.
@@ -203,7 +203,7 @@ impl TasksDoc {
         doc.map(|doc| (doc, refused)).map_err(|_| EditError::Unverified)
     }
 
-    /// By what this content is recognized.
+    /// Returns the mark by which this content is recognized.
     pub fn agreed(&self) -> Agreed {
         self.outline.agreed(&self.text)
     }

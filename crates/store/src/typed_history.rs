@@ -36,7 +36,7 @@ fn fact_of(row: &Context<'_>) -> rusqlite::Result<Fact> {
     Ok(typed.unwrap_or_else(|| Fact::Untyped { kind: kind.into_owned(), text: text.into_owned() }))
 }
 
-/// What a sentence of before tells. The caller compares: a fact that makes another sentence is none.
+/// Reads the fact out of an old sentence. The caller compares: a fact that makes another sentence is none.
 fn from_sentence(kind: &str, text: &str) -> Option<Fact> {
     let own = || text.to_owned();
     let then = || standing(text);

@@ -1,7 +1,7 @@
-//! The witness: a small file beside the journal that tells how far the journal had come, and how it was left. With it, a
-//! journal that went back in time is recognized, which SQLite takes for a whole one: what it holds of a damaged log is
-//! everything before the damage, without a word. And a journal that is byte for byte the one that was left need not be
-//! examined. It is never flushed, so it may be behind the journal and is never ahead of it.
+//! The witness: a small file beside the journal that records how far the journal had come, and how it was left. With
+//! it, a journal that went back in time is recognized, which SQLite takes for a whole one: what it holds of a damaged
+//! log is everything before the damage, without a word. And a journal that is byte for byte the one that was left need
+//! not be examined. It is never flushed, so it may be behind the journal and is never ahead of it.
 
 use orch_sys::fs::{Digest, FsError, read_limited};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Bytes of the file: one write, in one sector.
 const LENGTH: usize = 256;
 
-/// What the witness tells.
+/// The content of the witness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Testimony {
     /// Transactions that were committed.

@@ -75,8 +75,8 @@ impl<'a> Pieces<'a> {
             return Ok(false);
         }
         let from = self.at + held as u64;
-        let room = usize::try_from(self.until.saturating_sub(from)).unwrap_or(usize::MAX).min(wanted - held);
-        self.buffer.resize(held + room, 0);
+        let space = usize::try_from(self.until.saturating_sub(from)).unwrap_or(usize::MAX).min(wanted - held);
+        self.buffer.resize(held + space, 0);
         let count = self.text.read_at(&mut self.buffer[held..], from)?;
         self.buffer.truncate(held + count);
         Ok(held + count < wanted)

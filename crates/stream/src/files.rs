@@ -46,7 +46,7 @@ pub enum Start {
 
 impl RunFiles {
     /// Returns the paths of a run's files in its directory.
-    pub fn of(task: TaskId, run: RunId, dir: PathBuf, part: Part) -> Self {
+    pub fn new(task: TaskId, run: RunId, dir: PathBuf, part: Part) -> Self {
         let followed = match part {
             Part::Output => output::TRANSCRIPT,
             Part::Events => output::ACTIVITY,
@@ -96,15 +96,15 @@ impl RunFiles {
     fn tail(&self, lines: usize) -> io::Result<u64> {
         let Some(text) = Text::open(self)? else { return Ok(0) };
         let length = text.length()?;
-        let mut room: u64 = 64 << 10;
+        let mut distance: u64 = 64 << 10;
         loop {
-            let begin = length.saturating_sub(room);
+            let begin = length.saturating_sub(distance);
             let bytes = text.range(begin, length)?;
             let start = start_of_last_lines(&bytes, lines);
             if start > 0 || begin == 0 {
                 return Ok(begin + start as u64);
             }
-            room *= 4;
+            distance *= 4;
         }
     }
 }

@@ -161,13 +161,13 @@ fn line(number: u64, offset: u64, bytes: &[u8]) -> Line {
 
 /// Returns the lines that end before `offset`, the start of line `number`.
 fn before(text: &Text, offset: u64, number: u64, context: usize) -> io::Result<Vec<Line>> {
-    let mut room: u64 = 16 << 10;
+    let mut distance: u64 = 16 << 10;
     loop {
-        let begin = offset.saturating_sub(room);
+        let begin = offset.saturating_sub(distance);
         let bytes = text.range(begin, offset)?;
         let start = start_of_last_lines(&bytes, context);
-        if start == 0 && begin > 0 && room < BACK {
-            room *= 4;
+        if start == 0 && begin > 0 && distance < BACK {
+            distance *= 4;
             continue;
         }
         let mut at = begin + start as u64;

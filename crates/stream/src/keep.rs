@@ -77,11 +77,11 @@ impl RunFiles {
     /// Returns the files of the run with this directory; `None` when it is no run's.
     pub fn at(dir: PathBuf) -> Option<Self> {
         let run: RunId = dir.file_name()?.to_str()?.parse().ok()?;
-        Some(Self::of(run.task()?, run, dir, Part::Output))
+        Some(Self::new(run.task()?, run, dir, Part::Output))
     }
 
     fn part(&self, part: Part) -> Self {
-        Self::of(self.task, self.run.clone(), self.dir.clone(), part)
+        Self::new(self.task, self.run.clone(), self.dir.clone(), part)
     }
 }
 

@@ -95,7 +95,8 @@ mod tests {
         let mut reader = StyleReader::new(&path);
         assert_eq!(offsets(&reader.between(0, 10)), [] as [u64; 0]);
         let mut file = OpenOptions::new().append(true).create(true).open(&path).expect("writable");
-        let record = |offset, length| LineStyle::record(offset, length, Pen::of("2"), &[]).expect("a style");
+        let record =
+            |offset, length| LineStyle::record(offset, length, Pen::from_parameters("2"), &[]).expect("a style");
         let late = record(40, 5);
         let (half, rest) = late.split_at(4);
         write!(file, "{}damaged\n{}{half}", record(0, 5), record(10, 25)).expect("writable");

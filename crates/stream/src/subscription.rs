@@ -157,8 +157,8 @@ impl Subscription {
                 None => return Ok(None),
             },
         };
-        let room = self.file_until.map_or(u64::MAX, |until| until.saturating_sub(self.cursor));
-        let most = usize::try_from(room).unwrap_or(usize::MAX).min(PIECE);
+        let left = self.file_until.map_or(u64::MAX, |until| until.saturating_sub(self.cursor));
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
         let (cursor, files, marks) = (self.cursor, self.files.clone(), self.marks.clone());
         let read = tokio::task::spawn_blocking(move || {
             let marks = marks.unwrap_or_else(|| Arc::new(files.marks().unwrap_or_default()));

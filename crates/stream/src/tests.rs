@@ -13,12 +13,12 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A run that the test writes.
-struct Room {
+struct Fixture {
     dir: tempfile::TempDir,
     log: File,
 }
 
-impl Room {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let log = OpenOptions::new().create(true).append(true).open(dir.path().join("transcript.log")).expect("a file");
@@ -26,7 +26,7 @@ impl Room {
     }
 
     fn files(&self) -> RunFiles {
-        RunFiles::of(TaskId(7), RunId::new(TaskId(7), 1, 0xab), self.dir.path().to_owned(), Part::Output)
+        RunFiles::new(TaskId(7), RunId::new(TaskId(7), 1, 0xab), self.dir.path().to_owned(), Part::Output)
     }
 
     fn write(&mut self, text: impl AsRef<[u8]>) {
@@ -78,35 +78,35 @@ fn content(delivery: Option<Delivery>) -> String {
 
 #[tokio::test]
 async fn early_and_late_watchers_see_the_same_bytes_and_the_end_once() {
-    let (mut room, hub) = (Room::new(), Hub::default());
-    let mut early = hub.subscribe(&room.files(), Start::Offset(0)).expect("readable");
-    room.write("one\n");
+    let (mut fixture, hub) = (Fixture::new(), Hub::default());
+    let mut early = hub.subscribe(&fixture.files(), Start::Offset(0)).expect("readable");
+    fixture.write("one\n");
     assert_eq!(content(next(&mut early).await), "one\n");
-    room.write("two\nthr");
+    fixture.write("two\nthr");
     assert_eq!(content(next(&mut early).await), "two\n");
-    let mut late = hub.subscribe(&room.files(), Start::Offset(0)).expect("readable");
-    let mut last = hub.subscribe(&room.files(), Start::Tail(1)).expect("readable");
-    room.write("ee\nfour\nthe end");
-    room.end();
+    let mut late = hub.subscribe(&fixture.files(), Start::Offset(0)).expect("readable");
+    let mut last = hub.subscribe(&fixture.files(), Start::Tail(1)).expect("readable");
+    fixture.write("ee\nfour\nthe end");
+    fixture.end();
     assert_eq!(rest(&mut early).await, ("three\nfour\nthe end".to_owned(), 1));
-    assert_eq!(rest(&mut late).await, (room.all(), 1));
+    assert_eq!(rest(&mut late).await, (fixture.all(), 1));
     assert_eq!(rest(&mut last).await.1, 1);
-    let mut afterwards = hub.subscribe(&room.files(), Start::Offset(4)).expect("readable");
-    assert_eq!(rest(&mut afterwards).await, (room.all()[4..].to_owned(), 1));
+    let mut afterwards = hub.subscribe(&fixture.files(), Start::Offset(4)).expect("readable");
+    assert_eq!(rest(&mut afterwards).await, (fixture.all()[4..].to_owned(), 1));
     assert_eq!(hub.followed(), 0, "nobody is followed any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_who_does_not_read_slows_nobody_and_loses_nothing() {
-    let (mut room, hub) = (Room::new(), Hub::default());
-    let mut sleeper = hub.subscribe(&room.files(), Start::Offset(0)).expect("readable");
-    let mut reader = hub.subscribe(&room.files(), Start::Offset(0)).expect("readable");
+    let (mut fixture, hub) = (Fixture::new(), Hub::default());
+    let mut sleeper = hub.subscribe(&fixture.files(), Start::Offset(0)).expect("readable");
+    let mut reader = hub.subscribe(&fixture.files(), Start::Offset(0)).expect("readable");
     let line = format!("{}\n", "x".repeat(999));
     for _ in 0..20_000 {
-        room.write(&line);
+        fixture.write(&line);
     }
-    room.write("last\n");
-    room.end();
+    fixture.write("last\n");
+    fixture.end();
     for watched in [&mut reader, &mut sleeper] {
         let (received, finals) = rest(watched).await;
         assert_eq!((received.len(), finals), (20_000_005, 1));
@@ -116,8 +116,8 @@ async fn one_who_does_not_read_slows_nobody_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_watchers_see_everything() {
-    let (mut room, hub) = (Room::new(), Hub::default());
-    let files = room.files();
+    let (mut fixture, hub) = (Fixture::new(), Hub::default());
+    let files = fixture.files();
     let watchers: Vec<_> = (0..1000)
         .map(|_| {
             let mut watched = hub.subscribe(&files, Start::Offset(0)).expect("readable");
@@ -125,11 +125,11 @@ async fn a_thousand_watchers_see_everything() {
         })
         .collect();
     for number in 0..200 {
-        room.write(format!("line {number}\n"));
+        fixture.write(format!("line {number}\n"));
         tokio::task::yield_now().await;
     }
-    room.end();
-    let all = room.all();
+    fixture.end();
+    let all = fixture.all();
     for watcher in watchers {
         assert_eq!(watcher.await.expect("it ended"), (all.clone(), 1));
     }
@@ -137,44 +137,44 @@ async fn a_thousand_watchers_see_everything() {
 
 #[tokio::test]
 async fn a_transcript_that_is_cut_or_removed_is_told_and_ends_nothing_early() {
-    let (mut room, hub) = (Room::new(), Hub::default());
-    room.write("one\ntwo\n");
-    let mut watched = hub.subscribe(&room.files(), Start::Offset(0)).expect("readable");
+    let (mut fixture, hub) = (Fixture::new(), Hub::default());
+    fixture.write("one\ntwo\n");
+    let mut watched = hub.subscribe(&fixture.files(), Start::Offset(0)).expect("readable");
     assert_eq!(content(next(&mut watched).await), "one\ntwo\n");
-    room.log.set_len(4).expect("cut");
-    room.write("2\n");
+    fixture.log.set_len(4).expect("cut");
+    fixture.write("2\n");
     let mut seen = Vec::new();
     while !seen.contains(&Delivery::Cut { offset: 4 }) && !seen.contains(&Delivery::Cut { offset: 6 }) {
         seen.extend(next(&mut watched).await);
     }
-    room.write("three\n");
-    std::fs::remove_file(room.files().followed).expect("removed");
-    room.write("four\n");
-    room.end();
+    fixture.write("three\n");
+    std::fs::remove_file(fixture.files().followed).expect("removed");
+    fixture.write("four\n");
+    fixture.end();
     let (received, finals) = rest(&mut watched).await;
     assert!(received.ends_with("three\nfour\n") && finals == 1, "{received:?}");
-    let mut nothing = hub.subscribe(&room.files(), Start::Tail(5)).expect("an empty transcript");
+    let mut nothing = hub.subscribe(&fixture.files(), Start::Tail(5)).expect("an empty transcript");
     assert_eq!(rest(&mut nothing).await, (String::new(), 1));
 }
 
 #[tokio::test]
 async fn a_run_whose_directory_is_gone_is_over() {
-    let (mut room, hub) = (Room::new(), Hub::default());
-    room.write("one\n");
-    let mut watched = hub.subscribe(&room.files(), Start::Offset(0)).expect("readable");
+    let (mut fixture, hub) = (Fixture::new(), Hub::default());
+    fixture.write("one\n");
+    let mut watched = hub.subscribe(&fixture.files(), Start::Offset(0)).expect("readable");
     assert_eq!(content(next(&mut watched).await), "one\n");
-    std::fs::remove_dir_all(room.dir.path()).expect("removed");
+    std::fs::remove_dir_all(fixture.dir.path()).expect("removed");
     assert_eq!(rest(&mut watched).await, (String::new(), 1));
 }
 
 #[tokio::test]
 async fn bytes_that_are_no_text_keep_their_places() {
-    let (mut room, hub) = (Room::new(), Hub::default());
-    room.write(b"a\xff\xfe\0b\n");
-    room.write(vec![b'y'; 100_000]);
-    room.write("é\nend\n");
-    room.end();
-    let mut watched = hub.subscribe(&room.files(), Start::Offset(0)).expect("readable");
+    let (mut fixture, hub) = (Fixture::new(), Hub::default());
+    fixture.write(b"a\xff\xfe\0b\n");
+    fixture.write(vec![b'y'; 100_000]);
+    fixture.write("é\nend\n");
+    fixture.end();
+    let mut watched = hub.subscribe(&fixture.files(), Start::Offset(0)).expect("readable");
     let (received, _) = rest(&mut watched).await;
     assert!(received.starts_with("a\u{fffd}\u{fffd}\0b\nyyy") && received.ends_with("yé\nend\n"));
     assert_eq!(watched.cursor(), 100_013);
@@ -182,14 +182,14 @@ async fn bytes_that_are_no_text_keep_their_places() {
 
 #[tokio::test]
 async fn what_was_said_when_is_known_afterwards() {
-    let (mut room, hub) = (Room::new(), Hub::default());
+    let (mut fixture, hub) = (Fixture::new(), Hub::default());
     let at = |text: &str| text.parse::<jiff::Timestamp>().expect("a time");
     let (early, late) = (at("2026-08-01T12:00:00Z"), at("2026-08-01T13:00:00Z"));
-    room.write("one\ntwo\n");
+    fixture.write("one\ntwo\n");
     let marks = [Mark { offset: 0, at: early }, Mark { offset: 4, at: late }].map(Mark::line).concat();
-    put(&room.files().timeline.expect("a timeline"), &marks);
-    room.end();
-    let since = |text: &str| hub.subscribe(&room.files(), Start::Since(at(text))).expect("readable");
+    put(&fixture.files().timeline.expect("a timeline"), &marks);
+    fixture.end();
+    let since = |text: &str| hub.subscribe(&fixture.files(), Start::Since(at(text))).expect("readable");
     assert_eq!(rest(&mut since("2026-08-01T12:30:00Z")).await.0, "two\n");
     assert_eq!(rest(&mut since("2026-08-01T14:00:00Z")).await.0, "");
     let mut all = since("2026-08-01T11:00:00Z");
@@ -199,9 +199,9 @@ async fn what_was_said_when_is_known_afterwards() {
 
 #[test]
 fn a_full_buffer_is_told_however_little_of_it_is_handed_out() {
-    let mut room = Room::new();
-    room.write(format!("short\n{}\n", "x".repeat(2 * PIECE)));
-    let text = Text::open(&room.files()).expect("readable").expect("there");
+    let mut fixture = Fixture::new();
+    fixture.write(format!("short\n{}\n", "x".repeat(2 * PIECE)));
+    let text = Text::open(&fixture.files()).expect("readable").expect("there");
     let mut buffer = vec![0; PIECE];
     let first = read_piece(&text, 0, &mut buffer, false).expect("readable").expect("a piece");
     assert_eq!((first.content.as_str(), first.has_more), ("short\n", true));

@@ -97,7 +97,7 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// Reads the fingerprint of `path`; `None` when nothing can be found there.
-    pub fn of(path: &Path) -> Option<Self> {
+    pub fn read(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|found| Self::from(&found))
     }
 

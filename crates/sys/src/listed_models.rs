@@ -34,7 +34,7 @@ pub fn listed_models(
     read: fn(&str) -> Option<BTreeSet<String>>,
 ) -> Answer {
     let file = program.canonicalize().unwrap_or_else(|_| program.to_owned());
-    let fingerprint = Fingerprint::of(&file);
+    let fingerprint = Fingerprint::read(&file);
     // Concurrent callers wait on the lock for this answer instead of asking too.
     let mut all = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = all.get(&file)

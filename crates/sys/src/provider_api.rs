@@ -46,7 +46,7 @@ pub enum Style {
 
 impl Style {
     /// Returns the API of a provider.
-    pub fn of(provider: &str) -> Self {
+    pub fn for_provider(provider: &str) -> Self {
         match provider {
             "anthropic" | "minimax" => Self::Anthropic,
             "google" => Self::Google,
@@ -123,8 +123,8 @@ impl Request {
     /// # Errors
     /// The address is invalid, a key must not be sent there, or the key does not fit into a header.
     pub fn new(provider: &str, base_url: &str, key: Option<Key>) -> Result<Self, AddressError> {
-        let style = Style::of(provider);
-        let address = Address::of(base_url, style)?;
+        let style = Style::for_provider(provider);
+        let address = Address::of_models(base_url, style)?;
         if let Some(key) = &key {
             if !address.is_safe() {
                 return Err(AddressError::Unsafe);

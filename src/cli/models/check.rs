@@ -78,7 +78,7 @@ fn load(context: &Context, home: &Home) -> Result<ModelBook, CliError> {
     loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
     let (known, now) = (probes::load(&home.providers_file()), context.now().at);
     let failing = |id: &str, probe: &Probe| format!("{id} {}", probe.verdict.why);
-    Ok(ModelBook::look(&loaded.config, &context.environment, known, now, &failing))
+    Ok(ModelBook::load(&loaded.config, &context.environment, known, now, &failing))
 }
 
 fn print(view: &CheckView, context: &Context) -> Result<Exit, CliError> {

@@ -68,7 +68,7 @@ fn note(task: &TaskView, run: &RunView, offset: u64) -> RunNote {
 }
 
 fn files(watch: &Watch<'_>, id: TaskId, run: &RunId, dir: PathBuf) -> RunFiles {
-    RunFiles::of(id, run.clone(), dir, watch.part)
+    RunFiles::new(id, run.clone(), dir, watch.part)
 }
 
 fn start(watch: &Watch<'_>, run: &RunId) -> Start {

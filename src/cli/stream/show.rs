@@ -98,7 +98,7 @@ impl<'a> Show<'a> {
             return Styles::new();
         };
         let reader = self.colours.entry(chunk.run_id.clone()).or_insert_with(|| {
-            let files = RunFiles::of(chunk.task_id, chunk.run_id.clone(), home.run(&chunk.run_id), Part::Output);
+            let files = RunFiles::new(chunk.task_id, chunk.run_id.clone(), home.run(&chunk.run_id), Part::Output);
             StyleReader::new(&files.styles)
         });
         reader.between(chunk.offset, chunk.end)

@@ -130,7 +130,7 @@ async fn follow(link: &Link, id: TaskId, run: &RunView, context: &Context) -> Re
     let mut output = link.stream(&endpoint::TaskOutput { id, query }).await?;
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
-    let files = RunFiles::of(id, run.run_id.clone(), dir, Part::Output);
+    let files = RunFiles::new(id, run.run_id.clone(), dir, Part::Output);
     let mut list = context.ui.paint().on.then(|| StyleReader::new(&files.styles));
     let mut offset = 0;
     loop {
@@ -190,7 +190,7 @@ struct Log<'a> {
 impl<'a> Log<'a> {
     fn open(id: TaskId, run: &RunView, args: &Args, context: &'a Context) -> Result<Self, CliError> {
         let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
-        let files = RunFiles::of(id, run.run_id.clone(), dir, Part::Output);
+        let files = RunFiles::new(id, run.run_id.clone(), dir, Part::Output);
         let start = match (args.since, args.tail) {
             (Some(since), _) => Start::Since(since.at(&context.now())),
             (None, Some(lines)) => Start::Tail(lines),

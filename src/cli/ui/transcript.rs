@@ -94,8 +94,8 @@ mod tests {
     use orch_core::text::styled::{LineStyle, Pen, Span};
 
     fn styles() -> Styles {
-        let spans = vec![Span { at: 4, pen: Pen::of("31") }, Span { at: 7, pen: Pen::default() }];
-        [(10, LineStyle { offset: 10, length: 10, base: Pen::of("2"), spans })].into()
+        let spans = vec![Span { at: 4, pen: Pen::from_parameters("31") }, Span { at: 7, pen: Pen::default() }];
+        [(10, LineStyle { offset: 10, length: 10, base: Pen::from_parameters("2"), spans })].into()
     }
 
     #[test]

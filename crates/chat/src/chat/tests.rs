@@ -18,7 +18,7 @@ fn limits(longest: usize) -> Limits {
 }
 
 /// A service in memory that checks requests and refuses on demand.
-struct Room {
+struct Fixture {
     limits: Limits,
     messages: Vec<Message>,
     /// Times of the requests, and whether each was an edit.
@@ -26,7 +26,7 @@ struct Room {
     now: Duration,
 }
 
-impl Room {
+impl Fixture {
     fn new(limits: Limits) -> Self {
         Self { limits, messages: Vec::new(), asked: Vec::new(), now: Duration::ZERO }
     }
@@ -106,20 +106,20 @@ fn none() -> impl Iterator<Item = Refusal> {
 
 #[test]
 fn the_last_message_grows_until_it_is_full_and_lines_stay_whole() {
-    let mut room = Room::new(limits(64));
-    let mut composer = Composer::new(room.limits);
+    let mut fixture = Fixture::new(limits(64));
+    let mut composer = Composer::new(fixture.limits);
     for line in ["one is a line\n", "two is a line\n", "three is a line\n", "four is a line\n", "five is a line\n"] {
-        composer.push(line, room.now);
-        room.settle(&mut composer, &mut none());
+        composer.push(line, fixture.now);
+        fixture.settle(&mut composer, &mut none());
     }
-    let texts: Vec<&str> = room.messages.iter().map(|message| message.text.as_str()).collect();
+    let texts: Vec<&str> = fixture.messages.iter().map(|message| message.text.as_str()).collect();
     assert_eq!(
         texts,
         ["one is a line\ntwo is a line\nthree is a line\nfour is a line\n", "five is a line\n"],
         "{:?}",
-        room.asked
+        fixture.asked
     );
-    assert_eq!(room.asked.iter().filter(|(_, edit)| *edit).count(), 3);
+    assert_eq!(fixture.asked.iter().filter(|(_, edit)| *edit).count(), 3);
 }
 
 #[test]
@@ -157,25 +157,27 @@ fn a_refusal_is_waited_out_as_long_as_the_service_says_or_longer_each_time() {
 
 #[test]
 fn a_message_that_is_gone_is_not_edited_and_what_was_new_comes_in_another_one() {
-    let mut room = Room::new(limits(4096));
-    let mut composer = Composer::new(room.limits);
-    composer.push("first\n", room.now);
-    room.settle(&mut composer, &mut none());
-    composer.push("second\n", room.now);
-    room.settle(&mut composer, &mut std::iter::once(Refusal::Gone));
-    let texts: Vec<&str> = room.messages.iter().map(|message| message.text.as_str()).collect();
+    let mut fixture = Fixture::new(limits(4096));
+    let mut composer = Composer::new(fixture.limits);
+    composer.push("first\n", fixture.now);
+    fixture.settle(&mut composer, &mut none());
+    composer.push("second\n", fixture.now);
+    fixture.settle(&mut composer, &mut std::iter::once(Refusal::Gone));
+    let texts: Vec<&str> = fixture.messages.iter().map(|message| message.text.as_str()).collect();
     assert_eq!(texts, ["first\n", "second\n"]);
 }
 
 #[test]
 fn a_block_of_code_goes_on_in_the_next_message() {
-    let mut room = Room::new(limits(64));
-    let mut composer = Composer::new(room.limits);
-    composer
-        .push("look:\n```rust\nfn one() { a line of code }\nfn two() { a line of code }\n```\nthat was it\n", room.now);
+    let mut fixture = Fixture::new(limits(64));
+    let mut composer = Composer::new(fixture.limits);
+    composer.push(
+        "look:\n```rust\nfn one() { a line of code }\nfn two() { a line of code }\n```\nthat was it\n",
+        fixture.now,
+    );
     composer.flush();
-    room.settle(&mut composer, &mut none());
-    let shown: Vec<String> = room.messages.iter().map(ToString::to_string).collect();
+    fixture.settle(&mut composer, &mut none());
+    let shown: Vec<String> = fixture.messages.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
         [
@@ -207,32 +209,32 @@ proptest! {
     ) {
         let rate = Rate { count, per: SECOND };
         let limits = Limits { requests: rate, ..limits(longest) };
-        let mut room = Room::new(limits);
+        let mut fixture = Fixture::new(limits);
         let mut composer = Composer::new(limits);
         for (text, pause, refusal) in &outputs {
-            composer.push(text, room.now);
-            let end = room.now + Duration::from_millis(*pause);
-            room.settle_until(&mut composer, &mut refusal.clone().into_iter(), end);
-            room.now = room.now.max(end);
+            composer.push(text, fixture.now);
+            let end = fixture.now + Duration::from_millis(*pause);
+            fixture.settle_until(&mut composer, &mut refusal.clone().into_iter(), end);
+            fixture.now = fixture.now.max(end);
         }
         composer.flush();
-        room.settle(&mut composer, &mut none());
+        fixture.settle(&mut composer, &mut none());
         let expected: String = outputs.iter().map(|(text, _, _)| text.as_str()).collect();
         // Whitespace between messages and at the end is not visible.
         let dense = |text: &str| text.split_whitespace().collect::<String>();
-        prop_assert_eq!(dense(&room.text()), dense(&expected));
+        prop_assert_eq!(dense(&fixture.text()), dense(&expected));
     }
 
     #[test]
     fn text_without_blank_lines_arrives_to_the_character(lines in prop::collection::vec("[a-zé🙂]{1,150}", 1..30)) {
         let expected: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        let mut room = Room::new(limits(80));
-        let mut composer = Composer::new(room.limits);
-        lines.iter().for_each(|line| composer.push(&format!("{line}\n"), room.now));
+        let mut fixture = Fixture::new(limits(80));
+        let mut composer = Composer::new(fixture.limits);
+        lines.iter().for_each(|line| composer.push(&format!("{line}\n"), fixture.now));
         composer.flush();
-        room.settle(&mut composer, &mut none());
+        fixture.settle(&mut composer, &mut none());
         // The end of a message may replace the end of a line.
-        prop_assert_eq!(room.text().replace('\n', ""), expected.replace('\n', ""));
+        prop_assert_eq!(fixture.text().replace('\n', ""), expected.replace('\n', ""));
     }
 }
 

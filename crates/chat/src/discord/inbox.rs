@@ -100,7 +100,7 @@ pub struct File {
 }
 
 impl File {
-    fn of(attachment: &Attachment) -> Self {
+    fn from_attachment(attachment: &Attachment) -> Self {
         Self { name: attachment.filename.clone(), url: attachment.url.clone(), size: attachment.size }
     }
 }
@@ -164,7 +164,7 @@ pub fn message(message: Message, is_thread: bool, roles: &[Id<RoleMarker>], list
     }
     let is_reply = message.kind == MessageType::Reply;
     let answers = message.reference.as_ref().filter(|_| is_reply).and_then(|reference| reference.message_id);
-    let file = message.attachments.first().map(File::of);
+    let file = message.attachments.first().map(File::from_attachment);
     let is_empty = message.content.trim().is_empty() && file.is_none();
     if is_empty || (!is_said_to_us && answers.is_none()) {
         return Heard::Nothing;
@@ -242,7 +242,7 @@ fn file_of(data: &CommandData) -> Option<File> {
     };
     let ids = data.options.iter().filter_map(|option| id_of(&option.value));
     let resolved = data.resolved.as_ref()?;
-    ids.filter_map(|id| resolved.attachments.get(&id)).map(File::of).next()
+    ids.filter_map(|id| resolved.attachments.get(&id)).map(File::from_attachment).next()
 }
 
 /// The name of the option that names a task.
@@ -359,8 +359,8 @@ mod tests {
         assert_eq!(order("status", None, &[]).text(Some(9)), "/status");
         assert_eq!(order("reject", None, &["not so"]).text(Some(9)), "/reject 9 not so");
         assert_eq!(order("add", None, &["Mend it", "all of it"]).text(Some(9)), "/add Mend it\nall of it");
-        let shop = Order { project: Some("shop".to_owned()), ..order("add", None, &["Mend it", "all of it"]) };
-        assert_eq!(shop.text(None), "/add @shop Mend it\nall of it");
+        let of_shop = Order { project: Some("shop".to_owned()), ..order("add", None, &["Mend it", "all of it"]) };
+        assert_eq!(of_shop.text(None), "/add @shop Mend it\nall of it");
         assert_eq!(order("unblock", Some("all"), &[]).text(None), "/unblock all");
     }
 }

@@ -205,7 +205,7 @@ pub struct Lines {
 
 impl Lines {
     /// Indexes a text.
-    pub fn of(source: &str) -> Self {
+    pub fn new(source: &str) -> Self {
         let feeds = source.bytes().zip(1_u32..).filter(|(byte, _)| *byte == b'\n');
         Self { starts: std::iter::once(0).chain(feeds.map(|(_, next)| next)).collect() }
     }

@@ -208,7 +208,7 @@ impl Case {
 
     /// Draws whether to try another model, and which one: the fewer records, the more likely.
     fn explored<'a>(&'a self, route: &RouteResult) -> (Option<&'a Candidate>, String) {
-        let mut dice = Dice::of(self.task.0, &[u64::from(self.attempt), EXPLORING]);
+        let mut dice = Dice::for_purpose(self.task.0, &[u64::from(self.attempt), EXPLORING]);
         let percent = self.explore * 100.0;
         if dice.unit() >= self.explore {
             return (None, format!("kept, as {} % of routine work is", 100.0 - percent));

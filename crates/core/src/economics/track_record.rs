@@ -241,7 +241,7 @@ pub fn standings<'a>(samples: impl IntoIterator<Item = &'a Sample>, now: Timesta
     let mut samples: Vec<&Sample> = samples.into_iter().collect();
     // Sums of floats depend on the order in the last digit, so the order is fixed.
     samples.sort_by_key(|sample| (sample.ended_at, !sample.is_accepted()));
-    let weights = Weights::of(samples.iter().copied(), now);
+    let weights = Weights::from_samples(samples.iter().copied(), now);
     let mut tallies: BTreeMap<Worker, Counts> = BTreeMap::new();
     for sample in samples {
         let worker = Worker { agent: sample.agent.clone(), model: sample.model.clone() };

@@ -94,7 +94,7 @@ pub fn needs_of_labels(labels: &[String]) -> Needs {
 /// Returns a task's needs by its labels, by its type (all but text tasks need tools), and by the images that it refers
 /// to, unless a label says that they need not be seen.
 pub fn needs_of_task(spec: &Spec) -> Needs {
-    let changes_files = TaskType::of(spec).proof() != Proof::Text;
+    let changes_files = TaskType::from_spec(spec).proof() != Proof::Text;
     let is_of_text = spec.labels.iter().any(|label| is_text_only_label(label));
     let refers = || images::find_image(&spec.title).or_else(|| images::find_image(&spec.body)).is_some();
     Needs { changes_files, sees_images: !is_of_text && refers(), ..needs_of_labels(&spec.labels) }

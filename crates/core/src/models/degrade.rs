@@ -84,8 +84,8 @@ impl ExpensiveModel<'_> {
             .or_else(|| self.of_lower_tier(&needs, dear))
             .or_else(|| self.mapped_below(&needs, &of_any));
         if let Some(found) = found {
-            let told = self.describe(&found.name, self.model(&found), dear);
-            return Replacement::Cheaper { name: found.name, told };
+            let description = self.describe(&found.name, self.model(&found), dear);
+            return Replacement::Cheaper { name: found.name, told: description };
         }
         let without_needs = self.of_lower_tier(&Needs::default(), dear);
         let lacks = without_needs.and_then(|found| Some((found.name.clone(), needs.missing(self.model(&found)?)?)));

@@ -31,7 +31,7 @@ pub enum ModelApi {
 
 impl ModelApi {
     /// Returns the API of a provider, where the configuration does not name one.
-    pub fn of(provider: &str) -> Self {
+    pub fn for_provider(provider: &str) -> Self {
         match provider {
             "anthropic" | "minimax" => Self::Messages,
             "openai" => Self::Responses,

@@ -19,7 +19,7 @@ pub struct Prices {
 
 impl Prices {
     /// Returns the prices from the facts of a model.
-    pub fn of(facts: &Facts) -> Self {
+    pub fn from_facts(facts: &Facts) -> Self {
         Self { input: facts.input_price, cached: facts.cached_price, output: facts.output_price }
     }
 
@@ -39,7 +39,7 @@ impl Prices {
 /// the catalog has a price for none of these names.
 pub fn prices(catalog: &Catalog, provider: Option<&str>, names: &[&str]) -> Option<Prices> {
     let found = names.iter().filter_map(|name| model(catalog, provider, name));
-    let prices = found.map(|model| Prices::of(model.facts()));
+    let prices = found.map(|model| Prices::from_facts(model.facts()));
     prices.into_iter().find(|prices| prices.input.is_some() && prices.output.is_some())
 }
 
@@ -54,7 +54,10 @@ fn model<'a>(catalog: &'a Catalog, provider: Option<&str>, name: &str) -> Option
         // Of models with similar spelling, none is used if their prices differ.
         let found = catalog.spelled(name, Some(provider?));
         let first = found.first().copied()?;
-        found.iter().all(|model| Prices::of(model.facts()) == Prices::of(first.facts())).then_some(first)
+        found
+            .iter()
+            .all(|model| Prices::from_facts(model.facts()) == Prices::from_facts(first.facts()))
+            .then_some(first)
     };
     full().or_else(own).or_else(spelled)
 }

@@ -44,8 +44,8 @@ impl JobId {
     pub fn of_title(title: &str) -> Self {
         let mut name = String::new();
         for word in title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
-            let room = LONGEST_NAME / 2 - name.len();
-            if word.len() + 1 > room {
+            let space = LONGEST_NAME / 2 - name.len();
+            if word.len() + 1 > space {
                 break;
             }
             name.push_str(if name.is_empty() { "" } else { "-" });

@@ -163,8 +163,8 @@ mod tests {
 
     #[test]
     fn a_pause_covers_what_it_names_and_nothing_else() {
-        let shop = PauseScope::Project { dir: "/shop".into(), name: "shop".to_owned() };
-        let pauses: Pauses = [pause(shop.clone()), pause(agent("claude"))].into_iter().collect();
+        let project = PauseScope::Project { dir: "/shop".into(), name: "shop".to_owned() };
+        let pauses: Pauses = [pause(project.clone()), pause(agent("claude"))].into_iter().collect();
         let held = |dir: &str, agent: Option<&str>| pauses.description(Some(Path::new(dir)), agent).is_some();
         assert!(held("/shop", None) && held("/shop", Some("codex")) && held("/other", Some("claude")));
         assert!(!held("/other", Some("codex")) && !held("/other", None) && !held("/shop/below", None));

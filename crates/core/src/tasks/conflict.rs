@@ -38,20 +38,23 @@ fn one_line(file: &str) -> String {
 mod tests {
     use super::*;
 
-    fn of(files: &[&str]) -> Conflict {
+    fn conflict_in(files: &[&str]) -> Conflict {
         Conflict { files: files.iter().map(|file| (*file).to_owned()).collect(), sides: "@@@ -1 +1 @@@".to_owned() }
     }
 
     #[test]
     fn a_file_is_one_line_whatever_its_name() {
-        assert_eq!(of(&["a.txt", "b c"]).listed(), "a.txt\nb c");
-        assert_eq!((of(&["a\n\nb"]).listed().as_str(), of(&["a\rb"]).named().as_str()), ("a  b", "a b"));
+        assert_eq!(conflict_in(&["a.txt", "b c"]).listed(), "a.txt\nb c");
+        assert_eq!(
+            (conflict_in(&["a\n\nb"]).listed().as_str(), conflict_in(&["a\rb"]).named().as_str()),
+            ("a  b", "a b")
+        );
     }
 
     #[test]
     fn a_line_names_the_first_files_and_counts_the_others() {
         let many: Vec<String> = (1..=10).map(|n| format!("f{n}")).collect();
-        assert_eq!(of(&["a", "b"]).named(), "a, b");
+        assert_eq!(conflict_in(&["a", "b"]).named(), "a, b");
         let many = Conflict { files: many, sides: String::new() };
         assert!(many.named().ends_with("f8 and 2 more"), "{}", many.named());
     }

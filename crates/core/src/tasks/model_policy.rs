@@ -32,7 +32,7 @@ impl ModelPolicy {
 
     /// Returns the policy of a task: its last label with this key counts, because it was added last. Unknown values are
     /// ignored.
-    pub fn of(labels: &[String]) -> Self {
+    pub fn from_labels(labels: &[String]) -> Self {
         let word = |label: &String| {
             let (key, word) = label.split_once(':')?;
             let is_it = |policy: &Self| policy.as_str().eq_ignore_ascii_case(word.trim());
@@ -49,7 +49,7 @@ impl ModelPolicy {
 
 /// Whether the model of the task stays.
 pub fn is_sticky(task: &Task) -> bool {
-    ModelPolicy::of(&task.spec.labels) == ModelPolicy::Sticky
+    ModelPolicy::from_labels(&task.spec.labels) == ModelPolicy::Sticky
 }
 
 /// Whether the task keeps its agent and model because its policy is sticky and the person has not named another since.
@@ -83,7 +83,7 @@ mod tests {
         assert!(is_sticky(&task(&["Model-Policy: Sticky"])));
         assert!(!is_sticky(&task(&["model-policy:sticky", "model-policy:dynamic"])));
         for policy in ModelPolicy::ALL {
-            assert_eq!(ModelPolicy::of(&[policy.label()]), policy);
+            assert_eq!(ModelPolicy::from_labels(&[policy.label()]), policy);
         }
     }
 

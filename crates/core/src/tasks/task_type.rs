@@ -43,14 +43,14 @@ pub enum TaskType {
 
 impl TaskType {
     /// Returns the type of a task.
-    pub fn of(spec: &Spec) -> Self {
+    pub fn from_spec(spec: &Spec) -> Self {
         let label = || spec.labels.iter().find_map(|label| label.trim().strip_prefix("type:"));
         spec.kind.as_deref().or_else(label).map_or(Self::Feature, Self::parse)
     }
 
     /// Returns the type of a task that requires a written result and no change.
     pub fn written(spec: &Spec) -> Option<String> {
-        let task_type = Self::of(spec);
+        let task_type = Self::from_spec(spec);
         (task_type.proof() == Proof::Text).then(|| task_type.to_string())
     }
 
@@ -112,10 +112,10 @@ mod tests {
 
     #[test]
     fn the_field_counts_before_the_label_and_without_a_word_it_is_a_feature() {
-        assert_eq!(TaskType::of(&spec(None, &["agent:claude"])), TaskType::Feature);
-        assert_eq!(TaskType::of(&spec(None, &["type:Bug Fix"])), TaskType::Fix);
-        assert_eq!(TaskType::of(&spec(Some("research"), &["type:fix"])), TaskType::Research);
-        assert_eq!(TaskType::of(&spec(Some("Poetry"), &[])), TaskType::Other("poetry".to_owned()));
+        assert_eq!(TaskType::from_spec(&spec(None, &["agent:claude"])), TaskType::Feature);
+        assert_eq!(TaskType::from_spec(&spec(None, &["type:Bug Fix"])), TaskType::Fix);
+        assert_eq!(TaskType::from_spec(&spec(Some("research"), &["type:fix"])), TaskType::Research);
+        assert_eq!(TaskType::from_spec(&spec(Some("Poetry"), &[])), TaskType::Other("poetry".to_owned()));
     }
 
     #[test]

@@ -66,8 +66,8 @@ pub struct OutputChunk {
 /// Returns how many of `bytes` make up the next chunk of at most `most` bytes: up to the last line feed or, within a
 /// longer line, up to the end of a character. 0: the line is still being written.
 pub fn chunk_length(bytes: &[u8], most: usize, is_all: bool) -> usize {
-    let room = &bytes[..bytes.len().min(most)];
-    if let Some(end) = room.iter().rposition(|b| *b == b'\n') {
+    let window = &bytes[..bytes.len().min(most)];
+    if let Some(end) = window.iter().rposition(|b| *b == b'\n') {
         return end + 1;
     }
     if bytes.len() < most {
@@ -75,7 +75,7 @@ pub fn chunk_length(bytes: &[u8], most: usize, is_all: bool) -> usize {
     }
     // A character has at most four bytes; invalid text may be cut anywhere.
     let is_start = |at: &usize| bytes.get(*at).is_none_or(|b| b & 0xc0 != 0x80);
-    (room.len().saturating_sub(3)..=room.len()).rev().find(is_start).filter(|at| *at > 0).unwrap_or(room.len())
+    (window.len().saturating_sub(3)..=window.len()).rev().find(is_start).filter(|at| *at > 0).unwrap_or(window.len())
 }
 
 /// Returns the start of the last `lines` lines of a text. A line feed at its end does not start a line.

@@ -107,7 +107,7 @@ impl Redactor {
 
     /// Like [`Self::text`], for the next chunk of a stream of whole lines: a private key may span several chunks.
     pub fn next_text<'a>(&self, carry: &mut Carry, text: &'a str) -> Cow<'a, str> {
-        let visible = Visible::of(text);
+        let visible = Visible::new(text);
         let before = *carry;
         let mut found = self.search(carry, &visible);
         if visible.hides() {

@@ -57,7 +57,7 @@ pub struct LineStyle {
 
 impl Pen {
     /// Creates the rendition that these parameters set, starting from the default.
-    pub fn of(parameters: &str) -> Self {
+    pub fn from_parameters(parameters: &str) -> Self {
         let mut pen = Self::default();
         pen.apply(parameters);
         pen
@@ -181,10 +181,10 @@ impl LineStyle {
         let mut words = record.trim_end().split(' ');
         let offset = u64::from_str_radix(words.next()?, 16).ok()?;
         let length = u64::from_str_radix(words.next()?, 16).ok()?;
-        let base = Pen::of(words.next()?);
+        let base = Pen::from_parameters(words.next()?);
         let span = |word: &str| {
             let (at, parameters) = word.split_once(':')?;
-            Some(Span { at: usize::from_str_radix(at, 16).ok()?, pen: Pen::of(parameters) })
+            Some(Span { at: usize::from_str_radix(at, 16).ok()?, pen: Pen::from_parameters(parameters) })
         };
         let spans = words.map(span).collect::<Option<Vec<_>>>()?;
         Some(Self { offset, length, base, spans })
@@ -265,16 +265,16 @@ mod tests {
             ("38;5;999", ""),
             ("99999;?1;x", ""),
         ] {
-            assert_eq!(Pen::of(text).parameters(), kept, "{text:?}");
+            assert_eq!(Pen::from_parameters(text).parameters(), kept, "{text:?}");
         }
     }
 
     #[test]
     fn a_style_reads_back_as_it_was_written_and_a_plain_line_has_none() {
-        let spans = vec![Span { at: 3, pen: Pen::of("1;32") }, Span { at: 5, pen: Pen::default() }];
-        let record = LineStyle::record(300, 9, Pen::of("2"), &spans).expect("a style");
+        let spans = vec![Span { at: 3, pen: Pen::from_parameters("1;32") }, Span { at: 5, pen: Pen::default() }];
+        let record = LineStyle::record(300, 9, Pen::from_parameters("2"), &spans).expect("a style");
         assert_eq!(record, "12c 9 2 3:1;32 5:-\n");
-        let style = LineStyle { offset: 300, length: 9, base: Pen::of("2"), spans };
+        let style = LineStyle { offset: 300, length: 9, base: Pen::from_parameters("2"), spans };
         assert_eq!(LineStyle::parse(&record), Some(style));
         assert_eq!(LineStyle::record(300, 9, Pen::default(), &[Span { at: 0, pen: Pen::default() }]), None);
         assert_eq!(LineStyle::parse("12c 9"), None);
@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn a_painted_line_begins_and_ends_with_nothing_special() {
-        let spans = [Span { at: 2, pen: Pen::of("31") }, Span { at: 4, pen: Pen::default() }];
-        let painted = |piece, from, base| paint(piece, from, Pen::of(base), &spans, |text| text.into());
+        let spans = [Span { at: 2, pen: Pen::from_parameters("31") }, Span { at: 4, pen: Pen::default() }];
+        let painted = |piece, from, base| paint(piece, from, Pen::from_parameters(base), &spans, |text| text.into());
         assert_eq!(painted("abcdef", 0, ""), "ab\u{1b}[31mcd\u{1b}[0mef");
         assert_eq!(painted("abcdef", 0, "2"), "\u{1b}[2mab\u{1b}[0;31mcd\u{1b}[0;2mef\u{1b}[0m");
         assert_eq!(painted("def", 3, ""), "\u{1b}[31md\u{1b}[0mef");
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_style_of_a_place_is_that_of_its_line() {
-        let style = |offset, length| LineStyle { offset, length, base: Pen::of("2"), spans: Vec::new() };
+        let style = |offset, length| LineStyle { offset, length, base: Pen::from_parameters("2"), spans: Vec::new() };
         let styles: Styles = [(10, style(10, 5)), (20, style(20, 1))].into();
         let found = |at| style_at(&styles, at).map(|style| style.offset);
         assert_eq!([9, 10, 14, 15, 20, 21].map(found), [None, Some(10), Some(10), None, Some(20), None]);
@@ -324,8 +324,8 @@ mod tests {
 
         #[test]
         fn a_pen_is_what_its_own_parameters_say(parameters in "[0-9;:]{0,30}") {
-            let pen = Pen::of(&parameters);
-            prop_assert_eq!(Pen::of(&pen.parameters()), pen);
+            let pen = Pen::from_parameters(&parameters);
+            prop_assert_eq!(Pen::from_parameters(&pen.parameters()), pen);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The file of a backup: a tar inside zstd, whose last part tells what must be in it. Knows nothing of what the parts
+//! The file of a backup: a tar inside zstd, whose last part lists what must be in it. Knows nothing of what the parts
 //! mean, and lets nothing out of the directory that they are taken to.
 
 use crate::backup::restore::RestoreError;

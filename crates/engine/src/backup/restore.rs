@@ -1,4 +1,4 @@
-//! Bringing a backup back. Everything is taken out, compared and looked at beside the home first; then what stands in
+//! Bringing a backup back. Everything is taken out, compared and examined beside the home first; then what stands in
 //! the way is moved aside, and never removed. A restore that was cut short is known by its mark, and is done again.
 
 use super::{DIRECTORIES, FILES, JOURNAL, Manifest, archive, sidecar_of};
@@ -26,7 +26,7 @@ pub enum RestoreError {
     /// The file is no backup, or is not whole.
     #[error("{} is no whole backup: {why}", path.display())]
     Damaged {
-        /// The file.
+        /// The file that was to be restored.
         path: PathBuf,
         /// What is wrong.
         why: String,
@@ -40,15 +40,15 @@ pub enum RestoreError {
     /// Something stands where it would be put.
     #[error("{} holds something already: {}", home.display(), named(there.iter().map(|path| path.display())))]
     NotEmpty {
-        /// The home.
+        /// The home that is not empty.
         home: PathBuf,
-        /// What.
+        /// The files and directories that stand there.
         there: Vec<PathBuf>,
     },
     /// Agents work that the backup knows nothing of.
     #[error("{} at work, and the backup is older: a second agent would work beside it", told_alive(runs))]
     Alive {
-        /// Their runs.
+        /// The runs of the agents that work.
         runs: Vec<RunId>,
     },
     /// The journal in it cannot be used.
@@ -72,11 +72,11 @@ fn told_alive(runs: &[RunId]) -> String {
 /// Something that the backup speaks of and that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Missing {
-    /// Of which task; none for a project.
+    /// The task that it belongs to; none for a project.
     pub task: Option<TaskId>,
     /// `worktree`, `branch` or `project`.
     pub kind: &'static str,
-    /// Which.
+    /// The name or the path of what is missing.
     pub name: String,
 }
 
@@ -114,7 +114,7 @@ pub fn interrupted(home: &Home) -> Option<String> {
 /// Restores. The engine's lock is held.
 ///
 /// # Errors
-/// Nothing was restored; where files were moved already, [`interrupted`] tells it.
+/// Nothing was restored; where files were moved already, [`interrupted`] reports it.
 pub async fn restore(
     home: &Home,
     environment: &BTreeMap<String, String>,
@@ -186,7 +186,7 @@ fn in_the_way(home: &Home) -> Vec<PathBuf> {
     found
 }
 
-/// Runs that live and that the backup's journal does not hold: nobody would follow them, and their tasks would be begun
+/// Runs that live and that the backup's journal does not hold: no engine would follow them, and their tasks would start
 /// once more in the same worktrees.
 fn alive(home: &Home, saved: &Salvaged) -> Vec<RunId> {
     let runs = archive::entries_of(&home.runs()).into_iter().filter_map(|(name, _)| name.parse::<RunId>().ok());
@@ -199,16 +199,16 @@ fn alive(home: &Home, saved: &Salvaged) -> Vec<RunId> {
 fn highest(home: &Home) -> u64 {
     let aside = archive::entries_of(&home.replaced()).into_iter().map(|(_, path)| path);
     let states = aside.filter_map(|path| Some(path.join(home.state().strip_prefix(home.root()).ok()?)));
-    let told = states.chain([home.state()]).map(|state| highest_below(&state)).max().unwrap_or(0);
+    let highest_recorded = states.chain([home.state()]).map(|state| highest_below(&state)).max().unwrap_or(0);
     let runs = archive::entries_of(&home.runs()).into_iter().filter_map(|(name, _)| name.parse::<RunId>().ok()?.task());
-    runs.map(|id| id.0).fold(told, u64::max)
+    runs.map(|id| id.0).fold(highest_recorded, u64::max)
 }
 
 fn highest_below(state: &Path) -> u64 {
     let journal = state.join(Path::new(JOURNAL).file_name().unwrap_or_default());
-    let told = witness::read(&journal).map_or(0, |known| known.last_task_id);
+    let witnessed = witness::read(&journal).map_or(0, |known| known.last_task_id);
     let sidecars = archive::entries_of(state).into_iter().filter_map(|(name, _)| sidecar_of(&name));
-    sidecars.map(|id| id.0).fold(told.max(last_task_id(&journal)), u64::max)
+    sidecars.map(|id| id.0).fold(witnessed.max(last_task_id(&journal)), u64::max)
 }
 
 /// What open tasks and projects need outside of the home.

@@ -1,5 +1,6 @@
-//! What can be seen of credentials: the names of variables that are set and of files that are there. From it follows which
-//! providers can be used. A key itself is taken only to be sent to its own provider; stored logins are never read.
+//! What can be seen of credentials: the names of variables that are set and of files that are there. From it follows
+//! which providers can be used. A key itself is taken only to be sent to its own provider; stored logins are never
+//! read.
 
 use orch_config::Config;
 use orch_config::raw::RawProvider;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// Variables by their names.
 pub type Environment = BTreeMap<String, String>;
 
-/// The largest list of stored credentials that is looked at, in bytes.
+/// The largest list of stored credentials that is read, in bytes.
 const LARGEST: usize = 1 << 20;
 /// A variable by which a CLI for one provider speaks with another.
 pub const ELSEWHERE: &str = "ANTHROPIC_BASE_URL";
@@ -42,7 +43,7 @@ fn set_to<'c>(environment: &'c Environment, name: &str) -> Option<&'c str> {
     environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
-/// The question for a provider's list of models; `None`: nobody knows where it is.
+/// The question for a provider's list of models; `None`: its address is unknown.
 pub fn list_request(
     environment: &Environment,
     declared: &BTreeMap<String, RawProvider>,
@@ -52,7 +53,8 @@ pub fn list_request(
     Some(Request::new(&provider.id, base_url(environment, declared, provider)?, key))
 }
 
-/// Where a provider's API is: as the person says, as the provider's own programs are told, as the catalog has it.
+/// Where a provider's API is: from the person's settings, the environment of the provider's own programs, or the
+/// catalog.
 fn base_url<'a>(
     environment: &'a Environment,
     declared: &'a BTreeMap<String, RawProvider>,
@@ -66,7 +68,7 @@ fn base_url<'a>(
 /// Where a model is asked directly, and with which key.
 ///
 /// # Errors
-/// It cannot be: nobody knows the provider, where it is, or its key.
+/// The provider, its address or its key is unknown.
 pub fn endpoint(
     environment: &Environment,
     declared: &BTreeMap<String, RawProvider>,
@@ -95,7 +97,7 @@ pub fn endpoint(
     }
     Ok(Endpoint {
         provider: id.clone(),
-        api: declared.get(id).and_then(|own| own.api).unwrap_or_else(|| ModelApi::of(id)),
+        api: declared.get(id).and_then(|own| own.api).unwrap_or_else(|| ModelApi::for_provider(id)),
         base_url: base_url.to_owned(),
         key_variable,
         model: name.to_owned(),
@@ -157,7 +159,7 @@ pub fn usability(environment: &Environment, config: &Config, catalog: &Catalog) 
     usability
 }
 
-/// By a variable, or because a provider of the person's own asks for none.
+/// Finds a key in a variable, or a provider of the person's own that asks for none.
 fn by_key(environment: &Environment, provider: &Provider) -> Result<Way, String> {
     let is_set = |name: &&String| environment.get(*name).is_some_and(|value| !value.is_empty());
     let key = provider.key_variables.iter().find(is_set);
@@ -177,7 +179,7 @@ fn by_key(environment: &Environment, provider: &Provider) -> Result<Way, String>
     }
 }
 
-/// By an agent's CLI that is installed and logged in.
+/// Finds an agent's CLI that is installed and logged in.
 fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usability: &mut ProviderAccess) {
     if which(&agent.command, environment.get("PATH").map_or("", String::as_str)).is_none() {
         return;
@@ -205,9 +207,9 @@ fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usabilit
     }
 }
 
-/// Whether what an agent's program sends to a provider is the key of orch's own environment, by which orch asks it. A login
-/// that is stored goes before that, a key or an address of the agent's own is another one, and its program's settings may
-/// name one: a word of that is enough for nobody to know.
+/// Whether what an agent's program sends to a provider is the key of orch's own environment, by which orch asks it. A
+/// login that is stored goes before that, a key or an address of the agent's own is another one, and its program's
+/// settings may name one: a single mention of one makes the answer unknown.
 pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provider) -> bool {
     let own = |name: &str| agent.env.contains_key(name);
     if provider.key_variables.iter().any(|name| own(name)) || address_variable(&provider.id).is_some_and(own) {

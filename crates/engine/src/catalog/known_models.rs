@@ -1,4 +1,4 @@
-//! What files and past runs tell of models and providers now. Decides nothing.
+//! What files and past runs say of models and providers now. Decides nothing.
 
 use crate::catalog::model_book::ModelBook;
 use crate::deps::Deps;
@@ -28,7 +28,7 @@ pub(crate) fn failing(id: &str, probe: &Probe) -> String {
     format!("{id} {}{until}", probe.verdict.why)
 }
 
-/// The models as they stand, by what is at hand. Reads files, asks nobody.
+/// Returns the models that are known now. Reads files, and asks no provider.
 pub(crate) fn book(deps: &Deps, settings: &Settings, observed: &Probes, now: Timestamp) -> ModelBook {
     book_with_words(deps, settings, observed, now, &failing)
 }
@@ -42,7 +42,7 @@ pub(crate) fn book_with_words(
     describe: &dyn Fn(&str, &Probe) -> String,
 ) -> ModelBook {
     let probes = newer(probes::load(&deps.home.providers_file()), observed);
-    let mut book = ModelBook::look(&settings.config, &deps.environment, probes, now, describe);
+    let mut book = ModelBook::load(&settings.config, &deps.environment, probes, now, describe);
     book.selection.paid_ahead.clone_from(&settings.ahead);
     book
 }

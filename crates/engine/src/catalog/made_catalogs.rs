@@ -1,15 +1,15 @@
-//! The catalogs that were made last, for who asks again with the same additions: a book of models is looked up once a
+//! The catalogs that were made last, for callers with the same additions: a book of models is looked up once a
 //! minute, and what it is made of seldom changes.
 
 use orch_core::models::catalog::{Additions, Catalog};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many catalogs are kept: with and without what providers tell, before and after a change.
+/// The number of catalogs that are kept: with and without what providers answer, before and after a change.
 const KEPT: usize = 4;
 
-/// The catalog with these additions, made once for all who ask: with what providers tell of some thousand models, one takes
-/// tens of milliseconds to make.
+/// The catalog with these additions, made once for all who ask: with what providers answer about some thousand models,
+/// one takes tens of milliseconds to make.
 pub(crate) fn catalog(additions: &Additions) -> Arc<Catalog> {
     static LAST: Last = Last::new();
     LAST.get(additions)
@@ -48,19 +48,19 @@ mod tests {
     #[test]
     fn who_asks_again_with_the_same_additions_gets_the_same_catalog_and_with_others_another() {
         let id: ModelRef = "openrouter/of-this-test".parse().expect("provider/model");
-        let told = |price: i64| {
+        let additions = |price: i64| {
             let facts = Facts { input_price: Some(Usd::from_micros(price)), ..Facts::default() };
             Additions { api: vec![(id.clone(), facts)], ..Additions::default() }
         };
         let price = |catalog: &Catalog| catalog.model(&id).and_then(|it| it.facts().input_price);
         let last = Last::new();
-        let (first, second) = (last.get(&told(1)), last.get(&told(2)));
+        let (first, second) = (last.get(&additions(1)), last.get(&additions(2)));
         assert_eq!((price(&first), price(&second)), (Some(Usd::from_micros(1)), Some(Usd::from_micros(2))));
-        assert!(Arc::ptr_eq(&last.get(&told(1)), &first) && Arc::ptr_eq(&last.get(&told(2)), &second));
+        assert!(Arc::ptr_eq(&last.get(&additions(1)), &first) && Arc::ptr_eq(&last.get(&additions(2)), &second));
         for other in 3..6 {
-            last.get(&told(other));
+            last.get(&additions(other));
         }
-        assert!(!Arc::ptr_eq(&last.get(&told(1)), &first), "only the last few are kept");
-        assert_eq!((price(&last.get(&told(1))), last.kept().len()), (price(&first), KEPT));
+        assert!(!Arc::ptr_eq(&last.get(&additions(1)), &first), "only the last few are kept");
+        assert_eq!((price(&last.get(&additions(1))), last.kept().len()), (price(&first), KEPT));
     }
 }

@@ -1,5 +1,5 @@
-//! The models as they stand: the catalog with what providers told, whom of them can be used now, what the person prefers.
-//! Reads the environment and files; asks no provider.
+//! The models as they stand: the catalog with what providers answered, which of them can be used now, what the person
+//! prefers. Reads the environment and files; asks no provider.
 
 use crate::catalog::credentials::{self, Environment};
 use crate::catalog::made_catalogs;
@@ -20,7 +20,7 @@ use orch_sys::provider_api::Request;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// No history.
+/// The records of a home without a history.
 static NOTHING: Records = Records { models: BTreeMap::new(), tiers: BTreeMap::new() };
 
 /// Notes which models the programs of agents list.
@@ -48,15 +48,15 @@ fn list_programs(usability: &mut ProviderAccess, config: &Config, environment: &
 /// Everything that a resolution depends on.
 #[derive(Debug, Clone)]
 pub struct ModelBook {
-    /// The models.
+    /// The models that are known.
     pub catalog: Arc<Catalog>,
     /// Whose can be used, and what the others lack.
     pub usability: ProviderAccess,
     /// What the person prefers.
     pub selection: Selection,
-    /// What history shows; nothing before it was looked at.
+    /// The records from the history; empty until it is read.
     pub records: Records,
-    /// History was looked at.
+    /// Whether the history was read.
     pub knows_records: bool,
     /// What providers answered last.
     pub probes: Probes,
@@ -67,9 +67,9 @@ pub struct ModelBook {
 }
 
 impl ModelBook {
-    /// As things stand with these settings, this environment and these answers of providers. `describe` tells why one is passed
-    /// over.
-    pub fn look(
+    /// Builds the book from these settings, this environment and these answers of providers. `describe` says why one is
+    /// passed over.
+    pub fn load(
         config: &Config,
         environment: &Environment,
         probes: Probes,
@@ -100,7 +100,8 @@ impl ModelBook {
         book
     }
 
-    /// A provider that did not answer well just now is not chosen, as long as that counts and key and address are the same.
+    /// A provider that did not answer well just now is not chosen, as long as that counts and key and address are the
+    /// same.
     fn pass_over_the_failing(
         &mut self,
         environment: &Environment,
@@ -119,7 +120,8 @@ impl ModelBook {
         }
     }
 
-    /// Of these providers, the questions for their lists of models; none for those that have neither a key nor need none.
+    /// Of these providers, the questions for their lists of models; none for those that have neither a key nor need
+    /// none.
     pub fn questions(&self, environment: &Environment, wanted: impl Fn(&str) -> bool) -> Vec<(String, Request)> {
         let can_be_asked = |provider: &&Provider| {
             let is_open = self.usability.way(&provider.id) == Some(&Way::Declared);
@@ -149,7 +151,8 @@ impl ModelBook {
         self.knows_records = true;
     }
 
-    /// Whether a reference leaves a choice, so that history has a say in it: a tag, a tier, or an alias of the person's.
+    /// Whether a reference leaves a choice, so that history has a say in it: a tag, a tier, or an alias of the
+    /// person's.
     pub fn chooses(&self, reference: &str) -> bool {
         match parse(reference) {
             Ok(Reference::Tag(_) | Reference::Tier(_)) => true,
@@ -158,7 +161,7 @@ impl ModelBook {
         }
     }
 
-    /// For questions.
+    /// Returns a resolver over these models.
     pub fn resolver(&self) -> Resolver<'_> {
         Resolver {
             catalog: &self.catalog,
@@ -181,7 +184,7 @@ pub(crate) fn asked_now(
     credentials::list_request(environment, declared, provider, key)?.ok().map(|request| request.asked())
 }
 
-/// What the providers told of their models, those that are still asked at the same address.
+/// What the providers answered about their models, those that are still asked at the same address.
 fn listed(
     environment: &Environment,
     probes: &Probes,

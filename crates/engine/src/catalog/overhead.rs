@@ -43,7 +43,7 @@ fn review(config: &Config, environment: &Environment, installed: &[String]) -> O
         ReviewMode::Agent | ReviewMode::AgentHuman => !reviewers.is_empty(),
         ReviewMode::Off | ReviewMode::Human => false,
     };
-    // Without a login nobody can review.
+    // Without a login no agent can review.
     let can = |name: &&String| {
         config
             .agent(name)
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use orch_config::layers::{Layer, load};
 
-    fn told(config: &str, installed: &[&str]) -> Vec<String> {
+    fn overhead_of(config: &str, installed: &[&str]) -> Vec<String> {
         let config = load(&[Layer::Global { path: "c".into(), text: config.to_owned() }]).expect(config).config;
         let installed: Vec<String> = installed.iter().map(|&name| name.to_owned()).collect();
         overhead(&config, &Environment::new(), &installed)
@@ -82,16 +82,19 @@ mod tests {
 
     #[test]
     fn what_is_asked_beside_the_work_is_told_with_its_price_and_with_what_turns_it_off() {
-        let both = told("", &["claude", "codex"]);
+        let both = overhead_of("", &["claude", "codex"]);
         let [routing, review] = both.as_slice() else { panic!("{both:?}") };
         assert!(
             routing.starts_with("routing: claude (haiku) is asked once") && routing.contains("about $0.00"),
             "{routing}"
         );
         assert!(review.contains("(claude or codex)") && review.contains("workflow.review: off"), "{review}");
-        assert_eq!(told("", &["claude"]).len(), 1, "nobody else can review");
-        assert_eq!(told("router: {mode: round_robin}\nworkflow: {review: 'off'}\n", &["claude", "codex"]), [""; 0]);
+        assert_eq!(overhead_of("", &["claude"]).len(), 1, "nobody else can review");
+        assert_eq!(
+            overhead_of("router: {mode: round_robin}\nworkflow: {review: 'off'}\n", &["claude", "codex"]),
+            [""; 0]
+        );
         let bot = "agents: {bot: {kind: command, command: bot}}\nrouter: {agents: [bot]}\n";
-        assert_eq!(told(bot, &["bot", "claude", "codex"]), [""; 0], "nobody outside the list is asked anything");
+        assert_eq!(overhead_of(bot, &["bot", "claude", "codex"]), [""; 0], "nobody outside the list is asked anything");
     }
 }

@@ -49,7 +49,7 @@ impl Ground<'_> {
         let dir = directory_of(task, self.projects).ok();
         let group = dir.as_deref().and_then(|dir| dir.file_name()).map(|name| name.to_string_lossy().into_owned());
         let group = group.unwrap_or_else(|| "all".to_owned());
-        let runs: Vec<Judged> = self.samples.iter().filter_map(Judged::of).collect();
+        let runs: Vec<Judged> = self.samples.iter().filter_map(Judged::from_sample).collect();
         let (offers, tried) = (self.offers(task, live.policy.ladder_of(&group)), self.tried(task));
         let case = Case {
             name: &live.name,
@@ -100,7 +100,7 @@ impl Ground<'_> {
         Some(Offer { recorded_as: recorded_as(&rung.agent, Some(&named.name)), rung })
     }
 
-    /// What failed since the task was begun: of the runs that are recorded the last ones, and the one that ends now.
+    /// What failed since the task started: of the runs that are recorded the last ones, and the one that ends now.
     fn tried(&self, task: &Task) -> Vec<Tried> {
         let (Some(route), true) = (task.route.as_deref(), task.progress.attempts > 0) else { return Vec::new() };
         let is_last = |run: &RunId| self.last.is_some_and(|last| last.id == *run);
@@ -114,7 +114,7 @@ impl Ground<'_> {
         };
         let mut recorded: Vec<(Timestamp, u32, Tried)> = self.samples.iter().filter_map(of_task).collect();
         recorded.sort_by_key(|(ended, _, _)| *ended);
-        // Backwards the attempts go down to the first; where they go up again, the task was begun again.
+        // Backwards the attempts go down to the first; where they go up again, the task started anew.
         let mut bound = task.progress.attempts;
         let since = recorded.iter().rposition(|(_, attempt, _)| {
             let is_earlier = *attempt > bound;

@@ -1,4 +1,4 @@
-//! What a strategy is told of a task: who could do it, for what price, with which record. What it does is
+//! What a strategy knows of a task: who could do it, for what price, with which record. What it does is
 //! `domain::strategy`'s to say.
 
 use crate::catalog::credentials::{Environment, endpoint};
@@ -68,7 +68,7 @@ pub(crate) fn given(
 /// # Errors
 /// It cannot, and why.
 pub fn direct_model(config: &Config, environment: &Environment, asked: &str) -> Result<String, String> {
-    let book = ModelBook::look(config, environment, Probes::new(), SystemClock.now(), &|_, _| String::new());
+    let book = ModelBook::load(config, environment, Probes::new(), SystemClock.now(), &|_, _| String::new());
     let named = reach(config, api::NAME, environment).name(book.resolver(), asked, &Needs::default());
     let named = named.map_err(|misfit| format!("{}; {}", misfit.reason, misfit.hint))?;
     let found = endpoint(environment, &config.providers, &book.catalog, &named.name);
@@ -83,7 +83,7 @@ pub(crate) fn case(
     samples: &[Sample],
     environment: &Environment,
 ) -> Case {
-    let task_type = TaskType::of(&task.spec);
+    let task_type = TaskType::from_spec(&task.spec);
     let cheaper_for = config.router.cheaper_for.as_ref();
     let agent_label = |label: &String| label.trim().to_lowercase().starts_with("agent:");
     let mut case = Case {
@@ -100,7 +100,7 @@ pub(crate) fn case(
         candidates: Vec::new(),
         task_type,
     };
-    let (needs, weights) = (needs_of_task(&task.spec), Weights::of(samples, now));
+    let (needs, weights) = (needs_of_task(&task.spec), Weights::from_samples(samples, now));
     for (agent, model) in workers(config, &routing.rules().candidates().unwrap_or_default()) {
         let named = reach(config, &agent, environment).name(book.resolver(), &model, &needs);
         // Runs are recorded under the name that the program was given.

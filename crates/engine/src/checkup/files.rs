@@ -1,5 +1,5 @@
 //! The person's own files, as an engine would read them: `tasks.yml`, and what projects say of themselves. What is wrong
-//! there is only told.
+//! there is only reported.
 
 use super::finding::{Finding, Patient, Verdict};
 use crate::files::file_job::{LARGEST, remedy_of};
@@ -58,7 +58,7 @@ fn join(problems: &[Problem]) -> String {
     }
 }
 
-/// What the registered repositories have in their own files: mistakes, and what nobody has approved.
+/// What the registered repositories have in their own files: mistakes, and what is not approved.
 pub(super) fn projects(patient: &Patient<'_>, known: &Glance) -> Vec<Finding> {
     known.projects.iter().flat_map(|project| of_project(patient, project)).collect()
 }

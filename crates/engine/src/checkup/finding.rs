@@ -1,4 +1,4 @@
-//! What a check-up looks at and what it finds.
+//! What a check-up examines and what it finds.
 
 use super::mend::Mend;
 use crate::settings::Sources;
@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// How long a run must be over before what is left of it is nobody's: its end is still being brought to an end.
+/// How long a run must be over before what is left of it belongs to no engine: its end is still being brought to an
+/// end.
 pub(super) const GRACE: SignedDuration = SignedDuration::from_mins(2);
 
 /// The same for runs that are in no journal: a routing question of a person is in none while it is asked.
@@ -25,22 +26,22 @@ pub(super) const UNKNOWN_GRACE: SignedDuration = SignedDuration::from_hours(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As it should.
+    /// It is as it should be.
     Ok,
-    /// Worth a look.
+    /// A person should look at it.
     Warning,
     /// orch cannot work like this.
     Bad,
 }
 
-/// One thing that was looked at.
+/// One thing that was examined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What: a stable word, with the name of the thing behind it where there are several.
     pub name: String,
-    /// How it stands.
+    /// How the thing stands.
     pub verdict: Verdict,
-    /// For a person.
+    /// What was found, for a person.
     pub detail: String,
     /// What to do: a command that one can type.
     pub remedy: Option<String>,
@@ -52,7 +53,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding.
+    /// Creates a finding without a remedy.
     pub fn new(name: &str, verdict: Verdict, detail: impl Into<String>) -> Self {
         let (name, detail) = (name.to_owned(), detail.into());
         Self { name, verdict, detail, remedy: None, fixed: false, mend: None }
@@ -64,8 +65,8 @@ impl Finding {
         self
     }
 
-    /// A problem of a configuration: its lines as one, and its hint as what to do, before the `check` that tells whether
-    /// it is mended.
+    /// A problem of a configuration: its lines as one, and its hint as what to do, before the `check` that shows
+    /// whether it is mended.
     pub fn of_problem(name: &str, verdict: Verdict, problem: &str, check: &str) -> Self {
         let lines = problem.lines().map(str::trim);
         let (hints, lines): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with(HINT));
@@ -88,29 +89,29 @@ const HINT: &str = "hint: ";
 /// What is done about what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// Nothing.
+    /// The findings are reported, and nothing is changed.
     Look,
-    /// It is told what would be mended.
+    /// The findings say what would be mended.
     DryRun,
     /// What is safe to mend is mended.
     Fix,
 }
 
-/// The home that is looked at, and with what.
+/// The home that is examined, and with what.
 pub struct Patient<'a> {
-    /// Its paths.
+    /// The paths of the home.
     pub home: &'a Home,
-    /// Its settings.
+    /// The settings of the home.
     pub config: &'a Config,
     /// What the settings are read from.
     pub sources: Sources,
-    /// Its tmux.
+    /// The tmux server of the home.
     pub tmux: Tmux,
     /// git, where it is installed.
     pub git: Option<Git>,
     /// Sockets of its engine.
     pub sockets: Vec<PathBuf>,
-    /// The time.
+    /// The time of the checkup.
     pub now: Timestamp,
 }
 
@@ -159,7 +160,7 @@ pub(super) fn of_task(id: TaskId) -> String {
     format!("task {id}")
 }
 
-/// What to say of a run that nobody follows.
+/// Returns what to say of a run without a follower.
 pub(super) fn told_run(known: &Glance, run: &RunId) -> String {
     match known.runs.get(run) {
         Some(_) => format!("run {run}, which is over"),

@@ -1,4 +1,4 @@
-//! The home itself: who may read it, whether there is room, whether the clock goes on, and sockets that nobody serves.
+//! The home itself: who may read it, whether there is room, whether the clock goes on, and sockets without a server.
 
 use super::finding::{Finding, Patient, Verdict};
 use super::mend::Mend;
@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixDatagram, UnixStream};
 
-/// Small differences of clocks are nothing to tell.
+/// Small differences of clocks are not reported.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 pub(super) async fn check(patient: &Patient<'_>) -> Vec<Finding> {
@@ -71,11 +71,11 @@ pub(super) fn disk(patient: &Patient<'_>) -> Option<Finding> {
     let runs: u64 = kept(&patient.home.runs()).unwrap_or_default().iter().map(|run| run.raw + run.text).sum();
     let may = patient.config.retention.limits().total;
     let detail = format!("{} are free; what runs have said takes {}", mb(free), mb(runs));
-    let room = free - floor;
+    let space = free - floor;
     match may {
-        Some(may) if may.saturating_sub(runs) > room => {
+        Some(may) if may.saturating_sub(runs) > space => {
             let detail = format!("{detail} and may take {} by retention.total_mb, more than there is", mb(may));
-            let remedy = format!("orch config set retention.total_mb {}", (runs + room / 2) / 1_000_000);
+            let remedy = format!("orch config set retention.total_mb {}", (runs + space / 2) / 1_000_000);
             Some(Finding::new("disk", Verdict::Warning, detail).remedy(remedy))
         }
         Some(_) | None => Some(Finding::new("disk", Verdict::Ok, detail)),
@@ -96,7 +96,7 @@ pub(super) fn clock(patient: &Patient<'_>, known: &Glance) -> Option<Finding> {
     Some(Finding::new("clock", Verdict::Warning, detail).remedy("date; timedatectl set-ntp true"))
 }
 
-/// Whether somebody listens there, be it for requests or for being woken.
+/// Returns whether a process listens there, be it for requests or for being woken.
 pub(super) async fn is_served(socket: &Path) -> bool {
     let wakes = || UnixDatagram::unbound().and_then(|own| own.connect(socket)).is_ok();
     UnixStream::connect(socket).await.is_ok() || wakes()

@@ -1,4 +1,4 @@
-//! Mending, one thing at a time. Each looks again whether what was found is still so, right before it acts.
+//! Mending, one thing at a time. Each checks again that what was found is still so, right before it acts.
 
 use super::finding::{Finding, Patient, Wish, is_over};
 use super::home::{is_served, mode_that_is_open};
@@ -22,9 +22,9 @@ const PARTING: Duration = Duration::from_secs(2);
 /// What mends a finding.
 #[derive(Debug, Clone)]
 pub(super) enum Mend {
-    /// Nobody else may use a file or directory.
+    /// Closes a file or directory to other users.
     Private { path: PathBuf },
-    /// A socket that nobody serves goes.
+    /// Removes a socket without a server.
     Socket { path: PathBuf },
     /// A session of a run that is over ends.
     Session { name: String, run: RunId },

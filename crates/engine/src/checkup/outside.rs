@@ -54,7 +54,7 @@ pub(super) fn compare(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec
     findings
 }
 
-/// Whether a run is nobody's: over, or in no journal and old.
+/// Returns whether a run belongs to no engine: over, or in no journal and old.
 pub(super) fn is_nobodys(patient: &Patient<'_>, known: &Glance, run: &RunId) -> bool {
     match known.runs.get(run) {
         Some(run) => is_over(run, patient.now),
@@ -103,7 +103,7 @@ fn processes(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Finding>
     over.map(one).collect()
 }
 
-/// Directories of runs that no journal has: what an agent said there may be wanted, so they are only told.
+/// Directories of runs that no journal has: what an agent said there may be wanted, so they are only reported.
 fn directories(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Finding> {
     let is_old = |run: &RunId| age(&patient.home.run(run), patient).is_some_and(|age| age >= GRACE);
     let orphans: Vec<&RunId> = seen

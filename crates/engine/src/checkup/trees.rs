@@ -32,7 +32,7 @@ pub(super) async fn compare(patient: &Patient<'_>, known: &Glance, seen: &Seen) 
     findings
 }
 
-/// Directories that no task has: whose they are is not known, so they are only told.
+/// Directories that no task has: whose they are is not known, so they are only reported.
 fn worktrees(patient: &Patient<'_>, known: &Glance) -> Vec<Finding> {
     let root = patient.home.worktrees();
     let is_placed =
@@ -115,7 +115,7 @@ async fn orphaned_branches(known: &Glance, repo: &Repo, branches: &[String]) -> 
     findings
 }
 
-/// Locks of a git that was killed. Those of the person's own checkout are only told.
+/// Locks of a git that was killed. Those of the person's own checkout are only reported.
 async fn locks(patient: &Patient<'_>, known: &Glance, repo: &Repo) -> Vec<Finding> {
     let root = patient.home.worktrees().to_owned();
     let found = repo.old_locks(&root, patient.file_time()).await.unwrap_or_default();

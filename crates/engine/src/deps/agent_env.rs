@@ -34,9 +34,10 @@ const DEFAULTS: &[&str] = &[
     "REQUESTS_CA_BUNDLE",
 ];
 
-/// What git is told there: its maintenance, which a `git commit` may begin, ends before the command that began it. git
-/// starts it in the background, where it outlives the agent, works in the worktree when that is cleaned up, and leaves its
-/// locks in the repository when it is ended with what else was left behind. `gc.*` is what git before 2.47 reads.
+/// The settings of git there: its maintenance, which a `git commit` may begin, ends before the command that began it.
+/// git starts it in the background, where it outlives the agent, works in the worktree when that is cleaned up, and
+/// leaves its locks in the repository when it is ended with what else was left behind. `gc.*` is what git before 2.47
+/// reads.
 const GIT: &[(&str, &str)] = &[("maintenance.autoDetach", "false"), ("gc.autoDetach", "false")];
 
 /// Handed to the checks of a project: no key of any provider.
@@ -50,8 +51,8 @@ pub fn for_checks(daemon: &BTreeMap<String, String>) -> BTreeMap<String, String>
     environment
 }
 
-/// Handed to the commands of jobs, which are the person's own: what checks get, and where this home is, so that an `orch`
-/// among them works on no other.
+/// Handed to the commands of jobs, which are the person's own: what checks get, and where this home is, so that an
+/// `orch` among them works on no other.
 pub fn for_jobs(daemon: &BTreeMap<String, String>, home: &Home) -> BTreeMap<String, String> {
     let mut environment = for_checks(daemon);
     let text = |path: &Path| path.to_string_lossy().into_owned();
@@ -82,8 +83,8 @@ pub fn for_agent(
     Ok(environment)
 }
 
-/// Adds [`GIT`] to the settings that git reads from its environment, behind those that the person set there. A count that
-/// is none is left for git to complain of.
+/// Adds [`GIT`] to the settings that git reads from its environment, behind those that the person set there. A count
+/// that is none is left for git to complain of.
 fn configure_git(environment: &mut BTreeMap<String, String>) {
     let Ok(there) = environment.get("GIT_CONFIG_COUNT").map_or(Ok(0), |count| count.parse::<usize>()) else { return };
     for (index, (key, value)) in GIT.iter().enumerate() {
@@ -144,8 +145,8 @@ mod tests {
                 .map(|(n, v)| (n.to_owned(), v.to_owned()))
                 .into();
         let of = |home: Home| -> Vec<String> {
-            let told = for_jobs(&daemon, &home).into_iter().filter(|(name, _)| !name.starts_with("GIT_CONFIG_"));
-            told.map(|(name, value)| format!("{name}={value}")).collect()
+            let variables = for_jobs(&daemon, &home).into_iter().filter(|(name, _)| !name.starts_with("GIT_CONFIG_"));
+            variables.map(|(name, value)| format!("{name}={value}")).collect()
         };
         assert_eq!(of(Home::new("/mnt/orch", None)), ["ORCH_HOME=/mnt/orch"]);
         let apart = Home::new("/mnt/orch", Some("/fast/trees".into()));
@@ -156,15 +157,15 @@ mod tests {
     #[test]
     fn what_the_person_tells_git_through_the_environment_stays_beside_what_orch_tells_it() {
         let daemon = BTreeMap::new();
-        let told = |pairs: &[(&str, &str)]| {
+        let configured = |pairs: &[(&str, &str)]| {
             let mut environment: BTreeMap<String, String> =
                 pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             configure_git(&mut environment);
             environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
         };
-        assert_eq!(told(&[]), for_checks(&daemon).iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>());
+        assert_eq!(configured(&[]), for_checks(&daemon).iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>());
         assert_eq!(
-            told(&[("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "user.name"), ("GIT_CONFIG_VALUE_0", "me")]),
+            configured(&[("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "user.name"), ("GIT_CONFIG_VALUE_0", "me")]),
             [
                 "GIT_CONFIG_COUNT=3",
                 "GIT_CONFIG_KEY_0=user.name",
@@ -175,6 +176,6 @@ mod tests {
                 "GIT_CONFIG_VALUE_2=false",
             ]
         );
-        assert_eq!(told(&[("GIT_CONFIG_COUNT", "many")]), ["GIT_CONFIG_COUNT=many"]);
+        assert_eq!(configured(&[("GIT_CONFIG_COUNT", "many")]), ["GIT_CONFIG_COUNT=many"]);
     }
 }

@@ -18,7 +18,7 @@ const LARGEST: usize = 16 << 20;
 /// A task of which a person must say where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    /// Which.
+    /// The number of the task.
     pub task: TaskId,
     /// What is known and what is not.
     pub why: String,
@@ -29,7 +29,7 @@ pub struct Asked {
 pub struct Damage {
     /// When it was found.
     pub at: Timestamp,
-    /// What was found.
+    /// What was found damaged.
     pub cause: String,
     /// Where the damaged files are.
     pub kept: PathBuf,
@@ -73,7 +73,7 @@ impl Damage {
         }));
     }
 
-    /// What the history tells of it.
+    /// Returns what the history says of it.
     pub(crate) fn fact(&self) -> ServiceFact {
         ServiceFact::JournalRebuilt {
             cause: self.cause.clone(),
@@ -85,7 +85,7 @@ impl Damage {
         }
     }
 
-    /// In one sentence.
+    /// Describes the damage in one sentence.
     pub fn describe(&self) -> String {
         Fact::from(self.fact()).text()
     }
@@ -133,7 +133,7 @@ fn directories(damaged: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A directory whose journal was kept, and of which nothing is told yet.
+/// A directory whose journal was kept, and which is not reported yet.
 pub(crate) fn unfinished(damaged: &Path) -> Option<PathBuf> {
     directories(damaged).into_iter().find(|dir| dir.is_dir() && !dir.join(DOCUMENT).exists())
 }

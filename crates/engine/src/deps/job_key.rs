@@ -1,4 +1,4 @@
-//! What names a job: two with the same key are the same, and are not begun beside each other.
+//! What identifies a job: two jobs with the same key are the same, and never run beside each other.
 
 use orch_core::base::ids::RunId;
 use orch_core::operations::job::FiringKey;
@@ -7,11 +7,11 @@ use orch_core::tasks::message::MessageId;
 /// What makes two jobs the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum JobKey {
-    /// Look at the runs.
+    /// Poll the runs.
     Look,
-    /// Look at the home's files.
+    /// Read the home's files.
     ReadFiles,
-    /// Write `tasks.yml`.
+    /// Write the file `tasks.yml`.
     WriteFile,
     /// Start a run.
     Start(RunId),
@@ -25,11 +25,11 @@ pub enum JobKey {
     Judge(RunId),
     /// Integrate a run's result.
     Integrate(RunId),
-    /// Look at what a branch would change.
+    /// Compare a branch with its base.
     Compare(RunId),
     /// Try a project's checks.
     TryChecks(RunId),
-    /// Look at what running tasks have changed.
+    /// Read what running tasks have changed.
     LookAtFiles,
     /// Ask the router for a person.
     TryRoute(RunId),

@@ -45,7 +45,7 @@ fn grant(
         Err(error) => return Err(error.to_string()),
     };
     let before = leases.clone();
-    // What the journal cannot tell just now is not given up.
+    // What the journal cannot answer just now is not given up.
     let is_open = |id| {
         id == task || deps.journal.task(id).map_or(true, |found| found.is_some_and(|task| !task.status().is_final()))
     };

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 const PAUSES: [u64; 6] = [250, 500, 1_000, 2_000, 4_000, 8_000];
 /// How long a failure that passes may last before a person is asked.
 pub const PATIENCE: Duration = Duration::from_secs(600);
-/// How long is waited before an answer that would ask a person is looked for once more.
+/// How long it takes until an answer that would ask a person is verified.
 const CONFIRM: Duration = Duration::from_millis(500);
 /// What is in the way for so long is worth a line of the history.
 const LASTS: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ pub struct Obstacles {
 }
 
 impl Obstacles {
-    /// In words, each once.
+    /// Returns the obstacles in words, each once.
     pub fn words(&self) -> Vec<String> {
         let mut all: Vec<String> = self.locked().values().map(Obstacle::words).collect();
         all.sort();
@@ -113,7 +113,7 @@ impl Patience<'_> {
     pub async fn is_again(&mut self, problem: &StepProblem) -> bool {
         match problem {
             StepProblem::External(failure) => self.outlasts(failure, PATIENCE).await,
-            // An answer that would ask a person is looked for twice: one command whose answer was lost must not do that.
+            // An answer that would ask a person is requested twice: one command whose answer was lost must not do that.
             StepProblem::Ask(_) if self.is_confirmed => false,
             StepProblem::Ask(_) => {
                 self.is_confirmed = true;

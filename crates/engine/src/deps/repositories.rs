@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One gate for each directory: a repository whose git hangs keeps nobody from looking at another one.
+/// One gate for each directory: a repository whose git hangs does not keep a caller from another one.
 #[derive(Debug, Default)]
 pub struct Discovering(Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>);
 
@@ -21,7 +21,7 @@ impl Discovering {
 }
 
 impl Deps {
-    /// git, looked for once.
+    /// Returns git, which is located once.
     pub async fn git(&self) -> Result<&Git, GitError> {
         let locks = self.home.state().join("locks");
         self.git.get_or_try_init(|| Git::locate(&self.environment, &locks)).await
@@ -37,7 +37,7 @@ impl Deps {
             return Ok(repo);
         }
         let repo = Repo::discover(self.git().await?, dir).await?;
-        // Before anybody looks at a checkout that is half moved. Where that cannot be mended, the next move says so.
+        // Before any code reads a checkout that is half moved. Where that cannot be mended, the next move says so.
         if let Err(error) = repo.finish_move().await {
             tracing::warn!(repository = %dir.display(), %error, "a move of a base branch was cut off");
         }

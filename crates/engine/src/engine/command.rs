@@ -1,5 +1,5 @@
-//! What is asked of the engine: a change of its state, a job to begin, or a look. Each command is written once, as the closure
-//! that carries it out.
+//! What is asked of the engine: a change of its state, a job to start, or a snapshot. Each command is written once, as
+//! the closure that carries it out.
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -10,7 +10,8 @@ use orch_core::audit::actor::Actor;
 use orch_store::journal::JournalError;
 use std::sync::Arc;
 
-/// A command on its way to the engine. While nothing can be stored it gets the journal's error in place of a change set.
+/// A command on its way to the engine. While nothing can be stored it gets the journal's error in place of a change
+/// set.
 pub(crate) struct Command {
     carry_out: Box<CarryOut>,
     actor: Actor,
@@ -26,7 +27,7 @@ impl Command {
         Self { carry_out: Box::new(carry_out), actor: Actor::Orch }
     }
 
-    /// Who asks.
+    /// Sets who gives the command.
     pub fn by(self, actor: Actor) -> Self {
         Self { actor, ..self }
     }
@@ -55,7 +56,7 @@ impl Command {
     }
 
     /// Changes the state once `tasks.yml` has been read, because a person may just have written something else there.
-    /// `waits_for_save`: also once nobody is saving the file any more.
+    /// `waits_for_save`: also once the file is no longer being saved.
     pub fn parked<T: Send + 'static>(
         reply: Reply<T>,
         waits_for_save: bool,

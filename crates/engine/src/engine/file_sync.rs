@@ -1,5 +1,5 @@
-//! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that meets
-//! somebody else's save is done again on the new text.
+//! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that
+//! meets somebody else's save is done again on the new text.
 
 mod journaled;
 mod problems;
@@ -19,12 +19,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long after a write it is looked for an editor that had the file open and goes on saving into what was replaced.
-/// After that, every tick looks too.
+/// How long after a write orch searches for an editor that had the file open and goes on saving into what was replaced.
+/// After that, every tick searches too.
 const LATE: Duration = Duration::from_millis(300);
 /// How long it is waited after a write that failed; doubled with each one that follows.
 const RETRY: Duration = Duration::from_secs(1);
-/// The longest.
+/// The longest pause between two writes that fail.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// The last write failed.
@@ -33,7 +33,7 @@ struct Failure {
     why: String,
     /// How often, one after the other.
     times: u32,
-    /// Not written before.
+    /// The file is not written before this time.
     again_at: Instant,
 }
 
@@ -43,7 +43,7 @@ enum Reading {
     /// Not yet, or it does not read: nothing is written before it does.
     #[default]
     Unread,
-    /// The rest of a large file is still to be looked at.
+    /// The rest of a large file is still to be read.
     Halfway {
         /// The file read as a whole before.
         is_again: bool,
@@ -56,7 +56,7 @@ impl Reading {
         matches!(self, Self::Halfway { .. })
     }
 
-    /// The file reads: it may be written, as a whole once all of it was looked at.
+    /// The file reads: it may be written, as a whole once all of it was read.
     fn is_readable(self) -> bool {
         matches!(self, Self::Whole | Self::Halfway { is_again: true })
     }
@@ -75,11 +75,11 @@ enum Writing {
 /// The loop's side of the file.
 #[derive(Default)]
 pub struct FileSync {
-    /// The first look at files is done, and what is new there has become tasks, where that is possible.
+    /// The files were read once, and what is new there has become tasks, where that is possible.
     is_read: bool,
     /// A write was tried.
     is_write_tried: bool,
-    /// Commands that wait for a look at the file.
+    /// The commands that wait until the file is read.
     parked: Vec<Parked>,
     known: Known,
     /// The content that both sides agree on, while they do.
@@ -87,7 +87,7 @@ pub struct FileSync {
     /// Where everything stands in the file, as far as that is kept between two writes.
     outline: Option<Outline>,
     reading: Reading,
-    /// The next look must bring an outline.
+    /// Whether the next read must bring an outline.
     outline_wanted: bool,
     /// Tasks whose lines may differ from the state.
     dirty: BTreeSet<TaskId>,
@@ -102,17 +102,17 @@ pub struct FileSync {
     generation: u64,
     /// Raised whenever somebody wants the file read, whatever is known of it.
     wish: u64,
-    /// The last such wish that a look came after.
+    /// The last such wish that a read came after.
     granted: u64,
     /// Somebody may be in the middle of saving it.
     being_saved: bool,
     /// When what waits is written.
     due: Option<Instant>,
-    /// What orch wrote last: a text that nobody else has saved.
+    /// What orch wrote last: a text that no other program has saved.
     own: Option<Digest>,
-    /// When the file is looked at again, although nobody says that it changed.
+    /// When the file is read again, although no change was reported.
     again_at: Option<Instant>,
-    /// When it is looked for an editor that goes on saving into what orch has replaced.
+    /// When orch searches for an editor that goes on saving into what it has replaced.
     late_at: Option<Instant>,
     /// Since when there is something odd about it.
     doubted: Option<Timestamp>,
@@ -127,18 +127,19 @@ impl FileSync {
         Self { agreed: Journaled::known(agreed), lacking: Journaled::known(lacking), ..Self::default() }
     }
 
-    /// The first look at files is done.
+    /// Records that the files were read once.
     pub fn set_read(&mut self) {
         self.is_read = true;
     }
 
-    /// Whether the first look at files is done, and what is new there has become tasks, where that is possible. Before that
-    /// nobody is answered: an answer would miss what stands there.
+    /// Whether the files were read once, and what is new there has become tasks, where that is possible. Before that
+    /// no request is answered: an answer would miss what stands there.
     pub fn is_read(&self) -> bool {
         self.is_read
     }
 
-    /// A look or a write is over. New entries are tasks when their ids were written; a file that takes none holds nobody up.
+    /// Records that a read or a write is over. New entries are tasks when their ids were written; a file that takes
+    /// none does not hold others up.
     pub fn note_progress(&mut self) {
         self.is_read |= !self.reading.is_halfway() && (!self.is_filling() || self.is_write_tried);
     }
@@ -148,7 +149,7 @@ impl FileSync {
         self.is_write_tried = true;
     }
 
-    /// A command waits for the next look at the file.
+    /// Queues a command until the file is read next.
     pub fn park(&mut self, parked: Parked) {
         self.parked.push(parked);
     }
@@ -170,7 +171,7 @@ impl FileSync {
         if self.outline_wanted { Known { tasks: None, agreed: None, ..known } } else { known }
     }
 
-    /// What is agreed on, when the journal is to be told.
+    /// Returns what is agreed on, when the journal is to record it.
     pub fn take_agreed_anew(&mut self) -> Option<Option<Agreed>> {
         self.agreed.take_new()
     }
@@ -205,13 +206,13 @@ impl FileSync {
         &mut self.problems
     }
 
-    /// Whether nobody else has saved this text since orch wrote it or read it last.
+    /// Returns whether no other program has saved this text since orch wrote it or read it last.
     pub fn is_own(&self, doc: &TasksDoc) -> bool {
         let digest = doc.agreed().digest();
         self.own == Some(digest) || self.agreed.get().is_some_and(|agreed| agreed.digest() == digest)
     }
 
-    /// The file is to be looked at again in a while.
+    /// Has the file read again in a while.
     pub fn look_again(&mut self, at: Instant) {
         self.again_at = Some(self.again_at.map_or(at, |known| known.min(at)));
     }
@@ -221,7 +222,7 @@ impl FileSync {
         self.again_at.take_if(|at| *at <= now).is_some()
     }
 
-    /// Whether it is time to look for an editor that goes on saving into what orch has replaced; asked once.
+    /// Whether it is time to search for an editor that goes on saving into what orch has replaced; asked once.
     pub fn take_late(&mut self, now: Instant) -> bool {
         self.late_at.take_if(|at| *at <= now).is_some()
     }
@@ -231,12 +232,12 @@ impl FileSync {
         self.late_at = Some(now + LATE);
     }
 
-    /// What was read is to be read anew, also when a look is under way that began before.
+    /// What was read is to be read anew, also when an older read is under way.
     pub fn read_anew(&mut self) {
         self.wish += 1;
     }
 
-    /// Whether somebody was in the middle of saving it when it was looked at: what it lacks is not known then.
+    /// Whether it was being saved when it was read: what it lacks is not known then.
     pub fn take_being_saved(&mut self, is: bool) {
         self.being_saved = is;
     }
@@ -253,7 +254,7 @@ impl FileSync {
         self.lacking.set(tasks);
     }
 
-    /// What the file lacks that is not believed, when the journal is to be told.
+    /// Returns what the file lacks that is not believed, when the journal is to record it.
     pub fn take_lacking_anew(&mut self) -> Option<Vec<TaskId>> {
         self.lacking.take_new()
     }
@@ -268,14 +269,14 @@ impl FileSync {
         self.dirty.extend(tasks);
     }
 
-    /// Takes over what a look found. Returns whether the problems are other ones than before.
+    /// Takes over what a read found. Returns whether the problems are other ones than before.
     pub fn take_look(&mut self, known: Known, problems: Option<Vec<String>>) -> bool {
         self.granted = known.wish;
         self.known = known;
         problems.is_some_and(|problems| self.problems.take_text(problems))
     }
 
-    /// Takes over what a portion of a large document brought; the rest is being looked at.
+    /// Takes over what a portion of a large document brought; the rest is being read.
     pub fn take_portion(&mut self, fills: Vec<(usize, TaskId)>) {
         if !self.reading.is_halfway() {
             self.fills.clear();
@@ -284,7 +285,7 @@ impl FileSync {
         self.fills.extend(fills);
     }
 
-    /// Takes over a document that reads. `whole`: nothing of it is still to be learned, or told.
+    /// Takes over a document that reads. `whole`: nothing of it is still to be learned or reported.
     pub fn take_document(&mut self, doc: TasksDoc, fills: Vec<(usize, TaskId)>, whole: bool) {
         self.take_portion(fills);
         self.reading = Reading::Whole;
@@ -294,7 +295,7 @@ impl FileSync {
         self.outline_wanted = false;
     }
 
-    /// What was being looked at is lost: the file is read again.
+    /// Has the file read again, because what was being read is lost.
     pub fn start_over(&mut self) {
         self.reading = if self.reading.is_readable() { Reading::Whole } else { Reading::Unread };
         self.filling = false;
@@ -302,7 +303,7 @@ impl FileSync {
         self.read_anew();
     }
 
-    /// The rest of a large file is still to be looked at.
+    /// Returns whether the rest of a large file is still to be read.
     pub fn is_halfway(&self) -> bool {
         self.reading.is_halfway()
     }
@@ -390,9 +391,9 @@ impl FileSync {
         is_tried && (!self.fills.is_empty() || now >= due)
     }
 
-    /// When that will be, or the file is looked at again.
+    /// Returns when that will be, or when the file is read again.
     pub fn due(&self) -> Option<Instant> {
-        // Once the outline is asked for, the look that brings it is what is waited for.
+        // Once the outline is asked for, the read that brings it is awaited.
         let can_write = !self.is_writing() && self.reading == Reading::Whole && !self.outline_wanted;
         let retry = |due: Instant| self.failure.as_ref().map_or(due, |failure| due.max(failure.again_at));
         let write = self.due.filter(|_| can_write).map(retry);
@@ -472,7 +473,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_got_its_id_is_read_again_though_another_write_follows_at_once() {
-        let here = Fingerprint::of(std::path::Path::new("/")).expect("a root");
+        let here = Fingerprint::read(std::path::Path::new("/")).expect("a root");
         let after = |filling: bool| {
             let mut file = FileSync { filling, writing: Writing::UnderWay, ..FileSync::default() };
             file.end_write();

@@ -9,7 +9,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 /// The jobs of the loop.
 #[derive(Default)]
 pub(crate) struct JobsInFlight {
-    /// To be spawned when the turn is stored.
+    /// The jobs that are spawned when the turn is stored.
     ordered: Vec<Job>,
     running: JoinSet<(JobKey, Report)>,
     keys: HashMap<Id, JobKey>,
@@ -26,12 +26,12 @@ impl JobsInFlight {
         if self.in_flight.insert(key.clone()) {
             self.ordered.push(job);
         } else {
-            // What the running one has looked at already may have changed since.
+            // What the running one has read already may have changed since.
             self.again.insert(key);
         }
     }
 
-    /// What the turn ordered, handed over to whoever carries it out.
+    /// Returns what the turn ordered, for the caller to carry out.
     pub(crate) fn take_ordered(&mut self) -> Vec<Job> {
         std::mem::take(&mut self.ordered)
     }

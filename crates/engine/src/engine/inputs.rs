@@ -12,7 +12,7 @@ pub(crate) enum Input {
     Report(JobKey, Report),
     /// A file of the home changed.
     Files,
-    /// Look at the runs. Carries nothing.
+    /// Poll the runs. Carries nothing.
     Wake,
     /// The safety net.
     Tick,
@@ -32,7 +32,7 @@ pub(crate) struct Inputs {
     files: Arc<Notify>,
     /// Everybody who could send a command is gone.
     is_unattended: bool,
-    /// When the safety net is looked at next.
+    /// When the runs are polled next, should a wake-up be lost.
     next_tick: Instant,
 }
 

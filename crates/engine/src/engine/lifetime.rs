@@ -1,4 +1,4 @@
-//! One life of an engine: what it was started for, what it takes over, how it is told to leave, and by when.
+//! One life of an engine: what it was started for, what it takes over, how it is asked to leave, and by when.
 
 use crate::engine::manifest::Manifest;
 use crate::engine::mode::Mode;
@@ -16,7 +16,7 @@ pub(crate) struct Lifetime {
     begun: Instant,
     /// Leave at once; agents go on.
     shutdown: CancellationToken,
-    /// Why it is told to leave.
+    /// Why it was asked to leave.
     reason: Arc<OnceLock<Departure>>,
     /// What was under way has been taken over.
     arrived: bool,
@@ -55,7 +55,7 @@ impl Lifetime {
         self.mode
     }
 
-    /// For how long it has lasted.
+    /// Returns for how long it has lasted.
     pub(crate) fn lasted(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.begun)
     }
@@ -126,26 +126,26 @@ impl Lifetime {
         self.shutdown.cancel();
     }
 
-    /// Whether it was told to leave at once.
+    /// Returns whether it was asked to leave at once.
     pub(crate) fn is_stopped(&self) -> bool {
         self.shutdown.is_cancelled()
     }
 
-    /// Waits until it is told to leave at once.
+    /// Waits until it is asked to leave at once.
     pub(crate) async fn stopped(&self) {
         self.shutdown.cancelled().await;
     }
 
-    /// How it was told to leave, and as what that counts; the first is none where nobody told it.
+    /// Returns how it was asked to leave, and as what that counts; the first is none where no one asked.
     pub(crate) fn take_order(&mut self) -> (Option<Departure>, Option<ShutdownMode>) {
-        // A loop that could not store its last turn has not heard the word; one that was told how in another way has.
-        let told = match (self.departure.take(), self.reason.get().cloned()) {
+        // A loop that could not store its last turn has not seen the order; one that was asked in another way has.
+        let order = match (self.departure.take(), self.reason.get().cloned()) {
             (Some(departure), Some(reason)) => Some(Departure { how: departure.how, ..reason }),
             (departure, reason) => departure.or(reason),
         };
         let stopped = self.is_stopped().then_some(ShutdownMode::Stop);
-        let how = told.as_ref().map(|departure| departure.how).or(stopped);
-        (told, how)
+        let how = order.as_ref().map(|departure| departure.how).or(stopped);
+        (order, how)
     }
 
     /// It has grown too large, and may not start anew yet.
@@ -153,7 +153,7 @@ impl Lifetime {
         self.memory_problem = problem;
     }
 
-    /// What is wrong.
+    /// Returns what is wrong.
     pub(crate) fn problem(&self) -> Option<&String> {
         self.memory_problem.as_ref()
     }

@@ -20,17 +20,17 @@ const LARGEST: usize = 4 << 20;
 /// What was under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// Of this shape.
+    /// The version of this format.
     pub version: u32,
-    /// Of the daemon.
+    /// The version of the daemon.
     pub orch_version: String,
-    /// Its process.
+    /// The process id of the daemon.
     pub pid: u32,
-    /// When.
+    /// When the daemon wrote this.
     pub written_at: Timestamp,
-    /// How it left.
+    /// How the daemon left.
     pub how: ShutdownMode,
-    /// In words.
+    /// Why the daemon left, in words.
     pub why: String,
     /// Runs that had not ended.
     pub runs: Vec<ManifestRun>,
@@ -42,17 +42,17 @@ pub(crate) struct Manifest {
 /// A task whose run was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ManifestTask {
-    /// Its number.
+    /// The number of the task.
     pub task_id: TaskId,
     /// The attempt that goes on.
     pub attempt: u32,
-    /// Agent.
+    /// The agent that works on it.
     pub agent: Option<String>,
     /// The conversation in which it goes on, in the CLI's own terms; without one it begins again in its worktree.
     pub conversation: Option<String>,
-    /// Its branch.
+    /// The branch of the task.
     pub branch: Option<String>,
-    /// Its checkout.
+    /// The worktree of the task.
     pub worktree: Option<PathBuf>,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct UnderWay {
 }
 
 impl UnderWay {
-    /// Of these runs and tasks.
+    /// Collects these runs and tasks.
     pub(crate) fn from_state<'a>(
         runs: impl Iterator<Item = (&'a Run, Option<&'a Workplace>)>,
         tasks: impl Iterator<Item = &'a Task>,
@@ -95,29 +95,29 @@ impl UnderWay {
 /// A run that had not ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ManifestRun {
-    /// Its task.
+    /// The task of the run.
     pub task_id: TaskId,
     /// Its name; also the mark in the environment of its processes.
     pub run_id: RunId,
-    /// What for.
+    /// What the run was started for.
     #[serde(with = "orch_store::records::as_record")]
     pub kind: RunKind,
-    /// How far.
+    /// How far the run had come.
     #[serde(with = "orch_store::records::as_record")]
     pub phase: Phase,
-    /// Agent.
+    /// The agent of the run.
     pub agent: String,
     /// Model asked for.
     pub model: Option<String>,
-    /// Its tmux session.
+    /// The tmux session of the run.
     pub session: Option<String>,
     /// The conversation, in the CLI's own terms.
     pub conversation: Option<String>,
-    /// Its branch.
+    /// The branch of the task.
     pub branch: Option<String>,
-    /// Its checkout.
+    /// The worktree of the task.
     pub worktree: Option<PathBuf>,
-    /// Its files.
+    /// The directory with the run's files.
     pub run_dir: PathBuf,
     /// How long its transcript was, in bytes.
     pub offset: u64,

@@ -36,7 +36,7 @@ impl Histogram {
 /// The figures at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
-    /// Runs that were begun, by kind.
+    /// The number of runs that were started, by kind.
     pub starts: BTreeMap<&'static str, u64>,
     /// Runs that ended, by kind and outcome: `finished`, `cancelled` or the class of the failure.
     pub ends: BTreeMap<(&'static str, &'static str), u64>,
@@ -53,7 +53,7 @@ pub struct Figures {
 pub struct Metrics(Mutex<Figures>);
 
 impl Metrics {
-    /// Of an engine that found these runs under way.
+    /// Creates the metrics of an engine that found these runs under way.
     pub(crate) fn new<'a>(found: impl Iterator<Item = &'a RunId>) -> Self {
         Self(Mutex::new(Figures { begun: found.cloned().collect(), ..Figures::default() }))
     }

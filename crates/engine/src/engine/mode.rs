@@ -12,9 +12,9 @@ pub enum Mode {
     Once,
     /// Until nothing is left to do.
     UntilIdle,
-    /// For one command that only looks or edits: until its handle is dropped.
+    /// Serves one command that only reads or edits, until its handle is dropped.
     Command,
-    /// For `orch task run`: this one task, until the handle is dropped.
+    /// Serves `orch task run`: this one task, until the handle is dropped.
     Task(TaskId),
 }
 

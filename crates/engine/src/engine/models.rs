@@ -18,14 +18,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// For so long what was read is good enough: a strategy needs no news of the last second.
+/// How long what was read is good enough: a strategy needs no news of the last second.
 const GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
 
 /// What estimates are alike for.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EstimateKey {
     pub agent: String,
-    /// As it was asked for.
+    /// The model as it was asked for.
     pub model: Option<String>,
     pub project: Option<PathBuf>,
     pub task_type: String,
@@ -35,9 +35,9 @@ pub(crate) struct EstimateKey {
 /// An estimate without the task's own limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Estimate {
-    /// By what comparable runs have cost.
+    /// The price by what comparable runs have cost.
     pub forecast: Option<Usd>,
-    /// By the catalog's prices.
+    /// The price by the catalog.
     pub catalog: Option<Usd>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Models {
     samples: Option<(Timestamp, Arc<Vec<Sample>>)>,
     /// What runs showed of providers since that was written down last.
     probes: Probes,
-    /// The same for whoever writes it down.
+    /// The same, shared with the task that writes it down.
     observed: Arc<Observed>,
     /// Estimates, as long as the samples that they are made from are the same.
     estimates: BTreeMap<EstimateKey, Estimate>,
@@ -99,7 +99,7 @@ impl Models {
         book
     }
 
-    /// The models as they were looked at last.
+    /// The models as they were read last.
     pub(crate) fn last_book(&self) -> Option<Arc<ModelBook>> {
         self.book.as_ref().map(|(_, _, book)| Arc::clone(book))
     }
@@ -133,14 +133,14 @@ impl Models {
         self.observed.note(provider, probe);
     }
 
-    /// Whether a provider was known to fail when that was looked at last.
+    /// Returns whether a provider was known to fail at the last check.
     pub(crate) fn fails(&self, provider: &str) -> bool {
         let is_bad = |probe: &Probe| probe.verdict.state != Standing::Available;
         self.probes.get(provider).is_some_and(is_bad)
             || self.book.as_ref().is_some_and(|(_, _, book)| book.failing.contains_key(provider))
     }
 
-    /// Whether nobody is known to fail, and that is not old.
+    /// Returns whether no provider is known to fail, and that is not old.
     pub(crate) fn is_fine(&self, now: Timestamp) -> bool {
         self.book.as_ref().is_some_and(|(then, _, book)| is_good(*then, now) && book.failing.is_empty())
     }

@@ -53,7 +53,7 @@ pub(crate) struct Spent<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Money {
     ledger: SpendLedger,
-    /// From which day on, and on which day that was read.
+    /// The day from which on spending is known, and the day on which that was read.
     known: Option<(Date, Date)>,
     /// Runs have ended since, or something was recorded: from that day on it is read again.
     stale_from: Option<Date>,
@@ -61,13 +61,13 @@ pub(crate) struct Money {
     ended: Vec<Pending>,
     /// Agents whose account is exhausted.
     exhausted: Vec<String>,
-    /// What whoever chooses an agent should know, by its name.
+    /// What the router should know of money, by the agent's name.
     advice: BTreeMap<String, String>,
     /// Accounts that are paid in advance, with something left.
     ahead: BTreeSet<String>,
-    /// What was told of that is short.
+    /// What was reported of that is short.
     told: BTreeMap<Scope, Level>,
-    /// What the daemon finds short when it begins was told by the one before.
+    /// What the daemon finds short when it starts was reported by the one before.
     has_begun: bool,
     /// The journal did not say what was spent.
     is_unknown: bool,
@@ -84,7 +84,7 @@ impl Money {
         was_known
     }
 
-    /// From which day on spending is to be read, where `since` matters; asked once. `None`: all of it is known.
+    /// Returns from which day on spending is to be read, where `since` matters; asked once. `None`: all of it is known.
     pub(crate) fn take_stale(&mut self, since: Date, today: Date) -> Option<Date> {
         let begins_anew = self.known.is_none_or(|(known, read)| known > since || read != today);
         let stale_from = self.stale_from.take();
@@ -152,7 +152,7 @@ impl Money {
         &self.exhausted
     }
 
-    /// What whoever chooses an agent should know of money, by the agents' names.
+    /// Returns what the router should know of money, by the agents' names.
     pub(crate) fn advice(&self) -> &BTreeMap<String, String> {
         &self.advice
     }

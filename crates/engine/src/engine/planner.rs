@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The shortest time between two looks at the machine.
+/// The shortest time between two measurements of the machine.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
-/// The shortest time between two looks at what running tasks have changed.
+/// The shortest time between two reads of what running tasks have changed.
 const BETWEEN_FILES: Duration = Duration::from_secs(10);
 
-/// For whom a plan is made.
+/// What a plan is made from.
 pub(crate) struct Planning<'a> {
     /// What may begin.
     pub scope: Scope,
@@ -27,7 +27,7 @@ pub(crate) struct Planning<'a> {
     pub leaving: Option<ShutdownMode>,
     /// Who makes the commits.
     pub identity: &'a str,
-    /// The present.
+    /// The time of the turn.
     pub now: Timestamp,
 }
 
@@ -87,7 +87,7 @@ impl Planner {
         &self.capacity
     }
 
-    /// Looks at the machine, unless that was just done. Returns whether it looked.
+    /// Measures the machine, unless that was just done. Returns whether it did.
     pub(crate) fn look_at_machine(&mut self, dirs: [PathBuf; 2], now: Timestamp) -> bool {
         let looked = instant();
         if self.looked.is_some_and(|at| looked.duration_since(at) < BETWEEN_LOOKS) {
@@ -109,7 +109,7 @@ impl Planner {
         shortage(&self.free, min_free_mb)
     }
 
-    /// Whether it is time to look at what running tasks have changed; then that is done now.
+    /// Returns whether it is time to read what running tasks have changed; the caller then reads it.
     pub(crate) fn looks_at_files(&mut self, now: Instant) -> bool {
         let is_soon = self.looked_at_files.is_some_and(|at| now.duration_since(at) < BETWEEN_FILES);
         if is_soon || !self.plan.needs_capacity || !self.capacity.overlap_rules.is_enabled() {

@@ -14,7 +14,7 @@ pub(crate) struct Registered {
 
 impl Registered {
     /// Whether `dir` belongs to one of these projects: it is one, a folder of one, a linked worktree, or a symbolic link
-    /// there. One that does not exist counts as registered: that it is missing is told by whoever needs it.
+    /// there. One that does not exist counts as registered: its first user reports that it is missing.
     pub(crate) fn holds(&self, dir: &Path, projects: &[PathBuf]) -> bool {
         if projects.iter().any(|project| project == dir) {
             return true;

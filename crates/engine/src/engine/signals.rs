@@ -16,7 +16,7 @@ pub struct EngineExit {
     pub damage: Option<String>,
     /// Why `tasks.yml` does not have yet what the journal has.
     pub unwritten: Option<String>,
-    /// How it was told to leave, if somebody told it.
+    /// How it was asked to leave, if it was.
     pub ordered: Option<ShutdownMode>,
 }
 
@@ -43,7 +43,8 @@ pub struct Signals {
     pub shutdown: CancellationToken,
     /// The journal is damaged: leave at once.
     pub damaged: CancellationToken,
-    /// Files of the engine's state were removed while it ran: what is missing. The journal is written anew from what is open.
+    /// Files of the engine's state were removed while it ran: what is missing. The journal is written anew from what is
+    /// open.
     pub displaced: Arc<OnceLock<String>>,
     /// Why, for the history.
     pub word: Arc<OnceLock<Departure>>,
@@ -62,7 +63,7 @@ impl Signals {
         self.damaged.cancel();
     }
 
-    /// Why the engine leaves, for the history, where it is told in another way. The first word counts.
+    /// Records why the engine leaves, for the history. The first reason counts.
     pub fn remember(&self, departure: Departure) {
         self.word.get_or_init(|| departure);
     }

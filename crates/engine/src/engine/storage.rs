@@ -1,5 +1,5 @@
-//! How turns are stored and told: what keeps the journal from being written, whether it is damaged, and what follows a turn
-//! that is stored.
+//! How turns are stored and published: what keeps the journal from being written, whether it is damaged, and what
+//! follows a turn that is stored.
 
 use crate::engine::metrics::Metrics;
 use crate::state::alarm::Alarm;
@@ -19,7 +19,7 @@ pub(crate) struct Storage {
     metrics: Arc<Metrics>,
     /// Where readers of the journal say that it is damaged.
     alarm: Alarm,
-    /// Somebody found that the journal is damaged.
+    /// Set when the journal is found damaged.
     damaged: CancellationToken,
     /// How the journal is damaged, where this engine found it.
     damage: Option<String>,
@@ -42,8 +42,8 @@ impl Storage {
     }
 
     /// A read of the journal failed.
-    pub(crate) fn heed(&self, error: &JournalError) {
-        self.alarm.heed(error);
+    pub(crate) fn observe(&self, error: &JournalError) {
+        self.alarm.observe(error);
     }
 
     /// Waits until the journal is found damaged.
@@ -100,7 +100,7 @@ impl Storage {
         self.unstored.take()
     }
 
-    /// Tells whoever listens what was stored. Nobody listening is fine.
+    /// Publishes what was stored to the listeners, if there are any.
     pub(crate) fn publish(&self, entry: Entry) {
         self.feed.send(entry).ok();
     }

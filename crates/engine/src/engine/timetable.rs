@@ -17,14 +17,14 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Timetable {
     timers: BTreeMap<JobId, Timer>,
-    /// When each job has to be looked at.
+    /// When each job is due.
     due: BTreeSet<(Timestamp, JobId)>,
     planned: BTreeMap<JobId, Timestamp>,
     /// Jobs that wait for something else than a time.
     waiting: BTreeSet<JobId>,
     /// All jobs have their clocks.
     is_made: bool,
-    /// When it was looked at last.
+    /// When it was checked last.
     seen: Option<Timestamp>,
     /// What is wrong with `jobs.yml` now.
     problems: Vec<String>,
@@ -44,7 +44,7 @@ impl Timetable {
         &self.problems
     }
 
-    /// What a look at the files has to know.
+    /// Returns what reading the files depends on.
     pub fn beside(&self, known: Known) -> Known {
         Known { jobs_generation: self.generation, ..known }
     }
@@ -72,7 +72,7 @@ impl Timetable {
         self.plan(record);
     }
 
-    /// When the job is looked at next.
+    /// Returns when the job is due next.
     pub(crate) fn plan(&mut self, record: &JobRecord) {
         let id = &record.spec.id;
         self.unplan(id);
@@ -97,12 +97,12 @@ impl Timetable {
         self.timers.remove(id);
     }
 
-    /// The next time at which a job has to be looked at.
+    /// Returns the next time at which a job is due.
     pub fn next(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// The jobs that have to be looked at now.
+    /// Returns the jobs that are due now.
     pub fn ripe(&mut self, jobs: &BTreeMap<JobId, Arc<JobRecord>>, now: Timestamp) -> Vec<JobId> {
         if !std::mem::replace(&mut self.is_made, true) {
             jobs.values().for_each(|record| self.set(record));
@@ -110,7 +110,7 @@ impl Timetable {
         let come = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id);
         let mut ripe: Vec<JobId> = come.chain(&self.waiting).cloned().collect::<BTreeSet<_>>().into_iter().collect();
         if self.seen.replace(now).is_none_or(|seen| now < seen) {
-            // The clock was put back: what was dealt with up to a time that is still to come is looked at again.
+            // The clock was put back: what was dealt with up to a time that is still to come is checked again.
             let is_ahead = |record: &&Arc<JobRecord>| record.through > now;
             ripe.extend(jobs.values().filter(is_ahead).map(|record| record.spec.id.clone()));
         }

@@ -1,5 +1,5 @@
 //! What this engine knows of runs beside the stored state: what it asked of them, what it has heard, and which of them are over
-//! and still to be packed and indexed. Nothing of it is stored: after a start everything is looked at.
+//! and still to be packed and indexed. Nothing of it is stored: after a start everything is checked.
 
 use crate::state::reply::Reply;
 use crate::upkeep::gc::Collected;
@@ -10,7 +10,7 @@ use orch_core::tasks::message::MessageId;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Time between two looks at what is kept.
+/// The time between two checks of what is kept.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(3600);
 /// How long runs that ended are gathered before they are indexed: a burst has better things to do.
 const GATHER: Duration = Duration::from_secs(2);
@@ -26,9 +26,9 @@ pub(crate) struct RunWatch {
     handed: HashSet<(RunId, MessageId)>,
     /// When what is known of the runs' health was written down.
     seen: Seen,
-    /// What holds accepted work up, as the history tells it.
+    /// What holds accepted work up, as the history records it.
     told_holds: HashMap<TaskId, Fact>,
-    /// When what is kept is looked at next.
+    /// When what is kept is checked next.
     next_look: Option<Instant>,
     /// All runs must be compared with the index.
     catch_up: bool,
@@ -89,12 +89,12 @@ impl RunWatch {
         self.gathering_since.get_or_insert(at);
     }
 
-    /// What is kept was looked at; some of it may be gone.
+    /// Records that what is kept was checked; some of it may be gone.
     pub(crate) fn outputs_changed(&mut self) {
         self.catch_up = true;
     }
 
-    /// Whether it is time to look at what is kept, and whether that is to be done whatever was done before; asked once.
+    /// Whether it is time to check what is kept, and whether that is to be done whatever was done before; asked once.
     pub(crate) fn take_retention(&mut self, now: Instant, at_start: bool) -> Option<bool> {
         if self.next_look.is_some_and(|at| now < at) {
             return None;
@@ -116,7 +116,7 @@ impl RunWatch {
         if std::mem::take(&mut self.catch_up) { None } else { Some(ended) }
     }
 
-    /// Somebody waits to hear which worktrees went.
+    /// Records that a caller waits to hear which worktrees went.
     pub(crate) fn collect_for(&mut self, reply: Reply<Collected>) {
         self.collecting_for = Some(reply);
     }

@@ -1,5 +1,5 @@
-//! The jobs on `tasks.yml` and the settings' files: reading what changed, and writing what orch has to say. A write that
-//! meets somebody else's save is not made. Nothing is decided here.
+//! The jobs on `tasks.yml` and the settings' files: reading what changed, and writing what orch has to say. A write
+//! that meets somebody else's save is not made. Nothing is decided here.
 
 use crate::deps::Deps;
 use crate::files::jobs_file;
@@ -27,13 +27,13 @@ const AT_ONCE: usize = 500;
 /// What was read last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Known {
-    /// `None`: never looked.
+    /// `None`: never read.
     pub(crate) tasks: Option<Option<Fingerprint>>,
     pub(crate) settings: Option<Vec<Option<Fingerprint>>>,
     pub(crate) jobs: Option<Option<Fingerprint>>,
     /// Which change of `jobs.yml` by a command it came after.
     pub(crate) jobs_generation: u64,
-    /// A content that need not be looked into.
+    /// A content that need not be read.
     pub(crate) agreed: Option<Agreed>,
     /// Which write it came after: what was read beside a write is not what stands there now.
     pub(crate) generation: u64,
@@ -43,14 +43,14 @@ pub struct Known {
     pub(crate) missing: BTreeMap<TaskId, Timestamp>,
 }
 
-/// What a look at the files found.
+/// What reading the files found.
 #[derive(Debug, Default)]
 pub struct FileNews {
     /// What was read now.
     pub known: Known,
     /// New settings, when a file of theirs changed.
     pub settings: Option<Settings>,
-    /// For which projects, as they were registered and approved then.
+    /// The projects, as they were registered and approved then.
     pub projects: Vec<Project>,
     /// A settings' file may still be saved, and is read when it was left alone: then.
     pub quiet_at: Option<Timestamp>,
@@ -62,22 +62,22 @@ pub struct FileNews {
     pub settled: usize,
     /// Those of them that the file lacks.
     pub lacking: Vec<TaskId>,
-    /// When the file was last saved, as far as one can tell.
+    /// When the file was last saved, as far as that is known.
     pub saved: Option<Timestamp>,
     /// The last line of the file has no end: it may be cut off.
     pub is_unended: bool,
     /// More is new than is taken over at once.
     pub rest: Option<Rest>,
-    /// Files with edits that a person has saved and that orch could not put in place; `None`: not looked for.
+    /// Files with edits that a person has saved and that orch could not put in place; `None`: not searched for.
     pub set_aside: Option<Vec<PathBuf>>,
-    /// Why the journal could not tell about settled tasks.
+    /// Why the journal could not answer about settled tasks.
     pub unreadable: Option<JournalError>,
 }
 
 /// What is still to be taken over of a document.
 #[derive(Debug)]
 pub struct Rest {
-    /// From this place in the list on.
+    /// The place in the list where the rest begins.
     from: usize,
     marks: Vec<Mark>,
 }
@@ -93,7 +93,7 @@ pub enum TasksNews {
     Agreed,
 }
 
-/// Looks at the home's files; reads only what changed. Blocking.
+/// Reads those of the home's files that changed. Blocking.
 pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]) -> FileNews {
     if known.tasks.is_none() {
         clear_cut_off(deps);
@@ -102,16 +102,16 @@ pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]
     let mut files: Vec<PathBuf> = vec![deps.home.config_file()];
     files.extend(projects.iter().map(|p| project_file(&p.dir)));
     files.extend(deps.sources.policy_file(&settings.config));
-    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::of(f)).collect();
-    let of_jobs = Fingerprint::of(&deps.home.jobs_file());
+    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::read(f)).collect();
+    let of_jobs = Fingerprint::read(&deps.home.jobs_file());
     let jobs = (known.jobs != Some(of_jobs)).then(|| jobs_file::read(&deps.home.jobs_file()));
     let path = deps.home.tasks_file();
-    let of_tasks = Fingerprint::of(&path);
+    let of_tasks = Fingerprint::read(&path);
     let quiet_at = quiet_at(&of_settings, deps.clock.now());
     let is_new = known.settings.as_ref() != Some(&of_settings);
     let settings = (is_new && quiet_at.is_none()).then(|| deps.sources.load(projects, Some(settings)));
     let quiet_at = quiet_at.filter(|_| is_new);
-    // What could not be looked at is looked at again, though it does not change.
+    // What could not be read is read again, though it does not change.
     let is_missed = settings.as_ref().is_some_and(|settings| settings.is_missed);
     let of_settings = match (quiet_at, is_missed) {
         (Some(_), _) => known.settings,
@@ -125,7 +125,7 @@ pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]
         true if as_agreed() => FileNews { tasks: Some(TasksNews::Agreed), ..FileNews::default() },
         true => read_tasks(deps, &path, of_tasks.is_some()),
     };
-    // Whoever still saves is not done yet with what is lacking.
+    // A program that still saves is not done yet with what is lacking.
     let missing = if known.tasks == Some(of_tasks) { known.missing } else { BTreeMap::new() };
     let known = Known {
         tasks: Some(of_tasks),
@@ -142,8 +142,8 @@ pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]
     FileNews { known, settings, projects: projects.to_vec(), quiet_at, jobs, saved, set_aside, ..news }
 }
 
-/// How long a settings' file must be left alone before it is read: what an editor has only begun to write says less than
-/// what it will, and what is left out has its default.
+/// How long a settings' file must be left alone before it is read: what an editor has only started to write says less
+/// than what it will, and what is left out has its default.
 const QUIET: SignedDuration = SignedDuration::from_millis(100);
 /// The same of one in which nothing stands: it may have been emptied to be written anew.
 const EMPTY: SignedDuration = SignedDuration::from_secs(2);
@@ -205,7 +205,7 @@ fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
     let text = match exists.then(|| fs::read_text(path, LARGEST)) {
         None => String::new(),
         Some(Ok(text)) => text,
-        // Taken away since it was looked for.
+        // Removed since it was found.
         Some(Err(FsError::Io { source, .. })) if source.kind() == ErrorKind::NotFound => String::new(),
         Some(Err(error)) => return broken(unreadable(path, &error)),
     };
@@ -233,8 +233,8 @@ fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
             FileNews { tasks: Some(TasksNews::Read(Box::new(doc))), lacking, rest, ..news }
         }
         Err(problems) => {
-            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            broken(format!("{}: {}", path.display(), told.join("; ")))
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            broken(format!("{}: {}", path.display(), lines.join("; ")))
         }
     }
 }
@@ -266,7 +266,7 @@ pub fn read_on(known: Known, doc: TasksDoc, rest: Rest) -> FileNews {
 /// A write of `tasks.yml`.
 #[derive(Debug)]
 pub struct WriteOrder {
-    /// In which way.
+    /// How the file is written.
     pub(crate) how: How,
     /// The tasks that are written.
     pub(crate) tasks: Vec<Line>,
@@ -277,7 +277,7 @@ pub struct WriteOrder {
 /// How a write is made.
 #[derive(Debug)]
 pub(crate) enum How {
-    /// By the outline of the whole text.
+    /// Edits the text by the outline of all of it.
     Edit { outline: Outline, edits: Vec<Edit> },
     /// Lines for new tasks, put after a content that need not be read for it.
     Append { agreed: Agreed, lines: String },
@@ -293,7 +293,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Its status there.
+    /// Returns the status that the file shows.
     pub fn status(&self) -> Status {
         self.task.status()
     }
@@ -307,9 +307,9 @@ impl Line {
 /// What became of a write.
 #[derive(Debug)]
 pub enum Writeback {
-    /// Done.
+    /// The file was written.
     Written {
-        /// For the next write.
+        /// The outline for the next write.
         outline: Option<Outline>,
         /// What the file holds now, when everything in it is known.
         agreed: Option<Agreed>,
@@ -340,7 +340,7 @@ pub fn write(deps: &Deps, order: WriteOrder) -> Writeback {
             Err(error) => return not_written(&path, &error),
         },
         How::Edit { outline, edits } => {
-            let exists = Fingerprint::of(&path).is_some();
+            let exists = Fingerprint::read(&path).is_some();
             let text = match exists.then(|| fs::read_text(&path, LARGEST)) {
                 None => String::new(),
                 Some(Ok(text)) => text,
@@ -351,8 +351,8 @@ pub fn write(deps: &Deps, order: WriteOrder) -> Writeback {
             }
             let applied = outline.apply(&text, &edits);
             // An entry that is gone was taken out by a person, which is read as such.
-            let told = applied.refused.iter().filter_map(|refused| refused.error.as_ref());
-            let refused: Vec<String> = told.map(ToString::to_string).collect();
+            let errors = applied.refused.iter().filter_map(|refused| refused.error.as_ref());
+            let refused: Vec<String> = errors.map(ToString::to_string).collect();
             let tasks = order.tasks.clone();
             let Some((new, next)) = applied.into_outline() else {
                 return Writeback::Written { outline: Some(outline), agreed: None, tasks, refused, known: None };
@@ -367,7 +367,7 @@ pub fn write(deps: &Deps, order: WriteOrder) -> Writeback {
         }
     };
     // What gets an id must be read again; else what orch wrote is known. It is not looked up at the path: there may
-    // already stand what somebody saved since, which nobody would then read.
+    // already stand what was saved since, which would then never be read.
     let known = (!order.fills).then_some(KnownTasks(written.fingerprint));
     Writeback::Written { outline, agreed: Some(agreed), tasks: order.tasks, refused, known }
 }

@@ -32,7 +32,7 @@ pub enum Change {
     Add(Box<JobSpec>, NameIs),
     /// It fires, or does not.
     Enable(JobId, bool),
-    /// It goes.
+    /// The job is removed.
     Remove(JobId),
 }
 
@@ -65,7 +65,7 @@ fn text_of(path: &Path) -> Result<Option<String>, String> {
             "{path} is a link to {target}, where there is no file; put the file there, or mend the link"
         ));
     }
-    if Fingerprint::of(path).is_none() {
+    if Fingerprint::read(path).is_none() {
         return Ok(None);
     }
     fs::read_text(path, LARGEST).map(Some).map_err(|error| unreadable(path, &error))
@@ -155,7 +155,7 @@ pub(crate) fn missing(id: &JobId) -> EngineError {
     }
 }
 
-/// The name, with a number behind it where it is taken and nobody chose it.
+/// Returns the name, with a number behind it where it is taken and was not chosen by a person.
 fn free_name(doc: &JobsDoc, id: &JobId, name: NameIs) -> Result<JobId, EngineError> {
     let is_free = |id: &JobId| doc.entry(id).is_none();
     match name {

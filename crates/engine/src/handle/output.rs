@@ -9,14 +9,16 @@ use std::path::PathBuf;
 impl EngineHandle {
     /// The last line that each of these runs has said, in their order.
     pub async fn last_lines(&self, runs: &[Run]) -> Vec<Option<String>> {
-        let files: Vec<RunFiles> =
-            runs.iter().map(|run| RunFiles::of(run.task, run.id.clone(), self.run_dir(run), Part::default())).collect();
+        let files: Vec<RunFiles> = runs
+            .iter()
+            .map(|run| RunFiles::new(run.task, run.id.clone(), self.run_dir(run), Part::default()))
+            .collect();
         let silent = vec![None; runs.len()];
         let read = tokio::task::spawn_blocking(move || files.iter().map(orch_stream::last_line).collect());
         read.await.unwrap_or(silent)
     }
 
-    /// How many runs somebody follows.
+    /// The number of runs that are followed.
     pub fn followed(&self) -> usize {
         self.hub.followed()
     }
@@ -31,7 +33,7 @@ impl EngineHandle {
     /// # Errors
     /// Its files cannot be read.
     pub async fn watch(&self, run: &Run, part: Part, start: Start) -> std::io::Result<Subscription> {
-        let (hub, files) = (self.hub.clone(), RunFiles::of(run.task, run.id.clone(), self.run_dir(run), part));
+        let (hub, files) = (self.hub.clone(), RunFiles::new(run.task, run.id.clone(), self.run_dir(run), part));
         tokio::task::spawn_blocking(move || hub.subscribe(&files, start)).await.map_err(std::io::Error::other)?
     }
 }

@@ -1,5 +1,5 @@
 //! Taking back what a task has merged: a commit of its own, tried aside, checked, and brought to the base like a merge.
-//! Nothing is rewritten, and nothing is lost: the branch gets its work anew on top of that, for whoever goes on with it.
+//! Nothing is rewritten, and nothing is lost: the branch gets its work anew on top of that, for the next run.
 
 use crate::integrate::{Attempt, MOVES_FOLLOWED, Queue, ask, git_failed, later};
 use orch_core::prompts::prompt::data::one_line;

@@ -37,7 +37,7 @@ pub enum Report {
     Written(Box<Writeback>),
     /// The runner has the run.
     Started {
-        /// The run.
+        /// The run that was started.
         run: RunId,
         /// Where it works; none for a routing question.
         place: Option<Workplace>,
@@ -45,64 +45,64 @@ pub enum Report {
         session_id: Option<String>,
         /// Its agent takes messages while it works.
         live: bool,
-        /// When.
+        /// When the run was started.
         at: Timestamp,
     },
     /// The run could not be started.
     NotStarted {
-        /// The run.
+        /// The run that was to be started.
         run: RunId,
-        /// Why.
+        /// Why the run could not be started.
         problem: LaunchProblem,
     },
     /// A run's result was weighed.
     Judged {
-        /// The run.
+        /// The run that was judged.
         run: RunId,
-        /// The conclusion.
+        /// The conclusion about the run.
         verdict: Verdict,
         /// What it stands on.
         evidence: Box<Evidence>,
-        /// Who looks at it next.
+        /// Who reviews it next.
         reviewers: Reviewers,
         /// The run's record, when orch's verdict is worse than the agent's word.
         record: Option<Box<Run>>,
     },
     /// The evidence of a run could not be gathered for minutes.
     NotJudged {
-        /// The run.
+        /// The run that was to be judged.
         run: RunId,
         /// Which external call fails, and why.
         failure: ExternalFailure,
     },
     /// A branch was integrated, or not.
     Integrated {
-        /// The run.
+        /// The run whose work was integrated.
         run: RunId,
         /// What was ordered when it began.
         order: Option<Order>,
-        /// How it went.
+        /// The result of the integration.
         result: Result<Integration, IntegrationProblem>,
         /// The run's record, when its work did not stand the merge.
         record: Option<Box<Run>>,
     },
     /// What running tasks have changed.
     Touched(Touched),
-    /// Worktrees were looked through.
+    /// The worktrees were examined.
     Collected(Box<gc::Collected>),
     /// `jobs.yml` was changed for a person, or not.
     JobsChanged {
-        /// How it went.
+        /// The result of the change.
         result: Box<Result<JobsChanged, EngineError>>,
     },
     /// The command of a job is over.
     CommandEnded {
-        /// For which time of which job.
+        /// The time of the job that fired.
         key: FiringKey,
-        /// How.
+        /// How the command ended.
         end: CommandEnd,
     },
-    /// Nothing to tell.
+    /// There is nothing to report.
     Nothing,
     /// The job itself broke.
     Broken(String),

@@ -1,5 +1,5 @@
 //! Settings of a checkout that an agent's CLI would take for its own, though the person does not trust the repository: they
-//! are hidden while the agent is at work, and put back when its run is over, before anybody looks at the work.
+//! are hidden while the agent is at work, and put back when its run is over, before the work is judged.
 
 use crate::deps::Deps;
 use crate::launch::run_start::ask;
@@ -72,7 +72,7 @@ pub(crate) async fn reveal(deps: &Deps, run_dir: &RunDir) -> Result<(), String> 
     fs::remove_file(&note_of(run_dir)).map(drop).map_err(|error| error.to_string())
 }
 
-/// What the agent is told of files that are hidden from it; nothing where none are.
+/// Returns what the prompt says of files that are hidden from the agent; empty where none are.
 pub(crate) fn describe(hidden: &[String]) -> String {
     if hidden.is_empty() {
         return String::new();

@@ -1,5 +1,6 @@
-//! The name of a task's branch, chosen when its first run begins: one that no branch of the repository has yet. Another home,
-//! or an older journal of this one, may have a task with the same number and title there, whose branch is never taken over.
+//! The name of a task's branch, chosen when its first run begins: one that no branch of the repository has yet. Another
+//! home, or an older journal of this one, may have a task with the same number and title there, whose branch is never
+//! taken over.
 
 use crate::deps::Deps;
 use crate::launch::run_start::ask;
@@ -19,7 +20,8 @@ const TRIED: u32 = 20;
 /// The longest note, in bytes.
 const LONGEST: usize = 4096;
 
-/// In a run's directory: the branch that is about to be made. A second try, after a death of the daemon, takes that.
+/// Returns the note in a run's directory of the branch that is about to be made. A second try, after a death of the
+/// daemon, takes that.
 fn note(run_dir: &RunDir) -> PathBuf {
     run_dir.path().join("branch")
 }

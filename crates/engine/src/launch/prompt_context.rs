@@ -1,4 +1,4 @@
-//! What an agent is told beside its task: what a person said before, what became of the task's parts, and who tried
+//! What a prompt says beside the task: what a person said before, what became of the task's parts, and who tried
 //! before.
 
 use crate::deps::Deps;
@@ -35,10 +35,10 @@ pub async fn parts_of(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec<Pa
     let deps = Arc::clone(deps);
     let read = move || ids.into_iter().map(|id| deps.journal.task(id)).collect::<Result<Vec<_>, _>>();
     let tasks = tokio::task::spawn_blocking(read).await.map_err(|e| ask(&e, None))?.map_err(|e| failed(e, None))?;
-    Ok(tasks.iter().flatten().map(PartResult::of).collect())
+    Ok(tasks.iter().flatten().map(PartResult::from_task).collect())
 }
 
-/// So many lines of the history are read at once.
+/// The number of lines of the history that are read at once.
 const PAGE: u32 = 2_000;
 
 /// The earlier work runs of a task, for an agent that has not made them in the conversation that it goes on with.
@@ -61,7 +61,7 @@ pub async fn tried_before(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Ve
             let model = run.model.as_ref().map(|model| format!("/{model}")).unwrap_or_default();
             Tried { by: format!("{}{model}", run.agent), outcomes: of_run.map(|line| line.fact.text()).collect() }
         });
-        // One that never began has nothing to tell.
+        // One that never began has nothing to report.
         Ok::<_, JournalError>(tried.filter(|run| !run.outcomes.is_empty()).collect())
     };
     tokio::task::spawn_blocking(read).await.map_err(|e| ask(&e, None))?.map_err(|e| failed(e, None))

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The largest template, skill or instruction file that is read, in bytes.
 const LARGEST: usize = 256 << 10;
-/// Files that tell agents about a project, in the order in which they are looked for.
+/// Files that tell agents about a project, in the order in which they are read.
 const INSTRUCTIONS: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
 
 /// orch's templates, with those that the person replaced: for all projects, and over these for the one of that name. What is
@@ -36,7 +36,7 @@ fn of_project(home: &Home, project: &str) -> Option<PathBuf> {
 /// A template of the person's, and what is wrong with it.
 #[derive(Debug)]
 pub struct OwnTemplate {
-    /// The file.
+    /// The path of the template.
     pub path: PathBuf,
     /// The line, from 1, and what is wrong there.
     pub problem: Option<(usize, String)>,

@@ -175,10 +175,10 @@ fn proven(deps: &Deps, routing: &OwnedRouting, task: &Task, projects: &[Project]
     }
     let agents = routing.rules().candidates().ok()?;
     let dir = directory_of(task, projects).ok();
-    track_record::proven(&samples, &TaskType::of(&task.spec), dir.as_deref(), &agents, deps.clock.now())
+    track_record::proven(&samples, &TaskType::from_spec(&task.spec), dir.as_deref(), &agents, deps.clock.now())
 }
 
-/// Reads the router's answer out of its report; an error is told in words.
+/// Reads the router's answer out of its report; an error is returned as text.
 pub fn read_answer(deps: &Deps, routing: &OwnedRouting, report: &RunReport) -> Result<RouteResult, String> {
     match report.failure() {
         Some(Outcome::Failed(failure)) => return Err(format!("{}: {}", failure.class, failure.detail)),

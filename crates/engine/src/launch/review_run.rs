@@ -1,5 +1,5 @@
 //! A review by an agent: a run like any other, of another agent where there is one, in a checkout of its own at the commit
-//! that is looked at, with tools that read. What it writes there is thrown away with the checkout.
+//! that is reviewed, with tools that read. What it writes there is thrown away with the checkout.
 
 use crate::deps::Deps;
 use crate::launch::run_limits::{self, RunLimits};
@@ -28,7 +28,7 @@ use std::sync::Arc;
 /// The most of the difference that a reviewer is shown, in bytes; the rest is in the checkout.
 const SHOWN: usize = 256 << 10;
 
-/// Where a review looks at its commit.
+/// Where a review reads its commit.
 fn checkout_of(deps: &Deps, run: &RunId) -> PathBuf {
     deps.home.merges().join(format!("{run}-review"))
 }

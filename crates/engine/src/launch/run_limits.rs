@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct RunLimits {
     /// The limits that the runner holds.
     pub limits: Limits,
-    /// What it masks.
+    /// The patterns that are masked.
     pub redact: Vec<Pattern>,
     /// Variables of the task's own (`workspace.env`).
     pub env: BTreeMap<String, String>,

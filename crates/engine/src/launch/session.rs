@@ -39,7 +39,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Begins to open the session `name` for a run that nobody has taken. Its directory is made.
+    /// Begins to open the session `name` for a run without a runner. Its directory is made.
     pub fn begin(deps: &Arc<Deps>, name: String, run_dir: RunDir) -> Result<Self, LaunchProblem> {
         point!("session.file.before");
         fs::create_dir_private(run_dir.path())
@@ -95,7 +95,7 @@ async fn ensure(deps: &Deps, name: &str, run_dir: &RunDir) -> Result<(), TmuxErr
     opened
 }
 
-/// Returns when a runner has taken the run. An unreadable directory counts as taken: looking at the run tells why.
+/// Returns when a runner has taken the run. An unreadable directory counts as taken: polling the run shows why.
 async fn started(run_dir: &RunDir) {
     while matches!(orch_runner::inspect(run_dir), Ok(RunState::NotStarted)) {
         tokio::time::sleep(Duration::from_millis(3)).await;

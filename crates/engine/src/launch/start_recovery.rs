@@ -1,5 +1,5 @@
-//! A start that breaks, while the run itself may have been begun: by an engine before this one, or by this one before it
-//! broke. No agent works unseen: its run is taken over, or ended, or made so that nobody begins it any more.
+//! A start that breaks, while the run itself may have started: by an engine before this one, or by this one before it
+//! broke. No agent works unseen: its run is taken over, or ended, or marked so that no engine starts it any more.
 
 use crate::deps::Deps;
 use crate::deps::job_key::JobKey;
@@ -27,7 +27,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a start is tried that breaks in a way nobody foresaw.
+/// How often a start is tried that breaks in an unforeseen way.
 const TRIES: usize = 2;
 /// What is left of a run that cannot be taken over has so long to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -91,7 +91,7 @@ fn is_upgraded(settings: &Settings, run: &Run, failure: &Failure) -> bool {
     failure.class == FailureClass::AgentMissing && settings.installed.contains(&run.agent)
 }
 
-/// Tries a start; once more when it breaks in a way nobody foresaw. What it made is found again.
+/// Tries a start; once more when it breaks in an unforeseen way. What it made is found again.
 async fn tried<F>(attempt: impl Fn() -> F) -> Result<Started, LaunchProblem>
 where
     F: Future<Output = Result<Started, LaunchProblem>>,
@@ -145,7 +145,7 @@ async fn taken_over(
     None
 }
 
-/// Where a run works, as its launch and its worktree tell.
+/// Returns where a run works, as its launch and its worktree show.
 async fn workplace(
     deps: &Arc<Deps>,
     settings: &Settings,

@@ -25,7 +25,7 @@ const FILE: &str = "start.json";
 /// More than it ever holds, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// Where work begins.
+/// The place where work begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartingPoint {
     /// The commit; `None`: the tip of the base branch.
@@ -37,19 +37,19 @@ pub struct StartingPoint {
 
 /// What is needed to find it.
 pub struct Finding<'a> {
-    /// The adapters.
+    /// The adapters of the engine.
     pub deps: &'a Arc<Deps>,
     /// The project's settings.
     pub config: &'a Config,
     /// The registered repositories.
     pub projects: &'a [Project],
-    /// The task.
+    /// The task that is started.
     pub task: &'a Task,
     /// Its run that begins.
     pub run: &'a RunId,
-    /// Its repository.
+    /// The repository of the task.
     pub repo: &'a Repo,
-    /// Its base branch.
+    /// The base branch of the task.
     pub base: &'a BranchName,
 }
 
@@ -151,7 +151,7 @@ impl Finding<'_> {
     /// The merge of several commits, after the checks have passed on it.
     async fn merged(&self, open: &[String], from: &[BeganFrom], base: &str) -> Result<String, LaunchProblem> {
         let output_dir = self.deps.run_dir(self.run).evidence().join("start");
-        let task_type = TaskType::of(&self.task.spec);
+        let task_type = TaskType::from_spec(&self.task.spec);
         let env = leases::values(self.deps, &self.config.workspace.env, self.task.id).await;
         let env = env.map_err(LaunchProblem::Ask)?;
         let checking = Checking {

@@ -1,5 +1,5 @@
-//! The jobs that the stored state calls for: begun when they are not under way, after the turn is on disk. Decides nothing
-//! that a restart would not decide again.
+//! The jobs that the stored state calls for: started when they are not under way, after the turn is on disk. Decides
+//! nothing that a restart would not decide again.
 
 use crate::deps::job_key::JobKey;
 use crate::engine::Engine;
@@ -22,7 +22,7 @@ impl Engine {
         let mut due = Vec::new();
         for run in self.state.runs.values() {
             let Some(task) = self.state.tasks.get(&run.task) else { continue };
-            // A review that nobody waits for any more is stopped, and its end awaited: it has a price.
+            // A review that is no longer needed is stopped, and its end awaited: it has a price.
             let is_idle = run.kind == RunKind::Review && task.state.reviewed_by() != Some(&run.id);
             let stopping = task.stopping().or(is_idle.then_some(StopFor::Cancel));
             if run.phase == Phase::Running

@@ -1,5 +1,5 @@
-//! Keeps what was spent at hand as far as budgets ask for it, has cheaper models taken where money is short, and writes
-//! into the history when an account runs low. How an account stands says `domain::budget`.
+//! Keeps what was spent in memory as far as budgets ask for it, has cheaper models taken where money is short, and
+//! writes into the history when an account runs low. How an account stands says `domain::budget`.
 
 use crate::catalog::reach::reach;
 use crate::engine::Engine;
@@ -22,19 +22,19 @@ use orch_store::journal::JournalError;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A limit is for a day: what was told longer ago than this is told again where it still holds.
+/// A limit is for a day: what was reported longer ago than this is reported again where it still holds.
 const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// What becomes of a dear model where money is short.
 pub(crate) struct Within {
     /// The model that is asked for.
     pub model: String,
-    /// Why.
+    /// The fact that says why.
     pub fact: Fact,
 }
 
 impl Engine {
-    /// Brings what is known of money up to date, and tells what ran short.
+    /// Brings what is known of money up to date, and reports what ran short.
     pub(crate) fn mind_money(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let rules = self.settings.config.budget.rules();
         if rules.is_empty() {
@@ -48,7 +48,7 @@ impl Engine {
         if let Some(from) = self.models.money_mut().take_stale(rules.since(today), today) {
             self.read_money(from, today, &zone);
         }
-        // They are in the journal when the turn is over. What ended while nobody looked counts for its own day.
+        // They are in the journal when the turn is over. What ended between two turns counts for its own day.
         let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
         let ends = change_set.ended_runs().map(|run| run.ended_at.map_or(today, day));
         let stale_from = ends.chain(change_set.records_spending().then_some(today)).min();
@@ -90,8 +90,8 @@ impl Engine {
         self.models.money().balances(rules, self.settings.config.payees(), &live, now)
     }
 
-    /// What becomes of a dear model where money is short: a cheaper one, unless its label or a person says otherwise, or nothing
-    /// cheaper has what it needs. `None`: money is not short, or the model is not dear.
+    /// What becomes of a dear model where money is short: a cheaper one, unless its label or a person says otherwise,
+    /// or nothing cheaper has what it needs. `None`: money is not short, or the model is not dear.
     pub(crate) fn within_budget(
         &mut self,
         balances: &Balances,
@@ -169,7 +169,7 @@ impl Engine {
         Pending::new(run, self.dir_of(run.task))
     }
 
-    /// What ran short since it was last told. What is under way is left out: it comes and goes.
+    /// Returns what ran short since the last report. What is under way is left out: it comes and goes.
     fn tell_money(&mut self, change_set: &mut ChangeSet, rules: &Rules, now: Timestamp) {
         let payees = self.settings.config.payees();
         let balances = self.models.money().balances_without_runs(rules, payees, now);
@@ -186,14 +186,14 @@ impl Engine {
         }
     }
 
-    /// What the history says was told already of what is short when the daemon begins. Where it says nothing, a person was
-    /// not told, or the settings are others now.
+    /// What the history says was told already of what is short when the daemon begins. Where it says nothing, a person
+    /// was not told, or the settings are others now.
     fn told_before(&self, balances: &Balances, now: Timestamp) -> BTreeMap<Scope, Level> {
         if balances.stops.is_empty() {
             return BTreeMap::new();
         }
         let since = now.saturating_sub(TOLD_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut told = BTreeMap::new();
+        let mut levels = BTreeMap::new();
         let read = self.state.archive().each_since(since, &mut |fact| {
             let Fact::Spending(spending) = fact else { return };
             let (scope, level) = match spending {
@@ -201,12 +201,12 @@ impl Engine {
                 Spending::Exhausted { of, .. } => (of, Level::Exhausted),
                 Spending::Recorded { .. } | Spending::SampleRecorded { .. } => return,
             };
-            told.insert(scope, level);
+            levels.insert(scope, level);
         });
         if let Err(error) = read {
             tracing::warn!(%error, "whether a person was told that money is short cannot be read");
         }
-        told.retain(|scope, _| balances.stops.iter().any(|stop| stop.scope == *scope));
-        told
+        levels.retain(|scope, _| balances.stops.iter().any(|stop| stop.scope == *scope));
+        levels
     }
 }

@@ -64,7 +64,7 @@ impl Engine {
         let samples = self.samples(now);
         let project = directory_of(task, &self.state.projects).ok();
         let complexity = task.route.as_ref().map_or(Complexity::Medium, |route| route.complexity);
-        let task_type = TaskType::of(&task.spec);
+        let task_type = TaskType::from_spec(&task.spec);
         let key = EstimateKey {
             agent: agent.to_owned(),
             model: asked.map(str::to_owned),

@@ -24,7 +24,7 @@ pub struct Expected {
     pub named: Result<Chosen, Misfit>,
     /// What is spent, so that no run would begin now.
     pub spent: Option<String>,
-    /// Why whoever serves it is left alone, so that no run would begin now, and until when.
+    /// Why its provider or agent is left alone, so that no run would begin now, and until when.
     pub rests: Option<Cooldown>,
 }
 

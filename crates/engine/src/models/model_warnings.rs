@@ -21,7 +21,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// So many are told at once.
+/// The most warnings that are reported at once.
 const TOLD: usize = 20;
 
 /// What a task asks for.
@@ -66,7 +66,7 @@ impl EngineHandle {
 }
 
 /// Why the model that a task asks for means nothing: it is in no list that orch has, the person's settings do not have it,
-/// and whoever may get the task can have no other models either.
+/// and no agent that may get the task can have other models.
 fn nothing_of(
     config: &Config,
     book: &ModelBook,
@@ -93,10 +93,10 @@ fn nothing_of(
     if uses_model(config, &model) || candidates.into_iter().any(|name| may_have_others(name)) {
         return None;
     }
-    let told = error.to_string();
-    let meant = error.suggestions().into_iter().next().filter(|_| !told.contains("did you mean"));
+    let message = error.to_string();
+    let meant = error.suggestions().into_iter().next().filter(|_| !message.contains("did you mean"));
     let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
-    Some(Misfit { leaves_choice: false, reason: format!("{told}{meant}"), hint: error.hint() })
+    Some(Misfit { leaves_choice: false, reason: format!("{message}{meant}"), hint: error.hint() })
 }
 
 impl Engine {
@@ -139,14 +139,14 @@ impl Engine {
             let config = self.settings.for_task(task, &self.state.projects);
             let asked = Asked::from_spec(&config, &task.spec)?;
             // One `Config` for each project, which lives as long as the settings.
-            let told = match judged.entry((Arc::as_ptr(&config), asked)) {
+            let warning = match judged.entry((Arc::as_ptr(&config), asked)) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(free) => {
                     let odd = free.key().1.odd(&config, &book, &self.deps.environment);
                     free.insert(odd)
                 }
             };
-            Some((task.id, format!("tasks.yml: task {}: {}", task.id, told.as_ref()?)))
+            Some((task.id, format!("tasks.yml: task {}: {}", task.id, warning.as_ref()?)))
         });
         odd.take(TOLD).collect()
     }

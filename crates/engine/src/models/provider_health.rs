@@ -67,7 +67,7 @@ impl Engine {
         active_cooldown(&self.state.cooldowns, agent, model, now).is_some()
     }
 
-    /// Until when an agent is left alone with that model, or nobody serves it, because a provider failed.
+    /// Until when an agent is left alone with that model, or no provider serves it, because a provider failed.
     pub(crate) fn rests_until(
         &self,
         book: Option<&ModelBook>,
@@ -100,7 +100,7 @@ impl Engine {
         })
     }
 
-    /// The models as they were looked at last, where a provider was failing then. Planning looks; an event never does.
+    /// The models as they were read last, where a provider was failing then. Planning looks; an event never does.
     pub(crate) fn book_of_failures(&self) -> Option<Arc<ModelBook>> {
         self.models.last_book().filter(|book| !book.failing.is_empty())
     }
@@ -124,7 +124,7 @@ impl Engine {
         is_left_alone && self.rest_of(&run.agent, run.model.as_deref()) != run.agent
     }
 
-    /// Leaves whoever failed alone for a while: the agent, or one provider of its models.
+    /// Leaves the agent or the provider that failed alone for a while.
     pub(crate) fn cool_down(&mut self, change_set: &mut ChangeSet, run: &Run, outcome: &Outcome, now: Timestamp) {
         self.observe(run, outcome, now);
         let Outcome::Failed(failure) = outcome else { return };
@@ -161,7 +161,7 @@ impl Engine {
         self.mind(&run.agent, &provider, verdict, now);
     }
 
-    /// What an agent was told by a provider counts at once, where it was reached as orch itself would reach it.
+    /// A provider's answer to an agent counts at once, where it was reached as orch itself would reach it.
     fn mind(&mut self, agent: &str, provider: &str, verdict: Verdict, now: Timestamp) {
         let book = self.book(now);
         if !self.is_served_by_key(&book, agent, provider) {
@@ -212,7 +212,7 @@ impl Engine {
         let usability = self.usable_by(book, reach.agent, now);
         let with = |usability: &ProviderAccess| reach.name(Resolver { usability, ..book.resolver() }, reference, needs);
         with(&usability).or_else(|misfit| {
-            // Whoever comes here in spite of that was asked for by a person, or waited long enough.
+            // A run that starts in spite of that was asked for by a person, or waited long enough.
             let whole = usability.without_suspensions();
             if usability.has_suspended() { with(&whole) } else { Err(misfit) }
         })
@@ -239,7 +239,7 @@ impl Engine {
         provider.is_some_and(|provider| credentials::uses_key(&self.deps.environment, known, provider))
     }
 
-    /// The tasks whose model nobody serves now, and until when. Nothing is looked at while everybody serves.
+    /// Returns the tasks whose model no provider serves now, and until when. Reads nothing while all providers serve.
     pub(crate) fn unserved(&mut self, now: Timestamp) -> BTreeMap<TaskId, Cooldown> {
         let waits = |task: &&Arc<Task>| matches!(task.state, State::Routed { .. });
         let some_rest = self.state.cooldowns.keys().any(|name| name.contains('/'));
@@ -276,7 +276,7 @@ impl Engine {
         Some((route.agent.clone(), self.model_path(task, route).into_chosen().0?, needs_of_task(&task.spec)))
     }
 
-    /// Why nobody serves the model that is asked for now.
+    /// Returns why no provider serves the model that is asked for now.
     fn nobody_serves(
         &self,
         book: &ModelBook,

@@ -15,11 +15,11 @@ use orch_core::operations::pause::{PauseScope, PauseSelector};
 /// What a person wants of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelOrder {
-    /// For whose work.
+    /// The work that the model is set for.
     pub of: PauseSelector,
     /// Which; `None`: what was set is taken back.
     pub model: Option<String>,
-    /// By whom.
+    /// Who sets the model.
     pub by: String,
 }
 

@@ -24,7 +24,7 @@ impl EngineHandle {
         self.route_without_taking(imagined).await
     }
 
-    /// Has a route looked for that is not taken.
+    /// Has a route decided that is not taken.
     pub(crate) async fn route_without_taking(
         &self,
         task: impl FnOnce(&mut Engine, Timestamp) -> Result<Arc<Task>, EngineError> + Send + 'static,

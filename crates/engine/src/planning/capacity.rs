@@ -1,5 +1,5 @@
-//! What limits starts now, from the settings, the breakers and how the machine stands. The machine is looked at only
-//! when something wants to begin: an idle daemon looks at nothing.
+//! What limits starts now, from the settings, the breakers and how the machine stands. The machine is measured only
+//! when something wants to begin: an idle daemon measures nothing.
 
 use crate::engine::Engine;
 use crate::settings::directory_of;
@@ -62,7 +62,7 @@ impl Engine {
         task.state.is_checked() || task.state.reviewed_by().is_some_and(is_starting)
     }
 
-    /// Looks at the machine, unless that was just done, or nothing depends on it. Returns whether it looked.
+    /// Measures the machine, unless that was just done or nothing depends on it. Returns whether it did.
     pub(crate) fn look_at_machine(&mut self, now: Timestamp) -> bool {
         let engine = &self.settings.config.engine;
         let depends = engine.adaptive != Adaptive::None || engine.min_free_disk_mb > 0;

@@ -1,4 +1,4 @@
-//! Which files running tasks have changed so far. Looked at while others wait to begin, and not oftener than now and then:
+//! Which files running tasks have changed so far. Read while others wait to begin, and only now and then:
 //! who starts meanwhile is judged by words.
 
 use crate::engine::Engine;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Running tasks that are looked at in one go, and waiting ones whose words are read for that.
+/// The most running tasks that are read in one go, and waiting ones whose words are read for that.
 const MOST_TASKS: usize = 32;
 const MOST_WAITING: usize = 200;
 
@@ -21,7 +21,7 @@ impl Engine {
         OverlapRules { usual, projects: self.settings.overlaps(), touched: Arc::clone(self.planner.touched()) }
     }
 
-    /// Looks at what running tasks have changed, where that may hold somebody up, and somebody waits.
+    /// Reads what running tasks have changed, where that may hold a waiting task up.
     pub(crate) fn look_at_files_in_work(&mut self) {
         if !self.planner.looks_at_files(self.deps.clock.instant()) {
             return;
@@ -35,7 +35,7 @@ impl Engine {
         }
     }
 
-    /// The projects in which somebody waits whose words name files.
+    /// The projects with a waiting task whose words name files.
     fn contested(&self) -> BTreeSet<PathBuf> {
         let waits = |task: &&Arc<Task>| matches!(task.state, State::Routed { .. });
         let waiting = self.state.tasks.values().filter(waits).take(MOST_WAITING);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Files of one task that are kept in mind.
 const MOST: usize = 500;
 
-/// The files that these tasks have changed; one that cannot be looked at has none.
+/// The files that these tasks have changed; one that cannot be read has none.
 pub(crate) async fn touched(deps: &Deps, projects: &[Project], tasks: &[Arc<Task>]) -> Touched {
     let mut all = Touched::new();
     for task in tasks {

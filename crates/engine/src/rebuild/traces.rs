@@ -1,5 +1,5 @@
-//! Looking for everything that tells of tasks besides the journal: `tasks.yml`, sidecars, run directories, branches.
-//! Changes nothing and decides nothing; what cannot be read is told.
+//! Gathering the traces of tasks besides the journal: `tasks.yml`, sidecars, run directories, branches.
+//! Changes nothing and decides nothing; what cannot be read is reported.
 
 use crate::launch::run_start::{Started, project_name};
 use crate::upkeep::sidecar::record_sum;
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// The largest file of one run or task that is read.
 const LARGEST: usize = 64 << 20;
 
-/// What was found.
+/// What the search found.
 pub(super) struct Gathered {
     pub(super) file: File,
     pub(super) tasks: BTreeMap<TaskId, Traces>,
@@ -51,7 +51,7 @@ struct Stored {
     sum: Option<u64>,
 }
 
-/// Looks everywhere.
+/// Gathers what the files, the branches and the sessions say of tasks and runs.
 pub(super) async fn gather(home: &Home, environment: &BTreeMap<String, String>) -> Gathered {
     let mut found = Gathered {
         file: File::Reads,
@@ -69,7 +69,7 @@ pub(super) async fn gather(home: &Home, environment: &BTreeMap<String, String>) 
 }
 
 impl Gathered {
-    /// The highest number of a task that anything here tells of.
+    /// The highest number of a task in any trace.
     pub(super) fn highest(&self) -> u64 {
         self.tasks.keys().next_back().map_or(0, |id| id.0)
     }
@@ -88,7 +88,7 @@ impl Gathered {
         }
     }
 
-    /// The repositories, as projects that nobody has approved anything of.
+    /// The repositories, as projects without any approval.
     pub(super) fn projects(&self) -> Vec<Project> {
         let rows = self.tasks.values().filter_map(|traces| traces.row.as_ref()?.0.spec.dir.clone());
         let dirs: BTreeSet<PathBuf> = self.repositories.iter().cloned().chain(rows).collect();
@@ -100,15 +100,15 @@ impl Gathered {
         let text = match fs::read_text(path, LARGEST) {
             Ok(text) if text.trim().is_empty() => return self.broken("tasks.yml is empty".to_owned()),
             Ok(text) => text,
-            // An empty home has none either; that there was one, other traces tell.
+            // An empty home has none either; other traces show that there was one.
             Err(error) if error.is_not_found() => return self.broken("there is no tasks.yml".to_owned()),
             Err(error) => return self.broken(error.to_string()),
         };
         let doc = match TasksDoc::parse(text, &|_| true) {
             Ok(doc) => doc,
             Err(problems) => {
-                let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                return self.broken(format!("tasks.yml does not read: {}", told.join("; ")));
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                return self.broken(format!("tasks.yml does not read: {}", lines.join("; ")));
             }
         };
         for entry in doc.entries() {

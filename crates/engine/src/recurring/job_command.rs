@@ -1,5 +1,5 @@
 //! Running the command of a job: as the checks of a project run, in its directory, with a time limit, its output kept. It
-//! is begun at most once, whatever becomes of orch meanwhile.
+//! is started at most once, whatever becomes of orch meanwhile.
 
 use crate::deps::{Deps, agent_env};
 use crate::settings::Settings;
@@ -24,7 +24,7 @@ const TAIL: usize = 8 << 10;
 /// The outputs of so many commands are kept of a job.
 const KEPT: usize = 50;
 
-/// A command that could not be begun.
+/// A command that could not be started.
 pub fn not_started(why: String) -> CommandEnd {
     CommandEnd { state: CommandState::NotStarted, exit_code: None, duration_ms: 0, tail: why }
 }
@@ -40,7 +40,7 @@ fn place(dir: Option<&PathBuf>, projects: &[Project]) -> Result<PathBuf, String>
     if dir.is_dir() { Ok(dir) } else { Err(format!("{} is not there", dir.display())) }
 }
 
-/// Runs it, unless it was begun before.
+/// Runs it, unless it was started before.
 pub(crate) async fn run(
     deps: &Arc<Deps>,
     settings: &Arc<Settings>,
@@ -98,7 +98,7 @@ pub(crate) async fn run(
     CommandEnd { state, exit_code, duration_ms, tail: tail(&orch_runner::sanitize(&output)).to_owned() }
 }
 
-/// Takes the command for this process and all time: `false` when somebody has taken it before.
+/// Takes the command for this process and all time: `false` when it was taken before.
 fn claim(own: &Path) -> Result<bool, String> {
     fs::create_dir_private(own).map_err(|error| error.to_string())?;
     match std::fs::File::create_new(own.join("started")) {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// What recurs, at one moment.
 #[derive(Debug, Clone)]
 pub struct JobsLook {
-    /// When.
+    /// The time of this snapshot.
     pub now: Timestamp,
     /// All jobs, by their names.
     pub jobs: Vec<Arc<JobRecord>>,

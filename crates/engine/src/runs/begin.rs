@@ -1,4 +1,4 @@
-//! Carries out what the plan says: each action becomes an event, and a run where one is begun. Still nothing is
+//! Carries out what the plan says: each action becomes an event, and a run where one starts. Still nothing is
 //! touched outside: the job that does it follows from the stored state.
 
 use crate::engine::Engine;

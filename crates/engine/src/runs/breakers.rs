@@ -73,7 +73,7 @@ impl Engine {
         match verdict {
             // Whether it is a success is known when it is where it belongs.
             Verdict::Accept | Verdict::HandOn { .. } => {}
-            // A check that was red before as well tells nothing of any work.
+            // A check that was red before as well says nothing of any work.
             Verdict::Ask { question, .. } => {
                 let target = command.map(of);
                 self.blame(change_set, target, task, question, now);

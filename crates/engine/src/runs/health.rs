@@ -1,5 +1,5 @@
-//! How agents fare, as their runners wrote it down: recorded with the run, told in the history, and asked about. The end
-//! of a silence is in the runner's hands; here nothing is stopped.
+//! How agents fare, as their runners wrote it down: recorded with the run, recorded in the history, and asked about.
+//! The end of a silence is in the runner's hands; here nothing is stopped.
 
 use crate::engine::Engine;
 use crate::state::ChangeSet;
@@ -38,7 +38,7 @@ impl Engine {
 
     fn record(&mut self, change_set: &mut ChangeSet, run: Run, mut health: Health, now: Timestamp) {
         let before = run.health.as_ref().map_or(Fares::Healthy, |known| known.state);
-        let told = match (before, health.state) {
+        let change = match (before, health.state) {
             (Fares::Stale | Fares::Dead, Fares::Healthy) => {
                 let since = run.health.as_ref().map_or(now, |known| known.since);
                 Some(RunFact::Recovered { silent_seconds: health.since.duration_since(since).as_secs() })
@@ -52,7 +52,7 @@ impl Engine {
             (Fares::Stale, Fares::Stale) | (Fares::Dead, Fares::Dead) => None,
             (_, Fares::Quiet) | (Fares::Healthy | Fares::Quiet, Fares::Healthy) => None,
         };
-        if let Some(fact) = told {
+        if let Some(fact) = change {
             change_set.note(&mut self.state, now, Some(run.task), Some(run.id.clone()), fact);
         }
         let is_new = before != Fares::Stale && health.state == Fares::Stale;
@@ -79,7 +79,7 @@ impl Engine {
         change_set.note(&mut self.state, now, Some(run.task), Some(run.id.clone()), fact);
     }
 
-    /// A run ended, and its runner did not tell: somebody else found out.
+    /// A run ended, and its runner did not report it: another process found out.
     pub(crate) fn on_dead(&mut self, change_set: &mut ChangeSet, id: &RunId, why: &str, now: Timestamp) {
         let Some(run) = self.state.runs.get(id) else { return };
         let task = run.task;

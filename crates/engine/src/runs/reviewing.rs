@@ -1,4 +1,4 @@
-//! When a review by an agent is begun, who makes it, and what becomes of its answer.
+//! When a review by an agent starts, who makes it, and what becomes of its answer.
 
 use crate::engine::Engine;
 use crate::job::Job;
@@ -14,20 +14,20 @@ use orch_core::tasks::task::{Postponed, ReviewStage, Run, State, Task};
 use orch_runner::RunReport;
 use std::sync::Arc;
 
-/// When it is looked again for somebody who can review, where nobody knows a time: each time twice as late.
+/// When a reviewer is searched again, where no time is known: each time twice as late.
 const WAIT: SignedDuration = SignedDuration::from_mins(5);
 
 /// The longest of these waits.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(2);
 
-/// How long nobody looks again for a reviewer: the first time, or twice the last wait.
+/// How long no reviewer is searched: the first time, or twice the last wait.
 fn next_wait(task: &Task) -> SignedDuration {
     let last = task.postponed_review().map_or(SignedDuration::ZERO, |wait| wait.until.duration_since(task.updated_at));
     (last + last).clamp(WAIT, LONGEST_WAIT)
 }
 
 impl Engine {
-    /// Begins a review, or says why nobody can make one now.
+    /// Begins a review, or returns why no agent can make one now.
     pub(crate) fn begin_review(&mut self, change_set: &mut ChangeSet, id: TaskId, now: Timestamp) {
         let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let State::InReview { run: work, review: ReviewStage::Reviewing { review: None, .. } } = &task.state else {
@@ -73,7 +73,7 @@ impl Engine {
         Candidate { agent: agent.to_owned(), provider: provider_of(agent, model), is_free }
     }
 
-    /// Why nobody can review, and when that may be over.
+    /// Returns why no agent can review, and when that may be over.
     fn why_nobody(&self, candidates: &[Candidate], task: &Task, now: Timestamp) -> (String, Timestamp) {
         let author = task.route.as_ref().map_or("", |route| route.agent.as_str());
         let later = now.checked_add(next_wait(task)).unwrap_or(now);
@@ -83,7 +83,7 @@ impl Engine {
         let first = rests.min_by_key(|cooldown| cooldown.until);
         let paused: Vec<&str> = others.iter().copied().filter(|agent| self.state.pauses.holds_agent(agent)).collect();
         if first.is_none() && !paused.is_empty() {
-            // Nobody looks again by the clock: the end of the pause lets it go on.
+            // The clock does not matter here: the end of the pause lets it go on.
             return (format!("no reviewer is to be had: {} paused", paused.join(", ")), Timestamp::MAX);
         }
         match (first, others.is_empty()) {
@@ -95,7 +95,7 @@ impl Engine {
         }
     }
 
-    /// The review is begun later, and by nobody now.
+    /// The review starts later, and no agent makes it now.
     pub(crate) fn postpone_review(
         &mut self,
         change_set: &mut ChangeSet,
@@ -198,7 +198,7 @@ impl Engine {
     }
 }
 
-/// Who serves the model that an agent uses, as far as its name tells.
+/// Returns who serves the model that an agent uses, as far as its name shows.
 fn provider_of(agent: &str, model: Option<&str>) -> String {
     match model.and_then(|model| model.split_once('/')) {
         Some((provider, _)) => provider.to_owned(),

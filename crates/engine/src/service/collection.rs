@@ -1,4 +1,4 @@
-//! When worktrees of tasks at rest are looked through, and what became of them: the loop's side of `gc`.
+//! When worktrees of tasks at rest are examined, and what became of them: the loop's side of `gc`.
 
 use crate::deps::job_key::JobKey;
 use crate::engine::Engine;
@@ -12,7 +12,7 @@ use orch_core::audit::history::GcFact;
 use orch_core::operations::gc::Branch;
 
 impl Engine {
-    /// The daemon's own look, as often as at what is kept of runs.
+    /// The daemon's own examination, as often as at what is kept of runs.
     pub(crate) fn collect_by_itself(&mut self) {
         if self.settings.config.gc.enabled && !self.jobs.is_under_way(&JobKey::Collect) {
             self.jobs.order(Job::Collect { wish: Wish::ByItself });

@@ -30,7 +30,7 @@ impl Engine {
         }
     }
 
-    /// In its first turn: writes down that it began, and what it takes over.
+    /// Writes down, in its first turn, that it began and what it takes over.
     pub(crate) fn arrive(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         if !self.lifetime.is_arriving() || !self.lifetime.takes_over() {
             return;
@@ -107,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// The last words: a view of what is under way for whoever comes next, and a line in the daemon's history.
+    /// The last words: a view of what is under way for the next engine, and a line in the daemon's history.
     pub(crate) async fn depart(&mut self) -> EngineExit {
         let usual = || Departure::new(ShutdownMode::Stop, Cause::Command, "nothing is left to do");
         let (told, ordered) = self.lifetime.take_order();
@@ -117,7 +117,7 @@ impl Engine {
             (self.person_needed(), departure.how == ShutdownMode::Respawn && damage.is_none());
         let unwritten = self.file.unwritten().map(str::to_owned);
         let exit = EngineExit { person_needed, respawns, damage, unwritten, ordered };
-        // What is damaged is not written to: whoever opens it next rebuilds it.
+        // What is damaged is not written to: the next engine that opens it rebuilds it.
         if exit.damage.is_some() || !matches!(self.lifetime.mode(), Mode::Serve | Mode::UntilIdle) {
             return exit;
         }
@@ -162,9 +162,9 @@ impl Engine {
             return;
         }
         let (used_mb, limit_mb) = (used / 1_000_000, limit / 1_000_000);
-        let told = format!("orch uses {used_mb} MB of memory, engine.self_memory_limit_mb is {limit_mb}");
+        let message = format!("orch uses {used_mb} MB of memory, engine.self_memory_limit_mb is {limit_mb}");
         if let Some(at) = respawn_not_before(&self.state.service, now).filter(|at| *at > now) {
-            let problem = format!("{told}; it started itself anew a short while ago, and again at {at}");
+            let problem = format!("{message}; it started itself anew a short while ago, and again at {at}");
             self.lifetime.set_memory_problem(Some(problem));
             return;
         }
@@ -175,7 +175,7 @@ impl Engine {
             return;
         }
         change_set.note(&mut self.state, now, None, None, ServiceFact::Respawns { used_mb, limit_mb });
-        let departure = Departure::new(ShutdownMode::Respawn, Cause::Memory, told);
+        let departure = Departure::new(ShutdownMode::Respawn, Cause::Memory, message);
         self.lifetime.leave_by(departure, self.deps.clock.instant());
     }
 }

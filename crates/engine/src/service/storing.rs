@@ -12,7 +12,7 @@ use std::time::Duration;
 /// How long the loop waits before it tries again to store a turn that the disk refused.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// How often it is tried again before anybody hears of it, and how long is waited before: a disk that fails for a moment
-/// need not be told, and a command in a process of its own has no later try.
+/// need not be reported, and a command in a process of its own has no later try.
 const AT_ONCE: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(100)];
 
 impl Engine {
@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// Waits before the next try to store. `false`: nobody waits for it any more.
+    /// Waits before the next try to store. `false`: no caller waits for it any more.
     pub(crate) async fn wait_for_storage(&mut self, error: &Arc<JournalError>) -> bool {
         let over = tokio::time::sleep(STORE_RETRY);
         tokio::pin!(over);

@@ -18,7 +18,7 @@ use orch_core::tasks::task::{State, Status, Task};
 use std::sync::Arc;
 
 impl Command {
-    /// Has the engine leave, or only tells what that would mean.
+    /// Has the engine leave, or only reports what that would mean.
     pub fn shut_down(departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>>) -> Self {
         Self::new(move |engine, change_set, now| match change_set {
             Ok(change_set) => {
@@ -110,7 +110,7 @@ impl Engine {
         }
     }
 
-    /// Whoever chooses an agent knows which ones are paused, may spend nothing, or are left alone.
+    /// The choice of an agent knows which ones are paused, may spend nothing, or are left alone.
     pub(crate) fn mind_pauses(&mut self, now: Timestamp) {
         let agents = |pause: &Pause| match &pause.scope {
             PauseScope::Agent { name } => Some(name.clone()),
@@ -148,7 +148,7 @@ impl Engine {
         }
     }
 
-    /// Begins to leave, or tells what that would mean.
+    /// Begins to leave, or reports what that would mean.
     fn shut_down(
         &mut self,
         change_set: &mut ChangeSet,
@@ -251,11 +251,11 @@ pub enum Fate {
 /// Something that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnderWay {
-    /// Of this task.
+    /// The task of the run.
     pub task: TaskId,
-    /// The run.
+    /// The run that is under way.
     pub run: RunId,
-    /// Its agent.
+    /// The agent of the run.
     pub agent: String,
     /// What becomes of it.
     pub fate: Fate,

@@ -12,21 +12,21 @@ pub struct OwnedRouting {
     pub input: RouteInput,
     /// The rules' settings.
     pub settings: RouterSettings,
-    /// Installed agents.
+    /// The names of the installed agents.
     pub installed: Vec<String>,
-    /// What a strategy looks at; `None`: every route is taken as it is.
+    /// What a strategy reads; `None`: every route is taken as it is.
     pub case: Option<Case>,
     /// What the policy says; `None`: none routes.
     pub word: Option<Advice>,
 }
 
 impl OwnedRouting {
-    /// For the pure rules.
+    /// Returns the input of the pure rules.
     pub fn rules(&self) -> Routing<'_> {
         Routing { input: &self.input, settings: &self.settings, installed: &self.installed }
     }
 
-    /// See [`Routing::decide`].
+    /// Decides a route as [`Routing::decide`] does, and applies the policy and the strategy.
     pub fn decide(&self, failed_attempts: u32) -> Decision {
         if let Some(stopped) = self.stopped() {
             return Decision::Impossible(stopped);
@@ -37,7 +37,7 @@ impl OwnedRouting {
         }
     }
 
-    /// See [`Routing::after_failure`].
+    /// Decides a route as [`Routing::after_failure`] does, and applies the policy and the strategy.
     pub fn after_failure(&self, failed_attempts: u32, error: &str) -> Result<RouteResult, Impossible> {
         match self.stopped() {
             Some(stopped) => Err(stopped),
@@ -54,7 +54,7 @@ impl OwnedRouting {
         }
     }
 
-    /// The policy gives the task to nobody.
+    /// Returns why the policy gives the task to no agent; `None` where it gives it to one.
     fn stopped(&self) -> Option<Impossible> {
         let Some(Advice::Stop { reason }) = &self.word else { return None };
         let id = self.input.task_id;

@@ -5,7 +5,7 @@ use orch_sys::clock::instant;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// For how long a `config.yml` that is gone, empty, or only the beginning of what it was may be in the middle of a save.
+/// How long a `config.yml` that is gone, empty, or only the beginning of what it was may be in the middle of a save.
 const SAVING: Duration = Duration::from_secs(10);
 
 /// What was read last, and since when less than that is there.
@@ -47,7 +47,7 @@ impl Settling {
         }
     }
 
-    /// Something is to be looked at again though no file changes.
+    /// Whether something is to be read again though no file changes.
     pub fn is_open(&self) -> bool {
         self.cut_since.is_some() || self.away.values().any(|since| since.elapsed() < UPGRADE)
     }

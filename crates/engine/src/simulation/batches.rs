@@ -1,5 +1,5 @@
-//! Batches in the simulation, and their rules: never more of one busy than may be, nothing begun beyond its budget, and
-//! its end told exactly once, when everything of it is over.
+//! Batches in the simulation, and their rules: never more of one busy than may be, nothing started beyond its budget,
+//! and its end told exactly once, when everything of it is over.
 
 use super::dice::Dice;
 use super::rules::{Broken, must, takes_slot};
@@ -107,7 +107,7 @@ impl Begun {
         }
     }
 
-    /// The state as the turn left it: what it has begun was to be begun.
+    /// Checks the state as the turn left it: what it has started was allowed to start.
     pub fn look_at_engine(&self, engine: &Engine, launched: &[TaskId], resumed: usize) -> Result<(), Broken> {
         for batch in engine.state.batches.values() {
             let of = |id: &&TaskId| batch.contains(**id);
@@ -163,7 +163,7 @@ fn busy(engine: &Engine, batch: &Batch) -> usize {
     engine.state.tasks.values().filter(|task| batch.contains(task.id) && takes_slot(task)).count()
 }
 
-/// As many of the task's batch are busy as may be.
+/// Returns whether as many of the task's batch are busy as may be.
 pub fn is_full(engine: &Engine, task: TaskId) -> bool {
     batch_of(engine, task).is_some_and(|batch| busy(engine, batch) >= batch.concurrency as usize)
 }

@@ -168,7 +168,7 @@ impl<'a> Course<'a> {
         {
             return Err(Broken(format!("the entry \"wish {wish}\" never became a task")));
         }
-        // In the order of ids, and nobody depends on a later one.
+        // In the order of ids, and no task depends on a later one.
         for task in tables.tasks.values() {
             if task.spec.depends_on.iter().any(|other| stuck.contains(other)) {
                 stuck.insert(task.id);
@@ -267,13 +267,13 @@ impl<'a> Course<'a> {
         (due, self.has_news(engine).then(|| self.at + self.since(engine.inputs.next_tick())))
     }
 
-    /// A look would find something: agents that ended, or heard what they were told.
+    /// A look would find something: agents that ended, or heard a message.
     fn has_news(&self, engine: &Engine) -> bool {
         let agents = || {
             let running = engine.state.runs.values().filter(|run| run.phase == Phase::Running);
             running.filter_map(|run| self.outside.agents.get(&run.id))
         };
-        let told = |agent: &Agent| agent.heard.iter().any(|message| engine.state.messages.contains_key(message));
+        let knows = |agent: &Agent| agent.heard.iter().any(|message| engine.state.messages.contains_key(message));
         let is_there = !self.outside.dir_gone.load(Ordering::Relaxed);
         let missed = |state: &State| matches!(state, State::Blocked(BlockedOn::MissingDir { .. }));
         let reading = engine.jobs.is_under_way(&JobKey::ReadFiles) || engine.file.is_writing();
@@ -285,7 +285,7 @@ impl<'a> Course<'a> {
         }
         let looking = engine.jobs.is_under_way(&JobKey::Look);
         (is_there && engine.state.tasks.values().any(|task| missed(&task.state)))
-            || (!looking && agents().any(|agent| agent.report.is_some() || told(agent)))
+            || (!looking && agents().any(|agent| agent.report.is_some() || knows(agent)))
     }
 
     fn start_engine(&mut self) {
@@ -312,7 +312,7 @@ impl<'a> Course<'a> {
         self.inputs.clear();
         self.old.clear();
         self.commands.clear();
-        // Nobody answers any more.
+        // No engine answers any more.
         self.awaited.clear();
         self.dies_at = None;
         let jobs: Vec<(Millis, u64)> = self
@@ -322,7 +322,7 @@ impl<'a> Course<'a> {
             .map(|(key, _)| *key)
             .collect();
         for key in jobs {
-            // What was under way is lost, or had happened and nobody heard of it.
+            // What was under way is lost, or had happened and was not reported.
             if let Some(Happening::JobActs { job, .. }) = self.queue.remove(&key)
                 && key.1.is_multiple_of(2)
             {

@@ -28,7 +28,7 @@ struct Line {
 pub enum Shape {
     #[default]
     Sound,
-    /// No YAML.
+    /// The text is no YAML.
     Broken,
     /// An editor truncated it, and has not written yet.
     Empty,
@@ -50,7 +50,7 @@ impl Copy {
     }
 }
 
-/// The file.
+/// The simulated file `tasks.yml`.
 #[derive(Debug, Default)]
 pub struct File {
     lines: BTreeMap<TaskId, Line>,
@@ -142,7 +142,7 @@ impl File {
         self.newborn.push((wish, spec));
     }
 
-    /// A person mends what went in circles: nobody waits for a later task.
+    /// A person mends what went in circles: no task waits for a later one.
     pub fn mend(&mut self) {
         for (id, line) in &mut self.lines {
             line.spec.depends_on.retain(|other| other < id);
@@ -193,7 +193,7 @@ impl File {
         if !self.is_news_to(known) {
             return FileNews { is_unended: false, ..news };
         }
-        if known.agreed.is_some_and(|agreed| agreed.digest() == Digest::of(text.as_bytes())) {
+        if known.agreed.is_some_and(|agreed| agreed.digest() == Digest::from_bytes(text.as_bytes())) {
             return FileNews { tasks: Some(TasksNews::Agreed), is_unended: false, ..news };
         }
         let is_mark = |task: &&Task| task.is_settled() && task.file.is_written();
@@ -210,12 +210,12 @@ impl File {
         FileNews { tasks: Some(tasks), settled: marks.len(), lacking, ..news }
     }
 
-    /// The engine writes. `filled` is told which new entries got which ids.
+    /// The engine writes. `filled` receives which new entries got which ids.
     pub fn write(&mut self, order: &WriteOrder, now: Timestamp, filled: &mut dyn FnMut(usize, TaskId)) -> Writeback {
         let text = self.text();
         match &order.how {
             How::Append { agreed, .. } => {
-                if agreed.digest() != Digest::of(text.as_bytes()) {
+                if agreed.digest() != Digest::from_bytes(text.as_bytes()) {
                     return Writeback::Changed;
                 }
                 for line in &order.tasks {

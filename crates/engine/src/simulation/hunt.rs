@@ -26,7 +26,7 @@ const ENOUGH: usize = 5;
 /// Where broken seeds are kept.
 pub(super) struct Records {
     dir: PathBuf,
-    /// Whether each is told as soon as it is found.
+    /// Whether each is printed as soon as it is found.
     aloud: bool,
 }
 
@@ -59,17 +59,17 @@ impl Records {
     }
 
     /// A seed broke a rule: it is written down and told, and only then `prompt_context` looks for the smallest scenario that does.
-    pub fn caught(&self, scenario: &Scenario, rule: &str, told: impl FnOnce() -> String) -> String {
+    pub fn caught(&self, scenario: &Scenario, rule: &str, describe: impl FnOnce() -> String) -> String {
         let (seed, worlds) = (scenario.seed, scenario.worlds);
         create_dir_all(&self.dir).expect("a directory in the target directory");
         let mut seeds = OpenOptions::new().create(true).append(true).open(self.seeds()).expect("a file to append to");
         writeln!(seeds, "{seed} ({worlds:?}): {rule}").expect("room for a line");
         self.say(&format!("seed {seed} breaks a rule: {rule}\nit is kept in {}", self.seeds().display()));
-        let told = told();
+        let report = describe();
         let story = self.dir.join(format!("seed-{seed}.txt"));
-        put(&story, &told);
-        self.say(&format!("{told}\nthis story: {}", story.display()));
-        told
+        put(&story, &report);
+        self.say(&format!("{report}\nthis story: {}", story.display()));
+        report
     }
 
     fn say(&self, text: &str) {
@@ -83,8 +83,8 @@ fn put(path: &Path, text: &str) {
     File::create(path).and_then(|mut file| file.write_all(text.as_bytes())).expect("a file in the target directory");
 }
 
-/// What a seed that breaks a rule is told with: the rule, the smallest scenario that breaks one, and how that went.
-pub(super) fn told(scenario: &Scenario, rule: &str, ground: &Ground) -> String {
+/// Describes a seed that breaks a rule: the rule, the smallest scenario that breaks one, and its course.
+pub(super) fn describe(scenario: &Scenario, rule: &str, ground: &Ground) -> String {
     let mut fails = |smaller: &Scenario| run(smaller, ground, Trace::default()).result.is_err();
     let small = shrink(scenario, &mut fails);
     let ran = run(&small, ground, Trace::in_words());
@@ -107,7 +107,7 @@ pub(super) fn repeat(scenario: &Scenario) -> String {
 struct Hunt {
     worlds: Worlds,
     first: u64,
-    /// So many seeds, or for so long.
+    /// The number of seeds; without one the hunt ends by time.
     seeds: Option<u64>,
     time: Duration,
     /// Each seed twice: its two courses must be the same.
@@ -143,7 +143,7 @@ impl Hunt {
                 bag.diverged.push(seed);
             }
             if let Err(Broken(rule)) = &ran.result {
-                records.caught(&scenario, rule, || told(&scenario, rule, ground));
+                records.caught(&scenario, rule, || describe(&scenario, rule, ground));
                 bag.broken.push((seed, rule.clone()));
             }
             bag.seeds += 1;
@@ -157,7 +157,7 @@ impl Hunt {
 }
 
 impl Bag {
-    fn told(&self, first: u64) -> String {
+    fn summary(&self, first: u64) -> String {
         let Self { seeds, days, turns, cpu, broken, .. } = self;
         let hold = if broken.is_empty() { "hold".to_owned() } else { format!("were tried, {} broke", broken.len()) };
         format!(
@@ -168,7 +168,7 @@ impl Bag {
         )
     }
 
-    /// For a program that reads it: `make torture`.
+    /// Returns the result for a program that reads it: `make torture`.
     fn json(&self) -> Value {
         let broken = self.broken.iter().map(|(seed, rule)| json!({ "seed": seed, "rule": rule }));
         json!({
@@ -213,7 +213,7 @@ fn fresh_seeds() {
     if let Some(result) = word("RESULT") {
         put(Path::new(&result), &bag.json().to_string());
     }
-    say(&bag.told(hunt.first));
+    say(&bag.summary(hunt.first));
     assert!(bag.broken.is_empty() && bag.diverged.is_empty(), "{:?}, two ways: {:?}", bag.broken, bag.diverged);
 }
 
@@ -223,12 +223,12 @@ fn a_seed_that_breaks_a_rule_is_written_down_before_a_smaller_scenario_is_looked
     let records = Records { dir: dir.path().join("records"), aloud: false };
     let kept = || std::fs::read_to_string(records.seeds()).expect("it is written down");
     let mut meanwhile = String::new();
-    let told = records.caught(&Scenario::of(4711), "a rule is broken", || {
+    let report = records.caught(&Scenario::from_seed(4711), "a rule is broken", || {
         meanwhile = kept();
         "the story".to_owned()
     });
-    assert_eq!((meanwhile.as_str(), told.as_str()), ("4711 (All): a rule is broken\n", "the story"));
-    records.caught(&Scenario::of(12), "another", String::new);
+    assert_eq!((meanwhile.as_str(), report.as_str()), ("4711 (All): a rule is broken\n", "the story"));
+    records.caught(&Scenario::from_seed(12), "another", String::new);
     assert_eq!(kept(), "4711 (All): a rule is broken\n12 (All): another\n");
 }
 

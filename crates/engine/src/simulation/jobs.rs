@@ -41,7 +41,7 @@ pub struct Jobs {
 
 impl Jobs {
     /// What recurs in the scenario of a seed: often nothing.
-    pub fn of(seed: u64) -> Vec<usize> {
+    pub fn for_seed(seed: u64) -> Vec<usize> {
         let mut dice = Dice::fate(seed, &[5]);
         if dice.chance(60) {
             return Vec::new();

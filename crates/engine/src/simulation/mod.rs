@@ -23,7 +23,7 @@ use crate::deps::repositories::Discovering;
 use crate::settings::Sources;
 use crate::tasks_file::missing_tasks::Verdict;
 use course::{Course, Ground};
-use hunt::{Records, told};
+use hunt::{Records, describe};
 use orch_config::home::Home;
 use orch_config::raw::Adaptive;
 use orch_core::operations::service::ShutdownMode;
@@ -45,7 +45,7 @@ const FIXED: Range<u64> = 0..80;
 /// Seeds that are run twice.
 const TWICE: Range<u64> = 1000..1010;
 
-/// Doors that nobody goes through, but for the clock.
+/// The adapters of which only the clock is used.
 pub(crate) fn ground(dir: &std::path::Path) -> Ground {
     let home = Home::new(dir, None);
     let (journal, _) = Journal::open(&dir.join("orch.db")).expect("a journal that is never written");
@@ -90,7 +90,7 @@ fn run(scenario: &Scenario, ground: &Ground, trace: Trace) -> Ran {
     Ran { result, trace: course.trace, days }
 }
 
-/// A panic breaks a rule, like everything else that must not be: its seed is told as well.
+/// A panic breaks a rule, like everything else that must not be: its seed is reported as well.
 pub(crate) fn guarded(course: impl FnOnce() -> Result<(), Broken>) -> Result<(), Broken> {
     let words = |panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -101,10 +101,10 @@ pub(crate) fn guarded(course: impl FnOnce() -> Result<(), Broken>) -> Result<(),
 
 /// Fails with all that is needed to see why.
 fn must_hold(seed: u64, ground: &Ground) -> Ran {
-    let scenario = Scenario::of(seed);
+    let scenario = Scenario::from_seed(seed);
     let ran = run(&scenario, ground, Trace::default());
     if let Err(Broken(rule)) = &ran.result {
-        panic!("{}", Records::usual().caught(&scenario, rule, || told(&scenario, rule, ground)));
+        panic!("{}", Records::usual().caught(&scenario, rule, || describe(&scenario, rule, ground)));
     }
     ran
 }
@@ -173,10 +173,10 @@ fn what_looks_like_an_accident_gives_nothing_up_before_the_word() {
     let scenario = Scenario { steps, lasts: 3 * DAY, ..with_a_file(None) };
     let ran = run(&scenario, &ground(dir.path()), Trace::in_words());
     assert_eq!(ran.result, Ok(()));
-    let told = |what: &str| ran.trace.lines().iter().position(|line| line.contains(what));
-    let peace = told("the faults are over").expect("peace");
-    assert!(told("lacks 4 of 6 tasks").is_some_and(|at| at < peace), "{:?}", ran.trace.lines());
-    assert!(told("task_removed").is_none_or(|at| at > peace), "{:?}", ran.trace.lines());
+    let position = |what: &str| ran.trace.lines().iter().position(|line| line.contains(what));
+    let peace = position("the faults are over").expect("peace");
+    assert!(position("lacks 4 of 6 tasks").is_some_and(|at| at < peace), "{:?}", ran.trace.lines());
+    assert!(position("task_removed").is_none_or(|at| at > peace), "{:?}", ran.trace.lines());
 }
 
 #[test]
@@ -192,10 +192,10 @@ fn an_entry_that_comes_back_to_a_circle_does_not_close_it_unseen() {
     let scenario = Scenario { steps, lasts: 3 * DAY, ..with_a_file(None) };
     let ran = run(&scenario, &ground(dir.path()), Trace::in_words());
     assert_eq!(ran.result, Ok(()));
-    let told = |what: &str| ran.trace.lines().iter().position(|line| line.contains(what));
-    let refused = told("edit_refused: waits for itself: 1 → 3 → 2 → 1").expect("the circle is named");
-    assert!(told("put_back").is_some_and(|at| at > refused), "{:?}", ran.trace.lines());
-    assert_eq!(told("task 1 run  blocked"), None, "it waits for nobody: {:?}", ran.trace.lines());
+    let position = |what: &str| ran.trace.lines().iter().position(|line| line.contains(what));
+    let refused = position("edit_refused: waits for itself: 1 → 3 → 2 → 1").expect("the circle is named");
+    assert!(position("put_back").is_some_and(|at| at > refused), "{:?}", ran.trace.lines());
+    assert_eq!(position("task 1 run  blocked"), None, "it waits for nobody: {:?}", ran.trace.lines());
 }
 
 #[test]
@@ -204,8 +204,8 @@ fn an_old_copy_of_the_file_does_not_have_finished_work_done_again() {
     let copy = Step { at: DAY + SECOND, act: Act::OldCopy(9 * HOUR) };
     let ran = run(&with_a_file(Some(copy)), &ground(dir.path()), Trace::in_words());
     assert_eq!(ran.result, Ok(()));
-    let told = |what: &str| ran.trace.lines().iter().any(|line| line.contains(what));
-    assert!(told("status new in tasks.yml comes from an old copy"), "{:?}", ran.trace.lines());
+    let has_line = |what: &str| ran.trace.lines().iter().any(|line| line.contains(what));
+    assert!(has_line("status new in tasks.yml comes from an old copy"), "{:?}", ran.trace.lines());
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn batches_end_and_are_given_up_and_run_into_their_budgets_and_their_concurrency
     let mut missing: BTreeSet<&str> =
         ["batch_spent:", "is complete: ", "was given up: ", "batch_changed:", "handed on by task"].into();
     for seed in FIXED {
-        let scenario = Scenario::of(seed);
+        let scenario = Scenario::from_seed(seed);
         if missing.is_empty() || !scenario.steps.iter().any(|step| matches!(step.act, Act::Batch { .. })) {
             continue;
         }
@@ -263,7 +263,7 @@ fn a_batch_ends_once_though_the_daemon_dies_just_then() {
     let ground = ground(dir.path());
     let batch = Act::Batch { batch: 1, of: vec![0], concurrency: 1, budget: None };
     let scenario = with_a_file(Some(Step { at: DAY + SECOND, act: batch }));
-    let told = |ran: &Ran, what: &str| ran.trace.lines().iter().filter(|line| line.contains(what)).count();
+    let count = |ran: &Ran, what: &str| ran.trace.lines().iter().filter(|line| line.contains(what)).count();
     let calm = run(&scenario, &ground, Trace::in_words());
     let end = calm.trace.lines().iter().find(|line| line.contains("batch_ended")).map(|line| time_of(line));
     let end = end.expect("it ends");
@@ -272,7 +272,7 @@ fn a_batch_ends_once_though_the_daemon_dies_just_then() {
         scenario.steps.push(Step { at, act: Act::Crash(moment, SECOND) });
         let ran = run(&scenario, &ground, Trace::in_words());
         assert_eq!(ran.result, Ok(()));
-        let counts = (told(&ran, "the daemon dies"), told(&ran, "batch_ended: batch batch-1 is complete: 1 done"));
+        let counts = (count(&ran, "the daemon dies"), count(&ran, "batch_ended: batch batch-1 is complete: 1 done"));
         assert_eq!(counts, (1, 1), "{moment:?}: {:?}", ran.trace.lines());
     }
 }
@@ -285,7 +285,7 @@ fn time_of(line: &str) -> scenario::Millis {
 
 #[test]
 fn what_can_be_left_out_of_a_failing_scenario_is_left_out() {
-    let scenario = Scenario::of(3);
+    let scenario = Scenario::from_seed(3);
     let adds = |scenario: &Scenario| scenario.steps.iter().filter(|step| matches!(step.act, Act::Add { .. })).count();
     let most = adds(&scenario);
     assert!(most > 1 && scenario.steps.len() > most, "{scenario}");

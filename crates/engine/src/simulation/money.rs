@@ -58,7 +58,7 @@ impl Paid {
         }
     }
 
-    /// A task has begun.
+    /// Checks that a task that has started was affordable.
     pub fn allows(&self, engine: &Engine, task: &Task, now: Timestamp) -> Result<(), Broken> {
         let rules = engine.settings.config.budget.rules();
         let Some(most) = rules.per_day.filter(|_| !task.run_now && !task.spec.labels.iter().any(|l| l == CRITICAL))

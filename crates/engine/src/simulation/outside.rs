@@ -52,7 +52,7 @@ pub struct Outage {
     pub told: Option<Timestamp>,
 }
 
-/// Everything outside.
+/// Everything outside of the engine, simulated.
 pub struct Outside {
     seed: u64,
     faults: BTreeSet<Fault>,
@@ -350,7 +350,7 @@ impl Outside {
         Some(pieces)
     }
 
-    /// What a run left is looked at; always with the same result.
+    /// Examines what a run left; always with the same result.
     pub fn weigh(&mut self, run: &RunId, standing: &DelegationContext) -> Report {
         let mut dice = self.fate(run, 9);
         let head = format!("{:040x}", self.fate(run, 19).next());
@@ -437,8 +437,8 @@ impl Outside {
         Ok(Integration { mode, state, commit: Some(format!("without {run}")), restored: None })
     }
 
-    /// A look at the runs.
-    pub fn look(&self, runs: &[RunId], listen: &BTreeSet<TaskId>) -> Report {
+    /// Returns the report of polling the runs.
+    pub fn poll(&self, runs: &[RunId], listen: &BTreeSet<TaskId>) -> Report {
         let (mut heard, mut ended) = (Vec::new(), Vec::new());
         for run in runs {
             let Some(agent) = self.agents.get(run) else { continue };

@@ -37,7 +37,7 @@ pub struct Rules {
     /// What runs have cost.
     paid: super::money::Paid,
     max_attempts: u32,
-    /// Begun by the turn that is looked at.
+    /// What the turn that is checked has started.
     launched: Vec<TaskId>,
     begun: batches::Begun,
     /// Integrations that the same turn took up again, whatever the slots.
@@ -152,7 +152,7 @@ impl Rules {
         })
     }
 
-    /// The state as the turn left it; the turn is stored, and what it begins has begun.
+    /// Checks the state as the turn left it; the turn is stored, and what it starts has started.
     pub fn look_at_engine(&mut self, engine: &Engine, outside: &Outside, now: Timestamp) -> Result<(), Broken> {
         let plan = engine.planner.current();
         // Once for all: there may be as many tasks that wait for a slot as there are tasks.
@@ -250,8 +250,8 @@ impl Rules {
             let ended_as = |outcome: &Outcome| matches!(outcome, Outcome::Failed(f) if is_about_time(f.class));
             let spurious = run.outcome.as_ref().is_some_and(ended_as) && !ended_as(&report.outcome());
             must(!spurious, || format!("run {name} is recorded as too slow, and was not: {:?}", run.outcome))?;
-            let told = stored.ends_told.contains(id) || run.kind != RunKind::Work;
-            must(told, || format!("the history does not tell the end of run {name}"))?;
+            let is_recorded = stored.ends_told.contains(id) || run.kind != RunKind::Work;
+            must(is_recorded, || format!("the history does not tell the end of run {name}"))?;
         }
         for task in stored.tasks.values() {
             let spent = stored.runs.values().filter(|run| run.task == task.id).filter_map(|run| run.cost);
@@ -287,7 +287,7 @@ fn is_held(task: &Task) -> Option<bool> {
     Some(waiting.is_some())
 }
 
-/// A piece of a run's work becomes one task, however often its end is told.
+/// A piece of a run's work becomes one task, however often its end is reported.
 fn made_once(stored: &Tables, task: &Task) -> Result<(), Broken> {
     let Some(whole) = task.spec.parent else { return Ok(()) };
     let is_same = |other: &&Arc<Task>| other.spec.parent == Some(whole) && other.spec.title == task.spec.title;
@@ -348,7 +348,7 @@ fn entry_follows(stored: &Tables, entry: &Entry, seq: &mut u64) -> Result<(), Br
     must(!twice, || format!("the history tells an end twice: {}", entry.fact.text()))
 }
 
-/// Somebody or something moves the task on, and orch can say what.
+/// The task has something that moves it on, and orch can say what.
 fn is_cared_for(
     (engine, busy): (&Engine, usize),
     outside: &Outside,

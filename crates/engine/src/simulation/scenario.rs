@@ -47,7 +47,7 @@ pub enum Fault {
     LostWakes,
     /// A stop is not heard.
     DeafAgents,
-    /// Jobs break.
+    /// A job breaks before it reports.
     JobsBreak,
     /// Agents hand work on: also too much of it, and what is no work.
     HandsOn,
@@ -101,7 +101,7 @@ pub enum Act {
     CancelBatch(usize),
     /// `orch task unblock all`.
     UnblockAll,
-    /// `orch status`.
+    /// A person calls `orch status`.
     Look,
     /// The daemon dies, and is there again so much later.
     Crash(Moment, Millis),
@@ -129,9 +129,9 @@ pub enum Act {
     Lose(Millis, Option<Verdict>),
     /// A person pauses something, or lets it go on.
     Switch(PauseSelector, bool),
-    /// The daemon is told to leave, and is there again so much after it has left.
+    /// The daemon is asked to leave, and is there again so much after it has left.
     Leave(ShutdownMode, Millis),
-    /// The next write of `tasks.yml` breaks in a way that nobody foresaw.
+    /// The next write of `tasks.yml` breaks in an unforeseen way.
     WriteBreaks,
     /// `tasks.yml` is no YAML for so long, or (an editor at work) empty.
     BadFile(Millis, Shape),
@@ -188,7 +188,7 @@ impl Worlds {
     }
 }
 
-/// A simulation that has not begun.
+/// A simulation that has not started.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub seed: u64,
@@ -200,7 +200,7 @@ pub struct Scenario {
     pub with_file: bool,
     /// The kinds of jobs that recur.
     pub jobs: Vec<usize>,
-    /// In the order of time.
+    /// The steps in the order of time.
     pub steps: Vec<Step>,
     /// How long the faults last. What is left then is settled in peace.
     pub lasts: Millis,
@@ -222,7 +222,7 @@ impl Scenario {
     /// The scenario of a seed in these worlds.
     pub fn of_worlds(worlds: Worlds, seed: u64) -> Self {
         match worlds {
-            Worlds::All => Self::of(seed),
+            Worlds::All => Self::from_seed(seed),
             Worlds::Clocks => Self::of_clocks(seed),
             Worlds::Years => Self::of_years(seed),
         }
@@ -247,7 +247,7 @@ impl Scenario {
         steps.sort_by_key(|step| step.at);
         let faults = Fault::ALL.into_iter().filter(|_| dice.chance(30)).collect();
         let max_parallel = u32::try_from(dice.between(1, 4)).expect("small");
-        Self { seed, worlds: Worlds::Years, max_parallel, faults, with_file, jobs: Jobs::of(seed), steps, lasts }
+        Self { seed, worlds: Worlds::Years, max_parallel, faults, with_file, jobs: Jobs::for_seed(seed), steps, lasts }
     }
 
     /// Work that goes well, providers that limit the rate, daemons that die, and clocks.
@@ -265,9 +265,9 @@ impl Scenario {
         for _ in 0..dice.below(5) {
             // All agents are limited, while a task is added, and while they wait the clock jumps.
             let at = steps[usize::try_from(dice.below(wishes as u64)).expect("small")].at;
-            let told = dice.chance(50);
+            let is_told = dice.chance(50);
             for agent in AGENTS {
-                let act = Act::Outage { agent, class: FailureClass::RateLimited, lasts: HOUR, told };
+                let act = Act::Outage { agent, class: FailureClass::RateLimited, lasts: HOUR, told: is_told };
                 steps.push(Step { at: at.saturating_sub(MINUTE), act });
             }
             steps.push(Step { at: at + dice.between(MINUTE, 40 * MINUTE), act: clocks(&mut dice) });
@@ -281,14 +281,14 @@ impl Scenario {
             max_parallel,
             faults,
             with_file: dice.chance(50),
-            jobs: Jobs::of(seed),
+            jobs: Jobs::for_seed(seed),
             steps,
             lasts,
         }
     }
 
     /// The scenario of a seed.
-    pub fn of(seed: u64) -> Self {
+    pub fn from_seed(seed: u64) -> Self {
         let mut dice = Dice::fate(seed, &[1]);
         let lasts = dice.between(2, 28) * DAY;
         let faults = Fault::ALL.into_iter().filter(|_| dice.chance(70)).collect();
@@ -318,11 +318,11 @@ impl Scenario {
         steps.extend(batches::steps(seed, wishes, lasts));
         steps.sort_by_key(|step| step.at);
         let max_parallel = u32::try_from(dice.between(1, 4)).expect("small");
-        Self { seed, worlds: Worlds::All, max_parallel, faults, with_file, jobs: Jobs::of(seed), steps, lasts }
+        Self { seed, worlds: Worlds::All, max_parallel, faults, with_file, jobs: Jobs::for_seed(seed), steps, lasts }
     }
 }
 
-/// So many acts, each at a random moment before the end.
+/// Adds so many acts, each at a random moment before the end.
 fn strew(steps: &mut Vec<Step>, dice: &mut Dice, (count, lasts): (u64, Millis), act: impl Fn(&mut Dice) -> Act) {
     for _ in 0..count {
         let at = dice.below(lasts);

@@ -28,7 +28,7 @@ pub fn shrink(scenario: &Scenario, fails: &mut dyn FnMut(&Scenario) -> bool) -> 
     }
 }
 
-/// In halves first, then in smaller and smaller pieces.
+/// Removes steps, in halves first, then in smaller and smaller pieces.
 fn without_steps(best: &mut Scenario, fails: &mut dyn FnMut(&Scenario) -> bool) {
     let mut piece = best.steps.len().div_ceil(2).max(1);
     loop {

@@ -13,7 +13,7 @@ pub struct Trace {
     lines: Option<Vec<String>>,
     /// Turns that stored something.
     pub turns: u64,
-    /// All turns.
+    /// The number of all turns.
     pub looks: u64,
 }
 

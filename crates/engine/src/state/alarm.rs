@@ -1,4 +1,4 @@
-//! Whoever reads the journal and finds it damaged says so here, and the engine leaves. Decides nothing about what is read.
+//! A reader that finds the journal damaged says so here, and the engine leaves. Decides nothing about what is read.
 
 use crate::state::archive::Archive;
 use jiff::Timestamp;
@@ -27,14 +27,14 @@ impl Alarm {
     }
 
     /// Is raised when what a read failed with is damage.
-    pub(crate) fn heed(&self, error: &JournalError) {
+    pub(crate) fn observe(&self, error: &JournalError) {
         if error.is_damage() {
             self.found.get_or_init(|| error.to_string());
             self.damaged.cancel();
         }
     }
 
-    /// What was found.
+    /// Returns the damage that was found.
     pub(crate) fn found(&self) -> Option<&String> {
         self.found.get()
     }
@@ -50,34 +50,34 @@ pub(crate) struct Watched {
 
 impl Archive for Watched {
     fn task(&self, id: TaskId) -> Result<Option<Task>, JournalError> {
-        self.archive.task(id).inspect_err(|error| self.alarm.heed(error))
+        self.archive.task(id).inspect_err(|error| self.alarm.observe(error))
     }
 
     fn settled_status(&self, id: TaskId) -> Result<Option<Status>, JournalError> {
-        self.archive.settled_status(id).inspect_err(|error| self.alarm.heed(error))
+        self.archive.settled_status(id).inspect_err(|error| self.alarm.observe(error))
     }
 
     fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError> {
-        self.archive.last_work_run(id).inspect_err(|error| self.alarm.heed(error))
+        self.archive.last_work_run(id).inspect_err(|error| self.alarm.observe(error))
     }
 
     fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError> {
-        self.archive.charges_since(since).inspect_err(|error| self.alarm.heed(error))
+        self.archive.charges_since(since).inspect_err(|error| self.alarm.observe(error))
     }
 
     fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
-        self.archive.spends_since(since).inspect_err(|error| self.alarm.heed(error))
+        self.archive.spends_since(since).inspect_err(|error| self.alarm.observe(error))
     }
 
     fn samples(&self) -> Result<Vec<Sample>, JournalError> {
-        self.archive.samples().inspect_err(|error| self.alarm.heed(error))
+        self.archive.samples().inspect_err(|error| self.alarm.observe(error))
     }
 
     fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError> {
-        self.archive.answered(key).inspect_err(|error| self.alarm.heed(error))
+        self.archive.answered(key).inspect_err(|error| self.alarm.observe(error))
     }
 
     fn each_since(&self, since: Timestamp, take: &mut dyn FnMut(Fact)) -> Result<(), JournalError> {
-        self.archive.each_since(since, take).inspect_err(|error| self.alarm.heed(error))
+        self.archive.each_since(since, take).inspect_err(|error| self.alarm.observe(error))
     }
 }

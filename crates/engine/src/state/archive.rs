@@ -1,4 +1,4 @@
-//! Where settled tasks are looked up: they are not at hand, however many there are.
+//! Where settled tasks are looked up: they are not in memory, however many there are.
 
 use jiff::Timestamp;
 use orch_core::audit::history::Fact;
@@ -11,7 +11,7 @@ use orch_core::tasks::outcome::RunKind;
 use orch_core::tasks::task::{Run, Status, Task};
 use orch_store::journal::{Journal, JournalError};
 
-/// So many lines of the history are read at once.
+/// The number of lines of the history that are read at once.
 const PAGE: u32 = 1000;
 
 /// Where settled tasks are looked up: the journal, or what stands for it in a simulation.

@@ -136,7 +136,7 @@ impl ChangeSet {
         self.breakers.insert(name.to_owned(), breaker);
     }
 
-    /// Pauses something.
+    /// Adds a pause to the state and to the changes.
     pub fn put_pause(&mut self, state: &mut EngineState, pause: Pause) {
         self.pauses.push((pause.scope.clone(), Some(pause.clone())));
         state.pauses.put(pause);

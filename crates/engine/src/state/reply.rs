@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 pub struct ReplySlot<T>(Arc<Mutex<Option<Reply<T>>>>);
 
 impl<T> ReplySlot<T> {
-    /// Holds `reply`.
+    /// Creates a slot that holds `reply`.
     pub fn new(reply: Reply<T>) -> Self {
         Self(Arc::new(Mutex::new(Some(reply))))
     }

@@ -4,7 +4,7 @@ use super::ChangeSet;
 use orch_store::journal::Write;
 
 impl ChangeSet {
-    /// The transaction.
+    /// Returns the transaction of this turn.
     pub fn writes(&self) -> Vec<Write> {
         let tasks = self.tasks.values().cloned().map(Write::Task);
         let runs = self.runs.values().cloned().map(|run| Write::Run(Box::new(run)));

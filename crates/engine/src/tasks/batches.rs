@@ -1,5 +1,5 @@
 //! Batches: made, changed and given up by a person; what they have spent is kept beside their tasks' costs, and their end
-//! is written in the turn in which the last of their tasks is over, so that it is told once.
+//! is written in the turn in which the last of their tasks is over, so that it is reported once.
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -14,17 +14,17 @@ use orch_core::tasks::task::{State, Status};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// So much of a title is kept in what is told of a batch, in characters.
+/// The most characters of a title that a batch's report keeps.
 const TITLE: usize = 120;
 
 /// A batch to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBatch {
-    /// Its name.
+    /// The name of the batch.
     pub name: BatchName,
     /// Its tasks, in their order.
     pub tasks: Vec<TaskId>,
-    /// So many at the same time.
+    /// How many of its tasks may be busy at the same time.
     pub concurrency: u32,
     /// What it may spend.
     pub budget: Option<Usd>,
@@ -33,22 +33,22 @@ pub struct NewBatch {
 /// What a person asks of batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Make one.
+    /// Creates a batch.
     Create(NewBatch),
     /// Change an open one; what is `None` stays.
     Set {
-        /// Which.
+        /// The name of the batch.
         name: BatchName,
-        /// So many at the same time.
+        /// How many of its tasks may be busy at the same time.
         concurrency: Option<u32>,
         /// What it may spend; `Some(None)`: as much as it takes.
         budget: Option<Option<Usd>>,
     },
     /// Give up what is not over of it.
     Cancel {
-        /// Which.
+        /// The name of the batch.
         name: BatchName,
-        /// Who.
+        /// Who cancels the batch.
         by: String,
     },
 }
@@ -209,7 +209,7 @@ impl Engine {
 
     fn give_up(&mut self, change_set: &mut ChangeSet, id: TaskId, reason: &str, now: Timestamp) {
         let task = self.state.tasks.get(&id).map(Arc::clone);
-        // A cancelled routing question has nobody to report to: its run ends with it.
+        // The answer to a cancelled routing question has no receiver: its run ends with it.
         if let Some(State::New { routing: Some(run), .. }) = task.as_ref().map(|task| &task.state) {
             self.drop_route_run(change_set, run.clone(), now);
         }

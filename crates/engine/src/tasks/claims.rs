@@ -1,5 +1,5 @@
-//! Claims: somebody takes a task for themselves, and nobody else gets it without force. All of them come through the one
-//! loop, so that of two who want the same one wins.
+//! Claims: somebody takes a task for themselves, and no one else gets it without force. All of them come through the
+//! one loop, so that of two who want the same one wins.
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -15,9 +15,9 @@ use std::sync::Arc;
 /// What somebody wants of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claiming {
-    /// Who; `None`: whoever runs the engine.
+    /// Who; `None`: the user who runs the engine.
     pub by: Option<String>,
-    /// To let go of it.
+    /// Whether the claim is let go of.
     pub lets_go: bool,
     /// Also where it is somebody else's.
     pub force: bool,
@@ -64,7 +64,7 @@ impl Engine {
         Ok(next)
     }
 
-    /// Whoever's orch begins a task that nobody has claimed has it.
+    /// A task without a claim is claimed for the user whose engine starts it.
     pub(crate) fn claim_at_dispatch(&mut self, change_set: &mut ChangeSet, task: &Task, now: Timestamp) {
         if task.claimed_by().is_none() {
             let claim = Claim { by: self.settings.identity.clone(), since: now };

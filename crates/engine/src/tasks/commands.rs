@@ -70,7 +70,7 @@ impl Engine {
         if obstacles.is_empty() { plan } else { Arc::new(Plan::clone(&plan).with_obstacles(obstacles)) }
     }
 
-    /// Of a journal that was rebuilt, as long as a task asks because of it.
+    /// Returns the damage of a journal that was rebuilt, as long as a task asks because of it.
     fn damage_told(&self) -> Option<String> {
         let asks = |id| self.state.tasks.get(&id).is_some_and(|task| task.question().is_some());
         let damage = self.deps.damage.as_ref()?;
@@ -155,7 +155,7 @@ impl Engine {
             Request::Cancel => Event::CancelAsked { reason: "cancelled by a person".to_owned() },
             Request::Unblock => Event::UnblockAsked,
         };
-        // A cancelled routing question has nobody to report to: its run ends with it.
+        // The answer to a cancelled routing question has no receiver: its run ends with it.
         if let State::New { routing: Some(run), .. } = &task.state
             && matches!(request, Request::Cancel | Request::Retry)
         {
@@ -199,8 +199,8 @@ impl Engine {
         Err(EngineError::InTheWay { message, hint: format!("look at it again: orch task show {id}") })
     }
 
-    /// What a person has mended in the project's file holds once they have approved it: sent on before that, the task would
-    /// come back with the same question.
+    /// What a person has mended in the project's file holds once they have approved it: sent on before that, the task
+    /// would come back with the same question.
     fn require_approval(&self, task: &Task) -> Result<(), EngineError> {
         let is_about_setup = matches!(task.state, State::NeedsReview { kind: QuestionKind::Setup, .. });
         let dir = directory_of(task, &self.state.projects);
@@ -254,7 +254,7 @@ impl Engine {
             let last = change_set.ended_runs().find(|run| run.task == id && run.kind == RunKind::Work).cloned();
             self.policy_advice(task, last.or_else(|| self.last_run(id)).as_ref(), now)
         };
-        // Its whole text is looked at for that: only where somebody asks.
+        // Its whole text is compared for that: only where a caller asks.
         let needs = LazyCell::new(|| needs_of_task(&task.spec));
         let rests_until =
             |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), agent, model, &needs, now);
@@ -287,7 +287,8 @@ impl Engine {
         Ok(next)
     }
 
-    /// Whether the history tells of an event. What holds accepted work up is looked at every half minute, and told once.
+    /// Whether the history records an event. What holds accepted work up is checked every half minute, and reported
+    /// once.
     fn is_news(&mut self, id: TaskId, event: &Event, fact: &Fact) -> bool {
         if matches!(event, Event::IntegrationDue) {
             return false;
@@ -334,9 +335,9 @@ fn integrating(task: &Task) -> Option<&RunId> {
     if let State::InReview { run, review: ReviewStage::Integrating { .. } } = &task.state { Some(run) } else { None }
 }
 
-/// Who does what an event tells; `None`: whoever brings the event about.
+/// Returns the actor that an event names; `None`: the actor of the command that causes the event.
 fn acting(before: &Task, event: &Event) -> Option<Actor> {
-    // What a shutdown needs of the agents is asked by orch, whoever asked for the shutdown.
+    // What a shutdown needs of the agents is asked by orch, not by the person who asked for the shutdown.
     if matches!(event, Event::ShutdownAsked) {
         return Some(Actor::Orch);
     }
@@ -354,10 +355,10 @@ pub enum Request {
     Run {
         /// Also where that is paused.
         past_pause: bool,
-        /// In a new conversation.
+        /// Whether it goes on in a new conversation.
         anew: bool,
     },
-    /// From the beginning.
+    /// Start it anew, from the beginning.
     Retry,
     /// Stop its agent, and keep the conversation.
     Interrupt,

@@ -1,4 +1,4 @@
-//! What a command wants changed of a task, and what it decides about tasks that the file lacks: both wait for a look at
+//! What a command wants changed of a task, and what it decides about tasks that the file lacks: both wait for a read of
 //! `tasks.yml`, because somebody may just have said something else there.
 
 use crate::engine::Engine;
@@ -27,7 +27,7 @@ impl Command {
         Self::parked(reply, false, move |engine, change_set, now| engine.claim(change_set, task, &claiming, now))
     }
 
-    /// Decides about the tasks that the file lacks, which are not known before whoever saves it is done.
+    /// Decides about the tasks that the file lacks, which are not known before its editor has finished saving.
     pub fn decide_missing(verdict: Verdict, reply: Reply<Vec<Arc<Task>>>) -> Self {
         Self::parked(reply, true, move |engine, change_set, now| Ok(engine.decide_missing(change_set, verdict, now)))
     }

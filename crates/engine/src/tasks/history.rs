@@ -1,4 +1,4 @@
-//! What the history tells of an event that happened to a task. Decides nothing.
+//! What the history records of an event that happened to a task. Decides nothing.
 
 use orch_core::audit::history::{
     Beginning, Choice, Fact, IntegrationFact, Landing, NotIntegrated, ReviewFact, RouteFact, RunEnd, RunFact, Standing,
@@ -12,14 +12,14 @@ use orch_core::tasks::task::{NextRun, State, Task};
 
 /// The fact of an event that brought a task from `before` to `after`.
 pub fn fact_of(before: &Task, event: &Event, after: &Task) -> Fact {
-    let then = || Standing::of(after);
+    let then = || Standing::from_task(after);
     match event {
         Event::RouteAsked { .. } => RouteFact::Asked.into(),
-        Event::RouteChosen { route, .. } => RouteFact::Chosen(Choice::of(route)).into(),
+        Event::RouteChosen { route, .. } => RouteFact::Chosen(Choice::from_route(route)).into(),
         Event::RouteImpossible { reason } => RouteFact::Impossible { reason: reason.clone() }.into(),
         Event::ModelRefused { reason } => RouteFact::ModelRefused { reason: reason.clone() }.into(),
         Event::ProviderRests { class } => {
-            RouteFact::Rerouted { class: *class, choice: after.route.as_deref().map(Choice::of) }.into()
+            RouteFact::Rerouted { class: *class, choice: after.route.as_deref().map(Choice::from_route) }.into()
         }
         Event::RoutePostponed { until } => RouteFact::Postponed { until: *until }.into(),
         Event::Launched { .. } => {
@@ -29,7 +29,7 @@ pub fn fact_of(before: &Task, event: &Event, after: &Task) -> Fact {
             RunFact::Placed { branch: place.branch.clone(), worktree: place.worktree.clone() }.into()
         }
         Event::LaunchFailed { .. } => RunFact::LaunchFailed { then: then() }.into(),
-        Event::RunEnded { outcome, .. } => RunFact::Ended { end: RunEnd::of(outcome), then: then() }.into(),
+        Event::RunEnded { outcome, .. } => RunFact::Ended { end: RunEnd::from_outcome(outcome), then: then() }.into(),
         Event::Judged { evidence, .. } => RunFact::Judged {
             accepted: evidence.accepted.clone(),
             commits: evidence.commits.len(),
@@ -89,7 +89,7 @@ fn not_integrated(problem: &IntegrationProblem, after: &Task) -> Fact {
     let how = if let IntegrationProblem::Wait(wait) = problem {
         NotIntegrated::Waits { reason: wait.reason, detail: first_line(&wait.detail) }
     } else {
-        NotIntegrated::Stopped { then: Standing::of(after) }
+        NotIntegrated::Stopped { then: Standing::from_task(after) }
     };
     IntegrationFact::Failed(how).into()
 }

@@ -1,4 +1,4 @@
-//! What channels keep in the journal for themselves, beside the loop: it is nobody else's, and no turn depends on it.
+//! What channels keep in the journal for themselves, beside the loop: no turn depends on it.
 
 use crate::engine::Engine;
 use crate::engine::engine_handle::EngineHandle;
@@ -29,7 +29,7 @@ impl EngineHandle {
     pub async fn take(&self, channel: ChannelKind, key: &str) -> Result<Option<String>, EngineError> {
         let taken = self.journal.take_kept(channel, key.to_owned()).await;
         taken.map_err(|error| {
-            self.alarm.heed(&error);
+            self.alarm.observe(&error);
             EngineError::Journal(Arc::new(error))
         })
     }
@@ -55,7 +55,7 @@ impl EngineHandle {
         self.store(vec![Write::Kept(Box::new(forget))]).await
     }
 
-    /// What is to be told in a channel and was, the oldest first.
+    /// Returns the messages of a channel, sent or to be sent, the oldest first.
     pub async fn outbox(&self, channel: ChannelKind) -> Result<Vec<OutboxItem>, EngineError> {
         self.read(move |journal| journal.outbox(channel)).await
     }
@@ -73,7 +73,7 @@ impl EngineHandle {
     }
 
     /// Tells the owner in all channels that somebody who is not on the list spoke to a bot. With it, as a whole or not at
-    /// all, the channel keeps `mark` under `key`: that it was told.
+    /// all, the channel keeps `mark` under `key` as proof that it was reported.
     pub async fn announce_stranger(
         &self,
         text: String,
@@ -90,14 +90,14 @@ impl EngineHandle {
     /// One transaction of what is beside the loop.
     pub(crate) async fn store(&self, writes: Vec<Write>) -> Result<(), EngineError> {
         self.journal.commit(writes).await.map_err(|error| {
-            self.alarm.heed(&error);
+            self.alarm.observe(&error);
             EngineError::Journal(Arc::new(error))
         })
     }
 }
 
 impl Engine {
-    /// Writes down what is to be told in channels.
+    /// Stores messages that are to be sent to channels.
     /// Returns the place of the line.
     fn announce(&mut self, change_set: &mut ChangeSet, fact: ChannelFact, now: Timestamp) -> u64 {
         change_set.note(&mut self.state, now, None, None, fact);

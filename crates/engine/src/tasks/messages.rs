@@ -1,5 +1,5 @@
 //! Messages of the person to the agent of a task: taken, handed to a running agent or put into the next prompt, and
-//! settled. What is to be done follows from the stored state; what an agent heard is told by the run's receipts.
+//! settled. What is to be done follows from the stored state; the run's receipts say what an agent heard.
 
 use crate::deps::job_key::JobKey;
 use crate::engine::Engine;
@@ -21,8 +21,8 @@ use orch_core::tasks::task::{Phase, ReviewStage, State, Status, Task};
 use std::collections::BTreeSet;
 
 impl EngineHandle {
-    /// Says something to whoever works on a task. It is on disk when this returns; what becomes of it is told by
-    /// [`Self::messages_of`], and entries of the history tell when to look.
+    /// Sends a message to the agent or person who works on a task. It is on disk when this returns; what becomes of it
+    /// is in [`Self::messages_of`], and entries of the history say when to read that.
     pub async fn send(
         &self,
         task: TaskId,
@@ -76,7 +76,7 @@ impl Engine {
     pub(crate) fn settle_messages(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let waiting: Vec<Message> = self.state.messages.values().cloned().collect();
         for message in waiting {
-            // A task that is settled is not at hand any more; how it ended is known.
+            // A task that is settled is no longer in memory; how it ended is known.
             let Some(status) = self.state.status(message.task) else { continue };
             if message.from == Author::Orch {
                 if !self.works_on(&message) {
@@ -102,7 +102,7 @@ impl Engine {
         )
     }
 
-    /// Whether another run can begin: what the last one left is judged, and nobody is integrating it.
+    /// Whether another run can begin: what the last one left is judged, and it is not being integrated.
     fn can_go_on(&self, task: &Task) -> bool {
         if let State::InReview { run, review: ReviewStage::Integrating { .. } } = &task.state {
             return !self.jobs.is_under_way(&JobKey::Integrate(run.clone()));
@@ -115,7 +115,8 @@ impl Engine {
         self.state.status(task).is_some_and(|status| !status.is_final())
     }
 
-    /// No run can begin, and a person is asked: what they have said is told back, or it would bring the task here for ever.
+    /// No run can begin, and a person is asked: what they have said is told back, or it would bring the task here for
+    /// ever.
     pub(crate) fn refuse_waiting(&mut self, change_set: &mut ChangeSet, task: TaskId, why: &str, now: Timestamp) {
         let of_person = |m: &&Message| m.task == task && m.from == Author::Person;
         let waiting: Vec<Message> = self.state.messages.values().filter(of_person).cloned().collect();
@@ -163,7 +164,7 @@ impl Engine {
         change_set.put_message(&mut self.state, message.delivered(run, via, now));
     }
 
-    /// A run is over, or was never begun. What its prompt said counts as heard when the agent answered; else it waits
+    /// A run is over, or never started. What its prompt said counts as heard when the agent answered; else it waits
     /// again, like everything that the run was handed and its agent did not take up.
     pub(crate) fn release_messages(&mut self, change_set: &mut ChangeSet, run: &RunId, answered: bool, now: Timestamp) {
         for message in self.said_in_prompt(run) {

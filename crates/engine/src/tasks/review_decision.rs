@@ -74,8 +74,8 @@ impl Engine {
         Ok(last.map_or_else(|| RunId::new(id, task.runs.max(1), self.deps.random()), |run| run.id))
     }
 
-    /// The record of the run whose work a person sent back says so: it is no success of whoever did it. One that asked has been
-    /// answered, and failed at nothing.
+    /// The record of the run whose work a person sent back says so: it is no success of its agent. One that asked has
+    /// been answered, and failed at nothing.
     fn rejected(&mut self, change_set: &mut ChangeSet, id: TaskId, reason: String) {
         let Some(mut run) = self.last_run(id) else { return };
         let is_done = matches!(&run.outcome, Some(Outcome::Finished { answer }) if answer.status == AnswerStatus::Done);
@@ -165,8 +165,8 @@ impl EngineHandle {
         self.rule(id, ruling(acceptance, commit), once).await
     }
 
-    /// Sends the work of a task back to its author. The word holds for the tip of its branch, which must be `wanted` where
-    /// the person has named what they saw.
+    /// Sends the work of a task back to its author. The word holds for the tip of its branch, which must be `wanted`
+    /// where the person has named what they saw.
     pub async fn reject(
         &self,
         id: TaskId,

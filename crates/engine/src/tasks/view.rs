@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// All that is known at one moment. Cheap: tasks are shared.
 #[derive(Clone)]
 pub struct View {
-    /// When.
+    /// The time of this snapshot.
     pub now: Timestamp,
     /// All tasks that are not settled, and perhaps some that are.
     pub tasks: Arc<BTreeMap<TaskId, Arc<Task>>>,
@@ -26,7 +26,7 @@ pub struct View {
     pub settled: Arc<BTreeMap<TaskId, Status>>,
     /// Runs that have not ended.
     pub live_runs: Vec<Run>,
-    /// Registered repositories.
+    /// The repositories that are registered.
     pub projects: Vec<Project>,
     /// What would begin, and why the rest waits.
     pub plan: Arc<Plan>,

@@ -1,5 +1,5 @@
 //! Tasks that would wait for themselves by what a person wants: refused in a command, and not taken over from `tasks.yml`.
-//! What the file shows alone is told where it is read; here it is seen together with the tasks that the file lacks.
+//! What the file shows alone is reported where it is read; here it is seen together with the tasks that the file lacks.
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -50,7 +50,7 @@ impl Engine {
     }
 
     /// Takes what closes a cycle out of what `tasks.yml` has just brought. `before`: what those tasks waited for that wait
-    /// for something else now. Returns what the person is told.
+    /// for something else now. Returns the message for the person.
     pub(crate) fn refuse_cycles(
         &mut self,
         change_set: &mut ChangeSet,
@@ -92,7 +92,7 @@ impl Engine {
         (next.spec.depends_on, next.spec.parent) = (was.depends_on, was.parent);
         let is_written_over = next.is_unwritten();
         change_set.put_task(&mut self.state, next);
-        let told = not_taken_over(cycle);
+        let message = not_taken_over(cycle);
         let cycle = cycle.to_owned();
         if is_written_over {
             // A command has changed the task too: its entry is written once more, and is right then.
@@ -105,11 +105,11 @@ impl Engine {
             );
             return None;
         }
-        if known.get(&id) != Some(&told) {
+        if known.get(&id) != Some(&message) {
             change_set.note(&mut self.state, now, Some(id), None, TaskFact::EditRefused { cycle });
         }
-        self.state.invalid.insert(id, told.clone());
-        Some(format!("tasks.yml: task {id} {told}"))
+        self.state.invalid.insert(id, message.clone());
+        Some(format!("tasks.yml: task {id} {message}"))
     }
 
     fn parts(&self) -> Parts {

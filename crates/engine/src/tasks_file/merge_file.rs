@@ -32,7 +32,7 @@ fn lacks_results(file: &FileState, entry: &Entry) -> bool {
     results && entry.branch.is_none() && entry.attempts.is_none()
 }
 
-/// Before which time a text was opened that has this entry, where that can be told: it lacks results that the task had by
+/// Before which time a text was opened that has this entry, where that is known: it lacks results that the task had by
 /// then.
 fn older_than(task: &Task, entry: &Entry) -> Option<Timestamp> {
     lacks_results(&task.file, entry).then_some(task.updated_at)
@@ -42,7 +42,7 @@ impl Engine {
     pub(crate) fn on_files(&mut self, change_set: &mut ChangeSet, mut news: FileNews, now: Timestamp) {
         self.planner.forget_registered();
         if let Some(error) = news.unreadable.take() {
-            self.storage.heed(&error);
+            self.storage.observe(&error);
         }
         if let Some(at) = news.quiet_at.take() {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
@@ -85,13 +85,13 @@ impl Engine {
         self.mind_pauses(now);
     }
 
-    /// Takes over what the files of the settings say now: whoever asks has written them as a whole.
+    /// Takes over what the files of the settings say now: the caller has written them as a whole.
     pub(crate) fn reload(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let settings = self.deps.sources.load(&self.state.projects, Some(&self.settings));
         self.take_settings(change_set, settings, now);
     }
 
-    /// Returns whether the look is over; else a portion of a large file was taken over, and the next is on its way.
+    /// Returns whether the read is over; else a portion of a large file was taken over, and the next is on its way.
     fn take_tasks(&mut self, change_set: &mut ChangeSet, mut news: FileNews, now: Timestamp) -> bool {
         let mut problems = None;
         let set_aside = news.set_aside.take();
@@ -122,12 +122,12 @@ impl Engine {
                         problems = Some(vec![text]);
                     }
                     None => {
-                        let mut told = problems_of(&doc);
+                        let mut messages = problems_of(&doc);
                         let Some((known, cycles)) = self.take_over(change_set, doc, news, &numbered, now) else {
                             return false;
                         };
-                        told.extend(cycles);
-                        problems = Some(told);
+                        messages.extend(cycles);
+                        problems = Some(messages);
                         news = FileNews { known, ..FileNews::default() };
                     }
                 }
@@ -181,7 +181,7 @@ impl Engine {
         without.map(id).collect()
     }
 
-    /// Returns the cycles that were not taken over, and before which time the text was opened, where it tells.
+    /// Returns the cycles that were not taken over, and before which time the text was opened, where that is known.
     fn merge(
         &mut self,
         change_set: &mut ChangeSet,
@@ -340,7 +340,7 @@ impl Engine {
         change_set.touched.insert(id);
     }
 
-    /// A task, settled or not; that the journal does not tell is told in the log.
+    /// A task, settled or not; the log says when the journal cannot be read.
     pub(crate) fn look_up(&mut self, id: TaskId) -> Option<Arc<Task>> {
         let found = self.state.task(id);
         found.inspect_err(|error| tracing::error!(task = %id, %error, "a task cannot be looked up")).ok().flatten()

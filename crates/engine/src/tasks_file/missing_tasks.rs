@@ -18,22 +18,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a task must be lacking in a file that nobody saves before that is taken as meant.
+/// How long a task must be lacking in a file that is not being saved before that is taken as meant.
 pub(crate) const SAVING: SignedDuration = SignedDuration::from_secs(2);
 /// How long a file must be left alone that lacks any task at all: an editor that writes it in parts may not be done.
 const SETTLING: SignedDuration = SignedDuration::from_millis(500);
-/// When to look again at such a file.
+/// When to read such a file again.
 const LOOK_SOON: Duration = Duration::from_millis(520);
-/// So many of the tasks that are over and that the file lacks, the newest, are looked at for an entry without an id.
+/// So many of the tasks that are over and that the file lacks, the newest, are compared with an entry without an id.
 const LOOKED_UP: usize = 200;
-/// When to look again at a file that somebody may be saving.
+/// When to read a file again that somebody may be saving.
 const LOOK_AGAIN: Duration = Duration::from_millis(2_050);
 /// Ids that are named at most.
 const NAMED: usize = 12;
 
 /// What a file that is not believed is treated as.
 pub(crate) enum Held {
-    /// Somebody may be in the middle of saving it: not looked into yet.
+    /// Somebody may be in the middle of saving it: not examined yet.
     BeingSaved,
     /// Told to the person, who decides.
     Told(String),
@@ -52,11 +52,11 @@ pub enum Verdict {
 
 /// What is known of the save that brought a text.
 pub(crate) struct Save {
-    /// Its editor opened the file before this time, where that can be told.
+    /// Its editor opened the file before this time, where that is known.
     pub opened: Option<Timestamp>,
-    /// When it was made, as far as one can tell.
+    /// When it was made, as far as that is known.
     pub saved: Option<Timestamp>,
-    /// The present.
+    /// The time of the turn.
     pub now: Timestamp,
 }
 
@@ -92,7 +92,7 @@ impl Engine {
             open: lost.iter().filter(|task| is_open(task)).count(),
             all: lost.len() + settled.len(),
             were_open: self.state.tasks.values().filter(is_open).count(),
-            // Of those that are written again, the file's lack of them tells nothing about the rest.
+            // Of those that are written again, the file's lack of them says nothing about the rest.
             were: written + news.settled - (open.len() - lost.len()),
             is_empty: doc.is_empty(),
             is_cut: news.is_unended || self.ends_broken_off(doc, &open),
@@ -108,17 +108,17 @@ impl Engine {
             self.file.look_again(self.deps.clock.instant() + soon);
             return Some(Held::BeingSaved);
         }
-        let told = suspicion.map(|suspicion| self.describe_suspicion(suspicion, &lack, &open));
-        self.file.lacks(if told.is_some() { open.into_iter().chain(settled).collect() } else { vec![] });
-        told.map(Held::Told)
+        let message = suspicion.map(|suspicion| self.describe_suspicion(suspicion, &lack, &open));
+        self.file.lacks(if message.is_some() { open.into_iter().chain(settled).collect() } else { vec![] });
+        message.map(Held::Told)
     }
 
     /// A file that was not believed lacks all that it lacked then: whatever became of the tasks meanwhile, and however few of
     /// them count now, only a save that brings some of them back or a person's word ends that.
     fn still(&self, open: &[TaskId], settled: &[TaskId]) -> Option<Suspicion> {
-        let told = self.file.lacking();
-        let lacks_all = told.iter().all(|id| open.contains(id) || settled.contains(id));
-        (!told.is_empty() && !open.is_empty() && lacks_all).then_some(Suspicion::Most)
+        let lacking = self.file.lacking();
+        let lacks_all = lacking.iter().all(|id| open.contains(id) || settled.contains(id));
+        (!lacking.is_empty() && !open.is_empty() && lacks_all).then_some(Suspicion::Most)
     }
 
     /// The last entry has lost its end, and what is lacking came after it.

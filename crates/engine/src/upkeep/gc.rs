@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub enum Wish {
     /// The daemon, when the clock can be believed.
     ByItself,
-    /// A person.
+    /// A person who asks for it.
     ByHand,
     /// A person who wants to know what would be done.
     DryRun,
@@ -31,24 +31,24 @@ pub enum Wish {
 /// What became of a worktree, or would.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is gone.
+    /// The worktree was removed.
     Removed(Branch),
-    /// It would go.
+    /// The worktree would be removed.
     WouldRemove(Branch),
-    /// It stays.
+    /// The worktree stays, and why.
     Kept(Keep),
 }
 
-/// One worktree.
+/// One worktree and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// Whose it is.
     pub task: Option<TaskId>,
-    /// Where.
+    /// The path of the worktree.
     pub path: PathBuf,
-    /// Its branch.
+    /// The branch of the worktree.
     pub branch: String,
-    /// What it takes on the disk, where that was looked at.
+    /// What it takes on the disk, where that was measured.
     pub bytes: u64,
     /// What became of it.
     pub outcome: Outcome,
@@ -93,7 +93,7 @@ pub async fn collect(deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Pro
     collected
 }
 
-/// Whether the clock has come on steadily since the last look: only then something goes because of its age.
+/// Whether the clock has come on steadily since the last check: only then something goes because of its age.
 fn is_steady(deps: &Deps, now: Timestamp) -> bool {
     let stamp = deps.home.gc_stamp();
     let watch = Watch::new(last_look(&stamp), now);
@@ -166,7 +166,7 @@ impl Sweep<'_> {
         })
     }
 
-    /// As it is stored now: nothing begins for a task before that is stored.
+    /// Returns the task as it is stored now: nothing begins for a task before that is stored.
     fn task(&self, id: TaskId) -> Result<Task, Keep> {
         let found = self.deps.journal.task(id).map_err(unknown)?;
         found.ok_or_else(|| Keep::because(Reason::NoTask, format!("there is no task {id}")))

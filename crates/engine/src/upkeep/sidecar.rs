@@ -22,16 +22,16 @@ struct Sidecar<'a> {
     attempts: u32,
     updated_at: Timestamp,
     record: <Task as Stored>::Record,
-    /// Of the record, see [`record_sum`].
+    /// The sum of the record, see [`record_sum`].
     sum: Option<u64>,
 }
 
-/// By what a record that changed on the disk is told from one that orch wrote.
+/// Returns the sum that distinguishes a record that orch wrote from one that changed on the disk.
 pub(crate) fn record_sum(record: &Task) -> Option<u64> {
     to_json(record).ok().map(|text| fingerprint(text.as_bytes()))
 }
 
-/// Writes the sidecars of these tasks. One that cannot be written is told in the log: nothing depends on it.
+/// Writes the sidecars of these tasks. One that cannot be written is reported in the log: nothing depends on it.
 pub fn write(deps: &Deps, tasks: &[Arc<Task>]) {
     for task in tasks {
         let sidecar = Sidecar {

@@ -1,4 +1,4 @@
-//! Looking through a change for what no verdict should overlook. What is looked for is `domain::change`.
+//! Searching a change for what no verdict should overlook. What is searched for is `domain::change`.
 
 use crate::deps::Deps;
 use globset::{Glob, GlobSet, GlobSetBuilder};

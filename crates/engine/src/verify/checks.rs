@@ -16,20 +16,20 @@ use orch_sys::git::{Checkout, Repo};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-/// So many answers of checks on base commits are remembered.
+/// The number of answers of checks on base commits that are remembered.
 const BASELINES: usize = 1000;
-/// How long a check that was red on a base commit counts as red there without another look.
+/// How long a check that was red on a base commit counts as red there without another check.
 const RED_HOLDS: SignedDuration = SignedDuration::from_secs(600);
 
 /// What the checks of one run are run with.
 pub struct Checking<'a> {
-    /// The adapters.
+    /// The adapters of the engine.
     pub deps: &'a Arc<Deps>,
     /// The project's settings.
     pub config: &'a Config,
     /// The run whose work is checked.
     pub run: &'a RunId,
-    /// Its repository.
+    /// The repository of the project.
     pub repo: &'a Repo,
     /// The commit without the work.
     pub base: &'a str,
@@ -41,10 +41,10 @@ pub struct Checking<'a> {
     pub env: &'a BTreeMap<String, String>,
 }
 
-/// Where checks run.
+/// The place where checks run.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'a> {
-    /// In a fresh checkout of the commit that is judged.
+    /// A fresh checkout of the commit that is judged.
     Fresh(&'a Checkout),
     /// Where something else is as well: nothing is taken back there.
     AsItIs(&'a Path),
@@ -106,7 +106,7 @@ impl Checking<'_> {
         Workspace { deps, config, repo, run, env }.ready(&at, Purpose::Check, &log).await
     }
 
-    /// A checkout that cannot be made ready, as a check that did not pass. Whether the work is to blame, the base tells.
+    /// A checkout that cannot be made ready, as a check that did not pass. The base shows whether the work is to blame.
     async fn unready(&self, unready: Unready) -> Check {
         let mut check = unready_check(unready);
         let scratch = self.scratch("base");
@@ -186,7 +186,7 @@ impl Checking<'_> {
     /// or a network, may be there again.
     fn remembered(&self, file: &Path) -> Option<CheckState> {
         let known: CheckState = orch_store::records::from_json(&fs::read_text(file, 4096).ok()?).ok()?;
-        let age = || Some(self.deps.clock.now().duration_since(fs::Fingerprint::of(file)?.modified()?));
+        let age = || Some(self.deps.clock.now().duration_since(fs::Fingerprint::read(file)?.modified()?));
         (known == CheckState::Passed || age().is_some_and(|age| age < RED_HOLDS)).then_some(known)
     }
 

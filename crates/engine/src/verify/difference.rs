@@ -13,7 +13,7 @@ use orch_sys::git::{GitError, Repo};
 /// What a branch would change, or has changed. Masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The branch.
+    /// The name of the branch.
     pub branch: String,
     /// Where it goes to.
     pub base_branch: String,
@@ -47,7 +47,7 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// In a few lines.
+    /// Describes the difference in a few lines.
     pub fn describe(&self) -> String {
         let mut lines: Vec<String> = self.commits.iter().take(LISTED).map(|commit| format!("  {commit}")).collect();
         let more = self.commits.len().saturating_sub(LISTED);
@@ -70,7 +70,7 @@ impl Moved {
 
 /// Commits that are named one by one.
 const LISTED: usize = 10;
-/// Commits that are looked at.
+/// The most commits that are read.
 const MOST_COMMITS: usize = 1000;
 
 /// Bytes of a diff at most; files that do not fit are named.
@@ -100,7 +100,7 @@ pub async fn compare(
     let (mut patch, mut omitted) = (None, Vec::new());
     if with_patch {
         let found = repo.diff(&at, &base, &head, PATCH).await.map_err(failed)?;
-        // As it is: whoever shows it writes out what a reader would not see, which is just what a reviewer must see.
+        // As it is: the caller writes out what a reader would not see, which is just what a reviewer must see.
         patch = Some(redactor.text(&found.text).into_owned());
         omitted = found.omitted.iter().map(|path| name(path)).collect();
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 /// How a run ended, when it has. One whose runner died without a report is brought to its end first. Blocking.
 ///
 /// # Errors
-/// The system does not let it be looked at now. That says nothing of the run, whose agent may well be at work.
+/// The system does not let it be examined now. That says nothing of the run, whose agent may well be at work.
 pub fn ended(deps: &Deps, settings: &Settings, run: &RunId) -> Result<Option<Over>, ExternalFailure> {
     let dir = deps.run_dir(run);
     let over = |report, lost: Option<String>| Ok(Some(Over { report: Box::new(report), lost }));
@@ -44,7 +44,7 @@ pub fn ended(deps: &Deps, settings: &Settings, run: &RunId) -> Result<Option<Ove
     }
 }
 
-/// Ends what is left of a run whose files cannot tell how it went, and reports it as crashed.
+/// Ends what is left of a run whose files do not say how it went, and reports it as crashed.
 fn gone(deps: &Deps, run: &RunId, why: &str) -> RunReport {
     let swept = sweep(run.as_str(), Duration::from_secs(2));
     let now = deps.clock.now();
@@ -62,7 +62,7 @@ fn gone(deps: &Deps, run: &RunId, why: &str) -> RunReport {
     }
 }
 
-/// The environment that a run's agent was given, as far as it can be told again.
+/// The environment that a run's agent was given, as far as it is known.
 fn environment_of(deps: &Deps, settings: &Settings, dir: &RunDir) -> BTreeMap<String, String> {
     let Ok(launch) = dir.read_launch() else { return BTreeMap::new() };
     let agent = settings.config.agents.answerer(&launch.agent);

@@ -1,5 +1,5 @@
-//! What changed in the repository outside of the worktree while a run lasted, and what of it the run did. Nothing is held
-//! against a run that its own traces do not prove; what nobody can attribute is the person's, and is noted.
+//! What changed in the repository outside of the worktree while a run lasted, and what of it the run did. Nothing is
+//! held against a run that its own traces do not prove; what cannot be attributed is the person's, and is noted.
 
 use super::trail::Trail;
 use crate::deps::Deps;
@@ -18,20 +18,20 @@ use std::path::Path;
 /// The largest record of a repository, in bytes.
 const RECORD: usize = 64 << 20;
 
-/// So many paths are typed in a command.
+/// The most paths that are typed in a command.
 const PATHS_TYPED: usize = 20;
 
 /// Refs by which git reads one object in the place of another.
 const REPLACED: &str = "refs/replace/";
 
-/// Refs that runs of a task made, by full name, with the commit or tag at which they left them. The task's next agents may put
-/// them in order.
+/// Refs that runs of a task made, by full name, with the commit or tag at which they left them. The task's next agents
+/// may put them in order.
 pub type OwnRefs = BTreeMap<String, String>;
 
 /// What was there before a run. Kept in the run's directory as `guard.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Before {
-    /// The repository.
+    /// The state of the repository before the run.
     #[serde(flatten)]
     pub guard: Guard,
     /// What earlier runs of the task made.
@@ -57,13 +57,13 @@ impl Before {
 
 /// Where a run works, and under which rules.
 pub struct Scene<'a> {
-    /// The repository.
+    /// The repository of the run.
     pub repo: &'a Repo,
     /// The run's own checkout.
     pub checkout: &'a Checkout,
     /// What it began from.
     pub place: &'a Workplace,
-    /// The run.
+    /// The run that works there.
     pub run: &'a RunId,
     /// `workflow.sandbox`: the main checkout is closed to agents.
     pub sandbox: bool,
@@ -121,7 +121,7 @@ async fn note_branches_left(scene: &Scene<'_>, before: &OwnRefs, now: &OwnRefs, 
     }
 }
 
-/// What is different after a run, beside what tells who did it.
+/// What is different after a run, beside what shows who did it.
 struct Comparison<'a> {
     scene: &'a Scene<'a>,
     trail: Trail,
@@ -153,21 +153,22 @@ impl Comparison<'_> {
                 follow(change, own_refs);
                 continue;
             }
-            let told = format!("{detail}, by this run: {proof}");
+            let text = format!("{detail}, by this run: {proof}");
             let is_base = matches!(change, Change::Ref(moved) if moved.name == base_ref(scene.place));
             if is_forbidden(change, scene.sandbox || is_base) {
                 let back = self.way_back(change).await;
                 evidence.take_back = evidence.take_back.take().or_else(|| self.take_back(change, back.as_deref()));
                 let back = back.filter(|_| !is_base);
                 let back = back.map(|command| format!("; `{command}` puts it back"));
-                evidence.violations.push(told + &back.unwrap_or_default());
+                evidence.violations.push(text + &back.unwrap_or_default());
                 continue;
             }
-            // What was stashed in the main checkout is the person's, and is told with the files that are gone from there.
+            // What was stashed in the main checkout is the person's, and is reported with the files that are gone from
+            // there.
             if !self.is_stash_of_main(change) {
                 follow(change, own_refs);
             }
-            evidence.notes.push(told);
+            evidence.notes.push(text);
         }
     }
 
@@ -175,8 +176,8 @@ impl Comparison<'_> {
         change.new_stash().is_some_and(|entry| self.stashes_of_main.contains(&entry))
     }
 
-    /// Whether a new entry of the stash was made where neither the run's branch is checked out nor one that the task's runs made,
-    /// and where the run stashed nothing.
+    /// Whether a new entry of the stash was made where neither the run's branch is checked out nor one that the task's
+    /// runs made, and where the run stashed nothing.
     async fn is_stash_of_another(&self, change: &Change, own_refs: &OwnRefs) -> bool {
         let Some(entry) = change.new_stash().filter(|_| !self.is_stash_of_main(change)) else { return false };
         let on = self.scene.repo.stashed_on(entry).await.ok().flatten();
@@ -192,11 +193,12 @@ impl Comparison<'_> {
         let root = word(self.scene.repo.root());
         let back = back?;
         let shown = after.iter().map(|after| format!("\n`git -C {root} log -p {before}..{after}` shows it"));
-        let told = format!("unless other commits came since, `{back}` takes that back{}", shown.collect::<String>());
-        (moved.name == base_ref(self.scene.place)).then_some(told)
+        let text = format!("unless other commits came since, `{back}` takes that back{}", shown.collect::<String>());
+        (moved.name == base_ref(self.scene.place)).then_some(text)
     }
 
-    /// The command by which a person undoes a change. What they had not committed and the run has stays in the checkout.
+    /// The command by which a person undoes a change. What they had not committed and the run has stays in the
+    /// checkout.
     async fn way_back(&self, change: &Change) -> Option<String> {
         let (repo, root) = (self.scene.repo, word(self.scene.repo.root()));
         let moved = match change {
@@ -237,7 +239,8 @@ impl Comparison<'_> {
         Some(format!("git -C {} stash apply --index {entry}", word(self.scene.repo.root())))
     }
 
-    /// The command that takes away what came beside what was there. What was in files of the main checkout goes to the stash.
+    /// The command that takes away what came beside what was there. What was in files of the main checkout goes to the
+    /// stash.
     fn removal(&self, change: &Change) -> Option<String> {
         if !self.guard.is_undone_by_removing(change) {
             return None;
@@ -247,7 +250,7 @@ impl Comparison<'_> {
         match change {
             Change::Files { paths } if paths.len() <= PATHS_TYPED => {
                 let paths = listed(paths);
-                // The stash takes what the index has or nobody knows; what was staged is neither.
+                // The stash takes what the index has or git does not know; what was staged is neither.
                 let stash = format!("git -C {root} stash push --include-untracked -- {paths}");
                 Some(format!("git -C {root} reset --quiet -- {paths} && {stash}"))
             }
@@ -334,7 +337,8 @@ fn is_forbidden(change: &Change, is_closed: bool) -> bool {
     }
 }
 
-/// Whether a ref is the task's own, which its agent may put in order: a run of it made the ref, or it stood at the task's work.
+/// Whether a ref is the task's own, which its agent may put in order: a run of it made the ref, or it stood at the
+/// task's work.
 async fn is_own_work(scene: &Scene<'_>, change: &Change, own_refs: &OwnRefs, evidence: &Evidence) -> bool {
     let Change::Ref(RefChange { name, before: Some(before), .. }) = change else { return false };
     if *name == base_ref(scene.place) {
@@ -350,9 +354,9 @@ async fn is_own_work(scene: &Scene<'_>, change: &Change, own_refs: &OwnRefs, evi
     in_work && !scene.repo.is_ancestor(before, &evidence.base).await.unwrap_or(true)
 }
 
-/// Whether a branch that was there before moved from within the run's worktree: it was checked out there; or commits that were
-/// made there are on the base now, and neither orch nor a command in the main checkout brought them there; or they were made
-/// there on another branch.
+/// Whether a branch that was there before moved from within the run's worktree: it was checked out there; or commits
+/// that were made there are on the base now, and neither orch nor a command in the main checkout brought them there; or
+/// they were made there on another branch.
 async fn moved_from_worktree(scene: &Scene<'_>, change: &Change) -> Option<String> {
     let Change::Ref(RefChange { name, before, after: Some(after), .. }) = change else { return None };
     let is_branch = before.is_some() && name.starts_with("refs/heads/");

@@ -40,15 +40,15 @@ pub async fn run_check(
     if let Err(error) = swept {
         tracing::warn!(%run, %error, "the processes of a check could not be looked for");
     }
-    let told =
+    let text =
         |output: &Output| [&output.stdout, &output.stderr].map(|bytes| whole_words(bytes, output.truncated)).concat();
     let (state, exit_code, output) = match result {
         Ok(output) => {
             let state = if output.success() { CheckState::Passed } else { CheckState::Failed };
-            (state, output.exit.code, told(&output))
+            (state, output.exit.code, text(&output))
         }
         Err(ProcessError::TimedOut { printed, .. }) => {
-            (CheckState::TimedOut, None, printed.map(|printed| told(&printed)).unwrap_or_default())
+            (CheckState::TimedOut, None, printed.map(|printed| text(&printed)).unwrap_or_default())
         }
         Err(error) => (CheckState::NotStarted, None, error.to_string()),
     };

@@ -1,5 +1,5 @@
-//! What a run did outside of its worktree when nobody judges it: it crashed, came to a limit, or was stopped. That is looked at
-//! before the task's next run begins, whose own record would include it.
+//! What a run did outside of its worktree when it is not judged: it crashed, came to a limit, or was stopped. That is
+//! looked at before the task's next run begins, whose own record would include it.
 
 use super::outside::{Before, OwnRefs, Scene, look_outside, write_record};
 use super::{mask, take_over};
@@ -21,12 +21,12 @@ use std::sync::Arc;
 /// The largest list of refs, in bytes.
 const OWN_REFS: usize = 16 << 20;
 
-/// Where the refs are kept that a task's runs made. That it is there says that the run's end was looked at.
+/// Where the refs are kept that a task's runs made. That it is there says that the run's end was examined.
 fn file(dir: &RunDir) -> PathBuf {
     dir.path().join("own-refs.json")
 }
 
-/// Keeps what a look at the end of a run has found.
+/// Keeps what the examination of the end of a run has found.
 pub fn keep(dir: &RunDir, own_refs: &OwnRefs) -> Result<(), FsError> {
     write_record(&file(dir), own_refs)
 }
@@ -38,24 +38,24 @@ fn kept(dir: &RunDir) -> Option<OwnRefs> {
 
 /// Where a task's next run is about to begin.
 pub struct Beginning<'a> {
-    /// The repository.
+    /// The repository of the task.
     pub repo: &'a Repo,
     /// The checkout in which the runs of the task work.
     pub checkout: &'a Checkout,
-    /// The task.
+    /// The task that the run works on.
     pub task: &'a Task,
     /// The run that is about to begin.
     pub run: &'a RunId,
     /// `workflow.sandbox`: the main checkout is closed to agents.
     pub sandbox: bool,
-    /// What must not be told.
+    /// The secrets that must not be shown.
     pub redactor: Redactor,
 }
 
-/// Looks at the end of the task's last run, unless that was done. Returns the refs that the task's runs made.
+/// Examines the end of the task's last run, unless that was done. Returns the refs that the task's runs made.
 ///
 /// # Errors
-/// That run did what no run may, and nobody was told; or git gives no answer.
+/// That run did what no run may, and no person knows of it; or git gives no answer.
 pub async fn look_at_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Result<OwnRefs, LaunchProblem> {
     let Beginning { repo, checkout, task, .. } = *beginning;
     let Some(place) = task.place.as_deref().filter(|_| task.runs > 1) else { return Ok(OwnRefs::new()) };
@@ -83,16 +83,16 @@ pub async fn look_at_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Re
 fn question(evidence: &Evidence) -> String {
     let lead = "the last run ended without a result, and it had changed what is outside of its worktree: put back what is \
                 not to stay";
-    let told =
+    let paragraphs =
         [lead].into_iter().chain(evidence.take_back.as_deref()).chain(evidence.violations.iter().map(String::as_str));
-    told.collect::<Vec<_>>().join("\n")
+    paragraphs.collect::<Vec<_>>().join("\n")
 }
 
 /// The last work run of a task before this one that worked in the repository.
 struct Last {
     run: RunId,
     dir: RunDir,
-    /// A person was told what it did.
+    /// Whether a person knows what it did.
     is_told: bool,
 }
 

@@ -26,7 +26,7 @@ const READY: &str = "orch-workspace";
 const MADE: &str = "made.json";
 /// The largest lock file that is read, in bytes.
 const LARGEST: usize = 64 << 20;
-/// So many results of setups are kept for each repository.
+/// The number of results of setups that are kept for each repository.
 const KEPT: usize = 4;
 
 /// Why a checkout is not ready. It is the project's fault, or the machine's; no agent has to do with it.
@@ -39,7 +39,7 @@ pub enum Unready {
 }
 
 impl Unready {
-    /// For a person, with what to do.
+    /// Describes the problem for a person, with what to do.
     pub fn describe(&self) -> String {
         match self {
             Self::Setup(check) => {
@@ -63,13 +63,13 @@ pub enum Purpose {
 
 /// What is needed to make checkouts of one project ready.
 pub struct Workspace<'a> {
-    /// The adapters.
+    /// The adapters of the engine.
     pub deps: &'a Arc<Deps>,
     /// The project's settings.
     pub config: &'a Config,
-    /// Its repository.
+    /// The repository of the project.
     pub repo: &'a Repo,
-    /// For which run.
+    /// The run that the checkout is for.
     pub run: &'a RunId,
     /// The task's own variables.
     pub env: &'a BTreeMap<String, String>,
@@ -117,7 +117,8 @@ impl Workspace<'_> {
         if !wanted.copy.is_empty() || include.is_some() {
             let found = self.repo.untracked_matching(&wanted.copy, include.as_deref()).await.unwrap_or_default();
             let root = self.repo.root();
-            text = found.iter().map(|path| format!("\n{path:?} {:?}", fs::Fingerprint::of(&root.join(path)))).collect();
+            text =
+                found.iter().map(|path| format!("\n{path:?} {:?}", fs::Fingerprint::read(&root.join(path)))).collect();
         }
         if !wanted.link.is_empty() || !wanted.setup.is_empty() {
             text.push_str(&format!("\n{:?} {:?}", wanted.link, wanted.setup));
@@ -261,8 +262,8 @@ impl Workspace<'_> {
         Some(content_id(&text)[..32].to_owned())
     }
 
-    /// What the setup makes of the base branch, where that has the same lock files: made now, where nobody has. `None`:
-    /// it cannot be reused, or not be made.
+    /// What the setup makes of the base branch, where that has the same lock files: made now, where it is not made yet.
+    /// `None`: it cannot be reused, or not be made.
     async fn made(&self, key: &str, log: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
         let repository = short_hash(self.repo.common_dir().as_os_str().as_encoded_bytes());
         let all = self.deps.home.state().join("workspaces").join(repository);
@@ -309,8 +310,8 @@ impl Workspace<'_> {
     }
 }
 
-/// What a finished setup has made, by the note beside it: the outer `None`: there is no such note; the inner: it cannot be
-/// used elsewhere.
+/// What a finished setup has made, by the note beside it: the outer `None`: there is no such note; the inner: it cannot
+/// be used elsewhere.
 fn known(dir: &Path) -> Option<Option<Vec<PathBuf>>> {
     let text = fs::read_text(&dir.join(MADE), 1 << 20).ok()?;
     serde_json::from_str(&text).ok()
@@ -341,7 +342,7 @@ fn store(from: &Path, dir: &Path, made: Vec<PathBuf>) -> Result<Option<Vec<PathB
 fn forget_oldest(all: &Path) {
     let Ok(names) = fs::names(all) else { return };
     let mut dirs: Vec<_> = names.into_iter().map(|name| all.join(name)).collect();
-    dirs.sort_by_key(|dir| fs::Fingerprint::of(&dir.join(MADE)).and_then(|found| found.modified()));
+    dirs.sort_by_key(|dir| fs::Fingerprint::read(&dir.join(MADE)).and_then(|found| found.modified()));
     for dir in dirs.iter().take(dirs.len().saturating_sub(KEPT)) {
         if let Err(error) = fs::remove_tree(dir) {
             tracing::debug!(path = %dir.display(), %error, "what a setup made stays");

@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// # Errors
 /// The journal cannot be read. Where that happens in the middle of the list, it breaks off.
 pub async fn list(State(state): State<ApiState>) -> Result<Response, ApiError> {
-    let view = state.engine.look().await?;
+    let view = state.engine.snapshot().await?;
     let mut children = state.engine.settled_families().await?;
     for task in view.tasks.values() {
         if let Some(parent) = task.spec.parent {
@@ -64,13 +64,13 @@ impl Pages {
         Ok(Some((chunk, (!is_last).then_some(pages))))
     }
 
-    /// Those of a page, and those at hand between them.
+    /// The tasks of a page, and those in memory between them.
     fn tasks(&mut self, page: Vec<Task>, is_last: bool) -> BTreeMap<TaskId, Arc<Task>> {
         let until = page.last().map(|task| task.id).filter(|_| !is_last);
         let range = (Bound::Excluded(self.after), until.map_or(Bound::Unbounded, Bound::Included));
         self.after = until.unwrap_or(self.after);
         let stored = page.into_iter().map(|task| (task.id, Arc::new(task)));
-        // What is at hand is newer.
+        // What is in memory is newer.
         let at_hand = self.view.tasks.range(range).map(|(id, task)| (*id, Arc::clone(task)));
         stored.chain(at_hand).collect()
     }

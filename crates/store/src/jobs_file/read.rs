@@ -41,7 +41,7 @@ pub(super) fn document(text: &str, zone: &dyn Fn(&str) -> Result<(), String>) ->
     if !tree.is_null(list) && !tree.is_sequence(list) {
         return refuse(list, "`jobs` is not a list", "write each job as `- schedule: …` below it");
     }
-    let lines = Lines::of(text);
+    let lines = Lines::new(text);
     let mut reader =
         Reader { text, tree: &tree, decoded: &decoded, lines: &lines, zone, problems: Vec::new(), is_sound: true };
     let mut taken = BTreeSet::new();

@@ -39,7 +39,7 @@ fn parse(text: &str) -> JobsDoc {
     JobsDoc::parse(text, &zone).expect("it reads")
 }
 
-/// Everything that is told of a text.
+/// Returns every problem of a text.
 fn summary_of(text: &str) -> String {
     match JobsDoc::parse(text, &zone) {
         Ok(doc) => doc.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),

@@ -10,16 +10,16 @@ const AT_ONCE: u32 = 2000;
 const WORTH: u64 = 16 << 20;
 const SHARE: u64 = 4;
 
-/// What may go.
+/// What a compaction may remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compaction {
     /// Lines of the history older than this; `None`: none of them.
     pub before: Option<Timestamp>,
-    /// Nobody waits: the file may be written anew, which takes a second for a quarter of a gigabyte.
+    /// Whether no caller waits: the file may be written anew, which takes a second for a quarter of a gigabyte.
     pub is_idle: bool,
 }
 
-/// What went.
+/// What a compaction removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Compacted {
     /// Lines of the history.

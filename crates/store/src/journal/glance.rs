@@ -1,4 +1,4 @@
-//! What a journal knows, read beside whoever writes it: for looking whether the world outside agrees with it.
+//! What a journal knows, read beside its writer: to check whether the world outside agrees with it.
 
 use super::opening::read_only;
 use super::{JournalError, Project, json_rows};

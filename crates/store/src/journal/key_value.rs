@@ -19,7 +19,7 @@ impl Journal {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// What is to be told in a channel and was, the oldest first. Blocking.
+    /// Returns the messages of a channel, sent or to be sent, the oldest first. Blocking.
     pub fn outbox(&self, channel: ChannelKind) -> Result<Vec<OutboxItem>, JournalError> {
         self.rows("notice", outbox::OF_CHANNEL, params![channel.as_str()])
     }

@@ -1,5 +1,5 @@
-//! Opening a journal: it is brought to the present version, and looked at whether it is what was stored, before anybody
-//! believes a word of it. A small one, or one that nobody closed, costs little; one as it was left costs one reading.
+//! Opening a journal: it is brought to the present version, and checked against its sums, before anybody
+//! believes a word of it. A small one, or one that was not closed, costs little; one as it was left costs one reading.
 
 use super::writer::{Writer, commits, current_epoch, is_log_empty, take_over};
 use super::{Journal, JournalError, Loaded, load};
@@ -28,7 +28,7 @@ const EXAMINED_AT_ONCE: u64 = 16 << 20;
 /// Up to this size the engine of a single command reads the whole file.
 const READ_BY_COMMANDS: u64 = 4 << 20;
 
-/// How much whoever opens a journal looks after it.
+/// How much of a journal is checked when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Care {
     /// A daemon: whatever it takes, and later what takes too long now.
@@ -41,7 +41,7 @@ impl Journal {
     /// Opens (or makes) the journal, takes it over from any earlier engine, and loads its state.
     ///
     /// # Errors
-    /// It cannot be used; [`JournalError::is_damage`] tells whether that is for good.
+    /// It cannot be used; [`JournalError::is_damage`] says whether that is for good.
     pub fn open(path: &Path) -> Result<(Self, Loaded), JournalError> {
         Self::open_with(path, Care::All)
     }
@@ -74,7 +74,8 @@ impl Journal {
         let known = Testimony { commits: there, left: None, ..known };
         witness.iter().for_each(|witness| witness.note(&known));
         let epoch = match take_over(&mut connection) {
-            // Who only looks needs no room: nobody else has the home, and what is to be stored is refused with this reason.
+            // A reader needs no space: no other process has the home, and what is to be stored is refused with this
+            // reason.
             Err(error) if care == Care::Some && is_full(&error) => current_epoch(&connection).map_err(refused)?,
             taken => taken.map_err(refused)?,
         };
@@ -95,7 +96,8 @@ impl Journal {
     }
 }
 
-/// What SQLite says of a journal that is just being opened: where nothing else is in the way, it is the content's fault.
+/// What SQLite says of a journal that is just being opened: where nothing else is in the way, it is the content's
+/// fault.
 fn refused(path: &Path, source: rusqlite::Error) -> JournalError {
     if sums::is_circumstance(&source) {
         return JournalError::Sqlite { path: path.to_owned(), source };
@@ -118,12 +120,12 @@ fn is_as_left(path: &Path, size: u64, testimony: Option<Testimony>, care: Care) 
     is_read && left.length() == size && is_log_empty(path) && Digest::of_file(path).is_ok_and(|found| found == left)
 }
 
-/// Looks at a journal that others may be writing. Takes its time.
+/// Checks a journal that others may be writing. Takes its time.
 ///
 /// # Errors
 /// It is damaged, or cannot be read.
 pub fn whole(path: &Path) -> Result<(), JournalError> {
-    // Before the journal is looked at: whoever writes it meanwhile takes it further than this.
+    // Before the journal is checked: a writer takes it further than this meanwhile.
     let known = witness::read(path).unwrap_or_default();
     let refused = |source| refused(path, source);
     let connection = read_only(path).map_err(refused)?;
@@ -143,7 +145,8 @@ pub fn whole(path: &Path) -> Result<(), JournalError> {
     }
 }
 
-/// The file's head says that nobody of today may write it, which no orch ever wrote. Whoever only reads is not told.
+/// The file's head says that no present program may write it, which no orch ever wrote. A mere reader does not learn
+/// that.
 fn sealed(path: &Path) -> Option<String> {
     let mut form = [0; 2];
     // One that is too short for a head is another finding.
@@ -158,7 +161,7 @@ fn behind(known: &Testimony, connection: &Connection, version: usize) -> rusqlit
     Ok((lacks > 0).then(|| format!("{lacks} stored changes are not in it any more")))
 }
 
-/// Copies a journal as it is at this moment, also while others write it, and looks whether the copy is whole. `target`
+/// Copies a journal as it is at this moment, also while others write it, and checks that the copy is whole. `target`
 /// does not exist, and is readable by its owner alone.
 ///
 /// # Errors
@@ -178,7 +181,7 @@ pub fn copy_to(path: &Path, target: &Path) -> Result<(), JournalError> {
     let connection = read_only(target).map_err(sqlite)?;
     let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
     drop(connection);
-    // One of an older version has nothing yet by which a row could be told to be whole.
+    // One of an older version has nothing yet by which a row could be shown to be whole.
     if version == SCHEMA { whole(target) } else { Ok(()) }
 }
 
@@ -188,7 +191,7 @@ pub(super) fn save(connection: &Connection, target: &Path) -> rusqlite::Result<(
     connection.execute("VACUUM INTO ?1", [target.to_string_lossy()]).map(drop)
 }
 
-/// Makes sure that no number of a task up to `highest` is ever given out by this journal, which nobody has open. It is
+/// Makes sure that no number of a task up to `highest` is ever given out by this journal, which no process has open. It is
 /// brought to the present version.
 ///
 /// # Errors
@@ -203,8 +206,8 @@ pub fn reserve(path: &Path, highest: u64) -> Result<(), JournalError> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(sqlite)
 }
 
-/// The highest number of a task that was given out, as a journal tells that nobody has open; 0 where there is none, or
-/// where what it tells is not to be believed.
+/// The highest number of a task that was given out, as a journal says that no process has open; 0 where there is none,
+/// or where what it says is not to be believed.
 pub fn last_task_id(path: &Path) -> u64 {
     let read = || -> rusqlite::Result<u64> {
         let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_task_id'";
@@ -221,7 +224,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // Whoever opens the journal next reads the log's pages first: every command, where no daemon runs.
+    // The next process that opens the journal reads the log's pages first: every command, where no daemon runs.
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(None, "cache_size", -1024)?;
     Ok(connection)

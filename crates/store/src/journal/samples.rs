@@ -17,9 +17,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
-/// Runs of work that have ended and were judged. An agent that asks or goes on later has not been judged, and neither has
-/// the one whose work is looked at now, waits for a person's word, was given up, or was taken back. Accepted is what its task
-/// was done with: the last work of a task that is done, or what the history says so of.
+/// Runs of work that have ended and were judged. An agent that asks or goes on later has not been judged, and neither
+/// has the one whose work is reviewed now, waits for a person's word, was given up, or was taken back. Accepted is what
+/// its task was done with: the last work of a task that is done, or what the history says so of.
 fn samples_sql() -> String {
     format!(
         "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$.spec.title'),
@@ -66,7 +66,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
     Ok(Some(Sample {
         source: Source::Run { task: TaskId(row.get(1)?), run, attempt: row.get::<_, Option<u32>>(9)?.unwrap_or(1) },
         title: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
-        task_type: TaskType::of(&spec),
+        task_type: TaskType::from_spec(&spec),
         labels: spec.labels,
         project: row.get::<_, Option<String>>(5)?.map(PathBuf::from),
         complexity: row.get::<_, Option<String>>(6)?.and_then(|word| word.parse().ok()),
@@ -82,7 +82,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
 
 /// The beginning of a task's text, in characters: what it is about stands there.
 const GIST: u32 = 1000;
-/// The most words of a text that are looked for.
+/// The most words of a text that are searched for.
 const WORDS: usize = 40;
 /// Shorter ones stand everywhere.
 const SHORTEST: usize = 3;
@@ -94,7 +94,7 @@ const ADD: &str = "INSERT INTO past (rowid, title, body) VALUES (?1, ?2, ?3)";
 /// A word of the title says more than one of the text.
 const LIKE: &str = "SELECT rowid FROM past WHERE past MATCH ?1 ORDER BY bm25(past, 4.0, 1.0), rowid DESC LIMIT ?2";
 
-/// What is looked for: any of the words, none of which is an operator of the index.
+/// The query: any of the words, none of which is an operator of the index.
 fn any_of(text: &str) -> Option<String> {
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() >= SHORTEST);
     let words: BTreeSet<String> = words.take(WORDS).map(|word| format!("\"{}\"", word.to_lowercase())).collect();
@@ -102,8 +102,8 @@ fn any_of(text: &str) -> Option<String> {
 }
 
 impl Journal {
-    /// The tasks whose title and text are most like `text`, the likest first. The index is made anew each time: it is asked
-    /// for by hand, and nothing can go out of step. Blocking.
+    /// The tasks whose title and text are most like `text`, the likest first. The index is made anew each time: it is
+    /// asked for by hand, and nothing can go out of step. Blocking.
     pub fn tasks_like(&self, text: &str, limit: u32) -> Result<Vec<TaskId>, JournalError> {
         let Some(wanted) = any_of(text) else { return Ok(Vec::new()) };
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -221,9 +221,9 @@ mod tests {
         let writes = tasks.into_iter().chain(runs.into_iter().map(|run| Write::Run(Box::new(run))));
         journal.commit(writes.collect()).await.expect("written");
         let samples = journal.samples().expect("samples");
-        let told: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.failure())).collect();
+        let failures: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.failure())).collect();
         assert_eq!(
-            told,
+            failures,
             [(Some(3), Some(FailureClass::ChecksFailed)), (Some(6), None)],
             "the second task's is judged now"
         );
@@ -249,22 +249,22 @@ mod tests {
         ];
         let runs = [(1, 1), (2, 2), (3, 3), (4, 4), (4, 5), (5, 6)];
         let runs = runs.map(|(task, ordinal)| run(task, ordinal, RunKind::Work, said(AnswerStatus::Done)));
-        let told = |seq: u64, of: &Run, fact: IntegrationFact| {
+        let note = |seq: u64, of: &Run, fact: IntegrationFact| {
             let (at, task_id, run_id) = (Timestamp::UNIX_EPOCH, Some(of.task), Some(of.id.clone()));
             Write::Entry(Entry { seq, at, task_id, run_id, actor: Actor::Orch, fact: fact.into() })
         };
         let done = || IntegrationFact::Done(Landing::Kept { commit: None });
         let history = vec![
-            told(1, &runs[2], done()),
-            told(2, &runs[4], done()),
-            told(3, &runs[5], done()),
-            told(4, &runs[5], IntegrationFact::Reverted { commit: None }),
+            note(1, &runs[2], done()),
+            note(2, &runs[4], done()),
+            note(3, &runs[5], done()),
+            note(4, &runs[5], IntegrationFact::Reverted { commit: None }),
         ];
         let writes = tasks.into_iter().chain(runs.map(|run| Write::Run(Box::new(run)))).chain(history);
         journal.commit(writes.collect()).await.expect("written");
         let samples = journal.samples().expect("samples");
-        let told: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.verdict)).collect();
-        assert_eq!(told, [(Some(3), Verdict::Accepted), (Some(5), Verdict::Accepted)]);
+        let verdicts: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.verdict)).collect();
+        assert_eq!(verdicts, [(Some(3), Verdict::Accepted), (Some(5), Verdict::Accepted)]);
     }
 
     #[tokio::test]
@@ -288,8 +288,13 @@ mod tests {
         let own = Run { complexity: Some(Complexity::Simple), ..run(2, 2, RunKind::Work, said(AnswerStatus::Done)) };
         let runs = [old, own].map(|run| Write::Run(Box::new(run)));
         journal.commit([routed(1), routed(2)].into_iter().chain(runs).collect()).await.expect("written");
-        let told: Vec<_> = journal.samples().expect("samples").into_iter().map(|sample| sample.complexity).collect();
-        assert_eq!(told, [Some(Complexity::Complex), Some(Complexity::Simple)], "a run of before goes by its task");
+        let complexities: Vec<_> =
+            journal.samples().expect("samples").into_iter().map(|sample| sample.complexity).collect();
+        assert_eq!(
+            complexities,
+            [Some(Complexity::Complex), Some(Complexity::Simple)],
+            "a run of before goes by its task"
+        );
     }
 
     #[tokio::test]
@@ -316,16 +321,16 @@ mod tests {
         let mut writes = vec![task(1, "One", "", State::Done), Write::Run(Box::new(done))];
         writes.extend([recorded(1, 50), recorded(2, 200)].map(|one| Write::Recorded(Box::new(one))));
         journal.commit(writes).await.expect("written");
-        let told = |journal: &Journal| -> Vec<_> {
+        let read = |journal: &Journal| -> Vec<_> {
             let samples = journal.samples().expect("samples");
             samples.iter().map(|sample| (sample.source.as_str(), sample.is_accepted())).collect()
         };
         let expected = [("person", true), ("run", true), ("person", false)];
-        assert_eq!(told(&journal), expected);
+        assert_eq!(read(&journal), expected);
         journal.leave().await;
         drop(journal);
         let (journal, loaded) = Journal::open(&path).expect("it opens again");
-        assert_eq!((told(&journal).as_slice(), loaded.last_recorded), (expected.as_slice(), 2));
+        assert_eq!((read(&journal).as_slice(), loaded.last_recorded), (expected.as_slice(), 2));
     }
 
     #[tokio::test]

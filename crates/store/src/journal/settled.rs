@@ -1,5 +1,5 @@
 //! What the journal knows of tasks that are settled: the few values by which they are listed, counted, compared with
-//! `tasks.yml` and waited for stand in a narrow table, so that nobody reads ten thousand whole tasks for them.
+//! `tasks.yml` and waited for stand in a narrow table, so that ten thousand whole tasks need not be read for them.
 //! Everything here blocks; for microseconds, where one task is asked for.
 
 use super::{Journal, JournalError, json_rows};
@@ -18,7 +18,7 @@ use std::sync::PoisonError;
 pub struct SettledRow {
     /// The task's number.
     pub id: TaskId,
-    /// How it ended.
+    /// How the task ended.
     pub status: Status,
     /// The agent of its route.
     pub agent: Option<String>,
@@ -30,7 +30,7 @@ pub struct SettledRow {
     pub created_at: Timestamp,
 }
 
-/// By what an entry of `tasks.yml` is recognized as that of a settled task, unchanged.
+/// The mark by which an entry of `tasks.yml` is recognized as that of a settled task, unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// The task's number.

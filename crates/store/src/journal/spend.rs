@@ -40,7 +40,7 @@ fn text_of(since: Timestamp) -> String {
 
 fn charge(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Charge>> {
     let ended_at: String = row.get(6)?;
-    // What is no time was written by nobody here: it is no end.
+    // What is no time was not written by this program: it is no end.
     let Ok(ended_at) = ended_at.parse() else { return Ok(None) };
     // A kind that this version does not know is no work.
     let kind = from_value(row.get::<_, Option<String>>(9)?.into()).unwrap_or(RunKind::Review);

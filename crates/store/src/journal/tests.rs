@@ -76,7 +76,7 @@ async fn a_journal_that_is_abandoned_is_left_byte_for_byte() {
     journal.commit(vec![entry("after")]).await.expect("stored");
     let files = || [path.clone(), dir.path().join("orch.db-wal")].map(|path| std::fs::read(path).expect("it is there"));
     let before = files();
-    // Nobody else has it open: SQLite tidies up behind the last one.
+    // No other connection has it open: SQLite tidies up behind the last one.
     *journal.reader.lock().expect("nobody reads") = Connection::open_in_memory().expect("memory");
     journal.abandon().await;
     drop(journal);

@@ -12,7 +12,7 @@ const LAST: &str = "SELECT json_extract(data, '$.agent'), json_extract(data, '$.
     WHERE task_id = ?1 AND json_extract(data, '$.kind') = 'work' ORDER BY ordinal DESC LIMIT 1";
 
 impl Journal {
-    /// Of those of these tasks on which somebody has worked.
+    /// Returns the last workers of those of these tasks that were worked on.
     pub fn last_workers(&self, tasks: &[TaskId]) -> Result<BTreeMap<TaskId, Worker>, JournalError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let read = || {

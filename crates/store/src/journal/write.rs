@@ -166,7 +166,7 @@ fn put_kept(connection: &Connection, change: &KeyValue) -> rusqlite::Result<()> 
     }
 }
 
-/// `what`: what the value is, for the person who is told that it cannot be stored.
+/// `what`: what the value is, for the message that it cannot be stored.
 fn put_meta<T: Stored>(
     connection: &Connection,
     key: &str,

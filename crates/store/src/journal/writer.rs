@@ -16,17 +16,17 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What it is asked.
 pub(super) enum Job {
-    /// A batch.
+    /// Stores a batch of writes as one transaction.
     Write { writes: Vec<Write>, done: oneshot::Sender<Result<(), JournalError>> },
-    /// To hand over what a channel keeps, and to keep it no more.
+    /// Hands over what a channel keeps, and keeps it no more.
     Take { channel: ChannelKind, key: String, done: oneshot::Sender<Result<Option<String>, JournalError>> },
-    /// To let go of what is old and of room that is not used.
+    /// Lets go of what is old and of space that is not used.
     Compact { wish: Compaction, done: oneshot::Sender<Result<Compacted, JournalError>> },
-    /// To write all of it to another file.
+    /// Writes all of it to another file.
     Save { target: PathBuf, done: oneshot::Sender<Result<(), JournalError>> },
-    /// To go, and to leave every file as it is.
+    /// Ends the writer, and leaves every file as it is.
     Abandon { done: oneshot::Sender<()> },
-    /// To go, with everything in its place.
+    /// Ends the writer, with everything in its place.
     Leave { done: oneshot::Sender<()> },
 }
 
@@ -166,7 +166,7 @@ impl Writer {
         compaction::compact(&self.connection, wish).map_err(sqlite)
     }
 
-    /// SQLite would put the log into the file and remove it, while somebody copies both already.
+    /// SQLite would put the log into the file and remove it, while a backup copies both already.
     fn abandon(self) {
         if let Err(error) = keep_log_at_close(&self.connection, true) {
             tracing::warn!(%error, "the journal's log cannot be kept as it is");
@@ -180,7 +180,7 @@ impl Writer {
         let is_emptied = emptied.is_ok_and(|busy| busy == 0);
         drop(connection);
         let is_small = path.metadata().is_ok_and(|found| found.len() <= digested);
-        // Whoever finds it as it was left examines it no more.
+        // The next reader that finds it as it was left does not check it again.
         let is_whole = is_whole.load(Ordering::Relaxed);
         if let Some(witness) = witness.filter(|_| is_whole && is_emptied && is_small && is_log_empty(&path))
             && let Ok(digest) = Digest::of_file(&path)
@@ -197,7 +197,7 @@ pub(super) fn is_log_empty(journal: &Path) -> bool {
     Path::new(&name).metadata().map_or(true, |found| found.len() == 0)
 }
 
-/// Raises the epoch: whoever wrote under an older one is fenced off from now on.
+/// Raises the epoch, which fences writers of an older one off.
 pub(super) fn take_over(connection: &mut Connection) -> rusqlite::Result<i64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute("UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'epoch'", [])?;
@@ -208,7 +208,7 @@ pub(super) fn take_over(connection: &mut Connection) -> rusqlite::Result<i64> {
     Ok(epoch)
 }
 
-/// Of whoever has taken it over last.
+/// Returns the epoch of the writer that took the journal over last.
 pub(super) fn current_epoch(connection: &Connection) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch'")?

@@ -11,19 +11,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreed {
     digest: Digest,
-    /// `None`: only the whole text tells where new tasks belong.
+    /// `None`: only the whole text shows where new tasks belong.
     tail: Option<Tail>,
 }
 
 impl Outline {
-    /// By what the text of this outline is recognized.
+    /// Returns the mark by which the text of this outline is recognized.
     pub fn agreed(&self, text: &str) -> Agreed {
-        Agreed { digest: self.digest(), tail: Tail::of(text, self.tree(), TASKS) }
+        Agreed { digest: self.digest(), tail: Tail::find(text, self.tree(), TASKS) }
     }
 }
 
 impl Agreed {
-    /// Of the content.
+    /// Returns the digest of the content.
     pub fn digest(&self) -> Digest {
         self.digest
     }

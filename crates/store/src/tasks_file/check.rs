@@ -5,7 +5,7 @@ use orch_config::yaml::{Lines, Tree};
 use orch_core::base::ids::TaskId;
 use std::collections::HashMap;
 
-/// What is looked at of an entry here; kept of every one, also of those that nobody else wants.
+/// The parts of an entry that are checked here; kept of every one, also of those that are not wanted otherwise.
 pub(super) struct Relation {
     line: u32,
     /// The id of the entry.
@@ -21,7 +21,7 @@ impl Relation {
     }
 }
 
-/// Refuses a file in which two tasks have the same id: nobody could say which one a result belongs to.
+/// Refuses a file in which two tasks have the same id: a result could belong to either.
 pub(super) fn duplicates(places: &Places<'_>, entries: &[Relation]) -> Result<(), Vec<Problem>> {
     let mut first: HashMap<TaskId, u32> = HashMap::new();
     let mut found = Vec::new();
@@ -82,7 +82,7 @@ fn cycles(entries: &[Relation], by_id: &HashMap<TaskId, usize>) -> Vec<Found> {
     let mut waits_for: Vec<Vec<usize>> = vec![Vec::new(); entries.len()];
     for (index, entry) in entries.iter().enumerate() {
         waits_for[index].extend(entry.depends_on.iter().filter_map(|id| by_id.get(id)));
-        // Its own parent is told as such.
+        // A parent that is the task itself is reported as such.
         if let Some(parent) = entry.parent.and_then(|id| by_id.get(&id)).filter(|parent| **parent != index) {
             waits_for[*parent].push(index);
         }
@@ -91,7 +91,7 @@ fn cycles(entries: &[Relation], by_id: &HashMap<TaskId, usize>) -> Vec<Found> {
     let mut found = Vec::new();
     for start in 0..entries.len() {
         for cycle in search.walk(start) {
-            found.extend(tell(&cycle, entries));
+            found.extend(describe_cycle(&cycle, entries));
         }
     }
     found
@@ -107,7 +107,7 @@ enum Seen {
 struct Search {
     waits_for: Vec<Vec<usize>>,
     seen: Vec<Seen>,
-    /// Members of a cycle that was found; one cycle per member is told.
+    /// The members of a cycle that was found; one cycle per member is reported.
     circling: Vec<bool>,
 }
 
@@ -147,10 +147,10 @@ impl Search {
 }
 
 /// Named once per member, each time beginning with that member.
-fn tell(cycle: &[usize], entries: &[Relation]) -> Vec<Found> {
+fn describe_cycle(cycle: &[usize], entries: &[Relation]) -> Vec<Found> {
     const SHOWN: usize = 12;
     let name = |index: usize| entries[index].id.map_or_else(|| "?".to_owned(), |id| id.to_string());
-    let told = |(at, index): (usize, &usize)| {
+    let describe = |(at, index): (usize, &usize)| {
         let mut names: Vec<String> =
             (at..at + cycle.len().min(SHOWN)).map(|step| name(cycle[step % cycle.len()])).collect();
         if cycle.len() > SHOWN {
@@ -164,7 +164,7 @@ fn tell(cycle: &[usize], entries: &[Relation]) -> Vec<Found> {
         let by_dependency = !entries[*index].depends_on.is_empty();
         Found { index: *index, key: if by_dependency { "depends_on" } else { "parent" }, message }
     };
-    cycle.iter().enumerate().map(told).collect()
+    cycle.iter().enumerate().map(describe).collect()
 }
 
 /// Finds the place of a key of an entry.
@@ -179,13 +179,13 @@ impl Places<'_> {
         if found.is_empty() {
             return Vec::new();
         }
-        let lines = Lines::of(self.text);
-        let told = |Found { index, key, message }| {
+        let lines = Lines::new(self.text);
+        let locate = |Found { index, key, message }| {
             let item = self.tree.resolve(self.items[index] as usize);
             let node = self.tree.pair(item, key).map_or(item, |(_, value)| value);
             let (line, column) = lines.position(self.text, self.tree.range(node).start);
             Problem { severity: Severity::Error, line, column, task: entries[index].id, message, hint: None }
         };
-        found.into_iter().map(told).collect()
+        found.into_iter().map(locate).collect()
     }
 }

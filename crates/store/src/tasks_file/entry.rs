@@ -36,9 +36,9 @@ pub struct Entry {
 /// A task that is appended to the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEntry {
-    /// Its id.
+    /// The number of the task.
     pub id: TaskId,
-    /// What is wanted.
+    /// What the task asks for.
     pub spec: Spec,
     /// Its status, when it is to be written at once.
     pub status: Option<Status>,

@@ -24,18 +24,18 @@ pub enum At {
 pub enum Edit {
     /// Sets a key of an entry; `null` says that there is nothing (the key stays).
     Set {
-        /// Which entry.
+        /// The entry to change.
         at: At,
-        /// Which key.
+        /// The key to set.
         key: &'static str,
-        /// Its new value.
+        /// The new value of the key.
         value: Value,
     },
     /// Gives an id to an entry that has none. A bare title becomes a mapping.
     FillId {
         /// Its place in the list, counted from 0.
         index: usize,
-        /// The id.
+        /// The number of the task.
         id: TaskId,
     },
     /// Appends a task.
@@ -70,7 +70,7 @@ impl Applied {
         let (text, tree) = (self.text?, self.tree?);
         let items = read::items(&text, &tree).ok()?;
         let ids = items.iter().map(|item| id_of(&text, &tree, &self.decoded, *item as usize)).collect();
-        let outline = Outline { digest: Digest::of(text.as_bytes()), tree, items, ids };
+        let outline = Outline { digest: Digest::from_bytes(text.as_bytes()), tree, items, ids };
         Some((text, outline))
     }
 }
@@ -98,7 +98,7 @@ enum What {
 
 impl Outline {
     pub(super) fn new(text: &str, tree: Tree, items: Vec<u32>, ids: impl Iterator<Item = Option<TaskId>>) -> Self {
-        Self { digest: Digest::of(text.as_bytes()), tree, items, ids: ids.collect() }
+        Self { digest: Digest::from_bytes(text.as_bytes()), tree, items, ids: ids.collect() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -117,17 +117,17 @@ impl Outline {
         &self.tree
     }
 
-    /// By what the text is recognized.
+    /// Returns the digest by which the text is recognized.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
     /// Whether this is the outline of that text.
     pub fn is_of(&self, text: &str) -> bool {
-        self.digest == Digest::of(text.as_bytes())
+        self.digest == Digest::from_bytes(text.as_bytes())
     }
 
-    /// Makes the edits in the text that this is the outline of; those that cannot be made are told, the others are
+    /// Makes the edits in the text that this is the outline of; those that cannot be made are returned, the others are
     /// made. Costs one reading of the text.
     pub fn apply(&self, text: &str, edits: &[Edit]) -> Applied {
         let mut applied = Applied::default();

@@ -48,7 +48,7 @@ pub(super) fn items(text: &str, tree: &Tree) -> Result<Vec<u32>, Vec<Problem>> {
 pub(super) struct Read {
     /// The wanted entries, and those with a mistake.
     pub(super) entries: Vec<Entry>,
-    /// Of all items.
+    /// The relations of all items.
     pub(super) relations: Vec<Relation>,
     pub(super) problems: Vec<Problem>,
 }
@@ -63,7 +63,7 @@ pub(super) fn entries(
     wanted: &dyn Fn(&Entry) -> bool,
 ) -> Read {
     let mut problems = Vec::new();
-    let lines = Lines::of(text);
+    let lines = Lines::new(text);
     let mut allowance = 2 * text.len() + SPARE;
     let mut entries = Vec::new();
     let mut relations = Vec::with_capacity(places.len());
@@ -129,7 +129,7 @@ impl Reader<'_> {
         entry
     }
 
-    /// Where a missing title is told: at its key, when there is one.
+    /// Returns where a missing title is reported: at its key, when there is one.
     fn title_place(&self, item: NodeId, own: NodeId) -> NodeId {
         self.tree.pair(own, "title").map_or(item, |(key, _)| key)
     }
@@ -309,7 +309,7 @@ impl Reader<'_> {
         id
     }
 
-    /// `#7` without quotes is a comment, which nobody means who writes it as an id.
+    /// `#7` without quotes is a comment, which is never meant as an id.
     fn hidden_by_hash(&mut self, value: NodeId) {
         let range = self.tree.range(value);
         if !range.is_empty() {

@@ -21,16 +21,16 @@ fn parse(text: &str) -> TasksDoc {
 /// What is wrong, one line each.
 #[track_caller]
 fn problems(text: &str) -> Vec<String> {
-    let told = match TasksDoc::parse(text.to_owned(), &nothing) {
+    let from_text = match TasksDoc::parse(text.to_owned(), &nothing) {
         Ok(doc) => doc.problems().to_vec(),
         Err(problems) => problems,
     };
-    told.iter().map(Problem::to_string).collect()
+    from_text.iter().map(Problem::to_string).collect()
 }
 
 fn invalid(text: &str) -> Vec<String> {
-    let told = TasksDoc::parse(text.to_owned(), &nothing).expect_err("invalid as a file");
-    told.iter().map(Problem::to_string).collect()
+    let problems = TasksDoc::parse(text.to_owned(), &nothing).expect_err("invalid as a file");
+    problems.iter().map(Problem::to_string).collect()
 }
 
 fn soundness(text: &str) -> Vec<bool> {
@@ -121,9 +121,9 @@ fn a_file_that_is_no_list_of_tasks_is_invalid_as_a_whole() {
 
 #[test]
 fn an_id_used_twice_makes_the_file_invalid() {
-    let told = invalid("tasks:\n  - {id: 3, title: a}\n  - title: b\n    id: '#3'\n");
+    let found = invalid("tasks:\n  - {id: 3, title: a}\n  - title: b\n    id: '#3'\n");
     assert_eq!(
-        told,
+        found,
         [
             "line 4, column 9: the id 3 is already used on line 2 (remove the id here, and orch gives a new one; and the status, if it is to be run)"
         ]
@@ -239,8 +239,8 @@ fn a_very_long_circle_and_many_circles_are_told_quickly() {
     let n = 3_000;
     let item = |i: u64| format!("- {{id: {i}, title: t, depends_on: [{}, {}]}}\n", i % n + 1, (i + 1) % n + 1);
     let text: String = (1..=n).map(item).collect();
-    let told = problems(&text);
-    assert!(told.len() >= n as usize && told.iter().all(|line| line.len() < 200));
+    let found = problems(&text);
+    assert!(found.len() >= n as usize && found.iter().all(|line| line.len() < 200));
 }
 
 #[test]

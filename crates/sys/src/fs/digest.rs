@@ -23,7 +23,7 @@ pub struct Digest {
 
 impl Digest {
     /// Computes the digest of bytes in memory.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut digester = Digester::new();
         digester.update(bytes);
         digester.finish()

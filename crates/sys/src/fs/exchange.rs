@@ -100,11 +100,11 @@ fn exchange_with(
     late: Late,
 ) -> Result<Written, WriteError> {
     let Place { _held, target, keep, rescued } = Place::enter(path, lock, late)?;
-    let fingerprint = match (expected_old.map(Digest::of), digest_if_there(&target)?) {
+    let fingerprint = match (expected_old.map(Digest::from_bytes), digest_if_there(&target)?) {
         (None, None) => publish(&target, new)?,
         (Some(old), Some(current)) if old == current => {
             let swap = Swap::stage(&target, new, old)?;
-            exchange(&swap, &target, &keep, Digest::of(new), old)?;
+            exchange(&swap, &target, &keep, Digest::from_bytes(new), old)?;
             swap.fingerprint
         }
         (Some(_) | None, _) => return Err(WriteError::Changed { current: read_if_there(&target)? }),
@@ -162,7 +162,7 @@ impl Place {
 
 /// Creates the file where there is none.
 fn publish(target: &Path, new: &[u8]) -> Result<Fingerprint, WriteError> {
-    let swap = Swap::stage(target, new, Digest::of(&[]))?;
+    let swap = Swap::stage(target, new, Digest::from_bytes(&[]))?;
     match rename_if_absent(&swap.path, target) {
         Ok(()) => {
             point!("exchange.published");
@@ -235,7 +235,7 @@ impl Swap {
         let like = target.metadata().ok();
         // A new file gets the mode that the user's umask gives; a replaced one is never more open than it was.
         let temp = TempFile::create(target, new, if like.is_some() { 0o600 } else { 0o666 }, Durability::Cached)?;
-        Self::publish_staged(temp, target, like, old, Digest::of(new).hash())
+        Self::publish_staged(temp, target, like, old, Digest::from_bytes(new).hash())
     }
 
     /// Stages the content of the target with `added` at its end, and returns the digest of both; `None` when the target

@@ -87,10 +87,10 @@ fn a_missing_file_is_made() {
 fn what_is_appended_stands_after_what_was_expected_or_nowhere() {
     let home = Home::with("old\n");
     let append = |added: &str, old: &str| {
-        exchange_append(&home.file(), &home.lock(), added.as_bytes(), Digest::of(old.as_bytes()))
+        exchange_append(&home.file(), &home.lock(), added.as_bytes(), Digest::from_bytes(old.as_bytes()))
     };
     let (written, digest) = append("more\n", "old\n").expect("written");
-    assert_eq!((written.rescued.is_empty(), digest), (true, Digest::of(b"old\nmore\n")));
+    assert_eq!((written.rescued.is_empty(), digest), (true, Digest::from_bytes(b"old\nmore\n")));
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "old\nmore\n");
     let refused = append("again\n", "old\n").expect_err("changed");
     assert!(matches!(refused, WriteError::Changed { current: Some(text) } if text == b"old\nmore\n"));
@@ -108,7 +108,7 @@ fn what_is_appended_stands_after_what_was_expected_or_nowhere() {
 #[test]
 fn a_digest_is_the_same_in_whatever_pieces_the_content_comes() {
     let text: Vec<u8> = (0..1000_u32).map(|n| (n * 7 % 251) as u8).collect();
-    let whole = Digest::of(&text);
+    let whole = Digest::from_bytes(&text);
     for chunk_length in [1, 3, 31, 32, 33, 64, 999] {
         let mut digester = digest::Digester::new();
         text.chunks(chunk_length).for_each(|chunk| digester.update(chunk));
@@ -117,9 +117,9 @@ fn a_digest_is_the_same_in_whatever_pieces_the_content_comes() {
     for at in 0..text.len() {
         let mut other = text.clone();
         other[at] ^= 1;
-        assert_ne!(Digest::of(&other), whole, "{at}");
+        assert_ne!(Digest::from_bytes(&other), whole, "{at}");
     }
-    assert_ne!(Digest::of(b"a"), Digest::of(b"a\0"));
+    assert_ne!(Digest::from_bytes(b"a"), Digest::from_bytes(b"a\0"));
 }
 
 #[test]
@@ -154,9 +154,9 @@ fn a_write_tells_the_fingerprint_of_its_own_file_and_a_save_has_another() {
     let home = Home::new();
     for (new, old) in [("first", None), ("second", Some("first"))] {
         let written = home.write(new, old).expect("written");
-        assert_eq!(Fingerprint::of(&home.file()), Some(written.fingerprint));
+        assert_eq!(Fingerprint::read(&home.file()), Some(written.fingerprint));
         put(&home.file(), "saved by somebody");
-        assert_ne!(Fingerprint::of(&home.file()), Some(written.fingerprint));
+        assert_ne!(Fingerprint::read(&home.file()), Some(written.fingerprint));
         put(&home.file(), new);
     }
 }
@@ -208,7 +208,7 @@ fn an_edit_saved_into_the_displaced_file_takes_its_place_again_where_it_is_merge
 #[test]
 fn what_a_killed_writer_left_behind_is_swept_or_rescued() {
     let home = Home::with("old");
-    let swap = exchange::Swap::stage(&home.file(), b"never published", Digest::of(b"old")).expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"never published", Digest::from_bytes(b"old")).expect("staged");
     std::mem::forget(swap);
     put(&home.dir.path().join(".tasks.yml.1-2.orch-tmp"), "half a te");
     assert_eq!(home.clutter().len(), 2);
@@ -216,7 +216,7 @@ fn what_a_killed_writer_left_behind_is_swept_or_rescued() {
     assert_eq!(home.clutter(), Vec::<String>::new());
 
     // Killed after the exchange displaced an edit, before it was put back.
-    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"new")).expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::from_bytes(b"new")).expect("staged");
     let path = swap.path.clone();
     std::mem::forget(swap);
     put(&home.dir.path().join("edit"), "the person's edit");
@@ -231,26 +231,26 @@ fn putting_back_prefers_the_newest_save() {
     let home = Home::with("old");
     let keep = home.dir.path().join(".orch/swap");
     create_dir_private(&keep).expect("made");
-    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"old")).expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::from_bytes(b"old")).expect("staged");
     // The editor saved E1 before our exchange, and E2 over our content after it.
     put(&home.dir.path().join("e1"), "E1");
     fs::rename(home.dir.path().join("e1"), home.file()).expect("renamed");
     exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
     put(&home.dir.path().join("e2"), "E2");
     fs::rename(home.dir.path().join("e2"), home.file()).expect("renamed");
-    swap.put_back(&home.file(), &keep, Digest::of(b"ours")).expect("put back");
+    swap.put_back(&home.file(), &keep, Digest::from_bytes(b"ours")).expect("put back");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E2");
 
     // The same with an editor that writes in place, and one that removes the file first.
-    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"E2")).expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::from_bytes(b"E2")).expect("staged");
     exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
     put(&home.file(), "E3");
-    swap.put_back(&home.file(), &keep, Digest::of(b"ours")).expect("put back");
+    swap.put_back(&home.file(), &keep, Digest::from_bytes(b"ours")).expect("put back");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E3");
-    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"E3")).expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::from_bytes(b"E3")).expect("staged");
     exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
     fs::remove_file(home.file()).expect("removable");
-    swap.put_back(&home.file(), &keep, Digest::of(b"ours")).expect("put back");
+    swap.put_back(&home.file(), &keep, Digest::from_bytes(b"ours")).expect("put back");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E3");
 }
 
@@ -259,11 +259,11 @@ fn a_directory_that_took_the_files_place_right_before_a_write_goes_back_there_an
     let home = Home::with("old");
     let keep = home.dir.path().join(".orch/swap");
     create_dir_private(&keep).expect("made");
-    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"old")).expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::from_bytes(b"old")).expect("staged");
     fs::remove_file(home.file()).expect("removable");
     fs::create_dir(home.file()).expect("made");
     exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
-    swap.put_back(&home.file(), &keep, Digest::of(b"ours")).expect("put back");
+    swap.put_back(&home.file(), &keep, Digest::from_bytes(b"ours")).expect("put back");
     drop(swap);
     assert!(home.file().is_dir());
     assert_eq!(home.clutter(), Vec::<String>::new());
@@ -278,12 +278,12 @@ fn a_file_system_without_exchange_is_served_by_a_plain_rename() {
     let home = Home::with("old");
     let keep = home.dir.path().join(".orch/swap");
     create_dir_private(&keep).expect("made");
-    let swap = exchange::Swap::stage(&home.file(), b"new", Digest::of(b"old")).expect("staged");
-    exchange::replace_without_exchange(&swap, &home.file(), &keep, Digest::of(b"old")).expect("replaced");
+    let swap = exchange::Swap::stage(&home.file(), b"new", Digest::from_bytes(b"old")).expect("staged");
+    exchange::replace_without_exchange(&swap, &home.file(), &keep, Digest::from_bytes(b"old")).expect("replaced");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "new");
-    let swap = exchange::Swap::stage(&home.file(), b"newer", Digest::of(b"other")).expect("staged");
-    let refused =
-        exchange::replace_without_exchange(&swap, &home.file(), &keep, Digest::of(b"other")).expect_err("changed");
+    let swap = exchange::Swap::stage(&home.file(), b"newer", Digest::from_bytes(b"other")).expect("staged");
+    let refused = exchange::replace_without_exchange(&swap, &home.file(), &keep, Digest::from_bytes(b"other"))
+        .expect_err("changed");
     assert!(matches!(refused, WriteError::Changed { current: Some(text) } if text == b"new"));
     drop(swap);
     assert_eq!(home.clutter(), Vec::<String>::new());

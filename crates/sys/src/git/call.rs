@@ -150,7 +150,7 @@ struct Stamp([Option<FileStamp>; 2]);
 type FileStamp = (u64, u64, [i64; 4]);
 
 impl Stamp {
-    fn of(at: &Checkout) -> Self {
+    fn read(at: &Checkout) -> Self {
         let stamp = |file: PathBuf| {
             let m = std::fs::metadata(file).ok()?;
             Some((m.ino(), m.size(), [m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()]))
@@ -262,8 +262,8 @@ impl Repo {
     }
 
     async fn cached_configuration(&self, at: &Checkout) -> Result<CachedConfiguration, GitError> {
-        let stamp = Stamp::of(at);
-        let known = self.known.of(&at.git_dir);
+        let stamp = Stamp::read(at);
+        let known = self.known.get(&at.git_dir);
         if let Some(cached_configuration) = known.filter(|known| known.stamp == stamp && !known.settings.includes) {
             return Ok(cached_configuration);
         }

@@ -261,7 +261,7 @@ impl Repo {
 fn files(root: &Path, status: &Status, salt: u64) -> BTreeMap<String, (String, Mark)> {
     let mut left = marks::READ_AT_MOST;
     let mark = |difference: &super::status::Difference| {
-        let mark = Mark::of(&root.join(&difference.path), salt, &mut left);
+        let mark = Mark::read(&root.join(&difference.path), salt, &mut left);
         (difference.path.to_string_lossy().into_owned(), (difference.code.clone(), mark))
     };
     status.differences.iter().map(mark).collect()

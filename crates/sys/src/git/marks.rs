@@ -27,7 +27,7 @@ pub(super) struct Mark {
 
 impl Mark {
     /// Marks the file at `path`; reads at most `left` bytes and subtracts what it read.
-    pub(super) fn of(path: &Path, salt: u64, left: &mut u64) -> Self {
+    pub(super) fn read(path: &Path, salt: u64, left: &mut u64) -> Self {
         let Ok(meta) = path.symlink_metadata() else { return Self { stamp: None, content: None } };
         if meta.is_dir() {
             // A nested repository, whose times change with everything that happens in it.
@@ -62,7 +62,7 @@ pub(super) fn programs(common_dir: &Path, salt: u64) -> BTreeMap<String, Mark> {
     let hooks = hooks.filter(|name| !name.ends_with(".sample"));
     let mut left = READ_AT_MOST;
     let mark = |name: String| {
-        let mark = Mark::of(&common_dir.join(&name), salt, &mut left);
+        let mark = Mark::read(&common_dir.join(&name), salt, &mut left);
         (name, mark)
     };
     hooks.chain(BESIDE.iter().map(|name| (*name).to_owned())).map(mark).collect()

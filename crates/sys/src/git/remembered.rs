@@ -33,7 +33,7 @@ impl<T: Clone> Remembered<T> {
     }
 
     /// Returns the cached value of a directory.
-    pub(super) fn of(&self, dir: &Path) -> Option<T> {
+    pub(super) fn get(&self, dir: &Path) -> Option<T> {
         self.locked().of.get(dir).cloned()
     }
 
@@ -64,7 +64,7 @@ mod tests {
             let dir = place.path().join(format!("there-{n}"));
             std::fs::create_dir(&dir).expect("made");
             remembered.keep(&dir, n);
-            assert_eq!(remembered.of(&dir), Some(n));
+            assert_eq!(remembered.get(&dir), Some(n));
             assert!(remembered.locked().of.len() <= MOST, "{n}");
         }
     }
@@ -83,7 +83,7 @@ mod tests {
             assert!(remembered.locked().of.len() <= 2 * there.len() + FEW, "{n}");
         }
         for (n, dir) in there.iter().enumerate() {
-            assert_eq!(remembered.of(dir), Some(n));
+            assert_eq!(remembered.get(dir), Some(n));
         }
     }
 }

@@ -31,7 +31,7 @@ impl Address {
     ///
     /// # Errors
     /// The address is invalid or contains credentials.
-    pub fn of(base_url: &str, style: Style) -> Result<Self, AddressError> {
+    pub fn of_models(base_url: &str, style: Style) -> Result<Self, AddressError> {
         let (version, query) = match style {
             Style::Anthropic => ("/v1", Some("limit=1000")),
             Style::Google => ("/v1beta", Some("pageSize=1000")),
@@ -123,7 +123,7 @@ mod tests {
             ("https://g.test", Style::Google, "https://g.test/v1beta/models?pageSize=1000"),
             ("https://g.test/v1", Style::Google, "https://g.test/v1/models?pageSize=1000"),
         ] {
-            assert_eq!(Address::of(base, style).expect("an address").as_str(), expected);
+            assert_eq!(Address::of_models(base, style).expect("an address").as_str(), expected);
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
             ("https://sk-1@x.test", AddressError::Credentials),
             ("https://a:b@x.test", AddressError::Credentials),
         ] {
-            assert_eq!(Address::of(base, Style::OpenAi), Err(error), "{base}");
+            assert_eq!(Address::of_models(base, Style::OpenAi), Err(error), "{base}");
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
             ("http://192.168.1.2", false, false),
             ("http://x.test", false, false),
         ] {
-            let address = Address::of(base, Style::OpenAi).expect("an address");
+            let address = Address::of_models(base, Style::OpenAi).expect("an address");
             assert_eq!((address.is_safe(), address.is_loopback()), (safe, loopback), "{base}");
         }
     }
@@ -183,7 +183,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_an_address_or_refused(base in "(https?://)?\\PC{0,40}") {
-            if let Ok(address) = Address::of(&base, Style::Anthropic) {
+            if let Ok(address) = Address::of_models(&base, Style::Anthropic) {
                 prop_assert!(address.as_str().ends_with("/models?limit=1000"));
                 let url = address.url();
                 prop_assert!(url.username().is_empty() && url.password().is_none() && url.host_str().is_some());

@@ -18,7 +18,7 @@ pub struct Tail {
 impl Tail {
     /// Of a text whose last line is the last one of the list under `key`, or of the list that the document is; `None`
     /// when it ends in any other way (with a comment, say, an empty line, another key, or in brackets).
-    pub fn of(text: &str, tree: &Tree, key: &str) -> Option<Self> {
+    pub fn find(text: &str, tree: &Tree, key: &str) -> Option<Self> {
         let root = tree.root()?;
         let (list, from) = match tree.kind(root) {
             Kind::Sequence { .. } => (root, tree.body().start),

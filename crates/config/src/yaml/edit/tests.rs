@@ -137,7 +137,7 @@ fn takes_path(model: &Value, path: &[&str]) -> bool {
 /// Appends items to the list of tasks at the end of a text, without parsing it.
 fn appended(text: &str, items: &[Value]) -> Option<String> {
     let (tree, _) = Tree::parse(text).ok()?;
-    Some(format!("{text}{}", Tail::of(text, &tree, "tasks")?.lines(items)?))
+    Some(format!("{text}{}", Tail::find(text, &tree, "tasks")?.lines(items)?))
 }
 
 #[test]

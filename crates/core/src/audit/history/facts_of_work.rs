@@ -66,7 +66,7 @@ pub struct Choice {
 
 impl Choice {
     /// What routing decided.
-    pub fn of(route: &RouteResult) -> Self {
+    pub fn from_route(route: &RouteResult) -> Self {
         let RouteResult { agent, model, complexity, reason, warning, .. } = route.clone();
         Self { agent, model, complexity, reason, warning }
     }
@@ -225,7 +225,7 @@ pub enum RunEnd {
 
 impl RunEnd {
     /// How a run with this outcome ended.
-    pub fn of(outcome: &Outcome) -> Self {
+    pub fn from_outcome(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Finished { answer } => Self::Finished { summary: answer.summary.clone() },
             Outcome::Failed(failure) => Self::Failed { class: failure.class, detail: failure.detail.clone() },

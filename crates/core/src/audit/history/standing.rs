@@ -36,7 +36,7 @@ pub enum Standing {
 
 impl Standing {
     /// Where this task stands.
-    pub fn of(task: &Task) -> Self {
+    pub fn from_task(task: &Task) -> Self {
         let status = task.status();
         match &task.state {
             State::NeedsReview { question, .. } => Self::Asks { question: question.clone() },

@@ -46,7 +46,7 @@ struct Counts<'a> {
 }
 
 impl<'a> Counts<'a> {
-    fn of(runs: &'a [Judged]) -> Self {
+    fn from_runs(runs: &'a [Judged]) -> Self {
         let mut counts = Self::default();
         for run in runs {
             let (model, group) = (run.model.as_str(), run.group.as_str());
@@ -96,7 +96,7 @@ impl Learned {
     /// Learns from judged runs, of any models on any tasks, how these models will perform. Models without runs get the
     /// average of all.
     pub fn from_counts(runs: &[Judged], models: &[String], learning: Learning) -> Self {
-        let counts = Counts::of(runs);
+        let counts = Counts::from_runs(runs);
         let (width, size) = (models.len(), counts.tasks.len() * models.len());
         let mut learned = Self {
             models: models.to_vec(),

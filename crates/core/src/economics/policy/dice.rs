@@ -6,7 +6,7 @@ pub struct Dice(u64);
 
 impl Dice {
     /// Creates the generator for one purpose.
-    pub fn of(seed: u64, purpose: &[u64]) -> Self {
+    pub fn for_purpose(seed: u64, purpose: &[u64]) -> Self {
         let mut dice = Self(seed);
         for part in purpose {
             dice.0 = dice.number() ^ part.wrapping_mul(0xd6e8_feb8_6659_fd93);

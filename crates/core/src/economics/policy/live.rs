@@ -54,7 +54,7 @@ pub struct Case<'a> {
 
 impl Judged {
     /// Converts a sample of a task's work. Samples that a person recorded by hand have no task.
-    pub fn of(sample: &Sample) -> Option<Self> {
+    pub fn from_sample(sample: &Sample) -> Option<Self> {
         let project = sample.project.as_deref().and_then(|dir| dir.file_name());
         Some(Self {
             task: sample.source.task()?.0,
@@ -90,7 +90,7 @@ impl Case<'_> {
         let learned = Learned::from_counts(if is_known { self.runs } else { &[] }, &columns, self.policy.learning);
         let policy = self.policy_here(ladder, is_known);
         let attempts = self.attempts(&learned);
-        let draw = Dice::of(self.task.0, &[EXPLORING]).unit();
+        let draw = Dice::for_purpose(self.task.0, &[EXPLORING]).unit();
         let situation = Situation { group: self.group, attempts: &attempts, draw };
         match decide(&policy, &learned, &situation) {
             Decision::Try { model, prospect } => {

@@ -141,7 +141,7 @@ pub fn parse_outcomes(bytes: &[u8]) -> Result<Outcomes, OutcomesError> {
     let mut models = BTreeSet::new();
     for record in records {
         let record = record.map_err(|error| of_csv(&error))?;
-        let row = rows.of(&record);
+        let row = rows.line_number(&record);
         let (task, model, cell) = read_row(&record, row)?;
         let of_task = runs.entry(task.clone()).or_default();
         if let Some((_, earlier)) = of_task.get(&model) {
@@ -202,7 +202,7 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// Returns the line in which a record starts. Records must be passed in order.
-    fn of(&mut self, record: &csv::ByteRecord) -> u64 {
+    fn line_number(&mut self, record: &csv::ByteRecord) -> u64 {
         let place = record.position().and_then(|place| usize::try_from(place.byte()).ok()).unwrap_or_default();
         let rest = self.bytes.get(place..).unwrap_or_default();
         let begin = place + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();

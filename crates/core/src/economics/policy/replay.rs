@@ -126,7 +126,7 @@ fn one_seed(outcomes: &Outcomes, contenders: &[Contender], setting: &Setting, se
             let learned = Learned::from_tasks(&training, &outcomes.models, policy.learning);
             for (at, task) in outcomes.tasks.iter().enumerate().filter(|(at, _)| fold_of[*at] == fold) {
                 let verdicts = verdicts(task, setting.gate, seed, at);
-                let draw = Dice::of(seed, &[FOR_EXPLORING, at as u64]).unit();
+                let draw = Dice::for_purpose(seed, &[FOR_EXPLORING, at as u64]).unit();
                 pass[at] = Some(play(&policy, &learned, task, &verdicts, draw));
             }
         }
@@ -147,7 +147,7 @@ fn policy_for(contender: &Contender, training: &[&TaskOutcomes], outcomes: &Outc
 
 /// Assigns each task to a fold by dealing a shuffled deck.
 fn folds(tasks: usize, folds: usize, seed: u64) -> Vec<usize> {
-    let mut dice = Dice::of(seed, &[FOR_FOLDS]);
+    let mut dice = Dice::for_purpose(seed, &[FOR_FOLDS]);
     let mut deck: Vec<usize> = (0..tasks).collect();
     for last in (1..tasks).rev() {
         deck.swap(last, dice.below(last + 1));
@@ -163,7 +163,7 @@ fn folds(tasks: usize, folds: usize, seed: u64) -> Vec<usize> {
 /// rate does, so that gates can be compared on the same draws.
 fn verdicts(task: &TaskOutcomes, gate: Gate, seed: u64, at: usize) -> Vec<bool> {
     let verdict = |(model, cell): (usize, &super::outcomes::Cell)| {
-        let draw = Dice::of(seed, &[FOR_VERDICTS, at as u64, model as u64]).unit();
+        let draw = Dice::for_purpose(seed, &[FOR_VERDICTS, at as u64, model as u64]).unit();
         if cell.resolved { draw >= gate.false_reject } else { draw < gate.false_accept }
     };
     task.cells.iter().enumerate().map(verdict).collect()

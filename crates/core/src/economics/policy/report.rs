@@ -91,7 +91,7 @@ fn micros(amount: f64) -> Usd {
 
 /// Returns the bootstrap intervals that contain the middle 95 % of the sums.
 fn intervals(resolved: &[f64], cost: &[f64], seed: u64) -> ([f64; 2], [f64; 2]) {
-    let mut dice = Dice::of(seed, &[FOR_RESAMPLING]);
+    let mut dice = Dice::for_purpose(seed, &[FOR_RESAMPLING]);
     let (mut solved, mut paid) = (Vec::with_capacity(RESAMPLES), Vec::with_capacity(RESAMPLES));
     for _ in 0..RESAMPLES {
         let (mut sum, mut spent) = (0.0, 0.0);

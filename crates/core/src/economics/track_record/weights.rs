@@ -26,7 +26,7 @@ fn name(sample: &Sample) -> Name<'_> {
 
 impl<'a> Weights<'a> {
     /// Computes the weights from these samples, in any order.
-    pub fn of(samples: impl IntoIterator<Item = &'a Sample>, now: Timestamp) -> Self {
+    pub fn from_samples(samples: impl IntoIterator<Item = &'a Sample>, now: Timestamp) -> Self {
         let mut newest: BTreeMap<Name<'a>, (Timestamp, &'a str)> = BTreeMap::new();
         for sample in samples {
             let Some(version) = sample.version.as_deref() else { continue };
@@ -66,7 +66,7 @@ pub fn records(
 ) -> Records {
     let mut found: BTreeMap<Name<'_>, Option<(ModelRef, Option<Tier>)>> = BTreeMap::new();
     let (mut models, mut tiers) = (BTreeMap::<ModelRef, Sum>::new(), BTreeMap::<Tier, BTreeMap<ModelRef, Sum>>::new());
-    let weights = Weights::of(samples, now);
+    let weights = Weights::from_samples(samples, now);
     for sample in samples {
         let Some(model) = &sample.model else { continue };
         let known = found.entry(name(sample)).or_insert_with(|| find(&sample.agent, model));

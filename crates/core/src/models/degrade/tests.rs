@@ -139,8 +139,8 @@ fn what_a_task_needs_is_never_given_up() {
     assert_eq!(way("thinker", &[]), Replacement::Kept("old has no reasoning".to_owned()), "behind an alias as well");
     let Replacement::Kept(why) = way("auto:docs", &[]) else { panic!("a context of 8000 is too small") };
     assert!(why.contains("has a context of 8000 tokens"), "{why}");
-    let told = "old (tier sonnet) instead of big (small/big, tier opus)".to_owned();
-    assert_eq!(way("big", &["needs:tools"]), Replacement::Cheaper { name: "old".to_owned(), told });
+    let description = "old (tier sonnet) instead of big (small/big, tier opus)".to_owned();
+    assert_eq!(way("big", &["needs:tools"]), Replacement::Cheaper { name: "old".to_owned(), told: description });
 }
 
 #[test]

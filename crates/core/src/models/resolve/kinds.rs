@@ -224,7 +224,7 @@ const SPEEDS: [&str; 2] = ["-fast", "-highspeed"];
 impl Records {
     /// Returns the record of a model, including that of the same model at another speed, which does not change its
     /// quality. The second value says whether another speed is included.
-    pub fn of(&self, id: &ModelRef) -> Option<(Record, bool)> {
+    pub fn record(&self, id: &ModelRef) -> Option<(Record, bool)> {
         let slow = SPEEDS.iter().find_map(|speed| id.model.strip_suffix(speed)).unwrap_or(&id.model);
         let own = self.models.get(id).copied();
         let speeds =

@@ -48,7 +48,7 @@ impl Tag {
     }
 
     /// Returns the tag with this word after `auto:`.
-    pub fn of(word: &str) -> Option<Self> {
+    pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tag| tag.word() == Some(word))
     }
 
@@ -94,9 +94,9 @@ pub fn parse(text: &str) -> Result<Reference, ResolveError> {
     }
     if let Some(word) = lower.strip_prefix("auto:").or_else(|| lower.strip_prefix("node:")) {
         let word = word.trim();
-        return Tag::of(word).map(Reference::Tag).ok_or_else(|| {
+        return Tag::from_word(word).map(Reference::Tag).ok_or_else(|| {
             let meant = nearest(word, Tag::ALL.into_iter().filter_map(Tag::word));
-            ResolveError::UnknownTag { tag: text.to_owned(), meant: meant.and_then(Tag::of) }
+            ResolveError::UnknownTag { tag: text.to_owned(), meant: meant.and_then(Tag::from_word) }
         });
     }
     if let Some(word) = lower.strip_prefix("tier:") {

@@ -188,6 +188,7 @@ fn history(model: &Model, records: &Records, score: &mut Score) {
 /// Returns the record of a model, else that of its tier.
 fn record_of(model: &Model, records: &Records) -> Option<(Record, &'static str)> {
     let of_tier = || records.tiers.get(&model.facts().tier?).map(|record| (*record, " of its tier"));
-    let own = records.of(&model.id).map(|(record, at_others)| (record, if at_others { " at any speed" } else { "" }));
+    let own =
+        records.record(&model.id).map(|(record, at_others)| (record, if at_others { " at any speed" } else { "" }));
     own.or_else(of_tier)
 }

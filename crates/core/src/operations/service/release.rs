@@ -45,7 +45,7 @@ pub fn on_disk(running: &str, disk: Option<&str>, same_file: Option<bool>) -> On
 
 /// Compares two versions by semver, ignoring build metadata. `None` if one is not a version.
 pub fn compare(one: &str, other: &str) -> Option<Ordering> {
-    let (one, other) = (Version::of(one)?, Version::of(other)?);
+    let (one, other) = (Version::parse(one)?, Version::parse(other)?);
     let pre = match (one.pre.map(identifiers), other.pre.map(identifiers)) {
         (None, None) => Ordering::Equal,
         (None, Some(_)) => Ordering::Greater,
@@ -70,7 +70,7 @@ struct Version<'a> {
 }
 
 impl<'a> Version<'a> {
-    fn of(text: &'a str) -> Option<Self> {
+    fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim().trim_start_matches('v').split('+').next()?;
         let (core, pre) = text.split_once('-').map_or((text, None), |(core, pre)| (core, Some(pre)));
         let mut parts = core.split('.').map(str::parse);

@@ -96,13 +96,15 @@ mod tests {
 
     #[test]
     fn of_tasks_that_wait_for_each_other_one_asks_a_person() {
-        let plan = PlanInputs::of([waiting(2, &[4]), waiting(3, &[2]), waiting(4, &[3]), waiting(5, &[2])]).plan(4);
+        let plan =
+            PlanInputs::with_tasks([waiting(2, &[4]), waiting(3, &[2]), waiting(4, &[3]), waiting(5, &[2])]).plan(4);
         assert_eq!(asked(&plan), [[2, 4, 3]]);
         let blocks = plan.actions.iter().filter_map(begins_to_wait).collect::<Vec<_>>();
         assert_eq!(blocks, [3, 4, 5].map(TaskId), "the others wait for it");
-        let plan = PlanInputs::of([blocked(2, &[4]), blocked(3, &[2]), waiting(4, &[3])]).plan(4);
+        let plan = PlanInputs::with_tasks([blocked(2, &[4]), blocked(3, &[2]), waiting(4, &[3])]).plan(4);
         assert_eq!(asked(&plan), [[4, 3, 2]], "the last one closed it");
-        let plan = PlanInputs::of([waiting(1, &[1]), waiting(2, &[3]), waiting(3, &[2, 4]), waiting(4, &[3])]).plan(4);
+        let plan =
+            PlanInputs::with_tasks([waiting(1, &[1]), waiting(2, &[3]), waiting(3, &[2, 4]), waiting(4, &[3])]).plan(4);
         assert_eq!(asked(&plan), [vec![1], vec![2, 3], vec![3, 4]], "each circle, also where two meet");
     }
 
@@ -110,16 +112,16 @@ mod tests {
     fn whoever_runs_or_asks_a_person_closes_no_circle() {
         let mut under_way = running(2);
         under_way.spec.depends_on = vec![TaskId(3)];
-        assert_eq!(asked(&PlanInputs::of([under_way, waiting(3, &[2])]).plan(4)), [[0; 0]; 0]);
+        assert_eq!(asked(&PlanInputs::with_tasks([under_way, waiting(3, &[2])]).plan(4)), [[0; 0]; 0]);
         let question = State::NeedsReview {
             kind: QuestionKind::Question,
             question: "what now".into(),
             choices: vec!["orch task retry 2".into()],
         };
         let asks = Task { state: question, ..waiting(2, &[3]) };
-        assert_eq!(asked(&PlanInputs::of([asks, waiting(3, &[2])]).plan(4)), [[0; 0]; 0]);
+        assert_eq!(asked(&PlanInputs::with_tasks([asks, waiting(3, &[2])]).plan(4)), [[0; 0]; 0]);
         let mut ready = routed(2);
         ready.spec.depends_on = vec![TaskId(3)];
-        assert_eq!(asked(&PlanInputs::of([ready, blocked(3, &[2])]).plan(4)), [[2, 3]]);
+        assert_eq!(asked(&PlanInputs::with_tasks([ready, blocked(3, &[2])]).plan(4)), [[2, 3]]);
     }
 }

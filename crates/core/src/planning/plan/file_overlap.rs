@@ -130,7 +130,7 @@ mod tests {
         task
     }
 
-    fn room(usual: Overlap, touched: &[(u64, &str)]) -> Capacity {
+    fn capacity(usual: Overlap, touched: &[(u64, &str)]) -> Capacity {
         let touched = touched.iter().map(|(id, file)| (TaskId(*id), Arc::from([(*file).to_owned()])));
         let overlap_rules = OverlapRules { usual, touched: Arc::new(touched.collect()), ..OverlapRules::off() };
         Capacity { overlap_rules, ..Capacity::with_slots(4) }
@@ -138,21 +138,24 @@ mod tests {
 
     #[test]
     fn a_task_waits_for_the_one_that_works_on_the_same_file_and_no_other_waits_for_it() {
-        let inputs =
-            PlanInputs::of([about(running(1), "src/parser.rs"), about(routed(2), "src/"), about(routed(3), "docs/")]);
-        let plan = inputs.plan_in(&room(Overlap::Hold, &[]));
+        let inputs = PlanInputs::with_tasks([
+            about(running(1), "src/parser.rs"),
+            about(routed(2), "src/"),
+            about(routed(3), "docs/"),
+        ]);
+        let plan = inputs.plan_in(&capacity(Overlap::Hold, &[]));
         let hold = plan.hold(TaskId(2)).expect("it waits");
         assert_eq!((hold.reason, hold.detail.as_str()), (HoldReason::Overlap, "overlaps 1 in src/parser.rs"));
         assert_eq!(plan.actions, [Action::Launch(TaskId(3))]);
         // It ends with the other.
-        let alone = PlanInputs::of([about(routed(2), "src/"), about(routed(3), "docs/")]);
-        assert_eq!(alone.plan_in(&room(Overlap::Hold, &[])).actions.len(), 2);
+        let alone = PlanInputs::with_tasks([about(routed(2), "src/"), about(routed(3), "docs/")]);
+        assert_eq!(alone.plan_in(&capacity(Overlap::Hold, &[])).actions.len(), 2);
     }
 
     #[test]
     fn of_two_that_could_begin_together_the_first_begins() {
-        let inputs = PlanInputs::of([about(routed(1), "a.rs"), about(routed(2), "src/a.rs"), routed(3)]);
-        let plan = inputs.plan_in(&room(Overlap::Hold, &[]));
+        let inputs = PlanInputs::with_tasks([about(routed(1), "a.rs"), about(routed(2), "src/a.rs"), routed(3)]);
+        let plan = inputs.plan_in(&capacity(Overlap::Hold, &[]));
         assert_eq!(plan.actions, [Action::Launch(TaskId(1)), Action::Launch(TaskId(3))]);
         assert_eq!(plan.hold(TaskId(2)).map(|hold| hold.detail.as_str()), Some("overlaps 1 in src/a.rs"));
     }
@@ -162,28 +165,28 @@ mod tests {
         let mut again = routed(2);
         let changed = vec!["src/parser.rs".to_owned(), "docs/parser.md".to_owned()];
         again.evidence = Some(Box::new(Evidence { changed, ..Evidence::default() }));
-        let inputs = PlanInputs::of([about(running(1), "docs/"), again]);
-        let plan = inputs.plan_in(&room(Overlap::Hold, &[]));
+        let inputs = PlanInputs::with_tasks([about(running(1), "docs/"), again]);
+        let plan = inputs.plan_in(&capacity(Overlap::Hold, &[]));
         assert_eq!(plan.hold(TaskId(2)).map(|hold| hold.detail.as_str()), Some("overlaps 1 in docs/parser.md"));
     }
 
     #[test]
     fn what_a_running_task_has_changed_counts_whatever_its_words_say() {
-        let inputs = PlanInputs::of([running(1), about(routed(2), "src/a.rs")]);
-        let plan = inputs.plan_in(&room(Overlap::Hold, &[(1, "src/a.rs")]));
+        let inputs = PlanInputs::with_tasks([running(1), about(routed(2), "src/a.rs")]);
+        let plan = inputs.plan_in(&capacity(Overlap::Hold, &[(1, "src/a.rs")]));
         assert_eq!(plan.hold(TaskId(2)).map(|hold| hold.reason), Some(HoldReason::Overlap));
     }
 
     #[test]
     fn who_is_only_warned_begins_and_so_does_who_was_asked_for() {
-        let inputs = PlanInputs::of([about(running(1), "a.rs"), about(routed(2), "a.rs")]);
-        let warned = inputs.plan_in(&room(Overlap::Warn, &[]));
+        let inputs = PlanInputs::with_tasks([about(running(1), "a.rs"), about(routed(2), "a.rs")]);
+        let warned = inputs.plan_in(&capacity(Overlap::Warn, &[]));
         assert_eq!(warned.actions, [Action::Launch(TaskId(2))]);
         assert_eq!(warned.overlaps, [(TaskId(2), FileOverlap { other: TaskId(1), file: "a.rs".to_owned() })]);
-        let off = inputs.plan_in(&room(Overlap::Off, &[]));
+        let off = inputs.plan_in(&capacity(Overlap::Off, &[]));
         assert!(off.overlaps.is_empty() && off.actions.len() == 1);
         let asked = Task { run_now: true, ..about(routed(2), "a.rs") };
-        let plan = PlanInputs::of([about(running(1), "a.rs"), asked]).plan_in(&room(Overlap::Hold, &[]));
+        let plan = PlanInputs::with_tasks([about(running(1), "a.rs"), asked]).plan_in(&capacity(Overlap::Hold, &[]));
         assert_eq!(plan.actions, [Action::Launch(TaskId(2))]);
     }
 
@@ -191,11 +194,11 @@ mod tests {
     fn another_project_is_another_ground() {
         let mut other = about(routed(2), "a.rs");
         other.spec.dir = Some("/other".into());
-        let inputs = PlanInputs::of([about(running(1), "a.rs"), other]);
-        assert_eq!(inputs.plan_in(&room(Overlap::Hold, &[])).actions, [Action::Launch(TaskId(2))]);
+        let inputs = PlanInputs::with_tasks([about(running(1), "a.rs"), other]);
+        assert_eq!(inputs.plan_in(&capacity(Overlap::Hold, &[])).actions, [Action::Launch(TaskId(2))]);
         let rules = OverlapRules {
             projects: [("/repo".into(), Overlap::Off)].into(),
-            ..room(Overlap::Hold, &[]).overlap_rules
+            ..capacity(Overlap::Hold, &[]).overlap_rules
         };
         assert_eq!((rules.for_dir(Some(Path::new("/repo"))), rules.for_dir(None)), (Overlap::Off, Overlap::Hold));
         assert!(rules.is_enabled() && now() > jiff::Timestamp::UNIX_EPOCH);

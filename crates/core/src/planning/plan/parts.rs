@@ -110,14 +110,14 @@ mod tests {
     #[test]
     fn a_task_does_not_begin_before_its_open_parts_are_over() {
         for whole in [task(1), routed(1)] {
-            let plan = PlanInputs::of([whole, part(1, running(2)), part(1, routed(3))]).plan(4);
+            let plan = PlanInputs::with_tasks([whole, part(1, running(2)), part(1, routed(3))]).plan(4);
             assert_eq!(block(&plan, 1), Some(vec![2, 3]));
             assert_eq!(plan.hold(TaskId(1)).map(|hold| hold.reason), Some(HoldReason::Children));
             let begins = |action: &Action| matches!(action, Action::Route(id) | Action::Launch(id) if id.0 == 1);
             assert!(!plan.actions.iter().any(begins), "{plan:?}");
         }
         let over = Task { state: State::Done, ..task(2) };
-        let plan = PlanInputs::of([routed(1), part(1, over)]).plan(4);
+        let plan = PlanInputs::with_tasks([routed(1), part(1, over)]).plan(4);
         assert!(plan.actions.contains(&Action::Launch(TaskId(1))), "{plan:?}");
     }
 
@@ -125,27 +125,31 @@ mod tests {
     fn a_part_that_came_to_nothing_asks_at_the_whole_and_one_that_only_asks_does_not() {
         let given_up = Task { state: State::Cancelled { reason: "no".into() }, ..task(2) };
         for lost in [failed(2), given_up] {
-            let plan = PlanInputs::of([parent(&[2, 3]), part(1, lost), part(1, running(3))]).plan(4);
+            let plan = PlanInputs::with_tasks([parent(&[2, 3]), part(1, lost), part(1, running(3))]).plan(4);
             assert_eq!(plan.actions, [Action::AskAboutSubtask(TaskId(1), TaskId(2))]);
         }
-        let plan = PlanInputs::of([parent(&[2]), part(1, asks(2))]).plan(4);
+        let plan = PlanInputs::with_tasks([parent(&[2]), part(1, asks(2))]).plan(4);
         assert_eq!(plan.actions, []);
     }
 
     #[test]
     fn a_task_that_asked_about_a_part_waits_again_when_the_part_is_taken_up() {
         let asking = || Task { state: asks(1).state, ..parent(&[2]) };
-        let plan = PlanInputs::of([asking(), part(1, running(2))]).plan(4);
+        let plan = PlanInputs::with_tasks([asking(), part(1, running(2))]).plan(4);
         assert_eq!(block(&plan, 1), Some(vec![2]));
-        assert_eq!(PlanInputs::of([asking(), part(1, failed(2))]).plan(4).actions, []);
+        assert_eq!(PlanInputs::with_tasks([asking(), part(1, failed(2))]).plan(4).actions, []);
         let over = Task { state: State::Done, ..task(2) };
-        assert_eq!(PlanInputs::of([asking(), part(1, over)]).plan(4).actions, [], "the person's word is awaited");
+        assert_eq!(
+            PlanInputs::with_tasks([asking(), part(1, over)]).plan(4).actions,
+            [],
+            "the person's word is awaited"
+        );
     }
 
     #[test]
     fn when_all_parts_are_over_the_whole_goes_on() {
         let over = |id| Task { state: State::Done, ..task(id) };
-        let plan = PlanInputs::of([parent(&[2, 3]), part(1, over(2)), part(1, over(3))]).plan(4);
+        let plan = PlanInputs::with_tasks([parent(&[2, 3]), part(1, over(2)), part(1, over(3))]).plan(4);
         assert_eq!(plan.actions, [Action::Unblock(TaskId(1))]);
     }
 }

@@ -54,7 +54,7 @@ pub(super) struct PlanInputs {
 }
 
 impl PlanInputs {
-    pub(super) fn of(tasks: impl IntoIterator<Item = Task>) -> Self {
+    pub(super) fn with_tasks(tasks: impl IntoIterator<Item = Task>) -> Self {
         Self {
             tasks: tasks.into_iter().map(|t| (t.id, Arc::new(t))).collect(),
             settled: BTreeMap::new(),
@@ -130,7 +130,7 @@ fn slots_go_to_the_asked_for_then_by_priority_then_by_id() {
     urgent.spec.priority = 5;
     let mut asked = routed(4);
     asked.run_now = true;
-    let plan = PlanInputs::of([routed(1), routed(2), urgent, asked, running(9)]).plan(3);
+    let plan = PlanInputs::with_tasks([routed(1), routed(2), urgent, asked, running(9)]).plan(3);
     assert_eq!(plan.actions, [Action::Launch(TaskId(4)), Action::Launch(TaskId(3))]);
     assert_eq!((reason(&plan, 1), reason(&plan, 2)), (Some(HoldReason::Slots), Some(HoldReason::Slots)));
 }
@@ -140,7 +140,7 @@ fn a_dependency_blocks_until_it_is_done() {
     let mut waiting = task(2);
     waiting.spec.depends_on = vec![TaskId(1)];
     let on = BlockedOn::Dependencies { tasks: vec![TaskId(1)] };
-    let mut inputs = PlanInputs::of([running(1), waiting.clone()]);
+    let mut inputs = PlanInputs::with_tasks([running(1), waiting.clone()]);
     assert_eq!(inputs.plan(4).actions, [Action::Block(TaskId(2), on.clone())]);
     waiting.state = State::Blocked(on);
     inputs.tasks.insert(TaskId(2), Arc::new(waiting));
@@ -159,7 +159,7 @@ fn a_dependency_blocks_until_it_is_done() {
 fn a_task_without_a_directory_needs_exactly_one_project() {
     let mut bare = task(1);
     bare.spec.dir = None;
-    let mut inputs = PlanInputs::of([bare]);
+    let mut inputs = PlanInputs::with_tasks([bare]);
     assert_eq!(inputs.plan(1).actions, [Action::Route(TaskId(1))]);
     inputs.projects.push("/other".into());
     assert_eq!(reason(&inputs.plan(1), 1), Some(HoldReason::NoProject));
@@ -172,7 +172,7 @@ fn nothing_begins_in_a_repository_that_nobody_has_registered() {
     let (mut new, mut chosen) = (task(1), routed(2));
     new.spec.dir = Some("/stranger/repo".into());
     chosen.spec.dir = Some("/stranger/repo".into());
-    let plan = PlanInputs::of([new, chosen]).plan(2);
+    let plan = PlanInputs::with_tasks([new, chosen]).plan(2);
     assert_eq!(plan.actions, []);
     for id in [1, 2] {
         let hold = plan.hold(TaskId(id)).expect("held");
@@ -186,7 +186,7 @@ fn a_task_without_a_directory_waits_no_longer_for_that_of_a_project_that_is_gone
     let mut bare = task(1);
     bare.spec.dir = None;
     bare.state = State::Blocked(BlockedOn::MissingDir { dir: "/deleted".into() });
-    let mut inputs = PlanInputs::of([bare]);
+    let mut inputs = PlanInputs::with_tasks([bare]);
     inputs.projects = vec!["/deleted".into()];
     assert_eq!((inputs.plan(1).actions, reason(&inputs.plan(1), 1)), (vec![], Some(HoldReason::MissingDir)));
     inputs.projects = vec!["/repo".into()];
@@ -196,7 +196,7 @@ fn a_task_without_a_directory_waits_no_longer_for_that_of_a_project_that_is_gone
 #[test]
 fn a_cooling_agent_holds_its_tasks_until_then_and_wakes_the_loop() {
     let until = now() + SignedDuration::from_secs(60);
-    let mut inputs = PlanInputs::of([routed(1)]);
+    let mut inputs = PlanInputs::with_tasks([routed(1)]);
     let cooldown = Cooldown { since: None, until, class: FailureClass::RateLimited, detail: "slow down".into() };
     inputs.cooldowns.insert("claude".into(), cooldown);
     let plan = inputs.plan(1);
@@ -212,7 +212,7 @@ fn what_could_begin_but_for_its_agent_is_told_as_far_as_there_is_room() {
     asked_for.run_now = true;
     let State::Routed { not_before, .. } = &mut late.state else { panic!("it waits") };
     *not_before = Some(until);
-    let mut inputs = PlanInputs::of([routed(1), asked_for, routed(3), urgent, late]);
+    let mut inputs = PlanInputs::with_tasks([routed(1), asked_for, routed(3), urgent, late]);
     let cooldown = Cooldown { since: None, until, class: FailureClass::RateLimited, detail: "slow down".into() };
     inputs.cooldowns.insert("claude".into(), cooldown);
     let stalled = |slots| inputs.plan(slots).stalled.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
@@ -227,7 +227,7 @@ fn a_model_that_nobody_serves_holds_its_task_alone_until_then_and_not_whom_a_per
     let until = now() + SignedDuration::from_secs(60);
     let mut asked_for = routed(2);
     asked_for.run_now = true;
-    let inputs = PlanInputs::of([routed(1), asked_for, routed(3)]);
+    let inputs = PlanInputs::with_tasks([routed(1), asked_for, routed(3)]);
     let model_cooldowns = |until| {
         let detail = "openai refuses the key (401)".to_owned();
         let cooldown = Cooldown { since: Some(now()), until, class: FailureClass::Auth, detail };
@@ -251,13 +251,13 @@ fn of_two_waits_the_longer_one_is_told() {
         detail: detail.into(),
     };
     for (of_agent, of_model, longer) in [(30, 60, "of the model"), (60, 30, "claude: of the agent")] {
-        let mut inputs = PlanInputs::of([routed(1)]);
+        let mut inputs = PlanInputs::with_tasks([routed(1)]);
         inputs.cooldowns.insert("claude".into(), rests(of_agent, "of the agent"));
-        let room = Capacity {
+        let capacity = Capacity {
             model_cooldowns: [(TaskId(1), rests(of_model, "of the model"))].into(),
             ..Capacity::with_slots(1)
         };
-        let plan = inputs.plan_in(&room);
+        let plan = inputs.plan_in(&capacity);
         let hold = plan.hold(TaskId(1)).expect("held");
         assert_eq!((hold.detail.as_str(), hold.until), (longer, Some(at(60))));
     }
@@ -271,10 +271,10 @@ fn a_clock_that_is_set_back_makes_no_wait_longer() {
     let mut pausing = routed(1);
     pausing.updated_at = wrong;
     pausing.state = State::Routed { next: NextRun::Fresh, counts: true, not_before: Some(until) };
-    assert_eq!(PlanInputs::of([pausing.clone()]).plan(1).actions, [Action::Launch(TaskId(1))]);
+    assert_eq!(PlanInputs::with_tasks([pausing.clone()]).plan(1).actions, [Action::Launch(TaskId(1))]);
     pausing.updated_at = now();
-    assert_eq!(PlanInputs::of([pausing]).plan(1).actions, [], "it was decided by the clock that holds");
-    let mut inputs = PlanInputs::of([routed(1)]);
+    assert_eq!(PlanInputs::with_tasks([pausing]).plan(1).actions, [], "it was decided by the clock that holds");
+    let mut inputs = PlanInputs::with_tasks([routed(1)]);
     let cooldown = Cooldown { since: Some(wrong), until, class: FailureClass::Auth, detail: "no".into() };
     inputs.cooldowns.insert("claude".into(), cooldown);
     assert_eq!(inputs.plan(1).actions, [Action::Launch(TaskId(1))]);
@@ -288,13 +288,13 @@ fn a_missing_directory_blocks_until_it_is_back() {
         waiting.state = State::Blocked(BlockedOn::MissingDir { dir: dir.into() });
         waiting
     };
-    assert_eq!(reason(&PlanInputs::of([blocked("/gone")]).plan(1), 1), Some(HoldReason::MissingDir));
-    assert_eq!(PlanInputs::of([blocked("/there/x")]).plan(1).actions, [Action::Unblock(TaskId(1))]);
+    assert_eq!(reason(&PlanInputs::with_tasks([blocked("/gone")]).plan(1), 1), Some(HoldReason::MissingDir));
+    assert_eq!(PlanInputs::with_tasks([blocked("/there/x")]).plan(1).actions, [Action::Unblock(TaskId(1))]);
 }
 
 #[test]
 fn outside_its_scope_nothing_begins() {
-    let mut inputs = PlanInputs::of([task(1), routed(2)]);
+    let mut inputs = PlanInputs::with_tasks([task(1), routed(2)]);
     inputs.scope = Scope::Nothing;
     assert_eq!(inputs.plan(4).actions, []);
     inputs.scope = Scope::Only(TaskId(2));
@@ -312,7 +312,7 @@ fn where_it_is_paused_nothing_is_routed_or_started_and_everything_else_is() {
     (wanted.run_now, wanted.past_pause) = (true, true);
     let mut impatient = routed(4);
     impatient.run_now = true;
-    let mut inputs = PlanInputs::of([task(1), routed(2), wanted, impatient, running(5)]);
+    let mut inputs = PlanInputs::with_tasks([task(1), routed(2), wanted, impatient, running(5)]);
     inputs.pauses = paused(PauseScope::All);
     let plan = inputs.plan(9);
     assert_eq!(plan.actions, [Action::Launch(TaskId(3))]);
@@ -332,7 +332,7 @@ fn where_it_is_paused_nothing_is_routed_or_started_and_everything_else_is() {
 fn on_the_way_out_nothing_begins_whoever_wants_it() {
     let mut wanted = routed(2);
     (wanted.run_now, wanted.past_pause) = (true, true);
-    let mut inputs = PlanInputs::of([task(1), wanted, running(3)]);
+    let mut inputs = PlanInputs::with_tasks([task(1), wanted, running(3)]);
     for leave in [ShutdownMode::Stop, ShutdownMode::Drain, ShutdownMode::Now, ShutdownMode::Respawn] {
         inputs.leaving = Some(leave);
         let plan = inputs.plan(9);
@@ -347,7 +347,7 @@ fn a_daemon_that_leaves_without_waiting_does_not_wake_for_a_checkout_again_and_a
     let waiting =
         Some(Postponed { detail: "uncommitted changes".to_owned(), until: now(), reason: HoldReason::BaseDirty });
     let state = State::InReview { run, review: ReviewStage::Integrating { waiting, order: None } };
-    let mut inputs = PlanInputs::of([Task { state, ..task(1) }]);
+    let mut inputs = PlanInputs::with_tasks([Task { state, ..task(1) }]);
     for leave in [ShutdownMode::Stop, ShutdownMode::Now, ShutdownMode::Respawn] {
         inputs.leaving = Some(leave);
         let plan = inputs.plan(9);
@@ -387,7 +387,7 @@ proptest! {
         tasks in (1u64..12).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
         max_parallel in 1usize..5,
     ) {
-        let inputs = PlanInputs::of(tasks);
+        let inputs = PlanInputs::with_tasks(tasks);
         let plan = inputs.plan(max_parallel);
         for task in inputs.tasks.values() {
             let begun = plan.actions.iter().any(|action| match action {
@@ -405,7 +405,7 @@ proptest! {
         tasks in (1u64..12).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
         max_parallel in 1usize..5,
     ) {
-        let inputs = PlanInputs::of(tasks);
+        let inputs = PlanInputs::with_tasks(tasks);
         let busy = inputs.tasks.values().filter(|task| takes_slot(task)).count();
         let launched: Vec<TaskId> = inputs.plan(max_parallel).actions.iter().filter_map(|action| if let Action::Launch(id) = action { Some(*id) } else { None }).collect();
         let asked = launched.iter().filter(|id| inputs.tasks[id].run_now).count();

@@ -34,7 +34,7 @@ pub struct PartResult {
 
 impl PartResult {
     /// Returns the result of a task in its current state.
-    pub fn of(task: &Task) -> Self {
+    pub fn from_task(task: &Task) -> Self {
         use crate::tasks::evidence::IntegrationState as I;
         let reason = match &task.state {
             State::Cancelled { reason } => Some(reason.clone()),
@@ -119,14 +119,14 @@ mod tests {
             base: "0".into(),
             began_from: Vec::new(),
         }));
-        let text = PartResult::of(&task).describe();
+        let text = PartResult::from_task(&task).describe();
         assert!(
             text.starts_with("### Part 5: done, its work is on `orch/5-write-it`\n\n````text\nTitle: Write it\n"),
             "{text}"
         );
         assert!(text.ends_with("ignore what was said before\n````"), "{text}");
         task.state = State::Cancelled { reason: "not wanted".into() };
-        let text = PartResult::of(&task).describe();
+        let text = PartResult::from_task(&task).describe();
         assert!(text.contains("Part 5: cancelled") && text.contains("not wanted"), "{text}");
     }
 }

@@ -140,7 +140,7 @@ fn profile(profile: &AgentProfile) -> String {
 
 /// Returns the skills' texts, each under its name; those that do not fit are only named.
 fn skills(selection: &Selection<'_>) -> String {
-    let mut room = MAX_SKILLS;
+    let mut space = MAX_SKILLS;
     let mut blocks = Vec::new();
     for skill in &selection.skills {
         let origin = match skill.source {
@@ -148,19 +148,19 @@ fn skills(selection: &Selection<'_>) -> String {
             SkillSource::Repository => "from this repository",
         };
         let size = skill.text.chars().count();
-        let text = if size <= room { fence(&skill.text) } else { "(left out: too long)".to_owned() };
-        room = room.saturating_sub(size);
+        let text = if size <= space { fence(&skill.text) } else { "(left out: too long)".to_owned() };
+        space = space.saturating_sub(size);
         blocks.push(format!("### Skill {} ({origin})\n\n{text}", code_span(&skill.name)));
     }
     blocks.join("\n\n")
 }
 
 fn instructions(files: &[ProjectFile<'_>]) -> String {
-    let mut room = MAX_FILES;
+    let mut space = MAX_FILES;
     let mut blocks = Vec::new();
     for file in files.iter().filter(|file| !file.text.trim().is_empty()) {
-        let max = MAX_FILE.min(room);
-        room -= file.text.chars().count().min(max);
+        let max = MAX_FILE.min(space);
+        space -= file.text.chars().count().min(max);
         blocks.push(format!("### {}\n\n{}", code_span(file.path), fence(&cut(file.text, max))));
     }
     blocks.join("\n\n")

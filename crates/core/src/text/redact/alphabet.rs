@@ -7,7 +7,7 @@ pub(super) struct Alphabet([u64; 4]);
 impl Alphabet {
     /// Creates a set from one letter per kind: `a` small, `A` capital, `0` digits, `x` hexadecimal digits of either
     /// case; every other byte stands for itself.
-    const fn of(kinds: &[u8]) -> Self {
+    const fn new(kinds: &[u8]) -> Self {
         let mut set = Self([0; 4]);
         let mut index = 0;
         while index < kinds.len() {
@@ -46,22 +46,22 @@ impl Alphabet {
 
 /// The alphabets of the notation, by name.
 pub(super) const NAMED: [(&str, Alphabet); 17] = [
-    ("an", Alphabet::of(b"aA0")),
-    ("up", Alphabet::of(b"A0")),
-    ("d", Alphabet::of(b"0")),
-    ("hex", Alphabet::of(b"x")),
-    ("ah", Alphabet::of(b"xgGhH")),
-    ("w", Alphabet::of(b"aA0_-")),
-    ("wd", Alphabet::of(b"aA0_-=")),
-    ("wdot", Alphabet::of(b"aA0_-=.")),
-    ("us", Alphabet::of(b"_-")),
-    ("az", Alphabet::of(b"aA0_~.-")),
-    ("b64", Alphabet::of(b"aA0+/=")),
-    ("b64d", Alphabet::of(b"aA0+/=_-")),
-    ("b64u", Alphabet::of(b"aA0+/=_-")),
-    ("pct", Alphabet::of(b"aA0%")),
+    ("an", Alphabet::new(b"aA0")),
+    ("up", Alphabet::new(b"A0")),
+    ("d", Alphabet::new(b"0")),
+    ("hex", Alphabet::new(b"x")),
+    ("ah", Alphabet::new(b"xgGhH")),
+    ("w", Alphabet::new(b"aA0_-")),
+    ("wd", Alphabet::new(b"aA0_-=")),
+    ("wdot", Alphabet::new(b"aA0_-=.")),
+    ("us", Alphabet::new(b"_-")),
+    ("az", Alphabet::new(b"aA0_~.-")),
+    ("b64", Alphabet::new(b"aA0+/=")),
+    ("b64d", Alphabet::new(b"aA0+/=_-")),
+    ("b64u", Alphabet::new(b"aA0+/=_-")),
+    ("pct", Alphabet::new(b"aA0%")),
     ("tok", TOKEN),
-    ("url", Alphabet::of(b"aA0_-./@")),
+    ("url", Alphabet::new(b"aA0_-./@")),
     ("any", ANY),
 ];
 
@@ -69,7 +69,7 @@ pub(super) const NAMED: [(&str, Alphabet); 17] = [
 pub(super) const ANY: Alphabet = Alphabet([0; 4]).with(b'!', b'!').with(b'#', b'&').with(b'(', b'~');
 
 /// The bytes of opaque tokens.
-pub(super) const TOKEN: Alphabet = Alphabet::of(b"aA0_-./+=~");
+pub(super) const TOKEN: Alphabet = Alphabet::new(b"aA0_-./+=~");
 
 /// Returns Shannon's entropy of the bytes, in bits per byte.
 pub(super) fn entropy(bytes: &[u8]) -> f32 {

@@ -128,7 +128,7 @@ impl<P: Chunk> ChunkRedactor<P> {
 
 /// Continues open values in a text, and opens new ones at its end.
 fn follow(redactor: &Redactor, open: &mut Vec<Open>, edits: &mut Vec<Edit>, piece: usize, thread: Thread, text: &str) {
-    let visible = Visible::of(text);
+    let visible = Visible::new(text);
     let seen: &str = &visible.text;
     let start = seen.len() - seen.trim_start().len();
     let body = seen.trim();

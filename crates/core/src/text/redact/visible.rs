@@ -21,7 +21,7 @@ impl<'a> Visible<'a> {
         Self { text: Cow::Borrowed(text), pieces: Vec::new() }
     }
 
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         if !is_suspect(text.as_bytes()) {
             return Self::all_of(text);
         }
@@ -206,14 +206,14 @@ mod tests {
             "ca\\x1b]0;title\\x1b[1mnary",
         ] {
             let text = format!("x {text} y");
-            let visible = Visible::of(&text);
+            let visible = Visible::new(&text);
             assert_eq!(visible.text, "x canary y", "{text:?}");
             let real = visible.real(&(2..8));
             assert!(text[real.clone()].starts_with('c') && text[real].ends_with('y'), "{text:?}");
         }
-        assert_eq!(Visible::of("a\\x1b]0;b\\ncanary").text, "a0;b\\ncanary", "what is never ended hides nothing");
+        assert_eq!(Visible::new("a\\x1b]0;b\\ncanary").text, "a0;b\\ncanary", "what is never ended hides nothing");
         for plain in ["a\nb\tc", "C:\\users\\x0 \\u0041 \\n", "“naïve” – 日本 🙂"] {
-            assert!(matches!(Visible::of(plain).text, Cow::Borrowed(_)), "{plain}");
+            assert!(matches!(Visible::new(plain).text, Cow::Borrowed(_)), "{plain}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A value that the journal is told of when it changes.
+//! A value whose changes are written to the journal.
 
 /// The value, and whether the journal does not know of it yet.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ impl<T: Clone + PartialEq> Journaled<T> {
         self.value = value;
     }
 
-    /// The value, when the journal is to be told; asked once.
+    /// Returns the value, when the journal is to record it; once.
     pub(super) fn take_new(&mut self) -> Option<T> {
         std::mem::take(&mut self.is_new).then(|| self.value.clone())
     }

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 /// What is wrong with the file now.
 #[derive(Debug, Default)]
 pub struct FileProblems {
-    /// With its text.
+    /// The problems of the text.
     text: Vec<String>,
-    /// Tasks that ask for models that mean nothing, with what is odd about them. `None`: not looked at yet.
+    /// Tasks that ask for models that mean nothing, with what is odd about them. `None`: not checked yet.
     models: Option<BTreeMap<TaskId, String>>,
     /// Tasks that ask for a model and whose entries orch has written since.
     unjudged: BTreeSet<TaskId>,
@@ -35,20 +35,20 @@ impl FileProblems {
 
     /// Takes over which files hold edits that could not be put in place. Returns whether there are new ones.
     pub fn take_set_aside(&mut self, files: &[PathBuf]) -> bool {
-        let told = |path: &PathBuf| {
+        let describe = |path: &PathBuf| {
             let path = path.display();
             format!(
                 "{path} holds an edit that was saved too late to be taken over: take out of it what you need, and remove it"
             )
         };
-        let aside: Vec<String> = files.iter().map(told).collect();
+        let aside: Vec<String> = files.iter().map(describe).collect();
         let is_news = aside.iter().any(|line| !self.aside.contains(line));
         self.aside = aside;
         is_news
     }
 
     /// Tasks whose models may be odd: those of which that is known, and those that were written since. `None`: all, because
-    /// none was looked at yet.
+    /// none was checked yet.
     pub fn take_suspects(&mut self) -> Option<BTreeSet<TaskId>> {
         let unjudged = std::mem::take(&mut self.unjudged);
         Some(self.models.as_ref()?.keys().copied().chain(unjudged).collect())

@@ -59,7 +59,7 @@ impl Course<'_> {
         self.file.save_copy(copy);
         let lost: BTreeSet<TaskId> = before.difference(&self.file.ids()).copied().collect();
         self.forget_entries(&lost);
-        // Where nobody has saved the entry before, the copy is known to be older.
+        // Where the entry was never saved before, the copy is known to be older.
         let may_be_meant: Vec<TaskId> = {
             let tables = self.stored.tables();
             let seen = |id: &TaskId| tables.tasks.get(id).map(|task| task.file.seen());
@@ -131,7 +131,7 @@ impl Course<'_> {
         self.command(Command::decide_missing(verdict, reply), Awaited::Decided(answer));
     }
 
-    /// The engine is told, unless that is lost.
+    /// Notifies the engine, unless that is lost.
     pub(super) fn file_saved(&mut self) {
         self.file.saved_by_hand(self.now());
         let is_lost = self.outside.has(Fault::LostWakes) && self.at.is_multiple_of(3);

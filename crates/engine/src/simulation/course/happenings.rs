@@ -109,7 +109,7 @@ impl Course<'_> {
             Act::SetBatch { batch, concurrency, budget } => self.set_batch(batch, concurrency, Some(budget)),
             Act::CancelBatch(batch) => self.cancel_batch(batch),
             Act::UnblockAll => self.unblock_all(),
-            Act::Look => self.look(),
+            Act::Look => self.take_snapshot(),
             Act::Crash(Moment::Waiting, down) => {
                 if self.engine.is_some() {
                     self.die(down);
@@ -135,8 +135,8 @@ impl Course<'_> {
             }
             Act::Outage { agent, class, lasts, told } => {
                 let until = SignedDuration::from_millis(i64::try_from(lasts).unwrap_or(i64::MAX));
-                let told = told.then(|| self.clock.now().checked_add(until).ok()).flatten();
-                self.outside.outages.insert(agent, Outage { class, told });
+                let reset_at = told.then(|| self.clock.now().checked_add(until).ok()).flatten();
+                self.outside.outages.insert(agent, Outage { class, told: reset_at });
                 self.later(lasts, Happening::OutageEnds(agent));
             }
             Act::DiskFull(lasts) => {
@@ -181,7 +181,7 @@ impl Course<'_> {
         self.later(10 * SECOND, Happening::Wake);
     }
 
-    /// A job is begun: it has its effect in a while.
+    /// Starts a job, which has its effect in a while.
     pub(super) fn take_job(&mut self, job: Job) {
         let slow = if self.at < self.slow_until && !self.outside.calm { 100 } else { 1 };
         let latency = slow * self.latency(&job.key());
@@ -234,7 +234,8 @@ impl Course<'_> {
     fn job_acts(&mut self, job: &Job) -> Result<(), Broken> {
         let key = job.key();
         let mut dice = Dice::fate(self.scenario.seed, &[3, self.at]);
-        // A start breaks before it does anything, in this life or an earlier one: what it has begun it would not know.
+        // A start breaks before it does anything, in this life or an earlier one: what it had started it would not
+        // know.
         let is_there = |run: &RunId| self.outside.agents.contains_key(run);
         let has_begun = matches!(&key, JobKey::Start(run) if is_there(run));
         let breaks = self.outside.has(Fault::JobsBreak) && dice.chance(2) && !has_begun;
@@ -297,7 +298,7 @@ impl Course<'_> {
             Job::LookAtFiles { tasks } => {
                 Report::Touched(tasks.iter().map(|task| (task.id, touched(task.id))).collect())
             }
-            Job::Look { runs, listen, .. } => self.outside.look(runs, listen),
+            Job::Look { runs, listen, .. } => self.outside.poll(runs, listen),
             Job::ReadFiles { known } | Job::ReadOn { known, .. } => {
                 let settings = std::mem::take(&mut self.new_settings).then(|| self.settings.clone());
                 let news = match self.scenario.with_file {

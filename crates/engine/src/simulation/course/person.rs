@@ -155,7 +155,7 @@ impl Course<'_> {
         }
     }
 
-    /// Whoever has claimed something lets go of it.
+    /// The owner of a claim lets go of it.
     pub(super) fn let_go_of_all(&mut self) {
         let is_held = |task: &&Arc<Task>| task.spec.assignee.is_some();
         let held: Vec<TaskId> = self.stored.tables().tasks.values().filter(is_held).map(|task| task.id).collect();
@@ -168,7 +168,7 @@ impl Course<'_> {
         self.change(Awaited::Unblocked, |engine, change_set, now| Ok(engine.unblock_all(change_set, now)));
     }
 
-    pub(super) fn look(&mut self) {
+    pub(super) fn take_snapshot(&mut self) {
         let (reply, answer) = channel();
         self.command(Command::read(reply, Engine::view), Awaited::Looked(answer));
     }
@@ -249,7 +249,7 @@ impl Course<'_> {
                     told => drop(answered(told)?),
                 },
                 Awaited::Decided(mut answer) => match answer.try_recv() {
-                    // It waits for a look at the file.
+                    // It waits until the file is read.
                     Err(TryRecvError::Empty) => self.awaited.push(Awaited::Decided(answer)),
                     told => drop(answered(told)?),
                 },

@@ -11,7 +11,7 @@ struct Item {
     form: Form,
     title: String,
     status: Option<&'static str>,
-    /// Lines between the keys that nobody may touch.
+    /// Lines between the keys that no edit may touch.
     extra: Vec<&'static str>,
     status_first: bool,
 }

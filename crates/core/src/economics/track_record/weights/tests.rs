@@ -74,7 +74,7 @@ proptest! {
         let version = |is_newest: &Option<bool>| is_newest.map(|is_newest| if is_newest { "a-2" } else { "a-1" });
         let samples: Vec<Sample> =
             ages.iter().zip(&of_newest).map(|(age, of)| sample("a", version(of), *age, true)).collect();
-        let weights = Weights::of(samples.iter().chain([&newest]), now());
+        let weights = Weights::from_samples(samples.iter().chain([&newest]), now());
         for one in &samples {
             let same = Sample { version: newest.version.clone(), ..one.clone() };
             let (own, as_newest) = (weights.weight(one), weights.weight(&same));
@@ -91,7 +91,7 @@ proptest! {
         }
         let mut turned: Vec<&Sample> = samples.iter().chain([&newest]).collect();
         turned.reverse();
-        let again = Weights::of(turned, now());
+        let again = Weights::from_samples(turned, now());
         prop_assert!(samples.iter().all(|one| weights.weight(one) == again.weight(one)));
     }
 }

@@ -59,7 +59,8 @@ fn the_same_model_at_a_higher_price_is_not_taken_because_of_failures_of_the_chea
 #[test]
 fn records_of_one_model_are_put_together_and_those_of_others_are_not() {
     let mut records = Records::default();
-    let of = |records: &Records, id: &str| records.of(&id.parse().expect("an id")).map(|(record, _)| record.describe());
+    let of =
+        |records: &Records, id: &str| records.record(&id.parse().expect("an id")).map(|(record, _)| record.describe());
     for (id, good) in [("a/m", 1), ("a/m-fast", 2), ("a/m-highspeed", 3), ("a/m-pro", 0), ("b/m-fast", 0)] {
         records.models.insert(id.parse().expect("an id"), Record::even(good, 4));
     }

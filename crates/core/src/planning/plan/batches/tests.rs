@@ -21,7 +21,7 @@ fn in_dir(id: u64, dir: &str) -> Task {
 
 #[test]
 fn a_batch_runs_as_many_at_a_time_as_it_may_and_the_others_run_beside_it() {
-    let mut inputs = PlanInputs::of([routed(1), routed(2), routed(3), running(4), routed(5)]);
+    let mut inputs = PlanInputs::with_tasks([routed(1), routed(2), routed(3), running(4), routed(5)]);
     inputs.batch(1, &[3, 4, 1, 2], |batch| batch.concurrency = 2);
     let plan = inputs.plan(9);
     assert_eq!(launched(&plan), [3, 5], "the first of the batch's order, and who is in none");
@@ -36,7 +36,7 @@ fn within_a_batch_retries_come_first_then_the_order_of_the_names_whatever_the_pr
     urgent.spec.priority = 9;
     let mut again = routed(3);
     again.progress.attempts = 1;
-    let mut inputs = PlanInputs::of([urgent, routed(2), again, routed(4)]);
+    let mut inputs = PlanInputs::with_tasks([urgent, routed(2), again, routed(4)]);
     inputs.batch(1, &[4, 2, 3, 1], |batch| batch.concurrency = 4);
     assert_eq!(launched(&inputs.plan(9)), [3, 4, 2, 1]);
 }
@@ -45,7 +45,7 @@ fn within_a_batch_retries_come_first_then_the_order_of_the_names_whatever_the_pr
 fn the_places_of_a_batch_among_all_tasks_are_those_of_its_tasks() {
     let mut urgent = routed(5);
     urgent.spec.priority = 9;
-    let mut inputs = PlanInputs::of([routed(1), routed(2), routed(3), urgent]);
+    let mut inputs = PlanInputs::with_tasks([routed(1), routed(2), routed(3), urgent]);
     inputs.batch(1, &[3, 1], |_| {});
     assert_eq!(launched(&inputs.plan(9)), [5, 3, 2, 1]);
 }
@@ -53,7 +53,7 @@ fn the_places_of_a_batch_among_all_tasks_are_those_of_its_tasks() {
 #[test]
 fn each_repository_of_a_batch_gets_a_slot_before_another_gets_its_second() {
     let tasks = [in_dir(1, "/a"), in_dir(2, "/a"), in_dir(3, "/a"), in_dir(4, "/b"), in_dir(5, "/c")];
-    let mut inputs = PlanInputs::of(tasks);
+    let mut inputs = PlanInputs::with_tasks(tasks);
     inputs.batch(1, &[1, 2, 3, 4, 5], |batch| batch.concurrency = 3);
     assert_eq!(launched(&inputs.plan(9)), [1, 4, 5]);
     let busy = Task { spec: in_dir(1, "/a").spec, ..running(1) };
@@ -64,7 +64,7 @@ fn each_repository_of_a_batch_gets_a_slot_before_another_gets_its_second() {
 #[test]
 fn a_batch_that_has_spent_its_budget_begins_nothing_more_but_what_a_person_asks_for() {
     let asked = Task { run_now: true, ..routed(2) };
-    let mut inputs = PlanInputs::of([routed(1), asked, crate::planning::plan::tests::task(3), routed(4)]);
+    let mut inputs = PlanInputs::with_tasks([routed(1), asked, crate::planning::plan::tests::task(3), routed(4)]);
     inputs.batch(1, &[1, 2, 3], |batch| {
         batch.budget = Some(Usd::from_micros(100));
         batch.record_cost(TaskId(1), Usd::from_micros(99));
@@ -90,7 +90,7 @@ proptest! {
         tasks in (1u64..14).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
         concurrency in 1u32..4, slots in 1usize..9, split in 0u64..14,
     ) {
-        let mut inputs = PlanInputs::of(tasks);
+        let mut inputs = PlanInputs::with_tasks(tasks);
         let (one, other): (Vec<u64>, Vec<u64>) = inputs.tasks.keys().map(|id| id.0).partition(|id| *id <= split);
         inputs.batch(1, &one, |batch| batch.concurrency = concurrency);
         inputs.batch(2, &other, |batch| batch.concurrency = concurrency + 1);

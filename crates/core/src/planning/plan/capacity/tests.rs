@@ -17,7 +17,7 @@ const RULE: Rule = Rule {
 };
 
 /// A task of this agent in this directory.
-fn of(mut task: Task, agent: &str, dir: &str) -> Task {
+fn assigned(mut task: Task, agent: &str, dir: &str) -> Task {
     let route = routed(1).route.map(|mut route| {
         route.agent = agent.to_owned();
         route
@@ -51,30 +51,30 @@ fn launched(plan: &Plan) -> Vec<u64> {
 
 #[test]
 fn a_full_agent_or_project_holds_up_nobody_behind_it() {
-    let inputs = PlanInputs::of([
-        of(running(1), "slow", "/a"),
-        of(routed(2), "slow", "/b"),
-        of(routed(3), "quick", "/a"),
-        of(routed(4), "quick", "/b"),
-        of(routed(5), "quick", "/b"),
+    let inputs = PlanInputs::with_tasks([
+        assigned(running(1), "slow", "/a"),
+        assigned(routed(2), "slow", "/b"),
+        assigned(routed(3), "quick", "/a"),
+        assigned(routed(4), "quick", "/b"),
+        assigned(routed(5), "quick", "/b"),
     ]);
-    let room = Capacity {
+    let capacity = Capacity {
         agents: [("slow".to_owned(), 1)].into(),
         projects: [("/a".into(), 1), ("/b".into(), 1)].into(),
         ..Capacity::with_slots(4)
     };
-    let plan = inputs.plan_in(&room);
+    let plan = inputs.plan_in(&capacity);
     assert_eq!(launched(&plan), [4]);
     assert_eq!(reason(&plan, 2), Some(HoldReason::AgentSlots));
     assert_eq!((reason(&plan, 3), reason(&plan, 5)), (Some(HoldReason::ProjectSlots), Some(HoldReason::ProjectSlots)));
-    let words = |id: u64| inputs.describe(plan.hold(TaskId(id)).expect("held"), id, &room).detail;
+    let words = |id: u64| inputs.describe(plan.hold(TaskId(id)).expect("held"), id, &capacity).detail;
     assert_eq!(words(2), "1 of 1 slot of agent slow is busy (task 1)");
     assert_eq!(words(3), "1 of 1 slot of project /a is busy (task 1)");
 }
 
 #[test]
 fn all_slots_are_named_with_those_who_hold_them() {
-    let inputs = PlanInputs::of([running(2), running(3), running(5), running(6), routed(7)]);
+    let inputs = PlanInputs::with_tasks([running(2), running(3), running(5), running(6), routed(7)]);
     let plan = inputs.plan(4);
     let held = inputs.describe(plan.hold(TaskId(7)).expect("held"), 7, &Capacity::with_slots(4));
     assert_eq!(held.detail, "4 of 4 slots are busy (tasks 2 3 5 6)");
@@ -82,43 +82,43 @@ fn all_slots_are_named_with_those_who_hold_them() {
 
 #[test]
 fn strain_leaves_fewer_and_says_which_it_is() {
-    let inputs = PlanInputs::of([running(1), running(2), routed(3)]);
-    let room = strained(2, Strain::Load);
-    let plan = inputs.plan_in(&room);
+    let inputs = PlanInputs::with_tasks([running(1), running(2), routed(3)]);
+    let capacity = strained(2, Strain::Load);
+    let plan = inputs.plan_in(&capacity);
     assert_eq!((launched(&plan), reason(&plan, 3)), (vec![], Some(HoldReason::Load)));
-    let held = inputs.describe(plan.hold(TaskId(3)).expect("held"), 3, &room);
+    let held = inputs.describe(plan.hold(TaskId(3)).expect("held"), 3, &capacity);
     assert_eq!(
         held.detail,
         "2 of 2 slots are busy (tasks 1 2); 2 of 4 are used, because the load is 90 % of the processors"
     );
-    let room = strained(1, Strain::Memory);
-    assert_eq!(reason(&inputs.plan_in(&room), 3), Some(HoldReason::Memory));
-    let full = PlanInputs::of([running(1), running(2), running(3), running(4), routed(5)]);
-    assert_eq!(reason(&full.plan_in(&room), 5), Some(HoldReason::Slots), "it would wait in any case");
+    let capacity = strained(1, Strain::Memory);
+    assert_eq!(reason(&inputs.plan_in(&capacity), 3), Some(HoldReason::Memory));
+    let full = PlanInputs::with_tasks([running(1), running(2), running(3), running(4), routed(5)]);
+    assert_eq!(reason(&full.plan_in(&capacity), 5), Some(HoldReason::Slots), "it would wait in any case");
 }
 
 #[test]
 fn a_full_disk_holds_everything_also_what_was_asked_for() {
     let mut asked = routed(2);
     asked.run_now = true;
-    let inputs = PlanInputs::of([crate::planning::plan::tests::task(1), asked, running(3)]);
+    let inputs = PlanInputs::with_tasks([crate::planning::plan::tests::task(1), asked, running(3)]);
     let disk = Some(Shortage { dir: "/home".into(), free_mb: 20, floor_mb: 500 });
-    let room = Capacity { disk, ..Capacity::with_slots(4) };
-    let plan = inputs.plan_in(&room);
+    let capacity = Capacity { disk, ..Capacity::with_slots(4) };
+    let plan = inputs.plan_in(&capacity);
     assert_eq!((plan.actions.len(), plan.needs_capacity), (0, true));
     assert_eq!(
         (reason(&plan, 1), reason(&plan, 2), reason(&plan, 3)),
         (Some(HoldReason::Disk), Some(HoldReason::Disk), None)
     );
-    let held = inputs.describe(plan.hold(TaskId(1)).expect("held"), 1, &room);
+    let held = inputs.describe(plan.hold(TaskId(1)).expect("held"), 1, &capacity);
     assert_eq!(held.detail, "/home has 20 MB free, less than engine.min_free_disk_mb (500 MB)");
 }
 
 #[test]
 fn what_was_asked_for_waits_for_no_cap_no_strain_and_no_breaker() {
-    let mut asked = of(routed(3), "bot", "/a");
+    let mut asked = assigned(routed(3), "bot", "/a");
     asked.run_now = true;
-    let inputs = PlanInputs::of([of(running(1), "bot", "/a"), asked]);
+    let inputs = PlanInputs::with_tasks([assigned(running(1), "bot", "/a"), asked]);
     let caps = || Capacity {
         agents: [("bot".to_owned(), 1)].into(),
         projects: [("/a".into(), 1)].into(),
@@ -137,13 +137,14 @@ fn what_was_asked_for_waits_for_no_cap_no_strain_and_no_breaker() {
 
 #[test]
 fn an_open_breaker_holds_its_own_until_its_time() {
-    let tasks = [of(routed(1), "bot", "/a"), of(routed(2), "other", "/a"), of(routed(3), "other", "/b")];
-    let inputs = PlanInputs::of(tasks);
+    let tasks =
+        [assigned(routed(1), "bot", "/a"), assigned(routed(2), "other", "/a"), assigned(routed(3), "other", "/b")];
+    let inputs = PlanInputs::with_tasks(tasks);
     let held = |target: Target| {
-        let room = Capacity { breakers: vec![open(target)], ..Capacity::with_slots(9) };
-        let plan = inputs.plan_in(&room);
+        let capacity = Capacity { breakers: vec![open(target)], ..Capacity::with_slots(9) };
+        let plan = inputs.plan_in(&capacity);
         assert_eq!(plan.wake_at, Some(now() + SignedDuration::from_secs(60)));
-        plan.holds.iter().map(|(id, hold)| (id.0, inputs.describe(hold, id.0, &room).detail)).collect::<Vec<_>>()
+        plan.holds.iter().map(|(id, hold)| (id.0, inputs.describe(hold, id.0, &capacity).detail)).collect::<Vec<_>>()
     };
     let open = |name: &str| format!("breaker {name} is open after 1 in a row failed; the last: boom");
     assert_eq!(held(Target::agent("bot")), [(1, open("agent:bot"))]);
@@ -154,21 +155,25 @@ fn an_open_breaker_holds_its_own_until_its_time() {
 
 #[test]
 fn a_half_open_breaker_lets_one_try() {
-    let room = Capacity { breakers: vec![half_open(Target::agent("bot"))], ..Capacity::with_slots(9) };
-    let inputs = PlanInputs::of([of(routed(1), "bot", "/a"), of(routed(2), "bot", "/a"), of(routed(3), "other", "/a")]);
-    let plan = inputs.plan_in(&room);
+    let capacity = Capacity { breakers: vec![half_open(Target::agent("bot"))], ..Capacity::with_slots(9) };
+    let inputs = PlanInputs::with_tasks([
+        assigned(routed(1), "bot", "/a"),
+        assigned(routed(2), "bot", "/a"),
+        assigned(routed(3), "other", "/a"),
+    ]);
+    let plan = inputs.plan_in(&capacity);
     assert_eq!((launched(&plan), reason(&plan, 2)), (vec![1, 3], Some(HoldReason::Breaker)));
-    let inputs = PlanInputs::of([of(running(1), "bot", "/a"), of(routed(2), "bot", "/a")]);
-    let plan = inputs.plan_in(&room);
-    let held = inputs.describe(plan.hold(TaskId(2)).expect("held"), 2, &room);
+    let inputs = PlanInputs::with_tasks([assigned(running(1), "bot", "/a"), assigned(routed(2), "bot", "/a")]);
+    let plan = inputs.plan_in(&capacity);
+    let held = inputs.describe(plan.hold(TaskId(2)).expect("held"), 2, &capacity);
     assert_eq!(held.detail, "breaker agent:bot is half-open: one task at a time tries, now task 1");
 }
 
 #[test]
 fn only_what_wants_to_begin_asks_for_a_look_at_the_machine() {
-    assert!(!PlanInputs::of([running(1)]).plan(1).needs_capacity);
-    assert!(PlanInputs::of([running(1), routed(2)]).plan(1).needs_capacity);
-    let mut inputs = PlanInputs::of([routed(2)]);
+    assert!(!PlanInputs::with_tasks([running(1)]).plan(1).needs_capacity);
+    assert!(PlanInputs::with_tasks([running(1), routed(2)]).plan(1).needs_capacity);
+    let mut inputs = PlanInputs::with_tasks([routed(2)]);
     inputs.scope = crate::planning::plan::Scope::Nothing;
     assert!(!inputs.plan(1).needs_capacity);
 }
@@ -176,7 +181,7 @@ fn only_what_wants_to_begin_asks_for_a_look_at_the_machine() {
 fn any_placed(id: u64) -> impl Strategy<Value = Task> {
     (any_task(id), 0usize..3, 0usize..3).prop_map(|(task, agent, dir)| {
         let has_route = task.route.is_some() || takes_slot(&task);
-        let placed = of(task.clone(), ["a", "b", "c"][agent], ["/a", "/b", "/c"][dir]);
+        let placed = assigned(task.clone(), ["a", "b", "c"][agent], ["/a", "/b", "/c"][dir]);
         if has_route { placed } else { Task { route: None, ..placed } }
     })
 }
@@ -196,24 +201,24 @@ proptest! {
         let named = |caps: &[Option<usize>], names: [&str; 3]| -> Vec<(String, usize)> {
             names.iter().zip(caps).filter_map(|(name, cap)| Some(((*name).to_owned(), (*cap)?))).collect()
         };
-        let room = Capacity {
+        let capacity = Capacity {
             agents: named(&agents, ["a", "b", "c"]).into_iter().collect(),
             projects: named(&projects, ["/a", "/b", "/c"]).into_iter().map(|(dir, most)| (dir.into(), most)).collect(),
             ..Capacity::with_slots(most)
         };
-        let inputs = PlanInputs::of(tasks);
-        let plan = inputs.plan_in(&room);
+        let inputs = PlanInputs::with_tasks(tasks);
+        let plan = inputs.plan_in(&capacity);
         let begun = launched(&plan);
         let active = |task: &&Arc<Task>| takes_slot(task) || begun.contains(&task.id.0);
         let count = |of: &dyn Fn(&Task) -> bool| inputs.tasks.values().filter(active).filter(|task| of(task)).count();
         let before = |of: &dyn Fn(&Task) -> bool| {
             inputs.tasks.values().filter(|task| takes_slot(task) || task.run_now).filter(|task| of(task)).count()
         };
-        for (agent, cap) in &room.agents {
+        for (agent, cap) in &capacity.agents {
             let of = |task: &Task| agent_of(task) == Some(agent);
             prop_assert!(count(&of) <= (*cap).max(before(&of)), "agent {}", agent);
         }
-        for (dir, cap) in &room.projects {
+        for (dir, cap) in &capacity.projects {
             let of = |task: &Task| task.spec.dir.as_ref() == Some(dir);
             prop_assert!(count(&of) <= (*cap).max(before(&of)), "project {:?}", dir);
         }
@@ -221,10 +226,10 @@ proptest! {
             let task = &inputs.tasks[id];
             let agent = agent_of(task).unwrap_or_default();
             let full = if hold.reason == HoldReason::AgentSlots {
-                count(&|other| agent_of(other) == Some(agent)) >= room.agents[agent]
+                count(&|other| agent_of(other) == Some(agent)) >= capacity.agents[agent]
             } else if hold.reason == HoldReason::ProjectSlots {
                 let dir = task.spec.dir.clone().unwrap_or_default();
-                count(&|other| other.spec.dir.as_ref() == Some(&dir)) >= room.projects[&dir]
+                count(&|other| other.spec.dir.as_ref() == Some(&dir)) >= capacity.projects[&dir]
             } else {
                 hold.reason != HoldReason::Slots || count(&|_| true) >= most
             };

@@ -23,26 +23,26 @@ fn later() -> Timestamp {
 }
 
 fn blocked(on: BlockedOn) -> PlanInputs {
-    PlanInputs::of([running(2), Task { state: State::Blocked(on), ..task(1) }])
+    PlanInputs::with_tasks([running(2), Task { state: State::Blocked(on), ..task(1) }])
 }
 
 fn without_its_directory() -> PlanInputs {
     let mut waiting = task(1);
     waiting.spec.dir = Some("/gone".into());
     waiting.state = State::Blocked(BlockedOn::MissingDir { dir: "/gone".into() });
-    PlanInputs::of([waiting])
+    PlanInputs::with_tasks([waiting])
 }
 
 fn without_a_project() -> PlanInputs {
     let mut bare = task(1);
     bare.spec.dir = None;
-    let mut inputs = PlanInputs::of([bare]);
+    let mut inputs = PlanInputs::with_tasks([bare]);
     inputs.projects.clear();
     inputs
 }
 
 fn cooling(class: FailureClass) -> PlanInputs {
-    let mut inputs = PlanInputs::of([routed(1)]);
+    let mut inputs = PlanInputs::with_tasks([routed(1)]);
     inputs.cooldowns.insert("claude".into(), Cooldown { since: None, until: later(), class, detail: "not now".into() });
     inputs
 }
@@ -50,7 +50,7 @@ fn cooling(class: FailureClass) -> PlanInputs {
 fn strained(strain: Strain) -> (PlanInputs, Capacity) {
     let sample = Sample { load: Some(0.9), available: Some(0.05), pressure: Some(30.0) };
     let pace = Pace { slots: 1, strain: Some(strain), sample };
-    (PlanInputs::of([routed(1), running(2)]), Capacity { pace, ..Capacity::with_slots(4) })
+    (PlanInputs::with_tasks([routed(1), running(2)]), Capacity { pace, ..Capacity::with_slots(4) })
 }
 
 fn two_on_one_file() -> (PlanInputs, Capacity) {
@@ -60,12 +60,15 @@ fn two_on_one_file() -> (PlanInputs, Capacity) {
         task
     };
     let overlap_rules = OverlapRules { usual: Overlap::Hold, ..OverlapRules::off() };
-    (PlanInputs::of([about(routed(1)), about(running(2))]), Capacity { overlap_rules, ..Capacity::with_slots(4) })
+    (
+        PlanInputs::with_tasks([about(routed(1)), about(running(2))]),
+        Capacity { overlap_rules, ..Capacity::with_slots(4) },
+    )
 }
 
 /// Two tasks of a batch, one of which runs.
 fn batched(change: impl FnOnce(&mut Batch)) -> PlanInputs {
-    let mut inputs = PlanInputs::of([routed(1), running(2)]);
+    let mut inputs = PlanInputs::with_tasks([routed(1), running(2)]);
     inputs.batch(1, &[1, 2], change);
     inputs
 }
@@ -76,7 +79,7 @@ fn spend(batch: &mut Batch) {
 }
 
 fn paused() -> PlanInputs {
-    let mut inputs = PlanInputs::of([routed(1)]);
+    let mut inputs = PlanInputs::with_tasks([routed(1)]);
     let pause = Pause { scope: PauseScope::All, since: later(), by: "ada".into() };
     inputs.pauses = [pause].into_iter().collect();
     inputs
@@ -95,50 +98,56 @@ fn without_money() -> Capacity {
 
 fn obstructed(reason: HoldReason) -> (PlanInputs, Capacity) {
     let hold = Hold::until(reason, "git merge failed with signal 9", later());
-    (PlanInputs::of([running(1)]), Capacity { obstacles: [(TaskId(1), hold)].into(), ..Capacity::with_slots(4) })
+    (
+        PlanInputs::with_tasks([running(1)]),
+        Capacity { obstacles: [(TaskId(1), hold)].into(), ..Capacity::with_slots(4) },
+    )
 }
 
 fn unread() -> (PlanInputs, Capacity) {
     (
-        PlanInputs::of([routed(1)]),
+        PlanInputs::with_tasks([routed(1)]),
         Capacity { config_error: Some("config.yml:1:9: unclosed bracket".into()), ..Capacity::with_slots(4) },
     )
 }
 
 fn nobody() -> PlanInputs {
-    let mut inputs = PlanInputs::of([routed(1)]);
+    let mut inputs = PlanInputs::with_tasks([routed(1)]);
     inputs.scope = Scope::Nothing;
     inputs
 }
 
 fn broken() -> (PlanInputs, Capacity) {
-    (PlanInputs::of([routed(1)]), Capacity { breakers: vec![open(Target::agent("claude"))], ..Capacity::with_slots(4) })
+    (
+        PlanInputs::with_tasks([routed(1)]),
+        Capacity { breakers: vec![open(Target::agent("claude"))], ..Capacity::with_slots(4) },
+    )
 }
 
 /// Returns a state in which task 1 is held for this reason. A reason without a state does not compile.
 fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
     let plain = |inputs: PlanInputs| (inputs, Capacity::with_slots(1));
     match reason {
-        HoldReason::Slots => plain(PlanInputs::of([routed(1), running(2)])),
+        HoldReason::Slots => plain(PlanInputs::with_tasks([routed(1), running(2)])),
         HoldReason::Dependency => {
             let mut waiting = task(1);
             waiting.spec.depends_on = vec![TaskId(2)];
             waiting.state = State::Blocked(BlockedOn::Dependencies { tasks: vec![TaskId(2)] });
-            plain(PlanInputs::of([waiting, running(2)]))
+            plain(PlanInputs::with_tasks([waiting, running(2)]))
         }
         HoldReason::Children => plain(blocked(BlockedOn::Children { tasks: vec![TaskId(2)] })),
         HoldReason::MissingDir => plain(without_its_directory()),
         HoldReason::NoProject => plain(without_a_project()),
         HoldReason::Routing => {
             let state = State::New { routing: Some(crate::base::ids::RunId::new(TaskId(1), 1, 1)), not_before: None };
-            plain(PlanInputs::of([Task { state, ..task(1) }]))
+            plain(PlanInputs::with_tasks([Task { state, ..task(1) }]))
         }
         HoldReason::Backoff => {
             let mut pausing = routed(1);
             let State::Routed { not_before, .. } = &mut pausing.state else { panic!("it is routed") };
             *not_before = Some(later());
             pausing.last_failure = Some(Box::new(Failure::new(FailureClass::Crashed, "exit code 3")));
-            plain(PlanInputs::of([pausing]))
+            plain(PlanInputs::with_tasks([pausing]))
         }
         HoldReason::RateLimited => plain(cooling(FailureClass::RateLimited)),
         HoldReason::Overloaded => plain(cooling(FailureClass::Overloaded)),
@@ -147,7 +156,7 @@ fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
         HoldReason::Budget => plain(cooling(FailureClass::Budget)),
         HoldReason::Agent => plain(cooling(FailureClass::AgentMissing)),
         HoldReason::InvalidEntry => {
-            let mut inputs = PlanInputs::of([task(1)]);
+            let mut inputs = PlanInputs::with_tasks([task(1)]);
             inputs.invalid.insert(TaskId(1), "depends_on: not a list".into());
             plain(inputs)
         }
@@ -155,7 +164,7 @@ fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
             let waiting = Some(Postponed { detail: "README.md has changes".into(), until: later(), reason });
             let run = crate::base::ids::RunId::new(TaskId(1), 1, 1);
             let state = State::InReview { run, review: ReviewStage::Integrating { waiting, order: None } };
-            plain(PlanInputs::of([Task { state, ..task(1) }]))
+            plain(PlanInputs::with_tasks([Task { state, ..task(1) }]))
         }
         HoldReason::Locked | HoldReason::System => obstructed(reason),
         HoldReason::NoDaemon => plain(nobody()),
@@ -163,28 +172,28 @@ fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
             let mut asked = running(1);
             let State::InProgress { stopping, .. } = &mut asked.state else { panic!("it runs") };
             *stopping = Some(StopFor::Cancel);
-            plain(PlanInputs::of([asked]))
+            plain(PlanInputs::with_tasks([asked]))
         }
         HoldReason::AgentSlots => {
             let busy = Task { route: routed(2).route, ..running(2) };
             (
-                PlanInputs::of([routed(1), busy]),
+                PlanInputs::with_tasks([routed(1), busy]),
                 Capacity { agents: [("claude".to_owned(), 1)].into(), ..Capacity::with_slots(4) },
             )
         }
         HoldReason::ProjectSlots => (
-            PlanInputs::of([routed(1), running(2)]),
+            PlanInputs::with_tasks([routed(1), running(2)]),
             Capacity { projects: [("/repo".into(), 1)].into(), ..Capacity::with_slots(4) },
         ),
         HoldReason::Load => strained(Strain::Load),
         HoldReason::Memory => strained(Strain::Memory),
         HoldReason::Disk => {
             let disk = Some(Shortage { dir: "/repo".into(), free_mb: 1, floor_mb: 2 });
-            (PlanInputs::of([routed(1)]), Capacity { disk, ..Capacity::with_slots(4) })
+            (PlanInputs::with_tasks([routed(1)]), Capacity { disk, ..Capacity::with_slots(4) })
         }
         HoldReason::Paused => plain(paused()),
         HoldReason::ShuttingDown => {
-            let mut inputs = PlanInputs::of([routed(1)]);
+            let mut inputs = PlanInputs::with_tasks([routed(1)]);
             inputs.leaving = Some(ShutdownMode::Drain);
             plain(inputs)
         }
@@ -196,22 +205,22 @@ fn world_of(reason: HoldReason) -> (PlanInputs, Capacity) {
                 reason: HoldReason::Review,
             });
             let review = ReviewStage::Reviewing { review: None, then_person: false, waiting };
-            plain(PlanInputs::of([Task { state: State::InReview { run, review }, ..task(1) }]))
+            plain(PlanInputs::with_tasks([Task { state: State::InReview { run, review }, ..task(1) }]))
         }
         HoldReason::Overlap => two_on_one_file(),
         HoldReason::Claimed => {
             let mut claimed = routed(1);
             claimed.spec.assignee = Some("bob".into());
-            plain(PlanInputs::of([claimed]))
+            plain(PlanInputs::with_tasks([claimed]))
         }
         HoldReason::BatchSlots => (batched(|batch| batch.concurrency = 1), Capacity::with_slots(4)),
         HoldReason::BatchBudget => (batched(spend), Capacity::with_slots(4)),
         HoldReason::Config => unread(),
         HoldReason::NotApproved => {
             let unapproved_projects = [("/repo".into(), "1 check of .orch.yml not approved".into())].into();
-            (PlanInputs::of([routed(1)]), Capacity { unapproved_projects, ..Capacity::with_slots(4) })
+            (PlanInputs::with_tasks([routed(1)]), Capacity { unapproved_projects, ..Capacity::with_slots(4) })
         }
-        HoldReason::Spent => (PlanInputs::of([routed(1)]), without_money()),
+        HoldReason::Spent => (PlanInputs::with_tasks([routed(1)]), without_money()),
         HoldReason::Breaker => broken(),
     }
 }
@@ -276,7 +285,7 @@ fn a_task_that_is_being_cancelled_is_not_said_to_go_on() {
         let mut asked = running(1);
         let State::InProgress { stopping, .. } = &mut asked.state else { panic!("it runs") };
         *stopping = Some(why);
-        let (inputs, room) = (PlanInputs::of([asked]), Capacity::with_slots(1));
+        let (inputs, room) = (PlanInputs::with_tasks([asked]), Capacity::with_slots(1));
         let text = inputs.describe(inputs.plan_in(&room).hold(TaskId(1)).expect("it is held"), 1, &room);
         format!("{}: {}", text.detail, describe_end(&text, TaskId(1), None))
     };
@@ -310,7 +319,7 @@ proptest! {
         project in proptest::option::of(1usize..3), full in prop::bool::weighted(0.2), broken in prop::bool::weighted(0.2),
     ) {
         let strain = (slots < max_parallel).then_some(Strain::Load);
-        let room = Capacity {
+        let capacity = Capacity {
             pace: Pace { slots, strain, sample: Sample::default() },
             disk: full.then(|| Shortage { dir: "/repo".into(), free_mb: 1, floor_mb: 2 }),
             agents: agent.map(|most| ("claude".to_owned(), most)).into_iter().collect(),
@@ -318,15 +327,15 @@ proptest! {
             breakers: broken.then(|| open(Target::agent("claude"))).into_iter().collect(),
             ..Capacity::with_slots(max_parallel)
         };
-        let inputs = PlanInputs::of(tasks);
-        let plan = inputs.plan_in(&room);
+        let inputs = PlanInputs::with_tasks(tasks);
+        let plan = inputs.plan_in(&capacity);
         for task in inputs.tasks.values() {
             let holds: Vec<&Hold> = plan.holds.iter().filter(|(id, _)| *id == task.id).map(|(_, hold)| hold).collect();
             prop_assert!(holds.len() <= 1, "{:?}", holds);
             let waits = matches!(task.status(), Status::New | Status::Routed | Status::Blocked);
             prop_assert!(!waits || begun(&plan, task.id) || holds.len() == 1, "task {} has no reason", task.id);
             for hold in holds {
-                let text = inputs.describe(hold, task.id.0, &room);
+                let text = inputs.describe(hold, task.id.0, &capacity);
                 prop_assert!(!text.detail.is_empty() && !describe_end(&text, task.id, None).is_empty());
             }
         }

@@ -85,7 +85,7 @@ pub enum Step {
     CommandCancels,
     /// The engine moves a task.
     Moves(u64, u8),
-    /// A look at the file begins, and sees it.
+    /// A read of the file begins, and sees it.
     Reads,
     /// What it saw is taken over.
     TakesOver,
@@ -106,7 +106,7 @@ struct Said {
     deleted: bool,
 }
 
-pub struct Room {
+pub struct Fixture {
     _dir: tempfile::TempDir,
     runtime: Runtime,
     engine: Engine,
@@ -149,7 +149,7 @@ pub fn ground(dir: &Path) -> (Arc<Deps>, Loaded) {
     (deps, loaded)
 }
 
-impl Room {
+impl Fixture {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let file = Home::new(dir.path().join("home"), None).tasks_file();
@@ -161,7 +161,7 @@ impl Room {
         let entered = runtime.enter();
         let (engine, _) = start(Arc::clone(&deps), loaded, Mode::Serve, Signals::default());
         drop(entered);
-        let mut room = Self {
+        let mut fixture = Self {
             _dir: dir,
             runtime,
             engine,
@@ -178,9 +178,9 @@ impl Room {
             count: 0,
             later: SignedDuration::ZERO,
         };
-        room.take(Step::Reads);
-        room.take(Step::TakesOver);
-        room
+        fixture.take(Step::Reads);
+        fixture.take(Step::TakesOver);
+        fixture
     }
 
     fn text(&self) -> String {
@@ -469,7 +469,7 @@ impl Room {
         Ok(())
     }
 
-    pub fn told(&self) -> String {
+    pub fn render(&self) -> String {
         format!("{}\n---- history\n{}\n---- file\n{}", self.log.join("\n"), self.history.join("\n"), self.text())
     }
 }
