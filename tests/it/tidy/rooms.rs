@@ -7,11 +7,14 @@ use super::{May, SRC, breaches_of, must_hold};
 use May::{All, Room};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Rooms, each with the rooms that it may import.
+type Table = &'static [(&'static str, &'static [May])];
+
 /// The rooms within a crate: the modules directly below its `lib.rs`, each named from the crate's root. A crate that has no row
 /// has one room. What stands in `lib.rs` is for other crates: within, a thing is named where it is.
-const WITHIN: &[(&str, &[(&str, &[May])])] = &[("core", CORE), ("engine", ENGINE)];
+const WITHIN: &[(&str, Table)] = &[("core", CORE), ("engine", ENGINE)];
 
-const CORE: &[(&str, &[May])] = &[
+const CORE: Table = &[
     ("base", &[]),
     ("text", &[Room("base")]),
     ("tasks", &[Room("base")]),
@@ -25,7 +28,7 @@ const CORE: &[(&str, &[May])] = &[
     ("lib", &[All]),
 ];
 
-const ENGINE: &[(&str, &[May])] = &[
+const ENGINE: Table = &[
     // What knows no engine, from below.
     ("error", &[]),
     ("settings", &[]),
