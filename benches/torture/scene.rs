@@ -49,7 +49,7 @@ impl Scene {
         let jobs = jobs(&fixture.notes.to_string_lossy());
         let entries: String = jobs[..4].iter().map(Job::entry).collect();
         fixture.sealed.write_tasks(&format!("{}\n{entries}", MARKS[0]));
-        Self { fixture, jobs, text: None, gave_up: false, edited: false }
+        Self { fixture, jobs, told_at: None, gave_up: false, edited: false }
     }
 
     /// Plays the person until the daemon ends. Returns how it ended.

@@ -5,7 +5,7 @@ use crate::fixture::{Fixture, Job};
 use crate::kit::process::Ran;
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Row, Run, Size, Tally, finding, trials};
-use crate::rows::migrations::Fixture;
+use crate::rows::migrations::OldHome;
 use ::orch_store::journal::SCHEMA;
 use ::orch_store::search::SearchIndex;
 use hurt::{Harm, hurt};
@@ -72,9 +72,9 @@ fn harm(dice: &mut Dice) -> Harm {
 fn files(times: usize, _: Size) -> Tally {
     trials(times, 3, |number| {
         let mut dice = Dice::new(number as u64 + 60_000);
-        let fixture = Fixture::new(SCHEMA);
+        let fixture = OldHome::new(SCHEMA);
         let before = rows(&fixture.list(&[]));
-        let lines = |fixture: &Fixture| fixture.orch(&["events"], &[]).stdout.lines().count();
+        let lines = |fixture: &OldHome| fixture.orch(&["events"], &[]).stdout.lines().count();
         let known = lines(&fixture);
         let harm = harm(&mut dice);
         hurt(&fixture.home().join("tasks.yml"), &harm);

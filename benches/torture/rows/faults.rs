@@ -7,7 +7,7 @@ use crate::fixture::{Fixture, Job, MARKS};
 use crate::kit::process::Ran;
 use crate::kit::wait::{self, RUN};
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, pause, trials};
-use crate::rows::migrations::{Fixture, VERSIONS};
+use crate::rows::migrations::{OldHome, VERSIONS};
 use std::path::Path;
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ fn counted(play: Play, calls: Calls) -> u64 {
             count(&layer)
         }
         Play::Migrate(version) => {
-            let fixture = Fixture::new(version);
+            let fixture = OldHome::new(version);
             let layer = Layer::over(&[fixture.home()], fixture.root());
             layer.fail(Fault::Io, calls, (0, 0));
             fixture.list(&layer.env()).ok();
@@ -249,7 +249,7 @@ fn no_panic(fixture: &Fixture) -> Findings {
 }
 
 fn migrate(trial: &Trial, version: usize) -> Findings {
-    let fixture = Fixture::new(version);
+    let fixture = OldHome::new(version);
     let layer = Layer::over(&[fixture.home()], fixture.root());
     layer.fail(trial.fault, trial.calls, (trial.n, trial.n));
     let ran = fixture.list(&layer.env());

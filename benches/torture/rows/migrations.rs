@@ -33,12 +33,12 @@ pub const NEWER: Row = Row {
 pub const VERSIONS: RangeInclusive<usize> = 1..=SCHEMA;
 
 /// A home with the journal of a version in it.
-pub struct Fixture {
+pub struct OldHome {
     dir: TempDir,
     home: PathBuf,
 }
 
-impl Fixture {
+impl OldHome {
     /// As that orch left it.
     pub fn new(version: usize) -> Self {
         let dir = tempfile::Builder::new().prefix("ob-").tempdir_in("/tmp").expect("a directory");
@@ -161,7 +161,7 @@ fn expected() -> &'static [String] {
 fn deaths(times: usize, _: Size) -> Tally {
     let mut all: Vec<(usize, u64)> = Vec::new();
     for version in VERSIONS {
-        let fixture = Fixture::new(version);
+        let fixture = OldHome::new(version);
         let layer = Layer::over(&[fixture.home()], fixture.root());
         layer.fail(Fault::Death, Calls::Changes, (0, 0));
         fixture.list(&layer.env()).ok();
@@ -174,7 +174,7 @@ fn deaths(times: usize, _: Size) -> Tally {
     }
     let mut tally = trials(all.len(), 3, |number| {
         let (version, n) = all[number];
-        let fixture = Fixture::new(version);
+        let fixture = OldHome::new(version);
         let layer = Layer::over(&[fixture.home()], fixture.root());
         layer.fail(Fault::Death, Calls::Changes, (n, n));
         let ran = fixture.list(&layer.env());
@@ -198,7 +198,7 @@ fn newer(times: usize, _: Size) -> Tally {
     const COMMANDS: [&[&str]; 4] =
         [&["task", "list"], &["serve", "--once"], &["doctor", "--fix"], &["task", "add", "Late"]];
     trials(times, 2, |number| {
-        let fixture = Fixture::new(SCHEMA);
+        let fixture = OldHome::new(SCHEMA);
         let journal = Connection::open(fixture.journal()).expect("a file");
         journal.pragma_update(None, "user_version", SCHEMA + 1).expect("changed");
         drop(journal);
