@@ -1,6 +1,7 @@
 //! The rules: routing, planning, retries, and judging results. Pure: no I/O, no clock, no async.
 //!
-//! The rooms, from the bottom up. Each imports only rooms above it in this table; `tests/it/tidy` enforces it.
+//! The rooms, from the bottom up. Each imports only rooms above it in this table, as `WITHIN` in `tests/it/tidy/rooms.rs`
+//! says in detail.
 //!
 //! | room | what it owns |
 //! |---|---|

@@ -30,11 +30,11 @@ pub(crate) fn failing(id: &str, probe: &Probe) -> String {
 
 /// Returns the models that are known now. Reads files, and asks no provider.
 pub(crate) fn book(deps: &Deps, settings: &Settings, observed: &Probes, now: Timestamp) -> ModelBook {
-    book_with_words(deps, settings, observed, now, &failing)
+    book_describing(deps, settings, observed, now, &failing)
 }
 
-/// The same. `describe` tells why a provider is passed over.
-pub(crate) fn book_with_words(
+/// Like [`book`]; `describe` renders why a provider is not used.
+pub(crate) fn book_describing(
     deps: &Deps,
     settings: &Settings,
     observed: &Probes,

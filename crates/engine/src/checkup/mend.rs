@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Patient, Wish, is_over};
 use super::home::{is_served, mode_that_is_open};
-use super::outside::is_nobodys;
+use super::outside::is_abandoned;
 use orch_core::base::ids::RunId;
 use orch_core::base::names::BranchName;
 use orch_core::operations::gc::task_of_branch;
@@ -89,7 +89,7 @@ impl Mend {
                 let known = patient.known().await.ok_or("the journal cannot be read")?;
                 let task = run.task().and_then(|id| known.tasks.get(&id));
                 let is_used = task.is_some_and(|task| task.status() == Status::InReview);
-                if is_used || !is_nobodys(patient, &known, run) || !repo.is_scratch(path).await.map_err(text)? {
+                if is_used || !is_abandoned(patient, &known, run) || !repo.is_scratch(path).await.map_err(text)? {
                     return Ok(false);
                 }
                 repo.remove_scratch(path).await.map(|()| true).map_err(text)
@@ -141,7 +141,7 @@ async fn drop_socket(patient: &Patient<'_>, path: &Path) -> Result<bool, String>
 
 async fn end_session(patient: &Patient<'_>, name: &str, run: &RunId) -> Result<bool, String> {
     let known = patient.known().await.ok_or("the journal cannot be read")?;
-    if !is_nobodys(patient, &known, run) || !patient.tmux.has_session(name).await.map_err(text)? {
+    if !is_abandoned(patient, &known, run) || !patient.tmux.has_session(name).await.map_err(text)? {
         return Ok(false);
     }
     patient.tmux.kill_session(name).await.map(|()| true).map_err(text)

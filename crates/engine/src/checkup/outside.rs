@@ -55,7 +55,7 @@ pub(super) fn compare(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec
 }
 
 /// Returns whether a run belongs to no engine: over, or in no journal and old.
-pub(super) fn is_nobodys(patient: &Patient<'_>, known: &Glance, run: &RunId) -> bool {
+pub(super) fn is_abandoned(patient: &Patient<'_>, known: &Glance, run: &RunId) -> bool {
     match known.runs.get(run) {
         Some(run) => is_over(run, patient.now),
         None => age(&patient.home.run(run), patient).is_none_or(|age| age >= UNKNOWN_GRACE),
@@ -74,7 +74,7 @@ fn sessions(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Finding> 
         let title = format!("session {name}");
         let remedy = format!("tmux -S {} kill-session -t ={name}", patient.tmux.socket().display());
         let finding = match run {
-            Some(run) if !is_nobodys(patient, known, run) => continue,
+            Some(run) if !is_abandoned(patient, known, run) => continue,
             Some(run) => {
                 let detail = format!("it is of {}", told_run(known, run));
                 Finding::new(&title, Verdict::Warning, detail)
@@ -109,7 +109,7 @@ fn directories(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Findin
     let orphans: Vec<&RunId> = seen
         .runs
         .keys()
-        .filter(|run| !known.runs.contains_key(*run) && is_nobodys(patient, known, run) && is_old(run))
+        .filter(|run| !known.runs.contains_key(*run) && is_abandoned(patient, known, run) && is_old(run))
         .collect();
     let Some(first) = orphans.first() else { return Vec::new() };
     let detail = format!("{} directories of runs that no journal has, the first {first}", orphans.len());

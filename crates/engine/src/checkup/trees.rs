@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Patient, Verdict, is_at_work, of_task};
 use super::mend::Mend;
-use super::outside::{Seen, is_nobodys};
+use super::outside::{Seen, is_abandoned};
 use crate::upkeep::gc::directories;
 use orch_core::base::ids::RunId;
 use orch_core::base::names::BranchName;
@@ -141,7 +141,7 @@ async fn scratch(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Find
         let Some(run) = entry.file_name().to_str().and_then(|name| name.parse::<RunId>().ok()) else { continue };
         let task = run.task().and_then(|id| known.tasks.get(&id));
         let is_used = task.is_some_and(|task| task.status() == orch_core::tasks::task::Status::InReview);
-        if is_used || !is_nobodys(patient, known, &run) {
+        if is_used || !is_abandoned(patient, known, &run) {
             continue;
         }
         let path = entry.path();

@@ -27,7 +27,7 @@ pub(crate) struct RunWatch {
     /// When what is known of the runs' health was written down.
     seen: Seen,
     /// What holds accepted work up, as the history records it.
-    told_holds: HashMap<TaskId, Fact>,
+    recorded_holds: HashMap<TaskId, Fact>,
     /// When what is kept is checked next.
     next_look: Option<Instant>,
     /// All runs must be compared with the index.
@@ -74,12 +74,12 @@ impl RunWatch {
 
     /// Whether this is not how the history tells what holds the task's work up; then it does from now on.
     pub(crate) fn is_other_hold(&mut self, task: TaskId, hold: &Fact) -> bool {
-        self.told_holds.insert(task, hold.clone()).is_none_or(|before| before != *hold)
+        self.recorded_holds.insert(task, hold.clone()).is_none_or(|before| before != *hold)
     }
 
     /// Nothing holds the task's work up any more.
     pub(crate) fn forget_hold(&mut self, task: TaskId) {
-        self.told_holds.remove(&task);
+        self.recorded_holds.remove(&task);
     }
 
     /// A run ended: its output is complete.

@@ -1,6 +1,6 @@
 //! The models as they stand now, by the environment and the settings of the engine, for questions about models themselves.
 
-use crate::catalog::known_models::{book_with_words, failing};
+use crate::catalog::known_models::{book_describing, failing};
 use crate::catalog::model_book::ModelBook;
 use crate::catalog::reach::reach;
 use crate::engine::Engine;
@@ -58,7 +58,7 @@ impl EngineHandle {
         let samples = self.samples().await?;
         // Programs of agents are asked for their models: the loop of the engine does not wait for them.
         let built = tokio::task::spawn_blocking(move || {
-            let mut book = book_with_words(&deps, &settings, &probes, now, &|id, probe| {
+            let mut book = book_describing(&deps, &settings, &probes, now, &|id, probe| {
                 let age = SignedDuration::from_secs(now.duration_since(probe.at).as_secs().max(0));
                 format!("{}, asked {age:#} ago", failing(id, probe))
             });

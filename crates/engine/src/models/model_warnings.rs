@@ -93,10 +93,9 @@ fn nothing_of(
     if uses_model(config, &model) || candidates.into_iter().any(|name| may_have_others(name)) {
         return None;
     }
-    let message = error.to_string();
-    let meant = error.suggestions().into_iter().next().filter(|_| !message.contains("did you mean"));
+    let meant = error.suggestions().into_iter().next().filter(|_| !error.has_meant());
     let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
-    Some(Misfit { leaves_choice: false, reason: format!("{message}{meant}"), hint: error.hint() })
+    Some(Misfit { leaves_choice: false, reason: format!("{error}{meant}"), hint: error.hint() })
 }
 
 impl Engine {

@@ -145,6 +145,19 @@ impl ResolveError {
         }
     }
 
+    /// Whether the message itself names what was probably meant.
+    pub fn has_meant(&self) -> bool {
+        if let Self::BehindAlias { cause, .. } = self {
+            return cause.has_meant();
+        }
+        matches!(
+            self,
+            Self::UnknownTag { meant: Some(_), .. }
+                | Self::UnknownTier { meant: Some(_), .. }
+                | Self::UnknownProvider { meant: Some(_), .. }
+        )
+    }
+
     /// Whether aliases refer back to themselves.
     pub fn is_cycle(&self) -> bool {
         matches!(self, Self::AliasCycle(_))
