@@ -48,9 +48,9 @@ pub fn working_in(dir: &Path) -> Option<Vec<u32>> {
     // The kernel reports paths with links resolved.
     let dir = dir.canonicalize().ok()?;
     let me = std::process::id();
-    // A process without a row has ended.
+    // A process without a row has ended. The row of one that is just being removed names no parent.
     let found = using_below(&dir)?.into_iter().filter_map(table::entry);
-    let (own, mut others): (Vec<Entry>, Vec<Entry>) = found.partition(|entry| entry.parent == me);
+    let (own, mut others): (Vec<Entry>, Vec<Entry>) = found.partition(|entry| [0, me].contains(&entry.parent));
     if !own.is_empty() {
         let programs = own.into_iter().filter(|entry| !is_copy(entry.pid)).collect::<Vec<_>>();
         // One that has executed another program since keeps nothing open.
