@@ -20,6 +20,8 @@ use std::time::Duration;
 const CPU: f64 = 0.02;
 /// Megabytes.
 const PSS: f64 = 20.0;
+/// Megabytes that chats may cost on top before they become a process of their own.
+const CHATS: f64 = 8.0;
 /// The chat of one person with the bot.
 const OWN: i64 = 42;
 
@@ -62,6 +64,11 @@ fn with_chats(watch: Duration, table: &mut Table) {
         discord.api_url(),
         discord.gateway_url()
     );
+    let mut without = Fixture::new("");
+    without.serve();
+    pause(Duration::from_secs(5));
+    let alone = anonymous_mb(without.daemon_pid());
+    finish(without);
     let mut fixture = Fixture::new(&config);
     for (name, token) in [("telegram", TELEGRAM), ("discord", DISCORD)] {
         write_file(&fixture.sealed().orch_home().join(format!("{name}.secret")), token);
@@ -72,11 +79,22 @@ fn with_chats(watch: Duration, table: &mut Table) {
     pause(Duration::from_secs(5));
     let pid = fixture.daemon_pid();
     let seen = watched(pid, watch);
-    let pss = pss_mb(pid);
+    let (pss, own) = (pss_mb(pid), anonymous_mb(pid));
     finish(fixture);
     const IDLE: &str = "idle daemon that listens in Telegram and Discord";
     report(IDLE, &seen, watch, table);
     table.add(limit(format!("{IDLE}: memory (PSS)"), format!("{} MB", figure(pss)), format!("≤ {PSS} MB"), pss <= PSS));
+    let cost = own - alone;
+    table.add(Row {
+        baseline: format!("{} MB without them", figure(alone)),
+        own: format!("{} MB", figure(cost)),
+        ..limit(
+            format!("{IDLE}: memory of its own"),
+            format!("{} MB", figure(own)),
+            format!("own ≤ {CHATS} MB"),
+            cost <= CHATS,
+        )
+    });
 }
 
 fn finish(mut fixture: Fixture) {
@@ -173,8 +191,19 @@ fn children_of(pid: i32) -> Children {
 
 /// Its share of the memory, in megabytes.
 pub fn pss_mb(pid: i32) -> f64 {
+    memory_mb(pid, "Pss:")
+}
+
+/// Memory that no other process shares and no file backs, in megabytes: what the process itself costs, without the pages
+/// of its program, which the kernel drops when it needs them.
+fn anonymous_mb(pid: i32) -> f64 {
+    memory_mb(pid, "Pss_Anon:")
+}
+
+/// A line of the kernel's sums over all mappings of a process, in megabytes.
+fn memory_mb(pid: i32, label: &str) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line =
-        text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+        text.lines().find_map(|line| line.strip_prefix(label)?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
     line.unwrap_or(f64::NAN) * 1024.0 / 1e6
 }
