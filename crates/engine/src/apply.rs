@@ -3,6 +3,7 @@
 
 use crate::deps::Deps;
 use crate::deps::job_key::JobKey;
+use crate::deps::task_context::TaskContext;
 use crate::error::EngineError;
 use crate::files::jobs_file;
 use crate::files::jobs_file::Change as JobChange;
@@ -25,7 +26,7 @@ use orch_core::tasks::delegation::DelegationContext;
 use orch_core::tasks::judge::Verdict;
 use orch_core::tasks::message::{Author, Message};
 use orch_core::tasks::outcome::Usage;
-use orch_core::tasks::task::{Run, Task};
+use orch_core::tasks::task::Run;
 use orch_runner::{Handed, RunReport};
 use orch_store::journal::Project;
 use std::collections::BTreeSet;
@@ -34,6 +35,12 @@ use std::sync::Arc;
 impl Job {
     /// Carries the job out and returns its report.
     pub async fn run(self, deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
+        let about = |task| TaskContext {
+            deps: Arc::clone(deps),
+            settings: Arc::clone(settings),
+            projects: projects.to_vec(),
+            task,
+        };
         match self {
             Self::Look { runs, listen, seen } => poll_runs(deps, settings, runs, listen, seen).await,
             Self::ReadFiles { known } => {
@@ -51,9 +58,7 @@ impl Job {
                 let deps = Arc::clone(deps);
                 blocking(move || Report::Written(Box::new(crate::files::file_job::write(&deps, order)))).await
             }
-            Self::Start { task, run, said } => {
-                start_recovery::start(deps, settings, projects, &task, &run, &said).await
-            }
+            Self::Start { task, run, said } => start_recovery::start(&about(task), &run, &said).await,
             Self::HandOver { run, message, project } => hand_over(deps, run, message, project).await,
             Self::Stop { run, reason } => {
                 let dir = deps.run_dir(&run);
@@ -67,8 +72,8 @@ impl Job {
                 crate::launch::review_run::clear(deps, &dir, &run).await;
                 Report::Nothing
             }
-            Self::Judge { task, standing, run } => judge(deps, settings, projects, (&task, &standing), run).await,
-            Self::Integrate { task, run } => integration_job::integrate(deps, settings, projects, &task, run).await,
+            Self::Judge { task, standing, run } => judge(&about(task), &standing, run).await,
+            Self::Integrate { task, run } => integration_job::integrate(&about(task), run).await,
             Self::Sidecars { tasks } => {
                 let deps = Arc::clone(deps);
                 blocking(move || {
@@ -97,7 +102,7 @@ impl Job {
             Self::ChangeJobs { change } => change_jobs(deps, *change).await,
             Self::RunCommand { firing } => run_command(deps, settings, projects, &firing).await,
             Self::TryRoute { task, run, obstacle, reply } => {
-                let result = question::try_route(deps, settings, projects, &task, &run, obstacle).await;
+                let result = question::try_route(&about(task), &run, obstacle).await;
                 reply.send(result.map_err(|message| EngineError::Invalid { message, hint: None }));
                 Report::Nothing
             }
@@ -107,7 +112,7 @@ impl Job {
                 Report::Nothing
             }
             Self::Compare { task, with_patch, reply, .. } => {
-                reply.send(difference::compare(deps, settings, projects, &task, with_patch).await);
+                reply.send(difference::compare(&about(task), with_patch).await);
                 Report::Nothing
             }
         }
@@ -122,16 +127,11 @@ pub async fn blocking(work: impl FnOnce() -> Report + Send + 'static) -> Report 
     }
 }
 
-async fn judge(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    of: (&Arc<Task>, &DelegationContext),
-    run: RunId,
-) -> Report {
-    let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Judge(run.clone()), Some(of.0.id));
+async fn judge(cx: &TaskContext, delegation: &DelegationContext, run: RunId) -> Report {
+    let deps = &cx.deps;
+    let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Judge(run.clone()), Some(cx.task.id));
     let judged = loop {
-        let problem = match verify::judge(deps, settings, projects, of, &run).await {
+        let problem = match verify::judge(cx, delegation, &run).await {
             Ok(judgement) => break Ok(judgement),
             Err(problem) => problem,
         };

@@ -4,9 +4,10 @@
 pub(crate) mod integration_job;
 pub(crate) mod revert;
 
+use crate::deps::task_context::TaskContext;
 use crate::deps::{Deps, leases};
 use crate::launch::starting_point::tasks;
-use crate::settings::{Settings, directory_of, project_file};
+use crate::settings::project_file;
 use crate::verify::workspace::Unready;
 use crate::verify::{Checking, Place};
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +24,6 @@ use orch_core::tasks::judge::{Verdict, failed_checks};
 use orch_core::tasks::outcome::{ConflictRound, Failure};
 use orch_core::tasks::task::{BeganFrom, OrderKind, Postponed, Status, Task};
 use orch_core::tasks::task_type::TaskType;
-use orch_store::journal::Project;
 use orch_sys::crash::point;
 use orch_sys::git::{AdvanceError, Candidate, GitError, MergeError, MergeRequest, Merged, MoveProgress, RefMove, Repo};
 use std::path::{Path, PathBuf};
@@ -38,14 +38,9 @@ const SETUP_AGAIN: SignedDuration = SignedDuration::from_secs(300);
 const WAIT: SignedDuration = SignedDuration::from_secs(30);
 
 /// Integrates the accepted work of `task`, or carries out what a person has ordered about its branch.
-pub async fn integrate(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &RunId,
-) -> Result<Integration, IntegrationProblem> {
-    let config = settings.for_task(task, projects);
+pub async fn integrate(cx: &TaskContext, run: &RunId) -> Result<Integration, IntegrationProblem> {
+    let TaskContext { deps, task, .. } = cx;
+    let config = cx.config();
     if let (Some(OrderKind::Approve), Some(integration)) = (task.order().map(|o| o.kind), &task.integration)
         && task.is_merged()
     {
@@ -63,13 +58,13 @@ pub async fn integrate(
             Ok(Integration { mode: IntegrateMode::Branch, state: IntegrationState::Kept, commit, restored: None })
         }
         (None | Some(OrderKind::Approve), Integrate::Merge) | (Some(OrderKind::Merge), _) => {
-            let queue = Queue::new(deps, &config, task, run, projects).await?;
+            let queue = Queue::new(cx, &config, run).await?;
             queue.require_approval()?;
             queue.dependencies_merged().await?;
             queue.merge().await
         }
         (Some(OrderKind::Revert), _) => {
-            let queue = Queue::new(deps, &config, task, run, projects).await?;
+            let queue = Queue::new(cx, &config, run).await?;
             queue.require_approval()?;
             crate::integrate::revert::take_back(&queue).await
         }
@@ -77,10 +72,10 @@ pub async fn integrate(
 }
 
 /// Throws away what an integration that was called off has left.
-pub async fn clear(deps: &Arc<Deps>, projects: &[Project], task: &Task, run: &RunId) {
-    let Ok(dir) = directory_of(task, projects) else { return };
-    match deps.repository(&dir).await {
-        Ok(repo) => clear_scratch(&repo, run, &scratch(deps, run)).await,
+pub async fn clear(cx: &TaskContext, run: &RunId) {
+    let Ok(dir) = cx.dir() else { return };
+    match cx.deps.repository(&dir).await {
+        Ok(repo) => clear_scratch(&repo, run, &scratch(&cx.deps, run)).await,
         Err(error) => tracing::warn!(%run, %error, "a scratch worktree is left behind"),
     }
 }
@@ -182,14 +177,9 @@ impl From<IntegrationProblem> for Attempt {
 
 impl<'a> Queue<'a> {
     /// Waits for its turn.
-    async fn new(
-        deps: &'a Arc<Deps>,
-        config: &'a Config,
-        task: &'a Task,
-        run: &'a RunId,
-        projects: &[Project],
-    ) -> Result<Self, IntegrationProblem> {
-        let dir = directory_of(task, projects).map_err(IntegrationProblem::Ask)?;
+    async fn new(cx: &'a TaskContext, config: &'a Config, run: &'a RunId) -> Result<Self, IntegrationProblem> {
+        let TaskContext { deps, task, .. } = cx;
+        let dir = cx.dir().map_err(IntegrationProblem::Ask)?;
         let repo = deps.repository(&dir).await.map_err(git_failed)?;
         let place = task.place.as_ref().ok_or_else(|| ask(&"the task has no branch", None))?;
         let branch = BranchName::parse(&place.branch).map_err(|e| ask(&e, None))?;

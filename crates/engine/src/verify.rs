@@ -12,8 +12,9 @@ pub(crate) mod tryout;
 mod unjudged;
 pub(crate) mod workspace;
 
+use crate::deps::task_context::TaskContext;
 use crate::deps::{Deps, leases};
-use crate::settings::{Settings, directory_of};
+use crate::settings::Settings;
 use crate::verify::difference::parting;
 pub use checks::{Checking, Place};
 use orch_config::raw::ChecksIn;
@@ -27,11 +28,10 @@ use orch_core::tasks::judge::{Case, Verdict, accepted_because, depends_on_checks
 use orch_core::tasks::outcome::{Failure, Outcome};
 use orch_core::tasks::question::QuestionKind;
 use orch_core::tasks::review::Reviewers;
-use orch_core::tasks::task::{Run, Task, Workplace};
+use orch_core::tasks::task::{Run, Workplace};
 use orch_core::tasks::task_type::TaskType;
 use orch_core::text::redact::Redactor;
 use orch_core::text::shell::word;
-use orch_store::journal::Project;
 use orch_sys::crash::point;
 use orch_sys::fs::{self, Durability};
 use orch_sys::git::{Author, Checkout, Evidence as Seen, GitError, Head, LeftoversError, Repo};
@@ -40,7 +40,6 @@ pub use outside::Before;
 use outside::Scene;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 pub use unjudged::{Beginning, look_at_last_run};
 
 /// What orch concludes of a run.
@@ -57,20 +56,14 @@ pub struct Judgement {
 ///
 /// # Errors
 /// There is no evidence to weigh: an external call failed, or only a person can go on.
-pub async fn judge(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    (task, standing): (&Arc<Task>, &DelegationContext),
-    run: &RunId,
-) -> Result<Judgement, StepProblem> {
-    let task_type = TaskType::from_spec(&task.spec);
-    let (answer, mut evidence) = gather(deps, settings, projects, (task, &task_type), run).await?;
+pub async fn judge(cx: &TaskContext, delegation: &DelegationContext, run: &RunId) -> Result<Judgement, StepProblem> {
+    let task_type = TaskType::from_spec(&cx.task.spec);
+    let (answer, mut evidence) = gather(cx, &task_type, run).await?;
     let case = Case { answer: &answer, evidence: &evidence, task_type: &task_type };
     let concluded = conclude(&case);
     let accepted = accepted_because(&case);
-    let verdict = delegation::apply_limits(concluded, &mut evidence, standing);
-    let reviewers = reviewers(settings, projects, task, &evidence);
+    let verdict = delegation::apply_limits(concluded, &mut evidence, delegation);
+    let reviewers = reviewers(cx, &evidence);
     evidence.accepted = (verdict == Verdict::Accept).then_some(accepted);
     Ok(Judgement { verdict, evidence, reviewers })
 }
@@ -85,24 +78,19 @@ impl Judgement {
 }
 
 /// Who reviews a change. A text is the person's own to read.
-fn reviewers(settings: &Settings, projects: &[Project], task: &Task, evidence: &Evidence) -> Reviewers {
+fn reviewers(cx: &TaskContext, evidence: &Evidence) -> Reviewers {
     if evidence.commits.is_empty() {
         return Reviewers::Nobody;
     }
-    let config = settings.for_task(task, projects);
-    config.workflow.review.reviewers(settings.may_review(&config).len())
+    let config = cx.config();
+    config.workflow.review.reviewers(cx.settings.may_review(&config).len())
 }
 
-async fn gather(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    (task, task_type): (&Task, &TaskType),
-    run: &RunId,
-) -> Result<(Answer, Evidence), StepProblem> {
-    let dir = directory_of(task, projects).map_err(StepProblem::Ask)?;
+async fn gather(cx: &TaskContext, task_type: &TaskType, run: &RunId) -> Result<(Answer, Evidence), StepProblem> {
+    let TaskContext { deps, settings, task, .. } = cx;
+    let dir = cx.dir().map_err(StepProblem::Ask)?;
     let place = task.place.as_ref().ok_or_else(|| asked("the run has no worktree to look at"))?;
-    let config = settings.for_task(task, projects);
+    let config = cx.config();
     let repo = deps.repository(&dir).await?;
     let (checkout, mut notes) = worktree(&repo, place).await?;
     // Files that were hidden from the agent come back first: nothing is judged without them.

@@ -5,7 +5,7 @@ use crate::catalog::credentials::{Environment, endpoint};
 use crate::catalog::model_book::ModelBook;
 use crate::catalog::policies::Ground;
 use crate::catalog::reach::{reach, workers};
-use crate::deps::Deps;
+use crate::deps::task_context::TaskContext;
 use crate::settings::Settings;
 use crate::settings::routing::OwnedRouting;
 use jiff::Timestamp;
@@ -19,20 +19,12 @@ use orch_core::models::availability::Probes;
 use orch_core::models::resolve::{Needs, Record};
 use orch_core::tasks::task::Task;
 use orch_core::tasks::task_type::TaskType;
-use orch_store::journal::Project;
 use orch_sys::clock::{Clock, SystemClock};
 
 /// The routing question of a task for who only wants to know. Blocking.
-pub(crate) fn routing_of(
-    deps: &Deps,
-    settings: &Settings,
-    projects: &[Project],
-    task: &Task,
-    book: &ModelBook,
-    samples: &[Sample],
-) -> OwnedRouting {
-    let routing = settings.routing(task, projects);
-    let config = settings.for_task(task, projects);
+pub(crate) fn routing_of(cx: &TaskContext, book: &ModelBook, samples: &[Sample]) -> OwnedRouting {
+    let TaskContext { deps, settings, projects, task } = cx;
+    let (routing, config) = (settings.routing(task, projects), cx.config());
     if settings.policy.is_some() {
         let environment = &deps.environment;
         let ground = Ground { settings, projects, book, environment, samples, last: None, is_out: &|_, _| false };

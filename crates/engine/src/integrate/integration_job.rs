@@ -1,31 +1,23 @@
 //! The job that integrates the work of a task: what failed and passes is tried again, until it is called off.
 
-use crate::deps::Deps;
 use crate::deps::job_key::JobKey;
+use crate::deps::task_context::TaskContext;
 use crate::integrate;
 use crate::job::report::Report;
-use crate::settings::Settings;
 use crate::verify::overruled;
 use orch_core::base::external::StepProblem;
 use orch_core::base::ids::RunId;
 use orch_core::tasks::event::IntegrationProblem;
 use orch_core::tasks::evidence::Integration;
-use orch_core::tasks::task::{OrderKind, Task};
-use orch_store::journal::Project;
-use std::sync::Arc;
+use orch_core::tasks::task::OrderKind;
 
 /// Integrates the work of a run, unless that is called off before the base moves.
-pub(crate) async fn integrate(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: RunId,
-) -> Report {
+pub(crate) async fn integrate(cx: &TaskContext, run: RunId) -> Report {
+    let TaskContext { deps, task, .. } = cx;
     let called_off = deps.ledger.prepare(&run);
-    let integrated = called_off.run_until_cancelled(try_to_integrate(deps, settings, projects, task, &run)).await;
+    let integrated = called_off.run_until_cancelled(try_to_integrate(cx, &run)).await;
     let Some(result) = integrated else {
-        integrate::clear(deps, projects, task, &run).await;
+        integrate::clear(cx, &run).await;
         return Report::Nothing;
     };
     let order = task.order().cloned();
@@ -46,16 +38,11 @@ pub(crate) async fn integrate(
 }
 
 /// Integrates, and tries again what failed and passes.
-async fn try_to_integrate(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &RunId,
-) -> Result<Integration, IntegrationProblem> {
-    let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Integrate(run.clone()), Some(task.id));
+async fn try_to_integrate(cx: &TaskContext, run: &RunId) -> Result<Integration, IntegrationProblem> {
+    let deps = &cx.deps;
+    let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Integrate(run.clone()), Some(cx.task.id));
     loop {
-        let result = integrate::integrate(deps, settings, projects, task, run).await;
+        let result = integrate::integrate(cx, run).await;
         let problem = match &result {
             Err(IntegrationProblem::Ask(question)) => StepProblem::Ask(question.clone()),
             Err(IntegrationProblem::External(failure)) => StepProblem::External(failure.clone()),

@@ -54,7 +54,7 @@ impl Opening {
     }
 
     /// Waits until the runner has the run, which must be prepared.
-    pub async fn taken(self) -> Result<(), LaunchProblem> {
+    async fn taken(self) -> Result<(), LaunchProblem> {
         let made = self.made.await.map_err(|e| ask(&e, None))?;
         made.map_err(|e| failed(e, None))?;
         let waited = tokio::time::timeout(START_PATIENCE, async {
@@ -74,8 +74,19 @@ impl Opening {
         })
     }
 
+    /// Waits until the runner has the run that was prepared; where it could not be prepared, closes the session.
+    pub async fn finish<T>(self, prepared: Result<T, LaunchProblem>) -> Result<T, LaunchProblem> {
+        match prepared {
+            Ok(prepared) => self.taken().await.map(|()| prepared),
+            Err(problem) => {
+                self.close().await;
+                Err(problem)
+            }
+        }
+    }
+
     /// Closes the session: the run will not be prepared.
-    pub async fn close(self) {
+    async fn close(self) {
         // Whatever became of it, it must be over before it can be closed.
         let _ = self.made.await;
         point!("session.close.before");
@@ -115,7 +126,8 @@ pub fn workplace(
     worktree: &Worktree,
     branch: &BranchName,
     base: &BranchName,
-    (config, start): (&Config, StartingPoint),
+    config: &Config,
+    start: StartingPoint,
 ) -> Workplace {
     Workplace {
         terms: Some(Box::new(frozen::terms(config))),
