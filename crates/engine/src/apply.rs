@@ -170,7 +170,8 @@ async fn hand_over(deps: &Arc<Deps>, run: RunId, message: Message, project: Opti
     .await
 }
 
-/// Looks which runs ended and what their agents heard. What was hidden from those agents is back before anybody hears of it.
+/// Reads which runs ended and what their agents heard; a run whose runner died is brought to its end. What was hidden from
+/// the agents of ended runs is back when this returns.
 async fn poll_runs(
     deps: &Arc<Deps>,
     settings: &Arc<Settings>,
@@ -178,8 +179,32 @@ async fn poll_runs(
     listen: BTreeSet<TaskId>,
     seen: Seen,
 ) -> Report {
-    let looked = read_runs(deps, settings, runs, listen, seen).await;
-    if let Report::Looked { ended, .. } = &looked {
+    let (at, with) = (Arc::clone(deps), Arc::clone(settings));
+    let polled = blocking(move || {
+        let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        for run in runs {
+            health.extend(ending::news(&at, &run, &seen));
+            let over = ending::ended(&at, &with, &run).unwrap_or_else(|failure| {
+                // Nothing is known of it: it is polled again.
+                tracing::warn!(%run, %failure, "the state of a run cannot be read now");
+                None
+            });
+            // After the end: then no receipt comes any more.
+            if run.task().is_some_and(|task| listen.contains(&task)) {
+                let receipts = at.run_dir(&run).receipts();
+                heard.extend(receipts.into_iter().map(|receipt| (run.clone(), receipt.id)));
+            }
+            if let Some(mut over) = over {
+                if over.report.ending.usage_is_thread_total {
+                    over.report.ending.usage = own_usage(&at, &run, &over.report);
+                }
+                ended.push((run, over));
+            }
+        }
+        Report::Looked { heard, health, ended }
+    })
+    .await;
+    if let Report::Looked { ended, .. } = &polled {
         for (run, _) in ended {
             if let Err(error) = hidden::reveal(deps, &deps.run_dir(run)).await {
                 // The judge of the run tries it again.
@@ -187,42 +212,7 @@ async fn poll_runs(
             }
         }
     }
-    looked
-}
-
-/// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
-async fn read_runs(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    runs: Vec<RunId>,
-    listen: BTreeSet<TaskId>,
-    seen: Seen,
-) -> Report {
-    let (deps, settings) = (Arc::clone(deps), Arc::clone(settings));
-    blocking(move || {
-        let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
-        for run in runs {
-            health.extend(ending::news(&deps, &run, &seen));
-            let over = ending::ended(&deps, &settings, &run).unwrap_or_else(|failure| {
-                // Nothing is known of it: it is polled again.
-                tracing::warn!(%run, %failure, "how a run stands cannot be told now");
-                None
-            });
-            // After the end: then no receipt comes any more.
-            if run.task().is_some_and(|task| listen.contains(&task)) {
-                let receipts = deps.run_dir(&run).receipts();
-                heard.extend(receipts.into_iter().map(|receipt| (run.clone(), receipt.id)));
-            }
-            if let Some(mut over) = over {
-                if over.report.ending.usage_is_thread_total {
-                    over.report.ending.usage = own_usage(&deps, &run, &over.report);
-                }
-                ended.push((run, over));
-            }
-        }
-        Report::Looked { heard, health, ended }
-    })
-    .await
+    polled
 }
 
 /// What a run used itself, when its CLI counts over the whole conversation. Blocking.

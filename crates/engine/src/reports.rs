@@ -6,6 +6,7 @@ use crate::error::EngineError;
 use crate::files::file_job::Writeback;
 use crate::job::report::Report;
 use crate::launch::question;
+use crate::launch::run_start::Started;
 use crate::recurring::job_command;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use orch_core::tasks::judge::Verdict;
 use orch_core::tasks::outcome::{Failure, FailureClass, Outcome, RunKind};
 use orch_core::tasks::question::QuestionKind;
 use orch_core::tasks::review::Reviewers;
-use orch_core::tasks::task::{Phase, Run, StopFor, Workplace};
+use orch_core::tasks::task::{Phase, Run, StopFor};
 use orch_runner::RunReport;
 
 /// The longest name of a model that is kept of what a CLI says, in characters.
@@ -50,7 +51,7 @@ impl Engine {
                 }
             }
             Report::Started { run, place, session_id, live, at } => {
-                self.on_started(change_set, &run, place, (session_id, live), at, now);
+                self.on_started(change_set, &run, Started { place, session_id }, live, at, now);
             }
             Report::NotStarted { run, problem } => self.on_not_started(change_set, &run, problem, now),
             Report::Judged { run, verdict, evidence, reviewers, record } => {
@@ -107,8 +108,8 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         id: &RunId,
-        place: Option<Workplace>,
-        (session_id, live): (Option<String>, bool),
+        started: Started,
+        live: bool,
         at: Timestamp,
         now: Timestamp,
     ) {
@@ -116,7 +117,7 @@ impl Engine {
         run.phase = Phase::Running;
         run.started_at = Some(at);
         run.live = live;
-        run.session_id = session_id.or(run.session_id);
+        run.session_id = started.session_id.or(run.session_id);
         let (task, agent, model) = (run.task, run.agent.clone(), run.model.clone());
         let fact = match run.kind {
             RunKind::Work => Fact::from(RunFact::Started { agent, model }),
@@ -124,7 +125,7 @@ impl Engine {
             RunKind::Route => RouteFact::Started { agent, model }.into(),
         };
         change_set.put_run(&mut self.state, run);
-        if let Some(place) = place {
+        if let Some(place) = started.place {
             self.expect(change_set, task, &Event::Placed { place }, now);
         }
         change_set.note(&mut self.state, now, Some(task), Some(id.clone()), fact);

@@ -33,9 +33,6 @@ const LONGEST_LINE: usize = 100;
 /// The most answers to requests with a key that are kept in memory.
 pub(crate) const ANSWERS: usize = 1000;
 
-/// A question about a path that planning asks.
-pub type AskOfPath<'a> = &'a dyn Fn(&Path) -> bool;
-
 /// Everything the engine keeps in memory. Settled tasks are in the journal, however many there are; one is brought here
 /// when somebody asks something of it, and put away again at the end of the turn.
 pub struct EngineState {
@@ -289,7 +286,8 @@ impl EngineState {
         room: &'a Capacity,
         leaving: Option<ShutdownMode>,
         identity: &'a str,
-        (dir_exists, is_registered): (AskOfPath<'a>, AskOfPath<'a>),
+        dir_exists: &'a dyn Fn(&Path) -> bool,
+        is_registered: &'a dyn Fn(&Path) -> bool,
     ) -> Snapshot<'a> {
         Snapshot {
             tasks: &self.tasks,

@@ -23,6 +23,7 @@ pub use facts_of_work::{
     Beginning, Choice, Death, IntegrationFact, Landing, LeftBehind, NotIntegrated, ReviewFact, RouteFact, RunEnd,
     RunFact,
 };
+pub(crate) use render::to_raise;
 pub use standing::Standing;
 
 pub use crate::planning::batch::BatchEnd;

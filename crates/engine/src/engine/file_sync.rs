@@ -62,6 +62,51 @@ impl Reading {
     }
 }
 
+/// The first read of the files, before which no request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum FirstRead {
+    #[default]
+    Pending,
+    /// What was read is to become tasks, and their ids were tried to be written.
+    WriteTried,
+    Done,
+}
+
+/// Where everything stands in the file, as far as that is kept between two writes.
+#[derive(Default)]
+enum Layout {
+    #[default]
+    Unknown,
+    /// Not known, and the next read must bring it.
+    Wanted,
+    Known(Outline),
+}
+
+impl Layout {
+    fn take(&mut self) -> Option<Outline> {
+        match std::mem::take(self) {
+            Self::Unknown => None,
+            Self::Wanted => {
+                *self = Self::Wanted;
+                None
+            }
+            Self::Known(outline) => Some(outline),
+        }
+    }
+
+    /// Keeps this outline in place of the one before. Without one, what is wanted stays so.
+    fn replace(&mut self, outline: Option<Outline>) {
+        drop(self.take());
+        if let Some(outline) = outline {
+            *self = Self::Known(outline);
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        matches!(self, Self::Wanted)
+    }
+}
+
 /// A write of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Writing {
@@ -75,20 +120,14 @@ enum Writing {
 /// The loop's side of the file.
 #[derive(Default)]
 pub struct FileSync {
-    /// The files were read once, and what is new there has become tasks, where that is possible.
-    is_read: bool,
-    /// A write was tried.
-    is_write_tried: bool,
+    first_read: FirstRead,
     /// The commands that wait until the file is read.
     parked: Vec<Parked>,
     known: Known,
     /// The content that both sides agree on, while they do.
     agreed: Journaled<Option<Agreed>>,
-    /// Where everything stands in the file, as far as that is kept between two writes.
-    outline: Option<Outline>,
+    layout: Layout,
     reading: Reading,
-    /// Whether the next read must bring an outline.
-    outline_wanted: bool,
     /// Tasks whose lines may differ from the state.
     dirty: BTreeSet<TaskId>,
     /// Entries that wait for an id.
@@ -129,24 +168,29 @@ impl FileSync {
 
     /// Records that the files were read once.
     pub fn set_read(&mut self) {
-        self.is_read = true;
+        self.first_read = FirstRead::Done;
     }
 
     /// Whether the files were read once, and what is new there has become tasks, where that is possible. Before that
     /// no request is answered: an answer would miss what stands there.
     pub fn is_read(&self) -> bool {
-        self.is_read
+        self.first_read == FirstRead::Done
     }
 
     /// Records that a read or a write is over. New entries are tasks when their ids were written; a file that takes
     /// none does not hold others up.
     pub fn note_progress(&mut self) {
-        self.is_read |= !self.reading.is_halfway() && (!self.is_filling() || self.is_write_tried);
+        let is_tried = self.first_read == FirstRead::WriteTried;
+        if !self.reading.is_halfway() && (is_tried || !self.is_filling()) {
+            self.first_read = FirstRead::Done;
+        }
     }
 
     /// A write was tried.
     pub fn set_write_tried(&mut self) {
-        self.is_write_tried = true;
+        if self.first_read == FirstRead::Pending {
+            self.first_read = FirstRead::WriteTried;
+        }
     }
 
     /// Queues a command until the file is read next.
@@ -168,7 +212,7 @@ impl FileSync {
         let (generation, wish) = (self.generation, self.wish);
         let tasks = self.known.tasks.filter(|_| self.granted == wish);
         let known = Known { tasks, generation, wish, agreed: *self.agreed.get(), ..self.known.clone() };
-        if self.outline_wanted { Known { tasks: None, agreed: None, ..known } } else { known }
+        if self.layout.is_wanted() { Known { tasks: None, agreed: None, ..known } } else { known }
     }
 
     /// Returns what is agreed on, when the journal is to record it.
@@ -291,8 +335,7 @@ impl FileSync {
         self.reading = Reading::Whole;
         self.filling = false;
         self.agreed.set((whole && self.fills.is_empty()).then(|| doc.agreed()));
-        self.outline = Some(doc.into_outline());
-        self.outline_wanted = false;
+        self.layout = Layout::Known(doc.into_outline());
     }
 
     /// Has the file read again, because what was being read is lost.
@@ -316,7 +359,8 @@ impl FileSync {
     /// The file holds what was agreed on: it reads, and nothing is to be learned from it.
     pub fn take_agreed(&mut self) {
         let agreed = self.agreed.get().map(|agreed| agreed.digest());
-        self.outline = self.outline.take().filter(|outline| Some(outline.digest()) == agreed);
+        let outline = self.layout.take().filter(|outline| Some(outline.digest()) == agreed);
+        self.layout.replace(outline);
         self.reading = Reading::Whole;
         self.filling = false;
         self.fills.clear();
@@ -324,8 +368,7 @@ impl FileSync {
 
     /// The file does not read: nothing is written before it does.
     pub fn forget_document(&mut self) {
-        self.outline = None;
-        self.outline_wanted = false;
+        self.layout = Layout::Unknown;
         self.filling = false;
         self.reading = Reading::Unread;
         self.fills.clear();
@@ -345,7 +388,7 @@ impl FileSync {
         let is_agreed = self.agreed.get().is_some() && refused.is_empty() && known.is_some();
         self.agreed.set(agreed.filter(|_| is_agreed));
         self.failure = None;
-        self.outline = outline;
+        self.layout.replace(outline);
         self.problems.set_refused(refused);
         if let Some(KnownTasks(fingerprint)) = known {
             self.known.tasks = Some(Some(fingerprint));
@@ -394,7 +437,7 @@ impl FileSync {
     /// Returns when that will be, or when the file is read again.
     pub fn due(&self) -> Option<Instant> {
         // Once the outline is asked for, the read that brings it is awaited.
-        let can_write = !self.is_writing() && self.reading == Reading::Whole && !self.outline_wanted;
+        let can_write = !self.is_writing() && self.reading == Reading::Whole && !self.layout.is_wanted();
         let retry = |due: Instant| self.failure.as_ref().map_or(due, |failure| due.max(failure.again_at));
         let write = self.due.filter(|_| can_write).map(retry);
         [write, self.again_at, self.late_at].into_iter().flatten().min()
@@ -425,7 +468,7 @@ impl FileSync {
         }
         let Some(how) = self.how(edits) else {
             // Let go of while nothing was to be written: read again first, whatever the file holds.
-            let asked_for = std::mem::replace(&mut self.outline_wanted, true);
+            let asked_for = matches!(std::mem::replace(&mut self.layout, Layout::Wanted), Layout::Wanted);
             return (!asked_for).then(|| Job::ReadFiles { known: self.known() });
         };
         let fills = !std::mem::take(&mut self.fills).is_empty();
@@ -439,7 +482,7 @@ impl FileSync {
 
     /// New tasks alone are appended unread where that is possible; everything else needs the outline.
     fn how(&mut self, edits: Vec<Edit>) -> Option<How> {
-        let outline = self.outline.take();
+        let outline = self.layout.take();
         let new = edits.iter().map(|edit| match edit {
             Edit::Append(new) => Some(NewEntry::clone(new)),
             Edit::Set { .. } | Edit::FillId { .. } => None,
@@ -455,13 +498,13 @@ impl FileSync {
 
     /// Something is kept for the next write.
     pub fn holds_outline(&self) -> bool {
-        self.outline.is_some()
+        matches!(self.layout, Layout::Known(_))
     }
 
     /// Nothing is open: lets go of what only the next write needs, about half a kilobyte for each task.
     pub fn rest(&mut self) {
         if !self.is_writing() && self.dirty.is_empty() && self.fills.is_empty() {
-            self.outline = None;
+            self.layout.replace(None);
         }
     }
 }

@@ -70,7 +70,7 @@ impl Planner {
         self.capacity = Arc::new(capacity);
         let Planning { scope, leaving, identity, now } = planning;
         let is_registered = |dir: &Path| self.registered.holds(dir, &state.project_dirs);
-        plan(&state.snapshot(scope, &self.capacity, leaving, identity, (&self.dir_exists, &is_registered)), now)
+        plan(&state.snapshot(scope, &self.capacity, leaving, identity, &self.dir_exists, &is_registered), now)
     }
 
     /// This plan counts now.

@@ -1,8 +1,9 @@
 //! The models of tasks by name: what a reference means for an agent now, and the routing question of a task.
 
 use crate::catalog::model_book::ModelBook;
+use crate::catalog::policies::Ground;
 use crate::catalog::reach::reach;
-use crate::catalog::strategies::{case, given};
+use crate::catalog::strategies::given;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::settings::routing::OwnedRouting;
@@ -27,8 +28,16 @@ impl Engine {
             return routing;
         }
         let (book, samples) = (self.remembering(now), self.samples(now));
-        let case = case(&self.settings, (&config, &routing), (task, now), &book, &samples, &self.deps.environment);
-        OwnedRouting { case: Some(case), ..routing }
+        let ground = Ground {
+            settings: &self.settings,
+            projects: &self.state.projects,
+            book: &book,
+            environment: &self.deps.environment,
+            samples: &samples,
+            last: None,
+            is_out: &|_, _| false,
+        };
+        OwnedRouting { case: Some(ground.case(&config, &routing, task, now)), ..routing }
     }
 
     /// The models as they stand, with what history shows of them.

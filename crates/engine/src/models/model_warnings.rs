@@ -70,7 +70,8 @@ impl EngineHandle {
 fn nothing_of(
     config: &Config,
     book: &ModelBook,
-    (environment, installed): (&BTreeMap<String, String>, &[String]),
+    environment: &BTreeMap<String, String>,
+    installed: &[String],
     spec: &Spec,
 ) -> Option<Misfit> {
     let Asked { agent, model, .. } = Asked::from_spec(config, spec)?;
@@ -105,8 +106,7 @@ impl Engine {
             return Ok(());
         }
         let book = self.book(now);
-        let whose = (&self.deps.environment, self.settings.installed.as_slice());
-        nothing_of(config, &book, whose, spec).map_or(Ok(()), Err)
+        nothing_of(config, &book, &self.deps.environment, &self.settings.installed, spec).map_or(Ok(()), Err)
     }
 
     /// The same of a task that somebody is about to add or to change.

@@ -5,6 +5,7 @@ use crate::engine::timetable::zone_of;
 use crate::error::EngineError;
 use crate::files::jobs_file::{Change, Changed, JobsNews, missing};
 use crate::job::Job;
+use crate::recurring::Occasion;
 use crate::state::ChangeSet;
 use crate::state::reply::{Reply, answer};
 use jiff::{SignedDuration, Timestamp};
@@ -90,7 +91,8 @@ impl Engine {
         while self.timetable.is_by_hand(&FiringKey { job: id.clone(), due }) {
             due = due.checked_add(SignedDuration::from_millis(2)).unwrap_or(due);
         }
-        let firing = self.fire(change_set, &mut next, due, Cause::Person, &zone, now);
+        let occasion = Occasion { due, cause: Cause::Person, zone: &zone };
+        let firing = self.fire(change_set, &mut next, occasion, now);
         self.timetable.fire_by_hand(firing.key());
         if next != *record {
             change_set.put_job(&mut self.state, id, Some(next));

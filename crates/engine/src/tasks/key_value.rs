@@ -78,7 +78,8 @@ impl EngineHandle {
         &self,
         text: String,
         channel: ChannelKind,
-        (key, mark): (String, String),
+        key: String,
+        mark: String,
     ) -> Result<u64, EngineError> {
         let announce = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
             change_set.kept.push(KeyValue::Value { channel, key, value: Some(mark), at: now });

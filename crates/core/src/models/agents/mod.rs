@@ -17,7 +17,7 @@ mod text;
 use crate::base::ids::{RunId, TaskId};
 use crate::tasks::message::MessageId;
 use crate::tasks::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
-pub use credentials::{Credentials, credentials, first_of_tier, model_list, own_model_names, provider_of};
+pub use credentials::{Credentials, OwnFile, credentials, first_of_tier, model_list, own_model_names, provider_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -2,7 +2,8 @@
 
 use super::{About, Notice, NoticeKind};
 use crate::audit::history::{
-    BatchFact, ChannelFact, Fact, IntegrationFact, JobFact, RouteFact, RunEnd, RunFact, ServiceFact, Spending, TaskFact,
+    BatchFact, ChannelFact, Fact, IntegrationFact, JobFact, RouteFact, RunEnd, RunFact, ServiceFact, Spending,
+    TaskFact, to_raise,
 };
 use crate::base::count;
 use crate::base::ids::TaskId;
@@ -97,7 +98,7 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
     };
     // The command stands on a line of its own, as the choices of a question do.
     let text = match raise(fact) {
-        Some((said, command)) => format!("{said}\nto let more begin:\n  {command}"),
+        Some(command) => text.replace(&to_raise(command), &format!("\nto let more begin:\n  {command}")),
         None => text,
     };
     Some((kind, cause, text))
@@ -136,21 +137,14 @@ fn kind_of_all(fact: &Fact, channel: ChannelKind) -> Option<NoticeKind> {
     }
 }
 
-/// What is told where money is spent, and the command that gives more.
-fn raise(fact: &Fact) -> Option<(String, &str)> {
-    let mut alone = fact.clone();
-    let (Fact::Spending(Spending::Short { raise, .. } | Spending::Exhausted { raise, .. })
-    | Fact::Batch(BatchFact::Spent { raise, .. })) = &mut alone
-    else {
-        return None;
-    };
-    *raise = None;
+/// The command that lets more money be spent, where the fact has one.
+fn raise(fact: &Fact) -> Option<&str> {
     let (Fact::Spending(Spending::Short { raise, .. } | Spending::Exhausted { raise, .. })
     | Fact::Batch(BatchFact::Spent { raise, .. })) = fact
     else {
         return None;
     };
-    Some((alone.text(), raise.as_deref()?))
+    raise.as_deref()
 }
 
 fn is_done(fact: &Fact) -> bool {
