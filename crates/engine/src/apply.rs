@@ -42,7 +42,7 @@ impl Job {
             task,
         };
         match self {
-            Self::Look { runs, listen, seen } => poll_runs(deps, settings, runs, listen, seen).await,
+            Self::Poll { runs, listen, seen } => poll_runs(deps, settings, runs, listen, seen).await,
             Self::ReadFiles { known } => {
                 let (deps, settings) = (Arc::clone(deps), Arc::clone(settings));
                 let projects = projects.to_vec();
@@ -106,7 +106,7 @@ impl Job {
                 reply.send(result.map_err(|message| EngineError::Invalid { message, hint: None }));
                 Report::Nothing
             }
-            Self::LookAtFiles { tasks } => Report::Touched(touched::touched(deps, projects, &tasks).await),
+            Self::ReadChanges { tasks } => Report::Touched(touched::touched(deps, projects, &tasks).await),
             Self::TryChecks { dir, run, reply } => {
                 reply.send(tryout::checks(deps, settings, &dir, &run).await);
                 Report::Nothing
@@ -144,10 +144,7 @@ async fn judge(cx: &TaskContext, delegation: &DelegationContext, run: RunId) -> 
         Err(StepProblem::Ask(question)) => verify::Judgement::asking(question),
         Err(StepProblem::External(failure)) => return Report::NotJudged { run, failure },
     };
-    let record = match &verdict {
-        Verdict::Fail(failure) => overruled(deps, &run, failure),
-        Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. } => None,
-    };
+    let record = if let Verdict::Fail(failure) = &verdict { overruled(deps, &run, failure) } else { None };
     Report::Judged { run, verdict, evidence: Box::new(evidence), reviewers, record }
 }
 
@@ -201,10 +198,10 @@ async fn poll_runs(
                 ended.push((run, over));
             }
         }
-        Report::Looked { heard, health, ended }
+        Report::Polled { heard, health, ended }
     })
     .await;
-    if let Report::Looked { ended, .. } = &polled {
+    if let Report::Polled { ended, .. } = &polled {
         for (run, _) in ended {
             if let Err(error) = hidden::reveal(deps, &deps.run_dir(run)).await {
                 // The judge of the run tries it again.

@@ -111,7 +111,7 @@ pub fn backup(home: &Home, target: &Path, wish: BackupWish, now: Timestamp) -> R
     if !home.journal().exists() && !home.tasks_file().exists() {
         return Err(BackupError::NoHome(home.root().to_owned()));
     }
-    look_at_place(target)?;
+    check_target(target)?;
     if target.exists() && !wish.force {
         return Err(BackupError::Exists(target.to_owned()));
     }
@@ -139,7 +139,7 @@ pub fn backup(home: &Home, target: &Path, wish: BackupWish, now: Timestamp) -> R
 }
 
 /// Whether a file can be made there, before anything is: what fails later says less.
-fn look_at_place(target: &Path) -> Result<(), BackupError> {
+fn check_target(target: &Path) -> Result<(), BackupError> {
     if target.is_dir() {
         return Err(BackupError::Directory(target.to_owned()));
     }

@@ -38,7 +38,7 @@ pub async fn check_up(patient: &Patient<'_>, wish: Wish) -> Vec<Finding> {
             }
         }
     }
-    if wish != Wish::Look {
+    if wish != Wish::Inspect {
         for finding in findings.iter_mut().filter(|finding| finding.mend.is_some()) {
             mend::carry_out(patient, finding, wish).await;
         }

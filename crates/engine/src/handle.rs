@@ -6,7 +6,7 @@ pub use crate::engine::engine_handle::EngineHandle;
 use crate::engine::metrics::Figures;
 pub use crate::error::EngineError;
 pub use crate::files::jobs_file::{Change as JobChange, NameIs as Named};
-pub use crate::recurring::orders::JobsLook;
+pub use crate::recurring::orders::JobsOverview;
 pub use crate::service::switches::{Fate, Switched, UnderWay};
 use crate::state::ChangeSet;
 use crate::state::reply::Reply;
@@ -224,8 +224,8 @@ impl EngineHandle {
     }
 
     /// What recurs, as it is known at this moment.
-    pub async fn jobs(&self) -> Result<JobsLook, EngineError> {
-        self.call(|reply| Command::read(reply, Engine::jobs_look)).await
+    pub async fn jobs(&self) -> Result<JobsOverview, EngineError> {
+        self.call(|reply| Command::read(reply, Engine::jobs_overview)).await
     }
 
     /// Changes `jobs.yml` as a person asks. Returns the job as it is then; of one that was removed, as it was.

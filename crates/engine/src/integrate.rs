@@ -20,7 +20,7 @@ use orch_core::tasks::conflict::Conflict;
 use orch_core::tasks::event::IntegrationProblem;
 use orch_core::tasks::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
 use orch_core::tasks::hold::HoldReason;
-use orch_core::tasks::judge::{Verdict, failed_checks};
+use orch_core::tasks::judge::failed_checks;
 use orch_core::tasks::outcome::{ConflictRound, Failure};
 use orch_core::tasks::task::{BeganFrom, OrderKind, Postponed, Status, Task};
 use orch_core::tasks::task_type::TaskType;
@@ -436,10 +436,7 @@ impl<'a> Queue<'a> {
                 format!("`{command}` passed on the branch, and now {went}: mend {base}, or what the check needs");
             return Err(self.wait(detail, SETUP_AGAIN, HoldReason::Setup));
         }
-        Ok(match failed_checks(&checks, &task_type) {
-            Some(Verdict::Fail(failure)) => Some(failure),
-            Some(Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. }) | None => None,
-        })
+        Ok(failed_checks(&checks, &task_type))
     }
 }
 

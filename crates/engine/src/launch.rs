@@ -20,7 +20,7 @@ use crate::launch::run_start::{Started, agent_program, ask, failed, git_problem,
 use crate::launch::session::{Opening, not_started, prepared, prepared_file, workplace};
 use crate::launch::starting_point::Finding;
 use crate::verify::workspace::{Purpose, Workspace};
-use crate::verify::{Before, Beginning, look_at_last_run};
+use crate::verify::{Before, Beginning, inspect_last_run};
 use orch_config::resolved::Config;
 use orch_config::resolved_agent::AgentConfig;
 use orch_core::base::external::{ExternalFailure, How};
@@ -134,7 +134,7 @@ impl Order<'_> {
             sandbox: self.config.workflow.sandbox,
             redactor: self.config.redactor(&self.cx.deps.environment),
         };
-        let mut own_refs = look_at_last_run(&self.cx.deps, &beginning).await?;
+        let mut own_refs = inspect_last_run(&self.cx.deps, &beginning).await?;
         own_refs.retain(|name, at| guard.has_ref(name, at));
         let before = Before { guard, own_refs };
         let env = self.workspace(&repo, &worktree).await?;

@@ -65,7 +65,7 @@ impl Engine {
     /// Every arm may be dropped half-way: channels, notifications and timers lose nothing by it.
     async fn next_input(&mut self) -> Input {
         let now = self.deps.clock.now();
-        let timer = tokio::time::sleep_until(self.next_look(now));
+        let timer = tokio::time::sleep_until(self.next_wakeup(now));
         tokio::select! {
             biased;
             () = self.lifetime.stopped() => Input::Shutdown,
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// The tick, or the end of a hold if that comes first. The tick does not move when a command reaches the loop.
-    fn next_look(&self, now: Timestamp) -> Instant {
+    fn next_wakeup(&self, now: Timestamp) -> Instant {
         self.next_due(now).map_or(self.inputs.next_tick(), |due| due.min(self.inputs.next_tick()))
     }
 
@@ -174,40 +174,24 @@ impl Engine {
             Input::Report(key, report) => {
                 let again = self.jobs.take_again(&key);
                 self.on_report(change_set, &key, report, now);
-                match key {
-                    JobKey::Look if again => self.look_at_runs(),
-                    JobKey::ReadFiles if again => self.read_files(),
-                    JobKey::Retain => self.watch.outputs_changed(),
-                    // Everything else is started again by the state that asks for it.
-                    JobKey::Look
-                    | JobKey::ReadFiles
-                    | JobKey::WriteFile
-                    | JobKey::Start(_)
-                    | JobKey::Stop(_)
-                    | JobKey::HandOver(..)
-                    | JobKey::ClearReview(_)
-                    | JobKey::Judge(_)
-                    | JobKey::Integrate(_)
-                    | JobKey::TryRoute(_)
-                    | JobKey::Compare(_)
-                    | JobKey::TryChecks(_)
-                    | JobKey::LookAtFiles
-                    | JobKey::Sidecars
-                    | JobKey::Index
-                    | JobKey::ChangeJobs
-                    | JobKey::RunCommand(_)
-                    | JobKey::Collect => {}
+                // Everything else is started again by the state that asks for it.
+                if again && key == JobKey::Poll {
+                    self.poll_runs();
+                } else if again && key == JobKey::ReadFiles {
+                    self.read_files();
+                } else if key == JobKey::Retain {
+                    self.watch.outputs_changed();
                 }
             }
             Input::Files => self.read_files(),
-            Input::Wake => self.look_at_runs(),
+            Input::Wake => self.poll_runs(),
             Input::Due => {
                 self.lift_cooldowns(change_set, now);
                 let instant = self.deps.clock.instant();
                 if self.file.take_late(instant) {
                     self.read_files();
                 }
-                if self.file.take_look_again(instant) {
+                if self.file.take_scheduled_read(instant) {
                     self.file.read_anew();
                     self.read_files();
                 }
@@ -215,7 +199,7 @@ impl Engine {
             Input::Tick => {
                 self.set_next_tick();
                 self.watch.ask_again();
-                self.look_at_runs();
+                self.poll_runs();
                 self.lift_cooldowns(change_set, now);
                 self.watch_memory(change_set, now);
                 self.read_files();
@@ -246,7 +230,7 @@ impl Engine {
     fn plan_and_begin(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         for _ in 0..ROUNDS {
             let mut present = self.make_plan(now);
-            if present.needs_capacity && self.look_at_machine(now) {
+            if present.needs_capacity && self.measure_machine(now) {
                 present = self.make_plan(now);
             }
             if self.file.is_read() && self.pass_over_resting(change_set, &present, now) {

@@ -28,7 +28,7 @@ const LONGEST_NAME: usize = 200;
 impl Engine {
     pub(crate) fn on_report(&mut self, change_set: &mut ChangeSet, key: &JobKey, report: Report, now: Timestamp) {
         match report {
-            Report::Looked { heard, health, ended } => {
+            Report::Polled { heard, health, ended } => {
                 self.on_health(change_set, health, now);
                 self.on_heard(change_set, heard, now);
                 for (run, over) in ended {
@@ -130,7 +130,7 @@ impl Engine {
         }
         change_set.note(&mut self.state, now, Some(task), Some(id.clone()), fact);
         // It may have ended before its start was recorded: its wake-up found no run then.
-        self.look_at_runs();
+        self.poll_runs();
     }
 
     fn on_not_started(&mut self, change_set: &mut ChangeSet, id: &RunId, problem: LaunchProblem, now: Timestamp) {
@@ -157,15 +157,10 @@ impl Engine {
             // No agent has crashed: none began.
             (_, RunKind::Work) => Outcome::Cancelled { detail: format!("it was not started: {}", failure.detail) },
         });
-        match &problem {
-            LaunchProblem::MissingDir(_)
-            | LaunchProblem::PutBack(_)
-            | LaunchProblem::External(_)
-            | LaunchProblem::BaseAway(_) => {}
-            LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
-                self.blame_project(change_set, run.task, question, now);
-            }
-            LaunchProblem::Failed(failure) => self.weigh_failure(change_set, &run, failure, now),
+        if let LaunchProblem::Ask(question) | LaunchProblem::Setup(question) = &problem {
+            self.blame_project(change_set, run.task, question, now);
+        } else if let LaunchProblem::Failed(failure) = &problem {
+            self.weigh_failure(change_set, &run, failure, now);
         }
         let (task, kind, agent) = (run.task, run.kind, run.agent.clone());
         change_set.put_run(&mut self.state, run);
@@ -299,13 +294,13 @@ impl Engine {
             }
             JobKey::WriteFile => self.on_written(change_set, Writeback::Failed(error), now),
             JobKey::Stop(run) => self.watch.could_not_ask(run.clone()),
-            JobKey::Look
+            JobKey::Poll
             | JobKey::ClearReview(_)
             | JobKey::HandOver(..)
             | JobKey::TryRoute(_)
             | JobKey::Compare(_)
             | JobKey::TryChecks(_)
-            | JobKey::LookAtFiles
+            | JobKey::ReadChanges
             | JobKey::Sidecars
             | JobKey::Retain
             | JobKey::Index => {}

@@ -151,14 +151,14 @@ fn searches(mut runs: Vec<Kept>, wanted: &Wanted, places: Option<Places>) -> Vec
 
 impl Search {
     fn run(&self, wanted: &Wanted, news: &SyncSender<News>) {
-        if let Err(error) = self.look_through(wanted, news) {
+        if let Err(error) = self.search_journal(wanted, news) {
             let what = format!("the output of run {} cannot be read", self.files.run);
             // The receiver is gone: it has seen enough.
             news.send(News::Trouble(Trouble { what, error })).ok();
         }
     }
 
-    fn look_through(&self, wanted: &Wanted, news: &SyncSender<News>) -> io::Result<()> {
+    fn search_journal(&self, wanted: &Wanted, news: &SyncSender<News>) -> io::Result<()> {
         let Some(text) = Text::open(&self.files)? else { return Ok(()) };
         let begin = match wanted.since {
             Some(since) => self.files.place(Start::Since(since))?,

@@ -40,7 +40,7 @@ pub use outside::Before;
 use outside::Scene;
 use std::collections::BTreeSet;
 use std::path::Path;
-pub use unjudged::{Beginning, look_at_last_run};
+pub use unjudged::{Beginning, inspect_last_run};
 
 /// What orch concludes of a run.
 pub struct Judgement {
@@ -98,17 +98,17 @@ async fn gather(cx: &TaskContext, task_type: &TaskType, run: &RunId) -> Result<(
     repo.look_everywhere(&checkout).await?;
     let (answer, warnings) = answer_of(deps, settings, run)?;
     notes.extend(warnings);
-    let mut evidence = look_at(&repo, &checkout, place).await?;
+    let mut evidence = inspect_worktree(&repo, &checkout, place).await?;
     evidence.notes.extend(notes);
     let scene = Scene { repo: &repo, checkout: &checkout, place, run, sandbox: config.workflow.sandbox };
-    let own_refs = outside::look_outside(deps, &scene, &mut evidence).await?;
+    let own_refs = outside::inspect_outside(deps, &scene, &mut evidence).await?;
     unjudged::keep(&deps.run_dir(run), &own_refs)?;
     own_work_only(&repo, &checkout, place, &mut evidence).await?;
     mask(&config.redactor(&deps.environment), &mut evidence);
     keep_result(deps, run, &answer);
-    change::look_through(deps, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
+    change::inspect_change(deps, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
     let judged = task.judged_commit().unwrap_or(&place.base);
-    change::look_for_undone(&repo, &checkout, [&place.base, judged], &mut evidence).await?;
+    change::find_undone(&repo, &checkout, [&place.base, judged], &mut evidence).await?;
     let output_dir = deps.run_dir(run).evidence();
     let (base, output_dir) = (evidence.base.clone(), output_dir.as_path());
     let mends = task_type.mends();
@@ -162,8 +162,8 @@ async fn worktree(repo: &Repo, place: &Workplace) -> Result<(Checkout, Vec<Strin
 
 /// A command or a path in a report may hold a token.
 pub(crate) fn mask(redactor: &Redactor, evidence: &mut Evidence) {
-    for told in evidence.violations.iter_mut().chain(&mut evidence.notes) {
-        *told = redactor.text(told).into_owned();
+    for line in evidence.violations.iter_mut().chain(&mut evidence.notes) {
+        *line = redactor.text(line).into_owned();
     }
 }
 
@@ -209,9 +209,9 @@ async fn run_checks(
     // In a checkout of its own: what the work's rules have left in the other one must not help.
     let scratch = checking.scratch("base-rules");
     let at = checking.repo.checkout_aside(&scratch, &evidence.head).await?;
-    let looked = checking.by_base_rules(&at, &own_rules, &mut evidence.checks).await;
+    let checked = checking.by_base_rules(&at, &own_rules, &mut evidence.checks).await;
     checking.drop_scratch(&scratch).await;
-    looked
+    checked
 }
 
 /// What the run reports, and what its runner warns of.
@@ -230,7 +230,7 @@ const COMMITTED_AT_MOST: usize = 3;
 
 /// What the worktree holds. What is not committed is committed first; what cannot be committed is part of the evidence, and
 /// is never accepted.
-async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<Evidence, StepProblem> {
+async fn inspect_worktree(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<Evidence, StepProblem> {
     let (mut notes, mut uncommitted) = (Vec::new(), Vec::new());
     let branch = BranchName::parse(&place.branch).map_err(|bad| asked(bad.to_string()))?;
     let mut seen = match repo.evidence(checkout, &place.base).await {

@@ -46,7 +46,7 @@ pub enum RestoreError {
         there: Vec<PathBuf>,
     },
     /// Agents work that the backup knows nothing of.
-    #[error("{} at work, and the backup is older: a second agent would work beside it", told_alive(runs))]
+    #[error("{} at work, and the backup is older: a second agent would work beside it", describe_alive(runs))]
     Alive {
         /// The runs of the agents that work.
         runs: Vec<RunId>,
@@ -59,7 +59,7 @@ pub enum RestoreError {
     File(#[from] FsError),
 }
 
-fn told_alive(runs: &[RunId]) -> String {
+fn describe_alive(runs: &[RunId]) -> String {
     let names: Vec<&str> = runs.iter().map(RunId::as_str).collect();
     format!(
         "{} {} {}",

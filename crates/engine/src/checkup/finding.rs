@@ -90,7 +90,7 @@ const HINT: &str = "hint: ";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
     /// The findings are reported, and nothing is changed.
-    Look,
+    Inspect,
     /// The findings say what would be mended.
     DryRun,
     /// What is safe to mend is mended.
@@ -161,7 +161,7 @@ pub(super) fn of_task(id: TaskId) -> String {
 }
 
 /// Returns what to say of a run without a follower.
-pub(super) fn told_run(known: &Glance, run: &RunId) -> String {
+pub(super) fn describe_run(known: &Glance, run: &RunId) -> String {
     match known.runs.get(run) {
         Some(_) => format!("run {run}, which is over"),
         None => format!("run {run}, which no journal has"),

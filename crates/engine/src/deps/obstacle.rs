@@ -169,7 +169,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_that_passes_is_a_hold_for_minutes_and_then_a_question() {
         let obstacles = Obstacles::default();
-        let mut patience = obstacles.patience(&SystemClock, &JobKey::Look, Some(TaskId(7)));
+        let mut patience = obstacles.patience(&SystemClock, &JobKey::Poll, Some(TaskId(7)));
         assert!(patience.is_again(&StepProblem::External(full())).await);
         let holds = obstacles.holds();
         assert_eq!(holds[&TaskId(7)].reason, HoldReason::System);
@@ -185,7 +185,7 @@ mod tests {
     #[tokio::test]
     async fn a_question_is_believed_when_it_comes_twice_whatever_it_quotes() {
         let obstacles = Obstacles::default();
-        let mut patience = obstacles.patience(&SystemClock, &JobKey::Look, Some(TaskId(7)));
+        let mut patience = obstacles.patience(&SystemClock, &JobKey::Poll, Some(TaskId(7)));
         let question = StepProblem::Ask("the agent asks: No space left on device, what now?".to_owned());
         assert!(patience.is_again(&question).await, "it is looked for once more");
         assert!(!patience.is_again(&question).await, "and then it reaches the person");

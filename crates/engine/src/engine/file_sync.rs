@@ -257,12 +257,12 @@ impl FileSync {
     }
 
     /// Has the file read again in a while.
-    pub fn look_again(&mut self, at: Instant) {
+    pub fn schedule_read(&mut self, at: Instant) {
         self.again_at = Some(self.again_at.map_or(at, |known| known.min(at)));
     }
 
     /// Whether that time has come; asked once.
-    pub fn take_look_again(&mut self, now: Instant) -> bool {
+    pub fn take_scheduled_read(&mut self, now: Instant) -> bool {
         self.again_at.take_if(|at| *at <= now).is_some()
     }
 
@@ -272,7 +272,7 @@ impl FileSync {
     }
 
     /// A write is over: an editor may have had the file open.
-    pub fn look_for_late(&mut self, now: Instant) {
+    pub fn schedule_late_search(&mut self, now: Instant) {
         self.late_at = Some(now + LATE);
     }
 
@@ -314,7 +314,7 @@ impl FileSync {
     }
 
     /// Takes over what a read found. Returns whether the problems are other ones than before.
-    pub fn take_look(&mut self, known: Known, problems: Option<Vec<String>>) -> bool {
+    pub fn take_read(&mut self, known: Known, problems: Option<Vec<String>>) -> bool {
         self.granted = known.wish;
         self.known = known;
         problems.is_some_and(|problems| self.problems.take_text(problems))
@@ -530,12 +530,12 @@ mod tests {
     #[test]
     fn a_wish_to_read_it_outlives_the_look_that_was_under_way() {
         let mut file = FileSync::new(None, Vec::new());
-        let looked = Known { tasks: Some(None), ..file.known() };
+        let known = Known { tasks: Some(None), ..file.known() };
         file.read_anew();
-        file.take_look(looked, None);
+        file.take_read(known, None);
         assert_eq!(file.known().tasks, None, "the next look reads it");
-        let looked = Known { tasks: Some(None), ..file.known() };
-        file.take_look(looked, None);
+        let known = Known { tasks: Some(None), ..file.known() };
+        file.take_read(known, None);
         assert_eq!(file.known().tasks, Some(None), "and the wish is fulfilled");
     }
 }

@@ -62,7 +62,7 @@ impl JobsInFlight {
                 reported
             }
             Err(error) => {
-                let key = self.keys.remove(&error.id()).unwrap_or(JobKey::Look);
+                let key = self.keys.remove(&error.id()).unwrap_or(JobKey::Poll);
                 tracing::error!(job = ?key, %error, "a job ended without a report");
                 (key, Report::Broken(error.to_string()))
             }

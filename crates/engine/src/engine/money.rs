@@ -66,7 +66,7 @@ pub(crate) struct Money {
     /// Accounts that are paid in advance, with something left.
     ahead: BTreeSet<String>,
     /// What was reported of that is short.
-    told: BTreeMap<Scope, Level>,
+    reported: BTreeMap<Scope, Level>,
     /// What the daemon finds short when it starts was reported by the one before.
     has_begun: bool,
     /// The journal did not say what was spent.
@@ -132,7 +132,7 @@ impl Money {
 
     /// Reports this from now on. Returns what was reported before; `None`: this engine has reported nothing yet.
     pub(crate) fn report(&mut self, levels: BTreeMap<Scope, Level>) -> Option<BTreeMap<Scope, Level>> {
-        let before = std::mem::replace(&mut self.told, levels);
+        let before = std::mem::replace(&mut self.reported, levels);
         std::mem::replace(&mut self.has_begun, true).then_some(before)
     }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The time between two checks of what is kept.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(3600);
+const INTERVAL: Duration = Duration::from_secs(3600);
 /// How long runs that ended are gathered before they are indexed: a burst has better things to do.
 const GATHER: Duration = Duration::from_secs(2);
 
@@ -29,7 +29,7 @@ pub(crate) struct RunWatch {
     /// What holds accepted work up, as the history records it.
     recorded_holds: HashMap<TaskId, Fact>,
     /// When what is kept is checked next.
-    next_look: Option<Instant>,
+    next_pass: Option<Instant>,
     /// All runs must be compared with the index.
     catch_up: bool,
     /// Runs that ended, and the first of them when.
@@ -96,11 +96,11 @@ impl RunWatch {
 
     /// Whether it is time to check what is kept, and whether that is to be done whatever was done before; asked once.
     pub(crate) fn take_retention(&mut self, now: Instant, at_start: bool) -> Option<bool> {
-        if self.next_look.is_some_and(|at| now < at) {
+        if self.next_pass.is_some_and(|at| now < at) {
             return None;
         }
-        let is_due = at_start || self.next_look.is_some();
-        self.next_look = Some(now + BETWEEN_LOOKS);
+        let is_due = at_start || self.next_pass.is_some();
+        self.next_pass = Some(now + INTERVAL);
         Some(is_due)
     }
 

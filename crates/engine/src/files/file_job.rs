@@ -186,7 +186,7 @@ fn is_unchanged(entry: &Entry, marks: &[Mark]) -> bool {
 
 /// What the file holds; of settled tasks, only what is not as it was.
 fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
-    let (marks, untold) = match deps.journal.marks() {
+    let (marks, marks_error) = match deps.journal.marks() {
         Ok(marks) => (marks, None),
         Err(error) => {
             // Without them every entry is compared with the whole task: slower, and the same in the end.
@@ -194,7 +194,7 @@ fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
             (Vec::new(), Some(error))
         }
     };
-    let news = FileNews { settled: marks.len(), unreadable: untold, ..FileNews::default() };
+    let news = FileNews { settled: marks.len(), unreadable: marks_error, ..FileNews::default() };
     let broken = |message: String| FileNews { tasks: Some(TasksNews::Broken(vec![message])), ..FileNews::default() };
     if let Some(target) = fs::dangling_link(path) {
         let (path, target) = (path.display(), target.display());

@@ -22,18 +22,9 @@ pub(crate) async fn integrate(cx: &TaskContext, run: RunId) -> Report {
     };
     let order = task.order().cloned();
     let by_person = order.as_ref().is_some_and(|order| order.kind != OrderKind::Approve);
-    let record = match &result {
-        // What a person wants on the base, or off it, says nothing of the run.
-        Err(IntegrationProblem::Work(failure)) if !by_person => overruled(deps, &run, failure),
-        Err(
-            IntegrationProblem::Work(_)
-            | IntegrationProblem::Wait(_)
-            | IntegrationProblem::Red { .. }
-            | IntegrationProblem::Ask(_)
-            | IntegrationProblem::External(_),
-        )
-        | Ok(_) => None,
-    };
+    // What a person wants on the base, or off it, says nothing of the run.
+    let failure = if let Err(IntegrationProblem::Work(failure)) = &result { Some(failure) } else { None };
+    let record = failure.filter(|_| !by_person).and_then(|failure| overruled(deps, &run, failure));
     Report::Integrated { run, order, result, record }
 }
 

@@ -23,7 +23,7 @@ use std::time::SystemTime;
 #[derive(Debug)]
 pub enum Report {
     /// How the runs stand.
-    Looked {
+    Polled {
         /// Messages that agents have taken up.
         heard: Vec<(RunId, MessageId)>,
         /// How agents fare, where that is news.

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 const START_PATIENCE: Duration = Duration::from_secs(20);
 /// After how much of that the session is asked for once more: its runner may have given up waiting before all was
 /// prepared, or somebody may have closed it.
-const SECOND_LOOK: Duration = Duration::from_secs(2);
+const SECOND_TRY: Duration = Duration::from_secs(2);
 
 /// Holds the name of the run's tmux session, for those who want to enter it.
 pub const SESSION_FILE: &str = "session.txt";
@@ -59,7 +59,7 @@ impl Opening {
         made.map_err(|e| failed(e, None))?;
         let waited = tokio::time::timeout(START_PATIENCE, async {
             loop {
-                if tokio::time::timeout(SECOND_LOOK, started(&self.run_dir)).await.is_ok() {
+                if tokio::time::timeout(SECOND_TRY, started(&self.run_dir)).await.is_ok() {
                     point!("session.taken");
                     return Ok(());
                 }

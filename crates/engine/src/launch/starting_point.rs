@@ -10,7 +10,7 @@ use orch_config::resolved::Config;
 use orch_core::base::ids::{RunId, TaskId};
 use orch_core::base::names::BranchName;
 use orch_core::tasks::event::LaunchProblem;
-use orch_core::tasks::judge::{Verdict, failed_checks};
+use orch_core::tasks::judge::failed_checks;
 use orch_core::tasks::task::{BeganFrom, Task, Workplace};
 use orch_core::tasks::task_type::TaskType;
 use orch_runner::RunDir;
@@ -165,30 +165,18 @@ impl Finding<'_> {
         let joined = self.repo.joined(first, others, &scratch).await.map_err(|error| self.unmerged(error, from))?;
         let checks = checking.run_all(Place::Fresh(&joined.checkout)).await;
         checking.drop_scratch(&scratch).await;
-        match failed_checks(&checks, &task_type) {
-            Some(Verdict::Fail(failure)) => {
-                let problem =
-                    format!("the work of {} does not pass the checks together: {}", named(from), failure.detail);
-                Err(ask(&problem, Some(self.apart(from))))
-            }
-            Some(Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. }) | None => Ok(joined.sha),
+        if let Some(failure) = failed_checks(&checks, &task_type) {
+            let problem = format!("the work of {} does not pass the checks together: {}", named(from), failure.detail);
+            return Err(ask(&problem, Some(self.apart(from))));
         }
+        Ok(joined.sha)
     }
 
     fn unmerged(&self, error: MergeError, from: &[BeganFrom]) -> LaunchProblem {
-        match error {
-            MergeError::Conflict { files, .. } => {
-                let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-                let problem = format!("the work of {} conflicts in {}", named(from), files.join(", "));
-                ask(&problem, Some(self.apart(from)))
-            }
-            error @ (MergeError::NotAsJudged { .. }
-            | MergeError::BaseRewritten { .. }
-            | MergeError::NotAMerge { .. }
-            | MergeError::BranchMissing { .. }
-            | MergeError::Scratch(_)
-            | MergeError::Git(_)) => ask(&error, error.hint()),
-        }
+        let MergeError::Conflict { files, .. } = &error else { return ask(&error, error.hint()) };
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        let problem = format!("the work of {} conflicts in {}", named(from), files.join(", "));
+        ask(&problem, Some(self.apart(from)))
     }
 
     /// What a person can do about work that does not fit together.

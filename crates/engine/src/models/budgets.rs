@@ -116,8 +116,8 @@ impl Engine {
             (Replacement::Same, _) => return None,
             (Replacement::Cheaper { .. } | Replacement::Kept(_), Some(word)) => kept(word),
             (Replacement::Kept(why), None) => kept(&why),
-            (Replacement::Cheaper { name, told }, None) => {
-                (name.clone(), ModelFact::Degraded { model: name, choice: told, short: words })
+            (Replacement::Cheaper { name, description }, None) => {
+                (name.clone(), ModelFact::Degraded { model: name, choice: description, short: words })
             }
         };
         Some(Within { model, fact: fact.into() })

@@ -63,11 +63,11 @@ impl Engine {
     }
 
     /// Measures the machine, unless that was just done or nothing depends on it. Returns whether it did.
-    pub(crate) fn look_at_machine(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn measure_machine(&mut self, now: Timestamp) -> bool {
         let engine = &self.settings.config.engine;
         let depends = engine.adaptive != Adaptive::None || engine.min_free_disk_mb > 0;
         let home = &self.deps.home;
-        depends && self.planner.look_at_machine([home.root().to_owned(), home.worktrees().to_owned()], now)
+        depends && self.planner.measure_machine([home.root().to_owned(), home.worktrees().to_owned()], now)
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// What recurs, at one moment.
 #[derive(Debug, Clone)]
-pub struct JobsLook {
+pub struct JobsOverview {
     /// The time of this snapshot.
     pub now: Timestamp,
     /// All jobs, by their names.
@@ -24,9 +24,9 @@ pub struct JobsLook {
 }
 
 impl Engine {
-    pub(crate) fn jobs_look(&self, now: Timestamp) -> JobsLook {
+    pub(crate) fn jobs_overview(&self, now: Timestamp) -> JobsOverview {
         let busy = self.state.jobs.values().filter(|record| self.is_busy(record));
-        JobsLook {
+        JobsOverview {
             now,
             busy: busy.map(|record| record.spec.id.clone()).collect(),
             jobs: self.state.jobs.values().cloned().collect(),

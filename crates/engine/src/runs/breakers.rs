@@ -94,18 +94,11 @@ impl Engine {
         now: Timestamp,
     ) {
         let Some((task, dir)) = run.task().and_then(|task| Some((task, self.dir_of(task)?))) else { return };
-        match result {
-            Ok(_) => self.credit(change_set, &Target::Project { dir }, now),
-            Err(IntegrationProblem::Work(failure)) => {
-                let target = failure_target(failure, "", Some(&dir), None, false);
-                self.blame(change_set, target, task, &failure.detail, now);
-            }
-            Err(
-                IntegrationProblem::Wait(_)
-                | IntegrationProblem::Red { .. }
-                | IntegrationProblem::Ask(_)
-                | IntegrationProblem::External(_),
-            ) => {}
+        if result.is_ok() {
+            self.credit(change_set, &Target::Project { dir }, now);
+        } else if let Err(IntegrationProblem::Work(failure)) = result {
+            let target = failure_target(failure, "", Some(&dir), None, false);
+            self.blame(change_set, target, task, &failure.detail, now);
         }
     }
 

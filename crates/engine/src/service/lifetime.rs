@@ -110,8 +110,8 @@ impl Engine {
     /// The last words: a view of what is under way for the next engine, and a line in the daemon's history.
     pub(crate) async fn depart(&mut self) -> EngineExit {
         let usual = || Departure::new(ShutdownMode::Stop, Cause::Command, "nothing is left to do");
-        let (told, ordered) = self.lifetime.take_order();
-        let departure = told.unwrap_or_else(usual);
+        let (requested, ordered) = self.lifetime.take_order();
+        let departure = requested.unwrap_or_else(usual);
         let damage = self.storage.take_damage();
         let (person_needed, respawns) =
             (self.person_needed(), departure.how == ShutdownMode::Respawn && damage.is_none());

@@ -45,11 +45,10 @@ impl Engine {
         by: String,
         now: Timestamp,
     ) -> Result<Switched, EngineError> {
-        let scopes = match wanted {
-            PauseSelector::Each if !pauses => self.state.pauses.iter().map(|pause| pause.scope.clone()).collect(),
-            PauseSelector::All | PauseSelector::Each | PauseSelector::Project(_) | PauseSelector::Agent(_) => {
-                vec![self.scope_of(wanted)?]
-            }
+        let scopes = if !pauses && matches!(wanted, PauseSelector::Each) {
+            self.state.pauses.iter().map(|pause| pause.scope.clone()).collect()
+        } else {
+            vec![self.scope_of(wanted)?]
         };
         let is_other = |scope: &PauseScope| self.state.pauses.get(scope).is_some() != pauses;
         let scopes: Vec<PauseScope> = scopes.into_iter().filter(is_other).collect();

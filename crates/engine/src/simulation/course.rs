@@ -283,7 +283,7 @@ impl<'a> Course<'a> {
         if !reading && self.jobs.is_news_to(&engine.file.known()) {
             return true;
         }
-        let looking = engine.jobs.is_under_way(&JobKey::Look);
+        let looking = engine.jobs.is_under_way(&JobKey::Poll);
         (is_there && engine.state.tasks.values().any(|task| missed(&task.state)))
             || (!looking && agents().any(|agent| agent.report.is_some() || knows(agent)))
     }

@@ -42,7 +42,7 @@ impl Engine {
         problems.extend(self.timetable.problems().iter().cloned());
         problems.extend(self.storage.problem().cloned());
         problems.extend(self.deps.obstacles.words());
-        problems.extend(self.damage_told());
+        problems.extend(self.damage_message());
         problems.extend(self.lifetime.problem().cloned());
         View {
             now,
@@ -71,7 +71,7 @@ impl Engine {
     }
 
     /// Returns the damage of a journal that was rebuilt, as long as a task asks because of it.
-    fn damage_told(&self) -> Option<String> {
+    fn damage_message(&self) -> Option<String> {
         let asks = |id| self.state.tasks.get(&id).is_some_and(|task| task.question().is_some());
         let damage = self.deps.damage.as_ref()?;
         damage.asked.iter().any(|asked| asks(asked.task)).then(|| damage.describe())

@@ -46,7 +46,7 @@ impl Engine {
         }
         if let Some(at) = news.quiet_at.take() {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-            self.file.look_again(self.deps.clock.instant() + left + Duration::from_millis(10));
+            self.file.schedule_read(self.deps.clock.instant() + left + Duration::from_millis(10));
         }
         match news.settings.take() {
             Some(settings) if news.projects == self.state.projects => self.take_settings(change_set, settings, now),
@@ -135,7 +135,7 @@ impl Engine {
         }
         let odd = self.model_warnings(suspects, now);
         let mut has_news = self.file.problems_mut().take_models(odd);
-        has_news |= self.file.take_look(news.known, problems);
+        has_news |= self.file.take_read(news.known, problems);
         has_news |= set_aside.is_some_and(|files| self.file.problems_mut().take_set_aside(&files));
         if has_news {
             let fact =
@@ -212,7 +212,7 @@ impl Engine {
                 Err(error) => {
                     tracing::error!(task = %id, %error, "a task cannot be compared with its entry");
                     // The file is read again because of it, but not at once: it may stay so.
-                    self.file.look_again(self.deps.clock.instant() + READ_AGAIN);
+                    self.file.schedule_read(self.deps.clock.instant() + READ_AGAIN);
                 }
             }
             if self.state.tasks.get(&id).is_some_and(|task| Relations::from_spec(&task.spec) != before) {
@@ -316,16 +316,9 @@ impl Engine {
 
     /// A status that the person wrote is a request; what the lifecycle refuses is written back as it is.
     pub(crate) fn request_status(&mut self, change_set: &mut ChangeSet, id: TaskId, wanted: Status, now: Timestamp) {
-        let event = match wanted {
-            Status::New => Some(Event::RetryAsked),
-            Status::Cancelled => Some(Event::CancelAsked { reason: "cancelled in tasks.yml".to_owned() }),
-            Status::Routed
-            | Status::InProgress
-            | Status::InReview
-            | Status::Done
-            | Status::Blocked
-            | Status::NeedsReview => None,
-        };
+        let cancel = || Event::CancelAsked { reason: "cancelled in tasks.yml".to_owned() };
+        let event =
+            if wanted == Status::New { Some(Event::RetryAsked) } else { (wanted == Status::Cancelled).then(cancel) };
         let refused = match event {
             Some(event) => {
                 let asked = change_set.by_file(TASKS, |change_set| self.apply(change_set, id, &event, now));
@@ -377,7 +370,7 @@ impl Engine {
                     change_set.note(&mut self.state, now, None, None, fact);
                 }
                 self.file.take_write(outline, agreed, refused, known);
-                self.file.look_for_late(self.deps.clock.instant());
+                self.file.schedule_late_search(self.deps.clock.instant());
                 if read_again {
                     self.read_files();
                 }

@@ -105,7 +105,7 @@ impl Engine {
         let patience = if is_odd { SAVING } else { SETTLING };
         if self.lifetime.mode() == Mode::Serve && (is_odd || lacks_some) && now.duration_since(since) < patience {
             let soon = if is_odd { LOOK_AGAIN } else { LOOK_SOON };
-            self.file.look_again(self.deps.clock.instant() + soon);
+            self.file.schedule_read(self.deps.clock.instant() + soon);
             return Some(Held::BeingSaved);
         }
         let message = suspicion.map(|suspicion| self.describe_suspicion(suspicion, &lack, &open));
@@ -181,7 +181,7 @@ impl Engine {
             }
         }
         if !suspects.is_empty() {
-            self.file.look_again(self.deps.clock.instant() + LOOK_AGAIN);
+            self.file.schedule_read(self.deps.clock.instant() + LOOK_AGAIN);
         }
         suspects
     }

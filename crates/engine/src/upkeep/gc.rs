@@ -3,7 +3,7 @@
 
 use crate::deps::Deps;
 use crate::settings::{Settings, directory_of};
-use crate::upkeep::last_look;
+use crate::upkeep::last_pass;
 use jiff::Timestamp;
 use orch_core::base::ids::TaskId;
 use orch_core::base::names::{BRANCH_PREFIX, BranchName};
@@ -96,7 +96,7 @@ pub async fn collect(deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Pro
 /// Whether the clock has come on steadily since the last check: only then something goes because of its age.
 fn is_steady(deps: &Deps, now: Timestamp) -> bool {
     let stamp = deps.home.gc_stamp();
-    let watch = Watch::new(last_look(&stamp), now);
+    let watch = Watch::new(last_pass(&stamp), now);
     if watch.is_long_enough()
         && let Err(error) = fs::write_private(&stamp, now.to_string().as_bytes(), Durability::Cached)
     {

@@ -18,7 +18,7 @@ const SCRIPTS: usize = 40;
 const SCRIPT: usize = 256 << 10;
 
 /// Adds to the evidence what the change holds.
-pub async fn look_through(
+pub async fn inspect_change(
     deps: &Deps,
     config: &Config,
     repo: &Repo,
@@ -59,7 +59,7 @@ pub async fn look_through(
 
 /// Adds the files in which the branch contains newer commits of its base and not what they changed: as they were where it
 /// began, or in its own work before.
-pub async fn look_for_undone(
+pub async fn find_undone(
     repo: &Repo,
     at: &Checkout,
     own: [&str; 2],

@@ -84,7 +84,7 @@ pub fn read_record<T: DeserializeOwned>(path: &Path, limit: usize) -> Option<T> 
 ///
 /// # Errors
 /// git gives no answer: nothing is judged before the repository was compared.
-pub async fn look_outside(deps: &Deps, scene: &Scene<'_>, evidence: &mut Evidence) -> Result<OwnRefs, StepProblem> {
+pub async fn inspect_outside(deps: &Deps, scene: &Scene<'_>, evidence: &mut Evidence) -> Result<OwnRefs, StepProblem> {
     let dir = deps.run_dir(scene.run);
     let Some(Before { guard, own_refs }) = Before::load(&dir) else {
         evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());

@@ -1,7 +1,7 @@
 //! What a run did outside of its worktree when it is not judged: it crashed, came to a limit, or was stopped. That is
 //! looked at before the task's next run begins, whose own record would include it.
 
-use super::outside::{Before, OwnRefs, Scene, look_outside, read_record, write_record};
+use super::outside::{Before, OwnRefs, Scene, inspect_outside, read_record, write_record};
 use super::{mask, take_over};
 use crate::deps::Deps;
 use orch_core::base::external::StepProblem;
@@ -55,7 +55,7 @@ pub struct Beginning<'a> {
 ///
 /// # Errors
 /// That run did what no run may, and no person knows of it; or git gives no answer.
-pub async fn look_at_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Result<OwnRefs, LaunchProblem> {
+pub async fn inspect_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Result<OwnRefs, LaunchProblem> {
     let Beginning { repo, checkout, task, .. } = *beginning;
     let Some(place) = task.place.as_deref().filter(|_| task.runs > 1) else { return Ok(OwnRefs::new()) };
     let Some(last) = last_run(deps, task, beginning.run).await? else { return Ok(OwnRefs::new()) };
@@ -65,7 +65,7 @@ pub async fn look_at_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Re
     let mut evidence = Evidence::default();
     take_over(repo.evidence(checkout, &place.base).await.map_err(StepProblem::from)?, &mut evidence);
     let scene = Scene { repo, checkout, place, run: &last.run, sandbox: beginning.sandbox };
-    let own_refs = look_outside(deps, &scene, &mut evidence).await?;
+    let own_refs = inspect_outside(deps, &scene, &mut evidence).await?;
     mask(&beginning.redactor, &mut evidence);
     for note in &evidence.notes {
         tracing::info!(run = %last.run, note, "after a run that nobody judged");

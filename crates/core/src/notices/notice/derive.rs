@@ -189,14 +189,11 @@ fn of_task(fact: &Fact, context: Context<'_>, task: &Task) -> Option<(NoticeKind
     if fact.question().is_some() && !is_open {
         return None;
     }
-    let kind = match task.question_kind() {
-        Some(QuestionKind::Ready) => NoticeKind::Approval,
-        Some(QuestionKind::Failed) => NoticeKind::Failed,
-        Some(QuestionKind::Question | QuestionKind::Setup) | None => NoticeKind::Question,
-    };
-    let mut text = match task.question_kind() {
-        Some(kind @ QuestionKind::Setup) => kind.labelled(asked),
-        Some(QuestionKind::Ready | QuestionKind::Question | QuestionKind::Failed) | None => asked.to_owned(),
+    let (kind, mut text) = match task.question_kind() {
+        Some(QuestionKind::Ready) => (NoticeKind::Approval, asked.to_owned()),
+        Some(QuestionKind::Failed) => (NoticeKind::Failed, asked.to_owned()),
+        Some(kind @ QuestionKind::Setup) => (NoticeKind::Question, kind.labelled(asked)),
+        Some(QuestionKind::Question) | None => (NoticeKind::Question, asked.to_owned()),
     };
     if let State::NeedsReview { choices, .. } = &task.state {
         let choices = choices.iter().map(|choice| with_commit(choice, task.judged_commit()));
