@@ -167,7 +167,7 @@ async fn hand_over(deps: &Arc<Deps>, run: RunId, message: Message, project: Opti
     .await
 }
 
-/// Reads which runs ended and what their agents heard; a run whose runner died is brought to its end. What was hidden from
+/// Reads which runs ended and what their agents received; a run whose runner died is brought to its end. What was hidden from
 /// the agents of ended runs is back when this returns.
 async fn poll_runs(
     deps: &Arc<Deps>,

@@ -35,7 +35,7 @@ const DEPTH: usize = 16;
 /// One file in a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// Where it stands, below the home.
+    /// Its path below the home.
     pub path: String,
     /// The size of the file in bytes.
     pub size: u64,
@@ -81,7 +81,7 @@ pub enum BackupError {
     /// There is no such directory to write it into.
     #[error("there is no directory {}", .0.display())]
     NoDirectory(PathBuf),
-    /// A directory stands where the backup is to be.
+    /// A directory exists where the backup is to be.
     #[error("{} is a directory", .0.display())]
     Directory(PathBuf),
     /// The journal cannot be copied, or the copy is not whole.

@@ -1,4 +1,4 @@
-//! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
+//! The interface of the engine: commands in, answers and history out. Nothing here decides.
 
 use crate::engine::Engine;
 use crate::engine::command::Command;
@@ -48,13 +48,13 @@ mod output;
 const PAGE: u32 = 100;
 
 impl EngineHandle {
-    /// The same, for a caller whom the history names.
+    /// The same, for a caller that the history names.
     #[must_use]
     pub fn acting_for(&self, actor: Actor) -> Self {
         Self { actor, ..self.clone() }
     }
 
-    /// Who asks: orch itself, unless [`Self::acting_for`] says otherwise.
+    /// The caller: orch itself, unless [`Self::acting_for`] says otherwise.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
@@ -336,7 +336,7 @@ impl EngineHandle {
         self.read(move |journal| journal.runs_of(task)).await
     }
 
-    /// Who made the last run of work of each of these tasks, where there is one.
+    /// Returns the agent of the last work run of each of these tasks, where there is one.
     pub async fn last_workers(&self, tasks: Vec<TaskId>) -> Result<BTreeMap<TaskId, Worker>, EngineError> {
         self.read(move |journal| journal.last_workers(&tasks)).await
     }

@@ -105,7 +105,7 @@ async fn dependencies_done(deps: &Arc<Deps>, task: &Task) -> Result<(), Integrat
     Err(wait_for_tasks(deps, format!("it waits for {}", open.join(", "))))
 }
 
-/// A dependency and how it stands, in words.
+/// Describes a dependency and its state.
 fn stands(task: &Task) -> String {
     if task.is_reverted() {
         return format!("#{} (its merge was taken back)", task.id);
@@ -120,15 +120,12 @@ fn wait_for_tasks(deps: &Deps, detail: String) -> IntegrationProblem {
 }
 
 pub(crate) fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> IntegrationProblem {
-    IntegrationProblem::Ask(hint.map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})")))
+    StepProblem::Ask(error.to_string()).with_hint(hint).into()
 }
 
-/// What a failed call amounts to: something that passes, or something to mend for a person.
+/// What a failed call amounts to: something that passes, or something that a person must fix.
 fn failed(error: impl External, hint: Option<String>) -> IntegrationProblem {
-    match StepProblem::from(error) {
-        StepProblem::External(failure) => IntegrationProblem::External(failure),
-        StepProblem::Ask(question) => ask(&question, hint),
-    }
+    StepProblem::from(error).with_hint(hint).into()
 }
 
 pub(crate) fn git_failed(error: GitError) -> IntegrationProblem {
@@ -296,7 +293,7 @@ impl<'a> Queue<'a> {
                 Ok(Brought { commit, before, base_sha, is_tested: false })
             }
             Ok(Merged::Ready(candidate)) => self.bring(&candidate, "after merging with the base").await,
-            // One lost answer must not make anybody wait for a branch that is there.
+            // One lost answer must not make the task wait for a branch that exists.
             Err(error) if self.is_base(&error) && self.has_base().await => Err(Attempt::Moved),
             Err(error) => Err(self.problem(error, request.expected.as_slice()).await.into()),
         }
@@ -340,7 +337,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// How a conflict stands to the last one of the task.
+    /// Compares a conflict with the last one of the task.
     async fn round(&self, base: String, heads: &[&str]) -> ConflictRound {
         let mut resolved_last = false;
         if let Some(last) = &self.task.progress.conflict_base {

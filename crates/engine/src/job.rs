@@ -73,7 +73,7 @@ pub enum Job {
     Stop {
         /// The run to stop.
         run: RunId,
-        /// Who wants that, for a person.
+        /// The reason, for a person.
         reason: &'static str,
     },
     /// Removes the checkout of a review; see [`JobKey::ClearReview`].
@@ -120,7 +120,7 @@ pub enum Job {
     },
     /// Removes old worktrees; see [`JobKey::Collect`].
     Collect {
-        /// Who wants it, and how.
+        /// The request.
         wish: gc::Wish,
     },
     /// Changes `jobs.yml`; see [`JobKey::ChangeJobs`].

@@ -60,9 +60,9 @@ struct Order<'a> {
     run_dir: RunDir,
     /// What the person says in the prompt.
     said: Vec<Message>,
-    /// What the person said to the agents before, which one that begins anew has not heard.
+    /// What the person said to the agents before, which a new conversation does not contain.
     said_before: Vec<Message>,
-    /// What became of parts that the agent has not heard of.
+    /// The results of subtasks that the agent has not received.
     parts: Vec<PartResult>,
     /// Earlier runs that the agent does not remember.
     tried: Vec<Tried>,
@@ -172,7 +172,7 @@ impl Order<'_> {
     }
 
     /// What a run was given that its runner has taken already, where the note of it does not read: it is not flushed, and the
-    /// power was cut, and with it the run. Where it worked is told again; how it ended is found out when it is judged.
+    /// power was cut, and with it the run. Where it worked is found again; how it ended is found out when it is judged.
     async fn recovered(&self) -> Result<Started, LaunchProblem> {
         tracing::warn!(run = %self.run.id, "prepared.json does not read; it is made anew");
         let repo = self.cx.deps.repository(self.dir).await.map_err(git_problem)?;
@@ -193,7 +193,7 @@ impl Order<'_> {
             return Ok(branch);
         }
         match repo.default_branch(configured).await {
-            // The task's own base was there when its work began: somebody has renamed it, or has not made it yet.
+            // The task's own base was there when its work began: a person has renamed it, or has not made it yet.
             Err(error @ GitError::BaseBranchMissing { .. }) if self.cx.task.place.is_some() => {
                 let reason = format!("{error}; it goes on when the branch is back");
                 Err(LaunchProblem::BaseAway(ExternalFailure::new(How::Vanished, reason)))
@@ -345,7 +345,7 @@ impl Order<'_> {
         let prompt = match self.parts.as_slice() {
             [] => prompt,
             parts => {
-                // What stands before it ends with the format of the answer already.
+                // The text before it ends with the format of the answer already.
                 let conversation_so_far = if prompt.is_empty() { conversation } else { Conversation::Fresh };
                 let parts = parts_prompt(&context, parts, conversation_so_far, &templates);
                 if prompt.is_empty() { parts } else { format!("{}\n\n{parts}", prompt.trim_end()) }

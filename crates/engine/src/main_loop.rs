@@ -30,7 +30,7 @@ const WATCHFUL: Duration = Duration::from_secs(2);
 impl Engine {
     /// Runs until its mode is fulfilled or it is asked to leave.
     pub async fn run(mut self) -> EngineExit {
-        self.look_back().await;
+        self.read_manifest().await;
         let mut inputs = vec![Input::Files, Input::Wake];
         loop {
             let begun = instant();
@@ -71,7 +71,7 @@ impl Engine {
             () = self.lifetime.stopped() => Input::Shutdown,
             () = self.storage.damaged() => Input::Damaged,
             Some((key, report)) = self.jobs.next() => self.ended(key, report),
-            // No request is answered before the files were read: an answer would miss what stands there.
+            // No request is answered before the files were read: an answer would miss what they hold.
             input = self.inputs.next(self.file.is_read()) => input,
             () = self.deps.obstacles.changed() => Input::Due,
             () = timer => if self.instant() >= self.inputs.next_tick() { Input::Tick } else { Input::Due },
@@ -105,7 +105,7 @@ impl Engine {
         self.inputs.set_next_tick(self.instant() + tick);
     }
 
-    /// A job is over.
+    /// Takes over the report of a job.
     pub(crate) fn ended(&mut self, key: JobKey, report: Report) -> Input {
         self.jobs.end(&key);
         Input::Report(key, report)
@@ -141,8 +141,8 @@ impl Engine {
         }
         self.settle_messages(&mut change_set, now);
         self.fire_jobs(&mut change_set, now);
-        self.mind_batches(&mut change_set, now);
-        self.mind_money(&mut change_set, now);
+        self.update_batches(&mut change_set, now);
+        self.update_money(&mut change_set, now);
         self.plan_and_begin(&mut change_set, now);
         change_set.agreed = self.file.take_agreed_anew();
         change_set.lacking = self.file.take_lacking_anew();
@@ -222,7 +222,7 @@ impl Engine {
             change_set.put_cooldown(&mut self.state, agent, None);
         }
         if !over.is_empty() {
-            self.mind_pauses(now);
+            self.apply_pauses(now);
         }
     }
 

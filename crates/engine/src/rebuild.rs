@@ -124,7 +124,7 @@ pub fn believe(home: &Home) -> Result<(), FsError> {
     }
 }
 
-/// The report on the last damage, as long as its directory stands there.
+/// The report on the last damage, as long as its directory exists.
 pub fn last_damage(home: &Home) -> Option<Damage> {
     damage::latest(&home.damaged())
 }

@@ -1,6 +1,6 @@
 //! What recurs: `jobs.yml`, the clock of each job, and what a job makes when its time comes. A firing is stored in the
 //! turn that makes its task, so that a crash neither loses nor doubles it; when a job fires is decided by
-//! `domain::job::due`.
+//! `core::operations::job::due`.
 
 mod file;
 pub(crate) mod job_command;

@@ -1,4 +1,4 @@
-//! Searches the output of all runs. The index says where a match can be; what stands there is read and compared,
+//! Searches the output of all runs. The index says where a match can be; the output there is read and compared,
 //! so the result is exact, whether or not there is an index. Reads only.
 
 use jiff::Timestamp;

@@ -1,5 +1,5 @@
 //! Gathering the evidence of a finished run, with orch's own eyes: what was committed, what was left lying, what
-//! changed outside, and whether the checks pass. The verdict itself is `domain::judge`.
+//! changed outside, and whether the checks pass. The verdict itself is `core::tasks::judge`.
 
 mod change;
 mod checks;
@@ -46,7 +46,7 @@ pub use unjudged::{Beginning, inspect_last_run};
 pub struct Judgement {
     /// The conclusion about the run.
     pub verdict: Verdict,
-    /// What it stands on.
+    /// The evidence of the verdict.
     pub evidence: Evidence,
     /// Who reviews it next, should it be good.
     pub reviewers: Reviewers,
@@ -69,7 +69,7 @@ pub async fn judge(cx: &TaskContext, delegation: &DelegationContext, run: &RunId
 }
 
 impl Judgement {
-    /// The result of a step that only a person can take further. What they mend is judged then, and nothing is done again for
+    /// The result of a step that only a person can take further. What they fix is judged then, and nothing is done again for
     /// it.
     pub fn asking(question: String) -> Self {
         let (verdict, evidence) = (Verdict::Ask { question, kind: QuestionKind::Setup }, Evidence::default());

@@ -152,7 +152,7 @@ fn gives_slot_back(task: &Task, capacity: &Capacity) -> bool {
     starts_no_agent && capacity.obstacles.contains_key(&task.id)
 }
 
-/// A task that needs only a slot: whether nobody asked for it, negated priority, id, task.
+/// A task that needs only a slot: whether no person asked for it, negated priority, id, task.
 type Ready<'a> = (bool, i64, TaskId, &'a Task);
 
 struct Planner<'a> {

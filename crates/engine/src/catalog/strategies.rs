@@ -1,5 +1,5 @@
-//! What a strategy knows of a task: who could do it, for what price, with which record. What it does is
-//! `domain::strategy`'s to say.
+//! What a strategy knows of a task: which agents could do it, for what price, with which record. What it does is
+//! decided in `core::economics::strategy`.
 
 use crate::catalog::credentials::{Environment, endpoint};
 use crate::catalog::model_book::ModelBook;
@@ -67,7 +67,7 @@ pub fn direct_model(config: &Config, environment: &Environment, asked: &str) -> 
 }
 
 impl Ground<'_> {
-    /// Who could do a task, for the strategy of its settings.
+    /// Collects the candidates for a task, for the strategy of its settings.
     pub(crate) fn case(&self, config: &Config, routing: &OwnedRouting, task: &Task, now: Timestamp) -> Case {
         let task_type = TaskType::from_spec(&task.spec);
         let cheaper_for = config.router.cheaper_for.as_ref();

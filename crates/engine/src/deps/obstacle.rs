@@ -1,6 +1,6 @@
 //! Failures of external calls that are in the way of jobs now. A job whose failure passes tries again with growing pauses;
 //! meanwhile its task is held with the reason, and a person is asked only after minutes. Nothing here reads a text to find
-//! out what it means: that is `domain::external`.
+//! out what it means: that is `core::base::external`.
 
 use crate::deps::job_key::JobKey;
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ struct Obstacle {
     since: Instant,
     /// When it is tried again.
     again: Timestamp,
-    /// It stands in the history, or what is the same does.
+    /// Whether the history has it, or an equal one.
     is_noted: bool,
 }
 

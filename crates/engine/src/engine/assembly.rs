@@ -1,4 +1,4 @@
-//! Puts an engine together, and the hand by which everybody else reaches it.
+//! Builds an engine, and the handle by which all other code reaches it.
 
 use crate::deps::Deps;
 use crate::engine::Engine;
@@ -69,7 +69,7 @@ impl Engine {
             timetable: Timetable::default(),
             deps,
         };
-        engine.mind_pauses(engine.deps.clock.now());
+        engine.apply_pauses(engine.deps.clock.now());
         (engine, handle)
     }
 }

@@ -1,5 +1,5 @@
 //! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that
-//! meets somebody else's save is done again on the new text.
+//! meets another program's save is done again on the new text.
 
 mod journaled;
 mod problems;
@@ -72,7 +72,7 @@ enum FirstRead {
     Done,
 }
 
-/// Where everything stands in the file, as far as that is kept between two writes.
+/// The places of all entries in the file, as far as they are kept between two writes.
 #[derive(Default)]
 enum Layout {
     #[default]
@@ -113,7 +113,7 @@ enum Writing {
     #[default]
     Idle,
     UnderWay,
-    /// Under way, and somebody wants the file read when it is over.
+    /// Under way, and the file is to be read when it is over.
     ThenRead,
 }
 
@@ -139,11 +139,11 @@ pub struct FileSync {
     failure: Option<Failure>,
     /// Raised with each write that begins or ends.
     generation: u64,
-    /// Raised whenever somebody wants the file read, whatever is known of it.
+    /// Raised whenever the file is to be read, whatever is known of it.
     wish: u64,
     /// The last such wish that a read came after.
     granted: u64,
-    /// Somebody may be in the middle of saving it.
+    /// Another program may be saving it.
     being_saved: bool,
     /// When what waits is written.
     due: Option<Instant>,
@@ -172,7 +172,7 @@ impl FileSync {
     }
 
     /// Whether the files were read once, and what is new there has become tasks, where that is possible. Before that
-    /// no request is answered: an answer would miss what stands there.
+    /// no request is answered: an answer would miss what the file holds.
     pub fn is_read(&self) -> bool {
         self.first_read == FirstRead::Done
     }
@@ -220,7 +220,7 @@ impl FileSync {
         self.agreed.take_new()
     }
 
-    /// Whether this is how the file stands now, as far as orch's own writes go.
+    /// Whether orch has not written the file since this was read.
     pub fn is_current(&self, known: &Known) -> bool {
         known.generation == self.generation
     }
@@ -351,7 +351,7 @@ impl FileSync {
         self.reading.is_halfway()
     }
 
-    /// Entries stand in the file that are not tasks yet: they wait for their ids, or for being read with them.
+    /// The file has entries that are not tasks yet: they wait for their ids, or for being read with them.
     pub fn is_filling(&self) -> bool {
         self.filling || !self.fills.is_empty()
     }

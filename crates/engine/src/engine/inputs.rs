@@ -14,7 +14,7 @@ pub(crate) enum Input {
     Files,
     /// Poll the runs. Carries nothing.
     Wake,
-    /// The safety net.
+    /// The periodic check of everything.
     Tick,
     /// A hold ends, or something that was put off is due.
     Due,
@@ -65,7 +65,7 @@ impl Inputs {
         self.commands.try_recv().ok()
     }
 
-    /// Waits for a command. `None`: everybody who could send one is gone.
+    /// Waits for a command. `None`: no sender is left.
     pub(crate) async fn command(&mut self) -> Option<Command> {
         self.commands.recv().await
     }

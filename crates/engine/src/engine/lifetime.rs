@@ -114,7 +114,7 @@ impl Lifetime {
         self.departure = Some(departure);
     }
 
-    /// Told to leave at once, from outside.
+    /// Stops the engine at once, on a request from outside.
     pub(crate) fn leave_at_once(&mut self, now: Instant) {
         let usual = || Departure::new(ShutdownMode::Stop, Cause::Command, "told to leave");
         self.leave_by(self.reason.get().cloned().unwrap_or_else(usual), now);

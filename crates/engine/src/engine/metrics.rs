@@ -58,7 +58,7 @@ impl Metrics {
         Self(Mutex::new(Figures { begun: found.cloned().collect(), ..Figures::default() }))
     }
 
-    /// The figures now.
+    /// Returns the present figures.
     pub fn figures(&self) -> Figures {
         self.locked().clone()
     }

@@ -28,7 +28,7 @@ impl Mode {
         }
     }
 
-    /// The stable word.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Serve => "serve",

@@ -1,5 +1,5 @@
 //! What is known of money: what was spent as far as budgets ask for it, and what follows for agents and accounts. Nothing of
-//! it is stored: the journal has the runs. How an account stands says `domain::budget`.
+//! it is stored: the journal has the runs. `core::economics::budget` computes the state of an account.
 
 use jiff::Timestamp;
 use jiff::civil::Date;

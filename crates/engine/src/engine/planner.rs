@@ -25,7 +25,7 @@ pub(crate) struct Planning<'a> {
     pub scope: Scope,
     /// The engine is on its way out, and how.
     pub leaving: Option<ShutdownMode>,
-    /// Who makes the commits.
+    /// The author of the commits.
     pub identity: &'a str,
     /// The time of the turn.
     pub now: Timestamp,
@@ -43,7 +43,7 @@ pub(crate) struct Planner {
     /// Files that running tasks have changed.
     touched: Arc<Touched>,
     files_read_at: Option<Instant>,
-    /// Tells whether a directory is there.
+    /// Returns whether a directory exists.
     dir_exists: Box<dyn Fn(&Path) -> bool + Send + Sync>,
     registered: Registered,
 }
@@ -99,7 +99,7 @@ impl Planner {
         true
     }
 
-    /// How many may run by how the machine stands.
+    /// How many runs the state of the machine permits.
     pub(crate) fn pace(&self, rule: Rule) -> Pace {
         self.governor.pace(rule)
     }

@@ -28,11 +28,11 @@ pub struct Timetable {
     seen: Option<Timestamp>,
     /// What is wrong with `jobs.yml` now.
     problems: Vec<String>,
-    /// Who waits for the change of the file that is under way.
+    /// The caller that waits for the change of the file that is under way.
     changing: Option<(Reply<Arc<JobRecord>>, Actor)>,
     /// Changes that wait for that one.
     changes: VecDeque<(Box<Change>, Reply<Arc<JobRecord>>, Actor)>,
-    /// Raised with each change that begins or ends: what was read beside one is not what stands there now.
+    /// Raised with each change that begins or ends: what was read during one is not the present content.
     generation: u64,
     /// Firings that a person asked this engine for.
     by_hand: HashSet<FiringKey>,
@@ -49,7 +49,7 @@ impl Timetable {
         Known { jobs_generation: self.generation, ..known }
     }
 
-    /// Whether what was read then is how the file stands now, as far as orch's own changes go.
+    /// Whether orch has not changed the file since this was read.
     pub fn is_current(&self, known: &Known) -> bool {
         known.jobs_generation == self.generation && !self.is_changing()
     }

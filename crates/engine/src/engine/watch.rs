@@ -1,4 +1,4 @@
-//! What this engine knows of runs beside the stored state: what it asked of them, what it has heard, and which of them are over
+//! What this engine knows of runs beside the stored state: what it asked of them, what they reported, and which of them are over
 //! and still to be packed and indexed. Nothing of it is stored: after a start everything is checked.
 
 use crate::state::reply::Reply;
@@ -35,7 +35,7 @@ pub(crate) struct RunWatch {
     /// Runs that ended, and the first of them when.
     ended: BTreeSet<RunId>,
     gathering_since: Option<Instant>,
-    /// Who waits to hear which worktrees went.
+    /// The callers that wait for the list of removed worktrees.
     collecting_for: Option<Reply<Collected>>,
 }
 
@@ -72,7 +72,7 @@ impl RunWatch {
         self.seen.insert(run, written);
     }
 
-    /// Whether this is not how the history tells what holds the task's work up; then it does from now on.
+    /// Returns whether the history has another hold of the task; from now on it has this one.
     pub(crate) fn is_other_hold(&mut self, task: TaskId, hold: &Fact) -> bool {
         self.recorded_holds.insert(task, hold.clone()).is_none_or(|before| before != *hold)
     }
@@ -121,7 +121,7 @@ impl RunWatch {
         self.collecting_for = Some(reply);
     }
 
-    /// Who waits to hear which worktrees went.
+    /// The callers that wait for the list of removed worktrees.
     pub(crate) fn take_collecting_for(&mut self) -> Option<Reply<Collected>> {
         self.collecting_for.take()
     }

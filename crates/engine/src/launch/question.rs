@@ -112,7 +112,7 @@ async fn routing(cx: &TaskContext) -> OwnedRouting {
     routing
 }
 
-/// Whom the record of such tasks speaks for. Without it the router is asked all the same. Blocking.
+/// The agents that did well on such tasks. Without it the router is asked all the same. Blocking.
 fn proven(cx: &TaskContext, routing: &OwnedRouting) -> Option<String> {
     let mut samples = match cx.deps.journal.samples() {
         Ok(samples) => samples,

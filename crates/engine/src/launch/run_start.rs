@@ -1,4 +1,4 @@
-//! What every beginning of a run shares: what it amounts to, and what may be wrong with it.
+//! What the starts of all kinds of runs share: the request, the result, and what may be wrong.
 
 use crate::deps::Deps;
 use orch_config::resolved_agent::AgentConfig;
@@ -24,20 +24,14 @@ pub struct Started {
     pub session_id: Option<String>,
 }
 
-/// Something to mend for a person, with the hint that the error brings.
+/// Something that a person must fix, with the hint that the error brings.
 pub fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> LaunchProblem {
-    match hint {
-        Some(hint) => LaunchProblem::Ask(format!("{error} ({hint})")),
-        None => LaunchProblem::Ask(error.to_string()),
-    }
+    StepProblem::Ask(error.to_string()).with_hint(hint).into()
 }
 
-/// What a failed call amounts to: something that passes, or something to mend for a person.
+/// What a failed call amounts to: something that passes, or something that a person must fix.
 pub fn failed(error: impl External, hint: Option<String>) -> LaunchProblem {
-    match StepProblem::from(error) {
-        StepProblem::External(failure) => LaunchProblem::External(failure),
-        StepProblem::Ask(question) => ask(&question, hint),
-    }
+    StepProblem::from(error).with_hint(hint).into()
 }
 
 pub(crate) fn git_problem(error: GitError) -> LaunchProblem {

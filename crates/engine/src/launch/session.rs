@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 /// How long a prepared run may take to be taken by its runner.
 const START_PATIENCE: Duration = Duration::from_secs(20);
 /// After how much of that the session is asked for once more: its runner may have given up waiting before all was
-/// prepared, or somebody may have closed it.
+/// prepared, or a person may have closed it.
 const SECOND_TRY: Duration = Duration::from_secs(2);
 
 /// Holds the name of the run's tmux session, for those who want to enter it.

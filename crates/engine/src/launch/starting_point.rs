@@ -3,7 +3,7 @@
 
 use crate::deps::task_context::TaskContext;
 use crate::deps::{Deps, leases};
-use crate::launch::run_start::{ask, failed};
+use crate::launch::run_start::{ask, git_problem};
 use crate::settings::directory_of;
 use crate::verify::{Checking, Place};
 use orch_config::resolved::Config;
@@ -15,7 +15,7 @@ use orch_core::tasks::task::{BeganFrom, Task, Workplace};
 use orch_core::tasks::task_type::TaskType;
 use orch_runner::RunDir;
 use orch_sys::fs::{self, Durability};
-use orch_sys::git::{GitError, MergeError, Repo};
+use orch_sys::git::{MergeError, Repo};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,11 +53,6 @@ pub struct Finding<'a> {
 pub fn recorded(run_dir: &RunDir) -> Option<StartingPoint> {
     let bytes = fs::read_limited(&run_dir.path().join(FILE), LARGEST).ok()?;
     serde_json::from_slice(&bytes).ok()
-}
-
-fn git_problem(error: GitError) -> LaunchProblem {
-    let hint = error.hint();
-    failed(error, hint)
 }
 
 impl Finding<'_> {

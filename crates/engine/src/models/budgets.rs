@@ -1,5 +1,5 @@
 //! Keeps what was spent in memory as far as budgets ask for it, has cheaper models taken where money is short, and
-//! writes into the history when an account runs low. How an account stands says `domain::budget`.
+//! writes into the history when an account runs low. `core::economics::budget` computes the state of an account.
 
 use crate::catalog::reach::reach;
 use crate::engine::Engine;
@@ -35,11 +35,11 @@ pub(crate) struct Within {
 
 impl Engine {
     /// Brings what is known of money up to date, and reports what ran short.
-    pub(crate) fn mind_money(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+    pub(crate) fn update_money(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let rules = self.settings.config.budget.rules();
         if rules.is_empty() {
             if self.models.money_mut().forget() {
-                self.mind_pauses(now);
+                self.apply_pauses(now);
             }
             return;
         }
@@ -58,7 +58,7 @@ impl Engine {
         self.report_money(change_set, &rules, now);
         let agents = self.settings.config.agents.iter().map(|(name, _)| name);
         self.models.money_mut().take_balances(balances, agents);
-        self.mind_pauses(now);
+        self.apply_pauses(now);
     }
 
     fn read_money(&mut self, from: Date, today: Date, zone: &TimeZone) {

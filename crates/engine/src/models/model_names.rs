@@ -40,18 +40,18 @@ impl Engine {
         OwnedRouting { case: Some(ground.case(&config, &routing, task, now)), ..routing }
     }
 
-    /// The models as they stand, with what history shows of them.
+    /// The present models, with what history shows of them.
     fn remembering(&mut self, now: Timestamp) -> Arc<ModelBook> {
         self.models.book_with_records(&self.deps, &self.settings, self.state.archive(), now)
     }
 
-    /// The models as they stand, for a reference: where it leaves a choice, history has a say. It is read for nothing else.
+    /// The present models, for a reference: the history is read only where the reference leaves a choice.
     pub(crate) fn book_for(&mut self, reference: &str, now: Timestamp) -> Arc<ModelBook> {
         let book = self.book(now);
         if book.chooses(reference) { self.remembering(now) } else { book }
     }
 
-    /// The models as they stand. No project changes them.
+    /// The present models. No project changes them.
     pub(crate) fn book(&mut self, now: Timestamp) -> Arc<ModelBook> {
         self.models.book(&self.deps, &self.settings, now)
     }

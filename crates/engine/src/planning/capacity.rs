@@ -1,4 +1,4 @@
-//! What limits starts now, from the settings, the breakers and how the machine stands. The machine is measured only
+//! What limits starts now, from the settings, the breakers and the state of the machine. The machine is measured only
 //! when something wants to begin: an idle daemon measures nothing.
 
 use crate::engine::Engine;

@@ -44,7 +44,7 @@ impl Engine {
         dirs.filter(|dir| self.planner.capacity().overlap_rules.for_dir(Some(dir.as_path())) != Overlap::Off).collect()
     }
 
-    /// What was found.
+    /// Takes over what was found.
     pub(crate) fn on_files_in_work(&mut self, touched: Touched) {
         self.planner.set_touched(touched);
     }

@@ -58,7 +58,7 @@ impl Engine {
             let stays = doc.entry(&job).is_some();
             change_set.by(actor, |change_set| self.on_jobs_file(change_set, JobsNews::Read(Box::new(doc)), now));
             let after = self.state.jobs.get(&job).cloned().filter(|_| stays);
-            // Its entry stands there and has a mistake; it never read.
+            // The file has its entry, which has a mistake and never parsed.
             let mistaken = || EngineError::NotNow {
                 message: format!("job {job} does not read; jobs.yml is changed all the same"),
                 hint: "`orch job list` tells what is wrong with it".to_owned(),

@@ -22,7 +22,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Reads what the engine before left, before anything happens.
-    pub(crate) async fn look_back(&mut self) {
+    pub(crate) async fn read_manifest(&mut self) {
         if self.lifetime.takes_over() {
             let path = self.deps.home.recovery();
             let read = tokio::task::spawn_blocking(move || manifest::read(&path)).await;

@@ -250,7 +250,7 @@ impl Rules {
             let ended_as = |outcome: &Outcome| matches!(outcome, Outcome::Failed(f) if is_about_time(f.class));
             let spurious = run.outcome.as_ref().is_some_and(ended_as) && !ended_as(&report.outcome());
             must(!spurious, || format!("run {name} is recorded as too slow, and was not: {:?}", run.outcome))?;
-            let is_recorded = stored.ends_told.contains(id) || run.kind != RunKind::Work;
+            let is_recorded = stored.ended_runs.contains(id) || run.kind != RunKind::Work;
             must(is_recorded, || format!("the history does not tell the end of run {name}"))?;
         }
         for task in stored.tasks.values() {
@@ -344,7 +344,7 @@ fn entry_follows(stored: &Tables, entry: &Entry, seq: &mut u64) -> Result<(), Br
     must(entry.seq == *seq + 1, || format!("the history jumps from {seq} to {}", entry.seq))?;
     *seq = entry.seq;
     let twice = matches!(entry.fact, Fact::Run(RunFact::Ended { .. }))
-        && entry.run_id.as_ref().is_some_and(|run| stored.ends_told.contains(run));
+        && entry.run_id.as_ref().is_some_and(|run| stored.ended_runs.contains(run));
     must(!twice, || format!("the history tells an end twice: {}", entry.fact.text()))
 }
 

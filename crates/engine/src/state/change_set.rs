@@ -183,13 +183,13 @@ impl ChangeSet {
         result
     }
 
-    /// The same for a person who has changed a file, unless somebody asks for it in another way.
+    /// The same for a person who has changed a file, unless the change has another actor already.
     pub fn by_file<T>(&mut self, file: &str, act: impl FnOnce(&mut Self) -> T) -> T {
         let actor = if self.actor == Actor::Orch { Actor::person(file) } else { self.actor.clone() };
         self.by(actor, act)
     }
 
-    /// Who does what happens now.
+    /// Returns the actor of what happens now.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }

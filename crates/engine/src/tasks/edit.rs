@@ -1,5 +1,5 @@
 //! What a command wants changed of a task, and what it decides about tasks that the file lacks: both wait for a read of
-//! `tasks.yml`, because somebody may just have said something else there.
+//! `tasks.yml`, because a person may just have changed the task there.
 
 use crate::engine::Engine;
 use crate::engine::command::Command;

@@ -72,7 +72,7 @@ impl EngineHandle {
         self.change(move |engine, change_set, now| Ok(engine.announce(change_set, fact, now))).await
     }
 
-    /// Tells the owner in all channels that somebody who is not on the list spoke to a bot. With it, as a whole or not at
+    /// Tells the owner in all channels that a person who is not on the list spoke to a bot. With it, as a whole or not at
     /// all, the channel keeps `mark` under `key` as proof that it was reported.
     pub async fn announce_stranger(
         &self,

@@ -11,7 +11,7 @@ use orch_core::tasks::cycle::{cycles, not_taken_over, render};
 use orch_core::tasks::task::{Spec, Task};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What decides for whom a task waits: what it depends on, and what it is a part of.
+/// What decides which tasks a task waits for: what it depends on, and what it is a part of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Relations {
     depends_on: Vec<TaskId>,
@@ -124,7 +124,7 @@ impl Engine {
         parts
     }
 
-    /// For whom a task waits, or would when somebody takes it up again. `wanted`: what it is to depend on.
+    /// The tasks that a task waits for, or would once it is taken up again. `wanted`: what it is to depend on.
     fn waits_for(&self, id: TaskId, wanted: Option<&[TaskId]>, parts: &Parts) -> Vec<TaskId> {
         let mut waits_for = match (wanted, self.state.tasks.get(&id)) {
             (Some(wanted), _) => wanted.to_vec(),

@@ -82,7 +82,7 @@ impl Engine {
             });
         }
         self.settings = Arc::new(settings);
-        self.mind_pauses(now);
+        self.apply_pauses(now);
     }
 
     /// Takes over what the files of the settings say now: the caller has written them as a whole.
@@ -117,7 +117,7 @@ impl Engine {
                 self.file.take_being_saved(matches!(held, Some(Held::BeingSaved)));
                 match held {
                     Some(Held::BeingSaved) => self.file.forget_document(),
-                    Some(Held::Told(text)) => {
+                    Some(Held::Reported(text)) => {
                         self.file.forget_document();
                         problems = Some(vec![text]);
                     }
@@ -275,7 +275,7 @@ impl Engine {
                 change_set.note(&mut self.state, now, Some(task.id), None, fact);
             });
         }
-        self.tell_clashes(change_set, task.id, &merged.clashes, &echoes, now);
+        self.note_clashes(change_set, task.id, &merged.clashes, &echoes, now);
         if next != **task {
             change_set.put_task(&mut self.state, next);
         }
@@ -295,7 +295,7 @@ impl Engine {
         }
     }
 
-    fn tell_clashes(
+    fn note_clashes(
         &mut self,
         change_set: &mut ChangeSet,
         id: TaskId,

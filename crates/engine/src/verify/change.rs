@@ -1,4 +1,4 @@
-//! Searching a change for what no verdict should overlook. What is searched for is `domain::change`.
+//! Searches a change for what no verdict should overlook; `core::tasks::change` says for what.
 
 use crate::deps::Deps;
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -17,7 +17,7 @@ const DEPTH: usize = 3;
 const SCRIPTS: usize = 40;
 const SCRIPT: usize = 256 << 10;
 
-/// Adds to the evidence what the change holds.
+/// Adds the findings of the change to the evidence.
 pub async fn inspect_change(
     deps: &Deps,
     config: &Config,

@@ -84,9 +84,9 @@ pub type Seen = HashMap<RunId, SystemTime>;
 /// A run that is over.
 #[derive(Debug, Clone)]
 pub struct Over {
-    /// How it went.
+    /// The report of the run.
     pub report: Box<RunReport>,
-    /// What became of who was to report it, when somebody else had to.
+    /// What became of the runner, when it did not report itself.
     pub lost: Option<String>,
 }
 

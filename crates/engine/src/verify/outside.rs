@@ -139,7 +139,7 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Tells what the run did from what others did: violations, and notes.
+    /// Separates what the run did from what others did: violations, and notes.
     async fn attribute(&self, own_refs: &mut OwnRefs, evidence: &mut Evidence) {
         let scene = self.scene;
         for change in self.changes {
@@ -300,14 +300,14 @@ fn is_commit(at: &str) -> bool {
     at.len() >= 40 && at.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A ref that somebody else moved is not the task's own any more.
+/// Removes a ref that another program moved from those of the task.
 fn disown(change: &Change, own_refs: &mut OwnRefs) {
     if let Change::Ref(moved) = change {
         own_refs.remove(&moved.name);
     }
 }
 
-/// Keeps in mind where a ref of the task's own stands.
+/// Records the commit of a ref of the task's own.
 fn follow(change: &Change, own_refs: &mut OwnRefs) {
     let Change::Ref(RefChange { name, before, after, .. }) = change else { return };
     match after {
@@ -333,7 +333,7 @@ fn is_forbidden(change: &Change, is_closed: bool) -> bool {
         Change::Files { .. } | Change::Head { .. } => is_closed,
         // Everybody's git shows other content from then on.
         Change::Ref(moved) if moved.name.starts_with(REPLACED) => true,
-        // A branch, a tag or a stash entry that is new takes nothing away from anybody.
+        // A branch, a tag or a stash entry that is new takes nothing away.
         Change::Ref(moved) => is_closed && moved.before.is_some(),
     }
 }

@@ -20,7 +20,7 @@ pub struct Trail {
     repo: Repo,
     /// The git commands that it made on the repository.
     commands: Vec<GitCommand>,
-    /// The absolute paths that its tools wrote; one that ends with `/` stands for what is below it as well.
+    /// The absolute paths that its tools wrote; one that ends with `/` includes what is below it.
     files: Vec<String>,
     /// What its CLI printed.
     events: String,

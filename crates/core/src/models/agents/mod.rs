@@ -189,6 +189,22 @@ pub struct LaunchSpec {
     pub opening: Value,
 }
 
+impl LaunchSpec {
+    /// The start of the agent's own program in its working directory, with the prompt on its stdin.
+    fn new(request: &LaunchRequest, args: Vec<String>, pass_env: &[&str]) -> Self {
+        Self {
+            program: request.command.clone(),
+            args,
+            cwd: request.worktree.clone(),
+            env: BTreeMap::new(),
+            pass_env: argv::owned(pass_env),
+            stdin: Stdin::Prompt,
+            files: BTreeMap::new(),
+            opening: Value::Null,
+        }
+    }
+}
+
 /// A request that a dialect cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LaunchRefused {

@@ -2,20 +2,12 @@
 
 use super::*;
 use crate::models::agent_model::needs_of_labels;
+use crate::models::agent_model::tests::CLAUDE;
 use crate::models::catalog::{Additions, Capability, Catalog, Facts, ModelRef};
 use crate::models::provider_access::{ProviderAccess, Way as Usable};
 use crate::models::resolve::Records;
 use std::collections::BTreeMap;
 
-const CLAUDE: Reach<'_> = Reach {
-    agent: "claude",
-    provider: Some("anthropic"),
-    own_names: &["haiku", "sonnet", "opus"],
-    first_of_tier: &[],
-    full_names: false,
-    is_elsewhere: false,
-    by_key: false,
-};
 const CODEX: Reach<'_> = Reach { agent: "codex", provider: Some("openai"), ..CLAUDE };
 const OPENCODE: Reach<'_> = Reach { agent: "opencode", provider: None, full_names: true, ..CLAUDE };
 const NOBODY: [Option<&str>; 3] = [None; 3];

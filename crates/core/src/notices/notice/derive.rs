@@ -1,4 +1,4 @@
-//! Which lines of the history are worth telling, and what they say to a person. PURE. A line makes one notice or none.
+//! Which lines of the history make a notice, and its text. PURE. A line makes one notice or none.
 
 use super::{About, Notice, NoticeKind};
 use crate::audit::history::{
@@ -41,7 +41,7 @@ pub struct Context<'a> {
     pub agent: Option<&'a str>,
 }
 
-/// Whether a line of a task may be worth telling, so that nothing is looked up for the others.
+/// Whether a line of a task may make a notice, so that nothing is looked up for the others.
 pub fn may_tell(fact: &Fact) -> bool {
     is_done(fact) || shared(fact).is_some() || asked(fact).is_some()
 }
@@ -84,7 +84,7 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
         // Each batch ends once.
         NoticeKind::Batch => format!("batch {}", line.seq),
         NoticeKind::Note => format!("note {}", line.seq),
-        // Whoever they are: they are told together.
+        // All strangers share one message.
         NoticeKind::Stranger => fact.kind().to_owned(),
         NoticeKind::Question
         | NoticeKind::Approval
@@ -96,7 +96,7 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
         | NoticeKind::Trouble
         | NoticeKind::Summary => format!("{}: {}", fact.kind(), normal(&text)),
     };
-    // The command stands on a line of its own, as the choices of a question do.
+    // The command has a line of its own, as the choices of a question do.
     let text = match raise(fact) {
         Some(command) => text.replace(&to_raise(command), &format!("\nto let more begin:\n  {command}")),
         None => text,
@@ -184,7 +184,7 @@ fn of_task(fact: &Fact, context: Context<'_>, task: &Task) -> Option<(NoticeKind
         return Some((kind, format!("{class}: {agent}"), format!("{agent}: {class}: {}", first_line(detail))));
     }
     let asked = asked(fact)?;
-    // What was answered meanwhile, or is asked otherwise now, is not told.
+    // A question that was answered or replaced meanwhile makes no notice.
     let is_open = matches!(&task.state, State::NeedsReview { question, .. } if question == asked);
     if fact.question().is_some() && !is_open {
         return None;
@@ -250,7 +250,7 @@ fn buttons(kind: NoticeKind, task: &Task) -> Vec<Button> {
     }
 }
 
-/// How often what a summary tells of came.
+/// How often each kind in a summary occurred.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     done: u64,

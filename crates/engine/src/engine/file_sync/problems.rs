@@ -20,7 +20,7 @@ pub struct FileProblems {
 }
 
 impl FileProblems {
-    /// All of them.
+    /// Returns all problems.
     pub fn lines(&self) -> impl Iterator<Item = &String> {
         let models = self.models.iter().flat_map(BTreeMap::values);
         self.text.iter().chain(models).chain(&self.aside).chain(&self.refused)
