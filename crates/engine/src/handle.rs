@@ -133,7 +133,7 @@ impl EngineHandle {
         self.call(|reply| Command::edit(task, change, reply)).await
     }
 
-    /// Claims a task, or lets go of it. It is on disk when this returns, and in `tasks.yml` soon after.
+    /// Claims a task, or releases it. It is on disk when this returns, and in `tasks.yml` soon after.
     pub async fn claim(&self, task: TaskId, claiming: Claiming) -> Result<Arc<Task>, EngineError> {
         self.call(|reply| Command::claim(task, claiming, reply)).await
     }

@@ -87,7 +87,7 @@ pub enum Job {
     Judge {
         /// The task that the run worked on.
         task: Arc<Task>,
-        /// What its agent may hand on.
+        /// What its agent may delegate.
         standing: DelegationContext,
         /// The run to judge.
         run: RunId,

@@ -62,7 +62,7 @@ impl Engine {
     fn advance_job(&mut self, change_set: &mut ChangeSet, id: &JobId, now: Timestamp) {
         let Some(record) = self.state.jobs.get(id).cloned() else { return self.timetable.forget(id) };
         if record.spec.run.is_some() && self.job_paused(&record).is_some() {
-            // Whatever its command does, it is not to begin now; what passes meanwhile is caught up on.
+            // No command begins during a pause; what is missed meanwhile is caught up on.
             self.timetable.wait(id);
             return;
         }

@@ -104,7 +104,7 @@ pub fn search<B>(
     Ok((flow, troubles))
 }
 
-/// Takes the news run by run. A queue that is let go of stops its search.
+/// Takes the news run by run. A queue that is dropped stops its search.
 fn hand_over<B>(
     receivers: Vec<Receiver<News>>,
     take: &mut dyn FnMut(Found) -> ControlFlow<B>,

@@ -204,7 +204,7 @@ impl Sources {
     /// Reads the policy of these settings.
     ///
     /// # Errors
-    /// There is none, or it cannot be followed; in words, with the place.
+    /// It is missing or cannot be followed; the reason in words, with the place.
     pub fn policy(&self, config: &Config) -> Result<Option<LivePolicy>, String> {
         let Some(path) = self.policy_file(config) else { return Ok(None) };
         let text = fs::read_text(&path, MAX_BYTES).map_err(|error| error.to_string())?;
@@ -285,7 +285,7 @@ impl Sources {
     }
 }
 
-/// Why a file says nothing.
+/// Why a file gives no settings.
 #[derive(Debug)]
 enum Unread {
     /// The disk does not hand it out just now.

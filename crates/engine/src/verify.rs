@@ -52,10 +52,10 @@ pub struct Judgement {
     pub reviewers: Reviewers,
 }
 
-/// Weighs the result of `run`.
+/// Judges the result of `run`.
 ///
 /// # Errors
-/// There is no evidence to weigh: an external call failed, or only a person can go on.
+/// There is no evidence to judge: an external call failed, or only a person can go on.
 pub async fn judge(cx: &TaskContext, delegation: &DelegationContext, run: &RunId) -> Result<Judgement, StepProblem> {
     let task_type = TaskType::from_spec(&cx.task.spec);
     let (answer, mut evidence) = gather(cx, &task_type, run).await?;

@@ -195,7 +195,7 @@ fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usabilit
     };
     let own = agent.kind == DialectKind::Claude && provider != "anthropic";
     match login_of(environment, agent) {
-        // These speak with their own provider by a variable of their own; a login of claude is none of theirs.
+        // These speak with their own provider by a variable of their own; they do not use a login of claude.
         Some(Ok(_))
             if own && !agent.env.keys().any(|variable| variable.contains("KEY") || variable.contains("TOKEN")) => {}
         Some(Ok(by)) => usability.allow(provider, Way::LoggedIn { agent: name.to_owned(), by }),

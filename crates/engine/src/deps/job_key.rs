@@ -21,7 +21,7 @@ pub enum JobKey {
     HandOver(RunId, MessageId),
     /// Throw the checkout of a review away.
     ClearReview(RunId),
-    /// Weigh a run's result.
+    /// Judge a run's result.
     Judge(RunId),
     /// Integrate a run's result.
     Integrate(RunId),

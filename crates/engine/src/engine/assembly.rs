@@ -27,7 +27,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
 impl Engine {
-    /// An engine, and a hand on it.
+    /// An engine, and a handle to it.
     pub(crate) fn new(
         deps: Arc<Deps>,
         mut loaded: Loaded,

@@ -289,7 +289,7 @@ impl FileSync {
     /// Since when a file is odd, or since when it is as it is.
     pub fn doubted_since(&mut self, is_odd: bool, saved: Option<Timestamp>, now: Timestamp) -> Timestamp {
         self.doubted = is_odd.then(|| self.doubted.unwrap_or(now));
-        // A clock that was put back makes files that are to come.
+        // After a clock was set back, files have times in the future.
         saved.filter(|saved| *saved <= now).or(self.doubted).unwrap_or(now).min(now)
     }
 
@@ -467,7 +467,7 @@ impl FileSync {
             return None;
         }
         let Some(how) = self.how(edits) else {
-            // Let go of while nothing was to be written: read again first, whatever the file holds.
+            // It was released while nothing was to be written: the file is read again first.
             let asked_for = matches!(std::mem::replace(&mut self.layout, Layout::Wanted), Layout::Wanted);
             return (!asked_for).then(|| Job::ReadFiles { known: self.known() });
         };
@@ -501,7 +501,7 @@ impl FileSync {
         matches!(self.layout, Layout::Known(_))
     }
 
-    /// Nothing is open: lets go of what only the next write needs, about half a kilobyte for each task.
+    /// Releases what only the next write needs while nothing is open, about half a kilobyte for each task.
     pub fn rest(&mut self) {
         if !self.is_writing() && self.dirty.is_empty() && self.fills.is_empty() {
             self.layout.replace(None);

@@ -23,7 +23,7 @@ pub(crate) struct Lifetime {
     /// What the engine before wrote when it left.
     left_behind: Option<Manifest>,
     departure: Option<Departure>,
-    /// Leave then, whatever still runs.
+    /// The engine leaves then, whatever still runs.
     deadline: Option<Instant>,
     /// It has grown too large, and may not start anew yet.
     memory_problem: Option<String>,
@@ -136,7 +136,7 @@ impl Lifetime {
         self.shutdown.cancelled().await;
     }
 
-    /// Returns how it was asked to leave, and as what that counts; the first is none where no one asked.
+    /// Returns the request to leave and how it counts; no request is `None`.
     pub(crate) fn take_order(&mut self) -> (Option<Departure>, Option<ShutdownMode>) {
         // A loop that could not store its last turn has not seen the order; one that was asked in another way has.
         let order = match (self.departure.take(), self.reason.get().cloned()) {

@@ -176,7 +176,7 @@ impl Models {
     }
 }
 
-/// Whether something that was read then is still good. A clock that was set back makes nothing good for ever.
+/// Whether something that was read then is still valid. A clock that was set back keeps nothing valid for ever.
 fn is_good(then: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(then);
     !age.is_negative() && age < GOOD_FOR

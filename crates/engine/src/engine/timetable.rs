@@ -110,7 +110,7 @@ impl Timetable {
         let come = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id);
         let mut ripe: Vec<JobId> = come.chain(&self.waiting).cloned().collect::<BTreeSet<_>>().into_iter().collect();
         if self.seen.replace(now).is_none_or(|seen| now < seen) {
-            // The clock was put back: what was dealt with up to a time that is still to come is checked again.
+            // The clock was set back: jobs that were handled up to a time in the future are checked again.
             let is_ahead = |record: &&Arc<JobRecord>| record.through > now;
             ripe.extend(jobs.values().filter(is_ahead).map(|record| record.spec.id.clone()));
         }
@@ -179,7 +179,7 @@ impl Timetable {
 /// The clock of a job.
 ///
 /// # Errors
-/// Its schedule or its zone is none here; in words.
+/// The schedule or the zone is invalid here; the reason in words.
 pub fn timer_of(record: &JobRecord) -> Result<Timer, String> {
     let schedule = Schedule::parse(&record.spec.schedule).map_err(|error| error.to_string())?;
     Ok(Timer { schedule, zone: zone_of(record)? })

@@ -94,7 +94,7 @@ impl RunWatch {
         self.catch_up = true;
     }
 
-    /// Whether it is time to check what is kept, and whether that is to be done whatever was done before; asked once.
+    /// Returns whether the check of what is kept is forced; `None`: it is not due yet.
     pub(crate) fn take_retention(&mut self, now: Instant, at_start: bool) -> Option<bool> {
         if self.next_pass.is_some_and(|at| now < at) {
             return None;

@@ -85,7 +85,7 @@ pub struct Rest {
 /// What `tasks.yml` holds.
 #[derive(Debug)]
 pub enum TasksNews {
-    /// It reads, or there is none, which reads as empty.
+    /// The file reads; a missing one reads as empty.
     Read(Box<TasksDoc>),
     /// It does not; the last good version stays in force.
     Broken(Vec<String>),

@@ -19,7 +19,7 @@ const TRIES: usize = 5;
 /// What `jobs.yml` holds.
 #[derive(Debug)]
 pub enum JobsNews {
-    /// It reads, or there is none, which reads as blank.
+    /// The file reads; a missing one reads as blank.
     Read(Box<JobsDoc>),
     /// It does not; what was in force stays so.
     Broken(String),

@@ -55,7 +55,7 @@ pub enum Report {
         /// Why the run could not be started.
         problem: LaunchProblem,
     },
-    /// A run's result was weighed.
+    /// A run's result was judged.
     Judged {
         /// The run that was judged.
         run: RunId,

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 /// How long a prepared run may take to be taken by its runner.
 const START_PATIENCE: Duration = Duration::from_secs(20);
-/// After how much of that the session is asked for once more: its runner may have given up waiting before all was
+/// After how much of that the session is opened once more: its runner may have given up waiting before all was
 /// prepared, or a person may have closed it.
 const SECOND_TRY: Duration = Duration::from_secs(2);
 
@@ -87,7 +87,7 @@ impl Opening {
 
     /// Closes the session: the run will not be prepared.
     async fn close(self) {
-        // Whatever became of it, it must be over before it can be closed.
+        // The opening must be over, with whatever result, before the session can be closed.
         let _ = self.made.await;
         point!("session.close.before");
         if let Err(error) = self.deps.tmux.kill_session(&self.name).await {

@@ -21,7 +21,7 @@ use std::time::Duration;
 const OUTPUT: usize = 1 << 20;
 /// How much of it the history of the job holds, in bytes.
 const TAIL: usize = 8 << 10;
-/// The outputs of so many commands are kept of a job.
+/// The number of outputs that are kept of a job's commands.
 const KEPT: usize = 50;
 
 /// A command that could not be started.

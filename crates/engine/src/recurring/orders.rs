@@ -86,7 +86,7 @@ impl Engine {
         }
         let zone = zone_of(&record).map_err(|message| EngineError::Invalid { message, hint: None })?;
         let mut next = JobRecord::clone(&record);
-        // Times of schedules are whole seconds, so that this is none of them.
+        // Times of schedules are whole seconds, so this differs from all of them.
         let mut due = Timestamp::from_millisecond(now.as_millisecond() | 1).unwrap_or(now);
         while self.timetable.is_by_hand(&FiringKey { job: id.clone(), due }) {
             due = due.checked_add(SignedDuration::from_millis(2)).unwrap_or(due);

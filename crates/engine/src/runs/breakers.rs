@@ -54,7 +54,7 @@ impl Engine {
         }
     }
 
-    /// A result was weighed: checks that passed, and what speaks against it.
+    /// A result was judged: checks that passed, and what counts against it.
     pub(crate) fn weigh_verdict(
         &mut self,
         change_set: &mut ChangeSet,

@@ -17,7 +17,7 @@ use orch_store::journal::Write;
 use orch_sys::process::resident_memory;
 use std::time::Duration;
 
-/// How long each of the last writes may take: the process is to be gone within seconds, whatever hangs.
+/// How long each of the last writes may take: the process leaves within seconds, even if something hangs.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Engine {

@@ -152,12 +152,12 @@ impl<'a> Course<'a> {
         self.resume_all();
         self.let_go_of_all();
         self.until(None)?;
-        self.look_at_rest()?;
+        self.check_rest()?;
         self.take_one_out()?;
         for _ in 0..3 {
             self.answer_everything();
             self.until(None)?;
-            self.look_at_rest()?;
+            self.check_rest()?;
         }
         let tables = self.stored.tables();
         let mut stuck: BTreeSet<TaskId> =
@@ -180,10 +180,10 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn look_at_rest(&self) -> Result<(), Broken> {
+    fn check_rest(&self) -> Result<(), Broken> {
         let tables = self.stored.tables();
-        self.rules.look_at_rest(&tables, &self.outside)?;
-        if self.scenario.with_file { Rules::look_at_file(&tables, &self.file) } else { Ok(()) }
+        self.rules.check_rest(&tables, &self.outside)?;
+        if self.scenario.with_file { Rules::check_file(&tables, &self.file) } else { Ok(()) }
     }
 
     /// How long it took, in simulated time.
@@ -394,7 +394,7 @@ impl<'a> Course<'a> {
             self.die(self.down);
             return Ok(());
         }
-        self.rules.look_at_engine(engine, &self.outside, now)?;
+        self.rules.check_engine(engine, &self.outside, now)?;
         for job in jobs {
             self.take_job(job);
         }

@@ -61,7 +61,7 @@ impl Stored {
     /// Stores a turn, if it keeps the rules.
     pub fn commit(&self, writes: Vec<Write>, rules: &mut Rules) -> Result<(), Broken> {
         let mut tables = self.tables();
-        rules.look_at_turn(&tables, &writes)?;
+        rules.check_turn(&tables, &writes)?;
         for write in writes {
             tables.put(write);
         }

@@ -23,7 +23,7 @@ impl ChangeSet {
     pub fn put_task(&mut self, state: &mut EngineState, mut task: Task) -> Arc<Task> {
         let before = state.tasks.get(&task.id).map(|before| before.status());
         let status = task.status();
-        // What orch may write into the file from now on is its own word, whatever becomes of the write's report.
+        // What orch may write into the file from now on is orch's own value, whatever the report of the write says.
         if let FileState::Written { status: written, since, .. } = &mut task.file
             && before != Some(status)
             && *written != Some(status)

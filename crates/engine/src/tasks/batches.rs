@@ -199,7 +199,7 @@ impl Engine {
         Ok(change_set.batches.get(&batch.number).map_or_else(|| Arc::new(batch), Arc::clone))
     }
 
-    /// What a task of a batch hands on is work of the batch: it counts for its concurrency and its budget.
+    /// What a task of a batch delegates is work of the batch: it counts for its concurrency and its budget.
     pub(crate) fn join_batch(&mut self, change_set: &mut ChangeSet, whole: TaskId, parts: &[TaskId]) {
         if let Some(mut batch) = self.state.batch_of(whole).map(|batch| Batch::clone(batch)) {
             batch.add_subtasks(whole, parts);

@@ -1,4 +1,4 @@
-//! Work that agents hand on: tasks are made of it together with the verdict on the run, in one turn, so that they are made
+//! Work that agents delegate: it becomes tasks together with the verdict on the run, in one turn, so that they are made
 //! once whatever dies in between.
 
 use crate::engine::Engine;
@@ -30,7 +30,7 @@ impl Engine {
         }
     }
 
-    /// A result was weighed. What is handed on becomes tasks; good work that has open parts waits for them.
+    /// Applies a verdict. Delegations become tasks; accepted work with open subtasks waits for them.
     pub(crate) fn on_judged(
         &mut self,
         change_set: &mut ChangeSet,

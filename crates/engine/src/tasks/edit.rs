@@ -22,7 +22,7 @@ impl Command {
         Self::parked(reply, false, move |engine, change_set, now| engine.edit(change_set, task, &change, now))
     }
 
-    /// Claims a task, or lets go of it.
+    /// Claims a task, or releases it.
     pub fn claim(task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>>) -> Self {
         Self::parked(reply, false, move |engine, change_set, now| engine.claim(change_set, task, &claiming, now))
     }

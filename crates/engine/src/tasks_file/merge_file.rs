@@ -1,5 +1,5 @@
 //! What the person wrote in `tasks.yml`, applied to the state: new tasks, changed wishes, requests by status. What the file
-//! lacks is weighed elsewhere.
+//! lacks is handled elsewhere.
 
 use crate::engine::Engine;
 use crate::files::file_job::{FileNews, Known, TasksNews, Writeback};

@@ -24,7 +24,7 @@ pub(crate) const SAVING: SignedDuration = SignedDuration::from_secs(2);
 const SETTLING: SignedDuration = SignedDuration::from_millis(500);
 /// When to read such a file again.
 const RETRY_SOON: Duration = Duration::from_millis(520);
-/// So many of the tasks that are over and that the file lacks, the newest, are compared with an entry without an id.
+/// The number of settled tasks that an entry without an id is compared with, the newest of those that the file lacks.
 const COMPARED: usize = 200;
 /// When to read a file again that another program may be saving.
 const RETRY_AFTER: Duration = Duration::from_millis(2_050);

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// The label that names what a task may change.
 const PATHS: &str = "paths:";
-/// Scripts that run scripts: so far it is followed, so many of them, and so much of each, in bytes.
+/// How deep scripts that run scripts are followed, how many of them, and how much of each is read, in bytes.
 const DEPTH: usize = 3;
 const SCRIPTS: usize = 40;
 const SCRIPT: usize = 256 << 10;
