@@ -132,18 +132,18 @@ pub struct FileSync {
     dirty: BTreeSet<TaskId>,
     /// Entries that wait for an id.
     fills: Vec<(usize, TaskId)>,
-    /// Entries were given their ids by a write, and the file was not read since.
+    /// Whether entries were given their ids by a write, and the file was not read since.
     filling: bool,
     writing: Writing,
-    /// While the last write is one that failed.
+    /// The last write, if it failed.
     failure: Option<Failure>,
-    /// Raised with each write that begins or ends.
+    /// A number that grows with each write that begins or ends.
     generation: u64,
-    /// Raised whenever the file is to be read, whatever is known of it.
+    /// A number that grows whenever the file is to be read, whatever is known of it.
     wish: u64,
     /// The last such wish that a read came after.
     granted: u64,
-    /// Another program may be saving it.
+    /// Whether another program may be saving it.
     being_saved: bool,
     /// When what waits is written.
     due: Option<Instant>,
@@ -161,7 +161,7 @@ pub struct FileSync {
 }
 
 impl FileSync {
-    /// Nothing read yet. `missing_tasks`: what it lacked when a daemon before did not believe it.
+    /// Creates the state before the first read. `lacking`: what the file lacked when an earlier daemon did not believe it.
     pub fn new(agreed: Option<Agreed>, lacking: Vec<TaskId>) -> Self {
         Self { agreed: Journaled::known(agreed), lacking: Journaled::known(lacking), ..Self::default() }
     }
@@ -186,7 +186,7 @@ impl FileSync {
         }
     }
 
-    /// A write was tried.
+    /// Records that a write was tried.
     pub fn set_write_tried(&mut self) {
         if self.first_read == FirstRead::Pending {
             self.first_read = FirstRead::WriteTried;
@@ -198,7 +198,7 @@ impl FileSync {
         self.parked.push(parked);
     }
 
-    /// The commands that have waited long enough, now that the file was read.
+    /// Returns the commands that have waited long enough, now that the file was read.
     pub fn take_parked(&mut self) -> Vec<Command> {
         let is_being_saved = self.being_saved;
         let parked = std::mem::take(&mut self.parked).into_iter();
@@ -207,7 +207,7 @@ impl FileSync {
         ready.into_iter().map(|parked| parked.command).collect()
     }
 
-    /// What was read last.
+    /// Returns what was read last.
     pub fn known(&self) -> Known {
         let (generation, wish) = (self.generation, self.wish);
         let tasks = self.known.tasks.filter(|_| self.granted == wish);
@@ -225,23 +225,23 @@ impl FileSync {
         known.generation == self.generation
     }
 
-    /// A write is under way.
+    /// Returns whether a write is under way.
     pub fn is_writing(&self) -> bool {
         self.writing != Writing::Idle
     }
 
-    /// The file is to be read when the write is over.
+    /// Has the file read when the write is over.
     pub fn read_after_write(&mut self) {
         self.writing = Writing::ThenRead;
     }
 
-    /// The write is over. Returns whether the file is to be read now.
+    /// Ends the write. Returns whether the file is to be read now.
     pub fn end_write(&mut self) -> bool {
         self.generation += 1;
         std::mem::take(&mut self.writing) == Writing::ThenRead
     }
 
-    /// What is wrong with the file, for a person.
+    /// Returns what is wrong with the file, for a person.
     pub fn problems(&self) -> &FileProblems {
         &self.problems
     }
@@ -271,12 +271,12 @@ impl FileSync {
         self.late_at.take_if(|at| *at <= now).is_some()
     }
 
-    /// A write is over: an editor may have had the file open.
+    /// Schedules a search after a write: an editor may have had the file open.
     pub fn schedule_late_search(&mut self, now: Instant) {
         self.late_at = Some(now + LATE);
     }
 
-    /// What was read is to be read anew, also when an older read is under way.
+    /// Has the file read again, also when an older read is under way.
     pub fn read_anew(&mut self) {
         self.wish += 1;
     }
@@ -286,14 +286,14 @@ impl FileSync {
         self.being_saved = is;
     }
 
-    /// Since when a file is odd, or since when it is as it is.
+    /// Returns since when a file is odd, or since when it has its content.
     pub fn doubted_since(&mut self, is_odd: bool, saved: Option<Timestamp>, now: Timestamp) -> Timestamp {
         self.doubted = is_odd.then(|| self.doubted.unwrap_or(now));
         // After a clock was set back, files have times in the future.
         saved.filter(|saved| *saved <= now).or(self.doubted).unwrap_or(now).min(now)
     }
 
-    /// The file is not believed, because it lacks these.
+    /// Records that the file is not believed, because it lacks these.
     pub fn lacks(&mut self, tasks: Vec<TaskId>) {
         self.lacking.set(tasks);
     }
@@ -303,12 +303,12 @@ impl FileSync {
         self.lacking.take_new()
     }
 
-    /// What a file lacks that is not believed.
+    /// Returns what a file lacks that is not believed.
     pub fn lacking(&self) -> &[TaskId] {
         self.lacking.get()
     }
 
-    /// These tasks changed.
+    /// Records that these tasks changed.
     pub fn touch(&mut self, tasks: &BTreeSet<TaskId>) {
         self.dirty.extend(tasks);
     }
@@ -410,13 +410,13 @@ impl FileSync {
         self.failure = Some(Failure { why, times: times + 1, again_at: now + pause });
     }
 
-    /// Why what waits to be written cannot be.
+    /// Returns why what waits to be written cannot be.
     pub fn unwritten(&self) -> Option<&str> {
         let waits = self.filling || !self.dirty.is_empty() || !self.fills.is_empty();
         self.failure.as_ref().filter(|_| waits).map(|failure| failure.why.as_str())
     }
 
-    /// Nothing waits to be written, or nothing can be.
+    /// Returns whether nothing waits to be written, or nothing can be.
     pub fn is_written(&self) -> bool {
         let can_write = self.reading.is_readable() && self.failure.is_none();
         !self.is_writing() && (!can_write || (self.dirty.is_empty() && self.fills.is_empty()))
@@ -496,7 +496,7 @@ impl FileSync {
         Some(How::Edit { outline: outline?, edits })
     }
 
-    /// Something is kept for the next write.
+    /// Returns whether an outline is kept for the next write.
     pub fn holds_outline(&self) -> bool {
         matches!(self.layout, Layout::Known(_))
     }

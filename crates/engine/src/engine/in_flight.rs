@@ -87,7 +87,7 @@ impl JobsInFlight {
         self.in_flight.iter().any(which)
     }
 
-    /// Nothing is under way.
+    /// Returns whether nothing is under way.
     pub(crate) fn is_empty(&self) -> bool {
         self.in_flight.is_empty()
     }

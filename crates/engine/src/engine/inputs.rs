@@ -18,7 +18,7 @@ pub(crate) enum Input {
     Tick,
     /// A hold ends, or something that was put off is due.
     Due,
-    /// Everybody who could send a command is gone.
+    /// No sender of commands is left.
     Unattended,
     /// The journal is damaged.
     Damaged,
@@ -30,7 +30,7 @@ pub(crate) struct Inputs {
     commands: mpsc::Receiver<Command>,
     wake: Arc<Notify>,
     files: Arc<Notify>,
-    /// Everybody who could send a command is gone.
+    /// No sender of commands is left.
     is_unattended: bool,
     /// When the runs are polled next, should a wake-up be lost.
     next_tick: Instant,
@@ -70,7 +70,7 @@ impl Inputs {
         self.commands.recv().await
     }
 
-    /// No command comes any more.
+    /// Records that no command comes any more.
     pub(crate) fn set_unattended(&mut self) {
         self.is_unattended = true;
     }

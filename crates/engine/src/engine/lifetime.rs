@@ -1,4 +1,4 @@
-//! One life of an engine: what it was started for, what it takes over, how it is asked to leave, and by when.
+//! The lifetime of an engine: what it was started for, what it takes over, how it is asked to leave, and by when.
 
 use crate::engine::manifest::Manifest;
 use crate::engine::mode::Mode;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// How long agents that were interrupted may take to end before the daemon leaves without them.
 const INTERRUPTING: Duration = Duration::from_secs(30);
 
-/// One life of an engine.
+/// The lifetime of an engine.
 pub(crate) struct Lifetime {
     mode: Mode,
     begun: Instant,
@@ -30,7 +30,7 @@ pub(crate) struct Lifetime {
 }
 
 impl Lifetime {
-    /// One that begins now.
+    /// Creates a lifetime that begins now.
     pub(crate) fn new(
         mode: Mode,
         begun: Instant,
@@ -98,7 +98,7 @@ impl Lifetime {
         self.departure.as_ref().map(|departure| departure.how)
     }
 
-    /// When it leaves, whatever still runs.
+    /// Returns when it leaves, whatever still runs.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -108,7 +108,7 @@ impl Lifetime {
         self.deadline.is_some_and(|deadline| now >= deadline)
     }
 
-    /// Is on its way out from now on. A later word counts more than an earlier one.
+    /// Begins to leave. A later request replaces an earlier one.
     pub(crate) fn leave_by(&mut self, departure: Departure, now: Instant) {
         self.deadline = (departure.how == ShutdownMode::Now).then(|| now + INTERRUPTING);
         self.departure = Some(departure);

@@ -74,7 +74,7 @@ pub(crate) struct Money {
 }
 
 impl Money {
-    /// Nothing is limited: nothing need be known. Returns whether anything was.
+    /// Forgets what is known while nothing is limited. Returns whether anything was known.
     pub(crate) fn forget(&mut self) -> bool {
         let was_known = self.known.is_some();
         if was_known {
@@ -130,7 +130,7 @@ impl Money {
         Balances::new(rules, payees, &self.ledger, &[], now, &TimeZone::system())
     }
 
-    /// Reports this from now on. Returns what was reported before; `None`: this engine has reported nothing yet.
+    /// Replaces the reported levels. Returns what was reported before; `None`: this engine has reported nothing yet.
     pub(crate) fn report(&mut self, levels: BTreeMap<Scope, Level>) -> Option<BTreeMap<Scope, Level>> {
         let before = std::mem::replace(&mut self.reported, levels);
         std::mem::replace(&mut self.has_begun, true).then_some(before)
@@ -147,7 +147,7 @@ impl Money {
         self.ahead = balances.ahead;
     }
 
-    /// Agents that nothing is to be given to, because what they are paid with is exhausted.
+    /// Returns the agents that get no work, because their account is exhausted.
     pub(crate) fn exhausted(&self) -> &[String] {
         &self.exhausted
     }

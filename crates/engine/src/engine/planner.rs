@@ -73,7 +73,7 @@ impl Planner {
         plan(&state.snapshot(scope, &self.capacity, leaving, identity, &self.dir_exists, &is_registered), now)
     }
 
-    /// This plan counts now.
+    /// Makes this the present plan.
     pub(crate) fn keep(&mut self, plan: Plan) {
         self.plan = Arc::new(plan);
     }

@@ -50,7 +50,7 @@ impl RunWatch {
         self.unasked.push(run);
     }
 
-    /// Those that could not be asked are asked again.
+    /// Asks the runs again that could not be asked.
     pub(crate) fn ask_again(&mut self) {
         for run in std::mem::take(&mut self.unasked) {
             self.asked_to_stop.remove(&run);
@@ -77,7 +77,7 @@ impl RunWatch {
         self.recorded_holds.insert(task, hold.clone()).is_none_or(|before| before != *hold)
     }
 
-    /// Nothing holds the task's work up any more.
+    /// Records that nothing holds up the task's work any more.
     pub(crate) fn forget_hold(&mut self, task: TaskId) {
         self.recorded_holds.remove(&task);
     }
