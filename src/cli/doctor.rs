@@ -55,7 +55,7 @@ struct Report<'a> {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
     let wish = match (args.fix, args.dry_run) {
-        (false, _) => MendWish::Look,
+        (false, _) => MendWish::Inspect,
         (true, true) => MendWish::DryRun,
         (true, false) => MendWish::Fix,
     };
@@ -307,7 +307,7 @@ async fn journal(setup: &Setup, wish: MendWish) -> Vec<Finding> {
     let path = setup.home.journal();
     let mut findings = Vec::new();
     let size = path.metadata().map(|found| found.len());
-    if size.as_ref().is_ok_and(|size| *size > EXAMINED && wish == MendWish::Look) {
+    if size.as_ref().is_ok_and(|size| *size > EXAMINED && wish == MendWish::Inspect) {
         let detail = format!("{} is large: orch doctor --fix examines all of it", path.display());
         findings.push(Finding::new("journal", Verdict::Ok, detail));
     } else if size.is_ok() {

@@ -141,7 +141,7 @@ impl Providers {
         if !answered.is_empty() {
             self.record(answered).await;
         }
-        if is_changed && let Err(error) = self.engine.mind_providers().await {
+        if is_changed && let Err(error) = self.engine.refresh_providers().await {
             tracing::debug!(%error, "the engine cannot be notified of providers");
         }
         state.is_failing && is_at_work

@@ -16,7 +16,7 @@ use orch_core::tasks::hold::HoldReason;
 use orch_core::tasks::outcome::{FailureClass, Outcome, RunKind};
 use orch_core::tasks::question::QuestionKind;
 use orch_core::tasks::task::{BeganFrom, Run, Status, Task};
-use orch_core::text::task_key::told_ignored;
+use orch_core::text::task_key::describe_ignored;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -370,7 +370,7 @@ impl TaskView {
             runs: None,
             evidence: None,
             messages: None,
-            ignored: task.ignored.iter().map(|key| told_ignored(key)).collect(),
+            ignored: task.ignored.iter().map(|key| describe_ignored(key)).collect(),
             warnings: Vec::new(),
             conflicts: None,
         }

@@ -14,7 +14,7 @@
 //! | [`economics`] | budgets, cost, track records, policies |
 //! | [`planning`] | which task continues, and why another does not |
 //! | [`audit`] | the facts of the history, their sentences, rebuilding |
-//! | [`notices`] | what a person is told |
+//! | [`notices`] | notices to a person |
 
 pub mod audit;
 pub mod base;

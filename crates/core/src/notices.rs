@@ -1,4 +1,4 @@
-//! What a person is told, and through which channel.
+//! Notices to a person, and the channels that carry them.
 
 pub mod notice;
 pub mod outbox;

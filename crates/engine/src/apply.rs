@@ -3,6 +3,7 @@
 
 use crate::deps::Deps;
 use crate::deps::job_key::JobKey;
+use crate::deps::task_context::TaskContext;
 use crate::error::EngineError;
 use crate::files::jobs_file;
 use crate::files::jobs_file::Change as JobChange;
@@ -25,7 +26,7 @@ use orch_core::tasks::delegation::DelegationContext;
 use orch_core::tasks::judge::Verdict;
 use orch_core::tasks::message::{Author, Message};
 use orch_core::tasks::outcome::Usage;
-use orch_core::tasks::task::{Run, Task};
+use orch_core::tasks::task::Run;
 use orch_runner::{Handed, RunReport};
 use orch_store::journal::Project;
 use std::collections::BTreeSet;
@@ -34,8 +35,14 @@ use std::sync::Arc;
 impl Job {
     /// Carries the job out and returns its report.
     pub async fn run(self, deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
+        let about = |task| TaskContext {
+            deps: Arc::clone(deps),
+            settings: Arc::clone(settings),
+            projects: projects.to_vec(),
+            task,
+        };
         match self {
-            Self::Look { runs, listen, seen } => poll_runs(deps, settings, runs, listen, seen).await,
+            Self::Poll { runs, listen, seen } => poll_runs(deps, settings, runs, listen, seen).await,
             Self::ReadFiles { known } => {
                 let (deps, settings) = (Arc::clone(deps), Arc::clone(settings));
                 let projects = projects.to_vec();
@@ -51,9 +58,7 @@ impl Job {
                 let deps = Arc::clone(deps);
                 blocking(move || Report::Written(Box::new(crate::files::file_job::write(&deps, order)))).await
             }
-            Self::Start { task, run, said } => {
-                start_recovery::start(deps, settings, projects, &task, &run, &said).await
-            }
+            Self::Start { task, run, said } => start_recovery::start(&about(task), &run, &said).await,
             Self::HandOver { run, message, project } => hand_over(deps, run, message, project).await,
             Self::Stop { run, reason } => {
                 let dir = deps.run_dir(&run);
@@ -67,8 +72,8 @@ impl Job {
                 crate::launch::review_run::clear(deps, &dir, &run).await;
                 Report::Nothing
             }
-            Self::Judge { task, standing, run } => judge(deps, settings, projects, (&task, &standing), run).await,
-            Self::Integrate { task, run } => integration_job::integrate(deps, settings, projects, &task, run).await,
+            Self::Judge { task, standing, run } => judge(&about(task), &standing, run).await,
+            Self::Integrate { task, run } => integration_job::integrate(&about(task), run).await,
             Self::Sidecars { tasks } => {
                 let deps = Arc::clone(deps);
                 blocking(move || {
@@ -97,17 +102,17 @@ impl Job {
             Self::ChangeJobs { change } => change_jobs(deps, *change).await,
             Self::RunCommand { firing } => run_command(deps, settings, projects, &firing).await,
             Self::TryRoute { task, run, obstacle, reply } => {
-                let result = question::try_route(deps, settings, projects, &task, &run, obstacle).await;
+                let result = question::try_route(&about(task), &run, obstacle).await;
                 reply.send(result.map_err(|message| EngineError::Invalid { message, hint: None }));
                 Report::Nothing
             }
-            Self::LookAtFiles { tasks } => Report::Touched(touched::touched(deps, projects, &tasks).await),
+            Self::ReadChanges { tasks } => Report::Touched(touched::touched(deps, projects, &tasks).await),
             Self::TryChecks { dir, run, reply } => {
                 reply.send(tryout::checks(deps, settings, &dir, &run).await);
                 Report::Nothing
             }
             Self::Compare { task, with_patch, reply, .. } => {
-                reply.send(difference::compare(deps, settings, projects, &task, with_patch).await);
+                reply.send(difference::compare(&about(task), with_patch).await);
                 Report::Nothing
             }
         }
@@ -122,16 +127,11 @@ pub async fn blocking(work: impl FnOnce() -> Report + Send + 'static) -> Report 
     }
 }
 
-async fn judge(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    of: (&Arc<Task>, &DelegationContext),
-    run: RunId,
-) -> Report {
-    let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Judge(run.clone()), Some(of.0.id));
+async fn judge(cx: &TaskContext, delegation: &DelegationContext, run: RunId) -> Report {
+    let deps = &cx.deps;
+    let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Judge(run.clone()), Some(cx.task.id));
     let judged = loop {
-        let problem = match verify::judge(deps, settings, projects, of, &run).await {
+        let problem = match verify::judge(cx, delegation, &run).await {
             Ok(judgement) => break Ok(judgement),
             Err(problem) => problem,
         };
@@ -144,10 +144,7 @@ async fn judge(
         Err(StepProblem::Ask(question)) => verify::Judgement::asking(question),
         Err(StepProblem::External(failure)) => return Report::NotJudged { run, failure },
     };
-    let record = match &verdict {
-        Verdict::Fail(failure) => overruled(deps, &run, failure),
-        Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. } => None,
-    };
+    let record = if let Verdict::Fail(failure) = &verdict { overruled(deps, &run, failure) } else { None };
     Report::Judged { run, verdict, evidence: Box::new(evidence), reviewers, record }
 }
 
@@ -170,7 +167,8 @@ async fn hand_over(deps: &Arc<Deps>, run: RunId, message: Message, project: Opti
     .await
 }
 
-/// Looks which runs ended and what their agents heard. What was hidden from those agents is back before anybody hears of it.
+/// Reads which runs ended and what their agents received; a run whose runner died is brought to its end. What was hidden from
+/// the agents of ended runs is back when this returns.
 async fn poll_runs(
     deps: &Arc<Deps>,
     settings: &Arc<Settings>,
@@ -178,8 +176,32 @@ async fn poll_runs(
     listen: BTreeSet<TaskId>,
     seen: Seen,
 ) -> Report {
-    let looked = read_runs(deps, settings, runs, listen, seen).await;
-    if let Report::Looked { ended, .. } = &looked {
+    let (at, with) = (Arc::clone(deps), Arc::clone(settings));
+    let polled = blocking(move || {
+        let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        for run in runs {
+            health.extend(ending::news(&at, &run, &seen));
+            let over = ending::ended(&at, &with, &run).unwrap_or_else(|failure| {
+                // Nothing is known of it: it is polled again.
+                tracing::warn!(%run, %failure, "the state of a run cannot be read now");
+                None
+            });
+            // After the end: then no receipt comes any more.
+            if run.task().is_some_and(|task| listen.contains(&task)) {
+                let receipts = at.run_dir(&run).receipts();
+                heard.extend(receipts.into_iter().map(|receipt| (run.clone(), receipt.id)));
+            }
+            if let Some(mut over) = over {
+                if over.report.ending.usage_is_thread_total {
+                    over.report.ending.usage = own_usage(&at, &run, &over.report);
+                }
+                ended.push((run, over));
+            }
+        }
+        Report::Polled { heard, health, ended }
+    })
+    .await;
+    if let Report::Polled { ended, .. } = &polled {
         for (run, _) in ended {
             if let Err(error) = hidden::reveal(deps, &deps.run_dir(run)).await {
                 // The judge of the run tries it again.
@@ -187,42 +209,7 @@ async fn poll_runs(
             }
         }
     }
-    looked
-}
-
-/// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
-async fn read_runs(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    runs: Vec<RunId>,
-    listen: BTreeSet<TaskId>,
-    seen: Seen,
-) -> Report {
-    let (deps, settings) = (Arc::clone(deps), Arc::clone(settings));
-    blocking(move || {
-        let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
-        for run in runs {
-            health.extend(ending::news(&deps, &run, &seen));
-            let over = ending::ended(&deps, &settings, &run).unwrap_or_else(|failure| {
-                // Nothing is known of it: it is polled again.
-                tracing::warn!(%run, %failure, "how a run stands cannot be told now");
-                None
-            });
-            // After the end: then no receipt comes any more.
-            if run.task().is_some_and(|task| listen.contains(&task)) {
-                let receipts = deps.run_dir(&run).receipts();
-                heard.extend(receipts.into_iter().map(|receipt| (run.clone(), receipt.id)));
-            }
-            if let Some(mut over) = over {
-                if over.report.ending.usage_is_thread_total {
-                    over.report.ending.usage = own_usage(&deps, &run, &over.report);
-                }
-                ended.push((run, over));
-            }
-        }
-        Report::Looked { heard, health, ended }
-    })
-    .await
+    polled
 }
 
 /// What a run used itself, when its CLI counts over the whole conversation. Blocking.

@@ -35,7 +35,7 @@ const DEPTH: usize = 16;
 /// One file in a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// Where it stands, below the home.
+    /// Its path below the home.
     pub path: String,
     /// The size of the file in bytes.
     pub size: u64,
@@ -81,7 +81,7 @@ pub enum BackupError {
     /// There is no such directory to write it into.
     #[error("there is no directory {}", .0.display())]
     NoDirectory(PathBuf),
-    /// A directory stands where the backup is to be.
+    /// A directory exists where the backup is to be.
     #[error("{} is a directory", .0.display())]
     Directory(PathBuf),
     /// The journal cannot be copied, or the copy is not whole.
@@ -111,7 +111,7 @@ pub fn backup(home: &Home, target: &Path, wish: BackupWish, now: Timestamp) -> R
     if !home.journal().exists() && !home.tasks_file().exists() {
         return Err(BackupError::NoHome(home.root().to_owned()));
     }
-    look_at_place(target)?;
+    check_target(target)?;
     if target.exists() && !wish.force {
         return Err(BackupError::Exists(target.to_owned()));
     }
@@ -139,7 +139,7 @@ pub fn backup(home: &Home, target: &Path, wish: BackupWish, now: Timestamp) -> R
 }
 
 /// Whether a file can be made there, before anything is: what fails later says less.
-fn look_at_place(target: &Path) -> Result<(), BackupError> {
+fn check_target(target: &Path) -> Result<(), BackupError> {
     if target.is_dir() {
         return Err(BackupError::Directory(target.to_owned()));
     }

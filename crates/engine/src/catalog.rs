@@ -1,4 +1,4 @@
-//! Models, providers and programs as they stand: what can be had, under which name, with which record. Knows no engine.
+//! The present models, providers and programs: what can be had, under which name, with which record. Knows no engine.
 
 pub(crate) mod credentials;
 pub(crate) mod known_models;

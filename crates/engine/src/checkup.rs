@@ -1,6 +1,6 @@
 //! Whether the world outside agrees with what orch knows: the home, sessions, processes, worktrees, branches, locks. And
 //! mending what can be mended without losing anything. Works beside a daemon and without one, under the locks that both
-//! take; of a home that is not there it makes nothing.
+//! take; it creates nothing of a home that does not exist.
 
 mod files;
 mod finding;
@@ -38,7 +38,7 @@ pub async fn check_up(patient: &Patient<'_>, wish: Wish) -> Vec<Finding> {
             }
         }
     }
-    if wish != Wish::Look {
+    if wish != Wish::Inspect {
         for finding in findings.iter_mut().filter(|finding| finding.mend.is_some()) {
             mend::carry_out(patient, finding, wish).await;
         }

@@ -7,6 +7,7 @@ pub(crate) mod leases;
 pub(crate) mod ledger;
 pub(crate) mod obstacle;
 pub(crate) mod repositories;
+pub(crate) mod task_context;
 
 use crate::deps::ledger::Ledger;
 use crate::deps::obstacle::Obstacles;

@@ -72,7 +72,7 @@ pub enum EngineError {
         /// What is paused, since when and by whom.
         why: String,
     },
-    /// Somebody else has claimed it.
+    /// Another owner has claimed it.
     #[error("task {task} is claimed by {by} since {since}{}", if *.is_stale { " (stale)" } else { "" })]
     Claimed {
         /// The task that is claimed.

@@ -1,4 +1,4 @@
-//! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
+//! The interface of the engine: commands in, answers and history out. Nothing here decides.
 
 use crate::engine::Engine;
 use crate::engine::command::Command;
@@ -6,7 +6,7 @@ pub use crate::engine::engine_handle::EngineHandle;
 use crate::engine::metrics::Figures;
 pub use crate::error::EngineError;
 pub use crate::files::jobs_file::{Change as JobChange, NameIs as Named};
-pub use crate::recurring::orders::JobsLook;
+pub use crate::recurring::orders::JobsOverview;
 pub use crate::service::switches::{Fate, Switched, UnderWay};
 use crate::state::ChangeSet;
 use crate::state::reply::Reply;
@@ -48,13 +48,13 @@ mod output;
 const PAGE: u32 = 100;
 
 impl EngineHandle {
-    /// The same, for a caller whom the history names.
+    /// The same, for a caller that the history names.
     #[must_use]
     pub fn acting_for(&self, actor: Actor) -> Self {
         Self { actor, ..self.clone() }
     }
 
-    /// Who asks: orch itself, unless [`Self::acting_for`] says otherwise.
+    /// The caller: orch itself, unless [`Self::acting_for`] says otherwise.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
@@ -133,7 +133,7 @@ impl EngineHandle {
         self.call(|reply| Command::edit(task, change, reply)).await
     }
 
-    /// Claims a task, or lets go of it. It is on disk when this returns, and in `tasks.yml` soon after.
+    /// Claims a task, or releases it. It is on disk when this returns, and in `tasks.yml` soon after.
     pub async fn claim(&self, task: TaskId, claiming: Claiming) -> Result<Arc<Task>, EngineError> {
         self.call(|reply| Command::claim(task, claiming, reply)).await
     }
@@ -224,8 +224,8 @@ impl EngineHandle {
     }
 
     /// What recurs, as it is known at this moment.
-    pub async fn jobs(&self) -> Result<JobsLook, EngineError> {
-        self.call(|reply| Command::read(reply, Engine::jobs_look)).await
+    pub async fn jobs(&self) -> Result<JobsOverview, EngineError> {
+        self.call(|reply| Command::read(reply, Engine::jobs_overview)).await
     }
 
     /// Changes `jobs.yml` as a person asks. Returns the job as it is then; of one that was removed, as it was.
@@ -336,7 +336,7 @@ impl EngineHandle {
         self.read(move |journal| journal.runs_of(task)).await
     }
 
-    /// Who made the last run of work of each of these tasks, where there is one.
+    /// Returns the agent of the last work run of each of these tasks, where there is one.
     pub async fn last_workers(&self, tasks: Vec<TaskId>) -> Result<BTreeMap<TaskId, Worker>, EngineError> {
         self.read(move |journal| journal.last_workers(&tasks)).await
     }

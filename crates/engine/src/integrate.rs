@@ -4,9 +4,10 @@
 pub(crate) mod integration_job;
 pub(crate) mod revert;
 
+use crate::deps::task_context::TaskContext;
 use crate::deps::{Deps, leases};
 use crate::launch::starting_point::tasks;
-use crate::settings::{Settings, directory_of, project_file};
+use crate::settings::project_file;
 use crate::verify::workspace::Unready;
 use crate::verify::{Checking, Place};
 use jiff::{SignedDuration, Timestamp};
@@ -19,11 +20,10 @@ use orch_core::tasks::conflict::Conflict;
 use orch_core::tasks::event::IntegrationProblem;
 use orch_core::tasks::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
 use orch_core::tasks::hold::HoldReason;
-use orch_core::tasks::judge::{Verdict, failed_checks};
+use orch_core::tasks::judge::failed_checks;
 use orch_core::tasks::outcome::{ConflictRound, Failure};
 use orch_core::tasks::task::{BeganFrom, OrderKind, Postponed, Status, Task};
 use orch_core::tasks::task_type::TaskType;
-use orch_store::journal::Project;
 use orch_sys::crash::point;
 use orch_sys::git::{AdvanceError, Candidate, GitError, MergeError, MergeRequest, Merged, MoveProgress, RefMove, Repo};
 use std::path::{Path, PathBuf};
@@ -38,14 +38,9 @@ const SETUP_AGAIN: SignedDuration = SignedDuration::from_secs(300);
 const WAIT: SignedDuration = SignedDuration::from_secs(30);
 
 /// Integrates the accepted work of `task`, or carries out what a person has ordered about its branch.
-pub async fn integrate(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &RunId,
-) -> Result<Integration, IntegrationProblem> {
-    let config = settings.for_task(task, projects);
+pub async fn integrate(cx: &TaskContext, run: &RunId) -> Result<Integration, IntegrationProblem> {
+    let TaskContext { deps, task, .. } = cx;
+    let config = cx.config();
     if let (Some(OrderKind::Approve), Some(integration)) = (task.order().map(|o| o.kind), &task.integration)
         && task.is_merged()
     {
@@ -63,13 +58,13 @@ pub async fn integrate(
             Ok(Integration { mode: IntegrateMode::Branch, state: IntegrationState::Kept, commit, restored: None })
         }
         (None | Some(OrderKind::Approve), Integrate::Merge) | (Some(OrderKind::Merge), _) => {
-            let queue = Queue::new(deps, &config, task, run, projects).await?;
+            let queue = Queue::new(cx, &config, run).await?;
             queue.require_approval()?;
             queue.dependencies_merged().await?;
             queue.merge().await
         }
         (Some(OrderKind::Revert), _) => {
-            let queue = Queue::new(deps, &config, task, run, projects).await?;
+            let queue = Queue::new(cx, &config, run).await?;
             queue.require_approval()?;
             crate::integrate::revert::take_back(&queue).await
         }
@@ -77,10 +72,10 @@ pub async fn integrate(
 }
 
 /// Throws away what an integration that was called off has left.
-pub async fn clear(deps: &Arc<Deps>, projects: &[Project], task: &Task, run: &RunId) {
-    let Ok(dir) = directory_of(task, projects) else { return };
-    match deps.repository(&dir).await {
-        Ok(repo) => clear_scratch(&repo, run, &scratch(deps, run)).await,
+pub async fn clear(cx: &TaskContext, run: &RunId) {
+    let Ok(dir) = cx.dir() else { return };
+    match cx.deps.repository(&dir).await {
+        Ok(repo) => clear_scratch(&repo, run, &scratch(&cx.deps, run)).await,
         Err(error) => tracing::warn!(%run, %error, "a scratch worktree is left behind"),
     }
 }
@@ -110,7 +105,7 @@ async fn dependencies_done(deps: &Arc<Deps>, task: &Task) -> Result<(), Integrat
     Err(wait_for_tasks(deps, format!("it waits for {}", open.join(", "))))
 }
 
-/// A dependency and how it stands, in words.
+/// Describes a dependency and its state.
 fn stands(task: &Task) -> String {
     if task.is_reverted() {
         return format!("#{} (its merge was taken back)", task.id);
@@ -125,15 +120,12 @@ fn wait_for_tasks(deps: &Deps, detail: String) -> IntegrationProblem {
 }
 
 pub(crate) fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> IntegrationProblem {
-    IntegrationProblem::Ask(hint.map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})")))
+    StepProblem::Ask(error.to_string()).with_hint(hint).into()
 }
 
-/// What a failed call amounts to: something that passes, or something to mend for a person.
+/// What a failed call amounts to: something that passes, or something that a person must fix.
 fn failed(error: impl External, hint: Option<String>) -> IntegrationProblem {
-    match StepProblem::from(error) {
-        StepProblem::External(failure) => IntegrationProblem::External(failure),
-        StepProblem::Ask(question) => ask(&question, hint),
-    }
+    StepProblem::from(error).with_hint(hint).into()
 }
 
 pub(crate) fn git_failed(error: GitError) -> IntegrationProblem {
@@ -182,14 +174,9 @@ impl From<IntegrationProblem> for Attempt {
 
 impl<'a> Queue<'a> {
     /// Waits for its turn.
-    async fn new(
-        deps: &'a Arc<Deps>,
-        config: &'a Config,
-        task: &'a Task,
-        run: &'a RunId,
-        projects: &[Project],
-    ) -> Result<Self, IntegrationProblem> {
-        let dir = directory_of(task, projects).map_err(IntegrationProblem::Ask)?;
+    async fn new(cx: &'a TaskContext, config: &'a Config, run: &'a RunId) -> Result<Self, IntegrationProblem> {
+        let TaskContext { deps, task, .. } = cx;
+        let dir = cx.dir().map_err(IntegrationProblem::Ask)?;
         let repo = deps.repository(&dir).await.map_err(git_failed)?;
         let place = task.place.as_ref().ok_or_else(|| ask(&"the task has no branch", None))?;
         let branch = BranchName::parse(&place.branch).map_err(|e| ask(&e, None))?;
@@ -306,7 +293,7 @@ impl<'a> Queue<'a> {
                 Ok(Brought { commit, before, base_sha, is_tested: false })
             }
             Ok(Merged::Ready(candidate)) => self.bring(&candidate, "after merging with the base").await,
-            // One lost answer must not make anybody wait for a branch that is there.
+            // One lost answer must not make the task wait for a branch that exists.
             Err(error) if self.is_base(&error) && self.has_base().await => Err(Attempt::Moved),
             Err(error) => Err(self.problem(error, request.expected.as_slice()).await.into()),
         }
@@ -350,7 +337,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// How a conflict stands to the last one of the task.
+    /// Compares a conflict with the last one of the task.
     async fn round(&self, base: String, heads: &[&str]) -> ConflictRound {
         let mut resolved_last = false;
         if let Some(last) = &self.task.progress.conflict_base {
@@ -446,10 +433,7 @@ impl<'a> Queue<'a> {
                 format!("`{command}` passed on the branch, and now {went}: mend {base}, or what the check needs");
             return Err(self.wait(detail, SETUP_AGAIN, HoldReason::Setup));
         }
-        Ok(match failed_checks(&checks, &task_type) {
-            Some(Verdict::Fail(failure)) => Some(failure),
-            Some(Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. }) | None => None,
-        })
+        Ok(failed_checks(&checks, &task_type))
     }
 }
 

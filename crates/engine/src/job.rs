@@ -24,7 +24,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum Job {
     /// Polls the runs; see [`JobKey::Look`].
-    Look {
+    Poll {
         /// Runs that are under way.
         runs: Vec<RunId>,
         /// Tasks whose agents were sent a message.
@@ -73,7 +73,7 @@ pub enum Job {
     Stop {
         /// The run to stop.
         run: RunId,
-        /// Who wants that, for a person.
+        /// The reason, for a person.
         reason: &'static str,
     },
     /// Removes the checkout of a review; see [`JobKey::ClearReview`].
@@ -87,7 +87,7 @@ pub enum Job {
     Judge {
         /// The task that the run worked on.
         task: Arc<Task>,
-        /// What its agent may hand on.
+        /// What its agent may delegate.
         standing: DelegationContext,
         /// The run to judge.
         run: RunId,
@@ -120,7 +120,7 @@ pub enum Job {
     },
     /// Removes old worktrees; see [`JobKey::Collect`].
     Collect {
-        /// Who wants it, and how.
+        /// The request.
         wish: gc::Wish,
     },
     /// Changes `jobs.yml`; see [`JobKey::ChangeJobs`].
@@ -145,7 +145,7 @@ pub enum Job {
         reply: ReplySlot<RouteResult>,
     },
     /// Reads which files running tasks have changed; see [`JobKey::LookAtFiles`].
-    LookAtFiles {
+    ReadChanges {
         /// The tasks whose worktrees are read.
         tasks: Vec<Arc<Task>>,
     },
@@ -175,7 +175,7 @@ impl Job {
     /// What makes it the same as another.
     pub fn key(&self) -> JobKey {
         match self {
-            Self::Look { .. } => JobKey::Look,
+            Self::Poll { .. } => JobKey::Poll,
             Self::ReadFiles { .. } | Self::ReadOn { .. } => JobKey::ReadFiles,
             Self::WriteFile { .. } => JobKey::WriteFile,
             Self::Start { run, .. } => JobKey::Start(run.id.clone()),
@@ -187,7 +187,7 @@ impl Job {
             Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
             Self::Compare { run, .. } => JobKey::Compare(run.clone()),
             Self::TryChecks { run, .. } => JobKey::TryChecks(run.clone()),
-            Self::LookAtFiles { .. } => JobKey::LookAtFiles,
+            Self::ReadChanges { .. } => JobKey::ReadChanges,
             Self::Sidecars { .. } => JobKey::Sidecars,
             Self::Retain { .. } => JobKey::Retain,
             Self::Index { .. } => JobKey::Index,

@@ -12,15 +12,15 @@ pub(crate) mod session;
 pub(crate) mod start_recovery;
 pub(crate) mod starting_point;
 
+use crate::deps::task_context::TaskContext;
 use crate::deps::{Deps, agent_env, leases};
 use crate::launch::prompt_context::{parts_of, said_before, tried_before};
 use crate::launch::run_limits::RunLimits;
-use crate::launch::run_start::{Started, ask, failed, git_problem, project_name};
+use crate::launch::run_start::{Started, agent_program, ask, failed, git_problem, launch_request, project_name};
 use crate::launch::session::{Opening, not_started, prepared, prepared_file, workplace};
 use crate::launch::starting_point::Finding;
-use crate::settings::{Settings, directory_of};
 use crate::verify::workspace::{Purpose, Workspace};
-use crate::verify::{Before, Beginning, look_at_last_run};
+use crate::verify::{Before, Beginning, inspect_last_run};
 use orch_config::resolved::Config;
 use orch_config::resolved_agent::AgentConfig;
 use orch_core::base::external::{ExternalFailure, How};
@@ -33,21 +33,18 @@ use orch_core::prompts::prompt::{
 use orch_core::tasks::answer::Answer;
 use orch_core::tasks::event::LaunchProblem;
 use orch_core::tasks::message::Message;
-use orch_core::tasks::outcome::{Failure, FailureClass, RunKind};
+use orch_core::tasks::outcome::{FailureClass, RunKind};
 use orch_core::tasks::route::AgentProfile;
-use orch_core::tasks::task::{NextRun, Run, State, Task, Workplace};
+use orch_core::tasks::task::{NextRun, Run, State, Workplace};
 use orch_core::tasks::task_type::TaskType;
 use orch_core::text::output::SETUP_LOG;
 use orch_runner::{Handed, Launch, RunDir};
-use orch_store::journal::Project;
 use orch_sys::crash::point;
 use orch_sys::fs::{self, Durability};
 use orch_sys::git::{GitError, Guard, Repo, forget_traces, trace_file, trace_variables};
-use orch_sys::process::which;
 use orch_sys::worktree::{Worktree, WorktreeRequest};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an engine may take to leave whose journal was removed under it.
@@ -55,49 +52,39 @@ const LEAVING: Duration = Duration::from_secs(30);
 
 /// What one launch is made for.
 struct Order<'a> {
-    deps: &'a Arc<Deps>,
-    task: &'a Task,
+    cx: &'a TaskContext,
     run: &'a Run,
     config: &'a Config,
     dir: &'a Path,
-    projects: &'a [Project],
     project: String,
     run_dir: RunDir,
     /// What the person says in the prompt.
     said: Vec<Message>,
-    /// What the person said to the agents before, which one that begins anew has not heard.
+    /// What the person said to the agents before, which a new conversation does not contain.
     said_before: Vec<Message>,
-    /// What became of parts that the agent has not heard of.
+    /// The results of subtasks that the agent has not received.
     parts: Vec<PartResult>,
     /// Earlier runs that the agent does not remember.
     tried: Vec<Tried>,
 }
 
 /// Makes everything that a work run needs and has the runner take it.
-pub async fn start_work(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &Run,
-    said: Vec<Message>,
-) -> Result<Started, LaunchProblem> {
+pub async fn start_work(cx: &TaskContext, run: &Run, said: Vec<Message>) -> Result<Started, LaunchProblem> {
+    let TaskContext { deps, settings, projects, task } = cx;
     if !deps.home.journal().exists() {
         // The engine is about to leave and to begin again with the journal written anew: nothing begins meanwhile.
         tokio::time::sleep(LEAVING).await;
     }
-    let dir = directory_of(task, projects).map_err(LaunchProblem::Ask)?;
+    let dir = cx.dir().map_err(LaunchProblem::Ask)?;
     if !dir.is_dir() {
         return Err(LaunchProblem::MissingDir(dir));
     }
     let config = settings.present_for_task(task, projects);
     let order = Order {
-        deps,
-        task,
+        cx,
         run,
         config: &config,
         dir: &dir,
-        projects,
         project: project_name(&dir, projects),
         run_dir: deps.run_dir(&run.id),
         said,
@@ -114,26 +101,23 @@ impl Order<'_> {
         if !not_started(&self.run_dir)? {
             return match prepared(&self.run_dir)? {
                 Some(started) => Ok(started),
-                None => self.told_again().await,
+                None => self.recovered().await,
             };
         }
-        let name = names::session_name(&self.project, self.dir, self.task.id, self.task.runs);
-        let opening = Opening::begin(self.deps, name, self.run_dir.clone())?;
-        match self.make_ready().await {
-            Ok(started) => opening.taken().await.map(|()| started),
-            Err(problem) => {
-                opening.close().await;
-                if let Err(error) = hidden::reveal(self.deps, &self.run_dir).await {
-                    tracing::warn!(run = %self.run.id, error, "files that were hidden from the agent are not back");
-                }
-                Err(problem)
-            }
+        let name = names::session_name(&self.project, self.dir, self.cx.task.id, self.cx.task.runs);
+        let opening = Opening::begin(&self.cx.deps, name, self.run_dir.clone())?;
+        let prepared = self.make_ready().await;
+        let is_prepared = prepared.is_ok();
+        let started = opening.finish(prepared).await;
+        if !is_prepared && let Err(error) = hidden::reveal(&self.cx.deps, &self.run_dir).await {
+            tracing::warn!(run = %self.run.id, error, "files that were hidden from the agent are not back");
         }
+        started
     }
 
     /// Everything that the waiting runner needs: the worktree, and last of all the launch.
     async fn make_ready(&self) -> Result<Started, LaunchProblem> {
-        let repo = self.deps.repository(self.dir).await.map_err(git_problem)?;
+        let repo = self.cx.deps.repository(self.dir).await.map_err(git_problem)?;
         let base = self.base_branch(&repo).await?;
         // Reads only, so it may run beside the making of the worktree; starting a program holds up its own task.
         let guarding = {
@@ -145,12 +129,12 @@ impl Order<'_> {
         let beginning = Beginning {
             repo: &repo,
             checkout: &worktree.checkout,
-            task: self.task,
+            task: &self.cx.task,
             run: &self.run.id,
             sandbox: self.config.workflow.sandbox,
-            redactor: self.config.redactor(&self.deps.environment),
+            redactor: self.config.redactor(&self.cx.deps.environment),
         };
-        let mut own_refs = look_at_last_run(self.deps, &beginning).await?;
+        let mut own_refs = inspect_last_run(&self.cx.deps, &beginning).await?;
         own_refs.retain(|name, at| guard.has_ref(name, at));
         let before = Before { guard, own_refs };
         let env = self.workspace(&repo, &worktree).await?;
@@ -160,19 +144,27 @@ impl Order<'_> {
         point!("prepared.before");
         fs::write_private(&prepared_file(&self.run_dir), &bytes, Durability::Cached).map_err(|e| failed(e, None))?;
         point!("prepared.after");
-        let (agent, command) = self.agent()?;
+        let found = agent_program(&self.cx.deps, &self.run.agent, self.config.agent(&self.run.agent));
+        let (agent, command) = found.map_err(LaunchProblem::Failed)?;
         let hidden = hidden::hide(&repo, &worktree.checkout, &self.run_dir, agent).await?;
-        self.prepare((&repo, &worktree, &place), (agent, command), session, (&before, &hidden, env))?;
+        let prompt = self.prompt(&place, &session)? + &hidden::describe(&hidden);
+        let request = self.request(&repo, &worktree, agent, command, session);
+        forget_traces(&worktree.checkout.git_dir);
+        point!("guard.before");
+        before.keep(&self.run_dir).map_err(|e| failed(e, None))?;
+        point!("guard.after");
+        let terms = RunLimits { env, ..RunLimits::for_task(self.config, agent, &self.cx.task) };
+        prepare_run(&self.cx.deps, self.run, agent, &request, terms, &prompt, handed(&self.said))?;
         Ok(started)
     }
 
     /// Makes the worktree ready to work in. Returns the task's own variables.
     async fn workspace(&self, repo: &Repo, worktree: &Worktree) -> Result<BTreeMap<String, String>, LaunchProblem> {
         let variables = &self.config.workspace.env;
-        let env = leases::values(self.deps, variables, self.task.id).await.map_err(LaunchProblem::Setup)?;
-        let Self { deps, config, run, .. } = *self;
+        let env = leases::values(&self.cx.deps, variables, self.cx.task.id).await.map_err(LaunchProblem::Setup)?;
+        let Self { cx, config, run, .. } = *self;
         let log = self.run_dir.path().join(SETUP_LOG);
-        let workspace = Workspace { deps, config, repo, run: &run.id, env: &env };
+        let workspace = Workspace { deps: &cx.deps, config, repo, run: &run.id, env: &env };
         let ready = workspace.ready(&worktree.checkout, Purpose::Work, &log).await;
         let hint = "mend that in .orch.yml or in the project; `orch init` approves the file and unblocking goes on";
         ready.map_err(|unready| LaunchProblem::Setup(format!("{}\n{hint}", unready.describe())))?;
@@ -180,29 +172,29 @@ impl Order<'_> {
     }
 
     /// What a run was given that its runner has taken already, where the note of it does not read: it is not flushed, and the
-    /// power was cut, and with it the run. Where it worked is told again; how it ended is found out when it is judged.
-    async fn told_again(&self) -> Result<Started, LaunchProblem> {
+    /// power was cut, and with it the run. Where it worked is found again; how it ended is found out when it is judged.
+    async fn recovered(&self) -> Result<Started, LaunchProblem> {
         tracing::warn!(run = %self.run.id, "prepared.json does not read; it is made anew");
-        let repo = self.deps.repository(self.dir).await.map_err(git_problem)?;
+        let repo = self.cx.deps.repository(self.dir).await.map_err(git_problem)?;
         let base = self.base_branch(&repo).await?;
         let (_, place) = self.worktree(&repo, &base).await?;
         Ok(Started { session_id: None, place: Some(place) })
     }
 
     async fn base_branch(&self, repo: &Repo) -> Result<BranchName, LaunchProblem> {
-        let configured = match &self.task.place {
+        let configured = match &self.cx.task.place {
             Some(place) => Some(place.base_branch.as_str()),
             None => self.config.workflow.base_branch.as_deref(),
         };
-        if let (None, Some(name)) = (configured, &self.task.base_branch)
+        if let (None, Some(name)) = (configured, &self.cx.task.base_branch)
             && let Ok(branch) = BranchName::parse(name)
             && repo.tip(&branch).await.map_err(git_problem)?.is_some()
         {
             return Ok(branch);
         }
         match repo.default_branch(configured).await {
-            // The task's own base was there when its work began: somebody has renamed it, or has not made it yet.
-            Err(error @ GitError::BaseBranchMissing { .. }) if self.task.place.is_some() => {
+            // The task's own base was there when its work began: a person has renamed it, or has not made it yet.
+            Err(error @ GitError::BaseBranchMissing { .. }) if self.cx.task.place.is_some() => {
                 let reason = format!("{error}; it goes on when the branch is back");
                 Err(LaunchProblem::BaseAway(ExternalFailure::new(How::Vanished, reason)))
             }
@@ -211,31 +203,26 @@ impl Order<'_> {
     }
 
     async fn worktree(&self, repo: &Repo, base: &BranchName) -> Result<(Worktree, Workplace), LaunchProblem> {
-        let finding = Finding {
-            deps: self.deps,
-            config: self.config,
-            projects: self.projects,
-            task: self.task,
-            run: &self.run.id,
-            repo,
-            base,
-        };
+        let finding = Finding { cx: self.cx, config: self.config, run: &self.run.id, repo, base };
         let start = finding.starting_point().await?;
-        let recorded = self.task.place.as_ref().and_then(|p| BranchName::parse(&p.branch).ok());
+        let recorded = self.cx.task.place.as_ref().and_then(|p| BranchName::parse(&p.branch).ok());
         let branch = match recorded {
             Some(branch) => branch,
-            None => crate::launch::new_branch::name(self.deps, repo, (self.task, &self.project), &self.run_dir).await?,
+            None => {
+                crate::launch::new_branch::name(&self.cx.deps, repo, &self.cx.task, &self.project, &self.run_dir)
+                    .await?
+            }
         };
-        let path = match &self.task.place {
+        let path = match &self.cx.task.place {
             Some(place) => place.worktree.clone(),
-            None => self.deps.home.worktrees().join(names::worktree_dir(&self.project, &branch)),
+            None => self.cx.deps.home.worktrees().join(names::worktree_dir(&self.project, &branch)),
         };
         if let Some(parent) = path.parent() {
-            fs::create_dir_private(self.deps.home.worktrees())
+            fs::create_dir_private(self.cx.deps.home.worktrees())
                 .and_then(|()| fs::create_dir_private(parent))
                 .map_err(|e| failed(e, None))?;
         }
-        let (commit, fetch) = (start.commit.as_deref(), self.task.place.is_none());
+        let (commit, fetch) = (start.commit.as_deref(), self.cx.task.place.is_none());
         let request = WorktreeRequest { path: &path, branch: &branch, base, start: commit, fetch };
         point!("worktree.before");
         let worktree = repo.ensure_worktree(&request).await.map_err(|error| {
@@ -244,14 +231,14 @@ impl Order<'_> {
         })?;
         point!("worktree.after");
         for note in &worktree.notes {
-            tracing::info!(task = %self.task.id, note, "about the worktree");
+            tracing::info!(task = %self.cx.task.id, note, "about the worktree");
         }
-        let place = workplace(&worktree, &branch, base, (self.config, start));
+        let place = workplace(&worktree, &branch, base, self.config, start);
         Ok((worktree, place))
     }
 
     fn next(&self) -> &NextRun {
-        if let State::InProgress { next, .. } | State::Routed { next, .. } = &self.task.state {
+        if let State::InProgress { next, .. } | State::Routed { next, .. } = &self.cx.task.state {
             return next;
         }
         &NextRun::Fresh
@@ -273,78 +260,48 @@ impl Order<'_> {
         }
     }
 
-    fn agent(&self) -> Result<(&AgentConfig, PathBuf), LaunchProblem> {
-        let missing = |detail: String| LaunchProblem::Failed(Failure::new(FailureClass::AgentMissing, detail));
-        let name = &self.run.agent;
-        let agent = self.config.agent(name).ok_or_else(|| missing(format!("there is no agent {name}")))?;
-        let path = self.deps.environment.get("PATH").map_or("", String::as_str);
-        let program = which(&agent.command, path)
-            .ok_or_else(|| missing(format!("agent {name} is not installed: {} is not in PATH", agent.command)))?;
-        Ok((agent, program))
-    }
-
-    fn prepare(
+    fn request(
         &self,
-        (repo, worktree, place): (&Repo, &Worktree, &Workplace),
-        (agent, command): (&AgentConfig, PathBuf),
+        repo: &Repo,
+        worktree: &Worktree,
+        agent: &AgentConfig,
+        command: PathBuf,
         session: Session,
-        (before, hidden, env): (&Before, &[String], BTreeMap<String, String>),
-    ) -> Result<(), LaunchProblem> {
-        let prompt = self.prompt(place, &session)? + &hidden::describe(hidden);
-        let request = LaunchRequest {
-            task_id: self.task.id,
-            run_id: self.run.id.clone(),
-            kind: self.run.kind,
-            command,
-            extra_args: agent.args.clone(),
-            model: self.run.model.clone(),
+    ) -> LaunchRequest {
+        let TaskContext { deps, task, .. } = self.cx;
+        let title = format!("orch {}: {}", task.id, first_line(&task.spec.title));
+        let checkout = &worktree.checkout;
+        LaunchRequest {
             session,
-            worktree: worktree.path.clone(),
             main_dir: Some(repo.root().to_owned()),
-            git_dirs: Some(GitDirs {
-                common: worktree.checkout.common_dir.clone(),
-                own: worktree.checkout.git_dir.clone(),
-            }),
-            run_dir: self.run_dir.path().to_owned(),
-            prompt_file: self.run_dir.prompt(),
-            title: format!("orch {}: {}", self.task.id, first_line(&self.task.spec.title)),
-            answer_schema: Answer::json_schema(),
+            git_dirs: Some(GitDirs { common: checkout.common_dir.clone(), own: checkout.git_dir.clone() }),
             sandbox: self.config.workflow.sandbox,
-            codex_sandbox: agent.sandbox,
             trust_repository: agent.trust_repository,
-            prompt: agent.prompt,
-            mode: agent.mode,
-            orch: self.deps.program(),
             live: agent.live,
-            endpoint: None,
-        };
-        forget_traces(&worktree.checkout.git_dir);
-        point!("guard.before");
-        before.keep(&self.run_dir).map_err(|e| failed(e, None))?;
-        point!("guard.after");
-        let terms = RunLimits { env, ..RunLimits::for_task(self.config, agent, self.task) };
-        prepare_run(self.deps, self.run, agent, &request, terms, &prompt, handed(&self.said))
+            ..launch_request(deps, self.run, agent, command, worktree.path.clone(), title, Answer::json_schema())
+        }
     }
 
     fn prompt(&self, place: &Workplace, session: &Session) -> Result<String, LaunchProblem> {
-        let templates = prompt_inputs::templates(&self.deps.home, Some(&self.project)).map_err(LaunchProblem::Ask)?;
-        let catalogue = prompt_inputs::catalogue(&self.deps.home, Some(self.dir));
+        let templates =
+            prompt_inputs::templates(&self.cx.deps.home, Some(&self.project)).map_err(LaunchProblem::Ask)?;
+        let catalogue = prompt_inputs::catalogue(&self.cx.deps.home, Some(self.dir));
         let instructions = prompt_inputs::instructions(&place.worktree);
         let instructions: Vec<ProjectFile<'_>> =
             instructions.iter().map(|(path, text)| ProjectFile { path, text }).collect();
         let answer_format = Answer::prompt_text();
-        let route = self.task.route.as_ref();
+        let route = self.cx.task.route.as_ref();
         let profile = route.map_or_else(AgentProfile::default, |r| r.profile.clone());
         let wanted = route.map_or(&[][..], |r| r.selected_skills.as_slice());
         let skills = catalogue.select(wanted, &self.config.router.default_skills);
         let (worktree, main_dir) = (place.worktree.to_string_lossy(), self.dir.to_string_lossy());
-        let written = TaskType::written(&self.task.spec);
+        let written = TaskType::written(&self.cx.task.spec);
         let context = WorkContext {
-            task_id: self.task.id,
-            title: &self.task.spec.title,
-            body: &self.task.spec.body,
-            labels: &self.task.spec.labels,
-            attempt: self.task.progress.attempts,
+            task_id: self.cx.task.id,
+            title: &self.cx.task.spec.title,
+            body: &self.cx.task.spec.body,
+            labels: &self.cx.task.spec.labels,
+            attempt: self.cx.task.progress.attempts,
             max_attempts: self.config.workflow.max_attempts,
             written: written.as_deref(),
             worktree: &worktree,
@@ -371,7 +328,7 @@ impl Order<'_> {
             (NextRun::Fresh | NextRun::Said | NextRun::Parts, _) => work_prompt(&context, &templates),
             (NextRun::Resumed { before }, _) => resumed_prompt(&context, before.as_ref(), conversation, &templates),
             (NextRun::Again { feedback, .. }, Session::Resume { .. })
-                if feedback.class == FailureClass::Malformed && self.task.progress.repaired =>
+                if feedback.class == FailureClass::Malformed && self.cx.task.progress.repaired =>
             {
                 repair_prompt(&feedback.detail, &answer_format, &templates)
             }
@@ -388,7 +345,7 @@ impl Order<'_> {
         let prompt = match self.parts.as_slice() {
             [] => prompt,
             parts => {
-                // What stands before it ends with the format of the answer already.
+                // The text before it ends with the format of the answer already.
                 let conversation_so_far = if prompt.is_empty() { conversation } else { Conversation::Fresh };
                 let parts = parts_prompt(&context, parts, conversation_so_far, &templates);
                 if prompt.is_empty() { parts } else { format!("{}\n\n{parts}", prompt.trim_end()) }

@@ -2,7 +2,7 @@
 //! state, so that an engine that wakes up after a crash does the same as one that never slept.
 //!
 //! From below: what knows no engine (`settings`, `deps`, `state`, `files`, `verify`, `catalog`, `launch`, `integrate`, `upkeep`, with
-//! `job` as what the loop orders and hears); the struct and its parts, each with its own state (`engine`); what extends it
+//! `job` as what the loop orders and gets back); the struct and its parts, each with its own state (`engine`); what extends it
 //! (`models`, `planning`, `runs`, `tasks_file`, `recurring`, `service`, `tasks`); who dispatches (`apply`: jobs, `reports`, `main_loop`:
 //! inputs, `handle`: requests). Beside it: `search`, `rebuild`, `backup`, `checkup`.
 

@@ -30,7 +30,7 @@ const WATCHFUL: Duration = Duration::from_secs(2);
 impl Engine {
     /// Runs until its mode is fulfilled or it is asked to leave.
     pub async fn run(mut self) -> EngineExit {
-        self.look_back().await;
+        self.read_manifest().await;
         let mut inputs = vec![Input::Files, Input::Wake];
         loop {
             let begun = instant();
@@ -65,13 +65,13 @@ impl Engine {
     /// Every arm may be dropped half-way: channels, notifications and timers lose nothing by it.
     async fn next_input(&mut self) -> Input {
         let now = self.deps.clock.now();
-        let timer = tokio::time::sleep_until(self.next_look(now));
+        let timer = tokio::time::sleep_until(self.next_wakeup(now));
         tokio::select! {
             biased;
             () = self.lifetime.stopped() => Input::Shutdown,
             () = self.storage.damaged() => Input::Damaged,
             Some((key, report)) = self.jobs.next() => self.ended(key, report),
-            // No request is answered before the files were read: an answer would miss what stands there.
+            // No request is answered before the files were read: an answer would miss what they hold.
             input = self.inputs.next(self.file.is_read()) => input,
             () = self.deps.obstacles.changed() => Input::Due,
             () = timer => if self.instant() >= self.inputs.next_tick() { Input::Tick } else { Input::Due },
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// The tick, or the end of a hold if that comes first. The tick does not move when a command reaches the loop.
-    fn next_look(&self, now: Timestamp) -> Instant {
+    fn next_wakeup(&self, now: Timestamp) -> Instant {
         self.next_due(now).map_or(self.inputs.next_tick(), |due| due.min(self.inputs.next_tick()))
     }
 
@@ -105,7 +105,7 @@ impl Engine {
         self.inputs.set_next_tick(self.instant() + tick);
     }
 
-    /// A job is over.
+    /// Takes over the report of a job.
     pub(crate) fn ended(&mut self, key: JobKey, report: Report) -> Input {
         self.jobs.end(&key);
         Input::Report(key, report)
@@ -141,8 +141,8 @@ impl Engine {
         }
         self.settle_messages(&mut change_set, now);
         self.fire_jobs(&mut change_set, now);
-        self.mind_batches(&mut change_set, now);
-        self.mind_money(&mut change_set, now);
+        self.update_batches(&mut change_set, now);
+        self.update_money(&mut change_set, now);
         self.plan_and_begin(&mut change_set, now);
         change_set.agreed = self.file.take_agreed_anew();
         change_set.lacking = self.file.take_lacking_anew();
@@ -174,40 +174,24 @@ impl Engine {
             Input::Report(key, report) => {
                 let again = self.jobs.take_again(&key);
                 self.on_report(change_set, &key, report, now);
-                match key {
-                    JobKey::Look if again => self.look_at_runs(),
-                    JobKey::ReadFiles if again => self.read_files(),
-                    JobKey::Retain => self.watch.outputs_changed(),
-                    // Everything else is started again by the state that asks for it.
-                    JobKey::Look
-                    | JobKey::ReadFiles
-                    | JobKey::WriteFile
-                    | JobKey::Start(_)
-                    | JobKey::Stop(_)
-                    | JobKey::HandOver(..)
-                    | JobKey::ClearReview(_)
-                    | JobKey::Judge(_)
-                    | JobKey::Integrate(_)
-                    | JobKey::TryRoute(_)
-                    | JobKey::Compare(_)
-                    | JobKey::TryChecks(_)
-                    | JobKey::LookAtFiles
-                    | JobKey::Sidecars
-                    | JobKey::Index
-                    | JobKey::ChangeJobs
-                    | JobKey::RunCommand(_)
-                    | JobKey::Collect => {}
+                // Everything else is started again by the state that asks for it.
+                if again && key == JobKey::Poll {
+                    self.poll_runs();
+                } else if again && key == JobKey::ReadFiles {
+                    self.read_files();
+                } else if key == JobKey::Retain {
+                    self.watch.outputs_changed();
                 }
             }
             Input::Files => self.read_files(),
-            Input::Wake => self.look_at_runs(),
+            Input::Wake => self.poll_runs(),
             Input::Due => {
                 self.lift_cooldowns(change_set, now);
                 let instant = self.deps.clock.instant();
                 if self.file.take_late(instant) {
                     self.read_files();
                 }
-                if self.file.take_look_again(instant) {
+                if self.file.take_scheduled_read(instant) {
                     self.file.read_anew();
                     self.read_files();
                 }
@@ -215,7 +199,7 @@ impl Engine {
             Input::Tick => {
                 self.set_next_tick();
                 self.watch.ask_again();
-                self.look_at_runs();
+                self.poll_runs();
                 self.lift_cooldowns(change_set, now);
                 self.watch_memory(change_set, now);
                 self.read_files();
@@ -238,7 +222,7 @@ impl Engine {
             change_set.put_cooldown(&mut self.state, agent, None);
         }
         if !over.is_empty() {
-            self.mind_pauses(now);
+            self.apply_pauses(now);
         }
     }
 
@@ -246,7 +230,7 @@ impl Engine {
     fn plan_and_begin(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         for _ in 0..ROUNDS {
             let mut present = self.make_plan(now);
-            if present.needs_capacity && self.look_at_machine(now) {
+            if present.needs_capacity && self.measure_machine(now) {
                 present = self.make_plan(now);
             }
             if self.file.is_read() && self.pass_over_resting(change_set, &present, now) {

@@ -1,4 +1,4 @@
-//! Who does a task, with which model and for what money.
+//! The agent, the model and the money of a task.
 
 pub(crate) mod budgets;
 pub(crate) mod current_models;

@@ -124,12 +124,12 @@ pub fn believe(home: &Home) -> Result<(), FsError> {
     }
 }
 
-/// The report on the last damage, as long as its directory stands there.
+/// The report on the last damage, as long as its directory exists.
 pub fn last_damage(home: &Home) -> Option<Damage> {
     damage::latest(&home.damaged())
 }
 
-/// Copies the journal and what lies beside it to a directory of its own; the one of an unfinished try is used again.
+/// Copies the journal and the files beside it to a new directory; that of an unfinished try is used again.
 fn keep(home: &Home, now: Timestamp) -> Result<PathBuf, RebuildError> {
     let damaged = home.damaged();
     fs::create_dir_private(&damaged)?;

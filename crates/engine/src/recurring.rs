@@ -1,6 +1,6 @@
 //! What recurs: `jobs.yml`, the clock of each job, and what a job makes when its time comes. A firing is stored in the
 //! turn that makes its task, so that a crash neither loses nor doubles it; when a job fires is decided by
-//! `domain::job::due`.
+//! `core::operations::job::due`.
 
 mod file;
 pub(crate) mod job_command;
@@ -26,6 +26,14 @@ fn shown(due: Timestamp, zone: &TimeZone) -> Due {
     Due { at: due, local: due.to_zoned(zone.clone()).strftime("%F %H:%M %Z").to_string() }
 }
 
+/// What a job fires for: the time at which it is due, and in which zone; and what makes it fire.
+#[derive(Clone, Copy)]
+pub(crate) struct Occasion<'a> {
+    pub(crate) due: Timestamp,
+    pub(crate) cause: Cause,
+    pub(crate) zone: &'a TimeZone,
+}
+
 impl Engine {
     /// Jobs fire by themselves where work begins by itself, while the engine was not asked to leave.
     fn jobs_fire(&self) -> bool {
@@ -47,14 +55,14 @@ impl Engine {
         }
         let ripe = self.timetable.ripe(&self.state.jobs, now);
         for id in ripe {
-            self.look_at_job(change_set, &id, now);
+            self.advance_job(change_set, &id, now);
         }
     }
 
-    fn look_at_job(&mut self, change_set: &mut ChangeSet, id: &JobId, now: Timestamp) {
+    fn advance_job(&mut self, change_set: &mut ChangeSet, id: &JobId, now: Timestamp) {
         let Some(record) = self.state.jobs.get(id).cloned() else { return self.timetable.forget(id) };
         if record.spec.run.is_some() && self.job_paused(&record).is_some() {
-            // Whatever its command does, it is not to begin now; what passes meanwhile is caught up on.
+            // No command begins during a pause; what is missed meanwhile is caught up on.
             self.timetable.wait(id);
             return;
         }
@@ -95,7 +103,7 @@ impl Engine {
         let shown = |due: Timestamp| shown(due, zone);
         match one {
             Move::Fire { due, cause } => {
-                self.fire(change_set, record, due, cause, zone, now);
+                self.fire(change_set, record, Occasion { due, cause, zone }, now);
             }
             Move::Queue { due } => {
                 change_set.note(&mut self.state, now, None, None, JobFact::Queued { job: id, due: shown(due) });
@@ -120,19 +128,17 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         record: &mut JobRecord,
-        due: Timestamp,
-        cause: Cause,
-        zone: &TimeZone,
+        occasion: Occasion<'_>,
         now: Timestamp,
     ) -> Firing {
-        let id = record.spec.id.clone();
+        let (id, Occasion { due, cause, zone }) = (record.spec.id.clone(), occasion);
         let made = match record.spec.command() {
             Some(command) => {
                 let fact = JobFact::Fired { job: id.clone(), due: shown(due, zone), cause, makes: Fired::Command };
                 change_set.note(&mut self.state, now, None, None, fact);
                 command
             }
-            None => self.make_task(change_set, record, due, cause, zone, now),
+            None => self.make_task(change_set, record, occasion, now),
         };
         let firing = Firing { job: id, due, at: now, cause, made };
         change_set.put_firing(&mut self.state, firing.clone());
@@ -143,9 +149,7 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         record: &mut JobRecord,
-        due: Timestamp,
-        cause: Cause,
-        zone: &TimeZone,
+        Occasion { due, cause, zone }: Occasion<'_>,
         now: Timestamp,
     ) -> Made {
         let job = &record.spec.id;

@@ -6,6 +6,7 @@ use crate::error::EngineError;
 use crate::files::file_job::Writeback;
 use crate::job::report::Report;
 use crate::launch::question;
+use crate::launch::run_start::Started;
 use crate::recurring::job_command;
 use crate::state::ChangeSet;
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use orch_core::tasks::judge::Verdict;
 use orch_core::tasks::outcome::{Failure, FailureClass, Outcome, RunKind};
 use orch_core::tasks::question::QuestionKind;
 use orch_core::tasks::review::Reviewers;
-use orch_core::tasks::task::{Phase, Run, StopFor, Workplace};
+use orch_core::tasks::task::{Phase, Run, StopFor};
 use orch_runner::RunReport;
 
 /// The longest name of a model that is kept of what a CLI says, in characters.
@@ -27,7 +28,7 @@ const LONGEST_NAME: usize = 200;
 impl Engine {
     pub(crate) fn on_report(&mut self, change_set: &mut ChangeSet, key: &JobKey, report: Report, now: Timestamp) {
         match report {
-            Report::Looked { heard, health, ended } => {
+            Report::Polled { heard, health, ended } => {
                 self.on_health(change_set, health, now);
                 self.on_heard(change_set, heard, now);
                 for (run, over) in ended {
@@ -50,7 +51,7 @@ impl Engine {
                 }
             }
             Report::Started { run, place, session_id, live, at } => {
-                self.on_started(change_set, &run, place, (session_id, live), at, now);
+                self.on_started(change_set, &run, Started { place, session_id }, live, at, now);
             }
             Report::NotStarted { run, problem } => self.on_not_started(change_set, &run, problem, now),
             Report::Judged { run, verdict, evidence, reviewers, record } => {
@@ -107,8 +108,8 @@ impl Engine {
         &mut self,
         change_set: &mut ChangeSet,
         id: &RunId,
-        place: Option<Workplace>,
-        (session_id, live): (Option<String>, bool),
+        started: Started,
+        live: bool,
         at: Timestamp,
         now: Timestamp,
     ) {
@@ -116,7 +117,7 @@ impl Engine {
         run.phase = Phase::Running;
         run.started_at = Some(at);
         run.live = live;
-        run.session_id = session_id.or(run.session_id);
+        run.session_id = started.session_id.or(run.session_id);
         let (task, agent, model) = (run.task, run.agent.clone(), run.model.clone());
         let fact = match run.kind {
             RunKind::Work => Fact::from(RunFact::Started { agent, model }),
@@ -124,12 +125,12 @@ impl Engine {
             RunKind::Route => RouteFact::Started { agent, model }.into(),
         };
         change_set.put_run(&mut self.state, run);
-        if let Some(place) = place {
+        if let Some(place) = started.place {
             self.expect(change_set, task, &Event::Placed { place }, now);
         }
         change_set.note(&mut self.state, now, Some(task), Some(id.clone()), fact);
         // It may have ended before its start was recorded: its wake-up found no run then.
-        self.look_at_runs();
+        self.poll_runs();
     }
 
     fn on_not_started(&mut self, change_set: &mut ChangeSet, id: &RunId, problem: LaunchProblem, now: Timestamp) {
@@ -156,15 +157,10 @@ impl Engine {
             // No agent has crashed: none began.
             (_, RunKind::Work) => Outcome::Cancelled { detail: format!("it was not started: {}", failure.detail) },
         });
-        match &problem {
-            LaunchProblem::MissingDir(_)
-            | LaunchProblem::PutBack(_)
-            | LaunchProblem::External(_)
-            | LaunchProblem::BaseAway(_) => {}
-            LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
-                self.blame_project(change_set, run.task, question, now);
-            }
-            LaunchProblem::Failed(failure) => self.weigh_failure(change_set, &run, failure, now),
+        if let LaunchProblem::Ask(question) | LaunchProblem::Setup(question) = &problem {
+            self.blame_project(change_set, run.task, question, now);
+        } else if let LaunchProblem::Failed(failure) = &problem {
+            self.weigh_failure(change_set, &run, failure, now);
         }
         let (task, kind, agent) = (run.task, run.kind, run.agent.clone());
         change_set.put_run(&mut self.state, run);
@@ -298,13 +294,13 @@ impl Engine {
             }
             JobKey::WriteFile => self.on_written(change_set, Writeback::Failed(error), now),
             JobKey::Stop(run) => self.watch.could_not_ask(run.clone()),
-            JobKey::Look
+            JobKey::Poll
             | JobKey::ClearReview(_)
             | JobKey::HandOver(..)
             | JobKey::TryRoute(_)
             | JobKey::Compare(_)
             | JobKey::TryChecks(_)
-            | JobKey::LookAtFiles
+            | JobKey::ReadChanges
             | JobKey::Sidecars
             | JobKey::Retain
             | JobKey::Index => {}

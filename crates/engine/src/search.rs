@@ -1,4 +1,4 @@
-//! Searches the output of all runs. The index says where a match can be; what stands there is read and compared,
+//! Searches the output of all runs. The index says where a match can be; the output there is read and compared,
 //! so the result is exact, whether or not there is an index. Reads only.
 
 use jiff::Timestamp;
@@ -104,7 +104,7 @@ pub fn search<B>(
     Ok((flow, troubles))
 }
 
-/// Takes the news run by run. A queue that is let go of stops its search.
+/// Takes the news run by run. A queue that is dropped stops its search.
 fn hand_over<B>(
     receivers: Vec<Receiver<News>>,
     take: &mut dyn FnMut(Found) -> ControlFlow<B>,
@@ -151,14 +151,14 @@ fn searches(mut runs: Vec<Kept>, wanted: &Wanted, places: Option<Places>) -> Vec
 
 impl Search {
     fn run(&self, wanted: &Wanted, news: &SyncSender<News>) {
-        if let Err(error) = self.look_through(wanted, news) {
+        if let Err(error) = self.search_journal(wanted, news) {
             let what = format!("the output of run {} cannot be read", self.files.run);
             // The receiver is gone: it has seen enough.
             news.send(News::Trouble(Trouble { what, error })).ok();
         }
     }
 
-    fn look_through(&self, wanted: &Wanted, news: &SyncSender<News>) -> io::Result<()> {
+    fn search_journal(&self, wanted: &Wanted, news: &SyncSender<News>) -> io::Result<()> {
         let Some(text) = Text::open(&self.files)? else { return Ok(()) };
         let begin = match wanted.since {
             Some(since) => self.files.place(Start::Since(since))?,

@@ -51,7 +51,7 @@ pub struct Settings {
     pub unread: Option<String>,
     /// The same of projects: why nothing is known of what is set there, by their directories. Nothing of theirs begins.
     pub unread_projects: BTreeMap<PathBuf, String>,
-    /// A file could not be read, whatever stands in it: it is to be tried again though it does not change.
+    /// A file could not be read, whatever it holds: it is to be tried again though it does not change.
     pub is_missed: bool,
     /// Agents that are not chosen while others are left.
     pub avoided: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Settings {
     pub advice: BTreeMap<String, String>,
     /// Accounts that are paid in advance, with something left.
     pub ahead: BTreeSet<String>,
-    /// For whom tasks are started, as claims name them.
+    /// The identity under which tasks are started, as claims name it.
     pub identity: String,
     /// The policy that routes; `None`: none does.
     pub policy: Option<Arc<LivePolicy>>,
@@ -85,7 +85,7 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
     /// Dotted keys from the command line.
     pub flags: Vec<(String, String)>,
-    /// Tells whether the directory of a project is there.
+    /// Returns whether the directory of a project exists.
     pub(crate) is_there: fn(&Path) -> bool,
 }
 
@@ -143,7 +143,7 @@ impl Sources {
             let known = last.filter(is_known).and_then(|s| s.projects.get(&project.dir));
             let known_problems = problems.len();
             let read = match self.project_layer(project) {
-                // A project's own words say nothing without those that they stand on.
+                // A project's own settings mean nothing without those below them.
                 Ok(Some(layer)) if !without_global => self.read(&global, Some(layer), &mut problems).map(Arc::new),
                 Ok(Some(_)) => None,
                 Ok(None) => Some(Arc::clone(&config)),
@@ -204,7 +204,7 @@ impl Sources {
     /// Reads the policy of these settings.
     ///
     /// # Errors
-    /// There is none, or it cannot be followed; in words, with the place.
+    /// It is missing or cannot be followed; the reason in words, with the place.
     pub fn policy(&self, config: &Config) -> Result<Option<LivePolicy>, String> {
         let Some(path) = self.policy_file(config) else { return Ok(None) };
         let text = fs::read_text(&path, MAX_BYTES).map_err(|error| error.to_string())?;
@@ -285,12 +285,12 @@ impl Sources {
     }
 }
 
-/// Why a file says nothing.
+/// Why a file gives no settings.
 #[derive(Debug)]
 enum Unread {
     /// The disk does not hand it out just now.
     Missed(String),
-    /// It is no text, no file, or not to be read: that stays so until somebody changes it.
+    /// It is no text, no file, or not to be read: that stays so until the file changes.
     Settled(String),
 }
 
@@ -437,7 +437,7 @@ impl Settings {
         !self.ahead.is_empty() && self.config.payees().paid_ahead(&self.ahead, agent, model).is_some()
     }
 
-    /// No agent is chosen who is to be avoided, as long as there is another.
+    /// No agent is chosen that is to be avoided, as long as there is another.
     fn without_avoided(&self, settings: RouterSettings) -> RouterSettings {
         let is_free = |agent: &String| !self.avoided.contains(agent);
         let agents: Vec<String> = settings.agents.iter().filter(|agent| is_free(agent)).cloned().collect();
@@ -456,7 +456,7 @@ fn is_judged_by_itself(task: &Task) -> bool {
     matches!(task.state, State::InReview { .. }) && task.order().is_none()
 }
 
-/// What judges the work of a project of whose own settings nothing is known: its checks and limits may stand there. What
+/// What judges the work of a project of whose own settings nothing is known: its checks and limits may be there. What
 /// was started before is accepted only by a person, and goes nowhere.
 fn without_settings(config: &Config) -> Config {
     let mut config = config.clone();

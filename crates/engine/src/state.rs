@@ -33,11 +33,8 @@ const LONGEST_LINE: usize = 100;
 /// The most answers to requests with a key that are kept in memory.
 pub(crate) const ANSWERS: usize = 1000;
 
-/// A question about a path that planning asks.
-pub type AskOfPath<'a> = &'a dyn Fn(&Path) -> bool;
-
 /// Everything the engine keeps in memory. Settled tasks are in the journal, however many there are; one is brought here
-/// when somebody asks something of it, and put away again at the end of the turn.
+/// when a request needs it, and released again at the end of the turn.
 pub struct EngineState {
     /// All tasks but settled ones, and those of these that the present turn reads.
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
@@ -160,7 +157,7 @@ impl EngineState {
         &*self.archive
     }
 
-    /// Returns the status of a task that is in memory, or was put away since the start.
+    /// Returns the status of a task that is in memory, or was released since the start.
     pub fn status(&self, id: TaskId) -> Option<Status> {
         status_in(&self.tasks, &self.settled, id)
     }
@@ -289,7 +286,8 @@ impl EngineState {
         room: &'a Capacity,
         leaving: Option<ShutdownMode>,
         identity: &'a str,
-        (dir_exists, is_registered): (AskOfPath<'a>, AskOfPath<'a>),
+        dir_exists: &'a dyn Fn(&Path) -> bool,
+        is_registered: &'a dyn Fn(&Path) -> bool,
     ) -> Snapshot<'a> {
         Snapshot {
             tasks: &self.tasks,
@@ -315,7 +313,7 @@ pub type Answer = Box<dyn FnOnce(Option<&Arc<JournalError>>) + Send>;
 /// What one turn of the loop changes. Nothing of it is acted upon before it is on disk.
 #[derive(Default)]
 pub struct ChangeSet {
-    /// Who does what happens now: orch, unless [`ChangeSet::by`] says otherwise.
+    /// The actor of what happens now: orch, unless [`ChangeSet::by`] says otherwise.
     actor: Actor,
     tasks: BTreeMap<TaskId, Arc<Task>>,
     runs: BTreeMap<RunId, Run>,

@@ -1,4 +1,4 @@
-//! What a person wrote in `tasks.yml`, weighed and applied to the state.
+//! What a person wrote in `tasks.yml`, examined and applied to the state.
 
 pub(crate) mod cycles;
 pub(crate) mod merge_file;

@@ -24,7 +24,7 @@ pub const BLOCK: usize = 64 << 10;
 pub fn retain(deps: &Deps, limits: &Retention, open: &BTreeSet<TaskId>, is_due: bool, is_idle: bool) {
     let now = deps.clock.now();
     let stamp = deps.home.retention_stamp();
-    let watch = Watch::new(last_look(&stamp), now);
+    let watch = Watch::new(last_pass(&stamp), now);
     if !watch.is_long_enough() && !is_due {
         return;
     }
@@ -35,8 +35,8 @@ pub fn retain(deps: &Deps, limits: &Retention, open: &BTreeSet<TaskId>, is_due: 
         }
         point!("retention.stamp.after");
     }
-    let looked = look_through(&deps.home.runs(), limits, open, watch.is_steady().then_some(now));
-    looked.unwrap_or_else(|error| tracing::warn!(%error, "finished runs cannot be looked through"));
+    let scanned = scan(&deps.home.runs(), limits, open, watch.is_steady().then_some(now));
+    scanned.unwrap_or_else(|error| tracing::warn!(%error, "finished runs cannot be looked through"));
     let age = limits.events().filter(|_| watch.is_steady());
     compact(deps, age.and_then(|age| now.checked_sub(age).ok()), is_idle);
 }
@@ -50,17 +50,12 @@ fn compact(deps: &Deps, before: Option<Timestamp>, is_idle: bool) {
     }
 }
 
-pub(crate) fn last_look(stamp: &Path) -> Option<Timestamp> {
+pub(crate) fn last_pass(stamp: &Path) -> Option<Timestamp> {
     fs::read_text(stamp, 100).ok()?.trim().parse().ok()
 }
 
 /// `now`: things may be dropped by their age.
-fn look_through(
-    runs: &Path,
-    limits: &Retention,
-    open: &BTreeSet<TaskId>,
-    now: Option<Timestamp>,
-) -> Result<(), fs::FsError> {
+fn scan(runs: &Path, limits: &Retention, open: &BTreeSet<TaskId>, now: Option<Timestamp>) -> Result<(), fs::FsError> {
     let limits = limits.limits();
     let is_free = |run: &Kept| !open.contains(&run.files.task);
     let stock = |run: &Kept| Stock {

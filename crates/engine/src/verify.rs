@@ -1,5 +1,5 @@
 //! Gathering the evidence of a finished run, with orch's own eyes: what was committed, what was left lying, what
-//! changed outside, and whether the checks pass. The verdict itself is `domain::judge`.
+//! changed outside, and whether the checks pass. The verdict itself is `core::tasks::judge`.
 
 mod change;
 mod checks;
@@ -12,8 +12,9 @@ pub(crate) mod tryout;
 mod unjudged;
 pub(crate) mod workspace;
 
+use crate::deps::task_context::TaskContext;
 use crate::deps::{Deps, leases};
-use crate::settings::{Settings, directory_of};
+use crate::settings::Settings;
 use crate::verify::difference::parting;
 pub use checks::{Checking, Place};
 use orch_config::raw::ChecksIn;
@@ -27,11 +28,10 @@ use orch_core::tasks::judge::{Case, Verdict, accepted_because, depends_on_checks
 use orch_core::tasks::outcome::{Failure, Outcome};
 use orch_core::tasks::question::QuestionKind;
 use orch_core::tasks::review::Reviewers;
-use orch_core::tasks::task::{Run, Task, Workplace};
+use orch_core::tasks::task::{Run, Workplace};
 use orch_core::tasks::task_type::TaskType;
 use orch_core::text::redact::Redactor;
 use orch_core::text::shell::word;
-use orch_store::journal::Project;
 use orch_sys::crash::point;
 use orch_sys::fs::{self, Durability};
 use orch_sys::git::{Author, Checkout, Evidence as Seen, GitError, Head, LeftoversError, Repo};
@@ -40,43 +40,36 @@ pub use outside::Before;
 use outside::Scene;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
-pub use unjudged::{Beginning, look_at_last_run};
+pub use unjudged::{Beginning, inspect_last_run};
 
 /// What orch concludes of a run.
 pub struct Judgement {
     /// The conclusion about the run.
     pub verdict: Verdict,
-    /// What it stands on.
+    /// The evidence of the verdict.
     pub evidence: Evidence,
     /// Who reviews it next, should it be good.
     pub reviewers: Reviewers,
 }
 
-/// Weighs the result of `run`.
+/// Judges the result of `run`.
 ///
 /// # Errors
-/// There is no evidence to weigh: an external call failed, or only a person can go on.
-pub async fn judge(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    (task, standing): (&Arc<Task>, &DelegationContext),
-    run: &RunId,
-) -> Result<Judgement, StepProblem> {
-    let task_type = TaskType::from_spec(&task.spec);
-    let (answer, mut evidence) = gather(deps, settings, projects, (task, &task_type), run).await?;
+/// There is no evidence to judge: an external call failed, or only a person can go on.
+pub async fn judge(cx: &TaskContext, delegation: &DelegationContext, run: &RunId) -> Result<Judgement, StepProblem> {
+    let task_type = TaskType::from_spec(&cx.task.spec);
+    let (answer, mut evidence) = gather(cx, &task_type, run).await?;
     let case = Case { answer: &answer, evidence: &evidence, task_type: &task_type };
     let concluded = conclude(&case);
     let accepted = accepted_because(&case);
-    let verdict = delegation::apply_limits(concluded, &mut evidence, standing);
-    let reviewers = reviewers(settings, projects, task, &evidence);
+    let verdict = delegation::apply_limits(concluded, &mut evidence, delegation);
+    let reviewers = reviewers(cx, &evidence);
     evidence.accepted = (verdict == Verdict::Accept).then_some(accepted);
     Ok(Judgement { verdict, evidence, reviewers })
 }
 
 impl Judgement {
-    /// The result of a step that only a person can take further. What they mend is judged then, and nothing is done again for
+    /// The result of a step that only a person can take further. What they fix is judged then, and nothing is done again for
     /// it.
     pub fn asking(question: String) -> Self {
         let (verdict, evidence) = (Verdict::Ask { question, kind: QuestionKind::Setup }, Evidence::default());
@@ -85,24 +78,19 @@ impl Judgement {
 }
 
 /// Who reviews a change. A text is the person's own to read.
-fn reviewers(settings: &Settings, projects: &[Project], task: &Task, evidence: &Evidence) -> Reviewers {
+fn reviewers(cx: &TaskContext, evidence: &Evidence) -> Reviewers {
     if evidence.commits.is_empty() {
         return Reviewers::Nobody;
     }
-    let config = settings.for_task(task, projects);
-    config.workflow.review.reviewers(settings.may_review(&config).len())
+    let config = cx.config();
+    config.workflow.review.reviewers(cx.settings.may_review(&config).len())
 }
 
-async fn gather(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    (task, task_type): (&Task, &TaskType),
-    run: &RunId,
-) -> Result<(Answer, Evidence), StepProblem> {
-    let dir = directory_of(task, projects).map_err(StepProblem::Ask)?;
+async fn gather(cx: &TaskContext, task_type: &TaskType, run: &RunId) -> Result<(Answer, Evidence), StepProblem> {
+    let TaskContext { deps, settings, task, .. } = cx;
+    let dir = cx.dir().map_err(StepProblem::Ask)?;
     let place = task.place.as_ref().ok_or_else(|| asked("the run has no worktree to look at"))?;
-    let config = settings.for_task(task, projects);
+    let config = cx.config();
     let repo = deps.repository(&dir).await?;
     let (checkout, mut notes) = worktree(&repo, place).await?;
     // Files that were hidden from the agent come back first: nothing is judged without them.
@@ -110,17 +98,17 @@ async fn gather(
     repo.look_everywhere(&checkout).await?;
     let (answer, warnings) = answer_of(deps, settings, run)?;
     notes.extend(warnings);
-    let mut evidence = look_at(&repo, &checkout, place).await?;
+    let mut evidence = inspect_worktree(&repo, &checkout, place).await?;
     evidence.notes.extend(notes);
     let scene = Scene { repo: &repo, checkout: &checkout, place, run, sandbox: config.workflow.sandbox };
-    let own_refs = outside::look_outside(deps, &scene, &mut evidence).await?;
+    let own_refs = outside::inspect_outside(deps, &scene, &mut evidence).await?;
     unjudged::keep(&deps.run_dir(run), &own_refs)?;
     own_work_only(&repo, &checkout, place, &mut evidence).await?;
     mask(&config.redactor(&deps.environment), &mut evidence);
     keep_result(deps, run, &answer);
-    change::look_through(deps, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
+    change::inspect_change(deps, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
     let judged = task.judged_commit().unwrap_or(&place.base);
-    change::look_for_undone(&repo, &checkout, [&place.base, judged], &mut evidence).await?;
+    change::find_undone(&repo, &checkout, [&place.base, judged], &mut evidence).await?;
     let output_dir = deps.run_dir(run).evidence();
     let (base, output_dir) = (evidence.base.clone(), output_dir.as_path());
     let mends = task_type.mends();
@@ -174,8 +162,8 @@ async fn worktree(repo: &Repo, place: &Workplace) -> Result<(Checkout, Vec<Strin
 
 /// A command or a path in a report may hold a token.
 pub(crate) fn mask(redactor: &Redactor, evidence: &mut Evidence) {
-    for told in evidence.violations.iter_mut().chain(&mut evidence.notes) {
-        *told = redactor.text(told).into_owned();
+    for line in evidence.violations.iter_mut().chain(&mut evidence.notes) {
+        *line = redactor.text(line).into_owned();
     }
 }
 
@@ -221,9 +209,9 @@ async fn run_checks(
     // In a checkout of its own: what the work's rules have left in the other one must not help.
     let scratch = checking.scratch("base-rules");
     let at = checking.repo.checkout_aside(&scratch, &evidence.head).await?;
-    let looked = checking.by_base_rules(&at, &own_rules, &mut evidence.checks).await;
+    let checked = checking.by_base_rules(&at, &own_rules, &mut evidence.checks).await;
     checking.drop_scratch(&scratch).await;
-    looked
+    checked
 }
 
 /// What the run reports, and what its runner warns of.
@@ -242,7 +230,7 @@ const COMMITTED_AT_MOST: usize = 3;
 
 /// What the worktree holds. What is not committed is committed first; what cannot be committed is part of the evidence, and
 /// is never accepted.
-async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<Evidence, StepProblem> {
+async fn inspect_worktree(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<Evidence, StepProblem> {
     let (mut notes, mut uncommitted) = (Vec::new(), Vec::new());
     let branch = BranchName::parse(&place.branch).map_err(|bad| asked(bad.to_string()))?;
     let mut seen = match repo.evidence(checkout, &place.base).await {

@@ -11,7 +11,7 @@ use orch_api::error::ErrorCode;
 use orch_api::jobs::{FiringView, JobView, NewJob, UpcomingView};
 use orch_api::queries::UpcomingQuery;
 use orch_core::operations::job::{Firing, JobId, JobRecord, JobSpec, parse_span, title};
-use orch_engine::handle::{JobChange, JobsLook, Named};
+use orch_engine::handle::{JobChange, JobsOverview, Named};
 use orch_engine::{Timer, timer_of};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn next_of(record: &JobRecord, now: Timestamp) -> Option<Timestamp> {
     timer.upcoming(record, now, 1).first().map(|(_, at)| *at)
 }
 
-fn view(state: &ApiState, look: &JobsLook, record: &JobRecord, firings: &[Firing]) -> JobView {
+fn view(state: &ApiState, look: &JobsOverview, record: &JobRecord, firings: &[Firing]) -> JobView {
     let busy = look.busy.contains(&record.spec.id);
     let firings = firings.iter().map(|firing| firing_view(state, firing)).collect();
     JobView::new(record, next_of(record, look.now), busy, firings)
@@ -146,7 +146,7 @@ pub async fn upcoming(
 }
 
 /// The next times of one job, or of all.
-pub(super) fn soonest(look: &JobsLook, only: Option<&JobId>, count: usize) -> Vec<UpcomingView> {
+pub(super) fn soonest(look: &JobsOverview, only: Option<&JobId>, count: usize) -> Vec<UpcomingView> {
     let all = look.jobs.iter().filter(|record| only.is_none_or(|id| record.spec.id == *id));
     let timers: Vec<(&JobRecord, Timer)> = all
         .filter(|record| record.spec.enabled)

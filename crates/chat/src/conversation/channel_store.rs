@@ -70,7 +70,7 @@ impl ChannelStore {
     /// The journal cannot be written.
     pub async fn announce_stranger(&self, text: String, key: String, mark: String) -> Result<(), EngineError> {
         match self {
-            Self::Journal(handle, channel) => handle.announce_stranger(text, *channel, (key, mark)).await.map(drop),
+            Self::Journal(handle, channel) => handle.announce_stranger(text, *channel, key, mark).await.map(drop),
             Self::Memory(kept) => {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 let place = format!("{ANNOUNCED}{:06}", kept.len());

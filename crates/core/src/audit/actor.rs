@@ -1,4 +1,4 @@
-//! Who did what a line of the history tells. Whoever writes the line says so.
+//! The actor of a line of the history, named when the line is written.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,7 +9,7 @@ pub const TASKS: &str = "tasks.yml";
 /// Through what a person changes jobs, beside commands.
 pub const JOBS: &str = "jobs.yml";
 
-/// Who did something.
+/// The author of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Actor {
     /// orch, by its own rules.
@@ -24,7 +24,7 @@ pub enum Actor {
     Run(String),
     /// A job of `jobs.yml`, when its time came.
     Schedule(String),
-    /// A process of which the system does not tell what it descends from.
+    /// A process whose ancestors the system does not report.
     Unknown,
 }
 

@@ -1,5 +1,5 @@
 //! The facts of the history: what happened, as data. The engine makes a fact, the journal stores its kind and its data, and
-//! [`render`] makes the sentence that a person reads. Kinds are stable words, and stand nowhere else in the program.
+//! [`render`] makes the sentence that a person reads. Kinds are stable words, and appear nowhere else in the program.
 //!
 //! Facts are the record format of the history themselves: a row is never written anew, so a change of what is stored of a
 //! fact needs another [`VERSION`]. `tests/fixtures/facts.txt` holds what is stored of each.
@@ -23,6 +23,7 @@ pub use facts_of_work::{
     Beginning, Choice, Death, IntegrationFact, Landing, LeftBehind, NotIntegrated, ReviewFact, RouteFact, RunEnd,
     RunFact,
 };
+pub(crate) use render::to_raise;
 pub use standing::Standing;
 
 pub use crate::planning::batch::BatchEnd;
@@ -39,7 +40,7 @@ pub const CONFLICTS: [&str; 4] = ["edit_conflict", "status_refused", "put_back",
 pub const ACCEPTED: &str = "done";
 /// The kind of work that was taken back.
 pub const REVERTED: &str = "reverted";
-/// Kinds that tell how a run went on and ended.
+/// Kinds that describe how a run went on and ended.
 const OF_ATTEMPTS: [&str; 5] = ["run_ended", "judged", "reviewed", "not_integrated", "rejected"];
 
 /// A subject of the history: each variant is a kind with its data. The literal is the kind, which is stored and public.
@@ -125,7 +126,7 @@ macro_rules! subjects {
 subjects! {
     /// What a task is and what people want of it.
     Task(TaskFact),
-    /// Who is to do it.
+    /// The routing.
     Route(RouteFact),
     /// Runs and their results.
     Run(RunFact),
@@ -192,7 +193,7 @@ impl Fact {
         render::text(self)
     }
 
-    /// How the task stands after it, where the fact says so.
+    /// The state of the task after it, where the fact has one.
     pub fn standing(&self) -> Option<&Standing> {
         match self {
             Self::Task(fact) => fact.standing(),
@@ -219,7 +220,7 @@ impl Fact {
         if let Standing::Asks { question } = self.standing()? { Some(question) } else { None }
     }
 
-    /// Whether it tells how a run went on and ended: whoever tries next should know.
+    /// Whether it describes how a run went on and ended, which the next attempt should know.
     pub fn is_of_an_attempt(&self) -> bool {
         OF_ATTEMPTS.contains(&self.kind())
     }

@@ -43,7 +43,7 @@ pub enum How {
         /// The exit code.
         code: i32,
     },
-    /// The system refuses for a reason that stays until somebody changes it, such as a permission.
+    /// The system refuses for a reason that stays until a person changes it, such as a permission.
     Refused,
 }
 
@@ -78,6 +78,16 @@ pub enum StepProblem {
     External(ExternalFailure),
     /// Only a person can change it; the question to them.
     Ask(String),
+}
+
+impl StepProblem {
+    /// Adds a hint to the question, where a person is asked.
+    pub fn with_hint(self, hint: Option<String>) -> Self {
+        match (self, hint) {
+            (Self::Ask(question), Some(hint)) => Self::Ask(format!("{question} ({hint})")),
+            (problem, _) => problem,
+        }
+    }
 }
 
 impl<E: External> From<E> for StepProblem {

@@ -150,7 +150,7 @@ impl Monitor {
         if !sample.alive {
             return self.suspect(at, State::Dead);
         }
-        if before.is_some_and(|before| is_work(before, (at, sample))) {
+        if before.is_some_and(|(then, before)| is_work(before, sample, at.saturating_sub(then))) {
             self.record_work(at);
         } else {
             self.recovering = 0;
@@ -231,8 +231,9 @@ impl Monitor {
     }
 }
 
-fn is_work((then, before): (Duration, Sample), (now, after): (Duration, Sample)) -> bool {
-    let share = WORKING_SHARE * now.saturating_sub(then).as_secs_f64();
+/// Returns whether an agent worked between two samples that were taken `elapsed` apart.
+fn is_work(before: Sample, after: Sample, elapsed: Duration) -> bool {
+    let share = WORKING_SHARE * elapsed.as_secs_f64();
     before.processes != after.processes || after.cpu.abs_diff(before.cpu).as_secs_f64() > share
 }
 

@@ -219,7 +219,7 @@ pub fn provider_in(model: &str) -> Option<&str> {
     (!provider.is_empty() && !rest.is_empty()).then_some(provider)
 }
 
-/// Returns eight hex digits that tell two paths apart. Not resistant to deliberate collisions.
+/// Returns eight hex digits that distinguish two paths. Not resistant to deliberate collisions.
 pub fn short_hash(bytes: &[u8]) -> String {
     let hash = fingerprint(bytes);
     format!("{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff))

@@ -282,8 +282,7 @@ pub fn standing(
             Standing { used: Unit::Usd.used(spend, typical), ..unlimited(why, Unit::Usd, spend) }
         }
         Some(Terms::Token { daily: Some(daily) }) => {
-            let limit = Limit { most: daily.dollars(), from: rules.degrade, of: "today", per: Per::Day };
-            limit.standing(rules, ledger.of_day(today, name), typical, in_flight, now, zone)
+            Limit::daily(rules, *daily).standing(rules, ledger.of_day(today, name), typical, in_flight, now, zone)
         }
         Some(Terms::Subscription { period: None }) => {
             let why = "its period is not known, so that nothing limits it: `orch budget configure-period`".to_owned();
@@ -293,20 +292,6 @@ pub fn standing(
             of_period(rules, period, name, ledger, in_flight, now, zone)
         }
     }
-}
-
-/// Returns the balance of the daily limit for everything or for a project.
-fn of_cap(
-    rules: &Rules,
-    most: Usd,
-    spend: Spend,
-    typical: Option<Usd>,
-    in_flight: &[Option<Usd>],
-    now: Timestamp,
-    zone: &TimeZone,
-) -> Standing {
-    let limit = Limit { most: most.dollars(), from: rules.degrade, of: "today", per: Per::Day };
-    limit.standing(rules, spend, typical, in_flight, now, zone)
 }
 
 fn unlimited(why: String, unit: Unit, spend: Spend) -> Standing {
@@ -363,6 +348,10 @@ struct Limit<'a> {
 }
 
 impl Limit<'_> {
+    fn daily(rules: &Rules, most: Usd) -> Self {
+        Self { most: most.dollars(), from: rules.degrade, of: "today", per: Per::Day }
+    }
+
     fn standing(
         &self,
         rules: &Rules,

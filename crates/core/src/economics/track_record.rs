@@ -130,7 +130,7 @@ impl Sample {
     }
 
     /// Whether a failure of this class says something about the agent and model.
-    pub fn tells(class: FailureClass) -> bool {
+    pub fn is_informative(class: FailureClass) -> bool {
         match class.side() {
             Side::Provider => false,
             Side::Quality | Side::Process => !matches!(class, FailureClass::SessionLost | FailureClass::Killed),

@@ -233,7 +233,7 @@ impl Reach<'_> {
     /// name is passed on.
     fn resolve_name(&self, name: String, found: &Resolution<'_>) -> Result<Named, Misfit> {
         if !self.has(&found.model.id) && !self.is_elsewhere {
-            // A reseller's catalog entry does not tell whose model it is.
+            // A reseller's catalog entry does not say whose model it is.
             if !RESELLERS.contains(&found.model.id.provider.as_str()) {
                 return Err(self.wrong_provider(found));
             }
@@ -336,13 +336,13 @@ impl From<ResolveError> for Misfit {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::models::catalog::{Additions, Catalog, Model};
     use crate::models::resolve::{Records, Selection};
     use std::collections::BTreeMap;
 
-    const CLAUDE: Reach<'_> = Reach {
+    pub(in crate::models) const CLAUDE: Reach<'_> = Reach {
         agent: "claude",
         provider: Some("anthropic"),
         own_names: &["haiku", "sonnet", "opus"],

@@ -23,7 +23,7 @@ const UNAVAILABLE_FOR: SignedDuration = SignedDuration::from_secs(30);
 const MAX_COOLDOWN: SignedDuration = SignedDuration::from_hours(1);
 /// How long a refused key counts against a provider, unless the key changes.
 const INVALID_KEY_COUNTS_FOR: SignedDuration = SignedDuration::from_hours(24);
-/// Clock difference above which the person is told.
+/// Clock difference above which the person is notified.
 const SKEW: SignedDuration = SignedDuration::from_secs(120);
 
 /// Statuses of a server that has no model list.

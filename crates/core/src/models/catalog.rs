@@ -1,5 +1,5 @@
 //! The models that orch knows, from a built-in table, providers' lists, the person's configuration, and guesses from
-//! names, in this order. PURE. Records the source of each fact; `domain::resolve` chooses the model.
+//! names, in this order. PURE. Records the source of each fact; `crate::models::resolve` chooses the model.
 
 mod builtin;
 mod infer;

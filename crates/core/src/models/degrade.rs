@@ -41,7 +41,7 @@ pub enum Replacement {
         /// The name passed to the program.
         name: String,
         /// The reason: `claude-sonnet-5 (tier sonnet) instead of opus (anthropic/claude-opus-5, tier opus)`.
-        told: String,
+        description: String,
     },
 }
 
@@ -85,7 +85,7 @@ impl ExpensiveModel<'_> {
             .or_else(|| self.mapped_below(&needs, &of_any));
         if let Some(found) = found {
             let description = self.describe(&found.name, self.model(&found), dear);
-            return Replacement::Cheaper { name: found.name, told: description };
+            return Replacement::Cheaper { name: found.name, description };
         }
         let without_needs = self.of_lower_tier(&Needs::default(), dear);
         let lacks = without_needs.and_then(|found| Some((found.name.clone(), needs.missing(self.model(&found)?)?)));
@@ -104,7 +104,7 @@ impl ExpensiveModel<'_> {
         };
         let needs = self.needs.and(&self.needs_of_asked());
         match self.reach.name(self.resolver, medium, &needs) {
-            Ok(_) => Replacement::Cheaper { name: medium.to_owned(), told: self.describe(medium, None, dear) },
+            Ok(_) => Replacement::Cheaper { name: medium.to_owned(), description: self.describe(medium, None, dear) },
             Err(misfit) => Replacement::Kept(misfit.reason),
         }
     }

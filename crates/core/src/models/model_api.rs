@@ -39,7 +39,7 @@ impl ModelApi {
         }
     }
 
-    /// Returns the body of the question; with [`Shape::Held`] the provider enforces `schema`.
+    /// Returns the body of the question; with [`Shape::Enforced`] the provider enforces `schema`.
     pub fn body(self, question: &Question<'_>, shape: Shape) -> Value {
         let Question { provider, model, prompt, schema } = *question;
         let mut body = match self {
@@ -55,7 +55,7 @@ impl ModelApi {
                 json!({"model": model, most: MOST_TOKENS, "messages": [{"role": "user", "content": prompt}]})
             }
         };
-        if shape == Shape::Held
+        if shape == Shape::Enforced
             && let Some(fields) = body.as_object_mut()
         {
             self.hold(fields, schema);
@@ -108,9 +108,9 @@ pub struct Question<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// The provider receives and enforces it.
-    Held,
+    Enforced,
     /// Only the prompt describes it, for servers that cannot enforce a schema.
-    Told,
+    Described,
 }
 
 /// Whether an error may mean that the server cannot enforce a schema.

@@ -39,20 +39,12 @@ pub fn model_warning(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::agent_model::tests::CLAUDE;
     use crate::models::catalog::{Additions, Catalog};
     use crate::models::provider_access::ProviderAccess;
     use crate::models::resolve::{Records, Selection};
     use std::collections::BTreeMap;
 
-    const CLAUDE: Reach<'_> = Reach {
-        agent: "claude",
-        provider: Some("anthropic"),
-        own_names: &["haiku", "sonnet", "opus"],
-        first_of_tier: &[],
-        full_names: false,
-        is_elsewhere: false,
-        by_key: false,
-    };
     const CODEX: Reach<'_> = Reach { agent: "codex", provider: Some("openai"), ..CLAUDE };
     const OPENCODE: Reach<'_> = Reach { agent: "opencode", provider: None, full_names: true, ..CLAUDE };
 

@@ -5,7 +5,7 @@ mod describe;
 pub mod queue;
 
 pub use derive::{Context, Line, Tally, derive, may_tell, summary};
-pub use describe::say;
+pub use describe::render_message;
 
 use crate::base::ids::TaskId;
 use crate::operations::channel::Button;
@@ -37,7 +37,7 @@ pub enum NoticeKind {
     Limit,
     /// The daemon is in trouble.
     Trouble,
-    /// Somebody who is not on the list spoke to the bot.
+    /// A person who is not on the list spoke to the bot.
     Stranger,
     /// A person's own words (`orch notify`).
     Note,
@@ -67,7 +67,7 @@ impl NoticeKind {
         self.into()
     }
 
-    /// Whatever it tells, something went wrong or waits for the person.
+    /// Whether something went wrong or waits for the person.
     fn is_error(self) -> bool {
         match self {
             Self::Question
@@ -96,7 +96,7 @@ pub struct About {
     pub labels: Vec<String>,
 }
 
-/// Something that a person is to be told.
+/// A message for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// The place in the history that it comes from.
@@ -117,11 +117,11 @@ pub struct Notice {
     pub buttons: Vec<Button>,
     /// It passes quiet hours.
     pub is_critical: bool,
-    /// It tells of the end of a batch that is not what was wanted.
+    /// Whether it reports a batch that did not end as wanted.
     pub went_wrong: bool,
 }
 
-/// What one channel is told; an empty list lets everything through.
+/// The notices that a channel gets; an empty list lets everything through.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Filter {
     /// These kinds.
@@ -150,12 +150,12 @@ impl Notice {
         self.kind.is_error() || self.went_wrong
     }
 
-    /// It is told with a sound, alone or among others: it waits for the person, or cannot wait.
+    /// Whether it is sent with a sound, alone or among others: it waits for the person, or cannot wait.
     pub fn is_urgent(&self) -> bool {
         self.is_critical || self.kind.asks() || self.kind == NoticeKind::Stranger
     }
 
-    /// What is the same for notices that need not be told one by one: kind and cause, and the task where it matters which.
+    /// What notices share that are sent as one message: kind and cause, and the task where it matters which.
     pub fn key(&self) -> (NoticeKind, Option<TaskId>, &str) {
         let task = (!self.kind.is_shared()).then(|| self.about.as_ref().map(|about| about.task)).flatten();
         (self.kind, task, &self.cause)

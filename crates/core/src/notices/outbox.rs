@@ -7,7 +7,7 @@ use strum::IntoStaticStr;
 
 /// The key of the position in the history up to which everything is in the outbox.
 pub const PLACE: &str = "notices.place";
-/// The key of the number of dropped notices that the channel has not been told about.
+/// The key of the number of dropped notices that the channel has not reported.
 pub const DROPPED: &str = "notices.dropped";
 /// The key of the channel's delivery error, if there is one.
 pub const TROUBLE: &str = "trouble";

@@ -79,8 +79,8 @@ pub struct Watch(Option<SignedDuration>);
 
 impl Watch {
     /// Computes the time between two checks; `None`: there was none before.
-    pub fn new(last_look: Option<Timestamp>, now: Timestamp) -> Self {
-        Self(last_look.map(|last| now.duration_since(last)))
+    pub fn new(last_pass: Option<Timestamp>, now: Timestamp) -> Self {
+        Self(last_pass.map(|last| now.duration_since(last)))
     }
 
     /// Whether the next check is due; also true when the clock jumped, or after a long time without a check.

@@ -159,7 +159,7 @@ mod tests {
     fn prose_is_no_path() {
         let body = "E.g. and/or, i.e. version 1.2.3 at https://example.com/x.html?y=1; 3/4 of Linux/macOS. Done... ../etc/passwd \
                     10.0.0.1 a.b";
-        // What stands behind a colon goes on with slashes, and is an address.
+        // Text behind a colon that begins with slashes is an address.
         assert_eq!(footprint("Fix it", body, &[]), Vec::<String>::new());
     }
 

@@ -136,19 +136,11 @@ pub fn not_registered(dir: &Path) -> String {
 
 /// Whether the task counts against `engine.max_parallel`.
 fn takes_slot(task: &Task) -> bool {
-    match &task.state {
-        State::InProgress { .. } => true,
-        State::InReview { review, .. } => match review {
-            ReviewStage::Judging => true,
-            ReviewStage::Reviewing { review, .. } => review.is_some(),
-            ReviewStage::Integrating { waiting, .. } => waiting.is_none(),
-        },
-        State::New { .. }
-        | State::Routed { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => false,
+    let State::InReview { review, .. } = &task.state else { return matches!(task.state, State::InProgress { .. }) };
+    match review {
+        ReviewStage::Judging => true,
+        ReviewStage::Reviewing { review, .. } => review.is_some(),
+        ReviewStage::Integrating { waiting, .. } => waiting.is_none(),
     }
 }
 
@@ -160,7 +152,7 @@ fn gives_slot_back(task: &Task, capacity: &Capacity) -> bool {
     starts_no_agent && capacity.obstacles.contains_key(&task.id)
 }
 
-/// A task that needs only a slot: whether nobody asked for it, negated priority, id, task.
+/// A task that needs only a slot: whether no person asked for it, negated priority, id, task.
 type Ready<'a> = (bool, i64, TaskId, &'a Task);
 
 struct Planner<'a> {

@@ -61,7 +61,7 @@ pub fn render(cycle: &[TaskId], at: usize) -> String {
     names.chain(more).chain(again).collect::<Vec<_>>().join(" → ")
 }
 
-/// What is told of a task that would wait for itself over this cycle, where `tasks.yml` says so.
+/// The message about a task that would wait for itself over this cycle, where `tasks.yml` says so.
 pub fn not_taken_over(cycle: &str) -> String {
     format!("waits for itself: {cycle}; what it depends on in tasks.yml is not taken over")
 }

@@ -215,7 +215,7 @@ pub enum LaunchProblem {
     Failed(Failure),
     /// An external call failed, and may succeed later.
     External(ExternalFailure),
-    /// The base branch of work in progress is missing. orch waits for it without a limit: whoever renamed it knows.
+    /// The base branch of work in progress is missing. orch waits for it without a limit: the person who renamed it knows.
     BaseAway(ExternalFailure),
 }
 

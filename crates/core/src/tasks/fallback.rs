@@ -40,7 +40,7 @@ impl Fallback {
     pub fn next(&self, task: &Task, class: FailureClass, choice: Choice<'_>) -> Option<RouteResult> {
         let current = task.route.as_deref()?;
         let mut rungs = self.rungs(task, choice, choice.alternatives).into_iter();
-        let (agent, model) = rungs.find(|(agent, model)| is_free(current, class, choice, (agent, model.as_deref())))?;
+        let (agent, model) = rungs.find(|(agent, model)| is_free(current, class, choice, agent, model.as_deref()))?;
         let is_paid = (choice.is_paid_ahead)(&agent, model.as_deref());
         let paid = if is_paid { "; what it costs is paid in advance, with something left" } else { "" };
         let reason = format!("moved from {}: {class}{paid}", current.agent);
@@ -97,7 +97,8 @@ fn is_free(
     current: &RouteResult,
     class: FailureClass,
     choice: Choice<'_>,
-    (agent, model): (&String, Option<&str>),
+    agent: &String,
+    model: Option<&str>,
 ) -> bool {
     if (choice.is_cooling_down)(agent, model) {
         return false;

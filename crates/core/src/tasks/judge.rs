@@ -46,7 +46,7 @@ pub fn judge(case: &Case<'_>) -> Verdict {
     let checks = &case.evidence.checks;
     verdict_before_checks(case)
         .or_else(|| broken_setup(checks))
-        .or_else(|| failed_checks(checks, case.task_type))
+        .or_else(|| failed_checks(checks, case.task_type).map(Verdict::Fail))
         .or_else(|| unapproved_checks(&case.evidence.unapproved))
         .or_else(|| checks_rewritten_by_change(checks))
         .or_else(|| inconclusive_checks(checks))
@@ -207,7 +207,7 @@ fn broken_setup(checks: &[Check]) -> Option<Verdict> {
 
 /// Returns the failure of the first check that did not pass. A check that also fails on the base is not blamed on the
 /// work, unless fixing it was the task.
-pub fn failed_checks(checks: &[Check], task_type: &TaskType) -> Option<Verdict> {
+pub fn failed_checks(checks: &[Check], task_type: &TaskType) -> Option<Failure> {
     let is_blamed = |check: &Check| !check.is_broken_setup() && (task_type.mends() || !check.fails_on_base());
     let failed = |check: &&Check| check.state != CheckState::Passed && is_blamed(check);
     let check = checks.iter().find(failed)?;
@@ -216,7 +216,7 @@ pub fn failed_checks(checks: &[Check], task_type: &TaskType) -> Option<Verdict> 
         CheckState::Passed | CheckState::Failed | CheckState::NotStarted => String::new(),
     };
     let detail = format!("check `{}` {}{within}\n{}", check.command, check.describe_result(), check.output_tail);
-    Some(Verdict::Fail(Failure::new(FailureClass::ChecksFailed, detail.trim_end())))
+    Some(Failure::new(FailureClass::ChecksFailed, detail.trim_end()))
 }
 
 /// Asks for approval of the project's checks that did not run, whatever else passes.

@@ -1,4 +1,4 @@
-//! The result of routing: the agent, the model, and the complexity. The rules are in `domain::router`.
+//! The result of routing: the agent, the model, and the complexity. The rules are in `crate::prompts::router`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

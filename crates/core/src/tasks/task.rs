@@ -316,17 +316,12 @@ impl Task {
 
     /// Returns the tasks whose status decides when this one continues.
     pub fn waits_for(&self) -> impl Iterator<Item = TaskId> + '_ {
-        let subtasks: &[TaskId] = match &self.state {
-            State::Blocked(BlockedOn::Children { tasks } | BlockedOn::Dependencies { tasks }) => tasks,
-            State::Blocked(BlockedOn::MissingDir { .. })
-            | State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::NeedsReview { .. }
-            | State::Cancelled { .. } => &[],
-        };
+        let subtasks: &[TaskId] =
+            if let State::Blocked(BlockedOn::Children { tasks } | BlockedOn::Dependencies { tasks }) = &self.state {
+                tasks
+            } else {
+                &[]
+            };
         self.spec.depends_on.iter().chain(subtasks).chain(self.awaited()).copied()
     }
 

@@ -1,5 +1,5 @@
 //! Whether a task's text refers to an image, so that its model must accept images. PURE. Judged by the form of
-//! references, not by what the text says about them; a label states that nobody needs to see them.
+//! references, not by what the text says about them; a label states that no agent needs to see them.
 
 /// File extensions of images. An SVG drawing is text.
 const ENDINGS: [&str; 11] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif"];

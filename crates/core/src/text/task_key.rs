@@ -86,7 +86,7 @@ pub fn meaning_of(name: &str) -> Meaning {
 }
 
 /// Returns the message about an ignored key.
-pub fn told_ignored(name: &str) -> String {
+pub fn describe_ignored(name: &str) -> String {
     match meaning_of(name) {
         Meaning::Key(key) => format!("`{name}` is not looked at, because `{key}` says the same"),
         Meaning::Instead(what) => format!("`{name}` is no key of a task and is not looked at: {what}"),

@@ -158,7 +158,7 @@ fn walk(file: &Path, mut take: impl FnMut(&Path, &mut dyn Read) -> io::Result<()
             return Err(wrong(format!("{name} is in it twice")));
         }
     }
-    // What comes after the last entry is read as well: the sum over all of it stands at the end.
+    // What comes after the last entry is read as well: the sum over all of it is at the end.
     io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(damaged)?;
     let manifest = manifest.ok_or_else(|| wrong("it ends before its manifest".to_owned()))?;
     if manifest.format != FORMAT {

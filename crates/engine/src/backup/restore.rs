@@ -1,4 +1,4 @@
-//! Bringing a backup back. Everything is taken out, compared and examined beside the home first; then what stands in
+//! Bringing a backup back. Everything is taken out, compared and examined beside the home first; then what is in
 //! the way is moved aside, and never removed. A restore that was cut short is known by its mark, and is done again.
 
 use super::{DIRECTORIES, FILES, JOURNAL, Manifest, archive, sidecar_of};
@@ -37,16 +37,16 @@ pub enum RestoreError {
         /// What is newer.
         what: String,
     },
-    /// Something stands where it would be put.
+    /// The target holds something already.
     #[error("{} holds something already: {}", home.display(), named(there.iter().map(|path| path.display())))]
     NotEmpty {
         /// The home that is not empty.
         home: PathBuf,
-        /// The files and directories that stand there.
+        /// The files and directories that it holds.
         there: Vec<PathBuf>,
     },
     /// Agents work that the backup knows nothing of.
-    #[error("{} at work, and the backup is older: a second agent would work beside it", told_alive(runs))]
+    #[error("{} at work, and the backup is older: a second agent would work beside it", describe_alive(runs))]
     Alive {
         /// The runs of the agents that work.
         runs: Vec<RunId>,
@@ -59,7 +59,7 @@ pub enum RestoreError {
     File(#[from] FsError),
 }
 
-fn told_alive(runs: &[RunId]) -> String {
+fn describe_alive(runs: &[RunId]) -> String {
     let names: Vec<&str> = runs.iter().map(RunId::as_str).collect();
     format!(
         "{} {} {}",
@@ -98,7 +98,7 @@ pub struct Restored {
 pub struct RestoreWish {
     /// Nothing is changed.
     pub dry_run: bool,
-    /// What stands in the way is moved aside.
+    /// What is in the way is moved aside.
     pub force: bool,
 }
 
@@ -106,7 +106,7 @@ fn mark(home: &Home) -> PathBuf {
     home.state().join("restoring")
 }
 
-/// A restore was cut short: what stands in the home is of two times.
+/// A restore was cut short: the home holds files of two times.
 pub fn interrupted(home: &Home) -> Option<String> {
     fs::read_text(&mark(home), 64 << 10).ok()
 }

@@ -6,7 +6,7 @@ use orch_config::Config;
 use orch_config::raw::RawProvider;
 use orch_config::resolved_agent::AgentConfig;
 use orch_core::models::agents::api::Endpoint;
-use orch_core::models::agents::{DialectKind, credentials, provider_of};
+use orch_core::models::agents::{DialectKind, OwnFile, credentials, provider_of};
 use orch_core::models::catalog::{Catalog, Provider};
 use orch_core::models::model_api::ModelApi;
 use orch_core::models::provider_access::{Origin, ProviderAccess, Way, is_usable};
@@ -135,13 +135,13 @@ pub fn login_of(environment: &Environment, agent: &AgentConfig) -> Option<Result
 }
 
 fn file_of(environment: &Environment, kind: DialectKind) -> Option<PathBuf> {
-    found_at(environment, credentials(kind)?.file)
+    found_at(environment, &credentials(kind)?.file)
 }
 
-fn found_at(environment: &Environment, (variable, below, file): (&str, &str, &str)) -> Option<PathBuf> {
-    let home = environment.get("HOME").map(|home| Path::new(home).join(below));
-    let dir = environment.get(variable).map(PathBuf::from).or(home)?;
-    Some(dir.join(file))
+fn found_at(environment: &Environment, file: &OwnFile) -> Option<PathBuf> {
+    let home = environment.get("HOME").map(|home| Path::new(home).join(file.dir));
+    let dir = environment.get(file.variable).map(PathBuf::from).or(home)?;
+    Some(dir.join(file.name))
 }
 
 /// Which providers can be used, and what the others lack.
@@ -195,7 +195,7 @@ fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usabilit
     };
     let own = agent.kind == DialectKind::Claude && provider != "anthropic";
     match login_of(environment, agent) {
-        // These speak with their own provider by a variable of their own; a login of claude is none of theirs.
+        // These speak with their own provider by a variable of their own; they do not use a login of claude.
         Some(Ok(_))
             if own && !agent.env.keys().any(|variable| variable.contains("KEY") || variable.contains("TOKEN")) => {}
         Some(Ok(by)) => usability.allow(provider, Way::LoggedIn { agent: name.to_owned(), by }),
@@ -230,11 +230,11 @@ pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provi
 pub fn may_be_diverted(environment: &Environment, agent: &AgentConfig) -> bool {
     let Some(known) = credentials(agent.kind) else { return false };
     let diverts = |text: &str| known.diverts.iter().any(|word| text.contains(word));
-    let read = |place: &(&str, &str, &str)| {
-        let file = found_at(environment, *place)?;
+    let read = |file: &OwnFile| {
+        let file = found_at(environment, file)?;
         file.is_file().then(|| fs::read_text(&file, LARGEST).unwrap_or_default())
     };
-    let has_own_files = known.settings.iter().any(|(variable, ..)| agent.env.contains_key(*variable));
+    let has_own_files = known.settings.iter().any(|file| agent.env.contains_key(file.variable));
     has_own_files
         || agent.env.contains_key("HOME")
         || agent.args.iter().any(|arg| diverts(arg))

@@ -71,7 +71,7 @@ impl Observed {
     }
 }
 
-/// Without the record everybody is new: that is no reason to route nothing.
+/// Without the record every agent counts as new: routing goes on.
 pub(crate) fn read(samples: Result<Vec<Sample>, orch_store::journal::JournalError>) -> Vec<Sample> {
     samples.unwrap_or_else(|error| {
         tracing::warn!(%error, "a strategy does without the record of the past");

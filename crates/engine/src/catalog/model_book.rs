@@ -1,4 +1,4 @@
-//! The models as they stand: the catalog with what providers answered, which of them can be used now, what the person
+//! The present models: the catalog with what providers answered, which of them can be used now, what the person
 //! prefers. Reads the environment and files; asks no provider.
 
 use crate::catalog::credentials::{self, Environment};
@@ -50,7 +50,7 @@ fn list_programs(usability: &mut ProviderAccess, config: &Config, environment: &
 pub struct ModelBook {
     /// The models that are known.
     pub catalog: Arc<Catalog>,
-    /// Whose can be used, and what the others lack.
+    /// The usable providers, and what the others lack.
     pub usability: ProviderAccess,
     /// What the person prefers.
     pub selection: Selection,
@@ -62,7 +62,7 @@ pub struct ModelBook {
     pub probes: Probes,
     /// The person's settings of providers.
     pub providers: BTreeMap<String, RawProvider>,
-    /// Whose last answer counts against them, and until when.
+    /// The providers whose last answer counts against them, and until when.
     pub failing: BTreeMap<String, Cooldown>,
 }
 

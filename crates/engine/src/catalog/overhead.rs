@@ -12,10 +12,16 @@ use orch_core::models::resolve::{Needs, Records, Resolver};
 use orch_core::tasks::review::ReviewMode;
 use std::collections::BTreeSet;
 
-/// Tokens that a routing question takes: read and written. An estimate.
-const ROUTING: (i64, i64) = (6_000, 300);
-/// The same for the review of a change of middle size.
-const REVIEW: (i64, i64) = (40_000, 2_000);
+/// How many tokens a run takes, estimated.
+struct Tokens {
+    read: i64,
+    written: i64,
+}
+
+/// The tokens of a routing question.
+const ROUTING: Tokens = Tokens { read: 6_000, written: 300 };
+/// The tokens of the review of a change of middle size.
+const REVIEW: Tokens = Tokens { read: 40_000, written: 2_000 };
 
 /// What is asked beside the work, one sentence each. `installed`: the agents whose program is found.
 pub fn overhead(config: &Config, environment: &Environment, installed: &[String]) -> Vec<String> {
@@ -58,14 +64,15 @@ fn review(config: &Config, environment: &Environment, installed: &[String]) -> O
 }
 
 /// `, about $0.01`, or nothing where the price is not known.
-fn price(config: &Config, model: &str, (read, written): (i64, i64)) -> String {
+fn price(config: &Config, model: &str, tokens: Tokens) -> String {
     let catalog = Catalog::with(&config.model_additions());
     let (usability, records) = (ProviderAccess::default(), Records::default());
     let selection = &config.model_selection.0;
     let resolver = Resolver { catalog: &catalog, usability: &usability, selection, records: &records };
     let found = resolver.resolve(model, &Needs::default()).ok().map(|found| found.model.facts());
     let prices = found.and_then(|facts| Some((facts.input_price?, facts.output_price?)));
-    let cost = |(input, output): (Usd, Usd)| (input.micros() * read + output.micros() * written) / 1_000_000;
+    let cost =
+        |(input, output): (Usd, Usd)| (input.micros() * tokens.read + output.micros() * tokens.written) / 1_000_000;
     prices.map(|prices| format!(", about {}", Usd::from_micros(cost(prices)))).unwrap_or_default()
 }
 

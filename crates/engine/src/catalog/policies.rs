@@ -1,5 +1,5 @@
-//! The routing policy of a home over its live tasks: who can be had, what was tried, what is recorded. What follows from that is
-//! `domain::policy`'s to say.
+//! The routing policy of a home over its live tasks: the available agents, what was tried, what is recorded. What follows from that is
+//! decided in `core::economics::policy`.
 
 use crate::catalog::credentials::Environment;
 use crate::catalog::model_book::ModelBook;
@@ -63,8 +63,8 @@ impl Ground<'_> {
         Some(case.advice())
     }
 
-    /// Who of a ladder can be had: installed, free, with a model that the agent's program can have and that does. An empty ladder
-    /// is everybody whom the settings give a model.
+    /// The agents of a ladder that are available: installed, free, with a model that the agent's program can have and that does. An empty ladder
+    /// means every agent to which the settings give a model.
     fn offers(&self, task: &Task, ladder: &[String]) -> Vec<Offer> {
         let config = &self.settings.config;
         let routing = self.settings.routing(task, self.projects);

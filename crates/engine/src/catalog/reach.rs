@@ -1,4 +1,4 @@
-//! What an agent's program can have, and whom the settings name with a model.
+//! The models that an agent's program can use, and the agents that the settings name with a model.
 
 use crate::catalog::credentials::{ELSEWHERE, Environment};
 use orch_config::Config;
@@ -27,7 +27,7 @@ pub fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> 
     }
 }
 
-/// Everybody whom the settings name with a model: `model_map`, the ladder and the chains; each once.
+/// All agents that the settings name with a model: `model_map`, the ladder and the chains; each once.
 pub(crate) fn workers(config: &Config, agents: &[String]) -> Vec<(String, String)> {
     let mapped =
         agents.iter().flat_map(|agent| config.mapped_models(agent).map(|model| (agent.clone(), model.to_owned())));

@@ -12,7 +12,7 @@ use orch_sys::fs;
 /// What is called so that is said of `tasks.yml`.
 const TASKS: &str = "tasks.yml";
 
-/// Whether `tasks.yml` reads, and still holds what was in it. Nothing is said where there is none, and never was.
+/// Checks that `tasks.yml` reads and still holds its entries. A file that never existed makes no finding.
 pub(super) fn tasks(patient: &Patient<'_>, known: Option<&Glance>) -> Option<Finding> {
     let path = patient.home.tasks_file();
     let shown = path.display();

@@ -22,7 +22,7 @@ pub(super) const GRACE: SignedDuration = SignedDuration::from_mins(2);
 /// The same for runs that are in no journal: a routing question of a person is in none while it is asked.
 pub(super) const UNKNOWN_GRACE: SignedDuration = SignedDuration::from_hours(2);
 
-/// How a thing stands.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -39,7 +39,7 @@ pub enum Verdict {
 pub struct Finding {
     /// What: a stable word, with the name of the thing behind it where there are several.
     pub name: String,
-    /// How the thing stands.
+    /// The result of the check.
     pub verdict: Verdict,
     /// What was found, for a person.
     pub detail: String,
@@ -90,7 +90,7 @@ const HINT: &str = "hint: ";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
     /// The findings are reported, and nothing is changed.
-    Look,
+    Inspect,
     /// The findings say what would be mended.
     DryRun,
     /// What is safe to mend is mended.
@@ -161,7 +161,7 @@ pub(super) fn of_task(id: TaskId) -> String {
 }
 
 /// Returns what to say of a run without a follower.
-pub(super) fn told_run(known: &Glance, run: &RunId) -> String {
+pub(super) fn describe_run(known: &Glance, run: &RunId) -> String {
     match known.runs.get(run) {
         Some(_) => format!("run {run}, which is over"),
         None => format!("run {run}, which no journal has"),

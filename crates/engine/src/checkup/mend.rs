@@ -105,7 +105,7 @@ pub(super) async fn carry_out(patient: &Patient<'_>, finding: &mut Finding, wish
         point!("mend.before");
     }
     match wish {
-        Wish::Look => {}
+        Wish::Inspect => {}
         Wish::DryRun => finding.detail.push_str(&format!("; with --fix, {}", mend.describe())),
         Wish::Fix => match mend.apply(patient).await {
             Ok(true) => {

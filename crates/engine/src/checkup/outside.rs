@@ -1,6 +1,6 @@
 //! Sessions, processes and run directories that no run needs any more.
 
-use super::finding::{Finding, GRACE, Patient, UNKNOWN_GRACE, Verdict, is_over, told_run};
+use super::finding::{Finding, GRACE, Patient, UNKNOWN_GRACE, Verdict, describe_run, is_over};
 use super::mend::Mend;
 use crate::launch::session::SESSION_FILE;
 use jiff::SignedDuration;
@@ -76,7 +76,7 @@ fn sessions(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Finding> 
         let finding = match run {
             Some(run) if !is_abandoned(patient, known, run) => continue,
             Some(run) => {
-                let detail = format!("it is of {}", told_run(known, run));
+                let detail = format!("it is of {}", describe_run(known, run));
                 Finding::new(&title, Verdict::Warning, detail)
                     .mend(Mend::Session { name: name.clone(), run: run.clone() })
             }
@@ -95,7 +95,7 @@ fn processes(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Finding>
     let runs = seen.marks.iter().filter_map(|mark| mark.parse::<RunId>().ok());
     let over = runs.filter(|run| known.runs.get(run).is_some_and(|run| is_over(run, patient.now)));
     let one = |run: RunId| {
-        let detail = format!("processes of {} are still there", told_run(known, &run));
+        let detail = format!("processes of {} are still there", describe_run(known, &run));
         Finding::new(&format!("processes {run}"), Verdict::Warning, detail)
             .remedy("orch doctor --fix")
             .mend(Mend::Processes { run })

@@ -15,7 +15,7 @@ const TEXT: &str = "report.txt";
 /// The largest report that is read.
 const LARGEST: usize = 16 << 20;
 
-/// A task of which a person must say where it stands.
+/// A task whose state a person must confirm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// The number of the task.
@@ -41,7 +41,7 @@ pub struct Damage {
     pub runs: usize,
     /// Lines of the history that could be read.
     pub entries: usize,
-    /// Tasks that ask.
+    /// Tasks whose state a person must confirm.
     pub asked: Vec<Asked>,
     /// What could not be rebuilt.
     pub lost: Vec<String>,
@@ -138,7 +138,7 @@ pub(crate) fn unfinished(damaged: &Path) -> Option<PathBuf> {
     directories(damaged).into_iter().find(|dir| dir.is_dir() && !dir.join(DOCUMENT).exists())
 }
 
-/// The report on the last damage, while its directory stands there.
+/// The report on the last damage, while its directory exists.
 pub(crate) fn latest(damaged: &Path) -> Option<Damage> {
     let read = |dir: PathBuf| serde_json::from_slice(&fs::read_limited(&dir.join(DOCUMENT), LARGEST).ok()?).ok();
     directories(damaged).into_iter().rev().find_map(read)

@@ -8,7 +8,7 @@ use orch_core::tasks::message::MessageId;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum JobKey {
     /// Poll the runs.
-    Look,
+    Poll,
     /// Read the home's files.
     ReadFiles,
     /// Write the file `tasks.yml`.
@@ -21,7 +21,7 @@ pub enum JobKey {
     HandOver(RunId, MessageId),
     /// Throw the checkout of a review away.
     ClearReview(RunId),
-    /// Weigh a run's result.
+    /// Judge a run's result.
     Judge(RunId),
     /// Integrate a run's result.
     Integrate(RunId),
@@ -30,7 +30,7 @@ pub enum JobKey {
     /// Try a project's checks.
     TryChecks(RunId),
     /// Read what running tasks have changed.
-    LookAtFiles,
+    ReadChanges,
     /// Ask the router for a person.
     TryRoute(RunId),
     /// Write the sidecars of changed tasks.

@@ -1,6 +1,6 @@
 //! The moves of base branches that this engine makes: one after the other, so that its own merges do not overtake each
 //! other, and known, so that no agent is blamed for them. In memory: after a
-//! restart a move by an earlier engine is at most noted as somebody's, never held against a run that shows no trail.
+//! restart a move by an earlier engine is at most noted without an author, never held against a run that shows no trail.
 
 use orch_core::base::ids::RunId;
 use orch_sys::git::{MoveProgress, RefMove};

@@ -1,6 +1,6 @@
 //! Failures of external calls that are in the way of jobs now. A job whose failure passes tries again with growing pauses;
 //! meanwhile its task is held with the reason, and a person is asked only after minutes. Nothing here reads a text to find
-//! out what it means: that is `domain::external`.
+//! out what it means: that is `core::base::external`.
 
 use crate::deps::job_key::JobKey;
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ struct Obstacle {
     since: Instant,
     /// When it is tried again.
     again: Timestamp,
-    /// It stands in the history, or what is the same does.
+    /// Whether the history has it, or an equal one.
     is_noted: bool,
 }
 
@@ -169,7 +169,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_that_passes_is_a_hold_for_minutes_and_then_a_question() {
         let obstacles = Obstacles::default();
-        let mut patience = obstacles.patience(&SystemClock, &JobKey::Look, Some(TaskId(7)));
+        let mut patience = obstacles.patience(&SystemClock, &JobKey::Poll, Some(TaskId(7)));
         assert!(patience.is_again(&StepProblem::External(full())).await);
         let holds = obstacles.holds();
         assert_eq!(holds[&TaskId(7)].reason, HoldReason::System);
@@ -185,7 +185,7 @@ mod tests {
     #[tokio::test]
     async fn a_question_is_believed_when_it_comes_twice_whatever_it_quotes() {
         let obstacles = Obstacles::default();
-        let mut patience = obstacles.patience(&SystemClock, &JobKey::Look, Some(TaskId(7)));
+        let mut patience = obstacles.patience(&SystemClock, &JobKey::Poll, Some(TaskId(7)));
         let question = StepProblem::Ask("the agent asks: No space left on device, what now?".to_owned());
         assert!(patience.is_again(&question).await, "it is looked for once more");
         assert!(!patience.is_again(&question).await, "and then it reaches the person");

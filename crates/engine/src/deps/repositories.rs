@@ -37,7 +37,7 @@ impl Deps {
             return Ok(repo);
         }
         let repo = Repo::discover(self.git().await?, dir).await?;
-        // Before any code reads a checkout that is half moved. Where that cannot be mended, the next move says so.
+        // Before any code reads a checkout that is half moved. Where that cannot be repaired, the next move says so.
         if let Err(error) = repo.finish_move().await {
             tracing::warn!(repository = %dir.display(), %error, "a move of a base branch was cut off");
         }

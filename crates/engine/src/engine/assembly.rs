@@ -1,4 +1,4 @@
-//! Puts an engine together, and the hand by which everybody else reaches it.
+//! Builds an engine, and the handle by which all other code reaches it.
 
 use crate::deps::Deps;
 use crate::engine::Engine;
@@ -27,7 +27,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
 impl Engine {
-    /// An engine, and a hand on it.
+    /// An engine, and a handle to it.
     pub(crate) fn new(
         deps: Arc<Deps>,
         mut loaded: Loaded,
@@ -69,7 +69,7 @@ impl Engine {
             timetable: Timetable::default(),
             deps,
         };
-        engine.mind_pauses(engine.deps.clock.now());
+        engine.apply_pauses(engine.deps.clock.now());
         (engine, handle)
     }
 }

@@ -1,4 +1,4 @@
-//! A hand on the engine: a command in, its answer out. What can be asked is written beside what is asked.
+//! A handle to the engine: a command in, its answer out. Each question is defined beside its answer.
 
 use crate::catalog::known_models::Observed;
 use crate::engine::command::Command;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
 
-/// A hand on the engine. Cheap to clone.
+/// A handle to the engine. Cheap to clone.
 #[derive(Clone)]
 pub struct EngineHandle {
     pub(crate) commands: mpsc::Sender<Command>,

@@ -1,5 +1,5 @@
 //! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that
-//! meets somebody else's save is done again on the new text.
+//! meets another program's save is done again on the new text.
 
 mod journaled;
 mod problems;
@@ -62,49 +62,88 @@ impl Reading {
     }
 }
 
+/// The first read of the files, before which no request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum FirstRead {
+    #[default]
+    Pending,
+    /// What was read is to become tasks, and their ids were tried to be written.
+    WriteTried,
+    Done,
+}
+
+/// The places of all entries in the file, as far as they are kept between two writes.
+#[derive(Default)]
+enum Layout {
+    #[default]
+    Unknown,
+    /// Not known, and the next read must bring it.
+    Wanted,
+    Known(Outline),
+}
+
+impl Layout {
+    fn take(&mut self) -> Option<Outline> {
+        match std::mem::take(self) {
+            Self::Unknown => None,
+            Self::Wanted => {
+                *self = Self::Wanted;
+                None
+            }
+            Self::Known(outline) => Some(outline),
+        }
+    }
+
+    /// Keeps this outline in place of the one before. Without one, what is wanted stays so.
+    fn replace(&mut self, outline: Option<Outline>) {
+        drop(self.take());
+        if let Some(outline) = outline {
+            *self = Self::Known(outline);
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        matches!(self, Self::Wanted)
+    }
+}
+
 /// A write of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Writing {
     #[default]
     Idle,
     UnderWay,
-    /// Under way, and somebody wants the file read when it is over.
+    /// Under way, and the file is to be read when it is over.
     ThenRead,
 }
 
 /// The loop's side of the file.
 #[derive(Default)]
 pub struct FileSync {
-    /// The files were read once, and what is new there has become tasks, where that is possible.
-    is_read: bool,
-    /// A write was tried.
-    is_write_tried: bool,
+    first_read: FirstRead,
     /// The commands that wait until the file is read.
     parked: Vec<Parked>,
     known: Known,
     /// The content that both sides agree on, while they do.
     agreed: Journaled<Option<Agreed>>,
-    /// Where everything stands in the file, as far as that is kept between two writes.
-    outline: Option<Outline>,
+    layout: Layout,
     reading: Reading,
-    /// Whether the next read must bring an outline.
-    outline_wanted: bool,
     /// Tasks whose lines may differ from the state.
     dirty: BTreeSet<TaskId>,
     /// Entries that wait for an id.
     fills: Vec<(usize, TaskId)>,
-    /// Entries were given their ids by a write, and the file was not read since.
+    /// Whether entries were given their ids by a write, and the file was not read since.
     filling: bool,
     writing: Writing,
-    /// While the last write is one that failed.
+    /// The last write, if it failed.
     failure: Option<Failure>,
-    /// Raised with each write that begins or ends.
+    /// A number that grows with each write that begins or ends.
     generation: u64,
-    /// Raised whenever somebody wants the file read, whatever is known of it.
+    /// A number that grows whenever the file is to be read, whatever is known of it.
     wish: u64,
     /// The last such wish that a read came after.
     granted: u64,
-    /// Somebody may be in the middle of saving it.
+    /// Whether another program may be saving it.
     being_saved: bool,
     /// When what waits is written.
     due: Option<Instant>,
@@ -122,31 +161,36 @@ pub struct FileSync {
 }
 
 impl FileSync {
-    /// Nothing read yet. `missing_tasks`: what it lacked when a daemon before did not believe it.
+    /// Creates the state before the first read. `lacking`: what the file lacked when an earlier daemon did not believe it.
     pub fn new(agreed: Option<Agreed>, lacking: Vec<TaskId>) -> Self {
         Self { agreed: Journaled::known(agreed), lacking: Journaled::known(lacking), ..Self::default() }
     }
 
     /// Records that the files were read once.
     pub fn set_read(&mut self) {
-        self.is_read = true;
+        self.first_read = FirstRead::Done;
     }
 
     /// Whether the files were read once, and what is new there has become tasks, where that is possible. Before that
-    /// no request is answered: an answer would miss what stands there.
+    /// no request is answered: an answer would miss what the file holds.
     pub fn is_read(&self) -> bool {
-        self.is_read
+        self.first_read == FirstRead::Done
     }
 
     /// Records that a read or a write is over. New entries are tasks when their ids were written; a file that takes
     /// none does not hold others up.
     pub fn note_progress(&mut self) {
-        self.is_read |= !self.reading.is_halfway() && (!self.is_filling() || self.is_write_tried);
+        let is_tried = self.first_read == FirstRead::WriteTried;
+        if !self.reading.is_halfway() && (is_tried || !self.is_filling()) {
+            self.first_read = FirstRead::Done;
+        }
     }
 
-    /// A write was tried.
+    /// Records that a write was tried.
     pub fn set_write_tried(&mut self) {
-        self.is_write_tried = true;
+        if self.first_read == FirstRead::Pending {
+            self.first_read = FirstRead::WriteTried;
+        }
     }
 
     /// Queues a command until the file is read next.
@@ -154,7 +198,7 @@ impl FileSync {
         self.parked.push(parked);
     }
 
-    /// The commands that have waited long enough, now that the file was read.
+    /// Returns the commands that have waited long enough, now that the file was read.
     pub fn take_parked(&mut self) -> Vec<Command> {
         let is_being_saved = self.being_saved;
         let parked = std::mem::take(&mut self.parked).into_iter();
@@ -163,12 +207,12 @@ impl FileSync {
         ready.into_iter().map(|parked| parked.command).collect()
     }
 
-    /// What was read last.
+    /// Returns what was read last.
     pub fn known(&self) -> Known {
         let (generation, wish) = (self.generation, self.wish);
         let tasks = self.known.tasks.filter(|_| self.granted == wish);
         let known = Known { tasks, generation, wish, agreed: *self.agreed.get(), ..self.known.clone() };
-        if self.outline_wanted { Known { tasks: None, agreed: None, ..known } } else { known }
+        if self.layout.is_wanted() { Known { tasks: None, agreed: None, ..known } } else { known }
     }
 
     /// Returns what is agreed on, when the journal is to record it.
@@ -176,28 +220,28 @@ impl FileSync {
         self.agreed.take_new()
     }
 
-    /// Whether this is how the file stands now, as far as orch's own writes go.
+    /// Whether orch has not written the file since this was read.
     pub fn is_current(&self, known: &Known) -> bool {
         known.generation == self.generation
     }
 
-    /// A write is under way.
+    /// Returns whether a write is under way.
     pub fn is_writing(&self) -> bool {
         self.writing != Writing::Idle
     }
 
-    /// The file is to be read when the write is over.
+    /// Has the file read when the write is over.
     pub fn read_after_write(&mut self) {
         self.writing = Writing::ThenRead;
     }
 
-    /// The write is over. Returns whether the file is to be read now.
+    /// Ends the write. Returns whether the file is to be read now.
     pub fn end_write(&mut self) -> bool {
         self.generation += 1;
         std::mem::take(&mut self.writing) == Writing::ThenRead
     }
 
-    /// What is wrong with the file, for a person.
+    /// Returns what is wrong with the file, for a person.
     pub fn problems(&self) -> &FileProblems {
         &self.problems
     }
@@ -213,12 +257,12 @@ impl FileSync {
     }
 
     /// Has the file read again in a while.
-    pub fn look_again(&mut self, at: Instant) {
+    pub fn schedule_read(&mut self, at: Instant) {
         self.again_at = Some(self.again_at.map_or(at, |known| known.min(at)));
     }
 
     /// Whether that time has come; asked once.
-    pub fn take_look_again(&mut self, now: Instant) -> bool {
+    pub fn take_scheduled_read(&mut self, now: Instant) -> bool {
         self.again_at.take_if(|at| *at <= now).is_some()
     }
 
@@ -227,12 +271,12 @@ impl FileSync {
         self.late_at.take_if(|at| *at <= now).is_some()
     }
 
-    /// A write is over: an editor may have had the file open.
-    pub fn look_for_late(&mut self, now: Instant) {
+    /// Schedules a search after a write: an editor may have had the file open.
+    pub fn schedule_late_search(&mut self, now: Instant) {
         self.late_at = Some(now + LATE);
     }
 
-    /// What was read is to be read anew, also when an older read is under way.
+    /// Has the file read again, also when an older read is under way.
     pub fn read_anew(&mut self) {
         self.wish += 1;
     }
@@ -242,14 +286,14 @@ impl FileSync {
         self.being_saved = is;
     }
 
-    /// Since when a file is odd, or since when it is as it is.
+    /// Returns since when a file is odd, or since when it has its content.
     pub fn doubted_since(&mut self, is_odd: bool, saved: Option<Timestamp>, now: Timestamp) -> Timestamp {
         self.doubted = is_odd.then(|| self.doubted.unwrap_or(now));
-        // A clock that was put back makes files that are to come.
+        // After a clock was set back, files have times in the future.
         saved.filter(|saved| *saved <= now).or(self.doubted).unwrap_or(now).min(now)
     }
 
-    /// The file is not believed, because it lacks these.
+    /// Records that the file is not believed, because it lacks these.
     pub fn lacks(&mut self, tasks: Vec<TaskId>) {
         self.lacking.set(tasks);
     }
@@ -259,18 +303,18 @@ impl FileSync {
         self.lacking.take_new()
     }
 
-    /// What a file lacks that is not believed.
+    /// Returns what a file lacks that is not believed.
     pub fn lacking(&self) -> &[TaskId] {
         self.lacking.get()
     }
 
-    /// These tasks changed.
+    /// Records that these tasks changed.
     pub fn touch(&mut self, tasks: &BTreeSet<TaskId>) {
         self.dirty.extend(tasks);
     }
 
     /// Takes over what a read found. Returns whether the problems are other ones than before.
-    pub fn take_look(&mut self, known: Known, problems: Option<Vec<String>>) -> bool {
+    pub fn take_read(&mut self, known: Known, problems: Option<Vec<String>>) -> bool {
         self.granted = known.wish;
         self.known = known;
         problems.is_some_and(|problems| self.problems.take_text(problems))
@@ -291,8 +335,7 @@ impl FileSync {
         self.reading = Reading::Whole;
         self.filling = false;
         self.agreed.set((whole && self.fills.is_empty()).then(|| doc.agreed()));
-        self.outline = Some(doc.into_outline());
-        self.outline_wanted = false;
+        self.layout = Layout::Known(doc.into_outline());
     }
 
     /// Has the file read again, because what was being read is lost.
@@ -308,7 +351,7 @@ impl FileSync {
         self.reading.is_halfway()
     }
 
-    /// Entries stand in the file that are not tasks yet: they wait for their ids, or for being read with them.
+    /// The file has entries that are not tasks yet: they wait for their ids, or for being read with them.
     pub fn is_filling(&self) -> bool {
         self.filling || !self.fills.is_empty()
     }
@@ -316,7 +359,8 @@ impl FileSync {
     /// The file holds what was agreed on: it reads, and nothing is to be learned from it.
     pub fn take_agreed(&mut self) {
         let agreed = self.agreed.get().map(|agreed| agreed.digest());
-        self.outline = self.outline.take().filter(|outline| Some(outline.digest()) == agreed);
+        let outline = self.layout.take().filter(|outline| Some(outline.digest()) == agreed);
+        self.layout.replace(outline);
         self.reading = Reading::Whole;
         self.filling = false;
         self.fills.clear();
@@ -324,8 +368,7 @@ impl FileSync {
 
     /// The file does not read: nothing is written before it does.
     pub fn forget_document(&mut self) {
-        self.outline = None;
-        self.outline_wanted = false;
+        self.layout = Layout::Unknown;
         self.filling = false;
         self.reading = Reading::Unread;
         self.fills.clear();
@@ -345,7 +388,7 @@ impl FileSync {
         let is_agreed = self.agreed.get().is_some() && refused.is_empty() && known.is_some();
         self.agreed.set(agreed.filter(|_| is_agreed));
         self.failure = None;
-        self.outline = outline;
+        self.layout.replace(outline);
         self.problems.set_refused(refused);
         if let Some(KnownTasks(fingerprint)) = known {
             self.known.tasks = Some(Some(fingerprint));
@@ -367,13 +410,13 @@ impl FileSync {
         self.failure = Some(Failure { why, times: times + 1, again_at: now + pause });
     }
 
-    /// Why what waits to be written cannot be.
+    /// Returns why what waits to be written cannot be.
     pub fn unwritten(&self) -> Option<&str> {
         let waits = self.filling || !self.dirty.is_empty() || !self.fills.is_empty();
         self.failure.as_ref().filter(|_| waits).map(|failure| failure.why.as_str())
     }
 
-    /// Nothing waits to be written, or nothing can be.
+    /// Returns whether nothing waits to be written, or nothing can be.
     pub fn is_written(&self) -> bool {
         let can_write = self.reading.is_readable() && self.failure.is_none();
         !self.is_writing() && (!can_write || (self.dirty.is_empty() && self.fills.is_empty()))
@@ -394,7 +437,7 @@ impl FileSync {
     /// Returns when that will be, or when the file is read again.
     pub fn due(&self) -> Option<Instant> {
         // Once the outline is asked for, the read that brings it is awaited.
-        let can_write = !self.is_writing() && self.reading == Reading::Whole && !self.outline_wanted;
+        let can_write = !self.is_writing() && self.reading == Reading::Whole && !self.layout.is_wanted();
         let retry = |due: Instant| self.failure.as_ref().map_or(due, |failure| due.max(failure.again_at));
         let write = self.due.filter(|_| can_write).map(retry);
         [write, self.again_at, self.late_at].into_iter().flatten().min()
@@ -424,8 +467,8 @@ impl FileSync {
             return None;
         }
         let Some(how) = self.how(edits) else {
-            // Let go of while nothing was to be written: read again first, whatever the file holds.
-            let asked_for = std::mem::replace(&mut self.outline_wanted, true);
+            // It was released while nothing was to be written: the file is read again first.
+            let asked_for = matches!(std::mem::replace(&mut self.layout, Layout::Wanted), Layout::Wanted);
             return (!asked_for).then(|| Job::ReadFiles { known: self.known() });
         };
         let fills = !std::mem::take(&mut self.fills).is_empty();
@@ -439,7 +482,7 @@ impl FileSync {
 
     /// New tasks alone are appended unread where that is possible; everything else needs the outline.
     fn how(&mut self, edits: Vec<Edit>) -> Option<How> {
-        let outline = self.outline.take();
+        let outline = self.layout.take();
         let new = edits.iter().map(|edit| match edit {
             Edit::Append(new) => Some(NewEntry::clone(new)),
             Edit::Set { .. } | Edit::FillId { .. } => None,
@@ -453,15 +496,15 @@ impl FileSync {
         Some(How::Edit { outline: outline?, edits })
     }
 
-    /// Something is kept for the next write.
+    /// Returns whether an outline is kept for the next write.
     pub fn holds_outline(&self) -> bool {
-        self.outline.is_some()
+        matches!(self.layout, Layout::Known(_))
     }
 
-    /// Nothing is open: lets go of what only the next write needs, about half a kilobyte for each task.
+    /// Releases what only the next write needs while nothing is open, about half a kilobyte for each task.
     pub fn rest(&mut self) {
         if !self.is_writing() && self.dirty.is_empty() && self.fills.is_empty() {
-            self.outline = None;
+            self.layout.replace(None);
         }
     }
 }
@@ -487,12 +530,12 @@ mod tests {
     #[test]
     fn a_wish_to_read_it_outlives_the_look_that_was_under_way() {
         let mut file = FileSync::new(None, Vec::new());
-        let looked = Known { tasks: Some(None), ..file.known() };
+        let known = Known { tasks: Some(None), ..file.known() };
         file.read_anew();
-        file.take_look(looked, None);
+        file.take_read(known, None);
         assert_eq!(file.known().tasks, None, "the next look reads it");
-        let looked = Known { tasks: Some(None), ..file.known() };
-        file.take_look(looked, None);
+        let known = Known { tasks: Some(None), ..file.known() };
+        file.take_read(known, None);
         assert_eq!(file.known().tasks, Some(None), "and the wish is fulfilled");
     }
 }

@@ -62,7 +62,7 @@ impl JobsInFlight {
                 reported
             }
             Err(error) => {
-                let key = self.keys.remove(&error.id()).unwrap_or(JobKey::Look);
+                let key = self.keys.remove(&error.id()).unwrap_or(JobKey::Poll);
                 tracing::error!(job = ?key, %error, "a job ended without a report");
                 (key, Report::Broken(error.to_string()))
             }
@@ -87,7 +87,7 @@ impl JobsInFlight {
         self.in_flight.iter().any(which)
     }
 
-    /// Nothing is under way.
+    /// Returns whether nothing is under way.
     pub(crate) fn is_empty(&self) -> bool {
         self.in_flight.is_empty()
     }

@@ -14,11 +14,11 @@ pub(crate) enum Input {
     Files,
     /// Poll the runs. Carries nothing.
     Wake,
-    /// The safety net.
+    /// The periodic check of everything.
     Tick,
     /// A hold ends, or something that was put off is due.
     Due,
-    /// Everybody who could send a command is gone.
+    /// No sender of commands is left.
     Unattended,
     /// The journal is damaged.
     Damaged,
@@ -30,7 +30,7 @@ pub(crate) struct Inputs {
     commands: mpsc::Receiver<Command>,
     wake: Arc<Notify>,
     files: Arc<Notify>,
-    /// Everybody who could send a command is gone.
+    /// No sender of commands is left.
     is_unattended: bool,
     /// When the runs are polled next, should a wake-up be lost.
     next_tick: Instant,
@@ -65,12 +65,12 @@ impl Inputs {
         self.commands.try_recv().ok()
     }
 
-    /// Waits for a command. `None`: everybody who could send one is gone.
+    /// Waits for a command. `None`: no sender is left.
     pub(crate) async fn command(&mut self) -> Option<Command> {
         self.commands.recv().await
     }
 
-    /// No command comes any more.
+    /// Records that no command comes any more.
     pub(crate) fn set_unattended(&mut self) {
         self.is_unattended = true;
     }

@@ -1,4 +1,4 @@
-//! One life of an engine: what it was started for, what it takes over, how it is asked to leave, and by when.
+//! The lifetime of an engine: what it was started for, what it takes over, how it is asked to leave, and by when.
 
 use crate::engine::manifest::Manifest;
 use crate::engine::mode::Mode;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// How long agents that were interrupted may take to end before the daemon leaves without them.
 const INTERRUPTING: Duration = Duration::from_secs(30);
 
-/// One life of an engine.
+/// The lifetime of an engine.
 pub(crate) struct Lifetime {
     mode: Mode,
     begun: Instant,
@@ -23,14 +23,14 @@ pub(crate) struct Lifetime {
     /// What the engine before wrote when it left.
     left_behind: Option<Manifest>,
     departure: Option<Departure>,
-    /// Leave then, whatever still runs.
+    /// The engine leaves then, whatever still runs.
     deadline: Option<Instant>,
     /// It has grown too large, and may not start anew yet.
     memory_problem: Option<String>,
 }
 
 impl Lifetime {
-    /// One that begins now.
+    /// Creates a lifetime that begins now.
     pub(crate) fn new(
         mode: Mode,
         begun: Instant,
@@ -98,7 +98,7 @@ impl Lifetime {
         self.departure.as_ref().map(|departure| departure.how)
     }
 
-    /// When it leaves, whatever still runs.
+    /// Returns when it leaves, whatever still runs.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -108,13 +108,13 @@ impl Lifetime {
         self.deadline.is_some_and(|deadline| now >= deadline)
     }
 
-    /// Is on its way out from now on. A later word counts more than an earlier one.
+    /// Begins to leave. A later request replaces an earlier one.
     pub(crate) fn leave_by(&mut self, departure: Departure, now: Instant) {
         self.deadline = (departure.how == ShutdownMode::Now).then(|| now + INTERRUPTING);
         self.departure = Some(departure);
     }
 
-    /// Told to leave at once, from outside.
+    /// Stops the engine at once, on a request from outside.
     pub(crate) fn leave_at_once(&mut self, now: Instant) {
         let usual = || Departure::new(ShutdownMode::Stop, Cause::Command, "told to leave");
         self.leave_by(self.reason.get().cloned().unwrap_or_else(usual), now);
@@ -136,7 +136,7 @@ impl Lifetime {
         self.shutdown.cancelled().await;
     }
 
-    /// Returns how it was asked to leave, and as what that counts; the first is none where no one asked.
+    /// Returns the request to leave and how it counts; no request is `None`.
     pub(crate) fn take_order(&mut self) -> (Option<Departure>, Option<ShutdownMode>) {
         // A loop that could not store its last turn has not seen the order; one that was asked in another way has.
         let order = match (self.departure.take(), self.reason.get().cloned()) {

@@ -107,7 +107,7 @@ pub(crate) struct ManifestRun {
     pub phase: Phase,
     /// The agent of the run.
     pub agent: String,
-    /// Model asked for.
+    /// The requested model.
     pub model: Option<String>,
     /// The tmux session of the run.
     pub session: Option<String>,
@@ -131,7 +131,7 @@ pub(crate) fn read(path: &Path) -> Option<Manifest> {
         .ok()
 }
 
-/// It was taken over.
+/// Removes the manifest once it was taken over.
 pub(crate) fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != std::io::ErrorKind::NotFound

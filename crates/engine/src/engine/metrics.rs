@@ -11,14 +11,14 @@ use std::time::Duration;
 /// Upper bounds of the buckets that durations are counted in, in seconds.
 pub const BOUNDS: [f64; 10] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0];
 
-/// Durations by size.
+/// A histogram of durations.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Histogram {
     /// How many were at most as long as each of [`BOUNDS`], and longer than the one before.
     pub buckets: [u64; BOUNDS.len()],
     /// How many there were.
     pub count: u64,
-    /// All together, in seconds.
+    /// The sum of all, in seconds.
     pub sum: f64,
 }
 
@@ -40,9 +40,9 @@ pub struct Figures {
     pub starts: BTreeMap<&'static str, u64>,
     /// Runs that ended, by kind and outcome: `finished`, `cancelled` or the class of the failure.
     pub ends: BTreeMap<(&'static str, &'static str), u64>,
-    /// Turns of the loop, without waiting.
+    /// The durations of the loop's turns, without waiting.
     pub turns: Histogram,
-    /// Writing a turn to the journal.
+    /// The durations of writing a turn to the journal.
     pub commits: Histogram,
     /// Runs whose start was counted, or was another engine's.
     begun: HashSet<RunId>,
@@ -58,7 +58,7 @@ impl Metrics {
         Self(Mutex::new(Figures { begun: found.cloned().collect(), ..Figures::default() }))
     }
 
-    /// The figures now.
+    /// Returns the present figures.
     pub fn figures(&self) -> Figures {
         self.locked().clone()
     }

@@ -19,7 +19,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Which tasks it may begin.
+    /// Returns which tasks it may begin.
     pub fn scope(self) -> Scope {
         match self {
             Self::Serve | Self::Once | Self::UntilIdle => Scope::All,
@@ -28,7 +28,7 @@ impl Mode {
         }
     }
 
-    /// The stable word.
+    /// Returns the stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Serve => "serve",

@@ -62,7 +62,7 @@ impl Models {
         Self { observed, ..Self::default() }
     }
 
-    /// The models as they stand. No project changes them.
+    /// The present models. No project changes them.
     pub(crate) fn book(&mut self, deps: &Deps, settings: &Settings, now: Timestamp) -> Arc<ModelBook> {
         if let Some((then, of, book)) = &self.book
             && Arc::ptr_eq(of, &settings.config)
@@ -77,7 +77,7 @@ impl Models {
         book
     }
 
-    /// The models as they stand, with what history shows of them.
+    /// The present models, with what history shows of them.
     pub(crate) fn book_with_records(
         &mut self,
         deps: &Deps,
@@ -126,7 +126,7 @@ impl Models {
         &self.probes
     }
 
-    /// A run has shown how a provider stands: that counts from now on, and is to be written down.
+    /// A run has shown the state of a provider: it counts from now on, and is to be written down.
     pub(crate) fn observe(&mut self, provider: &str, probe: Probe) {
         self.probes.insert(provider.to_owned(), probe.clone());
         self.forget_book();
@@ -176,7 +176,7 @@ impl Models {
     }
 }
 
-/// Whether something that was read then is still good. A clock that was set back makes nothing good for ever.
+/// Whether something that was read then is still valid. A clock that was set back keeps nothing valid for ever.
 fn is_good(then: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(then);
     !age.is_negative() && age < GOOD_FOR

@@ -1,5 +1,5 @@
 //! What is known of money: what was spent as far as budgets ask for it, and what follows for agents and accounts. Nothing of
-//! it is stored: the journal has the runs. How an account stands says `domain::budget`.
+//! it is stored: the journal has the runs. `core::economics::budget` computes the state of an account.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -66,7 +66,7 @@ pub(crate) struct Money {
     /// Accounts that are paid in advance, with something left.
     ahead: BTreeSet<String>,
     /// What was reported of that is short.
-    told: BTreeMap<Scope, Level>,
+    reported: BTreeMap<Scope, Level>,
     /// What the daemon finds short when it starts was reported by the one before.
     has_begun: bool,
     /// The journal did not say what was spent.
@@ -74,7 +74,7 @@ pub(crate) struct Money {
 }
 
 impl Money {
-    /// Nothing is limited: nothing need be known. Returns whether anything was.
+    /// Forgets what is known while nothing is limited. Returns whether anything was known.
     pub(crate) fn forget(&mut self) -> bool {
         let was_known = self.known.is_some();
         if was_known {
@@ -130,9 +130,9 @@ impl Money {
         Balances::new(rules, payees, &self.ledger, &[], now, &TimeZone::system())
     }
 
-    /// Reports this from now on. Returns what was reported before; `None`: this engine has reported nothing yet.
+    /// Replaces the reported levels. Returns what was reported before; `None`: this engine has reported nothing yet.
     pub(crate) fn report(&mut self, levels: BTreeMap<Scope, Level>) -> Option<BTreeMap<Scope, Level>> {
-        let before = std::mem::replace(&mut self.told, levels);
+        let before = std::mem::replace(&mut self.reported, levels);
         std::mem::replace(&mut self.has_begun, true).then_some(before)
     }
 
@@ -147,7 +147,7 @@ impl Money {
         self.ahead = balances.ahead;
     }
 
-    /// Agents that nothing is to be given to, because what they are paid with is exhausted.
+    /// Returns the agents that get no work, because their account is exhausted.
     pub(crate) fn exhausted(&self) -> &[String] {
         &self.exhausted
     }

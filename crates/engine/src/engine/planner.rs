@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The shortest time between two measurements of the machine.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(5);
 /// The shortest time between two reads of what running tasks have changed.
 const BETWEEN_FILES: Duration = Duration::from_secs(10);
 
@@ -25,7 +25,7 @@ pub(crate) struct Planning<'a> {
     pub scope: Scope,
     /// The engine is on its way out, and how.
     pub leaving: Option<ShutdownMode>,
-    /// Who makes the commits.
+    /// The author of the commits.
     pub identity: &'a str,
     /// The time of the turn.
     pub now: Timestamp,
@@ -39,11 +39,11 @@ pub(crate) struct Planner {
     governor: Governor,
     /// Bytes free on the disks of these directories.
     free: Vec<(PathBuf, Option<u64>)>,
-    looked: Option<Instant>,
+    measured_at: Option<Instant>,
     /// Files that running tasks have changed.
     touched: Arc<Touched>,
-    looked_at_files: Option<Instant>,
-    /// Tells whether a directory is there.
+    files_read_at: Option<Instant>,
+    /// Returns whether a directory exists.
     dir_exists: Box<dyn Fn(&Path) -> bool + Send + Sync>,
     registered: Registered,
 }
@@ -55,9 +55,9 @@ impl Default for Planner {
             capacity: Arc::new(Capacity::with_slots(1)),
             governor: Governor::default(),
             free: Vec::new(),
-            looked: None,
+            measured_at: None,
             touched: Arc::default(),
-            looked_at_files: None,
+            files_read_at: None,
             dir_exists: Box::new(|dir| dir.is_dir()),
             registered: Registered::default(),
         }
@@ -70,10 +70,10 @@ impl Planner {
         self.capacity = Arc::new(capacity);
         let Planning { scope, leaving, identity, now } = planning;
         let is_registered = |dir: &Path| self.registered.holds(dir, &state.project_dirs);
-        plan(&state.snapshot(scope, &self.capacity, leaving, identity, (&self.dir_exists, &is_registered)), now)
+        plan(&state.snapshot(scope, &self.capacity, leaving, identity, &self.dir_exists, &is_registered), now)
     }
 
-    /// This plan counts now.
+    /// Makes this the present plan.
     pub(crate) fn keep(&mut self, plan: Plan) {
         self.plan = Arc::new(plan);
     }
@@ -88,18 +88,18 @@ impl Planner {
     }
 
     /// Measures the machine, unless that was just done. Returns whether it did.
-    pub(crate) fn look_at_machine(&mut self, dirs: [PathBuf; 2], now: Timestamp) -> bool {
-        let looked = instant();
-        if self.looked.is_some_and(|at| looked.duration_since(at) < BETWEEN_LOOKS) {
+    pub(crate) fn measure_machine(&mut self, dirs: [PathBuf; 2], now: Timestamp) -> bool {
+        let now_instant = instant();
+        if self.measured_at.is_some_and(|at| now_instant.duration_since(at) < INTERVAL) {
             return false;
         }
         self.free = dirs.map(|dir| (machine::free_bytes(&dir), dir)).map(|(free, dir)| (dir, free)).to_vec();
         self.governor = self.governor.observe(machine::sample(), now);
-        self.looked = Some(looked);
+        self.measured_at = Some(now_instant);
         true
     }
 
-    /// How many may run by how the machine stands.
+    /// How many runs the state of the machine permits.
     pub(crate) fn pace(&self, rule: Rule) -> Pace {
         self.governor.pace(rule)
     }
@@ -110,12 +110,12 @@ impl Planner {
     }
 
     /// Returns whether it is time to read what running tasks have changed; the caller then reads it.
-    pub(crate) fn looks_at_files(&mut self, now: Instant) -> bool {
-        let is_soon = self.looked_at_files.is_some_and(|at| now.duration_since(at) < BETWEEN_FILES);
+    pub(crate) fn is_time_to_read_changes(&mut self, now: Instant) -> bool {
+        let is_soon = self.files_read_at.is_some_and(|at| now.duration_since(at) < BETWEEN_FILES);
         if is_soon || !self.plan.needs_capacity || !self.capacity.overlap_rules.is_enabled() {
             return false;
         }
-        self.looked_at_files = Some(now);
+        self.files_read_at = Some(now);
         true
     }
 

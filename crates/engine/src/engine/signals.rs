@@ -21,8 +21,8 @@ pub struct EngineExit {
 }
 
 impl EngineExit {
-    /// It is to be opened again by this same process: the journal is damaged, which is mended on the way, and nobody
-    /// wants it gone.
+    /// It is to be opened again by this same process: the journal is damaged, which is repaired on the way, and no request
+    /// to stop is open.
     pub fn reopens(&self) -> bool {
         let goes_on = match self.ordered {
             None | Some(ShutdownMode::Respawn) => true,

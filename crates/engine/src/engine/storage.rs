@@ -23,7 +23,7 @@ pub(crate) struct Storage {
     damaged: CancellationToken,
     /// How the journal is damaged, where this engine found it.
     damage: Option<String>,
-    /// Why nothing can be stored now.
+    /// The reason why nothing can be stored now.
     problem: Option<String>,
     /// Since when nothing could be stored, and why, where that is still to be written down.
     unstored: Option<(Timestamp, String)>,
@@ -90,7 +90,7 @@ impl Storage {
         }
     }
 
-    /// Why nothing can be stored now.
+    /// The reason why nothing can be stored now.
     pub(crate) fn problem(&self) -> Option<&String> {
         self.problem.as_ref()
     }
@@ -105,7 +105,7 @@ impl Storage {
         self.feed.send(entry).ok();
     }
 
-    /// These tasks changed: their sidecars are to be written.
+    /// Records that these tasks changed: their sidecars are to be written.
     pub(crate) fn outdate_sidecars(&mut self, tasks: impl Iterator<Item = (TaskId, Arc<Task>)>) {
         self.sidecars.extend(tasks);
     }

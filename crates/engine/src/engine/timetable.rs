@@ -28,11 +28,11 @@ pub struct Timetable {
     seen: Option<Timestamp>,
     /// What is wrong with `jobs.yml` now.
     problems: Vec<String>,
-    /// Who waits for the change of the file that is under way.
+    /// The caller that waits for the change of the file that is under way.
     changing: Option<(Reply<Arc<JobRecord>>, Actor)>,
     /// Changes that wait for that one.
     changes: VecDeque<(Box<Change>, Reply<Arc<JobRecord>>, Actor)>,
-    /// Raised with each change that begins or ends: what was read beside one is not what stands there now.
+    /// Raised with each change that begins or ends: what was read during one is not the present content.
     generation: u64,
     /// Firings that a person asked this engine for.
     by_hand: HashSet<FiringKey>,
@@ -49,7 +49,7 @@ impl Timetable {
         Known { jobs_generation: self.generation, ..known }
     }
 
-    /// Whether what was read then is how the file stands now, as far as orch's own changes go.
+    /// Whether orch has not changed the file since this was read.
     pub fn is_current(&self, known: &Known) -> bool {
         known.jobs_generation == self.generation && !self.is_changing()
     }
@@ -110,7 +110,7 @@ impl Timetable {
         let come = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id);
         let mut ripe: Vec<JobId> = come.chain(&self.waiting).cloned().collect::<BTreeSet<_>>().into_iter().collect();
         if self.seen.replace(now).is_none_or(|seen| now < seen) {
-            // The clock was put back: what was dealt with up to a time that is still to come is checked again.
+            // The clock was set back: jobs that were handled up to a time in the future are checked again.
             let is_ahead = |record: &&Arc<JobRecord>| record.through > now;
             ripe.extend(jobs.values().filter(is_ahead).map(|record| record.spec.id.clone()));
         }
@@ -179,7 +179,7 @@ impl Timetable {
 /// The clock of a job.
 ///
 /// # Errors
-/// Its schedule or its zone is none here; in words.
+/// The schedule or the zone is invalid here; the reason in words.
 pub fn timer_of(record: &JobRecord) -> Result<Timer, String> {
     let schedule = Schedule::parse(&record.spec.schedule).map_err(|error| error.to_string())?;
     Ok(Timer { schedule, zone: zone_of(record)? })

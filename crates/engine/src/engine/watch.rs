@@ -1,4 +1,4 @@
-//! What this engine knows of runs beside the stored state: what it asked of them, what it has heard, and which of them are over
+//! What this engine knows of runs beside the stored state: what it asked of them, what they reported, and which of them are over
 //! and still to be packed and indexed. Nothing of it is stored: after a start everything is checked.
 
 use crate::state::reply::Reply;
@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The time between two checks of what is kept.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(3600);
+const INTERVAL: Duration = Duration::from_secs(3600);
 /// How long runs that ended are gathered before they are indexed: a burst has better things to do.
 const GATHER: Duration = Duration::from_secs(2);
 
@@ -29,13 +29,13 @@ pub(crate) struct RunWatch {
     /// What holds accepted work up, as the history records it.
     recorded_holds: HashMap<TaskId, Fact>,
     /// When what is kept is checked next.
-    next_look: Option<Instant>,
+    next_pass: Option<Instant>,
     /// All runs must be compared with the index.
     catch_up: bool,
     /// Runs that ended, and the first of them when.
     ended: BTreeSet<RunId>,
     gathering_since: Option<Instant>,
-    /// Who waits to hear which worktrees went.
+    /// The callers that wait for the list of removed worktrees.
     collecting_for: Option<Reply<Collected>>,
 }
 
@@ -50,7 +50,7 @@ impl RunWatch {
         self.unasked.push(run);
     }
 
-    /// Those that could not be asked are asked again.
+    /// Asks the runs again that could not be asked.
     pub(crate) fn ask_again(&mut self) {
         for run in std::mem::take(&mut self.unasked) {
             self.asked_to_stop.remove(&run);
@@ -72,12 +72,12 @@ impl RunWatch {
         self.seen.insert(run, written);
     }
 
-    /// Whether this is not how the history tells what holds the task's work up; then it does from now on.
+    /// Returns whether the history has another hold of the task; from now on it has this one.
     pub(crate) fn is_other_hold(&mut self, task: TaskId, hold: &Fact) -> bool {
         self.recorded_holds.insert(task, hold.clone()).is_none_or(|before| before != *hold)
     }
 
-    /// Nothing holds the task's work up any more.
+    /// Records that nothing holds up the task's work any more.
     pub(crate) fn forget_hold(&mut self, task: TaskId) {
         self.recorded_holds.remove(&task);
     }
@@ -94,13 +94,13 @@ impl RunWatch {
         self.catch_up = true;
     }
 
-    /// Whether it is time to check what is kept, and whether that is to be done whatever was done before; asked once.
+    /// Returns whether the check of what is kept is forced; `None`: it is not due yet.
     pub(crate) fn take_retention(&mut self, now: Instant, at_start: bool) -> Option<bool> {
-        if self.next_look.is_some_and(|at| now < at) {
+        if self.next_pass.is_some_and(|at| now < at) {
             return None;
         }
-        let is_due = at_start || self.next_look.is_some();
-        self.next_look = Some(now + BETWEEN_LOOKS);
+        let is_due = at_start || self.next_pass.is_some();
+        self.next_pass = Some(now + INTERVAL);
         Some(is_due)
     }
 
@@ -121,7 +121,7 @@ impl RunWatch {
         self.collecting_for = Some(reply);
     }
 
-    /// Who waits to hear which worktrees went.
+    /// The callers that wait for the list of removed worktrees.
     pub(crate) fn take_collecting_for(&mut self) -> Option<Reply<Collected>> {
         self.collecting_for.take()
     }

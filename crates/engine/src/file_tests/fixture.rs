@@ -406,7 +406,7 @@ impl Fixture {
                 self.take(step);
             }
             self.later += SignedDuration::from_secs(2);
-            self.engine.file.look_for_late(orch_sys::clock::instant());
+            self.engine.file.schedule_late_search(orch_sys::clock::instant());
             self.engine.file.read_anew();
         }
     }

@@ -1,5 +1,5 @@
 //! The jobs on `tasks.yml` and the settings' files: reading what changed, and writing what orch has to say. A write
-//! that meets somebody else's save is not made. Nothing is decided here.
+//! that meets another program's save is not made. Nothing is decided here.
 
 use crate::deps::Deps;
 use crate::files::jobs_file;
@@ -35,7 +35,7 @@ pub struct Known {
     pub(crate) jobs_generation: u64,
     /// A content that need not be read.
     pub(crate) agreed: Option<Agreed>,
-    /// Which write it came after: what was read beside a write is not what stands there now.
+    /// Which write it came after: what was read during a write is not the present content.
     pub(crate) generation: u64,
     /// Which wish to have it read it came after.
     pub(crate) wish: u64,
@@ -58,7 +58,7 @@ pub struct FileNews {
     pub jobs: Option<JobsNews>,
     /// The tasks, when their file changed.
     pub tasks: Option<TasksNews>,
-    /// Settled tasks that stand in the file, by the journal.
+    /// The number of settled tasks in the file, by the journal.
     pub settled: usize,
     /// Those of them that the file lacks.
     pub lacking: Vec<TaskId>,
@@ -85,7 +85,7 @@ pub struct Rest {
 /// What `tasks.yml` holds.
 #[derive(Debug)]
 pub enum TasksNews {
-    /// It reads, or there is none, which reads as empty.
+    /// The file reads; a missing one reads as empty.
     Read(Box<TasksDoc>),
     /// It does not; the last good version stays in force.
     Broken(Vec<String>),
@@ -145,13 +145,13 @@ pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]
 /// How long a settings' file must be left alone before it is read: what an editor has only started to write says less
 /// than what it will, and what is left out has its default.
 const QUIET: SignedDuration = SignedDuration::from_millis(100);
-/// The same of one in which nothing stands: it may have been emptied to be written anew.
+/// The same of an empty file: it may have been emptied to be written anew.
 const EMPTY: SignedDuration = SignedDuration::from_secs(2);
 
 /// When the last of these files will have been left alone long enough; `None`: all are.
 fn quiet_at(files: &[Option<Fingerprint>], now: Timestamp) -> Option<Timestamp> {
     let of_file = |found: &Fingerprint| {
-        // One that was saved at a time to come is none that somebody writes now.
+        // A file with a time in the future is not being written now.
         let saved = found.modified().filter(|saved| *saved <= now)?;
         saved.checked_add(if found.is_empty() { EMPTY } else { QUIET }).ok().filter(|quiet| *quiet > now)
     };
@@ -186,7 +186,7 @@ fn is_unchanged(entry: &Entry, marks: &[Mark]) -> bool {
 
 /// What the file holds; of settled tasks, only what is not as it was.
 fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
-    let (marks, untold) = match deps.journal.marks() {
+    let (marks, marks_error) = match deps.journal.marks() {
         Ok(marks) => (marks, None),
         Err(error) => {
             // Without them every entry is compared with the whole task: slower, and the same in the end.
@@ -194,7 +194,7 @@ fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
             (Vec::new(), Some(error))
         }
     };
-    let news = FileNews { settled: marks.len(), unreadable: untold, ..FileNews::default() };
+    let news = FileNews { settled: marks.len(), unreadable: marks_error, ..FileNews::default() };
     let broken = |message: String| FileNews { tasks: Some(TasksNews::Broken(vec![message])), ..FileNews::default() };
     if let Some(target) = fs::dangling_link(path) {
         let (path, target) = (path.display(), target.display());
@@ -283,7 +283,7 @@ pub(crate) enum How {
     Append { agreed: Agreed, lines: String },
 }
 
-/// What stands in the file of one task after a write.
+/// What the file holds of one task after a write.
 #[derive(Debug, Clone)]
 pub struct Line {
     /// The task, as it was when the write was ordered.
@@ -298,7 +298,7 @@ impl Line {
         self.task.status()
     }
 
-    /// Its results stand there too.
+    /// Whether the file holds its results too.
     pub fn results(&self) -> bool {
         !self.is_new && (self.task.place.is_some() || self.task.progress.attempts > 0)
     }
@@ -313,7 +313,7 @@ pub enum Writeback {
         outline: Option<Outline>,
         /// What the file holds now, when everything in it is known.
         agreed: Option<Agreed>,
-        /// The tasks that stand there now.
+        /// The tasks that the file holds now.
         tasks: Vec<Line>,
         /// What could not be written, for a person.
         refused: Vec<String>,
@@ -367,7 +367,7 @@ pub fn write(deps: &Deps, order: WriteOrder) -> Writeback {
         }
     };
     // What gets an id must be read again; else what orch wrote is known. It is not looked up at the path: there may
-    // already stand what was saved since, which would then never be read.
+    // already be what was saved since, which would then never be read.
     let known = (!order.fills).then_some(KnownTasks(written.fingerprint));
     Writeback::Written { outline, agreed: Some(agreed), tasks: order.tasks, refused, known }
 }

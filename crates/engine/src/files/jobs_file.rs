@@ -1,4 +1,4 @@
-//! `jobs.yml` as text: reading it, and changing it for a person. A change that meets somebody else's save is made anew.
+//! `jobs.yml` as text: reading it, and changing it for a person. A change that meets another program's save is made anew.
 
 use crate::deps::Deps;
 use crate::error::EngineError;
@@ -13,13 +13,13 @@ use std::path::Path;
 /// The largest `jobs.yml` that is read, in bytes.
 const LARGEST: usize = 16 << 20;
 
-/// How often a change is made anew because somebody saved the file meanwhile.
+/// How often a change is made anew because another program saved the file meanwhile.
 const TRIES: usize = 5;
 
 /// What `jobs.yml` holds.
 #[derive(Debug)]
 pub enum JobsNews {
-    /// It reads, or there is none, which reads as blank.
+    /// The file reads; a missing one reads as blank.
     Read(Box<JobsDoc>),
     /// It does not; what was in force stays so.
     Broken(String),

@@ -49,7 +49,7 @@ async fn attempt(queue: &Queue<'_>, merge: &str) -> Result<String, Attempt> {
     }
 }
 
-/// Puts the work back onto the task's branch, which git takes for merged otherwise. Where the branch is gone, or somebody is
+/// Puts the work back onto the task's branch, which git takes for merged otherwise. Where the branch is gone, or another program is
 /// at work there, it stays as it is: a merge of it then says so. Returns the commit that puts it back.
 ///
 /// # Errors

@@ -22,8 +22,8 @@ use std::time::SystemTime;
 /// What a job found or did.
 #[derive(Debug)]
 pub enum Report {
-    /// How the runs stand.
-    Looked {
+    /// The state of the runs.
+    Polled {
         /// Messages that agents have taken up.
         heard: Vec<(RunId, MessageId)>,
         /// How agents fare, where that is news.
@@ -55,13 +55,13 @@ pub enum Report {
         /// Why the run could not be started.
         problem: LaunchProblem,
     },
-    /// A run's result was weighed.
+    /// A run's result was judged.
     Judged {
         /// The run that was judged.
         run: RunId,
         /// The conclusion about the run.
         verdict: Verdict,
-        /// What it stands on.
+        /// The evidence of the verdict.
         evidence: Box<Evidence>,
         /// Who reviews it next.
         reviewers: Reviewers,
@@ -83,7 +83,7 @@ pub enum Report {
         order: Option<Order>,
         /// The result of the integration.
         result: Result<Integration, IntegrationProblem>,
-        /// The run's record, when its work did not stand the merge.
+        /// The run's record, when its work does not pass after the merge.
         record: Option<Box<Run>>,
     },
     /// What running tasks have changed.

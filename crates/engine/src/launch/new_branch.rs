@@ -30,7 +30,8 @@ fn note(run_dir: &RunDir) -> PathBuf {
 pub(crate) async fn name(
     deps: &Arc<Deps>,
     repo: &Repo,
-    (task, project): (&Task, &str),
+    task: &Task,
+    project: &str,
     run_dir: &RunDir,
 ) -> Result<BranchName, LaunchProblem> {
     if let Some(noted) = noted_before(deps, task.id).await? {

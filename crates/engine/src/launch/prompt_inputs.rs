@@ -27,7 +27,7 @@ pub fn templates(home: &Home, project: Option<&str>) -> Result<Templates, String
     Templates::new(&overrides).map_err(|error| format!("{}: {error}", place.display()))
 }
 
-/// Where the templates of one project are. A name that is none of a directory has none.
+/// Where the templates of one project are. A name that is no directory's has none.
 fn of_project(home: &Home, project: &str) -> Option<PathBuf> {
     let is_plain = !project.starts_with('.') && !project.contains(['/', '\0']);
     is_plain.then(|| home.prompts().join(project))

@@ -4,19 +4,19 @@ use crate::catalog::credentials::endpoint;
 use crate::catalog::known_models::{book, read};
 use crate::catalog::strategies::{given, routing_of};
 use crate::deps::Deps;
-use crate::launch::run_limits::{self, RunLimits};
-use crate::launch::run_start::{Started, failed, project_name};
+use crate::deps::task_context::TaskContext;
+use crate::launch::run_limits::RunLimits;
+use crate::launch::run_start::{Started, agent_program, failed, launch_request, project_name};
 use crate::launch::session::{Opening, not_started};
 use crate::launch::{prepare_run, prompt_inputs};
 use crate::settings::routing::OwnedRouting;
-use crate::settings::{Settings, directory_of};
 use crate::verify::ending::ended;
 use orch_config::resolved_agent::AgentConfig;
 use orch_core::base::ids::RunId;
 use orch_core::base::names;
 use orch_core::economics::track_record;
 use orch_core::models::agents::api::Endpoint;
-use orch_core::models::agents::{DialectKind, LaunchRequest, Session};
+use orch_core::models::agents::{DialectKind, LaunchRequest};
 use orch_core::models::availability::Probes;
 use orch_core::prompts::prompt::route_prompt;
 use orch_core::prompts::router::Decision;
@@ -24,29 +24,20 @@ use orch_core::tasks::answer::{Answer, AnswerStatus};
 use orch_core::tasks::event::LaunchProblem;
 use orch_core::tasks::outcome::{Failure, FailureClass, Outcome, RunKind};
 use orch_core::tasks::route::RouteResult;
-use orch_core::tasks::task::{Run, Task};
+use orch_core::tasks::task::Run;
 use orch_core::tasks::task_type::TaskType;
-use orch_runner::{Limits, RunReport};
-use orch_store::journal::Project;
+use orch_runner::RunReport;
 use orch_sys::fs;
-use orch_sys::process::which;
-use std::collections::BTreeMap;
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Asks the routing question as `run`.
-pub async fn start(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &Run,
-) -> Result<Started, LaunchProblem> {
-    let dir = directory_of(task, projects).ok();
+pub async fn start(cx: &TaskContext, run: &Run) -> Result<Started, LaunchProblem> {
+    let TaskContext { deps, projects, task, .. } = cx;
+    let dir = cx.dir().ok();
     let run_dir = deps.run_dir(&run.id);
-    let session_id = uuid::Uuid::new_v4().to_string();
     if not_started(&run_dir)? {
         let (project, root) = match &dir {
             Some(dir) => (project_name(dir, projects), dir.as_path()),
@@ -54,16 +45,12 @@ pub async fn start(
         };
         let name = format!("{}-route-{}", names::session_name(&project, root, task.id, task.runs), run.id);
         let opening = Opening::begin(deps, name, run_dir)?;
-        let routing = routing(deps, settings, projects, task).await;
-        let prepared = match who(deps, settings, projects, task, run).await {
-            Ok(who) => prepare(deps, settings, &routing, (task, run), projects, dir.as_deref(), (who, &session_id)),
+        let routing = routing(cx).await;
+        let prepared = match who(cx, run).await {
+            Ok(who) => prepare(cx, run, &routing, dir.as_deref(), who),
             Err(failure) => Err(LaunchProblem::Failed(failure)),
         };
-        if let Err(problem) = prepared {
-            opening.close().await;
-            return Err(problem);
-        }
-        opening.taken().await?;
+        opening.finish(prepared).await?;
     }
     Ok(Started { place: None, session_id: None })
 }
@@ -75,94 +62,59 @@ struct Who {
     endpoint: Option<Endpoint>,
 }
 
-async fn who(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Task,
-    run: &Run,
-) -> Result<Who, Failure> {
-    let missing = |detail: String| Failure::new(FailureClass::AgentMissing, detail);
-    let config = settings.for_task(task, projects);
-    let agent = config.agents.answerer(&run.agent).cloned();
-    let agent = agent.ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
-    if agent.kind != DialectKind::Api {
-        let path = deps.environment.get("PATH").map_or("", String::as_str);
-        let command = which(&agent.command, path);
-        let command = command.ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
-        return Ok(Who { agent, command, endpoint: None });
-    }
-    let (at, with, model) = (Arc::clone(deps), Arc::clone(settings), run.model.clone().unwrap_or_default());
+async fn who(cx: &TaskContext, run: &Run) -> Result<Who, Failure> {
+    let config = cx.config();
+    let agent = match config.agents.answerer(&run.agent) {
+        Some(agent) if agent.kind == DialectKind::Api => agent.clone(),
+        agent => {
+            let (agent, command) = agent_program(&cx.deps, &run.agent, agent)?;
+            return Ok(Who { agent: agent.clone(), command, endpoint: None });
+        }
+    };
+    let (at, with, model) = (Arc::clone(&cx.deps), Arc::clone(&cx.settings), run.model.clone().unwrap_or_default());
     // The person's own word on providers, whatever a repository says.
     let found = tokio::task::spawn_blocking(move || {
         let book = book(&at, &with, &Probes::new(), at.clock.now());
         endpoint(&at.environment, &with.config.providers, &book.catalog, &model)
     });
-    let endpoint = found.await.map_err(|error| missing(error.to_string()))??;
-    Ok(Who { agent, command: deps.program(), endpoint: Some(endpoint) })
+    let found = found.await.map_err(|error| Failure::new(FailureClass::AgentMissing, error.to_string()))?;
+    Ok(Who { agent, command: cx.deps.program(), endpoint: Some(found?) })
 }
 
 fn prepare(
-    deps: &Deps,
-    settings: &Settings,
+    cx: &TaskContext,
+    run: &Run,
     routing: &OwnedRouting,
-    (task, run): (&Task, &Run),
-    projects: &[Project],
     dir: Option<&Path>,
-    (Who { agent, command, endpoint }, session_id): (Who, &str),
+    who: Who,
 ) -> Result<(), LaunchProblem> {
-    let config = settings.for_task(task, projects);
+    let (TaskContext { deps, projects, .. }, config) = (cx, cx.config());
+    let Who { agent, command, endpoint } = who;
     let templates = prompt_inputs::templates(&deps.home, dir.map(|dir| project_name(dir, projects)).as_deref())
         .map_err(LaunchProblem::Ask)?;
     let catalogue = prompt_inputs::catalogue(&deps.home, dir);
     let prompt = route_prompt(&routing.rules(), &catalogue, &templates);
     let schema = routing.rules().schema(&catalogue);
-    let run_dir = deps.run_dir(&run.id);
-    let cwd = run_dir.path().join("cwd");
+    let cwd = deps.run_dir(&run.id).path().join("cwd");
     fs::create_dir_private(&cwd).map_err(|e| failed(e, None))?;
-    let request = LaunchRequest {
-        task_id: task.id,
-        run_id: run.id.clone(),
-        kind: RunKind::Route,
-        command,
-        extra_args: agent.args.clone(),
-        model: run.model.clone(),
-        session: Session::New { id: session_id.to_owned() },
-        worktree: cwd,
-        main_dir: None,
-        git_dirs: None,
-        run_dir: run_dir.path().to_owned(),
-        prompt_file: run_dir.prompt(),
-        title: format!("orch routes task {}", task.id),
-        answer_schema: schema,
-        sandbox: true,
-        codex_sandbox: agent.sandbox,
-        trust_repository: false,
-        prompt: agent.prompt,
-        mode: agent.mode,
-        orch: deps.program(),
-        live: false,
-        endpoint,
-    };
-    let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
-    let limits =
-        Limits { timeout_ms, silence_ms: timeout_ms, health: run_limits::health(&config), ..Limits::default() };
-    let terms = RunLimits { limits, redact: config.redact.compiled(), env: BTreeMap::new() };
+    let title = format!("orch routes task {}", run.task);
+    let request = LaunchRequest { endpoint, ..launch_request(deps, run, &agent, command, cwd, title, schema) };
+    let terms = RunLimits::for_question(&config, config.router.timeout);
     prepare_run(deps, run, &agent, &request, terms, &prompt, Vec::new())
 }
 
 /// The question, with the record of such tasks.
-async fn routing(deps: &Arc<Deps>, settings: &Settings, projects: &[Project], task: &Arc<Task>) -> OwnedRouting {
-    let mut routing = settings.routing(task, projects);
-    let (deps, task, projects, asked) = (Arc::clone(deps), Arc::clone(task), projects.to_vec(), routing.clone());
-    let read = tokio::task::spawn_blocking(move || proven(&deps, &asked, &task, &projects));
+async fn routing(cx: &TaskContext) -> OwnedRouting {
+    let mut routing = cx.settings.routing(&cx.task, &cx.projects);
+    let (cx, asked) = (cx.clone(), routing.clone());
+    let read = tokio::task::spawn_blocking(move || proven(&cx, &asked));
     routing.settings.proven = read.await.unwrap_or_default();
     routing
 }
 
-/// Whom the record of such tasks speaks for. Without it the router is asked all the same. Blocking.
-fn proven(deps: &Deps, routing: &OwnedRouting, task: &Task, projects: &[Project]) -> Option<String> {
-    let mut samples = match deps.journal.samples() {
+/// The agents that did well on such tasks. Without it the router is asked all the same. Blocking.
+fn proven(cx: &TaskContext, routing: &OwnedRouting) -> Option<String> {
+    let mut samples = match cx.deps.journal.samples() {
         Ok(samples) => samples,
         Err(error) => {
             tracing::warn!(%error, "the router is asked without the record of the past");
@@ -170,12 +122,12 @@ fn proven(deps: &Deps, routing: &OwnedRouting, task: &Task, projects: &[Project]
         }
     };
     // A task that names no directory belongs to the only project.
-    if let [only] = projects {
+    if let [only] = cx.projects.as_slice() {
         samples.iter_mut().filter(|one| one.project.is_none()).for_each(|one| one.project = Some(only.dir.clone()));
     }
     let agents = routing.rules().candidates().ok()?;
-    let dir = directory_of(task, projects).ok();
-    track_record::proven(&samples, &TaskType::from_spec(&task.spec), dir.as_deref(), &agents, deps.clock.now())
+    let task_type = TaskType::from_spec(&cx.task.spec);
+    track_record::proven(&samples, &task_type, cx.dir().ok().as_deref(), &agents, cx.deps.clock.now())
 }
 
 /// Reads the router's answer out of its report; an error is returned as text.
@@ -219,16 +171,9 @@ pub fn answered(summary: String) -> Outcome {
 }
 
 /// Routes for a person who only wants to know: nothing is recorded, and nothing stays behind.
-pub async fn try_route(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &RunId,
-    obstacle: Option<String>,
-) -> Result<RouteResult, String> {
-    let result = route_without_record(deps, settings, projects, task, run, obstacle).await;
-    let dir = deps.run_dir(run).path().to_owned();
+pub async fn try_route(cx: &TaskContext, run: &RunId, obstacle: Option<String>) -> Result<RouteResult, String> {
+    let result = route_without_record(cx, run, obstacle).await;
+    let dir = cx.deps.run_dir(run).path().to_owned();
     // A question that was never asked has left nothing.
     let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
     if let Ok(Err(error)) = removed.map(|gone| gone.or_else(|e| if e.kind() == NotFound { Ok(()) } else { Err(e) })) {
@@ -237,24 +182,18 @@ pub async fn try_route(
     result
 }
 
-async fn route_without_record(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &RunId,
-    obstacle: Option<String>,
-) -> Result<RouteResult, String> {
+async fn route_without_record(cx: &TaskContext, run: &RunId, obstacle: Option<String>) -> Result<RouteResult, String> {
     let (routing, model) = {
-        let (deps, settings, task, projects) =
-            (Arc::clone(deps), Arc::clone(settings), Arc::clone(task), projects.to_vec());
+        let cx = cx.clone();
         let read = tokio::task::spawn_blocking(move || {
+            let TaskContext { deps, settings, .. } = &cx;
             let (now, samples) = (deps.clock.now(), read(deps.journal.samples()));
-            let mut book = book(&deps, &settings, &Probes::new(), now);
+            let mut book = book(deps, settings, &Probes::new(), now);
             book.remember(&settings.config, &deps.environment, &samples, now);
-            let router = &settings.for_task(&task, &projects).router;
+            let config = cx.config();
+            let router = &config.router;
             let model = given(&settings.config, &book, &router.agent, router.model.clone(), &deps.environment);
-            (routing_of(&deps, &settings, &projects, &task, &book, &samples), model)
+            (routing_of(&cx, &book, &samples), model)
         });
         read.await.map_err(|error| error.to_string())?
     };
@@ -263,8 +202,8 @@ async fn route_without_record(
         Decision::Impossible(problem) => return Err(format!("{}; {}", problem.reason, problem.hint)),
         Decision::AskLlm => {}
     }
-    let config = settings.for_task(task, projects);
-    let asked = Run::new(run.clone(), task.id, RunKind::Route, config.router.agent.clone(), deps.clock.now());
+    let (deps, agent) = (&cx.deps, cx.config().router.agent.clone());
+    let asked = Run::new(run.clone(), cx.task.id, RunKind::Route, agent, deps.clock.now());
     let run = Run { attempt: 0, model, ..asked };
     let fallback = |error: String| {
         routing.after_failure(1, &error).map_err(|problem| format!("{error}; {}; {}", problem.reason, problem.hint))
@@ -272,7 +211,7 @@ async fn route_without_record(
     if let Some(obstacle) = obstacle {
         return fallback(obstacle);
     }
-    if let Err(problem) = start(deps, settings, projects, task, &run).await {
+    if let Err(problem) = start(cx, &run).await {
         return fallback(match problem {
             LaunchProblem::Ask(text) | LaunchProblem::Setup(text) | LaunchProblem::PutBack(text) => text,
             LaunchProblem::Failed(failure) => failure.detail,
@@ -281,7 +220,7 @@ async fn route_without_record(
         });
     }
     let report = loop {
-        let (at, with, id) = (Arc::clone(deps), Arc::clone(settings), run.id.clone());
+        let (at, with, id) = (Arc::clone(deps), Arc::clone(&cx.settings), run.id.clone());
         // The runner holds the time limit; a runner that dies is found dead here.
         match tokio::task::spawn_blocking(move || ended(&at, &with, &id)).await {
             Ok(Ok(Some(over))) => break over.report,

@@ -2,29 +2,23 @@
 //! that is reviewed, with tools that read. What it writes there is thrown away with the checkout.
 
 use crate::deps::Deps;
-use crate::launch::run_limits::{self, RunLimits};
-use crate::launch::run_start::{Started, ask, project_name};
+use crate::deps::task_context::TaskContext;
+use crate::launch::run_limits::RunLimits;
+use crate::launch::run_start::{Started, agent_program, ask, launch_request, project_name};
 use crate::launch::session::{Opening, not_started};
 use crate::launch::{prepare_run, prompt_inputs};
-use crate::settings::{Settings, directory_of};
-use orch_config::resolved::Config;
 use orch_core::base::external::StepProblem;
 use orch_core::base::ids::RunId;
 use orch_core::base::names;
-use orch_core::models::agents::{LaunchRequest, Session};
 use orch_core::prompts::prompt::{ReviewContext, Templates, review_prompt};
 use orch_core::tasks::event::LaunchProblem;
 use orch_core::tasks::evidence::Evidence;
-use orch_core::tasks::outcome::{Failure, FailureClass, RunKind};
 use orch_core::tasks::review::ReviewAnswer;
-use orch_core::tasks::task::{Run, Task};
-use orch_runner::Limits;
-use orch_store::journal::Project;
+use orch_core::tasks::task::Run;
 use orch_sys::git::{Checkout, Repo};
-use orch_sys::process::which;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
 /// The most of the difference that a reviewer is shown, in bytes; the rest is in the checkout.
 const SHOWN: usize = 256 << 10;
 
@@ -34,14 +28,9 @@ fn checkout_of(deps: &Deps, run: &RunId) -> PathBuf {
 }
 
 /// Begins the review `run` of what the task's last judgement saw.
-pub async fn start(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &Run,
-) -> Result<Started, LaunchProblem> {
-    let dir = directory_of(task, projects).map_err(LaunchProblem::Ask)?;
+pub async fn start(cx: &TaskContext, run: &Run) -> Result<Started, LaunchProblem> {
+    let TaskContext { deps, projects, task, .. } = cx;
+    let dir = cx.dir().map_err(LaunchProblem::Ask)?;
     if !dir.is_dir() {
         return Err(LaunchProblem::MissingDir(dir));
     }
@@ -56,28 +45,24 @@ pub async fn start(
             let at = repo.checkout_aside(&checkout_of(deps, &run.id), &evidence.head).await;
             let at = at.map_err(StepProblem::from)?;
             let templates = prompt_inputs::templates(&deps.home, Some(&project)).map_err(LaunchProblem::Ask)?;
-            prepare(deps, &settings.for_task(task, projects), &templates, (task, run), (&repo, &at, evidence)).await
+            prepare(cx, run, &repo, &at, evidence, &templates).await
         };
-        if let Err(problem) = prepared.await {
-            opening.close().await;
-            return Err(problem);
-        }
-        opening.taken().await?;
+        opening.finish(prepared.await).await?;
     }
     Ok(Started { place: None, session_id: None })
 }
 
 async fn prepare(
-    deps: &Deps,
-    config: &Config,
+    cx: &TaskContext,
+    run: &Run,
+    repo: &Repo,
+    at: &Checkout,
+    evidence: &Evidence,
     templates: &Templates,
-    (task, run): (&Task, &Run),
-    (repo, at, evidence): (&Repo, &Checkout, &Evidence),
 ) -> Result<(), LaunchProblem> {
-    let missing = |detail: String| LaunchProblem::Failed(Failure::new(FailureClass::AgentMissing, detail));
-    let agent = config.agent(&run.agent).ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
-    let path = deps.environment.get("PATH").map_or("", String::as_str);
-    let command = which(&agent.command, path).ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
+    let (TaskContext { deps, task, .. }, config) = (cx, cx.config());
+    let found = agent_program(deps, &run.agent, config.agent(&run.agent));
+    let (agent, command) = found.map_err(LaunchProblem::Failed)?;
     // The author has written what is checked out there: no reviewer takes its settings from it.
     repo.hide(at, agent.kind.dialect().unstoppable_settings()).await.map_err(StepProblem::from)?;
     let shown = repo.diff(at, &evidence.base, &evidence.head, SHOWN).await.map_err(StepProblem::from)?;
@@ -95,34 +80,9 @@ async fn prepare(
         omitted: &omitted,
     };
     let prompt = review_prompt(&context, templates);
-    let run_dir = deps.run_dir(&run.id);
-    let request = LaunchRequest {
-        task_id: task.id,
-        run_id: run.id.clone(),
-        kind: RunKind::Review,
-        command,
-        extra_args: agent.args.clone(),
-        model: run.model.clone(),
-        session: Session::New { id: uuid::Uuid::new_v4().to_string() },
-        worktree: at.work_tree.clone(),
-        main_dir: None,
-        git_dirs: None,
-        run_dir: run_dir.path().to_owned(),
-        prompt_file: run_dir.prompt(),
-        title: format!("orch reviews task {}", task.id),
-        answer_schema: ReviewAnswer::json_schema(),
-        sandbox: true,
-        codex_sandbox: agent.sandbox,
-        trust_repository: false,
-        prompt: agent.prompt,
-        mode: agent.mode,
-        orch: deps.program(),
-        live: false,
-        endpoint: None,
-    };
-    let timeout_ms = u64::try_from(config.review.timeout.as_millis()).unwrap_or(u64::MAX);
-    let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: run_limits::health(config), ..Limits::default() };
-    let terms = RunLimits { limits, redact: config.redact.compiled(), env: BTreeMap::new() };
+    let title = format!("orch reviews task {}", task.id);
+    let request = launch_request(deps, run, agent, command, at.work_tree.clone(), title, ReviewAnswer::json_schema());
+    let terms = RunLimits::for_question(&config, config.review.timeout);
     prepare_run(deps, run, agent, &request, terms, &prompt, Vec::new())
 }
 

@@ -35,12 +35,22 @@ impl RunLimits {
             health: health(config),
             ..Limits::default()
         };
+        Self::new(config, limits)
+    }
+
+    /// Of a routing question or a review, which has `timeout`, and may be silent for all of it.
+    pub fn for_question(config: &Config, timeout: Duration) -> Self {
+        let timeout_ms = millis(timeout);
+        Self::new(config, Limits { timeout_ms, silence_ms: timeout_ms, health: health(config), ..Limits::default() })
+    }
+
+    fn new(config: &Config, limits: Limits) -> Self {
         Self { limits, redact: config.redact.compiled(), env: BTreeMap::new() }
     }
 }
 
 /// How the agent of any run is watched.
-pub fn health(config: &Config) -> HealthCheck {
+fn health(config: &Config) -> HealthCheck {
     let check = &config.health_check;
     HealthCheck {
         enabled: check.enabled,

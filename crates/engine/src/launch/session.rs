@@ -23,9 +23,9 @@ use tokio::task::JoinHandle;
 
 /// How long a prepared run may take to be taken by its runner.
 const START_PATIENCE: Duration = Duration::from_secs(20);
-/// After how much of that the session is asked for once more: its runner may have given up waiting before all was
-/// prepared, or somebody may have closed it.
-const SECOND_LOOK: Duration = Duration::from_secs(2);
+/// After how much of that the session is opened once more: its runner may have given up waiting before all was
+/// prepared, or a person may have closed it.
+const SECOND_TRY: Duration = Duration::from_secs(2);
 
 /// Holds the name of the run's tmux session, for those who want to enter it.
 pub const SESSION_FILE: &str = "session.txt";
@@ -54,12 +54,12 @@ impl Opening {
     }
 
     /// Waits until the runner has the run, which must be prepared.
-    pub async fn taken(self) -> Result<(), LaunchProblem> {
+    async fn taken(self) -> Result<(), LaunchProblem> {
         let made = self.made.await.map_err(|e| ask(&e, None))?;
         made.map_err(|e| failed(e, None))?;
         let waited = tokio::time::timeout(START_PATIENCE, async {
             loop {
-                if tokio::time::timeout(SECOND_LOOK, started(&self.run_dir)).await.is_ok() {
+                if tokio::time::timeout(SECOND_TRY, started(&self.run_dir)).await.is_ok() {
                     point!("session.taken");
                     return Ok(());
                 }
@@ -74,9 +74,20 @@ impl Opening {
         })
     }
 
+    /// Waits until the runner has the run that was prepared; where it could not be prepared, closes the session.
+    pub async fn finish<T>(self, prepared: Result<T, LaunchProblem>) -> Result<T, LaunchProblem> {
+        match prepared {
+            Ok(prepared) => self.taken().await.map(|()| prepared),
+            Err(problem) => {
+                self.close().await;
+                Err(problem)
+            }
+        }
+    }
+
     /// Closes the session: the run will not be prepared.
-    pub async fn close(self) {
-        // Whatever became of it, it must be over before it can be closed.
+    async fn close(self) {
+        // The opening must be over, with whatever result, before the session can be closed.
         let _ = self.made.await;
         point!("session.close.before");
         if let Err(error) = self.deps.tmux.kill_session(&self.name).await {
@@ -115,7 +126,8 @@ pub fn workplace(
     worktree: &Worktree,
     branch: &BranchName,
     base: &BranchName,
-    (config, start): (&Config, StartingPoint),
+    config: &Config,
+    start: StartingPoint,
 ) -> Workplace {
     Workplace {
         terms: Some(Box::new(frozen::terms(config))),

@@ -4,27 +4,27 @@
 use crate::deps::Deps;
 use crate::deps::job_key::JobKey;
 use crate::deps::obstacle::PATIENCE;
+use crate::deps::task_context::TaskContext;
 use crate::job::report::Report;
 use crate::launch;
 use crate::launch::run_start::Started;
 use crate::launch::session::{SESSION_FILE, prepared};
 use crate::launch::{question, review_run, starting_point};
 use crate::settings::settling::UPGRADE;
-use crate::settings::{Settings, directory_of, frozen};
+use crate::settings::{Settings, frozen};
 use futures::FutureExt;
 use orch_core::base::external::{ExternalFailure, How, StepProblem};
 use orch_core::models::agents::Stdin;
 use orch_core::tasks::event::LaunchProblem;
 use orch_core::tasks::message::Message;
 use orch_core::tasks::outcome::{Failure, FailureClass, RunKind};
-use orch_core::tasks::task::{Run, Task, Workplace};
-use orch_store::journal::Project;
+use orch_core::tasks::task::{Run, Workplace};
+use orch_runner::RunDir;
 use orch_sys::fs;
 use orch_sys::git::Head;
 use orch_sys::process::sweep;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a start is tried that breaks in an unforeseen way.
@@ -33,21 +33,15 @@ const TRIES: usize = 2;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Starts a run, however long the system is in the way of that, and whatever breaks.
-pub async fn start(
-    deps: &Arc<Deps>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &Run,
-    said: &[Message],
-) -> Report {
+pub async fn start(cx: &TaskContext, run: &Run, said: &[Message]) -> Report {
+    let TaskContext { deps, settings, task, .. } = cx;
     let attempt = || async {
         let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Start(run.id.clone()), Some(task.id));
         loop {
             let started = match run.kind {
-                RunKind::Work => launch::start_work(deps, settings, projects, task, run, said.to_vec()).await,
-                RunKind::Review => review_run::start(deps, settings, projects, task, run).await,
-                RunKind::Route => question::start(deps, settings, projects, task, run).await,
+                RunKind::Work => launch::start_work(cx, run, said.to_vec()).await,
+                RunKind::Review => review_run::start(cx, run).await,
+                RunKind::Route => question::start(cx, run).await,
             };
             let is_again = match &started {
                 Err(LaunchProblem::Ask(question)) => patience.is_again(&StepProblem::Ask(question.clone())).await,
@@ -72,7 +66,7 @@ pub async fn start(
     };
     let started = match tried(attempt).await {
         Ok(started) => started,
-        Err(problem) => match taken_over(deps, settings, projects, task, run).await {
+        Err(problem) => match taken_over(cx, run).await {
             Some(started) => started,
             None => return Report::NotStarted { run: run.id.clone(), problem },
         },
@@ -86,7 +80,7 @@ pub async fn start(
     }
 }
 
-/// Whether the program of an agent is missing that was there a moment ago, as it is while somebody upgrades it.
+/// Whether the program of an agent is missing that was there a moment ago, as it is during an upgrade.
 fn is_upgraded(settings: &Settings, run: &Run, failure: &Failure) -> bool {
     failure.class == FailureClass::AgentMissing && settings.installed.contains(&run.agent)
 }
@@ -111,15 +105,10 @@ where
     Err(LaunchProblem::Ask(format!("orch itself failed here ({broke}); the log has more")))
 }
 
-/// The run of a start that came to nothing, when a runner has it all the same. `None`: nothing of it runs, and nothing
+/// The run of a start that failed, when a runner has it all the same. `None`: nothing of it runs, and nothing
 /// will.
-async fn taken_over(
-    deps: &Arc<Deps>,
-    settings: &Settings,
-    projects: &[Project],
-    task: &Task,
-    run: &Run,
-) -> Option<Started> {
+async fn taken_over(cx: &TaskContext, run: &Run) -> Option<Started> {
+    let deps = &cx.deps;
     let dir = deps.run_dir(&run.id);
     let voided = {
         let dir = dir.clone();
@@ -132,7 +121,7 @@ async fn taken_over(
     let found = match (run.kind, prepared(&dir)) {
         (RunKind::Route | RunKind::Review, _) => Some(Started { place: None, session_id: None }),
         (RunKind::Work, Ok(Some(started))) => Some(started),
-        (RunKind::Work, Ok(None) | Err(_)) => workplace(deps, settings, projects, task, &dir).await,
+        (RunKind::Work, Ok(None) | Err(_)) => workplace(cx, &dir).await,
     };
     if let Some(started) = found {
         tracing::warn!(run = %run.id, "its start broke, and a runner has it: it is taken over");
@@ -146,21 +135,15 @@ async fn taken_over(
 }
 
 /// Returns where a run works, as its launch and its worktree show.
-async fn workplace(
-    deps: &Arc<Deps>,
-    settings: &Settings,
-    projects: &[Project],
-    task: &Task,
-    dir: &orch_runner::RunDir,
-) -> Option<Started> {
+async fn workplace(cx: &TaskContext, dir: &RunDir) -> Option<Started> {
     let worktree = dir.read_launch().ok()?.spec.cwd;
-    if let Some(place) = task.place.as_deref().filter(|place| place.worktree == worktree) {
+    if let Some(place) = cx.task.place.as_deref().filter(|place| place.worktree == worktree) {
         return Some(Started { place: Some(place.clone()), session_id: None });
     }
-    let repo = deps.repository(&directory_of(task, projects).ok()?).await.ok()?;
+    let repo = cx.deps.repository(&cx.dir().ok()?).await.ok()?;
     let checkout = repo.open_worktree(&worktree).ok()??;
     let Head::Branch { name, .. } = repo.head_of(&checkout).await.ok()? else { return None };
-    let config = settings.for_task(task, projects);
+    let config = cx.config();
     let base = repo.default_branch(config.workflow.base_branch.as_deref()).await.ok()?;
     let start = starting_point::recorded(dir).unwrap_or_default();
     let from = match &start.commit {
@@ -182,7 +165,7 @@ async fn workplace(
 }
 
 /// Closes the run's session, with a runner that waits in it.
-async fn close(deps: &Deps, dir: &orch_runner::RunDir) {
+async fn close(deps: &Deps, dir: &RunDir) {
     let Ok(name) = fs::read_text(&dir.path().join(SESSION_FILE), 4096) else { return };
     if let Err(error) = deps.tmux.kill_session(name.trim()).await {
         tracing::warn!(session = name, %error, "a session that is not needed could not be closed");

@@ -1,21 +1,21 @@
 //! Where the work of a task begins: at the tip of its base branch, or at the accepted work of the tasks that it depends
 //! on. Several of these are merged first, and the checks must pass on the merge.
 
+use crate::deps::task_context::TaskContext;
 use crate::deps::{Deps, leases};
-use crate::launch::run_start::{ask, failed};
+use crate::launch::run_start::{ask, git_problem};
 use crate::settings::directory_of;
 use crate::verify::{Checking, Place};
 use orch_config::resolved::Config;
 use orch_core::base::ids::{RunId, TaskId};
 use orch_core::base::names::BranchName;
 use orch_core::tasks::event::LaunchProblem;
-use orch_core::tasks::judge::{Verdict, failed_checks};
+use orch_core::tasks::judge::failed_checks;
 use orch_core::tasks::task::{BeganFrom, Task, Workplace};
 use orch_core::tasks::task_type::TaskType;
 use orch_runner::RunDir;
-use orch_store::journal::Project;
 use orch_sys::fs::{self, Durability};
-use orch_sys::git::{GitError, MergeError, Repo};
+use orch_sys::git::{MergeError, Repo};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,14 +37,10 @@ pub struct StartingPoint {
 
 /// What is needed to find it.
 pub struct Finding<'a> {
-    /// The adapters of the engine.
-    pub deps: &'a Arc<Deps>,
+    /// The task that is started.
+    pub cx: &'a TaskContext,
     /// The project's settings.
     pub config: &'a Config,
-    /// The registered repositories.
-    pub projects: &'a [Project],
-    /// The task that is started.
-    pub task: &'a Task,
     /// Its run that begins.
     pub run: &'a RunId,
     /// The repository of the task.
@@ -59,19 +55,14 @@ pub fn recorded(run_dir: &RunDir) -> Option<StartingPoint> {
     serde_json::from_slice(&bytes).ok()
 }
 
-fn git_problem(error: GitError) -> LaunchProblem {
-    let hint = error.hint();
-    failed(error, hint)
-}
-
 impl Finding<'_> {
     /// The starting point of the run, recorded before it is returned. The same run always gets the same one.
     pub async fn starting_point(&self) -> Result<StartingPoint, LaunchProblem> {
-        let run_dir = self.deps.run_dir(self.run);
+        let run_dir = self.cx.deps.run_dir(self.run);
         if let Some(point) = recorded(&run_dir) {
             return Ok(point);
         }
-        let point = match &self.task.place {
+        let point = match &self.cx.task.place {
             Some(place) => self.continued(place).await?,
             None => self.first().await?,
         };
@@ -105,7 +96,7 @@ impl Finding<'_> {
         let mut open = Vec::new();
         for work in &began_from {
             if self.repo.commit_of(&work.commit).await.map_err(git_problem)?.is_none() {
-                let (task, commit, own) = (work.task, &work.commit, self.task.id);
+                let (task, commit, own) = (work.task, &work.commit, self.cx.task.id);
                 let problem = format!(
                     "task {task}, on which it depends, was accepted at {commit}, and the repository has no such commit"
                 );
@@ -129,12 +120,12 @@ impl Finding<'_> {
 
     /// What was accepted of the tasks that it depends on, as far as they work in the same repository.
     async fn accepted_work(&self) -> Result<Vec<BeganFrom>, LaunchProblem> {
-        let ids = self.task.spec.depends_on.clone();
+        let ids = self.cx.task.spec.depends_on.clone();
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let mut work = Vec::new();
-        for task in tasks(self.deps, ids).await.map_err(|e| ask(&e, None))? {
+        for task in tasks(&self.cx.deps, ids).await.map_err(|e| ask(&e, None))? {
             let Some(commit) = task.accepted_commit() else { continue };
             if self.is_here(&task).await {
                 work.push(BeganFrom { task: task.id, commit: commit.to_owned() });
@@ -144,18 +135,18 @@ impl Finding<'_> {
     }
 
     async fn is_here(&self, task: &Task) -> bool {
-        let Ok(dir) = directory_of(task, self.projects) else { return false };
-        self.deps.repository(&dir).await.is_ok_and(|repo| repo.common_dir() == self.repo.common_dir())
+        let Ok(dir) = directory_of(task, &self.cx.projects) else { return false };
+        self.cx.deps.repository(&dir).await.is_ok_and(|repo| repo.common_dir() == self.repo.common_dir())
     }
 
     /// The merge of several commits, after the checks have passed on it.
     async fn merged(&self, open: &[String], from: &[BeganFrom], base: &str) -> Result<String, LaunchProblem> {
-        let output_dir = self.deps.run_dir(self.run).evidence().join("start");
-        let task_type = TaskType::from_spec(&self.task.spec);
-        let env = leases::values(self.deps, &self.config.workspace.env, self.task.id).await;
+        let output_dir = self.cx.deps.run_dir(self.run).evidence().join("start");
+        let task_type = TaskType::from_spec(&self.cx.task.spec);
+        let env = leases::values(&self.cx.deps, &self.config.workspace.env, self.cx.task.id).await;
         let env = env.map_err(LaunchProblem::Ask)?;
         let checking = Checking {
-            deps: self.deps,
+            deps: &self.cx.deps,
             config: self.config,
             run: self.run,
             repo: self.repo,
@@ -169,36 +160,24 @@ impl Finding<'_> {
         let joined = self.repo.joined(first, others, &scratch).await.map_err(|error| self.unmerged(error, from))?;
         let checks = checking.run_all(Place::Fresh(&joined.checkout)).await;
         checking.drop_scratch(&scratch).await;
-        match failed_checks(&checks, &task_type) {
-            Some(Verdict::Fail(failure)) => {
-                let problem =
-                    format!("the work of {} does not pass the checks together: {}", named(from), failure.detail);
-                Err(ask(&problem, Some(self.apart(from))))
-            }
-            Some(Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. }) | None => Ok(joined.sha),
+        if let Some(failure) = failed_checks(&checks, &task_type) {
+            let problem = format!("the work of {} does not pass the checks together: {}", named(from), failure.detail);
+            return Err(ask(&problem, Some(self.apart(from))));
         }
+        Ok(joined.sha)
     }
 
     fn unmerged(&self, error: MergeError, from: &[BeganFrom]) -> LaunchProblem {
-        match error {
-            MergeError::Conflict { files, .. } => {
-                let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-                let problem = format!("the work of {} conflicts in {}", named(from), files.join(", "));
-                ask(&problem, Some(self.apart(from)))
-            }
-            error @ (MergeError::NotAsJudged { .. }
-            | MergeError::BaseRewritten { .. }
-            | MergeError::NotAMerge { .. }
-            | MergeError::BranchMissing { .. }
-            | MergeError::Scratch(_)
-            | MergeError::Git(_)) => ask(&error, error.hint()),
-        }
+        let MergeError::Conflict { files, .. } = &error else { return ask(&error, error.hint()) };
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        let problem = format!("the work of {} conflicts in {}", named(from), files.join(", "));
+        ask(&problem, Some(self.apart(from)))
     }
 
     /// What a person can do about work that does not fit together.
     fn apart(&self, from: &[BeganFrom]) -> String {
-        let first = from.first().map_or(self.task.id, |work| work.task);
-        let own = self.task.id;
+        let first = from.first().map_or(self.cx.task.id, |work| work.task);
+        let own = self.cx.task.id;
         format!(
             "bring them together, for instance with `orch task merge {first}` and then the others; then orch task unblock {own}"
         )

@@ -67,7 +67,7 @@ impl Engine {
         if self.file.holds_outline() && self.state.tasks.is_empty() {
             self.file.rest();
         }
-        self.look_at_files_in_work();
+        self.read_changed_files();
         self.write_sidecars();
         self.keep_up();
     }
@@ -98,13 +98,13 @@ impl Engine {
         }
     }
 
-    pub(crate) fn look_at_runs(&mut self) {
+    pub(crate) fn poll_runs(&mut self) {
         let running: Vec<_> =
             self.state.runs.values().filter(|run| run.phase == Phase::Running).map(|run| run.id.clone()).collect();
         if running.is_empty() {
             return;
         }
-        self.jobs.order(Job::Look {
+        self.jobs.order(Job::Poll {
             runs: running,
             listen: self.tasks_with_messages(),
             seen: self.watch.seen().clone(),

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::engine::mode::Mode;
 use jiff::Timestamp;
 use orch_core::tasks::hold::HoldReason;
-use orch_core::tasks::task::State;
+use orch_core::tasks::task::Status;
 
 impl Engine {
     /// Nothing is under way, and everything is written.
@@ -38,12 +38,9 @@ impl Engine {
     }
 
     pub(crate) fn person_needed(&self) -> bool {
-        self.state.tasks.values().any(|task| match &task.state {
-            State::NeedsReview { .. } | State::Blocked(_) => true,
-            State::Done | State::Cancelled { .. } => false,
-            State::New { .. } | State::Routed { .. } | State::InProgress { .. } | State::InReview { .. } => {
-                self.lifetime.mode() == Mode::UntilIdle
-            }
+        let is_open_matter = self.lifetime.mode() == Mode::UntilIdle;
+        self.state.tasks.values().map(|task| task.status()).any(|status| {
+            matches!(status, Status::NeedsReview | Status::Blocked) || (is_open_matter && !status.is_final())
         })
     }
 }

@@ -1,5 +1,5 @@
 //! Keeps what was spent in memory as far as budgets ask for it, has cheaper models taken where money is short, and
-//! writes into the history when an account runs low. How an account stands says `domain::budget`.
+//! writes into the history when an account runs low. `core::economics::budget` computes the state of an account.
 
 use crate::catalog::reach::reach;
 use crate::engine::Engine;
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A limit is for a day: what was reported longer ago than this is reported again where it still holds.
-const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
+const REPORTED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// What becomes of a dear model where money is short.
 pub(crate) struct Within {
@@ -35,11 +35,11 @@ pub(crate) struct Within {
 
 impl Engine {
     /// Brings what is known of money up to date, and reports what ran short.
-    pub(crate) fn mind_money(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+    pub(crate) fn update_money(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let rules = self.settings.config.budget.rules();
         if rules.is_empty() {
             if self.models.money_mut().forget() {
-                self.mind_pauses(now);
+                self.apply_pauses(now);
             }
             return;
         }
@@ -55,10 +55,10 @@ impl Engine {
         let ended = change_set.ended_runs().map(|run| self.pending(run)).collect();
         self.models.money_mut().end(ended, stale_from);
         let balances = self.balances(&rules, now);
-        self.tell_money(change_set, &rules, now);
+        self.report_money(change_set, &rules, now);
         let agents = self.settings.config.agents.iter().map(|(name, _)| name);
         self.models.money_mut().take_balances(balances, agents);
-        self.mind_pauses(now);
+        self.apply_pauses(now);
     }
 
     fn read_money(&mut self, from: Date, today: Date, zone: &TimeZone) {
@@ -116,8 +116,8 @@ impl Engine {
             (Replacement::Same, _) => return None,
             (Replacement::Cheaper { .. } | Replacement::Kept(_), Some(word)) => kept(word),
             (Replacement::Kept(why), None) => kept(&why),
-            (Replacement::Cheaper { name, told }, None) => {
-                (name.clone(), ModelFact::Degraded { model: name, choice: told, short: words })
+            (Replacement::Cheaper { name, description }, None) => {
+                (name.clone(), ModelFact::Degraded { model: name, choice: description, short: words })
             }
         };
         Some(Within { model, fact: fact.into() })
@@ -170,13 +170,14 @@ impl Engine {
     }
 
     /// Returns what ran short since the last report. What is under way is left out: it comes and goes.
-    fn tell_money(&mut self, change_set: &mut ChangeSet, rules: &Rules, now: Timestamp) {
+    fn report_money(&mut self, change_set: &mut ChangeSet, rules: &Rules, now: Timestamp) {
         let payees = self.settings.config.payees();
         let balances = self.models.money().balances_without_runs(rules, payees, now);
         let levels: BTreeMap<Scope, Level> =
             balances.stops.iter().map(|stop| (stop.scope.clone(), stop.level)).collect();
-        let before = self.models.money_mut().report(levels).unwrap_or_else(|| self.told_before(&balances, now));
-        for stop in balances.stops.iter().filter(|stop| before.get(&stop.scope).is_none_or(|told| *told < stop.level)) {
+        let before = self.models.money_mut().report(levels).unwrap_or_else(|| self.reported_before(&balances, now));
+        for stop in balances.stops.iter().filter(|stop| before.get(&stop.scope).is_none_or(|level| *level < stop.level))
+        {
             let (of, why, raise) = (stop.scope.clone(), stop.why.clone(), stop.raise.clone());
             let fact = match stop.level {
                 Level::Exhausted => Spending::Exhausted { of, why, raise },
@@ -186,27 +187,23 @@ impl Engine {
         }
     }
 
-    /// What the history says was told already of what is short when the daemon begins. Where it says nothing, a person
-    /// was not told, or the settings are others now.
-    fn told_before(&self, balances: &Balances, now: Timestamp) -> BTreeMap<Scope, Level> {
-        if balances.stops.is_empty() {
-            return BTreeMap::new();
-        }
-        let since = now.saturating_sub(TOLD_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
+    /// What was reported as short within the last day, by the history: a daemon that starts does not report it again.
+    fn reported_before(&self, balances: &Balances, now: Timestamp) -> BTreeMap<Scope, Level> {
         let mut levels = BTreeMap::new();
+        if balances.stops.is_empty() {
+            return levels;
+        }
+        let since = now.saturating_sub(REPORTED_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
         let read = self.state.archive().each_since(since, &mut |fact| {
-            let Fact::Spending(spending) = fact else { return };
-            let (scope, level) = match spending {
-                Spending::Short { of, .. } => (of, Level::Degraded),
-                Spending::Exhausted { of, .. } => (of, Level::Exhausted),
-                Spending::Recorded { .. } | Spending::SampleRecorded { .. } => return,
-            };
-            levels.insert(scope, level);
+            if let Fact::Spending(Spending::Short { of, .. }) = fact {
+                levels.insert(of, Level::Degraded);
+            } else if let Fact::Spending(Spending::Exhausted { of, .. }) = fact {
+                levels.insert(of, Level::Exhausted);
+            }
         });
         if let Err(error) = read {
-            tracing::warn!(%error, "whether a person was told that money is short cannot be read");
+            tracing::warn!(%error, "whether it was reported that money is short cannot be read");
         }
-        levels.retain(|scope, _| balances.stops.iter().any(|stop| stop.scope == *scope));
         levels
     }
 }

@@ -1,4 +1,4 @@
-//! The models as they stand now, by the environment and the settings of the engine, for questions about models themselves.
+//! The present models, by the environment and the settings of the engine, for questions about models themselves.
 
 use crate::catalog::known_models::{book_describing, failing};
 use crate::catalog::model_book::ModelBook;
@@ -36,7 +36,7 @@ impl CurrentModels {
 }
 
 impl EngineHandle {
-    /// Returns the models as they stand now. Nothing of it is older than this call.
+    /// Returns the present models. Nothing of it is older than this call.
     ///
     /// # Errors
     /// The settings do not read, the journal cannot be read, or the engine is on its way out.

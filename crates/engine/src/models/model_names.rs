@@ -1,8 +1,9 @@
 //! The models of tasks by name: what a reference means for an agent now, and the routing question of a task.
 
 use crate::catalog::model_book::ModelBook;
+use crate::catalog::policies::Ground;
 use crate::catalog::reach::reach;
-use crate::catalog::strategies::{case, given};
+use crate::catalog::strategies::given;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::settings::routing::OwnedRouting;
@@ -27,22 +28,30 @@ impl Engine {
             return routing;
         }
         let (book, samples) = (self.remembering(now), self.samples(now));
-        let case = case(&self.settings, (&config, &routing), (task, now), &book, &samples, &self.deps.environment);
-        OwnedRouting { case: Some(case), ..routing }
+        let ground = Ground {
+            settings: &self.settings,
+            projects: &self.state.projects,
+            book: &book,
+            environment: &self.deps.environment,
+            samples: &samples,
+            last: None,
+            is_out: &|_, _| false,
+        };
+        OwnedRouting { case: Some(ground.case(&config, &routing, task, now)), ..routing }
     }
 
-    /// The models as they stand, with what history shows of them.
+    /// The present models, with what history shows of them.
     fn remembering(&mut self, now: Timestamp) -> Arc<ModelBook> {
         self.models.book_with_records(&self.deps, &self.settings, self.state.archive(), now)
     }
 
-    /// The models as they stand, for a reference: where it leaves a choice, history has a say. It is read for nothing else.
+    /// The present models, for a reference: the history is read only where the reference leaves a choice.
     pub(crate) fn book_for(&mut self, reference: &str, now: Timestamp) -> Arc<ModelBook> {
         let book = self.book(now);
         if book.chooses(reference) { self.remembering(now) } else { book }
     }
 
-    /// The models as they stand. No project changes them.
+    /// The present models. No project changes them.
     pub(crate) fn book(&mut self, now: Timestamp) -> Arc<ModelBook> {
         self.models.book(&self.deps, &self.settings, now)
     }

@@ -1,4 +1,4 @@
-//! Models that tasks ask for and that mean nothing, or nothing that their agent can have: told when `tasks.yml` is read, and not
+//! Models that tasks ask for and that mean nothing, or nothing that their agent can have: reported when `tasks.yml` is read, and not
 //! when a run is to begin. The file is as good as before.
 
 use crate::catalog::credentials::may_be_diverted;
@@ -51,7 +51,7 @@ impl Asked {
 }
 
 impl EngineHandle {
-    /// Returns what is unusual about the model that somebody asks for, by the engine's own environment.
+    /// Returns what is unusual about the model that a task asks for, by the engine's own environment.
     ///
     /// # Errors
     /// The engine is on its way out.
@@ -70,7 +70,8 @@ impl EngineHandle {
 fn nothing_of(
     config: &Config,
     book: &ModelBook,
-    (environment, installed): (&BTreeMap<String, String>, &[String]),
+    environment: &BTreeMap<String, String>,
+    installed: &[String],
     spec: &Spec,
 ) -> Option<Misfit> {
     let Asked { agent, model, .. } = Asked::from_spec(config, spec)?;
@@ -105,11 +106,10 @@ impl Engine {
             return Ok(());
         }
         let book = self.book(now);
-        let whose = (&self.deps.environment, self.settings.installed.as_slice());
-        nothing_of(config, &book, whose, spec).map_or(Ok(()), Err)
+        nothing_of(config, &book, &self.deps.environment, &self.settings.installed, spec).map_or(Ok(()), Err)
     }
 
-    /// The same of a task that somebody is about to add or to change.
+    /// The same for a task that is about to be added or changed.
     pub(crate) fn check_model_of(&mut self, task: &Task, now: Timestamp) -> Result<(), EngineError> {
         let config = self.settings.for_task(task, &self.state.projects);
         let checked = self.check_means_something(&config, &task.spec, now);

@@ -1,4 +1,4 @@
-//! Who serves the models of tasks: what runs show of providers, whom to leave alone, and which tasks wait because of it. What
+//! The providers of tasks' models: what runs show of them, which to avoid, and which tasks wait because of it. What
 //! the loop learns of a provider counts at once; who watches providers writes it down.
 
 use crate::catalog::credentials;
@@ -35,7 +35,7 @@ impl EngineHandle {
     ///
     /// # Errors
     /// The engine is on its way out.
-    pub async fn mind_providers(&self) -> Result<(), EngineError> {
+    pub async fn refresh_providers(&self) -> Result<(), EngineError> {
         self.change(|engine, _, _| {
             engine.forget_book();
             Ok(())
@@ -45,7 +45,7 @@ impl EngineHandle {
 }
 
 impl Engine {
-    /// Who is left alone now.
+    /// The providers that are avoided now.
     pub(crate) fn left_alone(&self, now: Timestamp) -> BTreeMap<String, Cooldown> {
         let all = self.state.cooldowns.iter().filter(|(_, cooldown)| cooldown.is_active(now));
         all.map(|(name, cooldown)| (name.clone(), cooldown.clone())).collect()
@@ -137,7 +137,7 @@ impl Engine {
             let cooldown = Cooldown { since: Some(now), until, class: failure.class, detail };
             let who = self.rest_of(&run.agent, run.model.as_deref());
             change_set.put_cooldown(&mut self.state, &who, Some(cooldown));
-            self.mind_pauses(now);
+            self.apply_pauses(now);
         }
     }
 
@@ -153,16 +153,16 @@ impl Engine {
         let reach = reach(config, &run.agent, environment);
         let named = run.model.as_deref().and_then(provider_in);
         let (Some(provider), false) = (reach.provider.or(named), reach.is_elsewhere) else { return };
-        // Who works well is worth a note only where it was thought not to.
+        // A working provider makes a note only if it was thought to fail.
         if verdict.state == Standing::Available && !self.models.fails(provider) {
             return;
         }
         let provider = provider.to_owned();
-        self.mind(&run.agent, &provider, verdict, now);
+        self.record_verdict(&run.agent, &provider, verdict, now);
     }
 
     /// A provider's answer to an agent counts at once, where it was reached as orch itself would reach it.
-    fn mind(&mut self, agent: &str, provider: &str, verdict: Verdict, now: Timestamp) {
+    fn record_verdict(&mut self, agent: &str, provider: &str, verdict: Verdict, now: Timestamp) {
         let book = self.book(now);
         if !self.is_served_by_key(&book, agent, provider) {
             return;
@@ -193,10 +193,10 @@ impl Engine {
             let reach = reach(&self.settings.config, &agent, &self.deps.environment);
             let provider = left.split_once('/').map(|(_, provider)| provider).or(reach.provider).map(str::to_owned);
             if let Some(provider) = provider.filter(|provider| self.models.fails(provider)) {
-                self.mind(&agent, &provider, Verdict::retried_by_hand(), now);
+                self.record_verdict(&agent, &provider, Verdict::retried_by_hand(), now);
             }
         }
-        self.mind_pauses(now);
+        self.apply_pauses(now);
         meant.into_iter().map(|left| format!("agent:{left}")).collect()
     }
 
@@ -218,7 +218,7 @@ impl Engine {
         })
     }
 
-    /// Whose models an agent can have now: without those with whom it is left alone, and with those that refuse only a key
+    /// The providers whose models an agent can use now: without those that it avoids, and with those that refuse only a key
     /// which is not the agent's.
     pub(crate) fn usable_by(&self, book: &ModelBook, agent: &str, now: Timestamp) -> ProviderAccess {
         let mut usability = book.usability.clone();
@@ -307,14 +307,14 @@ impl Engine {
         }
     }
 
-    /// What stands against the models of a provider for that agent now.
+    /// Returns the failure that keeps that agent from the models of a provider now.
     fn failure_of(&self, book: &ModelBook, agent: &str, provider: &str, now: Timestamp) -> Option<Cooldown> {
         let name = format!("{agent}/{provider}");
         let own = self.state.cooldowns.get(&name).map(|own| Cooldown {
             detail: format!("{name}: {}; orch breaker reset agent:{name} lets it try at once", own.detail),
             ..own.clone()
         });
-        // Who does not answer orch may answer the agent, which goes another way: a run tells. Who answers no says it to both.
+        // A provider that orch cannot reach may answer the agent, which a run shows. A refusal holds for both.
         let said_no = book.failing.get(provider).filter(|failing| failing.class != FailureClass::Network);
         let failing = said_no.filter(|_| self.is_served_by_key(book, agent, provider));
         let failing = failing.map(|failing| Cooldown {

@@ -1,4 +1,4 @@
-//! What limits starts now, from the settings, the breakers and how the machine stands. The machine is measured only
+//! What limits starts now, from the settings, the breakers and the state of the machine. The machine is measured only
 //! when something wants to begin: an idle daemon measures nothing.
 
 use crate::engine::Engine;
@@ -63,11 +63,11 @@ impl Engine {
     }
 
     /// Measures the machine, unless that was just done or nothing depends on it. Returns whether it did.
-    pub(crate) fn look_at_machine(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn measure_machine(&mut self, now: Timestamp) -> bool {
         let engine = &self.settings.config.engine;
         let depends = engine.adaptive != Adaptive::None || engine.min_free_disk_mb > 0;
         let home = &self.deps.home;
-        depends && self.planner.look_at_machine([home.root().to_owned(), home.worktrees().to_owned()], now)
+        depends && self.planner.measure_machine([home.root().to_owned(), home.worktrees().to_owned()], now)
     }
 }
 

@@ -22,8 +22,8 @@ impl Engine {
     }
 
     /// Reads what running tasks have changed, where that may hold a waiting task up.
-    pub(crate) fn look_at_files_in_work(&mut self) {
-        if !self.planner.looks_at_files(self.deps.clock.instant()) {
+    pub(crate) fn read_changed_files(&mut self) {
+        if !self.planner.is_time_to_read_changes(self.deps.clock.instant()) {
             return;
         }
         let dirs = self.contested();
@@ -31,7 +31,7 @@ impl Engine {
         let there = |task: &&Arc<Task>| self.dir_of(task.id).is_some_and(|dir| dirs.contains(&dir));
         let tasks = self.state.tasks.values().filter(works).filter(there).take(MOST_TASKS).cloned().collect::<Vec<_>>();
         if !tasks.is_empty() {
-            self.jobs.order(Job::LookAtFiles { tasks });
+            self.jobs.order(Job::ReadChanges { tasks });
         }
     }
 
@@ -44,7 +44,7 @@ impl Engine {
         dirs.filter(|dir| self.planner.capacity().overlap_rules.for_dir(Some(dir.as_path())) != Overlap::Off).collect()
     }
 
-    /// What was found.
+    /// Takes over what was found.
     pub(crate) fn on_files_in_work(&mut self, touched: Touched) {
         self.planner.set_touched(touched);
     }

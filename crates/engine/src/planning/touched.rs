@@ -7,7 +7,7 @@ use orch_core::tasks::task::Task;
 use orch_store::journal::Project;
 use std::sync::Arc;
 
-/// Files of one task that are kept in mind.
+/// The most files that are kept of one task.
 const MOST: usize = 500;
 
 /// The files that these tasks have changed; one that cannot be read has none.

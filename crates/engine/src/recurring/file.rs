@@ -63,7 +63,7 @@ impl Engine {
             }
         }
         if doc.entries.iter().any(|entry| entry.id.is_none()) {
-            // Whose name does not read may be any of those that are missing.
+            // An entry with an invalid name may be any of the missing jobs.
             return;
         }
         let named: BTreeSet<&JobId> = doc.entries.iter().filter_map(|entry| entry.id.as_ref()).collect();

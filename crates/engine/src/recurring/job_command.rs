@@ -19,9 +19,9 @@ use std::time::Duration;
 
 /// How much of a command's output is kept, in bytes.
 const OUTPUT: usize = 1 << 20;
-/// How much of it stands in the history of the job, in bytes.
+/// How much of it the history of the job holds, in bytes.
 const TAIL: usize = 8 << 10;
-/// The outputs of so many commands are kept of a job.
+/// The number of outputs that are kept of a job's commands.
 const KEPT: usize = 50;
 
 /// A command that could not be started.
@@ -133,7 +133,7 @@ fn keep(own: &Path, output: &str) {
     }
 }
 
-/// Old outputs go.
+/// Removes old outputs.
 fn drop_old(all: &Path, job: &JobId) {
     let Ok(found) = std::fs::read_dir(all) else { return };
     let number = |entry: std::fs::DirEntry| entry.file_name().to_str().and_then(|name| name.parse::<i64>().ok());

@@ -5,6 +5,7 @@ use crate::engine::timetable::zone_of;
 use crate::error::EngineError;
 use crate::files::jobs_file::{Change, Changed, JobsNews, missing};
 use crate::job::Job;
+use crate::recurring::Occasion;
 use crate::state::ChangeSet;
 use crate::state::reply::{Reply, answer};
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 /// What recurs, at one moment.
 #[derive(Debug, Clone)]
-pub struct JobsLook {
+pub struct JobsOverview {
     /// The time of this snapshot.
     pub now: Timestamp,
     /// All jobs, by their names.
@@ -23,9 +24,9 @@ pub struct JobsLook {
 }
 
 impl Engine {
-    pub(crate) fn jobs_look(&self, now: Timestamp) -> JobsLook {
+    pub(crate) fn jobs_overview(&self, now: Timestamp) -> JobsOverview {
         let busy = self.state.jobs.values().filter(|record| self.is_busy(record));
-        JobsLook {
+        JobsOverview {
             now,
             busy: busy.map(|record| record.spec.id.clone()).collect(),
             jobs: self.state.jobs.values().cloned().collect(),
@@ -57,7 +58,7 @@ impl Engine {
             let stays = doc.entry(&job).is_some();
             change_set.by(actor, |change_set| self.on_jobs_file(change_set, JobsNews::Read(Box::new(doc)), now));
             let after = self.state.jobs.get(&job).cloned().filter(|_| stays);
-            // Its entry stands there and has a mistake; it never read.
+            // The file has its entry, which has a mistake and never parsed.
             let mistaken = || EngineError::NotNow {
                 message: format!("job {job} does not read; jobs.yml is changed all the same"),
                 hint: "`orch job list` tells what is wrong with it".to_owned(),
@@ -85,12 +86,13 @@ impl Engine {
         }
         let zone = zone_of(&record).map_err(|message| EngineError::Invalid { message, hint: None })?;
         let mut next = JobRecord::clone(&record);
-        // Times of schedules are whole seconds, so that this is none of them.
+        // Times of schedules are whole seconds, so this differs from all of them.
         let mut due = Timestamp::from_millisecond(now.as_millisecond() | 1).unwrap_or(now);
         while self.timetable.is_by_hand(&FiringKey { job: id.clone(), due }) {
             due = due.checked_add(SignedDuration::from_millis(2)).unwrap_or(due);
         }
-        let firing = self.fire(change_set, &mut next, due, Cause::Person, &zone, now);
+        let occasion = Occasion { due, cause: Cause::Person, zone: &zone };
+        let firing = self.fire(change_set, &mut next, occasion, now);
         self.timetable.fire_by_hand(firing.key());
         if next != *record {
             change_set.put_job(&mut self.state, id, Some(next));

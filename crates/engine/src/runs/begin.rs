@@ -90,7 +90,7 @@ impl Engine {
         cooling.or_else(|| self.broken(agent, now))
     }
 
-    /// A routing question came to nothing: the fallback takes the task.
+    /// A routing question failed: the fallback takes the task.
     pub(crate) fn route_failed(&mut self, change_set: &mut ChangeSet, id: TaskId, error: &str, now: Timestamp) {
         let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let routing = self.routing(&task);

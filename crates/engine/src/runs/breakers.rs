@@ -1,5 +1,5 @@
 //! Feeds the circuit breakers with what failed and what went well, and writes what becomes of them into the history.
-//! Which failure speaks against what, and when one opens, says `domain::breaker`.
+//! Which failure speaks against what, and when one opens, says `core::planning::breaker`.
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -32,7 +32,7 @@ impl Engine {
                 change_set.put_breaker(&mut self.state, &name, after);
             }
             if change.is_some() {
-                self.tell_breaker(change_set, &before, change, now);
+                self.note_breaker(change_set, &before, change, now);
             }
         }
     }
@@ -54,7 +54,7 @@ impl Engine {
         }
     }
 
-    /// A result was weighed: checks that passed, and what speaks against it.
+    /// A result was judged: checks that passed, and what counts against it.
     pub(crate) fn weigh_verdict(
         &mut self,
         change_set: &mut ChangeSet,
@@ -94,18 +94,11 @@ impl Engine {
         now: Timestamp,
     ) {
         let Some((task, dir)) = run.task().and_then(|task| Some((task, self.dir_of(task)?))) else { return };
-        match result {
-            Ok(_) => self.credit(change_set, &Target::Project { dir }, now),
-            Err(IntegrationProblem::Work(failure)) => {
-                let target = failure_target(failure, "", Some(&dir), None, false);
-                self.blame(change_set, target, task, &failure.detail, now);
-            }
-            Err(
-                IntegrationProblem::Wait(_)
-                | IntegrationProblem::Red { .. }
-                | IntegrationProblem::Ask(_)
-                | IntegrationProblem::External(_),
-            ) => {}
+        if result.is_ok() {
+            self.credit(change_set, &Target::Project { dir }, now);
+        } else if let Err(IntegrationProblem::Work(failure)) = result {
+            let target = failure_target(failure, "", Some(&dir), None, false);
+            self.blame(change_set, target, task, &failure.detail, now);
         }
     }
 
@@ -178,7 +171,7 @@ impl Engine {
         if after.failures.is_empty() || before.as_ref() == Some(&after) {
             return;
         }
-        self.tell_breaker(change_set, &after, change, now);
+        self.note_breaker(change_set, &after, change, now);
         change_set.put_breaker(&mut self.state, &name, Some(after));
     }
 
@@ -188,11 +181,11 @@ impl Engine {
         }
         let name = target.to_string();
         let Some(breaker) = self.state.breakers.get(&name).cloned() else { return };
-        self.tell_breaker(change_set, &breaker, breaker.closing_change(), now);
+        self.note_breaker(change_set, &breaker, breaker.closing_change(), now);
         change_set.put_breaker(&mut self.state, &name, None);
     }
 
-    fn tell_breaker(&mut self, change_set: &mut ChangeSet, breaker: &Breaker, change: Option<Change>, now: Timestamp) {
+    fn note_breaker(&mut self, change_set: &mut ChangeSet, breaker: &Breaker, change: Option<Change>, now: Timestamp) {
         let Some(change) = change else { return };
         let target = breaker.target.clone();
         let fact = match change {

@@ -88,7 +88,7 @@ impl Engine {
             now,
             Some(task),
             Some(id.clone()),
-            RunFact::Died(Death::Told { why: why.to_owned() }),
+            RunFact::Died(Death::Reported { why: why.to_owned() }),
         );
     }
 }

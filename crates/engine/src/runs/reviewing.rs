@@ -57,7 +57,7 @@ impl Engine {
         agents.iter().map(|agent| self.candidate(agent, config.review_model(agent), now)).collect()
     }
 
-    /// A review that came to nothing, and whether that leaves somebody who can be asked.
+    /// A review that failed, and whether another reviewer is left.
     fn failed_review(&self, task: &Task, work: RunId, agent: String, failure: Failure, now: Timestamp) -> Event {
         let author = task.route.as_ref().map_or("", |route| route.agent.as_str());
         let mut unread = task.progress.unread_reviews.clone();

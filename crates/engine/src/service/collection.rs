@@ -29,7 +29,7 @@ impl Engine {
         self.jobs.order(Job::Collect { wish: if dry_run { Wish::DryRun } else { Wish::ByHand } });
     }
 
-    /// What went is written into the history; who asked hears of all.
+    /// What was removed is written into the history; the caller gets all of it.
     pub(crate) fn on_collected(&mut self, change_set: &mut ChangeSet, collected: Collected, now: Timestamp) {
         for item in &collected.items {
             let Outcome::Removed(branch) = &item.outcome else { continue };

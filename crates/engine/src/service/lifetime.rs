@@ -17,12 +17,12 @@ use orch_store::journal::Write;
 use orch_sys::process::resident_memory;
 use std::time::Duration;
 
-/// How long each of the last writes may take: the process is to be gone within seconds, whatever hangs.
+/// How long each of the last writes may take: the process leaves within seconds, even if something hangs.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Reads what the engine before left, before anything happens.
-    pub(crate) async fn look_back(&mut self) {
+    pub(crate) async fn read_manifest(&mut self) {
         if self.lifetime.takes_over() {
             let path = self.deps.home.recovery();
             let read = tokio::task::spawn_blocking(move || manifest::read(&path)).await;
@@ -110,8 +110,8 @@ impl Engine {
     /// The last words: a view of what is under way for the next engine, and a line in the daemon's history.
     pub(crate) async fn depart(&mut self) -> EngineExit {
         let usual = || Departure::new(ShutdownMode::Stop, Cause::Command, "nothing is left to do");
-        let (told, ordered) = self.lifetime.take_order();
-        let departure = told.unwrap_or_else(usual);
+        let (requested, ordered) = self.lifetime.take_order();
+        let departure = requested.unwrap_or_else(usual);
         let damage = self.storage.take_damage();
         let (person_needed, respawns) =
             (self.person_needed(), departure.how == ShutdownMode::Respawn && damage.is_none());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// How long the loop waits before it tries again to store a turn that the disk refused.
 const STORE_RETRY: Duration = Duration::from_secs(1);
-/// How often it is tried again before anybody hears of it, and how long is waited before: a disk that fails for a moment
+/// How often it is tried again before it is reported, and how long is waited before: a disk that fails for a moment
 /// need not be reported, and a command in a process of its own has no later try.
 const AT_ONCE: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(100)];
 

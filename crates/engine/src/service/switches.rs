@@ -45,11 +45,10 @@ impl Engine {
         by: String,
         now: Timestamp,
     ) -> Result<Switched, EngineError> {
-        let scopes = match wanted {
-            PauseSelector::Each if !pauses => self.state.pauses.iter().map(|pause| pause.scope.clone()).collect(),
-            PauseSelector::All | PauseSelector::Each | PauseSelector::Project(_) | PauseSelector::Agent(_) => {
-                vec![self.scope_of(wanted)?]
-            }
+        let scopes = if !pauses && matches!(wanted, PauseSelector::Each) {
+            self.state.pauses.iter().map(|pause| pause.scope.clone()).collect()
+        } else {
+            vec![self.scope_of(wanted)?]
         };
         let is_other = |scope: &PauseScope| self.state.pauses.get(scope).is_some() != pauses;
         let scopes: Vec<PauseScope> = scopes.into_iter().filter(is_other).collect();
@@ -57,7 +56,7 @@ impl Engine {
         for scope in scopes {
             self.switch_one(change_set, scope, pauses, &by, now);
         }
-        self.mind_pauses(now);
+        self.apply_pauses(now);
         Ok(Switched { changed, pauses: self.state.pauses.iter().cloned().collect() })
     }
 
@@ -111,7 +110,7 @@ impl Engine {
     }
 
     /// The choice of an agent knows which ones are paused, may spend nothing, or are left alone.
-    pub(crate) fn mind_pauses(&mut self, now: Timestamp) {
+    pub(crate) fn apply_pauses(&mut self, now: Timestamp) {
         let agents = |pause: &Pause| match &pause.scope {
             PauseScope::Agent { name } => Some(name.clone()),
             PauseScope::All | PauseScope::Project { .. } => None,
@@ -129,7 +128,7 @@ impl Engine {
         if self.settings.ahead != *self.models.money().paid_ahead() {
             let ahead = self.models.money().paid_ahead().clone();
             Arc::make_mut(&mut self.settings).ahead = ahead;
-            // Who is paid in advance goes before others of the book.
+            // An account that is paid in advance goes before others of the book.
             self.forget_book();
         }
     }
@@ -208,7 +207,7 @@ impl Engine {
         }
     }
 
-    /// The question is asked again when somebody is there to hear the answer.
+    /// Asks the question again when the agents may work again.
     fn postpone_routing(&mut self, change_set: &mut ChangeSet, task: TaskId, now: Timestamp) {
         let asks = self.state.tasks.get(&task).is_some_and(|t| matches!(t.state, State::New { routing: Some(_), .. }));
         if asks {

@@ -17,7 +17,7 @@ pub struct Settling {
 }
 
 impl Settling {
-    /// The text that holds although less is there now, because somebody may be saving the file.
+    /// The text that holds although less is there now, because another program may be saving the file.
     pub fn held(&mut self, found: Option<&str>) -> Option<String> {
         let before = self.text.as_ref()?;
         let found = found.unwrap_or_default();
@@ -53,7 +53,7 @@ impl Settling {
     }
 }
 
-/// How long the program of an agent that was installed may be away, as it is while somebody upgrades it.
+/// How long the program of an agent that was installed may be missing, as it is during an upgrade.
 pub const UPGRADE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

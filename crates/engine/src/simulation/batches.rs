@@ -1,5 +1,5 @@
 //! Batches in the simulation, and their rules: never more of one busy than may be, nothing started beyond its budget,
-//! and its end told exactly once, when everything of it is over.
+//! and its end reported exactly once, when everything of it is over.
 
 use super::dice::Dice;
 use super::rules::{Broken, must, takes_slot};
@@ -51,41 +51,26 @@ pub struct Begun(Vec<TaskId>);
 
 impl Begun {
     /// A turn that is about to be stored, beside what is stored.
-    pub fn look_at_turn(&mut self, stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
+    pub fn check_turn(&mut self, stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
         self.0.clear();
         let mut batches: BTreeMap<u64, &Batch> = stored.batches.iter().map(|(id, batch)| (*id, &**batch)).collect();
         let mut tasks: BTreeMap<TaskId, &Task> = BTreeMap::new();
-        let (mut ended, mut told) = (0, 0);
+        let (mut ended, mut reported) = (0, 0);
         for write in writes {
-            match write {
-                Write::Task(task) => drop(tasks.insert(task.id, task)),
-                Write::Run(run) => self.run_begins(stored, run),
-                Write::Entry(entry) => told += usize::from(matches!(entry.fact, Fact::Batch(BatchFact::Ended(_)))),
-                Write::Batch(batch) => {
-                    let before = batches.insert(batch.number, batch);
-                    let is_over = before.is_some_and(|before| before.end.is_some());
-                    must(!is_over, || format!("batch {} is changed after its end", batch.name))?;
-                    ended += usize::from(batch.end.is_some());
-                }
-                Write::Project(_)
-                | Write::Unregister(_)
-                | Write::Cooldown(..)
-                | Write::Breaker(..)
-                | Write::Message(_)
-                | Write::Pause(..)
-                | Write::Service(_)
-                | Write::Job(..)
-                | Write::Firing(_)
-                | Write::Spend(_)
-                | Write::Recorded(_)
-                | Write::Kept(_)
-                | Write::Answered(..)
-                | Write::OutboxItem(..)
-                | Write::Agreed(_)
-                | Write::Lacking(_) => {}
+            if let Write::Task(task) = write {
+                tasks.insert(task.id, task);
+            } else if let Write::Run(run) = write {
+                self.run_begins(stored, run);
+            } else if let Write::Entry(entry) = write {
+                reported += usize::from(matches!(entry.fact, Fact::Batch(BatchFact::Ended(_))));
+            } else if let Write::Batch(batch) = write {
+                let before = batches.insert(batch.number, batch);
+                let is_over = before.is_some_and(|before| before.end.is_some());
+                must(!is_over, || format!("batch {} is changed after its end", batch.name))?;
+                ended += usize::from(batch.end.is_some());
             }
         }
-        must(ended == told, || format!("{ended} batches end, and {told} ends are told"))?;
+        must(ended == reported, || format!("{ended} batches end, and {reported} ends are reported"))?;
         let task = |id: TaskId| tasks.get(&id).copied().or_else(|| stored.tasks.get(&id).map(|task| &**task));
         let mut members = BTreeSet::new();
         for batch in batches.values() {
@@ -108,7 +93,7 @@ impl Begun {
     }
 
     /// Checks the state as the turn left it: what it has started was allowed to start.
-    pub fn look_at_engine(&self, engine: &Engine, launched: &[TaskId], resumed: usize) -> Result<(), Broken> {
+    pub fn check_engine(&self, engine: &Engine, launched: &[TaskId], resumed: usize) -> Result<(), Broken> {
         for batch in engine.state.batches.values() {
             let of = |id: &&TaskId| batch.contains(**id);
             let by_itself = |id: &&TaskId| engine.state.tasks.get(*id).is_some_and(|task| !task.run_now);
@@ -145,9 +130,11 @@ fn adds_up<'a>(batch: &Batch, task: &impl Fn(TaskId) -> Option<&'a Task>) -> Res
 }
 
 /// Nothing happens any more by itself.
-pub fn look_at_rest(stored: &Tables) -> Result<(), Broken> {
+pub fn check_rest(stored: &Tables) -> Result<(), Broken> {
     let ended = stored.batches.values().filter(|batch| batch.end.is_some()).count();
-    must(stored.batch_ends == ended, || format!("{ended} batches have ended, and {} ends were told", stored.batch_ends))
+    must(stored.batch_ends == ended, || {
+        format!("{ended} batches have ended, and {} ends were reported", stored.batch_ends)
+    })
 }
 
 fn batch_of(engine: &Engine, task: TaskId) -> Option<&Arc<Batch>> {

@@ -152,12 +152,12 @@ impl<'a> Course<'a> {
         self.resume_all();
         self.let_go_of_all();
         self.until(None)?;
-        self.look_at_rest()?;
+        self.check_rest()?;
         self.take_one_out()?;
         for _ in 0..3 {
             self.answer_everything();
             self.until(None)?;
-            self.look_at_rest()?;
+            self.check_rest()?;
         }
         let tables = self.stored.tables();
         let mut stuck: BTreeSet<TaskId> =
@@ -180,10 +180,10 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn look_at_rest(&self) -> Result<(), Broken> {
+    fn check_rest(&self) -> Result<(), Broken> {
         let tables = self.stored.tables();
-        self.rules.look_at_rest(&tables, &self.outside)?;
-        if self.scenario.with_file { Rules::look_at_file(&tables, &self.file) } else { Ok(()) }
+        self.rules.check_rest(&tables, &self.outside)?;
+        if self.scenario.with_file { Rules::check_file(&tables, &self.file) } else { Ok(()) }
     }
 
     /// How long it took, in simulated time.
@@ -283,7 +283,7 @@ impl<'a> Course<'a> {
         if !reading && self.jobs.is_news_to(&engine.file.known()) {
             return true;
         }
-        let looking = engine.jobs.is_under_way(&JobKey::Look);
+        let looking = engine.jobs.is_under_way(&JobKey::Poll);
         (is_there && engine.state.tasks.values().any(|task| missed(&task.state)))
             || (!looking && agents().any(|agent| agent.report.is_some() || knows(agent)))
     }
@@ -394,7 +394,7 @@ impl<'a> Course<'a> {
             self.die(self.down);
             return Ok(());
         }
-        self.rules.look_at_engine(engine, &self.outside, now)?;
+        self.rules.check_engine(engine, &self.outside, now)?;
         for job in jobs {
             self.take_job(job);
         }

@@ -58,7 +58,7 @@ impl Records {
         std::fs::remove_file(self.under_way()).ok();
     }
 
-    /// A seed broke a rule: it is written down and told, and only then `prompt_context` looks for the smallest scenario that does.
+    /// A seed broke a rule: it is written down and told, and only then the hunt looks for the smallest scenario that does.
     pub fn caught(&self, scenario: &Scenario, rule: &str, describe: impl FnOnce() -> String) -> String {
         let (seed, worlds) = (scenario.seed, scenario.worlds);
         create_dir_all(&self.dir).expect("a directory in the target directory");

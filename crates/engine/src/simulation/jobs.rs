@@ -90,33 +90,19 @@ impl Jobs {
 }
 
 /// A turn that is about to be stored, beside what is stored.
-pub fn look_at_turn(stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
+pub fn check_turn(stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
     let mut new: BTreeMap<FiringKey, &Firing> = BTreeMap::new();
     let mut made: BTreeSet<TaskId> = BTreeSet::new();
     let mut records: Vec<&JobRecord> = Vec::new();
     for write in writes {
-        match write {
-            Write::Task(task) if !stored.tasks.contains_key(&task.id) => drop(made.insert(task.id)),
-            Write::Firing(firing) => drop(new.insert(firing.key(), firing)),
-            Write::Job(_, record) => records.extend(record.as_deref()),
-            Write::Task(_)
-            | Write::Run(_)
-            | Write::Entry(_)
-            | Write::Project(_)
-            | Write::Unregister(_)
-            | Write::Cooldown(..)
-            | Write::Breaker(..)
-            | Write::Message(_)
-            | Write::Pause(..)
-            | Write::Service(_)
-            | Write::Batch(_)
-            | Write::Spend(_)
-            | Write::Recorded(_)
-            | Write::Kept(_)
-            | Write::Answered(..)
-            | Write::OutboxItem(..)
-            | Write::Agreed(_)
-            | Write::Lacking(_) => {}
+        if let Write::Task(task) = write
+            && !stored.tasks.contains_key(&task.id)
+        {
+            made.insert(task.id);
+        } else if let Write::Firing(firing) = write {
+            new.insert(firing.key(), firing);
+        } else if let Write::Job(_, record) = write {
+            records.extend(record.as_deref());
         }
     }
     for (key, firing) in &new {
@@ -163,7 +149,7 @@ fn all_accounted(stored: &Tables, new: &BTreeMap<FiringKey, &Firing>, record: &J
 }
 
 /// The state as a turn left it: no time that has come waits for anything but what it may wait for.
-pub fn look_at_engine(engine: &Engine, now: Timestamp) -> Result<(), Broken> {
+pub fn check_engine(engine: &Engine, now: Timestamp) -> Result<(), Broken> {
     if engine.lifetime.mode().scope() != Scope::All || engine.lifetime.leaving().is_some() || !engine.file.is_read() {
         return Ok(());
     }
@@ -172,7 +158,7 @@ pub fn look_at_engine(engine: &Engine, now: Timestamp) -> Result<(), Broken> {
 }
 
 /// Nothing happens any more by itself.
-pub fn look_at_rest(stored: &Tables) -> Result<(), Broken> {
+pub fn check_rest(stored: &Tables) -> Result<(), Broken> {
     let open = stored.firings.values().find(|firing| firing.is_open());
     must(open.is_none(), || format!("a command is under way at the end of all time: {open:?}"))?;
     let mut makers: BTreeMap<TaskId, FiringKey> = BTreeMap::new();

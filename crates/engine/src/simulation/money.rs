@@ -49,7 +49,7 @@ impl Paid {
     }
 
     /// A turn that is about to be stored.
-    pub fn look_at(&mut self, write: &Write) {
+    pub fn observe(&mut self, write: &Write) {
         if let Write::Run(run) = write
             && run.phase == Phase::Ended
             && let (Some(at), Some(cost)) = (run.ended_at, run.cost)

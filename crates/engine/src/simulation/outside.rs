@@ -448,7 +448,7 @@ impl Outside {
             let over = |report| Over { report: Box::new(report), lost: None };
             ended.extend(agent.report.clone().map(|report| (run.clone(), over(report))));
         }
-        Report::Looked { heard, health: Vec::new(), ended }
+        Report::Polled { heard, health: Vec::new(), ended }
     }
 }
 

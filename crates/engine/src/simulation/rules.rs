@@ -65,39 +65,24 @@ impl Rules {
     }
 
     /// A turn that is about to be stored, beside what is stored.
-    pub fn look_at_turn(&mut self, stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
+    pub fn check_turn(&mut self, stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
         self.launched.clear();
         self.fresh.clear();
         self.resumed = 0;
         let mut seq = stored.last_seq;
         self.paid.next_turn();
         for write in writes {
-            self.paid.look_at(write);
-            match write {
-                Write::Task(task) => self.task_changes(stored, task)?,
-                Write::Run(run) => run_changes(stored, run)?,
-                Write::Entry(entry) => entry_follows(stored, entry, &mut seq)?,
-                Write::Project(_)
-                | Write::Unregister(_)
-                | Write::Cooldown(..)
-                | Write::Breaker(..)
-                | Write::Message(_)
-                | Write::Pause(..)
-                | Write::Service(_)
-                | Write::Job(..)
-                | Write::Firing(_)
-                | Write::Batch(_)
-                | Write::Spend(_)
-                | Write::Recorded(_)
-                | Write::Kept(_)
-                | Write::Answered(..)
-                | Write::OutboxItem(..)
-                | Write::Agreed(_)
-                | Write::Lacking(_) => {}
+            self.paid.observe(write);
+            if let Write::Task(task) = write {
+                self.task_changes(stored, task)?;
+            } else if let Write::Run(run) = write {
+                run_changes(stored, run)?;
+            } else if let Write::Entry(entry) = write {
+                entry_follows(stored, entry, &mut seq)?;
             }
         }
-        self.begun.look_at_turn(stored, writes)?;
-        jobs::look_at_turn(stored, writes)
+        self.begun.check_turn(stored, writes)?;
+        jobs::check_turn(stored, writes)
     }
 
     fn task_changes(&mut self, stored: &Tables, task: &Task) -> Result<(), Broken> {
@@ -153,7 +138,7 @@ impl Rules {
     }
 
     /// Checks the state as the turn left it; the turn is stored, and what it starts has started.
-    pub fn look_at_engine(&mut self, engine: &Engine, outside: &Outside, now: Timestamp) -> Result<(), Broken> {
+    pub fn check_engine(&mut self, engine: &Engine, outside: &Outside, now: Timestamp) -> Result<(), Broken> {
         let plan = engine.planner.current();
         // Once for all: there may be as many tasks that wait for a slot as there are tasks.
         let busy = engine.state.tasks.values().filter(|task| takes_slot(task)).count();
@@ -166,8 +151,8 @@ impl Rules {
         if !engine.file.is_read() {
             return Ok(());
         }
-        jobs::look_at_engine(engine, now)?;
-        self.begun.look_at_engine(engine, &self.launched, self.resumed)?;
+        jobs::check_engine(engine, now)?;
+        self.begun.check_engine(engine, &self.launched, self.resumed)?;
         let leaving = engine.lifetime.leaving();
         must(leaving.is_none() || self.launched.is_empty(), || {
             format!("{:?} began while the daemon leaves", self.launched)
@@ -216,7 +201,7 @@ impl Rules {
     }
 
     /// Nothing happens any more by itself: the file says what is stored, and everything in it is a task, once.
-    pub fn look_at_file(stored: &Tables, file: &File) -> Result<(), Broken> {
+    pub fn check_file(stored: &Tables, file: &File) -> Result<(), Broken> {
         for task in stored.tasks.values().filter(|task| !task.file.is_removed()) {
             let (id, there) = (task.id, file.status(task.id));
             must(there == Some(task.status()), || {
@@ -232,9 +217,9 @@ impl Rules {
     }
 
     /// Nothing happens any more by itself.
-    pub fn look_at_rest(&self, stored: &Tables, outside: &Outside) -> Result<(), Broken> {
-        jobs::look_at_rest(stored)?;
-        batches::look_at_rest(stored)?;
+    pub fn check_rest(&self, stored: &Tables, outside: &Outside) -> Result<(), Broken> {
+        jobs::check_rest(stored)?;
+        batches::check_rest(stored)?;
         for id in &self.tasks {
             must(stored.tasks.contains_key(id), || format!("task {id} is forgotten"))?;
         }
@@ -250,7 +235,7 @@ impl Rules {
             let ended_as = |outcome: &Outcome| matches!(outcome, Outcome::Failed(f) if is_about_time(f.class));
             let spurious = run.outcome.as_ref().is_some_and(ended_as) && !ended_as(&report.outcome());
             must(!spurious, || format!("run {name} is recorded as too slow, and was not: {:?}", run.outcome))?;
-            let is_recorded = stored.ends_told.contains(id) || run.kind != RunKind::Work;
+            let is_recorded = stored.ended_runs.contains(id) || run.kind != RunKind::Work;
             must(is_recorded, || format!("the history does not tell the end of run {name}"))?;
         }
         for task in stored.tasks.values() {
@@ -344,7 +329,7 @@ fn entry_follows(stored: &Tables, entry: &Entry, seq: &mut u64) -> Result<(), Br
     must(entry.seq == *seq + 1, || format!("the history jumps from {seq} to {}", entry.seq))?;
     *seq = entry.seq;
     let twice = matches!(entry.fact, Fact::Run(RunFact::Ended { .. }))
-        && entry.run_id.as_ref().is_some_and(|run| stored.ends_told.contains(run));
+        && entry.run_id.as_ref().is_some_and(|run| stored.ended_runs.contains(run));
     must(!twice, || format!("the history tells an end twice: {}", entry.fact.text()))
 }
 

@@ -265,9 +265,9 @@ impl Scenario {
         for _ in 0..dice.below(5) {
             // All agents are limited, while a task is added, and while they wait the clock jumps.
             let at = steps[usize::try_from(dice.below(wishes as u64)).expect("small")].at;
-            let is_told = dice.chance(50);
+            let has_reset = dice.chance(50);
             for agent in AGENTS {
-                let act = Act::Outage { agent, class: FailureClass::RateLimited, lasts: HOUR, told: is_told };
+                let act = Act::Outage { agent, class: FailureClass::RateLimited, lasts: HOUR, told: has_reset };
                 steps.push(Step { at: at.saturating_sub(MINUTE), act });
             }
             steps.push(Step { at: at + dice.between(MINUTE, 40 * MINUTE), act: clocks(&mut dice) });

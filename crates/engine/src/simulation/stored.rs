@@ -46,7 +46,7 @@ pub struct Tables {
     /// How many ends of batches stand in the history.
     pub batch_ends: usize,
     /// Runs whose end stands in the history.
-    pub ends_told: BTreeSet<RunId>,
+    pub ended_runs: BTreeSet<RunId>,
 }
 
 /// A hand on it, which outlives every engine.
@@ -61,7 +61,7 @@ impl Stored {
     /// Stores a turn, if it keeps the rules.
     pub fn commit(&self, writes: Vec<Write>, rules: &mut Rules) -> Result<(), Broken> {
         let mut tables = self.tables();
-        rules.look_at_turn(&tables, &writes)?;
+        rules.check_turn(&tables, &writes)?;
         for write in writes {
             tables.put(write);
         }
@@ -108,7 +108,7 @@ impl Tables {
                 self.last_seq = entry.seq;
                 self.batch_ends += usize::from(matches!(entry.fact, Fact::Batch(BatchFact::Ended(_))));
                 if matches!(entry.fact, Fact::Run(RunFact::Ended { .. })) {
-                    self.ends_told.extend(entry.run_id);
+                    self.ended_runs.extend(entry.run_id);
                 }
             }
             Write::Project(project) => self.projects.push(project),

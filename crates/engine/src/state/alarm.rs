@@ -40,11 +40,11 @@ impl Alarm {
     }
 }
 
-/// An archive whose damage is heard of.
+/// An archive whose damage is reported.
 pub(crate) struct Watched {
     /// Where it is read.
     pub(crate) archive: Arc<dyn Archive>,
-    /// Who hears of it.
+    /// The receiver of the report.
     pub(crate) alarm: Alarm,
 }
 

@@ -14,7 +14,7 @@ use orch_store::journal::{Journal, JournalError};
 /// The number of lines of the history that are read at once.
 const PAGE: u32 = 1000;
 
-/// Where settled tasks are looked up: the journal, or what stands for it in a simulation.
+/// Where settled tasks are looked up: the journal, or its replacement in a simulation.
 pub trait Archive: Send + Sync {
     /// One task, settled or not.
     ///

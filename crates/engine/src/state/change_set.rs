@@ -23,7 +23,7 @@ impl ChangeSet {
     pub fn put_task(&mut self, state: &mut EngineState, mut task: Task) -> Arc<Task> {
         let before = state.tasks.get(&task.id).map(|before| before.status());
         let status = task.status();
-        // What orch may write into the file from now on is its own word, whatever becomes of the write's report.
+        // What orch may write into the file from now on is orch's own value, whatever the report of the write says.
         if let FileState::Written { status: written, since, .. } = &mut task.file
             && before != Some(status)
             && *written != Some(status)
@@ -183,13 +183,13 @@ impl ChangeSet {
         result
     }
 
-    /// The same for a person who has changed a file, unless somebody asks for it in another way.
+    /// The same for a person who has changed a file, unless the change has another actor already.
     pub fn by_file<T>(&mut self, file: &str, act: impl FnOnce(&mut Self) -> T) -> T {
         let actor = if self.actor == Actor::Orch { Actor::person(file) } else { self.actor.clone() };
         self.by(actor, act)
     }
 
-    /// Who does what happens now.
+    /// Returns the actor of what happens now.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }

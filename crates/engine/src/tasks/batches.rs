@@ -195,11 +195,11 @@ impl Engine {
         change_set.note(&mut self.state, now, None, None, BatchFact::Cancelled { name, by, given_up, tasks });
         change_set.put_batch(&mut self.state, batch.clone());
         // It may be over by that already.
-        self.mind_batches(change_set, now);
+        self.update_batches(change_set, now);
         Ok(change_set.batches.get(&batch.number).map_or_else(|| Arc::new(batch), Arc::clone))
     }
 
-    /// What a task of a batch hands on is work of the batch: it counts for its concurrency and its budget.
+    /// What a task of a batch delegates is work of the batch: it counts for its concurrency and its budget.
     pub(crate) fn join_batch(&mut self, change_set: &mut ChangeSet, whole: TaskId, parts: &[TaskId]) {
         if let Some(mut batch) = self.state.batch_of(whole).map(|batch| Batch::clone(batch)) {
             batch.add_subtasks(whole, parts);
@@ -220,7 +220,7 @@ impl Engine {
     }
 
     /// What open batches have spent, and those of which everything is over.
-    pub(crate) fn mind_batches(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+    pub(crate) fn update_batches(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let open: Vec<Arc<Batch>> = self.state.batches.values().cloned().collect();
         for before in open {
             let mut batch = Batch::clone(&before);

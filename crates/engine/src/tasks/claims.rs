@@ -1,4 +1,4 @@
-//! Claims: somebody takes a task for themselves, and no one else gets it without force. All of them come through the
+//! Claims: a person or agent takes a task, and no one else gets it without force. All of them come through the
 //! one loop, so that of two who want the same one wins.
 
 use crate::engine::Engine;
@@ -12,14 +12,14 @@ use orch_core::tasks::lifecycle::Refused;
 use orch_core::tasks::task::Task;
 use std::sync::Arc;
 
-/// What somebody wants of a claim.
+/// A request to claim a task or to release it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claiming {
     /// Who; `None`: the user who runs the engine.
     pub by: Option<String>,
-    /// Whether the claim is let go of.
+    /// Whether the claim is released.
     pub lets_go: bool,
-    /// Also where it is somebody else's.
+    /// Whether another owner's claim is overridden.
     pub force: bool,
 }
 
@@ -72,7 +72,7 @@ impl Engine {
         }
     }
 
-    /// A person wants it run, and it is somebody else's.
+    /// Refuses to run a task that another owner has claimed.
     pub(crate) fn refuse_claimed(&self, task: &Task, now: Timestamp) -> Result<(), EngineError> {
         match task.assigned_to_other(&self.settings.identity) {
             Some(other) if !task.status().is_final() => Err(claimed(task, other, now)),

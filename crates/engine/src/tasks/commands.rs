@@ -27,7 +27,7 @@ use std::cell::LazyCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The longest title, in characters: one line of ten thousand is still somebody's title.
+/// The longest title, in characters: one line of ten thousand is still a title.
 pub const MAX_TITLE: usize = 10_000;
 
 impl Engine {
@@ -42,7 +42,7 @@ impl Engine {
         problems.extend(self.timetable.problems().iter().cloned());
         problems.extend(self.storage.problem().cloned());
         problems.extend(self.deps.obstacles.words());
-        problems.extend(self.damage_told());
+        problems.extend(self.damage_message());
         problems.extend(self.lifetime.problem().cloned());
         View {
             now,
@@ -71,7 +71,7 @@ impl Engine {
     }
 
     /// Returns the damage of a journal that was rebuilt, as long as a task asks because of it.
-    fn damage_told(&self) -> Option<String> {
+    fn damage_message(&self) -> Option<String> {
         let asks = |id| self.state.tasks.get(&id).is_some_and(|task| task.question().is_some());
         let damage = self.deps.damage.as_ref()?;
         damage.asked.iter().any(|asked| asks(asked.task)).then(|| damage.describe())
@@ -180,7 +180,7 @@ impl Engine {
             self.read_files();
         }
         if task.file.is_removed() && request == Request::Retry {
-            // What is to be done stands in the file.
+            // The file says what is to be done.
             let next = Task { file: FileState::Pending, ..Task::clone(&task) };
             return Ok(change_set.put_task(&mut self.state, next));
         }
@@ -199,7 +199,7 @@ impl Engine {
         Err(EngineError::InTheWay { message, hint: format!("look at it again: orch task show {id}") })
     }
 
-    /// What a person has mended in the project's file holds once they have approved it: sent on before that, the task
+    /// What a person has fixed in the project's file holds once they have approved it: sent on before that, the task
     /// would come back with the same question.
     fn require_approval(&self, task: &Task) -> Result<(), EngineError> {
         let is_about_setup = matches!(task.state, State::NeedsReview { kind: QuestionKind::Setup, .. });
@@ -362,8 +362,8 @@ pub enum Request {
     Retry,
     /// Stop its agent, and keep the conversation.
     Interrupt,
-    /// Give it up.
+    /// Cancel it.
     Cancel,
-    /// Let it go on.
+    /// Unblock it.
     Unblock,
 }

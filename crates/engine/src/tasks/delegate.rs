@@ -1,4 +1,4 @@
-//! Work that agents hand on: tasks are made of it together with the verdict on the run, in one turn, so that they are made
+//! Work that agents delegate: it becomes tasks together with the verdict on the run, in one turn, so that they are made
 //! once whatever dies in between.
 
 use crate::engine::Engine;
@@ -30,7 +30,7 @@ impl Engine {
         }
     }
 
-    /// A result was weighed. What is handed on becomes tasks; good work that has open parts waits for them.
+    /// Applies a verdict. Delegations become tasks; accepted work with open subtasks waits for them.
     pub(crate) fn on_judged(
         &mut self,
         change_set: &mut ChangeSet,
@@ -42,14 +42,15 @@ impl Engine {
     ) {
         let Some(task) = run.task().and_then(|id| self.state.tasks.get(&id)).cloned() else { return };
         let is_judged = matches!(&task.state, State::InReview { run: of, review: ReviewStage::Judging } if of == run);
-        let (made, open) = match &verdict {
-            Verdict::HandOn { delegations } if is_judged => {
-                let open = self.open_parts(task.id);
-                (self.make_parts(change_set, &task, delegations, now), open)
-            }
-            Verdict::Accept if is_judged => (Vec::new(), self.open_parts(task.id)),
-            Verdict::Accept | Verdict::HandOn { .. } | Verdict::Fail(_) | Verdict::Ask { .. } => Default::default(),
-        };
+        let (mut made, mut open) = (Vec::new(), Vec::new());
+        if is_judged && matches!(verdict, Verdict::Accept | Verdict::HandOn { .. }) {
+            open = self.open_parts(task.id);
+        }
+        if let Verdict::HandOn { delegations } = &verdict
+            && is_judged
+        {
+            made = self.make_parts(change_set, &task, delegations, now);
+        }
         if made.is_empty() && open.is_empty() {
             return self.for_task_of(change_set, run, now, |run| Event::Judged { run, verdict, evidence, reviewers });
         }
@@ -84,24 +85,12 @@ impl Engine {
         made
     }
 
-    /// A part that a task waits for came to nothing: the task asks.
+    /// A subtask that a task waits for failed: the task asks.
     pub(crate) fn ask_about_part(&mut self, change_set: &mut ChangeSet, id: TaskId, part: TaskId, now: Timestamp) {
         let found = self.look_up(part);
         let is_given_up = found.as_ref().is_none_or(|part| part.status().is_final());
-        let why = match found.as_deref().map(|part| &part.state) {
-            Some(State::NeedsReview { question, .. }) => question.clone(),
-            Some(State::Cancelled { reason }) => reason.clone(),
-            Some(
-                State::New { .. }
-                | State::Routed { .. }
-                | State::InProgress { .. }
-                | State::InReview { .. }
-                | State::Done
-                | State::Blocked(_),
-            )
-            | None => "nothing more is known of it".to_owned(),
-        };
-        let title = found.map(|part| format!("\"{}\": ", part.spec.title)).unwrap_or_default();
+        let why = found.as_deref().and_then(|part| part.state.explanation()).unwrap_or("nothing more is known of it");
+        let title = found.as_ref().map(|part| format!("\"{}\": ", part.spec.title)).unwrap_or_default();
         self.expect(change_set, id, &Event::PartFailed { part, why: format!("{title}{why}"), is_given_up }, now);
     }
 }

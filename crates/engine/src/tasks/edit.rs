@@ -1,5 +1,5 @@
 //! What a command wants changed of a task, and what it decides about tasks that the file lacks: both wait for a read of
-//! `tasks.yml`, because somebody may just have said something else there.
+//! `tasks.yml`, because a person may just have changed the task there.
 
 use crate::engine::Engine;
 use crate::engine::command::Command;
@@ -22,7 +22,7 @@ impl Command {
         Self::parked(reply, false, move |engine, change_set, now| engine.edit(change_set, task, &change, now))
     }
 
-    /// Claims a task, or lets go of it.
+    /// Claims a task, or releases it.
     pub fn claim(task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>>) -> Self {
         Self::parked(reply, false, move |engine, change_set, now| engine.claim(change_set, task, &claiming, now))
     }

@@ -72,13 +72,14 @@ impl EngineHandle {
         self.change(move |engine, change_set, now| Ok(engine.announce(change_set, fact, now))).await
     }
 
-    /// Tells the owner in all channels that somebody who is not on the list spoke to a bot. With it, as a whole or not at
+    /// Tells the owner in all channels that a person who is not on the list spoke to a bot. With it, as a whole or not at
     /// all, the channel keeps `mark` under `key` as proof that it was reported.
     pub async fn announce_stranger(
         &self,
         text: String,
         channel: ChannelKind,
-        (key, mark): (String, String),
+        key: String,
+        mark: String,
     ) -> Result<u64, EngineError> {
         let announce = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
             change_set.kept.push(KeyValue::Value { channel, key, value: Some(mark), at: now });

@@ -1,5 +1,5 @@
 //! Messages of the person to the agent of a task: taken, handed to a running agent or put into the next prompt, and
-//! settled. What is to be done follows from the stored state; the run's receipts say what an agent heard.
+//! settled. What is to be done follows from the stored state; the run's receipts say what an agent received.
 
 use crate::deps::job_key::JobKey;
 use crate::engine::Engine;
@@ -115,7 +115,7 @@ impl Engine {
         self.state.status(task).is_some_and(|status| !status.is_final())
     }
 
-    /// No run can begin, and a person is asked: what they have said is told back, or it would bring the task here for
+    /// No run can begin, and a person is asked: what they have said is returned, or it would bring the task here for
     /// ever.
     pub(crate) fn refuse_waiting(&mut self, change_set: &mut ChangeSet, task: TaskId, why: &str, now: Timestamp) {
         let of_person = |m: &&Message| m.task == task && m.from == Author::Person;
@@ -164,7 +164,7 @@ impl Engine {
         change_set.put_message(&mut self.state, message.delivered(run, via, now));
     }
 
-    /// A run is over, or never started. What its prompt said counts as heard when the agent answered; else it waits
+    /// A run is over, or never started. What its prompt said counts as received when the agent answered; else it waits
     /// again, like everything that the run was handed and its agent did not take up.
     pub(crate) fn release_messages(&mut self, change_set: &mut ChangeSet, run: &RunId, answered: bool, now: Timestamp) {
         for message in self.said_in_prompt(run) {

@@ -46,7 +46,7 @@ impl Engine {
         Ok(task)
     }
 
-    /// Tells whether a word would fit the task's state.
+    /// Returns whether a decision fits the task's state.
     fn rehearse(&mut self, id: TaskId, ruling: ReviewDecision, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         let task = self.task(id)?;
         let bounds = Bounds { max_attempts: u32::MAX, max_review_rounds: u32::MAX, ..Bounds::default() };
@@ -158,7 +158,7 @@ impl EngineHandle {
         let (branch, base, head) = (&*seen.branch, &*seen.base_branch, &*seen.head);
         // Of what is merged, the merge is what the word is about.
         let judged = if task.is_merged() { Some(head) } else { task.judged_commit() };
-        // One that somebody has merged already had its commits all the same.
+        // A branch that is merged already had commits of its own all the same.
         let commits = seen.commits.max(task.evidence.as_ref().map_or(0, |evidence| evidence.commits.len()));
         let bound = BranchSnapshot { branch, base, head, commits, judged, expected: wanted }.decided_commit();
         let commit = bound.map_err(|error| not_bound(id, &error, seen.moved.as_ref()))?;

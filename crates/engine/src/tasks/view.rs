@@ -58,7 +58,7 @@ impl View {
         status_in(&self.tasks, &self.settled, id)
     }
 
-    /// How a task stands that another one waits for.
+    /// The state of a task that another one waits for.
     pub fn waited(&self, id: TaskId) -> Option<DependencyState> {
         dependency_state(&self.tasks, &self.settled, id)
     }

@@ -11,7 +11,7 @@ use orch_core::tasks::cycle::{cycles, not_taken_over, render};
 use orch_core::tasks::task::{Spec, Task};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What decides for whom a task waits: what it depends on, and what it is a part of.
+/// What decides which tasks a task waits for: what it depends on, and what it is a part of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Relations {
     depends_on: Vec<TaskId>,
@@ -58,7 +58,7 @@ impl Engine {
         known: &BTreeMap<TaskId, String>,
         now: Timestamp,
     ) -> Vec<String> {
-        let mut all_told = Vec::new();
+        let mut messages = Vec::new();
         while !before.is_empty() {
             let parts = self.parts();
             let found = cycles(before.keys().copied(), &|task| self.waits_for(task, None, &parts));
@@ -70,22 +70,24 @@ impl Engine {
                 let Some(at) = cycle.iter().position(|task| before.contains_key(task)) else { continue };
                 let Some(was) = before.remove(&cycle[at]) else { continue };
                 refused.insert(cycle[at]);
-                all_told.extend(self.refuse_circle(change_set, (cycle[at], was), &render(cycle, at), (known, now)));
+                messages.extend(self.refuse_cycle(change_set, cycle[at], was, &render(cycle, at), known, now));
             }
             if refused.is_empty() {
                 break;
             }
         }
-        all_told
+        messages
     }
 
     /// The task waits for what it waited for, and is held while the file says otherwise.
-    fn refuse_circle(
+    fn refuse_cycle(
         &mut self,
         change_set: &mut ChangeSet,
-        (id, was): (TaskId, Relations),
+        id: TaskId,
+        was: Relations,
         cycle: &str,
-        (known, now): (&BTreeMap<TaskId, String>, Timestamp),
+        known: &BTreeMap<TaskId, String>,
+        now: Timestamp,
     ) -> Option<String> {
         let task = self.state.tasks.get(&id)?;
         let mut next = Task::clone(task);
@@ -122,7 +124,7 @@ impl Engine {
         parts
     }
 
-    /// For whom a task waits, or would when somebody takes it up again. `wanted`: what it is to depend on.
+    /// The tasks that a task waits for, or would once it is taken up again. `wanted`: what it is to depend on.
     fn waits_for(&self, id: TaskId, wanted: Option<&[TaskId]>, parts: &Parts) -> Vec<TaskId> {
         let mut waits_for = match (wanted, self.state.tasks.get(&id)) {
             (Some(wanted), _) => wanted.to_vec(),

@@ -1,5 +1,5 @@
 //! What the person wrote in `tasks.yml`, applied to the state: new tasks, changed wishes, requests by status. What the file
-//! lacks is weighed elsewhere.
+//! lacks is handled elsewhere.
 
 use crate::engine::Engine;
 use crate::files::file_job::{FileNews, Known, TasksNews, Writeback};
@@ -46,7 +46,7 @@ impl Engine {
         }
         if let Some(at) = news.quiet_at.take() {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-            self.file.look_again(self.deps.clock.instant() + left + Duration::from_millis(10));
+            self.file.schedule_read(self.deps.clock.instant() + left + Duration::from_millis(10));
         }
         match news.settings.take() {
             Some(settings) if news.projects == self.state.projects => self.take_settings(change_set, settings, now),
@@ -82,7 +82,7 @@ impl Engine {
             });
         }
         self.settings = Arc::new(settings);
-        self.mind_pauses(now);
+        self.apply_pauses(now);
     }
 
     /// Takes over what the files of the settings say now: the caller has written them as a whole.
@@ -117,7 +117,7 @@ impl Engine {
                 self.file.take_being_saved(matches!(held, Some(Held::BeingSaved)));
                 match held {
                     Some(Held::BeingSaved) => self.file.forget_document(),
-                    Some(Held::Told(text)) => {
+                    Some(Held::Reported(text)) => {
                         self.file.forget_document();
                         problems = Some(vec![text]);
                     }
@@ -135,7 +135,7 @@ impl Engine {
         }
         let odd = self.model_warnings(suspects, now);
         let mut has_news = self.file.problems_mut().take_models(odd);
-        has_news |= self.file.take_look(news.known, problems);
+        has_news |= self.file.take_read(news.known, problems);
         has_news |= set_aside.is_some_and(|files| self.file.problems_mut().take_set_aside(&files));
         if has_news {
             let fact =
@@ -212,7 +212,7 @@ impl Engine {
                 Err(error) => {
                     tracing::error!(task = %id, %error, "a task cannot be compared with its entry");
                     // The file is read again because of it, but not at once: it may stay so.
-                    self.file.look_again(self.deps.clock.instant() + READ_AGAIN);
+                    self.file.schedule_read(self.deps.clock.instant() + READ_AGAIN);
                 }
             }
             if self.state.tasks.get(&id).is_some_and(|task| Relations::from_spec(&task.spec) != before) {
@@ -275,7 +275,7 @@ impl Engine {
                 change_set.note(&mut self.state, now, Some(task.id), None, fact);
             });
         }
-        self.tell_clashes(change_set, task.id, &merged.clashes, &echoes, now);
+        self.note_clashes(change_set, task.id, &merged.clashes, &echoes, now);
         if next != **task {
             change_set.put_task(&mut self.state, next);
         }
@@ -295,7 +295,7 @@ impl Engine {
         }
     }
 
-    fn tell_clashes(
+    fn note_clashes(
         &mut self,
         change_set: &mut ChangeSet,
         id: TaskId,
@@ -316,16 +316,9 @@ impl Engine {
 
     /// A status that the person wrote is a request; what the lifecycle refuses is written back as it is.
     pub(crate) fn request_status(&mut self, change_set: &mut ChangeSet, id: TaskId, wanted: Status, now: Timestamp) {
-        let event = match wanted {
-            Status::New => Some(Event::RetryAsked),
-            Status::Cancelled => Some(Event::CancelAsked { reason: "cancelled in tasks.yml".to_owned() }),
-            Status::Routed
-            | Status::InProgress
-            | Status::InReview
-            | Status::Done
-            | Status::Blocked
-            | Status::NeedsReview => None,
-        };
+        let cancel = || Event::CancelAsked { reason: "cancelled in tasks.yml".to_owned() };
+        let event =
+            if wanted == Status::New { Some(Event::RetryAsked) } else { (wanted == Status::Cancelled).then(cancel) };
         let refused = match event {
             Some(event) => {
                 let asked = change_set.by_file(TASKS, |change_set| self.apply(change_set, id, &event, now));
@@ -377,7 +370,7 @@ impl Engine {
                     change_set.note(&mut self.state, now, None, None, fact);
                 }
                 self.file.take_write(outline, agreed, refused, known);
-                self.file.look_for_late(self.deps.clock.instant());
+                self.file.schedule_late_search(self.deps.clock.instant());
                 if read_again {
                     self.read_files();
                 }

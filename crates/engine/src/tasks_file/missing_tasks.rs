@@ -23,20 +23,20 @@ pub(crate) const SAVING: SignedDuration = SignedDuration::from_secs(2);
 /// How long a file must be left alone that lacks any task at all: an editor that writes it in parts may not be done.
 const SETTLING: SignedDuration = SignedDuration::from_millis(500);
 /// When to read such a file again.
-const LOOK_SOON: Duration = Duration::from_millis(520);
-/// So many of the tasks that are over and that the file lacks, the newest, are compared with an entry without an id.
-const LOOKED_UP: usize = 200;
-/// When to read a file again that somebody may be saving.
-const LOOK_AGAIN: Duration = Duration::from_millis(2_050);
+const RETRY_SOON: Duration = Duration::from_millis(520);
+/// The number of settled tasks that an entry without an id is compared with, the newest of those that the file lacks.
+const COMPARED: usize = 200;
+/// When to read a file again that another program may be saving.
+const RETRY_AFTER: Duration = Duration::from_millis(2_050);
 /// Ids that are named at most.
 const NAMED: usize = 12;
 
 /// What a file that is not believed is treated as.
 pub(crate) enum Held {
-    /// Somebody may be in the middle of saving it: not examined yet.
+    /// Another program may be saving it: not examined yet.
     BeingSaved,
-    /// Told to the person, who decides.
-    Told(String),
+    /// Reported to the person, who decides.
+    Reported(String),
 }
 
 /// What a person decides about the tasks that the file lacks.
@@ -69,7 +69,7 @@ fn is_younger(task: &Task, opened: Timestamp) -> bool {
 
 impl Engine {
     /// Whether what was read is to be believed. What is not counts as little as a file that does not read. `numbered`: what
-    /// stands there without its id, and is not lost.
+    /// the file holds without its id, and is not lost.
     pub(crate) fn doubt(
         &mut self,
         doc: &TasksDoc,
@@ -104,13 +104,13 @@ impl Engine {
         // Read or written over half-way, the rest of a save would come too late.
         let patience = if is_odd { SAVING } else { SETTLING };
         if self.lifetime.mode() == Mode::Serve && (is_odd || lacks_some) && now.duration_since(since) < patience {
-            let soon = if is_odd { LOOK_AGAIN } else { LOOK_SOON };
-            self.file.look_again(self.deps.clock.instant() + soon);
+            let soon = if is_odd { RETRY_AFTER } else { RETRY_SOON };
+            self.file.schedule_read(self.deps.clock.instant() + soon);
             return Some(Held::BeingSaved);
         }
         let message = suspicion.map(|suspicion| self.describe_suspicion(suspicion, &lack, &open));
         self.file.lacks(if message.is_some() { open.into_iter().chain(settled).collect() } else { vec![] });
-        message.map(Held::Told)
+        message.map(Held::Reported)
     }
 
     /// A file that was not believed lacks all that it lacked then: whatever became of the tasks meanwhile, and however few of
@@ -155,7 +155,7 @@ impl Engine {
     }
 
     /// The tasks that are no longer in the file, and since when. They are given up when they are still lacking a while
-    /// later: before, somebody may be in the middle of saving. `settled`: the settled ones among them.
+    /// later: before, another program may be saving the file. `settled`: the settled ones among them.
     pub(crate) fn lacking(
         &mut self,
         change_set: &mut ChangeSet,
@@ -181,7 +181,7 @@ impl Engine {
             }
         }
         if !suspects.is_empty() {
-            self.file.look_again(self.deps.clock.instant() + LOOK_AGAIN);
+            self.file.schedule_read(self.deps.clock.instant() + RETRY_AFTER);
         }
         suspects
     }
@@ -267,7 +267,7 @@ impl Engine {
             return BTreeMap::from([(entry.index, task.id)]);
         }
         let of_journal = settled.iter().rev().filter(|id| !self.state.tasks.contains_key(id));
-        let of_journal: Vec<TaskId> = of_journal.take(LOOKED_UP).copied().collect();
+        let of_journal: Vec<TaskId> = of_journal.take(COMPARED).copied().collect();
         for task in of_journal.into_iter().filter_map(|id| self.look_up(id)).filter(|task| task.file.is_written()) {
             if is_numbered(&task) { lacking.push(task) } else { lost.push(task) }
         }

@@ -1,9 +1,9 @@
 //! Cleaning up after tasks at rest: their worktrees go when all that is in them exists elsewhere too. What may go decides
-//! `domain::gc`; here the tasks are matched with what lies on the disk, and what went is written into the history.
+//! `core::operations::gc`; here the tasks are matched with what lies on the disk, and what went is written into the history.
 
 use crate::deps::Deps;
 use crate::settings::{Settings, directory_of};
-use crate::upkeep::last_look;
+use crate::upkeep::last_pass;
 use jiff::Timestamp;
 use orch_core::base::ids::TaskId;
 use orch_core::base::names::{BRANCH_PREFIX, BranchName};
@@ -17,7 +17,7 @@ use orch_sys::worktree::{Aside, Leftover, Retired, Subject, settle};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Who wants it, and how.
+/// A request to collect worktrees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
     /// The daemon, when the clock can be believed.
@@ -42,7 +42,7 @@ pub enum Outcome {
 /// One worktree and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Whose it is.
+    /// The owner of the worktree.
     pub task: Option<TaskId>,
     /// The path of the worktree.
     pub path: PathBuf,
@@ -54,7 +54,7 @@ pub struct Item {
     pub outcome: Outcome,
 }
 
-/// All of them.
+/// The result of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Collected {
     /// Nothing was touched.
@@ -96,7 +96,7 @@ pub async fn collect(deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Pro
 /// Whether the clock has come on steadily since the last check: only then something goes because of its age.
 fn is_steady(deps: &Deps, now: Timestamp) -> bool {
     let stamp = deps.home.gc_stamp();
-    let watch = Watch::new(last_look(&stamp), now);
+    let watch = Watch::new(last_pass(&stamp), now);
     if watch.is_long_enough()
         && let Err(error) = fs::write_private(&stamp, now.to_string().as_bytes(), Durability::Cached)
     {

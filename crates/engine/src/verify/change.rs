@@ -1,4 +1,4 @@
-//! Searching a change for what no verdict should overlook. What is searched for is `domain::change`.
+//! Searches a change for what no verdict should overlook; `core::tasks::change` says for what.
 
 use crate::deps::Deps;
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -12,13 +12,13 @@ use std::collections::BTreeSet;
 
 /// The label that names what a task may change.
 const PATHS: &str = "paths:";
-/// Scripts that run scripts: so far it is followed, so many of them, and so much of each, in bytes.
+/// How deep scripts that run scripts are followed, how many of them, and how much of each is read, in bytes.
 const DEPTH: usize = 3;
 const SCRIPTS: usize = 40;
 const SCRIPT: usize = 256 << 10;
 
-/// Adds to the evidence what the change holds.
-pub async fn look_through(
+/// Adds the findings of the change to the evidence.
+pub async fn inspect_change(
     deps: &Deps,
     config: &Config,
     repo: &Repo,
@@ -59,7 +59,7 @@ pub async fn look_through(
 
 /// Adds the files in which the branch contains newer commits of its base and not what they changed: as they were where it
 /// began, or in its own work before.
-pub async fn look_for_undone(
+pub async fn find_undone(
     repo: &Repo,
     at: &Checkout,
     own: [&str; 2],

@@ -75,7 +75,7 @@ impl Checking<'_> {
             return vec![self.unready(unready).await];
         }
         for (index, command) in self.config.workflow.checks.iter().enumerate() {
-            let check = self.look_twice(index + 1, command, place).await;
+            let check = self.run_with_retry(index + 1, command, place).await;
             let goes_on = check.state == CheckState::Passed || (check.fails_on_base() && !self.mends);
             checks.push(check);
             if !goes_on {
@@ -125,7 +125,7 @@ impl Checking<'_> {
     }
 
     /// One check. A red one is run once more on the same files, and then without the work.
-    async fn look_twice(&self, number: usize, command: &str, place: Place<'_>) -> Check {
+    async fn run_with_retry(&self, number: usize, command: &str, place: Place<'_>) -> Check {
         let dir = place.dir();
         let mut check = self.run(&format!("check-{number}"), command, dir).await;
         if check.state == CheckState::Failed && self.is_as_committed(place).await {

@@ -1,13 +1,11 @@
 //! What a task's branch would change, or has changed: for people who are to decide about it. Looks only; masked and bounded.
 
-use crate::deps::Deps;
+use crate::deps::task_context::TaskContext;
 use crate::error::EngineError;
-use crate::settings::{Settings, directory_of};
 use orch_core::base::count;
 use orch_core::base::names::BranchName;
 use orch_core::tasks::evidence::IntegrationState;
 use orch_core::tasks::task::{Task, Workplace};
-use orch_store::journal::Project;
 use orch_sys::git::{GitError, Repo};
 
 /// What a branch would change, or has changed. Masked.
@@ -77,23 +75,18 @@ const MOST_COMMITS: usize = 1000;
 const PATCH: usize = 1 << 20;
 
 /// Compares the branch with where it came from.
-pub async fn compare(
-    deps: &Deps,
-    settings: &Settings,
-    projects: &[Project],
-    task: &Task,
-    with_patch: bool,
-) -> Result<Difference, EngineError> {
+pub async fn compare(cx: &TaskContext, with_patch: bool) -> Result<Difference, EngineError> {
+    let TaskContext { deps, task, .. } = cx;
     let invalid = |message: String| EngineError::Invalid { message, hint: None };
     let place = task.place.as_ref().ok_or_else(|| nothing_yet(task))?;
-    let dir = directory_of(task, projects).map_err(invalid)?;
+    let dir = cx.dir().map_err(invalid)?;
     let failed = |error: GitError| EngineError::Invalid { hint: error.hint(), message: error.to_string() };
     let repo = deps.repository(&dir).await.map_err(failed)?;
     let (base, head) = ends(&repo, task, place).await.map_err(failed)?.ok_or_else(|| gone(task, place))?;
     let at = repo.main_checkout();
     let commits = repo.commits_between(&base, &head).await.map_err(failed)?;
     let files = repo.diff_stat(&at, &base, &head).await.map_err(failed)?;
-    let config = settings.for_task(task, projects);
+    let config = cx.config();
     let redactor = config.redactor(&deps.environment);
     let masked = |text: &str| redactor.text(text).into_owned();
     let name = |path: &std::path::Path| masked(&path.to_string_lossy());

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 /// How a run ended, when it has. One whose runner died without a report is brought to its end first. Blocking.
 ///
 /// # Errors
-/// The system does not let it be examined now. That says nothing of the run, whose agent may well be at work.
+/// The system does not let it be examined now. The agent of the run may still be at work.
 pub fn ended(deps: &Deps, settings: &Settings, run: &RunId) -> Result<Option<Over>, ExternalFailure> {
     let dir = deps.run_dir(run);
     let over = |report, lost: Option<String>| Ok(Some(Over { report: Box::new(report), lost }));
@@ -84,9 +84,9 @@ pub type Seen = HashMap<RunId, SystemTime>;
 /// A run that is over.
 #[derive(Debug, Clone)]
 pub struct Over {
-    /// How it went.
+    /// The report of the run.
     pub report: Box<RunReport>,
-    /// What became of who was to report it, when somebody else had to.
+    /// What became of the runner, when it did not report itself.
     pub lost: Option<String>,
 }
 

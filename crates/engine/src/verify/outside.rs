@@ -11,6 +11,7 @@ use orch_core::text::shell::word;
 use orch_runner::RunDir;
 use orch_sys::fs::{self, Durability, FsError};
 use orch_sys::git::{Change, Checkout, Danger, Guard, RefChange, Repo};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,8 +51,7 @@ impl Before {
 
     /// The record of a run; `None`: it has none that reads.
     pub fn load(dir: &RunDir) -> Option<Self> {
-        let bytes = fs::read_limited(&dir.path().join("guard.json"), RECORD).ok()?;
-        serde_json::from_slice(&bytes).ok()
+        read_record(&dir.path().join("guard.json"), RECORD)
     }
 }
 
@@ -75,11 +75,16 @@ pub fn write_record(path: &Path, record: &impl Serialize) -> Result<(), FsError>
     fs::write_private(path, &bytes, Durability::Cached)
 }
 
+/// Reads such a record of at most `limit` bytes; `None`: there is none that reads.
+pub fn read_record<T: DeserializeOwned>(path: &Path, limit: usize) -> Option<T> {
+    serde_json::from_slice(&fs::read_limited(path, limit).ok()?).ok()
+}
+
 /// Compares the repository with the record of it before the run. Returns the refs that this and the task's earlier runs made.
 ///
 /// # Errors
 /// git gives no answer: nothing is judged before the repository was compared.
-pub async fn look_outside(deps: &Deps, scene: &Scene<'_>, evidence: &mut Evidence) -> Result<OwnRefs, StepProblem> {
+pub async fn inspect_outside(deps: &Deps, scene: &Scene<'_>, evidence: &mut Evidence) -> Result<OwnRefs, StepProblem> {
     let dir = deps.run_dir(scene.run);
     let Some(Before { guard, own_refs }) = Before::load(&dir) else {
         evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());
@@ -92,7 +97,7 @@ pub async fn look_outside(deps: &Deps, scene: &Scene<'_>, evidence: &mut Evidenc
         let read = tokio::task::spawn_blocking(move || Trail::read(repo, &checkout, &run, &dir)).await;
         match read {
             Ok(trail) => {
-                let stashes_of_main = stashes_of_main(scene, &trail, (&guard, &changes)).await;
+                let stashes_of_main = stashes_of_main(scene, &trail, &guard, &changes).await;
                 let took_uncommitted = took_uncommitted(scene, &guard, &changes).await;
                 let look =
                     Comparison { scene, trail, guard: &guard, took_uncommitted, changes: &changes, stashes_of_main };
@@ -134,7 +139,7 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Tells what the run did from what others did: violations, and notes.
+    /// Separates what the run did from what others did: violations, and notes.
     async fn attribute(&self, own_refs: &mut OwnRefs, evidence: &mut Evidence) {
         let scene = self.scene;
         for change in self.changes {
@@ -277,11 +282,7 @@ async fn took_uncommitted(scene: &Scene<'_>, guard: &Guard, changes: &[Change]) 
     false
 }
 
-async fn stashes_of_main<'a>(
-    scene: &Scene<'_>,
-    trail: &Trail,
-    (guard, changes): (&Guard, &'a [Change]),
-) -> Vec<&'a str> {
+async fn stashes_of_main<'a>(scene: &Scene<'_>, trail: &Trail, guard: &Guard, changes: &'a [Change]) -> Vec<&'a str> {
     let gone_to =
         changes.iter().filter_map(|change| if let Change::Head { to, .. } = change { Some(to.as_str()) } else { None });
     let heads: Vec<&str> = gone_to.chain([guard.head()]).collect();
@@ -299,14 +300,14 @@ fn is_commit(at: &str) -> bool {
     at.len() >= 40 && at.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A ref that somebody else moved is not the task's own any more.
+/// Removes a ref that another program moved from those of the task.
 fn disown(change: &Change, own_refs: &mut OwnRefs) {
     if let Change::Ref(moved) = change {
         own_refs.remove(&moved.name);
     }
 }
 
-/// Keeps in mind where a ref of the task's own stands.
+/// Records the commit of a ref of the task's own.
 fn follow(change: &Change, own_refs: &mut OwnRefs) {
     let Change::Ref(RefChange { name, before, after, .. }) = change else { return };
     match after {
@@ -332,7 +333,7 @@ fn is_forbidden(change: &Change, is_closed: bool) -> bool {
         Change::Files { .. } | Change::Head { .. } => is_closed,
         // Everybody's git shows other content from then on.
         Change::Ref(moved) if moved.name.starts_with(REPLACED) => true,
-        // A branch, a tag or a stash entry that is new takes nothing away from anybody.
+        // A branch, a tag or a stash entry that is new takes nothing away.
         Change::Ref(moved) => is_closed && moved.before.is_some(),
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// How much of a check's output is kept, in bytes.
 const CHECK_OUTPUT: usize = 1 << 20;
 
-/// How much of it stands in the evidence and goes back to the agent, in bytes.
+/// How much of it goes into the evidence and back to the agent, in bytes.
 pub(crate) const CHECK_TAIL: usize = 8 << 10;
 
 /// Runs a shell line as a check: its output is whole, but for what is over the limit.
@@ -57,7 +57,7 @@ pub async fn run_check(
 }
 
 /// Output as text. Where its beginning was dropped, so is the rest of the word that was cut: it may be the rest of a
-/// secret, which nothing could tell.
+/// secret, which nothing could recognize.
 fn whole_words(bytes: &[u8], is_cut: bool) -> String {
     let text = String::from_utf8_lossy(bytes);
     match text.find(char::is_whitespace).filter(|_| is_cut) {

@@ -20,7 +20,7 @@ pub struct Trail {
     repo: Repo,
     /// The git commands that it made on the repository.
     commands: Vec<GitCommand>,
-    /// The absolute paths that its tools wrote; one that ends with `/` stands for what is below it as well.
+    /// The absolute paths that its tools wrote; one that ends with `/` includes what is below it.
     files: Vec<String>,
     /// What its CLI printed.
     events: String,
@@ -32,7 +32,7 @@ impl Trail {
         let commands = repo.traced(checkout, run.as_str());
         let events = fs::read_limited(&dir.events(), EVENTS).unwrap_or_default();
         let events = String::from_utf8_lossy(&events).into_owned();
-        let files = written_by_tools(dir, &events, (&checkout.work_tree, repo.root()));
+        let files = written_by_tools(dir, &events, &checkout.work_tree, repo.root());
         Self { repo, commands, files, events }
     }
 
@@ -91,7 +91,7 @@ impl Trail {
 }
 
 /// The files that an agent's tools wrote, by the events of its CLI. Blocking.
-fn written_by_tools(dir: &RunDir, events: &str, (worktree, main): (&Path, &Path)) -> Vec<String> {
+fn written_by_tools(dir: &RunDir, events: &str, worktree: &Path, main: &Path) -> Vec<String> {
     let Ok(launch) = dir.read_launch() else { return Vec::new() };
     let (worktree, main) = (worktree.to_string_lossy(), main.to_string_lossy());
     let place = Place { dir: &worktree, main: &main };

@@ -10,7 +10,7 @@ use orch_sys::git::GitError;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Stands for the task, which there is none of.
+/// The id that replaces that of a task.
 const NO_TASK: TaskId = TaskId(0);
 
 /// A name for the tryout, as runs have it.

@@ -1,7 +1,7 @@
 //! What a run did outside of its worktree when it is not judged: it crashed, came to a limit, or was stopped. That is
 //! looked at before the task's next run begins, whose own record would include it.
 
-use super::outside::{Before, OwnRefs, Scene, look_outside, write_record};
+use super::outside::{Before, OwnRefs, Scene, inspect_outside, read_record, write_record};
 use super::{mask, take_over};
 use crate::deps::Deps;
 use orch_core::base::external::StepProblem;
@@ -13,7 +13,7 @@ use orch_core::tasks::task::{Run, Task};
 use orch_core::text::redact::Redactor;
 use orch_runner::RunDir;
 use orch_store::journal::JournalError;
-use orch_sys::fs::{self, FsError};
+use orch_sys::fs::FsError;
 use orch_sys::git::{Checkout, Repo};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,8 +32,7 @@ pub fn keep(dir: &RunDir, own_refs: &OwnRefs) -> Result<(), FsError> {
 }
 
 fn kept(dir: &RunDir) -> Option<OwnRefs> {
-    let bytes = fs::read_limited(&file(dir), OWN_REFS).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    read_record(&file(dir), OWN_REFS)
 }
 
 /// Where a task's next run is about to begin.
@@ -56,7 +55,7 @@ pub struct Beginning<'a> {
 ///
 /// # Errors
 /// That run did what no run may, and no person knows of it; or git gives no answer.
-pub async fn look_at_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Result<OwnRefs, LaunchProblem> {
+pub async fn inspect_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Result<OwnRefs, LaunchProblem> {
     let Beginning { repo, checkout, task, .. } = *beginning;
     let Some(place) = task.place.as_deref().filter(|_| task.runs > 1) else { return Ok(OwnRefs::new()) };
     let Some(last) = last_run(deps, task, beginning.run).await? else { return Ok(OwnRefs::new()) };
@@ -66,12 +65,12 @@ pub async fn look_at_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Re
     let mut evidence = Evidence::default();
     take_over(repo.evidence(checkout, &place.base).await.map_err(StepProblem::from)?, &mut evidence);
     let scene = Scene { repo, checkout, place, run: &last.run, sandbox: beginning.sandbox };
-    let own_refs = look_outside(deps, &scene, &mut evidence).await?;
+    let own_refs = inspect_outside(deps, &scene, &mut evidence).await?;
     mask(&beginning.redactor, &mut evidence);
     for note in &evidence.notes {
         tracing::info!(run = %last.run, note, "after a run that nobody judged");
     }
-    if !evidence.violations.is_empty() && !last.is_told {
+    if !evidence.violations.is_empty() && !last.is_reported {
         return Err(LaunchProblem::PutBack(question(&evidence)));
     }
     if let Err(error) = keep(&last.dir, &own_refs) {
@@ -93,7 +92,7 @@ struct Last {
     run: RunId,
     dir: RunDir,
     /// Whether a person knows what it did.
-    is_told: bool,
+    is_reported: bool,
 }
 
 async fn last_run(deps: &Arc<Deps>, task: &Task, next: &RunId) -> Result<Option<Last>, StepProblem> {
@@ -102,10 +101,10 @@ async fn last_run(deps: &Arc<Deps>, task: &Task, next: &RunId) -> Result<Option<
         let runs = at.journal.runs_of(id)?;
         let earlier: Vec<&Run> = runs.iter().filter(|run| run.kind == RunKind::Work && run.id != next).collect();
         let last = earlier.iter().rposition(|run| Before::load(&at.run_dir(&run.id)).is_some());
-        let is_telling = |run: &&Run| matches!(&run.outcome, Some(Outcome::Failed(failure)) if failure.class == FailureClass::SandboxViolation);
+        let reports = |run: &&Run| matches!(&run.outcome, Some(Outcome::Failed(failure)) if failure.class == FailureClass::SandboxViolation);
         Ok::<_, JournalError>(last.map(|last| {
             let run = earlier[last].id.clone();
-            Last { dir: at.run_dir(&run), run, is_told: earlier[last + 1..].iter().any(is_telling) }
+            Last { dir: at.run_dir(&run), run, is_reported: earlier[last + 1..].iter().any(reports) }
         }))
     };
     let read = tokio::task::spawn_blocking(read).await.map_err(|e| StepProblem::Ask(e.to_string()))?;

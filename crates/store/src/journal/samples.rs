@@ -56,7 +56,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
     let failure = class.as_deref().map(|name| FailureClass::ALL.iter().copied().find(|class| class.as_str() == name));
     let failure = match failure {
         Some(None) => return Ok(None),
-        Some(Some(class)) if !Sample::tells(class) => return Ok(None),
+        Some(Some(class)) if !Sample::is_informative(class) => return Ok(None),
         Some(known) => known,
         None => None,
     };

@@ -153,8 +153,8 @@ record! {
         now: Spec,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         before: Vec<Spec>,
-        #[serde(default)]
-        told: bool,
+        #[serde(default, rename = "told")]
+        reported: bool,
         #[serde(default)]
         written: Option<Timestamp>,
     }

@@ -69,9 +69,9 @@ impl Talk {
     /// # Errors
     /// There is no answer.
     pub async fn ask(&self, question: &Question<'_>) -> Result<Reply, NoAnswer> {
-        match self.send(&self.api.body(question, Shape::Held)).await {
+        match self.send(&self.api.body(question, Shape::Enforced)).await {
             Err(NoAnswer::Refused { status, text, .. }) if refuses_shape(status, &text) => {
-                self.send(&self.api.body(question, Shape::Told)).await
+                self.send(&self.api.body(question, Shape::Described)).await
             }
             answered => answered,
         }

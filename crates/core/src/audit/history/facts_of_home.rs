@@ -208,13 +208,13 @@ facts! {
             cause: String,
             /// Tasks in the new journal.
             tasks: usize,
-            /// Those that ask where they stand.
+            /// Those whose state a person is asked for.
             asked: usize,
             /// Runs in the new journal.
             runs: usize,
             /// Things that are lost.
             lost: usize,
-            /// Where that is told.
+            /// The path of the report.
             report: PathBuf,
         },
         /// Failure followed failure, and nothing begins.
@@ -347,7 +347,7 @@ facts! {
             /// What.
             text: String,
         },
-        /// Somebody who is not on the list spoke to a bot.
+        /// A person who is not on the list spoke to a bot.
         "stranger" Stranger {
             /// Who, and what.
             text: String,

@@ -27,7 +27,7 @@ facts! {
             /// The command that gives it more.
             raise: Option<String>,
         },
-        /// A person tells what was spent beside orch's runs.
+        /// A person records what was spent beside orch's runs.
         "spending_recorded" Recorded {
             /// By which account.
             account: String,

@@ -58,18 +58,18 @@ facts! {
             /// Why; `None`: it comes from an old copy of the file.
             reason: Option<String>,
         },
-        /// Somebody claimed it.
+        /// A person or agent claimed it.
         "claimed" Claimed {
             /// Who.
             by: String,
-            /// Whose it was.
+            /// The owner of the claim.
             before: Option<String>,
         },
-        /// Somebody let go of it.
+        /// Its claim was released.
         "unclaimed" Unclaimed {
             /// Who.
             by: String,
-            /// Whose it was.
+            /// The owner of the claim.
             before: Option<String>,
         },
         /// The next run begins a new conversation.
@@ -90,21 +90,21 @@ facts! {
         "retry_asked" RetryAsked {
             /// How it stood.
             before: Status,
-            /// How it stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// A person wants it to go on.
         "unblock_asked" UnblockAsked {
             /// How it stood.
             before: Status,
-            /// How it stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// A message takes it up again.
         "goes_on" GoesOn {
             /// How it stood.
             before: Status,
-            /// How it stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// A person wants it to run now.
@@ -124,7 +124,7 @@ facts! {
         "waits_for_itself" WaitsForItself {
             /// Over these tasks.
             cycle: Vec<TaskId>,
-            /// How it stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// Its state was lost with a damaged journal.
@@ -165,7 +165,7 @@ pub struct Stays {
     pub task: TaskId,
     /// What its entry says.
     pub written: Option<Status>,
-    /// How it stands.
+    /// The state of the task afterwards.
     pub status: Status,
 }
 
@@ -189,7 +189,7 @@ pub enum EditConflict {
         task: TaskId,
         /// What the file says.
         written: Status,
-        /// How it stands.
+        /// The state of the task afterwards.
         status: Status,
     },
     /// A field was changed in the file and by a command; the file counts.

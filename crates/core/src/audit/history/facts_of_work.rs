@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 facts! {
-    /// Who is to do a task.
+    /// The routing of a task.
     RouteFact {
         /// A router is asked.
         "route_asked" Asked,
@@ -39,11 +39,11 @@ facts! {
             /// Why, and what to do.
             reason: String,
         },
-        /// A provider fails, and the task goes on with somebody else.
+        /// A provider fails, and the task goes on with another agent.
         "rerouted" Rerouted {
             /// What failed.
             class: FailureClass,
-            /// With whom; `None`: nobody is chosen yet.
+            /// The agent; `None`: none is chosen yet.
             choice: Option<Choice>,
         },
     }
@@ -98,14 +98,14 @@ facts! {
         },
         /// It could not be started.
         "launch_failed" LaunchFailed {
-            /// How the task stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// It ended.
         "run_ended" Ended {
             /// How.
             end: RunEnd,
-            /// How the task stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// Something odd about it.
@@ -132,12 +132,12 @@ facts! {
             insertions: u64,
             /// Removed lines.
             deletions: u64,
-            /// How the task stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// Its evidence could not be gathered.
         "not_judged" NotJudged {
-            /// How the task stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// Its task waits for parts.
@@ -151,7 +151,7 @@ facts! {
         "part_failed" PartFailed {
             /// Which.
             part: TaskId,
-            /// How the task stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// Its agent is at work again.
@@ -253,12 +253,13 @@ pub struct LeftBehind {
 pub enum Death {
     /// It is not among the processes.
     Gone {
-        /// For so many seconds.
+        /// How long it has been gone, in seconds.
         seconds: i64,
     },
-    /// Something else told.
-    Told {
-        /// What.
+    /// Something else showed it.
+    #[serde(rename = "told")]
+    Reported {
+        /// The observation.
         why: String,
     },
 }
@@ -278,7 +279,7 @@ facts! {
             /// With which model.
             model: Option<String>,
         },
-        /// Nobody can review now.
+        /// No reviewer is available now.
         "review_postponed" Postponed {
             /// Why.
             detail: String,
@@ -293,18 +294,18 @@ facts! {
             decision: Decision,
             /// Points that the reviewer notes.
             issues: usize,
-            /// How the task stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
         /// A review came to nothing.
         "review_failed" Failed {
-            /// Who failed.
+            /// The agent that failed.
             agent: String,
             /// With what.
             class: FailureClass,
             /// The first line of what is known of it.
             detail: String,
-            /// How the task stands.
+            /// The state of the task afterwards.
             then: Standing,
         },
     }
@@ -389,14 +390,14 @@ pub enum Landing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
 pub enum NotIntegrated {
-    /// Something stands in the way, and it is tried again.
+    /// An obstacle is in the way, and it is tried again.
     Waits {
         /// The name of the reason.
         reason: HoldReason,
         /// The first line of what it is.
         detail: String,
     },
-    /// The task stands elsewhere now.
+    /// The task is in another state now.
     Stopped {
         /// Where.
         then: Standing,

@@ -6,6 +6,7 @@ mod of_work;
 
 use super::{Fact, Standing};
 use crate::base::ids::TaskId;
+pub(crate) use of_home::to_raise;
 
 /// The sentence.
 pub(super) fn text(fact: &Fact) -> String {

@@ -1,10 +1,10 @@
-//! How a task stands after something happened to it.
+//! The state of a task after something happened to it.
 
 use crate::tasks::outcome::FailureClass;
 use crate::tasks::task::{NextRun, State, Status, Task};
 use serde::{Deserialize, Serialize};
 
-/// Where a task stands, as far as a line of the history says.
+/// The state of a task, as far as a line of the history says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Standing {
@@ -35,7 +35,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Where this task stands.
+    /// The state of this task.
     pub fn from_task(task: &Task) -> Self {
         let status = task.status();
         match &task.state {

@@ -152,7 +152,7 @@ fn facts_of_work() -> Vec<Fact> {
         RunFact::Recovered { silent_seconds: 130 },
         RunFact::Silent { seconds: 600 },
         RunFact::Died(Death::Gone { seconds: 5 }),
-        RunFact::Died(Death::Told { why: s("its pane is gone") }),
+        RunFact::Died(Death::Reported { why: s("its pane is gone") }),
         RunFact::AskedAgent { text: s("are you still at work?") },
     ];
     let reviews = [

@@ -1,6 +1,6 @@
 //! The balances at one time, as planning and starting use them: which accounts are short, and what is stopped.
 
-use super::{CRITICAL, Leeway, Level, Rules, SpendLedger, Standing, Terms, Unit, days_between, of_cap, standing};
+use super::{CRITICAL, Leeway, Level, Limit, Rules, SpendLedger, Standing, Terms, Unit, days_between, standing};
 use crate::base::money::{Usd, proposed_limit};
 use crate::tasks::task::Task;
 use jiff::civil::Date;
@@ -80,7 +80,8 @@ pub fn standings(
     };
     let mut all: Vec<(Scope, Standing)> = rules.accounts.keys().map(of_account).collect();
     let typical = ledger.typical_of_all(today);
-    let cap = |most, spend, under_way: &[_]| of_cap(rules, most, spend, typical, under_way, now, zone);
+    let cap =
+        |most, spend, under_way: &[_]| Limit::daily(rules, most).standing(rules, spend, typical, under_way, now, zone);
     if let Some(most) = rules.per_day {
         all.push((Scope::Day, stand(&|_| true, &|under_way| cap(most, ledger.day(today), under_way))));
     }

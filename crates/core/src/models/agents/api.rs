@@ -3,7 +3,7 @@
 //! environment, never in a file.
 
 use super::argv::owned;
-use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, Stdin, errors, text};
+use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, errors, text};
 use crate::models::model_api::{ModelApi, Tokens};
 use crate::tasks::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, RunKind};
 use jiff::Timestamp;
@@ -95,20 +95,14 @@ impl Dialect for Api {
         let endpoint = request.endpoint.clone().ok_or_else(|| refused("the model", "its address is unknown"))?;
         let file = request.run_dir.join("ask.json");
         let path = file.to_str().ok_or_else(|| refused("the run's directory", "its path is not UTF-8"))?;
-        let variables: Vec<&str> = endpoint.key_variable.iter().map(String::as_str).collect();
-        let pass_env = owned(&variables);
+        let variable = endpoint.key_variable.clone();
         let args = owned(&[BRIDGE, path]);
         let ask = Ask { endpoint, schema: request.answer_schema.clone() };
         let ask = serde_json::to_string(&ask).map_err(|error| refused("the question", &error.to_string()))?;
         Ok(LaunchSpec {
             program: request.orch.clone(),
-            args,
-            cwd: request.worktree.clone(),
-            env: [].into(),
-            pass_env,
-            stdin: Stdin::Prompt,
             files: [(file, ask)].into(),
-            opening: Value::Null,
+            ..LaunchSpec::new(request, args, variable.as_deref().as_slice())
         })
     }
 

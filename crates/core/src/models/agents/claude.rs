@@ -7,7 +7,7 @@ mod failure;
 mod live;
 mod reader;
 
-use super::argv::{Argv, checked_id, owned, text_of};
+use super::argv::{Argv, checked_id, text_of};
 use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, LiveReader, Session, Stdin};
 use crate::tasks::outcome::RunKind;
 use serde_json::Value;
@@ -56,14 +56,9 @@ impl Dialect for Claude {
         argv.value("--json-schema", &request.answer_schema.to_string());
         argv.extra(request);
         Ok(LaunchSpec {
-            program: request.command.clone(),
-            args: argv.finish()?,
-            cwd: request.worktree.clone(),
             env: environment(request.kind),
-            pass_env: owned(&["ANTHROPIC_*", "CLAUDE_*", "DISABLE_AUTOUPDATER"]),
             stdin: if live { Stdin::Live } else { Stdin::Prompt },
-            files: BTreeMap::new(),
-            opening: Value::Null,
+            ..LaunchSpec::new(request, argv.finish()?, &["ANTHROPIC_*", "CLAUDE_*", "DISABLE_AUTOUPDATER"])
         })
     }
 

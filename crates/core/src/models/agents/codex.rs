@@ -9,15 +9,17 @@ mod live;
 mod reader;
 mod record;
 
-use super::argv::{Argv, checked_id, checked_model, owned, text_of};
+use super::argv::{Argv, checked_id, checked_model, text_of};
 use super::{CodexSandbox, Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, LiveReader, Session, Stdin};
 use crate::tasks::outcome::RunKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 const NAME: &str = "codex";
+/// The variables that its program gets from the daemon.
+const PASS_ENV: [&str; 2] = ["OPENAI_*", "CODEX_*"];
 
 /// The dialect of Codex CLI.
 #[derive(Debug, Clone, Copy)]
@@ -47,14 +49,8 @@ impl Dialect for Codex {
         }
         argv.extend(&["-"]);
         Ok(LaunchSpec {
-            program: request.command.clone(),
-            args: argv.finish()?,
-            cwd: request.worktree.clone(),
-            env: BTreeMap::new(),
-            pass_env: owned(&["OPENAI_*", "CODEX_*"]),
-            stdin: Stdin::Prompt,
             files: [(schema, request.answer_schema.to_string())].into(),
-            opening: Value::Null,
+            ..LaunchSpec::new(request, argv.finish()?, &PASS_ENV)
         })
     }
 
@@ -133,14 +129,9 @@ fn live_launch(request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused> {
         }
     };
     Ok(LaunchSpec {
-        program: request.command.clone(),
-        args: argv.finish()?,
-        cwd: request.worktree.clone(),
-        env: BTreeMap::new(),
-        pass_env: owned(&["OPENAI_*", "CODEX_*"]),
         stdin: Stdin::Live,
-        files: BTreeMap::new(),
         opening: live::opening(method, &thread, &turn_policy(request)?, &request.answer_schema),
+        ..LaunchSpec::new(request, argv.finish()?, &PASS_ENV)
     })
 }
 

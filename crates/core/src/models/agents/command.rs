@@ -1,7 +1,7 @@
 //! The dialect of any program that a user declares. It has no protocol: exit code 0 means finished, and a JSON answer on
 //! the last line of output is its report. A placeholder is replaced inside one argument, which is never split.
 
-use super::argv::{Argv, checked_model, owned, text_of};
+use super::argv::{Argv, checked_model, text_of};
 use super::text::{SPEECH, cut, object, one_line};
 use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, Mode, PromptVia, Stdin, errors};
 use crate::tasks::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
@@ -32,19 +32,14 @@ impl Dialect for Command {
         let args: Vec<String> = request.extra_args.iter().map(|arg| filled(arg, &values)).collect();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         Ok(LaunchSpec {
-            program: request.command.clone(),
-            args: Argv::new(NAME, &args).finish()?,
-            cwd: request.worktree.clone(),
             env: [("ORCH_PROMPT_FILE".to_owned(), prompt_file.to_owned())].into(),
-            pass_env: owned(&[]),
             stdin: match (request.mode, request.prompt) {
                 // Only a person types into a terminal: the prompt is in its file.
                 (Mode::Screen, _) => Stdin::Terminal,
                 (Mode::Lines, PromptVia::Stdin) => Stdin::Prompt,
                 (Mode::Lines, PromptVia::File) => Stdin::Null,
             },
-            files: [].into(),
-            opening: serde_json::Value::Null,
+            ..LaunchSpec::new(request, Argv::new(NAME, &args).finish()?, &[])
         })
     }
 

@@ -4,15 +4,26 @@ use super::DialectKind;
 use crate::models::catalog::Tier;
 use std::collections::BTreeSet;
 
+/// A file that a CLI keeps for a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnFile {
+    /// The variable that names its directory; empty where there is none.
+    pub variable: &'static str,
+    /// Its directory below HOME, if the variable is unset.
+    pub dir: &'static str,
+    /// Its name.
+    pub name: &'static str,
+}
+
 /// The places of a CLI's credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credentials {
     /// Variables, each of which is sufficient.
     pub variables: &'static [&'static str],
-    /// Its credentials file: the variable that names the directory, the directory below HOME if that is unset, and the name.
-    pub file: (&'static str, &'static str, &'static str),
-    /// Its settings files, in the same form.
-    pub settings: &'static [(&'static str, &'static str, &'static str)],
+    /// Its credentials file.
+    pub file: OwnFile,
+    /// Its settings files.
+    pub settings: &'static [OwnFile],
     /// Words in its settings or arguments that may direct it to another address or another key.
     pub diverts: &'static [&'static str],
     /// Whether they may also be in a keychain that cannot be checked (macOS).
@@ -26,26 +37,26 @@ pub fn credentials(kind: DialectKind) -> Option<Credentials> {
     match kind {
         DialectKind::Claude => Some(Credentials {
             variables: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
-            file: ("CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"),
-            settings: &[("CLAUDE_CONFIG_DIR", ".claude", "settings.json")],
+            file: OwnFile { variable: "CLAUDE_CONFIG_DIR", dir: ".claude", name: ".credentials.json" },
+            settings: &[OwnFile { variable: "CLAUDE_CONFIG_DIR", dir: ".claude", name: "settings.json" }],
             diverts: &["apiKeyHelper", "ANTHROPIC_", "CLAUDE_CODE_USE_"],
             keychain: true,
             login: "claude setup-token, or start claude and type /login",
         }),
         DialectKind::Codex => Some(Credentials {
             variables: &["OPENAI_API_KEY", "CODEX_API_KEY"],
-            file: ("CODEX_HOME", ".codex", "auth.json"),
-            settings: &[("CODEX_HOME", ".codex", "config.toml")],
+            file: OwnFile { variable: "CODEX_HOME", dir: ".codex", name: "auth.json" },
+            settings: &[OwnFile { variable: "CODEX_HOME", dir: ".codex", name: "config.toml" }],
             diverts: &["model_provider", "base_url", "--oss", "profile"],
             keychain: false,
             login: "codex login",
         }),
         DialectKind::Opencode => Some(Credentials {
             variables: &["OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY"],
-            file: ("", ".local/share/opencode", "auth.json"),
+            file: OwnFile { variable: "", dir: ".local/share/opencode", name: "auth.json" },
             settings: &[
-                ("OPENCODE_CONFIG_DIR", ".config/opencode", "opencode.json"),
-                ("OPENCODE_CONFIG_DIR", ".config/opencode", "opencode.jsonc"),
+                OwnFile { variable: "OPENCODE_CONFIG_DIR", dir: ".config/opencode", name: "opencode.json" },
+                OwnFile { variable: "OPENCODE_CONFIG_DIR", dir: ".config/opencode", name: "opencode.jsonc" },
             ],
             diverts: &["provider"],
             keychain: false,

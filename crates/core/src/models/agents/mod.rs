@@ -17,7 +17,7 @@ mod text;
 use crate::base::ids::{RunId, TaskId};
 use crate::tasks::message::MessageId;
 use crate::tasks::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
-pub use credentials::{Credentials, credentials, first_of_tier, model_list, own_model_names, provider_of};
+pub use credentials::{Credentials, OwnFile, credentials, first_of_tier, model_list, own_model_names, provider_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -187,6 +187,22 @@ pub struct LaunchSpec {
     /// With [`Stdin::Live`]: what the dialect's reader needs to open the conversation.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub opening: Value,
+}
+
+impl LaunchSpec {
+    /// The start of the agent's own program in its working directory, with the prompt on its stdin.
+    fn new(request: &LaunchRequest, args: Vec<String>, pass_env: &[&str]) -> Self {
+        Self {
+            program: request.command.clone(),
+            args,
+            cwd: request.worktree.clone(),
+            env: BTreeMap::new(),
+            pass_env: argv::owned(pass_env),
+            stdin: Stdin::Prompt,
+            files: BTreeMap::new(),
+            opening: Value::Null,
+        }
+    }
 }
 
 /// A request that a dialect cannot serve.

@@ -12,7 +12,7 @@ mod reader;
 
 pub use bridge_message::BridgeMessage;
 
-use super::argv::{Argv, checked_id, checked_model, owned, text_of};
+use super::argv::{Argv, checked_id, checked_model, text_of};
 use super::text::one_line;
 use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, LiveReader, Session, Stdin};
 use crate::tasks::outcome::RunKind;
@@ -21,6 +21,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 const NAME: &str = "opencode";
+/// The variables that its program gets from the daemon.
+const PASS_ENV: [&str; 1] = ["OPENCODE_*"];
 
 /// The hidden subcommand of the bridge to OpenCode's server; the server's own command line follows it.
 pub const BRIDGE: &str = "__opencode";
@@ -46,16 +48,7 @@ impl Dialect for Opencode {
         // It retries silently: only this log says why.
         argv.extend(&["--print-logs", "--log-level", "ERROR"]);
         argv.extra(request);
-        Ok(LaunchSpec {
-            program: request.command.clone(),
-            args: argv.finish()?,
-            cwd: request.worktree.clone(),
-            env: environment(request)?,
-            pass_env: owned(&["OPENCODE_*"]),
-            stdin: Stdin::Prompt,
-            files: BTreeMap::new(),
-            opening: serde_json::Value::Null,
-        })
+        Ok(LaunchSpec { env: environment(request)?, ..LaunchSpec::new(request, argv.finish()?, &PASS_ENV) })
     }
 
     /// Plugins in these are run in spite of `OPENCODE_DISABLE_PROJECT_CONFIG` and `OPENCODE_PURE` (1.18).
@@ -120,13 +113,10 @@ fn live_launch(request: &LaunchRequest, opening: &Opening) -> Result<LaunchSpec,
     argv.extend(&["--hostname=127.0.0.1", "--port=0", "--print-logs", "--log-level", "ERROR"]);
     Ok(LaunchSpec {
         program: request.orch.clone(),
-        args: argv.finish()?,
-        cwd: request.worktree.clone(),
         env: environment(request)?,
-        pass_env: owned(&["OPENCODE_*"]),
         stdin: Stdin::Live,
-        files: BTreeMap::new(),
         opening: json!(opening),
+        ..LaunchSpec::new(request, argv.finish()?, &PASS_ENV)
     })
 }
 

@@ -35,7 +35,7 @@ const EPOCH_MILLIS: f64 = 1e12;
 
 type Headers = BTreeMap<String, String>;
 
-/// Returns how far the provider's clock is ahead; `None` if it does not tell its time.
+/// Returns how far the provider's clock is ahead; `None` if it does not send its time.
 pub fn skew(headers: &Headers, now: Timestamp) -> Option<SignedDuration> {
     Some(date(headers.get("date")?)?.duration_since(now))
 }

@@ -2,20 +2,12 @@
 
 use super::*;
 use crate::models::agent_model::needs_of_labels;
+use crate::models::agent_model::tests::CLAUDE;
 use crate::models::catalog::{Additions, Capability, Catalog, Facts, ModelRef};
 use crate::models::provider_access::{ProviderAccess, Way as Usable};
 use crate::models::resolve::Records;
 use std::collections::BTreeMap;
 
-const CLAUDE: Reach<'_> = Reach {
-    agent: "claude",
-    provider: Some("anthropic"),
-    own_names: &["haiku", "sonnet", "opus"],
-    first_of_tier: &[],
-    full_names: false,
-    is_elsewhere: false,
-    by_key: false,
-};
 const CODEX: Reach<'_> = Reach { agent: "codex", provider: Some("openai"), ..CLAUDE };
 const OPENCODE: Reach<'_> = Reach { agent: "opencode", provider: None, full_names: true, ..CLAUDE };
 const NOBODY: [Option<&str>; 3] = [None; 3];
@@ -95,8 +87,8 @@ fn the_settings_own_name_for_the_middle_rung_goes_before_the_best_of_it() {
     assert_eq!(tier_of(&catalog, &way), Some(Tier::Sonnet), "{way:?}");
     // Nothing of the settings names the model of the task; it is dear all the same.
     let way = way_in(&catalog, CLAUDE, "opus", [Some("sonnet"), Some("haiku"), Some("haiku")], &[]);
-    let Replacement::Cheaper { told, .. } = &way else { panic!("{way:?}") };
-    assert!(told.contains("(tier sonnet) instead of opus (anthropic/claude-opus-"), "{told}");
+    let Replacement::Cheaper { description, .. } = &way else { panic!("{way:?}") };
+    assert!(description.contains("(tier sonnet) instead of opus (anthropic/claude-opus-"), "{description}");
 }
 
 #[test]
@@ -111,7 +103,7 @@ fn other_providers_have_their_rungs_and_what_is_on_none_goes_by_the_settings() {
     let way = way_in(&catalog, CLAUDE, "large", mapped, &[]);
     assert_eq!(
         way,
-        Replacement::Cheaper { name: "small-one".to_owned(), told: "small-one instead of large".to_owned() }
+        Replacement::Cheaper { name: "small-one".to_owned(), description: "small-one instead of large".to_owned() }
     );
     assert_eq!(way_in(&catalog, CLAUDE, "other", mapped, &[]), Replacement::Same);
     assert_eq!(way_in(&catalog, CLAUDE, "large", [Some("large"), Some("large"), None], &[]), Replacement::Same);
@@ -140,7 +132,7 @@ fn what_a_task_needs_is_never_given_up() {
     let Replacement::Kept(why) = way("auto:docs", &[]) else { panic!("a context of 8000 is too small") };
     assert!(why.contains("has a context of 8000 tokens"), "{why}");
     let description = "old (tier sonnet) instead of big (small/big, tier opus)".to_owned();
-    assert_eq!(way("big", &["needs:tools"]), Replacement::Cheaper { name: "old".to_owned(), told: description });
+    assert_eq!(way("big", &["needs:tools"]), Replacement::Cheaper { name: "old".to_owned(), description });
 }
 
 #[test]

@@ -10,18 +10,18 @@ fn question<'a>(provider: &'a str, schema: &'a Value) -> Question<'a> {
 #[test]
 fn a_question_has_the_shape_of_each_language() {
     let schema = json!({"type": "object"});
-    let body = ModelApi::Messages.body(&question("anthropic", &schema), Shape::Held);
+    let body = ModelApi::Messages.body(&question("anthropic", &schema), Shape::Enforced);
     assert_eq!(body["messages"], json!([{"role": "user", "content": "Which agent?"}]));
     assert_eq!(body["tools"][0]["input_schema"], schema);
     assert_eq!(body["tool_choice"], json!({"type": "tool", "name": "answer"}));
     assert_eq!(body["max_tokens"], 8192);
-    let body = ModelApi::Responses.body(&question("openai", &schema), Shape::Held);
+    let body = ModelApi::Responses.body(&question("openai", &schema), Shape::Enforced);
     assert_eq!((&body["input"], &body["store"]), (&json!("Which agent?"), &json!(false)));
     assert_eq!(body["text"]["format"]["schema"], schema);
-    let body = ModelApi::Chat.body(&question("local", &schema), Shape::Held);
+    let body = ModelApi::Chat.body(&question("local", &schema), Shape::Enforced);
     assert_eq!(body["response_format"]["json_schema"]["schema"], schema);
     assert_eq!((&body["max_tokens"], &body["max_completion_tokens"]), (&json!(8192), &Value::Null));
-    let body = ModelApi::Chat.body(&question("openai", &schema), Shape::Told);
+    let body = ModelApi::Chat.body(&question("openai", &schema), Shape::Described);
     assert_eq!((&body["max_completion_tokens"], &body["response_format"]), (&json!(8192), &Value::Null));
 }
 

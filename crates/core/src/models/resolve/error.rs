@@ -130,19 +130,10 @@ pub enum Trouble {
 impl ResolveError {
     /// Whether nothing known has the requested name.
     pub fn names_nothing(&self) -> bool {
-        match self {
-            Self::UnknownModel { .. } | Self::UnknownProvider { .. } => true,
-            Self::BehindAlias { cause, .. } => cause.names_nothing(),
-            Self::Empty
-            | Self::NoName { .. }
-            | Self::UnknownTag { .. }
-            | Self::UnknownTier { .. }
-            | Self::AliasCycle(_)
-            | Self::NobodyUsable { .. }
-            | Self::AllFail { .. }
-            | Self::NoneFits { .. }
-            | Self::Conflict { .. } => false,
+        if let Self::BehindAlias { cause, .. } = self {
+            return cause.names_nothing();
         }
+        matches!(self, Self::UnknownModel { .. } | Self::UnknownProvider { .. })
     }
 
     /// Whether the message itself names what was probably meant.

@@ -1,8 +1,9 @@
-//! Which lines of the history are worth telling, and what they say to a person. PURE. A line makes one notice or none.
+//! Which lines of the history make a notice, and its text. PURE. A line makes one notice or none.
 
 use super::{About, Notice, NoticeKind};
 use crate::audit::history::{
-    BatchFact, ChannelFact, Fact, IntegrationFact, JobFact, RouteFact, RunEnd, RunFact, ServiceFact, Spending, TaskFact,
+    BatchFact, ChannelFact, Fact, IntegrationFact, JobFact, RouteFact, RunEnd, RunFact, ServiceFact, Spending,
+    TaskFact, to_raise,
 };
 use crate::base::count;
 use crate::base::ids::TaskId;
@@ -40,7 +41,7 @@ pub struct Context<'a> {
     pub agent: Option<&'a str>,
 }
 
-/// Whether a line of a task may be worth telling, so that nothing is looked up for the others.
+/// Whether a line of a task may make a notice, so that nothing is looked up for the others.
 pub fn may_tell(fact: &Fact) -> bool {
     is_done(fact) || shared(fact).is_some() || asked(fact).is_some()
 }
@@ -83,7 +84,7 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
         // Each batch ends once.
         NoticeKind::Batch => format!("batch {}", line.seq),
         NoticeKind::Note => format!("note {}", line.seq),
-        // Whoever they are: they are told together.
+        // All strangers share one message.
         NoticeKind::Stranger => fact.kind().to_owned(),
         NoticeKind::Question
         | NoticeKind::Approval
@@ -95,9 +96,9 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
         | NoticeKind::Trouble
         | NoticeKind::Summary => format!("{}: {}", fact.kind(), normal(&text)),
     };
-    // The command stands on a line of its own, as the choices of a question do.
+    // The command has a line of its own, as the choices of a question do.
     let text = match raise(fact) {
-        Some((said, command)) => format!("{said}\nto let more begin:\n  {command}"),
+        Some(command) => text.replace(&to_raise(command), &format!("\nto let more begin:\n  {command}")),
         None => text,
     };
     Some((kind, cause, text))
@@ -136,21 +137,14 @@ fn kind_of_all(fact: &Fact, channel: ChannelKind) -> Option<NoticeKind> {
     }
 }
 
-/// What is told where money is spent, and the command that gives more.
-fn raise(fact: &Fact) -> Option<(String, &str)> {
-    let mut alone = fact.clone();
-    let (Fact::Spending(Spending::Short { raise, .. } | Spending::Exhausted { raise, .. })
-    | Fact::Batch(BatchFact::Spent { raise, .. })) = &mut alone
-    else {
-        return None;
-    };
-    *raise = None;
+/// The command that lets more money be spent, where the fact has one.
+fn raise(fact: &Fact) -> Option<&str> {
     let (Fact::Spending(Spending::Short { raise, .. } | Spending::Exhausted { raise, .. })
     | Fact::Batch(BatchFact::Spent { raise, .. })) = fact
     else {
         return None;
     };
-    Some((alone.text(), raise.as_deref()?))
+    raise.as_deref()
 }
 
 fn is_done(fact: &Fact) -> bool {
@@ -190,19 +184,16 @@ fn of_task(fact: &Fact, context: Context<'_>, task: &Task) -> Option<(NoticeKind
         return Some((kind, format!("{class}: {agent}"), format!("{agent}: {class}: {}", first_line(detail))));
     }
     let asked = asked(fact)?;
-    // What was answered meanwhile, or is asked otherwise now, is not told.
+    // A question that was answered or replaced meanwhile makes no notice.
     let is_open = matches!(&task.state, State::NeedsReview { question, .. } if question == asked);
     if fact.question().is_some() && !is_open {
         return None;
     }
-    let kind = match task.question_kind() {
-        Some(QuestionKind::Ready) => NoticeKind::Approval,
-        Some(QuestionKind::Failed) => NoticeKind::Failed,
-        Some(QuestionKind::Question | QuestionKind::Setup) | None => NoticeKind::Question,
-    };
-    let mut text = match task.question_kind() {
-        Some(kind @ QuestionKind::Setup) => kind.labelled(asked),
-        Some(QuestionKind::Ready | QuestionKind::Question | QuestionKind::Failed) | None => asked.to_owned(),
+    let (kind, mut text) = match task.question_kind() {
+        Some(QuestionKind::Ready) => (NoticeKind::Approval, asked.to_owned()),
+        Some(QuestionKind::Failed) => (NoticeKind::Failed, asked.to_owned()),
+        Some(kind @ QuestionKind::Setup) => (NoticeKind::Question, kind.labelled(asked)),
+        Some(QuestionKind::Question) | None => (NoticeKind::Question, asked.to_owned()),
     };
     if let State::NeedsReview { choices, .. } = &task.state {
         let choices = choices.iter().map(|choice| with_commit(choice, task.judged_commit()));
@@ -259,7 +250,7 @@ fn buttons(kind: NoticeKind, task: &Task) -> Vec<Button> {
     }
 }
 
-/// How often what a summary tells of came.
+/// How often each kind in a summary occurred.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     done: u64,

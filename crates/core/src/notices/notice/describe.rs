@@ -6,8 +6,8 @@ use crate::operations::channel::{Block, ChatMessage, Span};
 /// So many are listed in one message; the rest is counted.
 const LISTED: usize = 25;
 
-/// One message for these notices, the oldest first. `dropped`: so many more are told of nowhere.
-pub fn say(notices: &[&Notice], dropped: u64) -> ChatMessage {
+/// One message for these notices, the oldest first. `dropped`: so many more are reported nowhere.
+pub fn render_message(notices: &[&Notice], dropped: u64) -> ChatMessage {
     let mut content = match notices {
         [] => ChatMessage::default(),
         [first, ..] if notices.iter().all(|notice| notice.kind == NoticeKind::Stranger) => strangers(first, notices),
@@ -72,7 +72,7 @@ fn strangers(first: &Notice, notices: &[&Notice]) -> ChatMessage {
 fn digest(notices: &[&Notice]) -> ChatMessage {
     let count = notices.len();
     let mut blocks = vec![Block::Line(vec![Span::Bold(format!("{count} notices"))])];
-    // What waits for the person stands first.
+    // What waits for the person comes first.
     let (asking, rest): (Vec<&&Notice>, Vec<&&Notice>) = notices.iter().partition(|notice| notice.is_error());
     for notice in asking.into_iter().chain(rest).take(LISTED) {
         let Block::Line(mut spans) = headline(notice) else { continue };

@@ -1,10 +1,10 @@
-//! What one channel has been told and is still to be told: which notices become one message, when it is said, what follows
-//! when it could not be. PURE; whoever holds the book stores its [changes](Book::changes) before anything else happens.
+//! What one channel has sent and is still to send: which notices become one message, when it is said, what follows
+//! when it could not be. PURE; the owner of the book stores its [changes](Book::changes) before anything else happens.
 //!
 //! A notice is a row from the moment it is taken. It is said, or goes with another one into the same message, or is
 //! counted as dropped, or was answered before it was said: nothing else can become of it.
 
-use super::{Filter, Notice, NoticeKind, say};
+use super::{Filter, Notice, NoticeKind, render_message};
 use crate::base::ids::TaskId;
 use crate::base::names::fingerprint;
 use crate::notices::outbox::{OutboxItem, Stage};
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub const MOST: usize = 500;
 /// How long the first of what many tasks may meet waits for the others.
 const FAN_IN: SignedDuration = SignedDuration::from_secs(3);
-/// How soon the same cause is told again, at first; each time it is twice as long.
+/// How soon the same cause is sent again, at first; each time it is twice as long.
 const AGAIN: SignedDuration = SignedDuration::from_mins(10);
 /// The longest time until it is.
 const SELDOM: SignedDuration = SignedDuration::from_hours(24);
@@ -45,7 +45,7 @@ const DEAD: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Numbers of rows for one place in the history: two for each channel.
 const ROWS: u64 = 8;
 
-/// What is told in a channel.
+/// What is sent to a channel.
 #[derive(Debug, Clone, Copy)]
 pub enum Level {
     /// Everything.
@@ -83,15 +83,15 @@ pub enum Refused {
 /// One message that is to be said now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The row that stands for it.
+    /// The row that represents it.
     pub lead: u64,
-    /// All rows that it tells of, the oldest first.
+    /// All rows that it covers, the oldest first.
     pub rows: Vec<u64>,
     /// Its words.
     pub content: ChatMessage,
     /// The message in whose place it goes.
     pub change: Option<String>,
-    /// The task's message before it, with what stands there from now on: nothing is to be pressed any more.
+    /// The task's message before it, with its new text: its buttons are gone.
     pub retire: Option<(String, ChatMessage)>,
 }
 
@@ -214,7 +214,7 @@ impl NoticeQueue {
         item.not_before = item.not_before.max(later(at, pause));
     }
 
-    /// What waits is never more than so much: the oldest goes that is neither critical nor tells of others.
+    /// What waits is never more than so much: the oldest goes that is neither critical nor a summary of others.
     fn bound(&mut self) {
         while self.open().count() > MOST {
             let leads: BTreeSet<u64> = self.open().filter_map(into).collect();
@@ -235,7 +235,7 @@ impl NoticeQueue {
     }
 
     /// Lets go of what asks about a task and is answered by now: the task asks nothing any more, or something newer. It
-    /// would be told as if it waited. A machine is told what happened all the same.
+    /// would be sent as if it waited. A machine gets what happened all the same.
     /// Returns whether there was any.
     pub fn settle(&mut self, waits: impl Fn(TaskId) -> bool) -> bool {
         if self.is_for_machines() {
@@ -320,14 +320,14 @@ impl NoticeQueue {
     fn delivery(&self, lead: u64, rows: Vec<u64>) -> Delivery {
         let notices: Vec<&Notice> = rows.iter().filter_map(|id| self.items.get(id)).map(|p| &p.notice).collect();
         let dropped = if self.is_for_machines() { 0 } else { self.dropped };
-        let content = say(&notices, dropped);
+        let content = render_message(&notices, dropped);
         let before = content.task.and_then(|task| self.live(task));
         let asks = notices.iter().any(|notice| notice.kind.asks());
         // An edited message makes no sound: what waits for the person is said anew, and what was there asks no more.
         let (change, retire) = match before {
             Some((message, _)) if !asks => (Some(message), None),
             Some((message, notice)) => {
-                let buttonless = ChatMessage { buttons: Vec::new(), is_urgent: false, ..say(&[notice], 0) };
+                let buttonless = ChatMessage { buttons: Vec::new(), is_urgent: false, ..render_message(&[notice], 0) };
                 (None, (!notice.buttons.is_empty()).then_some((message, buttonless)))
             }
             None => (None, None),
@@ -335,7 +335,7 @@ impl NoticeQueue {
         Delivery { lead, rows, content, change, retire }
     }
 
-    /// A task's last message, and what stands there.
+    /// A task's last message, and its notice.
     fn live(&self, task: TaskId) -> Option<(String, &Notice)> {
         let of_task = |item: &&OutboxItem| item.notice.task() == Some(task);
         let sent = self.items.values().filter(of_task).filter_map(|item| {

@@ -23,7 +23,7 @@ impl Cooldown {
     }
 }
 
-/// Whether a wait that was set at `since` goes on. A clock that now stands before `since` was set back: how much of the
+/// Whether a wait that was set at `since` goes on. A clock that is now before `since` was set back: how much of the
 /// wait is over is unknown, and the wait ends, because it must not get longer.
 pub fn is_pending(until: Timestamp, since: Timestamp, now: Timestamp) -> bool {
     since <= now && now < until

@@ -35,25 +35,17 @@ impl Planner<'_> {
     /// depends on.
     fn waits_for(&self, id: TaskId) -> Vec<TaskId> {
         let Some(task) = self.snapshot.tasks.get(&id) else { return Vec::new() };
-        let on = match &task.state {
-            State::New { routing: None, .. }
-            | State::Routed { .. }
-            | State::Blocked(BlockedOn::Dependencies { .. }) => {
-                let parts = || self.parts.get(&id).cloned().map(|tasks| BlockedOn::Children { tasks });
-                self.unmet(task).or_else(parts)
-            }
-            State::Blocked(on @ BlockedOn::Children { .. }) => Some(on.clone()),
-            State::Blocked(BlockedOn::MissingDir { .. })
-            | State::New { routing: Some(_), .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::NeedsReview { .. }
-            | State::Cancelled { .. } => None,
-        };
-        match on {
+        if let State::Blocked(BlockedOn::Children { tasks }) = &task.state {
+            return tasks.clone();
+        }
+        let may_wait = matches!(
+            task.state,
+            State::New { routing: None, .. } | State::Routed { .. } | State::Blocked(BlockedOn::Dependencies { .. })
+        );
+        match self.unmet(task).filter(|_| may_wait) {
             Some(BlockedOn::Dependencies { tasks } | BlockedOn::Children { tasks }) => tasks,
-            Some(BlockedOn::MissingDir { .. }) | None => Vec::new(),
+            Some(BlockedOn::MissingDir { .. }) => Vec::new(),
+            None => self.parts.get(&id).filter(|_| may_wait).cloned().unwrap_or_default(),
         }
     }
 }

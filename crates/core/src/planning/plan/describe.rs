@@ -77,22 +77,15 @@ fn waits_on(task: &Task, status: &dyn Fn(TaskId) -> Option<DependencyState>) -> 
         None => format!("#{id} (there is no such task: `orch task edit {}` takes it out)", task.id),
     };
     let list = |tasks: &[TaskId]| tasks.iter().map(state).collect::<Vec<_>>().join(", ");
-    match &task.state {
-        State::Blocked(BlockedOn::Children { tasks }) => format!("waits for its parts {}", list(tasks)),
-        State::Blocked(BlockedOn::MissingDir { dir }) => format!("{} is not there", dir.display()),
-        State::Blocked(BlockedOn::Dependencies { .. })
-        | State::New { .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::InReview { .. }
-        | State::Done
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => {
-            let open = |id: &&TaskId| status(**id) != Some(DependencyState::Status(Status::Done));
-            let unmet: Vec<TaskId> = task.spec.depends_on.iter().filter(open).copied().collect();
-            format!("waits for {}", list(&unmet))
-        }
+    if let State::Blocked(BlockedOn::Children { tasks }) = &task.state {
+        return format!("waits for its parts {}", list(tasks));
     }
+    if let State::Blocked(BlockedOn::MissingDir { dir }) = &task.state {
+        return format!("{} is not there", dir.display());
+    }
+    let open = |id: &&TaskId| status(**id) != Some(DependencyState::Status(Status::Done));
+    let unmet: Vec<TaskId> = task.spec.depends_on.iter().filter(open).copied().collect();
+    format!("waits for {}", list(&unmet))
 }
 
 /// Describes what ends a hold of task `id` in `batch`, and what a person can do sooner.

@@ -14,13 +14,11 @@ impl Planner<'_> {
     /// Returns the first failed subtask: one that failed and asks a person, or one that was delegated by an agent and
     /// cancelled by a person.
     pub(super) fn failed(&self, task: &Task, parts: &[TaskId]) -> Option<TaskId> {
-        let is_lost = |part: &&TaskId| match self.snapshot.status(**part) {
-            Some(Status::Cancelled) => task.delegated().contains(part),
-            Some(Status::NeedsReview) => self.snapshot.tasks.get(part).is_some_and(|part| part.last_failure.is_some()),
-            Some(
-                Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Done | Status::Blocked,
-            )
-            | None => false,
+        let is_lost = |part: &&TaskId| {
+            let status = self.snapshot.status(**part);
+            let has_failed = || self.snapshot.tasks.get(part).is_some_and(|part| part.last_failure.is_some());
+            (status == Some(Status::Cancelled) && task.delegated().contains(part))
+                || (status == Some(Status::NeedsReview) && has_failed())
         };
         parts.iter().find(is_lost).copied()
     }

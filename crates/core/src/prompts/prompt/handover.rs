@@ -5,7 +5,7 @@ use super::template::Values;
 use super::templates::{TemplateName, Templates};
 use super::work::WorkContext;
 
-/// Limits in characters: of one line of the history, and of all that is told.
+/// Limits in characters: of one line of the history, and of the whole text.
 const MAX_LINE: usize = 400;
 const MAX_TRIED: usize = 12_000;
 

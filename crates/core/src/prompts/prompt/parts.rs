@@ -6,7 +6,8 @@ use super::template::Values;
 use super::templates::{TemplateName, Templates};
 use super::work::WorkContext;
 use crate::base::ids::TaskId;
-use crate::tasks::task::{State, Task};
+use crate::tasks::evidence::IntegrationState;
+use crate::tasks::task::Task;
 
 /// Limits in characters. Their sum leaves room for the rest of a prompt.
 const MAX_TITLE: usize = 300;
@@ -35,28 +36,14 @@ pub struct PartResult {
 impl PartResult {
     /// Returns the result of a task in its current state.
     pub fn from_task(task: &Task) -> Self {
-        use crate::tasks::evidence::IntegrationState as I;
-        let reason = match &task.state {
-            State::Cancelled { reason } => Some(reason.clone()),
-            State::NeedsReview { question, .. } => Some(question.clone()),
-            State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::Blocked(_) => None,
-        };
-        let merged = task.integration.as_ref().filter(|i| match i.state {
-            I::Merged => true,
-            I::Kept | I::Reverted => false,
-        });
+        let merged = task.integration.as_ref().filter(|i| i.state == IntegrationState::Merged);
         Self {
             id: task.id,
             title: task.spec.title.clone(),
             status: task.status().as_str(),
             branch: task.place.as_ref().map(|place| place.branch.clone()),
             merged: merged.and_then(|integration| integration.commit.clone()),
-            summary: reason.or_else(|| task.summary.clone()).unwrap_or_default(),
+            summary: task.state.explanation().or(task.summary.as_deref()).unwrap_or_default().to_owned(),
         }
     }
 
@@ -103,7 +90,7 @@ pub fn parts_prompt(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasks::task::{FileState, Spec, Workplace};
+    use crate::tasks::task::{FileState, Spec, State, Workplace};
 
     #[test]
     fn a_part_is_told_with_its_end_its_work_and_its_report_as_data() {

@@ -157,7 +157,7 @@ mod tests {
     use serde_json::{Map, Value};
 
     /// Bytes that are examined at in vain until all of a text is through.
-    fn looked_in_vain(text: &str) -> usize {
+    fn count_rescanned(text: &str) -> usize {
         let mut objects = Objects::new(text);
         let mut at = 0;
         while let Some(offset) = text[at..].find('{') {
@@ -188,7 +188,7 @@ mod tests {
     fn megabytes_of_braces_are_looked_at_three_times_at_most() {
         for pattern in ["{", "{\"a\":", "{\"a\":[", "{\":", "[\"{\",", "{\"{\":[", "{ ", "{\"\\\"", "{\"a\":{}, "] {
             let text = pattern.repeat(3_000_000 / pattern.len());
-            let examined = looked_in_vain(&text);
+            let examined = count_rescanned(&text);
             assert!(examined <= 3 * text.len(), "{examined} bytes for {} of {pattern:?}", text.len());
         }
     }
@@ -205,7 +205,7 @@ mod tests {
     fn a_list_that_is_none_hides_nothing_behind_it() {
         let text = "{\"a\":[:,{\"k\":2}]}";
         assert_eq!(object_in_text(text, "k").ok(), begun_anew(text, "k"));
-        assert!(looked_in_vain(text) <= 3 * text.len(), "{} of {}", looked_in_vain(text), text.len());
+        assert!(count_rescanned(text) <= 3 * text.len(), "{} of {}", count_rescanned(text), text.len());
     }
 
     proptest! {
@@ -222,7 +222,7 @@ mod tests {
         ) {
             let text = parts.concat();
             prop_assert_eq!(object_in_text(&text, "k").ok(), begun_anew(&text, "k"));
-            prop_assert!(looked_in_vain(&text) <= 3 * text.len());
+            prop_assert!(count_rescanned(&text) <= 3 * text.len());
         }
     }
 }

@@ -57,24 +57,19 @@ pub(super) fn on_shutdown(task: &mut Task) -> Result<(), Refused> {
 
 /// Starts the next run with the message. It continues the last attempt, because the person is present.
 pub(super) fn on_message(task: &mut Task) -> Result<(), Refused> {
-    match &task.state {
-        State::NeedsReview { .. } | State::InReview { review: ReviewStage::Integrating { .. }, .. } => {
-            task.progress.provider_failures = 0;
-            task.progress.repaired = false;
-            task.state = match task.route {
-                Some(_) => State::Routed { next: NextRun::Said, counts: false, not_before: None },
-                None => State::NEW,
-            };
-            Ok(())
-        }
-        State::New { .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::InReview { review: ReviewStage::Judging | ReviewStage::Reviewing { .. }, .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::Cancelled { .. } => Err(refused(task, "the message goes with its next run")),
+    if !matches!(
+        task.state,
+        State::NeedsReview { .. } | State::InReview { review: ReviewStage::Integrating { .. }, .. }
+    ) {
+        return Err(refused(task, "the message goes with its next run"));
     }
+    task.progress.provider_failures = 0;
+    task.progress.repaired = false;
+    task.state = match task.route {
+        Some(_) => State::Routed { next: NextRun::Said, counts: false, not_before: None },
+        None => State::NEW,
+    };
+    Ok(())
 }
 
 pub(super) fn on_retry(task: &mut Task) -> Result<(), Refused> {

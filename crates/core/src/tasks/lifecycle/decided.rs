@@ -70,24 +70,14 @@ fn on_merge(task: &mut Task, run: &RunId, commit: &str, now: Timestamp) -> Resul
 fn on_revert(task: &mut Task, run: &RunId, now: Timestamp) -> Result<(), Refused> {
     let merged = task.integration.as_ref().filter(|integration| integration.state == IntegrationState::Merged);
     let commit = merged.and_then(|integration| integration.commit.clone());
-    match (&task.state, commit) {
-        (State::Done | State::NeedsReview { .. }, Some(commit)) => {
-            order(task, run, OrderKind::Revert, &commit, now);
-            Ok(())
-        }
-        (State::Done | State::NeedsReview { .. }, None) => {
-            Err(refused(task, "nothing of it was merged that could be taken back"))
-        }
-        (
-            State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Blocked(_)
-            | State::Cancelled { .. },
-            _,
-        ) => Err(refused(task, "only what a finished task has merged is taken back")),
+    if !matches!(task.state, State::Done | State::NeedsReview { .. }) {
+        return Err(refused(task, "only what a finished task has merged is taken back"));
     }
+    let Some(commit) = commit else {
+        return Err(refused(task, "nothing of it was merged that could be taken back"));
+    };
+    order(task, run, OrderKind::Revert, &commit, now);
+    Ok(())
 }
 
 /// Sends the work back to its author. It continues the last attempt, because the person is present.

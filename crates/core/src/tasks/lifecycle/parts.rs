@@ -40,7 +40,7 @@ pub(super) fn is_awaited(task: &Task, on: &BlockedOn) -> bool {
     }
 }
 
-/// Clears the awaited subtasks after an agent that was told their results has finished a turn.
+/// Clears the awaited subtasks after an agent that received their results has finished a turn.
 pub(super) fn clear_awaited(task: &mut Task) {
     if let Some(parts) = &mut task.parts {
         parts.awaited.clear();

@@ -24,7 +24,7 @@ impl Task {
     }
 
     /// Returns the assignee that keeps the orch of `identity` from starting the task. A claim made by a run of this
-    /// home keeps nobody off, because the identity may change from one start to the next.
+    /// home keeps no one off, because the identity may change from one start to the next.
     pub fn assigned_to_other(&self, identity: &str) -> Option<&str> {
         let named = self.spec.assignee.as_deref().map(str::trim).filter(|name| !name.is_empty());
         named.filter(|name| !is_same(name, identity))

@@ -95,20 +95,20 @@ pub struct FileEntry {
     /// Overwritten contents: an editor opened before may save them again.
     pub before: Vec<Spec>,
     /// Whether an old copy was saved over the entry before, and that was reported.
-    pub told: bool,
+    pub reported: bool,
     /// When the entry was last written.
     pub written: Option<Timestamp>,
 }
 
 impl FileEntry {
     fn new(now: Spec) -> Self {
-        Self { now, before: Vec::new(), told: false, written: None }
+        Self { now, before: Vec::new(), reported: false, written: None }
     }
 
     /// Returns the versions that the file may contain without a person's edit. Some time after an old copy was
     /// overwritten, old values count as edits again.
     fn versions(&self, now: Timestamp) -> Vec<Spec> {
-        let is_believed = self.told && self.written.is_none_or(|at| now.duration_since(at) >= STALE);
+        let is_believed = self.reported && self.written.is_none_or(|at| now.duration_since(at) >= STALE);
         let before: &[Spec] = if is_believed { &[] } else { &self.before };
         before.iter().chain([&self.now]).cloned().collect()
     }
@@ -175,7 +175,7 @@ impl Task {
         let is_echo = |field: &Field| !field.is_same(&filed.now, theirs);
         let clash = |field: Field| Clash { field, file: field.render(theirs), other: field.render(&merged.spec) };
         let echoes: Vec<Clash> = differing(theirs, &merged.spec).into_iter().filter(is_echo).map(clash).collect();
-        filed.told |= !echoes.is_empty();
+        filed.reported |= !echoes.is_empty();
         filed.now = theirs.clone();
         self.filed = Some(filed);
         (merged, echoes)

@@ -41,16 +41,7 @@ impl Task {
 
     /// Returns what a person ordered for its branch, while it is being carried out.
     pub fn order(&self) -> Option<&Order> {
-        match &self.state {
-            State::InReview { review: ReviewStage::Integrating { order, .. }, .. } => order.as_deref(),
-            State::InReview { review: ReviewStage::Judging | ReviewStage::Reviewing { .. }, .. }
-            | State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::NeedsReview { .. }
-            | State::Cancelled { .. } => None,
-        }
+        let State::InReview { review: ReviewStage::Integrating { order, .. }, .. } = &self.state else { return None };
+        order.as_deref()
     }
 }

@@ -136,6 +136,14 @@ impl State {
         }
     }
 
+    /// Returns why the task was cancelled, or what its person is asked.
+    pub fn explanation(&self) -> Option<&str> {
+        if let Self::Cancelled { reason: text } | Self::NeedsReview { question: text, .. } = self {
+            return Some(text);
+        }
+        None
+    }
+
     /// Returns the run that reviews the work now, if one does.
     pub fn reviewed_by(&self) -> Option<&RunId> {
         let Self::InReview { review: ReviewStage::Reviewing { review, .. }, .. } = self else { return None };

@@ -18,7 +18,7 @@ pub struct Pattern {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatternText {
-    /// What stands in the place of what is masked: letters, digits, `-` and `_`.
+    /// The replacement for what is masked: letters, digits, `-` and `_`.
     pub name: String,
     /// The regular expression (syntax of the Rust crate `regex`); what it matches is masked.
     pub regex: String,

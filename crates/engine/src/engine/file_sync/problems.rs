@@ -20,7 +20,7 @@ pub struct FileProblems {
 }
 
 impl FileProblems {
-    /// All of them.
+    /// Returns all problems.
     pub fn lines(&self) -> impl Iterator<Item = &String> {
         let models = self.models.iter().flat_map(BTreeMap::values);
         self.text.iter().chain(models).chain(&self.aside).chain(&self.refused)
@@ -62,7 +62,7 @@ impl FileProblems {
     /// Takes over what is odd about models. Returns whether that is news.
     pub fn take_models(&mut self, odd: BTreeMap<TaskId, String>) -> bool {
         let known = self.models.take().unwrap_or_default();
-        let is_news = odd.iter().any(|(task, told)| known.get(task) != Some(told));
+        let is_news = odd.iter().any(|(task, message)| known.get(task) != Some(message));
         self.models = Some(odd);
         is_news
     }

@@ -214,14 +214,14 @@ impl Course<'_> {
             JobKey::Integrate(run) => of_run(run, 14, 30 * SECOND),
             JobKey::Stop(run) => of_run(run, 15, 50),
             JobKey::HandOver(run, message) => of_run(run, 16 + message.0, 50),
-            JobKey::Look
+            JobKey::Poll
             | JobKey::ClearReview(_)
             | JobKey::ReadFiles
             | JobKey::WriteFile
             | JobKey::TryRoute(_)
             | JobKey::Compare(_)
             | JobKey::TryChecks(_)
-            | JobKey::LookAtFiles
+            | JobKey::ReadChanges
             | JobKey::Sidecars
             | JobKey::Retain
             | JobKey::Index
@@ -295,10 +295,10 @@ impl Course<'_> {
             }
             Job::Judge { standing, run, .. } => self.outside.weigh(run, standing),
             Job::Integrate { task, run } => self.outside.integrate(task, run, now),
-            Job::LookAtFiles { tasks } => {
+            Job::ReadChanges { tasks } => {
                 Report::Touched(tasks.iter().map(|task| (task.id, touched(task.id))).collect())
             }
-            Job::Look { runs, listen, .. } => self.outside.poll(runs, listen),
+            Job::Poll { runs, listen, .. } => self.outside.poll(runs, listen),
             Job::ReadFiles { known } | Job::ReadOn { known, .. } => {
                 let settings = std::mem::take(&mut self.new_settings).then(|| self.settings.clone());
                 let news = match self.scenario.with_file {
@@ -345,8 +345,8 @@ fn run_of(key: &JobKey) -> Option<RunId> {
 /// The same report once more, where it tells of a run.
 fn double(report: &Report) -> Option<Report> {
     match report {
-        Report::Looked { heard, health, ended } => {
-            Some(Report::Looked { heard: heard.clone(), health: health.clone(), ended: ended.clone() })
+        Report::Polled { heard, health, ended } => {
+            Some(Report::Polled { heard: heard.clone(), health: health.clone(), ended: ended.clone() })
         }
         Report::Started { run, place, session_id, live, at } => Some(Report::Started {
             run: run.clone(),

@@ -15,10 +15,10 @@ const NAMED: usize = 20;
 pub(super) fn spending(fact: &Spending) -> String {
     match fact {
         Spending::Short { of, why, raise } => {
-            format!("{}: {why}; cheaper models are taken{}", of.describe(), to_raise(raise.as_deref()))
+            format!("{}: {why}; cheaper models are taken{}", of.describe(), raised(raise.as_deref()))
         }
         Spending::Exhausted { of, why, raise } => {
-            format!("{}: {why}; nothing more begins of it{}", of.describe(), to_raise(raise.as_deref()))
+            format!("{}: {why}; nothing more begins of it{}", of.describe(), raised(raise.as_deref()))
         }
         Spending::Recorded { account, cost, note } => {
             let cost = cost.map_or_else(|| "an unknown amount".to_owned(), |cost| cost.to_string());
@@ -32,8 +32,13 @@ pub(super) fn spending(fact: &Spending) -> String {
     }
 }
 
-fn to_raise(command: Option<&str>) -> String {
-    command.map(|command| format!("; to let more begin: {command}")).unwrap_or_default()
+fn raised(command: Option<&str>) -> String {
+    command.map(to_raise).unwrap_or_default()
+}
+
+/// Returns the end of a sentence that names the command by which more money may be spent.
+pub fn to_raise(command: &str) -> String {
+    format!("; to let more begin: {command}")
 }
 
 pub(super) fn batch(fact: &BatchFact) -> String {
@@ -48,7 +53,7 @@ pub(super) fn batch(fact: &BatchFact) -> String {
             format!("{name}: cancelled by {by}; {given_up} of {tasks} tasks are given up")
         }
         BatchFact::Spent { name, spent, budget, raise } => {
-            let (money, raise) = (batch::money(*spent, *budget), to_raise(raise.as_deref()));
+            let (money, raise) = (batch::money(*spent, *budget), raised(raise.as_deref()));
             format!("{name}: {money} are spent, so nothing more of it begins{raise}")
         }
         BatchFact::Ended(end) => batch::table(end),

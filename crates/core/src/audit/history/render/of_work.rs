@@ -56,7 +56,7 @@ pub(super) fn run(fact: &RunFact) -> String {
         RunFact::Recovered { silent_seconds } => format!("at work again, after {}", lasting(*silent_seconds)),
         RunFact::Silent { seconds } => format!("quiet for {}: no output, no processor time", lasting(*seconds)),
         RunFact::Died(Death::Gone { seconds }) => format!("its process is gone for {}", lasting(*seconds)),
-        RunFact::Died(Death::Told { why }) => why.clone(),
+        RunFact::Died(Death::Reported { why }) => why.clone(),
         RunFact::AskedAgent { text } => format!("orch asks: {text}"),
     }
 }

@@ -135,8 +135,8 @@ fn one_message_for_several_makes_a_sound_where_one_of_them_would() {
         (Limit, "x", false),
     ] {
         let all = [notice(1, Finished, Some(1), "done", 0), notice(2, kind, Some(2), cause, 0)];
-        assert_eq!(say(&[&all[0], &all[1]], 0).is_urgent, expected, "{kind:?}");
-        assert_eq!(say(&[&all[1]], 0).is_urgent, expected, "{kind:?} alone");
+        assert_eq!(render_message(&[&all[0], &all[1]], 0).is_urgent, expected, "{kind:?}");
+        assert_eq!(render_message(&[&all[1]], 0).is_urgent, expected, "{kind:?} alone");
     }
 }
 
