@@ -9,7 +9,7 @@ mod generated;
 mod states;
 
 use super::pages::page;
-use orch_api::availability::{CheckView, LeftAloneView, ProviderView};
+use orch_api::availability::{LeftAloneView, ProviderView, ProvidersView};
 use orch_api::batches::{BatchRow, BatchView};
 use orch_api::breakers::BreakerView;
 use orch_api::budget::{AccountView, BudgetView, CapView, LimitView, RecordView};
@@ -548,7 +548,7 @@ fn every_field_of_the_models_is_documented() {
 fn every_field_and_state_of_a_check_of_providers_is_documented() {
     let verdict = Verdict::new(Standing::Available, String::new());
     let provider = ProviderView::unasked("x", verdict, None);
-    must_name_keys_of(&CheckView { code: 0, providers: vec![provider] });
+    must_name_keys_of(&ProvidersView { code: 0, providers: vec![provider] });
     must_name("docs/reference/json.md", Standing::ALL.map(Standing::as_str));
     let text = page("docs/reference/exit-codes.md");
     let row = Standing::ALL.map(|state| format!("{} {}", state.code(), state.as_str().replace('_', " ")));

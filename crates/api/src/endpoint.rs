@@ -5,6 +5,7 @@ mod shape;
 
 pub use shape::{Description, Endpoint, Events, Request, SchemaOf, Text, ToRequest, Wait};
 
+use super::availability::{CheckQuestion, ProvidersView};
 use super::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use super::breakers::{BreakerView, ResetBreakers};
 use super::budget::{BudgetView, RecordSpending, RecordView};
@@ -149,6 +150,8 @@ endpoints! {
     POST "/v1/models/resolve" ModelResolve with ResolveQuestion -> ResolutionView, wait Unlimited;
     /// Models side by side, each with its record here; changes nothing
     POST "/v1/models/compare" ModelCompare with CompareQuestion -> Vec<ComparedView>, wait Unlimited;
+    /// Ask providers whether they can be used, unless a recent answer is known
+    POST "/v1/models/check" ModelCheck with CheckQuestion -> ProvidersView, wait Unlimited;
     /// Models that are set for the daemon's lifetime
     GET "/v1/models/set" SetModelList -> Vec<SetModelView>;
     /// Set the model of a project's or an agent's work; refused to agents
