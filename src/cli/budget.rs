@@ -76,10 +76,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
         Command::Record { account, cost, model, note } => {
             let said = RecordSpending { account, cost_usd: cost, model, note };
-            let mut link = context.link().await?;
-            let record = link.call(&endpoint::BudgetRecord { body: said }).await?;
-            link.close().await?;
-            show(&record, &page::recorded(&record), context)
+            context.present(&endpoint::BudgetRecord { body: said }, |record, _, _| page::recorded(record)).await
         }
         Command::Configure(account) => configure::account(&account, context).await,
         Command::ConfigurePeriod(period) => configure::period(&period, context).await,
@@ -106,9 +103,7 @@ fn code(level: Level) -> u8 {
 }
 
 async fn fetch(account: Option<&str>, context: &Context) -> Result<BudgetView, CliError> {
-    let mut link = context.link().await?;
-    let mut view = link.call(&endpoint::Budget).await?;
-    link.close().await?;
+    let mut view = context.fetch(&endpoint::Budget).await?;
     if let Some(wanted) = account {
         let known: Vec<String> = view.accounts.iter().map(|account| account.name.clone()).collect();
         view.accounts.retain(|account| account.name == wanted);

@@ -39,15 +39,7 @@ pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliE
         Verb::Pause => endpoint::Pause { body }.to_request()?,
         Verb::Resume => endpoint::Resume { body }.to_request()?,
     };
-    let mut link = context.link().await?;
-    let now = link.call(&request).await?;
-    if context.ui.is_json() {
-        context.ui.json(&now)?;
-    } else {
-        context.ui.data(&render(verb, &named, &now))?;
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    context.present(&request, |paused, _, _| render(verb, &named, paused)).await
 }
 
 fn named(order: &NewPause) -> String {
