@@ -138,7 +138,7 @@ async fn check(account: Option<&str>, context: &Context) -> Result<Level, CliErr
         Some(_) => view.accounts.first().map(named),
         None => best(&view),
     };
-    let (name, standing) = match found {
+    let (name, state) = match found {
         Some(found) => found,
         None if view.accounts.is_empty() => {
             show(
@@ -155,21 +155,21 @@ async fn check(account: Option<&str>, context: &Context) -> Result<Level, CliErr
             return Ok(Level::Exhausted);
         }
     };
-    let output = serde_json::json!({ "account": name, "level": standing.level, "why": standing.why });
-    show(&output, &page::answer(name, standing), context)?;
-    Ok(standing.level)
+    let output = serde_json::json!({ "account": name, "level": state.level, "why": state.why });
+    show(&output, &page::answer(name, state), context)?;
+    Ok(state.level)
 }
 
 /// The hint when no account has a limit.
 const NO_ACCOUNT: &str = "no account has a limit: `orch budget configure` sets one";
 
 fn named(account: &AccountView) -> (&str, &LimitView) {
-    (&account.name, &account.standing)
+    (&account.name, &account.state)
 }
 
 /// Returns the daily limit if it is exhausted, and otherwise the recommended account.
 fn best(view: &BudgetView) -> Option<(&str, &LimitView)> {
-    let day = view.caps.iter().find(|cap| cap.scope == "day").map(|cap| ("day", &cap.standing));
+    let day = view.caps.iter().find(|cap| cap.scope == "day").map(|cap| ("day", &cap.state));
     let recommended = view.recommended.as_deref();
     let account = view.accounts.iter().find(|account| Some(account.name.as_str()) == recommended).map(named);
     match (day, account) {

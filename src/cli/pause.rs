@@ -64,7 +64,7 @@ fn render(verb: Verb, named: &str, now: &PausesView) -> String {
 
 /// Renders a pause in one line.
 pub fn line(pause: &PauseView) -> String {
-    super::ui::text::line(&pause.told).into_owned()
+    super::ui::text::line(&pause.description).into_owned()
 }
 
 #[cfg(test)]
@@ -79,7 +79,8 @@ mod tests {
             dir: None,
             since: jiff::Timestamp::UNIX_EPOCH,
             by: "ada".to_owned(),
-            told: "agent claude is paused; `orch resume --agent claude` ends it".to_owned(),
+            told: String::new(),
+            description: "agent claude is paused; `orch resume --agent claude` ends it".to_owned(),
         };
         let now = |changed| PausesView { changed, paused: vec![pause.clone()] };
         assert_eq!(

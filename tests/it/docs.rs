@@ -198,6 +198,7 @@ fn a_pause() -> PauseView {
         dir: None,
         since: jiff::Timestamp::UNIX_EPOCH,
         by: String::new(),
+        description: String::new(),
         told: String::new(),
     }
 }
@@ -350,13 +351,13 @@ fn every_field_of_the_budgets_is_documented() {
         name: String::new(),
         billing_type: Billing::Token,
         priority: 0,
-        standing: standing(),
+        state: standing(),
         per_hour: None,
         hours_left: None,
         per_day: None,
         forecast: None,
     };
-    let caps = vec![CapView { scope: "day".to_owned(), standing: standing() }];
+    let caps = vec![CapView { scope: "day".to_owned(), state: standing() }];
     must_name_keys_of(&BudgetView { accounts: vec![account], caps, recommended: None });
     let at = jiff::Timestamp::UNIX_EPOCH;
     must_name_keys_of(&RecordView { account: String::new(), at, cost_usd: None, model: None, note: None });

@@ -22,7 +22,7 @@ use orch_core::operations::pause::PauseScope;
 use orch_engine::{CheckResult, CurrentModels, ProviderCheck};
 use std::collections::BTreeMap;
 
-/// All models, or those that are wanted.
+/// Lists all models, or those that the query selects.
 pub async fn list(
     State(state): State<ApiState>,
     Params(wanted): Params<ModelsQuery>,
@@ -58,7 +58,7 @@ fn resolved(models: &CurrentModels, reference: &str) -> Option<ModelRef> {
     models.book.resolver().resolve(reference, &Needs::default()).ok().map(|found| found.model.id.clone())
 }
 
-/// The model that a reference means.
+/// Resolves a reference to a model.
 pub async fn resolve(
     State(state): State<ApiState>,
     Body(asked): Body<ResolveQuestion>,
@@ -71,7 +71,7 @@ pub async fn resolve(
     Ok(Json(ResolutionView::new(&reference, &found, &book.catalog, &book.usability)))
 }
 
-/// Models side by side.
+/// Compares models.
 pub async fn compare(
     State(state): State<ApiState>,
     Body(asked): Body<CompareQuestion>,
@@ -87,7 +87,7 @@ pub async fn compare(
     compared.collect::<Result<Vec<_>, ApiError>>().map(Json)
 }
 
-/// Whether providers can be used.
+/// Checks whether providers can be used.
 pub async fn check(
     State(state): State<ApiState>,
     Body(asked): Body<CheckQuestion>,

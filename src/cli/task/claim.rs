@@ -27,7 +27,7 @@ pub struct Args {
     /// Claim it under this name; default: ORCH_IDENTITY, your gh login, or user@host
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Even if it belongs to somebody else
+    /// Even if another person has claimed it
     #[arg(long)]
     force: bool,
 }
