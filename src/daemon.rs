@@ -350,7 +350,7 @@ impl Running {
         close_journal(&self.home, &self.journal, exit, &self.signals).await
     }
 
-    /// Serves until the engine ends by itself or is told to.
+    /// Serves until the engine ends by itself or on request.
     pub async fn serve(self) -> EngineExit {
         let exit = self.engine.await.unwrap_or_default();
         drop(self.sockets);

@@ -102,15 +102,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Create { which: Which { name }, tasks, concurrency, budget } => {
             let new = NewBatch { name: name.as_str().to_owned(), tasks, concurrency, budget_usd: budget };
-            let mut link = context.link().await?;
-            let batch = link.call(&endpoint::BatchCreate { body: new }).await?;
-            let is_own = link.is_own();
-            print(&batch, context, |batch| format!("batch {name} is open: {}\n", show::summary(batch)))?;
-            if is_own {
-                context.ui.note(&format!("next: orch serve, then orch batch wait {name}"));
-            }
-            link.close().await?;
-            Ok(Exit::Done)
+            let text = |batch: &BatchView, _: &Now, _| format!("batch {name} is open: {}\n", show::summary(batch));
+            let note = |_: &_, is_own: bool| is_own.then(|| format!("next: orch serve, then orch batch wait {name}"));
+            context.present_with_note(&endpoint::BatchCreate { body: new }, text, note).await
         }
         Command::List => {
             let columns = context.ui.columns();
@@ -124,27 +118,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
         Command::Set { which: Which { name }, concurrency, budget, no_budget } => {
             let set = SetBatch { concurrency, budget_usd: budget, no_budget };
-            let mut link = context.link().await?;
-            let batch = link.call(&endpoint::BatchSet { name: name.clone(), body: set }).await?;
-            print(&batch, context, |batch| format!("batch {name}: {}\n", show::summary(batch)))?;
-            link.close().await?;
-            Ok(Exit::Done)
+            let text = |batch: &BatchView, _: &Now, _| format!("batch {name}: {}\n", show::summary(batch));
+            context.present(&endpoint::BatchSet { name: name.clone(), body: set }, text).await
         }
         Command::Cancel { which: Which { name }, dry_run: true } => {
             context.present(&endpoint::BatchShow { name }, |batch: &BatchView, _, _| show::rehearsal(batch)).await
         }
         Command::Cancel { which: Which { name }, dry_run: false } => {
-            let mut link = context.link().await?;
-            let order = CancelBatch { by: Some(context.person()) };
-            let batch = link.call(&endpoint::BatchCancel { name, body: order }).await?;
-            print(&batch, context, show::given_up)?;
-            link.close().await?;
-            Ok(Exit::Done)
+            let body = CancelBatch { by: Some(context.person()) };
+            context.present(&endpoint::BatchCancel { name, body }, |batch, _, _| show::given_up(batch)).await
         }
         Command::Wait { which: Which { name }, timeout } => wait::run(&name, timeout, context).await,
     }
-}
-
-fn print(batch: &BatchView, context: &Context, text: impl FnOnce(&BatchView) -> String) -> Result<(), CliError> {
-    if context.ui.is_json() { context.ui.json(batch) } else { context.ui.data(&text(batch)) }
 }

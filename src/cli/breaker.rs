@@ -71,18 +71,11 @@ fn listed(breakers: &[BreakerView], now: &Now, columns: usize, paint: Paint) -> 
 }
 
 async fn reset(name: Option<String>, context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let reset = link.call(&endpoint::BreakerReset { body: ResetBreakers { name } }).await?;
-    if context.ui.is_json() {
-        context.ui.json(&reset)?;
-    } else if reset.is_empty() {
-        context.ui.data("no breaker has counted failures\n")?;
-    } else {
-        let names: String = reset.iter().map(|name| format!("{}\n", super::ui::text::line(name))).collect();
-        context.ui.data(&names)?;
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    let text = |reset: &Vec<String>, _: &_, _| match reset.as_slice() {
+        [] => "no breaker has counted failures\n".to_owned(),
+        names => names.iter().map(|name| format!("{}\n", super::ui::text::line(name))).collect(),
+    };
+    context.present(&endpoint::BreakerReset { body: ResetBreakers { name } }, text).await
 }
 
 /// Describes an open breaker in one line.

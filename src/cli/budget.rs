@@ -76,10 +76,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
         Command::Record { account, cost, model, note } => {
             let said = RecordSpending { account, cost_usd: cost, model, note };
-            let mut link = context.link().await?;
-            let record = link.call(&endpoint::BudgetRecord { body: said }).await?;
-            link.close().await?;
-            show(&record, &page::recorded(&record), context)
+            context.present(&endpoint::BudgetRecord { body: said }, |record, _, _| page::recorded(record)).await
         }
         Command::Configure(account) => configure::account(&account, context).await,
         Command::ConfigurePeriod(period) => configure::period(&period, context).await,
@@ -106,9 +103,7 @@ fn code(level: Level) -> u8 {
 }
 
 async fn fetch(account: Option<&str>, context: &Context) -> Result<BudgetView, CliError> {
-    let mut link = context.link().await?;
-    let mut view = link.call(&endpoint::Budget).await?;
-    link.close().await?;
+    let mut view = context.fetch(&endpoint::Budget).await?;
     if let Some(wanted) = account {
         let known: Vec<String> = view.accounts.iter().map(|account| account.name.clone()).collect();
         view.accounts.retain(|account| account.name == wanted);
@@ -143,7 +138,7 @@ async fn check(account: Option<&str>, context: &Context) -> Result<Level, CliErr
         Some(_) => view.accounts.first().map(named),
         None => best(&view),
     };
-    let (name, standing) = match found {
+    let (name, state) = match found {
         Some(found) => found,
         None if view.accounts.is_empty() => {
             show(
@@ -160,21 +155,21 @@ async fn check(account: Option<&str>, context: &Context) -> Result<Level, CliErr
             return Ok(Level::Exhausted);
         }
     };
-    let output = serde_json::json!({ "account": name, "level": standing.level, "why": standing.why });
-    show(&output, &page::answer(name, standing), context)?;
-    Ok(standing.level)
+    let output = serde_json::json!({ "account": name, "level": state.level, "why": state.why });
+    show(&output, &page::answer(name, state), context)?;
+    Ok(state.level)
 }
 
 /// The hint when no account has a limit.
 const NO_ACCOUNT: &str = "no account has a limit: `orch budget configure` sets one";
 
 fn named(account: &AccountView) -> (&str, &LimitView) {
-    (&account.name, &account.standing)
+    (&account.name, &account.state)
 }
 
 /// Returns the daily limit if it is exhausted, and otherwise the recommended account.
 fn best(view: &BudgetView) -> Option<(&str, &LimitView)> {
-    let day = view.caps.iter().find(|cap| cap.scope == "day").map(|cap| ("day", &cap.standing));
+    let day = view.caps.iter().find(|cap| cap.scope == "day").map(|cap| ("day", &cap.state));
     let recommended = view.recommended.as_deref();
     let account = view.accounts.iter().find(|account| Some(account.name.as_str()) == recommended).map(named);
     match (day, account) {

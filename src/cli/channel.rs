@@ -95,7 +95,7 @@ fn forget_secret(file: &Path) -> Result<(), CliError> {
     }
 }
 
-/// Returns a hint on how to allow somebody to give orders.
+/// Returns a hint on how to allow a person to give orders.
 fn how_to_allow(kind: ChannelKind) -> String {
     format!("orch config set channels.{kind}.allowed_users \"['ID']\"")
 }
@@ -114,7 +114,7 @@ fn listed(views: &[ChannelView], now: &Now) -> String {
         text.push_str(&format!("{}\n", line.trim_end()));
         if view.state != ChannelState::Off && view.allowed == Some(0) {
             let how = how_to_allow(view.name);
-            text.push_str(&format!("  send-only: nobody is allowed to give orders there; {how}\n"));
+            text.push_str(&format!("  send-only: no one is allowed to give orders there; {how}\n"));
         }
         if let Some(why) = &view.trouble {
             text.push_str(&format!("  cannot send: {}\n", text::line(why)));

@@ -52,16 +52,42 @@ impl Context {
     where
         R: ToRequest<Answer: DeserializeOwned>,
     {
+        self.present_with_note(request, text, |_, _| None).await
+    }
+
+    /// Does the same, and prints a note for a person, which may depend on whether the engine is of this process.
+    pub async fn present_with_note<R>(
+        &self,
+        request: &R,
+        text: impl FnOnce(&R::Answer, &Now, Paint) -> String,
+        note: impl FnOnce(&R::Answer, bool) -> Option<String>,
+    ) -> Result<Exit, CliError>
+    where
+        R: ToRequest<Answer: DeserializeOwned>,
+    {
         let mut link = self.link().await?;
         if self.ui.is_json() {
-            let document = link.raw(request).await?;
-            self.ui.raw_json(&document)?;
+            self.ui.raw_json(&link.raw(request).await?)?;
         } else {
             let view = link.call(request).await?;
             self.ui.data(&text(&view, &self.now(), self.ui.paint()))?;
+            if let Some(note) = note(&view, link.is_own()) {
+                self.ui.note(&note);
+            }
         }
         link.close().await?;
         Ok(Exit::Done)
+    }
+
+    /// Sends a request to the engine, and returns its answer.
+    pub async fn fetch<R>(&self, request: &R) -> Result<R::Answer, CliError>
+    where
+        R: ToRequest<Answer: DeserializeOwned>,
+    {
+        let mut link = self.link().await?;
+        let answer = link.call(request).await?;
+        link.close().await?;
+        Ok(answer)
     }
 
     /// Returns the name of the person, taken from the environment.

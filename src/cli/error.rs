@@ -133,102 +133,77 @@ impl CliError {
 
     /// Returns the exit code.
     pub fn exit(&self) -> Exit {
-        if self.is_broken_pipe() { Exit::Done } else { self.code().into() }
+        if self.is_broken_pipe() { Exit::Done } else { self.code_and_hint().0.into() }
     }
 
     /// Returns the error in the form that every interface shows.
     pub fn view(&self) -> ErrorView {
-        if let Self::Client(ClientError::Answered(view)) = self {
-            return view.clone();
-        }
-        ErrorView { code: self.code(), message: self.to_string(), hint: self.hint() }
+        let (code, hint) = self.code_and_hint();
+        ErrorView { code, message: self.to_string(), hint }
     }
 
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Client(ClientError::Answered(view)) => view.code,
-            Self::Client(ClientError::Unreachable { .. }) => ErrorCode::NoDaemon,
-            Self::Open(OpenError::Busy { .. } | OpenError::Restoring { .. }) | Self::Refused { .. } => {
-                ErrorCode::Conflict
-            }
-            Self::Write { source: WriteError::Changed { .. }, .. } => ErrorCode::Conflict,
-            Self::Config(_) | Self::Usage { .. } => ErrorCode::Usage,
-            Self::NotFound { .. } => ErrorCode::NotFound,
-            Self::Client(ClientError::Silent(_) | ClientError::Slow(_)) => ErrorCode::TimedOut,
-            Self::Client(ClientError::Broken(_) | ClientError::Unexpected(_))
-            | Self::Open(
-                OpenError::File(_)
-                | OpenError::Socket { .. }
-                | OpenError::Journal(_)
-                | OpenError::Damaged { .. }
-                | OpenError::DamagedAgain { .. }
-                | OpenError::Rebuild(_)
-                | OpenError::Restore(_),
-            )
-            | Self::Git(_)
-            | Self::Tmux(_)
+    fn code_and_hint(&self) -> (ErrorCode, Option<String>) {
+        let (code, hint) = match self {
+            Self::Client(ClientError::Answered(view)) => return (view.code, view.hint.clone()),
+            Self::Usage { hint, .. } => return (ErrorCode::Usage, hint.clone()),
+            Self::NotFound { hint, .. } => return (ErrorCode::NotFound, hint.clone()),
+            Self::Refused { hint, .. } => return (ErrorCode::Conflict, hint.clone()),
+            Self::Git(error) => return (ErrorCode::Failed, error.hint()),
+            // The messages of these errors say what to do.
+            Self::Tmux(_)
             | Self::Process(_)
             | Self::File(_)
             | Self::Write { source: WriteError::Fs(_), .. }
             | Self::System { .. }
             | Self::Unwritten(_)
             | Self::Output(_)
-            | Self::Json(_) => ErrorCode::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let fixed = match self {
-            Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Refused { hint, .. } => return hint.clone(),
-            Self::Git(error) => return error.hint(),
-            Self::Client(ClientError::Unreachable { .. }) => "`orch serve` starts the daemon",
-            Self::Client(ClientError::Silent(_)) => "is it stopped or starved? its log is .orch/orch.log in the home",
-            Self::Client(ClientError::Slow(_)) => {
-                "how large are tasks.yml and jobs.yml in the home? `orch doctor` checks"
-            }
-            Self::Client(ClientError::Broken(_)) => {
-                "did the daemon stop? `orch task list` shows whether the change was made"
-            }
-            Self::Client(ClientError::Unexpected(_)) => {
-                "restart the daemon, so that it is of the same version as this orch"
-            }
-            Self::Open(OpenError::Busy { holder: Some(holder), .. }) if holder.is_daemon() => {
-                "it does not answer at its socket; `orch serve --replace` replaces it, `orch shutdown` ends it; agents keep running"
-            }
-            Self::Open(OpenError::Busy { .. }) => "it does not answer; `orch doctor` shows more",
-            Self::Open(OpenError::Damaged { .. }) => {
-                "`orch serve` or `orch doctor --fix` keeps the damaged file and makes a new one from what there is"
-            }
-            Self::Open(OpenError::DamagedAgain { .. }) => {
-                "check the disk and which other programs write there; then `orch doctor --fix` rebuilds it once more"
-            }
-            Self::Open(OpenError::Restoring { .. }) => "do it again: orch restore FILE --force",
-            Self::Open(OpenError::Restore(_)) => "orch restore --dry-run shows what would be done",
-            Self::Open(OpenError::Journal(error)) if error.is_newer() => {
-                "use that orch, or a newer one: `orch version` shows the version of this one, `which -a orch` the paths of others; nothing was changed"
-            }
-            Self::Open(OpenError::Journal(_) | OpenError::Rebuild(_)) => {
-                "is the disk full, or the home not writable? `orch doctor` checks"
-            }
-            Self::Open(OpenError::File(_) | OpenError::Socket { .. }) => {
-                "`orch doctor` checks the home; ORCH_HOME moves it"
+            | Self::Json(_) => return (ErrorCode::Failed, None),
+            Self::Config(_) => {
+                (ErrorCode::Usage, "`orch config schema` lists every key; config.example.yml has the defaults")
             }
             Self::Write { source: WriteError::Changed { .. }, .. } => {
-                "somebody saved it meanwhile: check it and try again"
+                (ErrorCode::Conflict, "another program saved it meanwhile: check it and try again")
             }
-            Self::Config(_) => "`orch config schema` lists every key; config.example.yml has the defaults",
-            // The messages of these errors say what to do.
-            Self::Client(ClientError::Answered(_))
-            | Self::Tmux(_)
-            | Self::Process(_)
-            | Self::File(_)
-            | Self::Write { source: WriteError::Fs(_), .. }
-            | Self::System { .. }
-            | Self::Unwritten(_)
-            | Self::Output(_)
-            | Self::Json(_) => return None,
+            Self::Client(ClientError::Unreachable { .. }) => (ErrorCode::NoDaemon, "`orch serve` starts the daemon"),
+            Self::Client(ClientError::Silent(_)) => {
+                (ErrorCode::TimedOut, "is it stopped or starved? its log is .orch/orch.log in the home")
+            }
+            Self::Client(ClientError::Slow(_)) => {
+                (ErrorCode::TimedOut, "how large are tasks.yml and jobs.yml in the home? `orch doctor` checks")
+            }
+            Self::Client(ClientError::Broken(_)) => {
+                (ErrorCode::Failed, "did the daemon stop? `orch task list` shows whether the change was made")
+            }
+            Self::Client(ClientError::Unexpected(_)) => {
+                (ErrorCode::Failed, "restart the daemon, so that it is of the same version as this orch")
+            }
+            Self::Open(OpenError::Busy { holder: Some(holder), .. }) if holder.is_daemon() => (
+                ErrorCode::Conflict,
+                "it does not answer at its socket; `orch serve --replace` replaces it, `orch shutdown` ends it; agents keep running",
+            ),
+            Self::Open(OpenError::Busy { .. }) => (ErrorCode::Conflict, "it does not answer; `orch doctor` shows more"),
+            Self::Open(OpenError::Restoring { .. }) => (ErrorCode::Conflict, "do it again: orch restore FILE --force"),
+            Self::Open(OpenError::Restore(_)) => (ErrorCode::Failed, "orch restore --dry-run shows what would be done"),
+            Self::Open(OpenError::Damaged { .. }) => (
+                ErrorCode::Failed,
+                "`orch serve` or `orch doctor --fix` keeps the damaged file and makes a new one from what there is",
+            ),
+            Self::Open(OpenError::DamagedAgain { .. }) => (
+                ErrorCode::Failed,
+                "check the disk and which other programs write there; then `orch doctor --fix` rebuilds it once more",
+            ),
+            Self::Open(OpenError::Journal(error)) if error.is_newer() => (
+                ErrorCode::Failed,
+                "use that orch, or a newer one: `orch version` shows the version of this one, `which -a orch` the paths of others; nothing was changed",
+            ),
+            Self::Open(OpenError::Journal(_) | OpenError::Rebuild(_)) => {
+                (ErrorCode::Failed, "is the disk full, or the home not writable? `orch doctor` checks")
+            }
+            Self::Open(OpenError::File(_) | OpenError::Socket { .. }) => {
+                (ErrorCode::Failed, "`orch doctor` checks the home; ORCH_HOME moves it")
+            }
         };
-        Some(fixed.to_owned())
+        (code, Some(hint.to_owned()))
     }
 }
 

@@ -10,7 +10,7 @@ use super::ui::paint::Paint;
 use super::ui::text;
 use super::ui::time::Now;
 use clap::Subcommand;
-use orch_api::endpoint::{self, ToRequest};
+use orch_api::endpoint;
 use orch_api::jobs::{JobView, MadeView, UpcomingView};
 use orch_api::queries::UpcomingQuery;
 use orch_core::operations::job::{BadJobId, JobId};
@@ -83,21 +83,20 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             context.present(&endpoint::JobShow { id }, text).await
         }
         Command::Enable(Which { id }) => {
-            let text = |job: &JobView, now: &Now| format!("job {id} is switched on{}\n", show::next_words(job, now));
-            change(&endpoint::JobEnable { id: id.clone() }, text, context).await
+            let text = |job: &JobView, now: &Now, _| format!("job {id} is switched on{}\n", show::next_words(job, now));
+            context.present(&endpoint::JobEnable { id: id.clone() }, text).await
         }
         Command::Disable(Which { id }) => {
-            let text =
-                |_: &JobView, _: &Now| format!("job {id} is switched off; `orch job enable {id}` switches it on\n");
-            change(&endpoint::JobDisable { id: id.clone() }, text, context).await
+            let text = |_: &_, _: &Now, _| format!("job {id} is switched off; `orch job enable {id}` switches it on\n");
+            context.present(&endpoint::JobDisable { id: id.clone() }, text).await
         }
         Command::Remove { which: Which { id }, dry_run: true } => {
             let text = |job: &JobView, now: &Now, _: Paint| format!("would remove:\n{}", show::details(job, now));
             context.present(&endpoint::JobShow { id }, text).await
         }
         Command::Remove { which: Which { id }, dry_run: false } => {
-            let text = |_: &JobView, _: &Now| format!("job {id} is gone from jobs.yml\n");
-            change(&endpoint::JobRemove { id: id.clone() }, text, context).await
+            let text = |_: &_, _: &Now, _| format!("job {id} is gone from jobs.yml\n");
+            context.present(&endpoint::JobRemove { id: id.clone() }, text).await
         }
         Command::Run(Which { id }) => fire(&id, context).await,
         Command::Next { id, count } => {
@@ -105,22 +104,6 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             context.present(&endpoint::Upcoming { query }, |times: &Vec<UpcomingView>, _, _| next(times)).await
         }
     }
-}
-
-async fn change(
-    request: &impl ToRequest<Answer = JobView>,
-    text: impl FnOnce(&JobView, &Now) -> String,
-    context: &Context,
-) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let job = link.call(request).await?;
-    if context.ui.is_json() {
-        context.ui.json(&job)?;
-    } else {
-        context.ui.data(&text(&job, &context.now()))?;
-    }
-    link.close().await?;
-    Ok(Exit::Done)
 }
 
 /// Fires a job. If this process runs its command, waits for the command to end.

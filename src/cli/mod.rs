@@ -13,6 +13,7 @@ mod cost;
 mod dashboard;
 mod demo;
 mod doctor;
+mod draft_args;
 mod error;
 mod eval;
 mod events;

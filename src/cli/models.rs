@@ -1,5 +1,5 @@
 //! `orch models …`: lists models, resolves references, compares models, and checks their providers. The engine answers,
-//! by its own settings and environment; `check` alone asks the providers from here.
+//! by its own settings and environment.
 
 mod check;
 mod compare;

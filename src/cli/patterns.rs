@@ -118,11 +118,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 async fn export(query: PatternsQuery, context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let samples = link.call(&endpoint::SampleList { query }).await?;
-    for sample in &samples {
+    for sample in &context.fetch(&endpoint::SampleList { query }).await? {
         context.ui.json(sample)?;
     }
-    link.close().await?;
     Ok(Exit::Done)
 }

@@ -39,15 +39,7 @@ pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliE
         Verb::Pause => endpoint::Pause { body }.to_request()?,
         Verb::Resume => endpoint::Resume { body }.to_request()?,
     };
-    let mut link = context.link().await?;
-    let now = link.call(&request).await?;
-    if context.ui.is_json() {
-        context.ui.json(&now)?;
-    } else {
-        context.ui.data(&render(verb, &named, &now))?;
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    context.present(&request, |paused, _, _| render(verb, &named, paused)).await
 }
 
 fn named(order: &NewPause) -> String {
@@ -72,7 +64,7 @@ fn render(verb: Verb, named: &str, now: &PausesView) -> String {
 
 /// Renders a pause in one line.
 pub fn line(pause: &PauseView) -> String {
-    super::ui::text::line(&pause.told).into_owned()
+    super::ui::text::line(&pause.description).into_owned()
 }
 
 #[cfg(test)]
@@ -87,7 +79,8 @@ mod tests {
             dir: None,
             since: jiff::Timestamp::UNIX_EPOCH,
             by: "ada".to_owned(),
-            told: "agent claude is paused; `orch resume --agent claude` ends it".to_owned(),
+            told: String::new(),
+            description: "agent claude is paused; `orch resume --agent claude` ends it".to_owned(),
         };
         let now = |changed| PausesView { changed, paused: vec![pause.clone()] };
         assert_eq!(

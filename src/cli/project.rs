@@ -3,11 +3,11 @@
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::ui::table::{Column, Width, cell, render};
+use super::ui::table::{Cell, Column, Width, cell, render};
 use super::ui::text::line;
 use clap::Subcommand;
 use orch_api::endpoint;
-use orch_api::types::RemoveProject;
+use orch_api::types::{NewProject, RemoveProject};
 
 /// Arguments of `orch project`.
 #[derive(Debug, clap::Args)]
@@ -45,43 +45,31 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 async fn remove(project: String, context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let removed = link.call(&endpoint::ProjectRemove { body: RemoveProject { project } }).await?;
-    if context.ui.is_json() {
-        context.ui.json(&removed)?;
-    } else {
-        let (name, dir) = (line(&removed.name), removed.dir.to_string_lossy());
-        context.ui.data(&format!("forgot project {name} at {}\n", line(&dir)))?;
-        context.ui.note("its files and tasks stay as they are; orch init, in the repository, registers it again");
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    let text = |removed: &NewProject, _: &_, _| {
+        format!("forgot project {} at {}\n", line(&removed.name), line(&removed.dir.to_string_lossy()))
+    };
+    let note = "its files and tasks stay as they are; orch init, in the repository, registers it again";
+    let request = endpoint::ProjectRemove { body: RemoveProject { project } };
+    context.present_with_note(&request, text, |_, _| Some(note.to_owned())).await
 }
 
 async fn list(context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    if context.ui.is_json() {
-        let document = link.raw(&endpoint::ProjectList).await?;
-        context.ui.raw_json(&document)?;
-    } else {
-        let projects = link.call(&endpoint::ProjectList).await?;
-        let rows: Vec<_> = projects
-            .iter()
-            .map(|project| {
-                let approved = match project.approved.as_deref() {
-                    _ if !project.dir.is_dir() => "the directory is gone",
-                    Some(id) => id.get(..12).unwrap_or(id),
-                    None => "nothing",
-                };
-                [cell(project.name.as_str()), cell(project.dir.to_string_lossy()), cell(approved)]
-            })
-            .collect();
-        if rows.is_empty() {
-            context.ui.note("no repository is registered: orch init, in the repository");
-        } else {
-            context.ui.data(&render(&HEAD, &rows, context.ui.columns(), context.ui.paint()))?;
-        }
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    let columns = context.ui.columns();
+    let text = |projects: &Vec<NewProject>, _: &_, paint| match projects.as_slice() {
+        [] => String::new(),
+        projects => render(&HEAD, &projects.iter().map(row).collect::<Vec<_>>(), columns, paint),
+    };
+    let note = |projects: &Vec<NewProject>, _| {
+        projects.is_empty().then(|| "no repository is registered: orch init, in the repository".to_owned())
+    };
+    context.present_with_note(&endpoint::ProjectList, text, note).await
+}
+
+fn row(project: &NewProject) -> [Cell<'_>; 3] {
+    let approved = match project.approved.as_deref() {
+        _ if !project.dir.is_dir() => "the directory is gone",
+        Some(id) => id.get(..12).unwrap_or(id),
+        None => "nothing",
+    };
+    [cell(project.name.as_str()), cell(project.dir.to_string_lossy()), cell(approved)]
 }

@@ -3,9 +3,9 @@
 mod page;
 
 use super::context::Context;
+use super::draft_args::directory;
 use super::error::CliError;
 use super::exit::Exit;
-use super::task::add::directory;
 use orch_api::endpoint;
 use orch_api::route::{RouteQuestion, RouteView};
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 //! The threads of a command. If the system cannot start enough of them, the command fails: a daemon that neither works
-//! nor ends would hold its home's lock until somebody intervenes.
+//! nor ends would hold its home's lock until a person intervenes.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -69,7 +69,7 @@ fn panic_message(payload: &dyn Any) -> String {
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("of an unknown cause").to_owned()
 }
 
-/// Runs a command to its end. After an error, too, it does not wait for blocking reads that nobody needs any more.
+/// Runs a command to its end. After an error, too, it does not wait for blocking reads that are no longer needed.
 fn finish(runtime: Runtime, command: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
     let exit = catch_unwind(AssertUnwindSafe(|| runtime.block_on(command)));
     runtime.shutdown_background();

@@ -1,4 +1,4 @@
-//! `orch serve` and `orch pulse`: run the engine in this process until it is done or told to stop. Agents continue
+//! `orch serve` and `orch pulse`: run the engine in this process until it is done or stopped. Agents continue
 //! either way.
 
 mod beat;
@@ -171,7 +171,7 @@ fn no_home(home: &Home) -> CliError {
     }
 }
 
-/// Warns whoever starts the engine about a damaged journal.
+/// Warns the person who starts the engine about a damaged journal.
 fn warn_of_damage(running: &Running, context: &Context) {
     if let Some(damage) = &running.rebuilt {
         tracing::error!("{}", damage.describe());

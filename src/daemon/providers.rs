@@ -8,7 +8,7 @@ use orch_config::home::Home;
 use orch_config::resolved::Config;
 use orch_core::base::names::provider_in;
 use orch_core::models::agents::provider_of;
-use orch_core::models::availability::{Listed, Probe, Probes, State as Standing, judge};
+use orch_core::models::availability::{Probe, Probes, State as Standing};
 use orch_core::models::resolve::Needs;
 use orch_core::planning::plan::status_in;
 use orch_core::tasks::route::Complexity;
@@ -123,7 +123,7 @@ impl Providers {
         let (sources, known) = (self.sources.clone(), state.settings.take());
         let round = tokio::task::spawn_blocking(move || Round::read(&sources, known, now));
         let Ok(round) = round.await else { return false };
-        let asked = round.due.iter().map(|(provider, request)| ask(provider, request));
+        let asked = round.due.iter().map(async |(provider, request)| (provider.clone(), request.probe().await));
         let answered: Probes = tokio::select! {
             () = self.closing.cancelled() => return false,
             answered = join_all(asked) => answered.into_iter().collect(),
@@ -164,15 +164,6 @@ fn record(home: &Home, probes: Probes) -> Result<Probes, orch_sys::fs::FsError> 
 fn is_at_work(view: &View) -> bool {
     let is_open = |status: Status| !status.is_final() && status != Status::NeedsReview;
     view.tasks.keys().any(|id| status_in(&view.tasks, &view.settled, *id).is_some_and(is_open))
-}
-
-async fn ask(provider: &str, request: &Request) -> (String, Probe) {
-    let reply = request.models().await;
-    let at = SystemClock.now();
-    let verdict = judge(&reply.outcome, at);
-    let listed = (verdict.state == Standing::Available).then_some(Listed { at, models: reply.models });
-    let took_ms = u64::try_from(reply.took.as_millis()).unwrap_or(u64::MAX);
-    (provider.to_owned(), Probe { asked: request.asked(), at, verdict, took_ms, listed })
 }
 
 /// Logs a failure when it begins, and when it changes.

@@ -317,6 +317,23 @@ fn of_all_providers_the_highest_code_counts_and_one_that_hangs_delays_none() {
 }
 
 #[test]
+fn the_environment_of_the_daemon_decides_where_one_runs() {
+    let provider = Provider::start(Answer::models(&["a"]));
+    let mut sealed = boxed(&provider);
+    sealed.serve();
+    sealed.unset("LOCAL_KEY");
+    check(&sealed, &["local", "--refresh"]).ok();
+    sealed.set("LOCAL_KEY", "of the terminal");
+    check(&sealed, &["local", "--refresh"]).ok();
+    assert!(provider.seen().iter().all(|seen| seen.header("authorization") == Some(&format!("Bearer {KEY}"))));
+    sealed.stop_daemon().ok();
+    sealed.unset("LOCAL_KEY");
+    let ran = check(&sealed, &["local", "--refresh"]).code_is(3);
+    assert!(ran.stdout.contains("LOCAL_KEY is not set"), "without a daemon the engine is of this command: {ran}");
+    sealed.finish();
+}
+
+#[test]
 fn what_is_no_answer_has_a_code_of_its_own() {
     let sealed = SealedBox::new();
     let ran = sealed.orch(["models", "check", "antropic"]).code_is(64);

@@ -1,4 +1,4 @@
-//! Bad input around the end of a run, each with what becomes of it. What stands elsewhere:
+//! Bad input around the end of a run, each with its effect. Tested elsewhere:
 //!
 //! | bad input | test |
 //! |---|---|

@@ -534,7 +534,7 @@ async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
     let before = server.messages(thread).len();
     server.write(&owner(), thread, "use a capital H", None);
     wait_until("a receipt", RUN, || server.messages(thread).len() > before + 1);
-    // A message to nobody in particular is ignored.
+    // A message that mentions no one is ignored.
     server.write(&owner(), CHANNEL, "lunch?", None);
     let command = server.command(&owner(), thread, "show", &[]);
     wait_until("the task of the thread", RUN, || {

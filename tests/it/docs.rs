@@ -9,7 +9,7 @@ mod generated;
 mod states;
 
 use super::pages::page;
-use orch_api::availability::{CheckView, LeftAloneView, ProviderView};
+use orch_api::availability::{LeftAloneView, ProviderView, ProvidersView};
 use orch_api::batches::{BatchRow, BatchView};
 use orch_api::breakers::BreakerView;
 use orch_api::budget::{AccountView, BudgetView, CapView, LimitView, RecordView};
@@ -198,6 +198,7 @@ fn a_pause() -> PauseView {
         dir: None,
         since: jiff::Timestamp::UNIX_EPOCH,
         by: String::new(),
+        description: String::new(),
         told: String::new(),
     }
 }
@@ -350,13 +351,13 @@ fn every_field_of_the_budgets_is_documented() {
         name: String::new(),
         billing_type: Billing::Token,
         priority: 0,
-        standing: standing(),
+        state: standing(),
         per_hour: None,
         hours_left: None,
         per_day: None,
         forecast: None,
     };
-    let caps = vec![CapView { scope: "day".to_owned(), standing: standing() }];
+    let caps = vec![CapView { scope: "day".to_owned(), state: standing() }];
     must_name_keys_of(&BudgetView { accounts: vec![account], caps, recommended: None });
     let at = jiff::Timestamp::UNIX_EPOCH;
     must_name_keys_of(&RecordView { account: String::new(), at, cost_usd: None, model: None, note: None });
@@ -548,7 +549,7 @@ fn every_field_of_the_models_is_documented() {
 fn every_field_and_state_of_a_check_of_providers_is_documented() {
     let verdict = Verdict::new(Standing::Available, String::new());
     let provider = ProviderView::unasked("x", verdict, None);
-    must_name_keys_of(&CheckView { code: 0, providers: vec![provider] });
+    must_name_keys_of(&ProvidersView { code: 0, providers: vec![provider] });
     must_name("docs/reference/json.md", Standing::ALL.map(Standing::as_str));
     let text = page("docs/reference/exit-codes.md");
     let row = Standing::ALL.map(|state| format!("{} {}", state.code(), state.as_str().replace('_', " ")));

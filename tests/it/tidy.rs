@@ -1,5 +1,5 @@
 //! The rules of the sources: who may import whom, what only which adapter may do, how large a
-//! piece of code may be. A rule has no list of exceptions unless the reason stands beside it.
+//! piece of code may be. A rule has no list of exceptions unless the list gives the reason.
 
 mod imports;
 mod rooms;
@@ -527,7 +527,7 @@ fn no_test_is_switched_off() {
 const MAY_SLEEP: &[&str] = &[
     // The one loop that waits for a state, with a deadline.
     "tests/kit/wait.rs",
-    // The scripted model server answers late when its scenario says so; nobody waits for that time to pass.
+    // The scripted model server answers late when its scenario says so; no test waits for that time to pass.
     "tests/kit/model_server/serve.rs",
 ];
 

@@ -1,4 +1,4 @@
-//! How providers of models stand, as programs and people read it.
+//! The states of model providers, and agents that are not used for a while because a provider failed.
 
 use jiff::Timestamp;
 use orch_core::models::availability::{Probe, State, Verdict};
@@ -6,12 +6,22 @@ use orch_core::models::provider_access::Way;
 use orch_core::planning::plan::Cooldown;
 use orch_core::tasks::outcome::FailureClass;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-/// How all providers stand that were asked about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CheckView {
-    /// The exit code: the highest of theirs.
+/// Which providers to check.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckQuestion {
+    /// The name of one; without it, all that have a key, a login or an entry under `providers`.
+    pub provider: Option<String>,
+    /// Ignores recent answers.
+    pub refresh: bool,
+}
+
+/// The states of the providers that were checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProvidersView {
+    /// The exit code of `orch models check`: the highest of the providers' codes, or 3 where there is no provider.
     pub code: u8,
     /// Every provider that was checked.
     pub providers: Vec<ProviderView>,
@@ -49,13 +59,12 @@ impl LeftAloneView {
     }
 }
 
-/// How a provider stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The state of a provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProviderView {
     /// The name of the provider.
     pub provider: String,
-    /// `available`, `unavailable`, `rate_limited` or `invalid_key`.
-    #[serde(serialize_with = "name")]
+    /// Whether it can be used.
     pub state: State,
     /// The exit code for its state.
     pub code: u8,
@@ -63,26 +72,22 @@ pub struct ProviderView {
     pub why: String,
     /// What to do about it.
     pub remedy: Option<String>,
-    /// By what it can be used.
+    /// What makes it usable.
     pub by: Option<String>,
     /// When it says that it answers again.
     pub until: Option<Timestamp>,
-    /// When it was asked; `None`: there was no need to, or nobody to ask.
+    /// When it was asked; `null`: it was not asked.
     pub checked_at: Option<Timestamp>,
     /// How long ago that was.
     pub age_seconds: Option<u64>,
-    /// The answer is an earlier one.
+    /// Whether the answer is an earlier one.
     pub cached: bool,
     /// How long the answer took.
     pub took_ms: Option<u64>,
-    /// How many models that one can talk with it told of, last time it did.
+    /// The number of models in its last list with which one can talk.
     pub models: Option<usize>,
     /// When it listed them.
     pub listed_at: Option<Timestamp>,
-}
-
-fn name<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(state.as_str())
 }
 
 impl ProviderView {

@@ -16,7 +16,7 @@ pub struct BreakerView {
     pub failures: u64,
     /// How often it has opened since it was last closed.
     pub opened: u32,
-    /// Since when it stands so; of a closed one, its first failure.
+    /// When it entered its state; of a closed one, the time of its first failure.
     pub since: Option<Timestamp>,
     /// Of an open one: when one may try.
     pub until: Option<Timestamp>,
@@ -44,7 +44,7 @@ impl From<&Breaker> for BreakerView {
 }
 
 impl BreakerView {
-    /// Whether it stands in the way of anything.
+    /// Whether it holds anything.
     pub fn holds(&self) -> bool {
         self.state != StateName::Closed
     }

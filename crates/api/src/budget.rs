@@ -6,7 +6,7 @@ use orch_core::economics::budget::{Account, Billing, Burn, Level, Record, Scope,
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How everything stands that has a limit.
+/// The state of everything that has a limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetView {
     /// Providers and agents that something is agreed with, by name.
@@ -17,7 +17,7 @@ pub struct BudgetView {
     pub recommended: Option<String>,
 }
 
-/// How a limit stands. Amounts are in `unit`.
+/// The state of a limit. Amounts are in `unit`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitView {
     /// `ok`, `degraded` (cheaper models are taken) or `exhausted` (nothing more begins).
@@ -34,7 +34,7 @@ pub struct LimitView {
     pub limit: Option<f64>,
     /// The number of runs that count.
     pub runs: u64,
-    /// How many of them told no price.
+    /// The number of them without a price.
     pub unpriced: u64,
     /// When the period begins anew.
     pub until: Option<Timestamp>,
@@ -49,8 +49,9 @@ pub struct AccountView {
     pub billing_type: Billing,
     /// The lower, the sooner it is recommended.
     pub priority: i64,
-    /// How the limit stands.
-    pub standing: LimitView,
+    /// The state of the limit.
+    #[serde(rename = "standing")]
+    pub state: LimitView,
     /// What is spent in an hour, over the time since midnight; `null`: no price is known.
     pub per_hour: Option<f64>,
     /// Hours until nothing is left at that rate, of a period at that of its time so far; 0: nothing is left, or its period is
@@ -67,8 +68,9 @@ pub struct AccountView {
 pub struct CapView {
     /// Of what: `day`, or the directory of a project.
     pub scope: String,
-    /// How the limit stands.
-    pub standing: LimitView,
+    /// The state of the limit.
+    #[serde(rename = "standing")]
+    pub state: LimitView,
 }
 
 /// What a person says was spent beside orch's runs.
@@ -111,8 +113,8 @@ impl From<Record> for RecordView {
 }
 
 impl From<Standing> for LimitView {
-    fn from(standing: Standing) -> Self {
-        let Standing { level, is_over: _, why, unit, spend, used, reserved, limit, until, .. } = standing;
+    fn from(balance: Standing) -> Self {
+        let Standing { level, is_over: _, why, unit, spend, used, reserved, limit, until, .. } = balance;
         let (used, limit) = (used.map(rounded), limit.map(rounded));
         let (runs, unpriced) = (spend.runs, spend.unpriced);
         Self { level, why, unit, used, reserved: rounded(reserved), limit, runs, unpriced, until }
@@ -121,12 +123,12 @@ impl From<Standing> for LimitView {
 
 impl AccountView {
     /// Creates the view of an account.
-    pub fn new(name: &str, account: &Account, standing: Standing, burn: Burn) -> Self {
+    pub fn new(name: &str, account: &Account, balance: Standing, burn: Burn) -> Self {
         Self {
             name: name.to_owned(),
             billing_type: account.terms.billing(),
             priority: account.priority,
-            standing: LimitView::from(standing),
+            state: LimitView::from(balance),
             per_hour: burn.per_hour.map(rounded),
             hours_left: burn.hours_left.map(rounded),
             per_day: burn.per_day.map(rounded),
@@ -137,13 +139,13 @@ impl AccountView {
 
 impl CapView {
     /// Creates the view of a daily limit.
-    pub fn new(scope: &Scope, standing: Standing) -> Self {
+    pub fn new(scope: &Scope, balance: Standing) -> Self {
         let scope = match scope {
             Scope::Day => "day".to_owned(),
             Scope::Account(name) => name.clone(),
             Scope::Project(dir) => dir.display().to_string(),
         };
-        Self { scope, standing: LimitView::from(standing) }
+        Self { scope, state: LimitView::from(balance) }
     }
 }
 

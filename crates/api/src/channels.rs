@@ -1,4 +1,4 @@
-//! Channels and what is told in them, on the wire. Stable: documented in `docs/reference/json.md`.
+//! Channels and their notices, on the wire. Stable: documented in `docs/reference/json.md`.
 
 use super::mirror::words;
 use jiff::Timestamp;
@@ -15,13 +15,13 @@ pub struct ChannelView {
     pub state: ChannelState,
     /// Why it does not accept messages, as text.
     pub trouble: Option<String>,
-    /// How many may give orders there, a role counted as one; 0: it speaks only. Null where nobody ever may.
+    /// The number of users and roles that may send commands; 0: the channel only sends. `null`: it takes none.
     pub allowed: Option<usize>,
-    /// Notices that are still to be told.
+    /// The number of notices that wait to be sent.
     pub pending: usize,
-    /// Notices that were dropped because too many waited; told with the next message.
+    /// The number of notices that were dropped because too many waited; the next message says so.
     pub dropped: u64,
-    /// When something was told last.
+    /// When a message was sent last.
     pub last_sent_at: Option<Timestamp>,
     /// What was given up, the newest last. It is tried once more when the channel is set up anew, and kept for a month.
     pub dead: Vec<DeadView>,

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewClaim {
-    /// Who does it; without it, whoever runs the daemon.
+    /// Who claims the task; by default the person who runs the daemon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Also where it is somebody else's.
+    /// Whether a claim of another person is replaced.
     pub force: bool,
 }

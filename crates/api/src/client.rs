@@ -56,7 +56,7 @@ pub enum ClientError {
     /// The connection broke.
     #[error("the connection to the daemon broke: {0}")]
     Broken(String),
-    /// Somebody listens and does not answer.
+    /// A process listens and does not answer.
     #[error("the daemon does not answer (waited {} s)", .0.as_secs())]
     Silent(Duration),
     /// The engine of this process does not come to an answer. No daemon is involved.
@@ -80,18 +80,19 @@ impl ClientError {
 }
 
 impl Client {
-    /// A client over this transport.
+    /// Creates a client over this transport.
     pub fn new(transport: Transport) -> Self {
         Self { transport, on_behalf: None, key: None }
     }
 
-    /// The same, for somebody of whom the history is to tell. Only requests to the engine of this process say so.
+    /// Returns a client whose requests are recorded as those of another person; only the engine of this process accepts
+    /// that.
     #[must_use]
     pub fn on_behalf_of(&self, who: impl Into<String>) -> Self {
         Self { on_behalf: Some(OnBehalf(who.into())), ..self.clone() }
     }
 
-    /// The same, for one change that is made once, however often it is asked for with this key.
+    /// Returns a client whose change is made once, however often it is requested with this key.
     #[must_use]
     pub fn once(&self, key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..self.clone() }
@@ -105,7 +106,7 @@ impl Client {
         parse(&self.raw(request).await?)
     }
 
-    /// The same without looking into the answer.
+    /// Sends a request and returns the answer without parsing it.
     pub async fn raw<R: ToRequest>(&self, request: &R) -> Result<Bytes, ClientError> {
         let Request { method, target, body, wait, .. } = request.to_request()?;
         let patience = match wait {
@@ -177,7 +178,7 @@ async fn accepted(response: Response<Body>) -> Result<Body, ClientError> {
     Err(ClientError::Answered(refusal(&body, status.is_client_error())))
 }
 
-/// What a refusal says: a problem, the shape that daemons of before spoke, or somebody else's words.
+/// Reads an error response: a problem, the error of an earlier version, or the text of another program.
 fn refusal(body: &[u8], is_ours: bool) -> ErrorView {
     if let Ok(problem) = serde_json::from_slice::<Problem>(body) {
         return problem.into();

@@ -27,11 +27,11 @@ pub struct CostRow {
     pub key: Option<String>,
     /// Of a task, its title.
     pub title: Option<String>,
-    /// The sum of what is known; `null` where there were runs and none of them told a price.
+    /// The sum of what is known; `null` where there were runs and none of them has a price.
     pub cost_usd: Option<Usd>,
     /// The number of runs.
     pub runs: u64,
-    /// How many of them told no price: the sum is too low by what they cost.
+    /// The number of them without a price: the sum is too low by their cost.
     pub unpriced: u64,
     /// For how many of them the cost is computed from tokens and the catalog's prices: their agents reported none.
     #[serde(default)]
@@ -45,7 +45,7 @@ pub struct CostRow {
     /// The part of that which is overhead: reviews, routing, earlier attempts by whomever, and what came to nothing.
     #[serde(default)]
     pub overhead_per_merged_usd: Option<Usd>,
-    /// How many of the runs behind these two figures told no price.
+    /// The number of runs behind these two figures without a price.
     #[serde(default)]
     pub per_merged_unpriced: u64,
 }

@@ -123,7 +123,7 @@ impl TaskFields {
 pub struct EditTask {
     /// The new values.
     pub set: TaskFields,
-    /// What the person saw: where another value stands by now, nothing is changed and the answer is a conflict.
+    /// The values that the person saw: if one has changed since, nothing is changed and the answer is a conflict.
     pub expected: TaskFields,
     /// Labels that it shall have.
     pub add_labels: Vec<String>,
@@ -151,7 +151,7 @@ pub struct DecideMissing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingVerdict {
-    /// Nothing: they are only told.
+    /// Nothing: they are only listed.
     List,
     /// They are written into the file again.
     Restore,

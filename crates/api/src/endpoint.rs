@@ -5,6 +5,7 @@ mod shape;
 
 pub use shape::{Description, Endpoint, Events, Request, SchemaOf, Text, ToRequest, Wait};
 
+use super::availability::{CheckQuestion, ProvidersView};
 use super::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use super::breakers::{BreakerView, ResetBreakers};
 use super::budget::{BudgetView, RecordSpending, RecordView};
@@ -46,12 +47,12 @@ endpoints! {
     GET "/metrics" Metrics as "text/plain";
     /// This document
     GET "/v1/openapi.json" OpenApi as "application/json";
-    /// How things stand; with brief=true the engine alone, without the lists
+    /// The state of everything; with brief=true the engine alone, without the lists
     GET "/v1/status" Status ? StatusQuery -> Overview;
 
-    /// The ways to the person: how they fare, what waits, what was given up
+    /// The channels: their states, what waits, what was given up
     GET "/v1/channels" ChannelList -> Vec<ChannelView>;
-    /// Say something in the channels; answers before it is said
+    /// Send a message to the channels; answers before it is sent
     POST "/v1/notices" Notify with NewNotice -> Vec<NoticeView>;
     /// What became of a line of the history in the channels
     GET "/v1/notices/{seq}" NoticeShow { seq: u64 } -> Vec<NoticeView>;
@@ -62,9 +63,9 @@ endpoints! {
     GET "/v1/cost" Cost ? CostQuery -> CostView;
     /// What may be spent, and what is left of it
     GET "/v1/budget" Budget -> BudgetView;
-    /// Write down what was spent beside orch's runs
+    /// Record what was spent outside of orch's runs
     POST "/v1/budget/records" BudgetRecord with RecordSpending -> RecordView;
-    /// How agents and models have done, and whom that speaks for
+    /// How agents and models have performed, and which one to use
     GET "/v1/patterns" Patterns ? PatternsQuery -> PatternsView;
     /// Every run that was judged, in the order of their ends
     GET "/v1/patterns/samples" SampleList ? PatternsQuery -> Vec<SampleView>;
@@ -78,7 +79,7 @@ endpoints! {
     GET "/v1/tasks/{id}" TaskShow { id: TaskId } -> TaskView;
     /// Why it does not move, and what moves it on
     GET "/v1/tasks/{id}/why" TaskWhy { id: TaskId } -> WhyView;
-    /// What was said to its agents, and whether they have it
+    /// The messages to its agents, and whether they have them
     GET "/v1/tasks/{id}/messages" TaskMessages { id: TaskId } -> Vec<MessageView>;
     /// The registered repositories
     GET "/v1/projects" ProjectList -> Vec<NewProject>;
@@ -93,11 +94,11 @@ endpoints! {
     POST "/v1/tasks/{id}/retry" TaskRetry { id: TaskId } ? SeenQuery -> TaskView;
     /// End the agent's turn; the conversation is kept
     POST "/v1/tasks/{id}/interrupt" TaskInterrupt { id: TaskId } ? SeenQuery -> TaskView;
-    /// Say something to its agent; the answer is the receipt
+    /// Send a message to its agent; the answer is the receipt
     POST "/v1/tasks/{id}/send" TaskSend { id: TaskId } with NewMessage -> MessageView;
-    /// Claim it; refused where somebody else has it
+    /// Claim it; refused if another person has claimed it
     POST "/v1/tasks/{id}/claim" TaskClaim { id: TaskId } with NewClaim -> TaskView;
-    /// Let go of it; refused where somebody else has it
+    /// Give up the claim; refused if another person has claimed it
     POST "/v1/tasks/{id}/unclaim" TaskUnclaim { id: TaskId } with NewClaim -> TaskView;
     /// Give it up
     POST "/v1/tasks/{id}/cancel" TaskCancel { id: TaskId } ? SeenQuery -> TaskView;
@@ -140,7 +141,7 @@ endpoints! {
     GET "/v1/breakers" BreakerList -> Vec<BreakerView>;
     /// Close a breaker by hand, or all, and leave its agent alone no longer; the answer is their names
     POST "/v1/breakers/reset" BreakerReset with ResetBreakers -> Vec<String>;
-    /// Remove worktrees whose work is elsewhere too; with dry_run tell which
+    /// Remove worktrees whose work is elsewhere too; with dry_run only list them
     POST "/v1/gc" Gc with CleanUp -> GcReport, wait Unlimited;
 
     /// All models, with what is known of them, and whether they can be used
@@ -149,6 +150,8 @@ endpoints! {
     POST "/v1/models/resolve" ModelResolve with ResolveQuestion -> ResolutionView, wait Unlimited;
     /// Models side by side, each with its record here; changes nothing
     POST "/v1/models/compare" ModelCompare with CompareQuestion -> Vec<ComparedView>, wait Unlimited;
+    /// Ask providers whether they can be used, unless a recent answer is known
+    POST "/v1/models/check" ModelCheck with CheckQuestion -> ProvidersView, wait Unlimited;
     /// Models that are set for the daemon's lifetime
     GET "/v1/models/set" SetModelList -> Vec<SetModelView>;
     /// Set the model of a project's or an agent's work; refused to agents
@@ -200,7 +203,7 @@ endpoints! {
     GET "/v1/stream" StreamAll ? StreamQuery => StreamEvent;
     /// The history: what was missed, then what happens
     GET "/v1/events" EventStream ? EventsQuery => EventView;
-    /// How things stand, again after each change
+    /// The state of everything, again after each change
     GET "/v1/status/stream" StatusStream => Overview;
 }
 

@@ -25,7 +25,7 @@ pub struct EvidenceView {
     pub deletions: u64,
     /// The checks, in the order of the configuration.
     pub checks: Vec<CheckView>,
-    /// Commands of the project's checks that did not run, because nobody has approved the file that names them.
+    /// Commands of the project's checks that did not run, because the file that names them is not approved.
     #[serde(default)]
     pub unapproved: Vec<String>,
     /// What the change holds that no verdict should overlook.

@@ -14,6 +14,9 @@ pub struct HealthView {
     /// Its last sign of life; of a healthy one, the first after a silence.
     pub since: Timestamp,
     /// A description for a person.
+    #[serde(default)]
+    pub description: String,
+    /// The same as `description`: its earlier name.
     pub told: String,
     /// How often orch has asked it what it does.
     pub asked: u32,
@@ -23,14 +26,15 @@ impl HealthView {
     /// Returns how the agent of a run fares; `None` unless the run is under way.
     pub fn from_run(run: &Run, now: Timestamp) -> Option<Self> {
         let health = run.health.as_ref().filter(|_| run.phase == Phase::Running)?;
-        Some(Self { state: health.state, since: health.since, told: health.describe(now), asked: health.asked })
+        let (description, asked) = (health.describe(now), health.asked);
+        Some(Self { state: health.state, since: health.since, told: description.clone(), description, asked })
     }
 
-    /// In words, where there is something to tell.
+    /// Returns the description of an agent that is not healthy.
     pub fn trouble(&self) -> Option<&str> {
         match self.state {
             State::Healthy => None,
-            State::Quiet | State::Stale | State::Dead => Some(&self.told),
+            State::Quiet | State::Stale | State::Dead => Some(&self.description),
         }
     }
 }

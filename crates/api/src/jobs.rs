@@ -30,7 +30,7 @@ pub struct JobView {
     pub run: Option<String>,
     /// How long the command may take.
     pub timeout_seconds: Option<u64>,
-    /// What becomes of times that passed while nobody looked.
+    /// What becomes of times that passed while no daemon ran.
     pub catch_up: CatchUp,
     /// What becomes of a time at which the firing before is still under way.
     pub overlap: Overlap,
@@ -168,7 +168,7 @@ pub struct NewJob {
     pub timeout: Option<String>,
     /// `true`: it is added, and does not fire before it is enabled.
     pub disabled: bool,
-    /// What becomes of times that passed while nobody looked; `once`.
+    /// What becomes of times that passed while no daemon ran; by default `once`.
     pub catch_up: Option<CatchUp>,
     /// What becomes of a time at which the firing before is still under way; `skip`, with `catch_up: all` `queue`.
     pub overlap: Option<Overlap>,

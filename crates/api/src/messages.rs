@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct NewMessage {
     /// The text of the message.
     pub text: String,
-    /// How long to wait for the agent's receipt before the answer says how it stands; at most
+    /// How long to wait for the agent's receipt before the answer says its state; at most
     /// [`NewMessage::LONGEST_WAIT`].
     pub wait_seconds: u64,
     /// The model that the next run of the task is to have, and only that.
@@ -30,7 +30,7 @@ impl NewMessage {
 pub struct MessageView {
     /// The number of the message.
     pub id: MessageId,
-    /// To whoever works on this task.
+    /// The task whose agent gets it.
     pub task_id: TaskId,
     /// Who says it: `person`, or `orch` itself.
     #[serde(default)]

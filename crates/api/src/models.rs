@@ -178,9 +178,9 @@ pub struct OwnRecordView {
     pub rate: f64,
     /// Between which shares the true one lies, 95 times of a hundred.
     pub ci95: [f64; 2],
-    /// What they cost; `null` where none told a price.
+    /// What they cost; `null`: none has a price.
     pub cost_usd: Option<Usd>,
-    /// How many told no price.
+    /// The number of them without a price.
     pub unpriced: u64,
     /// What an accepted one cost, the others included; `null`: there is none, or no price.
     pub per_success_usd: Option<Usd>,
@@ -195,7 +195,7 @@ impl OwnRecordView {
     pub fn from_samples(views: &[SampleView], now: Timestamp) -> Option<Self> {
         let name = |view: &SampleView| format!("{} {}", view.agent, view.model.as_deref().unwrap_or_default());
         let recorded_as = views.iter().map(name).collect();
-        // Of one worker, so that it is one standing.
+        // All of one worker, so that there is one record.
         let of_one = |view: &SampleView| Sample { agent: String::new(), model: None, ..Sample::from(view.clone()) };
         let samples: Vec<Sample> = views.iter().map(of_one).collect();
         let own = StandingView::from(standings(&samples, now).first()?);

@@ -28,7 +28,7 @@ pub struct PatternsView {
     pub samples: u64,
     /// How many there are in all.
     pub total: u64,
-    /// Whom to give such a task; `null`: nobody has done enough of it well enough.
+    /// The agent to give such a task to; `null`: no agent has enough accepted runs.
     pub recommended: Option<Recommended>,
     /// Agents and models, the best first.
     pub rows: Vec<StandingView>,
@@ -54,7 +54,7 @@ impl From<&Standing> for Recommended {
     }
 }
 
-/// How somebody has done.
+/// The record of an agent with a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StandingView {
     /// The agent.
@@ -71,9 +71,9 @@ pub struct StandingView {
     pub rate: f64,
     /// Between which shares the true one lies, 95 times of a hundred.
     pub ci95: [f64; 2],
-    /// What they cost; `null` where none told a price.
+    /// What they cost; `null`: none has a price.
     pub cost_usd: Option<Usd>,
-    /// How many told no price.
+    /// The number of them without a price.
     pub unpriced: u64,
     /// What an accepted one cost, the others included; `null`: there is none, or no price.
     pub per_success_usd: Option<Usd>,
@@ -189,7 +189,7 @@ impl From<Sample> for SampleView {
     }
 }
 
-/// Back again, as far as it was told: what a person recorded has lost its number.
+/// Converts the view back. The number of a sample that a person recorded is lost.
 impl From<SampleView> for Sample {
     fn from(view: SampleView) -> Self {
         let source = match (view.task_id, view.run_id) {
@@ -270,9 +270,9 @@ pub struct SimilarView {
     pub title: String,
     /// The status of the task.
     pub status: Status,
-    /// Who made the last run of it that was judged; `null`: nobody yet.
+    /// Who made the last run of it that was judged; `null`: there is none yet.
     pub agent: Option<String>,
-    /// With which model; `null`: the agent's own choice, or nobody yet.
+    /// With which model; `null`: the agent's own choice, or there is none yet.
     pub model: Option<String>,
     /// How many of its runs were judged.
     pub runs: u64,

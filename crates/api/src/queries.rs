@@ -84,7 +84,7 @@ pub struct RunQuery {
     pub unchanged_since: Option<Timestamp>,
 }
 
-/// What somebody has seen of a task.
+/// The state of a task that the caller has seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SeenQuery {
     /// Its `updated_at`: the request is refused (409) when the task has changed since.

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// A task that somebody thinks of.
+/// A task that does not exist yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteQuestion {
@@ -34,7 +34,7 @@ pub struct RouteView {
     /// What kind of work it is.
     #[serde(rename = "type")]
     pub task_type: String,
-    /// Where it would be done; `null`: nobody can tell.
+    /// The repository; `null`: it is not known.
     pub project: Option<PathBuf>,
     /// The route, with the router's reason.
     pub route: RouteResultView,
@@ -149,7 +149,7 @@ pub struct TrackRecordView {
     pub samples: u64,
     /// Of whom the route chose; `null`: there is none.
     pub chosen: Option<StandingView>,
-    /// Whom they speak for; `null`: nobody has done enough of it well enough.
+    /// The agent that they recommend; `null`: no agent has enough accepted runs.
     pub recommended: Option<Recommended>,
 }
 
@@ -158,7 +158,7 @@ pub struct TrackRecordView {
 pub struct OutlookView {
     /// By what comparable runs have cost; `null`: not known.
     pub forecast: Option<ForecastView>,
-    /// How many runs of this agent and model told no price.
+    /// The number of runs of this agent and model without a price.
     pub unpriced: u64,
 }
 

@@ -4,7 +4,7 @@ use orch_core::base::ids::TaskId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who a person is, where a request from inside this process says so: nobody can set it from outside, for it is no part
+/// Who a person is, where a request from inside this process says so: it cannot be set from outside, for it is no part
 /// of what goes over a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnBehalf(pub String);

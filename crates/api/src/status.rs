@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How the engine stands: what every command asks before it asks for more.
+/// The state of the engine, which every command requests first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     /// Version of the running orch.
@@ -190,11 +190,11 @@ pub struct QueuedView {
 pub struct SpendView {
     /// Runs that ended since then.
     pub since: Timestamp,
-    /// The sum of what is known; `null` where runs ended and none of them told a price.
+    /// The sum of what is known; `null` where runs ended and none of them has a price.
     pub cost_usd: Option<Usd>,
     /// The number of runs that ended.
     pub runs: u64,
-    /// How many of them told no price.
+    /// The number of them without a price.
     pub unpriced: u64,
 }
 

@@ -84,7 +84,7 @@ pub struct RunNote {
     pub agent: String,
     /// The model.
     pub model: Option<String>,
-    /// Where what follows begins: everything before this byte is not told here.
+    /// The byte at which the stream continues; what precedes it is left out.
     #[serde(default)]
     pub offset: u64,
 }

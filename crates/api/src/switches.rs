@@ -39,7 +39,10 @@ pub struct PauseView {
     pub since: Timestamp,
     /// Who paused it.
     pub by: String,
-    /// In words, with what ends it.
+    /// A description for a person, with what ends the pause.
+    #[serde(default)]
+    pub description: String,
+    /// The same as `description`: its earlier name.
     pub told: String,
 }
 

@@ -81,7 +81,7 @@ pub struct TaskView {
     pub worktree: Option<PathBuf>,
     /// Agent and model, and why.
     pub route: Option<RouteResultView>,
-    /// Who made the last run of work; `null`: nobody yet.
+    /// The agent of the last work run; `null`: there is none yet.
     #[serde(default)]
     pub worked_by: Option<LastWorker>,
     /// The number of attempts that were started.
@@ -102,7 +102,7 @@ pub struct TaskView {
     /// All runs of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<Vec<RunView>>,
-    /// What the verdict stands on.
+    /// The reasons for the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Option<EvidenceView>>,
     /// What was said to its agents.

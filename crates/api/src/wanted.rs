@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// What a task is asked to be, whoever makes it: a person now, or a job when its time comes.
+/// The description of a new task, which a person adds now or a job adds when it fires.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TaskDraft {

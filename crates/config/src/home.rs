@@ -35,31 +35,6 @@ impl Home {
         &self.root
     }
 
-    /// Returns the file with the person's tasks.
-    pub fn tasks_file(&self) -> PathBuf {
-        self.root.join("tasks.yml")
-    }
-
-    /// Returns the file with recurring jobs.
-    pub fn jobs_file(&self) -> PathBuf {
-        self.root.join("jobs.yml")
-    }
-
-    /// Returns the file with the person's settings.
-    pub fn config_file(&self) -> PathBuf {
-        self.root.join("config.yml")
-    }
-
-    /// Returns the directory with prompt templates that replace the built-in ones.
-    pub fn prompts(&self) -> PathBuf {
-        self.root.join("prompts")
-    }
-
-    /// Returns the directory with the person's skills.
-    pub fn skills(&self) -> PathBuf {
-        self.root.join("skills")
-    }
-
     /// Returns the base directory of all worktrees.
     pub fn worktrees(&self) -> &Path {
         &self.worktrees
@@ -70,109 +45,14 @@ impl Home {
         self.worktrees.join(project).join(branch)
     }
 
-    /// Returns the directory of runtime state, private to the daemon (0700).
-    pub fn state(&self) -> PathBuf {
-        self.root.join(".orch")
-    }
-
-    /// Returns the journal.
-    pub fn journal(&self) -> PathBuf {
-        self.state().join("orch.db")
-    }
-
-    /// Returns the lock file for writing `tasks.yml`.
-    pub fn tasks_lock(&self) -> PathBuf {
-        self.state().join("tasks.lock")
-    }
-
-    /// Returns the lock file for writing `jobs.yml`.
-    pub fn jobs_lock(&self) -> PathBuf {
-        self.state().join("jobs.lock")
-    }
-
-    /// Returns the directory with the output of all jobs' commands.
-    pub fn jobs_dir(&self) -> PathBuf {
-        self.state().join("jobs")
-    }
-
     /// Returns the directory with the output of one job's commands, one subdirectory per execution.
     pub fn job_commands(&self, job: &JobId) -> PathBuf {
         self.jobs_dir().join(job.as_str())
     }
 
-    /// Returns the directory with damaged journals, each with a report.
-    pub fn damaged(&self) -> PathBuf {
-        self.state().join("damaged")
-    }
-
-    /// Returns the directory with the files that restored backups replaced.
-    pub fn replaced(&self) -> PathBuf {
-        self.state().join("replaced")
-    }
-
-    /// Returns the search index of all transcripts, which may be deleted at any time.
-    pub fn search_index(&self) -> PathBuf {
-        self.state().join("search.db")
-    }
-
-    /// Returns the file with the last answers of model providers.
-    pub fn providers_file(&self) -> PathBuf {
-        self.state().join("providers.json")
-    }
-
-    /// Returns the lock file for writing [`Home::providers_file`].
-    pub fn providers_lock(&self) -> PathBuf {
-        self.state().join("providers.lock")
-    }
-
-    /// Returns the file with the time of the last retention pass over finished runs.
-    pub fn retention_stamp(&self) -> PathBuf {
-        self.state().join("retention")
-    }
-
-    /// Returns the file with the work that was in progress when the daemon stopped.
-    pub fn recovery(&self) -> PathBuf {
-        self.state().join("recovery.json")
-    }
-
-    /// Returns the file with the time of the last garbage collection of worktrees.
-    pub fn gc_stamp(&self) -> PathBuf {
-        self.state().join("gc")
-    }
-
-    /// Returns the directory for worktrees that are being removed: on the same disk, outside all projects' directories.
-    pub fn removed_worktrees(&self) -> PathBuf {
-        self.worktrees.join(".removed")
-    }
-
-    /// Returns the directory with scratch worktrees of merges, by run.
-    pub fn merges(&self) -> PathBuf {
-        self.state().join("merge")
-    }
-
-    /// Returns the lock file of the one engine that runs on this home.
-    pub fn lock(&self) -> PathBuf {
-        self.state().join("orch.lock")
-    }
-
-    /// Returns the daemon's log file.
-    pub fn log(&self) -> PathBuf {
-        self.state().join("orch.log")
-    }
-
-    /// Returns the file with the token of the API over TCP (0600).
-    pub fn http_token(&self) -> PathBuf {
-        self.state().join("http-token")
-    }
-
     /// Returns the sidecar: route and state of a task, for other tools to read.
     pub fn sidecar(&self, task: TaskId) -> PathBuf {
         self.state().join(format!("{task}.json"))
-    }
-
-    /// Returns the directory of all runs.
-    pub fn runs(&self) -> PathBuf {
-        self.state().join("runs")
     }
 
     /// Returns the directory of one run.
@@ -194,6 +74,68 @@ impl Home {
         let last = || Path::new("/tmp").join(format!("orch-{uid}-{hash:016x}")).join(name);
         candidates.into_iter().flatten().find(fits).unwrap_or_else(last)
     }
+}
+
+/// Declares the paths of the home: for each, its name, the directory above it, and what it is called there.
+macro_rules! paths {
+    ($($(#[$doc:meta])+ $name:ident: $above:ident / $file:literal;)+) => {
+        impl Home {
+            $($(#[$doc])+ pub fn $name(&self) -> PathBuf {
+                self.$above().join($file)
+            })+
+        }
+    };
+}
+
+paths! {
+    /// Returns the file with the person's tasks.
+    tasks_file: root / "tasks.yml";
+    /// Returns the file with recurring jobs.
+    jobs_file: root / "jobs.yml";
+    /// Returns the file with the person's settings.
+    config_file: root / "config.yml";
+    /// Returns the directory with prompt templates that replace the built-in ones.
+    prompts: root / "prompts";
+    /// Returns the directory with the person's skills.
+    skills: root / "skills";
+    /// Returns the directory of runtime state, private to the daemon (0700).
+    state: root / ".orch";
+    /// Returns the journal.
+    journal: state / "orch.db";
+    /// Returns the lock file for writing `tasks.yml`.
+    tasks_lock: state / "tasks.lock";
+    /// Returns the lock file for writing `jobs.yml`.
+    jobs_lock: state / "jobs.lock";
+    /// Returns the directory with the output of all jobs' commands.
+    jobs_dir: state / "jobs";
+    /// Returns the directory with damaged journals, each with a report.
+    damaged: state / "damaged";
+    /// Returns the directory with the files that restored backups replaced.
+    replaced: state / "replaced";
+    /// Returns the search index of all transcripts, which may be deleted at any time.
+    search_index: state / "search.db";
+    /// Returns the file with the last answers of model providers.
+    providers_file: state / "providers.json";
+    /// Returns the lock file for writing [`Home::providers_file`].
+    providers_lock: state / "providers.lock";
+    /// Returns the file with the time of the last retention pass over finished runs.
+    retention_stamp: state / "retention";
+    /// Returns the file with the work that was in progress when the daemon stopped.
+    recovery: state / "recovery.json";
+    /// Returns the file with the time of the last garbage collection of worktrees.
+    gc_stamp: state / "gc";
+    /// Returns the directory for worktrees that are being removed: on the same disk, outside all projects' directories.
+    removed_worktrees: worktrees / ".removed";
+    /// Returns the directory with scratch worktrees of merges, by run.
+    merges: state / "merge";
+    /// Returns the lock file of the one engine that runs on this home.
+    lock: state / "orch.lock";
+    /// Returns the daemon's log file.
+    log: state / "orch.log";
+    /// Returns the file with the token of the API over TCP (0600).
+    http_token: state / "http-token";
+    /// Returns the directory of all runs.
+    runs: state / "runs";
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod json_schema;
 pub mod layers;
 pub mod origin;
+mod overlay;
 pub mod policy;
 pub mod preset;
 pub mod problem;

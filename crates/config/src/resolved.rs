@@ -1,6 +1,7 @@
 //! The resolved configuration: complete, with every default filled in. `raw` has the keys as they are typed in files;
 //! the defaults are defined only here and in the other `resolved_*` modules.
 
+use super::overlay::overlay;
 use super::raw::{
     ChecksIn, Integrate, RawConfig, RawHttp, RawLog, RawModel, RawModelMap, RawProvider, RawRedact, RawRouter,
     RawWorkflow, RouterMode,
@@ -319,22 +320,15 @@ impl Router {
         // The routing question never goes to an agent that the person has neither listed nor named.
         let lists = |agents: &Vec<String>| raw.agent.is_some() || agents.contains(&self.agent);
         let usual = if raw.agents.as_ref().is_none_or(lists) { self.mode } else { RouterMode::RoundRobin };
-        Self {
+        overlay!(self with raw {
+            [
+                agent, model, strategy, explore, probes, fallback_executor, max_route_attempts, agents,
+                allowed_tools, default_skills
+            ]
+            ?[cheaper_for, policy]
             mode: raw.mode.unwrap_or(usual),
-            agent: raw.agent.unwrap_or(self.agent),
-            model: raw.model.unwrap_or(self.model),
-            strategy: raw.strategy.unwrap_or(self.strategy),
-            explore: raw.explore.unwrap_or(self.explore),
-            cheaper_for: raw.cheaper_for.or(self.cheaper_for),
-            policy: raw.policy.or(self.policy),
-            probes: raw.probes.unwrap_or(self.probes),
             timeout: raw.timeout_seconds.map_or(self.timeout, Duration::from_secs),
-            fallback_executor: raw.fallback_executor.unwrap_or(self.fallback_executor),
-            max_route_attempts: raw.max_route_attempts.unwrap_or(self.max_route_attempts),
-            agents: raw.agents.unwrap_or(self.agents),
-            allowed_tools: raw.allowed_tools.unwrap_or(self.allowed_tools),
-            default_skills: raw.default_skills.unwrap_or(self.default_skills),
-        }
+        })
     }
 }
 
@@ -401,27 +395,17 @@ impl Default for Workflow {
 impl Workflow {
     fn with(self, raw: RawWorkflow) -> Self {
         let limit = |seconds: u64| (seconds > 0).then(|| Duration::from_secs(seconds));
-        Self {
-            sandbox: raw.sandbox.unwrap_or(self.sandbox),
-            checks: raw.checks.unwrap_or(self.checks),
+        overlay!(self with raw {
+            [
+                sandbox, checks, checks_in, review, allowed_paths, max_file_mb, max_attempts, max_delegations,
+                max_delegation_depth, integrate, verify_after_merge, overlap
+            ]
+            ?[max_cost_usd, base_branch, max_parallel]
             unapproved_checks: self.unapproved_checks,
-            checks_in: raw.checks_in.unwrap_or(self.checks_in),
-            review: raw.review.unwrap_or(self.review),
-            allowed_paths: raw.allowed_paths.unwrap_or(self.allowed_paths),
-            max_file_mb: raw.max_file_mb.unwrap_or(self.max_file_mb),
-            max_attempts: raw.max_attempts.unwrap_or(self.max_attempts),
-            max_cost_usd: raw.max_cost_usd.or(self.max_cost_usd),
-            max_delegations: raw.max_delegations.unwrap_or(self.max_delegations),
-            max_delegation_depth: raw.max_delegation_depth.unwrap_or(self.max_delegation_depth),
             timeout: raw.timeout_seconds.map_or(self.timeout, limit),
             silence: raw.silence_seconds.map_or(self.silence, limit),
             check_timeout: raw.check_timeout_seconds.map_or(self.check_timeout, Duration::from_secs),
-            base_branch: raw.base_branch.or(self.base_branch),
-            integrate: raw.integrate.unwrap_or(self.integrate),
-            verify_after_merge: raw.verify_after_merge.unwrap_or(self.verify_after_merge),
-            overlap: raw.overlap.unwrap_or(self.overlap),
-            max_parallel: raw.max_parallel.or(self.max_parallel),
-        }
+        })
     }
 }
 

@@ -1,7 +1,9 @@
 //! The resolved settings of agents: the known ones with their defaults, and programs that the person declared.
 
+use super::overlay::overlay;
 use super::raw::{RawAgent, RawCodexSandbox, RawKind, RawMode, RawPrompt};
 use super::resolved_channels::Reference;
+use super::resolved_models::present;
 use super::secret::Secret;
 use orch_core::models::agents::{CodexSandbox, DialectKind, Mode, PromptVia, api};
 use serde::Serialize;
@@ -137,25 +139,16 @@ impl AgentConfig {
         let kind = raw.kind.map_or(self.kind, DialectKind::from);
         let mode = raw.mode.map_or(self.mode, Mode::from);
         let usual = if kind == self.kind { self.live } else { Self::can_be_live(kind) };
-        Self {
+        overlay!(self with raw {
+            [command, args, pass_env, trust_repository]
+            ?[max_parallel, timeout_seconds, memory_mb]
             kind,
             live: raw.live.unwrap_or(usual),
-            command: raw.command.unwrap_or(self.command),
-            args: raw.args.unwrap_or(self.args),
-            env: raw
-                .env
-                .map_or(self.env, |env| env.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()),
-            pass_env: raw.pass_env.unwrap_or(self.pass_env),
-            prompt: raw
-                .prompt
-                .map_or(if mode == Mode::Screen { PromptVia::File } else { self.prompt }, PromptVia::from),
+            env: raw.env.map_or(self.env, |env| present(Some(env))),
+            prompt: raw.prompt.map_or(if mode == Mode::Screen { PromptVia::File } else { self.prompt }, PromptVia::from),
             mode,
             sandbox: raw.sandbox.map_or(self.sandbox, CodexSandbox::from),
-            trust_repository: raw.trust_repository.unwrap_or(self.trust_repository),
-            max_parallel: raw.max_parallel.or(self.max_parallel),
-            timeout_seconds: raw.timeout_seconds.or(self.timeout_seconds),
-            memory_mb: raw.memory_mb.or(self.memory_mb),
-        }
+        })
     }
 
     /// Returns the agent's variables with every `${NAME}`, and a whole `env:NAME`, replaced from the daemon's

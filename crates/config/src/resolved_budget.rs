@@ -1,5 +1,6 @@
 //! The resolved budget settings. `domain::budget` computes what is spent and what may still start.
 
+use super::overlay::overlay;
 use super::raw::{RawAccount, RawBudget};
 use super::resolved_models::present;
 use jiff::civil::Date;
@@ -93,14 +94,11 @@ impl Account {
 impl Budget {
     pub(super) fn with(self, raw: RawBudget) -> Self {
         let accounts = present(raw.accounts).into_iter().map(|(name, account)| (name, Account::from_raw(account)));
-        Self {
-            per_day: raw.per_day.or(self.per_day),
-            per_project: raw.per_project.or(self.per_project),
-            degrade_percent: raw.degrade_percent.unwrap_or(self.degrade_percent),
-            warn_percent: raw.warn_percent.unwrap_or(self.warn_percent),
-            exhaust_percent: raw.exhaust_percent.unwrap_or(self.exhaust_percent),
+        overlay!(self with raw {
+            [degrade_percent, warn_percent, exhaust_percent]
+            ?[per_day, per_project]
             accounts: accounts.collect(),
-        }
+        })
     }
 
     /// Returns the budget rules that these settings define.

@@ -1,5 +1,6 @@
 //! The resolved settings of the daemon's loop: its interval, how much runs at once, and what resources stay free.
 
+use super::overlay::overlay;
 use super::raw::{Adaptive, OnSignal, RawEngine};
 use orch_core::planning::admission;
 use serde::Serialize;
@@ -41,15 +42,11 @@ impl Default for Engine {
 
 impl Engine {
     pub(super) fn with(self, raw: RawEngine) -> Self {
-        Self {
+        overlay!(self with raw {
+            [max_parallel, adaptive, min_free_disk_mb, self_memory_limit_mb, on_signal]
+            ?[max_parallel_ceiling]
             tick: raw.tick_seconds.map_or(self.tick, Duration::from_secs),
-            max_parallel: raw.max_parallel.unwrap_or(self.max_parallel),
-            adaptive: raw.adaptive.unwrap_or(self.adaptive),
-            max_parallel_ceiling: raw.max_parallel_ceiling.or(self.max_parallel_ceiling),
-            min_free_disk_mb: raw.min_free_disk_mb.unwrap_or(self.min_free_disk_mb),
-            self_memory_limit_mb: raw.self_memory_limit_mb.unwrap_or(self.self_memory_limit_mb),
-            on_signal: raw.on_signal.unwrap_or(self.on_signal),
-        }
+        })
     }
 
     /// Returns the rule by which the load of the machine counts.

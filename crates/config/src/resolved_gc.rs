@@ -1,5 +1,6 @@
 //! The resolved settings of garbage collection. `domain::gc` decides which worktrees may be removed.
 
+use super::overlay::overlay;
 use super::raw::RawGc;
 use jiff::SignedDuration;
 use orch_core::operations::gc::Policy;
@@ -26,12 +27,7 @@ impl Default for Gc {
 
 impl Gc {
     pub(super) fn with(self, raw: RawGc) -> Self {
-        Self {
-            enabled: raw.enabled.unwrap_or(self.enabled),
-            after_hours: raw.after_hours.unwrap_or(self.after_hours),
-            keep_failed: raw.keep_failed.unwrap_or(self.keep_failed),
-            delete_merged_branches: raw.delete_merged_branches.unwrap_or(self.delete_merged_branches),
-        }
+        overlay!(self with raw { [enabled, after_hours, keep_failed, delete_merged_branches] })
     }
 
     /// Returns the policy that these settings define.

@@ -1,5 +1,6 @@
 //! The resolved limits of a run and the settings of its monitoring. The only place that defines these defaults.
 
+use super::overlay::overlay;
 use super::raw::{RawHealthCheck, RawLimits};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -66,12 +67,11 @@ impl Limits {
                 None => self.time_by_type.remove(&kind.to_lowercase()),
             };
         }
-        Self {
+        overlay!(self with raw {
+            [memory_mb, output_mb]
+            ?[nudge_after_seconds]
             time_by_type: self.time_by_type,
-            nudge_after_seconds: raw.nudge_after_seconds.or(self.nudge_after_seconds),
-            memory_mb: raw.memory_mb.unwrap_or(self.memory_mb),
-            output_mb: raw.output_mb.unwrap_or(self.output_mb),
-        }
+        })
     }
 
     /// Returns the time limit for tasks of a type, in seconds (0: no limit); `None`: the type has no own limit.
@@ -99,12 +99,7 @@ impl Default for HealthCheck {
 
 impl HealthCheck {
     pub(super) fn with(self, raw: RawHealthCheck) -> Self {
-        Self {
-            enabled: raw.enabled.unwrap_or(self.enabled),
-            interval_ms: raw.interval_ms.unwrap_or(self.interval_ms),
-            timeout_ms: raw.timeout_ms.unwrap_or(self.timeout_ms),
-            max_retries: raw.max_retries.unwrap_or(self.max_retries),
-        }
+        overlay!(self with raw { [enabled, interval_ms, timeout_ms, max_retries] })
     }
 }
 

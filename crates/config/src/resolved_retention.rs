@@ -1,5 +1,6 @@
 //! The resolved settings of retention: how long data of finished runs is kept.
 
+use super::overlay::overlay;
 use super::raw::RawRetention;
 use jiff::SignedDuration;
 use orch_core::operations::retention::Limits;
@@ -26,12 +27,7 @@ impl Default for Retention {
 
 impl Retention {
     pub(super) fn with(self, raw: RawRetention) -> Self {
-        Self {
-            raw_days: raw.raw_days.unwrap_or(self.raw_days),
-            transcript_days: raw.transcript_days.unwrap_or(self.transcript_days),
-            total_mb: raw.total_mb.unwrap_or(self.total_mb),
-            events_days: raw.events_days.unwrap_or(self.events_days),
-        }
+        overlay!(self with raw { [raw_days, transcript_days, total_mb, events_days] })
     }
 
     /// Returns how long entries of the history are kept; `None`: forever.

@@ -1,5 +1,6 @@
 //! The resolved settings that prepare a fresh checkout of the project.
 
+use super::overlay::overlay;
 use super::raw_workspace::{RawVariable, RawWorkspace};
 use orch_core::tasks::workspace::Variable;
 use serde::Serialize;
@@ -21,12 +22,10 @@ pub struct Workspace {
 impl Workspace {
     pub(super) fn with(self, raw: RawWorkspace) -> Self {
         let variable = |(name, raw): (String, Option<RawVariable>)| Some((name, variable(raw?)?));
-        Self {
-            copy: raw.copy.unwrap_or(self.copy),
-            link: raw.link.unwrap_or(self.link),
-            setup: raw.setup.unwrap_or(self.setup),
+        overlay!(self with raw {
+            [copy, link, setup]
             env: self.env.into_iter().chain(raw.env.unwrap_or_default().into_iter().filter_map(variable)).collect(),
-        }
+        })
     }
 }
 

@@ -44,7 +44,7 @@ pub use backup::{
     BackupError, BackupWish, Manifest, Missing, RestoreError, RestoreWish, Restored, backup, interrupted_restore,
     restore,
 };
-pub use catalog::credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_of};
+pub use catalog::credentials::login_of;
 pub use catalog::model_book::ModelBook;
 pub use catalog::overhead::overhead;
 pub use catalog::reach::reach;
@@ -64,6 +64,7 @@ pub use launch::prompt_inputs::{OwnTemplate, own_templates};
 pub use launch::session::SESSION_FILE;
 pub use models::current_models::CurrentModels;
 pub use models::expected::Expected;
+pub use models::provider_checks::{CheckResult, ProviderCheck};
 pub use models::set_models::ModelOrder;
 pub use orch_core::operations::job::due::Timer;
 pub use orch_sys::worktree::Leftover;

@@ -7,6 +7,7 @@ pub(crate) mod expected;
 pub(crate) mod model_names;
 pub(crate) mod model_warnings;
 pub(crate) mod policy_word;
+pub(crate) mod provider_checks;
 pub(crate) mod provider_health;
 pub(crate) mod set_models;
 pub(crate) mod try_route;

@@ -1,33 +1,26 @@
-//! Batches: reading, making, changing, giving up.
+//! Lists, creates, changes and cancels batches.
 
 use super::ApiState;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::once::Repeatable;
-use super::read::{Body, Segments};
+use super::read::{Body, InPath, Segment};
 use super::tasks::{occupancy, short_why};
 use axum::Json;
 use axum::extract::State;
 use orch_api::batches::{BatchRow, BatchView, CancelBatch, NewBatch, SetBatch};
 use orch_api::error::ErrorCode;
-use orch_core::planning::batch::{BadBatchName, Batch, BatchName, CONCURRENCY};
+use orch_core::planning::batch::{Batch, BatchName, CONCURRENCY};
 use orch_engine::handle::{BatchOrder, NewBatch as Wanted, View};
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-/// How many batches that have ended are listed.
+/// The number of ended batches that are listed.
 const ENDED: u32 = 20;
 /// The longest name of a person that is kept, in characters.
 const LONGEST_NAME: usize = 100;
 
-pub(super) fn batch_name(text: &str) -> Result<BatchName, ApiError> {
-    let bad = |error: BadBatchName| {
-        ApiError::new(ErrorCode::Usage, error.to_string(), Some("`orch batch list` shows all batches"))
-    };
-    text.parse().map_err(bad)
-}
-
-/// The newest batch of a name.
+/// Returns the newest batch of a name.
 pub(super) async fn named(state: &ApiState, view: &View, name: &BatchName) -> Result<Batch, ApiError> {
     if let Some(open) = view.batches.iter().find(|batch| batch.name == *name) {
         return Ok(Batch::clone(open));
@@ -42,14 +35,14 @@ pub(super) async fn named(state: &ApiState, view: &View, name: &BatchName) -> Re
     state.engine.batch(name.clone()).await?.ok_or_else(missing)
 }
 
-/// Those that are open.
+/// Returns the open batches.
 pub(super) fn open(view: &View) -> Vec<BatchView> {
     let slots = occupancy(view);
     let one = |batch: &Batch| BatchView::new(batch, slots.busy_of(batch).len(), |id| view.status(id));
     view.batches.iter().map(|batch| one(batch)).collect()
 }
 
-/// All that are open, and the newest that have ended.
+/// Lists all open batches, and the newest ended ones.
 pub async fn list(State(state): State<ApiState>) -> Answer<Vec<BatchView>> {
     let view = state.engine.snapshot().await?;
     let ended = state.engine.ended_batches(ENDED).await?;
@@ -59,9 +52,9 @@ pub async fn list(State(state): State<ApiState>) -> Answer<Vec<BatchView>> {
     Ok(Json(open(&view).into_iter().chain(ended).collect()))
 }
 
-/// One batch with its tasks.
-pub async fn show(State(state): State<ApiState>, Segments(name): Segments<String>) -> Answer<BatchView> {
-    updated(&state, &batch_name(&name)?).await
+/// Returns a batch with its tasks.
+pub async fn show(State(state): State<ApiState>, Segment(name): Segment<BatchName>) -> Answer<BatchView> {
+    updated(&state, &name).await
 }
 
 async fn updated(state: &ApiState, name: &BatchName) -> Answer<BatchView> {
@@ -70,7 +63,7 @@ async fn updated(state: &ApiState, name: &BatchName) -> Answer<BatchView> {
     view_of(state, &view, &batch).await.map(Json)
 }
 
-/// A batch with its rows.
+/// Returns a batch with its rows.
 pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Result<BatchView, ApiError> {
     let slots = occupancy(view);
     let mut rows = Vec::new();
@@ -106,20 +99,19 @@ pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Res
 /// Creates a batch.
 pub async fn create(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<NewBatch>) -> Answer<BatchView> {
     let once = repeatable.with(&new);
-    let name = batch_name(&new.name)?;
+    let name = BatchName::read(&new.name)?;
     let concurrency = new.concurrency.unwrap_or(CONCURRENCY);
     let wanted = Wanted { name: name.clone(), tasks: new.tasks, concurrency, budget: new.budget_usd };
     state.engine.batch_order(BatchOrder::Create(wanted), once).await?;
     updated(&state, &name).await
 }
 
-/// Changes one that is open.
+/// Changes an open batch.
 pub async fn set(
     Caller(state): Caller,
-    Segments(name): Segments<String>,
+    Segment(name): Segment<BatchName>,
     Body(set): Body<SetBatch>,
 ) -> Answer<BatchView> {
-    let name = batch_name(&name)?;
     let budget = match (set.budget_usd, set.no_budget) {
         (Some(_), true) => {
             let hint = Some("one of both: --budget 20, or --no-budget");
@@ -138,13 +130,12 @@ pub async fn set(
     updated(&state, &name).await
 }
 
-/// Gives up what is not over of one.
+/// Cancels the unfinished tasks of a batch.
 pub async fn cancel(
     Caller(state): Caller,
-    Segments(name): Segments<String>,
+    Segment(name): Segment<BatchName>,
     Body(cancel): Body<CancelBatch>,
 ) -> Answer<BatchView> {
-    let name = batch_name(&name)?;
     let by: String = cancel.by.as_deref().unwrap_or("a person").chars().take(LONGEST_NAME).collect();
     let view = state.engine.snapshot().await?;
     named(&state, &view, &name).await?;

@@ -1,4 +1,4 @@
-//! Circuit breakers: how they stand, and closing them by hand.
+//! Lists circuit breakers with their states, and closes them by hand.
 
 use super::ApiState;
 use super::caller::Caller;
@@ -8,13 +8,13 @@ use axum::Json;
 use axum::extract::State;
 use orch_api::breakers::{BreakerView, ResetBreakers};
 
-/// All that have seen failures.
+/// Lists the breakers that have counted failures.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<BreakerView>>, ApiError> {
     let view = state.engine.snapshot().await?;
     Ok(Json(view.breakers.iter().map(BreakerView::from).collect()))
 }
 
-/// Closes one, or all.
+/// Closes one breaker, or all.
 pub async fn reset(Caller(state): Caller, Body(which): Body<ResetBreakers>) -> Result<Json<Vec<String>>, ApiError> {
     Ok(Json(state.engine.reset_breakers(which.name).await?))
 }

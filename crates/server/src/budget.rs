@@ -1,4 +1,4 @@
-//! What may be spent, and what is left of it.
+//! Answers what may be spent, and what is left of it.
 
 use super::ApiState;
 use super::caller::Caller;
@@ -17,7 +17,7 @@ use orch_core::planning::plan::directory;
 /// The longest note, in characters.
 const MAX_NOTE: usize = 2_000;
 
-/// How everything stands that has a limit.
+/// Returns the state of everything that has a limit.
 pub async fn status(State(state): State<ApiState>) -> Result<Json<BudgetView>, ApiError> {
     let view = state.engine.snapshot().await?;
     if let Some(problem) = &view.settings.unread {

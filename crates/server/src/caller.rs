@@ -41,7 +41,7 @@ impl FromRequestParts<ApiState> for Person {
                 Err(ApiError::new(ErrorCode::Denied, message, Some("ask the person to do it")))
             }
             Err(unknown) => {
-                tracing::warn!(path, unknown, "it cannot be told who asks for what only a person may ask for");
+                tracing::warn!(path, unknown, "the caller of a request that only a person may make is unknown");
                 let message = format!("only a person decides about the work of a task, and {unknown}");
                 Err(ApiError::new(ErrorCode::Denied, message, Some("ask again from a terminal")))
             }

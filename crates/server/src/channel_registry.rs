@@ -4,7 +4,7 @@
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// How long it is waited for: a channel that is restarted first sends its last messages.
+/// The longest wait: a channel that is restarted first sends its last messages.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A caller that waits until all is read.
@@ -25,14 +25,14 @@ impl ChannelRegistry {
     /// channel that is restarted was already asked to end.
     pub async fn catch_up(&self) {
         let caught_up = async {
-            let (told, done) = oneshot::channel();
-            if self.0.send(told).await.is_ok() {
+            let (reply, done) = oneshot::channel();
+            if self.0.send(reply).await.is_ok() {
                 // Who leaves without a word keeps no channels any more.
                 done.await.ok();
             }
         };
         if tokio::time::timeout(PATIENCE, caught_up).await.is_err() {
-            tracing::warn!("a channel is still saying what it was told before its settings changed");
+            tracing::warn!("a channel still sends notices from before its settings changed");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Channels, and what a person says to them.
+//! Lists channels, and sends messages to them.
 
 use super::ApiState;
 use super::caller::Person;
 use super::error::ApiError;
-use super::read::{Body, Segments};
+use super::read::{Body, Segment};
 use axum::Json;
 use axum::extract::State;
 use orch_api::channels::{ChannelState, ChannelView, DeadView, NewNotice, NoticeState, NoticeView};
@@ -76,7 +76,7 @@ fn dead(parcel: &OutboxItem) -> Option<DeadView> {
     Some(DeadView { seq, kind, text: notice.text.clone(), at: *at, why: why.clone() })
 }
 
-/// Says something in channels.
+/// Sends a message to channels.
 pub async fn notify(Person(state): Person, Body(new): Body<NewNotice>) -> Result<Json<Vec<NoticeView>>, ApiError> {
     let invalid = |message: String, hint: &str| ApiError::new(ErrorCode::Usage, message, Some(hint));
     if new.text.trim().is_empty() {
@@ -138,7 +138,7 @@ pub async fn notify(Person(state): Person, Body(new): Body<NewNotice>) -> Result
 /// What became of a line of the history in the channels.
 pub async fn notice(
     State(state): State<ApiState>,
-    Segments(seq): Segments<u64>,
+    Segment(seq): Segment<u64>,
 ) -> Result<Json<Vec<NoticeView>>, ApiError> {
     let mut views = Vec::new();
     for kind in ChannelKind::ALL {

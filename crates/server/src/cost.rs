@@ -1,4 +1,4 @@
-//! What was spent, and on what.
+//! Answers what was spent, and on what.
 
 use super::ApiState;
 use super::error::ApiError;

@@ -1,9 +1,10 @@
-//! Everything on one screen: what `orch status` has, and what comes and goes around it.
+//! Answers with everything that fits on one screen: what `orch status` shows, and what happens around it.
 
 use super::ApiState;
 use super::batches;
 use super::error::ApiError;
 use super::jobs::soonest;
+use super::read::InPath;
 use super::read::Params;
 use super::status::{Shown, overview};
 use super::tasks::{occupancy, task_in};
@@ -11,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use orch_api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch_api::queries::DashboardQuery;
+use orch_core::planning::batch::BatchName;
 use orch_core::planning::plan::{describe, directory};
 use orch_core::tasks::hold::HoldReason;
 use orch_engine::handle::View;
@@ -18,7 +20,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// How many tasks are named of those that wait for the same.
+/// The number of tasks that are named of those that wait for the same.
 const NAMED: usize = 20;
 /// The most ends of runs that are shown.
 const ENDS: usize = 8;
@@ -27,7 +29,7 @@ const LOOKED_THROUGH: u32 = 200;
 /// The most times of jobs that are shown.
 const UPCOMING: usize = 5;
 
-/// The state of everything.
+/// Returns the state of everything.
 pub async fn dashboard(
     State(state): State<ApiState>,
     Params(wanted): Params<DashboardQuery>,
@@ -36,7 +38,7 @@ pub async fn dashboard(
     let (shown, batch) = match &wanted.batch {
         None => (Shown::All, None),
         Some(name) => {
-            let name = batches::batch_name(name)?;
+            let name = BatchName::read(name)?;
             let batch = batches::named(&state, &view, &name).await?;
             let batch_view = batches::view_of(&state, &view, &batch).await?;
             (Shown::Only(batch.tasks().collect::<BTreeSet<_>>()), Some(batch_view))

@@ -102,7 +102,7 @@ pub async fn no_route(uri: Uri) -> ApiError {
     ApiError::new(ErrorCode::NotFound, format!("there is no {}", uri.path()), Some(hint))
 }
 
-/// A path that is asked the wrong way.
+/// Answers a request whose path does not have that method.
 pub async fn no_method(method: Method, uri: Uri) -> ApiError {
     let message = format!("{} does not take {method}", uri.path());
     let hint = format!("GET {} tells every request", endpoint::OpenApi::DESCRIPTION.path);

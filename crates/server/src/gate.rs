@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// How a browser says whose page asks.
+/// The header in which a browser names the page that asks.
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What a request must say to get through.
@@ -65,7 +65,7 @@ impl Gate {
     }
 }
 
-/// The value of a header that may stand there once; a second one is somebody's trick.
+/// Returns the value of a header that must not be repeated; a second one is a trick.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refused> {
     let mut values = headers.get_all(name).iter();
     let first = values.next().map(|value| value.to_str().map_err(|_| Refused::Garbled)).transpose()?;
@@ -88,7 +88,7 @@ impl IntoResponse for Refused {
         let (status, message) = match self {
             Self::Host => (StatusCode::FORBIDDEN, "this is not the host that was asked for"),
             Self::Origin => (StatusCode::FORBIDDEN, "pages of other sites may not ask"),
-            Self::Garbled => (StatusCode::BAD_REQUEST, "a header that counts stands there twice, or is no text"),
+            Self::Garbled => (StatusCode::BAD_REQUEST, "a required header is repeated, or is not text"),
             Self::NoToken => (StatusCode::UNAUTHORIZED, "there is no token: Authorization: Bearer TOKEN"),
             Self::WrongToken => (StatusCode::UNAUTHORIZED, "the token is wrong"),
         };

@@ -1,4 +1,4 @@
-//! Whether the engine is alive: its loop answers, not merely the server.
+//! Answers whether the engine is alive: its loop answers, not merely the server.
 
 use super::ApiState;
 use super::error::ApiError;
@@ -8,7 +8,7 @@ use orch_api::error::ErrorCode;
 use orch_engine::handle::View;
 use std::time::Duration;
 
-/// How long the loop may take.
+/// The longest time that the loop may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers `ok` when the loop does.

@@ -1,9 +1,9 @@
-//! Jobs: reading, changing, firing.
+//! Lists, changes and fires jobs.
 
 use super::ApiState;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::read::{Body, Params, Segments};
+use super::read::{Body, InPath, Params, Segment};
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -27,12 +27,6 @@ fn usage(message: impl Into<String>, hint: Option<&str>) -> ApiError {
     ApiError::new(ErrorCode::Usage, message, hint)
 }
 
-fn job_id(text: &str) -> Result<JobId, ApiError> {
-    text.parse().map_err(|error: orch_core::operations::job::BadJobId| {
-        usage(error.to_string(), Some("`orch job list` shows all jobs"))
-    })
-}
-
 fn missing(id: &JobId) -> ApiError {
     ApiError::new(ErrorCode::NotFound, format!("there is no job {id}"), Some("`orch job list` shows all jobs"))
 }
@@ -53,7 +47,7 @@ fn firing_view(state: &ApiState, firing: &Firing) -> FiringView {
     FiringView::new(firing, state.engine.job_output(firing))
 }
 
-/// All jobs, each with its last firing.
+/// Lists all jobs, each with its last firing.
 pub async fn list(State(state): State<ApiState>) -> Answer<Vec<JobView>> {
     let last = state.engine.last_firings().await?;
     let look = state.engine.jobs().await?;
@@ -65,9 +59,8 @@ pub async fn list(State(state): State<ApiState>) -> Answer<Vec<JobView>> {
     Ok(Json(look.jobs.iter().map(&mut one).collect()))
 }
 
-/// One job with its last firings.
-pub async fn show(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<JobView> {
-    let id = job_id(&id)?;
+/// Returns a job with its last firings.
+pub async fn show(State(state): State<ApiState>, Segment(id): Segment<JobId>) -> Answer<JobView> {
     let look = state.engine.jobs().await?;
     let record = look.jobs.iter().find(|record| record.spec.id == id).ok_or_else(|| missing(&id))?;
     let firings = state.engine.firings(Some(id), TOLD).await?;
@@ -88,7 +81,7 @@ pub async fn add(Caller(state): Caller, Body(new): Body<NewJob>) -> Answer<JobVi
         read.map_err(|why| usage(format!("{:?} is no {what}: {why}", text.as_deref().unwrap_or_default()), None))
     };
     let (id, name) = match &new.id {
-        Some(id) => (job_id(id)?, Named::Chosen),
+        Some(id) => (JobId::read(id)?, Named::Chosen),
         None if new.task.title.trim().is_empty() => (JobId::of_title(new.run.as_deref().unwrap_or("job")), Named::Made),
         None => (JobId::of_title(&new.task.title), Named::Made),
     };
@@ -107,37 +100,37 @@ pub async fn add(Caller(state): Caller, Body(new): Body<NewJob>) -> Answer<JobVi
     changed(&state, JobChange::Add(Box::new(spec), name)).await
 }
 
-/// Lets a job fire again.
-pub async fn enable(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<JobView> {
-    changed(&state, JobChange::Enable(job_id(&id)?, true)).await
+/// Enables a job.
+pub async fn enable(Caller(state): Caller, Segment(id): Segment<JobId>) -> Answer<JobView> {
+    changed(&state, JobChange::Enable(id, true)).await
 }
 
-/// It does not fire.
-pub async fn disable(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<JobView> {
-    changed(&state, JobChange::Enable(job_id(&id)?, false)).await
+/// Disables a job.
+pub async fn disable(Caller(state): Caller, Segment(id): Segment<JobId>) -> Answer<JobView> {
+    changed(&state, JobChange::Enable(id, false)).await
 }
 
-/// Takes it out of `jobs.yml`.
-pub async fn remove(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<JobView> {
-    changed(&state, JobChange::Remove(job_id(&id)?)).await
+/// Removes a job from `jobs.yml`.
+pub async fn remove(Caller(state): Caller, Segment(id): Segment<JobId>) -> Answer<JobView> {
+    changed(&state, JobChange::Remove(id)).await
 }
 
-/// Fires it now.
-pub async fn run(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<FiringView> {
-    let firing = state.engine.run_job(job_id(&id)?).await?;
+/// Fires a job now.
+pub async fn run(Caller(state): Caller, Segment(id): Segment<JobId>) -> Answer<FiringView> {
+    let firing = state.engine.run_job(id).await?;
     Ok(Json(firing_view(&state, &firing)))
 }
 
-/// When jobs fire next, in the order of time.
+/// Returns the next firings, in the order of time.
 pub async fn upcoming(
     State(state): State<ApiState>,
     Params(wanted): Params<UpcomingQuery>,
 ) -> Answer<Vec<UpcomingView>> {
     let count = wanted.n.unwrap_or(10);
     if count > MOST_UPCOMING {
-        return Err(usage(format!("{count} times are more than the {MOST_UPCOMING} that are told"), None));
+        return Err(usage(format!("{count} is more than the limit of {MOST_UPCOMING} times"), None));
     }
-    let only = wanted.job.as_deref().map(job_id).transpose()?;
+    let only = wanted.job.as_deref().map(JobId::read).transpose()?;
     let look = state.engine.jobs().await?;
     if let Some(id) = only.as_ref().filter(|id| look.jobs.iter().all(|record| record.spec.id != **id)) {
         return Err(missing(id));
@@ -145,7 +138,7 @@ pub async fn upcoming(
     Ok(Json(soonest(&look, only.as_ref(), count as usize)))
 }
 
-/// The next times of one job, or of all.
+/// Returns the next times of one job, or of all.
 pub(super) fn soonest(look: &JobsOverview, only: Option<&JobId>, count: usize) -> Vec<UpcomingView> {
     let all = look.jobs.iter().filter(|record| only.is_none_or(|id| record.spec.id == *id));
     let timers: Vec<(&JobRecord, Timer)> = all

@@ -98,7 +98,7 @@ pub struct ProcessInfo {
     pub listening: Arc<Listening>,
     /// Its memory that is in use, in bytes.
     pub memory: fn() -> Option<u64>,
-    /// Tells agents from people.
+    /// Distinguishes agents from people.
     pub run_of: RunOf,
     /// Whether orch's own state was removed under an engine before, as long as it is not acknowledged.
     pub displaced: Option<String>,

@@ -1,4 +1,4 @@
-//! Where the API listens beside its socket, for `/v1/status`. Told by the composition root.
+//! Records where the API listens besides its socket, for `/v1/status`. The composition root sets it.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};

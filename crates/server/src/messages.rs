@@ -1,11 +1,10 @@
-//! Messages to agents: sending one, with a receipt, and what became of those that were sent.
+//! Sends messages to agents, each with a receipt, and lists them with their states.
 
 use super::ApiState;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::once::Repeatable;
-use super::read::{Body, Segments};
-use super::tasks::task_id;
+use super::read::{Body, Segment};
 use axum::Json;
 use axum::extract::State;
 use orch_api::messages::{MessageView, NewMessage};
@@ -19,11 +18,10 @@ use tokio::sync::broadcast::error::RecvError;
 /// Sends a message, and answers as soon as the agent has it, or after the time that was asked for.
 pub async fn send(
     Caller(state): Caller,
-    Segments(id): Segments<String>,
+    Segment(task): Segment<TaskId>,
     repeatable: Repeatable,
     Body(new): Body<NewMessage>,
 ) -> Result<Json<MessageView>, ApiError> {
-    let task = task_id(&id)?;
     let once = repeatable.with(&new);
     // Before it is sent, so that no news is missed.
     let mut news = state.engine.follow();
@@ -59,12 +57,11 @@ pub async fn send(
     Ok(Json(shown))
 }
 
-/// All messages to a task.
+/// Lists all messages to a task.
 pub async fn list(
     State(state): State<ApiState>,
-    Segments(id): Segments<String>,
+    Segment(task): Segment<TaskId>,
 ) -> Result<Json<Vec<MessageView>>, ApiError> {
-    let task = task_id(&id)?;
     let view = state.engine.snapshot().await?;
     if !view.tasks.contains_key(&task) {
         state.engine.task(task).await?;
@@ -72,7 +69,7 @@ pub async fn list(
     Ok(Json(views(state.engine.messages_of(task).await?, &view, task)))
 }
 
-/// The messages of a task, each with what it waits for.
+/// Returns the messages of a task, each with what it waits for.
 pub(super) fn views(messages: Vec<Message>, view: &View, task: TaskId) -> Vec<MessageView> {
     let waits = waits_for(view, task).what;
     messages.into_iter().map(|message| MessageView::new(message, &waits)).collect()

@@ -15,7 +15,7 @@ use std::fmt::{Arguments, Display, Write};
 /// The media type of the format.
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Everything that is counted.
+/// Answers with all metrics.
 pub async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, ApiError> {
     let view = state.engine.snapshot().await?;
     let tasks = counts(&state, &view).await?;
@@ -31,7 +31,7 @@ pub async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse,
         page.sample("orch_breakers", &[("state", of.as_str())], count);
     }
     page.write_engine(&state.engine.figures());
-    page.one("orch_followed_runs", "gauge", "Runs whose output somebody follows.", state.engine.followed());
+    page.one("orch_followed_runs", "gauge", "Runs whose output is followed.", state.engine.followed());
     page.family("orch_feed_readers", "gauge", "Readers of server-sent events, by feed.");
     for (feed, count) in state.readers.count() {
         page.sample("orch_feed_readers", &[("feed", feed)], count);

@@ -6,19 +6,23 @@ use super::error::ApiError;
 use super::read::{Body, Params};
 use axum::Json;
 use axum::extract::State;
+use jiff::Timestamp;
+use orch_api::availability::{CheckQuestion, ProviderView, ProvidersView};
 use orch_api::models::{CompareQuestion, ComparedView, ModelView, OwnRecordView, ResolutionView, ResolveQuestion};
 use orch_api::patterns::SampleView;
 use orch_api::queries::ModelsQuery;
 use orch_api::set_models::SetModelView;
 use orch_core::economics::track_record::Sample;
+use orch_core::models::availability::State as Availability;
 use orch_core::models::catalog::{Model, ModelRef};
+use orch_core::models::provider_access::Way;
 use orch_core::models::resolve::{Needs, Reference, parse};
 use orch_core::models::set_model::SetModel;
 use orch_core::operations::pause::PauseScope;
-use orch_engine::CurrentModels;
+use orch_engine::{CheckResult, CurrentModels, ProviderCheck};
 use std::collections::BTreeMap;
 
-/// All models, or those that are wanted.
+/// Lists all models, or those that the query selects.
 pub async fn list(
     State(state): State<ApiState>,
     Params(wanted): Params<ModelsQuery>,
@@ -54,7 +58,7 @@ fn resolved(models: &CurrentModels, reference: &str) -> Option<ModelRef> {
     models.book.resolver().resolve(reference, &Needs::default()).ok().map(|found| found.model.id.clone())
 }
 
-/// The model that a reference means.
+/// Resolves a reference to a model.
 pub async fn resolve(
     State(state): State<ApiState>,
     Body(asked): Body<ResolveQuestion>,
@@ -67,7 +71,7 @@ pub async fn resolve(
     Ok(Json(ResolutionView::new(&reference, &found, &book.catalog, &book.usability)))
 }
 
-/// Models side by side.
+/// Compares models.
 pub async fn compare(
     State(state): State<ApiState>,
     Body(asked): Body<CompareQuestion>,
@@ -81,6 +85,42 @@ pub async fn compare(
         Ok(ComparedView { about, record })
     });
     compared.collect::<Result<Vec<_>, ApiError>>().map(Json)
+}
+
+/// Checks whether providers can be used.
+pub async fn check(
+    State(state): State<ApiState>,
+    Body(asked): Body<CheckQuestion>,
+) -> Result<Json<ProvidersView>, ApiError> {
+    let (now, checks) = state.engine.check_providers(asked.provider.as_deref(), asked.refresh).await?;
+    let providers: Vec<ProviderView> = checks.iter().map(|check| checked(check, now)).collect();
+    // No provider at all counts like a missing key.
+    let code = providers.iter().map(|view| view.code).max().unwrap_or(Availability::InvalidKey.code());
+    Ok(Json(ProvidersView { code, providers }))
+}
+
+fn checked(check: &ProviderCheck, now: Timestamp) -> ProviderView {
+    let ProviderCheck { provider, way, result } = check;
+    let view = match result {
+        CheckResult::Asked { probe, is_cached } => ProviderView::asked(provider, probe, *is_cached, way.as_ref(), now),
+        CheckResult::Unasked(verdict) => ProviderView::unasked(provider, verdict.clone(), way.as_ref()),
+    };
+    let remedy = match (view.state, way) {
+        (Availability::InvalidKey, _) if view.checked_at.is_none() => {
+            Some("set the variable, or log in with its agent: orch doctor".to_owned())
+        }
+        (Availability::InvalidKey, Some(Way::Key(variable))) => {
+            Some(format!("put a key that is valid into {variable}"))
+        }
+        (Availability::InvalidKey, _) => {
+            Some(format!("name the variable of its key: providers.{provider}.key_variable"))
+        }
+        (Availability::Unavailable, _) if view.cached => {
+            Some(format!("orch models check {provider} --refresh asks again"))
+        }
+        (Availability::Available | Availability::Unavailable | Availability::RateLimited, _) => None,
+    };
+    view.with(remedy)
 }
 
 /// Returns the catalog's model for a recorded run.
@@ -113,7 +153,6 @@ fn by_model(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
     use orch_core::base::money::Usd;
     use orch_core::economics::track_record::{Source, Verdict, standings};
     use orch_core::tasks::task_type::TaskType;

@@ -63,7 +63,7 @@ fn query_parameters(endpoint: &Description) -> Vec<Value> {
     fields.into_iter().map(parameter).collect()
 }
 
-/// Schemas of what is answered: a field that is always there is required.
+/// The schemas of answers: a field that is always present is required.
 struct Schemas(SchemaGenerator);
 
 impl Schemas {
@@ -73,7 +73,7 @@ impl Schemas {
     }
 }
 
-/// Schemas of what is read: what may be left out is optional, everything in one piece.
+/// Returns a generator for requests: a field that may be left out is optional, and all types are inlined.
 fn read() -> SchemaGenerator {
     SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true).into_generator()
 }

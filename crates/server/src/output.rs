@@ -2,7 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
-use super::read::{Params, Segments};
+use super::read::{Params, Segment};
 use axum::body::Body;
 use axum::extract::State;
 use futures::stream;
@@ -19,11 +19,10 @@ use std::io;
 /// Follows the output of one run.
 pub async fn follow(
     State(state): State<ApiState>,
-    Segments(id): Segments<String>,
+    Segment(task): Segment<TaskId>,
     Params(wanted): Params<OutputQuery>,
 ) -> Result<Body, ApiError> {
     let usage = |message: String| ApiError::new(ErrorCode::Usage, message, None);
-    let task: TaskId = id.parse().map_err(|e: orch_core::base::ids::BadTaskId| usage(e.to_string()))?;
     let run = wanted.run.map(|r| r.parse::<RunId>()).transpose().map_err(|e| usage(e.to_string()))?;
     let runs = state.engine.runs_of(task).await?;
     let chosen = match &run {

@@ -1,4 +1,4 @@
-//! How agents and models have done so far.
+//! Answers how agents and models have performed.
 
 use super::ApiState;
 use super::error::ApiError;
@@ -22,7 +22,7 @@ const SIMILAR: u32 = 5;
 /// The most that are.
 const MOST_SIMILAR: u32 = 50;
 
-/// How everybody has done.
+/// Returns the records of all agents and models.
 pub async fn patterns(
     State(state): State<ApiState>,
     Params(wanted): Params<PatternsQuery>,
@@ -62,7 +62,7 @@ pub async fn samples(
     Ok(Json(samples.map(SampleView::from).collect()))
 }
 
-/// Tasks that are like a text.
+/// Returns tasks that are like a text.
 pub async fn similar(
     State(state): State<ApiState>,
     Params(like): Params<SimilarQuery>,

@@ -10,16 +10,48 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use orch_api::endpoint::Endpoint;
 use orch_api::error::ErrorCode;
+use orch_core::base::ids::TaskId;
+use orch_core::operations::job::JobId;
+use orch_core::planning::batch::BatchName;
 use serde::de::DeserializeOwned;
+use std::fmt::Display;
+use std::str::FromStr;
 
 /// The body, as JSON.
 pub struct Body<T>(pub T);
 
-/// What stands behind the `?`.
+/// The query.
 pub struct Params<T>(pub T);
 
-/// What stands in the path.
-pub struct Segments<T>(pub T);
+/// The parameter of the path.
+pub struct Segment<T>(pub T);
+
+/// A value that a path may have.
+pub trait InPath: FromStr<Err: Display> {
+    /// What shows the values that there are.
+    const HINT: Option<&'static str> = None;
+
+    /// Reads the value.
+    fn read(text: &str) -> Result<Self, ApiError> {
+        text.parse().map_err(|error: Self::Err| ApiError::new(ErrorCode::Usage, error.to_string(), Self::HINT))
+    }
+}
+
+impl InPath for TaskId {}
+
+impl InPath for JobId {
+    const HINT: Option<&'static str> = Some("`orch job list` shows all jobs");
+}
+
+impl InPath for BatchName {
+    const HINT: Option<&'static str> = Some("`orch batch list` shows all batches");
+}
+
+impl InPath for u64 {
+    fn read(text: &str) -> Result<Self, ApiError> {
+        text.parse().map_err(|_| ApiError::new(ErrorCode::Usage, format!("{text:?} is not a number"), None))
+    }
+}
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
@@ -39,12 +71,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segments<T> {
+impl<S: Send + Sync, T: InPath> FromRequestParts<S> for Segment<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let read = Path::<T>::from_request_parts(parts, state).await;
-        read.map(|Path(path)| Self(path)).map_err(|error: PathRejection| wrong(error.status(), error.body_text()))
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = text.map_err(|error: PathRejection| wrong(error.status(), error.body_text()))?;
+        T::read(&text).map(Self)
     }
 }
 
@@ -60,7 +93,7 @@ impl<E: Endpoint> Argument<E> for Caller {}
 impl<E: Endpoint> Argument<E> for Person {}
 impl<E: Endpoint> Argument<E> for Repeatable {}
 impl<E: Endpoint> Argument<E> for HeaderMap {}
-impl<E: Endpoint, T> Argument<E> for Segments<T> {}
+impl<E: Endpoint, T> Argument<E> for Segment<T> {}
 impl<E: Endpoint> Argument<E> for Params<E::Query> {}
 impl<E: Endpoint> Argument<E> for Body<E::Body> {}
 

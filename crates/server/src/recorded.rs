@@ -1,4 +1,4 @@
-//! Samples that a person records by hand.
+//! Records samples that a person adds by hand.
 
 use super::caller::Person;
 use super::error::ApiError;

@@ -1,4 +1,4 @@
-//! What a task that there is not would get. Asks the router, changes nothing.
+//! Answers what a task that does not exist yet would get. Asks the router; changes nothing.
 
 use super::ApiState;
 use super::error::ApiError;
@@ -78,7 +78,7 @@ fn left_alone(agent: &str, rests: &Cooldown) -> String {
     )
 }
 
-/// What the catalog says of the model that a run would ask for. An agent's CLI may know more names than the catalog.
+/// Returns the catalog entry of the model of a run. An agent's CLI may know more names than the catalog.
 fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) -> ResolvedView {
     let agent = &route.agent;
     let config = view.settings.for_task(task, &view.projects);
@@ -101,7 +101,7 @@ fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) 
     }
 }
 
-/// Who would do it, by the name under which runs are recorded: that which the agent's program is given.
+/// The agent and the model, by the name under which runs are recorded: that which the agent's program is given.
 fn worker(route: &RouteResult, expected: &Expected) -> Worker {
     let model = match &expected.named {
         Ok(Chosen::Named(named)) => Some(named.name.clone()),
@@ -111,7 +111,7 @@ fn worker(route: &RouteResult, expected: &Expected) -> Worker {
     Worker { agent: route.agent.clone(), model }
 }
 
-/// What the program would be given, with what the catalog says of it.
+/// The model that the program would be given, with its catalog entry.
 fn resolved_as(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> ResolvedView {
     let given = (named.name != asked).then(|| format!("{} is given {}", route.agent, named.name));
     let odd = named.warnings.iter().cloned();

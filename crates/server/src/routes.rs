@@ -38,6 +38,13 @@ impl Routes {
     }
 }
 
+/// Serves endpoints of the table, each with its handler.
+macro_rules! serve {
+    ($routes:ident, $($endpoint:ident => $handler:path,)+) => {
+        $routes$(.serve::<endpoint::$endpoint, _, _>($handler))+
+    };
+}
+
 /// Returns the router of all endpoints.
 pub fn router(state: ApiState) -> Router {
     all()
@@ -54,130 +61,86 @@ pub fn operations() -> Vec<Description> {
 }
 
 fn all() -> Routes {
-    let routes = channel_routes(process_routes(Routes::default()));
-    stream_routes(batch_routes(job_routes(control_routes(breaker_routes(review_routes(edit_routes(request_routes(
-        query_routes(routes),
-    ))))))))
-}
-
-fn process_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::Healthz, _, _>(health::healthz)
-        .serve::<endpoint::Metrics, _, _>(metrics::metrics)
-        .serve::<endpoint::OpenApi, _, _>(openapi::document)
-        .serve::<endpoint::Status, _, _>(status::status)
-}
-
-fn channel_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::ChannelList, _, _>(channels::list)
-        .serve::<endpoint::Notify, _, _>(channels::notify)
-        .serve::<endpoint::NoticeShow, _, _>(channels::notice)
-}
-
-fn query_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::Dashboard, _, _>(dashboard::dashboard)
-        .serve::<endpoint::Cost, _, _>(cost::cost)
-        .serve::<endpoint::Budget, _, _>(budget::status)
-        .serve::<endpoint::BudgetRecord, _, _>(budget::record)
-        .serve::<endpoint::Patterns, _, _>(patterns::patterns)
-        .serve::<endpoint::SampleList, _, _>(patterns::samples)
-        .serve::<endpoint::SimilarTasks, _, _>(patterns::similar)
-        .serve::<endpoint::TaskList, _, _>(tasks::list)
-        .serve::<endpoint::TaskRows, _, _>(tasks::rows)
-        .serve::<endpoint::TaskShow, _, _>(tasks::show)
-        .serve::<endpoint::TaskWhy, _, _>(tasks::why)
-        .serve::<endpoint::TaskMessages, _, _>(messages::list)
-        .serve::<endpoint::ProjectList, _, _>(tasks::projects)
-        .serve::<endpoint::TaskOutput, _, _>(output::follow)
-}
-
-fn request_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::TaskAdd, _, _>(tasks::add)
-        .serve::<endpoint::TaskRun, _, _>(tasks::run)
-        .serve::<endpoint::TaskRetry, _, _>(tasks::retry)
-        .serve::<endpoint::TaskInterrupt, _, _>(tasks::interrupt)
-        .serve::<endpoint::TaskSend, _, _>(messages::send)
-        .serve::<endpoint::TaskClaim, _, _>(claims::claim)
-        .serve::<endpoint::TaskUnclaim, _, _>(claims::unclaim)
-        .serve::<endpoint::TaskCancel, _, _>(tasks::cancel)
-        .serve::<endpoint::TaskUnblock, _, _>(tasks::unblock)
-        .serve::<endpoint::TaskRoute, _, _>(tasks::route)
-        .serve::<endpoint::Route, _, _>(route::ask)
-        .serve::<endpoint::SampleRecord, _, _>(recorded::record)
-        .serve::<endpoint::UnblockAll, _, _>(tasks::unblock_all)
-        .serve::<endpoint::ProjectRegister, _, _>(tasks::register)
-        .serve::<endpoint::ProjectTry, _, _>(tasks::try_checks)
-        .serve::<endpoint::ProjectRemove, _, _>(tasks::unregister)
-}
-
-fn edit_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::TaskWish, _, _>(edits::wish)
-        .serve::<endpoint::TaskEdit, _, _>(edits::edit)
-        .serve::<endpoint::MissingDecide, _, _>(edits::missing)
-}
-
-fn review_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::TaskDiff, _, _>(rulings::diff)
-        .serve::<endpoint::TaskApprove, _, _>(rulings::approve)
-        .serve::<endpoint::TaskReject, _, _>(rulings::reject)
-        .serve::<endpoint::TaskMerge, _, _>(rulings::merge)
-        .serve::<endpoint::TaskRevert, _, _>(rulings::revert)
-}
-
-fn breaker_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::BreakerList, _, _>(breakers::list)
-        .serve::<endpoint::BreakerReset, _, _>(breakers::reset)
-        .serve::<endpoint::Gc, _, _>(gc::clean)
-}
-
-fn control_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::ModelList, _, _>(models::list)
-        .serve::<endpoint::ModelResolve, _, _>(models::resolve)
-        .serve::<endpoint::ModelCompare, _, _>(models::compare)
-        .serve::<endpoint::SetModelList, _, _>(set_models::list)
-        .serve::<endpoint::SetModel, _, _>(set_models::set)
-        .serve::<endpoint::ResetModel, _, _>(set_models::reset)
-        .serve::<endpoint::SettingsReload, _, _>(settings::reload)
-        .serve::<endpoint::Pause, _, _>(switches::pause)
-        .serve::<endpoint::Resume, _, _>(switches::resume)
-        .serve::<endpoint::Shutdown, _, _>(switches::shutdown)
-        .serve::<endpoint::ServiceHistory, _, _>(switches::history)
-}
-
-fn job_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::JobList, _, _>(jobs::list)
-        .serve::<endpoint::JobAdd, _, _>(jobs::add)
-        .serve::<endpoint::JobShow, _, _>(jobs::show)
-        .serve::<endpoint::JobEnable, _, _>(jobs::enable)
-        .serve::<endpoint::JobDisable, _, _>(jobs::disable)
-        .serve::<endpoint::JobRemove, _, _>(jobs::remove)
-        .serve::<endpoint::JobRun, _, _>(jobs::run)
-        .serve::<endpoint::Upcoming, _, _>(jobs::upcoming)
-}
-
-fn batch_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::BatchList, _, _>(batches::list)
-        .serve::<endpoint::BatchCreate, _, _>(batches::create)
-        .serve::<endpoint::BatchShow, _, _>(batches::show)
-        .serve::<endpoint::BatchSet, _, _>(batches::set)
-        .serve::<endpoint::BatchCancel, _, _>(batches::cancel)
-}
-
-fn stream_routes(routes: Routes) -> Routes {
-    routes
-        .serve::<endpoint::TaskStream, _, _>(stream::follow)
-        .serve::<endpoint::StreamAll, _, _>(stream::follow_all)
-        .serve::<endpoint::EventStream, _, _>(events::follow)
-        .serve::<endpoint::StatusStream, _, _>(status::follow)
+    let routes = Routes::default();
+    serve! { routes,
+        Healthz => health::healthz,
+        Metrics => metrics::metrics,
+        OpenApi => openapi::document,
+        Status => status::status,
+        ChannelList => channels::list,
+        Notify => channels::notify,
+        NoticeShow => channels::notice,
+        Dashboard => dashboard::dashboard,
+        Cost => cost::cost,
+        Budget => budget::status,
+        BudgetRecord => budget::record,
+        Patterns => patterns::patterns,
+        SampleList => patterns::samples,
+        SimilarTasks => patterns::similar,
+        TaskList => tasks::list,
+        TaskRows => tasks::rows,
+        TaskShow => tasks::show,
+        TaskWhy => tasks::why,
+        TaskMessages => messages::list,
+        ProjectList => tasks::projects,
+        TaskOutput => output::follow,
+        TaskAdd => tasks::add,
+        TaskRun => tasks::run,
+        TaskRetry => tasks::retry,
+        TaskInterrupt => tasks::interrupt,
+        TaskSend => messages::send,
+        TaskClaim => claims::claim,
+        TaskUnclaim => claims::unclaim,
+        TaskCancel => tasks::cancel,
+        TaskUnblock => tasks::unblock,
+        TaskRoute => tasks::route,
+        Route => route::ask,
+        SampleRecord => recorded::record,
+        UnblockAll => tasks::unblock_all,
+        ProjectRegister => tasks::register,
+        ProjectTry => tasks::try_checks,
+        ProjectRemove => tasks::unregister,
+        TaskWish => edits::wish,
+        TaskEdit => edits::edit,
+        MissingDecide => edits::missing,
+        TaskDiff => rulings::diff,
+        TaskApprove => rulings::approve,
+        TaskReject => rulings::reject,
+        TaskMerge => rulings::merge,
+        TaskRevert => rulings::revert,
+        BreakerList => breakers::list,
+        BreakerReset => breakers::reset,
+        Gc => gc::clean,
+        ModelList => models::list,
+        ModelResolve => models::resolve,
+        ModelCompare => models::compare,
+        ModelCheck => models::check,
+        SetModelList => set_models::list,
+        SetModel => set_models::set,
+        ResetModel => set_models::reset,
+        SettingsReload => settings::reload,
+        Pause => switches::pause,
+        Resume => switches::resume,
+        Shutdown => switches::shutdown,
+        ServiceHistory => switches::history,
+        JobList => jobs::list,
+        JobAdd => jobs::add,
+        JobShow => jobs::show,
+        JobEnable => jobs::enable,
+        JobDisable => jobs::disable,
+        JobRemove => jobs::remove,
+        JobRun => jobs::run,
+        Upcoming => jobs::upcoming,
+        BatchList => batches::list,
+        BatchCreate => batches::create,
+        BatchShow => batches::show,
+        BatchSet => batches::set,
+        BatchCancel => batches::cancel,
+        TaskStream => stream::follow,
+        StreamAll => stream::follow_all,
+        EventStream => events::follow,
+        StatusStream => status::follow,
+    }
 }
 
 #[cfg(test)]

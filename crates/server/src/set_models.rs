@@ -1,4 +1,4 @@
-//! Models that are set for the daemon's lifetime. What an agent has started sets none.
+//! Sets models for the daemon's lifetime. A process that an agent has started sets none.
 
 use super::ApiState;
 use super::caller::Person;
@@ -14,7 +14,7 @@ use orch_engine::ModelOrder;
 /// The longest name of a caller, in characters.
 const LONGEST: usize = 200;
 
-/// All that are set.
+/// Lists all models that are set.
 pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<SetModelView>>, ApiError> {
     let view = state.engine.snapshot().await?;
     Ok(Json(view.set_models.iter().map(SetModelView::from).collect()))
@@ -28,7 +28,7 @@ pub async fn set(Person(state): Person, Body(new): Body<NewSetModel>) -> Result<
     order(&state, new).await
 }
 
-/// Takes one back.
+/// Undoes the setting of a model.
 pub async fn reset(Person(state): Person, Body(new): Body<NewSetModel>) -> Result<Json<SetModelsView>, ApiError> {
     order(&state, NewSetModel { model: None, ..new }).await
 }

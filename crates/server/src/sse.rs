@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many read which feed now.
+/// The number of readers of each feed.
 #[derive(Debug, Clone, Default)]
 pub struct Readers(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
@@ -18,7 +18,7 @@ struct Reading {
 }
 
 impl Readers {
-    /// Readers by feed. A feed that once had one stays, with 0.
+    /// The number of readers of each feed. A feed that has had a reader stays, with 0.
     pub fn count(&self) -> BTreeMap<&'static str, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,4 +1,4 @@
-//! How things stand: in a few words, at a glance, and as a feed of what changes about it.
+//! Answers with the state of everything: in brief, as an overview, and as a feed of its changes.
 
 use super::ApiState;
 use super::batches;
@@ -37,11 +37,11 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Sleep, sleep};
 
-/// What a list of an overview holds at most: more than a screen.
+/// The longest list of an overview: more than a screen.
 const MOST: usize = 100;
 /// The shortest time between two overviews of a feed.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long a change that no entry of the history shows (a problem, midnight) may go unnoticed.
+/// The longest time for which a change without an entry of the history (a problem, midnight) goes unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Which tasks are shown.
@@ -177,7 +177,7 @@ fn queued(view: &View, shown: &Shown) -> Vec<QueuedView> {
     shown.collect()
 }
 
-/// How old the last answer is.
+/// The age of the last answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stale {
     /// Nothing has happened since.
@@ -188,13 +188,13 @@ enum Stale {
     Tasks,
 }
 
-/// One follower of the overview. While nothing happens it waits for nothing but news.
+/// A follower of the overview. While nothing happens, it only waits for news.
 struct Follower {
     state: ApiState,
     feed: broadcast::Receiver<Entry>,
     /// The last lines of runs as they come.
     speaking: SelectAll<BoxStream<'static, (RunId, Option<String>)>>,
-    /// Runs that are followed, and what they said last since then.
+    /// The followed runs, each with its last output.
     said: BTreeMap<RunId, Option<String>>,
     sent: Option<Overview>,
     stale: Stale,
@@ -204,7 +204,7 @@ struct Follower {
     look_again: Pin<Box<Sleep>>,
 }
 
-/// Follows how things stand: the overview now, and again after each change, at most five times a second.
+/// Follows the overview: sends it now, and again after each change, at most five times a second.
 pub async fn follow(State(state): State<ApiState>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let follower = Follower {
         feed: state.engine.follow(),
@@ -278,7 +278,7 @@ impl Follower {
         Some(present)
     }
 
-    /// Follows runs that are new, and forgets those that are over.
+    /// Follows new runs, and forgets ended ones.
     async fn listen(&mut self, view: &View) {
         self.said.retain(|run, _| view.live_runs.iter().any(|live| live.id == *run));
         for run in view.live_runs.iter().filter(|run| run.started_at.is_some()) {

@@ -3,9 +3,9 @@
 
 use super::ApiState;
 use super::error::ApiError;
-use super::read::{Params, Segments};
+use super::read::{Params, Segment};
 use super::sse::sse;
-use super::tasks::{snapshot, task_id};
+use super::tasks::snapshot;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
@@ -27,9 +27,9 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// How long a change that no entry of the history shows may go unnoticed.
+/// The longest time for which a change without an entry of the history goes unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// How often in a row output that cannot be read is tried again before the rest of it is given up.
+/// The number of consecutive attempts to read output before the rest of it is given up.
 const TRIES: u32 = 5;
 
 fn start(wanted: &StreamQuery) -> Start {
@@ -47,13 +47,13 @@ struct TaskStream {
     task: TaskId,
     part: Part,
     feed: broadcast::Receiver<Entry>,
-    /// Where the first run begins; those after it begin at their beginning.
+    /// The start in the first run; later runs are sent from their beginning.
     first: Option<Start>,
     /// The run to resume with, or the only one wanted.
     wanted: Option<RunId>,
     /// Nothing but `wanted`.
     single: bool,
-    /// Runs that were sent, or are older than what was asked for.
+    /// The runs that were sent, or are older than the requested start.
     past: BTreeSet<RunId>,
     sent_any: bool,
     sent_waiting: bool,
@@ -67,11 +67,10 @@ struct TaskStream {
 /// Follows one task. `Last-Event-ID` wins over what the address says.
 pub async fn follow(
     State(state): State<ApiState>,
-    Segments(id): Segments<String>,
+    Segment(task): Segment<TaskId>,
     Params(wanted): Params<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let task = task_id(&id)?;
     let usage = |message: String| ApiError::new(ErrorCode::Usage, message, None);
     let run = wanted.run.as_deref().map(str::parse::<RunId>).transpose().map_err(|e| usage(e.to_string()))?;
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).or(wanted.cursor.as_deref());
@@ -270,7 +269,7 @@ struct Everything {
     due: bool,
 }
 
-/// Follows all running tasks, and those that come. Ends with the engine.
+/// Follows all running tasks, and those that start later. Ends with the engine.
 pub async fn follow_all(
     State(state): State<ApiState>,
     Params(wanted): Params<StreamQuery>,
@@ -316,7 +315,7 @@ impl Everything {
         }
     }
 
-    /// Goes on with a run that was followed before, though it may be over by now.
+    /// Continues with a run that was followed before, which may have ended.
     async fn resume(&mut self, cursor: Cursor) -> Result<(), ApiError> {
         let runs = match cursor.run.task() {
             Some(task) => self.state.engine.runs_of(task).await?,

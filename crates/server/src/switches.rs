@@ -1,4 +1,4 @@
-//! Pauses, the way out, and the daemon's history.
+//! Pauses and resumes, shuts down, and lists the daemon's starts and ends.
 
 use super::ApiState;
 use super::caller::Caller;
@@ -28,7 +28,7 @@ pub async fn pause(Caller(state): Caller, Body(new): Body<NewPause>) -> Answer<P
     switch(&state, new, true).await
 }
 
-/// Lets it go on.
+/// Unblocks a task.
 pub async fn resume(Caller(state): Caller, Body(new): Body<NewPause>) -> Answer<PausesView> {
     switch(&state, new, false).await
 }
@@ -48,7 +48,7 @@ async fn switch(state: &ApiState, new: NewPause, pauses: bool) -> Answer<PausesV
     Ok(Json(PausesView { changed: switched.changed, paused: switched.pauses.iter().map(pause_view).collect() }))
 }
 
-/// Has the daemon leave.
+/// Shuts the daemon down.
 pub async fn shutdown(Caller(state): Caller, Body(order): Body<ShutdownOrder>) -> Answer<ShutdownView> {
     let why = short(order.why.as_deref().unwrap_or("asked over the API"));
     let departure = Departure::new(order.how, Cause::Command, why);
@@ -72,22 +72,23 @@ pub async fn history(
     ))
 }
 
-/// One line of a person's, not too long.
+/// Shortens a person's text to one line.
 fn short(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(LONGEST).collect()
 }
 
-/// A pause on the wire.
+/// Converts a pause.
 pub(super) fn pause_view(pause: &Pause) -> PauseView {
     let (scope, name, dir) = match &pause.scope {
         PauseScope::All => (PauseKind::All, None, None),
         PauseScope::Project { dir, name } => (PauseKind::Project, Some(name.clone()), Some(dir.clone())),
         PauseScope::Agent { name } => (PauseKind::Agent, Some(name.clone()), None),
     };
-    PauseView { scope, name, dir, since: pause.since, by: pause.by.clone(), told: pause.describe() }
+    let (by, description) = (pause.by.clone(), pause.describe());
+    PauseView { scope, name, dir, since: pause.since, by, told: description.clone(), description }
 }
 
-/// A departure on the wire.
+/// Converts a departure.
 pub(super) fn departure_view(departure: &Departure) -> DepartureView {
     DepartureView { how: departure.how, why: departure.why.clone() }
 }

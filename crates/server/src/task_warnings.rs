@@ -1,4 +1,4 @@
-//! What is unusual about the model and the labels that somebody asks for: warned about when the task is written, and never
+//! Warnings about an unusual model or unusual labels: given when the task is written, and never
 //! refused, because an agent may be declared later.
 
 use super::ApiState;

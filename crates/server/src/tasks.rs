@@ -1,4 +1,4 @@
-//! Tasks and projects: reading and asking.
+//! Answers requests about tasks and projects.
 
 mod list;
 
@@ -9,7 +9,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::messages;
 use super::once::Repeatable;
-use super::read::{Body, Params, Segments};
+use super::read::{Body, Params, Segment};
 use super::task_warnings::task_warnings;
 use axum::Json;
 use axum::extract::State;
@@ -38,11 +38,7 @@ use std::sync::Arc;
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
-    text.parse().map_err(|e: orch_core::base::ids::BadTaskId| ApiError::new(ErrorCode::Usage, e.to_string(), None))
-}
-
-/// Tasks as small rows: all that are not settled, and settled ones as wanted.
+/// Lists tasks as small rows: all unsettled ones, and as many settled ones as the query asks for.
 pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<RowsQuery>) -> Answer<RowsView> {
     let before = state.engine.snapshot().await?;
     let settled = state.engine.settled_rows(wanted.settled.unwrap_or(u64::MAX)).await?;
@@ -120,16 +116,16 @@ fn task_view(
     TaskView::new(task, &context)
 }
 
-/// One task with everything.
-pub async fn show(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
-    full_view(&state, task_id(&id)?).await.map(Json)
+/// Returns a task with everything.
+pub async fn show(State(state): State<ApiState>, Segment(id): Segment<TaskId>) -> Answer<TaskView> {
+    full_view(&state, id).await.map(Json)
 }
 
 pub(super) async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
     snapshot(state, id).await.map(|(task, _)| task)
 }
 
-/// One task with everything, and when that was.
+/// Returns a task with everything, and the time of that state.
 pub(super) async fn snapshot(state: &ApiState, id: TaskId) -> Result<(TaskView, Timestamp), ApiError> {
     let view = state.engine.snapshot().await?;
     let task = task_in(&view, state, id).await?;
@@ -177,86 +173,70 @@ pub async fn add(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<
     Ok(Json(TaskView { warnings: task_warnings(&state, spec).await, ..added }))
 }
 
-/// Runs it now.
+/// Runs a task now.
 pub async fn run(
     Caller(state): Caller,
-    Segments(id): Segments<String>,
+    Segment(id): Segment<TaskId>,
     Params(wanted): Params<RunQuery>,
     repeatable: Repeatable,
 ) -> Answer<TaskView> {
     let request = Request::Run { past_pause: wanted.anyway.unwrap_or(false), anew: wanted.force_new.unwrap_or(false) };
-    ask(&state, &id, request, (wanted.unchanged_since, repeatable)).await
+    ask(&state, id, request, (wanted.unchanged_since, repeatable)).await
 }
 
-/// Starts a task from the beginning.
-pub async fn retry(
-    Caller(state): Caller,
-    Segments(id): Segments<String>,
-    Params(seen): Params<SeenQuery>,
-    repeatable: Repeatable,
-) -> Answer<TaskView> {
-    ask(&state, &id, Request::Retry, (seen.unchanged_since, repeatable)).await
+/// Declares handlers that ask one thing of a task.
+macro_rules! requests {
+    ($($(#[$doc:meta])+ $name:ident $request:ident;)+) => {
+        $($(#[$doc])+
+        pub async fn $name(
+            Caller(state): Caller,
+            Segment(id): Segment<TaskId>,
+            Params(seen): Params<SeenQuery>,
+            repeatable: Repeatable,
+        ) -> Answer<TaskView> {
+            ask(&state, id, Request::$request, (seen.unchanged_since, repeatable)).await
+        })+
+    };
 }
 
-/// Ends the agent's turn, and keeps the conversation.
-pub async fn interrupt(
-    Caller(state): Caller,
-    Segments(id): Segments<String>,
-    Params(seen): Params<SeenQuery>,
-    repeatable: Repeatable,
-) -> Answer<TaskView> {
-    ask(&state, &id, Request::Interrupt, (seen.unchanged_since, repeatable)).await
-}
-
-/// Gives it up.
-pub async fn cancel(
-    Caller(state): Caller,
-    Segments(id): Segments<String>,
-    Params(seen): Params<SeenQuery>,
-    repeatable: Repeatable,
-) -> Answer<TaskView> {
-    ask(&state, &id, Request::Cancel, (seen.unchanged_since, repeatable)).await
-}
-
-/// Lets it go on.
-pub async fn unblock(
-    Caller(state): Caller,
-    Segments(id): Segments<String>,
-    Params(seen): Params<SeenQuery>,
-    repeatable: Repeatable,
-) -> Answer<TaskView> {
-    ask(&state, &id, Request::Unblock, (seen.unchanged_since, repeatable)).await
+requests! {
+    /// Starts a task from the beginning.
+    retry Retry;
+    /// Ends the agent's turn, and keeps the conversation.
+    interrupt Interrupt;
+    /// Cancels a task.
+    cancel Cancel;
+    /// Unblocks a task.
+    unblock Unblock;
 }
 
 async fn ask(
     state: &ApiState,
-    id: &str,
+    id: TaskId,
     request: Request,
     (unchanged_since, repeatable): (Option<Timestamp>, Repeatable),
 ) -> Answer<TaskView> {
-    let id = task_id(id)?;
     state.engine.ask(id, request, unchanged_since, repeatable.without_body()).await?;
     full_view(state, id).await.map(Json)
 }
 
-/// Sends everything that waits on.
+/// Unblocks every task that waits.
 pub async fn unblock_all(Caller(state): Caller, repeatable: Repeatable) -> Answer<Vec<TaskId>> {
     Ok(Json(state.engine.unblock_all(repeatable.without_body()).await?))
 }
 
-/// Asks the router, changes nothing.
-pub async fn route(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<RouteResultView> {
-    Ok(Json((&state.engine.try_route(task_id(&id)?).await?).into()))
+/// Asks the router; changes nothing.
+pub async fn route(State(state): State<ApiState>, Segment(id): Segment<TaskId>) -> Answer<RouteResultView> {
+    Ok(Json((&state.engine.try_route(id).await?).into()))
 }
 
-/// Why a task does not move.
-pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<WhyView> {
-    let id = task_id(&id)?;
+/// Explains why a task does not move.
+pub async fn why(State(state): State<ApiState>, Segment(id): Segment<TaskId>) -> Answer<WhyView> {
     let view = state.engine.snapshot().await?;
     let task = task_in(&view, &state, id).await?;
     let hold = view.plan.hold(id).map(|hold| describe(hold, &task, &|id| view.waited(id), &occupancy(&view)));
     let (because, next) = match fares(&view, &task).filter(|_| hold.is_none()) {
-        Some(told) => told,
+        Some(described) => described,
         None if hold.is_none() && state.process.mode == Mode::Command => {
             unattended(&task).unwrap_or_else(|| explain(&task, None, batch_of(&view, id)))
         }
@@ -272,19 +252,19 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
     Ok(Json(WhyView { id, status: task.status(), question_kind, hold, because, next, batch }))
 }
 
-/// Which model the run under way was given and why, where more than its name was said.
+/// Returns the model of the run that is under way, with the reason.
 fn model_of(view: &View, task: &Task) -> Option<String> {
     let TaskState::InProgress { run: id, .. } = &task.state else { return None };
     let run = view.live_runs.iter().find(|run| run.id == *id)?;
     Some(format!("its model is {}: {}", run.model.as_deref()?, run.model_reason.as_deref()?))
 }
 
-/// The open batch that it is in.
+/// Returns the open batch that contains a task.
 fn batch_of(view: &View, id: TaskId) -> Option<&str> {
     view.batches.iter().find(|batch| batch.contains(id)).map(|batch| batch.name.as_str())
 }
 
-/// Describes for how long an agent shows no sign of life, and what comes of it.
+/// Describes how long an agent has shown no activity, and what follows from that.
 fn fares(view: &View, task: &Task) -> Option<(String, String)> {
     let TaskState::InProgress { run: id, .. } = &task.state else { return None };
     let run = view.live_runs.iter().find(|run| run.id == *id)?;
@@ -301,7 +281,7 @@ fn fares(view: &View, task: &Task) -> Option<(String, String)> {
     Some((because, next))
 }
 
-/// Describes a task that is under way without a daemon: its agent works on by itself, all else waits.
+/// Describes a task that is in progress without a daemon: its agent continues by itself, everything else waits.
 fn unattended(task: &Task) -> Option<(String, String)> {
     let next = "`orch serve` goes on with it".to_owned();
     match &task.state {
@@ -309,7 +289,7 @@ fn unattended(task: &Task) -> Option<(String, String)> {
             Some((format!("run {run} was under way when orch left, and goes on by itself if its agent lives"), next))
         }
         TaskState::InReview { run, .. } => {
-            Some((format!("the result of run {run} waits to be checked and integrated; nobody serves now"), next))
+            Some((format!("the result of run {run} waits to be checked and integrated; no daemon runs"), next))
         }
         TaskState::New { .. }
         | TaskState::Routed { .. }

@@ -10,8 +10,9 @@ mod question;
 pub use address::{Address, AddressError};
 pub use question::{NoAnswer, Talk};
 
-use super::{clock, outgoing};
-use orch_core::models::availability::{Answer, Asked, Body, Failure, HEADERS, Outcome};
+use super::clock::{self, Clock, SystemClock};
+use super::outgoing;
+use orch_core::models::availability::{Answer, Asked, Body, Failure, HEADERS, Listed, Outcome, Probe, State, judge};
 use orch_core::models::catalog::{Facts, ModelRef};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Response};
@@ -149,6 +150,16 @@ impl Request {
             Err(failure) => (Outcome::Failed(failure), Vec::new()),
         };
         Reply { outcome, models, took: clock::instant().duration_since(began) }
+    }
+
+    /// Sends the request, and judges the reply.
+    pub async fn probe(&self) -> Probe {
+        let Reply { outcome, models, took } = self.models().await;
+        let at = SystemClock.now();
+        let verdict = judge(&outcome, at);
+        let listed = (verdict.state == State::Available).then_some(Listed { at, models });
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        Probe { asked: self.asked(), at, verdict, took_ms, listed }
     }
 
     async fn ask(&self) -> Result<(Answer, Vec<(ModelRef, Facts)>), Failure> {

@@ -69,10 +69,7 @@ async fn until_ended(name: &BatchName, context: &Context) -> Result<Exit, CliErr
 }
 
 async fn fetch(name: &BatchName, context: &Context) -> Result<BatchView, CliError> {
-    let mut link = context.link().await?;
-    let batch = link.call(&endpoint::BatchShow { name: name.clone() }).await?;
-    link.close().await?;
-    Ok(batch)
+    context.fetch(&endpoint::BatchShow { name: name.clone() }).await
 }
 
 /// Returns how a batch ended, from its tasks.

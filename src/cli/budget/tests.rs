@@ -20,12 +20,12 @@ fn standing(level: Level, used: Option<f64>, limit: Option<f64>) -> LimitView {
     }
 }
 
-fn account(name: &str, standing: LimitView) -> AccountView {
+fn account(name: &str, state: LimitView) -> AccountView {
     AccountView {
         name: name.to_owned(),
         billing_type: Billing::Token,
         priority: 50,
-        standing,
+        state,
         per_hour: Some(2.0),
         hours_left: Some(4.5),
         per_day: None,
@@ -87,7 +87,7 @@ fn a_check_answers_for_the_best_account_and_the_day_overrules_it() {
     let one = |level| vec![account("a", standing(level, Some(1.0), Some(2.0)))];
     assert_eq!(level(&view(one(Level::Ok), Some("a"))), Some(("a".to_owned(), Level::Ok)));
     assert_eq!(level(&view(one(Level::Exhausted), None)), None);
-    let day = |level| CapView { scope: "day".to_owned(), standing: standing(level, Some(1.0), Some(2.0)) };
+    let day = |level| CapView { scope: "day".to_owned(), state: standing(level, Some(1.0), Some(2.0)) };
     let spent = BudgetView { caps: vec![day(Level::Exhausted)], ..view(one(Level::Ok), Some("a")) };
     assert_eq!(level(&spent), Some(("day".to_owned(), Level::Exhausted)));
     let fine = BudgetView { caps: vec![day(Level::Ok)], ..view(one(Level::Degraded), Some("a")) };

@@ -141,7 +141,7 @@ fn known(context: &Context) -> Result<Channels, CliError> {
     Ok(sources.load(&[], None).config.channels.clone())
 }
 
-/// Returns who may give orders: as given, or asked for if nobody may yet. `None` leaves it unchanged.
+/// Returns who may give orders: as given, or asked for if the list is empty. `None` leaves it unchanged.
 fn people(context: &Context, given: Vec<String>, there: bool) -> Result<Option<Vec<String>>, CliError> {
     if !given.is_empty() {
         return Ok(Some(given));
@@ -149,7 +149,7 @@ fn people(context: &Context, given: Vec<String>, there: bool) -> Result<Option<V
     if there || !stdin_is_terminal() {
         return Ok(None);
     }
-    context.ui.note("numeric ids of the people who may give orders, separated by spaces (Enter: nobody; send-only):");
+    context.ui.note("numeric ids of the people who may give orders, separated by spaces (Enter: none; send-only):");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).map_err(CliError::system("cannot read the ids"))?;
     let ids = line.split(|c: char| c.is_whitespace() || c == ',').filter(|id| !id.is_empty());
@@ -157,7 +157,7 @@ fn people(context: &Context, given: Vec<String>, there: bool) -> Result<Option<V
     Ok((!ids.is_empty()).then_some(ids))
 }
 
-/// Returns whether the channel is two-way, but nobody may give orders.
+/// Returns whether the channel is two-way, but its list of people who may give orders is empty.
 fn speaks_only(kind: ChannelKind, context: &Context) -> Result<bool, CliError> {
     Ok(known(context)?.allowed_count(kind) == Some(0))
 }
@@ -256,7 +256,7 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
     context.ui.data(&format!("channel {kind} is set up in {}\n", text::line(&home.config_file().to_string_lossy())))?;
     if speaks_only(kind, context)? {
         let text = format!(
-            "nobody is allowed to give orders there: the channel is send-only, without buttons; {}",
+            "no one is allowed to give orders there: the channel is send-only, without buttons; {}",
             how_to_allow(kind)
         );
         context.ui.warning(&text);

@@ -18,9 +18,7 @@ use std::cell::RefCell;
 pub fn outcomes(context: &Context) -> Result<(Outcomes, HistoryView), CliError> {
     let read = RefCell::new(Vec::new());
     single_threaded(async {
-        let mut link = context.link().await?;
-        read.replace(link.call(&endpoint::SampleList { query: PatternsQuery::default() }).await?);
-        link.close().await?;
+        read.replace(context.fetch(&endpoint::SampleList { query: PatternsQuery::default() }).await?);
         Ok(crate::cli::exit::Exit::Done)
     })?;
     let runs: Vec<Judged> = read.into_inner().into_iter().filter_map(judged).collect();

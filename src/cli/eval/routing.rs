@@ -67,7 +67,7 @@ fn gate(text: &str) -> Result<Gate, String> {
         };
         let share = share.trim().parse().map_err(|_| format!("`{}` is no share; {}", share.trim(), expected()))?;
         if slot.replace(share).is_some() {
-            return Err(format!("{} stands there twice; {}", name.trim(), expected()));
+            return Err(format!("{} is given twice; {}", name.trim(), expected()));
         }
     }
     let (Some(fa), Some(fr)) = (fa, fr) else { return Err(expected()) };
@@ -235,7 +235,7 @@ mod tests {
             ("fa=0.2", "expected fa=SHARE,fr=SHARE"),
             ("fa=0.2;fr=0.1", "`0.2;fr=0.1` is no share"),
             ("fa=a,fr=0", "`a` is no share"),
-            ("fa=0.1,fa=0.1", "fa stands there twice"),
+            ("fa=0.1,fa=0.1", "fa is given twice"),
             ("fp=0.1,fr=0.1", "`fp` is neither fa nor fr"),
             ("fa=nan,fr=0", "is not between 0 and 1"),
             ("fa=-0.1,fr=0", "is not between 0 and 1"),

@@ -156,7 +156,7 @@ pub fn project_file(
     let mut text = String::from(
         "# How orch works on this repository: `orch config schema --project` lists every key.\n\
          # Checks run as you. They count once `orch init` has approved this very file: run it again after an edit.\n\
-         # orch reads it in your checkout, committed or not; whoever clones it approves it for themselves.\n",
+         # orch reads it in your checkout, committed or not; everyone who clones it approves it for themselves.\n",
     );
     if let Some(name) = name {
         text.push_str(&format!("name: {}\n", quoted(name)));

@@ -1,16 +1,14 @@
 //! `orch job add`: adds an entry to `jobs.yml`, for the repository of the working directory.
 
 use super::show::next_words;
-use crate::cli::context::{Context, resolve};
+use crate::cli::context::Context;
+use crate::cli::draft_args::{DraftArgs, directory};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::repository::root_around;
+use crate::cli::ui::time::Now;
 use orch_api::endpoint;
-use orch_api::jobs::NewJob;
-use orch_api::types::TaskDraft;
+use orch_api::jobs::{JobView, NewJob};
 use orch_core::operations::job::{CatchUp, Overlap};
-use orch_core::tasks::route::Complexity;
-use std::path::{Path, PathBuf};
 
 /// Arguments of `orch job add`.
 #[derive(Debug, clap::Args)]
@@ -24,9 +22,6 @@ pub struct Args {
     /// The details
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     body: Option<String>,
-    /// A label, such as agent:claude; may be given several times
-    #[arg(short, long = "label", value_name = "LABEL")]
-    labels: Vec<String>,
     /// Run this command instead of creating a task
     #[arg(long, value_name = "COMMAND", allow_hyphen_values = true)]
     run: Option<String>,
@@ -51,24 +46,8 @@ pub struct Args {
     /// Add it disabled
     #[arg(long)]
     disabled: bool,
-    /// Tasks with higher numbers start first
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    priority: i64,
-    /// Directory of the repository; without it, the repository you are in
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// The type: feature, bug, docs or any other word
-    #[arg(long = "type", value_name = "TYPE")]
-    kind: Option<String>,
-    /// Require this agent
-    #[arg(long)]
-    agent: Option<String>,
-    /// Require this model, as the agent's CLI names it
-    #[arg(long)]
-    model: Option<String>,
-    /// Require a complexity: simple, medium or complex
-    #[arg(long, value_name = "COMPLEXITY")]
-    complexity: Option<Complexity>,
+    #[command(flatten)]
+    draft: DraftArgs,
 }
 
 fn catch_up(text: &str) -> Result<CatchUp, String> {
@@ -89,18 +68,9 @@ fn word<T: Copy>(text: &str, all: &[(&'static str, T)]) -> Result<T, String> {
 
 /// Adds the job.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let dir = directory(&args, context).await?;
-    let task = TaskDraft {
-        title: args.title.unwrap_or_default(),
-        body: args.body.unwrap_or_default(),
-        labels: args.labels,
-        priority: args.priority,
-        dir,
-        kind: args.kind,
-        agent: args.agent,
-        model: args.model,
-        complexity: args.complexity,
-    };
+    let home = context.setup()?.home;
+    let dir = directory(args.draft.dir.as_deref(), context, &home).await?;
+    let task = args.draft.into_draft(args.title.unwrap_or_default(), args.body.unwrap_or_default(), dir);
     let new = NewJob {
         id: args.id,
         schedule: args.schedule,
@@ -113,29 +83,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         overlap: args.overlap,
         jitter: args.jitter,
     };
-    let mut link = context.link().await?;
-    let job = link.call(&endpoint::JobAdd { body: new }).await?;
-    if context.ui.is_json() {
-        context.ui.json(&job)?;
-    } else {
-        context.ui.data(&format!("added job {}{}\n", job.id, next_words(&job, &context.now())))?;
-        if link.is_own() {
-            context.ui.note("no daemon runs: jobs fire while `orch serve` runs, or at each `orch pulse`");
-        }
-    }
-    link.close().await?;
-    Ok(Exit::Done)
-}
-
-/// Returns the directory of the work. `None` means the only project, which the engine determines.
-async fn directory(args: &Args, context: &Context) -> Result<Option<PathBuf>, CliError> {
-    let home = context.setup()?.home;
-    let Some(dir) = &args.dir else {
-        return root_around(context, &home, &resolve(&context.cwd, Path::new("."))).await;
+    let text = |job: &JobView, now: &Now, _| format!("added job {}{}\n", job.id, next_words(job, now));
+    let note = |_: &_, is_own: bool| {
+        is_own.then(|| "no daemon runs: jobs fire while `orch serve` runs, or at each `orch pulse`".to_owned())
     };
-    let dir = resolve(&context.cwd, dir);
-    if !dir.is_dir() {
-        return Err(CliError::usage(format!("{} is not a directory", dir.display()), "--dir names a repository"));
-    }
-    Ok(Some(root_around(context, &home, &dir).await?.unwrap_or(dir)))
+    context.present_with_note(&endpoint::JobAdd { body: new }, text, note).await
 }

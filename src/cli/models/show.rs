@@ -5,7 +5,7 @@ use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
-use orch_api::availability::{CheckView, LeftAloneView, ProviderView};
+use orch_api::availability::{LeftAloneView, ProviderView, ProvidersView};
 use orch_api::models::{ModelView, ResolutionView};
 use orch_api::status::StatusView;
 use orch_core::base::money::Usd;
@@ -171,7 +171,7 @@ const CHECK_HEAD: [Column; 5] = [
 ];
 
 /// Renders the states of providers.
-pub fn checked(view: &CheckView, now: &Now, columns: usize, paint: Paint) -> String {
+pub fn checked(view: &ProvidersView, now: &Now, columns: usize, paint: Paint) -> String {
     if view.providers.is_empty() {
         return "no provider has a key or a login; `orch models list` shows what each lacks, and `orch doctor` how to log in with an agent\n"
             .to_owned();
@@ -301,7 +301,7 @@ mod tests {
         };
         let way = Way::Key("A_KEY".to_owned());
         let limited = probe(State::RateLimited, Some(at(300)));
-        let view = |providers| checked(&CheckView { code: 0, providers }, &now, 80, Paint { on: false });
+        let view = |providers| checked(&ProvidersView { code: 0, providers }, &now, 80, Paint { on: false });
         let text = view(vec![
             ProviderView::asked("a", &limited, true, Some(&way), now.at),
             ProviderView::unasked("b", Verdict::new(State::InvalidKey, "has no key"), None)

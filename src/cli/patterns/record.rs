@@ -78,16 +78,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         note: args.note,
         by: Some(context.person()),
     };
-    let mut link = context.link().await?;
-    let sample = link.call(&endpoint::SampleRecord { body: new }).await?;
-    if context.ui.is_json() {
-        context.ui.json(&sample)?;
-    } else {
-        context.ui.data(&format!("{}\n", render(&sample)))?;
-        context.ui.note(&format!("next: orch patterns stats --type {}", sample.task_type));
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    let note = |sample: &SampleView, _| Some(format!("next: orch patterns stats --type {}", sample.task_type));
+    let text = |sample: &SampleView, _: &_, _| format!("{}\n", render(sample));
+    context.present_with_note(&endpoint::SampleRecord { body: new }, text, note).await
 }
 
 /// Returns a directory as the engine knows it; a name is unchanged.

@@ -17,7 +17,7 @@ pub struct Signals {
     early: bool,
 }
 
-/// The order that a signal stands for.
+/// The order that a signal means.
 pub struct Order {
     /// How to shut down, and why.
     pub departure: Departure,

@@ -91,8 +91,8 @@ async fn one(host: &ServiceHost<'_>, found: &Found, config: Option<&Config>) -> 
     }
     let detail = format!("{place}: {}", misses.join("; "));
     if found.is_packaged {
-        let standing = host.standing(found.supervisor).await;
-        if standing.is_enabled != Some(true) && standing.pid.is_none() {
+        let state = host.state(found.supervisor).await;
+        if state.is_enabled != Some(true) && state.pid.is_none() {
             // It is installed for everybody on the machine; this person did not ask for it.
             let detail = format!(
                 "{place}: brought by a package, and not in use; orch service install sets it up with your PATH"

@@ -221,7 +221,7 @@ async fn remove(host: &ServiceHost<'_>, found: &Found) -> Result<(), CliError> {
     match found.supervisor {
         Supervisor::Homebrew => return host.order(Supervisor::Homebrew, &["stop", "orch"]).await,
         Supervisor::Launchd => {
-            if host.standing(Supervisor::Launchd).await.is_known {
+            if host.state(Supervisor::Launchd).await.is_known {
                 host.order(Supervisor::Launchd, &["bootout", &host.launchd_service()]).await?;
             }
         }

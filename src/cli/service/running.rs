@@ -55,9 +55,9 @@ pub async fn start(args: Start, context: &Context) -> Result<Exit, CliError> {
     // Homebrew writes its definition when it starts the service.
     let is_brews = host.found.is_empty() && host.choose(None).is_ok_and(|one| one == Supervisor::Homebrew);
     let supervisor = if is_brews { Supervisor::Homebrew } else { startable(&host)?.supervisor };
-    let standing = host.standing(supervisor).await;
+    let state = host.state(supervisor).await;
     if let Some((client, status)) = host.daemon().await {
-        if standing.pid == Some(status.pid) {
+        if state.pid == Some(status.pid) {
             return render(&host, supervisor, &status, "runs already");
         }
         if !args.replace {
@@ -112,9 +112,9 @@ pub async fn restart(args: Restart, context: &Context) -> Result<Exit, CliError>
         return anew_by_hand(&host, args.drain).await;
     }
     let found = startable(&host)?;
-    let standing = host.standing(found.supervisor).await;
+    let state = host.state(found.supervisor).await;
     if let Some((_, status)) = host.daemon().await
-        && standing.pid != Some(status.pid)
+        && state.pid != Some(status.pid)
     {
         let who = found.supervisor.describe();
         return Err(CliError::Refused {
@@ -203,7 +203,7 @@ async fn begin(host: &ServiceHost<'_>, supervisor: Supervisor) -> Result<(), Cli
         Supervisor::Launchd => {
             let (domain, service) = (host.launchd_domain(), host.launchd_service());
             let file = host.installed(Some(supervisor))?.file.to_string_lossy().into_owned();
-            if host.standing(supervisor).await.is_known {
+            if host.state(supervisor).await.is_known {
                 return host.order(supervisor, &["kickstart", &service]).await;
             }
             host.order(supervisor, &["bootstrap", &domain, &file]).await
@@ -216,7 +216,7 @@ async fn end(host: &ServiceHost<'_>, supervisor: Supervisor) -> Result<(), CliEr
         Supervisor::Systemd => host.order(supervisor, &["stop", UNIT]).await,
         Supervisor::Homebrew => host.order(supervisor, &["stop", "orch"]).await,
         Supervisor::Launchd => {
-            if host.standing(supervisor).await.is_known {
+            if host.state(supervisor).await.is_known {
                 return host.order(supervisor, &["bootout", &host.launchd_service()]).await;
             }
             Ok(())

@@ -117,7 +117,7 @@ impl<'a> ServiceHost<'a> {
     }
 
     /// Returns the service's state according to a supervisor; empty if the supervisor is unavailable.
-    pub async fn standing(&self, supervisor: Supervisor) -> Standing {
+    pub async fn state(&self, supervisor: Supervisor) -> Standing {
         let domain = self.launchd_service();
         let args: Vec<&str> = match supervisor {
             Supervisor::Systemd => vec!["show", UNIT, "--property", PROPERTIES],

@@ -155,14 +155,14 @@ pub async fn run(context: &Context) -> Result<Exit, CliError> {
 async fn collect(host: &ServiceHost<'_>) -> View {
     let served = host.daemon().await;
     let home = host.setup.home.root().to_owned();
-    let mut standings = Vec::new();
+    let mut states = Vec::new();
     for found in &host.found {
-        standings.push((found, host.standing(found.supervisor).await));
+        states.push((found, host.state(found.supervisor).await));
     }
     let pid = served.as_ref().map(|(_, status)| status.pid);
-    let is_of = |(_, standing): &&(&Found, Standing)| pid.is_some() && standing.pid == pid;
-    let in_charge = standings.iter().find(is_of);
-    let shown = in_charge.or(standings.first());
+    let is_of = |(_, state): &&(&Found, Standing)| pid.is_some() && state.pid == pid;
+    let in_charge = states.iter().find(is_of);
+    let shown = in_charge.or(states.first());
     let history = history(host, served.as_ref().map(|(client, _)| client)).await;
     let since = |pid: u32| {
         history.iter().rfind(|entry| entry.pid == pid && entry.kind == ServiceKind::Start).map(|entry| entry.at)
@@ -176,7 +176,7 @@ async fn collect(host: &ServiceHost<'_>) -> View {
         (None, None) => None,
     };
     let last = history.iter().rfind(|entry| entry.kind != ServiceKind::Start);
-    let supervisors_word = || shown.and_then(|(_, standing)| standing.last_exit.clone());
+    let supervisors_word = || shown.and_then(|(_, state)| state.last_exit.clone());
     let last_exit = match last {
         Some(entry) => Some(LastExit { at: Some(entry.at), kind: Some(entry.kind), why: entry.why.clone() }),
         None => supervisors_word().map(|why| LastExit { at: None, kind: None, why }),
@@ -184,11 +184,11 @@ async fn collect(host: &ServiceHost<'_>) -> View {
     View {
         supervisor: shown.map(|(found, _)| found.supervisor),
         file: shown.map(|(found, _)| found.file.clone()),
-        enabled: shown.and_then(|(_, standing)| standing.is_enabled),
-        state: shown.map(|(_, standing)| standing.word.clone()).filter(|word| !word.is_empty()),
-        restarts: shown.and_then(|(_, standing)| standing.restarts),
+        enabled: shown.and_then(|(_, state)| state.is_enabled),
+        state: shown.map(|(_, state)| state.word.clone()).filter(|word| !word.is_empty()),
+        restarts: shown.and_then(|(_, state)| state.restarts),
         in_charge: in_charge.is_some(),
-        problems: problems(host, &standings, pid).await,
+        problems: problems(host, &states, pid).await,
         daemon: served.map(|(_, status)| Daemon { since: since(status.pid), pid: status.pid, version: status.version }),
         home,
         last_exit,
@@ -206,17 +206,17 @@ async fn alone(program: &str, context: &Context) -> Waiting {
     Waiting { path, on_disk: if version.is_some() { OnDisk::Same } else { OnDisk::Unknown }, version }
 }
 
-async fn problems(host: &ServiceHost<'_>, standings: &[(&Found, Standing)], pid: Option<u32>) -> Vec<String> {
+async fn problems(host: &ServiceHost<'_>, states: &[(&Found, Standing)], pid: Option<u32>) -> Vec<String> {
     let mut problems = Vec::new();
-    if let [(one, _), (other, _), ..] = standings {
+    if let [(one, _), (other, _), ..] = states {
         problems.push(super::service_host::two(one, other).to_string());
     }
-    for (found, standing) in standings {
+    for (found, state) in states {
         let who = found.supervisor.describe();
         let home = host.home_of(found);
         if home != host.setup.home.root() {
             problems.push(format!("{who} serves another home: {}", home.display()));
-        } else if pid.is_some() && standing.pid != pid {
+        } else if pid.is_some() && state.pid != pid {
             problems.push(format!("the daemon that runs was started by hand, and not by {who}"));
         }
         if let Ok(loaded) = settings::global(host.context, &host.setup.home) {

@@ -103,7 +103,7 @@ impl Page {
             let text = format!("models: {}; orch models reset", one(set));
             lines.push(self.paint.text(Role::Warning, text::fit(&text, self.columns)).into_owned());
         }
-        let paused = status.paused.iter().map(|pause| text::fit(&pause.told, self.columns));
+        let paused = status.paused.iter().map(|pause| text::fit(&pause.description, self.columns));
         lines.extend(paused.map(|text| self.paint.text(Role::Warning, text).into_owned()));
         lines
     }

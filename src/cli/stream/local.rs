@@ -28,7 +28,7 @@ pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError
     }
     let mut link = watch.context.link().await?;
     let task = link.call(&endpoint::TaskShow { id }).await?;
-    // The files need no engine, and somebody may want to start one.
+    // The files need no engine, and a daemon may want to start.
     link.close().await?;
     let run = match &watch.cursor {
         Some(cursor) => started(&task).find(|run| run.run_id == cursor.run).or_else(|| started(&task).last()),

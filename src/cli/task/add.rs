@@ -2,17 +2,15 @@
 
 mod place;
 
-use crate::cli::context::{Context, resolve};
+use crate::cli::context::Context;
+use crate::cli::draft_args::DraftArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::repository::root_around;
 use crate::cli::ui::text;
 use orch_api::endpoint;
-use orch_api::types::{NewTask, TaskDraft, TaskView};
-use orch_config::home::Home;
+use orch_api::types::{NewTask, TaskView};
 use orch_core::base::ids::TaskId;
 use orch_core::tasks::model_policy::ModelPolicy;
-use orch_core::tasks::route::Complexity;
 use orch_sys::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -31,36 +29,17 @@ pub struct Args {
     /// Read the details from a file, or from stdin with -
     #[arg(long, value_name = "FILE", conflicts_with = "body")]
     body_file: Option<PathBuf>,
-    /// A label, such as agent:claude or complexity:simple; may be given several times
-    #[arg(short, long = "label", value_name = "LABEL")]
-    labels: Vec<String>,
-    /// Tasks with higher numbers start first
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    priority: i64,
     /// Tasks that must be done first: 1,2
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     depends_on: Vec<TaskId>,
     /// The task that this one is a subtask of
     #[arg(long, value_name = "ID")]
     parent: Option<TaskId>,
-    /// Directory of the repository; without it, the repository you are in
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// The type: feature, bug, docs or any other word
-    #[arg(long = "type", value_name = "TYPE")]
-    kind: Option<String>,
-    /// Require this agent
-    #[arg(long)]
-    agent: Option<String>,
-    /// Require this model: a name that the agent's CLI knows, provider/model, a tag such as auto:fast, or a tier
-    #[arg(long)]
-    model: Option<String>,
+    #[command(flatten)]
+    draft: DraftArgs,
     /// Whether another model may continue the task: dynamic, or sticky to keep the first one
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     model_policy: Option<ModelPolicy>,
-    /// Require a complexity: simple, medium or complex
-    #[arg(long, value_name = "COMPLEXITY")]
-    complexity: Option<Complexity>,
 }
 
 fn policy(word: &str) -> Result<ModelPolicy, String> {
@@ -71,18 +50,11 @@ fn policy(word: &str) -> Result<ModelPolicy, String> {
 /// Adds the task.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    let draft = TaskDraft {
-        body: body(&args)?,
-        dir: Some(place::resolve(args.dir.as_deref(), context, &home).await?),
-        title: args.title,
-        labels: args.labels.into_iter().chain(args.model_policy.map(ModelPolicy::label)).collect(),
-        priority: args.priority,
-        kind: args.kind,
-        agent: args.agent,
-        model: args.model,
-        complexity: args.complexity,
-    };
-    let new = NewTask { task: draft, depends_on: args.depends_on, parent: args.parent };
+    let body = body(&args)?;
+    let dir = place::resolve(args.draft.dir.as_deref(), context, &home).await?;
+    let mut task = args.draft.into_draft(args.title, body, Some(dir));
+    task.labels.extend(args.model_policy.map(ModelPolicy::label));
+    let new = NewTask { task, depends_on: args.depends_on, parent: args.parent };
     let mut link = context.link().await?;
     let task = link.call(&endpoint::TaskAdd { body: new }).await?;
     task.warnings.iter().for_each(|warning| context.ui.warning(warning));
@@ -127,16 +99,4 @@ fn body(args: &Args) -> Result<String, CliError> {
         }
         (None, Some(file)) => Ok(fs::read_text(file, LONGEST_BODY)?),
     }
-}
-
-/// Returns the directory of the work. `None` means the only project, which the engine determines.
-pub async fn directory(dir: Option<&Path>, context: &Context, home: &Home) -> Result<Option<PathBuf>, CliError> {
-    let Some(dir) = dir else {
-        return root_around(context, home, &resolve(&context.cwd, Path::new("."))).await;
-    };
-    let dir = resolve(&context.cwd, dir);
-    if !dir.is_dir() {
-        return Err(CliError::usage(format!("{} is not a directory", dir.display()), "--dir names a repository"));
-    }
-    Ok(Some(root_around(context, home, &dir).await?.unwrap_or(dir)))
 }

@@ -54,16 +54,12 @@ impl Args {
 
 /// Sends the request, and prints the new state.
 pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let task = link.call(&verb.request(args.id)?).await?;
-    if context.ui.is_json() {
-        context.ui.json(&task)?;
-    } else {
-        context.ui.data(&render(&task))?;
-        context.ui.note(&next(&task, link.is_own()));
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    send(&verb.request(args.id)?, context).await
+}
+
+/// Sends a request about one task, and prints the new state.
+pub(super) async fn send(request: &impl ToRequest<Answer = TaskView>, context: &Context) -> Result<Exit, CliError> {
+    context.present_with_note(request, |task, _, _| render(task), |task, is_own| Some(next(task, is_own))).await
 }
 
 /// Describes the present state of the task in one line.

@@ -43,9 +43,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
     let tmux = setup.tmux();
     tmux.check().await?;
-    let mut link = context.link().await?;
-    let task = link.call(&endpoint::TaskShow { id: args.id }).await?;
-    link.close().await?;
+    let task = context.fetch(&endpoint::TaskShow { id: args.id }).await?;
     let live = task.runs.iter().flatten().rev().find(|run| is_live(run));
     let Some(run) = live else { return Err(not_live(args.id)) };
     let Some(file) = session_file(run) else { return Err(no_terminal(args.id, run)) };

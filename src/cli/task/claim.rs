@@ -6,6 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::text;
 use orch_api::claims::NewClaim;
 use orch_api::endpoint::{self, ToRequest};
+use orch_api::types::TaskView;
 use orch_core::base::ids::TaskId;
 
 /// The request.
@@ -26,7 +27,7 @@ pub struct Args {
     /// Claim it under this name; default: ORCH_IDENTITY, your gh login, or user@host
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Even if it belongs to somebody else
+    /// Even if another person has claimed it
     #[arg(long)]
     force: bool,
 }
@@ -39,17 +40,12 @@ pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliE
         Verb::Claim => endpoint::TaskClaim { id, body }.to_request()?,
         Verb::Unclaim => endpoint::TaskUnclaim { id, body }.to_request()?,
     };
-    let mut link = context.link().await?;
-    let task = link.call(&request).await?;
-    if context.ui.is_json() {
-        context.ui.json(&task)?;
-    } else {
+    let text = |task: &TaskView, _: &_, _| {
         let who = match &task.assignee {
             Some(name) => format!("is claimed by {}", text::fit(name, 80)),
             None => "is not claimed".to_owned(),
         };
-        context.ui.data(&format!("task {} {who}: {}\n", task.id, text::fit(&task.title, 120)))?;
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+        format!("task {} {who}: {}\n", task.id, text::fit(&task.title, 120))
+    };
+    context.present(&request, text).await
 }

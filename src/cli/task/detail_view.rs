@@ -99,7 +99,7 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
     let kind = task.question_kind.map(|kind| format!(" ({})", kind.label())).unwrap_or_default();
     view.field("status", format!("{}{kind}", paint.text(role_of(task.status), task.status.as_str())));
     view.optional("held", task.hold.as_ref().map(|hold| render_hold(hold, now)));
-    standing(&mut view, task);
+    waiting(&mut view, task);
     wishes(&mut view, task, now);
     view.optional("branch", task.branch.as_deref().map(line));
     let from: Vec<_> =
@@ -152,7 +152,7 @@ fn otherwise(task: &TaskView, route: &RouteResultView) -> Option<String> {
     (!is_as_routed).then(|| format!("{} with {model}", line(&last.agent)))
 }
 
-fn standing(view: &mut DetailView, task: &TaskView) {
+fn waiting(view: &mut DetailView, task: &TaskView) {
     if let Some(question) = &task.question {
         let indent = " ".repeat(NAMES + 2);
         let text = indented(question, &indent);

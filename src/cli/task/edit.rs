@@ -136,10 +136,7 @@ async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), C
 /// The engine is closed while the person types, so that a daemon can start meanwhile.
 async fn in_editor(id: TaskId, context: &Context) -> Result<(), CliError> {
     let editor = editor(context)?;
-    let mut link = context.link().await?;
-    let seen = link.call(&endpoint::TaskWish { id }).await?;
-    link.close().await?;
-    let (seen, _) = seen.into_spec();
+    let (seen, _) = context.fetch(&endpoint::TaskWish { id }).await?.into_spec();
     let draft = Draft::new(context, id, &form::text_of(id, &seen))?;
     loop {
         let exit = draft.open(&editor, context)?;

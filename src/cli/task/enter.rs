@@ -41,9 +41,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if (args.shell || args.agent) && !stdin_is_terminal() {
         return Err(CliError::usage("a shell and an agent need a terminal", &format!("orch task show {id} --json")));
     }
-    let mut link = context.link().await?;
-    let task = link.call(&endpoint::TaskShow { id }).await?;
-    link.close().await?;
+    let task = context.fetch(&endpoint::TaskShow { id }).await?;
     let is_at_work = matches!(task.status, Status::InProgress | Status::InReview);
     if is_at_work && !args.look {
         let message = format!("task {id} is {}: an agent or orch is at work in its worktree", task.status.as_str());

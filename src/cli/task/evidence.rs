@@ -42,9 +42,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 /// Writes the page to a file and opens it in the person's viewer. JSON output has the path of the file.
 async fn show(id: TaskId, context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let task = link.call(&endpoint::TaskShow { id }).await?;
-    link.close().await?;
+    let task = context.fetch(&endpoint::TaskShow { id }).await?;
     let file = keep(&task, &page(&task, &result_of(&task)), context)?;
     if context.ui.is_json() {
         context.ui.json(&json!({ "file": file }))?;

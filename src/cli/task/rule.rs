@@ -1,7 +1,7 @@
 //! `orch task approve`, `merge`, `revert` and `reject`: send a person's decision on a task, and wait until it is
 //! carried out. Without a daemon, an engine of this process carries it out.
 
-use super::ask::{next, render};
+use super::ask::send;
 use super::run::{open, print_end};
 use super::settle::settled;
 use crate::cli::context::Context;
@@ -90,17 +90,8 @@ pub async fn revert(args: RevertArgs, context: &Context) -> Result<Exit, CliErro
 
 /// Sends the work back to its author.
 pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let reject = Reject { reason: args.message, commit: None };
-    let task = link.call(&endpoint::TaskReject { id: args.id, body: reject }).await?;
-    if context.ui.is_json() {
-        context.ui.json(&task)?;
-    } else {
-        context.ui.data(&render(&task))?;
-        context.ui.note(&next(&task, link.is_own()));
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    let body = Reject { reason: args.message, commit: None };
+    send(&endpoint::TaskReject { id: args.id, body }, context).await
 }
 
 struct Order {

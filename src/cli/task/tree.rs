@@ -43,9 +43,7 @@ struct Node<'a> {
 
 /// Prints the trees.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let tasks = link.call(&endpoint::TaskList).await?;
-    link.close().await?;
+    let tasks = context.fetch(&endpoint::TaskList).await?;
     let forest = Forest::new(&tasks);
     let roots = match args.id {
         Some(id) => vec![forest.node(id).ok_or_else(|| CliError::NotFound {

@@ -45,17 +45,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 async fn all(context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let sent = link.call(&endpoint::UnblockAll).await?;
-    if context.ui.is_json() {
-        context.ui.json(&sent)?;
-    } else if sent.is_empty() {
-        context.ui.data("no task is blocked or needs review\n")?;
-    } else {
-        let ids: Vec<String> = sent.iter().map(|id| format!("#{id}")).collect();
-        context.ui.data(&format!("{} sent on: {}\n", count::plural(sent.len(), "task"), ids.join(" ")))?;
-        context.ui.note("next: orch task list");
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    let text = |sent: &Vec<TaskId>, _: &_, _| match sent.as_slice() {
+        [] => "no task is blocked or needs review\n".to_owned(),
+        sent => {
+            let ids: Vec<String> = sent.iter().map(|id| format!("#{id}")).collect();
+            format!("{} sent on: {}\n", count::plural(sent.len(), "task"), ids.join(" "))
+        }
+    };
+    let note = |sent: &Vec<TaskId>, _| (!sent.is_empty()).then(|| "next: orch task list".to_owned());
+    context.present_with_note(&endpoint::UnblockAll, text, note).await
 }

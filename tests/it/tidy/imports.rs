@@ -1,12 +1,12 @@
 //! Which paths a source names: of this workspace, with `super` resolved, and of foreign crates. Whatever goes through a
-//! `use` or stands in the code in full is found; what a macro makes up is not.
+//! `use` or is in the code in full is found; what a macro makes up is not.
 
 use super::source::{Kind, Source};
 
 /// A path as the source names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// Its parts. A path of the workspace begins with the component; `*` stands for everything below.
+    /// Its parts. A path of the workspace begins with the component; `*` means everything below.
     pub path: Vec<String>,
     /// Where.
     pub line: usize,
@@ -36,13 +36,13 @@ pub fn module_of(path: &str) -> Vec<String> {
     root.into_iter().chain(below).collect()
 }
 
-/// What `crate` stands for in a file: the crate's folder below `crates/`; nothing in the program's own package.
+/// What `crate` means in a file: the crate's folder below `crates/`; nothing in the program's own package.
 fn root_of(path: &str) -> Option<String> {
     let below = path.strip_prefix("crates/")?;
     below.split('/').next().map(str::to_owned)
 }
 
-/// Finds the paths. In `src/main.rs`, the library's name `orch` stands for this crate.
+/// Finds the paths. In `src/main.rs`, the library's name `orch` means this crate.
 pub fn paths(source: &Source) -> Paths {
     let mut reader = Reader { source, module: module_of(&source.path), opened: Vec::new(), found: Paths::default() };
     let mut at = 0;
@@ -54,7 +54,7 @@ pub fn paths(source: &Source) -> Paths {
 
 struct Reader<'a> {
     source: &'a Source,
-    /// The module that the code stands in, inline ones included.
+    /// The module that contains the code, inline ones included.
     module: Vec<String>,
     /// For each open brace, whether it opened a module.
     opened: Vec<bool>,
@@ -66,7 +66,7 @@ impl Reader<'_> {
         self.source.code.get(at).is_some_and(|token| token.is(text))
     }
 
-    /// Reads what stands at `at`, and tells where to go on.
+    /// Reads the item at `at`, and returns where to continue.
     fn read(&mut self, at: usize) -> usize {
         let token = self.source.code[at];
         if token.is("{") {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Table = &'static [(&'static str, &'static [May])];
 
 /// The rooms within a crate: the modules directly below its `lib.rs`, each named from the crate's root. A crate that has no row
-/// has one room. What stands in `lib.rs` is for other crates: within, a thing is named where it is.
+/// has one room. The exports of `lib.rs` are for other crates: within a crate, a thing is named where it is.
 const WITHIN: &[(&str, Table)] = &[("core", CORE), ("engine", ENGINE)];
 
 const CORE: Table = &[

@@ -217,7 +217,7 @@ impl Script {
         Self::parse(&name, &text)
     }
 
-    /// Reads a script; `name` stands in error messages.
+    /// Reads a script; `name` is for error messages.
     pub fn parse(name: &str, text: &str) -> Result<Self, BadScript> {
         let path = name.to_owned();
         let script: Self =

@@ -190,7 +190,7 @@ pub fn overview(overview: &Overview) -> ChatMessage {
         Block::plain(format!("Tasks: {counts}")),
         Block::plain(format!("Today: {}", spend(&overview.today))),
     ];
-    blocks.extend(status.paused.iter().take(FEW).map(|pause| Block::plain(chat_commands(&pause.told))));
+    blocks.extend(status.paused.iter().take(FEW).map(|pause| Block::plain(chat_commands(&pause.description))));
     let open = status.breakers.iter().take(FEW).map(|breaker| format!("Breaker {} is open", breaker.name));
     blocks.extend(open.map(Block::plain));
     blocks.extend(status.problems.iter().take(FEW).map(|problem| Block::plain(cut(problem, LONGEST_WORDS))));
@@ -486,7 +486,7 @@ pub fn cost(today: &SpendView, all: &CostView) -> ChatMessage {
 /// Renders the pauses.
 pub fn pauses(view: &PausesView) -> ChatMessage {
     let mut blocks: Vec<Block> =
-        view.paused.iter().take(FEW).map(|pause| Block::plain(chat_commands(&pause.told))).collect();
+        view.paused.iter().take(FEW).map(|pause| Block::plain(chat_commands(&pause.description))).collect();
     if blocks.is_empty() {
         blocks.push(Block::plain(if view.changed { "Starts are resumed." } else { "Nothing was paused." }));
     }

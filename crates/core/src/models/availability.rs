@@ -10,6 +10,8 @@ pub use pacing::HEADERS;
 
 use crate::models::catalog::{Facts, ModelRef};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use strum::IntoStaticStr;
 
@@ -30,7 +32,8 @@ const SKEW: SignedDuration = SignedDuration::from_secs(120);
 const NO_LIST: [u16; 3] = [404, 405, 501];
 
 /// The state of a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum State {
     /// It can be used.

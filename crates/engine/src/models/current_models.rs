@@ -3,6 +3,7 @@
 use crate::catalog::known_models::{book_describing, failing};
 use crate::catalog::model_book::ModelBook;
 use crate::catalog::reach::reach;
+use crate::deps::Deps;
 use crate::engine::Engine;
 use crate::engine::engine_handle::EngineHandle;
 use crate::error::EngineError;
@@ -12,7 +13,6 @@ use orch_config::Config;
 use orch_core::economics::track_record::Sample;
 use orch_core::models::catalog::ModelRef;
 use orch_core::models::resolve::Needs;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The models, and what is known of their past runs.
@@ -23,14 +23,14 @@ pub struct CurrentModels {
     pub samples: Vec<Sample>,
     /// The time of the look.
     pub now: Timestamp,
+    pub(super) deps: Arc<Deps>,
     config: Arc<Config>,
-    environment: BTreeMap<String, String>,
 }
 
 impl CurrentModels {
     /// Returns the model that the program of an agent gets for a reference.
     pub fn model_of(&self, agent: &str, reference: &str) -> Option<ModelRef> {
-        let reach = reach(&self.config, agent, &self.environment);
+        let reach = reach(&self.config, agent, &self.deps.environment);
         reach.name(self.book.resolver(), reference, &Needs::default()).ok()?.model
     }
 }
@@ -63,8 +63,7 @@ impl EngineHandle {
                 format!("{}, asked {age:#} ago", failing(id, probe))
             });
             book.remember(&settings.config, &deps.environment, &samples, now);
-            let (config, environment) = (Arc::clone(&settings.config), deps.environment.clone());
-            CurrentModels { book, samples, now, config, environment }
+            CurrentModels { book, samples, now, config: Arc::clone(&settings.config), deps }
         });
         built.await.map_err(|_| EngineError::Stopping)
     }

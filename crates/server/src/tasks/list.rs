@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// All tasks.
+/// Lists all tasks.
 ///
 /// # Errors
 /// The journal cannot be read. Where that happens in the middle of the list, it breaks off.

@@ -1,7 +1,7 @@
 //! Determines the repository of a new task, asks a person where that is ambiguous, and describes the result.
 
-use super::directory;
 use crate::cli::context::Context;
+use crate::cli::draft_args::directory;
 use crate::cli::error::CliError;
 use crate::cli::ui::{stdin_is_terminal, text};
 use crate::cli::{init, repository};
@@ -75,10 +75,7 @@ async fn outside(context: &Context) -> Result<PathBuf, CliError> {
 }
 
 async fn projects(context: &Context) -> Result<Vec<NewProject>, CliError> {
-    let mut link = context.link().await?;
-    let projects = link.call(&endpoint::ProjectList).await?;
-    link.close().await?;
-    Ok(projects)
+    context.fetch(&endpoint::ProjectList).await
 }
 
 /// Describes the project, the branch that work starts from, and what happens to the result.
