@@ -7,37 +7,24 @@ mod gate;
 mod gateway;
 mod inbox;
 mod listener;
-mod outbound_queue;
 mod render;
 mod rest;
+mod service;
 mod threads;
+
+pub use service::DiscordService;
 
 use super::chat::Refusal;
 use super::conversation::buttons::LISTED;
 use super::conversation::channel_store::ChannelStore;
-use super::health::{Health, Way};
-use super::shutdown::shut_down;
-use super::streams::{Shown, Streams};
-use super::{Channel, TwoWay};
-use api::{Api, Place, id};
-use files::Files;
+use super::service::ServiceChannel;
+use api::id;
 use inbox::Listed;
-use jiff::Timestamp;
-use listener::Listener;
-use orch_api::client::Client;
 use orch_config::resolved_channels::{DISCORD_API, Discord as Settings};
 use orch_config::secret::Secret;
-use orch_core::notices::notice::{Notice, NoticeKind};
-use orch_core::operations::channel::{ChannelKind, ChatMessage};
+use orch_core::operations::channel::ChannelKind;
 use orch_engine::handle::EngineHandle;
-use orch_sys::clock::{Clock, SystemClock};
-use outbound_queue::OutboundQueue;
-use std::sync::{Arc, OnceLock};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use twilight_model::id::Id;
-use twilight_model::id::marker::{ChannelMarker, GuildMarker};
+use twilight_model::id::marker::ChannelMarker;
 
 /// Prefix of the keys that store direct-message channels by user.
 const DIRECT: &str = "direct/";
@@ -105,40 +92,18 @@ fn is_safe(url: &str) -> bool {
     }
 }
 
-/// The channel. Cheap to clone.
-#[derive(Clone)]
-pub struct Discord(Arc<Inner>);
-
-struct Inner {
-    setup: Setup,
-    api: Api,
-    store: ChannelStore,
-    queue: OutboundQueue,
-    health: Health,
-    streams: Streams<Id<ChannelMarker>>,
-    files: Files,
-    /// Server of the channel, once it is known; `None`: a direct-message channel.
-    guild: OnceLock<Option<Id<GuildMarker>>>,
-}
-
-fn now() -> Timestamp {
-    SystemClock.now()
-}
+/// The channel.
+pub type Discord = ServiceChannel<DiscordService>;
 
 impl Discord {
     /// Creates the channel without connecting.
     pub fn new(setup: Setup, store: ChannelStore) -> Self {
-        let api = Api::new(&setup.token, setup.api_url.as_deref());
-        let health = Health::new(ChannelKind::Discord);
-        let mut users = setup.listed.users.clone();
+        let (channel, mut users) = (setup.listed.channel, setup.listed.users.clone());
         if !setup.listed.roles.is_empty() {
             // Roles are checked at the press.
             users.insert(LISTED.to_owned());
         }
-        let queue = OutboundQueue::new(api.clone(), setup.listed.channel, store.clone(), users, health.clone());
-        let files = Files::new(setup.api_url.as_deref());
-        let streams = Streams::new(store.clone());
-        Self(Arc::new(Inner { setup, api, store, queue, health, streams, files, guild: OnceLock::new() }))
+        Self::over(DiscordService::new(setup, store.clone()), store, (channel, []), &users)
     }
 
     /// Creates the channel from the settings and their token, with the journal as its store.
@@ -149,150 +114,13 @@ impl Discord {
         Ok(Self::new(Setup::from_settings(settings, token)?, ChannelStore::Journal(engine, ChannelKind::Discord)))
     }
 
-    /// Returns the current problem; `None`: there is none.
-    pub fn trouble(&self) -> Option<String> {
-        self.0.health.trouble()
-    }
-
-    /// Returns the number of messages that wait to be sent.
-    pub fn waiting(&self) -> usize {
-        self.0.queue.waiting()
-    }
-
     /// Returns the name of the channel for `orch channel test`, without sending a message.
     ///
     /// # Errors
     /// The token or the channel is refused, or the server cannot be reached.
     pub async fn check(&self) -> Result<String, Refusal> {
-        let at = self.0.api.whereabouts(self.0.setup.listed.channel).await?;
+        let at = self.0.service.api.whereabouts(self.0.home).await?;
         Ok(if at.guild.is_some() { format!("#{}", at.channel_name) } else { "a direct message".to_owned() })
-    }
-
-    /// Starts to show the output of a task in a channel.
-    async fn stream(&self, shown: Shown<Id<ChannelMarker>>, client: &Client, tracker: &TaskTracker) {
-        let (key, stop) = self.0.streams.begin(&shown, now()).await;
-        self.show((key, stop), shown, (client, tracker));
-    }
-
-    /// Resumes the streams that were open when the daemon or this channel stopped.
-    async fn resume_streams(&self, client: &Client, tracker: &TaskTracker) {
-        for (key, shown) in self.0.streams.unfinished().await {
-            if !self.is_seen(&shown).await {
-                self.0.streams.remove(key).await;
-                continue;
-            }
-            if let Some(place) = shown.message().and_then(Place::parse) {
-                self.0.queue.adopt(key, place);
-            }
-            let stop = self.0.streams.resume(key, &shown);
-            self.show((key, stop), shown, (client, tracker));
-        }
-    }
-
-    /// Returns whether the user who requested a stream may still see it.
-    async fn is_seen(&self, shown: &Shown<Id<ChannelMarker>>) -> bool {
-        let listed = &self.0.setup.listed;
-        if listed.is_empty() || shown.home != listed.channel {
-            return false;
-        }
-        let is_there = shown.chat == listed.channel || listed.users.contains(&shown.by);
-        is_there || self.0.queue.threads().task_of(shown.chat, None).await.is_some()
-    }
-
-    fn show(
-        &self,
-        (key, stop): (u64, CancellationToken),
-        Shown { chat, task, .. }: Shown<Id<ChannelMarker>>,
-        (client, tracker): (&Client, &TaskTracker),
-    ) {
-        let (queue, client, discord) = (self.0.queue.clone(), client.clone(), self.clone());
-        tracker.spawn(async move {
-            let show = |content, stage| queue.show(key, chat, content, stage);
-            let answer = |content| queue.answer(chat, content);
-            discord.0.streams.run((key, stop), (chat, task), &client, show, answer).await;
-        });
-    }
-
-    /// Returns the server of the channel; `None`: it is a direct-message channel.
-    async fn guild(&self) -> Result<Option<Id<GuildMarker>>, Refusal> {
-        if let Some(known) = self.0.guild.get() {
-            return Ok(*known);
-        }
-        let found = self.0.api.whereabouts(self.0.setup.listed.channel).await?.guild;
-        Ok(*self.0.guild.get_or_init(|| found))
-    }
-
-    /// Returns the direct-message channel of a listed user.
-    async fn direct(&self, user: &str) -> Result<Id<ChannelMarker>, Refusal> {
-        let (key, store) = (format!("{DIRECT}{user}"), &self.0.store);
-        if let Some(known) = store.get(&key).await.ok().flatten().as_deref().and_then(id) {
-            return Ok(known);
-        }
-        let Some(user) = id(user) else { return Err(Refusal::Gone) };
-        let channel = self.0.api.direct(user).await?;
-        if let Err(error) = store.set(&key, Some(channel.to_string())).await {
-            tracing::debug!(%error, "a channel is looked up again");
-        }
-        Ok(channel)
-    }
-}
-
-impl TwoWay for Discord {
-    async fn run(&self, client: Client, cancel: CancellationToken) {
-        let (tracker, closing, mut queues) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
-        let (queue, closes) = (self.0.queue.clone(), closing.clone());
-        queues.spawn(async move { queue.run(&closes).await });
-        self.resume_streams(&client, &tracker).await;
-        if self.0.setup.listed.is_empty() {
-            tracing::info!("nobody is listed for discord: nothing is listened to");
-        } else {
-            Listener::new(self, &client, &tracker).run(&cancel).await;
-        }
-        cancel.cancelled().await;
-        self.0.streams.suspend();
-        shut_down(&tracker, &closing, queues).await;
-        self.0.queue.close();
-    }
-}
-
-impl Channel for Discord {
-    // The listener stores problems of receiving.
-    fn trouble(&self) -> Option<String> {
-        self.0.health.get(Way::Out)
-    }
-
-    async fn send(&self, message: &ChatMessage) -> Result<Option<String>, Refusal> {
-        Ok(self.0.queue.send(message).await?.map(|place| place.to_string()))
-    }
-
-    async fn send_notices(
-        &self,
-        _key: &str,
-        notices: &[Notice],
-        message: &ChatMessage,
-    ) -> Result<Option<String>, Refusal> {
-        let is_of_strangers = notices.iter().all(|notice| notice.kind == NoticeKind::Stranger);
-        if is_of_strangers && !notices.is_empty() {
-            // In the channel, the stranger would read it.
-            for user in &self.0.setup.listed.users {
-                let sent = match self.direct(user).await {
-                    Ok(channel) => self.0.queue.send_to(channel, message).await,
-                    Err(refusal) => Err(refusal),
-                };
-                match sent {
-                    Ok(_) => return Ok(None),
-                    Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
-                    // The user does not accept messages from the bot.
-                    Err(Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_)) => {}
-                }
-            }
-        }
-        self.send(message).await
-    }
-
-    async fn edit(&self, id: &str, message: &ChatMessage) -> Result<(), Refusal> {
-        let place = Place::parse(id).ok_or(Refusal::Gone)?;
-        self.0.queue.edit(place, message).await
     }
 }
 

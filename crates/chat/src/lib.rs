@@ -13,6 +13,7 @@ mod health;
 pub mod notifier;
 mod outbound_queue;
 mod rate_limit;
+mod service;
 mod shutdown;
 pub mod streams;
 pub mod telegram;

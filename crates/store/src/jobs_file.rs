@@ -9,11 +9,12 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub use crate::problem::Severity;
+
 use orch_config::yaml::edit::edit;
 use orch_config::yaml::{EditError, NodeId, Tree};
 use orch_core::operations::job::{JobId, JobSpec};
 use serde_json::{Map, Value};
-use std::fmt;
 
 /// The key of the list.
 const JOBS: &str = "jobs";
@@ -42,48 +43,8 @@ const KEYS: [&str; 20] = [
     "body",
 ];
 
-/// How bad a [`Problem`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// The file, or the entry, does not count.
-    Error,
-    /// It counts, but may not mean what was meant.
-    Warning,
-}
-
 /// Something wrong in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// How bad the problem is.
-    pub severity: Severity,
-    /// Line, counted from 1; 0 when it concerns the file as a whole.
-    pub line: u32,
-    /// Column in characters, counted from 1.
-    pub column: u32,
-    /// The job it concerns, where that is known.
-    pub job: Option<JobId>,
-    /// What is wrong: a lower-case fragment without the place.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-impl fmt::Display for Problem {
-    /// `line 3, column 5: job nightly: message (hint)`; the name of the file is the caller's.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 0 {
-            write!(f, "line {}, column {}: ", self.line, self.column)?;
-        }
-        if let Some(job) = &self.job {
-            write!(f, "job {job}: ")?;
-        }
-        f.write_str(&self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, " ({hint})"),
-            None => Ok(()),
-        }
-    }
-}
+pub type Problem = crate::problem::Problem<JobId>;
 
 /// One entry of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod key_value;
 mod messages;
 mod migrations;
 mod outbox;
+mod problem;
 mod recorded;
 pub mod records;
 pub mod salvage;

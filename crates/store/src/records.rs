@@ -260,6 +260,24 @@ macro_rules! record {
 }
 use record;
 
+/// Defines records one after the other, each as [`record!`] does.
+macro_rules! records {
+    () => {};
+    ($(#[$meta:meta])* $kind:ident $record:ident = $value:ty { $($body:tt)* } with $part:ident: $part_type:ident {
+        $($inner:tt)*
+    } $($rest:tt)*) => {
+        $crate::records::record! {
+            $(#[$meta])* $kind $record = $value { $($body)* } with $part: $part_type { $($inner)* }
+        }
+        $crate::records::records! { $($rest)* }
+    };
+    ($(#[$meta:meta])* $kind:ident $record:ident = $value:ty { $($body:tt)* } $($rest:tt)*) => {
+        $crate::records::record! { $(#[$meta])* $kind $record = $value { $($body)* } }
+        $crate::records::records! { $($rest)* }
+    };
+}
+use records;
+
 /// Tells serde to leave out a number that is 0.
 fn is_zero(number: &u32) -> bool {
     *number == 0

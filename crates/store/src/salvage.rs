@@ -141,77 +141,34 @@ pub fn salvage(path: &Path, highest: u64) -> Salvaged {
     saved
 }
 
-/// What a person or a failure has switched, and the daemon's own history.
+/// Reads what a person or a failure has switched, the daemon's own history, and what channels keep.
 fn switched(reading: &mut Reading<'_>, saved: &mut Salvaged) {
-    let Salvaged { breakers, cooldowns, service, jobs, firings, batches, spends, recorded, .. } = saved;
     reading.table("cooldowns", "agent, data", Some(FEW), |row| {
-        cooldowns.insert(row.get(0)?, json(row, 1)?);
+        saved.cooldowns.insert(row.get(0)?, json(row, 1)?);
         Ok(())
     });
     if reading.has("breakers", 6) {
         reading.table("breakers", "name, data", Some(FEW), |row| {
-            breakers.insert(row.get(0)?, json(row, 1)?);
+            saved.breakers.insert(row.get(0)?, json(row, 1)?);
             Ok(())
         });
     }
-    if reading.has("service", 7) {
-        reading.table("service", "id, data", None, |row| {
-            service.push(json(row, 1)?);
-            Ok(())
-        });
-    }
-    if reading.has("jobs", 10) {
-        reading.table("jobs", "id, data", None, |row| {
-            jobs.push(json(row, 1)?);
-            Ok(())
-        });
-        reading.table("firings", "job, due, data", None, |row| {
-            firings.push(json(row, 2)?);
-            Ok(())
-        });
-    }
-    if reading.has("batches", 11) {
-        reading.table("batches", "number, name, data", None, |row| {
-            batches.push(json(row, 2)?);
-            Ok(())
-        });
-    }
-    if reading.has("spends", 12) {
-        reading.table("spends", "id, at, data", None, |row| {
-            spends.push(json(row, 2)?);
-            Ok(())
-        });
-    }
-    if reading.has("recorded", 13) {
-        reading.table("recorded", "number, data", None, |row| {
-            recorded.push(json(row, 1)?);
-            Ok(())
-        });
-    }
-    of_channels(reading, saved);
-    let mut pauses = Vec::new();
-    let is_whole = !reading.has("pauses", 7)
-        || reading.table("pauses", "scope, data", Some(FEW), |row| {
-            pauses.push(json(row, 1)?);
-            Ok(())
-        });
-    // One that went back may lack a pause or hold one that was ended.
-    saved.pauses = (is_whole && !saved.went_back).then_some(pauses);
-}
-
-/// Reads what channels keep, and their messages.
-fn of_channels(reading: &mut Reading<'_>, saved: &mut Salvaged) {
-    let Salvaged { kept, outbox, .. } = saved;
+    (saved.service, _) = reading.list("service", 7, "id", None);
+    (saved.jobs, _) = reading.list("jobs", 10, "id", None);
+    (saved.firings, _) = reading.list("firings", 10, "job, due", None);
+    (saved.batches, _) = reading.list("batches", 11, "number, name", None);
+    (saved.spends, _) = reading.list("spends", 12, "id, at", None);
+    (saved.recorded, _) = reading.list("recorded", 13, "number", None);
     if reading.has("outbox", 14) {
         reading.table("channel_state", "channel, key, value, updated_at", None, |row| {
-            kept.push(super::key_value::of_row(row)?);
-            Ok(())
-        });
-        reading.table("outbox", "id, channel, data", None, |row| {
-            outbox.push(json(row, 2)?);
+            saved.kept.push(super::key_value::of_row(row)?);
             Ok(())
         });
     }
+    (saved.outbox, _) = reading.list("outbox", 14, "id, channel", None);
+    let (pauses, is_whole) = reading.list("pauses", 7, "scope", Some(FEW));
+    // A journal that went back may lack a pause or hold one that was ended.
+    saved.pauses = (is_whole && !saved.went_back).then_some(pauses);
 }
 
 fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
@@ -239,6 +196,18 @@ impl Reading<'_> {
         let count: Option<u64> = self.connection.query_row(sql, [table], |row| row.get(0)).ok();
         let version: Option<usize> = self.connection.pragma_query_value(None, "user_version", |row| row.get(0)).ok();
         count != Some(0) || version.is_none_or(|version| version >= since)
+    }
+
+    /// Returns the values of every readable row of a table that came with version `since`, and whether that was all of it.
+    /// `columns` precede the column of the values.
+    fn list<T: Stored>(&mut self, table: &str, since: usize, columns: &str, highest: Option<i64>) -> (Vec<T>, bool) {
+        let mut values = Vec::new();
+        let is_whole = !self.has(table, since)
+            || self.table(table, &format!("{columns}, data"), highest, |row| {
+                values.push(json(row, columns.split(',').count())?);
+                Ok(())
+            });
+        (values, is_whole)
     }
 
     /// Takes every row of a table that can be read, and returns whether that was all of it. `highest`: no row has a

@@ -16,13 +16,13 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub use crate::problem::Severity;
 pub use agreed::Agreed;
 pub use entry::{Entry, NewEntry};
 pub use outline::{Applied, At, Edit, Outline, Refused};
 
 use orch_config::yaml::{Decoded, EditError, Tree};
 use orch_core::base::ids::TaskId;
-use std::fmt;
 use std::ops::Range;
 
 /// The most keys of an entry that mean nothing that are named.
@@ -31,45 +31,8 @@ const IGNORED: usize = 8;
 /// The key of the list of tasks.
 const TASKS: &str = "tasks";
 
-/// How bad a [`Problem`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// The file, or the entry, does not count.
-    Error,
-    /// It counts, but may not mean what was meant.
-    Warning,
-}
-
 /// Something wrong in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// How bad the problem is.
-    pub severity: Severity,
-    /// Line, counted from 1; 0 when it concerns the file as a whole.
-    pub line: u32,
-    /// Column in characters, counted from 1; 0 when it concerns the file as a whole.
-    pub column: u32,
-    /// The task it concerns, where that is known.
-    pub task: Option<TaskId>,
-    /// What is wrong: a lower-case fragment without the place.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-impl fmt::Display for Problem {
-    /// `line 3, column 5: message (hint)`; the name of the file is the caller's.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 0 {
-            write!(f, "line {}, column {}: ", self.line, self.column)?;
-        }
-        f.write_str(&self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, " ({hint})"),
-            None => Ok(()),
-        }
-    }
-}
+pub type Problem = crate::problem::Problem<TaskId>;
 
 /// A valid `tasks.yml`.
 #[derive(Debug)]
@@ -103,16 +66,8 @@ impl TasksDoc {
         known: &dyn Fn(TaskId) -> bool,
         wanted: &dyn Fn(&Entry) -> bool,
     ) -> Result<Self, Vec<Problem>> {
-        let (tree, decoded) = Tree::parse(&text).map_err(|error| {
-            vec![Problem {
-                severity: Severity::Error,
-                line: error.line,
-                column: error.column,
-                task: None,
-                message: error.message,
-                hint: None,
-            }]
-        })?;
+        let (tree, decoded) = Tree::parse(&text)
+            .map_err(|error| vec![Problem::error((error.line, error.column), error.message, None)])?;
         Self::from_parts(text, tree, decoded, known, wanted)
     }
 

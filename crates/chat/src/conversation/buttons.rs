@@ -58,6 +58,8 @@ struct Claim {
 pub struct Minted {
     /// Label.
     pub label: String,
+    /// What a press does; a service may show it by a color.
+    pub press: Press,
     /// Token that the service sends back when it is pressed.
     pub token: String,
 }
@@ -114,7 +116,7 @@ pub async fn mint(
         let until = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
         let bound = Bound { press: button.press.clone(), users: users.clone(), until };
         store.set(&format!("{OPEN}{token}"), serde_json::to_string(&bound).ok()).await?;
-        minted.push(Minted { label: button.label.clone(), token });
+        minted.push(Minted { label: button.label.clone(), press: button.press.clone(), token });
     }
     Ok(minted)
 }

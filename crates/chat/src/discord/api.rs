@@ -6,7 +6,7 @@ use super::render::{self, LONGEST};
 use super::rest::{Fault, RestClient};
 use crate::conversation::buttons::Minted;
 use orch_config::secret::Secret;
-use orch_core::operations::channel::{Block, Button as Wanted, ChatMessage, Document, Press};
+use orch_core::operations::channel::{Block, ChatMessage, Document, Press};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -72,29 +72,6 @@ impl std::fmt::Display for Place {
 /// Parses an id of any kind.
 pub fn id<T>(text: &str) -> Option<Id<T>> {
     Id::new_checked(text.parse().ok()?)
-}
-
-/// A button of a message, with its action and token.
-#[derive(Debug, Clone)]
-pub struct Armed {
-    /// Label.
-    pub label: String,
-    /// The action; decides the color.
-    pub press: Press,
-    /// Token that identifies a press.
-    pub token: String,
-}
-
-impl Armed {
-    /// Combines the buttons of a message with the tokens minted for them.
-    pub fn all(wanted: &[Wanted], minted: &[Minted]) -> Vec<Self> {
-        let arm = |(wanted, minted): (&Wanted, &Minted)| Self {
-            label: minted.label.clone(),
-            press: wanted.press.clone(),
-            token: minted.token.clone(),
-        };
-        wanted.iter().zip(minted).map(arm).collect()
-    }
 }
 
 /// The bot's application and the location of its channel.
@@ -163,7 +140,7 @@ impl Api {
         &self,
         channel: Id<ChannelMarker>,
         message: &ChatMessage,
-        buttons: &[Armed],
+        buttons: &[Minted],
     ) -> Result<Place, Refusal> {
         let texts = render::messages(message);
         let rows = rows(buttons);
@@ -182,7 +159,7 @@ impl Api {
     }
 
     /// Replaces the content of a message. Content that does not fit into one message is cut with a mark.
-    pub async fn edit(&self, place: Place, message: &ChatMessage, buttons: &[Armed]) -> Result<(), Refusal> {
+    pub async fn edit(&self, place: Place, message: &ChatMessage, buttons: &[Minted]) -> Result<(), Refusal> {
         let text = one_message(message);
         let rows = rows(buttons);
         let request = self.requests.update_message(place.channel, place.message).content(Some(&text));
@@ -274,7 +251,7 @@ impl Api {
         &self,
         asked: &Asked,
         message: &ChatMessage,
-        buttons: &[Armed],
+        buttons: &[Minted],
         is_first: bool,
     ) -> Result<Option<Place>, Refusal> {
         let interaction = self.requests.interaction(asked.application);
@@ -342,8 +319,8 @@ fn one_message(message: &ChatMessage) -> String {
     if super::super::chat::cut::measure(&first) + MORE.len() <= LONGEST { first + MORE } else { first }
 }
 
-fn rows(buttons: &[Armed]) -> Vec<Component> {
-    let button = |armed: &Armed| {
+fn rows(buttons: &[Minted]) -> Vec<Component> {
+    let button = |armed: &Minted| {
         let style = match armed.press {
             Press::Approve { .. } => ButtonStyle::Success,
             Press::RequestChanges { .. } | Press::Cancel { .. } => ButtonStyle::Danger,
@@ -361,7 +338,7 @@ fn rows(buttons: &[Armed]) -> Vec<Component> {
         })
     };
     let row =
-        |few: &[Armed]| Component::ActionRow(ActionRow { components: few.iter().map(button).collect(), id: None });
+        |few: &[Minted]| Component::ActionRow(ActionRow { components: few.iter().map(button).collect(), id: None });
     buttons.chunks(ROW).take(ROW).map(row).collect()
 }
 
@@ -482,7 +459,7 @@ mod tests {
 
     #[test]
     fn more_buttons_than_a_row_has_go_into_the_next() {
-        let armed = |n: usize| Armed {
+        let armed = |n: usize| Minted {
             label: "x".repeat(200),
             press: Press::Retry { task: orch_core::base::ids::TaskId(1), since: None },
             token: n.to_string(),

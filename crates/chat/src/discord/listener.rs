@@ -3,33 +3,26 @@
 
 mod away;
 
-use super::api::{Acknowledged, Asked, Place};
+use super::api::{Acknowledged, Asked};
 use super::gateway::{Gateway, Heard as Event};
 use super::inbox::{Did, File, From, Heard, commands, interaction, message};
-use super::threads::MESSAGE;
-use super::{Discord, now};
+use super::service::DiscordService;
 use crate::attached;
 use crate::chat::Refusal;
-use crate::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
-use crate::conversation::strangers::{self, REPORTED, Stranger};
-use crate::conversation::{Answer, Conversation, Said, Speaker, WANTED, render};
+use crate::conversation::channel_store::ChannelStore;
+use crate::conversation::{Answer, Conversation, Said, Speaker, render};
 use crate::handled::{Begun, Offset};
-use crate::health::Way;
-use crate::streams::{Shown, stopped};
-use jiff::{SignedDuration, Timestamp};
-use orch_api::client::Client;
-use orch_core::base::ids::TaskId;
-use orch_core::notices::outbox::LISTENING;
+use crate::service::{Listening, OutboundQueue, now};
+use crate::streams::stopped;
+use jiff::Timestamp;
 use orch_core::operations::channel::{ChannelKind, ChatMessage, Document};
 use orch_engine::handle::EngineError;
-use orch_sys::clock::zone;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use twilight_model::channel::Message;
 use twilight_model::id::Id;
 use twilight_model::id::marker::{ChannelMarker, RoleMarker};
@@ -46,12 +39,10 @@ const AGAIN: Duration = Duration::from_secs(60);
 const LONGEST_AGAIN: Duration = Duration::from_secs(1800);
 /// Interval at which reading missed messages is retried.
 const RETRIES: Duration = Duration::from_secs(10);
-/// How long replies to a message are recognized as being about its task.
-const THREADS: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// Interval at which old entries are deleted.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// The inner of receiving, each of which can have a problem.
+/// The parts of receiving, each of which can have a problem.
 #[derive(Debug, Clone, Copy)]
 enum Part {
     /// Registration of the commands.
@@ -86,9 +77,7 @@ enum Item {
 
 /// Receives and handles events.
 pub struct Listener<'a> {
-    discord: &'a Discord,
-    client: &'a Client,
-    tracker: &'a TaskTracker,
+    listening: Listening<'a, DiscordService>,
     talk: Conversation,
     /// Problem of each [`Part`].
     troubles: Mutex<[Option<String>; 3]>,
@@ -98,10 +87,21 @@ pub struct Listener<'a> {
 
 impl<'a> Listener<'a> {
     /// Creates a listener without connecting.
-    pub fn new(discord: &'a Discord, client: &'a Client, tracker: &'a TaskTracker) -> Self {
-        let talk = Conversation::new(client.clone(), discord.0.store.clone(), None);
-        let (troubles, is_behind) = (Mutex::default(), AtomicBool::new(false));
-        Self { discord, client, tracker, talk, troubles, is_behind }
+    pub fn new(listening: Listening<'a, DiscordService>) -> Self {
+        let (talk, troubles) = (listening.conversation(None), Mutex::default());
+        Self { listening, talk, troubles, is_behind: AtomicBool::new(false) }
+    }
+
+    fn service(&self) -> &'a DiscordService {
+        &self.listening.channel.0.service
+    }
+
+    fn store(&self) -> &'a ChannelStore {
+        &self.listening.channel.0.store
+    }
+
+    fn queue(&self) -> &'a OutboundQueue<DiscordService> {
+        &self.listening.channel.0.queue
     }
 
     /// Sets the problem of a part and stores all problems, so that `orch channel list` shows them.
@@ -114,16 +114,14 @@ impl<'a> Listener<'a> {
             texts.dedup();
             (!texts.is_empty()).then(|| texts.join("; "))
         };
-        self.discord.0.health.set(Way::In, problems.clone());
-        if let Err(error) = self.discord.0.store.set(LISTENING, problems).await {
-            tracing::warn!(%error, "the state of discord cannot be stored");
-        }
+        self.listening.set_trouble(problems.clone());
+        self.listening.note(problems).await;
     }
 
     /// Receives events until it is cancelled. Received events are always handled.
-    pub async fn run(&self, cancel: &CancellationToken) {
+    pub async fn run(&self) {
         tokio::select! {
-            () = self.listen(cancel) => {}
+            () = self.listen(self.listening.cancel) => {}
             // Messages and presses are received even if the commands are not registered.
             () = async {
                 self.introduce().await;
@@ -139,7 +137,7 @@ impl<'a> Listener<'a> {
     }
 
     async fn read(&self, heard: UnboundedSender<Item>, cancel: &CancellationToken) {
-        let setup = &self.discord.0.setup;
+        let setup = &self.service().setup;
         let mut gateway = Gateway::new(&setup.token, setup.gateway_url.as_deref());
         loop {
             let event = tokio::select! {
@@ -194,7 +192,7 @@ impl<'a> Listener<'a> {
                     continue;
                 }
                 _ = tidies.tick() => {
-                    self.clean_up().await;
+                    self.listening.clean_up().await;
                     continue;
                 }
             };
@@ -231,13 +229,13 @@ impl<'a> Listener<'a> {
 
     /// Registers the commands. Retries until it succeeds, with growing pauses after permanent failures.
     async fn introduce(&self) {
-        let inner = &self.discord.0;
+        let service = self.service();
         let mut long = AGAIN;
         loop {
-            let done = match inner.api.whereabouts(inner.setup.listed.channel).await {
+            let done = match service.api.whereabouts(service.setup.listed.channel).await {
                 Ok(at) => {
-                    inner.guild.get_or_init(|| at.guild);
-                    inner.api.register(&at, &commands()).await
+                    service.guild.get_or_init(|| at.guild);
+                    service.api.register(&at, &commands()).await
                 }
                 Err(refusal) => Err(refusal),
             };
@@ -256,17 +254,17 @@ impl<'a> Listener<'a> {
     }
 
     async fn wrote(&self, event: Message, roles: &[Id<RoleMarker>]) {
-        let inner = &self.discord.0;
-        let is_thread = event.channel_id != inner.setup.listed.channel
-            && inner.queue.threads().task_of(event.channel_id, None).await.is_some();
+        let service = self.service();
+        let is_thread = event.channel_id != service.setup.listed.channel
+            && service.threads.task_of(event.channel_id, None).await.is_some();
         let at = Timestamp::from_microsecond(event.timestamp.as_micros()).unwrap_or_else(|_| now());
-        self.act(message(event, is_thread, roles, &inner.setup.listed), at).await;
+        self.act(message(event, is_thread, roles, &service.setup.listed), at).await;
     }
 
     async fn act(&self, heard: Heard, at: Timestamp) {
         let done = match heard {
             Heard::Nothing => Ok(()),
-            Heard::Stranger(stranger) => self.report(stranger, at).await,
+            Heard::Stranger(stranger) => self.listening.report(vec![stranger], at).await,
             Heard::Done(number, from, did) => self.once(number, from, did).await,
         };
         if let Err(error) = done {
@@ -276,7 +274,7 @@ impl<'a> Listener<'a> {
 
     /// Handles an event unless it was handled, and records that.
     async fn once(&self, number: u64, from: From, did: Did) -> Result<(), EngineError> {
-        let store = &self.discord.0.store;
+        let store = self.store();
         // Ids are time-based and fit.
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         let mut handled = Offset::read(store.get(HANDLED).await?.as_deref());
@@ -300,7 +298,7 @@ impl<'a> Listener<'a> {
 
     /// Completes the event that a crash interrupted.
     async fn finish(&self) {
-        let store = &self.discord.0.store;
+        let store = self.store();
         let kept = store.get(BEGUN).await.ok().flatten();
         let Some((number, from, did)) = kept.and_then(|text| serde_json::from_str::<(i64, From, Did)>(&text).ok())
         else {
@@ -317,14 +315,14 @@ impl<'a> Listener<'a> {
 
     /// Returns whether the user may still act. Roles were checked when the event was received.
     fn may_still(&self, from: &From) -> bool {
-        let listed = &self.discord.0.setup.listed;
+        let listed = &self.service().setup.listed;
         listed.users.contains(&from.user) || !listed.roles.is_empty()
     }
 
     async fn handle(&self, from: From, did: Did, begun: &Begun) {
         let From { user, name, channel } = from;
         let speaker = Speaker { channel: ChannelKind::Discord, user, name };
-        let threads = self.discord.0.queue.threads();
+        let threads = &self.service().threads;
         match did {
             Did::Wrote { text, answers, is_direct, file } => {
                 let thread = threads.task_of(channel, answers).await;
@@ -339,7 +337,7 @@ impl<'a> Listener<'a> {
                     }
                     Err(why) => Answer::new(render::sentence(why)),
                 };
-                self.say(channel, speaker.user, answer).await;
+                self.listening.say(channel, speaker.user, answer).await;
             }
             Did::Commanded { asked, order, file } => {
                 let thread = threads.task_of(channel, None).await;
@@ -356,10 +354,10 @@ impl<'a> Listener<'a> {
                 let said = Said::Pressed { token, message: under.to_string() };
                 let answer = self.talk.answer(&speaker, said, begun, now()).await;
                 if let (true, Some(toast)) = (answer.messages.is_empty(), &answer.toast) {
-                    self.discord.0.api.whisper(&asked, toast).await.ok();
+                    self.service().api.whisper(&asked, toast).await.ok();
                 }
                 if answer.is_spent {
-                    self.discord.0.queue.remove_buttons(under);
+                    self.queue().remove_buttons(under);
                 }
                 self.reply(&asked, channel, speaker.user, answer, false).await;
             }
@@ -369,7 +367,7 @@ impl<'a> Listener<'a> {
     /// Downloads an attached text file.
     async fn document(&self, file: Option<File>) -> Result<Option<Document>, String> {
         let Some(File { name, url, size }) = file else { return Ok(None) };
-        let files = &self.discord.0.files;
+        let files = &self.service().files;
         attached::read(&name, Some(size), files.fetch(&url)).await.map(Some)
     }
 
@@ -380,8 +378,8 @@ impl<'a> Listener<'a> {
             Heard::Done(_, _, Did::Pressed { asked, .. }) => (asked.clone(), Acknowledged::Pressed),
             Heard::Done(_, _, Did::Wrote { .. }) | Heard::Stranger(_) | Heard::Nothing => return None,
         };
-        let api = self.discord.0.api.clone();
-        Some(self.tracker.spawn(async move {
+        let api = self.service().api.clone();
+        Some(self.listening.tracker.spawn(async move {
             // A late answer goes to the channel.
             if let Err(refusal) = api.acknowledge(&asked, how).await {
                 tracing::debug!(%refusal, "an interaction cannot be acknowledged");
@@ -395,7 +393,9 @@ impl<'a> Listener<'a> {
         if is_waited_for && messages.is_empty() {
             let streams = |task| render::about(task, format!("The output of #{task} follows."));
             let ended = match answer.stop_stream {
-                Some(stop) => Some(render::sentence(stopped(self.discord.0.streams.stop(channel, stop).await))),
+                Some(stop) => {
+                    Some(render::sentence(stopped(self.listening.channel.0.streams.stop(channel, stop).await)))
+                }
                 None => None,
             };
             messages.push(ended.or(answer.stream.map(streams)).unwrap_or_else(|| render::sentence("Done.")));
@@ -406,64 +406,20 @@ impl<'a> Listener<'a> {
                 Ok(()) => is_first = false,
                 Err(refusal) => {
                     tracing::debug!(%refusal, "an interaction cannot be answered");
-                    self.discord.0.queue.answer(channel, content.clone());
+                    self.queue().answer(channel, content.clone());
                 }
             }
         }
         if let Some(task) = answer.stream {
-            self.stream(channel, task, to).await;
+            self.listening.stream(channel, task, to).await;
         }
-    }
-
-    async fn stream(&self, channel: Id<ChannelMarker>, task: TaskId, by: String) {
-        let shown = Shown::new(channel, self.discord.0.setup.listed.channel, task, by);
-        self.discord.stream(shown, self.client, self.tracker).await;
     }
 
     async fn reply_with(&self, asked: &Asked, content: &ChatMessage, is_first: bool) -> Result<(), Refusal> {
-        let inner = &self.discord.0;
-        let (minted, armed) = inner.queue.arm(content).await?;
-        let place: Option<Place> = inner.api.answer(asked, content, &armed, is_first).await?;
-        match place {
-            Some(place) => inner.queue.record_sent(content, &minted, place).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn say(&self, channel: Id<ChannelMarker>, to: String, answer: Answer) {
-        let queue = &self.discord.0.queue;
-        answer.messages.into_iter().for_each(|content| queue.answer(channel, content));
-        if let Some(task) = answer.stream {
-            self.stream(channel, task, to).await;
-        }
-        if let Some(stop) = answer.stop_stream {
-            let count = self.discord.0.streams.stop(channel, stop).await;
-            queue.answer(channel, render::sentence(stopped(count)));
-        }
-    }
-
-    /// Reports a stranger to the owner, once per day.
-    async fn report(&self, stranger: Stranger, at: Timestamp) -> Result<(), EngineError> {
-        let today = at.to_zoned(zone(None).unwrap_or(jiff::tz::TimeZone::UTC)).date();
-        strangers::announce(&self.discord.0.store, ChannelKind::Discord, vec![stranger], today).await
-    }
-
-    async fn clean_up(&self) {
-        let days = SignedDuration::from_hours(48);
-        let ages = [
-            (OPEN, LIFETIME),
-            (UNDER, LIFETIME),
-            (USED, MEMORY),
-            (CLAIMED, MEMORY),
-            (WANTED, days),
-            (REPORTED, days),
-            (MESSAGE, THREADS),
-        ];
-        for (prefix, age) in ages {
-            let before = now().saturating_sub(age).unwrap_or(Timestamp::MIN);
-            if let Err(error) = self.discord.0.store.forget(prefix, before).await {
-                tracing::warn!(%error, prefix, "old entries cannot be deleted");
-            }
-        }
+        let minted = self.queue().mint(content).await?;
+        let Some(place) = self.service().api.answer(asked, content, &minted, is_first).await? else { return Ok(()) };
+        self.queue().bind(&minted, place).await?;
+        self.service().record_sent(content, place).await;
+        Ok(())
     }
 }

@@ -3,12 +3,11 @@
 
 use super::api::{Place, id};
 use crate::conversation::channel_store::ChannelStore;
+use crate::service::MESSAGE;
 use orch_core::base::ids::TaskId;
 use twilight_model::id::Id;
 use twilight_model::id::marker::{ChannelMarker, MessageMarker};
 
-/// Prefix of the keys that map messages to tasks; they expire.
-pub const MESSAGE: &str = "message/";
 /// Prefix of the keys that map tasks to threads.
 const THREAD_OF: &str = "thread-of/";
 /// Prefix of the keys that map threads to tasks.

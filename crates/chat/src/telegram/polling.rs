@@ -4,26 +4,20 @@
 use super::client::BotError;
 use super::inbox::{Heard, Pressed, UNREAD, With, Words, classify};
 use super::meaning::{self, Meaning};
-use super::threads::MESSAGE;
+use super::service::TelegramService;
 use super::wire::{ALLOWED_UPDATES, Chat, Fetchable, File, Update, User};
-use super::{Telegram, conversation, now, set_trouble};
 use crate::attached;
-use crate::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
+use crate::conversation::channel_store::ChannelStore;
 use crate::conversation::parse::COMMANDS;
-use crate::conversation::strangers::{self, REPORTED, Stranger};
-use crate::conversation::{Answer, Conversation, Said, Speaker, WANTED, render};
+use crate::conversation::{Conversation, Said, Speaker, render};
 use crate::handled::{Begun, Offset};
-use crate::streams::{Shown, stopped};
+use crate::health::Way;
+use crate::service::{Listening, Service, now};
 use jiff::SignedDuration;
-use orch_api::client::Client;
-use orch_core::notices::outbox::LISTENING;
 use orch_core::operations::channel::{ChannelKind, Document};
 use orch_engine::handle::EngineError;
-use orch_sys::clock::zone;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Key of the stored offset.
 const OFFSET: &str = "updates";
@@ -37,77 +31,71 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 const LONG: Duration = Duration::from_secs(300);
 /// First and longest pause after a conflict: another poller may just be stopping.
 const CONFLICT: (Duration, Duration) = (Duration::from_secs(5), LONG);
-/// How long replies to a message are recognized as being about its task.
-const THREADS: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// Interval at which old entries are deleted.
 const CLEANUP_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
 /// Polls for updates.
 pub struct Poller<'a> {
-    pub telegram: &'a Telegram,
-    pub client: &'a Client,
-    pub tracker: &'a TaskTracker,
-    pub cancel: &'a CancellationToken,
+    pub listening: Listening<'a, TelegramService>,
 }
 
-/// Why an update was not handled: the journal could not be read or written.
-type Unhandled = EngineError;
+impl<'a> Poller<'a> {
+    fn service(&self) -> &'a TelegramService {
+        &self.listening.channel.0.service
+    }
 
-impl Poller<'_> {
+    fn store(&self) -> &'a ChannelStore {
+        &self.listening.channel.0.store
+    }
+
     /// Polls until it is cancelled.
     pub async fn run(&mut self) {
-        if self.telegram.0.listed.users.is_empty() {
-            tracing::info!("nobody is listed for telegram: nothing is listened to");
-            return;
-        }
         let Some(us) = self.introduce().await else { return };
-        let talk = conversation(self.telegram, self.client, us.username);
+        let talk = self.listening.conversation(us.username);
         let mut cleaned_up = now();
         let mut failures = 0;
-        while !self.cancel.is_cancelled() {
+        while !self.listening.cancel.is_cancelled() {
             // After a failure the first request returns at once, so that a recovery is soon visible.
             let pause = match self.listen(&talk, if failures == 0 { LONG_POLL_SECONDS } else { 0 }).await {
                 Ok(()) => {
                     if failures > 0 {
-                        self.note(None).await;
+                        self.listening.note(None).await;
                     }
                     failures = 0;
-                    set_trouble(self.telegram, None);
+                    self.listening.set_trouble(None);
                     Duration::ZERO
                 }
                 Err(error) => {
                     failures += 1;
                     let pause = self.report_failure(&error, failures);
-                    self.note(self.telegram.0.health.get(super::Way::In)).await;
+                    self.note_failure().await;
                     pause
                 }
             };
             if now().duration_since(cleaned_up) > CLEANUP_INTERVAL {
                 cleaned_up = now();
-                self.clean_up().await;
+                self.listening.clean_up().await;
             }
             self.sleep(pause).await;
         }
     }
 
-    /// Stores the problem of receiving, for `orch channel list`.
-    async fn note(&self, trouble: Option<String>) {
-        if let Err(error) = self.telegram.0.store.set(LISTENING, trouble).await {
-            tracing::warn!(%error, "the state of telegram cannot be stored");
-        }
+    /// Stores the problem that was reported last.
+    async fn note_failure(&self) {
+        self.listening.note(self.listening.channel.0.health.get(Way::In)).await;
     }
 
     async fn sleep(&self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = self.cancel.cancelled() => {}
+            () = self.listening.cancel.cancelled() => {}
         }
     }
 
     /// Gets the bot's name, registers the commands, and reads whether the chat has topics. Retries until it succeeds; `None`:
     /// cancelled.
     async fn introduce(&self) -> Option<User> {
-        let bot = &self.telegram.0.bot;
+        let bot = &self.service().bot;
         let mut failures = 0;
         let me: User = loop {
             match bot.call("getMe", &json!({})).await {
@@ -115,16 +103,16 @@ impl Poller<'_> {
                 Err(error) => {
                     failures += 1;
                     let pause = self.report_failure(&Failure::Bot(error), failures);
-                    self.note(self.telegram.0.health.get(super::Way::In)).await;
+                    self.note_failure().await;
                     self.sleep(pause).await;
-                    if self.cancel.is_cancelled() {
+                    if self.listening.cancel.is_cancelled() {
                         return None;
                     }
                 }
             }
         };
-        set_trouble(self.telegram, None);
-        self.note(None).await;
+        self.listening.set_trouble(None);
+        self.listening.note(None).await;
         let commands: Vec<Value> = COMMANDS
             .iter()
             .map(|known| json!({"command": known.name, "description": described(known.takes, known.does)}))
@@ -133,8 +121,8 @@ impl Poller<'_> {
             // People can type the commands anyway.
             tracing::warn!(%error, "the commands cannot be registered");
         }
-        match bot.call::<Chat>("getChat", &json!({"chat_id": self.telegram.0.listed.chat})).await {
-            Ok(chat) => self.telegram.0.queue.threads().set_forum(chat.is_forum),
+        match bot.call::<Chat>("getChat", &json!({"chat_id": self.service().listed.chat})).await {
+            Ok(chat) => self.service().threads.set_forum(chat.is_forum),
             Err(error) => tracing::warn!(%error, "the chat cannot be read"),
         }
         Some(me)
@@ -159,23 +147,23 @@ impl Poller<'_> {
             },
             Failure::Journal(error) => (format!("the journal cannot be used: {error}"), doubled(PAUSES)),
         };
-        set_trouble(self.telegram, Some(why));
+        self.listening.set_trouble(Some(why));
         pause
     }
 
     /// Performs one polling request and handles all its updates.
     async fn listen(&mut self, talk: &Conversation, holds: u64) -> Result<(), Failure> {
-        let kept = self.telegram.0.store.get(OFFSET).await?;
+        let kept = self.store().get(OFFSET).await?;
         let mut offset = Offset::read(kept.as_deref());
         let mut takes = json!({"timeout": holds, "limit": 100, "allowed_updates": ALLOWED_UPDATES});
         if let Some(next) = offset.next {
             takes["offset"] = json!(next);
         }
-        let asked = self.telegram.0.bot.call_within(POLL_TIMEOUT, "getUpdates", &takes);
+        let asked = self.service().bot.call_within(POLL_TIMEOUT, "getUpdates", &takes);
         // Only the waiting is cancelled; received updates are always handled.
         let mut updates: Vec<Value> = tokio::select! {
             received = asked => received.map_err(Failure::Bot)?,
-            () = self.cancel.cancelled() => return Ok(()),
+            () = self.listening.cancel.cancelled() => return Ok(()),
         };
         // They may come out of order.
         updates.sort_by_key(|update| update["update_id"].as_i64());
@@ -187,8 +175,7 @@ impl Poller<'_> {
                 continue;
             }
             // Updates of unknown form are ignored.
-            let heard =
-                serde_json::from_value::<Update>(update).map(|update| classify(update, &self.telegram.0.listed));
+            let heard = serde_json::from_value::<Update>(update).map(|update| classify(update, &self.service().listed));
             let heard = heard.unwrap_or(Heard::Nothing);
             if let Heard::Stranger(stranger) = heard {
                 strangers.push(stranger);
@@ -197,10 +184,10 @@ impl Poller<'_> {
                 self.handle(talk, (id, heard), &mut offset).await?;
             }
         }
-        self.report(strangers).await?;
+        self.listening.report(strangers, now()).await?;
         if !ids.is_empty() {
             offset.confirm(&ids);
-            self.telegram.0.store.set(OFFSET, offset.text()).await?;
+            self.store().set(OFFSET, offset.text()).await?;
         }
         Ok(())
     }
@@ -211,8 +198,8 @@ impl Poller<'_> {
         talk: &Conversation,
         (id, heard): (i64, Heard),
         offset: &mut Offset,
-    ) -> Result<(), Unhandled> {
-        let store = &self.telegram.0.store;
+    ) -> Result<(), EngineError> {
+        let store = self.store();
         let acts = matches!(heard, Heard::Words(_) | Heard::Pressed(_));
         let begun = offset.begin(id, now());
         if acts {
@@ -221,11 +208,11 @@ impl Poller<'_> {
         match heard {
             Heard::Words(words) => self.handle_message(talk, words, &begun).await,
             Heard::Pressed(pressed) => self.pressed(talk, pressed, &begun).await,
-            Heard::Unsupported(chat, what) => self.telegram.queue_of(chat).answer(render::sentence(what)),
+            Heard::Unsupported(chat, what) => self.answer(chat, what),
             Heard::Member(status) => self.member(&status),
             Heard::Moved(chat) => {
                 let Meaning::Closed(why) = meaning::classify(&BotError::Moved(chat)) else { return Ok(()) };
-                self.telegram.0.health.set(super::Way::Out, Some(why));
+                self.listening.channel.0.health.set(Way::Out, Some(why));
             }
             Heard::Stranger(_) | Heard::Nothing => {}
         }
@@ -238,59 +225,49 @@ impl Poller<'_> {
 
     async fn handle_message(&self, talk: &Conversation, words: Words, begun: &Begun) {
         let Words { user, name, chat, text, answers, topic, with } = words;
-        let queue = self.telegram.queue_of(chat);
-        let thread = queue.threads().task_of(answers, topic).await;
+        let thread = self.service().threads(chat).task_of(answers, topic).await;
         if chat < 0 && thread.is_none() && !text.trim_start().starts_with('/') {
             // People talk with each other.
             return;
         }
         let document = match with {
             With::Nothing => None,
-            With::Other => return queue.answer(render::sentence(UNREAD)),
+            With::Other => return self.answer(chat, UNREAD),
             With::File(file) => match self.fetch(&file).await {
                 Ok(document) => Some(document),
-                Err(why) => return queue.answer(render::sentence(why)),
+                Err(why) => return self.answer(chat, why),
             },
         };
         let speaker = Speaker { channel: ChannelKind::Telegram, user, name };
         let said = Said::Words { text, thread, document };
         let answer = talk.answer(&speaker, said, begun, now()).await;
-        self.say(chat, speaker.user, answer).await;
+        self.listening.say(chat, speaker.user, answer).await;
     }
 
-    async fn say(&self, chat: i64, to: String, answer: Answer) {
-        let queue = self.telegram.queue_of(chat);
-        answer.messages.into_iter().for_each(|content| queue.answer(content));
-        if let Some(task) = answer.stream {
-            let shown = Shown::new(chat, self.telegram.0.listed.chat, task, to);
-            self.telegram.stream(shown, self.client, self.tracker).await;
-        }
-        if let Some(stop) = answer.stop_stream {
-            let said = stopped(self.telegram.0.streams.stop(chat, stop).await);
-            queue.answer(render::sentence(said));
-        }
+    fn answer(&self, chat: i64, text: impl Into<String>) {
+        self.listening.channel.queue_of(chat).answer(chat, render::sentence(text));
     }
 
     async fn pressed(&self, talk: &Conversation, pressed: Pressed, begun: &Begun) {
         let Pressed { user, name, chat, message, token, query } = pressed;
         let speaker = Speaker { channel: ChannelKind::Telegram, user, name };
-        let said = Said::Pressed { token, message: super::outbound_queue::message_key(chat, message) };
+        let said = Said::Pressed { token, message: TelegramService::button_key(chat, message) };
         let answer = talk.answer(&speaker, said, begun, now()).await;
         let mut takes = json!({"callback_query_id": query});
         if let Some(toast) = &answer.toast {
             takes["text"] = Value::String(render::cut(toast, 190));
         }
         // This may come too late; the answer in the chat says the same.
-        self.telegram.0.bot.call::<Value>("answerCallbackQuery", &takes).await.ok();
+        self.service().bot.call::<Value>("answerCallbackQuery", &takes).await.ok();
         if answer.is_spent {
-            self.telegram.queue_of(chat).remove_buttons(message);
+            self.listening.channel.queue_of(chat).remove_buttons(message);
         }
-        self.say(chat, speaker.user, answer).await;
+        self.listening.say(chat, speaker.user, answer).await;
     }
 
     /// Downloads a text file that was attached to a message.
     async fn fetch(&self, file: &File) -> Result<Document, String> {
-        let bot = &self.telegram.0.bot;
+        let bot = &self.service().bot;
         let fetched = async {
             let place: Fetchable = bot.call("getFile", &json!({"file_id": file.file_id})).await?;
             bot.fetch(&place.file_path.unwrap_or_default(), attached::LARGEST).await
@@ -305,38 +282,7 @@ impl Poller<'_> {
             "restricted" => Some("the bot may not write in the chat any more: give it its rights back".to_owned()),
             _ => None,
         };
-        self.telegram.0.health.set(super::Way::Out, trouble);
-    }
-
-    /// Reports strangers to the owner, each once a day.
-    async fn report(&self, strangers: Vec<Stranger>) -> Result<(), Unhandled> {
-        if strangers.is_empty() {
-            return Ok(());
-        }
-        let today = match zone(None) {
-            Ok(zone) => now().to_zoned(zone).date(),
-            Err(_) => now().to_zoned(jiff::tz::TimeZone::UTC).date(),
-        };
-        strangers::announce(&self.telegram.0.store, ChannelKind::Telegram, strangers, today).await
-    }
-
-    async fn clean_up(&self) {
-        let days = SignedDuration::from_hours(48);
-        let ages = [
-            (OPEN, LIFETIME),
-            (UNDER, LIFETIME),
-            (USED, MEMORY),
-            (CLAIMED, MEMORY),
-            (WANTED, days),
-            (REPORTED, days),
-            (MESSAGE, THREADS),
-        ];
-        for (prefix, age) in ages {
-            let before = now().saturating_sub(age).unwrap_or(jiff::Timestamp::MIN);
-            if let Err(error) = self.telegram.0.store.forget(prefix, before).await {
-                tracing::warn!(%error, prefix, "old entries cannot be deleted");
-            }
-        }
+        self.listening.channel.0.health.set(Way::Out, trouble);
     }
 }
 

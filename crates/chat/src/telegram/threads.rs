@@ -2,13 +2,11 @@
 //! and back from a reply or topic to the task.
 
 use crate::conversation::channel_store::ChannelStore;
+use crate::service::MESSAGE;
 use orch_core::base::ids::TaskId;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Prefix of the keys that map messages to tasks; they expire.
-pub const MESSAGE: &str = "message/";
 
 /// A place of a message in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

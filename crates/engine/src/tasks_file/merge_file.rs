@@ -194,7 +194,7 @@ impl Engine {
             self.state.invalid.clear();
         }
         for problem in doc.problems().iter().filter(|p| p.severity == Severity::Error) {
-            let Some(id) = problem.task else { continue };
+            let Some(id) = problem.entry else { continue };
             self.state.invalid.entry(id).or_insert_with(|| problem.to_string());
         }
         let mut opened: Option<Timestamp> = None;

@@ -14,23 +14,12 @@ use std::path::PathBuf;
 const LONGEST_TITLE: usize = 10_000;
 
 pub(super) fn document(text: &str, zone: &dyn Fn(&str) -> Result<(), String>) -> Result<JobsDoc, Problem> {
-    let whole = |line, column, message: String, hint: Option<&str>| Problem {
-        severity: Severity::Error,
-        line,
-        column,
-        job: None,
-        message,
-        hint: hint.map(str::to_owned),
-    };
     let (tree, decoded) =
-        Tree::parse(text).map_err(|error| whole(error.line, error.column, error.message.clone(), None))?;
+        Tree::parse(text).map_err(|error| Problem::error((error.line, error.column), error.message, None))?;
     let Some(root) = tree.root().filter(|root| !tree.is_null(*root)) else {
         return Ok(JobsDoc { entries: Vec::new(), problems: Vec::new(), is_blank: true });
     };
-    let refuse = |node, message: &str, hint| {
-        let (line, column) = tree.position(text, node);
-        Err(whole(line, column, message.to_owned(), Some(hint)))
-    };
+    let refuse = |node, message: &str, hint| Err(Problem::error(tree.position(text, node), message, Some(hint)));
     if !tree.is_sequence(root) && !tree.is_mapping(root) {
         return refuse(root, "the file is not a list of jobs", "begin it with `jobs:`");
     }
@@ -83,7 +72,7 @@ impl Reader<'_> {
         }
         let id = self.name(&mut read, item, own, taken);
         for problem in &mut self.problems[before..] {
-            problem.job.clone_from(&id);
+            problem.entry.clone_from(&id);
         }
         let spec = id.clone().filter(|_| self.is_sound).map(|id| JobSpec { id, ..read.spec });
         Entry { index, id, spec }
@@ -296,7 +285,7 @@ impl Reader<'_> {
     fn note(&mut self, severity: Severity, node: NodeId, message: String, hint: Option<String>) {
         self.is_sound &= severity == Severity::Warning;
         let (line, column) = self.lines.position(self.text, self.tree.range(node).start);
-        self.problems.push(Problem { severity, line, column, job: None, message, hint });
+        self.problems.push(Problem { severity, line, column, entry: None, message, hint });
     }
 }
 

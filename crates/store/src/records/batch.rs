@@ -1,13 +1,13 @@
 //! The records of batches.
 
-use super::record;
+use super::records;
 use jiff::Timestamp;
 use orch_core::base::ids::TaskId;
 use orch_core::base::money::Usd;
 use orch_core::planning::batch::{Batch, BatchName, End, Member, Row};
 use orch_core::tasks::task::Status;
 
-record! {
+records! {
     struct BatchRecord = Batch {
         number: u64,
         name: BatchName,
@@ -18,24 +18,18 @@ record! {
         cancelled_at: Option<Timestamp>,
         end: Option<End>,
     }
-}
 
-record! {
     struct MemberRecord = Member {
         task: TaskId,
         before: Usd,
         spent: Usd,
     }
-}
 
-record! {
     struct EndRecord = End {
         at: Timestamp,
         rows: Vec<Row>,
     }
-}
 
-record! {
     struct RowRecord = Row {
         task: TaskId,
         title: String,

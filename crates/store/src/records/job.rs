@@ -1,6 +1,6 @@
 //! The records of jobs and of their firings.
 
-use super::record;
+use super::records;
 use jiff::Timestamp;
 use orch_core::base::ids::TaskId;
 use orch_core::operations::job::{CatchUp, Cause, CommandEnd, CommandState, Firing, JobId, JobSpec, Made, Overlap};
@@ -8,7 +8,7 @@ use orch_core::tasks::task::Spec;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 
-record! {
+records! {
     struct JobRecord = orch_core::operations::job::JobRecord {
         spec: JobSpec,
         through: Timestamp,
@@ -21,9 +21,7 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_task: Option<TaskId>,
     }
-}
 
-record! {
     struct JobSpecRecord = JobSpec {
         id: JobId,
         schedule: String,
@@ -41,25 +39,19 @@ record! {
         #[serde(default)]
         jitter_seconds: u64,
     }
-}
 
-record! {
     enum CatchUpRecord = CatchUp {
         Skip = "skip",
         Once = "once",
         All = "all",
     }
-}
 
-record! {
     enum OverlapRecord = Overlap {
         Skip = "skip",
         Queue = "queue",
         Allow = "allow",
     }
-}
 
-record! {
     struct FiringRecord = Firing {
         job: JobId,
         due: Timestamp,
@@ -68,18 +60,14 @@ record! {
         #[serde(flatten)]
         made: Made,
     }
-}
 
-record! {
     enum CauseRecord = Cause {
         Schedule = "schedule",
         CatchUp = "catch_up",
         Queue = "queue",
         Person = "person",
     }
-}
 
-record! {
     #[serde(tag = "made")]
     enum MadeRecord = Made {
         Task { task: TaskId } = "task",
@@ -92,18 +80,14 @@ record! {
         } = "command",
         Nothing { why: String } = "nothing",
     }
-}
 
-record! {
     struct CommandEndRecord = CommandEnd {
         state: CommandState,
         exit_code: Option<i32>,
         duration_ms: u64,
         tail: String,
     }
-}
 
-record! {
     enum CommandStateRecord = CommandState {
         Passed = "passed",
         Failed = "failed",

@@ -1,11 +1,11 @@
 //! The record of a message as the answer to a request. The journal's table of messages has columns instead.
 
-use super::record;
+use super::records;
 use jiff::Timestamp;
 use orch_core::base::ids::{RunId, TaskId};
 use orch_core::tasks::message::{Author, Message, MessageId, MessageState, Via};
 
-record! {
+records! {
     struct MessageRecord = Message {
         id: MessageId,
         task: TaskId,
@@ -18,23 +18,17 @@ record! {
         detail: String,
         settled_at: Option<Timestamp>,
     }
-}
 
-record! {
     enum AuthorRecord = Author {
         Person = "person",
         Orch = "orch",
     }
-}
 
-record! {
     enum ViaRecord = Via {
         Live = "live",
         Prompt = "prompt",
     }
-}
 
-record! {
     enum MessageStateRecord = MessageState {
         Queued = "queued",
         Delivered = "delivered",

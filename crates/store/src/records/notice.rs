@@ -1,13 +1,13 @@
 //! The records of notices on their way to channels.
 
-use super::{is_zero, record};
+use super::{is_zero, records};
 use jiff::Timestamp;
 use orch_core::base::ids::TaskId;
 use orch_core::notices::notice::{About, Notice, NoticeKind};
 use orch_core::notices::outbox::{OutboxItem, Stage};
 use orch_core::operations::channel::{Button, ChannelKind, Press};
 
-record! {
+records! {
     struct OutboxItemRecord = OutboxItem {
         id: u64,
         channel: ChannelKind,
@@ -23,18 +23,14 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     }
-}
 
-record! {
     enum ChannelKindRecord = ChannelKind {
         Telegram = "telegram",
         Discord = "discord",
         Webhook = "webhook",
         Desktop = "desktop",
     }
-}
 
-record! {
     #[serde(tag = "state")]
     enum StageRecord = Stage {
         Pending = "pending",
@@ -42,9 +38,7 @@ record! {
         Merged { into: u64 } = "merged",
         Dead { at: Timestamp, why: String } = "dead",
     }
-}
 
-record! {
     struct NoticeRecord = Notice {
         seq: u64,
         at: Timestamp,
@@ -58,9 +52,7 @@ record! {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         went_wrong: bool,
     }
-}
 
-record! {
     enum NoticeKindRecord = NoticeKind {
         Question = "question",
         Approval = "approval",
@@ -75,25 +67,19 @@ record! {
         Note = "note",
         Summary = "summary",
     }
-}
 
-record! {
     struct AboutRecord = About {
         task: TaskId,
         title: String,
         project: Option<String>,
         labels: Vec<String>,
     }
-}
 
-record! {
     struct ButtonRecord = Button {
         label: String,
         press: Press,
     }
-}
 
-record! {
     enum PressRecord = Press {
         Approve { task: TaskId, commit: String } = "approve",
         RequestChanges { task: TaskId, commit: String } = "request_changes",

@@ -1,9 +1,9 @@
 //! The records of a task's route.
 
-use super::record;
+use super::records;
 use orch_core::tasks::route::{AgentProfile, Complexity, RouteResult};
 
-record! {
+records! {
     struct RouteRecord = RouteResult {
         agent: String,
         model: Option<String>,
@@ -13,17 +13,13 @@ record! {
         selected_skills: Vec<String>,
         warning: Option<String>,
     }
-}
 
-record! {
     enum ComplexityRecord = Complexity {
         Simple = "simple",
         Medium = "medium",
         Complex = "complex",
     }
-}
 
-record! {
     #[derive(Default)]
     #[serde(default)]
     struct AgentProfileRecord = AgentProfile {

@@ -1,6 +1,6 @@
 //! The records of a run and of its outcome.
 
-use super::record;
+use super::records;
 use jiff::Timestamp;
 use orch_core::base::health::{Health, State};
 use orch_core::base::ids::{RunId, TaskId};
@@ -11,7 +11,7 @@ use orch_core::tasks::outcome::{ConflictRound, Failure, FailureClass, Outcome, R
 use orch_core::tasks::route::Complexity;
 use orch_core::tasks::task::{Phase, Run};
 
-record! {
+records! {
     struct RunRecord = Run {
         id: RunId,
         task: TaskId,
@@ -42,33 +42,25 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         health: Option<Health>,
     }
-}
 
-record! {
     enum RunKindRecord = RunKind {
         Work = "work",
         Review = "review",
         Route = "route",
     }
-}
 
-record! {
     enum PhaseRecord = Phase {
         Starting = "starting",
         Running = "running",
         Ended = "ended",
     }
-}
 
-record! {
     struct UsageRecord = Usage {
         input: Option<u64>,
         output: Option<u64>,
         cached: Option<u64>,
     }
-}
 
-record! {
     struct HealthRecord = Health {
         state: State,
         since: Timestamp,
@@ -77,27 +69,21 @@ record! {
         #[serde(default)]
         asked: u32,
     }
-}
 
-record! {
     enum HealthStateRecord = State {
         Healthy = "healthy",
         Quiet = "quiet",
         Stale = "stale",
         Dead = "dead",
     }
-}
 
-record! {
     #[serde(tag = "state")]
     enum OutcomeRecord = Outcome {
         Finished { answer: Answer } = "finished",
         Failed(failure: Failure) = "failed",
         Cancelled { detail: String } = "cancelled",
     }
-}
 
-record! {
     struct FailureRecord = Failure {
         class: FailureClass,
         detail: String,
@@ -107,24 +93,18 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         round: Option<Box<ConflictRound>>,
     }
-}
 
-record! {
     struct ConflictRecord = Conflict {
         files: Vec<String>,
         #[serde(default, skip_serializing_if = "String::is_empty")]
         sides: String,
     }
-}
 
-record! {
     struct ConflictRoundRecord = ConflictRound {
         base: String,
         resolved_last: bool,
     }
-}
 
-record! {
     struct AnswerRecord = Answer {
         status: AnswerStatus,
         summary: String,
@@ -145,18 +125,14 @@ record! {
         #[serde(default)]
         result: String,
     }
-}
 
-record! {
     enum AnswerStatusRecord = AnswerStatus {
         Done = "done",
         InProgress = "in_progress",
         Blocked = "blocked",
         NeedsReview = "needs_review",
     }
-}
 
-record! {
     struct DelegationRecord = Delegation {
         title: String,
         #[serde(default)]

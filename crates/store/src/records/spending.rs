@@ -1,6 +1,6 @@
 //! The records of what a person enters by hand: spending outside of orch's runs, and samples of judged work.
 
-use super::record;
+use super::records;
 use jiff::Timestamp;
 use orch_core::base::money::Usd;
 use orch_core::economics::budget::Record;
@@ -8,7 +8,7 @@ use orch_core::economics::recorded::Recorded;
 use orch_core::tasks::route::Complexity;
 use std::path::PathBuf;
 
-record! {
+records! {
     struct SpendRecord = Record {
         account: String,
         at: Timestamp,
@@ -18,9 +18,7 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     }
-}
 
-record! {
     struct SampleRecord = Recorded {
         number: u64,
         task_type: String,

@@ -1,6 +1,6 @@
 //! The records of a task's state, and of how its next run starts.
 
-use super::record;
+use super::records;
 use jiff::Timestamp;
 use orch_core::base::ids::{RunId, TaskId};
 use orch_core::tasks::conflict::Conflict;
@@ -10,7 +10,7 @@ use orch_core::tasks::question::QuestionKind;
 use orch_core::tasks::task::{BlockedOn, Feedback, NextRun, Order, OrderKind, Postponed, ReviewStage, State, StopFor};
 use std::path::PathBuf;
 
-record! {
+records! {
     #[serde(tag = "status")]
     enum StateRecord = State {
         New { routing: Option<RunId>, not_before: Option<Timestamp> } = "new",
@@ -27,9 +27,7 @@ record! {
         } = "needs_review",
         Cancelled { reason: String } = "cancelled",
     }
-}
 
-record! {
     #[serde(tag = "stage")]
     enum ReviewStageRecord = ReviewStage {
         Judging = "judging",
@@ -40,9 +38,7 @@ record! {
             order: Option<Box<Order>>,
         } = "integrating",
     }
-}
 
-record! {
     struct PostponedRecord = Postponed {
         detail: String,
         until: Timestamp,
@@ -62,7 +58,7 @@ impl HoldReasonRecord {
     }
 }
 
-record! {
+records! {
     enum HoldReasonRecord = HoldReason {
         Slots = "slots",
         Dependency = "dependency",
@@ -101,18 +97,14 @@ record! {
         System = "system",
         NotApproved = "not_approved",
     }
-}
 
-record! {
     #[serde(tag = "on")]
     enum BlockedOnRecord = BlockedOn {
         Dependencies { tasks: Vec<TaskId> } = "dependencies",
         Children { tasks: Vec<TaskId> } = "children",
         MissingDir { dir: PathBuf } = "missing_dir",
     }
-}
 
-record! {
     #[derive(Default)]
     enum QuestionKindRecord = QuestionKind {
         Ready = "ready",
@@ -121,9 +113,7 @@ record! {
         Failed = "failed",
         Setup = "setup",
     }
-}
 
-record! {
     #[serde(tag = "mode")]
     enum NextRunRecord = NextRun {
         Fresh = "fresh",
@@ -132,35 +122,27 @@ record! {
         Said = "said",
         Resumed { before: Option<Feedback> } = "resumed",
     }
-}
 
-record! {
     struct FeedbackRecord = Feedback {
         class: FailureClass,
         detail: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         conflict: Option<Box<Conflict>>,
     }
-}
 
-record! {
     enum StopForRecord = StopFor {
         Cancel = "cancel",
         Retry = "retry",
         Interrupt = "interrupt",
         Shutdown = "shutdown",
     }
-}
 
-record! {
     struct OrderRecord = Order {
         kind: OrderKind,
         commit: String,
         at: Timestamp,
     }
-}
 
-record! {
     enum OrderKindRecord = OrderKind {
         Approve = "approve",
         Merge = "merge",

@@ -1,6 +1,6 @@
 //! The records of pauses, cooldowns and breakers, of the daemon's starts and stops, and of answered requests.
 
-use super::record;
+use super::records;
 use jiff::Timestamp;
 use orch_core::base::ids::TaskId;
 use orch_core::base::once::Answered;
@@ -12,25 +12,21 @@ use orch_core::tasks::outcome::FailureClass;
 use serde_json::Value;
 use std::path::PathBuf;
 
-record! {
+records! {
     struct PauseRecord = Pause {
         #[serde(flatten)]
         scope: PauseScope,
         since: Timestamp,
         by: String,
     }
-}
 
-record! {
     #[serde(tag = "scope")]
     enum PauseScopeRecord = PauseScope {
         All = "all",
         Project { dir: PathBuf, name: String } = "project",
         Agent { name: String } = "agent",
     }
-}
 
-record! {
     struct CooldownRecord = Cooldown {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Timestamp>,
@@ -38,9 +34,7 @@ record! {
         class: FailureClass,
         detail: String,
     }
-}
 
-record! {
     struct BreakerRecord = Breaker {
         target: Target,
         state: State,
@@ -48,34 +42,26 @@ record! {
         detail: String,
         opened: u32,
     }
-}
 
-record! {
     #[serde(tag = "kind")]
     enum TargetRecord = Target {
         Agent { name: String } = "agent",
         Project { dir: PathBuf } = "project",
         Check { dir: PathBuf, command: String } = "check",
     }
-}
 
-record! {
     #[serde(tag = "state")]
     enum BreakerStateRecord = State {
         Closed = "closed",
         Open { since: Timestamp, until: Timestamp } = "open",
         HalfOpen { since: Timestamp } = "half_open",
     }
-}
 
-record! {
     struct SeenRecord = Seen {
         task: TaskId,
         at: Timestamp,
     }
-}
 
-record! {
     struct ServiceRecord = ServiceEntry {
         at: Timestamp,
         kind: ServiceKind,
@@ -86,27 +72,21 @@ record! {
         lasted_seconds: Option<i64>,
         memory_bytes: Option<u64>,
     }
-}
 
-record! {
     enum ServiceKindRecord = ServiceKind {
         Start = "start",
         Stop = "stop",
         Respawn = "respawn",
         Lost = "lost",
     }
-}
 
-record! {
     enum CauseRecord = Cause {
         Command = "command",
         Signal = "signal",
         Memory = "memory",
         Unknown = "unknown",
     }
-}
 
-record! {
     struct AnsweredRecord = Answered {
         digest: String,
         answer: Value,

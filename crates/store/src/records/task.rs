@@ -1,6 +1,6 @@
 //! The records of a task, of what the person requested, and of its entry in `tasks.yml`.
 
-use super::{is_zero, record};
+use super::{is_zero, records};
 use jiff::Timestamp;
 use orch_core::base::ids::TaskId;
 use orch_core::base::money::Usd;
@@ -12,7 +12,7 @@ use orch_core::tasks::task::file_entry::{FileEntry, FileState, Seen};
 use orch_core::tasks::task::{Conversation, Parts, Progress, Spec, State, Status, Task, Workplace};
 use std::path::PathBuf;
 
-record! {
+records! {
     struct TaskRecord = Task {
         id: TaskId,
         spec: Spec,
@@ -66,9 +66,7 @@ record! {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rejected_trees: Vec<String>,
     }
-}
 
-record! {
     #[derive(Default)]
     #[serde(default)]
     struct SpecRecord = Spec {
@@ -95,9 +93,7 @@ record! {
         #[serde(skip_serializing_if = "Option::is_none")]
         assignee: Option<String>,
     }
-}
 
-record! {
     enum StatusRecord = Status {
         New = "new",
         Routed = "routed",
@@ -108,9 +104,7 @@ record! {
         NeedsReview = "needs_review",
         Cancelled = "cancelled",
     }
-}
 
-record! {
     #[serde(tag = "file")]
     enum FileStateRecord = FileState {
         Pending = "pending",
@@ -129,9 +123,7 @@ record! {
             gave_up: bool,
         } = "removed",
     }
-}
 
-record! {
     #[derive(Default)]
     enum SeenRecord = Seen {
         #[default]
@@ -148,7 +140,7 @@ impl SeenRecord {
     }
 }
 
-record! {
+records! {
     struct FileEntryRecord = FileEntry {
         now: Spec,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -158,9 +150,7 @@ record! {
         #[serde(default)]
         written: Option<Timestamp>,
     }
-}
 
-record! {
     #[derive(Default)]
     #[serde(default)]
     struct PartsRecord = Parts {
@@ -169,16 +159,12 @@ record! {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         awaited: Vec<TaskId>,
     }
-}
 
-record! {
     struct ClaimRecord = Claim {
         by: String,
         since: Timestamp,
     }
-}
 
-record! {
     struct ConversationRecord = Conversation {
         agent: String,
         session_id: String,

@@ -1,6 +1,6 @@
 //! The records of a task's work: where it is stored, what was observed about it, and how it was reviewed and integrated.
 
-use super::record;
+use super::records;
 use orch_core::base::ids::TaskId;
 use orch_core::tasks::change::{Finding, FindingKind};
 use orch_core::tasks::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
@@ -10,7 +10,7 @@ use orch_core::tasks::workspace::Variable;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-record! {
+records! {
     struct WorkplaceRecord = Workplace {
         branch: String,
         worktree: PathBuf,
@@ -21,16 +21,12 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         terms: Option<Box<WorkTerms>>,
     }
-}
 
-record! {
     struct BeganFromRecord = BeganFrom {
         task: TaskId,
         commit: String,
     }
-}
 
-record! {
     #[derive(Default)]
     #[serde(default)]
     struct WorkTermsRecord = WorkTerms {
@@ -43,9 +39,7 @@ record! {
         #[serde(skip_serializing_if = "Option::is_none")]
         workspace: Option<WorkspaceTerms>,
     }
-}
 
-record! {
     #[derive(Default)]
     #[serde(default)]
     struct WorkspaceTermsRecord = WorkspaceTerms {
@@ -54,25 +48,19 @@ record! {
         setup: Vec<String>,
         env: BTreeMap<String, Variable>,
     }
-}
 
-record! {
     enum VariableRecord = Variable {
         Port(label: String) = "port",
         Slug(label: String) = "slug",
     }
-}
 
-record! {
     #[derive(Default)]
     enum IntegrateModeRecord = IntegrateMode {
         #[default]
         Branch = "branch",
         Merge = "merge",
     }
-}
 
-record! {
     #[derive(Default)]
     enum ReviewModeRecord = ReviewMode {
         #[default]
@@ -82,9 +70,7 @@ record! {
         Human = "human",
         AgentHuman = "agent+human",
     }
-}
 
-record! {
     #[derive(Default)]
     #[serde(default)]
     struct EvidenceRecord = Evidence {
@@ -114,9 +100,7 @@ record! {
         accepted: Option<String>,
         notes: Vec<String>,
     }
-}
 
-record! {
     struct CheckRecord = Check {
         command: String,
         state: CheckState,
@@ -133,18 +117,14 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by_base_rules: Option<CheckState>,
     }
-}
 
-record! {
     enum CheckStateRecord = CheckState {
         Passed = "passed",
         Failed = "failed",
         TimedOut = "timed_out",
         NotStarted = "not_started",
     }
-}
 
-record! {
     struct FindingRecord = Finding {
         kind: FindingKind,
         path: String,
@@ -152,9 +132,7 @@ record! {
         line: Option<u64>,
         detail: String,
     }
-}
 
-record! {
     enum FindingKindRecord = FindingKind {
         RewroteHistory = "rewrote_history",
         ConflictMarkers = "conflict_markers",
@@ -174,9 +152,7 @@ record! {
         CiChanged = "ci_changed",
         Undone = "undone",
     }
-}
 
-record! {
     struct ReviewRecord = Review {
         decision: Decision,
         commit: String,
@@ -188,16 +164,12 @@ record! {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         issues: Vec<Issue>,
     }
-}
 
-record! {
     enum DecisionRecord = Decision {
         Approve = "approve",
         RequestChanges = "request_changes",
     }
-}
 
-record! {
     struct IssueRecord = Issue {
         severity: Severity,
         #[serde(default)]
@@ -206,16 +178,12 @@ record! {
         line: u64,
         text: String,
     }
-}
 
-record! {
     enum SeverityRecord = Severity {
         Error = "error",
         Warning = "warning",
     }
-}
 
-record! {
     struct IntegrationRecord = Integration {
         mode: IntegrateMode,
         state: IntegrationState,
@@ -223,9 +191,7 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         restored: Option<String>,
     }
-}
 
-record! {
     enum IntegrationStateRecord = IntegrationState {
         Kept = "kept",
         Merged = "merged",

@@ -184,7 +184,7 @@ impl Places<'_> {
             let item = self.tree.resolve(self.items[index] as usize);
             let node = self.tree.pair(item, key).map_or(item, |(_, value)| value);
             let (line, column) = lines.position(self.text, self.tree.range(node).start);
-            Problem { severity: Severity::Error, line, column, task: entries[index].id, message, hint: None }
+            Problem { severity: Severity::Error, line, column, entry: entries[index].id, message, hint: None }
         };
         found.into_iter().map(locate).collect()
     }

@@ -22,7 +22,7 @@ pub(super) fn items(text: &str, tree: &Tree) -> Result<Vec<u32>, Vec<Problem>> {
     let refuse = |node: NodeId, message: &str, hint: &str| {
         let (line, column) = tree.position(text, node);
         let (message, hint) = (message.to_owned(), Some(hint.to_owned()));
-        Err(vec![Problem { severity: Severity::Error, line, column, task: None, message, hint }])
+        Err(vec![Problem { severity: Severity::Error, line, column, entry: None, message, hint }])
     };
     let Some(root) = tree.root().filter(|root| !tree.is_null(*root)) else { return Ok(Vec::new()) };
     let list = match tree.kind(root) {
@@ -75,7 +75,7 @@ pub(super) fn entries(
         let mut entry = reader.entry(*item as usize);
         entry.index = index;
         for problem in &mut problems[before..] {
-            problem.task = entry.id;
+            problem.entry = entry.id;
             entry.sound &= problem.severity == Severity::Warning;
         }
         relations.push(Relation::from_entry(&entry));
@@ -373,7 +373,7 @@ impl Reader<'_> {
 
     fn note(&mut self, severity: Severity, node: NodeId, message: &str, hint: Option<String>) {
         let (line, column) = self.lines.position(self.text, self.tree.range(node).start);
-        self.problems.push(Problem { severity, line, column, task: None, message: message.to_owned(), hint });
+        self.problems.push(Problem { severity, line, column, entry: None, message: message.to_owned(), hint });
     }
 }
 

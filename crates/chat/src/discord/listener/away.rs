@@ -4,7 +4,7 @@
 
 use super::{LAST, Listener, Part};
 use crate::chat::Refusal;
-use crate::discord::now;
+use crate::service::{Service, now};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -52,17 +52,17 @@ impl Listener<'_> {
     }
 
     async fn catch_up_all(&self, trouble: &mut Option<String>) -> Result<(), Refusal> {
-        let (inner, mut roles) = (&self.discord.0, Roles::new());
-        let home = inner.setup.listed.channel;
+        let (service, mut roles) = (self.service(), Roles::new());
+        let home = service.setup.listed.channel;
         let since = self.since(home).await?;
-        let guild = self.discord.guild().await?;
+        let guild = service.guild().await?;
         if let Some(guild) = guild {
             match self.channel(home, since, Kind::Server(guild), &mut roles).await {
                 Err(Refusal::Never(why) | Refusal::Closed(why)) => *trouble = Some(unread(&why)),
                 done => done?,
             }
-            for (thread, newest) in inner.api.threads(guild).await? {
-                if inner.queue.threads().task_of(thread, None).await.is_none() || newest <= self.last(thread).await {
+            for (thread, newest) in service.api.threads(guild).await? {
+                if service.threads.task_of(thread, None).await.is_none() || newest <= self.last(thread).await {
                     continue;
                 }
                 // A thread has the id of the message that it was created under.
@@ -73,8 +73,8 @@ impl Listener<'_> {
                 }
             }
         }
-        for user in &inner.setup.listed.users {
-            let channel = match self.discord.direct(user).await {
+        for user in &service.setup.listed.users {
+            let channel = match service.private_chat(user).await {
                 Ok(channel) => channel,
                 Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
                 // The user cannot write to the bot.
@@ -90,13 +90,13 @@ impl Listener<'_> {
 
     /// Returns the id of the last message that was read in a channel; 0: none.
     async fn last(&self, channel: Id<ChannelMarker>) -> u64 {
-        let kept = self.discord.0.store.get(&format!("{LAST}{channel}")).await.ok().flatten();
+        let kept = self.store().get(&format!("{LAST}{channel}")).await.ok().flatten();
         kept.and_then(|text| text.parse().ok()).unwrap_or_default()
     }
 
     /// Returns since when this channel is read, as a message id; a new channel is read from now on.
     async fn since(&self, home: Id<ChannelMarker>) -> Result<u64, Refusal> {
-        let (store, key) = (&self.discord.0.store, format!("{SINCE}{home}"));
+        let (store, key) = (self.store(), format!("{SINCE}{home}"));
         let broken = |error: orch_engine::handle::EngineError| Refusal::later(None, error.to_string());
         if let Some(kept) = store.get(&key).await.map_err(broken)?.and_then(|text| text.parse().ok()) {
             return Ok(kept);
@@ -114,20 +114,20 @@ impl Listener<'_> {
         kind: Kind,
         roles: &mut Roles,
     ) -> Result<(), Refusal> {
-        let inner = &self.discord.0;
+        let service = self.service();
         let oldest = id_at(now().saturating_sub(OLDEST).unwrap_or(Timestamp::MIN));
         let read = self.last(channel).await;
         let from = if read == 0 { since } else { read };
         let Some(mut last): Option<Id<MessageMarker>> = Id::new_checked(from.max(oldest)) else { return Ok(()) };
         for _ in 0..PAGES {
-            let messages = inner.api.after(channel, last).await?;
+            let messages = service.api.after(channel, last).await?;
             let Some(newest) = messages.last().map(|message| message.id) else { return Ok(()) };
             last = newest;
             for message in messages {
                 self.caught(message, kind, roles).await?;
             }
             // Ignored messages are not read again either.
-            if let Err(error) = inner.store.set(&format!("{LAST}{channel}"), Some(last.to_string())).await {
+            if let Err(error) = self.store().set(&format!("{LAST}{channel}"), Some(last.to_string())).await {
                 return Err(Refusal::later(None, error.to_string()));
             }
         }
@@ -135,7 +135,7 @@ impl Listener<'_> {
     }
 
     async fn caught(&self, mut message: Message, kind: Kind, roles: &mut Roles) -> Result<(), Refusal> {
-        let listed = &self.discord.0.setup.listed;
+        let listed = &self.service().setup.listed;
         let author = message.author.id;
         let mut of_author = Vec::new();
         if let Kind::Server(guild) = kind {
@@ -146,7 +146,7 @@ impl Listener<'_> {
                 && !message.author.bot
                 && message.webhook_id.is_none();
             if is_needed && !roles.contains_key(&author) {
-                roles.insert(author, self.discord.0.api.roles(guild, author).await?);
+                roles.insert(author, self.service().api.roles(guild, author).await?);
             }
             of_author = roles.get(&author).cloned().unwrap_or_default();
         }
