@@ -60,7 +60,7 @@ impl EngineHandle {
             if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
                 tracing::warn!(%error, "the answers of providers cannot be recorded");
             }
-            self.mind_providers().await?;
+            self.refresh_providers().await?;
         }
         Ok((models.deps.clock.now(), checks))
     }
