@@ -212,7 +212,7 @@ async fn poll_runs(
     polled
 }
 
-/// What a run used itself, when its CLI counts over the whole conversation. Blocking.
+/// Returns what a run used itself, when its CLI counts over the whole conversation. Blocking.
 fn own_usage(deps: &Deps, run: &RunId, report: &RunReport) -> Usage {
     let total = report.ending.usage;
     let runs = run.task().map(|task| deps.journal.runs_of(task)).and_then(Result::ok).unwrap_or_default();

@@ -67,7 +67,7 @@ impl Deps {
         orch_sys::process::own_program(&self.orch)
     }
 
-    /// The directory of a run.
+    /// Returns the directory of a run.
     pub fn run_dir(&self, run: &orch_core::base::ids::RunId) -> orch_runner::RunDir {
         orch_runner::RunDir::new(self.home.run(run))
     }

@@ -54,7 +54,7 @@ impl EngineHandle {
         Self { actor, ..self.clone() }
     }
 
-    /// The caller: orch itself, unless [`Self::acting_for`] says otherwise.
+    /// Returns the caller: orch itself, unless [`Self::acting_for`] says otherwise.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
@@ -120,7 +120,7 @@ impl EngineHandle {
         self.call(|reply| Command::begin(reply, |engine, _, reply, _| engine.try_checks(dir, reply))).await
     }
 
-    /// What a task's branch would change, or has changed; with the diff itself where that is wanted.
+    /// Returns what a task's branch would change, or has changed; with the diff itself where that is wanted.
     pub async fn compare(&self, task: TaskId, with_patch: bool) -> Result<Difference, EngineError> {
         let compare = move |engine: &mut Engine, change_set: &mut ChangeSet, reply, _| {
             engine.compare(change_set, task, with_patch, reply);
@@ -152,7 +152,7 @@ impl EngineHandle {
         .await
     }
 
-    /// What was found at odds about a task between `tasks.yml`, commands and orch, newest last.
+    /// Returns what was found at odds about a task between `tasks.yml`, commands and orch, newest last.
     pub async fn conflicts_of(&self, task: TaskId) -> Result<Vec<Entry>, EngineError> {
         self.read(move |journal| journal.conflicts_of(task)).await
     }
@@ -195,7 +195,7 @@ impl EngineHandle {
         self.change(|engine, change_set, now| Ok(engine.record_spending(change_set, record, now))).await
     }
 
-    /// What a person says was spent beside orch's runs, at `since` or later.
+    /// Returns what a person says was spent beside orch's runs, at `since` or later.
     pub async fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, EngineError> {
         self.read(move |journal| journal.spends_since(since)).await
     }
@@ -210,7 +210,7 @@ impl EngineHandle {
         self.call(|reply| Command::shut_down(departure, is_rehearsal, reply)).await
     }
 
-    /// The newest starts and ends of the daemon, oldest first.
+    /// Returns the newest starts and ends of the daemon, oldest first.
     pub async fn service_history(&self, limit: u32) -> Result<Vec<ServiceEntry>, EngineError> {
         self.read(move |journal| journal.service_history(limit)).await
     }
@@ -223,7 +223,7 @@ impl EngineHandle {
         self.call(|reply| Command::begin(reply, collect)).await
     }
 
-    /// What recurs, as it is known at this moment.
+    /// Returns what recurs, as it is known at this moment.
     pub async fn jobs(&self) -> Result<JobsOverview, EngineError> {
         self.call(|reply| Command::read(reply, Engine::jobs_overview)).await
     }
@@ -251,27 +251,27 @@ impl EngineHandle {
         self.change(carry_out).await
     }
 
-    /// The newest batch of a name, open or not.
+    /// Returns the newest batch of a name, open or not.
     pub async fn batch(&self, name: BatchName) -> Result<Option<Batch>, EngineError> {
         self.read(move |journal| journal.batch(&name)).await
     }
 
-    /// The newest batches that have ended, newest first.
+    /// Returns the newest batches that have ended, newest first.
     pub async fn ended_batches(&self, limit: u32) -> Result<Vec<Batch>, EngineError> {
         self.read(move |journal| journal.ended_batches(limit)).await
     }
 
-    /// The newest firings of a job, or of all jobs, newest first.
+    /// Returns the newest firings of a job, or of all jobs, newest first.
     pub async fn firings(&self, job: Option<JobId>, limit: u32) -> Result<Vec<Firing>, EngineError> {
         self.read(move |journal| journal.firings(job.as_ref(), limit)).await
     }
 
-    /// The last firing of each job.
+    /// Returns the last firing of each job.
     pub async fn last_firings(&self) -> Result<Vec<Firing>, EngineError> {
         self.read(|journal| journal.last_firings()).await
     }
 
-    /// Where the output of a job's command is kept.
+    /// Returns where the output of a job's command is kept.
     pub fn job_output(&self, firing: &Firing) -> PathBuf {
         self.commands_dir.join(firing.job.as_str()).join(firing.due.as_millisecond().to_string()).join("output.log")
     }
@@ -281,7 +281,7 @@ impl EngineHandle {
         self.call(|reply| Command::read(reply, Engine::view)).await
     }
 
-    /// The history as it is written. A reader that is too slow learns how much it missed and reads it with
+    /// Returns the history as it is written. A reader that is too slow learns how much it missed and reads it with
     /// [`Self::entries`].
     pub fn follow(&self) -> broadcast::Receiver<Entry> {
         self.feed.subscribe()
@@ -292,7 +292,7 @@ impl EngineHandle {
         self.read(move |journal| journal.place_at(time)).await
     }
 
-    /// The history after `seq`.
+    /// Returns the history after `seq`.
     pub async fn entries(&self, after: u64, task: Option<TaskId>, limit: u32) -> Result<Vec<Entry>, EngineError> {
         self.read(move |journal| journal.entries(after, task, limit)).await
     }
@@ -311,12 +311,12 @@ impl EngineHandle {
         Ok((page, is_last))
     }
 
-    /// The settled parts of all tasks that have some.
+    /// Returns the settled parts of all tasks that have some.
     pub async fn settled_families(&self) -> Result<BTreeMap<TaskId, Vec<TaskId>>, EngineError> {
         self.read(|journal| journal.settled_families()).await
     }
 
-    /// The newest settled tasks, at most `limit`, in the order of their ids.
+    /// Returns the newest settled tasks, at most `limit`, in the order of their ids.
     pub async fn settled_rows(&self, limit: u64) -> Result<Vec<SettledRow>, EngineError> {
         self.read(move |journal| journal.settled_rows(limit)).await
     }
@@ -326,12 +326,12 @@ impl EngineHandle {
         self.read(|journal| journal.settled_counts()).await
     }
 
-    /// The settled parts of a task.
+    /// Returns the settled parts of a task.
     pub async fn settled_parts(&self, parent: TaskId) -> Result<Vec<TaskId>, EngineError> {
         self.read(move |journal| journal.settled_parts(parent)).await
     }
 
-    /// All runs of a task.
+    /// Returns all runs of a task.
     pub async fn runs_of(&self, task: TaskId) -> Result<Vec<Run>, EngineError> {
         self.read(move |journal| journal.runs_of(task)).await
     }
@@ -341,18 +341,18 @@ impl EngineHandle {
         self.read(move |journal| journal.last_workers(&tasks)).await
     }
 
-    /// The work runs that ended last, newest first, among the last `limit` runs.
+    /// Returns the work runs that ended last, newest first, among the last `limit` runs.
     pub async fn last_work_runs(&self, limit: u32) -> Result<Vec<Run>, EngineError> {
         let runs = self.read(move |journal| journal.last_ended(limit)).await?;
         Ok(runs.into_iter().filter(|run| run.kind == RunKind::Work).collect())
     }
 
-    /// What the runs that ended at `since` or later cost.
+    /// Returns what the runs that ended at `since` or later cost.
     pub async fn spent_since(&self, since: Timestamp) -> Result<Spend, EngineError> {
         self.read(move |journal| journal.spent_since(since)).await
     }
 
-    /// What the runs cost that ended at `since` or later, in the order of their ends; `None`: all that ever ended.
+    /// Returns what the runs cost that ended at `since` or later, in the order of their ends; `None`: all that ever ended.
     pub async fn charges_since(&self, since: Option<Timestamp>) -> Result<Vec<Charge>, EngineError> {
         self.read(move |journal| journal.charges_since(since)).await
     }
@@ -367,7 +367,7 @@ impl EngineHandle {
         self.read(move |journal| journal.tasks_like(&text, limit)).await
     }
 
-    /// What this engine has counted.
+    /// Returns what this engine has counted.
     pub fn figures(&self) -> Figures {
         self.metrics.figures()
     }

@@ -123,7 +123,7 @@ pub(crate) fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> Integ
     StepProblem::Ask(error.to_string()).with_hint(hint).into()
 }
 
-/// What a failed call amounts to: something that passes, or something that a person must fix.
+/// Returns what a failed call amounts to: something that passes, or something that a person must fix.
 fn failed(error: impl External, hint: Option<String>) -> IntegrationProblem {
     StepProblem::from(error).with_hint(hint).into()
 }
@@ -206,7 +206,7 @@ impl<'a> Queue<'a> {
         Ok(())
     }
 
-    /// Whether the base at `tip` has the work of another task: its commit, or the merge that brought its changes there.
+    /// Returns whether the base at `tip` has the work of another task: its commit, or the merge that brought its changes there.
     async fn is_on(&self, work: &BeganFrom, tip: &str) -> Result<bool, IntegrationProblem> {
         if self.repo.is_ancestor(&work.commit, tip).await.map_err(git_failed)? {
             return Ok(true);
@@ -240,7 +240,7 @@ impl<'a> Queue<'a> {
         result
     }
 
-    /// The checks once more, where the base is not what they have passed on.
+    /// Runs the checks once more, where the base is not what they have passed on.
     async fn verified(&self, brought: Brought) -> Result<Integration, IntegrationProblem> {
         let (mode, state) = (IntegrateMode::Merge, IntegrationState::Merged);
         let integration = Integration { mode, state, commit: Some(brought.commit), restored: None };
@@ -386,7 +386,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// What a branch that cannot be moved amounts to.
+    /// Returns what a branch that cannot be moved amounts to.
     fn not_moved(&self, error: AdvanceError) -> Attempt {
         match error {
             AdvanceError::Moved { .. } => Attempt::Moved,
@@ -406,7 +406,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The checks in `dir`; what was red at `before` already does not count here. `Err`: nothing could be checked.
+    /// Runs the checks in `dir`; what was red at `before` already does not count here. `Err`: nothing could be checked.
     async fn check(&self, name: &str, dir: &Path, before: &str) -> Result<Option<Failure>, IntegrationProblem> {
         let output_dir = self.deps.run_dir(self.run).evidence().join(name);
         let task_type = TaskType::from_spec(&self.task.spec);
@@ -465,7 +465,7 @@ impl Queue<'_> {
     }
 }
 
-/// The message of a task's merge, and its trailers.
+/// Returns the message of a task's merge, and its trailers.
 fn message(task: &Task) -> (String, String) {
     let title = orch_core::prompts::prompt::data::one_line(&task.spec.title, 200);
     let summary = task.summary.as_deref().unwrap_or_default();

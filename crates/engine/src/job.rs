@@ -172,7 +172,7 @@ pub enum Job {
 }
 
 impl Job {
-    /// What makes it the same as another.
+    /// Returns what makes it the same as another.
     pub fn key(&self) -> JobKey {
         match self {
             Self::Poll { .. } => JobKey::Poll,

@@ -251,7 +251,7 @@ impl Order<'_> {
         }
     }
 
-    /// The conversation's id, as far as it is known before the agent speaks: only one dialect takes orch's.
+    /// Returns the conversation's id, as far as it is known before the agent speaks: only one dialect takes orch's.
     fn known_session(&self, session: &Session) -> Option<String> {
         let kind = self.config.agent(&self.run.agent).map(|agent| agent.kind);
         match (session, kind) {

@@ -83,7 +83,7 @@ impl Engine {
         self.next_due(now).map_or(self.inputs.next_tick(), |due| due.min(self.inputs.next_tick()))
     }
 
-    /// When something is due by time alone.
+    /// Returns when something is due by time alone.
     pub(crate) fn next_due(&self, now: Timestamp) -> Option<Instant> {
         let hold =
             self.planner.current().wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
@@ -111,7 +111,7 @@ impl Engine {
         Input::Report(key, report)
     }
 
-    /// One turn: apply, plan, store, answer, act. Returns whether to leave.
+    /// Takes one turn: apply, plan, store, answer, act. Returns whether to leave.
     async fn change_set(&mut self, inputs: Vec<Input>) -> bool {
         let now = self.deps.clock.now();
         let (mut change_set, leave) = self.decide(inputs, now);
@@ -128,7 +128,7 @@ impl Engine {
         leave
     }
 
-    /// What follows from the inputs. Nothing of it has happened before it is stored.
+    /// Decides what follows from the inputs. Nothing of it happens before it is stored.
     pub(crate) fn decide(&mut self, inputs: Vec<Input>, now: Timestamp) -> (ChangeSet, bool) {
         let mut change_set = ChangeSet::default();
         change_set.renew(&mut self.state);
@@ -257,7 +257,7 @@ impl Engine {
         self.planner.plan(&self.state, capacity, planning)
     }
 
-    /// Whether a directory that is there belongs to a registered repository.
+    /// Returns whether a directory that is there belongs to a registered repository.
     pub(crate) fn is_registered(&self, dir: &Path) -> bool {
         self.planner.is_registered(dir, &self.state.project_dirs)
     }

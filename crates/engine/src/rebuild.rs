@@ -124,7 +124,7 @@ pub fn believe(home: &Home) -> Result<(), FsError> {
     }
 }
 
-/// The report on the last damage, as long as its directory exists.
+/// Returns the report on the last damage, as long as its directory exists.
 pub fn last_damage(home: &Home) -> Option<Damage> {
     damage::latest(&home.damaged())
 }
@@ -145,7 +145,7 @@ fn keep(home: &Home, now: Timestamp) -> Result<PathBuf, RebuildError> {
     Ok(kept)
 }
 
-/// The files that make up one journal. The shared memory is nothing without a process.
+/// Returns the files that make up one journal. The shared memory is nothing without a process.
 fn files_of(journal: &Path) -> [PathBuf; 3] {
     let beside = |end: &str| {
         let mut name: OsString = journal.as_os_str().to_owned();
@@ -207,7 +207,7 @@ fn unknown(gathered: &Gathered, highest: u64) -> Vec<String> {
     gaps.filter(|(from, to)| from <= to).take(GAPS).map(describe).collect()
 }
 
-/// What was paused, switched off by failures and left alone, and the daemon's history. Where it is unknown what a
+/// Returns what was paused, switched off by failures and left alone, and the daemon's history. Where it is unknown what a
 /// person had paused, everything is: what starts against their word cannot be taken back.
 fn switched(saved: &mut Salvaged, now: Timestamp, report: &mut Damage) -> Vec<Write> {
     let pauses = saved.pauses.take().unwrap_or_else(|| {
@@ -227,7 +227,7 @@ fn switched(saved: &mut Salvaged, now: Timestamp, report: &mut Damage) -> Vec<Wr
         .collect()
 }
 
-/// What recurs, batches, what channels keep, and samples that a person recorded. It is unknown for which of the last
+/// Returns what recurs, batches, what channels keep, and samples that a person recorded. It is unknown for which of the last
 /// times a job has fired, so it goes on from now: what is missing is missed, and nothing is done twice.
 fn recurring(saved: &mut Salvaged, now: Timestamp) -> Vec<Write> {
     let jobs = std::mem::take(&mut saved.jobs).into_iter();

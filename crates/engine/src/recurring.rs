@@ -79,12 +79,12 @@ impl Engine {
         }
     }
 
-    /// Why nothing begins where its command runs.
+    /// Returns why nothing begins where its command runs.
     pub(crate) fn job_paused(&self, record: &JobRecord) -> Option<String> {
         self.state.pauses.description(record.spec.task.dir.as_deref(), None).map(str::to_owned)
     }
 
-    /// What the job made last is still under way. One that waits for a person holds nothing up.
+    /// Returns whether the job's last task or command is under way. A task that waits for a person does not count.
     fn is_busy(&self, record: &JobRecord) -> bool {
         let task = record.last_task.and_then(|id| self.state.tasks.get(&id));
         let works = task.is_some_and(|task| !task.status().is_final() && task.status() != Status::NeedsReview);
@@ -123,7 +123,7 @@ impl Engine {
         }
     }
 
-    /// The job fires: its task is made, or its command is to be run.
+    /// Fires the job: makes its task, or has its command run.
     pub(crate) fn fire(
         &mut self,
         change_set: &mut ChangeSet,

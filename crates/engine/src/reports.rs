@@ -92,7 +92,7 @@ impl Engine {
         }
     }
 
-    /// A late report is recorded in the log and changes nothing.
+    /// Applies an event to the task of a run. A late report is logged and changes nothing.
     pub(crate) fn for_task_of(
         &mut self,
         change_set: &mut ChangeSet,
@@ -172,7 +172,7 @@ impl Engine {
         }
     }
 
-    /// The report with what the run cost by its tokens and the catalog's prices, where its CLI reports tokens and no
+    /// Returns the report with what the run cost by its tokens and the catalog's prices, where its CLI reports tokens and no
     /// cost.
     fn with_cost(&mut self, run: &Run, report: &RunReport, now: Timestamp) -> RunReport {
         let mut report = report.clone();
@@ -268,7 +268,7 @@ impl Engine {
         self.jobs.order(crate::job::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
     }
 
-    /// A job broke in an unforeseen way: the task asks a person instead of being tried for ever.
+    /// Handles a job that broke in an unforeseen way: the task asks a person instead of being tried for ever.
     fn on_broken(&mut self, change_set: &mut ChangeSet, key: &JobKey, error: String, now: Timestamp) {
         tracing::error!(job = ?key, %error, "a job broke");
         let question = format!("orch itself failed here ({error}); the log has more");

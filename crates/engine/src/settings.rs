@@ -89,7 +89,7 @@ pub struct Sources {
     pub(crate) is_there: fn(&Path) -> bool,
 }
 
-/// The content id by which a person approves an `.orch.yml`: SHA-256 in hex.
+/// Returns the content id by which a person approves an `.orch.yml`: SHA-256 in hex.
 pub fn content_id(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -106,7 +106,7 @@ pub fn identity_of(environment: &BTreeMap<String, String>) -> String {
 }
 
 impl Sources {
-    /// The files of a home, under an environment and what the command line says.
+    /// Returns the files of a home, under an environment and what the command line says.
     pub fn new(home: Home, environment: BTreeMap<String, String>, flags: Vec<(String, String)>) -> Self {
         Self { home, environment, flags, is_there: Path::is_dir }
     }
@@ -247,7 +247,7 @@ impl Sources {
         }
     }
 
-    /// What is odd in a project's own file; `None` where it has none, or where that is unknown because the person's own
+    /// Returns what is odd in a project's own file; `None` where it has none, or where that is unknown because the person's own
     /// settings do not read.
     ///
     /// # Errors
@@ -320,7 +320,7 @@ fn read_text(path: &Path) -> Result<Option<String>, Unread> {
     }
 }
 
-/// What the person's own file says.
+/// Returns what the person's own file says.
 fn own_text(layers: &[Layer]) -> Option<String> {
     layers.iter().find_map(|layer| match layer {
         Layer::Global { text, .. } => Some(text.clone()),
@@ -338,7 +338,7 @@ pub fn may_review(config: &Config, installed: &[String]) -> Vec<String> {
     }
 }
 
-/// The agents whose program is found in this `PATH`, those of `router.agents` first.
+/// Returns the agents whose program is found in this `PATH`, those of `router.agents` first.
 pub fn installed(config: &Config, path: &str) -> Vec<String> {
     let order = |name: &str| config.router.agents.iter().position(|a| a == name).unwrap_or(usize::MAX);
     let mut found: Vec<&str> =
@@ -347,7 +347,7 @@ pub fn installed(config: &Config, path: &str) -> Vec<String> {
     found.into_iter().map(str::to_owned).collect()
 }
 
-/// The directory that a task's work belongs to, or why there is none.
+/// Returns the directory that a task's work belongs to, or why there is none.
 pub fn directory_of(task: &Task, projects: &[Project]) -> Result<PathBuf, String> {
     let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
     directory(task, &dirs).map(Path::to_owned)
@@ -370,7 +370,7 @@ impl Settings {
         Arc::clone(of_project.unwrap_or(&self.config))
     }
 
-    /// The settings for one directory: its project's, or the person's own.
+    /// Returns the settings for one directory: its project's, or the person's own.
     pub fn for_dir(&self, dir: &Path) -> Arc<Config> {
         Arc::clone(self.projects.get(dir).unwrap_or(&self.config))
     }
@@ -402,14 +402,14 @@ impl Settings {
         may_review(config, &self.installed)
     }
 
-    /// What projects do about tasks that meet in a file, of those that have it otherwise than usual.
+    /// Returns what projects do about tasks that meet in a file, of those that have it otherwise than usual.
     pub fn overlaps(&self) -> BTreeMap<PathBuf, Overlap> {
         let usual = self.config.workflow.overlap;
         let projects = self.projects.iter().map(|(dir, config)| (dir.clone(), config.workflow.overlap));
         projects.filter(|(_, overlap)| *overlap != usual).collect()
     }
 
-    /// The routing question of a task.
+    /// Returns the routing question of a task.
     pub fn routing(&self, task: &Task, projects: &[Project]) -> OwnedRouting {
         let config = self.for_task(task, projects);
         OwnedRouting {
@@ -432,7 +432,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// Whether a run of that agent with that model is paid in advance, with something left.
+    /// Returns whether a run of that agent with that model is paid in advance, with something left.
     pub fn is_paid_ahead(&self, agent: &str, model: Option<&str>) -> bool {
         !self.ahead.is_empty() && self.config.payees().paid_ahead(&self.ahead, agent, model).is_some()
     }
@@ -456,7 +456,7 @@ fn is_judged_by_itself(task: &Task) -> bool {
     matches!(task.state, State::InReview { .. }) && task.order().is_none()
 }
 
-/// What judges the work of a project of whose own settings nothing is known: its checks and limits may be there. What
+/// Returns what judges the work of a project of whose own settings nothing is known: its checks and limits may be there. What
 /// was started before is accepted only by a person, and goes nowhere.
 fn without_settings(config: &Config) -> Config {
     let mut config = config.clone();

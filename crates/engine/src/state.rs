@@ -116,7 +116,7 @@ impl EngineState {
         state
     }
 
-    /// What the request with this key was answered, if one came before.
+    /// Returns what the request with this key was answered, if one came before.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -144,7 +144,7 @@ impl EngineState {
         Ok(Some(task))
     }
 
-    /// The last work run of a task.
+    /// Returns the last work run of a task.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -152,7 +152,7 @@ impl EngineState {
         self.archive.last_work_run(id)
     }
 
-    /// Where what is settled, and what was spent, is looked up.
+    /// Returns where what is settled, and what was spent, is looked up.
     pub fn archive(&self) -> &dyn Archive {
         &*self.archive
     }
@@ -162,7 +162,7 @@ impl EngineState {
         status_in(&self.tasks, &self.settled, id)
     }
 
-    /// Whether there is such a task.
+    /// Returns whether there is such a task.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -263,7 +263,7 @@ impl EngineState {
         TaskId(self.last_task_id)
     }
 
-    /// The id that the next new task gets.
+    /// Returns the id that the next new task gets.
     pub fn coming_task_id(&self) -> TaskId {
         TaskId(self.last_task_id + 1)
     }
@@ -274,7 +274,7 @@ impl EngineState {
         MessageId(self.last_message_id)
     }
 
-    /// The last place in the history.
+    /// Returns the last place in the history.
     pub fn last_seq(&self) -> u64 {
         self.last_seq
     }

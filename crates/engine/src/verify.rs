@@ -123,7 +123,7 @@ async fn gather(cx: &TaskContext, task_type: &TaskType, run: &RunId) -> Result<(
     Ok((answer, evidence))
 }
 
-/// The worktree of a run that is over, on its branch, with what had to be done for that in words.
+/// Returns the worktree of a run that is over, on its branch, with what had to be done for that in words.
 ///
 /// # Errors
 /// The directory is missing or holds other files, or the branch was deleted with the worktree.
@@ -214,7 +214,7 @@ async fn run_checks(
     checked
 }
 
-/// What the run reports, and what its runner warns of.
+/// Returns what the run reports, and what its runner warns of.
 fn answer_of(deps: &Deps, settings: &Settings, run: &RunId) -> Result<(Answer, Vec<String>), StepProblem> {
     let over = crate::verify::ending::ended(deps, settings, run).map_err(StepProblem::External)?;
     let report = over.ok_or_else(|| asked("the run's report is gone"))?.report;
@@ -228,7 +228,7 @@ fn answer_of(deps: &Deps, settings: &Settings, run: &RunId) -> Result<(Answer, V
 /// How often leftovers are committed before it is reported that they change all the time.
 const COMMITTED_AT_MOST: usize = 3;
 
-/// What the worktree holds. What is not committed is committed first; what cannot be committed is part of the evidence, and
+/// Inspects the worktree. What is not committed is committed first; what cannot be committed is part of the evidence, and
 /// is never accepted.
 async fn inspect_worktree(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<Evidence, StepProblem> {
     let (mut notes, mut uncommitted) = (Vec::new(), Vec::new());
@@ -354,7 +354,7 @@ fn asked(question: impl Into<String>) -> StepProblem {
     StepProblem::Ask(question.into())
 }
 
-/// The record of a run whose work orch did not accept.
+/// Returns the record of a run whose work orch did not accept.
 pub(crate) fn overruled(deps: &Deps, run: &RunId, failure: &Failure) -> Option<Box<Run>> {
     let mut record = deps.journal.run(run).ok().flatten()?;
     record.outcome = Some(Outcome::Failed(failure.clone()));

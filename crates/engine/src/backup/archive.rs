@@ -188,7 +188,7 @@ fn is_ours(path: &Path) -> bool {
     }
 }
 
-/// The entries of a directory whose names are text, in their order.
+/// Returns the entries of a directory whose names are text, in their order.
 pub(super) fn entries_of(dir: &Path) -> Vec<(String, PathBuf)> {
     let entries = dir.read_dir().into_iter().flatten().flatten();
     let mut found: Vec<_> =

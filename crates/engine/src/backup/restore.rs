@@ -172,7 +172,7 @@ async fn staged(
     Ok(Restored { manifest, set_aside, aside, missing })
 }
 
-/// What must go before the backup can take its place: all that a home consists of but runs. A run's name is never given
+/// Returns what must go before the backup can take its place: all that a home consists of but runs. A run's name is never given
 /// out twice, so a directory of its name is that run's own, as new as the one in the backup or newer, and may be in use.
 fn in_the_way(home: &Home) -> Vec<PathBuf> {
     let root = home.root();
@@ -194,7 +194,7 @@ fn alive(home: &Home, saved: &Salvaged) -> Vec<RunId> {
     runs.filter(|run| !saved.runs.contains_key(run)).filter(lives).collect()
 }
 
-/// The highest number of a task that this home knows of, or knew before a restore moved it aside: none of them is given
+/// Returns the highest number of a task that this home knows of, or knew before a restore moved it aside: none of them is given
 /// out again. A restore that is done once more finds the most of it there.
 fn highest(home: &Home) -> u64 {
     let aside = archive::entries_of(&home.replaced()).into_iter().map(|(_, path)| path);
@@ -211,7 +211,7 @@ fn highest_below(state: &Path) -> u64 {
     sidecars.map(|id| id.0).fold(witnessed.max(last_task_id(&journal)), u64::max)
 }
 
-/// What open tasks and projects need outside of the home.
+/// Returns what open tasks and projects need outside of the home.
 async fn missing(home: &Home, environment: &BTreeMap<String, String>, saved: &Salvaged) -> Vec<Missing> {
     let mut missing = Vec::new();
     let git = Git::locate(environment, &home.state().join("locks")).await.ok();

@@ -31,7 +31,7 @@ pub const LOGIN_OF_CLI: &str = "CLAUDE_CODE_OAUTH_TOKEN";
 /// Variables with the address that a key belongs to, as the providers' own programs read them.
 const ADDRESSES: [(&str, &str); 2] = [("anthropic", ELSEWHERE), ("openai", "OPENAI_BASE_URL")];
 
-/// The key of a provider and the variable that holds it.
+/// Returns the key of a provider and the variable that holds it.
 pub fn key_of<'p>(environment: &Environment, provider: &'p Provider) -> Option<(&'p str, Key)> {
     let variables = provider.key_variables.iter().filter(|name| *name != LOGIN_OF_CLI);
     let mut set = variables.filter_map(|name| Some((name.as_str(), set_to(environment, name)?)));
@@ -43,7 +43,7 @@ fn set_to<'c>(environment: &'c Environment, name: &str) -> Option<&'c str> {
     environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
-/// The question for a provider's list of models; `None`: its address is unknown.
+/// Returns the question for a provider's list of models; `None`: its address is unknown.
 pub fn list_request(
     environment: &Environment,
     declared: &BTreeMap<String, RawProvider>,
@@ -53,7 +53,7 @@ pub fn list_request(
     Some(Request::new(&provider.id, base_url(environment, declared, provider)?, key))
 }
 
-/// Where a provider's API is: from the person's settings, the environment of the provider's own programs, or the
+/// Returns where a provider's API is: from the person's settings, the environment of the provider's own programs, or the
 /// catalog.
 fn base_url<'a>(
     environment: &'a Environment,
@@ -65,7 +65,7 @@ fn base_url<'a>(
     own.or_else(elsewhere).or(provider.base_url.as_deref())
 }
 
-/// Where a model is asked directly, and with which key.
+/// Returns where a model is asked directly, and with which key.
 ///
 /// # Errors
 /// The provider, its address or its key is unknown.
@@ -104,7 +104,7 @@ pub fn endpoint(
     })
 }
 
-/// Where the address of a provider is said.
+/// Returns where the address of a provider is said.
 pub fn address_place(declared: &BTreeMap<String, RawProvider>, provider: &str) -> String {
     let is_own = declared.get(provider).is_some_and(|own| own.base_url.is_some());
     match address_variable(provider) {
@@ -117,7 +117,7 @@ fn address_variable(provider: &str) -> Option<&'static str> {
     ADDRESSES.iter().find(|(known, _)| *known == provider).map(|(_, variable)| *variable)
 }
 
-/// Whether an agent has credentials, as far as that is seen from outside.
+/// Returns whether an agent has credentials, as far as that is seen from outside.
 /// `None`: nothing can be said; the error is what logs a person in.
 pub fn login_of(environment: &Environment, agent: &AgentConfig) -> Option<Result<String, &'static str>> {
     let known = credentials(agent.kind)?;
@@ -144,7 +144,7 @@ fn found_at(environment: &Environment, file: &OwnFile) -> Option<PathBuf> {
     Some(dir.join(file.name))
 }
 
-/// Which providers can be used, and what the others lack.
+/// Returns which providers can be used, and what the others lack.
 pub fn usability(environment: &Environment, config: &Config, catalog: &Catalog) -> ProviderAccess {
     let mut usability = ProviderAccess::default();
     for provider in catalog.providers() {
@@ -207,7 +207,7 @@ fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usabilit
     }
 }
 
-/// Whether what an agent's program sends to a provider is the key of orch's own environment, by which orch asks it. A
+/// Returns whether what an agent's program sends to a provider is the key of orch's own environment, by which orch asks it. A
 /// login that is stored goes before that, a key or an address of the agent's own is another one, and its program's
 /// settings may name one: a single mention of one makes the answer unknown.
 pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provider) -> bool {
@@ -226,7 +226,7 @@ pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provi
     }
 }
 
-/// Whether an agent's program may speak with another server, or with another key, than the environment says.
+/// Returns whether an agent's program may speak with another server, or with another key, than the environment says.
 pub fn may_be_diverted(environment: &Environment, agent: &AgentConfig) -> bool {
     let Some(known) = credentials(agent.kind) else { return false };
     let diverts = |text: &str| known.diverts.iter().any(|word| text.contains(word));

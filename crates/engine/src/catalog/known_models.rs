@@ -11,7 +11,7 @@ use orch_sys::probes;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// What is known of providers: of file and runs the newer word.
+/// Returns what is known of providers: of file and runs the newer word.
 fn newer(mut file: Probes, observed: &Probes) -> Probes {
     for (id, probe) in observed {
         if file.get(id).is_none_or(|known| known.at < probe.at) {
@@ -60,7 +60,7 @@ impl Observed {
         self.news.notify_one();
     }
 
-    /// What there is to write down, once.
+    /// Returns what there is to write down, once.
     pub fn take(&self) -> Probes {
         std::mem::take(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner))
     }

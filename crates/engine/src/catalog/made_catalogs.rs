@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The number of catalogs that are kept: with and without what providers answer, before and after a change.
 const KEPT: usize = 4;
 
-/// The catalog with these additions, made once for all who ask: with what providers answer about some thousand models,
+/// Returns the catalog with these additions, made once for all who ask: with what providers answer about some thousand models,
 /// one takes tens of milliseconds to make.
 pub(crate) fn catalog(additions: &Additions) -> Arc<Catalog> {
     static LAST: Last = Last::new();

@@ -151,7 +151,7 @@ impl ModelBook {
         self.knows_records = true;
     }
 
-    /// Whether a reference leaves a choice, so that history has a say in it: a tag, a tier, or an alias of the
+    /// Returns whether a reference leaves a choice, so that history has a say in it: a tag, a tier, or an alias of the
     /// person's.
     pub fn chooses(&self, reference: &str) -> bool {
         match parse(reference) {
@@ -172,7 +172,7 @@ impl ModelBook {
     }
 }
 
-/// What a provider would be asked with now.
+/// Returns what a provider would be asked with now.
 pub(crate) fn asked_now(
     environment: &Environment,
     id: &str,
@@ -184,7 +184,7 @@ pub(crate) fn asked_now(
     credentials::list_request(environment, declared, provider, key)?.ok().map(|request| request.asked())
 }
 
-/// What the providers answered about their models, those that are still asked at the same address.
+/// Returns what the providers answered about their models, those that are still asked at the same address.
 fn listed(
     environment: &Environment,
     probes: &Probes,

@@ -23,7 +23,7 @@ const ROUTING: Tokens = Tokens { read: 6_000, written: 300 };
 /// The tokens of the review of a change of middle size.
 const REVIEW: Tokens = Tokens { read: 40_000, written: 2_000 };
 
-/// What is asked beside the work, one sentence each. `installed`: the agents whose program is found.
+/// Returns what is asked beside the work, one sentence each. `installed`: the agents whose program is found.
 pub fn overhead(config: &Config, environment: &Environment, installed: &[String]) -> Vec<String> {
     [routing(config, installed), review(config, environment, installed)].into_iter().flatten().collect()
 }

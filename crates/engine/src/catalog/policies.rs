@@ -1,5 +1,5 @@
-//! The routing policy of a home over its live tasks: the available agents, what was tried, what is recorded. What follows from that is
-//! decided in `core::economics::policy`.
+//! The routing policy of a home over its live tasks: the available agents, what was tried, what is recorded. The decision is
+//! made in `core::economics::policy`.
 
 use crate::catalog::credentials::Environment;
 use crate::catalog::model_book::ModelBook;
@@ -33,7 +33,7 @@ pub(crate) struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    /// The policy's word. Nothing of it touches what a person has named, and what is critical.
+    /// Returns the policy's word. Nothing of it touches what a person has named, and what is critical.
     pub(crate) fn advice(&self, task: &Task) -> Option<Advice> {
         let live = self.settings.policy.as_deref()?;
         let kept = |why: &str| Some(Advice::Keep { reason: format!("policy {}: kept, {why}", live.name) });
@@ -63,8 +63,8 @@ impl Ground<'_> {
         Some(case.advice())
     }
 
-    /// The agents of a ladder that are available: installed, free, with a model that the agent's program can have and that does. An empty ladder
-    /// means every agent to which the settings give a model.
+    /// Returns the agents of a ladder that are available: installed, free, with a usable model that the agent's program can
+    /// have. An empty ladder means every agent to which the settings give a model.
     fn offers(&self, task: &Task, ladder: &[String]) -> Vec<Offer> {
         let config = &self.settings.config;
         let routing = self.settings.routing(task, self.projects);
@@ -100,7 +100,7 @@ impl Ground<'_> {
         Some(Offer { recorded_as: recorded_as(&rung.agent, Some(&named.name)), rung })
     }
 
-    /// What failed since the task started: of the runs that are recorded the last ones, and the one that ends now.
+    /// Returns what failed since the task started: of the runs that are recorded the last ones, and the one that ends now.
     fn tried(&self, task: &Task) -> Vec<Tried> {
         let (Some(route), true) = (task.route.as_deref(), task.progress.attempts > 0) else { return Vec::new() };
         let is_last = |run: &RunId| self.last.is_some_and(|last| last.id == *run);
@@ -125,7 +125,7 @@ impl Ground<'_> {
         tried.chain([self.tried_last(task, route)]).collect()
     }
 
-    /// The run that ends now, as it was; where it is not known, as the route would have had it.
+    /// Returns the run that ends now, as it was; where it is not known, as the route would have had it.
     fn tried_last(&self, task: &Task, route: &RouteResult) -> Tried {
         if let Some(run) = self.last {
             return Tried { recorded_as: recorded_as(&run.agent, run.model.as_deref()), cost: run.cost };
@@ -139,7 +139,7 @@ impl Ground<'_> {
     }
 }
 
-/// The agent that a person has named, by field or label.
+/// Returns the agent that a person has named, by field or label.
 fn wanted_agent(task: &Task) -> Option<String> {
     let label = |label: &String| label.trim().to_lowercase().strip_prefix("agent:").map(|name| name.trim().to_owned());
     task.spec.labels.iter().find_map(label).or_else(|| task.spec.agent.clone())

@@ -7,7 +7,7 @@ use orch_core::models::agents::{DialectKind, first_of_tier, own_model_names, pro
 use orch_core::tasks::escalation::Rung;
 use orch_core::tasks::route::Complexity;
 
-/// What an agent's program can have.
+/// Returns what an agent's program can have.
 pub fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> Reach<'a> {
     let known = config.agents.answerer(agent);
     let kind = known.map_or(DialectKind::Command, |known| known.kind);
@@ -27,7 +27,7 @@ pub fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> 
     }
 }
 
-/// All agents that the settings name with a model: `model_map`, the ladder and the chains; each once.
+/// Returns all agents that the settings name with a model: `model_map`, the ladder and the chains; each once.
 pub(crate) fn workers(config: &Config, agents: &[String]) -> Vec<(String, String)> {
     let mapped =
         agents.iter().flat_map(|agent| config.mapped_models(agent).map(|model| (agent.clone(), model.to_owned())));

@@ -20,7 +20,7 @@ use orch_core::tasks::task::Task;
 use orch_core::tasks::task_type::TaskType;
 use orch_sys::clock::{Clock, SystemClock};
 
-/// The routing question of a task for who only wants to know. Blocking.
+/// Returns the routing question of a task for who only wants to know. Blocking.
 pub(crate) fn routing_of(cx: &TaskContext, book: &ModelBook, samples: &[Sample]) -> OwnedRouting {
     let TaskContext { deps, settings, projects, task } = cx;
     let (routing, config) = (settings.routing(task, projects), cx.config());
@@ -54,7 +54,7 @@ pub(crate) fn given(
     }
 }
 
-/// The model that `asked` means where orch asks a provider itself, once it is known that it can.
+/// Returns the model that `asked` means where orch asks a provider itself, once it is known that it can.
 ///
 /// # Errors
 /// It cannot, and why.

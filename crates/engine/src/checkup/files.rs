@@ -49,7 +49,7 @@ pub(super) fn tasks(patient: &Patient<'_>, known: Option<&Glance>) -> Option<Fin
     }
 }
 
-/// The first one, and how many there are beside it.
+/// Returns the first one, and how many there are beside it.
 fn join(problems: &[Problem]) -> String {
     match problems {
         [] => String::new(),
@@ -58,7 +58,7 @@ fn join(problems: &[Problem]) -> String {
     }
 }
 
-/// What the registered repositories have in their own files: mistakes, and what is not approved.
+/// Returns what the registered repositories have in their own files: mistakes, and what is not approved.
 pub(super) fn projects(patient: &Patient<'_>, known: &Glance) -> Vec<Finding> {
     known.projects.iter().flat_map(|project| of_project(patient, project)).collect()
 }

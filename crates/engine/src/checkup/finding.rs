@@ -59,7 +59,7 @@ impl Finding {
         Self { name, verdict, detail, remedy: None, fixed: false, mend: None }
     }
 
-    /// What to do about it.
+    /// Adds what to do about it.
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
@@ -116,7 +116,7 @@ pub struct Patient<'a> {
 }
 
 impl Patient<'_> {
-    /// What the journal knows; `None` where there is none, or it does not read.
+    /// Returns what the journal knows; `None` where there is none, or it does not read.
     pub(super) async fn known(&self) -> Option<Glance> {
         let path = self.home.journal();
         if !path.exists() {
@@ -151,7 +151,7 @@ pub(super) fn is_over(run: &Run, now: Timestamp) -> bool {
     run.phase == Phase::Ended && run.ended_at.is_none_or(|at| now.duration_since(at) >= GRACE)
 }
 
-/// Whether anything works for a task.
+/// Returns whether anything works for a task.
 pub(super) fn is_at_work(known: &Glance, task: &Task) -> bool {
     !task.status().is_final() && known.runs.values().any(|run| run.task == task.id && run.phase != Phase::Ended)
 }

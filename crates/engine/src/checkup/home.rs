@@ -22,7 +22,7 @@ pub(super) async fn check(patient: &Patient<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What others may read: the state directory is the owner's alone, with the files and sockets in it.
+/// Returns what others may read: the state directory is the owner's alone, with the files and sockets in it.
 fn permissions(patient: &Patient<'_>) -> Vec<Finding> {
     let state = patient.home.state();
     // Directories below are behind this one.
@@ -51,7 +51,7 @@ fn permissions(patient: &Patient<'_>) -> Vec<Finding> {
     open.into_iter().map(one).collect()
 }
 
-/// The mode of something that others can use; links are what they lead to.
+/// Returns the mode of something that others can use; links are what they lead to.
 pub(super) fn mode_that_is_open(path: &Path) -> Option<u32> {
     let meta = path.symlink_metadata().ok()?;
     let mode = meta.permissions().mode() & 0o777;
@@ -59,7 +59,7 @@ pub(super) fn mode_that_is_open(path: &Path) -> Option<u32> {
     ((kind.is_dir() || kind.is_file() || kind.is_socket()) && mode & 0o077 != 0).then_some(mode)
 }
 
-/// Whether there is room, and how much of it runs may take.
+/// Returns whether there is room, and how much of it runs may take.
 pub(super) fn disk(patient: &Patient<'_>) -> Option<Finding> {
     let free = [patient.home.root(), patient.home.worktrees()].into_iter().filter_map(free_bytes).min()?;
     let floor = patient.config.engine.min_free_disk_mb.saturating_mul(1_000_000);

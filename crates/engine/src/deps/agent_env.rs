@@ -64,7 +64,7 @@ pub fn for_jobs(daemon: &BTreeMap<String, String>, home: &Home) -> BTreeMap<Stri
     environment
 }
 
-/// The environment of an agent. `own` are the names its dialect asks for. Later sources win: daemon, then the person's
+/// Returns the environment of an agent. `own` are the names its dialect asks for. Later sources win: daemon, then the person's
 /// `agents.<name>.env`.
 pub fn for_agent(
     daemon: &BTreeMap<String, String>,

@@ -138,7 +138,7 @@ pub(crate) fn unfinished(damaged: &Path) -> Option<PathBuf> {
     directories(damaged).into_iter().find(|dir| dir.is_dir() && !dir.join(DOCUMENT).exists())
 }
 
-/// The report on the last damage, while its directory exists.
+/// Returns the report on the last damage, while its directory exists.
 pub(crate) fn latest(damaged: &Path) -> Option<Damage> {
     let read = |dir: PathBuf| serde_json::from_slice(&fs::read_limited(&dir.join(DOCUMENT), LARGEST).ok()?).ok();
     directories(damaged).into_iter().rev().find_map(read)

@@ -14,7 +14,7 @@ const FILE: &str = "leases.json";
 /// More than it ever holds, in bytes.
 const LARGEST: usize = 4 << 20;
 
-/// The values of the variables of a task. What it lacks it gets now.
+/// Returns the values of the variables of a task. What it lacks it gets now.
 ///
 /// # Errors
 /// In words: no port is left, or the file cannot be read or written.

@@ -105,7 +105,7 @@ impl Ledger {
         }
     }
 
-    /// What was moved in a repository, or may just be. Two clones have the same names and the same commits.
+    /// Returns what was moved in a repository, or may just be. Two clones have the same names and the same commits.
     pub fn moves(&self, repository: &Path) -> Vec<RefMove> {
         self.locked().iter().filter(|(at, _)| at == repository).map(|(_, moved)| moved.clone()).collect()
     }

@@ -62,12 +62,12 @@ impl Obstacles {
         all
     }
 
-    /// The holds of tasks whose jobs are kept from going on.
+    /// Returns the holds of tasks whose jobs are kept from going on.
     pub fn holds(&self) -> BTreeMap<TaskId, Hold> {
         self.locked().values().filter_map(|one| Some((one.task?, one.hold()))).collect()
     }
 
-    /// Returns when what is in the way has changed.
+    /// Waits until what is in the way changes.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -87,7 +87,7 @@ impl Obstacles {
         new
     }
 
-    /// The patience of one job of a task.
+    /// Returns the patience of one job of a task.
     pub fn patience<'a>(&'a self, clock: &'a dyn Clock, key: &JobKey, task: Option<TaskId>) -> Patience<'a> {
         Patience { all: self, clock, job: format!("{key:?}"), task, tries: 0, since: None, is_confirmed: false }
     }

@@ -27,7 +27,7 @@ impl Deps {
         self.git.get_or_try_init(|| Git::locate(&self.environment, &locks)).await
     }
 
-    /// The repository at a directory: discovered once, and again when its configuration changed.
+    /// Returns the repository at a directory: discovered once, and again when its configuration changed.
     pub async fn repository(&self, dir: &Path) -> Result<Repo, GitError> {
         if let Some(repo) = self.known_repository(dir) {
             return Ok(repo);
@@ -48,7 +48,7 @@ impl Deps {
 }
 
 impl Deps {
-    /// Whether any git command makes no progress now.
+    /// Returns whether any git command makes no progress now.
     pub fn is_any_hanging(&self) -> bool {
         self.git.get().is_some_and(|git| !git.hanging().is_empty())
     }
@@ -71,7 +71,7 @@ impl Deps {
     }
 }
 
-/// When a repository's configuration was changed last.
+/// Returns when a repository's configuration was changed last.
 fn stamp_of(repo: &Repo) -> Option<std::time::SystemTime> {
     std::fs::metadata(repo.common_dir().join("config")).and_then(|m| m.modified()).ok()
 }

@@ -22,12 +22,12 @@ pub struct TaskContext {
 }
 
 impl TaskContext {
-    /// The settings of the task; see [`Settings::for_task`].
+    /// Returns the settings of the task; see [`Settings::for_task`].
     pub fn config(&self) -> Arc<Config> {
         self.settings.for_task(&self.task, &self.projects)
     }
 
-    /// The directory that the task's work belongs to, or why there is none.
+    /// Returns the directory that the task's work belongs to, or why there is none.
     pub fn dir(&self) -> Result<PathBuf, String> {
         directory_of(&self.task, &self.projects)
     }

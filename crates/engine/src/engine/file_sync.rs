@@ -56,7 +56,7 @@ impl Reading {
         matches!(self, Self::Halfway { .. })
     }
 
-    /// The file reads: it may be written, as a whole once all of it was read.
+    /// Returns whether the file reads: it may be written, as a whole once all of it was read.
     fn is_readable(self) -> bool {
         matches!(self, Self::Whole | Self::Halfway { is_again: true })
     }
@@ -171,7 +171,7 @@ impl FileSync {
         self.first_read = FirstRead::Done;
     }
 
-    /// Whether the files were read once, and what is new there has become tasks, where that is possible. Before that
+    /// Returns whether the files were read once, and what is new there has become tasks, where that is possible. Before that
     /// no request is answered: an answer would miss what the file holds.
     pub fn is_read(&self) -> bool {
         self.first_read == FirstRead::Done
@@ -220,7 +220,7 @@ impl FileSync {
         self.agreed.take_new()
     }
 
-    /// Whether orch has not written the file since this was read.
+    /// Returns whether orch has not written the file since this was read.
     pub fn is_current(&self, known: &Known) -> bool {
         known.generation == self.generation
     }
@@ -261,12 +261,12 @@ impl FileSync {
         self.again_at = Some(self.again_at.map_or(at, |known| known.min(at)));
     }
 
-    /// Whether that time has come; asked once.
+    /// Returns whether that time has come; asked once.
     pub fn take_scheduled_read(&mut self, now: Instant) -> bool {
         self.again_at.take_if(|at| *at <= now).is_some()
     }
 
-    /// Whether it is time to search for an editor that goes on saving into what orch has replaced; asked once.
+    /// Returns whether it is time to search for an editor that goes on saving into what orch has replaced; asked once.
     pub fn take_late(&mut self, now: Instant) -> bool {
         self.late_at.take_if(|at| *at <= now).is_some()
     }
@@ -351,7 +351,7 @@ impl FileSync {
         self.reading.is_halfway()
     }
 
-    /// The file has entries that are not tasks yet: they wait for their ids, or for being read with them.
+    /// Returns whether the file has entries that are not tasks yet: they wait for ids, or to be read with them.
     pub fn is_filling(&self) -> bool {
         self.filling || !self.fills.is_empty()
     }
@@ -422,7 +422,7 @@ impl FileSync {
         !self.is_writing() && (!can_write || (self.dirty.is_empty() && self.fills.is_empty()))
     }
 
-    /// Whether what waits is to be written now. Changes that follow each other within `pause` make one write; an entry
+    /// Returns whether what waits is to be written now. Changes that follow each other within `pause` make one write; an entry
     /// that waits for its id waits for nothing else.
     pub fn is_due(&mut self, now: Instant, pause: Duration) -> bool {
         if self.dirty.is_empty() && self.fills.is_empty() {
@@ -443,7 +443,7 @@ impl FileSync {
         [write, self.again_at, self.late_at].into_iter().flatten().min()
     }
 
-    /// The next write, when there is something to write and nothing under way.
+    /// Returns the next write, when there is something to write and nothing under way.
     pub fn next_write(&mut self, state: &EngineState) -> Option<Job> {
         if self.is_writing() || (self.dirty.is_empty() && self.fills.is_empty()) {
             return None;

@@ -74,7 +74,7 @@ impl JobsInFlight {
         self.in_flight.remove(key);
     }
 
-    /// Whether it was asked for once more meanwhile; asked once.
+    /// Returns whether it was asked for once more meanwhile; asked once.
     pub(crate) fn take_again(&mut self, key: &JobKey) -> bool {
         self.again.remove(key)
     }

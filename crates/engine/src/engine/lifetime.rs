@@ -50,7 +50,7 @@ impl Lifetime {
         }
     }
 
-    /// What it was started for.
+    /// Returns what it was started for.
     pub(crate) fn mode(&self) -> Mode {
         self.mode
     }
@@ -60,7 +60,7 @@ impl Lifetime {
         now.saturating_duration_since(self.begun)
     }
 
-    /// Whether an engine of this kind takes over what is under way.
+    /// Returns whether an engine of this kind takes over what is under way.
     pub(crate) fn takes_over(&self) -> bool {
         match self.mode {
             Mode::Serve | Mode::Once | Mode::UntilIdle => true,
@@ -73,7 +73,7 @@ impl Lifetime {
         self.left_behind = left;
     }
 
-    /// What the engine before left, until that is taken over.
+    /// Returns what the engine before left, until that is taken over.
     pub(crate) fn left_behind(&self) -> Option<&Manifest> {
         self.left_behind.as_ref()
     }
@@ -83,7 +83,7 @@ impl Lifetime {
         self.left_behind.take().is_some()
     }
 
-    /// Whether this is its first turn; asked once.
+    /// Returns whether this is its first turn; asked once.
     pub(crate) fn is_arriving(&mut self) -> bool {
         !std::mem::replace(&mut self.arrived, true)
     }
@@ -103,7 +103,7 @@ impl Lifetime {
         self.deadline
     }
 
-    /// Whether it has waited long enough for agents that were interrupted.
+    /// Returns whether it has waited long enough for agents that were interrupted.
     pub(crate) fn is_overdue(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| now >= deadline)
     }

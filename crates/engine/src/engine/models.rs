@@ -62,7 +62,7 @@ impl Models {
         Self { observed, ..Self::default() }
     }
 
-    /// The present models. No project changes them.
+    /// Returns the present models. No project changes them.
     pub(crate) fn book(&mut self, deps: &Deps, settings: &Settings, now: Timestamp) -> Arc<ModelBook> {
         if let Some((then, of, book)) = &self.book
             && Arc::ptr_eq(of, &settings.config)
@@ -77,7 +77,7 @@ impl Models {
         book
     }
 
-    /// The present models, with what history shows of them.
+    /// Returns the present models, with what history shows of them.
     pub(crate) fn book_with_records(
         &mut self,
         deps: &Deps,
@@ -99,7 +99,7 @@ impl Models {
         book
     }
 
-    /// The models as they were read last.
+    /// Returns the models as they were read last.
     pub(crate) fn last_book(&self) -> Option<Arc<ModelBook>> {
         self.book.as_ref().map(|(_, _, book)| Arc::clone(book))
     }
@@ -121,7 +121,7 @@ impl Models {
         samples
     }
 
-    /// What runs showed of providers since that was written down last.
+    /// Returns what runs showed of providers since that was written down last.
     pub(crate) fn probes(&self) -> &Probes {
         &self.probes
     }
@@ -145,7 +145,7 @@ impl Models {
         self.book.as_ref().is_some_and(|(then, _, book)| is_good(*then, now) && book.failing.is_empty())
     }
 
-    /// The estimate that was made from these samples.
+    /// Returns the estimate that was made from these samples.
     pub(crate) fn estimate(&mut self, samples: &Arc<Vec<Sample>>, key: &EstimateKey) -> Option<Estimate> {
         if !Arc::ptr_eq(&self.estimated_from, samples) {
             self.estimated_from = Arc::clone(samples);
@@ -176,7 +176,7 @@ impl Models {
     }
 }
 
-/// Whether something that was read then is still valid. A clock that was set back keeps nothing valid for ever.
+/// Returns whether something that was read then is still valid. A clock that was set back keeps nothing valid for ever.
 fn is_good(then: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(then);
     !age.is_negative() && age < GOOD_FOR

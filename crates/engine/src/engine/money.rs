@@ -112,7 +112,7 @@ impl Money {
         self.stale_from = stale_from;
     }
 
-    /// What is short at this moment, with all that is under way.
+    /// Returns what is short at this moment, with all that is under way.
     pub(crate) fn balances(&self, rules: &Rules, payees: Payees, live: &[Pending], now: Timestamp) -> Balances {
         let in_flight: Vec<RunInFlight<'_>> = live.iter().chain(&self.ended).map(Pending::in_flight).collect();
         let mut balances = Balances::new(rules, payees, &self.ledger, &in_flight, now, &TimeZone::system());
@@ -125,7 +125,7 @@ impl Money {
         balances
     }
 
-    /// What is short by what is over.
+    /// Returns what is short by what is over.
     pub(crate) fn balances_without_runs(&self, rules: &Rules, payees: Payees, now: Timestamp) -> Balances {
         Balances::new(rules, payees, &self.ledger, &[], now, &TimeZone::system())
     }

@@ -82,7 +82,7 @@ impl Planner {
         &self.plan
     }
 
-    /// What limited starts when the plan was made.
+    /// Returns what limited starts when the plan was made.
     pub(crate) fn capacity(&self) -> &Arc<Capacity> {
         &self.capacity
     }
@@ -104,7 +104,7 @@ impl Planner {
         self.governor.pace(rule)
     }
 
-    /// The disk that has less than this free.
+    /// Returns the disk that has less than this free.
     pub(crate) fn shortage(&self, min_free_mb: u64) -> Option<Shortage> {
         shortage(&self.free, min_free_mb)
     }
@@ -119,7 +119,7 @@ impl Planner {
         true
     }
 
-    /// What running tasks have changed, as it was found last.
+    /// Returns what running tasks have changed, as it was found last.
     pub(crate) fn touched(&self) -> &Arc<Touched> {
         &self.touched
     }
@@ -128,7 +128,7 @@ impl Planner {
         self.touched = Arc::new(touched);
     }
 
-    /// Whether a directory that is there belongs to a registered repository.
+    /// Returns whether a directory that is there belongs to a registered repository.
     pub(crate) fn is_registered(&self, dir: &Path, projects: &[PathBuf]) -> bool {
         self.registered.holds(dir, projects)
     }

@@ -51,7 +51,7 @@ impl Storage {
         self.damaged.cancelled().await;
     }
 
-    /// What a read found damaged; remembered as the reason to leave.
+    /// Returns what a read found damaged; remembered as the reason to leave.
     pub(crate) fn note_damage_found(&mut self) -> Option<String> {
         let found = self.alarm.found().cloned()?;
         self.damage = Some(found.clone());
@@ -90,7 +90,7 @@ impl Storage {
         }
     }
 
-    /// The reason why nothing can be stored now.
+    /// Returns the reason why nothing can be stored now.
     pub(crate) fn problem(&self) -> Option<&String> {
         self.problem.as_ref()
     }

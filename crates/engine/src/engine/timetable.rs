@@ -39,7 +39,7 @@ pub struct Timetable {
 }
 
 impl Timetable {
-    /// What is wrong, for a person.
+    /// Returns what is wrong, for a person.
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
@@ -49,7 +49,7 @@ impl Timetable {
         Known { jobs_generation: self.generation, ..known }
     }
 
-    /// Whether orch has not changed the file since this was read.
+    /// Returns whether orch has not changed the file since this was read.
     pub fn is_current(&self, known: &Known) -> bool {
         known.jobs_generation == self.generation && !self.is_changing()
     }
@@ -72,7 +72,7 @@ impl Timetable {
         self.plan(record);
     }
 
-    /// Returns when the job is due next.
+    /// Plans when the job is due next.
     pub(crate) fn plan(&mut self, record: &JobRecord) {
         let id = &record.spec.id;
         self.unplan(id);
@@ -117,7 +117,7 @@ impl Timetable {
         ripe
     }
 
-    /// The clock of a job.
+    /// Returns the clock of a job.
     pub fn timer(&self, id: &JobId) -> Option<Timer> {
         self.timers.get(id).cloned()
     }
@@ -147,7 +147,7 @@ impl Timetable {
         self.changes.push_back((change, reply, actor));
     }
 
-    /// The change to be made now, if none is under way. Then it is.
+    /// Returns the change to be made now, if none is under way. Then it is.
     pub fn next_change(&mut self) -> Option<Box<Change>> {
         if self.changing.is_some() {
             return None;
@@ -158,7 +158,7 @@ impl Timetable {
         Some(change)
     }
 
-    /// The change that was under way is over. Returns who waits for it.
+    /// Ends the change that was under way. Returns the caller that waits for it.
     pub fn end_change(&mut self) -> Option<(Reply<Arc<JobRecord>>, Actor)> {
         let asked = self.changing.take()?;
         self.generation += 1;
@@ -170,13 +170,13 @@ impl Timetable {
         self.by_hand.insert(firing);
     }
 
-    /// Whether a person asked this engine for a firing.
+    /// Returns whether a person asked this engine for a firing.
     pub fn is_by_hand(&self, firing: &FiringKey) -> bool {
         self.by_hand.contains(firing)
     }
 }
 
-/// The clock of a job.
+/// Returns the clock of a job.
 ///
 /// # Errors
 /// The schedule or the zone is invalid here; the reason in words.

@@ -40,7 +40,7 @@ pub(crate) struct RunWatch {
 }
 
 impl RunWatch {
-    /// Whether a run is still to be asked to stop; then it counts as asked.
+    /// Returns whether a run is still to be asked to stop; then it counts as asked.
     pub(crate) fn asks_to_stop(&mut self, run: &RunId) -> bool {
         self.asked_to_stop.insert(run.clone())
     }
@@ -57,12 +57,12 @@ impl RunWatch {
         }
     }
 
-    /// Whether a message is still to be handed to a run; then it counts as handed.
+    /// Returns whether a message is still to be handed to a run; then it counts as handed.
     pub(crate) fn hands(&mut self, run: &RunId, message: MessageId) -> bool {
         self.handed.insert((run.clone(), message))
     }
 
-    /// When what is known of the runs' health was written down.
+    /// Returns when what is known of the runs' health was written down.
     pub(crate) fn seen(&self) -> &Seen {
         &self.seen
     }
@@ -104,12 +104,12 @@ impl RunWatch {
         Some(is_due)
     }
 
-    /// Whether there are runs to index now.
+    /// Returns whether there are runs to index now.
     pub(crate) fn is_index_due(&self, now: Instant, gathers: bool) -> bool {
         self.catch_up || self.gathering_since.is_some_and(|since| !gathers || now >= since + GATHER)
     }
 
-    /// The runs to index; `None`: all that are not in the index.
+    /// Returns the runs to index; `None`: all that are not in the index.
     pub(crate) fn take_for_index(&mut self) -> Option<Vec<RunId>> {
         let ended = std::mem::take(&mut self.ended).into_iter().collect();
         self.gathering_since = None;
@@ -121,7 +121,7 @@ impl RunWatch {
         self.collecting_for = Some(reply);
     }
 
-    /// The callers that wait for the list of removed worktrees.
+    /// Returns the callers that wait for the list of removed worktrees.
     pub(crate) fn take_collecting_for(&mut self) -> Option<Reply<Collected>> {
         self.collecting_for.take()
     }

@@ -148,7 +148,7 @@ const QUIET: SignedDuration = SignedDuration::from_millis(100);
 /// The same of an empty file: it may have been emptied to be written anew.
 const EMPTY: SignedDuration = SignedDuration::from_secs(2);
 
-/// When the last of these files will have been left alone long enough; `None`: all are.
+/// Returns when the last of these files will have been left alone long enough; `None`: all are.
 fn quiet_at(files: &[Option<Fingerprint>], now: Timestamp) -> Option<Timestamp> {
     let of_file = |found: &Fingerprint| {
         // A file with a time in the future is not being written now.
@@ -177,14 +177,14 @@ fn reclaim(deps: &Deps) {
     }
 }
 
-/// Whether there is nothing to be learned from this entry: it is that of a settled task, as it was.
+/// Returns whether there is nothing to be learned from this entry: it is that of a settled task, as it was.
 fn is_unchanged(entry: &Entry, marks: &[Mark]) -> bool {
     let mark = entry.id.and_then(|id| marks.binary_search_by_key(&id, |mark| mark.id).ok()).map(|at| marks[at]);
     let results = entry.branch.is_some() || entry.attempts.is_some();
     mark.is_some_and(|mark| entry.status == Some(mark.status) && (results || !mark.results) && mark.is_of(&entry.spec))
 }
 
-/// What the file holds; of settled tasks, only what is not as it was.
+/// Returns what the file holds; of settled tasks, only what is not as it was.
 fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
     let (marks, marks_error) = match deps.journal.marks() {
         Ok(marks) => (marks, None),
@@ -239,12 +239,12 @@ fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
     }
 }
 
-/// What is in the way, and what to do about it.
+/// Returns what is in the way, and what to do about it.
 pub(crate) fn unreadable(path: &Path, error: &FsError) -> String {
     format!("{error}; what it held before counts on: {}", remedy_of(path, error))
 }
 
-/// What to do about a file that cannot be read.
+/// Returns what to do about a file that cannot be read.
 pub(crate) fn remedy_of(path: &Path, error: &FsError) -> String {
     match error {
         FsError::NotAFile { .. } => "move it away and put the file back in its place".to_owned(),
@@ -254,7 +254,7 @@ pub(crate) fn remedy_of(path: &Path, error: &FsError) -> String {
     }
 }
 
-/// The next portion of a document that is taken over in several turns. Blocking.
+/// Returns the next portion of a document that is taken over in several turns. Blocking.
 pub fn read_on(known: Known, doc: TasksDoc, rest: Rest) -> FileNews {
     let end = (rest.from + AT_ONCE).min(doc.len());
     let doc = doc.turned_to(rest.from..end, &|entry| !is_unchanged(entry, &rest.marks));
@@ -298,7 +298,7 @@ impl Line {
         self.task.status()
     }
 
-    /// Whether the file holds its results too.
+    /// Returns whether the file holds its results too.
     pub fn results(&self) -> bool {
         !self.is_new && (self.task.place.is_some() || self.task.progress.attempts > 0)
     }

@@ -118,7 +118,7 @@ pub(crate) fn change(deps: &Deps, change: &Change) -> Result<Changed, EngineErro
     Err(EngineError::NotNow { message, hint: "try again".to_owned() })
 }
 
-/// The text with the change, and the job it is about.
+/// Returns the text with the change, and the job it is about.
 fn changed(text: &str, doc: &JobsDoc, change: &Change) -> Result<(String, JobId), EngineError> {
     let by_hand = |error: orch_config::yaml::EditError| invalid(error.to_string(), "make the change in an editor");
     match change {
@@ -173,7 +173,7 @@ fn free_name(doc: &JobsDoc, id: &JobId, name: NameIs) -> Result<JobId, EngineErr
     }
 }
 
-/// What is wrong with the new entry, in the words of the file's reader.
+/// Returns what is wrong with the new entry, in the words of the file's reader.
 fn refusal(new: &str, index: usize) -> EngineError {
     let doc = JobsDoc::parse(new, &known_zone).ok();
     let of_entry = doc.as_ref().and_then(|doc| doc.problems.iter().rfind(|p| p.severity == Severity::Error));

@@ -7,7 +7,7 @@ use orch_stream::{RunFiles, Start, Subscription};
 use std::path::PathBuf;
 
 impl EngineHandle {
-    /// The last line that each of these runs has said, in their order.
+    /// Returns the last line that each of these runs has said, in their order.
     pub async fn last_lines(&self, runs: &[Run]) -> Vec<Option<String>> {
         let files: Vec<RunFiles> = runs
             .iter()
@@ -18,12 +18,12 @@ impl EngineHandle {
         read.await.unwrap_or(silent)
     }
 
-    /// The number of runs that are followed.
+    /// Returns the number of runs that are followed.
     pub fn followed(&self) -> usize {
         self.hub.followed()
     }
 
-    /// The directory of a run.
+    /// Returns the directory of a run.
     pub fn run_dir(&self, run: &Run) -> PathBuf {
         self.runs_dir.join(run.id.as_str())
     }

@@ -26,7 +26,7 @@ fn note(run_dir: &RunDir) -> PathBuf {
     run_dir.path().join("branch")
 }
 
-/// The name, noted before the branch is made.
+/// Returns the name, noted before the branch is made.
 pub(crate) async fn name(
     deps: &Arc<Deps>,
     repo: &Repo,
@@ -59,7 +59,7 @@ pub(crate) async fn name(
     Err(ask(&format!("the branch {branch} exists already, and so do {} names like it", TRIED - 1), Some(hint)))
 }
 
-/// What an earlier start of the task was about to make.
+/// Returns what an earlier start of the task was about to make.
 async fn noted_before(deps: &Arc<Deps>, task: TaskId) -> Result<Option<BranchName>, LaunchProblem> {
     let deps = Arc::clone(deps);
     let read = move || -> Result<Option<BranchName>, JournalError> {

@@ -13,7 +13,7 @@ use orch_store::journal::JournalError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What was said to agents whose conversation this run does not go on with.
+/// Returns what was said to agents whose conversation this run does not go on with.
 pub async fn said_before(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec<Message>, LaunchProblem> {
     if run.session_id.is_some() || task.runs <= 1 {
         return Ok(Vec::new());
@@ -25,7 +25,7 @@ pub async fn said_before(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec
     Ok(messages)
 }
 
-/// What became of the parts that the task waited for since its agent spoke last; for one that begins anew, of all.
+/// Returns what became of the parts that the task waited for since its agent spoke last; for one that begins anew, of all.
 pub async fn parts_of(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec<PartResult>, LaunchProblem> {
     let earlier = task.delegated().iter().filter(|_| run.session_id.is_none());
     let ids: BTreeSet<TaskId> = earlier.chain(task.awaited()).copied().collect();
@@ -41,7 +41,7 @@ pub async fn parts_of(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec<Pa
 /// The number of lines of the history that are read at once.
 const PAGE: u32 = 2_000;
 
-/// The earlier work runs of a task, for an agent that has not made them in the conversation that it goes on with.
+/// Returns the earlier work runs of a task, for an agent that has not made them in the conversation that it goes on with.
 pub async fn tried_before(deps: &Arc<Deps>, task: &Task, run: &Run) -> Result<Vec<Tried>, LaunchProblem> {
     if run.session_id.is_some() || task.runs <= 1 {
         return Ok(Vec::new());

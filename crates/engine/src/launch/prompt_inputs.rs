@@ -27,7 +27,7 @@ pub fn templates(home: &Home, project: Option<&str>) -> Result<Templates, String
     Templates::new(&overrides).map_err(|error| format!("{}: {error}", place.display()))
 }
 
-/// Where the templates of one project are. A name that is no directory's has none.
+/// Returns where the templates of one project are. A name that is no directory's has none.
 fn of_project(home: &Home, project: &str) -> Option<PathBuf> {
     let is_plain = !project.starts_with('.') && !project.contains(['/', '\0']);
     is_plain.then(|| home.prompts().join(project))
@@ -74,7 +74,7 @@ fn read_text(path: &Path) -> Option<String> {
     String::from_utf8(fs::read_limited(path, LARGEST).ok()?).ok()
 }
 
-/// The skills of the home and of a repository. One that does not read is left out, with a line in the log.
+/// Returns the skills of the home and of a repository. One that does not read is left out, with a line in the log.
 pub fn catalogue(home: &Home, repository: Option<&Path>) -> Catalogue {
     let mut skills = skills_in(&home.skills(), SkillSource::Home);
     if let Some(repository) = repository {
@@ -98,7 +98,7 @@ fn skills_in(dir: &Path, source: SkillSource) -> Vec<Skill> {
     skills
 }
 
-/// The project's instructions for agents, as (file name, text).
+/// Returns the project's instructions for agents, as (file name, text).
 pub fn instructions(worktree: &Path) -> Vec<(String, String)> {
     INSTRUCTIONS.iter().filter_map(|name| Some(((*name).to_owned(), read_text(&worktree.join(name))?))).collect()
 }

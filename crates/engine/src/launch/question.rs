@@ -103,7 +103,7 @@ fn prepare(
     prepare_run(deps, run, &agent, &request, terms, &prompt, Vec::new())
 }
 
-/// The question, with the record of such tasks.
+/// Returns the question, with the record of such tasks.
 async fn routing(cx: &TaskContext) -> OwnedRouting {
     let mut routing = cx.settings.routing(&cx.task, &cx.projects);
     let (cx, asked) = (cx.clone(), routing.clone());
@@ -112,7 +112,7 @@ async fn routing(cx: &TaskContext) -> OwnedRouting {
     routing
 }
 
-/// The agents that did well on such tasks. Without it the router is asked all the same. Blocking.
+/// Returns the agents that did well on such tasks. Without the record the router is asked all the same. Blocking.
 fn proven(cx: &TaskContext, routing: &OwnedRouting) -> Option<String> {
     let mut samples = match cx.deps.journal.samples() {
         Ok(samples) => samples,
@@ -146,13 +146,13 @@ pub fn read_answer(deps: &Deps, routing: &OwnedRouting, report: &RunReport) -> R
         .map_err(|e| e.to_string())
 }
 
-/// The record of a routing question that was answered.
+/// Returns the record of a routing question that was answered.
 pub fn finished(route: &RouteResult) -> Outcome {
     let model = route.model.as_deref().map(|m| format!("/{m}")).unwrap_or_default();
     answered(format!("{}{model}, {}: {}", route.agent, route.complexity, route.reason))
 }
 
-/// The record of a question that was answered.
+/// Returns the record of a question that was answered.
 pub fn answered(summary: String) -> Outcome {
     Outcome::Finished {
         answer: Answer {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// The most of the difference that a reviewer is shown, in bytes; the rest is in the checkout.
 const SHOWN: usize = 256 << 10;
 
-/// Where a review reads its commit.
+/// Returns where a review reads its commit.
 fn checkout_of(deps: &Deps, run: &RunId) -> PathBuf {
     deps.home.merges().join(format!("{run}-review"))
 }

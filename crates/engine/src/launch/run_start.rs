@@ -29,7 +29,7 @@ pub fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> LaunchProble
     StepProblem::Ask(error.to_string()).with_hint(hint).into()
 }
 
-/// What a failed call amounts to: something that passes, or something that a person must fix.
+/// Returns what a failed call amounts to: something that passes, or something that a person must fix.
 pub fn failed(error: impl External, hint: Option<String>) -> LaunchProblem {
     StepProblem::from(error).with_hint(hint).into()
 }
@@ -39,7 +39,7 @@ pub(crate) fn git_problem(error: GitError) -> LaunchProblem {
     failed(error, hint)
 }
 
-/// The agent `name` as it is configured, with its program; or what is missing.
+/// Returns the agent `name` as it is configured, with its program; or what is missing.
 pub fn agent_program<'a>(
     deps: &Deps,
     name: &str,
@@ -91,7 +91,7 @@ pub fn launch_request(
     }
 }
 
-/// The project's name: registered, or that of its directory.
+/// Returns the project's name: registered, or that of its directory.
 pub fn project_name(dir: &Path, projects: &[Project]) -> String {
     let registered = projects.iter().find(|p| p.dir == dir).map(|p| p.name.clone());
     registered.unwrap_or_else(|| dir.file_name().map_or_else(|| "project".into(), |n| n.to_string_lossy().into_owned()))

@@ -106,14 +106,14 @@ async fn ensure(deps: &Deps, name: &str, run_dir: &RunDir) -> Result<(), TmuxErr
     opened
 }
 
-/// Returns when a runner has taken the run. An unreadable directory counts as taken: polling the run shows why.
+/// Waits until a runner has taken the run. An unreadable directory counts as taken: polling the run shows why.
 async fn started(run_dir: &RunDir) {
     while matches!(orch_runner::inspect(run_dir), Ok(RunState::NotStarted)) {
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
 }
 
-/// Whether no runner has ever taken the run.
+/// Returns whether no runner has ever taken the run.
 pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
     match orch_runner::inspect(run_dir) {
         Ok(state) => Ok(matches!(state, RunState::NotStarted)),
@@ -121,7 +121,7 @@ pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
     }
 }
 
-/// Where a run works, as the task remembers it.
+/// Returns where a run works, as the task remembers it.
 pub fn workplace(
     worktree: &Worktree,
     branch: &BranchName,
@@ -139,7 +139,7 @@ pub fn workplace(
     }
 }
 
-/// What was noted of a run before its runner could take it. `None`: there is no note, or it does not read.
+/// Returns what was noted of a run before its runner could take it. `None`: there is no note, or it does not read.
 pub fn prepared(run_dir: &RunDir) -> Result<Option<Started>, LaunchProblem> {
     match fs::read_limited(&prepared_file(run_dir), 64 << 10) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
@@ -148,7 +148,7 @@ pub fn prepared(run_dir: &RunDir) -> Result<Option<Started>, LaunchProblem> {
     }
 }
 
-/// Where that is noted.
+/// Returns where that is noted.
 pub fn prepared_file(run_dir: &RunDir) -> PathBuf {
     run_dir.path().join("prepared.json")
 }

@@ -80,7 +80,7 @@ pub async fn start(cx: &TaskContext, run: &Run, said: &[Message]) -> Report {
     }
 }
 
-/// Whether the program of an agent is missing that was there a moment ago, as it is during an upgrade.
+/// Returns whether the program of an agent is missing that was there a moment ago, as it is during an upgrade.
 fn is_upgraded(settings: &Settings, run: &Run, failure: &Failure) -> bool {
     failure.class == FailureClass::AgentMissing && settings.installed.contains(&run.agent)
 }
@@ -105,7 +105,7 @@ where
     Err(LaunchProblem::Ask(format!("orch itself failed here ({broke}); the log has more")))
 }
 
-/// The run of a start that failed, when a runner has it all the same. `None`: nothing of it runs, and nothing
+/// Returns the run of a start that failed, when a runner has it all the same. `None`: nothing of it runs, and nothing
 /// will.
 async fn taken_over(cx: &TaskContext, run: &Run) -> Option<Started> {
     let deps = &cx.deps;

@@ -49,14 +49,14 @@ pub struct Finding<'a> {
     pub base: &'a BranchName,
 }
 
-/// The starting point that was recorded for a run.
+/// Returns the starting point that was recorded for a run.
 pub fn recorded(run_dir: &RunDir) -> Option<StartingPoint> {
     let bytes = fs::read_limited(&run_dir.path().join(FILE), LARGEST).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
 impl Finding<'_> {
-    /// The starting point of the run, recorded before it is returned. The same run always gets the same one.
+    /// Returns the starting point of the run, recorded before it is returned. The same run always gets the same one.
     pub async fn starting_point(&self) -> Result<StartingPoint, LaunchProblem> {
         let run_dir = self.cx.deps.run_dir(self.run);
         if let Some(point) = recorded(&run_dir) {
@@ -118,7 +118,7 @@ impl Finding<'_> {
         Ok(StartingPoint { commit, began_from })
     }
 
-    /// What was accepted of the tasks that it depends on, as far as they work in the same repository.
+    /// Returns what was accepted of the tasks that it depends on, as far as they work in the same repository.
     async fn accepted_work(&self) -> Result<Vec<BeganFrom>, LaunchProblem> {
         let ids = self.cx.task.spec.depends_on.clone();
         if ids.is_empty() {
@@ -139,7 +139,7 @@ impl Finding<'_> {
         self.cx.deps.repository(&dir).await.is_ok_and(|repo| repo.common_dir() == self.repo.common_dir())
     }
 
-    /// The merge of several commits, after the checks have passed on it.
+    /// Returns the merge of several commits, after the checks have passed on it.
     async fn merged(&self, open: &[String], from: &[BeganFrom], base: &str) -> Result<String, LaunchProblem> {
         let output_dir = self.cx.deps.run_dir(self.run).evidence().join("start");
         let task_type = TaskType::from_spec(&self.cx.task.spec);
@@ -174,7 +174,7 @@ impl Finding<'_> {
         ask(&problem, Some(self.apart(from)))
     }
 
-    /// What a person can do about work that does not fit together.
+    /// Returns what a person can do about work that does not fit together.
     fn apart(&self, from: &[BeganFrom]) -> String {
         let first = from.first().map_or(self.cx.task.id, |work| work.task);
         let own = self.cx.task.id;

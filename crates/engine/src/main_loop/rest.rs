@@ -7,7 +7,7 @@ use orch_core::tasks::hold::HoldReason;
 use orch_core::tasks::task::Status;
 
 impl Engine {
-    /// Nothing is under way, and everything is written.
+    /// Returns whether nothing is under way, and everything is written.
     pub(crate) fn is_quiet(&self) -> bool {
         self.file.is_read() && self.jobs.is_empty() && self.file.is_written()
     }
@@ -19,7 +19,7 @@ impl Engine {
             && self.file.is_written()
     }
 
-    /// Nothing will happen by itself any more.
+    /// Returns whether nothing will happen by itself any more.
     pub(crate) fn idle(&self) -> bool {
         let waits_for_time =
             |reason: HoldReason, until: Option<Timestamp>| until.is_some() && reason != HoldReason::BaseDirty;

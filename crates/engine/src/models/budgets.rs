@@ -81,7 +81,7 @@ impl Engine {
         }
     }
 
-    /// What is short at this moment, with all that is under way.
+    /// Returns what is short at this moment, with all that is under way.
     pub(crate) fn balances(&self, rules: &Rules, now: Timestamp) -> Balances {
         if rules.is_empty() {
             return Balances::default();
@@ -90,7 +90,7 @@ impl Engine {
         self.models.money().balances(rules, self.settings.config.payees(), &live, now)
     }
 
-    /// What becomes of a dear model where money is short: a cheaper one, unless its label or a person says otherwise,
+    /// Replaces an expensive model where money is short: a cheaper one, unless its label or a person says otherwise,
     /// or nothing cheaper has what it needs. `None`: money is not short, or the model is not dear.
     pub(crate) fn within_budget(
         &mut self,
@@ -123,7 +123,7 @@ impl Engine {
         Some(Within { model, fact: fact.into() })
     }
 
-    /// The full name of a model that an agent is asked for, and what would take its place.
+    /// Returns the full name of a model that an agent is asked for, and what would take its place.
     fn cheaper_way(&mut self, task: &Task, agent: &str, asked: &str, now: Timestamp) -> (String, Replacement) {
         let book = self.book_for(asked, now);
         let config = self.settings.for_task(task, &self.state.projects);
@@ -139,7 +139,7 @@ impl Engine {
         (dear.full_name().unwrap_or_else(|| asked.to_owned()), dear.replacement())
     }
 
-    /// The prices of a model of an agent, by the names that are known of it, the best first.
+    /// Returns the prices of a model of an agent, by the names that are known of it, the best first.
     pub(crate) fn prices(&mut self, agent: &str, names: [Option<&str>; 2], now: Timestamp) -> Option<Prices> {
         let names: Vec<&str> = names.into_iter().flatten().collect();
         if names.is_empty() {
@@ -149,7 +149,7 @@ impl Engine {
         price::prices(&self.book(now).catalog, provider.as_deref(), &names)
     }
 
-    /// A person says what was spent beside orch's runs.
+    /// Records what was spent beside orch's runs, as a person says.
     pub(crate) fn record_spending(&mut self, change_set: &mut ChangeSet, record: Record, now: Timestamp) -> Record {
         let Record { account, cost, note, .. } = record.clone();
         change_set.note(&mut self.state, now, None, None, Spending::Recorded { account, cost, note });
@@ -157,7 +157,7 @@ impl Engine {
         record
     }
 
-    /// Where tasks belong that name no directory.
+    /// Returns where tasks belong that name no directory.
     fn only_project(&self) -> Option<&Path> {
         match self.state.project_dirs.as_slice() {
             [only] => Some(only),
@@ -169,7 +169,7 @@ impl Engine {
         Pending::new(run, self.dir_of(run.task))
     }
 
-    /// Returns what ran short since the last report. What is under way is left out: it comes and goes.
+    /// Records what ran short since the last report. What is under way is left out: it comes and goes.
     fn report_money(&mut self, change_set: &mut ChangeSet, rules: &Rules, now: Timestamp) {
         let payees = self.settings.config.payees();
         let balances = self.models.money().balances_without_runs(rules, payees, now);

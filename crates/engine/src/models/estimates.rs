@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Engine {
-    /// What the next runs of the tasks that wait will cost, where something is limited.
+    /// Returns what the next runs of the tasks that wait will cost, where something is limited.
     pub(crate) fn prices_of_waiting(&mut self, rules: &Rules, now: Timestamp) -> BTreeMap<TaskId, Usd> {
         if rules.is_empty() {
             return BTreeMap::new();
@@ -49,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// What a work run of a task will cost with this agent and model.
+    /// Returns what a work run of a task will cost with this agent and model.
     fn estimate(&mut self, task: &Task, agent: &str, asked: Option<&str>, now: Timestamp) -> Option<Usd> {
         let Estimate { forecast, catalog } = self.estimate_of_kind(task, agent, asked, now);
         let own_limit = || {

@@ -29,7 +29,7 @@ pub struct Expected {
 }
 
 impl EngineHandle {
-    /// What the first run of a task would be asked to have under a route. The task need not be there.
+    /// Returns what the first run of a task would be asked to have under a route. The task need not be there.
     ///
     /// # Errors
     /// The engine is on its way out.

@@ -16,7 +16,7 @@ use orch_core::tasks::task::Task;
 use std::sync::Arc;
 
 impl Engine {
-    /// The routing question of a task.
+    /// Returns the routing question of a task.
     pub(crate) fn routing(&mut self, task: &Task) -> OwnedRouting {
         let routing = self.settings.routing(task, &self.state.projects);
         let config = self.settings.for_task(task, &self.state.projects);
@@ -40,18 +40,18 @@ impl Engine {
         OwnedRouting { case: Some(ground.case(&config, &routing, task, now)), ..routing }
     }
 
-    /// The present models, with what history shows of them.
+    /// Returns the present models, with what history shows of them.
     fn remembering(&mut self, now: Timestamp) -> Arc<ModelBook> {
         self.models.book_with_records(&self.deps, &self.settings, self.state.archive(), now)
     }
 
-    /// The present models, for a reference: the history is read only where the reference leaves a choice.
+    /// Returns the present models, for a reference: the history is read only where the reference leaves a choice.
     pub(crate) fn book_for(&mut self, reference: &str, now: Timestamp) -> Arc<ModelBook> {
         let book = self.book(now);
         if book.chooses(reference) { self.remembering(now) } else { book }
     }
 
-    /// The present models. No project changes them.
+    /// Returns the present models. No project changes them.
     pub(crate) fn book(&mut self, now: Timestamp) -> Arc<ModelBook> {
         self.models.book(&self.deps, &self.settings, now)
     }
@@ -86,7 +86,7 @@ impl Engine {
         }
     }
 
-    /// What an agent's program is given for a reference, with the person's own settings.
+    /// Returns what an agent's program is given for a reference, with the person's own settings.
     pub(crate) fn find_name(
         &mut self,
         agent: &str,

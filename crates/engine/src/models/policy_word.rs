@@ -11,7 +11,7 @@ use orch_core::tasks::task::{Run, Task};
 use std::sync::Arc;
 
 impl Engine {
-    /// What the policy says of a task that is new, or whose work has just failed. `None`: none decides.
+    /// Returns what the policy says of a task that is new, or whose work has just failed. `None`: none decides.
     pub(crate) fn policy_advice(&self, task: &Task, last: Option<&Run>, now: Timestamp) -> Option<Advice> {
         self.settings.policy.as_ref()?;
         let samples = read(self.state.archive().samples());

@@ -26,12 +26,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl EngineHandle {
-    /// What runs show of the providers of their models.
+    /// Returns what runs show of the providers of their models.
     pub fn observed(&self) -> Arc<Observed> {
         Arc::clone(&self.observed)
     }
 
-    /// The file of what providers answered last has changed: it counts from now on.
+    /// Reads again what providers answered last, because its file has changed.
     ///
     /// # Errors
     /// The engine is on its way out.
@@ -45,7 +45,7 @@ impl EngineHandle {
 }
 
 impl Engine {
-    /// The providers that are avoided now.
+    /// Returns the providers that are avoided now.
     pub(crate) fn left_alone(&self, now: Timestamp) -> BTreeMap<String, Cooldown> {
         let all = self.state.cooldowns.iter().filter(|(_, cooldown)| cooldown.is_active(now));
         all.map(|(name, cooldown)| (name.clone(), cooldown.clone())).collect()
@@ -56,18 +56,18 @@ impl Engine {
         self.models.forget_book();
     }
 
-    /// The name under which a failure of the provider of an agent's model is kept.
+    /// Returns the name under which a failure of the provider of an agent's model is kept.
     fn rest_of(&self, agent: &str, model: Option<&str>) -> String {
         let reach = reach(&self.settings.config, agent, &self.deps.environment);
         cooldown_key(agent, reach.provider, model)
     }
 
-    /// Whether an agent is left alone with that model, or with all of them.
+    /// Returns whether an agent is left alone with that model, or with all of them.
     pub(crate) fn rests(&self, agent: &str, model: Option<&str>, now: Timestamp) -> bool {
         active_cooldown(&self.state.cooldowns, agent, model, now).is_some()
     }
 
-    /// Until when an agent is left alone with that model, or no provider serves it, because a provider failed.
+    /// Returns until when an agent is left alone with that model, or no provider serves it, because a provider failed.
     pub(crate) fn rests_until(
         &self,
         book: Option<&ModelBook>,
@@ -84,7 +84,7 @@ impl Engine {
         own.max(unserved)
     }
 
-    /// Why a run of an agent with that model would wait for a provider now.
+    /// Returns why a run of an agent with that model would wait for a provider now.
     pub(crate) fn left_alone_now(
         &mut self,
         task: &Task,
@@ -100,7 +100,7 @@ impl Engine {
         })
     }
 
-    /// The models as they were read last, where a provider was failing then. Planning looks; an event never does.
+    /// Returns the models as they were read last, where a provider was failing then. Planning looks; an event never does.
     pub(crate) fn book_of_failures(&self) -> Option<Arc<ModelBook>> {
         self.models.last_book().filter(|book| !book.failing.is_empty())
     }

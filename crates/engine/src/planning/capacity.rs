@@ -14,7 +14,7 @@ use orch_sys::git::Hanging;
 use std::collections::BTreeMap;
 
 impl Engine {
-    /// What limits starts, by what is known now.
+    /// Returns what limits starts, by what is known now.
     pub(crate) fn capacity_at(&self, now: Timestamp) -> Capacity {
         let config = &self.settings.config;
         let engine = &config.engine;
@@ -53,7 +53,7 @@ impl Engine {
         holds
     }
 
-    /// A step of orch itself is under way, which needs the task's repository.
+    /// Returns whether a step of orch itself is under way, which needs the task's repository.
     fn is_step_under_way(&self, task: &Task) -> bool {
         let is_starting = |run: &RunId| self.state.runs.get(run).is_some_and(|run| run.phase == Phase::Starting);
         if let State::InProgress { run, stopping: None, .. } = &task.state {
@@ -71,7 +71,7 @@ impl Engine {
     }
 }
 
-/// A git command that makes no progress, as the hold of a task that needs its repository.
+/// Makes the hold of a task that needs the repository of a git command without progress.
 fn hold_of(hanging: &Hanging) -> Hold {
     let Hanging { command, pid, quiet, limit, .. } = hanging;
     let (quiet, limit) = (quiet.as_secs(), limit.as_secs());

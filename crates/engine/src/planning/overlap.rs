@@ -15,7 +15,7 @@ const MOST_TASKS: usize = 32;
 const MOST_WAITING: usize = 200;
 
 impl Engine {
-    /// What planning needs to know of it.
+    /// Returns what planning needs to know of it.
     pub(crate) fn overlap_rules(&self) -> OverlapRules {
         let usual = self.settings.config.workflow.overlap;
         OverlapRules { usual, projects: self.settings.overlaps(), touched: Arc::clone(self.planner.touched()) }
@@ -35,7 +35,7 @@ impl Engine {
         }
     }
 
-    /// The projects with a waiting task whose words name files.
+    /// Returns the projects with a waiting task whose words name files.
     fn contested(&self) -> BTreeSet<PathBuf> {
         let waits = |task: &&Arc<Task>| matches!(task.state, State::Routed { .. });
         let waiting = self.state.tasks.values().filter(waits).take(MOST_WAITING);

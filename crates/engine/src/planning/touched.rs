@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The most files that are kept of one task.
 const MOST: usize = 500;
 
-/// The files that these tasks have changed; one that cannot be read has none.
+/// Returns the files that these tasks have changed; one that cannot be read has none.
 pub(crate) async fn touched(deps: &Deps, projects: &[Project], tasks: &[Arc<Task>]) -> Touched {
     let mut all = Touched::new();
     for task in tasks {

@@ -69,7 +69,7 @@ pub(super) async fn gather(home: &Home, environment: &BTreeMap<String, String>) 
 }
 
 impl Gathered {
-    /// The highest number of a task in any trace.
+    /// Returns the highest number of a task in any trace.
     pub(super) fn highest(&self) -> u64 {
         self.tasks.keys().next_back().map_or(0, |id| id.0)
     }
@@ -88,7 +88,7 @@ impl Gathered {
         }
     }
 
-    /// The repositories, as projects without any approval.
+    /// Returns the repositories, as projects without any approval.
     pub(super) fn projects(&self) -> Vec<Project> {
         let rows = self.tasks.values().filter_map(|traces| traces.row.as_ref()?.0.spec.dir.clone());
         let dirs: BTreeSet<PathBuf> = self.repositories.iter().cloned().chain(rows).collect();
@@ -210,7 +210,7 @@ impl Gathered {
     }
 }
 
-/// The main checkout of the repository that a linked worktree belongs to.
+/// Returns the main checkout of the repository that a linked worktree belongs to.
 fn repository_of(worktree: &Path) -> Option<PathBuf> {
     let text = fs::read_text(&worktree.join(".git"), 4096).ok()?;
     let git_dir = PathBuf::from(text.trim_end().strip_prefix("gitdir: ")?);

@@ -29,7 +29,7 @@ pub fn not_started(why: String) -> CommandEnd {
     CommandEnd { state: CommandState::NotStarted, exit_code: None, duration_ms: 0, tail: why }
 }
 
-/// Where the command runs.
+/// Returns where the command runs.
 fn place(dir: Option<&PathBuf>, projects: &[Project]) -> Result<PathBuf, String> {
     let dir = match (dir, projects) {
         (Some(dir), _) => dir.clone(),
@@ -155,7 +155,7 @@ fn whole_words(text: String, is_cut: bool) -> String {
     }
 }
 
-/// The end of a text, cut at a character.
+/// Returns the end of a text, cut at a character.
 fn tail(text: &str) -> &str {
     let mut start = text.len().saturating_sub(TAIL);
     while !text.is_char_boundary(start) {

@@ -43,7 +43,7 @@ impl Engine {
         !plan.actions.is_empty()
     }
 
-    /// An event that the plan has just found fitting.
+    /// Applies an event that the plan has just found fitting.
     pub(crate) fn expect(&mut self, change_set: &mut ChangeSet, id: TaskId, event: &Event, now: Timestamp) {
         if let Err(error) = self.apply(change_set, id, event, now) {
             tracing::warn!(task = %id, %error, "an event did not fit the task's state");
@@ -77,7 +77,7 @@ impl Engine {
         change_set.put_run(&mut self.state, run);
     }
 
-    /// Why the router's agent cannot answer now.
+    /// Returns why the router's agent cannot answer now.
     pub(crate) fn router_obstacle(&self, agent: &str, model: &str, now: Timestamp) -> Option<String> {
         if self.state.pauses.holds_agent(agent) {
             return Some(format!("router.agent {agent} is paused"));
@@ -90,7 +90,7 @@ impl Engine {
         cooling.or_else(|| self.broken(agent, now))
     }
 
-    /// A routing question failed: the fallback takes the task.
+    /// Routes a task by the fallback, because its routing question failed.
     pub(crate) fn route_failed(&mut self, change_set: &mut ChangeSet, id: TaskId, error: &str, now: Timestamp) {
         let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let routing = self.routing(&task);

@@ -37,7 +37,7 @@ impl Engine {
         }
     }
 
-    /// A run ended: its agent did what it is for, or not. To be called before the agent is left alone because of it.
+    /// Weighs the end of a run for or against its agent. To be called before the agent is avoided because of it.
     pub(crate) fn weigh_outcome(&mut self, change_set: &mut ChangeSet, run: &Run, outcome: &Outcome, now: Timestamp) {
         match outcome {
             Outcome::Finished { .. } => self.credit_agent(change_set, &run.agent, now),
@@ -54,7 +54,7 @@ impl Engine {
         }
     }
 
-    /// A result was judged: checks that passed, and what counts against it.
+    /// Weighs a verdict: checks that passed, and what counts against them.
     pub(crate) fn weigh_verdict(
         &mut self,
         change_set: &mut ChangeSet,
@@ -85,7 +85,7 @@ impl Engine {
         }
     }
 
-    /// Accepted work is where it belongs, or is not.
+    /// Weighs the result of an integration.
     pub(crate) fn weigh_integration(
         &mut self,
         change_set: &mut ChangeSet,
@@ -102,23 +102,23 @@ impl Engine {
         }
     }
 
-    /// An agent did what it is for.
+    /// Records a success of an agent.
     pub(crate) fn credit_agent(&mut self, change_set: &mut ChangeSet, agent: &str, now: Timestamp) {
         self.credit(change_set, &Target::agent(agent), now);
     }
 
-    /// A failure before the run itself.
+    /// Weighs a failure before the run itself.
     pub(crate) fn weigh_failure(&mut self, change_set: &mut ChangeSet, run: &Run, failure: &Failure, now: Timestamp) {
         self.weigh_outcome(change_set, run, &Outcome::Failed(failure.clone()), now);
     }
 
-    /// The place itself could not be prepared.
+    /// Records that the project of a task could not be prepared.
     pub(crate) fn blame_project(&mut self, change_set: &mut ChangeSet, task: TaskId, detail: &str, now: Timestamp) {
         let target = self.dir_of(task).map(|dir| Target::Project { dir });
         self.blame(change_set, target, task, detail, now);
     }
 
-    /// A person closes breakers, and ends the time in which an agent is left alone: of one name, or all. Returns the names.
+    /// Closes breakers for a person, and ends cooldowns of agents: of one name, or all. Returns the names.
     pub(crate) fn reset_breakers(
         &mut self,
         change_set: &mut ChangeSet,
@@ -147,7 +147,7 @@ impl Engine {
         Ok(closed.into_iter().collect())
     }
 
-    /// Why this agent is not to be asked now, where its breaker is open.
+    /// Returns why this agent is not to be asked now, where its breaker is open.
     pub(crate) fn broken(&self, agent: &str, now: Timestamp) -> Option<String> {
         let rule = self.settings.config.breaker.rule();
         let breaker = self.state.breakers.get(&Target::agent(agent).to_string()).filter(|_| rule.failures > 0)?;

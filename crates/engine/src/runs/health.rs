@@ -79,7 +79,7 @@ impl Engine {
         change_set.note(&mut self.state, now, Some(run.task), Some(run.id.clone()), fact);
     }
 
-    /// A run ended, and its runner did not report it: another process found out.
+    /// Records the end of a run that its runner did not report: another process found out.
     pub(crate) fn on_dead(&mut self, change_set: &mut ChangeSet, id: &RunId, why: &str, now: Timestamp) {
         let Some(run) = self.state.runs.get(id) else { return };
         let task = run.task;

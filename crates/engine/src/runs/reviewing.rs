@@ -95,7 +95,7 @@ impl Engine {
         }
     }
 
-    /// The review starts later, and no agent makes it now.
+    /// Postpones a review: no agent makes it now.
     pub(crate) fn postpone_review(
         &mut self,
         change_set: &mut ChangeSet,
@@ -177,7 +177,7 @@ impl Engine {
         self.expect(change_set, task_id, &event, now);
     }
 
-    /// A review that did not begin.
+    /// Handles a review that did not begin.
     pub(crate) fn review_failed(
         &mut self,
         change_set: &mut ChangeSet,

@@ -94,7 +94,7 @@ impl Engine {
         }
     }
 
-    /// Whether it is on its way out and there.
+    /// Returns whether it is on its way out and there.
     pub(crate) fn departed(&self) -> bool {
         match self.lifetime.leaving() {
             None => false,
@@ -107,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// The last words: a view of what is under way for the next engine, and a line in the daemon's history.
+    /// Writes a view of what is under way for the next engine, and a line in the daemon's history.
     pub(crate) async fn depart(&mut self) -> EngineExit {
         let usual = || Departure::new(ShutdownMode::Stop, Cause::Command, "nothing is left to do");
         let (requested, ordered) = self.lifetime.take_order();

@@ -16,7 +16,7 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 const AT_ONCE: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(100)];
 
 impl Engine {
-    /// Whether something that was read while a turn was decided is damaged. Such a turn is not stored: what it rests on
+    /// Returns whether something that was read while a turn was decided is damaged. Such a turn is not stored: what it rests on
     /// is not known.
     pub(crate) fn meets_damage(&mut self, replies: &mut Vec<Answer>) -> bool {
         let Some(found) = self.storage.note_damage_found() else { return false };

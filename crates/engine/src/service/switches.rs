@@ -73,7 +73,7 @@ impl Engine {
         }
     }
 
-    /// What a person means by a name. What is paused is found by its name also when it is gone.
+    /// Returns what a person means by a name. What is paused is found by its name also when it is gone.
     pub(crate) fn scope_of(&self, wanted: &PauseSelector) -> Result<PauseScope, EngineError> {
         match wanted {
             PauseSelector::All | PauseSelector::Each => Ok(PauseScope::All),
@@ -215,7 +215,7 @@ impl Engine {
         }
     }
 
-    /// Whether a result is being judged or integrated now.
+    /// Returns whether a result is being judged or integrated now.
     pub(crate) fn checks_results(&self) -> bool {
         self.state.tasks.values().any(|task| task.state.is_checked())
     }

@@ -8,7 +8,7 @@ use orch_core::tasks::task::{WorkTerms, WorkspaceTerms};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is kept of these settings.
+/// Returns what is kept of these settings.
 pub fn terms(config: &Config) -> WorkTerms {
     let (workflow, workspace) = (&config.workflow, config.workspace.clone());
     let Workspace { copy, link, setup, env } = workspace;

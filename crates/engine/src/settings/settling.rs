@@ -17,7 +17,7 @@ pub struct Settling {
 }
 
 impl Settling {
-    /// The text that holds although less is there now, because another program may be saving the file.
+    /// Returns the text that holds although less is there now, because another program may be saving the file.
     pub fn held(&mut self, found: Option<&str>) -> Option<String> {
         let before = self.text.as_ref()?;
         let found = found.unwrap_or_default();
@@ -47,7 +47,7 @@ impl Settling {
         }
     }
 
-    /// Whether something is to be read again though no file changes.
+    /// Returns whether something is to be read again though no file changes.
     pub fn is_open(&self) -> bool {
         self.cut_since.is_some() || self.away.values().any(|since| since.elapsed() < UPGRADE)
     }

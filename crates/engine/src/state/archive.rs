@@ -28,31 +28,31 @@ pub trait Archive: Send + Sync {
     /// It cannot be read.
     fn settled_status(&self, id: TaskId) -> Result<Option<Status>, JournalError>;
 
-    /// The last work run of a task.
+    /// Returns the last work run of a task.
     ///
     /// # Errors
     /// It cannot be read.
     fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError>;
 
-    /// What the runs cost that ended at `since` or later.
+    /// Returns what the runs cost that ended at `since` or later.
     ///
     /// # Errors
     /// It cannot be read.
     fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError>;
 
-    /// What a person says was spent beside these.
+    /// Returns what a person says was spent beside these.
     ///
     /// # Errors
     /// It cannot be read.
     fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError>;
 
-    /// The runs that were judged.
+    /// Returns the runs that were judged.
     ///
     /// # Errors
     /// They cannot be read.
     fn samples(&self) -> Result<Vec<Sample>, JournalError>;
 
-    /// What the request with this key was answered, if one came before.
+    /// Returns what the request with this key was answered, if one came before.
     ///
     /// # Errors
     /// It cannot be read.

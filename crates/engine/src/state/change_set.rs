@@ -75,7 +75,7 @@ impl ChangeSet {
         self.spends.push(record);
     }
 
-    /// Whether the turn stores such a word.
+    /// Returns whether the turn stores such a word.
     pub fn records_spending(&self) -> bool {
         !self.spends.is_empty()
     }

@@ -54,12 +54,12 @@ pub enum Order {
 }
 
 impl EngineState {
-    /// The open batch of a name.
+    /// Returns the open batch of a name.
     fn batch(&self, name: &BatchName) -> Option<&Arc<Batch>> {
         self.batches.values().find(|batch| batch.name == *name)
     }
 
-    /// The open batch that a task is in.
+    /// Returns the open batch that a task is in.
     fn batch_of(&self, task: TaskId) -> Option<&Arc<Batch>> {
         self.batches.values().find(|batch| batch.contains(task))
     }

@@ -64,7 +64,7 @@ impl Engine {
         }
     }
 
-    /// The plan, with what keeps tasks from going on at this moment.
+    /// Returns the plan, with what keeps tasks from going on at this moment.
     fn plan_with_obstacles(&self) -> Arc<Plan> {
         let (plan, obstacles) = (Arc::clone(self.planner.current()), self.obstacles());
         if obstacles.is_empty() { plan } else { Arc::new(Plan::clone(&plan).with_obstacles(obstacles)) }
@@ -287,7 +287,7 @@ impl Engine {
         Ok(next)
     }
 
-    /// Whether the history records an event. What holds accepted work up is checked every half minute, and reported
+    /// Returns whether the history records an event. What holds accepted work up is checked every half minute, and reported
     /// once.
     fn is_news(&mut self, id: TaskId, event: &Event, fact: &Fact) -> bool {
         if matches!(event, Event::IntegrationDue) {

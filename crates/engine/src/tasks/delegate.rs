@@ -85,7 +85,7 @@ impl Engine {
         made
     }
 
-    /// A subtask that a task waits for failed: the task asks.
+    /// Has a task ask, because a subtask that it waits for failed.
     pub(crate) fn ask_about_part(&mut self, change_set: &mut ChangeSet, id: TaskId, part: TaskId, now: Timestamp) {
         let found = self.look_up(part);
         let is_given_up = found.as_ref().is_none_or(|part| part.status().is_final());

@@ -10,7 +10,7 @@ use orch_core::tasks::evidence::{Integration, IntegrationState};
 use orch_core::tasks::review_decision::ReviewDecision;
 use orch_core::tasks::task::{NextRun, State, Task};
 
-/// The fact of an event that brought a task from `before` to `after`.
+/// Returns the fact of an event that brought a task from `before` to `after`.
 pub fn fact_of(before: &Task, event: &Event, after: &Task) -> Fact {
     let then = || Standing::from_task(after);
     match event {
@@ -119,7 +119,7 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The run an event speaks of.
+/// Returns the run an event speaks of.
 pub fn run_of(event: &Event) -> Option<RunId> {
     if let Event::RouteAsked { run }
     | Event::Launched { run }

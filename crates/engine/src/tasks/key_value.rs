@@ -13,7 +13,7 @@ use orch_sys::clock::{Clock, SystemClock};
 use std::sync::Arc;
 
 impl EngineHandle {
-    /// What a channel keeps under a key.
+    /// Returns what a channel keeps under a key.
     pub async fn kept(&self, channel: ChannelKind, key: &str) -> Result<Option<String>, EngineError> {
         let key = key.to_owned();
         self.read(move |journal| journal.kept(channel, &key)).await

@@ -36,7 +36,7 @@ impl EngineHandle {
         self.change(send).await
     }
 
-    /// All messages to a task, oldest first.
+    /// Returns all messages to a task, oldest first.
     pub async fn messages_of(&self, task: TaskId) -> Result<Vec<Message>, EngineError> {
         self.read(move |journal| journal.messages_of(task)).await
     }
@@ -94,7 +94,7 @@ impl Engine {
         }
     }
 
-    /// Whether the one agent that orch's own message is for is at work.
+    /// Returns whether the one agent that orch's own message is for is at work.
     fn works_on(&self, message: &Message) -> bool {
         let task = self.state.tasks.get(&message.task);
         task.is_some_and(
@@ -102,7 +102,7 @@ impl Engine {
         )
     }
 
-    /// Whether another run can begin: what the last one left is judged, and it is not being integrated.
+    /// Returns whether another run can begin: what the last one left is judged, and it is not being integrated.
     fn can_go_on(&self, task: &Task) -> bool {
         if let State::InReview { run, review: ReviewStage::Integrating { .. } } = &task.state {
             return !self.jobs.is_under_way(&JobKey::Integrate(run.clone()));
@@ -132,7 +132,7 @@ impl Engine {
         change_set.put_message(&mut self.state, message);
     }
 
-    /// A run begins: its prompt says what waits.
+    /// Puts the messages that wait into the prompt of a run that begins.
     pub(crate) fn put_into_prompt(&mut self, change_set: &mut ChangeSet, task: TaskId, run: &RunId) {
         let of_person = |m: &&Message| m.task == task && m.from == Author::Person;
         let waiting: Vec<Message> = self.state.messages.values().filter(of_person).cloned().collect();
@@ -142,13 +142,13 @@ impl Engine {
         }
     }
 
-    /// What the prompt of a run says, oldest first.
+    /// Returns what the prompt of a run says, oldest first.
     pub(crate) fn said_in_prompt(&self, run: &RunId) -> Vec<Message> {
         let in_prompt = |m: &&Message| m.is_in_a_prompt() && m.run.as_ref() == Some(run);
         self.state.messages.values().filter(in_prompt).cloned().collect()
     }
 
-    /// An agent has taken these up.
+    /// Records that an agent received these.
     pub(crate) fn on_heard(&mut self, change_set: &mut ChangeSet, heard: Vec<(RunId, MessageId)>, now: Timestamp) {
         for (run, id) in heard {
             let Some(message) = self.state.messages.get(&id).cloned() else { continue };
@@ -176,7 +176,7 @@ impl Engine {
         }
     }
 
-    /// Tasks for which something waits.
+    /// Returns the tasks for which a message waits.
     pub(crate) fn tasks_with_messages(&self) -> BTreeSet<TaskId> {
         self.state.messages.values().map(|message| message.task).collect()
     }

@@ -10,7 +10,7 @@ use orch_core::base::once::{Answered, Once, Repeated};
 use orch_store::records::{Stored, from_value, to_value};
 
 impl EngineHandle {
-    /// Whether a request was carried out before.
+    /// Returns whether a request was carried out before.
     ///
     /// # Errors
     /// Its key was used for another request.

@@ -67,7 +67,7 @@ impl Engine {
         fits.map(|_| task).map_err(|source| EngineError::Refused { task: id, source })
     }
 
-    /// The run whose work is decided about.
+    /// Returns the run whose work is decided about.
     fn judged_run(&mut self, id: TaskId) -> Result<RunId, EngineError> {
         let task = self.task(id)?;
         let last = self.state.last_work_run(id).map_err(unreadable)?;
@@ -126,7 +126,7 @@ pub enum Acceptance {
 }
 
 impl EngineHandle {
-    /// What the person who asks is called, where that is known.
+    /// Returns what the person who asks is called, where that is known.
     pub(crate) fn person_asking(&self) -> Option<String> {
         if let Actor::Person { through } = self.actor() { through.clone() } else { None }
     }

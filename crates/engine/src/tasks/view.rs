@@ -53,17 +53,17 @@ pub struct View {
 }
 
 impl View {
-    /// The status of a task that is here, or that one which is here waits for.
+    /// Returns the status of a task that is here, or that one which is here waits for.
     pub fn status(&self, id: TaskId) -> Option<Status> {
         status_in(&self.tasks, &self.settled, id)
     }
 
-    /// The state of a task that another one waits for.
+    /// Returns the state of a task that another one waits for.
     pub fn waited(&self, id: TaskId) -> Option<DependencyState> {
         dependency_state(&self.tasks, &self.settled, id)
     }
 
-    /// Where tasks belong that name no directory: to the only project, where there is only one.
+    /// Returns where tasks belong that name no directory: to the only project, where there is only one.
     pub fn only_project(&self) -> Option<&Path> {
         match self.projects.as_slice() {
             [only] => Some(&only.dir),

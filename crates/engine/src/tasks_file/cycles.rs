@@ -28,7 +28,7 @@ impl Relations {
 type Parts = BTreeMap<TaskId, Vec<TaskId>>;
 
 impl Engine {
-    /// A task must not wait for itself, over however many others. `id` may be about to be born.
+    /// Refuses a task that would wait for itself, over however many others. `id` may be that of a new task.
     pub(crate) fn check_cycle(&self, id: TaskId, wanted: &Spec) -> Result<(), EngineError> {
         let mut parts = self.parts();
         parts.values_mut().for_each(|parts| parts.retain(|part| *part != id));
@@ -79,7 +79,7 @@ impl Engine {
         messages
     }
 
-    /// The task waits for what it waited for, and is held while the file says otherwise.
+    /// Restores what the task waited for, and holds it while the file says otherwise.
     fn refuse_cycle(
         &mut self,
         change_set: &mut ChangeSet,

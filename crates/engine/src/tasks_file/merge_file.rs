@@ -314,7 +314,7 @@ impl Engine {
         }
     }
 
-    /// A status that the person wrote is a request; what the lifecycle refuses is written back as it is.
+    /// Applies a status that the person wrote, as a request; what the lifecycle refuses is written back as it is.
     pub(crate) fn request_status(&mut self, change_set: &mut ChangeSet, id: TaskId, wanted: Status, now: Timestamp) {
         let cancel = || Event::CancelAsked { reason: "cancelled in tasks.yml".to_owned() };
         let event =
@@ -333,7 +333,7 @@ impl Engine {
         change_set.touched.insert(id);
     }
 
-    /// A task, settled or not; the log says when the journal cannot be read.
+    /// Returns a task, settled or not; logs a journal that cannot be read.
     pub(crate) fn look_up(&mut self, id: TaskId) -> Option<Arc<Task>> {
         let found = self.state.task(id);
         found.inspect_err(|error| tracing::error!(task = %id, %error, "a task cannot be looked up")).ok().flatten()
@@ -390,7 +390,7 @@ impl Engine {
         }
     }
 
-    /// Tasks whose status in the file is not the present one.
+    /// Returns the tasks whose status in the file is not the present one.
     fn unwritten(&self) -> BTreeSet<TaskId> {
         let differs = |task: &&Arc<Task>| match &task.file {
             FileState::Pending | FileState::PutBack => true,

@@ -60,7 +60,7 @@ pub(crate) struct Save {
     pub now: Timestamp,
 }
 
-/// Whether an open task was written into the file only after it had been opened. One that was typed there stood there
+/// Returns whether an open task was written into the file only after it had been opened. One that was typed there stood there
 /// before it was a task.
 fn is_younger(task: &Task, opened: Timestamp) -> bool {
     let is_typed = task.file.seen() == Seen::Numbered;

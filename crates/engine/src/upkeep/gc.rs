@@ -93,7 +93,7 @@ pub async fn collect(deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Pro
     collected
 }
 
-/// Whether the clock has come on steadily since the last check: only then something goes because of its age.
+/// Returns whether the clock has come on steadily since the last check: only then something goes because of its age.
 fn is_steady(deps: &Deps, now: Timestamp) -> bool {
     let stamp = deps.home.gc_stamp();
     let watch = Watch::new(last_pass(&stamp), now);
@@ -105,7 +105,7 @@ fn is_steady(deps: &Deps, now: Timestamp) -> bool {
     watch.is_steady()
 }
 
-/// The directories of worktrees, with the branch that each is named after: `<project>/orch/<name>`.
+/// Returns the directories of worktrees, with the branch that each is named after: `<project>/orch/<name>`.
 pub(crate) fn directories(root: &Path) -> Vec<(PathBuf, String)> {
     let below = |dir: &Path| {
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();

@@ -81,7 +81,7 @@ pub async fn find_undone(
     Ok(())
 }
 
-/// The commands of the scripts that the checks run on the base, and of those that these run for checking.
+/// Returns the commands of the scripts that the checks run on the base, and of those that these run for checking.
 async fn followed(repo: &Repo, at: &Checkout, base: &str, checks: &[String]) -> Result<Vec<String>, StepProblem> {
     let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
     let mut fresh = checks.to_vec();
@@ -99,7 +99,7 @@ async fn followed(repo: &Repo, at: &Checkout, base: &str, checks: &[String]) -> 
     Ok(all)
 }
 
-/// What the task may change: its own labels say, else the project.
+/// Returns what the task may change: its own labels say, else the project.
 fn allowed(config: &Config, spec: &Spec) -> GlobSet {
     let own: Vec<&str> = spec.labels.iter().filter_map(|label| label.trim().strip_prefix(PATHS)).collect();
     let all: Vec<&str> = config.workflow.allowed_paths.iter().map(String::as_str).collect();

@@ -205,7 +205,7 @@ impl Checking<'_> {
         Ok(())
     }
 
-    /// What the workspace brings to the base, in short: the same text where it brings the same.
+    /// Returns what the workspace brings to the base, in short: the same text where it brings the same.
     async fn workspace_stamp(&self) -> String {
         let Checking { deps, config, repo, run, env, .. } = *self;
         Workspace { deps, config, repo, run, env }.fingerprint().await

@@ -115,7 +115,7 @@ pub async fn compare(cx: &TaskContext, with_patch: bool) -> Result<Difference, E
     })
 }
 
-/// What came since the judged commit.
+/// Returns what came since the judged commit.
 async fn moved(repo: &Repo, judged: &str, head: &str, masked: &impl Fn(&str) -> String) -> Result<Moved, GitError> {
     let judged = judged.to_owned();
     if repo.commit_of(&judged).await?.is_none() {
@@ -129,7 +129,7 @@ async fn moved(repo: &Repo, judged: &str, head: &str, masked: &impl Fn(&str) -> 
     Ok(Moved { judged, commits, files: Some(files) })
 }
 
-/// Where the difference begins and ends. Of what is merged it is what the merge brought: the base has it all by now.
+/// Returns where the difference begins and ends. Of what is merged it is what the merge brought: the base has it all by now.
 async fn ends(repo: &Repo, task: &Task, place: &Workplace) -> Result<Option<(String, String)>, GitError> {
     let merged = task.integration.as_ref().filter(|integration| integration.state == IntegrationState::Merged);
     if let Some(commit) = merged.and_then(|integration| integration.commit.as_deref())

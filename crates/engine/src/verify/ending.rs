@@ -62,7 +62,7 @@ fn gone(deps: &Deps, run: &RunId, why: &str) -> RunReport {
     }
 }
 
-/// The environment that a run's agent was given, as far as it is known.
+/// Returns the environment that a run's agent was given, as far as it is known.
 fn environment_of(deps: &Deps, settings: &Settings, dir: &RunDir) -> BTreeMap<String, String> {
     let Ok(launch) = dir.read_launch() else { return BTreeMap::new() };
     let agent = settings.config.agents.answerer(&launch.agent);
@@ -90,7 +90,7 @@ pub struct Over {
     pub lost: Option<String>,
 }
 
-/// What a runner wrote down since it was read last. Blocking.
+/// Returns what a runner wrote down since it was read last. Blocking.
 pub fn news(deps: &Deps, run: &RunId, seen: &Seen) -> Option<(RunId, Health, SystemTime)> {
     let (health, written) = deps.run_dir(run).read_health(seen.get(run).copied())?;
     Some((run.clone(), health, written))

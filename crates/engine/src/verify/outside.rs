@@ -49,7 +49,7 @@ impl Before {
         write_record(&dir.path().join("guard.json"), self)
     }
 
-    /// The record of a run; `None`: it has none that reads.
+    /// Returns the record of a run; `None`: it has none that reads.
     pub fn load(dir: &RunDir) -> Option<Self> {
         read_record(&dir.path().join("guard.json"), RECORD)
     }
@@ -181,7 +181,7 @@ impl Comparison<'_> {
         change.new_stash().is_some_and(|entry| self.stashes_of_main.contains(&entry))
     }
 
-    /// Whether a new entry of the stash was made where neither the run's branch is checked out nor one that the task's
+    /// Returns whether a new entry of the stash was made where neither the run's branch is checked out nor one that the task's
     /// runs made, and where the run stashed nothing.
     async fn is_stash_of_another(&self, change: &Change, own_refs: &OwnRefs) -> bool {
         let Some(entry) = change.new_stash().filter(|_| !self.is_stash_of_main(change)) else { return false };
@@ -202,7 +202,7 @@ impl Comparison<'_> {
         (moved.name == base_ref(self.scene.place)).then_some(text)
     }
 
-    /// The command by which a person undoes a change. What they had not committed and the run has stays in the
+    /// Returns the command by which a person undoes a change. What they had not committed and the run has stays in the
     /// checkout.
     async fn way_back(&self, change: &Change) -> Option<String> {
         let (repo, root) = (self.scene.repo, word(self.scene.repo.root()));
@@ -230,7 +230,7 @@ impl Comparison<'_> {
         })
     }
 
-    /// Whether a branch moved by a command in the main checkout, which took the files there along.
+    /// Returns whether a branch moved by a command in the main checkout, which took the files there along.
     async fn moved_main_checkout(&self, moved: &RefChange) -> bool {
         match &moved.after {
             Some(after) => self.scene.repo.main_head_moved_to(after).await.unwrap_or(true),
@@ -238,13 +238,13 @@ impl Comparison<'_> {
         }
     }
 
-    /// The command that brings back what the run stashed in the main checkout.
+    /// Returns the command that brings back what the run stashed in the main checkout.
     fn stash_back(&self) -> Option<String> {
         let entry = self.stashes_of_main.first()?;
         Some(format!("git -C {} stash apply --index {entry}", word(self.scene.repo.root())))
     }
 
-    /// The command that takes away what came beside what was there. What was in files of the main checkout goes to the
+    /// Returns the command that takes away what came beside what was there. What was in files of the main checkout goes to the
     /// stash.
     fn removal(&self, change: &Change) -> Option<String> {
         if !self.guard.is_undone_by_removing(change) {
@@ -325,7 +325,7 @@ fn base_ref(place: &Workplace) -> String {
     format!("refs/heads/{}", place.base_branch)
 }
 
-/// What no run may do, once it is proven that it did. `is_closed`: the main checkout and its branches are closed to it.
+/// Returns whether no run may make this change. `is_closed`: the main checkout and its branches are closed to it.
 fn is_forbidden(change: &Change, is_closed: bool) -> bool {
     match change {
         Change::Programs { .. } | Change::Settings { danger: Danger::Program, .. } => true,
@@ -338,7 +338,7 @@ fn is_forbidden(change: &Change, is_closed: bool) -> bool {
     }
 }
 
-/// Whether a ref is the task's own, which its agent may put in order: a run of it made the ref, or it stood at the
+/// Returns whether a ref is the task's own, which its agent may put in order: a run of it made the ref, or it stood at the
 /// task's work.
 async fn is_own_work(scene: &Scene<'_>, change: &Change, own_refs: &OwnRefs, evidence: &Evidence) -> bool {
     let Change::Ref(RefChange { name, before: Some(before), .. }) = change else { return false };
@@ -355,7 +355,7 @@ async fn is_own_work(scene: &Scene<'_>, change: &Change, own_refs: &OwnRefs, evi
     in_work && !scene.repo.is_ancestor(before, &evidence.base).await.unwrap_or(true)
 }
 
-/// Whether a branch that was there before moved from within the run's worktree: it was checked out there; or commits
+/// Returns whether a branch that was there before moved from within the run's worktree: it was checked out there; or commits
 /// that were made there are on the base now, and neither orch nor a command in the main checkout brought them there; or
 /// they were made there on another branch.
 async fn moved_from_worktree(scene: &Scene<'_>, change: &Change) -> Option<String> {

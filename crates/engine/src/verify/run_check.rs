@@ -66,7 +66,7 @@ fn whole_words(bytes: &[u8], is_cut: bool) -> String {
     }
 }
 
-/// The end of a text, cut at a character.
+/// Returns the end of a text, cut at a character.
 pub(crate) fn tail(text: &str, max: usize) -> &str {
     let mut start = text.len().saturating_sub(max);
     while !text.is_char_boundary(start) {

@@ -44,12 +44,12 @@ impl Trail {
         self.command(|command| fits(command) && self.repo.is_in_main(command))
     }
 
-    /// Whether the run put what was not committed in the main checkout into the stash.
+    /// Returns whether the run put what was not committed in the main checkout into the stash.
     pub fn stashed_main(&self) -> bool {
         self.command_in_main(GitCommand::fills_stash).is_some()
     }
 
-    /// What proves that the run made a change; `None`: nothing does.
+    /// Returns what proves that the run made a change; `None`: nothing does.
     pub fn proof(&self, change: &Change) -> Option<String> {
         match change {
             Change::Files { paths } => {
@@ -77,7 +77,7 @@ impl Trail {
         count(GitCommand::empties_stash) > count(GitCommand::fills_stash) || self.events.contains(&format!("({entry})"))
     }
 
-    /// Whether the run's tools wrote one of these files below a directory.
+    /// Returns whether the run's tools wrote one of these files below a directory.
     fn wrote(&self, dir: &Path, paths: &[String]) -> Option<String> {
         let is_written = |path: &PathBuf| {
             self.files.iter().any(|file| match file.strip_suffix('/') {
@@ -90,7 +90,7 @@ impl Trail {
     }
 }
 
-/// The files that an agent's tools wrote, by the events of its CLI. Blocking.
+/// Returns the files that an agent's tools wrote, by the events of its CLI. Blocking.
 fn written_by_tools(dir: &RunDir, events: &str, worktree: &Path, main: &Path) -> Vec<String> {
     let Ok(launch) = dir.read_launch() else { return Vec::new() };
     let (worktree, main) = (worktree.to_string_lossy(), main.to_string_lossy());

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// The largest list of refs, in bytes.
 const OWN_REFS: usize = 16 << 20;
 
-/// Where the refs are kept that a task's runs made. That it is there says that the run's end was examined.
+/// Returns where the refs are kept that a task's runs made. That it is there says that the run's end was examined.
 fn file(dir: &RunDir) -> PathBuf {
     dir.path().join("own-refs.json")
 }

@@ -109,7 +109,7 @@ impl Workspace<'_> {
         fs::write_private(&mark, stamp.as_bytes(), Durability::Cached).map_err(files)
     }
 
-    /// What the settings and the person's checkout bring, in short. Empty where they bring nothing.
+    /// Returns what the settings and the person's checkout bring, in short. Empty where they bring nothing.
     pub async fn fingerprint(&self) -> String {
         let wanted = &self.config.workspace;
         let include = self.include();
@@ -217,7 +217,7 @@ impl Workspace<'_> {
         }
     }
 
-    /// What is not as it was committed, and not ignored.
+    /// Returns what is not as it was committed, and not ignored.
     async fn visible(&self, at: &Checkout) -> Result<BTreeSet<PathBuf>, Unready> {
         let head = self.head(at).await?;
         Ok(self.repo.touched(at, &head).await.map_err(files)?.into_iter().collect())
@@ -248,7 +248,7 @@ impl Workspace<'_> {
         content_id(format!("{:?}\n{:?}\n{:?}\n{locks}", wanted.copy, wanted.link, wanted.setup).as_bytes())
     }
 
-    /// What two checkouts have in common for which a setup installs the same. `None`: nothing says so.
+    /// Returns what two checkouts have in common for which a setup installs the same. `None`: nothing says so.
     fn key(&self, dir: &Path) -> Option<String> {
         let read = |name: &&str| Some(((*name).to_owned(), fs::read_limited(&dir.join(name), LARGEST).ok()?));
         let locks: Vec<(String, Vec<u8>)> = LOCK_FILES.iter().filter_map(read).collect();
@@ -262,7 +262,7 @@ impl Workspace<'_> {
         Some(content_id(&text)[..32].to_owned())
     }
 
-    /// What the setup makes of the base branch, where that has the same lock files: made now, where it is not made yet.
+    /// Returns what the setup makes of the base branch, where that has the same lock files: made now, where it is not made yet.
     /// `None`: it cannot be reused, or not be made.
     async fn made(&self, key: &str, log: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
         let repository = short_hash(self.repo.common_dir().as_os_str().as_encoded_bytes());
@@ -310,7 +310,7 @@ impl Workspace<'_> {
     }
 }
 
-/// What a finished setup has made, by the note beside it: the outer `None`: there is no such note; the inner: it cannot
+/// Returns what a finished setup has made, by the note beside it: the outer `None`: there is no such note; the inner: it cannot
 /// be used elsewhere.
 fn known(dir: &Path) -> Option<Option<Vec<PathBuf>>> {
     let text = fs::read_text(&dir.join(MADE), 1 << 20).ok()?;
