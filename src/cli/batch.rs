@@ -21,13 +21,6 @@ use orch_core::base::money::Usd;
 use orch_core::planning::batch::{BadBatchName, BatchName};
 use std::time::Duration;
 
-/// Arguments of `orch batch`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
 /// The name of a batch.
 #[derive(Debug, clap::Args)]
 pub struct Which {
@@ -36,8 +29,9 @@ pub struct Which {
     name: BatchName,
 }
 
+/// The commands of `orch batch`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Create a batch of unfinished tasks
     #[command(visible_alias = "add")]
     Create {
@@ -98,8 +92,8 @@ pub fn batch_name(text: &str) -> Result<BatchName, BadBatchName> {
 }
 
 /// Runs the subcommand.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.command {
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    match command {
         Command::Create { which: Which { name }, tasks, concurrency, budget } => {
             let new = NewBatch { name: name.as_str().to_owned(), tasks, concurrency, budget_usd: budget };
             let text = |batch: &BatchView, _: &Now, _| format!("batch {name} is open: {}\n", show::summary(batch));

@@ -11,15 +11,9 @@ use orch_api::breakers::{BreakerView, ResetBreakers};
 use orch_api::endpoint;
 use orch_core::planning::breaker::StateName;
 
-/// Arguments of `orch breaker`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch breaker`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// List the breakers that have counted failures
     #[command(visible_alias = "ls")]
     List,
@@ -40,8 +34,8 @@ const HEAD: [Column; 5] = [
 ];
 
 /// Runs the subcommand.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.command {
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    match command {
         Command::List => {
             let columns = context.ui.columns();
             let text = |breakers: &Vec<BreakerView>, now: &Now, paint| listed(breakers, now, columns, paint);

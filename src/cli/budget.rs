@@ -13,15 +13,9 @@ use orch_api::endpoint;
 use orch_core::base::money::Usd;
 use orch_core::economics::budget::Level;
 
-/// Arguments of `orch budget`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch budget`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Show all accounts and all daily limits
     Status {
         /// Only this account
@@ -64,8 +58,8 @@ enum Command {
 }
 
 /// Runs the subcommand.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.command {
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    match command {
         Command::Status { account } => status(account.as_deref(), context).await,
         Command::Check { account } => answer(check(account.as_deref(), context).await, context),
         Command::Recommend => answer(check(None, context).await, context),

@@ -31,15 +31,9 @@ const UNREAD: u32 = 50;
 
 /// The text of a test message.
 const TEXT: &str = "This is a test of orch: it reaches you here.";
-/// Arguments of `orch channel`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch channel`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Set up a channel; the token is asked for, or read from stdin, a file or a variable
     Add {
         #[command(subcommand)]
@@ -69,8 +63,8 @@ pub fn kind(text: &str) -> Result<ChannelKind, String> {
 }
 
 /// Runs the subcommand.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.command {
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    match command {
         Command::Add { channel } => add::run(channel, context).await,
         Command::List => {
             context.present(&endpoint::ChannelList, |views: &Vec<ChannelView>, now, _| listed(views, now)).await

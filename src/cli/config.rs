@@ -18,15 +18,9 @@ use orch_engine::{OwnTemplate, Sources, content_id, own_templates};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Arguments of `orch config`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch config`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Check config.yml and this project's .orch.yml
     Validate,
     /// Print the settings in force
@@ -53,8 +47,8 @@ enum Command {
 }
 
 /// Runs the subcommand.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.command {
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    match command {
         Command::Validate => validate_files(context).await,
         Command::Show { origin } => show(origin, context).await,
         Command::Get { key } => get(&key, context).await,

@@ -11,22 +11,16 @@ use super::error::CliError;
 use super::exit::Exit;
 use clap::Subcommand;
 
-/// Arguments of `orch eval`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch eval`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Replay a routing policy on recorded outcomes, with cross-validation
     Routing(routing::Args),
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.command {
+pub fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    match command {
         Command::Routing(args) => routing::run(&args, context),
     }
 }

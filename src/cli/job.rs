@@ -15,13 +15,6 @@ use orch_api::jobs::{JobView, MadeView, UpcomingView};
 use orch_api::queries::UpcomingQuery;
 use orch_core::operations::job::{BadJobId, JobId};
 
-/// Arguments of `orch job`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
 /// The id of a job.
 #[derive(Debug, clap::Args)]
 pub struct Which {
@@ -30,8 +23,9 @@ pub struct Which {
     id: JobId,
 }
 
+/// The commands of `orch job`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Add a job: a recurring task or command
     Add(Box<add::Args>),
     /// List all jobs
@@ -70,8 +64,8 @@ fn job_id(text: &str) -> Result<JobId, BadJobId> {
 }
 
 /// Runs the subcommand.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.command {
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    match command {
         Command::Add(args) => add::run(*args, context).await,
         Command::List => {
             let columns = context.ui.columns();

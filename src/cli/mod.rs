@@ -111,7 +111,8 @@ enum Command {
     /// Stop the daemon: at once, when all work is finished, or with its agents interrupted
     Shutdown(shutdown::Args),
     /// Manage the daemon as a service of brew, launchd or systemd: install, start, restart, status, logs, history
-    Service(service::Args),
+    #[command(subcommand)]
+    Service(service::Command),
     #[command(flatten)]
     Verb(task::Verb),
     /// Add, list, show, run and steer tasks: the long form of these commands
@@ -125,41 +126,45 @@ enum Command {
     /// Show the state of everything on one screen
     Dashboard(dashboard::Args),
     /// Show budgets and what is left of them; set how providers are paid
-    Budget(budget::Args),
+    #[command(subcommand)]
+    Budget(budget::Command),
     /// Show which agent and model a task would get, why, and its likely cost; adds nothing
     Route(route::Args),
     /// Show what was spent, by task, agent, model, project or day, and the cost of a merged change
     Cost(cost::Args),
     /// Show how agents and models have performed, and which one to use for a task
-    Patterns(patterns::Args),
+    #[command(subcommand)]
+    Patterns(patterns::Command),
     /// Manage recurring jobs: add, list, enable, disable and fire them; show when they fire next
-    #[command(visible_alias = "jobs")]
-    Job(job::Args),
+    #[command(subcommand, visible_alias = "jobs")]
+    Job(job::Command),
     /// Run tasks as a batch, with its own concurrency limit and budget
-    #[command(visible_alias = "batches")]
-    Batch(batch::Args),
+    #[command(subcommand, visible_alias = "batches")]
+    Batch(batch::Command),
     /// Show what keeps failing, and let it start again
-    #[command(visible_alias = "breakers")]
-    Breaker(breaker::Args),
+    #[command(subcommand, visible_alias = "breakers")]
+    Breaker(breaker::Command),
     /// Evaluate a routing policy on recorded outcomes
-    Eval(eval::Args),
+    #[command(subcommand)]
+    Eval(eval::Command),
     /// Follow or print the history
     Events(events::Args),
     /// Show where the API listens, and where its token is
     Http(http::Args),
     /// List models, resolve references, compare models, check their providers
-    #[command(visible_alias = "model")]
-    Models(models::Args),
+    #[command(subcommand, visible_alias = "model")]
+    Models(models::Command),
     /// Read, check and change settings
-    Config(config::Args),
+    #[command(subcommand)]
+    Config(config::Command),
     /// Manage notification channels: add, list, test, remove
-    #[command(visible_alias = "channels")]
-    Channel(channel::Args),
+    #[command(subcommand, visible_alias = "channels")]
+    Channel(channel::Command),
     /// Send a message to your channels
     Notify(notify::Args),
     /// List the registered repositories, or forget one
-    #[command(visible_alias = "projects")]
-    Project(project::Args),
+    #[command(subcommand, visible_alias = "projects")]
+    Project(project::Command),
     /// Check whether everything that orch needs is there
     Doctor(doctor::Args),
     /// Remove worktrees of finished tasks whose work is also elsewhere; shows why others stay
@@ -171,7 +176,8 @@ enum Command {
     /// Run three tasks in a temporary home, as a demonstration
     Demo(demo::Args),
     /// Check for a newer version of orch, and show what a restart would do to running tasks
-    Upgrade(upgrade::Args),
+    #[command(subcommand)]
+    Upgrade(upgrade::Command),
     /// Print the completions for a shell
     Completions(manual::Completions),
     /// Write the manual pages

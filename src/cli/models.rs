@@ -18,15 +18,9 @@ use orch_core::base::nearest::nearest;
 use orch_core::models::catalog::Capability;
 use orch_core::models::resolve::{Mode, Needs, Tag, needs_of};
 
-/// Arguments of `orch models`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch models`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// List the models: tier, capabilities, context, price per million tokens, and whether they are usable
     #[command(visible_alias = "ls")]
     List {
@@ -77,7 +71,7 @@ enum Command {
 
 /// Which models to list.
 #[derive(Debug, Clone)]
-struct Sieve {
+pub struct Sieve {
     needs: Needs,
 }
 
@@ -113,8 +107,8 @@ fn mode(word: &str) -> Result<Mode, String> {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.command {
+pub fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    match command {
         Command::List { usable, tag } => {
             let Needs { capabilities, min_context, .. } = tag.map(|sieve| sieve.needs).unwrap_or_default();
             // A tag needs one capability at most.

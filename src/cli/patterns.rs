@@ -11,15 +11,9 @@ use orch_api::endpoint;
 use orch_api::patterns::{PatternsView, SimilarView};
 use orch_api::queries::{PatternsQuery, SimilarQuery};
 
-/// Arguments of `orch patterns`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch patterns`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Record a result by hand; it counts like a run, and is marked
     Record(record::Args),
     /// Recommend an agent and model for tasks of this type
@@ -72,7 +66,7 @@ enum Command {
 
 /// Which tasks to include.
 #[derive(Debug, clap::Args)]
-struct Of {
+pub struct Of {
     /// Only tasks of this project: its name or directory
     #[arg(long)]
     project: Option<String>,
@@ -88,9 +82,9 @@ impl Of {
 }
 
 /// Runs the subcommand.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
     let columns = context.ui.columns();
-    match args.command {
+    match command {
         Command::Record(args) => record::run(args, context).await,
         Command::Recommend { task_type, of } => {
             let output = |view: &PatternsView, _: &_, paint| page::recommendation(view, columns, paint);

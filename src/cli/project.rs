@@ -9,15 +9,9 @@ use clap::Subcommand;
 use orch_api::endpoint;
 use orch_api::types::{NewProject, RemoveProject};
 
-/// Arguments of `orch project`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch project`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// List the registered repositories
     #[command(visible_alias = "ls")]
     List,
@@ -37,8 +31,8 @@ const HEAD: [Column; 3] = [
 ];
 
 /// Runs the subcommand.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.command {
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    match command {
         Command::List => list(context).await,
         Command::Remove { project } => remove(project, context).await,
     }

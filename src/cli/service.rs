@@ -20,15 +20,9 @@ use clap::Subcommand;
 use orch_core::operations::service::supervisor::Supervisor;
 use orch_sys::process::RUN_MARK;
 
-/// Arguments of `orch service`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch service`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Install the service for this program, this home and this PATH; it starts at the next login or boot
     Install(install::Args),
     /// Stop the service and remove it; agents continue
@@ -70,15 +64,15 @@ impl From<Wanted> for Supervisor {
 }
 
 /// Runs the subcommand.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let only_looks = matches!(args.command, Command::Status | Command::Logs(_) | Command::History(_));
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    let only_looks = matches!(command, Command::Status | Command::Logs(_) | Command::History(_));
     if !only_looks && context.environment.contains_key(RUN_MARK) {
         return Err(CliError::Refused {
             message: "what keeps the daemon running is a person's to change, and this is an agent's run".to_owned(),
             hint: Some("orch service status changes nothing".to_owned()),
         });
     }
-    match args.command {
+    match command {
         Command::Install(args) => install::install(args, context).await,
         Command::Uninstall(args) => install::uninstall(args, context).await,
         Command::Start(args) => running::start(args, context).await,

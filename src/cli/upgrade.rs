@@ -26,15 +26,9 @@ const LARGEST: usize = 1 << 20;
 /// How long a package manager may take to read its own list.
 const LIST_TIME: Duration = Duration::from_secs(20);
 
-/// Arguments of `orch upgrade`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `orch upgrade`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Show whether a newer version is on the disk or at the package manager, and what a restart would do to running
     /// tasks
     Check,
@@ -68,8 +62,8 @@ struct Fate {
 }
 
 /// Prints the answer.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let Command::Check = args.command;
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
+    let Command::Check = command;
     let setup = context.setup()?;
     let client = setup.connect().await;
     let mut view = View {

@@ -21,7 +21,8 @@ use orch_api::last_worker::LastWorker;
 use orch_api::messages::MessageView;
 use orch_api::models::{ComparedView, ModelView, OwnRecordView, ResolutionView};
 use orch_api::patterns::{
-    NewSample, Outcome as Said, PatternsView, Recommended, SampleSource, SampleView, SimilarView, StandingView,
+    NewSample, Outcome as Said, OutcomesView, PatternsView, Recommended, SampleSource, SampleView, SimilarView,
+    StandingView,
 };
 use orch_api::route::{ForecastView, OutlookView, ResolvedView, RouteView, SharedTrait, TrackRecordView};
 use orch_api::rulings::{DiffView, FileView};
@@ -369,15 +370,17 @@ fn every_field_of_the_patterns_is_documented() {
     let row = || StandingView {
         agent: String::new(),
         model: None,
-        samples: 0,
-        successes: 0,
-        by_hand: 0,
-        rate: 0.0,
-        ci95: [0.0, 1.0],
-        cost_usd: None,
-        unpriced: 0,
-        per_success_usd: None,
-        mean_seconds: None,
+        outcomes: OutcomesView {
+            samples: 0,
+            successes: 0,
+            by_hand: 0,
+            rate: 0.0,
+            ci95: [0.0, 1.0],
+            cost_usd: None,
+            unpriced: 0,
+            per_success_usd: None,
+            mean_seconds: None,
+        },
         failures: std::collections::BTreeMap::new(),
     };
     must_name_keys_of(&PatternsView {

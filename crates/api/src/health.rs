@@ -14,9 +14,10 @@ pub struct HealthView {
     /// Its last sign of life; of a healthy one, the first after a silence.
     pub since: Timestamp,
     /// A description for a person.
-    #[serde(default)]
+    #[serde(rename(deserialize = "told"))]
     pub description: String,
     /// The same as `description`: its earlier name.
+    #[serde(skip_deserializing)]
     pub told: String,
     /// How often orch has asked it what it does.
     pub asked: u32,

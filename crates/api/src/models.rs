@@ -1,6 +1,6 @@
 //! Models, and which one a reference means, as programs and people read them.
 
-use super::patterns::{SampleView, StandingView};
+use super::patterns::{OutcomesView, SampleView};
 use jiff::Timestamp;
 use orch_core::base::money::Usd;
 use orch_core::economics::track_record::{Sample, standings};
@@ -168,24 +168,9 @@ pub struct ComparedView {
 /// How a model has done here, whichever agent worked with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OwnRecordView {
-    /// How many runs were judged.
-    pub samples: u64,
-    /// How many of them were accepted.
-    pub successes: u64,
-    /// How many of the samples a person recorded by hand.
-    pub by_hand: u64,
-    /// The share that was accepted, newer ones weighing more; from 0 to 1.
-    pub rate: f64,
-    /// Between which shares the true one lies, 95 times of a hundred.
-    pub ci95: [f64; 2],
-    /// What they cost; `null`: none has a price.
-    pub cost_usd: Option<Usd>,
-    /// The number of them without a price.
-    pub unpriced: u64,
-    /// What an accepted one cost, the others included; `null`: there is none, or no price.
-    pub per_success_usd: Option<Usd>,
-    /// How many seconds one took on average; `null`: not known.
-    pub mean_seconds: Option<i64>,
+    /// The results of its judged runs.
+    #[serde(flatten)]
+    pub outcomes: OutcomesView,
     /// Agent and model as they were recorded.
     pub recorded_as: BTreeSet<String>,
 }
@@ -198,20 +183,6 @@ impl OwnRecordView {
         // All of one worker, so that there is one record.
         let of_one = |view: &SampleView| Sample { agent: String::new(), model: None, ..Sample::from(view.clone()) };
         let samples: Vec<Sample> = views.iter().map(of_one).collect();
-        let own = StandingView::from(standings(&samples, now).first()?);
-        let StandingView { samples, successes, by_hand, rate, ci95, cost_usd, unpriced, .. } = own;
-        let StandingView { per_success_usd, mean_seconds, .. } = own;
-        Some(Self {
-            samples,
-            successes,
-            by_hand,
-            rate,
-            ci95,
-            cost_usd,
-            unpriced,
-            per_success_usd,
-            mean_seconds,
-            recorded_as,
-        })
+        Some(Self { outcomes: standings(&samples, now).first()?.into(), recorded_as })
     }
 }

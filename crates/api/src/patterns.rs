@@ -54,20 +54,16 @@ impl From<&Standing> for Recommended {
     }
 }
 
-/// The record of an agent with a model.
+/// The results of judged runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct StandingView {
-    /// The agent.
-    pub agent: String,
-    /// The model, as the agent's program was given it; `null`: the agent's own choice.
-    pub model: Option<String>,
+pub struct OutcomesView {
     /// How many runs were judged.
     pub samples: u64,
     /// How many of them were accepted.
     pub successes: u64,
     /// How many of the samples a person recorded by hand.
     pub by_hand: u64,
-    /// The share of them, newer ones weighing more; from 0 to 1.
+    /// The share that was accepted, newer ones weighing more; from 0 to 1.
     pub rate: f64,
     /// Between which shares the true one lies, 95 times of a hundred.
     pub ci95: [f64; 2],
@@ -79,17 +75,26 @@ pub struct StandingView {
     pub per_success_usd: Option<Usd>,
     /// How many seconds one took on average; `null`: not known.
     pub mean_seconds: Option<i64>,
+}
+
+/// The record of an agent with a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StandingView {
+    /// The agent.
+    pub agent: String,
+    /// The model, as the agent's program was given it; `null`: the agent's own choice.
+    pub model: Option<String>,
+    /// The results of its judged runs.
+    #[serde(flatten)]
+    pub outcomes: OutcomesView,
     /// What failed, and how often.
     pub failures: BTreeMap<String, u64>,
 }
 
-impl From<&Standing> for StandingView {
+impl From<&Standing> for OutcomesView {
     fn from(standing: &Standing) -> Self {
-        let failures = standing.failures.iter().map(|(class, count)| ((*class).to_owned(), *count));
         let (low, high) = standing.interval;
         Self {
-            agent: standing.worker.agent.clone(),
-            model: standing.worker.model.clone(),
             samples: standing.samples,
             successes: standing.successes,
             by_hand: standing.by_hand,
@@ -99,6 +104,17 @@ impl From<&Standing> for StandingView {
             unpriced: standing.spend.unpriced,
             per_success_usd: standing.per_success(),
             mean_seconds: standing.took.map(|took| took.as_secs()),
+        }
+    }
+}
+
+impl From<&Standing> for StandingView {
+    fn from(standing: &Standing) -> Self {
+        let failures = standing.failures.iter().map(|(class, count)| ((*class).to_owned(), *count));
+        Self {
+            agent: standing.worker.agent.clone(),
+            model: standing.worker.model.clone(),
+            outcomes: standing.into(),
             failures: failures.collect(),
         }
     }

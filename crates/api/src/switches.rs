@@ -40,9 +40,10 @@ pub struct PauseView {
     /// Who paused it.
     pub by: String,
     /// A description for a person, with what ends the pause.
-    #[serde(default)]
+    #[serde(rename(deserialize = "told"))]
     pub description: String,
     /// The same as `description`: its earlier name.
+    #[serde(skip_deserializing)]
     pub told: String,
 }
 

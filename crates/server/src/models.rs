@@ -190,13 +190,14 @@ mod tests {
         let found = by_model(&all, |_, name| (name != "other").then(|| opus.clone()));
         assert_eq!(found.len(), 1);
         let own = OwnRecordView::from_samples(&found[&opus], NOW).expect("two runs");
-        assert_eq!((own.samples, own.successes, own.by_hand, own.unpriced), (2, 1, 2, 0));
-        assert_eq!(own.per_success_usd, Some(Usd::from_micros(2_000_000)), "what failed is paid for as well");
+        let outcomes = &own.outcomes;
+        assert_eq!((outcomes.samples, outcomes.successes, outcomes.by_hand, outcomes.unpriced), (2, 1, 2, 0));
+        assert_eq!(outcomes.per_success_usd, Some(Usd::from_micros(2_000_000)), "what failed is paid for as well");
         let names: Vec<&str> = own.recorded_as.iter().map(String::as_str).collect();
         assert_eq!(names, ["claude opus", "opencode anthropic/claude-opus-4-6"]);
         // The same arithmetic as in `orch patterns stats`.
         let mine = all.iter().take(2).cloned().map(|one| Sample { agent: "a".to_owned(), model: None, ..one });
         let (low, high) = standings(&mine.collect::<Vec<_>>(), NOW)[0].interval;
-        assert_eq!(own.ci95, [low, high]);
+        assert_eq!(outcomes.ci95, [low, high]);
     }
 }

@@ -1,23 +1,21 @@
 //! `orch models compare`: shows models side by side, with their records here. PURE.
 
 use super::show;
+use crate::cli::patterns::page::counted;
 use crate::cli::ui::{money, text};
-use orch_api::models::{ComparedView, OwnRecordView};
+use orch_api::models::ComparedView;
+use orch_api::patterns::OutcomesView;
 
 /// Renders a column for each model, and below, the models without judged runs.
 pub fn render(references: &[String], views: &[ComparedView]) -> String {
     let models: Vec<_> = views.iter().map(|view| view.about.clone()).collect();
-    let each = |value: &dyn Fn(&OwnRecordView) -> String| {
-        let cell = |view: &ComparedView| view.record.as_ref().map_or("-".to_owned(), value);
+    let each = |value: &dyn Fn(&OutcomesView) -> String| {
+        let cell = |view: &ComparedView| view.record.as_ref().map_or("-".to_owned(), |record| value(&record.outcomes));
         views.iter().map(cell).collect::<Vec<_>>()
     };
     let percent = |share: f64| format!("{:.0}%", share * 100.0);
-    let runs = |own: &OwnRecordView| match own.by_hand {
-        0 => own.samples.to_string(),
-        by_hand => format!("{} ({by_hand} by hand)", own.samples),
-    };
     let rows = [
-        ("own runs", each(&runs)),
+        ("own runs", each(&counted)),
         ("accepted", each(&|own| own.successes.to_string())),
         ("rate", each(&|own| percent(own.rate))),
         ("95 %", each(&|own| format!("{}-{}", percent(own.ci95[0]), percent(own.ci95[1])))),
@@ -41,7 +39,7 @@ pub fn render(references: &[String], views: &[ComparedView]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_api::models::ModelView;
+    use orch_api::models::{ModelView, OwnRecordView};
     use orch_api::patterns::SampleView;
     use orch_core::economics::track_record::{Sample, Source, Verdict};
     use orch_core::models::catalog::{Catalog, ModelRef};

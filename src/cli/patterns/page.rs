@@ -4,7 +4,7 @@ use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::{money, text, time};
 use jiff::SignedDuration;
-use orch_api::patterns::{PatternsView, SimilarView, StandingView};
+use orch_api::patterns::{OutcomesView, PatternsView, SimilarView, StandingView};
 use orch_core::base::count;
 use orch_core::economics::track_record::{MIN_RATE, MIN_SAMPLES};
 
@@ -66,23 +66,24 @@ fn table(rows: &[StandingView], columns: usize, paint: Paint) -> String {
 }
 
 /// Renders the number of samples, with those recorded by hand.
-fn counted(row: &StandingView) -> String {
-    match row.by_hand {
-        0 => row.samples.to_string(),
-        by_hand => format!("{} ({by_hand} by hand)", row.samples),
+pub fn counted(outcomes: &OutcomesView) -> String {
+    match outcomes.by_hand {
+        0 => outcomes.samples.to_string(),
+        by_hand => format!("{} ({by_hand} by hand)", outcomes.samples),
     }
 }
 
 fn cells<'a>(row: &StandingView, name: &'a str) -> [Cell<'a>; 7] {
-    let [low, high] = row.ci95;
-    let took = row.mean_seconds.map(|seconds| time::short(SignedDuration::from_secs(seconds)));
+    let outcomes = &row.outcomes;
+    let [low, high] = outcomes.ci95;
+    let took = outcomes.mean_seconds.map(|seconds| time::short(SignedDuration::from_secs(seconds)));
     [
         cell(name),
-        cell(counted(row)),
-        cell(row.successes.to_string()),
-        cell(percent(row.rate)),
+        cell(counted(outcomes)),
+        cell(outcomes.successes.to_string()),
+        cell(percent(outcomes.rate)),
         cell(format!("{}-{}", percent(low), percent(high))),
-        cell(money::sum(row.per_success_usd, row.unpriced)),
+        cell(money::sum(outcomes.per_success_usd, outcomes.unpriced)),
         cell(took.unwrap_or_default()),
     ]
 }
@@ -103,7 +104,7 @@ pub fn failures(view: &PatternsView, columns: usize, paint: Paint) -> String {
         let mut failures: Vec<_> = row.failures.iter().collect();
         failures.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
         for (class, count) in failures {
-            let share = percent(*count as f64 / row.samples.max(1) as f64);
+            let share = percent(*count as f64 / row.outcomes.samples.max(1) as f64);
             cells.push([
                 cell(who(&row.agent, row.model.as_deref())),
                 cell(class.as_str()),
@@ -181,15 +182,17 @@ mod tests {
         StandingView {
             agent: agent.to_owned(),
             model: Some("small".to_owned()),
-            samples,
-            successes,
-            by_hand: 0,
-            rate: successes as f64 / samples as f64,
-            ci95: [0.25, 0.75],
-            cost_usd: None,
-            unpriced: samples,
-            per_success_usd: None,
-            mean_seconds: Some(90),
+            outcomes: OutcomesView {
+                samples,
+                successes,
+                by_hand: 0,
+                rate: successes as f64 / samples as f64,
+                ci95: [0.25, 0.75],
+                cost_usd: None,
+                unpriced: samples,
+                per_success_usd: None,
+                mean_seconds: Some(90),
+            },
             failures: failures.iter().map(|(class, count)| ((*class).to_owned(), *count)).collect(),
         }
     }
@@ -210,8 +213,9 @@ mod tests {
 
     #[test]
     fn what_a_person_recorded_is_marked() {
-        let text =
-            table(&[StandingView { by_hand: 2, ..row("claude", 3, &[]) }, row("codex", 4, &[])], 120, Paint::OFF);
+        let mut first = row("claude", 3, &[]);
+        first.outcomes.by_hand = 2;
+        let text = table(&[first, row("codex", 4, &[])], 120, Paint::OFF);
         assert!(text.contains("3 (2 by hand)") && !text.contains("4 ("), "{text}");
     }
 

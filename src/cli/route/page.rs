@@ -4,7 +4,7 @@ use crate::cli::patterns::page::{similar, who};
 use crate::cli::task::detail_view::DetailView;
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::text::line;
-use orch_api::patterns::StandingView;
+use orch_api::patterns::{OutcomesView, StandingView};
 use orch_api::route::{ForecastView, ModelSourceView, OutlookView, ResolvedView, RouteView};
 use orch_core::base::count;
 use orch_core::models::model_path::Source;
@@ -62,7 +62,9 @@ fn sources(sources: &[ModelSourceView]) -> Option<String> {
 }
 
 fn record(standing: Option<&StandingView>, chosen: &str, task_type: &str) -> String {
-    let Some(StandingView { samples, successes, ci95: [low, high], by_hand, .. }) = standing else {
+    let Some(OutcomesView { samples, successes, ci95: [low, high], by_hand, .. }) =
+        standing.map(|standing| &standing.outcomes)
+    else {
         return format!("no {task_type} by {chosen} was judged yet");
     };
     let by_hand = if *by_hand > 0 { format!("; {by_hand} of them recorded by hand") } else { String::new() };

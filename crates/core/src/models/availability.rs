@@ -34,6 +34,7 @@ const NO_LIST: [u16; 3] = [404, 405, 501];
 /// The state of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ProviderState")]
 #[strum(serialize_all = "snake_case")]
 pub enum State {
     /// It can be used.

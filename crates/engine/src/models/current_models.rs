@@ -3,16 +3,17 @@
 use crate::catalog::known_models::{book_describing, failing};
 use crate::catalog::model_book::ModelBook;
 use crate::catalog::reach::reach;
-use crate::deps::Deps;
 use crate::engine::Engine;
 use crate::engine::engine_handle::EngineHandle;
 use crate::error::EngineError;
 use crate::state::ChangeSet;
 use jiff::{SignedDuration, Timestamp};
 use orch_config::Config;
+use orch_config::home::Home;
 use orch_core::economics::track_record::Sample;
 use orch_core::models::catalog::ModelRef;
 use orch_core::models::resolve::Needs;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The models, and what is known of their past runs.
@@ -23,14 +24,15 @@ pub struct CurrentModels {
     pub samples: Vec<Sample>,
     /// The time of the look.
     pub now: Timestamp,
-    pub(super) deps: Arc<Deps>,
+    pub(super) home: Home,
     config: Arc<Config>,
+    pub(super) environment: BTreeMap<String, String>,
 }
 
 impl CurrentModels {
     /// Returns the model that the program of an agent gets for a reference.
     pub fn model_of(&self, agent: &str, reference: &str) -> Option<ModelRef> {
-        let reach = reach(&self.config, agent, &self.deps.environment);
+        let reach = reach(&self.config, agent, &self.environment);
         reach.name(self.book.resolver(), reference, &Needs::default()).ok()?.model
     }
 }
@@ -63,7 +65,8 @@ impl EngineHandle {
                 format!("{}, asked {age:#} ago", failing(id, probe))
             });
             book.remember(&settings.config, &deps.environment, &samples, now);
-            CurrentModels { book, samples, now, config: Arc::clone(&settings.config), deps }
+            let (home, environment) = (deps.home.clone(), deps.environment.clone());
+            CurrentModels { book, samples, now, home, config: Arc::clone(&settings.config), environment }
         });
         built.await.map_err(|_| EngineError::Stopping)
     }

@@ -4,8 +4,10 @@
 
 use super::current_models::CurrentModels;
 use crate::catalog::credentials::{LOGIN_OF_CLI, address_place, key_of, list_request};
+use crate::engine::Engine;
 use crate::engine::engine_handle::EngineHandle;
 use crate::error::EngineError;
+use crate::state::ChangeSet;
 use futures::future::join_all;
 use jiff::Timestamp;
 use orch_core::base::nearest::nearest;
@@ -14,7 +16,6 @@ use orch_core::models::catalog::Provider;
 use orch_core::models::provider_access::Way;
 use orch_sys::probes;
 use orch_sys::provider_api::{AddressError, Request};
-use std::sync::Arc;
 
 /// What a check shows of a provider.
 pub struct ProviderCheck {
@@ -55,14 +56,17 @@ impl EngineHandle {
         let checks = join_all(wanted.into_iter().map(|provider| models.check(provider, refresh))).await;
         let answered: Probes = checks.iter().filter_map(ProviderCheck::answered).collect();
         if !answered.is_empty() {
-            let deps = Arc::clone(&models.deps);
-            let write = move || probes::record(&deps.home.providers_file(), &deps.home.providers_lock(), answered);
+            let home = models.home.clone();
+            let write = move || probes::record(&home.providers_file(), &home.providers_lock(), answered);
             if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
                 tracing::warn!(%error, "the answers of providers cannot be recorded");
             }
-            self.refresh_providers().await?;
         }
-        Ok((models.deps.clock.now(), checks))
+        let read_again = |engine: &mut Engine, _: &mut ChangeSet, now| {
+            engine.forget_book();
+            Ok(now)
+        };
+        Ok((self.change(read_again).await?, checks))
     }
 }
 
@@ -110,7 +114,7 @@ impl CurrentModels {
 
     /// Returns the request for a provider's list of models, or the state of one that cannot be asked.
     fn request(&self, provider: &Provider) -> Result<Request, Verdict> {
-        let (id, environment) = (provider.id.as_str(), &self.deps.environment);
+        let (id, environment) = (provider.id.as_str(), &self.environment);
         let no_key = |lacks: String| Verdict::new(State::InvalidKey, format!("has no key: {lacks}"));
         let key = key_of(environment, provider);
         match (self.book.usability.way(id), &key) {
