@@ -147,7 +147,6 @@ records! {
         before: Vec<Spec>,
         #[serde(default)]
         told: bool,
-        #[serde(default)]
         written: Option<Timestamp>,
     }
 
