@@ -86,10 +86,6 @@ impl Channel for Desktop {
         let why: String = output.error_text().lines().next().unwrap_or("it failed").chars().take(200).collect();
         Err(Refusal::Closed(format!("no desktop to show it on: {why}")))
     }
-
-    async fn edit(&self, _id: &str, message: &ChatMessage) -> Result<(), Refusal> {
-        self.send(message).await.map(drop)
-    }
 }
 
 #[cfg(test)]

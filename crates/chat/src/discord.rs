@@ -24,6 +24,8 @@ use orch_config::resolved_channels::{DISCORD_API, Discord as Settings};
 use orch_config::secret::Secret;
 use orch_core::operations::channel::ChannelKind;
 use orch_engine::handle::EngineHandle;
+use orch_sys::outgoing;
+use reqwest::Url;
 use twilight_model::id::marker::ChannelMarker;
 
 /// Prefix of the keys that store direct-message channels by user.
@@ -78,18 +80,13 @@ impl Setup {
 
 /// Returns whether a token may be sent there: encrypted, or to this machine.
 fn is_safe(url: &str) -> bool {
-    let Some((scheme, rest)) = url.split_once("://") else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(six) => six.split(']').next().unwrap_or_default(),
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-    };
-    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    match scheme {
-        "https" | "wss" => !host.is_empty() && !authority.contains('@'),
-        "http" | "ws" => is_here,
+    let Ok(url) = Url::parse(url) else { return false };
+    let host = url.host_str().filter(|_| url.username().is_empty() && url.password().is_none());
+    host.is_some_and(|host| match url.scheme() {
+        "https" | "wss" => !host.is_empty(),
+        "http" | "ws" => outgoing::is_here(host),
         _ => false,
-    }
+    })
 }
 
 /// The channel.

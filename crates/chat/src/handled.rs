@@ -16,7 +16,6 @@ pub struct Offset {
     /// Numbers of the last handled updates.
     handled: VecDeque<i64>,
     /// The update in progress and when it was first started.
-    #[serde(default)]
     begun: Option<(i64, Timestamp)>,
 }
 

@@ -75,8 +75,10 @@ pub trait Channel: Send + Sync {
         None
     }
 
-    /// Replaces the content of a sent message.
-    fn edit(&self, id: &str, message: &ChatMessage) -> impl Future<Output = Result<(), Refusal>> + Send;
+    /// Replaces the content of a sent message; a channel that cannot sends the new content.
+    fn edit(&self, _id: &str, message: &ChatMessage) -> impl Future<Output = Result<(), Refusal>> + Send {
+        async { self.send(message).await.map(drop) }
+    }
 }
 
 /// A channel that also receives messages from people.

@@ -19,7 +19,7 @@ const BACKOFF: Duration = Duration::from_secs(1);
 /// Longest such pause.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// How often an item is tried that no caller would retry.
-const TRIES: u32 = 5;
+pub const TRIES: u32 = 5;
 
 /// The result of sending: the id of the message, if it has one.
 pub type SendResult<N> = Result<Option<N>, Refusal>;

@@ -162,7 +162,7 @@ impl<Q, L> Queue<Q, L> {
         self.now.push_front(item);
     }
 
-    /// The newest state of a live message is due. Says no to more of them than anybody can read.
+    /// Sets the newest state of a live message; `false`: there are more of them than a person can read.
     pub fn show(&mut self, key: u64, state: L, is_last: bool) -> bool {
         if !self.live.contains_key(&key) && self.live.len() >= MOST_LIVE {
             return false;

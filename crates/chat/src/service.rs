@@ -95,3 +95,6 @@ pub trait Service: Sized + Send + Sync + 'static {
 pub fn now() -> Timestamp {
     SystemClock.now()
 }
+
+#[cfg(test)]
+mod tests;

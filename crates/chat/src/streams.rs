@@ -34,7 +34,6 @@ pub struct Shown<C> {
     /// Id of the user who requested it.
     pub by: String,
     /// Id of the message, once it exists.
-    #[serde(default)]
     message: Option<String>,
     /// Whether it was stopped and only its final state is still to be shown.
     #[serde(default)]

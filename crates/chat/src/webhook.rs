@@ -38,11 +38,7 @@ impl Webhook {
     /// The URL is invalid or not secure; the message does not contain the URL.
     pub fn new(url: &Secret, secret: Option<&Secret>) -> Result<Self, String> {
         let url: Url = url.expose().parse().map_err(|_| "the URL of the webhook is no URL".to_owned())?;
-        let is_local = match url.host_str() {
-            Some("localhost" | "[::1]") => true,
-            Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
-            None => false,
-        };
+        let is_local = url.host_str().is_some_and(outgoing::is_here);
         let is_encrypted = url.scheme() == "https";
         if !(is_encrypted || (url.scheme() == "http" && is_local)) {
             return Err("the URL of the webhook must begin with https://, or be an http:// of this machine".to_owned());
@@ -67,7 +63,7 @@ impl Webhook {
         }
         let answer = match request.body(body).send().await {
             Ok(answer) => answer,
-            Err(error) => return Err(Refusal::later(None, describe(&error))),
+            Err(error) => return Err(Refusal::later(None, outgoing::describe_failure(&error))),
         };
         let status = answer.status();
         if status.is_success() {
@@ -92,17 +88,6 @@ impl Webhook {
             );
         let why = format!("it answers {status}");
         Err(if is_closed { Refusal::Closed(why) } else { Refusal::Never(why) })
-    }
-}
-
-/// Describes an error without the URL, which may be a secret.
-fn describe(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        "it does not answer in time".to_owned()
-    } else if error.is_connect() {
-        "it cannot be reached".to_owned()
-    } else {
-        "the connection broke".to_owned()
     }
 }
 
@@ -153,10 +138,6 @@ impl Channel for Webhook {
     ) -> Result<Option<String>, Refusal> {
         let Some(notice) = notices.first() else { return self.send(message).await };
         self.post(key, &document(notice, message)).await.map(|()| None)
-    }
-
-    async fn edit(&self, _id: &str, message: &ChatMessage) -> Result<(), Refusal> {
-        self.send(message).await.map(drop)
     }
 }
 

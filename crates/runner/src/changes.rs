@@ -8,7 +8,7 @@ const LINES: usize = 12;
 /// The most characters of one such line.
 const WIDTH: usize = 200;
 
-/// Renders a result that changed files. `head` stands before the first name; `clean` makes text safe for the transcript.
+/// Renders a result that changed files. `head` precedes the first name; `clean` makes text safe for the transcript.
 pub(super) fn changes(
     mark: &str,
     head: &[String],

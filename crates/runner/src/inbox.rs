@@ -135,18 +135,12 @@ impl Inbox {
 
     /// Handles an event, after it was rendered. What it adds to the transcript depends on the event alone.
     pub(super) fn event(&mut self, event: &AgentEvent, transcript: &mut Transcript) {
-        let heard: Vec<Handed> = match event {
-            AgentEvent::Started { .. } => std::mem::take(&mut self.in_prompt),
-            AgentEvent::Heard { message } => self.dir.handed(*message).into_iter().collect(),
-            AgentEvent::Text { .. }
-            | AgentEvent::Reasoning { .. }
-            | AgentEvent::ToolCall { .. }
-            | AgentEvent::ToolResult { .. }
-            | AgentEvent::Spent { .. }
-            | AgentEvent::Retry { .. }
-            | AgentEvent::Warning { .. }
-            | AgentEvent::Error { .. }
-            | AgentEvent::TurnEnded => return,
+        let heard: Vec<Handed> = if let AgentEvent::Started { .. } = event {
+            std::mem::take(&mut self.in_prompt)
+        } else if let AgentEvent::Heard { message } = event {
+            self.dir.handed(*message).into_iter().collect()
+        } else {
+            return;
         };
         for message in heard {
             let from = match message.from {

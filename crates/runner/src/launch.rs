@@ -44,7 +44,6 @@ pub struct Launch {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Handed>,
     /// The daemon's datagram socket that is notified of start and end.
-    #[serde(default)]
     pub wake_socket: Option<PathBuf>,
 }
 
@@ -155,6 +154,55 @@ const MAX_FILE: usize = 64 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir(PathBuf);
 
+/// Defines the paths of the files in the directory of a run.
+macro_rules! files {
+    ($($(#[$meta:meta])* $file:ident = $name:expr;)*) => {
+        impl RunDir {
+            $($(#[$meta])*
+            pub fn $file(&self) -> PathBuf {
+                self.0.join($name)
+            })*
+        }
+    };
+}
+
+files! {
+    /// `launch.json`: a [`Launch`].
+    launch = "launch.json";
+    /// `env.json`: the agent's environment; exists only between the daemon's write and the runner's start.
+    env = "env.json";
+    /// `prompt.md`: what the agent reads on stdin.
+    prompt = "prompt.md";
+    /// `run.lock`: held by the runner while it is alive.
+    lock = "run.lock";
+    /// `started.json`: a [`super::Started`]. It exists if and only if the run was ever started.
+    started = "started.json";
+    /// `health.json`: a [`orch_core::base::health::Health`]; once it has changed.
+    health = "health.json";
+    /// `stop.json`: a request to end the run.
+    stop = "stop.json";
+    /// `events.jsonl`: the agent's own output, raw. Never shown: it may hold secrets.
+    events = output::EVENTS;
+    /// `stderr.log`: the agent's stderr, raw.
+    stderr = output::STDERR;
+    /// `screen.raw`: what an agent with a screen wrote to its terminal, raw.
+    screen = output::SCREEN;
+    /// `transcript.log`: readable lines, masked.
+    transcript = output::TRANSCRIPT;
+    /// `transcript.times`: when which part of the transcript was written, see [`orch_core::timeline`].
+    timeline = output::TIMELINE;
+    /// `transcript.styles`: the styles of the transcript's lines, see [`orch_core::styled`].
+    styles = output::STYLES;
+    /// `agent.jsonl`: the agent's own lines, masked.
+    raw = output::RAW;
+    /// `activity.jsonl`: what the agent did, masked: [`orch_core::tasks::outcome::AgentEvent`]s with their times.
+    activity = output::ACTIVITY;
+    /// `outcome.json`: a [`super::RunReport`].
+    outcome = output::OUTCOME;
+    /// `evidence/`: the output of checks.
+    evidence = "evidence";
+}
+
 impl RunDir {
     /// Names the directory at this path, whether it exists or not.
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -198,100 +246,15 @@ impl RunDir {
         Ok(())
     }
 
-    /// The path of the directory.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.0
-    }
-
-    /// `launch.json`: a [`Launch`].
-    pub fn launch(&self) -> PathBuf {
-        self.0.join("launch.json")
-    }
-
-    /// `env.json`: the agent's environment; exists only between the daemon's write and the runner's start.
-    pub fn env(&self) -> PathBuf {
-        self.0.join("env.json")
-    }
-
-    /// `prompt.md`: what the agent reads on stdin.
-    pub fn prompt(&self) -> PathBuf {
-        self.0.join("prompt.md")
-    }
-
-    /// `run.lock`: held by the runner while it is alive.
-    pub fn lock(&self) -> PathBuf {
-        self.0.join("run.lock")
-    }
-
-    /// `started.json`: a [`super::Started`]. It exists if and only if the run was ever started.
-    pub fn started(&self) -> PathBuf {
-        self.0.join("started.json")
-    }
-
-    /// `health.json`: a [`orch_core::base::health::Health`]; once it has changed.
-    pub fn health(&self) -> PathBuf {
-        self.0.join("health.json")
-    }
-
-    /// `stop.json`: a request to end the run.
-    pub fn stop(&self) -> PathBuf {
-        self.0.join("stop.json")
-    }
-
-    /// `events.jsonl`: the agent's own output, raw. Never shown: it may hold secrets.
-    pub fn events(&self) -> PathBuf {
-        self.0.join(output::EVENTS)
-    }
-
-    /// `stderr.log`: the agent's stderr, raw.
-    pub fn stderr(&self) -> PathBuf {
-        self.0.join(output::STDERR)
-    }
-
-    /// `screen.raw`: what an agent with a screen wrote to its terminal, raw.
-    pub fn screen(&self) -> PathBuf {
-        self.0.join(output::SCREEN)
-    }
-
-    /// `transcript.log`: readable lines, masked.
-    pub fn transcript(&self) -> PathBuf {
-        self.0.join(output::TRANSCRIPT)
-    }
-
-    /// `transcript.times`: when which part of the transcript was written, see [`orch_core::timeline`].
-    pub fn timeline(&self) -> PathBuf {
-        self.0.join(output::TIMELINE)
-    }
-
-    /// `transcript.styles`: the styles of the transcript's lines, see [`orch_core::styled`].
-    pub fn styles(&self) -> PathBuf {
-        self.0.join(output::STYLES)
-    }
-
-    /// `agent.jsonl`: the agent's own lines, masked.
-    pub fn raw(&self) -> PathBuf {
-        self.0.join(output::RAW)
-    }
-
-    /// `activity.jsonl`: what the agent did, masked: [`orch_core::tasks::outcome::AgentEvent`]s with their times.
-    pub fn activity(&self) -> PathBuf {
-        self.0.join(output::ACTIVITY)
-    }
-
-    /// `outcome.json`: a [`super::RunReport`].
-    pub fn outcome(&self) -> PathBuf {
-        self.0.join(output::OUTCOME)
     }
 
     /// Removes what only a second reading of the output needs, once the report is written.
     pub(super) fn remove_reread_files(&self) {
         self.remove_digests();
         [self.transcript(), self.raw(), self.activity()].iter().for_each(|file| own_lines::forget(file));
-    }
-
-    /// `evidence/`: the output of checks.
-    pub fn evidence(&self) -> PathBuf {
-        self.0.join("evidence")
     }
 
     /// Reads `launch.json`.

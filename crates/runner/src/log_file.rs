@@ -245,7 +245,7 @@ mod tests {
         let gap_line = |lost: &Lost| format!("— {} lines: {}\n", lost.lines, lost.cause);
         log.write("one\n", gap_line);
         assert_eq!((log.length(), log.lost()), (4, None));
-        // A device that is always full stands for the disk.
+        // A device that is always full takes the place of the disk.
         let full = Path::new("/dev/full");
         if full.exists() {
             log.file = OpenOptions::new().write(true).open(full).expect("the full device");

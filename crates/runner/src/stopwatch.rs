@@ -25,27 +25,15 @@ impl Stopwatch {
     /// Sets the duration of a result that has none. `at` is when the event arrived, since any fixed moment; `None` when
     /// that is unknown because the event is read late.
     pub(super) fn time(&mut self, event: &mut AgentEvent, at: Option<Duration>) {
-        match event {
-            AgentEvent::ToolCall { id, .. } => {
-                self.open.remove(id.as_str());
-                if let Some(at) = at.filter(|_| self.open.len() < MAX_OPEN) {
-                    self.open.insert(id.clone(), (at, self.line));
-                }
+        if let AgentEvent::ToolCall { id, .. } = event {
+            self.open.remove(id.as_str());
+            if let Some(at) = at.filter(|_| self.open.len() < MAX_OPEN) {
+                self.open.insert(id.clone(), (at, self.line));
             }
-            AgentEvent::ToolResult { id, took_ms, .. } => {
-                let started = self.open.remove(id.as_str()).filter(|(_, line)| *line != self.line);
-                let between = || at?.checked_sub(started?.0);
-                *took_ms = took_ms.or_else(|| u64::try_from(between()?.as_millis()).ok());
-            }
-            AgentEvent::Started { .. }
-            | AgentEvent::Text { .. }
-            | AgentEvent::Reasoning { .. }
-            | AgentEvent::Spent { .. }
-            | AgentEvent::Retry { .. }
-            | AgentEvent::Warning { .. }
-            | AgentEvent::Error { .. }
-            | AgentEvent::Heard { .. }
-            | AgentEvent::TurnEnded => {}
+        } else if let AgentEvent::ToolResult { id, took_ms, .. } = event {
+            let started = self.open.remove(id.as_str()).filter(|(_, line)| *line != self.line);
+            let between = || at?.checked_sub(started?.0);
+            *took_ms = took_ms.or_else(|| u64::try_from(between()?.as_millis()).ok());
         }
     }
 }

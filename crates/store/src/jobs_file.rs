@@ -64,7 +64,7 @@ pub struct JobsDoc {
     pub entries: Vec<Entry>,
     /// What is wrong with single entries, and warnings, in the order of the file.
     pub problems: Vec<Problem>,
-    /// Nothing at all stands in it: not even an empty list.
+    /// The file is blank: it has not even an empty list.
     pub is_blank: bool,
 }
 

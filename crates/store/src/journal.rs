@@ -19,7 +19,7 @@ mod writer;
 pub use compaction::{Compacted, Compaction};
 pub use glance::{Glance, glance};
 pub use opening::{Care, SCHEMA, copy_to, last_task_id, reserve, whole};
-pub(super) use rows::{ENTRY, entry_of_row};
+pub(super) use rows::{ENTRY, PROJECT, entry_of_row, project_of_row};
 pub use settled::{Mark, SettledRow};
 
 use super::migrations::{MigrationError, check};
@@ -43,7 +43,7 @@ use orch_core::planning::breaker::Breaker;
 use orch_core::planning::plan::Cooldown;
 use orch_core::tasks::message::Message;
 use orch_core::tasks::task::{Run, Task};
-use rows::{each_json_row, json_rows};
+use rows::{each_json_row, json_rows, projects};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -335,8 +335,8 @@ impl Journal {
         }
     }
 
-    /// Lets go of the files and leaves them as they are: they are damaged. Nothing can be stored afterwards, and nobody
-    /// writes to them any more when this is over.
+    /// Lets go of the files and leaves them as they are: they are damaged. Nothing can be stored afterwards, and no task
+    /// writes to them any more when this returns.
     pub async fn abandon(&self) {
         let (done, left) = oneshot::channel();
         if self.jobs.send(writer::Job::Abandon { done }).await.is_ok() {
@@ -444,20 +444,13 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
         jobs: json_rows(connection, path, "job", jobs::ALL, [])?,
         firings: json_rows(connection, path, "firing", jobs::OPEN, [])?,
         batches: json_rows(connection, path, "batch", batches::OPEN, [])?,
+        projects: projects(connection, "created_at, dir").map_err(sqlite)?,
         last_batch: number(batches::LAST)?.unwrap_or(0),
         last_recorded: number(recorded::LAST)?.unwrap_or(0),
         last_seq: number("SELECT MAX(seq) FROM events")?.unwrap_or(0),
         last_task_id: number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_task_id'")?.unwrap_or(0),
         ..Loaded::default()
     };
-    let read_projects = || {
-        let mut statement = connection.prepare("SELECT dir, name, approved FROM projects ORDER BY created_at, dir")?;
-        let rows = statement.query_map([], |row| {
-            Ok(Project { dir: PathBuf::from(row.get::<_, String>(0)?), name: row.get(1)?, approved: row.get(2)? })
-        })?;
-        rows.collect::<Result<Vec<_>, _>>()
-    };
-    loaded.projects = read_projects().map_err(sqlite)?;
     let agreed = json_rows(connection, path, "content of tasks.yml", "SELECT value FROM meta WHERE key = 'agreed'", []);
     // Whatever it is, without it the file is read.
     loaded.agreed = agreed.ok().and_then(|rows| rows.into_iter().next());

@@ -1,4 +1,4 @@
-//! The records: what stands on the disk of each type of the domain, with the names of its keys and what is allowed for
+//! The records: what is stored of each type of the domain, with the names of its keys and what is allowed for
 //! rows of older versions. Nothing else in this crate turns a value of the domain into JSON or reads one from it.
 //!
 //! A type of the domain that gains, loses or renames a field or a variant does not compile here before its record says
@@ -188,7 +188,7 @@ impl<T: Stored> Stored for BTreeMap<String, T> {
 
 /// Defines the record of a type of the domain, and both conversions. The fields have the types of the domain; what is
 /// stored of each is its record. Attributes of serde on a record, a field or a variant are those of the stored form; each
-/// variant of an enum has its stored word. The fields of a part that stands after `with` are keys of the same record.
+/// variant of an enum has its stored word. The fields of a part that follows `with` are keys of the same record.
 macro_rules! record {
     ($(#[$meta:meta])* struct $record:ident = $value:ty {
         $($(#[$of_field:meta])* $field:ident: $type:ty),* $(,)?

@@ -1,7 +1,7 @@
 //! What can still be read of a damaged journal, row by row. It works on a copy, changes nothing, and says of every row
 //! that it had to leave: what a sum or a type contradicts is not taken for true.
 
-use super::journal::{ENTRY, Entry, Project, entry_of_row};
+use super::journal::{ENTRY, Entry, PROJECT, Project, entry_of_row, project_of_row};
 use super::records::{Stored, from_json};
 use super::{messages, sums, witness};
 use orch_core::base::ids::{RunId, TaskId};
@@ -18,7 +18,7 @@ use orch_core::tasks::message::Message;
 use orch_core::tasks::task::{Run, Task};
 use rusqlite::{Connection, OpenFlags, Row};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// After so many numbers without a row, where the highest one is not known, there are no more.
 const GAP: i64 = 20_000;
@@ -120,12 +120,8 @@ pub fn salvage(path: &Path, highest: u64) -> Salvaged {
         entries.push(entry_of_row(row)?);
         Ok(())
     });
-    reading.table("projects", "dir, name, approved", None, |row| {
-        projects.push(Project {
-            dir: PathBuf::from(row.get::<_, String>(0)?),
-            name: row.get(1)?,
-            approved: row.get(2)?,
-        });
+    reading.table("projects", PROJECT, None, |row| {
+        projects.push(project_of_row(row)?);
         Ok(())
     });
     reading.table("messages", messages::COLUMNS, None, |row| {

@@ -30,7 +30,7 @@ pub struct Testimony {
 #[derive(Debug)]
 pub(super) struct Witness(File);
 
-/// Where the witness of a journal stands.
+/// Returns the path of the witness of a journal.
 pub fn path_of(journal: &Path) -> PathBuf {
     let mut name = journal.as_os_str().to_owned();
     name.push("-witness");

@@ -1,5 +1,5 @@
-//! The task that follows the transcripts of all watched runs. It sleeps while nothing is written and ignores runs that
-//! nobody watches. It does small reads of files just written, which are in the page cache, on the runtime's own
+//! The task that follows the transcripts of all watched runs. It sleeps while nothing is written and ignores runs
+//! without a watcher. It does small reads of files just written, which are in the page cache, on the runtime's own
 //! threads, so that a line is passed on without waking a second one.
 
 mod follow;

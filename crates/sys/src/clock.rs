@@ -29,7 +29,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Returns the monotonic time, which never jumps and stands still while the machine sleeps. For measuring durations.
+/// Returns the monotonic time, which never jumps and does not advance while the machine sleeps. For measuring durations.
 #[expect(clippy::disallowed_methods, reason = "the door to the monotonic clock")]
 pub fn instant() -> Instant {
     Instant::now()
@@ -50,7 +50,7 @@ pub fn zone(name: Option<&str>) -> Result<TimeZone, String> {
 pub struct ManualClock(Mutex<(Timestamp, Instant)>);
 
 impl ManualClock {
-    /// Creates a clock that stands at `now`.
+    /// Creates a clock that shows `now`.
     pub fn at(now: Timestamp) -> Self {
         Self(Mutex::new((now, instant())))
     }

@@ -67,7 +67,7 @@ pub enum FsError {
 }
 
 impl FsError {
-    /// An error of the operating system on `path`.
+    /// Creates an error of the operating system on `path`.
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }
@@ -111,7 +111,7 @@ impl Fingerprint {
         self.length == 0
     }
 
-    /// Returns the fingerprint of a file that exists only in a simulation: `version` stands for its length.
+    /// Returns the fingerprint of a file that exists only in a simulation: `version` takes the place of its length.
     pub fn numbered(version: u64, saved: Timestamp) -> Self {
         Self { inode: 0, length: version, modified: (saved.as_second(), saved.subsec_nanosecond().into()) }
     }
@@ -333,7 +333,7 @@ impl FileLock {
         self.file.write_all_at(text.as_bytes(), 0)
     }
 
-    /// Returns whether the lock file is still at `path`: a removed lock file excludes nobody any more.
+    /// Returns whether the lock file is still at `path`: a removed lock file excludes no process any more.
     pub fn is_at(&self, path: &Path) -> bool {
         let own = self.file.metadata().map(|own| (own.dev(), own.ino()));
         own.is_ok_and(|own| Some(own) == file_id(path))

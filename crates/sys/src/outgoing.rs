@@ -2,6 +2,7 @@
 //! particular service.
 
 use reqwest::{Client, Response, redirect, retry};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Builds a client for a server. `is_here` means that the server runs on this machine and is reached without a proxy.
@@ -24,6 +25,12 @@ pub fn client(is_encrypted: bool, is_here: bool, connect: Duration) -> Result<Cl
     // Without encryption no certificate is checked, so none needs to be installed on the machine.
     let none = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
     client.tls_backend_preconfigured(none.with_no_client_auth()).build()
+}
+
+/// Returns whether the host of a URL is this machine.
+pub fn is_here(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Reads the body of a response; `None` when it is larger than `largest` bytes.

@@ -70,12 +70,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// The API key of an account.
+    /// Creates the API key of an account.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_token: false }
     }
 
-    /// A bearer token, which is sent as such in every API.
+    /// Creates a bearer token, which is sent as such in every API.
     pub fn token(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_token: true }
     }

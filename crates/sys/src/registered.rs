@@ -1,4 +1,4 @@
-//! Registers file descriptors with the runtime's poll for the given interest only: each readiness event that nobody
+//! Registers file descriptors with the runtime's poll for the given interest only: each readiness event that no task
 //! needs costs a wake-up.
 
 use std::io;

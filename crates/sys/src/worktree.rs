@@ -1,6 +1,6 @@
 //! Worktrees: one per task, created once and found again, and scratch ones for trying a merge.
 //!
-//! Never here: overwriting a file of somebody else, and removing work that exists nowhere else. Anything unidentified
+//! Never here: overwriting a file of another program, and removing work that exists nowhere else. Anything unidentified
 //! is kept.
 
 mod error;
@@ -195,7 +195,7 @@ impl Repo {
         Ok(Worktree { path: path.to_owned(), branch: branch.clone(), base_sha, created: false, notes, checkout })
     }
 
-    /// Repairs the files by which a worktree finds its repository: the repository was moved, or somebody changed them.
+    /// Repairs the files by which a worktree finds its repository: the repository was moved, or they were changed.
     async fn repair_pointer(&self, checkout: &Checkout) -> Result<Option<String>, WorktreeError> {
         let file = checkout.work_tree.join(".git");
         let taken = || WorktreeError::PathTaken { path: checkout.work_tree.clone() };

@@ -288,7 +288,7 @@ mod tests {
             }
             assert_eq!(press("1", "a").await, Ok(approve()));
             assert_eq!(press("1", "a").await, Ok(approve()), "it died once more");
-            // Another press of theirs, or of somebody else, is not that one.
+            // Another press of theirs, or of another user, is not that one.
             assert_eq!(press("1", "b").await, Err(Void::Used { by: None }));
             let by = Some("1".to_owned());
             assert_eq!(press("2", "a").await, Err(Void::Used { by }));

@@ -103,7 +103,6 @@ struct Wanted {
     commit: String,
     until: Timestamp,
     /// Key of the order that described the change.
-    #[serde(default)]
     said_by: Option<String>,
 }
 

@@ -13,7 +13,7 @@ pub const REPORTED: &str = "stranger/";
 /// Longest display name that is shown, in characters.
 const LONGEST_NAME: usize = 40;
 
-/// Returns whether the user with this id may send commands. If nobody is listed, nobody may.
+/// Returns whether the user with this id may send commands. If no user is listed, no user may.
 pub fn is_listed(listed: &BTreeSet<String>, user: &str) -> bool {
     !user.is_empty() && listed.contains(user)
 }

@@ -147,7 +147,6 @@ impl Gateway {
 #[derive(Deserialize)]
 struct Envelope {
     op: u8,
-    #[serde(default)]
     t: Option<String>,
 }
 

@@ -123,7 +123,7 @@ mod tests {
         messages(&ChatMessage { blocks, ..ChatMessage::default() })
     }
 
-    /// What Discord shows of a line: without the backslashes before punctuation.
+    /// Returns what Discord shows of a line: without the backslashes before punctuation.
     fn shown(text: &str) -> String {
         let mut out = String::new();
         let mut chars = text.chars().filter(|c| *c != SEPARATOR).peekable();

@@ -5,6 +5,7 @@ use super::gate::Gate;
 use orch_config::secret::Secret;
 use orch_sys::clock::instant;
 use orch_sys::outgoing;
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -70,8 +71,7 @@ impl RestClient {
     /// Creates a client for `base`, a URL without a path.
     pub(super) fn new(token: &Secret, base: String) -> Self {
         let is_encrypted = base.starts_with("https://");
-        let host = base.split_once("://").map_or("", |(_, host)| host);
-        let is_here = ["127.0.0.1", "localhost", "[::1]"].iter().any(|here| host.starts_with(here));
+        let is_here = Url::parse(&base).is_ok_and(|url| url.host_str().is_some_and(outgoing::is_here));
         let client = outgoing::client(is_encrypted, is_here, CONNECT);
         if let Err(error) = &client {
             tracing::error!(%error, "no request to Discord can be made");

@@ -100,9 +100,7 @@ impl Bot {
         });
         parts.ok_or(SetupError::Token)?;
         let mut base = Url::parse(api_url.trim()).map_err(|_| SetupError::Address)?;
-        let host = base.host_str().unwrap_or_default().to_owned();
-        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-        let is_here = host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
+        let is_here = base.host_str().is_some_and(outgoing::is_here);
         let is_safe = base.scheme() == "https" || (base.scheme() == "http" && is_here);
         if !is_safe || !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
             return Err(SetupError::Address);

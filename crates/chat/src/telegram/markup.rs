@@ -210,7 +210,7 @@ mod tests {
         ChatMessage { blocks: vec![Block::plain(text)], ..ChatMessage::default() }
     }
 
-    /// What Telegram shows of a message: the text without markup. Fails where the markup is not sound.
+    /// Returns what Telegram shows of a message: the text without markup. Fails where the markup is not sound.
     fn shown(html: &str) -> String {
         let (mut text, mut rest, mut open) = (String::new(), html, Vec::new());
         while let Some(at) = rest.find(['<', '&']) {

@@ -16,13 +16,10 @@ pub struct Reply {
     #[serde(default)]
     pub result: Value,
     /// Error code, like an HTTP status.
-    #[serde(default)]
     pub error_code: Option<u16>,
     /// Error description.
-    #[serde(default)]
     pub description: Option<String>,
     /// Details of the error.
-    #[serde(default)]
     pub parameters: Option<Parameters>,
 }
 
@@ -30,10 +27,8 @@ pub struct Reply {
 #[derive(Debug, Default, Deserialize)]
 pub struct Parameters {
     /// Seconds to wait before the next request.
-    #[serde(default)]
     pub retry_after: Option<u64>,
     /// New id of the group.
-    #[serde(default)]
     pub migrate_to_chat_id: Option<i64>,
 }
 
@@ -41,22 +36,16 @@ pub struct Parameters {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Update {
     /// A new message.
-    #[serde(default)]
     pub message: Option<Message>,
     /// An edited message.
-    #[serde(default)]
     pub edited_message: Option<Message>,
     /// A post in a channel.
-    #[serde(default)]
     pub channel_post: Option<Message>,
     /// An edited post in a channel.
-    #[serde(default)]
     pub edited_channel_post: Option<Message>,
     /// A button press.
-    #[serde(default)]
     pub callback_query: Option<CallbackQuery>,
     /// A change of the bot's membership or permissions in a chat.
-    #[serde(default)]
     pub my_chat_member: Option<MemberChange>,
 }
 
@@ -72,7 +61,6 @@ pub struct User {
     #[serde(default)]
     pub first_name: String,
     /// User name, chosen by the user.
-    #[serde(default)]
     pub username: Option<String>,
 }
 
@@ -85,7 +73,6 @@ pub struct Chat {
     #[serde(default, rename = "type")]
     pub kind: String,
     /// Title.
-    #[serde(default)]
     pub title: Option<String>,
     /// Whether it has topics.
     #[serde(default)]
@@ -98,57 +85,41 @@ pub struct Message {
     /// Id of the message within the chat.
     pub message_id: i64,
     /// Author.
-    #[serde(default)]
     pub from: Option<User>,
     /// The chat in whose name it was sent, if not in that of a user.
-    #[serde(default)]
     pub sender_chat: Option<Chat>,
     /// Chat of the message.
     pub chat: Chat,
     /// Text.
-    #[serde(default)]
     pub text: Option<String>,
     /// Caption of an attachment.
-    #[serde(default)]
     pub caption: Option<String>,
     /// An attached file.
-    #[serde(default)]
     pub document: Option<File>,
     /// A picture.
-    #[serde(default)]
     pub photo: Option<Value>,
     /// A video.
-    #[serde(default)]
     pub video: Option<Value>,
     /// A round video message.
-    #[serde(default)]
     pub video_note: Option<Value>,
     /// A voice message.
-    #[serde(default)]
     pub voice: Option<Value>,
     /// An audio file.
-    #[serde(default)]
     pub audio: Option<Value>,
     /// A sticker.
-    #[serde(default)]
     pub sticker: Option<Value>,
     /// Origin of a forwarded message.
-    #[serde(default)]
     pub forward_origin: Option<Value>,
     /// The inline bot that wrote it for the user.
-    #[serde(default)]
     pub via_bot: Option<Value>,
     /// The message that this one replies to.
-    #[serde(default)]
     pub reply_to_message: Option<Box<Message>>,
     /// Id of the topic or reply thread.
-    #[serde(default)]
     pub message_thread_id: Option<i64>,
     /// Whether it is in a topic.
     #[serde(default)]
     pub is_topic_message: bool,
     /// New id of the group after it became a supergroup.
-    #[serde(default)]
     pub migrate_to_chat_id: Option<i64>,
 }
 
@@ -158,10 +129,8 @@ pub struct File {
     /// Id for downloading the file.
     pub file_id: String,
     /// File name.
-    #[serde(default)]
     pub file_name: Option<String>,
     /// Size in bytes.
-    #[serde(default)]
     pub file_size: Option<u64>,
 }
 
@@ -173,10 +142,8 @@ pub struct CallbackQuery {
     /// The user who pressed it.
     pub from: User,
     /// The message with the button; missing if it is too old.
-    #[serde(default)]
     pub message: Option<Message>,
     /// Token of the button.
-    #[serde(default)]
     pub data: Option<String>,
 }
 
@@ -202,6 +169,5 @@ pub struct Member {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Fetchable {
     /// Path below the URL for files.
-    #[serde(default)]
     pub file_path: Option<String>,
 }

@@ -12,7 +12,7 @@ use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// A run whose output the test writes. A dropped reading stands for a killed runner.
+/// A run whose output the test writes. A dropped reading represents a killed runner.
 struct Run {
     _home: tempfile::TempDir,
     dir: RunDir,

@@ -78,7 +78,7 @@ impl Reader<'_> {
         Entry { index, id, spec }
     }
 
-    /// The name that stands there, or that the title makes. A second job of a name does not count.
+    /// Returns the written name, or the one that the title makes. A second job of a name does not count.
     fn name(&mut self, read: &mut Fields, item: NodeId, own: NodeId, taken: &mut BTreeSet<JobId>) -> Option<JobId> {
         let place = self.tree.pair(own, "id").map_or(item, |(_, value)| value);
         let id = match &read.id {
@@ -289,7 +289,7 @@ impl Reader<'_> {
     }
 }
 
-/// What stands there as a name.
+/// The `id` of an entry.
 #[derive(Default)]
 enum Named {
     #[default]

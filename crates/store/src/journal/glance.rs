@@ -1,12 +1,13 @@
 //! What a journal knows, read beside its writer: to check whether the world outside agrees with it.
 
 use super::opening::read_only;
+use super::rows::projects;
 use super::{JournalError, Project, json_rows};
 use jiff::Timestamp;
 use orch_core::base::ids::{RunId, TaskId};
 use orch_core::tasks::task::{Run, Task};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// All tasks and runs at one moment.
 #[derive(Debug, Default)]
@@ -34,15 +35,8 @@ pub fn glance(path: &Path) -> Result<Glance, JournalError> {
     let runs: Vec<Run> = json_rows(&moment, path, "run", "SELECT data FROM runs", [])?;
     let last: Option<i64> =
         moment.query_row("SELECT at FROM events ORDER BY seq DESC LIMIT 1", [], |row| row.get(0)).ok();
-    let projects = || {
-        let mut statement = moment.prepare("SELECT dir, name, approved FROM projects ORDER BY dir")?;
-        let rows = statement.query_map([], |row| {
-            Ok(Project { dir: PathBuf::from(row.get::<_, String>(0)?), name: row.get(1)?, approved: row.get(2)? })
-        })?;
-        rows.collect::<Result<Vec<_>, _>>()
-    };
     Ok(Glance {
-        projects: projects().map_err(sqlite)?,
+        projects: projects(&moment, "dir").map_err(sqlite)?,
         last_at: last.and_then(|at| Timestamp::from_millisecond(at).ok()),
         tasks: tasks.into_iter().map(|task| (task.id, task)).collect(),
         runs: runs.into_iter().map(|run| (run.id.clone(), run)).collect(),

@@ -1,13 +1,13 @@
 //! Reading rows: a line of the history from its columns, and what is stored as JSON.
 
-use super::{Entry, JournalError};
+use super::{Entry, JournalError, Project};
 use crate::records::{Stored, from_json};
 use jiff::Timestamp;
 use orch_core::audit::history::Fact;
 use orch_core::base::ids::TaskId;
 use rusqlite::Connection;
 use rusqlite::types::Type;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The columns of a line of the history.
 pub(crate) const ENTRY: &str = "seq, at, task_id, run_id, kind, data, v, actor";
@@ -27,6 +27,21 @@ pub(crate) fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
+/// The columns of a project.
+pub(crate) const PROJECT: &str = "dir, name, approved";
+
+/// Returns the project of a row with the columns [`PROJECT`].
+pub(crate) fn project_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Project> {
+    Ok(Project { dir: PathBuf::from(row.get::<_, String>(0)?), name: row.get(1)?, approved: row.get(2)? })
+}
+
+/// Returns the registered projects in the order of these columns.
+pub(super) fn projects(connection: &Connection, order: &str) -> rusqlite::Result<Vec<Project>> {
+    let mut statement = connection.prepare(&format!("SELECT {PROJECT} FROM projects ORDER BY {order}"))?;
+    let rows = statement.query_map([], project_of_row)?;
+    rows.collect()
+}
+
 pub(super) fn json_rows<T: Stored>(
     connection: &Connection,
     path: &Path,
@@ -39,7 +54,7 @@ pub(super) fn json_rows<T: Stored>(
     Ok(read)
 }
 
-/// Hands each row on as soon as it is read: ten thousand need not stand beside each other first.
+/// Hands each row on as soon as it is read, so that ten thousand are never in memory together.
 pub(super) fn each_json_row<T: Stored>(
     connection: &Connection,
     path: &Path,

@@ -80,7 +80,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
     }))
 }
 
-/// The beginning of a task's text, in characters: what it is about stands there.
+/// The length of the beginning of a task's text, in characters, which says what the task is about.
 const GIST: u32 = 1000;
 /// The most words of a text that are searched for.
 const WORDS: usize = 40;

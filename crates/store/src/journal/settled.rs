@@ -35,7 +35,7 @@ pub struct SettledRow {
 pub struct Mark {
     /// The task's number.
     pub id: TaskId,
-    /// The status that stands in the file.
+    /// The status in the file.
     pub status: Status,
     /// orch's results stand there too.
     pub results: bool,

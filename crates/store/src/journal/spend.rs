@@ -32,8 +32,8 @@ const CHARGES: &str = "SELECT runs.task_id, json_extract(tasks.data, '$.spec.tit
     FROM runs LEFT JOIN tasks ON tasks.id = runs.task_id
     WHERE json_extract(runs.data, '$.ended_at') >= ?1 ORDER BY json_extract(runs.data, '$.ended_at'), runs.task_id, runs.ordinal";
 
-/// Times are stored as text, with as many decimals as they need: without the zone's letter the text of a second stands
-/// before that of every time in it.
+/// Times are stored as text, with as many decimals as they need: without the zone's letter the text of a second
+/// precedes that of every time in it.
 fn text_of(since: Timestamp) -> String {
     since.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }

@@ -86,17 +86,14 @@ records! {
         ShowDiff { task: TaskId } = "show_diff",
         Retry {
             task: TaskId,
-            #[serde(default)]
             since: Option<Timestamp>,
         } = "retry",
         Unblock {
             task: TaskId,
-            #[serde(default)]
             since: Option<Timestamp>,
         } = "unblock",
         Cancel {
             task: TaskId,
-            #[serde(default)]
             since: Option<Timestamp>,
         } = "cancel",
     }

@@ -1,4 +1,4 @@
-//! One task as it stands in the file, and as orch writes a new one.
+//! One task as the file contains it, and as orch writes a new one.
 
 use orch_core::base::ids::TaskId;
 use orch_core::tasks::task::{Spec, Status};

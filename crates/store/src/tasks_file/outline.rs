@@ -75,7 +75,7 @@ impl Applied {
     }
 }
 
-/// What is kept of a file between two writes: where everything stands, but none of the text. About half a kilobyte
+/// What is kept of a file between two writes: the place of everything, but none of the text. About half a kilobyte
 /// per task.
 #[derive(Debug)]
 pub struct Outline {

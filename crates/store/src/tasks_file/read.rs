@@ -221,7 +221,7 @@ impl Reader<'_> {
             "complexity" => spec.complexity = self.complexity(value),
             "assignee" => spec.assignee = self.text_field(name, value),
             "status" => entry.status = self.status(value),
-            // orch wrote these; whatever stands there now, it is written anew when it changes.
+            // orch wrote these; whatever the file says now, it is written anew when it changes.
             "branch" => entry.branch = self.text_of(value),
             "attempts" => entry.attempts = self.text_of(value).and_then(|text| text.parse().ok()),
             "summary" => entry.summary = self.text_of(value),

@@ -24,8 +24,8 @@ pub(super) struct Follow {
     followers: broadcast::Sender<Message>,
     of_file: Option<WatchId>,
     of_directory: Option<WatchId>,
-    /// The directory of all runs. It announces the removal of a run at once; the removed directory only when nobody has
-    /// a file of it open.
+    /// The directory of all runs. It announces the removal of a run at once; the removed directory only when no
+    /// file of it is open.
     of_parent: Option<WatchId>,
     /// Whether the run may have ended.
     perhaps_over: bool,

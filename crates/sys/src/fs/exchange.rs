@@ -1,5 +1,5 @@
 //! Writes a file that a person may have open: the new content is exchanged with the live file, and the displaced
-//! content is compared with what the caller expected to replace. It never merges; it only reports that somebody else
+//! content is compared with what the caller expected to replace. It never merges; it only reports that another program
 //! saved.
 //!
 //! Races between our read of the file and our write, and their outcome:
@@ -11,7 +11,7 @@
 //! - *An editor opened the file before the exchange and writes after the comparison*: it writes into the displaced
 //!   file, which is therefore kept until the next write and checked then, and by [`super::reclaim_late`]. Where our text
 //!   is still live, the displaced file takes its place again, so that the editor continues to write into the live one;
-//!   where somebody else has saved since, it is set aside as rescued.
+//!   where another program has saved since, it is set aside as rescued.
 //! - *This process is killed anywhere*: the name of the displaced file contains our inode and the expected content's
 //!   hash, so that the next write knows which of the two it has found and whether it was edited.
 
@@ -40,7 +40,7 @@ const MAX_PUT_BACKS: u32 = 1_000;
 /// The result of a successful write.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The fingerprint of the file that was put in place. If somebody has saved since, the live file has another one.
+    /// The fingerprint of the file that was put in place. If another program has saved since, the live file has another one.
     pub fingerprint: Fingerprint,
     /// Files with edits that an editor saved into a file which an earlier write had already displaced. They are not
     /// in the live file: the caller tells the person where they are, or merges them.

@@ -20,7 +20,7 @@ const SWAP_SUFFIX: &str = ".orch-swap";
 pub(super) enum Late {
     /// It is set aside, and the caller is told where.
     Rescue,
-    /// It takes its place again, where nobody but us has written since.
+    /// It takes its place again, where no other program has written since.
     PutBack,
 }
 
@@ -126,7 +126,7 @@ fn reclaim(path: &Path, name: SwapName, target: &Path, keep: &Path) -> Result<bo
     }
     swap_names(&beside, target).map_err(|errno| failed(errno.into()))?;
     sync_parent(target)?;
-    // The file that came out is ours, unless somebody saved into it just now: the next check finds out by the name.
+    // The file that came out is ours, unless an editor saved into it just now: the next check finds out by the name.
     keep_aside(&beside, keep);
     Ok(true)
 }
@@ -154,7 +154,7 @@ pub(super) fn keep_aside(path: &Path, keep: &Path) {
     }
 }
 
-/// Settles what earlier writes left behind. Called under the lock, so nobody else uses these files.
+/// Settles what earlier writes left behind. Called under the lock, so no other process uses these files.
 pub(super) fn settle_leftovers(target: &Path, keep: &Path, late: Late) -> Result<Vec<PathBuf>, FsError> {
     for place in [parent_of(target), keep] {
         for (path, _) in named_in(place, target, TEMP_SUFFIX)? {

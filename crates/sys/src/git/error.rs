@@ -92,7 +92,7 @@ pub enum GitError {
         /// The path of orch's lock file.
         lock: PathBuf,
     },
-    /// A worktree's git directory names another repository: somebody changed it.
+    /// A worktree's git directory names another repository: it was changed.
     #[error("{} does not lead to the worktree's own repository any more", file.display())]
     Redirected {
         /// The file with the wrong path.
@@ -164,7 +164,7 @@ impl External for GitError {
             Self::Unexpected { .. } | Self::Unreadable { .. } => How::Unreadable,
             Self::Io { source, .. } => how_of(source),
             Self::Process(error) => return error.external(),
-            // These are answers of git that stay the same until somebody changes the repository.
+            // These are answers of git that stay the same until the repository changes.
             Self::TooOld { .. }
             | Self::NoCommits { .. }
             | Self::Bare { .. }

@@ -218,7 +218,7 @@ pub(super) fn range(base: &str, head: &str) -> Result<String, GitError> {
     Ok(format!("{}...{}", require_sha(base)?, require_sha(head)?))
 }
 
-/// Parses `<added>\t<removed>\t<path>\0…`; `-` stands for "binary".
+/// Parses `<added>\t<removed>\t<path>\0…`; `-` means "binary".
 fn parse_numstat(bytes: &[u8]) -> Option<Vec<FileChange>> {
     let change = |line: &[u8]| {
         let mut fields = line.splitn(3, |b| *b == b'\t');

@@ -36,7 +36,7 @@ pub(super) struct Note {
     pub(super) branch: BranchName,
     pub(super) old: String,
     pub(super) new: String,
-    /// The checkout that moves with it; `None` when nobody has the branch checked out.
+    /// The checkout that moves with it; `None` when the branch is not checked out.
     pub(super) checkout: Option<Checkout>,
 }
 
@@ -161,7 +161,7 @@ impl Repo {
         }
     }
 
-    /// Returns whether somebody has committed onto the old commit while git wrote the files of the new one: git commits
+    /// Returns whether another program has committed onto the old commit while git wrote the files of the new one: git commits
     /// without the lock of the index.
     async fn is_overtaken(&self, note: &Note, tip: &str) -> Result<bool, GitError> {
         Ok(self.is_ancestor(&note.old, tip).await? && !self.is_ancestor(&note.new, tip).await?)

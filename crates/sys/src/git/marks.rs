@@ -1,6 +1,6 @@
 //! Marks that identify a file's state without keeping its content.
 //!
-//! The hash is keyed with a random salt per record, so that nobody can prepare a file with the mark of another.
+//! The hash is keyed with a random salt per record, so that no file can be prepared with the mark of another.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

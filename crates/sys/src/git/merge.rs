@@ -369,7 +369,7 @@ impl Repo {
         Ok(())
     }
 
-    /// Rejects a checkout in which somebody is at work.
+    /// Rejects a checkout that is in use.
     async fn require_clean(&self, at: &Checkout, note: &Note) -> Result<(), AdvanceError> {
         self.require_index_free(at).await?;
         self.require_unchanged(at, &note.branch).await?;

@@ -139,7 +139,7 @@ pub enum AdvanceError {
         /// The first of these files.
         files: Vec<PathBuf>,
     },
-    /// An earlier move was interrupted, and cannot be completed without touching later changes of somebody else.
+    /// An earlier move was interrupted, and cannot be completed without touching later changes of another program.
     #[error("a move of {branch} in {} was cut off, and {reason}", path.display())]
     HalfMoved {
         /// The name of the base branch.

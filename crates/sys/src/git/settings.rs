@@ -20,7 +20,7 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("GIT_TERMINAL_PROMPT", "0"),
     // Judge and merge what the commits contain, not replacements of the repository.
     ("GIT_NO_REPLACE_OBJECTS", "1"),
-    // Empty: git asks nobody, and ignores the repository's core.askPass.
+    // Empty: git runs no program to ask for a password, and ignores the repository's core.askPass.
     ("GIT_ASKPASS", ""),
     // git treats ":" as "do nothing" and starts no program.
     ("GIT_EDITOR", ":"),
@@ -187,7 +187,7 @@ fn is_credential_helper(key: &[u8]) -> bool {
     section == b"credential" && variable == b"helper"
 }
 
-/// Returns whether a change of this key could start a program or redirect work when somebody else uses git there.
+/// Returns whether a change of this key could start a program or redirect work when another program uses git there.
 pub(super) fn is_dangerous(key: &[u8]) -> bool {
     let (section, _, variable) = parts(key);
     let section = String::from_utf8_lossy(section);

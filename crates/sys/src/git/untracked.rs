@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 impl Repo {
     /// Returns the untracked files and directories of a checkout, including ignored ones. A directory without tracked
-    /// files stands for its whole content.
+    /// files represents its whole content.
     pub async fn untracked(&self, at: &Checkout) -> Result<Vec<PathBuf>, GitError> {
         let call = Call::new(["ls-files", "--others", "--directory", "--no-empty-directory", "-z", "--"]);
         Ok(paths(&self.ask(at, call).await?.stdout))

@@ -18,7 +18,7 @@ pub(crate) enum Presence {
     There,
     /// It is missing (deleted by hand, or on an unavailable disk).
     Missing,
-    /// git was killed during its creation: nobody has worked there.
+    /// git was killed during its creation: it contains no work.
     Unfinished,
 }
 

@@ -88,7 +88,7 @@ pub fn sweep(run: &str, grace: Duration) -> Vec<Swept> {
     sweep_all(run, None, grace)
 }
 
-/// Like [`sweep`], and also ends every descendant of the caller, marked or not: for a caller that adopts orphans.
+/// Ends what [`sweep`] ends, and every descendant of the caller, marked or not: for a caller that adopts orphans.
 pub fn sweep_tree(run: &str, grace: Duration) -> Vec<Swept> {
     sweep_all(run, Some(std::process::id()), grace)
 }

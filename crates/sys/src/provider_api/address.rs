@@ -1,9 +1,9 @@
 //! The addresses of a provider's API, and whether a key may be sent there. PURE.
 
 use super::Style;
+use crate::outgoing;
 use orch_core::models::model_api::ModelApi;
 use reqwest::Url;
-use std::net::IpAddr;
 
 /// Why an address cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -92,9 +92,7 @@ impl Address {
 
     /// Returns whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
-        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+        self.0.host_str().is_some_and(outgoing::is_here)
     }
 
     /// Checks that a key may be sent there.

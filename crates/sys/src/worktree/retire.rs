@@ -156,7 +156,7 @@ impl Repo {
         })
     }
 
-    /// Moves the worktree aside and checks it again where nobody finds it by its name, to see changes made until then.
+    /// Moves the worktree aside and checks it again where no program finds it by its name, to see changes made until then.
     /// Afterwards it is known to hold nothing, or is back.
     async fn set_aside(
         &self,

@@ -66,7 +66,7 @@ impl Repo {
         self.remove_by_force(entry).await.map_err(WorktreeError::from)
     }
 
-    /// Removes a complete or incomplete worktree with its content. Only for worktrees in which nobody has worked.
+    /// Removes a complete or incomplete worktree with its content. Only for worktrees without work.
     pub(super) async fn remove_by_force(&self, entry: &Entry) -> Result<(), GitError> {
         end_orphans(&entry.path).await?;
         let git_dir = self.linked_checkout(&entry.path)?.map(|checkout| checkout.git_dir);

@@ -178,7 +178,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// What the program writes, and the lines it stands for.
+/// What the program writes, and the lines that result.
 fn played(acts: &[Act]) -> (String, Vec<String>) {
     let (mut written, mut lines) = (String::new(), Vec::new());
     for act in acts {
