@@ -2,6 +2,7 @@
 //! meets another program's save is done again on the new text.
 
 mod journaled;
+mod layout;
 mod problems;
 
 use crate::engine::command::{Command, Parked};
@@ -11,6 +12,7 @@ use crate::job::Job;
 use crate::state::EngineState;
 use jiff::Timestamp;
 use journaled::Journaled;
+use layout::Layout;
 use orch_core::base::ids::TaskId;
 use orch_store::tasks_file::{Agreed, Edit, NewEntry, Outline, TasksDoc};
 use orch_sys::fs::Digest;
@@ -70,41 +72,6 @@ enum FirstRead {
     /// What was read is to become tasks, and their ids were tried to be written.
     WriteTried,
     Done,
-}
-
-/// The places of all entries in the file, as far as they are kept between two writes.
-#[derive(Default)]
-enum Layout {
-    #[default]
-    Unknown,
-    /// Not known, and the next read must bring it.
-    Wanted,
-    Known(Outline),
-}
-
-impl Layout {
-    fn take(&mut self) -> Option<Outline> {
-        match std::mem::take(self) {
-            Self::Unknown => None,
-            Self::Wanted => {
-                *self = Self::Wanted;
-                None
-            }
-            Self::Known(outline) => Some(outline),
-        }
-    }
-
-    /// Keeps this outline in place of the one before. Without one, what is wanted stays so.
-    fn replace(&mut self, outline: Option<Outline>) {
-        drop(self.take());
-        if let Some(outline) = outline {
-            *self = Self::Known(outline);
-        }
-    }
-
-    fn is_wanted(&self) -> bool {
-        matches!(self, Self::Wanted)
-    }
 }
 
 /// A write of the file.
