@@ -410,6 +410,10 @@ fn watch_or_poll(root: &Path, signals: &Signals, settings: [Arc<Notify>; 3]) -> 
 
 fn watch(root: &Path, signals: &Signals, settings: [Arc<Notify>; 3]) -> notify::Result<notify::RecommendedWatcher> {
     let files = Arc::clone(&signals.files);
+    // The watcher does not check whether its thread starts, and panics twice where it does not. The stack of a thread that
+    // has ended is used again by the next.
+    let probe = std::thread::Builder::new().spawn(|| ()).map_err(notify::Error::io)?;
+    probe.join().ok();
     let target = linked(root);
     let seen = target.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
