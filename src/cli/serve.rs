@@ -100,7 +100,7 @@ impl From<Pulse> for Args {
 
 /// Runs the engine.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    if !(args.once || args.until_idle || args.detach)
+    if !(args.once || args.detach)
         && let Err(error) = with_few_arenas()
     {
         tracing::warn!(%error, "the daemon will take more memory than it needs");
