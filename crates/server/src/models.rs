@@ -101,26 +101,28 @@ pub async fn check(
 
 fn checked(check: &ProviderCheck, now: Timestamp) -> ProviderView {
     let ProviderCheck { provider, way, result } = check;
-    let view = match result {
-        CheckResult::Asked { probe, is_cached } => ProviderView::asked(provider, probe, *is_cached, way.as_ref(), now),
-        CheckResult::Unasked(verdict) => ProviderView::unasked(provider, verdict.clone(), way.as_ref()),
-    };
-    let remedy = match (view.state, way) {
-        (Availability::InvalidKey, _) if view.checked_at.is_none() => {
-            Some("set the variable, or log in with its agent: orch doctor".to_owned())
+    match result {
+        CheckResult::Asked { probe, is_cached } => {
+            let remedy = match (probe.verdict.state, way) {
+                (Availability::InvalidKey, Some(Way::Key(variable))) => {
+                    Some(format!("put a key that is valid into {variable}"))
+                }
+                (Availability::InvalidKey, _) => {
+                    Some(format!("name the variable of its key: providers.{provider}.key_variable"))
+                }
+                (Availability::Unavailable, _) if *is_cached => {
+                    Some(format!("orch models check {provider} --refresh asks again"))
+                }
+                (Availability::Available | Availability::Unavailable | Availability::RateLimited, _) => None,
+            };
+            ProviderView::asked(provider, probe, *is_cached, way.as_ref(), now).with(remedy)
         }
-        (Availability::InvalidKey, Some(Way::Key(variable))) => {
-            Some(format!("put a key that is valid into {variable}"))
+        CheckResult::Unasked(verdict) => {
+            let has_no_key = verdict.state == Availability::InvalidKey;
+            let remedy = has_no_key.then(|| "set the variable, or log in with its agent: orch doctor".to_owned());
+            ProviderView::unasked(provider, verdict.clone(), way.as_ref()).with(remedy)
         }
-        (Availability::InvalidKey, _) => {
-            Some(format!("name the variable of its key: providers.{provider}.key_variable"))
-        }
-        (Availability::Unavailable, _) if view.cached => {
-            Some(format!("orch models check {provider} --refresh asks again"))
-        }
-        (Availability::Available | Availability::Unavailable | Availability::RateLimited, _) => None,
-    };
-    view.with(remedy)
+    }
 }
 
 /// Returns the catalog's model for a recorded run.

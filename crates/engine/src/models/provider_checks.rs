@@ -4,10 +4,8 @@
 
 use super::current_models::CurrentModels;
 use crate::catalog::credentials::{LOGIN_OF_CLI, address_place, key_of, list_request};
-use crate::engine::Engine;
 use crate::engine::engine_handle::EngineHandle;
 use crate::error::EngineError;
-use crate::state::ChangeSet;
 use futures::future::join_all;
 use jiff::Timestamp;
 use orch_core::base::nearest::nearest;
@@ -55,18 +53,17 @@ impl EngineHandle {
         let wanted = models.wanted(provider)?;
         let checks = join_all(wanted.into_iter().map(|provider| models.check(provider, refresh))).await;
         let answered: Probes = checks.iter().filter_map(ProviderCheck::answered).collect();
+        // The answers are of a later time than the models.
+        let now = answered.values().map(|probe| probe.at).fold(models.now, Timestamp::max);
         if !answered.is_empty() {
             let home = models.home.clone();
             let write = move || probes::record(&home.providers_file(), &home.providers_lock(), answered);
             if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
                 tracing::warn!(%error, "the answers of providers cannot be recorded");
             }
+            self.refresh_providers().await?;
         }
-        let read_again = |engine: &mut Engine, _: &mut ChangeSet, now| {
-            engine.forget_book();
-            Ok(now)
-        };
-        Ok((self.change(read_again).await?, checks))
+        Ok((now, checks))
     }
 }
 
