@@ -1,5 +1,6 @@
 //! Delivers output and notifications to terminals and chats. A [`Sink`] shows the output of a stream; [`chat`] decides,
-//! without network and clock, what a chat is sent and when. Must not decide what a task may do.
+//! without network and clock, what a chat is sent and when. The trait `Service` is the wire part of a chat; queue, buttons,
+//! streams and shutdown are the same for all. Must not decide what a task may do.
 //!
 //! Server-sent events are not a sink: their reader pulls at its own pace, and HTTP applies back pressure.
 

@@ -65,7 +65,7 @@ impl RateLimiter {
         self.limit.block_for(now, pause);
     }
 
-    /// Records a record_failure request: the next one waits as long as the service says, or else twice as long each time.
+    /// Records a failed request: the next one waits as long as the service says, or else twice as long each time.
     /// Returns the number of consecutive failures.
     pub fn record_failure(&mut self, after: Option<Duration>) -> u32 {
         let doubled = BACKOFF.saturating_mul(1 << self.failures.min(10)).min(LONGEST_BACKOFF);

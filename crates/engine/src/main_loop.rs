@@ -145,7 +145,7 @@ impl Engine {
         self.update_money(&mut change_set, now);
         self.plan_and_begin(&mut change_set, now);
         change_set.agreed = self.file.take_agreed_anew();
-        change_set.lacking = self.file.take_lacking_anew();
+        change_set.missing = self.file.take_new_missing();
         (change_set, leave)
     }
 

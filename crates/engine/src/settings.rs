@@ -115,16 +115,16 @@ impl Sources {
     pub fn load(&self, projects: &[Project], last: Option<&Settings>) -> Settings {
         let mut problems = Vec::new();
         let mut settling = last.map(|last| last.settling.clone()).unwrap_or_default();
-        let (mut global, lacking) = self.global();
+        let (mut global, missing) = self.global();
         let found = own_text(&global);
-        let held = if lacking.is_none() { settling.held(found.as_deref()) } else { None };
+        let held = if missing.is_none() { settling.held(found.as_deref()) } else { None };
         if let Some(text) = &held {
             tracing::info!("config.yml is away or shorter than it was; what it said stays in force for some seconds");
             global.retain(|layer| !matches!(layer, Layer::Global { .. }));
             global.push(Layer::Global { path: self.home.config_file(), text: text.clone() });
         }
-        let mut is_missed = lacking.as_ref().is_some_and(Unread::is_missed);
-        problems.extend(lacking.map(Unread::into_problem));
+        let mut is_missed = missing.as_ref().is_some_and(Unread::is_missed);
+        problems.extend(missing.map(Unread::into_problem));
         let without_global = !problems.is_empty();
         let read = self.read(&global, None, &mut problems).filter(|_| !without_global).map(Arc::new);
         if read.is_some() && held.is_none() {
@@ -256,8 +256,8 @@ impl Sources {
         let Some(layer) = self.project_layer(project).map_err(|unread| vec![unread.into_problem()])? else {
             return Ok(None);
         };
-        let (mut layers, lacking) = self.global();
-        let (None, Ok(own)) = (lacking, layers::load(&layers)) else { return Ok(None) };
+        let (mut layers, missing) = self.global();
+        let (None, Ok(own)) = (missing, layers::load(&layers)) else { return Ok(None) };
         layers.push(layer);
         let loaded =
             layers::load(&layers).map_err(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>())?;

@@ -335,7 +335,7 @@ pub struct ChangeSet {
     /// The content of `tasks.yml` that is agreed on, when that is another one now.
     pub agreed: Option<Option<Agreed>>,
     /// What `tasks.yml` lacks that is not believed, when that are others now.
-    pub lacking: Option<Vec<TaskId>>,
+    pub missing: Option<Vec<TaskId>>,
     /// The history this turn adds.
     pub entries: Vec<Entry>,
     /// Tasks whose lines in `tasks.yml` may have to be written.

@@ -44,7 +44,7 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
         complexity: route.complexity,
         worker: worker(&route, &expected),
     };
-    let waits = expected.rests.as_ref().map(|rests| left_alone(&route.agent, rests));
+    let waits = expected.cooldown.as_ref().map(|cooldown| describe_cooldown(&route.agent, cooldown));
     let warnings = label_warnings(&task.spec.labels, &view.settings.config)
         .into_iter()
         .chain(place.err())
@@ -70,11 +70,11 @@ fn spent(question: String) -> String {
 }
 
 /// A run would wait for a provider that failed.
-fn left_alone(agent: &str, rests: &Cooldown) -> String {
-    let until = to_the_second(rests.until);
+fn describe_cooldown(agent: &str, cooldown: &Cooldown) -> String {
+    let until = to_the_second(cooldown.until);
     format!(
         "a run of {agent} would wait now: {}; until {until}, unless another of its chain takes it over",
-        rests.detail
+        cooldown.detail
     )
 }
 

@@ -90,7 +90,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         shutting_down: view.leaving.as_ref().map(switches::departure_view),
         paused: view.pauses.iter().map(switches::pause_view).collect(),
         set_models: view.set_models.iter().map(SetModelView::from).collect(),
-        left_alone: view.left_alone.iter().map(|(name, cooldown)| LeftAloneView::new(name, cooldown)).collect(),
+        left_alone: view.active_cooldowns.iter().map(|(name, cooldown)| LeftAloneView::new(name, cooldown)).collect(),
         seq: view.last_seq,
     })
 }

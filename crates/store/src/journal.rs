@@ -185,7 +185,7 @@ pub enum Write {
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
     Agreed(Option<Agreed>),
     /// What `tasks.yml` lacks while it is not believed; else nothing.
-    Lacking(Vec<TaskId>),
+    Missing(Vec<TaskId>),
 }
 
 /// Everything that is loaded at the start.
@@ -222,7 +222,7 @@ pub struct Loaded {
     /// The content of `tasks.yml` from which nothing is to be learned.
     pub agreed: Option<Agreed>,
     /// Tasks that `tasks.yml` lacked when it was not believed last.
-    pub lacking: Vec<TaskId>,
+    pub missing: Vec<TaskId>,
     /// The last place in the history.
     pub last_seq: u64,
     /// The highest task id ever given out.
@@ -454,10 +454,10 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let agreed = json_rows(connection, path, "content of tasks.yml", "SELECT value FROM meta WHERE key = 'agreed'", []);
     // Whatever it is, without it the file is read.
     loaded.agreed = agreed.ok().and_then(|rows| rows.into_iter().next());
-    let lacking =
+    let missing =
         json_rows(connection, path, "tasks that tasks.yml lacks", "SELECT value FROM meta WHERE key = 'lacking'", []);
     // Without it the file is judged anew.
-    loaded.lacking = lacking.ok().and_then(|rows| rows.into_iter().next()).unwrap_or_default();
+    loaded.missing = missing.ok().and_then(|rows| rows.into_iter().next()).unwrap_or_default();
     let mut statement = connection.prepare("SELECT agent, data FROM cooldowns").map_err(sqlite)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
     for row in rows {

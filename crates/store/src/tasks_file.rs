@@ -83,8 +83,8 @@ impl TasksDoc {
             read::entries(&text, &tree, &decoded, &items, 0..items.len(), wanted);
         let places = check::Places { text: &text, tree: &tree, items: &items };
         check::duplicates(&places, &relations)?;
-        let (told, unsound) = check::relations(&places, &relations, known);
-        problems.extend(told);
+        let (found, unsound) = check::relations(&places, &relations, known);
+        problems.extend(found);
         problems.sort_by_key(|problem| (problem.line, problem.column));
         let mut ids: Vec<TaskId> = relations.iter().filter_map(|relation| relation.id).collect();
         ids.sort_unstable();

@@ -59,7 +59,7 @@ pub fn is_usable(origin: Origin, has_key: bool) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProviderAccess {
     ways: BTreeMap<String, Way>,
-    lacking: BTreeMap<String, String>,
+    reasons: BTreeMap<String, String>,
     failing: BTreeMap<String, String>,
     lists: BTreeMap<String, ProgramList>,
     only: Option<ProgramList>,
@@ -77,14 +77,14 @@ pub struct ProgramList {
 impl ProviderAccess {
     /// Records an access; only the first one of a provider is kept.
     pub fn allow(&mut self, provider: &str, way: Way) {
-        self.lacking.remove(provider);
+        self.reasons.remove(provider);
         self.ways.entry(provider.to_owned()).or_insert(way);
     }
 
     /// Records why a provider cannot be used, unless there is an access.
     pub fn refuse(&mut self, provider: &str, why: String) {
         if !self.ways.contains_key(provider) {
-            self.lacking.entry(provider.to_owned()).or_insert(why);
+            self.reasons.entry(provider.to_owned()).or_insert(why);
         }
     }
 
@@ -162,7 +162,7 @@ impl ProviderAccess {
             (Some(_), Some(failing)) => Err(failing.clone()),
             (Some(way), None) => Ok(way.describe()),
             (None, _) => {
-                Err(self.lacking.get(provider).cloned().unwrap_or_else(|| "nothing is known of a key".to_owned()))
+                Err(self.reasons.get(provider).cloned().unwrap_or_else(|| "nothing is known of a key".to_owned()))
             }
         }
     }

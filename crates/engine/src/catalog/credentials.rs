@@ -150,7 +150,7 @@ pub fn usability(environment: &Environment, config: &Config, catalog: &Catalog) 
     for provider in catalog.providers() {
         match by_key(environment, provider) {
             Ok(way) => usability.allow(&provider.id, way),
-            Err(lacking) => usability.refuse(&provider.id, lacking),
+            Err(missing) => usability.refuse(&provider.id, missing),
         }
     }
     for (name, agent) in config.agents.iter() {

@@ -53,7 +53,7 @@ impl Engine {
             alarm: alarm.clone(),
             observed: Arc::default(),
         };
-        let file = FileSync::new(loaded.agreed, std::mem::take(&mut loaded.lacking));
+        let file = FileSync::new(loaded.agreed, std::mem::take(&mut loaded.missing));
         let now = deps.clock.instant();
         let mut engine = Self {
             state: EngineState::from_journal(loaded, archive),

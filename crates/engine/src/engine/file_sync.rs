@@ -123,14 +123,14 @@ pub struct FileSync {
     /// Since when there is something odd about it.
     doubted: Option<Timestamp>,
     /// Tasks that a file lacks which is not believed.
-    lacking: Journaled<Vec<TaskId>>,
+    missing: Journaled<Vec<TaskId>>,
     problems: FileProblems,
 }
 
 impl FileSync {
-    /// Creates the state before the first read. `lacking`: what the file lacked when an earlier daemon did not believe it.
-    pub fn new(agreed: Option<Agreed>, lacking: Vec<TaskId>) -> Self {
-        Self { agreed: Journaled::known(agreed), lacking: Journaled::known(lacking), ..Self::default() }
+    /// Creates the state before the first read. `missing`: what the file lacked when an earlier daemon did not believe it.
+    pub fn new(agreed: Option<Agreed>, missing: Vec<TaskId>) -> Self {
+        Self { agreed: Journaled::known(agreed), missing: Journaled::known(missing), ..Self::default() }
     }
 
     /// Records that the files were read once.
@@ -262,17 +262,17 @@ impl FileSync {
 
     /// Records that the file is not believed, because it lacks these.
     pub fn lacks(&mut self, tasks: Vec<TaskId>) {
-        self.lacking.set(tasks);
+        self.missing.set(tasks);
     }
 
     /// Returns what the file lacks that is not believed, when the journal is to record it.
-    pub fn take_lacking_anew(&mut self) -> Option<Vec<TaskId>> {
-        self.lacking.take_new()
+    pub fn take_new_missing(&mut self) -> Option<Vec<TaskId>> {
+        self.missing.take_new()
     }
 
     /// Returns what a file lacks that is not believed.
-    pub fn lacking(&self) -> &[TaskId] {
-        self.lacking.get()
+    pub fn missing(&self) -> &[TaskId] {
+        self.missing.get()
     }
 
     /// Records that these tasks changed.

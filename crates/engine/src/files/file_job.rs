@@ -61,7 +61,7 @@ pub struct FileNews {
     /// The number of settled tasks in the file, by the journal.
     pub settled: usize,
     /// Those of them that the file lacks.
-    pub lacking: Vec<TaskId>,
+    pub missing: Vec<TaskId>,
     /// When the file was last saved, as far as that is known.
     pub saved: Option<Timestamp>,
     /// The last line of the file has no end: it may be cut off.
@@ -125,7 +125,7 @@ pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]
         true if as_agreed() => FileNews { tasks: Some(TasksNews::Agreed), ..FileNews::default() },
         true => read_tasks(deps, &path, of_tasks.is_some()),
     };
-    // A program that still saves is not done yet with what is lacking.
+    // A program that still saves is not done yet with what is missing.
     let missing = if known.tasks == Some(of_tasks) { known.missing } else { BTreeMap::new() };
     let known = Known {
         tasks: Some(of_tasks),
@@ -228,9 +228,9 @@ fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
     match parsed {
         Ok(doc) => {
             let lacks = |id: &TaskId| doc.ids().binary_search(id).is_err();
-            let lacking = marks.iter().map(|mark| mark.id).filter(lacks).collect();
+            let missing = marks.iter().map(|mark| mark.id).filter(lacks).collect();
             let rest = from.map(|from| Rest { from, marks });
-            FileNews { tasks: Some(TasksNews::Read(Box::new(doc))), lacking, rest, ..news }
+            FileNews { tasks: Some(TasksNews::Read(Box::new(doc))), missing, rest, ..news }
         }
         Err(problems) => {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -259,8 +259,8 @@ pub fn read_on(known: Known, doc: TasksDoc, rest: Rest) -> FileNews {
     let end = (rest.from + AT_ONCE).min(doc.len());
     let doc = doc.turned_to(rest.from..end, &|entry| !is_unchanged(entry, &rest.marks));
     let rest = (end < doc.len()).then_some(Rest { from: end, ..rest });
-    let lacking = known.missing.keys().filter(|id| doc.ids().binary_search(id).is_err()).copied().collect();
-    FileNews { known, tasks: Some(TasksNews::Read(Box::new(doc))), lacking, rest, ..FileNews::default() }
+    let missing = known.missing.keys().filter(|id| doc.ids().binary_search(id).is_err()).copied().collect();
+    FileNews { known, tasks: Some(TasksNews::Read(Box::new(doc))), missing, rest, ..FileNews::default() }
 }
 
 /// A write of `tasks.yml`.

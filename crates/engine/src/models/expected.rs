@@ -25,7 +25,7 @@ pub struct Expected {
     /// What is spent, so that no run would begin now.
     pub spent: Option<String>,
     /// Why its provider or agent is left alone, so that no run would begin now, and until when.
-    pub rests: Option<Cooldown>,
+    pub cooldown: Option<Cooldown>,
 }
 
 impl EngineHandle {
@@ -72,7 +72,7 @@ impl Engine {
         let named = self.name_model(task, &route.agent, asked, now);
         let dir = directory_of(task, &self.state.projects).ok();
         let stop = balances.hold(task, dir.as_deref(), Some((&route.agent, asked)));
-        let rests = self.left_alone_now(task, &route.agent, asked, now);
-        Expected { named, spent: stop.as_ref().map(Stop::question), rests, path }
+        let cooldown = self.cooldown_of(task, &route.agent, asked, now);
+        Expected { named, spent: stop.as_ref().map(Stop::question), cooldown, path }
     }
 }

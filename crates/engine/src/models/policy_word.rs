@@ -23,7 +23,7 @@ impl Engine {
             Arc::new(book)
         });
         let is_out = |agent: &str, model: Option<&str>| {
-            self.rests(agent, model, now)
+            self.is_cooling_down(agent, model, now)
                 || self.state.pauses.holds_agent(agent)
                 || self.broken(agent, now).is_some()
                 || self.models.money().exhausted().iter().any(|spent| spent == agent)

@@ -1,5 +1,5 @@
 //! The providers of tasks' models: what runs show of them, which to avoid, and which tasks wait because of it. What
-//! the loop learns of a provider counts at once; who watches providers writes it down.
+//! the loop learns of a provider counts at once; the daemon, which watches providers, writes it down.
 
 use crate::catalog::credentials;
 use crate::catalog::known_models::Observed;
@@ -45,8 +45,8 @@ impl EngineHandle {
 }
 
 impl Engine {
-    /// Returns the providers that are avoided now.
-    pub(crate) fn left_alone(&self, now: Timestamp) -> BTreeMap<String, Cooldown> {
+    /// Returns the active cooldowns by name.
+    pub(crate) fn active_cooldowns(&self, now: Timestamp) -> BTreeMap<String, Cooldown> {
         let all = self.state.cooldowns.iter().filter(|(_, cooldown)| cooldown.is_active(now));
         all.map(|(name, cooldown)| (name.clone(), cooldown.clone())).collect()
     }
@@ -56,19 +56,19 @@ impl Engine {
         self.models.forget_book();
     }
 
-    /// Returns the name under which a failure of the provider of an agent's model is kept.
-    fn rest_of(&self, agent: &str, model: Option<&str>) -> String {
+    /// Returns the name of the cooldown for the provider of an agent's model.
+    fn cooldown_key_of(&self, agent: &str, model: Option<&str>) -> String {
         let reach = reach(&self.settings.config, agent, &self.deps.environment);
         cooldown_key(agent, reach.provider, model)
     }
 
-    /// Returns whether an agent is left alone with that model, or with all of them.
-    pub(crate) fn rests(&self, agent: &str, model: Option<&str>, now: Timestamp) -> bool {
+    /// Returns whether a cooldown of an agent applies to that model, or to all of them.
+    pub(crate) fn is_cooling_down(&self, agent: &str, model: Option<&str>, now: Timestamp) -> bool {
         active_cooldown(&self.state.cooldowns, agent, model, now).is_some()
     }
 
-    /// Returns until when an agent is left alone with that model, or no provider serves it, because a provider failed.
-    pub(crate) fn rests_until(
+    /// Returns the end of the cooldown of an agent with that model, or of all providers that serve it.
+    pub(crate) fn cooling_down_until(
         &self,
         book: Option<&ModelBook>,
         agent: &str,
@@ -79,13 +79,13 @@ impl Engine {
         let own = active_cooldown(&self.state.cooldowns, agent, model, now).map(|(_, cooldown)| cooldown.until);
         let unserved = book.zip(model).and_then(|(book, model)| {
             let question = (agent.to_owned(), model.to_owned(), needs.clone());
-            self.nobody_serves(book, &question, now).map(|cooldown| cooldown.until)
+            self.cooldown_of_providers(book, &question, now).map(|cooldown| cooldown.until)
         });
         own.max(unserved)
     }
 
-    /// Returns why a run of an agent with that model would wait for a provider now.
-    pub(crate) fn left_alone_now(
+    /// Returns the cooldown for which a run of an agent with that model would wait now.
+    pub(crate) fn cooldown_of(
         &mut self,
         task: &Task,
         agent: &str,
@@ -96,7 +96,7 @@ impl Engine {
         let question = model.map(|model| (agent.to_owned(), model.to_owned(), needs_of_task(&task.spec)));
         own.or_else(|| {
             let book = self.book(now);
-            self.nobody_serves(&book, &question?, now)
+            self.cooldown_of_providers(&book, &question?, now)
         })
     }
 
@@ -120,8 +120,8 @@ impl Engine {
     /// Whether a failure leaves one provider of several alone: that speaks against the provider, and not against the agent.
     pub(crate) fn speaks_of_provider(&self, run: &Run, outcome: &Outcome, now: Timestamp) -> bool {
         let Outcome::Failed(failure) = outcome else { return false };
-        let is_left_alone = failure.class.side() == Side::Provider && cooldown_until(failure, now).is_some();
-        is_left_alone && self.rest_of(&run.agent, run.model.as_deref()) != run.agent
+        let is_cooling_down = failure.class.side() == Side::Provider && cooldown_until(failure, now).is_some();
+        is_cooling_down && self.cooldown_key_of(&run.agent, run.model.as_deref()) != run.agent
     }
 
     /// Leaves the agent or the provider that failed alone for a while.
@@ -135,7 +135,7 @@ impl Engine {
             let mut detail: String = failure.detail.chars().take(300).collect();
             detail.truncate(detail.find('\n').unwrap_or(detail.len()));
             let cooldown = Cooldown { since: Some(now), until, class: failure.class, detail };
-            let who = self.rest_of(&run.agent, run.model.as_deref());
+            let who = self.cooldown_key_of(&run.agent, run.model.as_deref());
             change_set.put_cooldown(&mut self.state, &who, Some(cooldown));
             self.apply_pauses(now);
         }
@@ -264,7 +264,7 @@ impl Engine {
         let mut unserved = BTreeMap::new();
         for (id, question) in waiting {
             let answer =
-                answers.entry(question).or_insert_with_key(|question| self.nobody_serves(&book, question, now));
+                answers.entry(question).or_insert_with_key(|question| self.cooldown_of_providers(&book, question, now));
             unserved.extend(answer.clone().map(|cooldown| (id, cooldown)));
         }
         unserved
@@ -276,8 +276,8 @@ impl Engine {
         Some((route.agent.clone(), self.model_path(task, route).into_chosen().0?, needs_of_task(&task.spec)))
     }
 
-    /// Returns why no provider serves the model that is asked for now.
-    fn nobody_serves(
+    /// Returns the cooldown that leaves no provider for the model.
+    fn cooldown_of_providers(
         &self,
         book: &ModelBook,
         (agent, asked, needs): &(String, String, Needs),

@@ -43,8 +43,8 @@ impl Engine {
             Outcome::Finished { .. } => self.credit_agent(change_set, &run.agent, now),
             Outcome::Failed(failure) if !self.is_being_stopped(run) => {
                 // Of several providers one is left alone, which its agent is not to blame for.
-                let is_cooling =
-                    self.rests(&run.agent, run.model.as_deref(), now) || self.speaks_of_provider(run, outcome, now);
+                let is_cooling = self.is_cooling_down(&run.agent, run.model.as_deref(), now)
+                    || self.speaks_of_provider(run, outcome, now);
                 let dir = self.dir_of(run.task);
                 let target = failure_target(failure, &run.agent, dir.as_deref(), None, is_cooling);
                 self.blame(change_set, target, run.task, &failure.detail, now);

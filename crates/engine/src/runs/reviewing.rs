@@ -68,8 +68,8 @@ impl Engine {
     }
 
     fn candidate(&self, agent: &str, model: Option<&str>, now: Timestamp) -> Candidate {
-        let rests = self.rests(agent, model, now);
-        let is_free = !rests && !self.state.pauses.holds_agent(agent) && self.broken(agent, now).is_none();
+        let is_cooling_down = self.is_cooling_down(agent, model, now);
+        let is_free = !is_cooling_down && !self.state.pauses.holds_agent(agent) && self.broken(agent, now).is_none();
         Candidate { agent: agent.to_owned(), provider: provider_of(agent, model), is_free }
     }
 
@@ -79,8 +79,8 @@ impl Engine {
         let later = now.checked_add(next_wait(task)).unwrap_or(now);
         let others: Vec<&str> =
             candidates.iter().map(|candidate| candidate.agent.as_str()).filter(|agent| *agent != author).collect();
-        let rests = others.iter().filter_map(|agent| self.state.cooldowns.get(*agent)).filter(|c| c.is_active(now));
-        let first = rests.min_by_key(|cooldown| cooldown.until);
+        let cooldowns = others.iter().filter_map(|agent| self.state.cooldowns.get(*agent)).filter(|c| c.is_active(now));
+        let first = cooldowns.min_by_key(|cooldown| cooldown.until);
         let paused: Vec<&str> = others.iter().copied().filter(|agent| self.state.pauses.holds_agent(agent)).collect();
         if first.is_none() && !paused.is_empty() {
             // The clock does not matter here: the end of the pause lets it go on.

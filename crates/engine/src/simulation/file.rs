@@ -199,15 +199,15 @@ impl File {
         let is_mark = |task: &&Task| task.is_settled() && task.file.is_written();
         let marks: Vec<TaskId> =
             stored.tasks.values().map(|task| &**task).filter(is_mark).map(|task| task.id).collect();
-        let (tasks, lacking) = match TasksDoc::parse(text, &|_| true) {
+        let (tasks, missing) = match TasksDoc::parse(text, &|_| true) {
             Ok(doc) => {
                 let lacks = |id: &TaskId| doc.ids().binary_search(id).is_err();
-                let lacking = marks.iter().copied().filter(lacks).collect();
-                (TasksNews::Read(Box::new(doc)), lacking)
+                let missing = marks.iter().copied().filter(lacks).collect();
+                (TasksNews::Read(Box::new(doc)), missing)
             }
             Err(problems) => (TasksNews::Broken(problems.iter().map(ToString::to_string).collect()), Vec::new()),
         };
-        FileNews { tasks: Some(tasks), settled: marks.len(), lacking, ..news }
+        FileNews { tasks: Some(tasks), settled: marks.len(), missing, ..news }
     }
 
     /// The engine writes. `filled` receives which new entries got which ids.

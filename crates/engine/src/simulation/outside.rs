@@ -49,7 +49,7 @@ pub struct Agent {
 pub struct Outage {
     pub class: FailureClass,
     /// When it is over, by the wall clock; known to agents when the provider tells.
-    pub told: Option<Timestamp>,
+    pub reset_at: Option<Timestamp>,
 }
 
 /// Everything outside of the engine, simulated.
@@ -240,7 +240,7 @@ impl Outside {
     /// Providers tell how long it takes, not what our clock will show.
     pub fn clock_was_set(&mut self, by: SignedDuration) {
         for outage in self.outages.values_mut() {
-            outage.told = outage.told.and_then(|told| told.checked_add(by).ok());
+            outage.reset_at = outage.reset_at.and_then(|at| at.checked_add(by).ok());
         }
     }
 
@@ -263,7 +263,7 @@ impl Outside {
             return Some(Ending { failure: Some(failure), ..Ending::default() });
         }
         let outage = self.outages.get(agent.name.as_str())?;
-        let failure = Failure { retry_at: outage.told, ..Failure::new(outage.class, "the provider is out") };
+        let failure = Failure { retry_at: outage.reset_at, ..Failure::new(outage.class, "the provider is out") };
         Some(Ending { failure: Some(failure), ..Ending::default() })
     }
 

@@ -116,7 +116,7 @@ pub enum Act {
     /// The repository is not there for so long.
     DirGone(Millis),
     /// A provider fails for so long; whether it says until when.
-    Outage { agent: &'static str, class: FailureClass, lasts: Millis, told: bool },
+    Outage { agent: &'static str, class: FailureClass, lasts: Millis, names_reset: bool },
     /// Nothing can be stored for so long.
     DiskFull(Millis),
     /// A person edits the entry of a task in `tasks.yml`.
@@ -267,7 +267,7 @@ impl Scenario {
             let at = steps[usize::try_from(dice.below(wishes as u64)).expect("small")].at;
             let has_reset = dice.chance(50);
             for agent in AGENTS {
-                let act = Act::Outage { agent, class: FailureClass::RateLimited, lasts: HOUR, told: has_reset };
+                let act = Act::Outage { agent, class: FailureClass::RateLimited, lasts: HOUR, names_reset: has_reset };
                 steps.push(Step { at: at.saturating_sub(MINUTE), act });
             }
             steps.push(Step { at: at + dice.between(MINUTE, 40 * MINUTE), act: clocks(&mut dice) });
@@ -415,7 +415,7 @@ fn misfortune(dice: &mut Dice) -> Act {
             agent: dice.pick(&AGENTS),
             class: dice.pick(&CLASSES),
             lasts: dice.between(MINUTE, 9 * HOUR),
-            told: dice.chance(50),
+            names_reset: dice.chance(50),
         },
         70..76 => rate_limit(dice),
         76..84 => Act::DirGone(dice.between(MINUTE, DAY)),
@@ -431,7 +431,12 @@ fn crash(dice: &mut Dice) -> Act {
 
 /// The provider answers 429 for an hour.
 fn rate_limit(dice: &mut Dice) -> Act {
-    Act::Outage { agent: dice.pick(&AGENTS), class: FailureClass::RateLimited, lasts: HOUR, told: dice.chance(50) }
+    Act::Outage {
+        agent: dice.pick(&AGENTS),
+        class: FailureClass::RateLimited,
+        lasts: HOUR,
+        names_reset: dice.chance(50),
+    }
 }
 
 /// An hour is also what a clock jumps by where somebody keeps it in local time.

@@ -41,7 +41,7 @@ pub struct Tables {
     pub projects: Vec<Project>,
     pub spends: Vec<Record>,
     pub agreed: Option<Agreed>,
-    pub lacking: Vec<TaskId>,
+    pub missing: Vec<TaskId>,
     pub last_seq: u64,
     /// How many ends of batches stand in the history.
     pub batch_ends: usize,
@@ -84,7 +84,7 @@ impl Stored {
             messages: tables.messages.values().filter(waits).cloned().collect(),
             last_message_id: tables.messages.keys().next_back().map_or(0, |id| id.0),
             agreed: tables.agreed,
-            lacking: tables.lacking.clone(),
+            missing: tables.missing.clone(),
             last_seq: tables.last_seq,
             last_task_id: tables.tasks.keys().next_back().map_or(0, |id| id.0),
             unexamined: false,
@@ -132,7 +132,7 @@ impl Tables {
             // Beside the loop: no turn writes them.
             Write::Kept(_) | Write::Answered(..) | Write::OutboxItem(..) => {}
             Write::Agreed(agreed) => self.agreed = agreed,
-            Write::Lacking(tasks) => self.lacking = tasks,
+            Write::Missing(tasks) => self.missing = tasks,
         }
     }
 }

@@ -81,7 +81,7 @@ impl Trace {
                 Write::Kept(_) => 16.hash(&mut self.hasher),
                 Write::OutboxItem(id, item) => (17, id, item.is_some()).hash(&mut self.hasher),
                 Write::Agreed(_) => 7.hash(&mut self.hasher),
-                Write::Lacking(tasks) => (18, tasks).hash(&mut self.hasher),
+                Write::Missing(tasks) => (18, tasks).hash(&mut self.hasher),
             }
         }
     }

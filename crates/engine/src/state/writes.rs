@@ -17,7 +17,7 @@ impl ChangeSet {
         let messages = self.messages.values().cloned().map(Write::Message);
         let entries = self.entries.iter().cloned().map(Write::Entry);
         let agreed = self.agreed.into_iter().map(Write::Agreed);
-        let lacking = self.lacking.iter().cloned().map(Write::Lacking);
+        let missing = self.missing.iter().cloned().map(Write::Missing);
         let pauses = self.pauses.iter().map(|(scope, pause)| Write::Pause(scope.clone(), pause.clone()));
         let service = self.service.iter().cloned().map(Write::Service);
         let jobs = self.jobs.iter().map(|(id, job)| Write::Job(id.clone(), job.clone()));
@@ -44,7 +44,7 @@ impl ChangeSet {
             .chain(recorded)
             .chain(kept)
             .chain(agreed)
-            .chain(lacking)
+            .chain(missing)
             .collect()
     }
 }

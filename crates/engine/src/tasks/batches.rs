@@ -185,7 +185,7 @@ impl Engine {
             self.give_up(change_set, id, &format!("batch {name} was cancelled by {by}"), now);
             given_up += 1;
         }
-        if !self.file.lacking().is_empty() {
+        if !self.file.missing().is_empty() {
             // What the file lacks may be given up by that.
             self.file.read_anew();
             self.read_files();

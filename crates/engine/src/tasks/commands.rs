@@ -57,7 +57,7 @@ impl Engine {
             problems,
             pauses: self.state.pauses.iter().cloned().collect(),
             set_models: self.models.set().all().to_vec(),
-            left_alone: self.left_alone(now),
+            active_cooldowns: self.active_cooldowns(now),
             batches: self.state.batches.values().cloned().collect(),
             leaving: self.lifetime.departure().cloned(),
             last_seq: self.state.last_seq(),
@@ -174,7 +174,7 @@ impl Engine {
             change_set.note(&mut self.state, now, Some(id), None, TaskFact::ConversationLeft);
             task = change_set.put_task(&mut self.state, Task { conversation: None, ..Task::clone(&task) });
         }
-        if !self.file.lacking().is_empty() {
+        if !self.file.missing().is_empty() {
             // What the file lacks may be given up by that.
             self.file.read_anew();
             self.read_files();
@@ -245,8 +245,8 @@ impl Engine {
         let book = self.book_of_failures();
         let bounds = config.bounds(&task.spec);
         let candidates = self.candidates(&task, &bounds, now);
-        let is_left_alone = |agent: &String| self.state.cooldowns.get(agent).is_some_and(|c| c.is_active(now));
-        let alternatives: Vec<String> = candidates.iter().filter(|agent| !is_left_alone(agent)).cloned().collect();
+        let is_cooling_down = |agent: &String| self.state.cooldowns.get(agent).is_some_and(|c| c.is_active(now));
+        let alternatives: Vec<String> = candidates.iter().filter(|agent| !is_cooling_down(agent)).cloned().collect();
         let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
         // Asked for only where work has failed: the last run is then this turn's, or stored.
         let policy = |task: &Task| {
@@ -256,9 +256,9 @@ impl Engine {
         };
         // Its whole text is compared for that: only where a caller asks.
         let needs = LazyCell::new(|| needs_of_task(&task.spec));
-        let rests_until =
-            |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), agent, model, &needs, now);
-        let rests = |agent: &str, model: Option<&str>| rests_until(agent, model).is_some();
+        let cooling_down_until =
+            |agent: &str, model: Option<&str>| self.cooling_down_until(book.as_deref(), agent, model, &needs, now);
+        let is_cooling_down = |agent: &str, model: Option<&str>| cooling_down_until(agent, model).is_some();
         let is_paid_ahead = |agent: &str, model: Option<&str>| self.settings.is_paid_ahead(agent, model);
         let context = Context {
             now,
@@ -267,9 +267,9 @@ impl Engine {
             candidates: &candidates,
             routed: &self.settings.config.router.agents,
             model_for: &model_for,
-            is_cooling: &rests,
+            is_cooling: &is_cooling_down,
             is_prepaid: &is_paid_ahead,
-            cooling_until: &rests_until,
+            cooling_until: &cooling_down_until,
             policy: &policy,
         };
         let next = step(&task, event, &context)?;

@@ -43,7 +43,7 @@ pub struct View {
     /// Models that are set for the daemon's lifetime.
     pub set_models: Vec<SetModel>,
     /// Agents that are left alone now, or one provider of theirs as `agent/provider`.
-    pub left_alone: BTreeMap<String, Cooldown>,
+    pub active_cooldowns: BTreeMap<String, Cooldown>,
     /// Batches that are open.
     pub batches: Vec<Arc<Batch>>,
     /// The engine is on its way out.

@@ -112,7 +112,7 @@ impl Engine {
                 problems = Some(Vec::new());
             }
             Some(TasksNews::Read(doc)) => {
-                let numbered = self.numbered_before(&doc, &news.lacking);
+                let numbered = self.numbered_before(&doc, &news.missing);
                 let held = if self.file.is_halfway() { None } else { self.doubt(&doc, &news, &numbered, now) };
                 self.file.take_being_saved(matches!(held, Some(Held::BeingSaved)));
                 match held {
@@ -159,7 +159,7 @@ impl Engine {
         let suspected = std::mem::take(&mut news.known.missing);
         let (cycles, opened) = self.merge(change_set, &doc, now);
         let save = Save { opened, saved: news.saved, now };
-        news.known.missing = self.lacking(change_set, &doc, news.lacking, &suspected, save);
+        news.known.missing = self.missing(change_set, &doc, news.missing, &suspected, save);
         let fills = self.ids_for(&doc, numbered);
         if let Some(rest) = news.rest.take() {
             self.file.take_portion(fills);

@@ -82,7 +82,7 @@ impl Engine {
             task.file.is_written() && doc.ids().binary_search(&task.id).is_err() && !here.contains(&task.id)
         };
         let open: Vec<TaskId> = self.state.tasks.values().filter(lacks).map(|task| task.id).collect();
-        let settled: Vec<TaskId> = news.lacking.iter().copied().filter(|id| !here.contains(id)).collect();
+        let settled: Vec<TaskId> = news.missing.iter().copied().filter(|id| !here.contains(id)).collect();
         let is_open = |task: &&Arc<Task>| task.file.is_written() && !task.status().is_final();
         // What an old copy lacks is written again: nothing is lost with it.
         let lost = |task: &&Arc<Task>| task.status().is_final() || !task.file.seen().outlives_old_copy(now);
@@ -116,17 +116,17 @@ impl Engine {
     /// A file that was not believed lacks all that it lacked then: whatever became of the tasks meanwhile, and however few of
     /// them count now, only a save that brings some of them back or a person's word ends that.
     fn still(&self, open: &[TaskId], settled: &[TaskId]) -> Option<Suspicion> {
-        let lacking = self.file.lacking();
-        let lacks_all = lacking.iter().all(|id| open.contains(id) || settled.contains(id));
-        (!lacking.is_empty() && !open.is_empty() && lacks_all).then_some(Suspicion::Most)
+        let missing = self.file.missing();
+        let lacks_all = missing.iter().all(|id| open.contains(id) || settled.contains(id));
+        (!missing.is_empty() && !open.is_empty() && lacks_all).then_some(Suspicion::Most)
     }
 
     /// The last entry has lost its end, and what is lacking came after it.
-    fn ends_broken_off(&self, doc: &TasksDoc, lacking: &[TaskId]) -> bool {
+    fn ends_broken_off(&self, doc: &TasksDoc, missing: &[TaskId]) -> bool {
         let Some(entry) = doc.entries().last().filter(|entry| entry.index + 1 == doc.len()) else { return false };
         let Some(task) = entry.id.and_then(|id| self.state.tasks.get(&id)) else { return false };
         let FileState::Written { status, .. } = &task.file else { return false };
-        if lacking.iter().any(|id| *id < task.id) {
+        if missing.iter().any(|id| *id < task.id) {
             return false;
         }
         let (body, was) = (&entry.spec.body, &task.spec.body);
@@ -156,7 +156,7 @@ impl Engine {
 
     /// The tasks that are no longer in the file, and since when. They are given up when they are still lacking a while
     /// later: before, another program may be saving the file. `settled`: the settled ones among them.
-    pub(crate) fn lacking(
+    pub(crate) fn missing(
         &mut self,
         change_set: &mut ChangeSet,
         doc: &TasksDoc,
@@ -164,8 +164,8 @@ impl Engine {
         suspected: &BTreeMap<TaskId, Timestamp>,
         Save { opened, saved, now }: Save,
     ) -> BTreeMap<TaskId, Timestamp> {
-        let lacking = |task: &&Arc<Task>| task.file.is_written() && doc.ids().binary_search(&task.id).is_err();
-        let open: Vec<TaskId> = self.state.tasks.values().filter(lacking).map(|t| t.id).collect();
+        let missing = |task: &&Arc<Task>| task.file.is_written() && doc.ids().binary_search(&task.id).is_err();
+        let open: Vec<TaskId> = self.state.tasks.values().filter(missing).map(|t| t.id).collect();
         let mut suspects = BTreeMap::new();
         for id in open.into_iter().chain(settled) {
             if opened.is_some_and(|opened| self.state.tasks.get(&id).is_some_and(|task| is_younger(task, opened))) {
@@ -256,12 +256,12 @@ impl Engine {
         }
         let is_numbered = |task: &Arc<Task>| task.file.seen() == Seen::Numbered;
         let at_hand = self.state.tasks.values().filter(|task| doc.ids().binary_search(&task.id).is_err());
-        let (mut lacking, mut lost): (Vec<Arc<Task>>, Vec<Arc<Task>>) =
+        let (mut missing, mut lost): (Vec<Arc<Task>>, Vec<Arc<Task>>) =
             at_hand.filter(|task| task.file.is_written()).cloned().partition(is_numbered);
-        if let ([task], [entry]) = (&lacking[..], &without[..])
+        if let ([task], [entry]) = (&missing[..], &without[..])
             && !task.status().is_final()
             // In a file that is held for what it lacks, an entry more is a new one.
-            && !self.file.lacking().contains(&task.id)
+            && !self.file.missing().contains(&task.id)
             && is_reworded(&task.spec, &entry.spec)
         {
             return BTreeMap::from([(entry.index, task.id)]);
@@ -269,14 +269,14 @@ impl Engine {
         let of_journal = settled.iter().rev().filter(|id| !self.state.tasks.contains_key(id));
         let of_journal: Vec<TaskId> = of_journal.take(COMPARED).copied().collect();
         for task in of_journal.into_iter().filter_map(|id| self.look_up(id)).filter(|task| task.file.is_written()) {
-            if is_numbered(&task) { lacking.push(task) } else { lost.push(task) }
+            if is_numbered(&task) { missing.push(task) } else { lost.push(task) }
         }
         let mut known = BTreeMap::new();
         for entry in without {
             let is_called = |task: &Arc<Task>| task.spec.title == entry.spec.title;
             let is_as_written = |task: &Arc<Task>| is_called(task) && entry.status == Some(task.status());
-            if let Some(at) = lacking.iter().position(is_called) {
-                known.insert(entry.index, lacking.remove(at).id);
+            if let Some(at) = missing.iter().position(is_called) {
+                known.insert(entry.index, missing.remove(at).id);
             } else if let Some(at) = lost.iter().position(is_as_written) {
                 known.insert(entry.index, lost.remove(at).id);
             }
@@ -291,8 +291,8 @@ impl Engine {
         verdict: Verdict,
         now: Timestamp,
     ) -> Vec<Arc<Task>> {
-        let lacking = self.file.lacking().to_vec();
-        let tasks: Vec<Arc<Task>> = lacking.into_iter().filter_map(|id| self.look_up(id)).collect();
+        let missing = self.file.missing().to_vec();
+        let tasks: Vec<Arc<Task>> = missing.into_iter().filter_map(|id| self.look_up(id)).collect();
         for task in &tasks {
             match verdict {
                 Verdict::List => {}

@@ -68,9 +68,9 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
             put_meta(connection, &format!("request/{key}"), "answer to a request", Some(&**answered))
         }
         Write::Agreed(agreed) => put_meta(connection, "agreed", "content of tasks.yml", agreed.as_ref()),
-        Write::Lacking(lacking) => {
-            let lacking = Some(lacking).filter(|lacking| !lacking.is_empty());
-            put_meta(connection, "lacking", "tasks that tasks.yml lacks", lacking)
+        Write::Missing(missing) => {
+            let missing = Some(missing).filter(|missing| !missing.is_empty());
+            put_meta(connection, "lacking", "tasks that tasks.yml lacks", missing)
         }
     }
 }

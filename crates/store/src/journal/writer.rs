@@ -127,7 +127,7 @@ impl Writer {
                 | Write::Answered(..)
                 | Write::OutboxItem(..)
                 | Write::Agreed(_)
-                | Write::Lacking(_) => {}
+                | Write::Missing(_) => {}
             }
         }
         count(&transaction, known.commits).map_err(sqlite)?;

@@ -124,7 +124,7 @@ impl Course<'_> {
             let tables = self.stored.tables();
             self.rules.taken_out.extend(tables.tasks.keys().filter(|id| !here.contains(id)));
             // Also what a file lacks that is spoilt just now: the person is shown that, and means it.
-            let shown = self.engine.iter().flat_map(|engine| engine.file.lacking());
+            let shown = self.engine.iter().flat_map(|engine| engine.file.missing());
             self.rules.taken_out.extend(shown);
         }
         let (reply, answer) = channel();

@@ -133,10 +133,10 @@ impl Course<'_> {
                 self.outside.dir_gone.store(true, Ordering::Relaxed);
                 self.later(lasts, Happening::DirBack);
             }
-            Act::Outage { agent, class, lasts, told } => {
+            Act::Outage { agent, class, lasts, names_reset } => {
                 let until = SignedDuration::from_millis(i64::try_from(lasts).unwrap_or(i64::MAX));
-                let reset_at = told.then(|| self.clock.now().checked_add(until).ok()).flatten();
-                self.outside.outages.insert(agent, Outage { class, told: reset_at });
+                let reset_at = names_reset.then(|| self.clock.now().checked_add(until).ok()).flatten();
+                self.outside.outages.insert(agent, Outage { class, reset_at });
                 self.later(lasts, Happening::OutageEnds(agent));
             }
             Act::DiskFull(lasts) => {
